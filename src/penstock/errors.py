@@ -1,0 +1,103 @@
+"""Every error Penstock raises on purpose.
+
+    PenstockError
+    |-- DeclarationError          a detector, feature, rule or policy that cannot work
+    |   `-- ExpressionError       an SQL condition or derived feature that cannot be read
+    |-- ConfigurationError        a setting, a flag or a file that cannot be used
+    |   |-- MissingExtra          an optional part of the package is not installed
+    |   `-- FolderInUse           another process owns this data folder
+    |-- DataError                 a recorded file or frame that does not fit the detector
+    |-- MalformedEvent            one event (or label) that is refused, with its cause
+    |-- BundleError               a model bundle that is damaged or fits another detector
+    |-- CapacityError             a declared memory budget or a number's range is exhausted
+    |-- NotReady                  asked to decide before models and state are there
+    `-- LedgerError               decisions cannot be made durable
+        |-- LedgerFull            ... because no room is left on the device
+        `-- LedgerDamaged         ... because stored bytes fail their checksum
+
+A message says what happened, with which value, what was allowed, and what to do. It is written for the person who
+reads it, so the command line prints it as it is and HTTP puts it into `detail`.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class PenstockError(Exception):
+    """Something went wrong that Penstock can explain; the message is for people."""
+
+
+class DeclarationError(PenstockError):
+    """A detector, feature, rule or policy is declared in a way that cannot work."""
+
+
+class ExpressionError(DeclarationError):
+    """An SQL expression cannot be parsed, or uses a name or a type that does not fit."""
+
+
+class ConfigurationError(PenstockError):
+    """A setting, a flag or a file named by one cannot be used."""
+
+
+class MissingExtra(ConfigurationError):
+    """An optional part of the package is needed and not installed."""
+
+    def __init__(self, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs an optional part: pip install 'penstock[{extra}]'")
+        self.extra = extra
+
+
+class FolderInUse(ConfigurationError):
+    """Another process owns this data folder; one folder has one owner."""
+
+
+class DataError(PenstockError):
+    """A recorded file or frame does not fit the detector."""
+
+
+class MalformedEvent(PenstockError):
+    """One event or label is refused; `field` names where, the message says why."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class BundleError(PenstockError):
+    """A model bundle is damaged, incomplete, or was made for other features."""
+
+
+class CapacityError(PenstockError):
+    """A memory budget or a number's range is exhausted; nothing was changed."""
+
+
+class NotReady(PenstockError):
+    """A decision was asked for before models and state were there."""
+
+
+class LedgerError(PenstockError):
+    """Decisions cannot be made durable, so they are not acknowledged."""
+
+
+class LedgerFull(LedgerError):
+    """No room is left on the device that holds the ledger."""
+
+
+class LedgerDamaged(LedgerError):
+    """Stored bytes fail their checksum in a place where no crash can explain it."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint that ends an error about an unknown name.
+
+    >>> did_you_mean("amuont", ["amount", "customer_id"])
+    ' Did you mean amount?'
+    >>> did_you_mean("zzz", ["amount", "customer_id"])
+    ' Known: amount, customer_id.'
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return f" Did you mean {close[0]}?"
+    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    return f" Known: {shown}." if names else ""
