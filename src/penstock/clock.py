@@ -43,7 +43,7 @@ def duration_us(text: str | timedelta, *, what: str = "duration") -> int:
         return EVER_US
     match = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
-        raise DeclarationError(f"{what} {text!r} is not understood; write a number and a unit, as in 30s 5m 1h 7d 1y, or 'ever'")
+        raise DeclarationError(f"{what} {text!r} is not understood; write a number and unit, as in 30s 5m 1h 7d 1y, or 'ever'")
     seconds = float(match[1]) * _UNITS[match[2]]
     if seconds > _LONGEST_S:
         raise DeclarationError(f"{what} {text!r} is longer than ten years; use 'ever' for all of history")

@@ -1,0 +1,98 @@
+# The one door for people who work on Penstock: `make` lists what there is.
+# A bare machine needs python3 (3.11 or later, with venv), make and git; everything else is installed into .venv.
+
+PYTHON ?= python3
+DATA ?= penstock-data
+PORT ?= 8000
+TPS ?= 20
+URL ?= http://127.0.0.1:$(PORT)
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run api generator test test-slow check bench bench-quick eval perf docs lock clean clean-kernels
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.for-work  ## .venv with everything that is needed to work on the project
+
+run: .venv/.for-use  ## a server on $(URL) with simulated traffic through a trained detector
+	@$(BIN)/penstock demo --port $(PORT) --tps $(TPS) --data $(DATA)
+
+api: .venv/.for-use  ## only the service, for the banking detector, on the demo's data
+	@$(BIN)/penstock serve banking --port $(PORT) --data $(DATA)
+
+generator: .venv/.for-use  ## only the simulated traffic, sent to URL
+	@$(BIN)/penstock simulate banking --tps $(TPS) --to $(URL)
+
+test: .venv/.for-work  ## the tests
+	@$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+test-slow: .venv/.for-work  ## the tests that take minutes
+	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+check: .venv/.for-work  ## what CI runs: lint, format, types, import contract, tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/generate.py --check
+	@$(MAKE) --no-print-directory test
+
+bench: .venv/.for-work  ## every benchmark; the table goes to benchmarks/results.json
+	@$(BIN)/python benchmarks/run.py
+
+bench-quick: .venv/.for-work  ## every benchmark, shortened; prints the table only
+	@$(BIN)/python benchmarks/run.py --quick
+
+eval: .venv/.for-use  ## train the banking detector on simulated history and print what it is worth on later days
+	@$(BIN)/penstock demo --evaluate
+
+perf: .venv/.for-use  ## a load test of the service: requests/s and latency
+	@$(BIN)/penstock loadtest --serve banking
+
+docs: .venv/.for-work  ## write the generated pages of docs/reference again
+	@$(BIN)/python docs/generate.py
+
+lock: .venv/.bootstrapped  ## resolve the dependencies again and write the three lock files
+	$(LOCK) pyproject.toml -o requirements.lock
+	$(LOCK) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --group bootstrap -c requirements-dev.lock -o requirements-bootstrap.lock
+
+clean:  ## remove the environment, caches and build results (not the data folder)
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+clean-kernels:  ## forget compiled kernels: after editing one that other files call
+	find src -name '*.nb[ic]' -delete
+
+# ---------------------------------------------------------------- how .venv comes to be
+
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-find-links --upgrade --custom-compile-command "make lock"
+
+# A fast installer where it works, plain pip where it does not; both check every hash.
+define install
+	@echo "installing $(1) into .venv"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r $(1) \
+		|| $(BIN)/python -m pip install --quiet --require-hashes -r $(1)
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+endef
+
+.venv/.bootstrapped: requirements-bootstrap.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Penstock needs Python 3.11 or later; name one: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "this Python has no venv; on Debian: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-bootstrap.lock
+	@touch $@
+
+.venv/.for-use: .venv/.bootstrapped requirements.lock pyproject.toml
+	$(call install,requirements.lock)
+	@touch $@
+
+.venv/.for-work: .venv/.bootstrapped requirements-dev.lock requirements.lock pyproject.toml
+	$(call install,requirements-dev.lock)
+	@touch .venv/.for-use $@

@@ -1,0 +1,194 @@
+"""Settings: flags over environment over `.env` over `penstock.toml` over defaults.
+
+One field per setting, with its type, default and description; the table in docs/reference/settings.md is made from
+here. A setting `queue_limit` is the flag `--queue-limit`, the variable `PENSTOCK_QUEUE_LIMIT`, the key `queue_limit`.
+"""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from penstock.errors import ConfigurationError, did_you_mean
+
+PREFIX = "PENSTOCK_"
+FILE = "penstock.toml"
+
+
+Positive = Annotated[float, Meta(gt=0)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that can be set from outside.
+
+    >>> Settings(port=9000).port
+    9000
+    """
+
+    host: Annotated[str, Meta(description="Address the service listens on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port the service listens on; 0 takes a free one.")] = 8000
+    data: Annotated[
+        Path, Meta(description="Folder that holds everything kept on disk: `ledger/`, `state/`, `models/`, `archive/`.")
+    ] = Path("penstock-data")
+    models: Annotated[Path | None, Meta(description="Folder of model bundles; `models/` in the data folder unless given.")] = (
+        None
+    )
+    queue_limit: Annotated[
+        int, Meta(ge=1, description="Events that may wait to be decided; beyond it requests get 503 with `Retry-After`.")
+    ] = 10_000
+    max_batch: Annotated[int, Meta(ge=1, le=65536, description="Most events decided together in one micro-batch.")] = 256
+    max_body_bytes: Annotated[int, Meta(ge=1024, description="Largest request body that is read, in bytes; beyond it 413.")] = (
+        16 * 1024 * 1024
+    )
+    time_budget_ms: Annotated[
+        Positive | None,
+        Meta(description="Time the models may take for one micro-batch, in ms; beyond it the policy's `on_failure` decides."),
+    ] = None
+    ledger_segment_mb: Annotated[
+        int, Meta(ge=1, le=4096, description="Size at which a ledger file is sealed and the next one begun, in MiB.")
+    ] = 64
+    snapshot_every_s: Annotated[Positive, Meta(description="Time between snapshots of the state, in seconds.")] = 60.0
+    memory_limit_gb: Annotated[
+        Positive | None, Meta(description="Most memory the state of features may take, in GiB; unlimited unless given.")
+    ] = None
+    personal_key_file: Annotated[
+        Path | None,
+        Meta(description="File with the key that personal fields are hashed with; made in the data folder unless given."),
+    ] = None
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The least that is logged.")] = "info"
+    log_format: Annotated[Literal["text", "json"], Meta(description="Lines for people, or one JSON object each.")] = "text"
+
+    @property
+    def models_folder(self) -> Path:
+        """Where model bundles are kept."""
+        return self.models if self.models is not None else self.data / "models"
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """What is known about one setting: for the documentation and for error messages."""
+
+    name: str
+    allowed: str
+    default: Any
+    description: str
+
+
+def describe() -> list[Setting]:
+    """Every setting, in the order of their declaration."""
+    return [_setting(field) for field in msgspec.structs.fields(Settings)]
+
+
+def load_settings(
+    flags: Mapping[str, Any] | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Settings:
+    """The settings in force.
+
+    Args:
+        flags: what the command line said; None values are taken as not given.
+        environment: the process's environment unless given.
+        folder: where `.env` and `penstock.toml` are looked for; the current folder unless given.
+
+    Raises:
+        ConfigurationError: naming the source, the key, the value and what is allowed.
+    """
+    folder = Path() if folder is None else folder
+    merged: dict[str, Any] = {}
+    for place, values in _sources(flags or {}, os.environ if environment is None else environment, folder):
+        merged |= {name: _checked(name, value, place) for name, value in values.items()}
+    return Settings(**merged)
+
+
+def _sources(flags: Mapping[str, Any], environment: Mapping[str, str], folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The sources, weakest first, each as its name for messages and its values by setting."""
+    yield str(folder / FILE), _from_file(folder / FILE)
+    yield str(folder / ".env"), _from_variables(_from_dotenv(folder / ".env"))
+    yield "the environment", _from_variables(environment)
+    yield "the command line", {name: value for name, value in flags.items() if value is not None}
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
+    for name in values:
+        if name not in Settings.__struct_fields__:
+            raise ConfigurationError(f"{path}: there is no setting {name!r}.{did_you_mean(name, Settings.__struct_fields__)}")
+    return values
+
+
+def _from_dotenv(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    from dotenv import dotenv_values
+
+    return {name: value for name, value in dotenv_values(path).items() if value is not None}
+
+
+def _from_variables(variables: Mapping[str, str]) -> dict[str, Any]:
+    named = {name: variables.get(PREFIX + name.upper(), "") for name in Settings.__struct_fields__}
+    return {name: value for name, value in named.items() if value != ""}
+
+
+def _checked(name: str, value: Any, place: str) -> Any:
+    field = next(field for field in msgspec.structs.fields(Settings) if field.name == name)
+    try:
+        return msgspec.convert(value, field.type, strict=False, dec_hook=_path)
+    except (msgspec.ValidationError, TypeError) as error:
+        shown = _variable_or_key(name, place)
+        raise ConfigurationError(
+            f"{place}: {shown} = {value!r} cannot be used; allowed is {_setting(field).allowed}"
+        ) from error
+
+
+def _variable_or_key(name: str, place: str) -> str:
+    if place == "the command line":
+        return "--" + name.replace("_", "-")
+    return name if place.endswith(FILE) else PREFIX + name.upper()
+
+
+def _path(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, str | Path):
+        return Path(value)
+    raise TypeError
+
+
+def _setting(field: msgspec.structs.FieldInfo) -> Setting:
+    kind: Any = msgspec.inspect.type_info(field.type)
+    description = kind.extra_json_schema["description"]
+    return Setting(field.name, _allowed(kind.type), field.default, description)
+
+
+def _allowed(kind: Any) -> str:
+    match kind:
+        case msgspec.inspect.UnionType(types=types):
+            return " or ".join(_allowed(part) for part in types if not isinstance(part, msgspec.inspect.NoneType))
+        case msgspec.inspect.Metadata(type=inner):
+            return _allowed(inner)
+        case msgspec.inspect.LiteralType(values=values):
+            return "one of " + ", ".join(str(value) for value in values)
+        case msgspec.inspect.IntType():
+            return "a whole number" + _range(kind)
+        case msgspec.inspect.FloatType():
+            return "a number" + _range(kind)
+        case msgspec.inspect.CustomType():
+            return "a path"
+        case _:
+            return "a text"
+
+
+def _range(kind: Any) -> str:
+    if kind.ge is not None and kind.le is not None:
+        return f" from {kind.ge} to {kind.le}"
+    if kind.ge is not None:
+        return f" of at least {kind.ge}"
+    return f" greater than {kind.gt:g}" if kind.gt is not None else ""
