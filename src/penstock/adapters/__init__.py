@@ -1,0 +1,1 @@
+"""One module per technology that Penstock talks to; only `penstock.assemble` chooses among them."""

@@ -1,0 +1,95 @@
+"""The command line: one file per command, each of them thin.
+
+Only click is imported before a command runs, so that `penstock --help` answers at once. What a command does is written
+where it can be used from Python as well: in `offline`, `service` and `assemble`.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from penstock.errors import ConfigurationError, DataError, DeclarationError, MalformedEvent, PenstockError
+
+COMMANDS = {
+    "demo": "demo",
+    "serve": "serve",
+    "train": "train",
+    "replay": "replay",
+    "score": "score",
+    "load": "load",
+    "simulate": "simulate",
+    "send": "send",
+    "explain": "explain",
+    "verify": "verify",
+    "query": "query",
+    "loadtest": "loadtest",
+    "detectors": "detectors",
+    "doctor": "doctor",
+    "version": "version",
+}
+"""The commands and the modules that hold them, in the order in which people meet them."""
+
+WRONG_INPUT = (ConfigurationError, DataError, DeclarationError, MalformedEvent)
+
+
+class Commands(click.Group):
+    """Finds a command in the module of its name when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
+        """The names, in the order of COMMANDS."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 -- click's signature
+        """The command of this name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"penstock.cli.{COMMANDS[cmd_name]}").command
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def commands(debug: bool) -> None:
+    """Decide about every transaction while it happens: approve, review or block.
+
+    DETECTOR is the name of one that is installed (penstock detectors lists them) or a Python file: mine.py, or
+    mine.py:name where the file declares several.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and leave the process with its exit code: 0 done, 1 the work failed, 2 wrong usage or input."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; its exit code."""
+    try:
+        return int(commands.main(list(arguments), prog_name="penstock", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if "--debug" in arguments[:1]:
+            raise
+        click.echo(f"Error: {explained(error)}", err=True)
+        return 2 if isinstance(error, WRONG_INPUT) else 1
+
+
+def explained(error: Exception) -> str:
+    """What an error means, for the person at the terminal."""
+    if isinstance(error, PenstockError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {error} (unexpected; `penstock --debug ...` shows where)"

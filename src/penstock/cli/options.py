@@ -1,0 +1,79 @@
+"""What several commands share: the DETECTOR argument, settings as flags, output for programs and for people."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from penstock.config import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+detector_argument = click.argument("detector")
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON value on standard output, nothing else.")
+
+
+class SettingOption(click.Option):
+    """A flag for one setting of `penstock.config`, which is imported only to explain it or to read it."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The flag with the setting's description and default."""
+        from penstock.config import describe
+
+        found = next(setting for setting in describe() if setting.name == self.name)
+        default = "" if found.default is None else f"  [{found.default}]"
+        self.help = found.description.replace("`", "") + default
+        return super().get_help_record(ctx)
+
+
+def settings(*names: str) -> Callable[[F], F]:
+    """Add a flag for each of these settings; `settings_from` reads them."""
+
+    def add(function: F) -> F:
+        for name in reversed(names):
+            flag = "--" + name.replace("_", "-")
+            function = click.option(flag, name, cls=SettingOption, metavar=_METAVARS.get(name, "VALUE"))(function)
+        return function
+
+    return add
+
+
+_METAVARS = {"host": "ADDRESS", "port": "N", "data": "DIR", "models": "DIR"}
+
+
+def settings_from(**flags: Any) -> "Settings":
+    """The settings in force, with these flags over all else."""
+    from penstock.config import load_settings
+
+    return load_settings(flags)
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on standard output."""
+    import msgspec
+
+    click.echo(msgspec.json.encode(value, enc_hook=str))
+
+
+def say(message: str) -> None:
+    """A message for the person at the terminal: on standard error, so that it never mixes with results."""
+    click.echo(message, err=True)
+
+
+Advance = Callable[[float], None]
+"""Reports how much is done, as a share from 0 to 1."""
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Advance]:
+    """A progress bar on standard error; silent where that is not a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=1.0)
+        yield lambda share: bar.update(task, completed=share)

@@ -1,0 +1,289 @@
+"""Recorded data: files and frames read into the columns of a detector's events, in the order in which they arrived.
+
+Whatever the file calls a number, a time or a key, here it becomes what the detector's event declares. A file that lacks
+a column is an error; a row that cannot be an event is refused with its cause, as it would be live, and the rest is used.
+
+Three columns mean the same in every file, where it has them: `arrived_at` (when the event came in; without it events
+arrive in order of time and row), `label_known_at` (when its label became known; without it the declared delay after the
+event), and `type` (the kind of event, where a detector has informing events).
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import polars as pl
+
+from penstock.errors import DataError, did_you_mean
+
+if TYPE_CHECKING:
+    from penstock.detector import Detector
+
+TIMES = ("arrived_at", "label_known_at")
+ROW = "row"
+"""The column that says where in the file a row stood, from 0."""
+
+_TIME = pl.Datetime("us", "UTC")
+_FIRST, _END = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+_TRUE, _FALSE = ["true", "t", "1", "1.0", "yes"], ["false", "f", "0", "0.0", "no"]
+_MICROSECONDS_FROM, _MILLISECONDS_FROM = 1e14, 1e11  # what a number of this size must be to lie between 1970 and 2100
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Events read from a file or frame.
+
+    name: the file, for messages. frame: `row`, then the event's columns with their declared types, in arrival order.
+    refused: one row per refused row, with `row`, `field` and `message`.
+    """
+
+    name: str
+    frame: pl.DataFrame
+    refused: pl.DataFrame
+
+
+def read(data: Any, detector: "Detector") -> Recorded:
+    """Read recorded events.
+
+    Args:
+        data: the path of a .csv, .parquet or .ndjson (.jsonl) file, or a frame (polars, pandas, Arrow).
+        detector: says which columns there must be and what they hold.
+
+    Raises:
+        DataError: naming the file and the column, and what was expected.
+    """
+    name, frame = _frame(data)
+    adapt = getattr(detector, "recorded", None)
+    if adapt is not None:
+        frame = adapt(frame)
+    frame = frame.drop(ROW, strict=False).with_row_index(ROW)
+    fields = _fields(detector)
+    _check_columns(name, frame, fields, detector)
+    typed = frame.select(
+        ROW, *(_column(name, frame, field, detector) for field in fields.values()), *_extra_times(name, frame, detector)
+    )
+    typed, refused = _without_malformed(frame, typed, fields, detector)
+    typed = _with_ids(typed, detector, name)
+    order = [name for name in ("arrived_at", detector.time) if name in typed.columns][:1]
+    return Recorded(name, typed.sort([*order, ROW]), refused)
+
+
+# ---------------------------------------------------------------- reading
+
+
+def _frame(data: Any) -> tuple[str, pl.DataFrame]:
+    if isinstance(data, str | Path):
+        return str(data), _read_file(Path(data))
+    if isinstance(data, pl.LazyFrame):
+        return "the frame", data.collect()
+    if isinstance(data, pl.DataFrame):
+        return "the frame", data
+    try:
+        return "the frame", pl.DataFrame(data)
+    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        raise DataError(
+            f"a {type(data).__name__} cannot be read as recorded events: {error}; give a file or a frame"
+        ) from error
+
+
+def _read_file(path: Path) -> pl.DataFrame:
+    if not path.is_file():
+        raise DataError(f"there is no file {path}" + _neighbours(path))
+    try:
+        match path.suffix.lower():
+            case ".parquet":
+                return pl.read_parquet(path)
+            case ".csv":
+                return pl.read_csv(path, infer_schema=False)  # as texts, so that a key 007 stays 007
+            case ".ndjson" | ".jsonl":
+                return pl.read_ndjson(path, infer_schema_length=None)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
+    raise DataError(f"{path}: a recorded file ends in .csv, .parquet, .ndjson or .jsonl")
+
+
+def _neighbours(path: Path) -> str:
+    folder = path.parent
+    return (
+        did_you_mean(path.name, [found.name for found in folder.iterdir()])
+        if folder.is_dir()
+        else f"; {folder} is not a folder"
+    )
+
+
+# ---------------------------------------------------------------- columns
+
+
+@dataclass(frozen=True)
+class _Field:
+    name: str
+    kind: type
+    required: bool
+
+
+def _fields(detector: "Detector") -> dict[str, _Field]:
+    """The fields of the event and of every informing event; one that a kind lacks is not required."""
+    structs = [detector.event, *detector.informs]
+    named = [{field.encode_name: field for field in msgspec.structs.fields(struct)} for struct in structs]
+    found = {"type": _Field("type", str, required=False)} if detector.informs else {}
+    for fields in named:
+        for name, field in fields.items():
+            everywhere = all(name in other and other[name].required for other in named)
+            found.setdefault(name, _Field(name, _base(field.type), everywhere))
+    return found
+
+
+def _base(kind: Any) -> type:
+    """The plain Python type under `Annotated` and `| None`."""
+    match msgspec.inspect.type_info(kind):
+        case msgspec.inspect.Metadata(type=inner):
+            pass
+        case inner:
+            pass
+    parts = inner.types if isinstance(inner, msgspec.inspect.UnionType) else (inner,)
+    names = {type(part.type if isinstance(part, msgspec.inspect.Metadata) else part) for part in parts}
+    for inspected, plain in _KINDS.items():
+        if inspected in names:
+            return plain
+    return str
+
+
+_KINDS: dict[type, type] = {
+    msgspec.inspect.DateTimeType: datetime,
+    msgspec.inspect.FloatType: float,
+    msgspec.inspect.IntType: int,
+    msgspec.inspect.BoolType: bool,
+    msgspec.inspect.StrType: str,
+}
+
+
+def _check_columns(name: str, frame: pl.DataFrame, fields: dict[str, _Field], detector: "Detector") -> None:
+    for field in fields.values():
+        if field.required and field.name not in frame.columns:
+            raise DataError(
+                f"{name} has no column {field.name!r}, which an event of {detector.name!r} needs."
+                + did_you_mean(field.name, frame.columns)
+            )
+
+
+def _column(name: str, frame: pl.DataFrame, field: _Field, detector: "Detector") -> pl.Series:
+    if field.name not in frame.columns:
+        return pl.Series(field.name, [None] * len(frame), _TYPES[field.kind])
+    column = frame[field.name]
+    if field.kind is datetime:
+        return _times(name, column, detector)
+    if field.kind is bool:
+        return _booleans(column)
+    if field.kind is str and column.dtype.is_float() and (column.drop_nulls() % 1 == 0).all():
+        column = column.cast(pl.Int64)  # 17.0 where a gap turned whole numbers into floats
+    typed = column.cast(_TYPES[field.kind], strict=False)
+    return typed.fill_nan(None) if field.kind is float else typed
+
+
+_TYPES: dict[type, Any] = {str: pl.String, float: pl.Float64, int: pl.Int64, bool: pl.Boolean, datetime: _TIME}
+
+
+def _extra_times(name: str, frame: pl.DataFrame, detector: "Detector") -> list[pl.Series]:
+    return [_times(name, frame[column], detector) for column in TIMES if column in frame.columns]
+
+
+def _booleans(column: pl.Series) -> pl.Series:
+    if column.dtype == pl.Boolean:
+        return column
+    text = pl.col(column.name).cast(pl.String).str.to_lowercase()
+    known = pl.when(text.is_in(_TRUE)).then(True).when(text.is_in(_FALSE)).then(False)
+    return column.to_frame().select(known.alias(column.name)).to_series()
+
+
+def _times(name: str, column: pl.Series, detector: "Detector") -> pl.Series:
+    """Times as microseconds in UTC: ISO 8601 texts, datetimes, or numbers since 1970 in s, ms or us, by their size."""
+    if column.dtype == pl.String:
+        numbers = column.cast(pl.Float64, strict=False)
+        column = numbers if numbers.null_count() == column.null_count() else _read_times(column)
+    if column.dtype.is_numeric():
+        return _from_epoch(column.cast(pl.Float64))
+    if column.dtype == pl.Date:
+        column = column.cast(pl.Datetime("us"))
+    if not isinstance(column.dtype, pl.Datetime):
+        raise DataError(
+            f"{name}: column {column.name!r} holds {column.dtype}, where times are needed (ISO 8601, or seconds since 1970)"
+        )
+    column = column.dt.cast_time_unit("us")
+    if column.dtype.time_zone is None:  # type: ignore[attr-defined]  # narrowed above
+        return _in_zone(name, column, detector)
+    return column.dt.convert_time_zone("UTC")
+
+
+def _read_times(column: pl.Series) -> pl.Series:
+    if column.str.contains(r"(?:Z|[+-]\d\d:?\d\d)\s*$").any():
+        return (
+            column.str.strip_chars()
+            .str.replace(r"^(\d{4}-\d\d-\d\d) ", "${1}T")
+            .str.to_datetime("%+", time_unit="us", strict=False)
+        )
+    return column.str.strip_chars().str.replace("T", " ").str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
+
+
+def _from_epoch(numbers: pl.Series) -> pl.Series:
+    value = pl.col(numbers.name)
+    scale = (
+        pl.when(value.abs() >= _MICROSECONDS_FROM).then(1.0).when(value.abs() >= _MILLISECONDS_FROM).then(1e3).otherwise(1e6)
+    )
+    return numbers.to_frame().select((value * scale).round().cast(pl.Int64, strict=False).cast(_TIME)).to_series()
+
+
+def _in_zone(name: str, column: pl.Series, detector: "Detector") -> pl.Series:
+    zone = detector.naive_times
+    if zone is None:
+        raise DataError(
+            f"{name}: column {column.name!r} holds times without a zone, as {column.drop_nulls().head(1).to_list()};"
+            " say what they mean: Detector(naive_times='UTC')"
+        )
+    return column.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+
+
+# ---------------------------------------------------------------- rows
+
+
+def _without_malformed(
+    raw: pl.DataFrame, typed: pl.DataFrame, fields: dict[str, _Field], detector: "Detector"
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows that can be events, and why the others cannot."""
+    causes = []
+    for field in fields.values():
+        given = raw[field.name].is_not_null() if field.name in raw.columns else pl.Series([False] * len(raw))
+        unread = given & typed[field.name].is_null()
+        needed = field.required or field.name == detector.time
+        missing = ~given if needed else pl.Series([False] * len(raw))
+        causes.append(_refusals(raw, unread, field.name, f"is not a {_WORDS[field.kind]}"))
+        causes.append(_refusals(raw, missing, field.name, "is missing"))
+    outside = (~typed[detector.time].is_between(_FIRST, _END, closed="left")).fill_null(value=False)
+    causes.append(_refusals(raw, outside, detector.time, "lies outside 1970 to 2100"))
+    refused = pl.concat(causes).sort(ROW).unique(ROW, keep="first", maintain_order=True)
+    return typed.join(refused.select(ROW), on=ROW, how="anti"), refused
+
+
+_WORDS: dict[type, str] = {
+    str: "text",
+    float: "number",
+    int: "whole number",
+    bool: "boolean",
+    datetime: "time (ISO 8601, or seconds since 1970)",
+}
+
+
+def _refusals(raw: pl.DataFrame, where: pl.Series, field: str, message: str) -> pl.DataFrame:
+    found = raw.filter(where)
+    shown = (
+        found[field].cast(pl.String, strict=False) if field in raw.columns else pl.Series([None] * len(found), dtype=pl.String)
+    )
+    text = pl.when(shown.is_null()).then(pl.lit(f"{field} {message}")).otherwise(pl.format(f"{field}: {{}} {message}", shown))
+    return found.select(ROW, pl.lit(field).alias("field"), text.alias("message"))
+
+
+def _with_ids(typed: pl.DataFrame, detector: "Detector", name: str) -> pl.DataFrame:
+    """Rows without an id are named after their file and place in it."""
+    made = pl.format("{}-{}", pl.lit(Path(name).stem.replace(" ", "-")), pl.col(ROW))
+    return typed.with_columns(pl.col(detector.id).fill_null(made))
