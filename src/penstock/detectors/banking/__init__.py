@@ -1,0 +1,1 @@
+"""Payments by bank customers."""

@@ -1,0 +1,133 @@
+"""Honest life: people go out, or sit down at a screen, and pay; most of it is habit, some of it is odd.
+
+Odd and honest: sprees, a splurge, a payment in the middle of the night, a family's card paid with in two cities at
+once, an address that lies about where it is, a stranger's large purchase at a shop that opened today.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.offline.simulate.chance import Floats, Numbers
+from penstock.offline.simulate.payments import Payments, payments
+from penstock.offline.simulate.people import FAVOURITES, MOST_ACTIVE, STRANGERS
+from penstock.offline.simulate.places import LATS, LONGS, SHARES
+from penstock.offline.simulate.rhythm import DAY_US, appetite
+from penstock.offline.simulate.travel import whereabouts
+
+if TYPE_CHECKING:
+    from penstock.offline.simulate.world import World
+
+_SIZES = np.cumsum([0.70, 0.18, 0.07, 0.025, 0.012, 0.008, 0.003, 0.002])  # payments in one outing: 1, 2, ...
+MEAN_SIZE = float((np.arange(1, 9) * np.diff(_SIZES, prepend=0.0)).sum())
+_GAP_MEDIAN_US, _GAP_SIGMA = 9 * 60_000_000, 0.9
+
+_HABIT, _EXPLORES = 0.85, 0.985  # up to the first a usual merchant, up to the second another, beyond one just opened
+_GUEST_HABIT, _GUEST_EXPLORES = 0.0, 0.78
+_FAMILY_PART = 0.22
+_FALSE_ADDRESS = 0.012
+_SPLURGE_MEDIAN, _SPLURGE_SIGMA = 3.6, 0.45
+_STRANGERS_SIGMA = 0.95
+_ROUND_AMOUNTS = 0.12
+
+
+def honest(world: "World", start_us: int, stop_us: int, rng: np.random.Generator) -> Payments:
+    """All honest payments of outings that begin in [start_us, stop_us)."""
+    time_us, person, city = _outings(world, start_us, stop_us, rng)
+    size = np.searchsorted(_SIZES, rng.random(len(person)), side="right") + 1
+    size = np.minimum(size, len(_SIZES))
+    time_us, person, city = np.repeat(time_us, size), np.repeat(person, size), np.repeat(city, size)
+    made = payments(len(person), time_us=time_us + _gaps_us(size, rng), person=person)
+    _spend(world, made, city, rng)
+    return made
+
+
+def acceptance(world: "World", time_us: Numbers, person: Numbers, offsets_us: Numbers) -> tuple[Floats, Numbers]:
+    """With which probability a candidate outing takes place, and in which city."""
+    people = world.people
+    city, on_the_way = whereabouts(people, person, time_us)
+    ready = appetite(time_us + offsets_us[city], people.later_h(person), people.payday(person))
+    return np.where(on_the_way, 0.0, ready * people.activity(person) / MOST_ACTIVE), city
+
+
+def _outings(world: "World", start_us: int, stop_us: int, rng: np.random.Generator) -> tuple[Numbers, Numbers, Numbers]:
+    """Time, person and city of each outing: candidates at an even pace, thinned to people's rhythm."""
+    count = int(rng.poisson(world.candidates_per_us * (stop_us - start_us)))
+    time_us = rng.integers(start_us, stop_us, count)
+    present = rng.integers(0, world.people.residents, count) + world.people.first_present(time_us)
+    guest = rng.random(count) < world.profile.guest_share
+    person = np.where(guest, world.new_people(count), present)
+    likely, city = acceptance(world, time_us, person, world.offsets_us(start_us))
+    kept = np.flatnonzero(rng.random(count) < likely)
+    return time_us[kept], person[kept], city[kept]
+
+
+def _gaps_us(size: Numbers, rng: np.random.Generator) -> Numbers:
+    """How long after the outing's beginning each of its payments is made."""
+    total = int(size.sum())
+    gaps = _GAP_MEDIAN_US * np.exp(_GAP_SIGMA * rng.standard_normal(total))
+    first = np.cumsum(size) - size
+    gaps[first] = 0.0
+    passed = np.cumsum(gaps)
+    return (passed - np.repeat(passed[first], size)).astype(np.int64)
+
+
+def _spend(world: "World", made: Payments, city: Numbers, rng: np.random.Generator) -> None:
+    """Where each payment is made, for how much, and from which device."""
+    people, person, n = world.people, made["person"], len(made)
+    stranger = person >= STRANGERS
+    family = people.has_family_card(person) & (rng.random(n) < _FAMILY_PART) & ~stranger
+    city = np.where(family, people.family_city(person), city)
+    made["online"] = rng.random(n) < world.profile.online_share
+    made["merchant"] = _merchants(world, made, city, stranger, rng)
+    made["amount"] = _amounts(world, made, stranger, rng)
+    seen_in = np.where(made["online"] & (rng.random(n) < _FALSE_ADDRESS), np.searchsorted(SHARES, rng.random(n)), city)
+    made["lat"], made["long"] = _places(world, made, seen_in)
+    made["device"] = people.device(person, made["time_us"], rng.random(n))
+    made["ip"] = people.ip(person, made["time_us"], seen_in, rng.random(n))
+    made["signup_us"] = np.where(stranger, made["time_us"] - _strangers_age_us(rng, n), people.joined_us(person))
+
+
+def _merchants(world: "World", made: Payments, city: Numbers, stranger: NDArray[np.bool_], rng: np.random.Generator) -> Numbers:
+    person, online, chance, n = made["person"], made["online"], world.chance, len(made)
+    rank = (FAVOURITES * rng.random(n) ** 1.8).astype(np.int64)
+    u = rng.random(n)
+    at_home = city == world.people.city(person)
+    habit = (u < np.where(stranger, _GUEST_HABIT, _HABIT)) & (online | at_home)
+    wish = np.where(habit, chance.uniform("favourite", person, rank + 100 * online), rng.random(n))
+    usual = np.where(online, world.merchants.online(wish), world.merchants.local(city, wish))
+    opened = world.opened_merchants(made["time_us"], city, rng)
+    return np.where(u < np.where(stranger, _GUEST_EXPLORES, _EXPLORES), usual, opened)
+
+
+def _amounts(world: "World", made: Payments, stranger: NDArray[np.bool_], rng: np.random.Generator) -> Floats:
+    merchant, profile, n = made["merchant"], world.profile, len(made)
+    sigma = np.hypot(profile.habit_sigma, world.merchants.varies(merchant)) + _STRANGERS_SIGMA * stranger
+    amount = world.people.spending(made["person"]) * world.merchants.price(merchant) * np.exp(sigma * rng.standard_normal(n))
+    splurge = _SPLURGE_MEDIAN * np.exp(_SPLURGE_SIGMA * rng.standard_normal(n))
+    amount = np.where(rng.random(n) < profile.splurge_share, amount * splurge, amount)
+    amount = np.where(rng.random(n) < _ROUND_AMOUNTS, np.ceil(amount / 5.0) * 5.0, amount)
+    return np.maximum(np.round(amount, 2), profile.smallest)
+
+
+def _places(world: "World", made: Payments, city: Numbers) -> tuple[Floats, Floats]:
+    """The till's place, or for a payment online where the person is: home, or a room in the city they visit."""
+    people, person = world.people, made["person"]
+    home_lat, home_long = people.home(person)
+    room_lat = LATS[city] + 0.05 * world.chance.normal("room lat", person, city)
+    room_long = LONGS[city] + 0.05 * world.chance.normal("room long", person, city)
+    shop_lat, shop_long = world.merchants.place(made["merchant"], city)
+    at_home = city == people.city(person)
+    lat = np.where(made["online"], np.where(at_home, home_lat, room_lat), shop_lat)
+    long = np.where(made["online"], np.where(at_home, home_long, room_long), shop_long)
+    return np.round(lat, 4), np.round(long, 4)
+
+
+def _strangers_age_us(rng: np.random.Generator, n: int) -> Numbers:
+    """How old a stranger's account is: some open it to make this one purchase."""
+    minutes = 2.0 + 40.0 * rng.random(n)
+    days = 1.0 + 250.0 * rng.random(n) ** 2
+    return np.where(rng.random(n) < 0.3, minutes * 60e6, days * DAY_US).astype(np.int64)
+
+

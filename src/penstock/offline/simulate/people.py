@@ -1,0 +1,123 @@
+"""People: everything about person number n is a function of the world's seed and n.
+
+Numbers below `STRANGERS` are residents, who pay again and again; the others are people the world sees once or twice
+(guests, and the accounts thieves open or steal elsewhere). Nothing tells the two apart but their history.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.offline.simulate.chance import Chance, Floats, Numbers
+from penstock.offline.simulate.places import IP_BASES, IPS_PER_CITY, LATS, LONGS, SHARES
+from penstock.offline.simulate.profile import Profile
+from penstock.offline.simulate.rhythm import DAY_US
+
+STRANGERS = 500_000_000
+"""Numbers from here on belong to people without a past in this world."""
+
+FAVOURITES = 9
+"""How many merchants a person goes to habitually, the first far more often than the last."""
+
+_NIGHT_OWLS = 0.06
+_FAMILY_CARDS = 0.04
+_SECOND_DEVICE = 0.35
+_SHARED_DEVICE = 0.08
+_PHONE_LIFE_US = 420 * DAY_US
+_HOME_SPREAD_DEG = 0.09
+_CARRIER_IPS = 4096
+_LOWEST_ACTIVITY, _ACTIVITY_SPAN = 0.35, 2.0
+_PAYDAYS = np.array([1, 1, 5, 10, 15, 25, 25, 28, 30, 30], np.int64)
+
+MOST_ACTIVE = _LOWEST_ACTIVITY + _ACTIVITY_SPAN
+
+
+class People:
+    """Answers questions about people, given by arrays of their numbers.
+
+    >>> from penstock.detectors.banking.profile import profile
+    >>> people = People(Chance(1), profile, residents=1000, start_us=0)
+    >>> people.city(np.array([5, 5])).shape
+    (2,)
+    """
+
+    def __init__(self, chance: Chance, profile: Profile, residents: int, start_us: int) -> None:
+        self.chance = chance
+        self.profile = profile
+        self.residents = residents
+        self.start_us = start_us
+
+    def first_present(self, time_us: Numbers) -> Numbers:
+        """The lowest number of a resident at that time; the next `residents` numbers are present too."""
+        days = np.maximum(time_us - self.start_us, 0) / DAY_US
+        return (days * self.profile.joining_per_day * self.residents).astype(np.int64)
+
+    def joined_us(self, person: Numbers) -> Numbers:
+        """When a resident's account was opened: before the world began, or somewhat before they became active in it."""
+        after = (person - self.residents) / max(self.profile.joining_per_day * self.residents, 1e-9)
+        waited = self.chance.uniform("signed up before", person)
+        newcomer = self.start_us + ((after - 60.0 * waited**3) * DAY_US).astype(np.int64)
+        founder = self.start_us - (1.0 + 700.0 * waited**2) * DAY_US
+        return np.where(person < self.residents, founder.astype(np.int64), newcomer)
+
+    # ------------------------------------------------------------ habits
+
+    def activity(self, person: Numbers) -> Floats:
+        """How much more often than others they pay, up to MOST_ACTIVE."""
+        return _LOWEST_ACTIVITY + _ACTIVITY_SPAN * self.chance.uniform("activity", person) ** 2
+
+    def spending(self, person: Numbers) -> Floats:
+        """What they usually pay, in money."""
+        median, sigma = self.profile.spending
+        return median * np.exp(sigma * self.chance.normal("spending", person))
+
+    def later_h(self, person: Numbers) -> Floats:
+        """By how many hours their day lies later than most people's; night owls live five hours and more behind."""
+        owl = self.chance.uniform("night owl", person) < _NIGHT_OWLS
+        return 1.1 * self.chance.normal("early bird", person) + np.where(owl, 5.5, 0.0)
+
+    def payday(self, person: Numbers) -> Numbers:
+        """The day of the month on which their salary comes."""
+        return _PAYDAYS[(self.chance.uniform("payday", person) * len(_PAYDAYS)).astype(np.int64)]
+
+    # ------------------------------------------------------------ places
+
+    def city(self, person: Numbers) -> Numbers:
+        """The city they live in, as an index into CITIES."""
+        return self.chance.chosen("home city", SHARES, person)
+
+    def home(self, person: Numbers) -> tuple[Floats, Floats]:
+        """Latitude and longitude of where they live."""
+        city = self.city(person)
+        lat = LATS[city] + _HOME_SPREAD_DEG * self.chance.normal("home lat", person)
+        return lat, LONGS[city] + _HOME_SPREAD_DEG * self.chance.normal("home long", person)
+
+    def has_family_card(self, person: Numbers) -> NDArray[np.bool_]:
+        """Whether a second person in another city pays with the same card."""
+        return self.chance.uniform("family card", person) < _FAMILY_CARDS
+
+    def family_city(self, person: Numbers) -> Numbers:
+        """Where the second person lives."""
+        return self.chance.chosen("family city", SHARES, person)
+
+    # ------------------------------------------------------------ devices and addresses
+
+    def device(self, person: Numbers, time_us: Numbers, which: Floats) -> Numbers:
+        """The device they use at that time; `which` in [0, 1) picks among what they have."""
+        second = (which > 0.75) & (self.chance.uniform("second device", person) < _SECOND_DEVICE)
+        household = np.where(self.chance.uniform("shared device", person // 2) < _SHARED_DEVICE, person // 2, person)
+        age = self.chance.uniform("phone bought", person) * _PHONE_LIFE_US
+        generation = ((time_us + age) // _PHONE_LIFE_US).astype(np.int64)
+        owner = np.where(second, person, household)
+        return self._as_number("device", owner, generation * 2 + second)
+
+    def ip(self, person: Numbers, time_us: Numbers, city: Numbers, which: Floats) -> Numbers:
+        """The address they come from in that city: home, the office that many share, or the phone company's."""
+        month = time_us // (30 * DAY_US)
+        at_home = self.chance.uniform("home ip", person, month)
+        at_work = self.chance.uniform("work ip", person // 40, month)
+        carrier = np.floor(which * 997.0 * _CARRIER_IPS) % _CARRIER_IPS / IPS_PER_CITY
+        place = np.where(which < 0.62, 0.25 + 0.75 * at_home, np.where(which < 0.72, 0.1 + 0.15 * at_work, carrier))
+        return IP_BASES[city] + (place * IPS_PER_CITY).astype(np.int64)
+
+    def _as_number(self, question: str, *numbers: Numbers) -> Numbers:
+        return (self.chance.words(question, *numbers) >> np.uint64(1)).astype(np.int64)

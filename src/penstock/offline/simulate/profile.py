@@ -1,0 +1,54 @@
+"""What a detector tells the simulator about its own corner of the world.
+
+Each detector folder has a `profile.py` with one `Profile`. The world itself (people, merchants, rhythm, travel,
+attacks) is shared; a profile scales it and says which columns the detector's events have.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from penstock.offline.simulate.payments import Payments
+
+if TYPE_CHECKING:
+    from penstock.offline.simulate.world import World
+
+Columns = Callable[["World", Payments], Mapping[str, pl.Series]]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How a detector's world differs from the others, and what its events look like.
+
+    columns: makes the event's own columns of a stretch of payments, named as in the detector's event; the simulator
+        adds `is_fraud` (under the name `label`), `label_known_at`, `arrived_at` and `attack`.
+    id, time: names of the id and time columns.
+    per_day: payments of an average person per day.
+    spending: median of what people usually pay, and the sigma of its natural logarithm between people.
+    habit_sigma: sigma of the logarithm of one person's payments at one kind of merchant.
+    smallest: no payment is below this.
+    high: what thieves who go for much take, from and to.
+    online_share: payments made from where the person is to a merchant that is nowhere.
+    guest_share: payments of people seen once; joining_per_day: share of the people replaced by new ones each day.
+    people_per_merchant: how many of the people one merchant lives on.
+    attacks: name -> share of all frauds.
+    """
+
+    name: str
+    columns: Columns
+    id: str
+    time: str
+    label: str = "is_fraud"
+    per_day: float = 1.5
+    spending: tuple[float, float] = (60.0, 0.75)
+    habit_sigma: float = 0.28
+    smallest: float = 0.5
+    high: tuple[float, float] = (1500.0, 9500.0)
+    online_share: float = 0.3
+    guest_share: float = 0.04
+    joining_per_day: float = 0.004
+    people_per_merchant: float = 20.0
+    splurge_share: float = 0.006
+    attacks: Mapping[str, float] | None = None
