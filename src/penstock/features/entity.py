@@ -1,0 +1,182 @@
+"""Entities, and the aggregates over their events."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from penstock.clock import duration_us
+from penstock.errors import DeclarationError, did_you_mean
+
+WINDOWED = ("count", "sum", "mean", "std", "min", "max", "distinct", "label_count", "label_rate")
+"""Aggregates over a window, in the order of the reference page."""
+REMEMBERED = ("last", "first", "since_last", "since_first")
+"""What a key remembers of earlier events; these never see the event itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """One declared feature: an aggregate over the earlier events of an entity's key."""
+
+    entity: "Entity"
+    kind: str
+    field: str | None = None
+    window: str = "ever"
+    delay: str | None = None
+    where: str | None = None
+    current: bool = True
+    of: tuple[type, ...] = ()
+    role: str | None = None
+    at: str | None = None
+    by: str = "event"
+    given_name: str | None = None
+
+    def named(self, name: str) -> "Aggregate":
+        """The same aggregate under a name of its own."""
+        if not name.isidentifier():
+            raise DeclarationError(f"{name!r} cannot be a feature's name: use letters, digits and _, as in spent_today")
+        return replace(self, given_name=name)
+
+    @property
+    def name(self) -> str:
+        """The given name, or entity_aggregate[_field][_window][_delay].
+
+        >>> Entity("terminal_id").count("7d", delay="7d").name
+        'terminal_count_7d_delay_7d'
+        """
+        if self.given_name:
+            return self.given_name
+        parts = [self.entity.name, self.kind, self.field]
+        if self.window != "ever" or self.kind in WINDOWED:
+            parts.append(self.window)
+        parts += [f"delay_{self.delay}" if self.delay else None, self.role]
+        parts += [f"at_{self.at}" if self.at else None, "before" if not self.current and self.kind in WINDOWED else None]
+        return "_".join(part for part in parts if part).replace(".", "_")
+
+    @property
+    def window_us(self) -> int:
+        """Length of the window in microseconds; `EVER_US` where it has none."""
+        return duration_us(self.window, what=f"feature {self.name}: window")
+
+    @property
+    def delay_us(self) -> int:
+        """How far before the event the window ends, in microseconds."""
+        return duration_us(self.delay, what=f"feature {self.name}: delay") if self.delay else 0
+
+
+class Entity:
+    """What a key stands for: a customer, a card, a device.
+
+    One field, several fields together, or one thing in several roles:
+
+    >>> Entity("customer_id").name
+    'customer'
+    >>> Entity("user_id", "merchant").name
+    'user_merchant'
+    >>> Entity("account", roles={"sent": "nameOrig", "received": "nameDest"}).fields
+    ('nameOrig', 'nameDest')
+
+    With roles, an aggregate counts the events in which the account had the given `role` (any, where it is left out)
+    and is computed for the account that has the role `at` in this event: the first role declared, unless said.
+
+    Every aggregate takes: `where`, an SQL condition over the event's own fields; `delay`, which moves the window back
+    to (t - delay - window, t - delay]; `current=False`, which leaves the event itself out; `of`, informing event types
+    to count instead of transactions.
+    """
+
+    def __init__(self, *fields: str, roles: Mapping[str, str] | None = None, name: str | None = None) -> None:
+        if roles:
+            if len(fields) > 1:
+                raise DeclarationError(f"Entity{fields}: with roles=..., give the entity's name and nothing else")
+            self.roles = tuple(roles)
+            self.fields: tuple[str, ...] = tuple(roles.values())
+            self.name = name or (fields[0] if fields else "_".join(self.fields))
+        else:
+            if not fields:
+                raise DeclarationError("Entity() needs the field (or fields) that hold its key, as in Entity('customer_id')")
+            self.roles = ()
+            self.fields = fields
+            self.name = name or "_".join(field.removesuffix("_id") for field in fields)
+
+    def __repr__(self) -> str:
+        return f"Entity({self.name})"
+
+    @property
+    def keys(self) -> tuple[tuple[str, ...], ...]:
+        """The key fields of each role: one tuple where the entity has no roles."""
+        return tuple((field,) for field in self.fields) if self.roles else (self.fields,)
+
+    def count(self, window: str, **options: object) -> Aggregate:
+        """How many events."""
+        return self._aggregate("count", None, window, options)
+
+    def sum(self, field: str, window: str, **options: object) -> Aggregate:
+        """The exact sum of a number; 0 over nothing."""
+        return self._aggregate("sum", field, window, options)
+
+    def mean(self, field: str, window: str, **options: object) -> Aggregate:
+        """The mean of a number; null over nothing."""
+        return self._aggregate("mean", field, window, options)
+
+    def std(self, field: str, window: str, **options: object) -> Aggregate:
+        """The sample standard deviation; null below two values."""
+        return self._aggregate("std", field, window, options)
+
+    def min(self, field: str, window: str, **options: object) -> Aggregate:
+        """The smallest value; null over nothing."""
+        return self._aggregate("min", field, window, options)
+
+    def max(self, field: str, window: str, **options: object) -> Aggregate:
+        """The largest value; null over nothing."""
+        return self._aggregate("max", field, window, options)
+
+    def distinct(self, field: str, window: str, **options: object) -> Aggregate:
+        """How many different values."""
+        return self._aggregate("distinct", field, window, options)
+
+    def label_count(self, window: str, **options: object) -> Aggregate:
+        """Known frauds among the events of the window; with by="known", frauds that became known within it."""
+        return self._aggregate("label_count", None, window, options)
+
+    def label_rate(self, window: str, **options: object) -> Aggregate:
+        """Known frauds / events of the window; 0 where it is empty."""
+        return self._aggregate("label_rate", None, window, options)
+
+    def last(self, field: str, within: str = "ever", **options: object) -> Aggregate:
+        """The value at the latest earlier event that has one; null after `within`."""
+        return self._aggregate("last", field, within, options)
+
+    def first(self, field: str, **options: object) -> Aggregate:
+        """The value at the first event that had one."""
+        return self._aggregate("first", field, "ever", options)
+
+    def since_last(self, within: str = "ever", **options: object) -> Aggregate:
+        """Seconds since the latest earlier event; null at the first, and after `within`."""
+        return self._aggregate("since_last", None, within, options)
+
+    def since_first(self, **options: object) -> Aggregate:
+        """Seconds since the first event; null at the first."""
+        return self._aggregate("since_first", None, "ever", options)
+
+    def _aggregate(self, kind: str, field: str | None, window: str, options: dict[str, object]) -> Aggregate:
+        of = options.pop("of", ())
+        options["of"] = of if isinstance(of, tuple) else (of,)
+        known = {"where", "delay", "current", "of", "role", "at", "by"}
+        if unknown := options.keys() - known:
+            name = sorted(unknown)[0]
+            raise DeclarationError(f"{self.name}.{kind}(...): there is no option {name!r}.{did_you_mean(name, known)}")
+        feature = Aggregate(self, kind, field, window, **options)  # type: ignore[arg-type]  # checked just below
+        _check(feature)
+        return feature
+
+
+def _check(feature: Aggregate) -> None:
+    """Refuse what no detector could give a meaning to; the rest is checked against the event's fields."""
+    place = f"feature {feature.name}"
+    if feature.window_us <= 0:
+        raise DeclarationError(f"{place}: a window of {feature.window!r} is empty; give at least a second, as in 1s")
+    for option, role in (("role", feature.role), ("at", feature.at)):
+        if role is not None and role not in feature.entity.roles:
+            raise DeclarationError(f"{place}: {option}={role!r} is not a role of {feature.entity.name}.{did_you_mean(role, feature.entity.roles)}")
+    if feature.kind in REMEMBERED and feature.delay:
+        raise DeclarationError(f"{place}: {feature.kind} cannot be delayed; use a count or a rate with delay=...")
+    if feature.by not in ("event", "known") or (feature.by == "known" and feature.kind != "label_count"):
+        raise DeclarationError(f"{place}: by={feature.by!r} is not understood; label_count takes by='event' or by='known'")

@@ -1,0 +1,996 @@
+"""The feature kernel: exact sliding windows over keyed streams, in flat arrays.
+
+One table per entity. A key owns one *row* of 64-bit words and one *ring* of its recent events, ordered by event time
+(equal times in order of arrival). A ring entry holds **running totals** (count, sum, sum of squares as two words), not
+values: the content of any window is the difference of two totals, exact because all arithmetic is modulo 2^64 (2^128
+for squares) on fixed-point integers. A window is therefore nothing but two *cursors* into the ring, shared by all
+aggregates that use the same bound; no aggregate is updated when an event leaves a window.
+
+What totals cannot express is kept beside them:
+
+* distinct values and label flags: a *counter* per window, adjusted by each entry a cursor passes. An entry knows the
+  position of the previous and the next event with the same value, so every adjustment is O(1), in both directions;
+* min and max: summaries of blocks of 16, 256, ... entries above the ring; a query touches at most 30 per level;
+* first and last: fields of the row, which outlive the ring.
+
+Cursors and counters are caches: moving them changes no answer. Reading (`_seek`, `_evaluate`) and writing (`_insert`)
+are separate, so a dry run is a read without the write.
+
+numba checks no bounds, so `apply` asks for room before it changes anything and stops at the event that lacks it; the
+caller enlarges the arrays and calls again. Every function also runs as plain Python (NUMBA_DISABLE_JIT=1).
+"""
+
+from collections import namedtuple
+
+import numba as nb
+import numpy as np
+
+MISSING = np.int64(-(2**63))
+"""No value: in a channel, an item, a distinct code or a time."""
+FANOUT_LOG2 = 4
+SMALLEST_RING_LOG2 = 2
+
+# Words of a row; cursors follow, then counters, the totals before the oldest entry, and the items (`Sizes`).
+KEY, SLOT, RING, LOG2, FIRST, END, NEWEST, TOUCHED, READ_AT, CURSORS = range(10)
+"""Key code; the row's own slot; offset of the ring (-1: none); log2 of its capacity; absolute positions of the oldest entry and of the
+place after the newest; newest event time; stream clock at the last write; time the cursors stand at."""
+
+# Words of `State.meta`.
+SLOTS, FREE_SLOT, RING_TOP, LARGEST, TABLE_USED, DISTINCT_USED, SALT, LATE, TOO_LATE, OVERFLOWED, FORGOTTEN, HAND, META = range(13)
+
+# Aggregates.
+COUNT, SUM, MEAN, STD, MIN, MAX, DISTINCT, LAST, FIRST_VALUE, SINCE_LAST, SINCE_FIRST, LABELS, LABEL_RATE = range(13)
+
+# Columns of the plan's tables, all int64.
+F_OP, F_OUT, F_ROLE, F_LOW, F_HIGH, F_SOURCE, F_COUNTER, F_CURRENT, F_WINDOW, F_TEXT, F_WIDTH = range(11)
+C_SOURCE, C_WHERE, C_KINDS, C_ROLES, C_COUNT, C_SUM, C_SQUARES, C_VALUE, C_ABSOLUTE, C_EVER, C_WIDTH = range(11)
+I_SOURCE, I_TEXT, I_WHERE, I_KINDS, I_ROLES, I_RING, I_ROW, I_WIDTH = range(8)
+D_SOURCE, D_TEXT, D_WHERE, D_KINDS, D_ROLES, D_RING, D_EVER, D_WIDTH = range(8)
+L_WHERE, L_KINDS, L_ROLES, L_RING, L_WIDTH = range(5)
+K_LABEL, K_LOW, K_HIGH, K_SOURCE, K_WIDTH = range(5)
+LAST_VALUE, LAST_TIME, OLD_VALUE, OLD_TIME, FIRST_WORD, FIRST_TIME, ITEM_WIDTH = range(7)
+"""Words of an item in the row: the last value and its time, the same among entries that left the ring, the first."""
+
+Sizes = namedtuple(
+    "Sizes", "skew lateness retention horizon keeps_rows counters totals total_words items row_width ring_width sequence stepping"
+)
+"""Times in microseconds; places of the row's sections; widths; the ring column of the sequence number (-1: none);
+whether cursors must step entry by entry because counters watch them."""
+
+Plan = namedtuple("Plan", "sizes offsets features channels scales extremes items distincts labels counters")
+"""What is computed for one entity. offsets: cursor c stands before the first entry with time > t - offsets[c];
+offsets[0] is -skew. scales: units per 1.0 by channel. extremes: (channel, minimum?) by row of `State.blocks`."""
+
+State = namedtuple("State", "meta free table rows ring blocks levels distinct scratch blank")
+"""meta, free list heads by ring size, key table (code, slot), rows, rings, block summaries (extreme, flattened
+levels), start of each level, last positions of distinct values (slot and field, code, position), and what the kernel
+reads from one event: a line each for channels, items, distinct fields and labels; and the row of an unknown key."""
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _mix(code, salt):
+    h = (np.uint64(code) ^ np.uint64(salt)) * np.uint64(0x9E3779B97F4A7C15)
+    h ^= h >> np.uint64(32)
+    return np.int64(h & np.uint64(0x7FFFFFFFFFFFFFFF))
+
+
+# ------------------------------------------------------------------------------------------------ hash tables
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def find_slot(S, code):
+    """The slot of a key, or -1."""
+    mask = S.table.shape[0] - 1
+    at = _mix(code, S.meta[SALT]) & mask
+    while S.table[at, 0] != 0:
+        if S.table[at, 0] == code:
+            return S.table[at, 1]
+        at = (at + 1) & mask
+    return np.int64(-1)
+
+
+@nb.njit(cache=True, _nrt=False)
+def place_key(table, salt, code, slot):
+    """Enter a key that the table does not hold."""
+    mask = table.shape[0] - 1
+    at = _mix(code, salt) & mask
+    while table[at, 0] != 0:
+        at = (at + 1) & mask
+    table[at, 0] = code
+    table[at, 1] = slot
+
+
+@nb.njit(cache=True, _nrt=False)
+def place_keys(S, table):
+    """Enter every key of the rows into an empty table."""
+    for slot in range(S.meta[SLOTS]):
+        if S.rows[slot, KEY] != 0:
+            place_key(table, S.meta[SALT], S.rows[slot, KEY], slot)
+
+
+@nb.njit(cache=True, _nrt=False)
+def place_distincts(S, table):
+    """Enter every distinct value of the old table into an empty one."""
+    for at in range(S.distinct.shape[0]):
+        if S.distinct[at, 0] != 0:
+            place_distinct(table, S.meta[SALT], S.distinct[at, 0], S.distinct[at, 1], S.distinct[at, 2])
+
+
+@nb.njit(cache=True, _nrt=False)
+def _remove_key(S, code):
+    table = S.table
+    mask = table.shape[0] - 1
+    hole = _mix(code, S.meta[SALT]) & mask
+    while table[hole, 0] != code:
+        hole = (hole + 1) & mask
+    at = hole
+    while True:  # close the gap: move back every entry whose own place does not lie behind the hole
+        at = (at + 1) & mask
+        if table[at, 0] == 0:
+            break
+        home = _mix(table[at, 0], S.meta[SALT]) & mask
+        if ((at - home) & mask) >= ((at - hole) & mask):
+            table[hole, 0] = table[at, 0]
+            table[hole, 1] = table[at, 1]
+            hole = at
+    table[hole, 0] = 0
+    S.meta[TABLE_USED] -= 1
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _distinct_at(table, salt, owner, code):
+    """Where (owner, code) stands in the table of distinct values, or where it would."""
+    mask = table.shape[0] - 1
+    at = _mix(code ^ (owner << 32) ^ owner, salt) & mask
+    while table[at, 0] != 0 and (table[at, 0] != owner or table[at, 1] != code):
+        at = (at + 1) & mask
+    return at
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def place_distinct(table, salt, owner, code, position):
+    """Enter or move the last position of a value; True where it is new."""
+    at = _distinct_at(table, salt, owner, code)
+    new = table[at, 0] == 0
+    table[at, 0] = owner
+    table[at, 1] = code
+    table[at, 2] = position
+    return new
+
+
+@nb.njit(cache=True, _nrt=False)
+def _remove_distinct(S, at):
+    table = S.distinct
+    mask = table.shape[0] - 1
+    hole = at
+    while True:
+        at = (at + 1) & mask
+        if table[at, 0] == 0:
+            break
+        home = _mix(table[at, 1] ^ (table[at, 0] << 32) ^ table[at, 0], S.meta[SALT]) & mask
+        if ((at - home) & mask) >= ((at - hole) & mask):
+            for k in range(3):
+                table[hole, k] = table[at, k]
+            hole = at
+    table[hole, 0] = 0
+    S.meta[DISTINCT_USED] -= 1
+
+
+# ------------------------------------------------------------------------------------------------ rings
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _physical(S, row, position):
+    return row[RING] + (position & ((np.int64(1) << row[LOG2]) - 1))
+
+
+@nb.njit(cache=True, _nrt=False)
+def _take_ring(S, log2):
+    """An aligned ring of 2^log2 entries, from the free list of its size or from the top of the arena."""
+    head = S.free[log2]
+    if head >= 0:
+        S.free[log2] = S.ring[head, 0]
+        return head
+    size = np.int64(1) << log2
+    top = S.meta[RING_TOP]
+    while top & (size - 1):  # the gap before an aligned start becomes free rings of smaller sizes
+        gap_log2 = 0
+        while not (top >> gap_log2) & 1:
+            gap_log2 += 1
+        _give_ring(S, top, gap_log2)
+        top += np.int64(1) << gap_log2
+    S.meta[RING_TOP] = top + size
+    S.meta[LARGEST] = max(S.meta[LARGEST], size)
+    return top
+
+
+@nb.njit(cache=True, _nrt=False)
+def _give_ring(S, offset, log2):
+    S.ring[offset, 0] = S.free[log2]
+    S.free[log2] = offset
+
+
+@nb.njit(cache=True, _nrt=False)
+def _resize(P, S, row, log2):
+    """Move a key's entries into a ring of 2^log2."""
+    old = row[RING]
+    old_log2 = row[LOG2]
+    first, end = row[FIRST], row[END]
+    new = _take_ring(S, log2)
+    old_mask = (np.int64(1) << old_log2) - 1
+    new_mask = (np.int64(1) << log2) - 1
+    for position in range(first, end):
+        for k in range(S.ring.shape[1]):
+            S.ring[new + (position & new_mask), k] = S.ring[old + (position & old_mask), k]
+    row[RING] = new
+    row[LOG2] = log2
+    if old >= 0:
+        _give_ring(S, old, old_log2)
+    _summarise(P, S, row, first)
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _total(P, S, row, position, column):
+    """The running total of all entries before this position (column 1 is the first total)."""
+    if position > row[FIRST]:
+        return S.ring[_physical(S, row, position - 1), column]
+    return row[P.sizes.totals + column - 1]
+
+
+# ------------------------------------------------------------------------------------------------ minimum and maximum
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _better(a, b, minimum):
+    if a == MISSING:
+        return b
+    if b == MISSING:
+        return a
+    return min(a, b) if minimum else max(a, b)
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _summarise_one(P, S, row, position):
+    """Bring the summaries of the blocks that hold this newest position up to date."""
+    physical = _physical(S, row, position)
+    for e in range(P.extremes.shape[0]):
+        value = S.ring[physical, P.channels[P.extremes[e, 0], C_VALUE]]
+        level = 1
+        while FANOUT_LOG2 * level <= row[LOG2]:
+            shift = FANOUT_LOG2 * level
+            block = S.levels[level] + (physical >> shift)
+            if position & ((np.int64(1) << shift) - 1) == 0:
+                S.blocks[e, block] = value
+            else:
+                S.blocks[e, block] = _better(S.blocks[e, block], value, P.extremes[e, 1] == 1)
+            level += 1
+
+
+@nb.njit(cache=True, _nrt=False)
+def _summarise(P, S, row, start):
+    """Make the summaries anew for the blocks that hold positions from `start` on, each level from the one below."""
+    first, newest = row[FIRST], row[END] - 1
+    for e in range(P.extremes.shape[0]):
+        column = P.channels[P.extremes[e, 0], C_VALUE]
+        level = 1
+        while FANOUT_LOG2 * level <= row[LOG2]:
+            shift = FANOUT_LOG2 * level
+            below = shift - FANOUT_LOG2
+            for block in range(max(start, first) >> shift, (newest >> shift) + 1):
+                best = MISSING
+                child = max(block << FANOUT_LOG2, first >> below)
+                while child < (block + 1) << FANOUT_LOG2 and child <= newest >> below:
+                    at = _physical(S, row, child << below)
+                    value = S.ring[at, column] if level == 1 else S.blocks[e, S.levels[level - 1] + (at >> below)]
+                    best = _better(best, value, P.extremes[e, 1] == 1)
+                    child += 1
+                S.blocks[e, S.levels[level] + (_physical(S, row, block << shift) >> shift)] = best
+            level += 1
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _extreme(P, S, row, low, high, e):
+    """The smallest or largest value among positions [low, high), MISSING where there is none."""
+    minimum = P.extremes[e, 1] == 1
+    column = P.channels[P.extremes[e, 0], C_VALUE]
+    best = MISSING
+    level = 0
+    fan = np.int64(1) << FANOUT_LOG2
+    while low < high:
+        shift = FANOUT_LOG2 * level
+        last_level = shift + FANOUT_LOG2 > row[LOG2]
+        while low < high and (last_level or low & (fan - 1)):
+            at = _physical(S, row, low << shift)
+            value = S.ring[at, column] if level == 0 else S.blocks[e, S.levels[level] + (at >> shift)]
+            best = _better(best, value, minimum)
+            low += 1
+        while low < high and high & (fan - 1):
+            high -= 1
+            at = _physical(S, row, high << shift)
+            value = S.ring[at, column] if level == 0 else S.blocks[e, S.levels[level] + (at >> shift)]
+            best = _better(best, value, minimum)
+        low >>= FANOUT_LOG2
+        high >>= FANOUT_LOG2
+        level += 1
+    return best
+
+
+# ------------------------------------------------------------------------------------------------ cursors and counters
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _low(P, S, row, k):
+    return row[CURSORS + P.counters[k, K_LOW]] if P.counters[k, K_LOW] >= 0 else np.int64(0)
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _pass(P, S, row, cursor, position, forward):
+    """Adjust the counters whose window begins or ends at a cursor that passes the entry at this position."""
+    at = _physical(S, row, position)
+    sign = 1 if forward else -1
+    for k in range(P.counters.shape[0]):
+        ends = P.counters[k, K_HIGH] == cursor
+        if not ends and P.counters[k, K_LOW] != cursor:
+            continue
+        place = P.sizes.counters + k
+        if P.counters[k, K_LABEL]:
+            flag = max(S.ring[at, P.labels[P.counters[k, K_SOURCE], L_RING]], 0)
+            row[place] += sign * flag if ends else -sign * flag
+            continue
+        column = P.distincts[P.counters[k, K_SOURCE], D_RING]
+        if S.ring[at, column] == MISSING:
+            continue
+        if ends:  # an entry joins or leaves at the newer end: it counts unless its value stands earlier in the window
+            if S.ring[at, column + 1] < _low(P, S, row, k):
+                row[place] += sign
+        else:  # at the older end it counts unless its value stands again later in the window
+            following = S.ring[at, column + 2]
+            if following < 0 or following >= row[CURSORS + P.counters[k, K_HIGH]]:
+                row[place] -= sign
+
+
+@nb.njit(cache=True, _nrt=False)
+def _search(S, row, low, high, bound):
+    """The first position in [low, high) with time > bound, or high."""
+    while low < high:
+        middle = (low + high) >> 1
+        if S.ring[_physical(S, row, middle), 0] <= bound:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _step(P, S, row, cursor, bound):
+    """Move one cursor entry by entry, so that its counters see each."""
+    first, end = row[FIRST], row[END]
+    place = CURSORS + cursor
+    position = row[place]
+    while position < end and S.ring[_physical(S, row, position), 0] <= bound:
+        _pass(P, S, row, cursor, position, True)
+        position += 1
+        row[place] = position
+    while position > first and S.ring[_physical(S, row, position - 1), 0] > bound:
+        position -= 1
+        _pass(P, S, row, cursor, position, False)
+        row[place] = position
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _leap(S, row, cursor, bound):
+    """Move one cursor: a few steps, then by bisection, so that no distance costs more than a logarithm."""
+    first, end = row[FIRST], row[END]
+    offset = row[RING]
+    mask = (np.int64(1) << row[LOG2]) - 1
+    position = row[CURSORS + cursor]
+    stop = min(end, position + 8)
+    while position < stop and S.ring[offset + (position & mask), 0] <= bound:
+        position += 1
+    if position == stop and position < end:
+        position = _search(S, row, position, end, bound)
+    if position > first and S.ring[offset + ((position - 1) & mask), 0] > bound:
+        position = _search(S, row, first, position, bound)
+    row[CURSORS + cursor] = position
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _seek(P, S, row, time):
+    """Bring every cursor to its place as of this time.
+
+    Windows must never turn inside out on the way, so going forward the newer bounds move first, going back the older.
+    """
+    n = P.offsets.shape[0]
+    forward = time >= row[READ_AT]
+    for k in range(n):
+        cursor = k if forward else n - 1 - k
+        if P.sizes.stepping:
+            _step(P, S, row, cursor, time - P.offsets[cursor])
+        else:
+            _leap(S, row, cursor, time - P.offsets[cursor])
+    row[READ_AT] = time
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+
+@nb.njit(cache=True, _nrt=False)
+def _multiply(a, b):
+    """The 128-bit product of two unsigned 64-bit numbers, as (high, low)."""
+    half = np.uint64(32)
+    lower = np.uint64(0xFFFFFFFF)
+    a1, a0, b1, b0 = a >> half, a & lower, b >> half, b & lower
+    low = a0 * b0
+    middle = a1 * b0 + (low >> half)
+    other = a0 * b1 + (middle & lower)
+    return a1 * b1 + (middle >> half) + (other >> half), (other << half) | (low & lower)
+
+
+@nb.njit(cache=True, _nrt=False)
+def _wide_to_float(high, low):
+    """An unsigned 128-bit number as the nearest float64."""
+    if high == 0:
+        return np.float64(low)
+    shift = 0
+    while not high >> np.uint64(63):
+        high = (high << np.uint64(1)) | (low >> np.uint64(63))
+        low <<= np.uint64(1)
+        shift += 1
+    if low:
+        high |= np.uint64(1)  # sticky bit: the conversion rounds as if it saw the rest
+    return np.float64(high) * 2.0 ** (64 - shift)
+
+
+@nb.njit(cache=True, _nrt=False)
+def deviation(count, total, squares_high, squares_low, scale):
+    """The sample standard deviation from exact sums: sqrt((n * squares - total^2) / (n * (n - 1))) in units."""
+    n = np.uint64(count)
+    high, low = _multiply(n, squares_low)
+    high += n * squares_high
+    size = np.uint64(abs(total))
+    taken_high, taken_low = _multiply(size, size)
+    borrow = np.uint64(1) if low < taken_low else np.uint64(0)
+    return np.sqrt(_wide_to_float(high - taken_high - borrow, low - taken_low) / np.float64(count * (count - 1))) / scale
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _spread(P, S, row, low, high, channel, count, total, value):
+    """Standard deviation of a channel in a window; `value` is the current event's, MISSING where it stays out."""
+    column = P.channels[channel, C_SQUARES]
+    high_word = np.uint64(_total(P, S, row, high, column))
+    low_word = np.uint64(_total(P, S, row, high, column + 1))
+    if low >= 0:
+        less_high = np.uint64(_total(P, S, row, low, column))
+        less_low = np.uint64(_total(P, S, row, low, column + 1))
+        high_word -= less_high + (np.uint64(1) if low_word < less_low else np.uint64(0))
+        low_word -= less_low
+    if value != MISSING:
+        more_high, more_low = _multiply(np.uint64(abs(value)), np.uint64(abs(value)))
+        low_word += more_low
+        high_word += more_high + (np.uint64(1) if low_word < more_low else np.uint64(0))
+    return deviation(count, total, high_word, low_word, P.scales[channel])
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _count(P, S, row, low, high, channel):
+    column = P.channels[channel, C_COUNT]
+    if column < 0:  # every entry belongs to the channel: positions are counts
+        return high - max(low, 0)
+    less = _total(P, S, row, low, column) if low >= 0 else np.int64(0)
+    return _total(P, S, row, high, column) - less
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _item(P, S, row, item, high):
+    """The last value of an item before a position, and its time."""
+    place = P.items[item, I_ROW]
+    if high == row[END]:
+        return row[place + LAST_VALUE], row[place + LAST_TIME]
+    column = P.items[item, I_RING]
+    for position in range(high - 1, row[FIRST] - 1, -1):
+        at = _physical(S, row, position)
+        if column < 0:
+            return np.int64(1), S.ring[at, 0]
+        if S.ring[at, column] != MISSING:
+            return S.ring[at, column], S.ring[at, 0]
+    return row[place + OLD_VALUE], row[place + OLD_TIME]
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _stands(P, S, row, d, low, high, code):
+    """Whether a value stands in [low, high) of a distinct field."""
+    owner = row[SLOT] * np.int64(P.distincts.shape[0]) + d + 1
+    at = _distinct_at(S.distinct, S.meta[SALT], owner, code)
+    if S.distinct[at, 0] == 0:
+        return False
+    position = S.distinct[at, 2]
+    while position >= high:
+        position = S.ring[_physical(S, row, position), P.distincts[d, D_RING] + 1]
+    return position >= max(low, 0)
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _remembered(P, S, row, f, i, time, x, codes):
+    """first, last and the times since them; x holds NaN where nothing is written."""
+    op = P.features[f, F_OP]
+    place = P.items[P.features[f, F_SOURCE], I_ROW]
+    if op == LAST or op == SINCE_LAST:
+        word, at = _item(P, S, row, P.features[f, F_SOURCE], row[CURSORS])
+    else:
+        word, at = row[place + FIRST_WORD], row[place + FIRST_TIME]
+        if at > time + P.sizes.skew and row[place + OLD_TIME] == MISSING:
+            return
+    if at == MISSING or at <= time - P.features[f, F_WINDOW]:
+        return
+    if op == SINCE_LAST or op == SINCE_FIRST:
+        x[i, P.features[f, F_OUT]] = max(time - at, 0) / 1e6
+    elif P.features[f, F_TEXT]:
+        codes[i, P.features[f, F_OUT]] = word
+    else:
+        x.view(np.int64)[i, P.features[f, F_OUT]] = word
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _evaluate(P, S, row, role, i, time, values, distinct_values, x, codes):
+    """Every feature of a row's key as of this time."""
+    for f in range(P.features.shape[0]):
+        if P.features[f, F_ROLE] != role:
+            continue
+        op, source, out = P.features[f, F_OP], P.features[f, F_SOURCE], P.features[f, F_OUT]
+        if LAST <= op <= SINCE_FIRST:
+            _remembered(P, S, row, f, i, time, x, codes)
+            continue
+        high = row[CURSORS + P.features[f, F_HIGH]]
+        low = row[CURSORS + P.features[f, F_LOW]] if P.features[f, F_LOW] >= 0 else np.int64(-1)
+        if op == DISTINCT:
+            found = row[P.sizes.counters + P.features[f, F_COUNTER]]
+            code = distinct_values[source] if P.features[f, F_CURRENT] else MISSING
+            if code != MISSING and not _stands(P, S, row, source, low, high, code):
+                found += 1
+            x[i, out] = found
+            continue
+        value = values[source] if P.features[f, F_CURRENT] else MISSING
+        count = _count(P, S, row, low, high, source)
+        if value != MISSING:
+            count += 1
+        x[i, out] = count if op == COUNT else _aggregate(P, S, row, f, low, high, source, count, value)
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _aggregate(P, S, row, f, low, high, channel, count, value):
+    op, scale = P.features[f, F_OP], P.scales[channel]
+    if op == LABELS or op == LABEL_RATE:
+        frauds = row[P.sizes.counters + P.features[f, F_COUNTER]]
+        if op == LABELS:
+            return np.float64(frauds)
+        return frauds / count if count > 0 else 0.0
+    if op == MIN or op == MAX:
+        e = P.features[f, F_COUNTER]
+        best = _better(_extreme(P, S, row, max(low, row[FIRST]), high, e), value, op == MIN)
+        if low < 0:
+            best = _better(best, row[P.sizes.totals + P.sizes.total_words + e], op == MIN)
+        return best / scale if best != MISSING else np.nan
+    column = P.channels[channel, C_SUM]
+    total = _total(P, S, row, high, column)
+    if low >= 0:
+        total -= _total(P, S, row, low, column)
+    if value != MISSING:
+        total += value
+    if op == SUM:
+        return total / scale
+    if op == MEAN:
+        return total / (count * scale) if count > 0 else np.nan
+    return _spread(P, S, row, low, high, channel, count, total, value) if count > 1 else np.nan
+
+
+# ------------------------------------------------------------------------------------------------ writing
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _retire(P, S, row, bound):
+    """Let go of entries up to a time that no feature can reach any more; their totals stay in the row."""
+    first, end = row[FIRST], row[END]
+    while first < end:
+        at = _physical(S, row, first)
+        if S.ring[at, 0] > bound:
+            break
+        for c in range(P.channels.shape[0]):  # the absolute sums guard the range of what is still in the ring
+            if P.channels[c, C_ABSOLUTE] >= 0 and not P.channels[c, C_EVER]:
+                column = P.channels[c, C_SUM]
+                row[P.channels[c, C_ABSOLUTE]] -= abs(S.ring[at, column] - row[P.sizes.totals + column - 1])
+        for e in range(P.extremes.shape[0]):
+            place = P.sizes.totals + P.sizes.total_words + e
+            value = S.ring[at, P.channels[P.extremes[e, 0], C_VALUE]]
+            row[place] = _better(row[place], value, P.extremes[e, 1] == 1)
+        for k in range(P.sizes.total_words):
+            row[P.sizes.totals + k] = S.ring[at, 1 + k]
+        for item in range(P.items.shape[0]):
+            column = P.items[item, I_RING]
+            if column < 0 or S.ring[at, column] != MISSING:
+                place = P.items[item, I_ROW]
+                row[place + OLD_VALUE] = S.ring[at, column] if column >= 0 else np.int64(1)
+                row[place + OLD_TIME] = S.ring[at, 0]
+        for d in range(P.distincts.shape[0]):
+            column = P.distincts[d, D_RING]
+            if S.ring[at, column] != MISSING and S.ring[at, column + 2] < 0 and not P.distincts[d, D_EVER]:
+                owner = row[SLOT] * np.int64(P.distincts.shape[0]) + d + 1
+                _remove_distinct(S, _distinct_at(S.distinct, S.meta[SALT], owner, S.ring[at, column]))
+        first += 1
+        row[FIRST] = first
+
+
+@nb.njit(cache=True, _nrt=False)
+def _forget(P, S, row):
+    """A key that the stream left behind: its ring is released, and its row where nothing in it lasts for ever."""
+    if row[FIRST] < row[END]:
+        _seek(P, S, row, row[NEWEST] + P.sizes.retention + 1)
+        _retire(P, S, row, row[NEWEST])
+    _give_ring(S, row[RING], row[LOG2])
+    row[RING] = -1
+    if not P.sizes.keeps_rows:
+        _remove_key(S, row[KEY])
+        row[KEY] = 0
+        row[NEWEST] = S.meta[FREE_SLOT]
+        S.meta[FREE_SLOT] = row[SLOT]
+        S.meta[FORGOTTEN] += 1
+
+
+@nb.njit(cache=True, _nrt=False)
+def clear_row(P, row, code, slot):
+    """Make a row that has seen nothing."""
+    for word in range(row.shape[0]):
+        row[word] = 0
+    for word in range(P.sizes.totals + P.sizes.total_words, P.sizes.row_width):
+        row[word] = MISSING
+    for c in range(P.channels.shape[0]):
+        if P.channels[c, C_ABSOLUTE] >= 0:
+            row[P.channels[c, C_ABSOLUTE]] = 0
+    row[KEY] = code
+    row[SLOT] = slot
+    row[RING] = -1
+    row[NEWEST] = MISSING
+    row[READ_AT] = MISSING
+
+
+@nb.njit(cache=True, _nrt=False)
+def _new_slot(P, S, code):
+    slot = S.meta[FREE_SLOT]
+    if slot >= 0:
+        S.meta[FREE_SLOT] = S.rows[slot, NEWEST]
+    else:
+        slot = S.meta[SLOTS]
+        S.meta[SLOTS] += 1
+    clear_row(P, S.rows[slot], code, slot)
+    place_key(S.table, S.meta[SALT], code, slot)
+    S.meta[TABLE_USED] += 1
+    return slot
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _add_totals(P, S, at, values, role):
+    """Add one event to the running totals of an entry."""
+    for c in range(P.channels.shape[0]):
+        value = values[c]
+        if value == MISSING or not (P.channels[c, C_ROLES] >> role) & 1:
+            continue
+        column = P.channels[c, C_COUNT]
+        if column >= 0:
+            S.ring[at, column] += 1
+        column = P.channels[c, C_SUM]
+        if column >= 0:
+            S.ring[at, column] += value
+        column = P.channels[c, C_SQUARES]
+        if column >= 0:
+            high, low = _multiply(np.uint64(abs(value)), np.uint64(abs(value)))
+            low_word = np.uint64(S.ring[at, column + 1]) + low
+            carry = np.uint64(1) if low_word < low else np.uint64(0)
+            S.ring[at, column + 1] = np.int64(low_word)
+            S.ring[at, column] = np.int64(np.uint64(S.ring[at, column]) + high + carry)
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _link(P, S, row, position, d, code):
+    """Enter a distinct value at a position: between its neighbours in the chain, and in the table where it is last."""
+    column = P.distincts[d, D_RING]
+    at = _physical(S, row, position)
+    S.ring[at, column] = code
+    S.ring[at, column + 1] = -1
+    S.ring[at, column + 2] = -1
+    if code == MISSING:
+        return
+    owner = row[SLOT] * np.int64(P.distincts.shape[0]) + d + 1
+    place = _distinct_at(S.distinct, S.meta[SALT], owner, code)
+    before, after = np.int64(-1), np.int64(-1)
+    if S.distinct[place, 0] != 0:
+        before = S.distinct[place, 2]
+        while before > position:
+            after = before
+            before = S.ring[_physical(S, row, before), column + 1]
+    S.ring[at, column + 1] = before
+    S.ring[at, column + 2] = after
+    if before >= row[FIRST]:
+        S.ring[_physical(S, row, before), column + 2] = position
+    if after >= 0:
+        S.ring[_physical(S, row, after), column + 1] = position
+    elif place_distinct(S.distinct, S.meta[SALT], owner, code, position):
+        S.meta[DISTINCT_USED] += 1
+
+
+@nb.njit(cache=True, _nrt=False)
+def _shift(P, S, row, position, values, role):
+    """Make room for a late event: move later entries up by one and add the event to their totals."""
+    for old in range(row[END] - 1, position - 1, -1):
+        at, to = _physical(S, row, old), _physical(S, row, old + 1)
+        for k in range(S.ring.shape[1]):
+            S.ring[to, k] = S.ring[at, k]
+        _add_totals(P, S, to, values, role)
+        for d in range(P.distincts.shape[0]):
+            column = P.distincts[d, D_RING]
+            code = S.ring[to, column]
+            if code == MISSING:
+                continue
+            before, after = S.ring[to, column + 1], S.ring[to, column + 2]
+            if before >= row[FIRST]:
+                S.ring[_physical(S, row, before), column + 2] = old + 1
+            if after >= 0:
+                S.ring[_physical(S, row, after), column + 1] = old + 1
+            else:
+                owner = row[SLOT] * np.int64(P.distincts.shape[0]) + d + 1
+                place_distinct(S.distinct, S.meta[SALT], owner, code, old + 1)
+
+
+@nb.njit(cache=True, _nrt=False)
+def _recount(P, S, row, position):
+    """After an insertion before the end: cursors behind it move on, and windows that hold it count its values."""
+    for c in range(P.offsets.shape[0]):
+        if row[CURSORS + c] > position:
+            row[CURSORS + c] += 1
+    at = _physical(S, row, position)
+    for k in range(P.counters.shape[0]):
+        if P.counters[k, K_LABEL]:
+            continue
+        low, high = _low(P, S, row, k), row[CURSORS + P.counters[k, K_HIGH]]
+        column = P.distincts[P.counters[k, K_SOURCE], D_RING]
+        if position < low or position >= high or S.ring[at, column] == MISSING:
+            continue
+        after = S.ring[at, column + 2]
+        if S.ring[at, column + 1] < low and (after < 0 or after >= high):
+            row[P.sizes.counters + k] += 1
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _remember(P, S, row, at, time, item_values, role):
+    """Enter the event's remembered values: into the ring, and into the row where it is the last or the first."""
+    for item in range(P.items.shape[0]):
+        value = item_values[item] if (P.items[item, I_ROLES] >> role) & 1 else MISSING
+        column = P.items[item, I_RING]
+        if column >= 0:
+            S.ring[at, column] = value
+        if value == MISSING:
+            continue
+        place = P.items[item, I_ROW]
+        if row[place + LAST_TIME] == MISSING or time >= row[place + LAST_TIME]:
+            row[place + LAST_VALUE] = value
+            row[place + LAST_TIME] = time
+        if row[place + FIRST_TIME] == MISSING or time < row[place + FIRST_TIME]:
+            row[place + FIRST_WORD] = value
+            row[place + FIRST_TIME] = time
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _guard(P, S, row, values, role):
+    """Keep sums in range: a value that would carry a sum beyond 2^62 units stays out, and is counted as overflowed."""
+    for c in range(P.channels.shape[0]):
+        place = P.channels[c, C_ABSOLUTE]
+        if place < 0 or values[c] == MISSING or not (P.channels[c, C_ROLES] >> role) & 1:
+            continue
+        if abs(values[c]) > (np.int64(1) << 62) - row[place]:
+            values[c] = MISSING
+            S.meta[OVERFLOWED] += 1
+        else:
+            row[place] += abs(values[c])
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _insert(P, S, row, time, sequence, role, values, item_values, distinct_values, label_values):
+    """Write an event into its key's row and ring, where its time belongs."""
+    newest = max(row[NEWEST], time)
+    row[NEWEST] = newest
+    _retire(P, S, row, newest - P.sizes.retention)
+    _guard(P, S, row, values, role)
+    size = row[END] - row[FIRST]
+    if row[RING] < 0:
+        _resize(P, S, row, SMALLEST_RING_LOG2)
+    elif size == np.int64(1) << row[LOG2]:
+        _resize(P, S, row, row[LOG2] + 1)
+    elif row[LOG2] > 6 and size << 4 <= np.int64(1) << row[LOG2]:
+        _resize(P, S, row, row[LOG2] - 2)
+    end = row[END]
+    position = end
+    if position > row[FIRST] and S.ring[_physical(S, row, position - 1), 0] > time:
+        position = _search(S, row, row[FIRST], position, time)
+        S.meta[LATE] += 1
+        _shift(P, S, row, position, values, role)
+    at = _physical(S, row, position)
+    for k in range(P.sizes.total_words):
+        S.ring[at, 1 + k] = _total(P, S, row, position, 1 + k)
+    S.ring[at, 0] = time
+    row[END] = end + 1
+    _add_totals(P, S, at, values, role)
+    if P.sizes.sequence >= 0:
+        S.ring[at, P.sizes.sequence] = sequence
+    for c in range(P.channels.shape[0]):
+        if P.channels[c, C_VALUE] >= 0:
+            S.ring[at, P.channels[c, C_VALUE]] = values[c] if (P.channels[c, C_ROLES] >> role) & 1 else MISSING
+    for item in range(P.labels.shape[0]):
+        S.ring[at, P.labels[item, L_RING]] = label_values[item] if (P.labels[item, L_ROLES] >> role) & 1 else -1
+    _remember(P, S, row, at, time, item_values, role)
+    for d in range(P.distincts.shape[0]):
+        _link(P, S, row, position, d, distinct_values[d] if (P.distincts[d, D_ROLES] >> role) & 1 else MISSING)
+    if position < end:
+        _recount(P, S, row, position)
+        _summarise(P, S, row, position)
+    elif P.extremes.shape[0] > 0:
+        _summarise_one(P, S, row, position)
+
+
+# ------------------------------------------------------------------------------------------------ events
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _counts(x, i, kind, where, kinds):
+    """Whether the event's type and the filter let it into a channel, item or distinct field."""
+    return (kinds >> kind) & 1 and (where < 0 or x[i, where] == 1.0)
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _gather(P, i, kind, x, codes, values, item_values, distinct_values, label_values):
+    """Read from the event's columns what the entity's channels, items and distinct fields take in."""
+    for c in range(P.channels.shape[0]):
+        values[c] = MISSING
+        if _counts(x, i, kind, P.channels[c, C_WHERE], P.channels[c, C_KINDS]):
+            source = P.channels[c, C_SOURCE]
+            if source < 0:
+                values[c] = 0
+            elif not np.isnan(x[i, source]):
+                values[c] = np.int64(np.rint(x[i, source] * P.scales[c]))
+    for k in range(P.items.shape[0]):
+        item_values[k] = MISSING
+        if _counts(x, i, kind, P.items[k, I_WHERE], P.items[k, I_KINDS]):
+            item_values[k] = _word(x, codes, i, P.items[k, I_SOURCE], P.items[k, I_TEXT])
+    for d in range(P.distincts.shape[0]):
+        distinct_values[d] = MISSING
+        if _counts(x, i, kind, P.distincts[d, D_WHERE], P.distincts[d, D_KINDS]):
+            distinct_values[d] = _word(x, codes, i, P.distincts[d, D_SOURCE], P.distincts[d, D_TEXT])
+    for k in range(P.labels.shape[0]):
+        label_values[k] = 0 if _counts(x, i, kind, P.labels[k, L_WHERE], P.labels[k, L_KINDS]) else -1
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _word(x, codes, i, source, text):
+    if source < 0:
+        return np.int64(1)
+    if text:
+        return codes[i, source] if codes[i, source] != 0 else MISSING
+    if np.isnan(x[i, source]):
+        return MISSING
+    return x.view(np.int64)[i, source] if x[i, source] != 0.0 else np.int64(0)  # -0.0 has the bits of MISSING
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _has_room(P, S, roles):
+    """Whether the arrays can take whatever one event may need; nothing has been changed yet.
+
+    A ring that doubles needs twice its size, and as much again so that it can be aligned.
+    """
+    return (
+        (S.meta[TABLE_USED] + roles) * 2 <= S.table.shape[0]
+        and (S.meta[DISTINCT_USED] + roles * P.distincts.shape[0]) * 2 <= S.distinct.shape[0]
+        and S.meta[SLOTS] + roles <= S.rows.shape[0]
+        and S.meta[RING_TOP] + roles * 4 * S.meta[LARGEST] <= S.ring.shape[0]
+    )
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _awake(P, S, code, clock):
+    """The slot of a key that is not forgotten, or -1."""
+    slot = find_slot(S, code)
+    if slot >= 0 and clock - S.rows[slot, TOUCHED] > P.sizes.horizon and S.rows[slot, RING] >= 0:
+        _forget(P, S, S.rows[slot])
+        if not P.sizes.keeps_rows:
+            return np.int64(-1)
+    return slot
+
+
+@nb.njit(cache=True, _nrt=False)
+def apply(P, S, start, keys, kinds, times, clocks, keep, first_sequence, known_kinds, x, codes, read, write):
+    """Read and write one entity's state for events in arrival order, from row `start` on.
+
+    keys: int64 (n, roles), 0 where null. clocks: the stream's clock at each event. keep: whether an event may enter
+    state. known_kinds: bit k is set where this entity takes in events of type k. x, codes: columns in, features out.
+    Returns the row at which the arrays must be enlarged, or n.
+    """
+    n, roles = keys.shape
+    values, item_values, distinct_values, label_values = S.scratch[0], S.scratch[1], S.scratch[2], S.scratch[3]
+    for i in range(start, n):
+        if write and not _has_room(P, S, roles):
+            return i
+        kind = np.int64(kinds[i])
+        reads = read and kind == 0
+        writes = write and keep[i] and (known_kinds >> kind) & 1
+        if not reads and not writes:
+            continue
+        time = times[i]
+        _gather(P, i, kind, x, codes, values, item_values, distinct_values, label_values)
+        # every role is read before any is written: an event never sees itself in another role
+        for step in range(roles if roles == 1 else 2 * roles):
+            role = step if step < roles else step - roles
+            if keys[i, role] == 0:
+                continue
+            slot = _awake(P, S, keys[i, role], clocks[i])
+            if slot >= 0:
+                _seek(P, S, S.rows[slot], time)
+            if reads and step < roles:
+                _evaluate(P, S, S.rows[slot] if slot >= 0 else S.blank, role, i, time, values, distinct_values, x, codes)
+            if not writes or (roles > 1 and step < roles):
+                continue
+            if slot < 0:
+                slot = _new_slot(P, S, keys[i, role])
+                S.rows[slot, READ_AT] = time
+            row = S.rows[slot]
+            if row[NEWEST] != MISSING and time < row[NEWEST] - P.sizes.lateness:
+                S.meta[TOO_LATE] += 1
+                continue
+            row[TOUCHED] = clocks[i]
+            _insert(P, S, row, time, first_sequence + i, role, values, item_values, distinct_values, label_values)
+    return n
+
+
+@nb.njit(cache=True, _nrt=False)
+def apply_label(P, S, key, role, time, sequence, change):
+    """A label became known (change +1: fraud) or was taken back (-1), for the event with this time and sequence."""
+    slot = find_slot(S, key)
+    if slot < 0:
+        return
+    row = S.rows[slot]
+    first, end = row[FIRST], row[END]
+    position = _search(S, row, first, end, time - 1) if first < end else end
+    while position < end and S.ring[_physical(S, row, position), 0] == time:
+        if S.ring[_physical(S, row, position), P.sizes.sequence] == sequence:
+            if _flag(P, S, row, position, role, change):
+                return
+        position += 1
+    if first == end or time <= row[NEWEST] - P.sizes.retention:  # it left the ring: only `ever` still sees it
+        for counter in range(P.counters.shape[0]):
+            if P.counters[counter, K_LABEL] and P.counters[counter, K_LOW] < 0:
+                if (P.labels[P.counters[counter, K_SOURCE], L_ROLES] >> role) & 1:
+                    row[P.sizes.counters + counter] += change
+
+
+@nb.njit(cache=True, _nrt=False)
+def _flag(P, S, row, position, role, change):
+    """Mark an entry for every label channel it belongs to, and tell the windows that hold it."""
+    done = False
+    at = _physical(S, row, position)
+    for k in range(P.labels.shape[0]):
+        column = P.labels[k, L_RING]
+        if S.ring[at, column] < 0 or not (P.labels[k, L_ROLES] >> role) & 1:
+            continue
+        S.ring[at, column] += change
+        done = True
+        for counter in range(P.counters.shape[0]):
+            if not P.counters[counter, K_LABEL] or P.counters[counter, K_SOURCE] != k:
+                continue
+            if _low(P, S, row, counter) <= position < row[CURSORS + P.counters[counter, K_HIGH]]:
+                row[P.sizes.counters + counter] += change
+    return done
+
+
+@nb.njit(cache=True, _nrt=False)
+def sweep(P, S, clock, slots):
+    """Look at the next few slots in turn and forget the keys that the stream left behind."""
+    for _ in range(min(slots, S.meta[SLOTS])):
+        hand = S.meta[HAND] + 1 if S.meta[HAND] + 1 < S.meta[SLOTS] else np.int64(0)
+        S.meta[HAND] = hand
+        if S.rows[hand, KEY] != 0:
+            _awake(P, S, S.rows[hand, KEY], clock)

@@ -1,0 +1,29 @@
+"""Where recorded data keeps the truth, and when it would have been known."""
+
+from dataclasses import dataclass
+
+from penstock.clock import duration_us
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """The field of recorded events that says whether they were fraud.
+
+    delay: recorded labels become known this long after the event (a chargeback takes days). known_at: a field with
+    the very time at which each label became known, where the data has one; it wins over `delay`. sources: who may say
+    so, the most trusted first; a label does not replace one from a more trusted source. The field itself never
+    reaches a model, a rule or a feature.
+
+    >>> Label("is_fraud", delay="7d").delay_us
+    604800000000
+    """
+
+    field: str
+    delay: str = "0s"
+    known_at: str | None = None
+    sources: tuple[str, ...] = ()
+
+    @property
+    def delay_us(self) -> int:
+        """The delay in microseconds."""
+        return duration_us(self.delay, what="Label delay")

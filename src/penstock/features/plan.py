@@ -1,0 +1,283 @@
+"""Declared aggregates of one entity, compiled into the flat tables that the kernel reads.
+
+What several aggregates share is stored once: equal window bounds are one cursor, equal (field, filter, event types,
+role) one channel with one running total each of count, sum and squares.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.clock import EVER_US
+from penstock.features import kernel as k
+from penstock.features.entity import REMEMBERED, Aggregate, Entity
+from penstock.messages import Column, Layout, Type
+
+_OPS = {
+    "count": k.COUNT,
+    "sum": k.SUM,
+    "mean": k.MEAN,
+    "std": k.STD,
+    "min": k.MIN,
+    "max": k.MAX,
+    "distinct": k.DISTINCT,
+    "last": k.LAST,
+    "first": k.FIRST_VALUE,
+    "since_last": k.SINCE_LAST,
+    "since_first": k.SINCE_FIRST,
+    "label_count": k.LABELS,
+    "label_rate": k.LABEL_RATE,
+}
+DEFAULT_SCALE = 1e6
+"""Units per 1.0 of a summed field: sums are exact to 1e-6 unless the field says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What the compiler must know of a detector's stream: see the options of `Detector`.
+
+    kinds: the index of each event type; labels_kind: the pseudo-type under which labels arrive. wheres: the column of
+    each filter. required: fields that are never null. scales: units per 1.0 of a field.
+    """
+
+    skew_us: int
+    lateness_us: int
+    kinds: Mapping[type | None, int]
+    labels_kind: int
+    wheres: Mapping[str, Column]
+    required: frozenset[str]
+    scales: Mapping[str, float]
+
+
+@dataclass(slots=True)
+class EntityPlan:
+    """One entity's kernel plan and the columns that hold its keys, by role."""
+
+    entity: Entity
+    keys: list[list[Column]]
+    known_kinds: int
+    plan: k.Plan
+    labelled: bool
+
+
+def compile_entity(entity: Entity, features: Sequence[Aggregate], layout: Layout, stream: Stream) -> EntityPlan:
+    """Compile the aggregates of one entity; their output columns are already in the layout."""
+    return _Compiler(entity, features, layout, stream).compile()
+
+
+@dataclass(slots=True)
+class _Rows:
+    """A table in the making: rows found by what makes them equal."""
+
+    width: int
+    rows: list[list[int]] = field(default_factory=list)
+    known: dict[object, int] = field(default_factory=dict)
+
+    def find(self, identity: object, first_words: Sequence[int]) -> int:
+        """The index of the row with this identity, made from its first words where it is new."""
+        if identity not in self.known:
+            self.known[identity] = len(self.rows)
+            self.rows.append([*first_words, *[-1] * (self.width - len(first_words))])
+        return self.known[identity]
+
+    def array(self) -> NDArray[np.int64]:
+        """The finished table."""
+        return np.array(self.rows, np.int64).reshape(len(self.rows), self.width)
+
+
+class _Compiler:
+    def __init__(self, entity: Entity, features: Sequence[Aggregate], layout: Layout, stream: Stream) -> None:
+        self.entity, self.features, self.layout, self.stream = entity, features, layout, stream
+        self.channels = _Rows(k.C_WIDTH)
+        self.items = _Rows(k.I_WIDTH)
+        self.distincts = _Rows(k.D_WIDTH)
+        self.labels = _Rows(k.L_WIDTH)
+        self.counters = _Rows(k.K_WIDTH)
+        self.extremes = _Rows(2)
+        self.scales: list[float] = []
+        windows = [f for f in features if f.kind not in REMEMBERED]
+        bounds = {f.delay_us for f in windows if f.delay_us} | {f.delay_us + f.window_us for f in windows if f.window_us < EVER_US}
+        self.offsets = [-stream.skew_us, *sorted(bounds)]  # cursor 0 stands after the newest event that counts
+        self.known_kinds = 0
+        for feature in features:
+            self.known_kinds |= self._kinds(feature)
+
+    def compile(self) -> EntityPlan:
+        rows = [self._feature(feature) for feature in self.features]
+        labelled = bool(self.labels.rows)
+        ring_width, total_words, sequence = self._lay_ring(labelled)
+        counters = k.CURSORS + len(self.offsets)
+        totals = counters + len(self.counters.rows)
+        items = totals + total_words + len(self.extremes.rows)
+        row_width = self._lay_row(items)
+        sizes = k.Sizes(
+            skew=self.stream.skew_us,
+            lateness=self.stream.lateness_us,
+            retention=self.offsets[-1] + self.stream.lateness_us,
+            horizon=self._horizon(),
+            keeps_rows=self._keeps_rows(),
+            counters=counters,
+            totals=totals,
+            total_words=total_words,
+            items=items,
+            row_width=row_width,
+            ring_width=ring_width,
+            sequence=sequence,
+            stepping=bool(self.counters.rows),
+        )
+        plan = k.Plan(
+            sizes=sizes,
+            offsets=np.array(self.offsets, np.int64),
+            features=np.array(rows, np.int64).reshape(len(rows), k.F_WIDTH),
+            channels=self.channels.array(),
+            scales=np.array(self.scales, np.float64),
+            extremes=self.extremes.array(),
+            items=self.items.array(),
+            distincts=self.distincts.array(),
+            labels=self.labels.array(),
+            counters=self.counters.array(),
+        )
+        keys = [[self.layout[name] for name in names] for names in self.entity.keys]
+        return EntityPlan(self.entity, keys, self.known_kinds, plan, labelled)
+
+    # ---- one feature
+
+    def _feature(self, feature: Aggregate) -> list[int]:
+        row = [-1] * k.F_WIDTH
+        out = self.layout[feature.name]
+        row[k.F_OP] = _OPS["count" if feature.by == "known" else feature.kind]
+        row[k.F_OUT] = out.index
+        row[k.F_ROLE] = self.entity.roles.index(feature.at) if feature.at else 0
+        if feature.kind not in REMEMBERED:
+            row[k.F_HIGH] = self.offsets.index(feature.delay_us) if feature.delay_us else 0
+            ever = feature.window_us == EVER_US
+            row[k.F_LOW] = -1 if ever else self.offsets.index(feature.delay_us + feature.window_us)
+        row[k.F_WINDOW] = feature.window_us
+        row[k.F_TEXT] = out.type is Type.TEXT
+        row[k.F_CURRENT] = self._sees_current(feature, row[k.F_ROLE])
+        self._source(feature, row)
+        return row
+
+    def _sees_current(self, feature: Aggregate, at: int) -> bool:
+        counted = self._roles(feature) >> at & 1
+        return bool(feature.current and not feature.delay_us and counted and self._kinds(feature) & 1)
+
+    def _source(self, feature: Aggregate, row: list[int]) -> None:
+        """Find or make the channel, item, distinct field and counter that the feature reads."""
+        if feature.kind in REMEMBERED:
+            row[k.F_SOURCE] = self._item(feature)
+            return
+        if feature.kind == "distinct":
+            row[k.F_SOURCE] = self._distinct(feature)
+            row[k.F_COUNTER] = self._counter(False, row[k.F_LOW], row[k.F_HIGH], row[k.F_SOURCE])
+            return
+        row[k.F_SOURCE] = self._channel(feature)
+        if feature.kind in ("label_count", "label_rate") and feature.by == "event":
+            row[k.F_COUNTER] = self._counter(True, row[k.F_LOW], row[k.F_HIGH], self._label(feature))
+        elif feature.kind in ("min", "max"):
+            minimum = feature.kind == "min"
+            row[k.F_COUNTER] = self.extremes.find((row[k.F_SOURCE], minimum), [row[k.F_SOURCE], minimum])
+
+    def _identity(self, feature: Aggregate) -> tuple[object, ...]:
+        return (feature.field, feature.where, self._kinds(feature), feature.role)
+
+    def _where(self, feature: Aggregate) -> int:
+        return self.stream.wheres[feature.where].index if feature.where else -1
+
+    def _kinds(self, feature: Aggregate) -> int:
+        if feature.by == "known":
+            return 1 << self.stream.labels_kind
+        return sum(1 << self.stream.kinds[of] for of in feature.of) or 1
+
+    def _roles(self, feature: Aggregate) -> int:
+        return 1 << self.entity.roles.index(feature.role) if feature.role else (1 << len(self.entity.keys)) - 1
+
+    def _channel(self, feature: Aggregate) -> int:
+        source = self.layout[feature.field].index if feature.field else -1
+        new = len(self.channels.rows)
+        words = [source, self._where(feature), self._kinds(feature), self._roles(feature)]
+        channel = self.channels.find(self._identity(feature), words)
+        if channel == new:
+            self.scales.append(self.stream.scales.get(feature.field or "", DEFAULT_SCALE))
+        needs = {"sum": {k.C_SUM}, "mean": {k.C_SUM}, "std": {k.C_SUM, k.C_SQUARES}}.get(feature.kind, set())
+        needs = needs | ({k.C_VALUE} if feature.kind in ("min", "max") else set())
+        row = self.channels.rows[channel]
+        for column in needs | (set() if self._dense(feature) else {k.C_COUNT}):
+            row[column] = 0  # wanted; placed by _lay_ring
+        ever = feature.window_us == EVER_US and feature.kind in ("sum", "mean", "std")
+        row[k.C_EVER] = int(ever or row[k.C_EVER] == 1)
+        return channel
+
+    def _dense(self, feature: Aggregate) -> bool:
+        """Whether every entry of the ring belongs to the feature's channel, so that positions are counts."""
+        whole = self._kinds(feature) == self.known_kinds and self._roles(feature) == (1 << len(self.entity.keys)) - 1
+        return whole and not feature.where and (feature.field is None or (feature.field in self.stream.required and self.known_kinds == 1))
+
+    def _item(self, feature: Aggregate) -> int:
+        column = self.layout[feature.field] if feature.field else None
+        text = column is not None and column.type is Type.TEXT
+        words = [column.index if column else -1, text, self._where(feature), self._kinds(feature), self._roles(feature)]
+        item = self.items.find(self._identity(feature), words)
+        self.items.rows[item][k.I_RING] = -1 if feature.field is None and self._dense(feature) else 0
+        return item
+
+    def _distinct(self, feature: Aggregate) -> int:
+        column = self.layout[feature.field or ""]
+        text = column.type is Type.TEXT
+        words = [column.index, text, self._where(feature), self._kinds(feature), self._roles(feature), 0]
+        index = self.distincts.find(self._identity(feature), words)
+        ever = feature.window_us == EVER_US
+        self.distincts.rows[index][k.D_EVER] = int(ever or self.distincts.rows[index][k.D_EVER] == 1)
+        return index
+
+    def _label(self, feature: Aggregate) -> int:
+        words = [self._where(feature), self._kinds(feature), self._roles(feature), 0]
+        return self.labels.find(self._identity(feature), words)
+
+    def _counter(self, label: bool, low: int, high: int, source: int) -> int:
+        return self.counters.find((label, low, high, source), [label, low, high, source])
+
+    # ---- the whole entity
+
+    def _lay_ring(self, labelled: bool) -> tuple[int, int, int]:
+        """Give every stored word of a ring entry its column; running totals come first, right after the time."""
+        column = 1
+        for place in (k.C_COUNT, k.C_SUM, k.C_SQUARES):
+            for row in self.channels.rows:
+                if row[place] == 0:
+                    row[place] = column
+                    column += 2 if place == k.C_SQUARES else 1
+        total_words = column - 1
+        sequence = column if labelled else -1
+        column += labelled
+        for table, place, width in (
+            (self.channels, k.C_VALUE, 1),
+            (self.labels, k.L_RING, 1),
+            (self.items, k.I_RING, 1),
+            (self.distincts, k.D_RING, 3),  # code, previous, next
+        ):
+            for row in table.rows:
+                if row[place] == 0:
+                    row[place] = column
+                    column += width
+        return column, total_words, sequence
+
+    def _lay_row(self, word: int) -> int:
+        for row in self.items.rows:
+            row[k.I_ROW] = word
+            word += k.ITEM_WIDTH
+        for row in self.channels.rows:
+            if row[k.C_SUM] >= 0:
+                row[k.C_ABSOLUTE] = word
+                word += 1
+        return word
+
+    def _horizon(self) -> int:
+        """How long a key can be idle before nothing in its row can be read any more."""
+        remembered = [f.window_us for f in self.features if f.kind in REMEMBERED and f.window_us < EVER_US]
+        return max([self.offsets[-1], *remembered]) + self.stream.lateness_us
+
+    def _keeps_rows(self) -> bool:
+        return any(f.window_us == EVER_US for f in self.features)

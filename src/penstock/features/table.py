@@ -1,0 +1,216 @@
+"""The state of one entity: the kernel's arrays, enlarged before they are full, saved, loaded and compared."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.errors import CapacityError
+from penstock.features import kernel as k
+from penstock.features.plan import EntityPlan
+
+_SIZE_CLASSES = 48
+_NO_SLOT = 1 << 31
+"""The slot of the row that stands for unknown keys: it owns no distinct value."""
+_SWEEP = 4
+"""Events per slot looked at: a full round takes four times as many events as there are keys."""
+
+
+class Table:
+    """One entity's keys, rows and rings.
+
+    memory_limit: bytes this table may occupy; beyond it `apply` raises `CapacityError` before anything is changed.
+    """
+
+    def __init__(self, plan: EntityPlan, *, memory_limit: int | None = None) -> None:
+        self.plan = plan
+        self.memory_limit = memory_limit
+        self.state = _empty(plan.plan, slots=1 << 10, entries=1 << 13, distincts=1 << 10)
+        self.state.meta[k.SALT] = int.from_bytes(os.urandom(7), "little")  # keys chosen by an attacker must not collide
+
+    def apply(
+        self,
+        keys: NDArray[np.int64],
+        kinds: NDArray[np.uint8],
+        times: NDArray[np.int64],
+        clocks: NDArray[np.int64],
+        keep: NDArray[np.bool_],
+        first_sequence: int,
+        x: NDArray[np.float64],
+        codes: NDArray[np.int64],
+        *,
+        read: bool = True,
+        write: bool = True,
+    ) -> None:
+        """Run events through the kernel in arrival order: see `kernel.apply`."""
+        at, n = 0, keys.shape[0]
+        plan, known = self.plan.plan, self.plan.known_kinds
+        while True:
+            at = k.apply(plan, self.state, at, keys, kinds, times, clocks, keep, first_sequence, known, x, codes, read, write)
+            if at == n:
+                break
+            self._enlarge(keys.shape[1])
+        if write and n:
+            k.sweep(plan, self.state, clocks[-1], n // _SWEEP + 1)
+
+    def label(self, key: int, role: int, time_us: int, sequence: int, change: int) -> None:
+        """A label of an event became known (+1) or was taken back (-1): see `kernel.apply_label`."""
+        k.apply_label(self.plan.plan, self.state, np.int64(key), role, np.int64(time_us), np.int64(sequence), change)
+
+    # ---- room
+
+    def _enlarge(self, roles: int) -> None:
+        """Double whichever array lacks room for one more event."""
+        state, meta = self.state, self.state.meta
+        limit = self.memory_limit
+        if limit is not None and self.allocated_bytes * 2 > limit:
+            raise CapacityError(
+                f"entity {self.plan.entity.name}: {meta[k.SLOTS]:,} keys and {meta[k.RING_TOP]:,} event places fill the memory "
+                f"budget of {limit / 2**20:,.0f} MiB; raise memory_limit_gb, or shorten windows or lateness"
+            )
+        if (meta[k.TABLE_USED] + roles) * 2 > state.table.shape[0]:
+            self.state = self.state._replace(table=self._rehash_keys(2 * state.table.shape[0]))
+        if (meta[k.DISTINCT_USED] + roles * len(self.plan.plan.distincts)) * 2 > state.distinct.shape[0]:
+            self.state = self.state._replace(distinct=self._rehash_distinct(2 * state.distinct.shape[0]))
+        if meta[k.SLOTS] + roles > state.rows.shape[0]:
+            self.state = self.state._replace(rows=_grown(state.rows, 2 * state.rows.shape[0], int(meta[k.SLOTS])))
+        if meta[k.RING_TOP] + roles * 4 * meta[k.LARGEST] > state.ring.shape[0]:
+            self._grow_rings(2 * state.ring.shape[0])
+
+    def _rehash_keys(self, capacity: int) -> NDArray[np.int64]:
+        table = np.zeros((capacity, 2), np.int64)
+        k.place_keys(self.state, table)
+        return table
+
+    def _rehash_distinct(self, capacity: int) -> NDArray[np.int64]:
+        table = np.zeros((capacity, 3), np.int64)
+        k.place_distincts(self.state, table)
+        return table
+
+    def _grow_rings(self, entries: int) -> None:
+        old = self.state
+        top = int(old.meta[k.RING_TOP])
+        levels = _levels(entries)
+        blocks = np.zeros((old.blocks.shape[0], int(levels[-1]) if len(old.blocks) else 0), np.int64)
+        for level in range(1, len(old.levels) - 1):
+            size = -(-top >> (k.FANOUT_LOG2 * level))
+            if len(old.blocks):
+                blocks[:, levels[level] : levels[level] + size] = old.blocks[:, old.levels[level] : old.levels[level] + size]
+        self.state = old._replace(ring=_grown(old.ring, entries, top), blocks=blocks, levels=levels)
+
+    # ---- figures
+
+    @property
+    def keys(self) -> int:
+        """How many keys are held."""
+        return int(self.state.meta[k.TABLE_USED])
+
+    @property
+    def allocated_bytes(self) -> int:
+        """Address space of the arrays; pages are committed as they are first used."""
+        return sum(int(array.nbytes) for array in self.state)
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes of rows, rings, block summaries and hash places in use."""
+        state, meta = self.state, self.state.meta
+        entries = int(meta[k.RING_TOP]) * (state.ring.shape[1] + state.blocks.shape[0] / 15) * 8
+        rows = int(meta[k.SLOTS]) * state.rows.shape[1] * 8
+        return int(entries + rows + state.table.nbytes + state.distinct.nbytes)
+
+    def counts(self) -> dict[str, int]:
+        """Figures since the state was made: keys held, late and too late events, overflowed sums, keys forgotten."""
+        names = {"late": k.LATE, "too_late": k.TOO_LATE, "overflowed": k.OVERFLOWED, "forgotten": k.FORGOTTEN}
+        return {"keys": self.keys, **{name: int(self.state.meta[word]) for name, word in names.items()}}
+
+    # ---- snapshots
+
+    def arrays(self) -> dict[str, NDArray[np.int64]]:
+        """Copies of everything that is in use; `load` makes an equal table of them."""
+        state, meta = self.state, self.state.meta
+        top = int(meta[k.RING_TOP])
+        used = {"meta": meta, "free": state.free, "rows": state.rows[: meta[k.SLOTS]], "ring": state.ring[:top]}
+        used["distinct"] = state.distinct[state.distinct[:, 0] != 0]
+        for level in range(1, len(state.levels) - 1):
+            size = -(-top >> (k.FANOUT_LOG2 * level))  # rounded up
+            used[f"blocks_{level}"] = state.blocks[:, state.levels[level] : state.levels[level] + size]
+        return {name: array.copy() for name, array in used.items()}
+
+    def load(self, arrays: Mapping[str, NDArray[np.int64]]) -> None:
+        """Become the table that `arrays` was taken from."""
+        meta = arrays["meta"]
+        entries = _power_of_two(max(int(meta[k.RING_TOP]) + 8 * int(meta[k.LARGEST]), 1 << 13))
+        slots = _power_of_two(int(meta[k.SLOTS]) + 8)
+        state = _empty(self.plan.plan, slots=slots, entries=entries, distincts=_power_of_two(4 * len(arrays["distinct"]) + 64))
+        state.meta[:] = meta
+        state.free[:] = arrays["free"]
+        state.rows[: meta[k.SLOTS]] = arrays["rows"]
+        state.ring[: meta[k.RING_TOP]] = arrays["ring"]
+        for level in range(1, len(state.levels) - 1):
+            saved = arrays.get(f"blocks_{level}")
+            if saved is not None:
+                state.blocks[:, state.levels[level] : state.levels[level] + saved.shape[1]] = saved
+        k.place_keys(state, state.table)
+        for owner, code, position in arrays["distinct"]:
+            k.place_distinct(state.distinct, meta[k.SALT], owner, code, position)
+        self.state = state
+
+    def digest(self) -> str:
+        """A hash of what the state means, whatever its arrangement in memory: equal states, equal digests."""
+        state, digest = self.state, hashlib.sha256()
+        sizes = self.plan.plan.sizes
+        rows = state.rows[: state.meta[k.SLOTS]]
+        for slot in np.argsort(rows[:, k.KEY], kind="stable"):
+            row = rows[slot]
+            if row[k.KEY] == 0:
+                continue
+            digest.update(row[[k.KEY, k.FIRST, k.END, k.NEWEST, k.TOUCHED]].tobytes())
+            digest.update(row[sizes.totals :].tobytes())
+            positions = np.arange(row[k.FIRST], row[k.END])
+            if len(positions):
+                digest.update(state.ring[row[k.RING] + (positions & ((1 << int(row[k.LOG2])) - 1))].tobytes())
+        return digest.hexdigest()
+
+
+def _power_of_two(n: int) -> int:
+    return 1 << max(n - 1, 1).bit_length()
+
+
+def _levels(entries: int) -> NDArray[np.int64]:
+    """The start of each level of block summaries in a flat array; the last number is its length."""
+    starts, at, level = [0, 0], 0, 1
+    while entries >> (k.FANOUT_LOG2 * level):
+        at += entries >> (k.FANOUT_LOG2 * level)
+        starts.append(at)
+        level += 1
+    return np.array(starts, np.int64)
+
+
+def _grown(array: NDArray[np.int64], length: int, used: int) -> NDArray[np.int64]:
+    larger = np.zeros((length, array.shape[1]), np.int64)
+    larger[:used] = array[:used]
+    return larger
+
+
+def _empty(plan: k.Plan, *, slots: int, entries: int, distincts: int) -> k.State:
+    meta = np.zeros(k.META, np.int64)
+    meta[k.FREE_SLOT] = -1
+    meta[k.LARGEST] = 16
+    levels = _levels(entries)
+    extremes = plan.extremes.shape[0]
+    blank = np.zeros(plan.sizes.row_width, np.int64)
+    k.clear_row(plan, blank, np.int64(0), np.int64(_NO_SLOT))
+    return k.State(
+        meta=meta,
+        free=np.full(_SIZE_CLASSES, -1, np.int64),
+        table=np.zeros((2 * _power_of_two(slots), 2), np.int64),
+        rows=np.zeros((slots, plan.sizes.row_width), np.int64),
+        ring=np.zeros((entries, plan.sizes.ring_width), np.int64),
+        blocks=np.zeros((extremes, int(levels[-1]) if extremes else 0), np.int64),
+        levels=levels,
+        distinct=np.zeros((_power_of_two(distincts), 3), np.int64),
+        scratch=np.zeros((4, max(1, *(len(t) for t in (plan.channels, plan.items, plan.distincts, plan.labels)))), np.int64),
+        blank=blank,
+    )
