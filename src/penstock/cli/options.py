@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from penstock.adapters.traffic import Sent
     from penstock.config import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -77,3 +78,26 @@ def progress(title: str) -> Iterator[Advance]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=1.0)
         yield lambda share: bar.update(task, completed=share)
+
+
+@contextmanager
+def sending(events: int | None) -> Iterator[Callable[["Sent"], None]]:
+    """A progress bar for events on their way to a service, and a closing line with what became of them."""
+    last: list[Sent] = []
+    with progress("sending") as advance:
+
+        def on_sent(sent: "Sent") -> None:
+            last[:] = [sent]
+            advance(sent.total / events if events else 0.0)
+
+        try:
+            yield on_sent
+        finally:
+            if last:
+                say(_outcome(last[0]))
+
+
+def _outcome(sent: "Sent") -> str:
+    decided = ", ".join(f"{count:,} {decision.lower()}" for decision, count in sent.decisions.most_common())
+    refused = f"; {sent.refused:,} refused, the first: {sent.first_refusal}" if sent.refused else ""
+    return f"{sent.accepted:,} accepted ({decided}){refused}" if decided else f"{sent.accepted:,} accepted{refused}"

@@ -1,0 +1,131 @@
+"""`penstock doctor`: whether everything that Penstock needs is there, and what to do where it is not."""
+
+import errno
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import click
+
+from penstock.cli.options import as_json, print_json, settings, settings_from
+
+PARTS = ("numba", "numpy", "polars", "duckdb", "msgspec", "sqlglot", "uvicorn", "scikit-learn", "xgboost-cpu")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; remedy is None where it is well."""
+
+    what: str
+    found: str
+    remedy: str | None = None
+
+
+@click.command()
+@settings("host", "port", "data", "models")
+@as_json
+def command(as_json: bool, **flags: str | None) -> None:
+    """Look at everything that Penstock needs; exit 1 where something is missing, with the remedy."""
+    findings = list(examine(flags))
+    if as_json:
+        print_json([{"what": found.what, "found": found.found, "remedy": found.remedy} for found in findings])
+    else:
+        for found in findings:
+            click.echo(f"{'ok ' if found.remedy is None else 'BAD'}  {found.what:<22} {found.found}")
+            if found.remedy is not None:
+                click.echo(f"     {'':<22} -> {found.remedy}")
+    if any(found.remedy is not None for found in findings):
+        raise click.exceptions.Exit(1)
+
+
+def examine(flags: dict[str, str | None]) -> Iterator[Finding]:
+    """Everything that can be found out without a running service."""
+    yield _python()
+    yield from map(_part, PARTS)
+    yield _compiled()
+    try:
+        chosen = settings_from(**flags)
+    except Exception as error:  # noqa: BLE001 -- a finding, whatever it is
+        yield Finding("settings", "cannot be read", str(error))
+        return
+    yield Finding("settings", "readable")
+    yield from _unknown_variables()
+    yield _folder(chosen.data)
+    yield _port(chosen.host, chosen.port)
+    yield from _detectors()
+
+
+def _python() -> Finding:
+    found = sys.version.split()[0]
+    return Finding("python", found, None if sys.version_info >= (3, 11) else "install Python 3.11 or later")
+
+
+def _part(name: str) -> Finding:
+    try:
+        return Finding(name, metadata.version(name))
+    except metadata.PackageNotFoundError:
+        if name == "xgboost-cpu" and sys.platform != "linux":
+            return _part("xgboost")
+        return Finding(name, "not installed", f"pip install {name}")
+
+
+def _compiled() -> Finding:
+    from penstock.compilation import cache_folder
+
+    folder = cache_folder()
+    return _writable(
+        "compiled kernels", folder, "set NUMBA_CACHE_DIR to a folder that can be written, or every start compiles again"
+    )
+
+
+def _folder(data: Path) -> Finding:
+    return _writable("data folder", data, f"make {data} writable, or name another: --data DIR")
+
+
+def _writable(what: str, folder: Path, remedy: str) -> Finding:
+    existing = next(found for found in (folder, *folder.absolute().parents) if found.exists())
+    good = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+    new = "" if existing == folder else " (not there yet)"
+    return Finding(what, f"{folder}{new}" if good else f"{folder} cannot be written", None if good else remedy)
+
+
+def _port(host: str, port: int) -> Finding:
+    what = f"port {port}"
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            remedy = (
+                f"choose another: --port {port + 1}" if error.errno == errno.EADDRINUSE else "choose another: --host 127.0.0.1"
+            )
+            return Finding(what, os.strerror(error.errno or 0).lower(), remedy)
+    return Finding(what, "free")
+
+
+def _unknown_variables() -> Iterator[Finding]:
+    """Variables that look like settings and are none: mostly misspelt ones."""
+    from penstock.config import PREFIX, describe
+    from penstock.errors import did_you_mean
+
+    known = {PREFIX + setting.name.upper() for setting in describe()} | {"PENSTOCK_TEST_DATA"}
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known:
+            yield Finding(name, "no setting of this name", "unset it." + did_you_mean(name, known))
+
+
+def _detectors() -> Iterator[Finding]:
+    from penstock import assemble
+
+    load: Callable[[str], object] = assemble.load_detector
+    for name in assemble.installed():
+        try:
+            load(name)
+        except Exception as error:  # noqa: BLE001 -- a finding, whatever it is
+            yield Finding(f"detector {name}", "does not load", str(error))
+        else:
+            yield Finding(f"detector {name}", "loads")

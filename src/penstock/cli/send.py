@@ -1,0 +1,29 @@
+"""`penstock send`: a recorded file into a running service."""
+
+from pathlib import Path
+
+import click
+
+from penstock.cli.options import detector_argument, say, sending
+
+
+@click.command()
+@detector_argument
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--to", required=True, metavar="URL", help="The service: http://HOST:PORT.")
+@click.option(
+    "--tps",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="Events a second; as fast as they are taken unless given.",
+)
+@click.option("--labels/--no-labels", default=True, show_default=True, help="Send each label at its place among the events.")
+def command(detector: str, file: Path, to: str, tps: float | None, labels: bool) -> None:
+    """Send recorded events (CSV, NDJSON or Parquet) in arrival order, and each label when it became known."""
+    from penstock import assemble
+
+    recorded = assemble.read_recorded(detector, file)
+    if len(recorded.refused):
+        say(f"{len(recorded.refused):,} rows cannot be events; the first: {recorded.refused['message'][0]}")
+    with sending(len(recorded.frame)) as on_sent:
+        assemble.send(to, assemble.recorded_items(detector, recorded, labels=labels), tps=tps, on_sent=on_sent)

@@ -1,0 +1,66 @@
+"""`penstock simulate`: believable traffic for a detector."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from penstock.cli.options import detector_argument, say, sending
+
+
+@click.command()
+@detector_argument
+@click.option(
+    "--events", type=click.IntRange(min=1), metavar="N", help="How many; 10,000 unless --to and --tps say for how long."
+)
+@click.option(
+    "--tps",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="Events a second, with simulated time passing as real time does.",
+)
+@click.option(
+    "--fraud-rate",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.01,
+    show_default=True,
+    help="Share of events that are fraud.",
+)
+@click.option("--attack", "attacks", multiple=True, metavar="NAME", help="Only these attacks; all of them unless given.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same events.")
+@click.option(
+    "--days",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Days that the events are spread over.",
+)
+@click.option("--start", type=click.DateTime(), help="First instant, UTC.  [2026-01-01; now with --tps]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write .parquet, .csv or .ndjson, with labels.",
+)
+@click.option("--to", metavar="URL", help="Send to a service: http://HOST:PORT.")
+def command(detector: str, out: Path | None, to: str | None, **world: Any) -> None:
+    """Make believable traffic: to a file, to a service, or as NDJSON on standard output.
+
+    People have habits, places and merchants; honest ones do odd things too. Named attacks run among them, and labels
+    come late. A file also holds what is known only later: the label, when it became known, and the attack.
+    """
+    from penstock import assemble
+
+    if out is not None and to is not None:
+        raise click.UsageError("--out and --to exclude one another; run the command twice with the same --seed")
+    simulation = assemble.simulation(detector, **world)
+    if to is not None:
+        with sending(simulation.events) as on_sent:
+            assemble.send(to, simulation.items(), tps=world["tps"], on_sent=on_sent)
+    elif out is not None:
+        frame = simulation.frame()
+        assemble.write_frame(frame, out)
+        say(f"{len(frame):,} events in {out}")
+    else:
+        for line in simulation.lines():
+            click.echo(line)

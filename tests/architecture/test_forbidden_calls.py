@@ -1,0 +1,58 @@
+"""What no module of the package does: print, pickle, run text as code, read the machine's clock on the side."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import penstock
+
+PACKAGE = Path(penstock.__file__).parent
+MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+
+CLOCKS = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
+RUNS_TEXT = {"exec", "eval", "compile", "__import__"}
+PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+
+
+def calls(path: Path) -> list[tuple[int, str]]:
+    """Line and dotted name of every call."""
+    tree = ast.parse((PACKAGE / path).read_text(encoding="utf-8"))
+    return [(node.lineno, ast.unparse(node.func)) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+
+
+def imports(path: Path) -> set[str]:
+    tree = ast.parse((PACKAGE / path).read_text(encoding="utf-8"))
+    named = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    return named | {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+
+
+def found(names: set[str], paths: list[Path]) -> list[str]:
+    return [f"{path}:{line} {name}" for path in paths for line, name in calls(path) if name in names]
+
+
+def test_only_the_command_line_prints():
+    assert found({"print"}, MODULES) == []
+
+
+def test_text_is_never_run_as_code():
+    assert found(RUNS_TEXT, MODULES) == []
+
+
+def test_the_machines_clock_is_read_in_one_place():
+    assert found(CLOCKS, [path for path in MODULES if path != Path("clock.py")]) == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_nothing_is_pickled(path):
+    assert {name.split(".")[0] for name in imports(path)} & PICKLES == set()
+
+
+def test_no_module_is_a_drawer_for_everything():
+    drawers = {"utils", "util", "common", "core", "helpers", "helper", "base", "misc"}
+    assert [str(path) for path in MODULES if path.stem in drawers or drawers & set(path.parts)] == []
+
+
+def test_no_module_changes_where_python_looks_for_modules():
+    text = {path: (PACKAGE / path).read_text(encoding="utf-8") for path in MODULES}
+    assert [str(path) for path, source in text.items() if "sys.path" in source] == []
