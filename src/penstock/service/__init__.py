@@ -1,0 +1,8 @@
+"""The service: detectors over HTTP, with micro-batches behind every request."""
+
+from penstock.service.app import Service, create_app
+from penstock.service.desk import Desk
+from penstock.service.server import bind, serve
+from penstock.service.traffic import Traffic
+
+__all__ = ["Desk", "Service", "Traffic", "bind", "create_app", "serve"]

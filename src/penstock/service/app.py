@@ -1,0 +1,168 @@
+"""The service as an ASGI application: the hot path in front, FastAPI behind it, the desks between it and the engines."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+import penstock
+from penstock.config import Settings
+from penstock.errors import PenstockError
+from penstock.service import pages, records, writes
+from penstock.service.desk import Desk
+from penstock.service.desks import Desks
+from penstock.service.front import Front
+from penstock.service.live import Live
+from penstock.service.metrics import CONTENT_TYPE, Exposition
+from penstock.service.openapi import answers, document
+from penstock.service.predict import Predict
+from penstock.service.problems import RequestRefused, headers, of_error
+from penstock.service.records import json_response
+from penstock.service.traffic import Traffic
+
+log = logging.getLogger("penstock.service")
+
+DESCRIPTION = "Decides about every transaction while it happens: approve, review or block, with reasons."
+
+
+class Service(Front):
+    """The ASGI application. `stopping()` ends what would otherwise go on for ever, before a graceful stop."""
+
+    def __init__(self, app: FastAPI, desks: Desks, predict: Predict, live: Live) -> None:
+        super().__init__(app, desks, predict)
+        self._live = live
+
+    def stopping(self) -> None:
+        """The service is about to stop: live pages are let go."""
+        self._live.stop()
+
+
+def create_app(
+    desks: Mapping[str, Desk],
+    settings: Settings,
+    *,
+    traffic: Traffic | None = None,
+    on_ready: Callable[[], None] = lambda: None,
+    on_failure: Callable[[BaseException], None] = lambda _error: None,
+) -> Service:
+    """The service over these desks.
+
+    Args:
+        desks: one per detector, by its name. Those that are not open yet are opened when the application starts.
+        settings: limits.
+        traffic: simulated traffic to send through one of the desks.
+        on_ready: called once when all desks are open.
+        on_failure: called when one cannot be opened; until the process ends, /ready says why.
+    """
+    served = Desks(desks)
+    live = Live(served)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        opening = asyncio.create_task(_open(served, on_ready, on_failure, traffic))
+        yield
+        opening.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await opening
+        await asyncio.gather(*(desk.close() for desk in served.values()))
+
+    app = FastAPI(
+        title="Penstock",
+        version=penstock.__version__,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=lifespan,
+        exception_handlers=_handlers(),
+    )
+    service = Service(app, served, Predict(served, settings), live)
+    _add_routes(app, served, Exposition(served, service))
+    records.add_routes(app, served)
+    writes.add_routes(app, served, settings)
+    pages.add_routes(app, served, live, traffic)
+    return service
+
+
+async def _open(
+    desks: Desks, on_ready: Callable[[], None], on_failure: Callable[[BaseException], None], traffic: Traffic | None
+) -> None:
+    """Open every desk, then let the simulated traffic run until the task is cancelled."""
+    try:
+        for desk in desks.values():
+            await desk.open()
+    except Exception as error:  # noqa: BLE001 - whoever started the service decides what a failed start means
+        on_failure(error)
+        return
+    on_ready()
+    if traffic is not None:
+        await traffic.run(desks.named(traffic.detector))
+
+
+def _add_routes(routes: FastAPI, desks: Desks, exposition: Exposition) -> None:
+    """What the service says about itself."""
+
+    @routes.get("/health", tags=["service"], responses=answers("Health"))
+    async def health() -> Response:
+        """The process is up; which versions it serves."""
+        models = {name: {"model_version": _model_version(desk)} for name, desk in desks.items()}
+        return json_response(msgspec.json.encode({"status": "ok", "version": penstock.__version__, "detectors": models}))
+
+    @routes.get("/ready", tags=["service"], responses=answers("Ready", 503))
+    async def ready() -> Response:
+        """Models are loaded and state is recovered; 503 with the reason until then."""
+        reasons = {name: desk.not_ready for name, desk in desks.items() if desk.not_ready is not None}
+        if reasons:
+            detail = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+            raise RequestRefused(503, detail)
+        return json_response(msgspec.json.encode({"status": "ready", "detectors": list(desks)}))
+
+    @routes.get("/metrics", tags=["service"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def metrics() -> Response:
+        """Counters and latencies for Prometheus."""
+        return Response(exposition.text(), headers={"content-type": CONTENT_TYPE})
+
+    @routes.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> Response:
+        return json_response(msgspec.json.encode(document(routes, desks)))
+
+
+def _model_version(desk: Desk) -> str | None:
+    return desk.engine.model_version if desk.not_ready is None else None
+
+
+def _handlers() -> dict[Any, Any]:
+    """Every way in which a request can fail, as one kind of answer."""
+
+    async def failed(_request: Request, error: Exception) -> Response:
+        return _problem(of_error(error))
+
+    async def invalid(_request: Request, error: RequestValidationError) -> Response:
+        errors = [(".".join(map(str, found["loc"][1:])) or None, str(found["msg"])) for found in error.errors()]
+        return _problem(RequestRefused(422, "; ".join(f"{field}: {message}" for field, message in errors), errors))
+
+    async def http(_request: Request, error: HTTPException) -> Response:
+        extra = [(name.lower().encode(), value.encode()) for name, value in (error.headers or {}).items()]
+        detail = "there is nothing at this path; /docs lists what there is" if error.status_code == 404 else error.detail
+        return _problem(RequestRefused(error.status_code, detail, headers=extra))
+
+    return {
+        RequestRefused: failed,
+        PenstockError: failed,
+        RequestValidationError: invalid,
+        HTTPException: http,
+        Exception: failed,
+    }
+
+
+def _problem(refused: RequestRefused) -> Response:
+    response = Response(refused.problem, status_code=refused.status)
+    response.raw_headers = headers(refused.status, len(refused.problem), refused.headers)
+    return response

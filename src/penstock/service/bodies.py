@@ -1,0 +1,123 @@
+"""Request bodies: read within limits, and taken apart into the raw events they hold."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from penstock.service.problems import RequestRefused
+
+SLOW_S = 30.0
+"""How long a client may take to send the whole of a body."""
+
+JSON = b"application/json"
+NDJSON = b"application/x-ndjson"
+_NDJSON_NAMES = frozenset({NDJSON, b"application/ndjson", b"application/jsonl", b"application/x-jsonlines"})
+
+_elements = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes:
+    """The value of a header (lower-case name), or nothing."""
+    for key, value in headers:
+        if key == name:
+            return value
+    return b""
+
+
+def is_ndjson(content_type: bytes) -> bool:
+    """Whether the body is one JSON value per line. Everything else is read as one JSON value."""
+    return bool(content_type) and content_type.split(b";", 1)[0].strip().lower() in _NDJSON_NAMES
+
+
+async def read_body(scope: Any, receive: Any, most_bytes: int) -> bytes:
+    """The whole body.
+
+    Raises:
+        RequestRefused: 413 larger than allowed, 415 compressed, 408 too slow, 400 the client went away.
+    """
+    message = await receive()
+    if message.get("more_body"):
+        _check_announced(scope["headers"], most_bytes)
+        return await _read_on(message, receive, most_bytes)
+    if message["type"] == "http.disconnect":
+        raise RequestRefused(400, "the connection was closed before the body was complete")
+    body: bytes = message.get("body", b"")
+    if len(body) > most_bytes:
+        raise _too_large(most_bytes)
+    return body
+
+
+async def _read_on(first: Any, receive: Any, most_bytes: int) -> bytes:
+    parts, size, message = [first.get("body", b"")], len(first.get("body", b"")), first
+    try:
+        async with asyncio.timeout(SLOW_S):
+            while message.get("more_body"):
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise RequestRefused(400, "the connection was closed before the body was complete")
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > most_bytes:
+                    raise _too_large(most_bytes)
+    except TimeoutError:
+        raise RequestRefused(
+            408, f"the body was not complete after {SLOW_S:.0f} s", headers=[(b"connection", b"close")]
+        ) from None
+    return b"".join(parts)
+
+
+def _check_announced(headers: Iterable[tuple[bytes, bytes]], most_bytes: int) -> None:
+    announced = header(headers, b"content-length")
+    if announced.isdigit() and int(announced[:20]) > most_bytes:
+        raise _too_large(most_bytes)
+
+
+def _too_large(most_bytes: int) -> RequestRefused:
+    return RequestRefused(
+        413,
+        f"the body is larger than the {most_bytes} bytes this service reads; send it in parts, or raise max_body_bytes",
+        headers=[(b"connection", b"close")],
+    )
+
+
+def check_encoding(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Refuse compressed bodies: what they grow to is not known before they are read."""
+    encoding = header(headers, b"content-encoding").strip().lower()
+    if encoding not in {b"", b"identity"}:
+        raise RequestRefused(415, "compressed bodies are not read; send the body as it is, without Content-Encoding")
+
+
+def elements(body: bytes) -> list[bytes]:
+    """The elements of a JSON array, each as its own JSON text.
+
+    >>> elements(b'[{"a": 1}, 2]')
+    [b'{"a": 1}', b'2']
+
+    Raises:
+        RequestRefused: 400, it is not JSON.
+    """
+    try:
+        return [bytes(raw) for raw in _elements.decode(body)]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise not_json(error) from None
+
+
+def lines(body: bytes) -> list[bytes]:
+    r"""The values of an NDJSON body, one per line; empty lines are no values.
+
+    >>> lines(b'{"a": 1}\r\n\n2\n')
+    [b'{"a": 1}', b'2']
+    """
+    return [line for raw in body.split(b"\n") if (line := raw.strip())]
+
+
+def first_byte(body: bytes) -> bytes:
+    """The first byte that is not white space: `{` begins an object, `[` an array."""
+    return body[:1] if body[:1] in {b"{", b"["} else body.lstrip(b" \t\r\n")[:1]
+
+
+def not_json(error: Exception) -> RequestRefused:
+    """400, saying where reading stopped."""
+    return RequestRefused(400, f"the body is not valid JSON: {error}")

@@ -1,0 +1,74 @@
+"""All desks of a service, and which of them an event that names none belongs to."""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from penstock.errors import did_you_mean
+from penstock.messages import Refusal
+from penstock.service.desk import Desk
+from penstock.service.problems import RequestRefused
+
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class Desks(Mapping[str, Desk]):
+    """The desks by name, in the order in which they were declared."""
+
+    def __init__(self, desks: Mapping[str, Desk]) -> None:
+        self._desks = dict(desks)
+        self.only = next(iter(self._desks.values())) if len(self._desks) == 1 else None
+        self._required: dict[str, frozenset[str]] = {}
+
+    def __getitem__(self, name: str) -> Desk:
+        return self._desks[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._desks)
+
+    def __len__(self) -> int:
+        return len(self._desks)
+
+    def named(self, name: str) -> Desk:
+        """The desk of this detector.
+
+        Raises:
+            RequestRefused: 404, with the names there are.
+        """
+        try:
+            return self._desks[name]
+        except KeyError:
+            raise RequestRefused(404, f"no detector {name!r} is served here.{did_you_mean(name, self._desks)}") from None
+
+    def chosen(self, name: str | None) -> list[Desk]:
+        """The desk that was named, or all of them."""
+        return list(self._desks.values()) if name is None else [self.named(name)]
+
+    def taking(self, event: bytes) -> Desk | Refusal:
+        """The one detector whose required fields the event has; else a refusal that lists what each detector needs."""
+        if self.only is not None:
+            return self.only
+        try:
+            fields = _fields.decode(event).keys()
+        except msgspec.ValidationError:
+            return Refusal(422, "an event is a JSON object")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return Refusal(400, f"this is not valid JSON: {error}")
+        missing = {name: sorted(self._required_by(name) - fields) for name in self._desks}
+        fitting = [name for name, absent in missing.items() if not absent]
+        return self._desks[fitting[0]] if len(fitting) == 1 else _undecided(fitting, missing)
+
+    def _required_by(self, name: str) -> frozenset[str]:
+        """The fields without which this detector refuses an event."""
+        if name not in self._required:
+            fields = msgspec.structs.fields(self._desks[name].engine.event_type)
+            self._required[name] = frozenset(field.encode_name for field in fields if field.required)
+        return self._required[name]
+
+
+def _undecided(fitting: list[str], missing: Mapping[str, list[str]]) -> Refusal:
+    if fitting:
+        detail = f"the event fits several detectors ({', '.join(fitting)}); send it to /detectors/NAME/predict"
+        return Refusal(422, detail, tuple((None, f"{name} could decide this event") for name in fitting))
+    errors = tuple((field, f"{name} requires this field") for name, absent in missing.items() for field in absent)
+    return Refusal(422, f"the event has the required fields of no detector served here ({', '.join(missing)})", errors)

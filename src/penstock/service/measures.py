@@ -1,0 +1,80 @@
+"""What a desk measures about itself: plain numbers on the hot path, turned into Prometheus' form only when asked."""
+
+import math
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Sequence
+
+SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+"""Upper bounds of the latency buckets, in seconds."""
+
+EVENTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+"""Upper bounds of the batch size buckets, in events."""
+
+NEWEST = 4096
+"""Latencies kept to answer percentiles from, newest first to stay."""
+
+
+class Histogram:
+    """Counts by bucket; the last bucket holds what exceeds every bound.
+
+    >>> sizes = Histogram(EVENTS)
+    >>> sizes.observe(3)
+    >>> sizes.counts[2], sizes.sum
+    (1, 3)
+    """
+
+    __slots__ = ("bounds", "counts", "sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum: float = 0
+
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.sum += value
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        """The buckets as Prometheus wants them: upper bound as text, and how many values are at most that."""
+        total = 0
+        buckets: list[tuple[str, float]] = []
+        for bound, count in zip([*map(str, self.bounds), "+Inf"], self.counts, strict=True):
+            total += count
+            buckets.append((bound, total))
+        return buckets
+
+
+class Measures:
+    """Latencies by stage and batch sizes of one desk; all as its callers saw them."""
+
+    def __init__(self) -> None:
+        self.stages = {stage: Histogram(SECONDS) for stage in ("queue", "decide", "durable", "total")}
+        self.batch_events = Histogram(EVENTS)
+        self.turned_away = 0
+        self.newest_ns: deque[int] = deque(maxlen=NEWEST)
+
+    def batch(self, events: int, decide_ns: int, durable_ns: int) -> None:
+        """One batch was answered: how large it was, how long deciding took, and making it durable."""
+        self.batch_events.observe(events)
+        self.stages["decide"].observe(decide_ns / 1e9)
+        self.stages["durable"].observe(durable_ns / 1e9)
+
+    def request(self, queue_ns: int, total_ns: int) -> None:
+        """One caller was answered: how long it waited to be decided, and in all."""
+        self.stages["queue"].observe(queue_ns / 1e9)
+        self.stages["total"].observe(total_ns / 1e9)
+        self.newest_ns.append(total_ns)
+
+
+def percentiles_ms(newest_ns: Sequence[int]) -> dict[str, float | None]:
+    """p50, p95 and p99 in milliseconds (nearest rank); null before anything was measured.
+
+    >>> percentiles_ms([1_000_000, 2_000_000])
+    {'p50': 1.0, 'p95': 2.0, 'p99': 2.0}
+    """
+    ordered = sorted(newest_ns)
+    if not ordered:
+        return {"p50": None, "p95": None, "p99": None}
+    return {f"p{percent}": ordered[math.ceil(len(ordered) * percent / 100) - 1] / 1e6 for percent in (50, 95, 99)}

@@ -1,0 +1,109 @@
+"""What a browser is shown: the live page, its stream, and the documentation with Swagger UI. Nothing comes from outside."""
+
+import json
+from importlib import resources
+from typing import Any
+
+from fastapi import FastAPI, Response
+from fastapi.responses import StreamingResponse
+
+from penstock.service.desks import Desks
+from penstock.service.example import example_event
+from penstock.service.live import Live
+from penstock.service.problems import RequestRefused
+from penstock.service.records import json_response
+from penstock.service.traffic import Traffic
+
+_TYPES = {"html": "text/html; charset=utf-8", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+
+_OWN = {"live.css", "live.js", "icon.svg"}
+_SWAGGER = {"swagger-ui-bundle.js", "swagger-ui.css"}
+
+_HEADERS = {
+    "content-security-policy": "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+}
+
+_DOCS = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Penstock API</title>
+<link rel="icon" href="assets/icon.svg">
+<link rel="stylesheet" href="assets/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="assets/swagger-ui-bundle.js"></script>
+<script src="assets/docs.js"></script>
+</body>
+</html>
+"""
+
+_DOCS_SCRIPT = """SwaggerUIBundle({
+  url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null, tryItOutEnabled: true,
+  presets: [SwaggerUIBundle.presets.apis], layout: "BaseLayout",
+});
+"""
+
+
+def add_routes(routes: FastAPI, desks: Desks, live: Live, traffic: Traffic | None) -> None:
+    """Add the pages; buttons that start attacks are there only where there is simulated traffic."""
+
+    @routes.get("/", include_in_schema=False)
+    async def page() -> Response:
+        return _file("live.html")
+
+    @routes.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return Response(_DOCS, media_type=_TYPES["html"], headers=_HEADERS)
+
+    @routes.get("/assets/{name}", include_in_schema=False)
+    async def asset(name: str) -> Response:
+        if name == "docs.js":
+            return Response(_DOCS_SCRIPT, media_type=_TYPES["js"], headers=_HEADERS)
+        if name not in _OWN | _SWAGGER:
+            raise RequestRefused(404, f"there is no asset {name[:100]!r}")
+        return _file(name)
+
+    @routes.get("/live", include_in_schema=False)
+    async def stream() -> Response:
+        live.check()
+        return StreamingResponse(live.stream(), media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+    @routes.get("/live/setup", include_in_schema=False)
+    async def setup() -> Response:
+        """What the page needs to know once."""
+        found = {
+            "detectors": {name: _example(desks, name, traffic) for name, desk in desks.items() if desk.not_ready is None},
+            "attacks": sorted(traffic.attacks) if traffic else [],
+        }
+        return json_response(json.dumps(found).encode())
+
+    if traffic is not None:
+        _add_attacks(routes, traffic)
+
+
+def _add_attacks(routes: FastAPI, traffic: Traffic) -> None:
+    @routes.post("/demo/attack/{name}", include_in_schema=False, status_code=202)
+    async def attack(name: str) -> Response:
+        if name not in traffic.attacks:
+            raise RequestRefused(404, f"there is no attack {name[:100]!r}; there are {', '.join(sorted(traffic.attacks))}")
+        traffic.attacks[name]()
+        return Response(json.dumps({"attack": name}), status_code=202, media_type="application/json")
+
+
+def _example(desks: Desks, name: str, traffic: Traffic | None) -> Any:
+    if traffic is not None and traffic.detector == name and traffic.example is not None:
+        return json.loads(traffic.example)
+    return json.loads(example_event(desks[name].engine.event_type))
+
+
+def _file(name: str) -> Response:
+    package = "fastapi_swagger.resources" if name in _SWAGGER else "penstock.service.static"
+    content = resources.files(package).joinpath(name).read_bytes()
+    age = "public, max-age=86400" if name in _SWAGGER else "no-cache"
+    return Response(content, media_type=_TYPES[name.rsplit(".", 1)[1]], headers=_HEADERS | {"cache-control": age})

@@ -1,0 +1,113 @@
+"""What was decided and what is known: transactions, entities, statistics, detectors."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import FastAPI, Query, Response
+
+from penstock.errors import DeclarationError, MalformedEvent
+from penstock.messages import Decision
+from penstock.service.desk import Desk
+from penstock.service.desks import Desks
+from penstock.service.instants import instant_us
+from penstock.service.measures import percentiles_ms
+from penstock.service.openapi import answers
+from penstock.service.paging import Asked, page
+from penstock.service.problems import RequestRefused
+
+DetectorName = Annotated[str | None, Query(description="Only this detector.", max_length=200)]
+
+
+def add_routes(routes: FastAPI, desks: Desks) -> None:
+    """Add the routes, over these desks."""
+
+    @routes.get("/transactions/{transaction_id:path}", tags=["records"], responses=answers(Decision, 404))
+    async def transaction(transaction_id: str, detector: DetectorName = None) -> Response:
+        """One recorded decision, with everything needed to explain it."""
+        for desk in desks.chosen(detector):
+            decision = desk.engine.transaction(transaction_id)
+            if decision is not None:
+                return json_response(decision)
+        raise RequestRefused(404, f"there is no transaction {transaction_id[:200]!r}")
+
+    @routes.get("/transactions", tags=["records"], responses=answers("TransactionList", 422))
+    async def transactions(
+        *,
+        detector: DetectorName = None,
+        limit: Annotated[int, Query(ge=1, le=1000, description="Decisions per page.")] = 50,
+        before: Annotated[str | None, Query(max_length=2000, description="`next` of the page before.")] = None,
+        decision: Annotated[str | None, Query(pattern="^(?i:approve|challenge|review|block)$", description="Outcome.")] = None,
+        entity: Annotated[str | None, Query(max_length=200, description="An entity, together with `key`.")] = None,
+        key: Annotated[str | None, Query(max_length=1000, description="Only decisions about this key.")] = None,
+        since: Annotated[str | None, Query(alias="from", max_length=100, description="First event time, ISO 8601.")] = None,
+        until: Annotated[
+            str | None, Query(alias="to", max_length=100, description="Event times before this, ISO 8601.")
+        ] = None,
+    ) -> Response:
+        """Recorded decisions, newest first."""
+        if (entity is None) != (key is None):
+            missing = "key" if key is None else "entity"
+            raise RequestRefused(422, "entity and key go together", [(missing, "is required where the other is given")])
+        asked = Asked(limit, decision and decision.upper(), entity, key, instant_us(since, "from"), instant_us(until, "to"))
+        found, following = page(desks.chosen(detector), asked, before)
+        rest = msgspec.json.encode(following)
+        return json_response(b'{"transactions":[' + b",".join(found) + b'],"next":' + rest + b"}")
+
+    @routes.get("/entities/{entity}/{key:path}", tags=["records"], responses=answers("Entity", 404, 422))
+    async def features(entity: str, key: str, detector: DetectorName = None) -> Response:
+        """The current features of one key."""
+        return json_response(msgspec.json.encode(_entity(desks.chosen(detector), entity, key)))
+
+    @routes.get("/stats", tags=["records"], responses=answers("Stats"))
+    async def stats(detector: DetectorName = None) -> Response:
+        """What was decided so far, and how quickly."""
+        return json_response(msgspec.json.encode(statistics(desks.chosen(detector))))
+
+    @routes.get("/detectors", tags=["service"], responses=answers("Detectors"))
+    async def detectors() -> Response:
+        """What is served: events, features, models, rules and policy of each detector."""
+        return json_response(msgspec.json.encode({"detectors": [desk.engine.describe() for desk in desks.values()]}))
+
+
+def json_response(body: bytes) -> Response:
+    """A response whose body is JSON already."""
+    return Response(body, media_type="application/json")
+
+
+def _entity(among: Sequence[Desk], entity: str, key: str) -> dict[str, Any]:
+    """The features of a key in the one detector that has such an entity and has seen the key."""
+    found, unknown = [], []
+    for desk in among:
+        try:
+            features = desk.engine.entity(entity, key)
+        except (DeclarationError, MalformedEvent) as error:
+            unknown.append(str(error))
+            continue
+        if features is not None:
+            found.append((desk.name, features))
+    if len(found) > 1:
+        names = ", ".join(name for name, _ in found)
+        raise RequestRefused(422, f"several detectors know this key ({names}); name one with ?detector=", [("detector", names)])
+    if not found:
+        raise RequestRefused(404, _nobody_knows(len(unknown) == len(among), unknown, entity, key))
+    return found[0][1]
+
+
+def _nobody_knows(entity_unknown: bool, why: Sequence[str], entity: str, key: str) -> str:
+    return "; ".join(why) if entity_unknown else f"no event of {entity[:200]} {key[:200]!r} has been seen"
+
+
+def statistics(among: Sequence[Desk]) -> dict[str, Any]:
+    """The statistics of one detector, or their sum over several; latencies are those that callers saw."""
+    each = [desk.engine.stats() for desk in among]
+    total = dict(each[0])
+    for further in each[1:]:
+        for name in ("total", "approve", "challenge", "review", "block", "amount", "amount_blocked", "per_second"):
+            total[name] = (total.get(name) or 0) + (further.get(name) or 0)
+        total["since"] = min(filter(None, (total.get("since"), further.get("since"))), default=None)
+    if len(each) > 1:
+        decided = total["total"] or 0
+        total["fraud_rate"] = (decided - total["approve"]) / decided if decided else 0.0
+    newest = [taken for desk in among for taken in desk.measures.newest_ns]
+    return {**total, "latency_ms": percentiles_ms(newest) if newest else total["latency_ms"]}

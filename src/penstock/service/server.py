@@ -1,0 +1,139 @@
+"""The process that serves: a socket, an event loop, garbage collection out of the way, and a graceful stop."""
+
+import gc
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from types import FrameType
+
+import uvicorn
+
+from penstock.config import Settings
+from penstock.errors import ConfigurationError
+from penstock.service.app import Service, create_app
+from penstock.service.desk import Desk
+from penstock.service.port import Opener
+from penstock.service.traffic import Traffic
+
+KEEP_ALIVE_S = 60
+"""Load balancers keep connections for about a minute; a server that closes first makes them answer 502."""
+
+STOP_WITHIN_S = 20
+"""How long a graceful stop waits for requests on their way."""
+
+GC_THRESHOLDS = (50_000, 50, 1_000)
+"""The hot path leaves little that needs collecting; the defaults cost a p99 of tens of milliseconds."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening address, taken before anything else is started.
+
+    Raises:
+        ConfigurationError: the address cannot be had; says why and what to do.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except (socket.gaierror, UnicodeError) as error:
+        raise ConfigurationError(f"host {host!r} is not known here: {error}; 127.0.0.1 or 0.0.0.0 always is") from error
+    taken = socket.socket(found[0], socket.SOCK_STREAM)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        taken.bind(found[4])
+    except OSError as error:
+        taken.close()
+        raise ConfigurationError(_cannot_bind(host, port, error)) from error
+    return taken
+
+
+def _cannot_bind(host: str, port: int, error: OSError) -> str:
+    import errno
+
+    remedies = {
+        errno.EADDRINUSE: f"another process listens there already; stop it, or choose another with --port {port + 1}",
+        errno.EACCES: "ports below 1024 need rights this process has not; choose one above, such as --port 8000",
+        errno.EADDRNOTAVAIL: "this machine has no such address; 127.0.0.1 or 0.0.0.0 always works",
+    }
+    remedy = remedies.get(error.errno or 0, str(error))
+    return f"cannot listen on {host}:{port}: {remedy}"
+
+
+def serve(
+    openers: Mapping[str, Opener],
+    settings: Settings,
+    *,
+    sock: socket.socket | None = None,
+    traffic: Traffic | None = None,
+    on_ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve detectors until SIGTERM or SIGINT, then answer what was accepted, flush and close.
+
+    Args:
+        openers: by detector name, what loads its models and recovers its state; run while the port already answers.
+        settings: address and limits.
+        sock: a bound socket, where the caller wanted to know early that the address is free.
+        traffic: simulated traffic, for the demo.
+        on_ready: called when everything is open, for instance to say so.
+
+    Raises:
+        ConfigurationError: the address cannot be had.
+        PenstockError: whatever an opener raises; the server is stopped first.
+    """
+    listening = sock or bind(settings.host, settings.port)
+    failures: list[BaseException] = []
+    desks = {name: Desk(name, opener, settings) for name, opener in openers.items()}
+
+    def ready() -> None:
+        settle_garbage()
+        on_ready()
+
+    def failed(error: BaseException) -> None:
+        failures.append(error)
+        server.should_exit = True
+
+    app = create_app(desks, settings, traffic=traffic, on_ready=ready, on_failure=failed)
+    server = Server(app)
+    server.run(sockets=[listening])
+    if failures:
+        raise failures[0]
+
+
+def settle_garbage() -> None:
+    """Take what is there now out of garbage collection for good, and collect the rest rarely."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
+def _uvicorn_config(app: Service) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="asyncio" if sys.platform == "win32" else "uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=STOP_WITHIN_S,
+    )
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which lets live pages go before it waits for connections to end."""
+
+    def __init__(self, app: Service) -> None:
+        super().__init__(_uvicorn_config(app))
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is uvicorn's
+        """The first signal asks for a graceful stop, the second does not wait; neither is raised again afterwards."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, answer what was accepted, then close the application."""
+        self._app.stopping()
+        await super().shutdown(sockets)

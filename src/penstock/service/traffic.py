@@ -1,0 +1,67 @@
+"""Traffic from inside the process, for the demo: events that go through the same desk as everybody's."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+
+from penstock.errors import PenstockError
+from penstock.service.desk import Desk
+from penstock.service.problems import RequestRefused
+
+log = logging.getLogger("penstock.service")
+
+TICK_S = 0.05
+LONGEST_CATCH_UP_S = 1.0
+"""After a pause (the desk was busy) no more than this much of the missed traffic is made up for."""
+
+
+class Traffic:
+    """Sends JSON events from an iterator to one detector, `tps` a second, until they end or the service stops.
+
+    attacks: what can be switched on, by name; each is called when the page's button is pressed.
+    example: the newest event that was sent.
+    """
+
+    def __init__(
+        self, detector: str, bodies: Iterator[bytes], tps: float, attacks: Mapping[str, Callable[[], object]] | None = None
+    ) -> None:
+        self.detector = detector
+        self.tps = tps
+        self.attacks = dict(attacks or {})
+        self.example: bytes | None = None
+        self._bodies = bodies
+
+    async def run(self, desk: Desk) -> None:
+        """Feed the desk; the iterator runs in a thread, since it may compute for a while."""
+        sent, start = 0, time.perf_counter()
+        while True:
+            await asyncio.sleep(TICK_S)
+            due = int((time.perf_counter() - start) * self.tps)
+            sent = max(sent, due - int(LONGEST_CATCH_UP_S * self.tps))
+            if due > sent:
+                bodies = await asyncio.to_thread(list, itertools.islice(self._bodies, due - sent))
+                if not bodies:
+                    return
+                sent += len(bodies)
+                await self._send(desk, bodies)
+
+    async def _send(self, desk: Desk, bodies: list[bytes]) -> None:
+        try:
+            await desk.decide(bodies)
+            self.example = bodies[-1]
+        except (PenstockError, RequestRefused) as error:
+            log.debug("simulated traffic was turned away: %s", error)
+
+    @contextlib.asynccontextmanager
+    async def running(self, desk: Desk) -> AsyncIterator[None]:
+        """Run while the block runs."""
+        task = asyncio.create_task(self.run(desk))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task

@@ -1,0 +1,170 @@
+"""What becomes known beside the transactions: labels and informing events, answered when durable."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+
+from penstock.config import Settings
+from penstock.messages import Refusal
+from penstock.service import bodies
+from penstock.service.desk import Desk
+from penstock.service.desks import Desks
+from penstock.service.openapi import answers, takes
+from penstock.service.problems import RequestRefused, of_refusal
+from penstock.service.records import json_response
+
+PORTION = 256
+"""Elements taken in at once; between portions others have their turn."""
+
+
+class _Addressed(msgspec.Struct):
+    """What says to which detector a label belongs."""
+
+    transaction_id: str | int | None = None
+    detector: str | None = None
+
+
+class _Typed(msgspec.Struct):
+    """What says to which detectors an informing event belongs."""
+
+    type: str | None = None
+
+
+_addressed = msgspec.json.Decoder(_Addressed)
+_typed = msgspec.json.Decoder(_Typed)
+
+
+def add_routes(routes: FastAPI, desks: Desks, settings: Settings) -> None:
+    """Add the routes, over these desks."""
+
+    @routes.post(
+        "/labels", tags=["events"], responses=answers("LabelAnswer", 400, 404, 413, 415, 422, 503), openapi_extra=takes("Label")
+    )
+    async def labels(request: Request) -> Response:
+        """The truth about transactions, as far as it is known: one label or an array, each answered in its place."""
+        given, single = await _read(request, settings)
+        found: list[bytes | Refusal] = []
+        for start in range(0, len(given), PORTION):
+            found += await _label(desks, given[start : start + PORTION])
+        if single:
+            return json_response(_accepted(found[0]))
+        return json_response(b"[" + b",".join(_rendered(answer) for answer in found) + b"]")
+
+    @routes.post(
+        "/events",
+        status_code=202,
+        tags=["events"],
+        responses=answers("EventAnswer", 400, 413, 415, 422, 503, status=202),
+        openapi_extra=takes("InformingEvent"),
+    )
+    async def events(request: Request) -> Response:
+        """Events that change state and get no decision: logins, declines, refunds, outcomes; durable when answered."""
+        given, single = await _read(request, settings)
+        refused: list[dict[str, Any]] = []
+        for start in range(0, len(given), PORTION):
+            found = await _inform(desks, given[start : start + PORTION])
+            refused += [
+                {"index": start + place, "problem": msgspec.Raw(of_refusal(refusal))}
+                for place, refusal in enumerate(found)
+                if refusal is not None
+            ]
+            if single and found[0] is not None:
+                raise RequestRefused(found[0].status, found[0].detail, found[0].errors)
+        answer = msgspec.json.encode({"accepted": len(given) - len(refused), "refused": refused})
+        return Response(answer, status_code=202, media_type="application/json")
+
+
+async def _read(request: Request, settings: Settings) -> tuple[list[bytes], bool]:
+    """The elements of the body, and whether it is a single one that stands alone."""
+    scope = request.scope
+    bodies.check_encoding(scope["headers"])
+    body = await bodies.read_body(scope, request.receive, settings.max_body_bytes)
+    if bodies.is_ndjson(bodies.header(scope["headers"], b"content-type")):
+        return bodies.lines(body), False
+    if bodies.first_byte(body) == b"[":
+        return bodies.elements(body), False
+    if not body.strip():
+        raise RequestRefused(400, "the body is empty; send a JSON object or an array of them")
+    return [body], True
+
+
+async def _label(desks: Desks, given: Sequence[bytes]) -> list[bytes | Refusal]:
+    """The labels' answers in their places; each detector gets its own in order."""
+    found: list[bytes | Refusal] = [b""] * len(given)
+    places: dict[str, list[int]] = {}
+    for place, label in enumerate(given):
+        meant = _meant(desks, label)
+        if isinstance(meant, Refusal):
+            found[place] = meant
+        else:
+            places.setdefault(meant.name, []).append(place)
+    for name, where in places.items():
+        taken = await desks[name].label(b"[" + b",".join(given[place] for place in where) + b"]")
+        for place, answer in zip(where, taken, strict=True):
+            found[place] = answer if isinstance(answer, Refusal) else msgspec.json.encode(answer)
+    return found
+
+
+def _meant(desks: Desks, label: bytes) -> Desk | Refusal:
+    """The detector that a label names, or the one that decided its transaction."""
+    try:
+        addressed = _addressed.decode(label)
+    except msgspec.ValidationError as error:
+        return Refusal(422, f"a label is a JSON object with transaction_id and fraud: {error}")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return Refusal(400, f"this is not valid JSON: {error}")
+    if addressed.detector is not None:
+        return desks.get(addressed.detector) or _no_such(desks, addressed.detector)
+    if desks.only is not None:
+        return desks.only
+    deciders = [desk for desk in desks.values() if desk.engine.transaction(str(addressed.transaction_id)) is not None]
+    if len(deciders) == 1:
+        return deciders[0]
+    names = ", ".join(desk.name for desk in deciders) or "none"
+    message = f"name the detector; of those served here ({', '.join(desks)}) this transaction was decided by {names}"
+    return Refusal(422, message, (("detector", message),))
+
+
+def _no_such(desks: Desks, name: str) -> Refusal:
+    message = f"no detector {name[:200]!r} is served here, only {', '.join(desks)}"
+    return Refusal(422, message, (("detector", message),))
+
+
+async def _inform(desks: Desks, given: Sequence[bytes]) -> list[Refusal | None]:
+    """Every event goes to the detectors that are informed by its type."""
+    if desks.only is not None:
+        return await desks.only.inform(given)
+    found: list[Refusal | None] = [_no_taker(desks, event) for event in given]
+    for desk in desks.values():
+        where = [place for place, event in enumerate(given) if found[place] is None and _type(event) in desk.engine.informs]
+        if where:
+            for place, refusal in zip(where, await desk.inform([given[place] for place in where]), strict=True):
+                found[place] = refusal
+    return found
+
+
+def _no_taker(desks: Desks, event: bytes) -> Refusal | None:
+    known = sorted({name for desk in desks.values() for name in desk.engine.informs})
+    if _type(event) in known:
+        return None
+    message = f"one of {', '.join(known)} is expected" if known else "no detector served here takes informing events"
+    return Refusal(422, f"the event's type is not known: {message}", (("type", message),))
+
+
+def _type(event: bytes) -> str | None:
+    try:
+        return _typed.decode(event).type
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _accepted(answer: bytes | Refusal) -> bytes:
+    if isinstance(answer, Refusal):
+        raise RequestRefused(answer.status, answer.detail, answer.errors)
+    return answer
+
+
+def _rendered(answer: bytes | Refusal) -> bytes:
+    return of_refusal(answer) if isinstance(answer, Refusal) else answer
