@@ -1,9 +1,9 @@
 """Believable traffic for a detector: people with habits, merchants, attacks, and labels that come late.
 
-    from penstock.detectors.banking.profile import profile
-    frame = simulate(profile, events=100_000, seed=1)            # 30 days in a frame
-    simulator = Simulator(profile, seed=1, start=start)          # or without end
-    simulator.batch(1000); simulator.attack("card_testing")
+from penstock.detectors.banking.profile import profile
+frame = simulate(profile, events=100_000, seed=1)            # 30 days in a frame
+simulator = Simulator(profile, seed=1, start=start)          # or without end
+simulator.batch(1000); simulator.attack("card_testing")
 """
 
 from penstock.offline.simulate.attacks import Attack, known

@@ -24,11 +24,10 @@ MEAN_SIZE = float((np.arange(1, 9) * np.diff(_SIZES, prepend=0.0)).sum())
 _GAP_MEDIAN_US, _GAP_SIGMA = 9 * 60_000_000, 0.9
 
 _HABIT, _EXPLORES = 0.85, 0.985  # up to the first a usual merchant, up to the second another, beyond one just opened
-_GUEST_HABIT, _GUEST_EXPLORES = 0.0, 0.78
+_GUEST_HABIT, _GUEST_EXPLORES = 0.0, 0.7
 _FAMILY_PART = 0.22
 _FALSE_ADDRESS = 0.012
 _SPLURGE_MEDIAN, _SPLURGE_SIGMA = 3.6, 0.45
-_STRANGERS_SIGMA = 0.95
 _ROUND_AMOUNTS = 0.12
 
 
@@ -70,7 +69,8 @@ def _gaps_us(size: Numbers, rng: np.random.Generator) -> Numbers:
     first = np.cumsum(size) - size
     gaps[first] = 0.0
     passed = np.cumsum(gaps)
-    return (passed - np.repeat(passed[first], size)).astype(np.int64)
+    since: Numbers = (passed - np.repeat(passed[first], size)).astype(np.int64)
+    return since
 
 
 def _spend(world: "World", made: Payments, city: Numbers, rng: np.random.Generator) -> None:
@@ -103,12 +103,12 @@ def _merchants(world: "World", made: Payments, city: Numbers, stranger: NDArray[
 
 def _amounts(world: "World", made: Payments, stranger: NDArray[np.bool_], rng: np.random.Generator) -> Floats:
     merchant, profile, n = made["merchant"], world.profile, len(made)
-    sigma = np.hypot(profile.habit_sigma, world.merchants.varies(merchant)) + _STRANGERS_SIGMA * stranger
+    sigma = np.hypot(profile.habit_sigma, world.merchants.varies(merchant)) + profile.strangers_sigma * stranger
     amount = world.people.spending(made["person"]) * world.merchants.price(merchant) * np.exp(sigma * rng.standard_normal(n))
     splurge = _SPLURGE_MEDIAN * np.exp(_SPLURGE_SIGMA * rng.standard_normal(n))
     amount = np.where(rng.random(n) < profile.splurge_share, amount * splurge, amount)
     amount = np.where(rng.random(n) < _ROUND_AMOUNTS, np.ceil(amount / 5.0) * 5.0, amount)
-    return np.maximum(np.round(amount, 2), profile.smallest)
+    return np.asarray(np.maximum(np.round(amount, 2), profile.smallest), np.float64)
 
 
 def _places(world: "World", made: Payments, city: Numbers) -> tuple[Floats, Floats]:
@@ -119,8 +119,8 @@ def _places(world: "World", made: Payments, city: Numbers) -> tuple[Floats, Floa
     room_long = LONGS[city] + 0.05 * world.chance.normal("room long", person, city)
     shop_lat, shop_long = world.merchants.place(made["merchant"], city)
     at_home = city == people.city(person)
-    lat = np.where(made["online"], np.where(at_home, home_lat, room_lat), shop_lat)
-    long = np.where(made["online"], np.where(at_home, home_long, room_long), shop_long)
+    lat: Floats = np.where(made["online"], np.where(at_home, home_lat, room_lat), shop_lat)
+    long: Floats = np.where(made["online"], np.where(at_home, home_long, room_long), shop_long)
     return np.round(lat, 4), np.round(long, 4)
 
 
@@ -129,5 +129,3 @@ def _strangers_age_us(rng: np.random.Generator, n: int) -> Numbers:
     minutes = 2.0 + 40.0 * rng.random(n)
     days = 1.0 + 250.0 * rng.random(n) ** 2
     return np.where(rng.random(n) < 0.3, minutes * 60e6, days * DAY_US).astype(np.int64)
-
-

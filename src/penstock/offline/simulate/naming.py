@@ -9,13 +9,14 @@ from penstock.offline.simulate.world import World
 
 _SHUFFLE = 387_420_489  # coprime to ten: multiplication permutes the nine-digit numbers
 _NINE_DIGITS = 1_000_000_000
+_SHIFT = 271_828_183
 _LETTERS = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", np.uint8)
 _DEVICE_LETTERS = 13
 
 
 def shuffled(number: Numbers) -> Numbers:
     """Numbers below 10^9 permuted, so that neighbours do not look alike."""
-    return number * _SHUFFLE % _NINE_DIGITS
+    return (number * _SHUFFLE + _SHIFT) % _NINE_DIGITS
 
 
 def people(person: Numbers, prefix: str = "C") -> pl.Series:

@@ -112,7 +112,8 @@ def distance_km(lat_a: Floats, long_a: Floats, lat_b: Floats, long_b: Floats) ->
     """Great-circle distance in kilometres (haversine formula)."""
     a, b = np.radians(lat_a), np.radians(lat_b)
     h = np.sin((b - a) / 2) ** 2 + np.cos(a) * np.cos(b) * np.sin(np.radians(long_b - long_a) / 2) ** 2
-    return 2.0 * _EARTH_RADIUS_KM * np.arcsin(np.sqrt(h))
+    distance: Floats = 2.0 * _EARTH_RADIUS_KM * np.arcsin(np.sqrt(h))
+    return distance
 
 
 BETWEEN_KM: Floats = distance_km(LATS[:, None], LONGS[:, None], LATS[None, :], LONGS[None, :])

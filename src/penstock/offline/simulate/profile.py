@@ -33,7 +33,9 @@ class Profile:
     online_share: payments made from where the person is to a merchant that is nowhere.
     guest_share: payments of people seen once; joining_per_day: share of the people replaced by new ones each day.
     people_per_merchant: how many of the people one merchant lives on.
-    attacks: name -> share of all frauds.
+    splurge_share: payments several times as high as usual. strangers_sigma: how much more the logarithm of what guests
+        pay varies.
+    attacks: name -> share of all frauds; None takes every attack in its usual share.
     """
 
     name: str
@@ -47,8 +49,9 @@ class Profile:
     smallest: float = 0.5
     high: tuple[float, float] = (1500.0, 9500.0)
     online_share: float = 0.3
-    guest_share: float = 0.04
+    guest_share: float = 0.05
     joining_per_day: float = 0.004
     people_per_merchant: float = 20.0
     splurge_share: float = 0.006
+    strangers_sigma: float = 0.95
     attacks: Mapping[str, float] | None = None

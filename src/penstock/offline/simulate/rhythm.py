@@ -32,7 +32,8 @@ def appetite(local_us: Numbers, later_h: Floats, payday: Numbers) -> Floats:
     hour = np.mod(hours, 168.0)
     below = hour.astype(np.int64)
     part = hour - below
-    return (_WEEK[below] * (1.0 - part) + _WEEK[below + 1] * part) * _purse(local_us, payday)
+    ready: Floats = (_WEEK[below] * (1.0 - part) + _WEEK[below + 1] * part) * _purse(local_us, payday)
+    return ready
 
 
 def _purse(local_us: Numbers, payday: Numbers) -> Floats:
@@ -43,4 +44,5 @@ def _purse(local_us: Numbers, payday: Numbers) -> Floats:
 def day_of_month(local_us: Numbers) -> Numbers:
     """1 to 31."""
     dates = local_us.astype("datetime64[us]")
-    return (dates.astype("datetime64[D]") - dates.astype("datetime64[M]")).astype(np.int64) + 1
+    days: Numbers = (dates.astype("datetime64[D]") - dates.astype("datetime64[M]")).astype(np.int64)
+    return days + 1

@@ -32,7 +32,7 @@ class Scene:
     def between(self, weakest: float, strongest: float) -> int:
         """A whole number that grows with strength, give or take a quarter."""
         mean = weakest + (strongest - weakest) * self.strength
-        return max(int(round(mean * self.rng.uniform(0.75, 1.25))), 1)
+        return max(round(mean * self.rng.uniform(0.75, 1.25)), 1)
 
     def happens(self, share: float) -> bool:
         """True with this probability."""
@@ -42,7 +42,7 @@ class Scene:
 
     def victims(self, n: int) -> Numbers:
         """Residents whose card or account is used."""
-        first = self.world.people.first_present(np.array([self.at_us]))[0]
+        first = int(self.world.people.first_present(np.array([self.at_us]))[0])
         return first + self.rng.integers(0, self.world.people.residents, n)
 
     def strangers(self, n: int) -> Numbers:
@@ -113,7 +113,7 @@ class Scene:
     # ------------------------------------------------------------ time and the result
 
     def moments_us(self, n: int, mean_gap_s: float) -> Numbers:
-        """n instants from the beginning on, with exponential gaps."""
+        """So many instants from the beginning on, with exponential gaps."""
         gaps = self.rng.exponential(mean_gap_s * SECOND_US, n)
         gaps[:1] = 0.0
         return np.asarray(self.at_us + np.cumsum(gaps)).astype(np.int64)

@@ -54,7 +54,9 @@ class Simulator:
         late_share: float = 0.0,
     ) -> None:
         if not 0.0 <= fraud_rate < 1.0:
-            raise ConfigurationError(f"fraud rate {fraud_rate} is not a share; write for example 0.01 for one payment in a hundred")
+            raise ConfigurationError(
+                f"fraud rate {fraud_rate} is not a share; write for example 0.01 for one payment in a hundred"
+            )
         if start.tzinfo is None:
             raise ConfigurationError(f"start {start.isoformat()} has no time zone; add one, for example +00:00")
         if per_second is not None:

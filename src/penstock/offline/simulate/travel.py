@@ -1,8 +1,8 @@
 """Where people are: at home, on a trip, or between the two.
 
 Time is cut into fortnights; a person travels in one of nine of them, for two to ten days that lie inside the
-fortnight, and near places are visited more often than far ones. The way there takes as long as it takes at the speed of an airliner with
-what comes before and after a flight; on the way people do not pay, so honest journeys have plausible speeds.
+fortnight, and near places are visited more often than far ones. The way there and back takes as long as a flight with
+what comes before and after it; on the way people do not pay, so honest journeys have plausible speeds.
 """
 
 import numpy as np

@@ -11,7 +11,7 @@ import numpy as np
 from penstock.errors import ConfigurationError, did_you_mean
 from penstock.offline.simulate import attacks as attack_modules
 from penstock.offline.simulate import labels, life, places
-from penstock.offline.simulate.chance import Chance, Floats, Numbers
+from penstock.offline.simulate.chance import Chance, Numbers
 from penstock.offline.simulate.merchants import UNKNOWN, Merchants
 from penstock.offline.simulate.payments import HONEST, Payments, joined
 from penstock.offline.simulate.people import STRANGERS, People
@@ -25,6 +25,7 @@ _LONGEST_SLICE_US, _SHORTEST_SLICE_US = 6 * HOUR_US, 60_000_000
 _ROWS_PER_SLICE = 10_000_000
 _SHELLS = UNKNOWN + 250_000_000
 _STALL_DAYS = 7
+_OPENED_PER_PAYMENT = 0.02
 
 
 class World:
@@ -50,8 +51,7 @@ class World:
         per_us = residents * profile.per_day / DAY_US
         self.slice_us = int(np.clip(_SLICE_PAYMENTS / per_us, _SHORTEST_SLICE_US, _LONGEST_SLICE_US))
         self.candidates_per_us = per_us / life.MEAN_SIZE / self._mean_acceptance()
-        stalls = per_us * DAY_US * 0.02 / len(CITIES) / 4.0
-        self._stalls = max(round(stalls), 1)
+        self._stalls = max(round(per_us * DAY_US * _OPENED_PER_PAYMENT / len(CITIES)), 1)
 
     # ------------------------------------------------------------ slices
 
@@ -117,7 +117,7 @@ class World:
     def _rng(self, index: int) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, index & 0xFFFFFFFF, index >> 32 & 1])))
 
-    def _mean_acceptance(self) -> Floats | float:
+    def _mean_acceptance(self) -> float:
         """The share of candidate outings that take place, measured on a sample of four weeks."""
         rng, n = self._rng(0xFFFFFFFF), 8192
         time_us = self.start_us + rng.integers(0, 28 * DAY_US, n)

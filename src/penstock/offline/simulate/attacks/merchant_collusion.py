@@ -1,4 +1,4 @@
-"""A merchant that nobody knew takes a run of high payments from accomplices and stolen cards, then is gone.
+"""Merchants that nobody knew take a run of high payments from accomplices and stolen cards, then are gone.
 
 Weak: a few payments spread over half a day, so that each looks like one large purchase at a new shop.
 """
@@ -12,11 +12,11 @@ SHARE = 0.18
 
 
 def unfold(scene: Scene) -> Payments:
-    """High, often round amounts at one to three merchants set up for it."""
+    """High, often round amounts at merchants set up for it, each of which takes a few."""
     n = scene.between(5, 30)
     person = scene.mixed(n, known_share=0.35)
     city = scene.city()
-    shops = scene.rng.choice(scene.merchants_unknown(scene.between(1, 3)), n)
+    shops = scene.rng.choice(scene.merchants_unknown(1 + scene.between(1, n / 3)), n)
     lat, long = scene.world.merchants.place(shops, np.full(n, city))
     return scene.frauds(
         scene.moments_us(n, 2400.0 - 2200.0 * scene.strength),

@@ -1,0 +1,21 @@
+"""Payments by bank customers, judged by two models and two rules."""
+
+from penstock import Detector, Label, LogisticRegression, Policy, XGBoost
+from penstock.detectors.banking.event import Transaction
+from penstock.detectors.banking.features import features
+from penstock.detectors.banking.recorded import adapt
+from penstock.detectors.banking.rules import rules
+
+detector = Detector(
+    name="banking",
+    event=Transaction,
+    id="transaction_id",
+    time="timestamp",
+    label=Label("is_fraud", delay="7d"),
+    features=features,
+    models=[LogisticRegression(weight=0.5), XGBoost(weight=0.5)],
+    rules=rules,
+    policy=Policy(review_at=0.5, block_at=0.8, on_failure="review"),
+    naive_times="UTC",
+    recorded=adapt,
+)

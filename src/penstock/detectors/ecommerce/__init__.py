@@ -1,0 +1,1 @@
+"""Purchases in an online shop: an account, a device, an address, and how long ago the account was opened."""

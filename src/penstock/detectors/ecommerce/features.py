@@ -1,0 +1,74 @@
+"""What is computed for a purchase: what its device has done before, who else used it and the address, and the account's age.
+
+A device is consistent in its address (or in how its users came) where it has no history yet, or where exactly one is
+known and it is this one; a purchase without an address is not consistent with a known one.
+"""
+
+from penstock import Entity, derive
+
+device = Entity("device_id")
+ip = Entity("ip_address", name="ip")
+user = Entity("user_id")
+
+_device = [
+    device.count("ever").named("txn_count"),
+    device.since_last().named("time_since_last_device_txn"),
+    device.since_first().named("device_seconds_since_first"),
+    device.mean("purchase_value", "ever", current=False).named("device_mean_value"),
+    device.distinct("ip_address", "ever", current=False).named("device_ips_before"),
+    device.last("ip_address").named("device_last_ip"),
+    device.distinct("source", "ever", current=False).named("device_sources_before"),
+    device.last("source").named("device_last_source"),
+    device.distinct("user_id", "ever").named("device_users"),
+    device.distinct("user_id", "24h").named("device_users_24h"),
+    device.count("1h").named("device_count_1h"),
+    device.label_rate("ever", delay="7d").named("device_fraud_rate"),
+]
+
+_address = [
+    ip.count("24h").named("ip_count_24h"),
+    ip.distinct("user_id", "24h").named("ip_users_24h"),
+    ip.distinct("user_id", "ever").named("ip_users"),
+    ip.distinct("device_id", "24h").named("ip_devices_24h"),
+    ip.since_last().named("ip_seconds_since_last"),
+    ip.label_rate("90d", delay="7d").named("ip_fraud_rate"),
+]
+
+_user = [
+    user.count("24h").named("user_count_24h"),
+    user.count("ever", current=False).named("user_purchases_before"),
+    user.sum("purchase_value", "24h").named("user_value_24h"),
+    user.mean("purchase_value", "90d", current=False).named("user_mean_value"),
+    user.since_last().named("user_seconds_since_last"),
+    user.distinct("device_id", "7d").named("user_devices_7d"),
+    user.distinct("ip_address", "24h").named("user_ips_24h"),
+    user.last("device_id").named("user_last_device"),
+]
+
+_derived = [
+    derive(
+        "device_ip_consistency",
+        "device_ips_before = 0 OR (device_ips_before = 1 AND coalesce(device_last_ip = ip_address, FALSE))",
+    ),
+    derive(
+        "device_source_consistency",
+        "device_sources_before = 0 OR (device_sources_before = 1 AND coalesce(device_last_source = source, FALSE))",
+    ),
+    derive("time_setup_to_txn_seconds", "purchase_time - signup_time"),
+    derive("purchase_deviation_from_device_mean", "coalesce(abs(purchase_value - device_mean_value), 0)"),
+    derive("device_lifespan", "coalesce(device_seconds_since_first, 0)"),
+    derive("value_to_users_usual", "purchase_value / user_mean_value"),
+    derive("is_users_device", "user_last_device = device_id"),
+    derive("log_value", "ln(purchase_value + 1)"),
+    derive("log_account_age", "ln(greatest(time_setup_to_txn_seconds, 0) + 1)"),
+    derive("bought_at_once", "time_setup_to_txn_seconds < 120"),
+    derive("hour_of_day", "hour(purchase_time)"),
+    derive("day_of_week", "weekday(purchase_time)"),
+    derive("age_years", "age"),
+    derive("is_male", "sex = 'M'"),
+    derive("from_ads", "source = 'Ads'"),
+    derive("from_search", "source = 'SEO'"),
+    *(derive(f"uses_{name.lower()}", f"browser = '{name}'") for name in ("Chrome", "FireFox", "IE", "Opera", "Safari")),
+]
+
+features = [*_device, *_address, *_user, *_derived]
