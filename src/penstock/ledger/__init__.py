@@ -1,0 +1,15 @@
+"""Decisions, labels and what else must outlive the process. `port.Ledger` says what a ledger owes.
+
+port        the contract                     memory      the reference, in memory
+tables      the SQL side of the contract     embedded    the files of one folder
+claims      which ids were seen              snapshots   state on disk, between two positions of the log
+archive     Parquet, and SQL over all of it
+"""
+
+from penstock.ledger.claims import Claims
+from penstock.ledger.embedded import FileLedger
+from penstock.ledger.memory import MemoryLedger
+from penstock.ledger.port import Ledger
+from penstock.ledger.tables import DetectorVersion, Field, Label, Quarantined, Tables
+
+__all__ = ["Claims", "DetectorVersion", "Field", "FileLedger", "Label", "Ledger", "MemoryLedger", "Quarantined", "Tables"]

@@ -1,0 +1,187 @@
+"""Idempotency: which transaction ids were seen within `dedupe`, and as which sequence number. A look in memory."""
+
+import secrets
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.clock import EVER_US
+from penstock.errors import CapacityError
+from penstock.ledger.index import BLOCK, FULL, TIME_BITS, block_of_code, claim_rows, deal, restore_rows, void_rows
+
+_FINEST = 1 << 22
+_STEP_BLOCKS = 16
+_SWEEP_ROWS = 1024
+_MOST_SEQ = 1 << (63 - TIME_BITS)
+
+
+class Claims:
+    """The ids of one detector, as 64-bit codes, each with the sequence number of the event that came first.
+
+    An id is remembered for `dedupe_us` after its arrival, to one part in four million (half a second at 30 days), and
+    forgotten afterwards; what is forgotten is swept out little by little. 18 to 37 bytes an id. Two ids share a code
+    with probability 2^-64, so the caller looks at the record before it trusts a hit. Used by one thread.
+
+    newest_us: the latest arrival the ledger knows, where claims are restored; the clock starts there.
+
+    >>> claims = Claims(dedupe_us=30 * 86_400_000_000)
+    >>> now = np.zeros(3, np.int64)
+    >>> claims.claim(np.array([7, 8, 7]), now, first_seq=100).tolist()
+    [-1, -1, 100]
+    >>> claims.peek(np.array([8, 9, 7]), now).tolist()
+    [101, -1, 100]
+    """
+
+    def __init__(self, dedupe_us: int, *, newest_us: int = 0) -> None:
+        self.dedupe_us = dedupe_us
+        self._unit_us = 1
+        while dedupe_us // self._unit_us > _FINEST and dedupe_us < EVER_US:
+            self._unit_us *= 2
+        self._keep = dedupe_us // self._unit_us if dedupe_us < EVER_US else 0
+        self._salt = np.uint64(secrets.randbits(64) | 1)  # so that nobody can choose ids that crowd one block
+        self._slots = np.zeros((_STEP_BLOCKS * BLOCK, 2), np.int64)
+        self._used = np.zeros(_STEP_BLOCKS, np.int64)
+        self._depth = np.zeros(_STEP_BLOCKS, np.int64)
+        self._directory = np.zeros(1, np.int64)
+        self._bits = 0
+        self._blocks = 1
+        self._scratch = np.empty((BLOCK, 2), np.int64)
+        self._newest_us = newest_us
+        self._sweep_at = 0
+        self._sweep_due = 0.0
+
+    def __len__(self) -> int:
+        """Ids held, expired ones that are not swept out yet included."""
+        return int(self._used.sum())
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory of the slots."""
+        return self._slots.nbytes
+
+    def claim(self, codes: NDArray[np.int64], arrived_us: NDArray[np.int64], first_seq: int) -> NDArray[np.int64]:
+        """-1 where the id is new, else the sequence number of the event that came first.
+
+        The new ids are claimed with consecutive numbers from `first_seq`, in the order of their rows, which is how a
+        record of the new rows alone will number them. An id that comes twice in the batch is new once. Code 0 (no id)
+        is always new.
+
+        Raises:
+            CapacityError: beyond sequence number 5 * 10^11; nothing was claimed.
+        """
+        if first_seq + len(codes) > _MOST_SEQ:
+            raise CapacityError(f"sequence number {first_seq} is beyond the {_MOST_SEQ} that one ledger can number")
+        return self._look(codes, self._times(arrived_us), first_seq, writing=True)
+
+    def peek(self, codes: NDArray[np.int64], arrived_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What `claim` would say of each id alone; nothing is claimed."""
+        newest_us = self._newest_us
+        found = self._look(codes, self._times(arrived_us), 0, writing=False)
+        self._newest_us = newest_us
+        return found
+
+    def unclaim(self, codes: NDArray[np.int64], first_seq: int) -> None:
+        """Take back what `claim` gave a batch whose record was never appended."""
+        void_rows(self._slots, self._directory, self._shift, self._salt, codes, first_seq, first_seq + len(codes))
+
+    def restore(self, codes: NDArray[np.int64], arrived_us: NDArray[np.int64], seqs: NDArray[np.int64]) -> None:
+        """Put back what the ledger knows: called with all stretches of ids, in any order, before the first claim."""
+        young = arrived_us >= self._newest_us - self.dedupe_us
+        codes, seqs = np.ascontiguousarray(codes[young]), np.ascontiguousarray(seqs[young], np.int64)
+        times = self._in_units(arrived_us[young])
+        row = 0
+        while True:
+            row = restore_rows(self._slots, self._used, self._directory, self._shift, self._salt, codes, times, seqs, row)
+            if row == len(codes):
+                return
+            self._make_room(codes[row])
+
+    # ------------------------------------------------------------ time
+
+    def _times(self, arrived_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Arrivals in units of the table; a clock that steps back counts as standing still."""
+        if len(arrived_us) == 0:
+            return arrived_us
+        running: NDArray[np.int64] = np.maximum.accumulate(np.maximum(arrived_us, self._newest_us))
+        elapsed_us = int(running[-1]) - self._newest_us
+        self._newest_us = int(running[-1])
+        if self._keep and len(self):
+            self._sweep_due += self._blocks * min(1.0, 2 * elapsed_us / self.dedupe_us)
+        return self._in_units(running)
+
+    def _in_units(self, instants_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        if self._keep == 0 and self.dedupe_us >= EVER_US:
+            return np.zeros(len(instants_us), np.int64)
+        return (instants_us // self._unit_us) & ((1 << TIME_BITS) - 1)
+
+    def _now(self) -> int:
+        return int(self._in_units(np.array([self._newest_us]))[0])
+
+    # ------------------------------------------------------------ blocks
+
+    @property
+    def _shift(self) -> int:
+        return 64 - self._bits
+
+    def _look(self, codes: NDArray[np.int64], times: NDArray[np.int64], seq: int, *, writing: bool) -> NDArray[np.int64]:
+        out = np.empty(len(codes), np.int64)
+        row = 0
+        self._sweep(len(codes) if writing else 0)
+        while row < len(codes):
+            row, seq = claim_rows(
+                self._slots,
+                self._used,
+                self._directory,
+                self._shift,
+                self._salt,
+                codes,
+                times,
+                self._keep,
+                row,
+                seq,
+                writing,
+                out,
+            )
+            if row < len(codes):
+                self._make_room(codes[row])
+        return out
+
+    def _sweep(self, rows: int) -> None:
+        """Take what has expired out of a few blocks: all of them at least twice within `dedupe`."""
+        if self._keep == 0:
+            return
+        self._sweep_due += rows / _SWEEP_ROWS
+        for _ in range(min(int(self._sweep_due), self._blocks)):
+            self._deal(self._sweep_at, self._sweep_at, 0)
+            self._sweep_at = (self._sweep_at + 1) % self._blocks
+        self._sweep_due -= int(self._sweep_due)
+
+    def _deal(self, source: int, target: int, bit: int) -> int:
+        return int(deal(self._slots, self._used, self._scratch, source, target, bit, self._salt, self._now(), self._keep))
+
+    def _make_room(self, code: np.int64) -> None:
+        """Sweep the full block that this code belongs to; split it if that does not free a quarter."""
+        block = int(block_of_code(self._directory, self._shift, self._salt, code))
+        if self._deal(block, block, 0) < FULL // 4:
+            self._split(block)
+
+    def _split(self, block: int) -> None:
+        if self._depth[block] == self._bits:
+            self._directory = np.repeat(self._directory, 2)
+            self._bits += 1
+        fresh = self._new_block()
+        bit = 63 - int(self._depth[block])
+        self._depth[block] += 1
+        self._depth[fresh] = self._depth[block]
+        places = np.flatnonzero(self._directory == block)
+        self._directory[places[len(places) // 2 :]] = fresh
+        self._deal(block, fresh, bit)
+
+    def _new_block(self) -> int:
+        if self._blocks == len(self._used):
+            more = self._blocks + _STEP_BLOCKS
+            self._slots.resize((more * BLOCK, 2), refcheck=False)  # moves pages, copies nothing
+            self._used.resize(more, refcheck=False)
+            self._depth.resize(more, refcheck=False)
+        self._blocks += 1
+        return self._blocks - 1

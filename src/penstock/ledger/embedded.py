@@ -1,0 +1,289 @@
+"""The ledger of the embedded shape: append-only segments, runs of ids and one SQLite file, in one folder.
+
+ledger/lock                       who owns the folder
+ledger/log/0000000000000000.log   segments, named by their first position; .marks beside the sealed ones
+ledger/ids/*.ids, manifest        sorted ids of the sealed stretches (made again from the log where missing)
+ledger/penstock.sqlite            what people edit or look up
+"""
+
+import logging
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from penstock.clock import Clock, system_clock
+from penstock.codes import text_code
+from penstock.errors import ConfigurationError, LedgerDamaged, LedgerError
+from penstock.ledger.claims import Claims
+from penstock.ledger.disk import Disk
+from penstock.ledger.encoding import check_shape, detector_code
+from penstock.ledger.folder import FolderLock
+from penstock.ledger.identities import INDEXED, SEAL_ROWS, Identities
+from penstock.ledger.log import SEGMENT_BYTES, Log
+from penstock.ledger.port import DECISIONS, Done
+from penstock.ledger.sqlite import SqliteTables
+from penstock.ledger.tables import Field, Tables
+from penstock.ledger.writer import Writer
+from penstock.messages import Record
+
+_TEND_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class FileLedger:
+    """`Ledger` in a folder that one process owns; others may open it with `read_only=True` meanwhile.
+
+    Args:
+        folder: made if it is not there.
+        read_only: see what is durable at this moment, take no lock, append nothing.
+        pending_rows: `append` blocks while more rows than this wait.
+        disk: the calls that write; tests give one that fails.
+
+    Raises:
+        FolderInUse: another process owns the folder.
+        LedgerDamaged: stored bytes fail their checksum where no crash explains it.
+        ConfigurationError: the folder cannot be used.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        *,
+        read_only: bool = False,
+        pending_rows: int = 65_536,
+        segment_bytes: int = SEGMENT_BYTES,
+        seal_rows: int = SEAL_ROWS,
+        clock: Clock = system_clock,
+        disk: Disk | None = None,
+    ) -> None:
+        self.folder = Path(folder)
+        self._read_only = read_only
+        disk = disk or Disk()
+        log_folder, ids_folder = self.folder / "log", self.folder / "ids"
+        if read_only and not log_folder.is_dir():
+            raise ConfigurationError(f"there is no ledger in {self.folder}; name the data folder of a service that has run")
+        self._lock = None if read_only else FolderLock(self.folder, clock=clock)
+        try:
+            log_folder.mkdir(exist_ok=True)
+            ids_folder.mkdir(exist_ok=True)
+            self._log = Log(log_folder, read_only=read_only, disk=disk, segment_bytes=segment_bytes)
+            self._ids = Identities(ids_folder, disk, seal_rows=seal_rows, read_only=read_only)
+            self._open_ids()
+            self._tables = SqliteTables(self.folder / "penstock.sqlite")
+        except BaseException:
+            if self._lock is not None:
+                self._lock.close()
+            raise
+        self._next_seq = self._log.next_seq
+        self._claims: dict[str, Claims] = {}
+        self._closed = threading.Event()
+        self._tending = threading.Event()
+        if read_only:
+            return
+        self._writer = Writer(self._log.write, self._written, log_folder, self._log.next_position, pending_rows)
+        self._tender = threading.Thread(target=self._tend, name="penstock-ledger-ids", daemon=True)
+        self._tender.start()
+
+    def _open_ids(self) -> None:
+        log = self._log
+        self._ids.open(log.first_position, log.next_position, lambda position: log.read(position, kinds=INDEXED))
+
+    # ------------------------------------------------------------ what it is like
+
+    @property
+    def tables(self) -> Tables:
+        """The SQL tables beside the log."""
+        return self._tables
+
+    @property
+    def trouble(self) -> LedgerError | None:
+        """Why nothing can be made durable at present."""
+        return None if self._read_only else self._writer.trouble
+
+    @property
+    def cut_bytes(self) -> int:
+        """What recovery removed when the ledger was opened: the end of a write that no one was told about."""
+        return self._log.cut_bytes
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the log."""
+        return self._log.size_bytes
+
+    @property
+    def first_position(self) -> int:
+        """The oldest record still here."""
+        return self._log.first_position
+
+    @property
+    def position(self) -> int:
+        """The position of the next record."""
+        return self._log.next_position if self._read_only else self._writer.position
+
+    @property
+    def durable_position(self) -> int:
+        """Records before this one are durable."""
+        return self._log.next_position if self._read_only else self._writer.durable_position
+
+    @property
+    def sealed_position(self) -> int:
+        """Records before this one stand in sealed segments."""
+        return self._log.sealed_position
+
+    @property
+    def next_seq(self) -> int:
+        """The sequence number of the next row."""
+        return self._next_seq
+
+    # ------------------------------------------------------------ writing
+
+    def append(self, record: Record, done: Done | None = None) -> int:
+        """See `Ledger.append`."""
+        self._refuse_if_read_only()
+        check_shape(record)
+        if record.first_seq != self._next_seq:
+            raise ValueError(f"a record begins at sequence number {record.first_seq}, the next one is {self._next_seq}")
+        position = self._writer.append(record, done)
+        self._next_seq += len(record)
+        return position
+
+    def when_durable(self, done: Done) -> None:
+        """See `Ledger.when_durable`."""
+        self._refuse_if_read_only()
+        self._writer.when_durable(done)
+
+    def flush(self) -> None:
+        """See `Ledger.flush`."""
+        told = threading.Event()
+        errors: list[BaseException] = []
+
+        def done(error: BaseException | None) -> None:
+            if error is not None:
+                errors.append(error)
+            told.set()
+
+        self.when_durable(done)
+        told.wait()
+        if errors:
+            raise errors[0]
+
+    def _refuse_if_read_only(self) -> None:
+        if self._read_only:
+            raise LedgerError(f"{self.folder} was opened read-only; nothing can be appended")
+
+    def _written(self, record: Record, position: int) -> None:
+        self._ids.add(record, position)
+        if self._ids.untended:
+            self._tending.set()
+
+    def forget(self, before_position: int) -> int:
+        """Delete the log's sealed segments that hold only records before this position; returns how many.
+
+        The ids in them are still known, but `find` and `record_of` no longer see their records: the archive does.
+        """
+        self._refuse_if_read_only()
+        return self._log.forget(before_position)
+
+    # ------------------------------------------------------------ ids
+
+    def claims(self, detector: str, dedupe_us: int) -> Claims:
+        """See `Ledger.claims`."""
+        if detector not in self._claims:
+            if not self._read_only:
+                self.flush()
+            try:
+                self._claims[detector] = self._ids.claims(detector, dedupe_us)
+            except LedgerDamaged as error:
+                _log.warning("%s", error)
+                self._ids.discard()
+                self._open_ids()
+                self._claims[detector] = self._ids.claims(detector, dedupe_us)
+        return self._claims[detector]
+
+    def _tend(self) -> None:
+        """Sort full buffers of ids beside the work of the others; what fails is tried again."""
+        while not self._closed.is_set():
+            self._tending.wait()
+            self._tending.clear()
+            try:
+                self._ids.tend()
+            except OSError as error:
+                _log.warning("ids stay in memory for now: %s", error)
+                self._closed.wait(_TEND_S)
+                self._tending.set()
+            except LedgerDamaged as error:
+                _log.error("%s at the next start", error)
+                self._ids.discard()
+
+    # ------------------------------------------------------------ reading
+
+    def find(self, detector: str, transaction_id: str, kinds: Collection[str] = DECISIONS) -> tuple[Record, int] | None:
+        """See `Ledger.find`."""
+        for seq in self._ids.find(detector, text_code(transaction_id)):
+            found = self._log.record_of(seq)
+            if found is not None and _is(found, detector, transaction_id, kinds):
+                return found
+        return None
+
+    def record_of(self, seq: int) -> tuple[Record, int] | None:
+        """See `Ledger.record_of`."""
+        pending = None if self._read_only else self._writer.pending(seq)
+        return pending or self._log.record_of(seq)
+
+    def read(self, from_position: int = 0, kinds: Collection[str] | None = None) -> Iterator[tuple[int, Record]]:
+        """See `Ledger.read`."""
+        return self._log.read(from_position, kinds=kinds)
+
+    def recent(
+        self, detector: str, *, limit: int | None = None, before: int | None = None, kinds: Collection[str] = DECISIONS
+    ) -> Iterator[tuple[Record, int]]:
+        """See `Ledger.recent`."""
+        top = self._log.next_seq if before is None else before
+        left = limit if limit is not None else top
+        for record in self._log.backwards(detector_code(detector), top, kinds):
+            for row in reversed(range(min(len(record), top - record.first_seq))):
+                if left <= 0:
+                    return
+                yield record, row
+                left -= 1
+
+    def register_layout(self, layout_id: str, columns: Mapping[str, Sequence[Field]]) -> None:
+        """See `Ledger.register_layout`."""
+        self._tables.put_layout(layout_id, columns)
+
+    def layouts(self) -> Mapping[str, Mapping[str, Sequence[Field]]]:
+        """See `Ledger.layouts`."""
+        return self._tables.layouts()
+
+    # ------------------------------------------------------------ the end
+
+    def close(self) -> None:
+        """See `Ledger.close`."""
+        if self._closed.is_set():
+            return
+        try:
+            if not self._read_only:
+                self._writer.close()
+        finally:
+            self._closed.set()
+            self._tending.set()
+            if not self._read_only:
+                self._tender.join()
+            self._log.close()
+            self._tables.close()
+            if self._lock is not None:
+                self._lock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _is(found: tuple[Record, int], detector: str, transaction_id: str, kinds: Collection[str]) -> bool:
+    record, row = found
+    return record.kind in kinds and record.detector == detector and record.ids[row] == transaction_id

@@ -1,0 +1,243 @@
+"""Where an id is: from its code to sequence numbers, without an index insert per decision.
+
+The newest ids stand unsorted in memory, where a look-up scans them (131,072 words: 40 microseconds). Full buffers are
+sorted into runs; four runs of a size class are merged into one of the next, so that there are few of them however long
+the log is, and each id is rewritten a handful of times. All of it can be made again from the log.
+"""
+
+import threading
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from penstock.errors import LedgerDamaged
+from penstock.ledger.claims import Claims
+from penstock.ledger.disk import Disk
+from penstock.ledger.encoding import detector_code
+from penstock.ledger.runs import Run, Stretch, open_run, write_run
+from penstock.ledger.segments import write_whole
+from penstock.messages import Record
+
+INDEXED = ("decisions", "informing", "loaded")
+"""The kinds of records whose ids can be looked up and are claimed; labels carry the ids of others."""
+
+SEAL_ROWS = 131_072
+_FAN = 4
+_WIDEST = 1 << 32
+
+
+class _Manifest(msgspec.Struct, array_like=True):
+    """Which runs are valid, and up to which position of the log they are complete."""
+
+    covered: int
+    runs: list[str]
+
+
+class _Buffer:
+    """Ids of one detector in the order of arrival; one thread adds, any scans."""
+
+    def __init__(self, rows: int) -> None:
+        self.codes = np.zeros(rows, np.int64)
+        self.arrived_us = np.zeros(rows, np.int64)
+        self.seqs = np.zeros(rows, np.int64)
+        self.count = 0
+        self.first_seq = -1
+
+    def add(self, record: Record) -> None:
+        if self.first_seq < 0:
+            self.first_seq = record.first_seq
+        stop = self.count + len(record)
+        if stop > len(self.codes):
+            self._grow(2 * stop)
+        here = slice(self.count, stop)
+        self.codes[here] = record.codes
+        self.arrived_us[here] = record.arrived_us
+        self.seqs[here] = np.arange(record.first_seq, record.first_seq + len(record))
+        self.count = stop
+
+    def _grow(self, rows: int) -> None:
+        for name in ("codes", "arrived_us", "seqs"):
+            grown = np.zeros(rows, np.int64)
+            grown[: self.count] = getattr(self, name)[: self.count]
+            setattr(self, name, grown)
+
+    def find(self, code: int) -> list[int]:
+        places = np.flatnonzero(self.codes[: self.count] == code)
+        return [int(seq) for seq in self.seqs[places[::-1]]]
+
+    def stretch(self) -> Stretch:
+        here = slice(0, self.count)
+        return Stretch(self.first_seq, self.codes[here], self.arrived_us[here], self.seqs[here] - self.first_seq)
+
+
+class Identities:
+    """The ids of all detectors of one log; `folder` keeps the runs."""
+
+    def __init__(self, folder: Path, disk: Disk, *, seal_rows: int = SEAL_ROWS, read_only: bool = False) -> None:
+        self.folder = folder
+        self._disk = disk
+        self._seal_rows = seal_rows
+        self._writable = not read_only
+        self._lock = threading.Lock()
+        self._newest: dict[int, _Buffer] = {}
+        self._full: list[tuple[dict[int, _Buffer], int]] = []
+        self._runs: list[Run] = []
+        self.covered = 0
+        self._newest_us: dict[int, int] = {}
+        self._discarded = False
+
+    # ------------------------------------------------------------ opening
+
+    def open(self, first: int, stop: int, read: Callable[[int], Iterable[tuple[int, Record]]]) -> None:
+        """Load the runs, make again what is missing, and read the ids after them from the log.
+
+        first, stop: the oldest position of the log and the one after the last. read: the log's records of the indexed
+        kinds from a position on.
+        """
+        self._newest, self._full, self._newest_us, self._discarded = {}, [], {}, False
+        if not self._load(stop):
+            self._runs, self.covered = [], first
+        for run in self._runs:
+            self._newest_us[run.detector] = max(self._newest_us.get(run.detector, 0), run.newest_us)
+        for position, record in read(max(self.covered, first)):
+            self.add(record, position)
+            self.tend()
+        if self._writable:
+            self._remove_strays()
+
+    def _load(self, stop: int) -> bool:
+        try:
+            data = (self.folder / "manifest").read_bytes()
+            if zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
+                return False
+            manifest = msgspec.msgpack.decode(data[4:], type=_Manifest)
+            self._runs = [open_run(self.folder / name) for name in manifest.runs]
+        except (OSError, LedgerDamaged, msgspec.DecodeError):
+            return False
+        self.covered = manifest.covered
+        return self.covered <= stop
+
+    def discard(self) -> None:
+        """Declare the runs invalid; the next `open` makes them again from the log."""
+        self._discarded = True
+        (self.folder / "manifest").unlink(missing_ok=True)
+
+    def _remove_strays(self) -> None:
+        kept = {run.path for run in self._runs}
+        for path in [*self.folder.glob("*.ids"), *self.folder.glob("*.tmp")]:
+            if path not in kept:
+                path.unlink(missing_ok=True)
+
+    # ------------------------------------------------------------ adding (the writer's thread)
+
+    def add(self, record: Record, position: int) -> None:
+        """Take the ids of a durable record; positions come in order."""
+        if record.kind not in INDEXED or not len(record):
+            return
+        detector = detector_code(record.detector)
+        with self._lock:
+            buffer = self._newest.get(detector)
+            if buffer is None:
+                buffer = self._newest[detector] = _Buffer(min(self._seal_rows * 2, 1 << 18))
+            buffer.add(record)
+            newest_us = int(record.arrived_us.max())
+            self._newest_us[detector] = max(self._newest_us.get(detector, 0), newest_us)
+            if buffer.count >= self._seal_rows and self._writable:
+                self._full.append((self._newest, position + 1))
+                self._newest = {}
+
+    @property
+    def untended(self) -> bool:
+        """Whether `tend` has something to do."""
+        return bool(self._full) and not self._discarded
+
+    # ------------------------------------------------------------ sorting (a thread of its own)
+
+    def tend(self) -> None:
+        """Write full buffers as runs and merge; an error leaves everything as it was, to be tried again.
+
+        Raises:
+            OSError: what the device said.
+            LedgerDamaged: a run does not fit its checksum; `discard` it and open again.
+        """
+        while self.untended:
+            buffers, position = self._full[0]
+            fresh = [self._write(code, [buffer.stretch()]) for code, buffer in buffers.items()]
+            self._publish(self._runs + fresh, position, sealed=True)
+            while self._merge():
+                pass
+
+    def _write(self, detector: int, stretches: Sequence[Stretch]) -> Run:
+        first = min(stretch.base_seq for stretch in stretches)
+        count = sum(len(stretch) for stretch in stretches)
+        name = f"{detector & (2**64 - 1):016x}-{first:016d}-{count}.ids"
+        return write_run(self._disk, self.folder / name, detector, stretches)
+
+    def _merge(self) -> bool:
+        """Merge the runs of one crowded size class; False when none is crowded."""
+        crowded = next((runs for runs in self._classes() if len(runs) >= _FAN and _span(runs) < _WIDEST), None)
+        if crowded is None:
+            return False
+        for run in crowded:
+            run.check()
+        merged = self._write(crowded[0].detector, crowded)
+        kept = [run for run in self._runs if run not in crowded]
+        self._publish([*kept, merged], self.covered, sealed=False)
+        for run in crowded:
+            run.path.unlink(missing_ok=True)
+        return True
+
+    def _classes(self) -> Iterable[list[Run]]:
+        groups: dict[tuple[int, int], list[Run]] = {}
+        for run in self._runs:
+            size = 0
+            while len(run) >= self._seal_rows * _FAN ** (size + 1):
+                size += 1
+            groups.setdefault((run.detector, size), []).append(run)
+        return groups.values()
+
+    def _publish(self, runs: list[Run], covered: int, *, sealed: bool) -> None:
+        body = msgspec.msgpack.encode(_Manifest(covered, [run.path.name for run in runs]))
+        write_whole(self._disk, self.folder / "manifest", zlib.crc32(body).to_bytes(4, "little") + body)
+        with self._lock:
+            self._runs, self.covered = runs, covered
+            if sealed:
+                self._full.pop(0)
+
+    # ------------------------------------------------------------ looking up (any thread)
+
+    def find(self, detector: str, code: int) -> Iterator[int]:
+        """The sequence numbers of an id's code, newest first."""
+        key = detector_code(detector)
+        with self._lock:
+            buffers = [group[key] for group in [*(g for g, _ in self._full), self._newest] if key in group]
+            runs = sorted((run for run in self._runs if run.detector == key), key=lambda run: run.base_seq)
+            found = [seq for buffer in reversed(buffers) for seq in buffer.find(code)]
+        yield from found
+        for run in reversed(runs):
+            yield from run.find(code)
+
+    def claims(self, detector: str, dedupe_us: int) -> Claims:
+        """A table of the ids that are younger than `dedupe_us`; called while nothing is being appended.
+
+        Raises:
+            LedgerDamaged: a run does not fit its checksum.
+        """
+        key = detector_code(detector)
+        with self._lock:
+            newest_us = self._newest_us.get(key, 0)
+            runs = [run for run in self._runs if run.detector == key and run.newest_us >= newest_us - dedupe_us]
+            stretches = [group[key].stretch() for group in [*(g for g, _ in self._full), self._newest] if key in group]
+        claims = Claims(dedupe_us, newest_us=newest_us)
+        for run in runs:
+            run.check()
+        for stretch in [*runs, *stretches]:
+            claims.restore(*stretch.rows())
+        return claims
+
+
+def _span(runs: list[Run]) -> int:
+    return max(run.base_seq + len(run) for run in runs) - min(run.base_seq for run in runs)

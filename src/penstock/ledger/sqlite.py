@@ -1,0 +1,144 @@
+"""The tables of the embedded shape: one SQLite file in WAL mode, every query named in `sqlite.sql`."""
+
+import re
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from penstock.errors import LedgerError, LedgerFull
+from penstock.ledger.tables import DetectorVersion, Field, Label, Quarantined
+
+_Layout = dict[str, list[Field]]
+
+
+class SqliteTables:
+    """`Tables` in a file, or in memory where `path` is None. Any thread may call; calls take turns."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        with self._explained():
+            name = ":memory:" if path is None else str(path)
+            self._db = sqlite3.connect(name, check_same_thread=False, timeout=10, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.executescript(_queries()["schema"])
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            where = self._path or "the tables in memory"
+            if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
+                raise LedgerFull(f"no room for {where}: {error}; free space on this device") from error
+            raise LedgerError(f"cannot use {where}: {error}; check the file and its device") from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _rows(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
+        with self._lock, self._explained():
+            return self._db.execute(_queries()[query], values).fetchall()
+
+    def quarantine(self, events: Sequence[Quarantined]) -> None:
+        """Keep malformed events."""
+        rows = [(e.detector, e.received_us, e.cause, e.field, e.body) for e in events]
+        with self._writing() as db:
+            db.executemany(_queries()["quarantine"], rows)
+
+    def quarantined(self, detector: str | None = None, *, limit: int = 100, before: int | None = None) -> list[Quarantined]:
+        """Malformed events, newest first."""
+        rows = self._rows("quarantined", {"detector": detector, "before": before, "limit": limit})
+        return [Quarantined(*row) for row in rows]
+
+    def quarantine_count(self, detector: str | None = None) -> int:
+        """How many are kept."""
+        return int(self._rows("quarantine_count", {"detector": detector})[0][0])
+
+    def put_labels(self, labels: Sequence[Label]) -> None:
+        """Add statements, and update the states they take precedence in."""
+        rows = [msgspec.structs.astuple(label) for label in labels]
+        with self._writing() as db:
+            db.executemany(_queries()["add_to_history"], rows)
+            db.executemany(_queries()["put_label"], rows)
+
+    def label_of(self, detector: str, transaction_id: str) -> Label | None:
+        """The state of a transaction."""
+        return next((_label(row) for row in self._rows("label_of", (detector, transaction_id))), None)
+
+    def label_history(self, detector: str, transaction_id: str) -> list[Label]:
+        """All statements about a transaction."""
+        return [_label(row) for row in self._rows("label_history", (detector, transaction_id))]
+
+    def put_version(self, version: DetectorVersion) -> None:
+        """Remember a detector version."""
+        declared = msgspec.json.encode(version.declared).decode()
+        with self._writing() as db:
+            db.execute(_queries()["put_version"], (version.detector, version.version, declared, version.first_seen_us))
+
+    def versions(self, detector: str | None = None) -> list[DetectorVersion]:
+        """Versions seen, the oldest first."""
+        rows = self._rows("versions", {"detector": detector})
+        return [DetectorVersion(name, version, msgspec.json.decode(declared), seen) for name, version, declared, seen in rows]
+
+    def put_layout(self, layout_id: str, columns: Mapping[str, Sequence[Field]]) -> None:
+        """Register a layout; one that is known must be the same.
+
+        Raises:
+            LedgerError: the id is known with other columns.
+        """
+        wanted = {name: list(fields) for name, fields in columns.items()}
+        known = self.layouts().get(layout_id)
+        if known is not None and known != wanted:
+            raise LedgerError(f"layout {layout_id!r} is registered with other columns; give changed columns a new layout id")
+        if known is None:
+            with self._writing() as db:
+                db.execute(_queries()["put_layout"], (layout_id, msgspec.json.encode(wanted).decode()))
+
+    def layouts(self) -> dict[str, _Layout]:
+        """All layouts."""
+        return {name: msgspec.json.decode(columns, type=_Layout) for name, columns in self._rows("layouts")}
+
+    def put_setting(self, name: str, value: Any) -> None:
+        """Keep a value that JSON can hold."""
+        with self._writing() as db:
+            db.execute(_queries()["put_setting"], (name, msgspec.json.encode(value).decode()))
+
+    def setting(self, name: str, default: Any = None) -> Any:
+        """A value kept before."""
+        rows = self._rows("setting", (name,))
+        return msgspec.json.decode(rows[0][0]) if rows else default
+
+    def close(self) -> None:
+        """Close; twice is fine."""
+        self._db.close()
+
+
+def _label(row: tuple[Any, ...]) -> Label:
+    detector, transaction_id, fraud, *rest = row
+    return Label(detector, transaction_id, bool(fraud), *rest)
+
+
+@cache
+def _queries() -> dict[str, str]:
+    """The statements of `sqlite.sql` by name."""
+    text = files("penstock.ledger").joinpath("sqlite.sql").read_text("utf-8")
+    parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))

@@ -1,0 +1,104 @@
+-- name: schema
+-- Everything people edit or look up. Times are microseconds since 1970 (UTC).
+CREATE TABLE IF NOT EXISTS quarantine (
+    id INTEGER PRIMARY KEY,
+    detector TEXT NOT NULL,
+    received_us INTEGER NOT NULL,
+    cause TEXT NOT NULL,
+    field TEXT,
+    body BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS quarantine_by_detector ON quarantine (detector, id);
+CREATE TABLE IF NOT EXISTS label_history (
+    id INTEGER PRIMARY KEY,
+    detector TEXT NOT NULL,
+    transaction_id TEXT NOT NULL,
+    fraud INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    source TEXT NOT NULL,
+    known_us INTEGER NOT NULL,
+    received_us INTEGER NOT NULL,
+    rank INTEGER NOT NULL,
+    UNIQUE (detector, transaction_id, kind, source, known_us, fraud)
+);
+CREATE TABLE IF NOT EXISTS labels (
+    detector TEXT NOT NULL,
+    transaction_id TEXT NOT NULL,
+    fraud INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    source TEXT NOT NULL,
+    known_us INTEGER NOT NULL,
+    received_us INTEGER NOT NULL,
+    rank INTEGER NOT NULL,
+    PRIMARY KEY (detector, transaction_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS versions (
+    detector TEXT NOT NULL,
+    version TEXT NOT NULL,
+    declared TEXT NOT NULL,
+    first_seen_us INTEGER NOT NULL,
+    PRIMARY KEY (detector, version)
+);
+CREATE TABLE IF NOT EXISTS layouts (layout_id TEXT PRIMARY KEY, columns TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+
+-- name: quarantine
+-- Keep one malformed event.
+INSERT INTO quarantine (detector, received_us, cause, field, body) VALUES (?, ?, ?, ?, ?);
+
+-- name: quarantined
+-- Malformed events, newest first; a null detector means all.
+SELECT detector, received_us, cause, field, body, id FROM quarantine
+WHERE (:detector IS NULL OR detector = :detector) AND (:before IS NULL OR id < :before) ORDER BY id DESC LIMIT :limit;
+
+-- name: quarantine_count
+-- How many are kept; a null detector means all.
+SELECT count(*) FROM quarantine WHERE (:detector IS NULL OR detector = :detector);
+
+-- name: add_to_history
+-- A statement counts once, however often it is sent.
+INSERT OR IGNORE INTO label_history (detector, transaction_id, fraud, kind, source, known_us, received_us, rank)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: put_label
+-- The statement becomes the state unless one of higher rank, or as high and known later, is there.
+INSERT INTO labels (detector, transaction_id, fraud, kind, source, known_us, received_us, rank) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (detector, transaction_id) DO UPDATE SET
+    fraud = excluded.fraud, kind = excluded.kind, source = excluded.source, known_us = excluded.known_us,
+    received_us = excluded.received_us, rank = excluded.rank
+WHERE (excluded.rank, excluded.known_us) >= (labels.rank, labels.known_us);
+
+-- name: label_of
+-- The state of one transaction.
+SELECT detector, transaction_id, fraud, kind, source, known_us, received_us, rank FROM labels
+WHERE detector = ? AND transaction_id = ?;
+
+-- name: label_history
+-- Every statement about one transaction.
+SELECT detector, transaction_id, fraud, kind, source, known_us, received_us, rank FROM label_history
+WHERE detector = ? AND transaction_id = ? ORDER BY id;
+
+-- name: put_version
+-- The first sight of a version counts.
+INSERT OR IGNORE INTO versions (detector, version, declared, first_seen_us) VALUES (?, ?, ?, ?);
+
+-- name: versions
+-- Versions in the order they were first seen; a null detector means all.
+SELECT detector, version, declared, first_seen_us FROM versions
+WHERE (:detector IS NULL OR detector = :detector) ORDER BY first_seen_us, rowid;
+
+-- name: put_layout
+-- A layout never changes.
+INSERT OR IGNORE INTO layouts (layout_id, columns) VALUES (?, ?);
+
+-- name: layouts
+-- All layouts.
+SELECT layout_id, columns FROM layouts;
+
+-- name: put_setting
+-- The last value counts.
+INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- name: setting
+-- One value.
+SELECT value FROM settings WHERE name = ?;

@@ -1,0 +1,103 @@
+"""What people edit or look up: labels, quarantine, detector versions, layouts, settings. Ordinary SQL tables.
+
+A port: `sqlite.SqliteTables` is the embedded implementation. Every write is durable when the call returns and every
+write may be repeated, so that a log that is replayed after a crash can be applied again.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+FieldType = Literal["number", "integer", "boolean", "time", "text"]
+
+
+class Field(msgspec.Struct, frozen=True):
+    """How a number column of a record is called in the archive, and what its numbers mean.
+
+    type: number (NaN is null), integer, boolean (1, 0, NaN is null), time (microseconds since 1970, NaN is null), or
+    text: then the numbers count into `values`. An empty name leaves the column out.
+    """
+
+    name: str
+    type: FieldType = "number"
+    values: tuple[str, ...] = ()
+
+
+class Quarantined(msgspec.Struct, frozen=True):
+    """A malformed event: why it was refused, and its bytes (masked by the caller)."""
+
+    detector: str
+    received_us: int
+    cause: str
+    field: str | None
+    body: bytes
+    id: int = 0
+
+
+class Label(msgspec.Struct, frozen=True):
+    """What a source says about a transaction. rank: precedence among sources, higher wins; then the later `known_us`."""
+
+    detector: str
+    transaction_id: str
+    fraud: bool
+    kind: str
+    source: str
+    known_us: int
+    received_us: int
+    rank: int = 0
+
+
+class DetectorVersion(msgspec.Struct, frozen=True):
+    """A declaration that was served, as data, and when it was first seen."""
+
+    detector: str
+    version: str
+    declared: Any
+    first_seen_us: int
+
+
+class Tables(Protocol):
+    """Small tables beside the log.
+
+    Any method raises `LedgerFull` where the device has no room, `LedgerError` where it does not answer.
+    """
+
+    def quarantine(self, events: Sequence[Quarantined]) -> None:
+        """Keep malformed events; `id` is given here."""
+
+    def quarantined(self, detector: str | None = None, *, limit: int = 100, before: int | None = None) -> list[Quarantined]:
+        """Malformed events with an id below `before`, newest first."""
+
+    def quarantine_count(self, detector: str | None = None) -> int:
+        """How many are kept."""
+
+    def put_labels(self, labels: Sequence[Label]) -> None:
+        """Add statements to the history, and let each be the state of its transaction where it takes precedence."""
+
+    def label_of(self, detector: str, transaction_id: str) -> Label | None:
+        """The state of a transaction: the statement that takes precedence."""
+
+    def label_history(self, detector: str, transaction_id: str) -> list[Label]:
+        """All statements about a transaction, in the order they were received."""
+
+    def put_version(self, version: DetectorVersion) -> None:
+        """Remember a detector version; the first call for it counts."""
+
+    def versions(self, detector: str | None = None) -> list[DetectorVersion]:
+        """Versions seen, the oldest first."""
+
+    def put_layout(self, layout_id: str, columns: Mapping[str, Sequence[Field]]) -> None:
+        """See `Ledger.register_layout`."""
+
+    def layouts(self) -> dict[str, dict[str, list[Field]]]:
+        """All layouts."""
+
+    def put_setting(self, name: str, value: Any) -> None:
+        """Keep a value that JSON can hold."""
+
+    def setting(self, name: str, default: Any = None) -> Any:
+        """A value kept before."""
+
+    def close(self) -> None:
+        """Close; twice is fine."""

@@ -1,0 +1,201 @@
+"""Group commit: a thread that makes whatever waits durable with one write, while the next batch is being decided."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from penstock.errors import LedgerError
+from penstock.ledger.disk import trouble_of
+from penstock.ledger.encoding import Header, encode, header_of
+from penstock.messages import Record
+
+_GROUP_BYTES = 4 << 20
+_RETRY_S = 0.25
+
+_log = logging.getLogger(__name__)
+
+Done = Callable[[BaseException | None], None]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A record on its way (or None: only somebody who waits for those before it)."""
+
+    record: Record | None
+    position: int
+    done: Done | None
+
+
+class Writer:
+    """The queue and its thread.
+
+    Args:
+        write: makes a group durable or raises `OSError` with nothing changed.
+        written: told of each record once it is durable, before its `done`.
+        place: where the log is, for messages.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[list[bytes], list[Header]], None],
+        written: Callable[[Record, int], None],
+        place: Path,
+        position: int,
+        pending_rows: int,
+    ) -> None:
+        self._write = write
+        self._written = written
+        self._place = place
+        self._most_rows = pending_rows
+        self._queue: deque[_Waiting] = deque()
+        self._rows = 0
+        self._closing = False
+        self._changed = threading.Condition()
+        self.position = position
+        self.durable_position = position
+        self.trouble: LedgerError | None = None
+        self._thread = threading.Thread(target=self._run, name="penstock-ledger", daemon=True)
+        self._thread.start()
+
+    # ------------------------------------------------------------ the appending side
+
+    def append(self, record: Record, done: Done | None) -> int:
+        """Queue a record; blocks while too many rows wait and nothing is wrong.
+
+        Raises:
+            LedgerError: the ledger is closed.
+        """
+        with self._changed:
+            while self._rows and self._rows + len(record) > self._most_rows and self.trouble is None and not self._closing:
+                self._changed.wait()
+            self._refuse_if_closed()
+            position = self.position
+            self._queue.append(_Waiting(record, position, done))
+            self._rows += len(record)
+            self.position += 1
+            self._changed.notify_all()
+            return position
+
+    def when_durable(self, done: Done) -> None:
+        """Queue a wish to be told when all records so far are durable."""
+        with self._changed:
+            self._refuse_if_closed()
+            self._queue.append(_Waiting(None, self.position - 1, done))
+            self._changed.notify_all()
+
+    def _refuse_if_closed(self) -> None:
+        if self._closing:
+            raise LedgerError(f"the ledger in {self._place} is closed; nothing can be appended")
+
+    def pending(self, seq: int) -> tuple[Record, int] | None:
+        """The record on its way that holds a sequence number, and its row."""
+        with self._changed:
+            records = [waiting.record for waiting in self._queue if waiting.record is not None]
+        for record in records:
+            if record.first_seq <= seq < record.first_seq + len(record):
+                return record, seq - record.first_seq
+        return None
+
+    def close(self) -> None:
+        """Make the rest durable, end the thread.
+
+        Raises:
+            LedgerError: the last attempt failed too; what was not acknowledged is lost.
+        """
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join()
+        if self._queue and self.trouble is not None:
+            raise self.trouble
+
+    # ------------------------------------------------------------ the thread
+
+    def _run(self) -> None:
+        while self._wait():
+            try:
+                group = self._next_group()
+            except Exception as error:  # noqa: BLE001  # a record without bytes must not end the thread, nor be acknowledged
+                self._fail(
+                    LedgerError(f"a record cannot be written to {self._place}: {error!r}; this is a defect, please report it")
+                )
+            else:
+                self._commit(*group)
+            if self.trouble is not None and self._closing:
+                return
+
+    def _wait(self) -> bool:
+        """Wait for work; False when closed and nothing is left."""
+        with self._changed:
+            if self.trouble is not None and not self._closing:
+                self._changed.wait(_RETRY_S)
+            while not self._queue and not self._closing:
+                self._changed.wait()
+            return bool(self._queue)
+
+    def _next_group(self) -> tuple[list[_Waiting], list[bytes], list[Header]]:
+        with self._changed:
+            waiting = list(self._queue)
+        taken: list[_Waiting] = []
+        frames: list[bytes] = []
+        headers: list[Header] = []
+        size = 0
+        for item in waiting:
+            if size >= _GROUP_BYTES:
+                break
+            taken.append(item)
+            if item.record is not None:
+                frame = encode(item.record, item.position, back=size)
+                header = header_of(frame)
+                assert header is not None
+                frames.append(frame)
+                headers.append(header)
+                size += len(frame)
+        return taken, frames, headers
+
+    def _commit(self, taken: list[_Waiting], frames: list[bytes], headers: list[Header]) -> None:
+        try:
+            if frames:
+                self._write(frames, headers)
+        except OSError as error:
+            self._fail(trouble_of(error, self._place))
+            return
+        for item in taken:
+            if item.record is not None:
+                self._written(item.record, item.position)
+        with self._changed:
+            for item in taken:
+                self._queue.popleft()
+                self._rows -= len(item.record) if item.record is not None else 0
+            self.durable_position = taken[-1].position + 1
+            self.trouble = None
+            self._changed.notify_all()
+        for item in taken:
+            _tell(item.done, None)
+
+    def _fail(self, trouble: LedgerError) -> None:
+        """Tell everybody who waits; the records stay, wishes without a record do not."""
+        with self._changed:
+            if self.trouble is None:
+                _log.error("%s", trouble)
+            self.trouble = trouble
+            waiting = list(self._queue)
+            told = [item.done for item in waiting]
+            for item in waiting:
+                item.done = None
+            self._queue = deque(item for item in waiting if item.record is not None)
+            self._changed.notify_all()
+        for done in told:
+            _tell(done, trouble)
+
+
+def _tell(done: Done | None, error: LedgerError | None) -> None:
+    if done is None:
+        return
+    try:
+        done(error)
+    except Exception:  # noqa: BLE001  # whatever it is, the thread must go on making records durable
+        _log.exception("a callback of the ledger failed")
