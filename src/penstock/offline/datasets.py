@@ -8,6 +8,7 @@ arrive in order of time and row), `label_known_at` (when its label became known;
 event), and `type` (the kind of event, where a detector has informing events).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,7 +91,7 @@ def _frame(data: Any) -> tuple[str, pl.DataFrame]:
 
 def _read_file(path: Path) -> pl.DataFrame:
     if not path.is_file():
-        raise DataError(f"there is no file {path}" + _neighbours(path))
+        raise DataError(f"there is no file {path}.{_neighbours(path)}")
     try:
         match path.suffix.lower():
             case ".parquet":
@@ -109,7 +110,7 @@ def _neighbours(path: Path) -> str:
     return (
         did_you_mean(path.name, [found.name for found in folder.iterdir()])
         if folder.is_dir()
-        else f"; {folder} is not a folder"
+        else f" {folder} is not a folder."
     )
 
 
@@ -121,6 +122,7 @@ class _Field:
     name: str
     kind: type
     required: bool
+    bounds: tuple[tuple[str, float], ...] = ()
 
 
 def _fields(detector: "Detector") -> dict[str, _Field]:
@@ -131,25 +133,32 @@ def _fields(detector: "Detector") -> dict[str, _Field]:
     for fields in named:
         for name, field in fields.items():
             everywhere = all(name in other and other[name].required for other in named)
-            found.setdefault(name, _Field(name, _base(field.type), everywhere))
+            kind, bounds = _base(field.type)
+            found.setdefault(name, _Field(name, kind, everywhere, bounds))
     return found
 
 
-def _base(kind: Any) -> type:
-    """The plain Python type under `Annotated` and `| None`."""
-    match msgspec.inspect.type_info(kind):
+def _base(kind: Any) -> tuple[type, tuple[tuple[str, float], ...]]:
+    """The plain Python type under `Annotated` and `| None`, and what its values must keep to."""
+    for part in _parts(msgspec.inspect.type_info(kind)):
+        if type(part) in _KINDS:
+            given = [(name, getattr(part, name, None)) for name in _BOUNDS]
+            return _KINDS[type(part)], tuple((name, bound) for name, bound in given if bound is not None)
+    return str, ()
+
+
+def _parts(inspected: Any) -> list[Any]:
+    """The types of which one holds, without what is said about them."""
+    match inspected:
         case msgspec.inspect.Metadata(type=inner):
-            pass
-        case inner:
-            pass
-    parts = inner.types if isinstance(inner, msgspec.inspect.UnionType) else (inner,)
-    names = {type(part.type if isinstance(part, msgspec.inspect.Metadata) else part) for part in parts}
-    for inspected, plain in _KINDS.items():
-        if inspected in names:
-            return plain
-    return str
+            return _parts(inner)
+        case msgspec.inspect.UnionType(types=types):
+            return [part for inner in types for part in _parts(inner)]
+        case _:
+            return [inspected]
 
 
+_BOUNDS = {"ge": ("at least", "__ge__"), "gt": ("above", "__gt__"), "le": ("at most", "__le__"), "lt": ("below", "__lt__")}
 _KINDS: dict[type, type] = {
     msgspec.inspect.DateTimeType: datetime,
     msgspec.inspect.FloatType: float,
@@ -259,6 +268,7 @@ def _without_malformed(
         missing = ~given if needed else pl.Series([False] * len(raw))
         causes.append(_refusals(raw, unread, field.name, f"is not a {_WORDS[field.kind]}"))
         causes.append(_refusals(raw, missing, field.name, "is missing"))
+        causes.extend(_outside_bounds(raw, typed, field))
     outside = (~typed[detector.time].is_between(_FIRST, _END, closed="left")).fill_null(value=False)
     causes.append(_refusals(raw, outside, detector.time, "lies outside 1970 to 2100"))
     refused = pl.concat(causes).sort(ROW).unique(ROW, keep="first", maintain_order=True)
@@ -281,6 +291,13 @@ def _refusals(raw: pl.DataFrame, where: pl.Series, field: str, message: str) -> 
     )
     text = pl.when(shown.is_null()).then(pl.lit(f"{field} {message}")).otherwise(pl.format(f"{field}: {{}} {message}", shown))
     return found.select(ROW, pl.lit(field).alias("field"), text.alias("message"))
+
+
+def _outside_bounds(raw: pl.DataFrame, typed: pl.DataFrame, field: _Field) -> Iterator[pl.DataFrame]:
+    for name, bound in field.bounds:
+        words, comparison = _BOUNDS[name]
+        kept = getattr(typed[field.name], comparison)(bound).fill_null(value=True)
+        yield _refusals(raw, ~kept, field.name, f"must be {words} {bound:g}")
 
 
 def _with_ids(typed: pl.DataFrame, detector: "Detector", name: str) -> pl.DataFrame:
