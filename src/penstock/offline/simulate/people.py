@@ -26,6 +26,7 @@ _PHONE_LIFE_US = 420 * DAY_US
 _HOME_SPREAD_DEG = 0.09
 _CARRIER_IPS = 4096
 _LOWEST_ACTIVITY, _ACTIVITY_SPAN = 0.35, 2.0
+_LONG_DAYS = 36_500.0
 _PAYDAYS = np.array([1, 1, 5, 10, 15, 25, 25, 28, 30, 30], np.int64)
 
 MOST_ACTIVE = _LOWEST_ACTIVITY + _ACTIVITY_SPAN
@@ -53,7 +54,7 @@ class People:
 
     def joined_us(self, person: Numbers) -> Numbers:
         """When a resident's account was opened: before the world began, or somewhat before they became active in it."""
-        after = (person - self.residents) / max(self.profile.joining_per_day * self.residents, 1e-9)
+        after = np.clip((person - self.residents) / max(self.profile.joining_per_day * self.residents, 1e-9), 0.0, _LONG_DAYS)
         waited = self.chance.uniform("signed up before", person)
         newcomer = self.start_us + ((after - 60.0 * waited**3) * DAY_US).astype(np.int64)
         founder = self.start_us - (1.0 + 700.0 * waited**2) * DAY_US

@@ -26,6 +26,7 @@ _ROWS_PER_SLICE = 10_000_000
 _SHELLS = UNKNOWN + 250_000_000
 _STALL_DAYS = 7
 _OPENED_PER_PAYMENT = 0.02
+_HALF_AN_ATTACK = 12  # frauds; an attack is begun when that many are missing, so that the share is right on average
 
 
 class World:
@@ -78,7 +79,7 @@ class World:
     def _attacks(self, start_us: int, rng: np.random.Generator) -> list[Payments]:
         made: list[Payments] = []
         wanted = self._honest * self.fraud_rate / (1.0 - self.fraud_rate)
-        while self.shares and sum(self._frauds.values()) < wanted:
+        while self.shares and sum(self._frauds.values()) + _HALF_AN_ATTACK < wanted:
             name = max(self.shares, key=lambda name: self.shares[name] * wanted - self._frauds[name])
             strength = float(np.clip(rng.beta(1.7, 1.1), 0.05, 1.0))
             stretch = self._unfold(name, int(start_us + rng.integers(0, self.slice_us)), rng, strength)

@@ -1,0 +1,129 @@
+"""Each attack does what its name says."""
+
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from penstock.detectors.banking.profile import profile as banking
+from penstock.detectors.ecommerce.profile import profile as ecommerce
+from penstock.offline.simulate import Profile, Simulator, known
+from penstock.offline.simulate.places import distance_km
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def attack(name: str, profile: Profile = banking, strength: float = 0.8, seed: int = 1) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The events of one attack in a quiet world, and everything that happened in its time and before."""
+    running = Simulator(profile, seed=seed, start=START, people=300, fraud_rate=0.0)
+    before = running.batch(3000)
+    ids = set(running.attack(name, strength))
+    frames = [before]
+    while ids - set(pl.concat(frames)[profile.id]):
+        frames.append(running.batch(500))
+    everything = pl.concat(frames)
+    return everything.filter(pl.col("attack") == name), everything
+
+
+def most_within(frame: pl.DataFrame, key: str, window: str, time: str = "timestamp") -> int:
+    """The most events of one key within a window."""
+    counted = frame.sort(time).rolling(time, period=window, group_by=key).agg(pl.len().alias("n"))
+    return counted["n"].max()
+
+
+def spans(frame: pl.DataFrame, time: str = "timestamp") -> timedelta:
+    return frame[time].max() - frame[time].min()
+
+
+@pytest.fixture(params=range(4))
+def seed(request: pytest.FixtureRequest) -> int:
+    return request.param
+
+
+def test_there_are_six():
+    assert list(known()) == [
+        "account_takeover",
+        "card_testing",
+        "device_farm",
+        "impossible_travel",
+        "merchant_collusion",
+        "velocity_burst",
+    ]
+
+
+@pytest.mark.parametrize("name", known())
+@pytest.mark.parametrize("strength", [0.05, 0.5, 1.0])
+def test_every_attack_works_for_every_profile_at_every_strength(name, strength):
+    for profile in (banking, ecommerce):
+        frauds, _ = attack(name, profile, strength)
+        assert 2 <= len(frauds) <= 150
+
+
+def test_card_testing_tries_small_amounts_within_minutes_at_one_merchant_then_takes_much(seed):
+    frauds, _ = attack("card_testing", seed=seed)
+    small = frauds.filter(pl.col("amount") < 12)
+    assert most_within(small, "merchant_id", "30m") > 10
+    assert small["merchant_id"].n_unique() == 1
+    big = frauds.filter(pl.col("amount") > 1000)
+    assert set(big["customer_id"]) <= set(small["customer_id"])
+    if len(big):
+        assert big["timestamp"].min() > small["timestamp"].max()
+
+
+def test_card_testing_sometimes_tries_one_card_again_and_again():
+    most = [
+        most_within(attack("card_testing", seed=seed)[0].filter(pl.col("amount") < 12), "customer_id", "30m")
+        for seed in range(8)
+    ]
+    assert max(most) > 10
+    assert min(most) < 10
+
+
+def test_account_takeover_drains_a_known_account_from_a_new_place(seed):
+    frauds, everything = attack("account_takeover", seed=seed)
+    assert frauds["customer_id"].n_unique() == 1
+    own = everything.filter((pl.col("customer_id") == frauds["customer_id"][0]) & pl.col("attack").is_null())
+    assert len(own)
+    assert frauds["amount"].mean() > 2 * own["amount"].median()
+    assert len(frauds) >= 3
+
+
+def test_a_stealthy_takeover_is_slow_and_stays_in_the_victims_city():
+    frauds, everything = attack("account_takeover", strength=0.1)
+    assert spans(frauds) > timedelta(hours=2)
+    own = everything.filter((pl.col("customer_id") == frauds["customer_id"][0]) & pl.col("attack").is_null())
+    way = distance_km(own["lat"].median(), own["long"].median(), frauds["lat"].to_numpy(), frauds["long"].to_numpy())
+    assert way.max() < 100
+
+
+def test_velocity_burst_pays_again_and_again_with_one_card(seed):
+    frauds, _ = attack("velocity_burst", seed=seed)
+    assert frauds["customer_id"].n_unique() == 1
+    assert most_within(frauds, "customer_id", "30m") >= 10
+
+
+def test_device_farm_opens_accounts_on_few_devices_and_buys_soon(seed):
+    frauds, _ = attack("device_farm", ecommerce, seed=seed)
+    assert frauds["user_id"].n_unique() >= 10
+    assert frauds["device_id"].n_unique() <= 4
+    assert frauds["ip_address"].n_unique() <= 4
+    age = (frauds["purchase_time"] - frauds["signup_time"]).dt.total_minutes()
+    assert age.min() >= 0
+    assert age.median() < 30
+
+
+def test_impossible_travel_pays_far_away_while_the_owner_pays_at_home(seed):
+    frauds, everything = attack("impossible_travel", seed=seed)
+    own = everything.filter((pl.col("customer_id") == frauds["customer_id"][0]) & pl.col("attack").is_null())
+    before = own.filter(pl.col("timestamp") < frauds["timestamp"].min()).tail(1)
+    hours = (frauds["timestamp"].min() - before["timestamp"][0]).total_seconds() / 3600
+    way = distance_km(before["lat"][0], before["long"][0], frauds["lat"][0], frauds["long"][0])
+    assert way / hours > 1200
+
+
+def test_merchant_collusion_takes_high_amounts_at_merchants_nobody_knew(seed):
+    frauds, everything = attack("merchant_collusion", seed=seed)
+    honest = everything.filter(pl.col("attack").is_null())
+    assert not set(frauds["merchant_id"]) & set(honest["merchant_id"])
+    assert frauds["amount"].min() > 10 * honest["amount"].median()
+    assert frauds["customer_id"].n_unique() > 2 or len(frauds) < 5
