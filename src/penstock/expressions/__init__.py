@@ -1,0 +1,15 @@
+"""The SQL of conditions and derived features: read, checked, compiled, run over micro-batches, and translated.
+
+    expression = parse("is_night AND amount > 2000", scope, place="rule 'night_high_value'", expect=Type.BOOLEAN)
+    program = assemble([(expression, "night_high_value")], layout)
+    program.run(batch)
+
+The whole language stands on one page: docs/reference/expressions.md.
+"""
+
+from penstock.expressions.assembler import assemble
+from penstock.expressions.expression import Expression, parse
+from penstock.expressions.fold import constant_of
+from penstock.expressions.program import Program
+
+__all__ = ["Expression", "Program", "assemble", "constant_of", "parse"]
