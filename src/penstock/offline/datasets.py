@@ -49,12 +49,15 @@ def read(data: Any, detector: "Detector") -> Recorded:
     """Read recorded events.
 
     Args:
-        data: the path of a .csv, .parquet or .ndjson (.jsonl) file, or a frame (polars, pandas, Arrow).
+        data: the path of a .csv, .parquet or .ndjson (.jsonl) file, or a frame (polars, pandas, Arrow); what has been
+            read already is returned as it is.
         detector: says which columns there must be and what they hold.
 
     Raises:
         DataError: naming the file and the column, and what was expected.
     """
+    if isinstance(data, Recorded):
+        return data
     name, frame = _frame(data)
     adapt = getattr(detector, "recorded", None)
     if adapt is not None:

@@ -1,0 +1,109 @@
+"""Which events train, validate and test: a split by time, with gaps in which labels become known.
+
+    |-- training --|  label delay  |-- validation --|  label delay  |-- test --|
+    train_from      valid_from - d   valid_from       test_from - d   test_from  test_to
+
+Whoever trains at `valid_from` knows the labels of what happened up to the delay before it, and no later ones.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.clock import from_us, iso, to_us
+from penstock.errors import DataError
+
+_TRAIN_SHARE, _VALID_SHARE = 0.6, 0.2
+"""Shares of what is left of the recorded time when the two gaps are taken out; the rest is the test."""
+
+
+@dataclass(frozen=True)
+class Periods:
+    """The split; all instants in microseconds. The end of training and validation lie the delay before the next begins."""
+
+    train_from: int
+    valid_from: int
+    test_from: int
+    test_to: int
+    delay: int
+
+    @classmethod
+    def of(
+        cls,
+        time_us: NDArray[np.int64],
+        delay_us: int,
+        *,
+        train_from: datetime | None = None,
+        valid_from: datetime | None = None,
+        test_from: datetime | None = None,
+        test_to: datetime | None = None,
+    ) -> "Periods":
+        """The split as asked for; what was not asked for is derived from the recorded times.
+
+        Raises:
+            DataError: the instants are out of order, or too little time was recorded for the gaps.
+        """
+        if not len(time_us):
+            raise DataError("there are no events to train on")
+        begin = int(time_us.min()) if train_from is None else to_us(train_from)
+        end = int(time_us.max()) if test_to is None else to_us(test_to)
+        usable = end - begin - 2 * delay_us
+        if usable <= 0 and (valid_from is None or test_from is None):
+            raise DataError(
+                f"the events span {_days(end - begin)}, but the label delay of {_days(delay_us)} is left out twice,"
+                " after training and after validation; give a longer recording, or declare a shorter delay in Label(..., delay=...)"
+            )
+        test = begin + round(usable * (_TRAIN_SHARE + _VALID_SHARE)) + 2 * delay_us if test_from is None else to_us(test_from)
+        share = _TRAIN_SHARE / (_TRAIN_SHARE + _VALID_SHARE)
+        valid = begin + round((test - begin - 2 * delay_us) * share) + delay_us if valid_from is None else to_us(valid_from)
+        return cls(begin, valid, test, end, delay_us)._checked()
+
+    def _checked(self) -> "Periods":
+        marks = {
+            "train-from": self.train_from,
+            "valid-from less the label delay": self.valid_from - self.delay,
+            "valid-from": self.valid_from,
+            "test-from less the label delay": self.test_from - self.delay,
+            "test-from": self.test_from,
+            "test-to": self.test_to,
+        }
+        names = list(marks)
+        for early, late in (names[0:2], names[2:4], names[4:6]):
+            if marks[early] > marks[late] or (marks[early] == marks[late] and late != "test-to"):
+                raise DataError(
+                    f"{early} ({iso(marks[early])}) must lie before {late} ({iso(marks[late])});"
+                    f" the label delay is {_days(self.delay)}"
+                )
+        return self
+
+    def masks(self, time_us: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
+        """Which events belong to `train`, `valid` and `test`."""
+        return {
+            "train": (time_us >= self.train_from) & (time_us < self.valid_from - self.delay),
+            "valid": (time_us >= self.valid_from) & (time_us < self.test_from - self.delay),
+            "test": (time_us >= self.test_from) & (time_us <= self.test_to),
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """The instants as text, first and last of each part."""
+        return {
+            "train": [iso(self.train_from), iso(self.valid_from - self.delay)],
+            "valid": [iso(self.valid_from), iso(self.test_from - self.delay)],
+            "test": [iso(self.test_from), iso(self.test_to)],
+            "label_delay_s": self.delay / 1e6,
+        }
+
+    def lines(self) -> list[str]:
+        """For people: one line per part."""
+        parts = {
+            name: [from_us(to_us(datetime.fromisoformat(text))) for text in self.as_json()[name]]
+            for name in ("train", "valid", "test")
+        }
+        return [f"{name:<6} {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}" for name, (first, last) in parts.items()]
+
+
+def _days(span_us: int) -> str:
+    return f"{span_us / 86_400_000_000:.1f} days"
