@@ -1,0 +1,125 @@
+"""From a member's raw output to a probability that means what it says, fitted on validation rows.
+
+A calibration is a strictly rising line through a few points: raw output to log-odds, straight between the points, and
+beyond the first and the last with slopes of their own. Strictly rising, so that it never changes who ranks above whom,
+not even among the highest scores, where plain isotonic regression makes ties.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.models.port import Vector
+
+_FRAUDS_PER_POINT = 10
+_FRAUDS_FOR_CURVE = 100
+"""Below so many frauds (or good ones) a curve would follow chance; a straight line has two numbers only."""
+
+_LEAST_SLOPE = 1e-3
+"""Per standard deviation of the raw output: what is left of a model that ranks no better than chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """knots (points,): raw outputs, rising. levels (points,): log-odds there, rising. slopes: below the first, above
+    the last. method: how it came about, `isotonic`, `platt` or `prior`. frauds: how many it rests on.
+    """
+
+    knots: Vector
+    levels: Vector
+    slopes: tuple[float, float]
+    method: str
+    frauds: int
+
+    @classmethod
+    def fit(cls, raw: Vector, y: Vector, *, prior: float) -> Self:
+        """Fit on validation outputs `raw` and outcomes `y`, with as many degrees of freedom as the frauds allow.
+
+        Enough of both classes: pooled rates (isotonic), through the centres of the pools. Fewer: a straight line
+        (Platt). None of one class: a line through the base rate `prior`, with the model's own slope.
+        """
+        frauds = int(y.sum())
+        if frauds in (0, len(y)):
+            middle = float(raw.mean()) if len(raw) else 0.0
+            return cls(np.array([middle]), np.array([_log_odds(prior)]), (1.0, 1.0), "prior", frauds)
+        slope, level_at_zero = _platt(raw, y)
+        if min(frauds, len(y) - frauds) < _FRAUDS_FOR_CURVE:
+            return cls(np.zeros(1), np.array([level_at_zero]), (slope, slope), "platt", frauds)
+        knots, levels = _pooled(raw, y)
+        return cls(knots, levels, (slope, slope), "isotonic", frauds)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers for the manifest."""
+        return {
+            "method": self.method,
+            "frauds": self.frauds,
+            "knots": self.knots.tolist(),
+            "levels": self.levels.tolist(),
+            "slopes": list(self.slopes),
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """What `to_json` gave."""
+        below, above = content["slopes"]
+        return cls(
+            np.array(content["knots"]), np.array(content["levels"]), (below, above), content["method"], content["frauds"]
+        )
+
+
+def _log_odds(p: float) -> float:
+    return float(np.log(p / (1 - p)))
+
+
+def _platt(raw: Vector, y: Vector) -> tuple[float, float]:
+    """Slope and intercept of log-odds = slope * raw + intercept by Newton's method, with Platt's smoothed targets.
+
+    Source: Platt, "Probabilistic outputs for support vector machines" (1999).
+    """
+    centre, scale = float(raw.mean()), float(raw.std()) or 1.0
+    frauds = float(y.sum())
+    target = np.where(y > 0, (frauds + 1) / (frauds + 2), 1 / (len(y) - frauds + 2))
+    columns = np.column_stack([(raw - centre) / scale, np.ones(len(raw))])
+    theta = np.array([0.0, _log_odds(float(target.mean()))])
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-np.clip(columns @ theta, -30, 30)))
+        hessian = (columns * (p * (1 - p))[:, None]).T @ columns + 1e-9 * np.eye(2)
+        step = np.clip(np.linalg.solve(hessian, columns.T @ (target - p)), -2, 2)
+        theta = theta + step
+        if np.abs(step).max() < 1e-10:
+            break
+    slope = max(float(theta[0]), _LEAST_SLOPE) / scale
+    return slope, float(theta[1]) - slope * centre
+
+
+def _pooled(raw: Vector, y: Vector) -> tuple[Vector, Vector]:
+    """Centres and log-odds of groups of neighbours that hold enough frauds, pooled until their rates rise.
+
+    Source: pool-adjacent-violators, with the points at the pools' centres (Oron and Flournoy, "Centered isotonic
+    regression", 2017).
+    """
+    order = np.argsort(raw, kind="stable")
+    starts = _group_starts(raw[order], y[order])
+    pools: list[tuple[float, float, float]] = []  # sum of raw, frauds, rows
+    sums = (np.add.reduceat(column, starts) for column in (raw[order], y[order], np.ones(len(y))))
+    for total, frauds, rows in zip(*sums, strict=True):
+        pool = (float(total), float(frauds), float(rows))
+        while pools and _rate(pools[-1]) >= _rate(pool):
+            below = pools.pop()
+            pool = (pool[0] + below[0], pool[1] + below[1], pool[2] + below[2])
+        pools.append(pool)
+    return np.array([pool[0] / pool[2] for pool in pools]), np.array([_log_odds(_rate(pool)) for pool in pools])
+
+
+def _rate(pool: tuple[float, float, float]) -> float:
+    return (pool[1] + 0.5) / (pool[2] + 1)
+
+
+def _group_starts(raw: Vector, y: Vector) -> NDArray[np.intp]:
+    """Where groups begin among sorted outputs: a new one after so many frauds, never between equal outputs."""
+    group = np.minimum(np.cumsum(y) // _FRAUDS_PER_POINT, y.sum() // _FRAUDS_PER_POINT - 1)
+    begins = np.flatnonzero(np.diff(group)) + 1
+    return np.unique(np.concatenate([[0], np.searchsorted(raw, raw[begins], side="left")]))

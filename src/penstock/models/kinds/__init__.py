@@ -1,0 +1,32 @@
+"""The kinds of models, one file each: the file's name is the kind's.
+
+A file declares one public `msgspec.Struct` that keeps the contract of `penstock.models.port.Model`, with defaults for
+all of its fields, and imports its library inside `fit` only. Adding a file is all it takes: `kinds()` finds it, and
+`tests/contract/test_models.py` checks it.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from typing import Any
+
+import msgspec
+
+
+def kinds() -> dict[str, type[Any]]:
+    """Every kind of model by name.
+
+    >>> kinds()["xgboost"]().trees
+    200
+    """
+    return {module.name: _declared_in(module.name) for module in pkgutil.iter_modules(__path__)}
+
+
+def _declared_in(name: str) -> type[Any]:
+    module = importlib.import_module(f"{__name__}.{name}")
+    (kind,) = (
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value) and issubclass(value, msgspec.Struct) and value.__module__ == module.__name__
+    )
+    return kind

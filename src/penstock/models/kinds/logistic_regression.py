@@ -1,0 +1,50 @@
+"""Logistic regression over fitted, monotone transforms of the features, served in closed form by `LinearMember`."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from penstock.errors import DeclarationError
+from penstock.models.linear import LinearMember, Preprocessing
+from penstock.models.port import Matrix, Vector, check_declared, check_rows
+
+
+class LogisticRegression(msgspec.Struct, frozen=True, kw_only=True):
+    """L2-regularised logistic regression; C is the inverse of the penalty's strength.
+
+    Before it, everything fitted on the training rows and written into the bundle: a missing value becomes the median
+    and, where training had missing values in that feature, carries a weight of its own. transform "auto" takes, per
+    feature, whichever of x and sign(x) log(1 + |x|) goes better with the outcome (amounts have heavy tails), "standard"
+    always x. Then the feature is standardised. With clip, values beyond the training range count as the range's end,
+    so that no single strange number outvotes everything else.
+
+    >>> LogisticRegression(weight=0.5).class_weight
+    'balanced'
+    """
+
+    weight: float = 1.0
+    name: str = "logistic_regression"
+    C: float = 1.0
+    class_weight: Literal["balanced"] | None = "balanced"
+    transform: Literal["auto", "standard"] = "auto"
+    clip: bool = True
+
+    def __post_init__(self) -> None:
+        check_declared(self.name, self.weight)
+        if not 0 < self.C < float("inf"):
+            raise DeclarationError(f"model {self.name!r} has C = {self.C}; it must be above 0")
+
+    def fit(
+        self, x: Matrix, y: Vector, feature_names: Sequence[str], *, weights: Vector | None = None, seed: int = 0
+    ) -> LinearMember:
+        """Train; see the port. The optimum is unique, so the seed only satisfies the library."""
+        from sklearn.linear_model import LogisticRegression as Solver
+
+        check_rows(x, y, feature_names, weights)
+        preprocessing = Preprocessing.fit(x, y, logarithms=self.transform == "auto", clip=self.clip)
+        solver = Solver(C=self.C, class_weight=self.class_weight, solver="newton-cholesky", max_iter=200, random_state=seed)
+        solver.fit(preprocessing.design(x), y, sample_weight=weights)
+        coefficients = solver.coef_[0].astype(np.float64)
+        return LinearMember(preprocessing, coefficients, float(solver.intercept_[0]))
