@@ -95,7 +95,7 @@ def test_a_pace_gives_as_many_people_as_pay_that_often(profile):
     [
         ({"fraud_rate": 1.5}, "1.5"),
         ({"attacks": ["card_tasting"]}, "card_testing"),
-        ({"start": datetime(2026, 1, 1)}, "time zone"),
+        ({"start": START.replace(tzinfo=None)}, "time zone"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused_with_a_remedy(profile, options, named):

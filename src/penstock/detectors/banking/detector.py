@@ -2,7 +2,7 @@
 
 from penstock import Detector, Label, LogisticRegression, Policy, XGBoost
 from penstock.detectors.banking.event import Transaction
-from penstock.detectors.banking.features import features
+from penstock.detectors.banking.features import features, inputs
 from penstock.detectors.banking.recorded import adapt
 from penstock.detectors.banking.rules import rules
 
@@ -13,6 +13,7 @@ detector = Detector(
     time="timestamp",
     label=Label("is_fraud", delay="7d"),
     features=features,
+    inputs=inputs,
     models=[LogisticRegression(weight=0.5), XGBoost(weight=0.5)],
     rules=rules,
     policy=Policy(review_at=0.5, block_at=0.8, on_failure="review"),

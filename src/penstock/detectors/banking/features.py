@@ -5,7 +5,10 @@ Where a customer is new, what is usual at the merchant speaks; where both are ne
 features are zero for everybody else, so that a linear model can weigh a stranger's amount apart from a regular's.
 """
 
+from collections.abc import Sequence
+
 from penstock import Entity, derive
+from penstock.detector import Feature
 
 customer = Entity("customer_id")
 merchant = Entity("merchant_id")
@@ -73,4 +76,7 @@ _newcomer = [
     derive("stranger_log_amount", "if(is_stranger, log_amount, 0)"),
 ]
 
-features = [*_pace, *_habit, *_merchant, *_place, *_newcomer]
+features: Sequence[Feature] = [*_pace, *_habit, *_merchant, *_place, *_newcomer]
+
+inputs = [f.name for f in features if f.name not in {"previous_lat", "previous_long"}]
+"""What the models read: every feature but the places that the way between them is computed from."""

@@ -4,7 +4,15 @@ A device is consistent in its address (or in how its users came) where it has no
 known and it is this one; a purchase without an address is not consistent with a known one.
 """
 
-from penstock import Entity, derive
+from collections.abc import Sequence
+from pathlib import Path
+
+from penstock import Entity, derive, lookup
+from penstock.detector import Feature
+
+RANGES, GDP = "IpAddress_to_Country.csv", "gdp_usd.csv"
+"""The files of the `lookups` folder: ranges of IPv4 numbers with their country, and gross domestic product by country
+and year. The package ships neither; without them both features are null."""
 
 device = Entity("device_id")
 ip = Entity("ip_address", name="ip")
@@ -62,6 +70,7 @@ _derived = [
     derive("log_value", "ln(purchase_value + 1)"),
     derive("log_account_age", "ln(greatest(time_setup_to_txn_seconds, 0) + 1)"),
     derive("bought_at_once", "time_setup_to_txn_seconds < 120"),
+    derive("purchase_year", "year(purchase_time)"),
     derive("hour_of_day", "hour(purchase_time)"),
     derive("day_of_week", "weekday(purchase_time)"),
     derive("age_years", "age"),
@@ -71,4 +80,24 @@ _derived = [
     *(derive(f"uses_{name.lower()}", f"browser = '{name}'") for name in ("Chrome", "FireFox", "IE", "Opera", "Safari")),
 ]
 
-features = [*_device, *_address, *_user, *_derived]
+features: Sequence[Feature] = [*_device, *_address, *_user, *_derived]
+
+
+def looked_up(folder: Path | None) -> Sequence[Feature]:
+    """Country by address, and that country's gross domestic product in the year; null where there is no file."""
+    ranges = None if folder is None else folder / RANGES
+    gdp = None if folder is None else folder / GDP
+    return [
+        lookup("country", "ip_address", ranges=str(ranges))
+        if ranges is not None and ranges.is_file()
+        else derive("country", "nullif('', '')"),
+        lookup("gdp_usd_millions", ("country", "purchase_year"), table=str(gdp))
+        if gdp is not None and gdp.is_file()
+        else derive("gdp_usd_millions", "nullif(0, 0)"),
+    ]
+
+
+_FOR_PEOPLE = {"device_last_ip", "device_mean_value", "device_seconds_since_first", "purchase_year", "user_last_device"}
+
+inputs = [*(f.name for f in features if f.name not in _FOR_PEOPLE | {"device_last_source"}), "gdp_usd_millions"]
+"""What the models read: every number and boolean but those that other features are made of."""
