@@ -947,8 +947,11 @@ def apply(P, S, start, keys, kinds, times, clocks, keep, first_sequence, known_k
 
 
 @nb.njit(cache=True, _nrt=False)
-def apply_label(P, S, key, role, time, sequence, change):
-    """A label became known (change +1: fraud) or was taken back (-1), for the event with this time and sequence."""
+def apply_label(P, S, key, role, nth, time, sequence, kind, x, i, change):
+    """A label became known (change +1: fraud) or was taken back (-1), for the event with this time and sequence.
+
+    The event's own columns stand in row i of x; nth: how many earlier roles of the event had the same key.
+    """
     slot = find_slot(S, key)
     if slot < 0:
         return
@@ -957,33 +960,34 @@ def apply_label(P, S, key, role, time, sequence, change):
     position = _search(S, row, first, end, time - 1) if first < end else end
     while position < end and S.ring[_physical(S, row, position), 0] == time:
         if S.ring[_physical(S, row, position), P.sizes.sequence] == sequence:
-            if _flag(P, S, row, position, role, change):
+            if nth == 0:
+                _flag(P, S, row, position, change)
                 return
+            nth -= 1
         position += 1
-    if first == end or time <= row[NEWEST] - P.sizes.retention:  # it left the ring: only `ever` still sees it
-        for counter in range(P.counters.shape[0]):
-            if P.counters[counter, K_LABEL] and P.counters[counter, K_LOW] < 0:
-                if (P.labels[P.counters[counter, K_SOURCE], L_ROLES] >> role) & 1:
-                    row[P.sizes.counters + counter] += change
+    if first < end and time > row[NEWEST] - P.sizes.retention:
+        return
+    for counter in range(P.counters.shape[0]):  # the event left the ring: only windows of all time still see it
+        if P.counters[counter, K_LABEL] and P.counters[counter, K_LOW] < 0:
+            label = P.counters[counter, K_SOURCE]
+            if (P.labels[label, L_ROLES] >> role) & 1 and _counts(x, i, kind, P.labels[label, L_WHERE], P.labels[label, L_KINDS]):
+                row[P.sizes.counters + counter] += change
 
 
 @nb.njit(cache=True, _nrt=False)
-def _flag(P, S, row, position, role, change):
+def _flag(P, S, row, position, change):
     """Mark an entry for every label channel it belongs to, and tell the windows that hold it."""
-    done = False
     at = _physical(S, row, position)
     for k in range(P.labels.shape[0]):
         column = P.labels[k, L_RING]
-        if S.ring[at, column] < 0 or not (P.labels[k, L_ROLES] >> role) & 1:
+        if S.ring[at, column] < 0:
             continue
         S.ring[at, column] += change
-        done = True
         for counter in range(P.counters.shape[0]):
             if not P.counters[counter, K_LABEL] or P.counters[counter, K_SOURCE] != k:
                 continue
             if _low(P, S, row, counter) <= position < row[CURSORS + P.counters[counter, K_HIGH]]:
                 row[P.sizes.counters + counter] += change
-    return done
 
 
 @nb.njit(cache=True, _nrt=False)

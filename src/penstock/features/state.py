@@ -63,10 +63,8 @@ class FeatureState:
         for table in self.tables:
             if not table.plan.labelled:
                 continue
-            keys = key_codes(table.plan.keys, batch)[row]
-            for role, key in enumerate(keys):
-                if key:
-                    table.label(int(key), role, int(batch.time_us[row]), sequence, change)
+            keys = key_codes(table.plan.keys, batch)[row].tolist()
+            table.label(keys, int(batch.time_us[row]), sequence, int(batch.kinds[row]), batch.x, row, change)
 
     def _learn_words(self, batch: Batch) -> None:
         """Remember the texts behind the codes that features give back."""
@@ -111,6 +109,8 @@ class FeatureState:
         for i, table in enumerate(self.tables):
             prefix = f"{i}."
             table.load({name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)})
+        for table in self.tables:
+            table.clock_us = clock_us
         self._words = dict(words)
         self.clock_us = clock_us
 

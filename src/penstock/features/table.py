@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ class Table:
     def __init__(self, plan: EntityPlan, *, memory_limit: int | None = None) -> None:
         self.plan = plan
         self.memory_limit = memory_limit
+        self.clock_us = 0
         self.state = _empty(plan.plan, slots=1 << 10, entries=1 << 13, distincts=1 << 10)
         self.state.meta[k.SALT] = int.from_bytes(os.urandom(7), "little")  # keys chosen by an attacker must not collide
 
@@ -53,11 +54,18 @@ class Table:
                 break
             self._enlarge(keys.shape[1])
         if write and n:
+            self.clock_us = int(clocks[-1])
             k.sweep(plan, self.state, clocks[-1], n // _SWEEP + 1)
 
-    def label(self, key: int, role: int, time_us: int, sequence: int, change: int) -> None:
-        """A label of an event became known (+1) or was taken back (-1): see `kernel.apply_label`."""
-        k.apply_label(self.plan.plan, self.state, np.int64(key), role, np.int64(time_us), np.int64(sequence), change)
+    def label(
+        self, keys: Sequence[int], time_us: int, sequence: int, kind: int, x: NDArray[np.float64], row: int, change: int
+    ) -> None:
+        """A label of an event became known (+1) or was taken back (-1); keys by role: see `kernel.apply_label`."""
+        for role, key in enumerate(keys):
+            if key:
+                nth = keys[:role].count(key)
+                time, seq = np.int64(time_us), np.int64(sequence)
+                k.apply_label(self.plan.plan, self.state, np.int64(key), role, nth, time, seq, kind, x, row, change)
 
     # ---- room
 
@@ -160,6 +168,7 @@ class Table:
     def digest(self) -> str:
         """A hash of what the state means, whatever its arrangement in memory: equal states, equal digests."""
         state, digest = self.state, hashlib.sha256()
+        k.sweep(self.plan.plan, state, np.int64(self.clock_us), int(state.meta[k.SLOTS]))  # idle keys: forgotten or about to be
         sizes = self.plan.plan.sizes
         rows = state.rows[: state.meta[k.SLOTS]]
         for slot in np.argsort(rows[:, k.KEY], kind="stable"):

@@ -1,0 +1,15 @@
+"""What tests of all kinds share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def recorded() -> Path:
+    """The folder of recorded files that are not part of the project."""
+    folder = Path(os.environ.get("PENSTOCK_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not (folder / "README.md").exists():
+        pytest.skip(f"no recorded data in {folder}; set PENSTOCK_TEST_DATA to the folder that holds it")
+    return folder

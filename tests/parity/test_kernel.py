@@ -1,0 +1,338 @@
+"""The kernel against the naive oracle, bit for bit: in a batch, one by one, restarted in the middle."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from penstock.features import Entity
+from penstock.features.plan import Stream, compile_entity
+from penstock.features.table import Table
+from penstock.messages import Layout, Type
+from tests.parity.oracle import LABEL_KNOWN, Oracle
+
+SECOND, DAY = 10**6, 86400 * 10**6
+SKEW, LATENESS = 5 * SECOND, DAY
+EXAMPLES = int(os.environ.get("PENSTOCK_KERNEL_EXAMPLES", "150"))
+
+
+class Decline:
+    """An informing event."""
+
+
+KINDS = {None: 0, Decline: 1}
+FIELDS = {"amount": Type.NUMBER, "city": Type.TEXT, "rare": Type.NUMBER}
+WHERE = "amount < 5"
+
+
+def _windowed(e: Entity, **options) -> list:
+    return [
+        e.count("1h", **options),
+        e.count("7d", where=WHERE, **options),
+        e.sum("amount", "24h", **options),
+        e.mean("rare", "30d", **options),
+        e.std("amount", "7d", **options),
+        e.min("amount", "24h", **options),
+        e.max("rare", "ever", **options),
+        e.distinct("city", "24h", **options),
+        e.distinct("amount", "7d", where=WHERE, **options),
+        e.sum("amount", "ever", **options),
+        e.std("rare", "ever", **options),
+        e.distinct("city", "ever", **options),
+    ]
+
+
+def _remembering(e: Entity) -> list:
+    return [e.last("city"), e.last("rare"), e.last("amount", "1h"), e.first("city"), e.since_last(), e.since_first(),
+            e.since_last("24h", of=Decline), e.last("amount", where=WHERE)]
+
+
+def _delayed(e: Entity) -> list:
+    return [e.count("7d", delay="7d"), e.label_rate("7d", delay="7d"), e.label_count("24h"), e.distinct("city", "24h", delay="1h"),
+            e.max("amount", "7d", delay="1h"), e.label_count("ever"), e.label_rate("ever", where=WHERE), e.label_count("30d", by="known")]
+
+
+ONE = Entity("customer")
+TWO = Entity("account", roles={"sent": "origin", "received": "target"})
+PLANS = {
+    "windows": (ONE, _windowed(ONE)),
+    "windows before": (ONE, _windowed(ONE, current=False)),
+    "remembered": (ONE, [*_remembering(ONE), ONE.count("1h", of=(Decline,)), ONE.count("24h", of=(Decline, ))]),
+    "delayed and labelled": (ONE, _delayed(ONE)),
+    "totals only": (ONE, [ONE.count("1h"), ONE.sum("amount", "24h"), ONE.std("rare", "7d"), ONE.max("amount", "7d", current=False)]),
+    "last within a day": (ONE, [ONE.last("city", "24h"), ONE.count("1h")]),
+    "roles": (
+        TWO,
+        [
+            TWO.count("24h"),
+            TWO.sum("amount", "24h", role="received"),
+            TWO.sum("amount", "24h", role="sent", at="received"),
+            TWO.distinct("city", "7d", role="received", at="received"),
+            TWO.last("amount", role="received"),
+            TWO.min("amount", "7d", role="sent"),
+            TWO.label_count("7d", role="received", at="received"),
+        ],
+    ),
+}
+
+
+def _compile(entity, features) -> tuple[Table, Layout]:
+    layout = Layout()
+    for name, type_ in FIELDS.items():
+        layout.add(name, type_)
+    for field in entity.fields:
+        layout.add(field, Type.TEXT)
+    where = layout.add(f"where:{WHERE}", Type.BOOLEAN)
+    for f in features:
+        layout.add(f.name, FIELDS[f.field] if f.kind in ("last", "first") else Type.NUMBER)
+    stream = Stream(SKEW, LATENESS, KINDS, 2, {WHERE: where}, frozenset({"amount"}), {})
+    return Table(compile_entity(entity, features, layout, stream)), layout
+
+
+gaps = st.sampled_from([0, 0, 0, 1, SECOND, 3 * SECOND, 60 * SECOND, 3600 * SECOND, 3601 * SECOND, DAY, 3 * DAY, 8 * DAY, 45 * DAY])
+jitter = st.sampled_from([0, 0, 0, 0, -SECOND, -2 * SECOND, 4 * SECOND, -5 * SECOND, -3600 * SECOND, -DAY, -DAY - 1, -20 * DAY])
+amounts = st.sampled_from([0.0, 1.5, 4.99, 5.0, 10.0, -3.25, 1e-6, 0.1, 123456.789, 9e9])
+events = st.fixed_dictionaries(
+    {
+        "gap": gaps,
+        "jitter": jitter,
+        "kind": st.sampled_from([None, None, None, Decline]),
+        "keys": st.tuples(st.sampled_from(["a", "a", "a", "b", None]), st.sampled_from(["a", "b", "c"])),
+        "amount": amounts,
+        "rare": st.one_of(st.none(), amounts),
+        "city": st.sampled_from([None, "x", "x", "y", "z"]),
+        "keep": st.sampled_from([True] * 9 + [False]),
+        "label": st.sampled_from([None, None, None, 0, 1, 5, 20]),
+    }
+)
+
+
+class _Rows:
+    """A stream as columns, and the labels that arrive between its rows: (before row, of row, change)."""
+
+    def __init__(self, stream: list[dict], entity, features, layout) -> None:
+        self.entity, self.layout, self.n = entity, layout, 0
+        self.stream = []
+        self.labels: list[tuple[int, int, int]] = []
+        now = 10**15
+        for item in stream:
+            now += item["gap"]
+            event = {**item, "time": now + item["jitter"]}
+            if event["kind"] is None:
+                event[f"where:{WHERE}"] = event["amount"] < 5
+            else:
+                event[f"where:{WHERE}"] = event["amount"] < 5
+            self.stream.append(event)
+        known = [f for f in features if f.by == "known"]
+        rows = []
+        for i, event in enumerate(self.stream):
+            rows.append((i, event))
+        self.events = [event for _, event in rows]
+        for i, event in enumerate(self.events):
+            if event["label"] is not None and event["kind"] is None:
+                at = min(i + 1 + event["label"], len(self.events))
+                self.labels.append((at, i, 1))
+        if known:
+            self._insert_known()
+        self.n = len(self.events)
+        self._columns()
+
+    def _insert_known(self) -> None:
+        """Labels that become known are events of their own for windows over the time known."""
+        extra: dict[int, list[dict]] = {}
+        for at, of, _ in self.labels:
+            time = self.events[at - 1]["time"]
+            extra.setdefault(at, []).append({**self.events[of], "kind": LABEL_KNOWN, "time": time, "keep": True, "label": None})
+        merged, moved = [], {}
+        for i, event in enumerate([*self.events, None]):
+            merged.extend(extra.get(i, []))
+            moved[i] = len(merged)
+            if event is not None:
+                merged.append(event)
+        self.labels = [(moved[at], moved[of], change) for at, of, change in self.labels]
+        self.events = merged
+
+    def _columns(self) -> None:
+        n, layout = self.n, self.layout
+        self.times = np.array([e["time"] for e in self.events], np.int64)
+        self.kinds = np.array([2 if e["kind"] == LABEL_KNOWN else KINDS[e["kind"]] for e in self.events], np.uint8)
+        self.keep = np.array([e["keep"] for e in self.events], np.bool_)
+        self.clocks = np.maximum.accumulate(np.where(self.keep, self.times, 0))
+        self.codes = np.zeros((n, layout.text_width), np.int64)
+        self.x = np.full((n, layout.width), np.nan)
+        for i, e in enumerate(self.events):
+            for name in ("amount", "rare"):
+                self.x[i, layout[name].index] = np.nan if e[name] is None else e[name]
+            self.x[i, layout[f"where:{WHERE}"].index] = e[f"where:{WHERE}"]
+            self.codes[i, layout["city"].index] = _code(e["city"])
+        roles = len(self.entity.keys)
+        self.keys = np.array([[_code(key) for key in e["keys"][:roles]] for e in self.events], np.int64).reshape(n, roles)
+
+    def run(self, table: Table, cuts: list[int]) -> None:
+        """Feed the rows in pieces that end at `cuts` and wherever labels arrive."""
+        labels = sorted(self.labels, key=lambda label: label[0])
+        ends = sorted({*cuts, *(at for at, _, _ in labels), self.n})
+        start = 0
+        for end in ends:
+            s = slice(start, end)
+            args = (self.keys[s], self.kinds[s], self.times[s], self.clocks[s], self.keep[s], start, self.x[s], self.codes[s])
+            table.apply(*args)
+            for _, of, change in (label for label in labels if label[0] == end):
+                table.label(self.keys[of].tolist(), int(self.times[of]), of, int(self.kinds[of]), self.x, of, change)
+            start = end
+
+
+def _code(text: str | None) -> int:
+    return 0 if text is None else 1000 + ord(text)
+
+
+def _oracle_features(rows: _Rows, entity, features) -> list[dict]:
+    oracle = Oracle(entity, features, SKEW, LATENESS)
+    roles = len(entity.keys)
+    out = []
+    for i, e in enumerate(rows.events):
+        for _, of, change in (label for label in rows.labels if label[0] == i):
+            _tell(oracle, rows, of, change, roles)
+        out.append(oracle.event(e["time"], i, e["kind"], e["keys"][:roles], e, int(rows.clocks[i]), e["keep"]))
+    return out
+
+
+def _tell(oracle, rows, of, change, roles) -> None:
+    e = rows.events[of]
+    oracle.label(e["time"], of, e["kind"], e["keys"][:roles], e, change)
+
+
+def _found(rows: _Rows, layout: Layout, f, i: int):
+    column = layout[f.name]
+    if column.type is Type.TEXT:
+        return {0: None, **{_code(t): t for t in "xyz"}}[int(rows.codes[i, column.index])]
+    value = rows.x[i, column.index]
+    return None if np.isnan(value) else float(value)
+
+
+def _assert_same(rows: _Rows, layout: Layout, features, expected: list[dict]) -> None:
+    for i, row in enumerate(expected):
+        for f in features:
+            assert _found(rows, layout, f, i) == row.get(f.name), (i, f.name, rows.events[i])
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_batch_single_restart_and_oracle_agree_to_the_last_bit(name: str) -> None:
+    """Whatever the stream and however it is cut, every feature is what its definition says."""
+    entity, features = PLANS[name]
+
+    @settings(max_examples=EXAMPLES, deadline=None)
+    @given(st.lists(events, max_size=40), st.integers(0, 40))
+    def check(stream, cut) -> None:
+        table, layout = _compile(entity, features)
+        batch = _Rows(stream, entity, features, layout)
+        batch.run(table, [])
+        _assert_same(batch, layout, features, _oracle_features(batch, entity, features))
+
+        single, _ = _compile(entity, features)
+        one_by_one = _Rows(stream, entity, features, layout)
+        one_by_one.run(single, list(range(batch.n)))
+        np.testing.assert_array_equal(one_by_one.x, batch.x)
+        np.testing.assert_array_equal(one_by_one.codes, batch.codes)
+        assert single.digest() == table.digest()
+
+        saved, _ = _compile(entity, features)
+        restarted = _Rows(stream, entity, features, layout)
+        _run_with_restart(restarted, saved, min(cut, batch.n), entity, features)
+        np.testing.assert_array_equal(restarted.x, batch.x)
+
+    check()
+
+
+def _run_with_restart(rows: _Rows, table: Table, cut: int, entity, features) -> None:
+    """Run to `cut`, save, load into a new table, and go on; the labels of the cut itself come after the restart."""
+    labels, n = rows.labels, rows.n
+    rows.labels = [label for label in labels if label[0] < cut]
+    rows.n = cut
+    rows.run(table, [])
+    fresh, _ = _compile(entity, features)
+    fresh.load(table.arrays())
+    rows.n = n
+    start = cut
+    later = sorted((label for label in labels if label[0] >= cut), key=lambda label: label[0])
+    for end in sorted({*(at for at, _, _ in later), n}):
+        s = slice(start, end)
+        fresh.apply(rows.keys[s], rows.kinds[s], rows.times[s], rows.clocks[s], rows.keep[s], start, rows.x[s], rows.codes[s])
+        for _, of, change in (label for label in later if label[0] == end):
+            fresh.label(rows.keys[of].tolist(), int(rows.times[of]), of, int(rows.kinds[of]), rows.x, of, change)
+        start = end
+
+
+@pytest.mark.parametrize("name", ["windows", "delayed and labelled", "totals only"])
+def test_a_hot_key_with_late_events_matches_the_oracle(name: str) -> None:
+    """Rings that grow, shrink and shift, with block summaries of several levels."""
+    entity, features = PLANS[name]
+    rng = np.random.default_rng(7)
+    stream = []
+    for i in range(700 if EXAMPLES > 50 else 120):
+        late = rng.random() < 0.05
+        stream.append(
+            {
+                "gap": int(rng.integers(0, 60)) * SECOND if i % 400 else 2 * DAY,
+                "jitter": -int(rng.integers(0, 20 * 3600)) * SECOND if late else int(rng.integers(-2, 3)) * SECOND,
+                "kind": None,
+                "keys": ("a", "a"),
+                "amount": float(np.round(rng.lognormal(3, 1), 2)),
+                "rare": None if rng.random() < 0.5 else float(np.round(rng.normal(0, 100), 6)),
+                "city": str(rng.choice(["x", "y", "z"])),
+                "keep": True,
+                "label": int(rng.integers(0, 300)) if rng.random() < 0.2 else None,
+            }
+        )
+    table, layout = _compile(entity, features)
+    rows = _Rows(stream, entity, features, layout)
+    rows.run(table, [])
+    _assert_same(rows, layout, features, _oracle_features(rows, entity, features))
+
+
+def test_a_dry_run_changes_nothing() -> None:
+    """Reading without writing leaves the digest and all later features as they are."""
+    entity, features = PLANS["windows"]
+    rng = np.random.default_rng(3)
+    stream = [
+        {"gap": int(g), "jitter": 0, "kind": None, "keys": (str(rng.choice(["a", "b"])), "a"), "amount": float(i), "rare": None,
+         "city": "x", "keep": True, "label": None}
+        for i, g in enumerate(rng.integers(0, DAY, 60))
+    ]  # fmt: skip
+    plain, layout = _compile(entity, features)
+    rows = _Rows(stream, entity, features, layout)
+    rows.run(plain, [])
+    disturbed, _ = _compile(entity, features)
+    again = _Rows(stream, entity, features, layout)
+    for i in range(again.n):
+        s = slice(i, i + 1)
+        back = np.array([again.times[i] - 3 * DAY])
+        scratch = again.x[s].copy()
+        disturbed.apply(again.keys[s], again.kinds[s], back, again.clocks[s], again.keep[s], i, scratch, again.codes[s].copy(), write=False)
+        disturbed.apply(again.keys[s], again.kinds[s], again.times[s], again.clocks[s], again.keep[s], i, again.x[s], again.codes[s])
+    np.testing.assert_array_equal(again.x, rows.x)
+    assert disturbed.digest() == plain.digest()
+
+
+def _rerun(tmp_path: Path, **environment: str) -> None:
+    """This file's own tests in a new interpreter."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", __file__, "-k", "agree or hot or dry"]
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), **environment}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+
+
+def test_the_kernel_runs_as_plain_python(tmp_path: Path) -> None:
+    """The same suite without compilation, where numpy itself checks bounds and overflow."""
+    _rerun(tmp_path, NUMBA_DISABLE_JIT="1", PENSTOCK_KERNEL_EXAMPLES="6")
+
+
+@pytest.mark.slow
+def test_the_kernel_stays_within_its_arrays(tmp_path: Path) -> None:
+    """The same suite compiled with bounds checking."""
+    _rerun(tmp_path, NUMBA_BOUNDSCHECK="1", PENSTOCK_KERNEL_EXAMPLES="40")
