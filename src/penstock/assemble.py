@@ -6,6 +6,7 @@ import secrets
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -20,8 +21,10 @@ from penstock.adapters.recorded import items
 from penstock.adapters.simulated import Simulation
 from penstock.adapters.traffic import Item, Sent
 from penstock.adapters.traffic import send as send_http
+from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.errors import ConfigurationError, DeclarationError, PenstockError, did_you_mean
+from penstock.ledger import Archive, FileLedger
 from penstock.offline.datasets import Recorded, read
 from penstock.offline.simulate import Profile, simulate, submitted
 
@@ -256,3 +259,17 @@ def _served(address: Address) -> str:
             f"the service serves {', '.join(served)}, none of which can be simulated; known: {', '.join(installed())}"
         )
     return str(known[0])
+
+
+# ---------------------------------------------------------------- history
+
+
+@contextmanager
+def open_archive(settings: Settings) -> Iterator[Archive]:
+    """SQL over what a data folder holds, also while a service owns it.
+
+    Raises:
+        ConfigurationError: the folder holds no ledger.
+    """
+    with FileLedger(settings.data / "ledger", read_only=True) as ledger, Archive(ledger, settings.data / "archive") as archive:
+        yield archive

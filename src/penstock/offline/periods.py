@@ -54,7 +54,7 @@ class Periods:
         if usable <= 0 and (valid_from is None or test_from is None):
             raise DataError(
                 f"the events span {_days(end - begin)}, but the label delay of {_days(delay_us)} is left out twice,"
-                " after training and after validation; give a longer recording, or declare a shorter delay in Label(..., delay=...)"
+                " after training and after validation; record for longer, or declare a shorter delay in Label(..., delay=...)"
             )
         test = begin + round(usable * (_TRAIN_SHARE + _VALID_SHARE)) + 2 * delay_us if test_from is None else to_us(test_from)
         share = _TRAIN_SHARE / (_TRAIN_SHARE + _VALID_SHARE)

@@ -1,0 +1,39 @@
+"""`penstock query`: SQL over everything that was ever decided."""
+
+from pathlib import Path
+
+import click
+
+from penstock.cli.options import as_json, print_json, say, settings, settings_from
+
+
+@click.command()
+@click.argument("sql")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write .parquet, .csv or .ndjson.")
+@settings("data")
+@as_json
+def command(sql: str, out: Path | None, as_json: bool, data: str | None) -> None:
+    """Answer one SELECT over decisions, labels, informing, loaded and quarantine (DuckDB's SQL; times are UTC).
+
+    \b
+    penstock query "select decision, count(*) from decisions group by all"
+    penstock query "select * from banking where amount > 1000 order by event_time desc limit 10"
+    """
+    from penstock import assemble
+
+    with assemble.open_archive(settings_from(data=data)) as archive:
+        frame = archive.query(sql)
+    if out is not None:
+        assemble.write_frame(frame, out)
+        say(f"{len(frame):,} rows in {out}")
+    elif as_json:
+        print_json(frame.to_dicts())
+    else:
+        import polars as pl
+
+        with pl.Config(
+            tbl_rows=50, tbl_cols=-1, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, fmt_str_lengths=60
+        ):
+            click.echo(str(frame))
+        if len(frame) > 50:
+            say(f"the first and last of {len(frame):,} rows; --out FILE writes all of them")
