@@ -24,7 +24,8 @@ from penstock.adapters.traffic import send as send_http
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.errors import ConfigurationError, DeclarationError, PenstockError, did_you_mean
-from penstock.ledger import Archive, FileLedger
+from penstock.ledger import FileLedger
+from penstock.ledger.archive import Archive
 from penstock.offline.datasets import Recorded, read
 from penstock.offline.simulate import Profile, simulate, submitted
 

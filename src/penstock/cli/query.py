@@ -18,7 +18,7 @@ def command(sql: str, out: Path | None, as_json: bool, data: str | None) -> None
     \b
     penstock query "select decision, count(*) from decisions group by all"
     penstock query "select * from banking where amount > 1000 order by event_time desc limit 10"
-    """
+    """  # noqa: D301 -- click's mark for lines that are kept as they are
     from penstock import assemble
 
     with assemble.open_archive(settings_from(data=data)) as archive:
