@@ -5,6 +5,7 @@ are used again as soon as nothing reads them any more. A program is a sequence o
 text function reads a text that the machine has chosen.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -17,7 +18,7 @@ from penstock.expressions import machine
 from penstock.expressions.expression import Expression
 from penstock.expressions.program import Auxiliary, ChosenText, ComputedText, Program, Stage
 from penstock.expressions.texts import column_of, texts_read
-from penstock.expressions.tree import Call, Literal, Name, Node
+from penstock.expressions.tree import Call, Literal, Name, Node, only_in_python
 from penstock.expressions.zones import zone_directory, zone_table
 from penstock.messages import Batch, Column, Layout, Type
 
@@ -79,7 +80,7 @@ class _Assembly:
     def add(self, expression: Expression, target: Column) -> None:
         """Compute the expression into the target."""
         root, place = expression.root, expression.place
-        if target.type is Type.TEXT and _only_in_python(root):
+        if target.type is Type.TEXT and only_in_python(root):
             self.computed.append(ComputedText(target.name, target.index, column_of(root, place)))
             return
         value = self._value(root, place)
@@ -106,7 +107,7 @@ class _Assembly:
             return self._loaded(node)
         if isinstance(node, Literal):
             return self._constant(node)
-        if _only_in_python(node):
+        if only_in_python(node):
             return self._auxiliary(node, place)
         if node.function.opcode is None:  # a mere change of type
             return self._value(node.args[0], place)
@@ -164,7 +165,7 @@ class _Assembly:
         return self._numbers(tuple(map(_number, literals))), len(items)
 
     def _numbers(self, values: tuple[float, ...]) -> int:
-        key = ("numbers", *(value if value == value else None for value in values))
+        key = ("numbers", *("null" if math.isnan(value) else value for value in values))
         if key not in self.placed:
             self.placed[key] = len(self.numbers)
             self.numbers += values
@@ -188,13 +189,9 @@ class _Assembly:
         return self.placed["zones"]
 
 
-def _only_in_python(node: Node) -> bool:
-    return isinstance(node, Call) and node.function.opcode is None and node.function.python is not None
-
-
 def _sources(node: Node) -> Iterator[Node]:
     """The nodes among whose texts this one chooses."""
-    if not isinstance(node, Call) or _only_in_python(node):
+    if not isinstance(node, Call) or only_in_python(node):
         yield node
         return
     choices = {"IF": node.args[1:], "NULLIF": node.args[:1]}.get(node.function.name, node.args)
@@ -227,7 +224,7 @@ def value_of(node: Node) -> Literal:
     batch = _one_empty_row()
     assembly.finished().run(batch)
     result = float(batch.x[0, 0])
-    return Literal(result if result == result else None, node.type)
+    return Literal(None if math.isnan(result) else result, node.type)
 
 
 def _one_empty_row() -> Batch:

@@ -98,7 +98,7 @@ class Checker:
     def _null(self, _: exp.Expression) -> Node:
         return Literal(None, None)
 
-    def _column(self, e: exp.Expression) -> Node:
+    def _column(self, e: exp.Column) -> Node:
         if len(e.parts) > 1:
             self.refuse("names here have no dots", e)
         name = e.name
@@ -137,7 +137,7 @@ class Checker:
             self.refuse(f"{text!r} is not a time; write it as '2026-01-31' or '2026-01-31 12:00:00+01:00' (UTC unless said)", e)
         return float(to_us(instant if instant.tzinfo else instant.replace(tzinfo=UTC)))
 
-    def _cast(self, e: exp.Expression) -> Node:
+    def _cast(self, e: exp.Cast) -> Node:
         is_literal = isinstance(e.this, exp.Literal) and e.this.is_string
         if not is_literal or not e.to.is_type(*_TIME_TYPES):
             self.refuse(f"CAST {REFUSED['CAST']}", e)
@@ -229,10 +229,10 @@ class Checker:
         fitting = [form for form in forms if _fits_count(form, len(args))]
         if not fitting:
             self.refuse(f"{name} takes {_counts(forms)}, not {len(args)}", e)
-        for form in fitting:
-            if all(_fits(form.parameter(i), arg) for i, arg in enumerate(args)):
-                return self._complete(form, args, e)
-        self._wrong_types(name, fitting, args, e)
+        form = next((form for form in fitting if all(_fits(form.parameter(i), arg) for i, arg in enumerate(args))), None)
+        if form is None:
+            self._wrong_types(name, fitting, args, e)
+        return self._complete(form, args, e)
 
     def _clock(self, name: str, args: Sequence[Node], e: exp.Expression) -> Node:
         """The time that the clock on the wall of the zone shows."""
@@ -248,24 +248,18 @@ class Checker:
         return self._call("LOCAL", args, e)
 
     def _complete(self, form: Function, args: Sequence[Node], e: exp.Expression) -> Node:
-        typed: list[Node] = []
-        for i, arg in enumerate(args):
-            parameter = form.parameter(i)
-            if isinstance(parameter, Constant):
-                self._constant(form, parameter, arg, e)
-            else:
-                arg = self._typed(arg, parameter)
-            typed.append(arg)
-        call = Call(form, tuple(typed))
+        call = Call(form, tuple(self._argument(form, form.parameter(i), arg, e) for i, arg in enumerate(args)))
         if form.opcode is None and form.python and not runs_on_texts(call):
-            self.refuse(
-                f"{form.name} works on fields, texts in quotes and functions of texts; derive what stands inside as a feature "
-                "of its own and use its name", e)  # fmt: skip
+            what = f"{form.name} works on fields, texts in quotes and functions of texts"
+            self.refuse(f"{what}; derive what stands inside as a feature of its own and use its name", e)
         return call
 
-    def _constant(self, form: Function, parameter: Constant, arg: Node, e: exp.Expression) -> None:
+    def _argument(self, form: Function, parameter: Type | Constant, arg: Node, e: exp.Expression) -> Node:
+        if isinstance(parameter, Type):
+            return self._typed(arg, parameter)
         if not isinstance(arg, Literal) or arg.value is None or not parameter.allowed(arg.value):
             self.refuse(f"{form.name} takes {parameter.what}", e)
+        return arg
 
     def _wrong_types(self, name: str, forms: Sequence[Function], args: Sequence[Node], e: exp.Expression) -> NoReturn:
         given = " and ".join(WORDS[arg.type] if arg.type else "NULL" for arg in args)

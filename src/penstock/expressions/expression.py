@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import ExpressionError
 from penstock.expressions.translate import Rename, to_sql
-from penstock.expressions.tree import Call, Name, Node, walk
+from penstock.expressions.tree import Call, Name, Node, only_in_python, walk
 from penstock.messages import Type
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _read_as_text(node: Node, inside: bool = False) -> Iterator[Name]:
         yield node
     if isinstance(node, Call):
         for arg in node.args:
-            yield from _read_as_text(arg, inside or node.function.opcode is None and node.function.python is not None)
+            yield from _read_as_text(arg, inside or only_in_python(node))
 
 
 def parse(sql: str, scope: Mapping[str, Type], *, place: str, expect: Type | None = None) -> Expression:
@@ -95,7 +95,7 @@ def parse(sql: str, scope: Mapping[str, Type], *, place: str, expect: Type | Non
 
 @functools.cache
 def _dialect() -> Any:
-    """sqlglot's own dialect, except that functions are left as written: which there are is our business."""
+    """The plain dialect of sqlglot, except that functions are left as written: which there are is our business."""
     from sqlglot.dialects.dialect import Dialect
     from sqlglot.parser import Parser
 
@@ -135,8 +135,8 @@ def _bound_nesting(tokens: list[Any], sql: str, place: str) -> None:
 
 
 def _where(error: Exception) -> str:
-    first = next(iter(getattr(error, "errors", ())), {})
+    first: dict[str, Any] = next(iter(getattr(error, "errors", ())), {})
     if not first.get("highlight"):
-        return ": " + str(error).splitlines()[0]
+        return ", a quote may not be closed"
     missing = "something is missing" if "missing" in first["description"] else str(first["description"]).rstrip(".").lower()
     return f" at {first['highlight']!r}, character {first['col']}: {missing}"

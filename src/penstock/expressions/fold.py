@@ -1,7 +1,7 @@
 """What an expression always is, whatever the event: constants, and conditions that cannot come out otherwise."""
 
-from penstock.expressions.expression import Expression
 from penstock.expressions.assembler import value_of
+from penstock.expressions.expression import Expression
 from penstock.expressions.tree import Call, Literal, Node
 from penstock.messages import Type
 

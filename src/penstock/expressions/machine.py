@@ -13,12 +13,15 @@ Null is NaN, in text registers 0. A result that is not a finite number is null: 
 and NaN elsewhere, without a branch.
 """
 
+# ruff: noqa: PLR0124  x != x is how NaN, which is null, is told from numbers
+# ruff: noqa: C901  one switch over the opcodes, so that one compilation serves every expression
+
 import math
 
 import numba as nb
 import numpy as np
 
-from penstock.expressions.functions import EARTH_RADIUS_KM
+from penstock.expressions.templates import EARTH_RADIUS_KM
 
 BLOCK = 256
 """Rows that go through the instructions together: 30 registers of a block fit into 64 KB."""
@@ -83,7 +86,7 @@ def _time_part(op, time_us):
         return float(us // _HOUR_US % 24)
     if op == MINUTE:
         return float(us // _MINUTE_US % 60)
-    if op == WEEKDAY or op == IS_WEEKEND:
+    if op in (WEEKDAY, IS_WEEKEND):
         weekday = (us // _DAY_US + 3) % 7  # 1970-01-01 was a Thursday
         if op == IS_WEEKEND:
             return 1.0 if weekday >= 5 else 0.0
@@ -116,9 +119,9 @@ def _scalar(op, a, b, c, d):
     if op == ROUND:
         return _rounded(a, b)
     if op == FLOOR:
-        return math.floor(a) + 0.0
+        return np.floor(a)
     if op == CEIL:
-        return math.ceil(a) + 0.0
+        return np.ceil(a)
     if op == SQRT:
         return math.sqrt(a) if a >= 0.0 else np.nan
     if op == LN:

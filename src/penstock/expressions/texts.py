@@ -4,6 +4,8 @@ Texts stand in `Batch.texts` for as long as something needs them; the machine se
 function gives becomes an auxiliary column that the machine can load.
 """
 
+import functools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import repeat
 
@@ -55,3 +57,64 @@ def texts_read(node: Node) -> frozenset[str]:
     if isinstance(node, Name):
         return frozenset({node.name})
     return frozenset().union(*map(texts_read, node.args)) if isinstance(node, Call) else frozenset()
+
+
+# ---------------------------------------------------------------- functions of one row
+
+
+@functools.lru_cache(maxsize=1024)
+def _regex(pattern: str, flags: int) -> re.Pattern[str]:
+    """A LIKE pattern as a regular expression."""
+    return re.compile("".join({"%": ".*", "_": "."}.get(c, re.escape(c)) for c in pattern), flags | re.DOTALL)
+
+
+def like(text: str, pattern: str) -> bool:
+    """Whether the text fits the pattern: % stands for any text, _ for any one character."""
+    return _regex(pattern, 0).fullmatch(text) is not None
+
+
+def ilike(text: str, pattern: str) -> bool:
+    """The same, whatever the case of letters."""
+    return _regex(pattern, re.IGNORECASE).fullmatch(text) is not None
+
+
+def trim(text: str) -> str:
+    """Without spaces (and spaces only) at either end."""
+    return text.strip(" ")
+
+
+def substr(text: str, start: float, length: float | None = None) -> str:
+    """From a character on, counted from 1."""
+    first = int(start) - 1
+    return text[first:] if length is None else text[first : first + int(length)]
+
+
+def left(text: str, count: float) -> str:
+    """The first characters."""
+    return text[: int(count)]
+
+
+def right(text: str, count: float) -> str:
+    """The last characters."""
+    return text[-int(count) :] if count else ""
+
+
+def split_part(text: str, separator: str, position: float) -> str:
+    """The part between separators, counted from 1; empty past the last."""
+    parts = text.split(separator)
+    return parts[int(position) - 1] if position <= len(parts) else ""
+
+
+def coalesce(*texts: str | None) -> str | None:
+    """The first that is not null."""
+    return next((text for text in texts if text is not None), None)
+
+
+def nullif(text: str | None, other: str | None) -> str | None:
+    """Null where both are equal."""
+    return None if text == other else text
+
+
+def concat(*texts: str | None) -> str:
+    """Joined, nulls left out."""
+    return "".join(text for text in texts if text is not None)

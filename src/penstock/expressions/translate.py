@@ -7,7 +7,8 @@ from datetime import UTC
 
 from penstock.clock import from_us
 from penstock.errors import ExpressionError, did_you_mean
-from penstock.expressions.functions import COMPARISON, DIALECTS, SIGN
+from penstock.expressions.functions import COMPARISON, SIGN
+from penstock.expressions.templates import DIALECTS
 from penstock.expressions.tree import ATOM, Call, Constant, Literal, Name, Node, walk
 from penstock.messages import Type
 
@@ -104,14 +105,14 @@ class _Writer:
     # ------------------------------------------------------------ leaves
 
     def _literal(self, literal: Literal, bare: bool) -> _Sql:
-        value, type = literal.value, literal.type
+        value, kind = literal.value, literal.type
         if value is None:
-            return _Sql("NULL" if self._dialect == LANGUAGE or type is None else f"CAST(NULL AS {self._type(type)})")
+            return _Sql("NULL" if self._dialect == LANGUAGE or kind is None else f"CAST(NULL AS {self._type(kind)})")
         if isinstance(value, str):
             return _Sql(self._text(value))
-        if type is Type.BOOLEAN:
+        if kind is Type.BOOLEAN:
             return _Sql("TRUE" if value else "FALSE")
-        if type is Type.TIME:
+        if kind is Type.TIME:
             return _Sql(self._instant(value))
         return self._number(value, bare)
 
@@ -135,8 +136,8 @@ class _Writer:
             return f"TIMESTAMPTZ '{text}+00'"
         return f"TIMESTAMP '{text}Z'" if self._dialect == "spark" else f"TIMESTAMP '{text}'"
 
-    def _type(self, type: Type) -> str:
-        return _OTHER_TYPES.get((self._dialect, type), _SQL_TYPES[type])
+    def _type(self, kind: Type) -> str:
+        return _OTHER_TYPES.get((self._dialect, kind), _SQL_TYPES[kind])
 
     def _quoted(self, name: str) -> str:
         if self._dialect == LANGUAGE:

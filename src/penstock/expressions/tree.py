@@ -101,3 +101,8 @@ def runs_on_texts(node: Node) -> bool:
     if not isinstance(node, Call):
         return True
     return node.function.python is not None and all(map(runs_on_texts, node.args))
+
+
+def only_in_python(node: Node) -> bool:
+    """Whether this is a call that the machine cannot compute."""
+    return isinstance(node, Call) and node.function.opcode is None and node.function.python is not None
