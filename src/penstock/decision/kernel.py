@@ -1,0 +1,50 @@
+"""The precedence of rules, score and failure, compiled: one pass over a micro-batch."""
+
+import numba as nb
+import numpy as np
+
+CHALLENGES, REVIEWS, BLOCKS, ALLOWS, BLOCKS_HARD = range(1, 6)
+"""Ranks of rules: where several fire, the highest decides, and of equal ones the first declared."""
+
+BY_SCORE, BY_NOTHING, BY_FAILURE = -1, -2, -3
+"""What decided, where no rule did. `BY_NOTHING` is an approval: nothing spoke against it."""
+
+_ACTION_OF_RANK = np.array([0, 1, 2, 3, 0, 3], np.uint8)
+
+
+@nb.njit(cache=True)
+def judge(x, columns, ranks, probability, thresholds, failed, on_failure, action, by):
+    """Fill action (a value of `messages.Action`) and by (index of the deciding rule, or one of the three above).
+
+    x: (n, width). columns, ranks: per rule. probability: (n,), NaN where there is none. thresholds: challenge, review,
+    block. failed: (n,) true where the score is missing because something failed; on_failure: the action for that.
+    """
+    for i in range(action.shape[0]):
+        best, decider = 0, -1
+        for r in range(columns.shape[0]):
+            if ranks[r] > best and x[i, columns[r]] == 1.0:
+                best, decider = ranks[r], r
+        if best > 0:
+            action[i] = _ACTION_OF_RANK[best]
+            by[i] = decider
+        elif failed[i]:
+            action[i] = on_failure
+            by[i] = BY_FAILURE
+        else:
+            reached = 0
+            for level in range(3):
+                if probability[i] >= thresholds[level]:
+                    reached = level + 1
+            action[i] = reached
+            by[i] = BY_SCORE if reached > 0 else BY_NOTHING
+
+
+@nb.njit(cache=True)
+def ordinary(x, rows, columns, action, by, out):
+    """Mark approvals that nothing spoke for or against: no rule fired, nothing failed."""
+    for k in range(rows.shape[0]):
+        i = rows[k]
+        plain = action[i] == 0 and by[i] == BY_NOTHING
+        for r in range(columns.shape[0]):
+            plain = plain and x[i, columns[r]] != 1.0
+        out[k] = plain

@@ -1,0 +1,90 @@
+"""What becomes of a score, and of a failure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from penstock.errors import DeclarationError, did_you_mean
+
+ON_FAILURE = ("approve", "review", "block")
+"""What may be decided when a model or a lookup fails."""
+
+NEVER = float("inf")
+"""A threshold that no probability reaches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """The probabilities from which a score decides; `NEVER` where it does not."""
+
+    challenge_at: float = NEVER
+    review_at: float = NEVER
+    block_at: float = NEVER
+
+    @property
+    def lowest(self) -> float:
+        """The probability from which the score decides anything."""
+        return min(self.challenge_at, self.review_at, self.block_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When a score challenges, reviews or blocks, and what happens if there is none because something failed.
+
+    Args:
+        review_at, block_at: probabilities in (0, 1]; those left out come from the model bundle.
+        on_failure: `approve`, `review` or `block` where a model or a lookup fails or takes too long.
+        challenge_at: the probability from which a step-up is asked for; never, where it is left out.
+        time_budget_ms: how long lookups and models may take for one micro-batch; no limit where it is left out.
+        explain: compute contributions for decisions that are not approvals.
+
+    >>> Policy(review_at=0.5, block_at=0.8).thresholds({}).block_at
+    0.8
+
+    Raises:
+        DeclarationError: naming the value and what is allowed.
+    """
+
+    review_at: float | None = None
+    block_at: float | None = None
+    on_failure: str = "review"
+    challenge_at: float | None = None
+    time_budget_ms: float | None = None
+    explain: bool = True
+
+    def __post_init__(self) -> None:
+        declared = [(name, getattr(self, name)) for name in ("challenge_at", "review_at", "block_at")]
+        declared = [(name, value) for name, value in declared if value is not None]
+        for name, value in declared:
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+                raise DeclarationError(
+                    f"policy: {name}={value!r} is no probability; give a number above 0 and at most 1, as in 0.5"
+                )
+        for (low_name, low), (high_name, high) in zip(declared, declared[1:], strict=False):
+            if low > high:
+                raise DeclarationError(
+                    f"policy: {low_name}={low} lies above {high_name}={high}; order them challenge <= review <= block"
+                )
+        if self.on_failure not in ON_FAILURE:
+            hint = did_you_mean(str(self.on_failure), ON_FAILURE)
+            raise DeclarationError(f"policy: on_failure={self.on_failure!r} is not understood.{hint}")
+        if self.time_budget_ms is not None and not self.time_budget_ms > 0:
+            raise DeclarationError(f"policy: time_budget_ms={self.time_budget_ms!r} must be above 0, or left out for no limit")
+
+    def thresholds(self, suggested: Mapping[str, float]) -> Thresholds:
+        """The thresholds in force: declared ones win, omitted ones are those of the model bundle.
+
+        Where a suggestion would break the order challenge <= review <= block, it moves to its declared neighbour.
+        """
+        challenge = NEVER if self.challenge_at is None else self.challenge_at
+        review = _first(self.review_at, suggested.get("review_at"))
+        block = _first(self.block_at, suggested.get("block_at"))
+        if self.review_at is None and review < NEVER:
+            floor = self.challenge_at or 0.0
+            review = max(floor, min(review, NEVER if self.block_at is None else self.block_at))
+        if self.block_at is None and review < NEVER:
+            block = max(block, review)
+        return Thresholds(challenge, review, block)
+
+
+def _first(declared: float | None, suggested: float | None) -> float:
+    return next((value for value in (declared, suggested) if value is not None), NEVER)

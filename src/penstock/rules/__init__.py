@@ -1,0 +1,6 @@
+"""Rules: named SQL conditions over fields and features, each with an action and a reason for people."""
+
+from penstock.rules.rule import Rule
+from penstock.rules.ruleset import CompiledRule, RuleSet
+
+__all__ = ["CompiledRule", "Rule", "RuleSet"]

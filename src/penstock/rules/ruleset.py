@@ -1,0 +1,147 @@
+"""Rules, compiled: one column of the layout and one part of a program each."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.errors import DeclarationError
+from penstock.expressions import Expression, Program, assemble, constant_of, parse
+from penstock.expressions.tree import Name, walk
+from penstock.messages import Batch, Layout, Type
+from penstock.rules.rule import Rule
+from penstock.wording import Template, Value, plain
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """A checked rule and the column that holds where it fired.
+
+    index: of its column in `Batch.x`. reads: the columns that the condition reads, in the order of its text; values:
+    those and what the reason's template says. about: the column a reason puts first, or None where it reads none.
+    """
+
+    rule: Rule
+    expression: Expression
+    index: int
+    reads: tuple[str, ...]
+    about: str | None
+    template: Template | None
+
+    @property
+    def name(self) -> str:
+        """The rule's name."""
+        return self.rule.name
+
+    @property
+    def action(self) -> str:
+        """What it asks for: allow, challenge, review or block."""
+        return self.rule.then
+
+    @property
+    def hard(self) -> bool:
+        """A block that no allow can lift."""
+        return self.rule.hard
+
+    @property
+    def code(self) -> str:
+        """What `decision_reason` says where it decides."""
+        return self.rule.code
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The columns whose values `sentence` needs."""
+        return self.reads if self.template is None else self.template.names
+
+    def sentence(self, values: Mapping[str, Value]) -> str:
+        """The reason with these values, or the condition with what it read where the rule has no reason of its own."""
+        if self.template is not None:
+            return self.template.fill(values)
+        if not self.reads:
+            return self.expression.sql
+        return f"{self.expression.sql}: " + ", ".join(f"{name} is {plain(values[name])}" for name in self.reads)
+
+
+class RuleSet:
+    """All rules of a detector, checked and compiled into one program.
+
+    Every rule gets a boolean column called `rule:NAME` in the layout; `run` fills them (1 fired, 0 did not, NaN unknown
+    because of a null, which counts as not fired).
+
+    scope: the columns that conditions and reasons may read.
+
+    Raises:
+        DeclarationError: a rule cannot work; the message names the rule and the remedy.
+    """
+
+    def __init__(self, rules: Sequence[Rule], layout: Layout, scope: Mapping[str, Type]) -> None:
+        _refuse_twins(rules)
+        self.rules = tuple(_compile(rule, layout, scope) for rule in rules)
+        self.columns: NDArray[np.int64] = np.array([rule.index for rule in self.rules], np.int64)
+        items = [(rule.expression, f"rule:{rule.name}") for rule in self.rules]
+        self._program: Program | None = assemble(items, layout) if items else None
+
+    def __len__(self) -> int:
+        return len(self.rules)
+
+    def __iter__(self) -> Iterator[CompiledRule]:
+        return iter(self.rules)
+
+    def run(self, batch: Batch) -> None:
+        """Fill the columns of all rules for every row of the batch."""
+        if self._program is not None:
+            self._program.run(batch)
+
+    @property
+    def version(self) -> str:
+        """A short hash of everything that rules decide and say, in their order."""
+        parts = [repr((r.name, r.expression.sql, r.action, r.hard, r.code, r.rule.reason)) for r in self.rules]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+    @property
+    def texts(self) -> frozenset[str]:
+        """The columns whose texts conditions read, so that the batch must hold them."""
+        return frozenset().union(*(rule.expression.texts for rule in self.rules))
+
+    @property
+    def warnings(self) -> list[str]:
+        """What works, but probably not as meant."""
+        return [*_constant(self.rules), *_repeated(self.rules)]
+
+
+def _refuse_twins(rules: Sequence[Rule]) -> None:
+    seen: set[str] = set()
+    for rule in rules:
+        if rule.name in seen:
+            raise DeclarationError(f"{rule.place} is declared twice; give one of them another name")
+        seen.add(rule.name)
+
+
+def _compile(rule: Rule, layout: Layout, scope: Mapping[str, Type]) -> CompiledRule:
+    expression = parse(rule.when, scope, place=rule.place, expect=Type.BOOLEAN)
+    template = Template(rule.reason, scope, place=f"{rule.place}: reason") if rule.reason is not None else None
+    names = [node for node in walk(expression.root) if isinstance(node, Name)]
+    numbers = [node.name for node in names if node.type is Type.NUMBER]
+    reads = tuple(dict.fromkeys(node.name for node in names))
+    about = next(iter((*numbers, *reads)), None)
+    return CompiledRule(rule, expression, layout.add(f"rule:{rule.name}", Type.BOOLEAN).index, reads, about, template)
+
+
+def _constant(rules: Sequence[CompiledRule]) -> Iterator[str]:
+    for rule in rules:
+        constant = constant_of(rule.expression)
+        if constant is not None:
+            what = (
+                "is always true, so it fires for every event" if constant.value == 1.0 else "is never true, so it never fires"
+            )
+            yield f"{rule.rule.place}: {rule.rule.when!r} {what}"
+
+
+def _repeated(rules: Sequence[CompiledRule]) -> Iterator[str]:
+    first: dict[str, CompiledRule] = {}
+    for rule in rules:
+        other = first.setdefault(rule.expression.sql, rule)
+        if other is not rule:
+            yield f"{rule.rule.place} has the same condition as {other.rule.place}: {rule.expression.sql}"

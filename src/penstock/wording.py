@@ -1,0 +1,116 @@
+"""How values are said to people: plain numbers, yes and no, and templates such as `"{amount:.2f} is too much"`."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from string import Formatter
+from typing import Any
+
+from penstock.errors import DeclarationError, did_you_mean
+from penstock.messages import Type
+
+Value = float | bool | str | datetime | None
+"""A value of a column outside the matrix; null is None."""
+
+UNKNOWN = "unknown"
+"""How null is said."""
+
+_SAMPLES: dict[Type, Value] = {
+    Type.NUMBER: 1.5,
+    Type.BOOLEAN: True,
+    Type.TIME: datetime(2026, 1, 31, 12, 0, 0, 500_000, UTC),
+    Type.TEXT: "text",
+}
+_ADVICE = {
+    Type.NUMBER: "a number takes formats such as .2f .0f .1% ,.2f",
+    Type.BOOLEAN: "a boolean is said as yes or no and takes no format",
+    Type.TIME: "a time takes formats such as %H:%M",
+    Type.TEXT: "a text takes no format, or a width such as .20",
+}
+
+
+def plain(value: Value) -> str:
+    """A value as a person would write it.
+
+    >>> plain(4.0), plain(1234.567), plain(0.01234), plain(True), plain(None)
+    ('4', '1234.57', '0.0123', 'yes', 'unknown')
+    """
+    if value is None:
+        return UNKNOWN
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, str):
+        return value
+    return _plain_number(value)
+
+
+def _plain_number(value: float) -> str:
+    if abs(value) >= 1e15:
+        return f"{value:.3g}"
+    if value == int(value):
+        return str(int(value))
+    text = f"{value:.2f}" if abs(value) >= 1 else f"{value:.3g}"
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+
+
+class Template:
+    """A sentence with places for values: `{name}` or `{name:format}`; `{{` and `}}` are braces.
+
+    >>> Template("{n:.1f} times", {"n": Type.NUMBER}, place="rule").fill({"n": 4.25})
+    '4.2 times'
+
+    Raises:
+        DeclarationError: a name that is no column, or a format that its type does not take.
+    """
+
+    def __init__(self, text: str, scope: Mapping[str, Type], *, place: str) -> None:
+        self.text = text
+        self._parts = [_part(part, text, scope, place) for part in _parse(text, place)]
+        self.names = tuple(dict.fromkeys(name for _, name, _ in self._parts if name))
+
+    def fill(self, values: Mapping[str, Value]) -> str:
+        """The sentence with these values; null is said as unknown."""
+        return "".join(before + (_said(values[name], form) if name else "") for before, name, form in self._parts)
+
+
+def _said(value: Value, form: str) -> str:
+    return format(value, form) if form and value is not None else plain(value)
+
+
+def _parse(text: str, place: str) -> list[tuple[str, str | None, str | None, str | None]]:
+    try:
+        return list(Formatter().parse(text))
+    except (ValueError, TypeError) as error:
+        raise DeclarationError(f"{place}: {text!r} cannot be read: {error}; write a brace itself as {{{{ or }}}}") from None
+
+
+def _part(
+    part: tuple[str, str | None, str | None, str | None], text: str, scope: Mapping[str, Type], place: str
+) -> tuple[str, str, str]:
+    """What stands before the value, its column ('' at the end), and its format."""
+    before, name, form, conversion = part
+    if name is None:
+        return before, "", ""
+    if name not in scope:
+        hint = did_you_mean(name, scope) if name else " Write a column's name between the braces."
+        raise DeclarationError(f"{place}: {{{name}}} in {text!r} is no field or feature.{hint}")
+    if conversion is not None:
+        raise DeclarationError(f"{place}: {{{name}!{conversion}}} in {text!r}: leave !{conversion} out")
+    form = form or ""
+    if not _fits(form, scope[name]):
+        raise DeclarationError(f"{place}: the format in {{{name}:{form}}} does not fit; {_ADVICE[scope[name]]} (in {text!r})")
+    return before, name, form
+
+
+def _fits(form: str, type: Type) -> bool:
+    if not form:
+        return True
+    if type is Type.BOOLEAN or "{" in form or re.search(r"\d{3}", form):  # a width of thousands helps nobody
+        return False
+    try:
+        said: Any = format(_SAMPLES[type], form)
+    except ValueError:
+        return False
+    return type is not Type.TIME or said != form
