@@ -42,13 +42,14 @@ class FakeEngine:
     labels: list = field(default_factory=list)
     informed: list = field(default_factory=list)
     recorded: dict = field(default_factory=dict)
+    explanation: dict = field(default_factory=dict)
     closed: bool = False
 
     version = "d1"
     model_version = "m1"
 
     def __post_init__(self):
-        self.detector = SimpleNamespace(name=self.name)
+        self.detector = SimpleNamespace(name=self.name, id="transaction_id", folder=None)
         self.metrics = {"duplicates": 0}
         self.writable = threading.Event()
         self.writable.set()
@@ -93,9 +94,15 @@ class FakeEngine:
         fields = {
             "transaction_id": event["transaction_id"],
             "detector": self.name,
-            "decided_at": f"2026-01-01T00:00:{len(self.recorded):02}Z",
+            "decided_at": f"2026-01-01T00:00:{len(self.recorded) % 60:02}Z",
+            "decision": said,
         }
-        return json.dumps(fields | {"decision": said}, separators=(",", ":")).encode()
+        if self.explanation:
+            fields |= {
+                "fraud_probability": 0.97 if said == "BLOCK" else 0.01,
+                "explanation": self.explanation if said == "BLOCK" else {},
+            }
+        return json.dumps(fields, separators=(",", ":")).encode()
 
     def label_json(self, body, *, on_durable=None):
         found = json.loads(body)

@@ -1,10 +1,14 @@
-"""An event that could be sent: what the page's form is filled with before anything real is known."""
+"""Events that could be sent: what the page's form offers."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from penstock.clock import iso, system_clock
+
+SAMPLES = "samples.json"
+"""Beside a detector's file: an array of `{"event": {...}, "about": "..."}`."""
 
 _BY_NAME = {
     "lat": 40.71,
@@ -15,6 +19,22 @@ _BY_NAME = {
     "currency": "EUR",
     "country": "DE",
 }
+
+
+class Sample(msgspec.Struct):
+    """An event and what is remarkable about it."""
+
+    event: dict[str, Any]
+    about: str
+
+
+def samples(folder: Path | None, event_type: type, newest: bytes | None) -> list[Sample]:
+    """What the detector brings with it, then the newest event of the simulated traffic; at least one that is made up."""
+    file = folder / SAMPLES if folder is not None else None
+    found = msgspec.json.decode(file.read_bytes(), type=list[Sample]) if file is not None and file.is_file() else []
+    if newest is not None:
+        found.append(Sample(msgspec.json.decode(newest), "The newest simulated event."))
+    return found or [Sample(msgspec.json.decode(example_event(event_type)), "An event with every required field.")]
 
 
 def example_event(event_type: type) -> bytes:

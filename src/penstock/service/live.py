@@ -14,7 +14,7 @@ from penstock.service.records import statistics
 EVERY_S = 0.5
 """Time between two messages."""
 
-MOST_SHOWN = 12
+MOST_SHOWN = 14
 """Decisions per message; the rest is counted."""
 
 MOST_VIEWERS = 64

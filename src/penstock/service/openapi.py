@@ -80,6 +80,13 @@ class Stats(msgspec.Struct):
     since: str | None
 
 
+_TAGS = {
+    "decisions": "Ask for decisions.",
+    "events": "Say what became known beside the transactions.",
+    "records": "Look up what was decided and what is known.",
+    "service": "What is served, and how it fares.",
+}
+
 _STATIC = (Decision, Problem, Label, TransactionList, EventAnswer, Stats)
 _OPEN = {"Entity", "Detectors", "LabelAnswer", "InformingEvent", "Health", "Ready"}
 """Answers whose fields depend on the detector."""
@@ -118,12 +125,15 @@ def document(app: FastAPI, desks: Desks) -> dict[str, Any]:
     schemas, components = _schemas(events)
     components |= {name: {"type": "object"} for name in sorted(_OPEN)}
     found.setdefault("components", {})["schemas"] = components
+    for operation in (operation for path in found["paths"].values() for operation in path.values()):
+        operation["summary"] = operation.pop("description", operation["summary"]).split("\n")[0].rstrip(".")
     anyone = [schemas[name] for name in events] or [{"type": "object"}]
     found["paths"]["/predict"] = _predict("Decide events of whichever detector fits", anyone, "predict")
     for name in desks:
         summary = f"Decide events of the detector {name}"
         event = schemas.get(name, {"type": "object"})
         found["paths"][f"/detectors/{name}/predict"] = _predict(summary, [event], f"predict_{name}")
+    found["tags"] = [{"name": name, "description": about} for name, about in _TAGS.items()]
     found["paths"] = dict(sorted(found["paths"].items(), key=lambda item: (item[0] != "/predict", item[0])))
     return found
 

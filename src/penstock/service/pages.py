@@ -1,14 +1,15 @@
 """What a browser is shown: the live page, its stream, and the documentation with Swagger UI. Nothing comes from outside."""
 
-import json
 from importlib import resources
 from typing import Any
 
+import msgspec
 from fastapi import FastAPI, Response
 from fastapi.responses import StreamingResponse
 
+from penstock.service.desk import Desk
 from penstock.service.desks import Desks
-from penstock.service.example import example_event
+from penstock.service.example import samples
 from penstock.service.live import Live
 from penstock.service.problems import RequestRefused
 from penstock.service.records import json_response
@@ -78,10 +79,10 @@ def add_routes(routes: FastAPI, desks: Desks, live: Live, traffic: Traffic | Non
     async def setup() -> Response:
         """What the page needs to know once."""
         found = {
-            "detectors": {name: _example(desks, name, traffic) for name, desk in desks.items() if desk.not_ready is None},
+            "detectors": {name: _form(desk, traffic) for name, desk in desks.items() if desk.not_ready is None},
             "attacks": sorted(traffic.attacks) if traffic else [],
         }
-        return json_response(json.dumps(found).encode())
+        return json_response(msgspec.json.encode(found))
 
     if traffic is not None:
         _add_attacks(routes, traffic)
@@ -93,17 +94,20 @@ def _add_attacks(routes: FastAPI, traffic: Traffic) -> None:
         if name not in traffic.attacks:
             raise RequestRefused(404, f"there is no attack {name[:100]!r}; there are {', '.join(sorted(traffic.attacks))}")
         traffic.attacks[name]()
-        return Response(json.dumps({"attack": name}), status_code=202, media_type="application/json")
+        return Response(msgspec.json.encode({"attack": name}), status_code=202, media_type="application/json")
 
 
-def _example(desks: Desks, name: str, traffic: Traffic | None) -> Any:
-    if traffic is not None and traffic.detector == name and traffic.example is not None:
-        return json.loads(traffic.example)
-    return json.loads(example_event(desks[name].engine.event_type))
+def _form(desk: Desk, traffic: Traffic | None) -> dict[str, Any]:
+    """What the form for one detector offers."""
+    newest = traffic.example if traffic is not None and traffic.detector == desk.name else None
+    detector = desk.engine.detector
+    return {"id": detector.id, "samples": samples(detector.folder, desk.engine.event_type, newest)}
 
 
 def _file(name: str) -> Response:
-    package = "fastapi_swagger.resources" if name in _SWAGGER else "penstock.service.static"
-    content = resources.files(package).joinpath(name).read_bytes()
+    folder = (
+        resources.files("fastapi_swagger") / "resources" if name in _SWAGGER else resources.files("penstock.service") / "static"
+    )
+    content = (folder / name).read_bytes()
     age = "public, max-age=86400" if name in _SWAGGER else "no-cache"
     return Response(content, media_type=_TYPES[name.rsplit(".", 1)[1]], headers=_HEADERS | {"cache-control": age})

@@ -1,6 +1,7 @@
 """What the service needs of whoever decides: the engine in this process, or later a stand-in for one behind a broker."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -19,13 +20,24 @@ class Declared(Protocol):
         """The detector's name, unique among those served together."""
         ...
 
+    @property
+    def id(self) -> str:
+        """The field that holds the transaction id."""
+        ...
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the detector's file lies, and perhaps sample events beside it."""
+        ...
+
 
 class Decider(Protocol):
     """One detector, ready to decide.
 
-    All methods are called from one thread, the event loop's, and none of them may wait for the disk: durability is
-    reported through `on_durable`. What is refused (malformed, unknown) comes back as a `Refusal` in its place;
-    `NotReady`, `LedgerError` and `CapacityError` are raised for a whole batch, of which nothing was then applied.
+    All methods but `transactions` and `close` are called from one thread, the event loop's, and none of those may wait
+    for the disk: durability is reported through `on_durable`. What is refused (malformed, unknown) comes back as a
+    `Refusal` in its place; `NotReady`, `LedgerError` and `CapacityError` are raised for a whole batch, of which nothing
+    was then applied.
     """
 
     @property
@@ -87,7 +99,10 @@ class Decider(Protocol):
         from_us: int | None,
         to_us: int | None,
     ) -> tuple[list[bytes], str | None]:
-        """Recorded decisions as JSON, newest first, and what `before` must be for the next page (None: there is none)."""
+        """Recorded decisions as JSON, newest first, and what `before` must be for the next page (None: there is none).
+
+        May take a while, and is called from any thread.
+        """
         ...
 
     def entity(self, entity: str, key: str) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """What was decided and what is known: transactions, entities, statistics, detectors."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -50,7 +51,7 @@ def add_routes(routes: FastAPI, desks: Desks) -> None:
             missing = "key" if key is None else "entity"
             raise RequestRefused(422, "entity and key go together", [(missing, "is required where the other is given")])
         asked = Asked(limit, decision and decision.upper(), entity, key, instant_us(since, "from"), instant_us(until, "to"))
-        found, following = page(desks.chosen(detector), asked, before)
+        found, following = await asyncio.to_thread(page, desks.chosen(detector), asked, before)
         rest = msgspec.json.encode(following)
         return json_response(b'{"transactions":[' + b",".join(found) + b'],"next":' + rest + b"}")
 

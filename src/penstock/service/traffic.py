@@ -40,7 +40,7 @@ class Traffic:
         while True:
             await asyncio.sleep(TICK_S)
             due = int((time.perf_counter() - start) * self.tps)
-            sent = max(sent, due - int(LONGEST_CATCH_UP_S * self.tps))
+            sent = max(sent, due - max(1, int(LONGEST_CATCH_UP_S * self.tps)))
             if due > sent:
                 bodies = await asyncio.to_thread(list, itertools.islice(self._bodies, due - sent))
                 if not bodies:

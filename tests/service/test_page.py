@@ -1,0 +1,165 @@
+"""The live page in a real browser: it is alive, explains, can be used, and asks nobody else for anything."""
+
+import itertools
+import json
+import shutil
+
+import httpx
+import pytest
+
+from penstock.config import Settings
+from penstock.service import Desk, Traffic, create_app
+
+pytestmark = pytest.mark.browser
+
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("no Chromium is installed here; Debian's package is called chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A page that remembers what it asked for and what went wrong."""
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened.set_default_timeout(10_000)
+    opened.asked, opened.wrong = [], []
+    opened.on("request", lambda request: opened.asked.append(request.url))
+    opened.on("pageerror", lambda error: opened.wrong.append(str(error)))
+    opened.on("console", lambda message: opened.wrong.append(message.text) if message.type == "error" else None)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def url(engine, payment, serve_in_thread):
+    """A service with some traffic: every tenth payment is large and blocked."""
+    engine.explanation = {
+        "decision_reason": "amount_spike",
+        "reasons": [
+            {"code": "amount_spike", "text": "5000 is 200 times the usual 25", "feature": "ratio", "value": 200.0, "usual": 1.0}
+        ],
+        "rules": [{"name": "amount_spike", "action": "block"}],
+        "contributions": [{"feature": "ratio", "value": 200.0, "contribution": 2.5}],
+    }
+    settings, started = Settings(), []
+    bodies = (payment(n, amount=5000 if n % 10 == 9 else 25) for n in itertools.count())
+    traffic = Traffic("fake", bodies, tps=40, attacks={"card_testing": lambda: started.append(1)})
+    app = create_app({"fake": Desk.of(engine, settings)}, settings, traffic=traffic)
+    app.attacks_started = started
+    with serve_in_thread(app) as address:
+        yield address
+    assert started == [1] * len(started)
+
+
+def test_the_page_is_alive_and_shows_the_first_block_in_words(page, url):
+    page.goto(url)
+    page.wait_for_selector("#status[data-state=live]")
+    page.wait_for_function("document.querySelectorAll('#rows tr:not(.empty)').length >= 10")
+    page.wait_for_function("document.querySelector('#explained').innerText.includes('5000 is 200 times the usual 25')")
+    explained = page.inner_text("#explained")
+    assert "tx9" in explained
+    assert "amount spike → block" in explained
+    assert "+2.50" in explained
+    assert int(page.inner_text("#approve").replace(",", "")) > 0
+    page.wait_for_function("/[0-9]/.test(document.querySelector('#rate').innerText)")
+    assert page.wrong == []
+    assert [address for address in page.asked if not address.startswith(url)] == []
+
+
+def test_the_stream_can_be_paused_and_a_decision_chosen(page, url):
+    page.goto(url)
+    page.wait_for_selector("#rows tr:not(.empty)")
+    page.click("#pause")
+    before = page.inner_text("#rows")
+    page.wait_for_timeout(1200)
+    assert page.inner_text("#rows") == before
+    page.click("#rows tr:not(.empty) >> nth=0")
+    assert page.inner_text("#explained-title") == "One decision, explained"
+    page.click("#unpin")
+    assert page.inner_text("#explained-title") == "The first block, explained"
+
+
+def test_nothing_on_the_page_moves_while_decisions_come_in(page, url):
+    page.goto(url)
+    page.wait_for_selector("#status[data-state=live]")
+    page.wait_for_timeout(700)
+    before = page.evaluate(_PLACES)
+    page.wait_for_timeout(1500)
+    assert page.evaluate(_PLACES) == before
+
+
+def test_an_event_can_be_tried_and_the_curl_beside_it_says_the_same(page, url):
+    page.goto(url)
+    page.wait_for_function("document.querySelector('#event').value.includes('transaction_id')")
+    page.fill("#event", json.dumps({"transaction_id": "it's me", "amount": 5000}))
+    assert "it'\\''s me" in page.inner_text("#curl")
+    page.check("#dry")
+    assert "dry_run=true" in page.inner_text("#curl")
+    page.click("#form button.main")
+    page.wait_for_function("document.querySelector('#answer').innerText.includes('BLOCK')")
+    page.fill("#event", "nonsense")
+    page.click("#form button.main")
+    page.wait_for_function("document.querySelector('#answer').innerText.startsWith('400')")
+
+
+def test_an_attack_is_started_by_its_button(page, url):
+    page.goto(url)
+    page.click("#attack-buttons button")
+    page.wait_for_function("document.querySelector('#attack-said').innerText.includes('card testing has begun')")
+
+
+def test_text_from_outside_stays_text(page, url):
+    httpx.post(url + "/predict", json={"transaction_id": "<img src=x onerror=alert(1)>", "amount": 5000})
+    page.goto(url)
+    page.wait_for_selector("#rows tr:not(.empty)")
+    assert page.locator("#rows img, #explained img").count() == 0
+    assert page.wrong == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(browser, url, scheme):
+    page = browser.new_page(color_scheme=scheme, viewport={"width": 390, "height": 844})
+    page.goto(url)
+    page.wait_for_selector(".pill.BLOCK")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390, "nothing is wider than a phone"
+    for selector in ("h2", ".tile dt", "#status", ".pill.APPROVE", ".pill.BLOCK", "td.when", "button.main"):
+        assert page.evaluate(_CONTRAST, selector) >= 4.5, selector
+    page.close()
+
+
+def test_the_documentation_shows_every_route_and_asks_nobody_else(page, url):
+    page.goto(url + "/docs")
+    page.wait_for_selector("text=/predict")
+    assert page.locator(".opblock").count() == 12
+    assert page.wrong == []
+    assert [address for address in page.asked if not address.startswith(url)] == []
+
+
+_PLACES = """() => JSON.stringify([...document.querySelectorAll('section, .head, #rows')].map(element => {
+  const place = element.getBoundingClientRect();
+  return [place.x, place.y, place.width, place.height];
+}))"""
+
+_CONTRAST = """selector => {
+  const parse = text => text.match(/[0-9.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map(v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, k) => sum + v * [0.2126, 0.7152, 0.0722][k], 0);
+  const element = document.querySelector(selector);
+  let ground = element, colour;
+  do {
+    colour = parse(getComputedStyle(ground).backgroundColor);
+    ground = ground.parentElement;
+  } while (colour[3] === 0 && ground);
+  const [one, two] = [light(parse(getComputedStyle(element).color)), light(colour)].sort((a, b) => b - a);
+  return (one + 0.05) / (two + 0.05);
+}"""

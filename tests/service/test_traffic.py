@@ -1,0 +1,65 @@
+"""Simulated traffic goes through the desk at its rate, and attacks start when asked for."""
+
+import asyncio
+import itertools
+import time
+
+from penstock.config import Settings
+from penstock.service import Desk, Traffic
+
+
+def test_traffic_keeps_its_rate_and_remembers_an_example(engine, payment, run):
+    async def scene():
+        desk = Desk.of(engine, Settings())
+        traffic = Traffic("fake", map(payment, itertools.count()), tps=400)
+        start = time.perf_counter()
+        task = asyncio.create_task(traffic.run(desk))
+        await asyncio.sleep(0.5)
+        task.cancel()
+        return desk.feed.count / (time.perf_counter() - start), traffic.example
+
+    rate, example = run(scene())
+    assert 200 <= rate <= 420
+    assert b'"transaction_id"' in example
+
+
+def test_traffic_ends_with_its_source(engine, payment, run):
+    async def scene():
+        desk = Desk.of(engine, Settings())
+        await Traffic("fake", iter([payment(1), payment(2)]), tps=1000).run(desk)
+        return desk.feed.count
+
+    assert run(scene()) == 2
+
+
+def test_traffic_that_is_turned_away_goes_on_later(engine, payment, run):
+    async def scene():
+        desk = Desk.of(engine, Settings())
+        engine.ready = "not yet"
+        task = asyncio.create_task(Traffic("fake", map(payment, itertools.count()), tps=200).run(desk))
+        await asyncio.sleep(0.2)
+        assert desk.feed.count == 0
+        engine.ready = None
+        await asyncio.sleep(0.3)
+        task.cancel()
+        return desk.feed.count
+
+    assert run(scene()) > 0
+
+
+def test_attacks_can_be_started_only_where_there_is_simulated_traffic(client_for, engine, run):
+    started = []
+    traffic = Traffic("fake", iter([]), tps=1, attacks={"card_testing": lambda: started.append("card_testing")})
+
+    async def scene(**options):
+        async with client_for(engine, **options) as client:
+            return (
+                await client.post("/demo/attack/card_testing"),
+                await client.post("/demo/attack/nope"),
+                (await client.get("/live/setup")).json(),
+            )
+
+    known, unknown, setup = run(scene(traffic=traffic))
+    assert (known.status_code, unknown.status_code, setup["attacks"], started) == (202, 404, ["card_testing"], ["card_testing"])
+    known, _, setup = run(scene())
+    assert (known.status_code, setup["attacks"]) == (404, [])
