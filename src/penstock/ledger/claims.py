@@ -38,6 +38,7 @@ class Claims:
         while dedupe_us // self._unit_us > _FINEST and dedupe_us < EVER_US:
             self._unit_us *= 2
         self._keep = dedupe_us // self._unit_us if dedupe_us < EVER_US else 0
+        self._all_us = dedupe_us + 2 * self._unit_us  # after so long a pause nothing is left
         self._salt = np.uint64(secrets.randbits(64) | 1)  # so that nobody can choose ids that crowd one block
         self._slots = np.zeros((_STEP_BLOCKS * BLOCK, 2), np.int64)
         self._used = np.zeros(_STEP_BLOCKS, np.int64)
@@ -71,14 +72,23 @@ class Claims:
         """
         if first_seq + len(codes) > _MOST_SEQ:
             raise CapacityError(f"sequence number {first_seq} is beyond the {_MOST_SEQ} that one ledger can number")
-        return self._look(codes, self._times(arrived_us), first_seq, writing=True)
+        out = np.empty(len(codes), np.int64)
+        running = self._running(arrived_us)
+        row, seq = 0, first_seq
+        while row < len(codes):
+            stop = self._reach(running, row)
+            seq = self._look(codes[row:stop], self._in_units(running[row:stop]), seq, out[row:stop], writing=True)
+            self._advance(int(running[stop - 1]), stop - row)
+            row = stop
+        return out
 
     def peek(self, codes: NDArray[np.int64], arrived_us: NDArray[np.int64]) -> NDArray[np.int64]:
         """What `claim` would say of each id alone; nothing is claimed."""
-        newest_us = self._newest_us
-        found = self._look(codes, self._times(arrived_us), 0, writing=False)
-        self._newest_us = newest_us
-        return found
+        out = np.empty(len(codes), np.int64)
+        running = self._running(arrived_us)
+        self._look(codes, self._in_units(running), 0, out, writing=False)
+        out[running > self._newest_us + self._all_us] = -1
+        return out
 
     def unclaim(self, codes: NDArray[np.int64], first_seq: int) -> None:
         """Take back what `claim` gave a batch whose record was never appended."""
@@ -94,27 +104,49 @@ class Claims:
             row = restore_rows(self._slots, self._used, self._directory, self._shift, self._salt, codes, times, seqs, row)
             if row == len(codes):
                 return
-            self._make_room(codes[row])
+            self._make_room(codes[row], self._now())
 
     # ------------------------------------------------------------ time
 
-    def _times(self, arrived_us: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Arrivals in units of the table; a clock that steps back counts as standing still."""
-        if len(arrived_us) == 0:
-            return arrived_us
+    def _running(self, arrived_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Arrivals, where a clock that steps back counts as standing still."""
         running: NDArray[np.int64] = np.maximum.accumulate(np.maximum(arrived_us, self._newest_us))
-        elapsed_us = int(running[-1]) - self._newest_us
-        self._newest_us = int(running[-1])
-        if self._keep and len(self):
-            self._sweep_due += self._blocks * min(1.0, 2 * elapsed_us / self.dedupe_us)
-        return self._in_units(running)
+        return running
+
+    def _reach(self, running: NDArray[np.int64], row: int) -> int:
+        """How many rows can be looked up before sweeping: times are kept modulo 2^24 units, four times `dedupe`."""
+        if int(running[row]) > self._newest_us + self._all_us:
+            self._clear(int(running[row]))
+        if int(running[-1]) <= self._newest_us + self._all_us:
+            return len(running)
+        return int(np.searchsorted(running, self._newest_us + self._all_us, "right"))
+
+    def _clear(self, newest_us: int) -> None:
+        """Everything has expired."""
+        self._slots[:] = 0
+        self._used[:] = 0
+        self._newest_us = newest_us
+
+    def _advance(self, newest_us: int, rows: int) -> None:
+        """Let time pass, and take what has expired out of some blocks: of all of them at least twice within `dedupe`."""
+        elapsed_us = newest_us - self._newest_us
+        self._newest_us = newest_us
+        if self.dedupe_us >= EVER_US:
+            return
+        self._sweep_due += rows / _SWEEP_ROWS + self._blocks * min(1.0, 2 * elapsed_us / max(self.dedupe_us, 1))
+        now = self._now()
+        for _ in range(min(int(self._sweep_due), self._blocks)):
+            self._deal(self._sweep_at, self._sweep_at, 0, now)
+            self._sweep_at = (self._sweep_at + 1) % self._blocks
+        self._sweep_due -= int(self._sweep_due)
 
     def _in_units(self, instants_us: NDArray[np.int64]) -> NDArray[np.int64]:
-        if self._keep == 0 and self.dedupe_us >= EVER_US:
+        if self.dedupe_us >= EVER_US:
             return np.zeros(len(instants_us), np.int64)
         return (instants_us // self._unit_us) & ((1 << TIME_BITS) - 1)
 
     def _now(self) -> int:
+        """The latest arrival, in units of the table: no id in it is younger."""
         return int(self._in_units(np.array([self._newest_us]))[0])
 
     # ------------------------------------------------------------ blocks
@@ -123,10 +155,11 @@ class Claims:
     def _shift(self) -> int:
         return 64 - self._bits
 
-    def _look(self, codes: NDArray[np.int64], times: NDArray[np.int64], seq: int, *, writing: bool) -> NDArray[np.int64]:
-        out = np.empty(len(codes), np.int64)
+    def _look(
+        self, codes: NDArray[np.int64], times: NDArray[np.int64], seq: int, out: NDArray[np.int64], *, writing: bool
+    ) -> int:
+        """Fill `out` and return the sequence number after the last new row's."""
         row = 0
-        self._sweep(len(codes) if writing else 0)
         while row < len(codes):
             row, seq = claim_rows(
                 self._slots,
@@ -143,29 +176,19 @@ class Claims:
                 out,
             )
             if row < len(codes):
-                self._make_room(codes[row])
-        return out
+                self._make_room(codes[row], int(times[row]))
+        return seq
 
-    def _sweep(self, rows: int) -> None:
-        """Take what has expired out of a few blocks: all of them at least twice within `dedupe`."""
-        if self._keep == 0:
-            return
-        self._sweep_due += rows / _SWEEP_ROWS
-        for _ in range(min(int(self._sweep_due), self._blocks)):
-            self._deal(self._sweep_at, self._sweep_at, 0)
-            self._sweep_at = (self._sweep_at + 1) % self._blocks
-        self._sweep_due -= int(self._sweep_due)
+    def _deal(self, source: int, target: int, bit: int, now: int) -> int:
+        return int(deal(self._slots, self._used, self._scratch, source, target, bit, self._salt, now, self._keep))
 
-    def _deal(self, source: int, target: int, bit: int) -> int:
-        return int(deal(self._slots, self._used, self._scratch, source, target, bit, self._salt, self._now(), self._keep))
-
-    def _make_room(self, code: np.int64) -> None:
+    def _make_room(self, code: np.int64, now: int) -> None:
         """Sweep the full block that this code belongs to; split it if that does not free a quarter."""
         block = int(block_of_code(self._directory, self._shift, self._salt, code))
-        if self._deal(block, block, 0) < FULL // 4:
-            self._split(block)
+        if self._deal(block, block, 0, now) < FULL // 4:
+            self._split(block, now)
 
-    def _split(self, block: int) -> None:
+    def _split(self, block: int, now: int) -> None:
         if self._depth[block] == self._bits:
             self._directory = np.repeat(self._directory, 2)
             self._bits += 1
@@ -175,7 +198,7 @@ class Claims:
         self._depth[fresh] = self._depth[block]
         places = np.flatnonzero(self._directory == block)
         self._directory[places[len(places) // 2 :]] = fresh
-        self._deal(block, fresh, bit)
+        self._deal(block, fresh, bit, now)
 
     def _new_block(self) -> int:
         if self._blocks == len(self._used):

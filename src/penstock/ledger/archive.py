@@ -1,0 +1,261 @@
+"""History as Parquet, and SQL over all of it: `archive/DETECTOR/decisions-FIRST-STOP.parquet`, by log positions.
+
+Full stretches of the log are rolled into one file per detector and kind. What is not rolled yet is expanded when a
+query asks for it, so that an answer holds everything that was durable when it was asked.
+"""
+
+import logging
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote, unquote
+
+import duckdb
+import polars as pl
+
+from penstock.errors import DataError, LedgerError
+from penstock.ledger.disk import Disk, trouble_of
+from penstock.ledger.expand import BASE, frame_of
+from penstock.ledger.port import Ledger
+from penstock.messages import Record
+
+VIEWS = ("decisions", "labels", "informing", "loaded")
+"""What SQL sees, beside `quarantine` and one view per detector with its decisions."""
+
+FILE_ROWS = 262_144
+_PIECE_ROWS = 32_768
+_GROUP_ROWS = 131_072
+_POLL_S = 5.0
+_ROLLED = "archive.rolled"
+
+_log = logging.getLogger(__name__)
+
+
+class Archive:
+    """The Parquet side of a ledger.
+
+    Args:
+        ledger: where the records are; read-only is enough for queries.
+        folder: holds the files, one folder per detector; None keeps nothing (every query expands the whole ledger).
+        file_rows: how many rows of the log are rolled at a time.
+    """
+
+    def __init__(self, ledger: Ledger, folder: Path | str | None = None, *, file_rows: int = FILE_ROWS) -> None:
+        self._ledger = ledger
+        self._folder = None if folder is None else Path(folder)
+        self._file_rows = file_rows
+        self._lock = threading.Lock()
+        self._tail_from = self._tail_to = 0
+        self._made: Path | None = None
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    # ------------------------------------------------------------ rolling
+
+    @property
+    def rolled_position(self) -> int:
+        """Records before this one are in Parquet."""
+        return self._rolled()[0]
+
+    def _rolled(self) -> tuple[int, int]:
+        position, seq = self._ledger.tables.setting(_ROLLED, (0, 0))
+        return int(position), int(seq)
+
+    def roll(self, *, everything: bool = False) -> int:
+        """Write full stretches of the log as Parquet (the begun one too, if `everything`); returns the rows written.
+
+        A stretch counts once all its files are durable: after a crash it is written again under the same names.
+
+        Raises:
+            LedgerError, LedgerFull: the device refused; what was rolled before stays.
+        """
+        if self._folder is None:
+            return 0
+        position, seq = self._rolled()
+        rolled = 0
+        while everything or self._ledger.next_seq - seq >= self._file_rows:
+            stop, frames = self._expand(position, self._file_rows)
+            rows = sum(len(frame) for frame in frames.values())
+            if stop == position or (rows < self._file_rows and not everything):
+                break
+            for (detector, kind), frame in frames.items():
+                self._write(frame, self._folder / quote(detector, safe="") / f"{kind}-{position:016d}-{stop:016d}.parquet")
+            position, seq, rolled = stop, seq + rows, rolled + rows
+            self._ledger.tables.put_setting(_ROLLED, (position, seq))
+        return rolled
+
+    def _expand(self, position: int, most_rows: int | None = None) -> tuple[int, dict[tuple[str, str], pl.DataFrame]]:
+        """The next rows of the log as frames by detector and kind, and the position after them."""
+        layouts = self._ledger.layouts()
+        frames: dict[tuple[str, str], list[pl.DataFrame]] = {}
+        for stop, piece in self._pieces(position, most_rows):
+            position = stop
+            for key in dict.fromkeys((record.detector, record.kind) for record in piece):
+                some = [record for record in piece if (record.detector, record.kind) == key]
+                frames.setdefault(key, []).append(frame_of(some, layouts))
+        whole = {key: pl.concat(parts, how="diagonal_relaxed") for key, parts in frames.items()}
+        return position, {key: frame for key, frame in whole.items() if len(frame)}
+
+    def _pieces(self, position: int, most_rows: int | None) -> Iterator[tuple[int, list[Record]]]:
+        """Records in pieces that are small as Python objects, each with the position after it."""
+        rows, piece, total = 0, [], 0
+        for at, record in self._ledger.read(position):
+            piece.append(record)
+            rows, total, position = rows + len(record), total + len(record), at + 1
+            full = most_rows is not None and total >= most_rows
+            if rows >= _PIECE_ROWS or full:
+                yield position, piece
+                rows, piece = 0, []
+            if full:
+                return
+        if piece:
+            yield position, piece
+
+    def _write(self, frame: pl.DataFrame, path: Path) -> None:
+        fresh = path.with_name(path.name + ".tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            frame.write_parquet(fresh, compression="zstd", compression_level=1, row_group_size=_GROUP_ROWS)
+            _sync(fresh)
+            Disk().rename(fresh, path)
+        except OSError as error:
+            fresh.unlink(missing_ok=True)
+            raise trouble_of(error, path) from error
+
+    def start(self) -> None:
+        """Roll in the background from now on, whenever a stretch is full."""
+        self._thread = threading.Thread(target=self._run, name="penstock-archive", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closed.wait(_POLL_S):
+            try:
+                self.roll()
+            except LedgerError as error:
+                _log.warning("the archive falls behind: %s", error)
+
+    # ------------------------------------------------------------ querying
+
+    def query(self, sql: str) -> pl.DataFrame:
+        """The answer to one SELECT, over everything that is durable now. Times are UTC.
+
+        Views: `decisions`, `labels`, `informing`, `loaded`, `quarantine`, and one of each detector's name with its
+        decisions. No other file of this machine can be read with it.
+
+        Raises:
+            DataError: the SQL is not one SELECT, or does not fit the views; the message is DuckDB's.
+        """
+        with self._lock, duckdb.connect() as db:
+            try:
+                statements = db.extract_statements(sql)
+                if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+                    raise DataError("a query is one SELECT over decisions, labels, informing, loaded or quarantine")
+                self._make_views(db)
+                answer = self._scratch / "answer.parquet"
+                db.execute(f"COPY ({sql.strip().rstrip(';')}\n) TO {_text(answer)} (FORMAT parquet)")
+                return pl.read_parquet(answer)
+            except duckdb.Error as error:
+                raise DataError(f"the query does not work: {error}") from error
+
+    def _make_views(self, db: duckdb.DuckDBPyConnection) -> None:
+        files = self._files()
+        for kind in VIEWS:
+            db.execute(_view(kind, [path for (_, k), paths in files.items() if k == kind for path in paths]))
+        for detector in {detector for detector, kind in files if kind == "decisions"} - {*VIEWS, "quarantine"}:
+            db.execute(_view(detector, files[detector, "decisions"]))
+        db.execute(_view("quarantine", [self._quarantine()]))
+        folders = ", ".join(_text(folder) for folder in (self._folder, self._scratch) if folder is not None)
+        db.execute(f"SET TimeZone = 'UTC'; SET allowed_directories = [{folders}]; SET enable_external_access = false")
+
+    def _files(self) -> dict[tuple[str, str], list[Path]]:
+        """Parquet files by detector and kind: what is rolled, then the tail."""
+        rolled = self.rolled_position if self._folder is not None else 0
+        files: dict[tuple[str, str], list[Path]] = {}
+        for path in sorted(self._folder.glob("*/*.parquet")) if self._folder is not None else []:
+            kind, _, stop = path.stem.split("-")
+            if int(stop) <= rolled:
+                files.setdefault((path.parent.name, kind), []).append(path)
+        for path in self._tail(rolled):
+            files.setdefault((path.parent.name, path.stem.partition("-")[0]), []).append(path)
+        return {(unquote(folder), kind): paths for (folder, kind), paths in files.items()}
+
+    def _tail(self, rolled: int) -> list[Path]:
+        """What is not rolled yet, in files of its own; each query adds only what is new since the last."""
+        tail = self._scratch / "tail"
+        if rolled != self._tail_from:
+            shutil.rmtree(tail, ignore_errors=True)
+            self._tail_from = self._tail_to = rolled
+        stop, frames = self._expand(self._tail_to)
+        for (detector, kind), frame in frames.items():
+            path = tail / quote(detector, safe="") / f"{kind}-{self._tail_to:016d}.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            frame.write_parquet(path, compression="uncompressed")
+        self._tail_to = stop
+        return sorted(tail.glob("*/*.parquet"))
+
+    @property
+    def _scratch(self) -> Path:
+        """A folder for answers and what is not rolled yet; it goes when the archive is closed."""
+        if self._made is None:
+            self._made = Path(tempfile.mkdtemp(prefix="penstock-query-"))
+        return self._made
+
+    def _quarantine(self) -> Path:
+        tables = self._ledger.tables
+        events = tables.quarantined(limit=tables.quarantine_count())
+        path = self._scratch / "quarantine.parquet"
+        rows = [(e.id, e.detector, e.received_us, e.cause, e.field, e.body.decode("utf-8", "replace")) for e in events]
+        schema = {
+            "id": pl.Int64,
+            "detector": pl.String,
+            "received_at": pl.Int64,
+            "cause": pl.String,
+            "field": pl.String,
+            "body": pl.String,
+        }
+        frame = pl.DataFrame(rows, schema=schema, orient="row")
+        frame.with_columns(pl.col("received_at").cast(pl.Datetime("us", "UTC"))).write_parquet(path)
+        return path
+
+    # ------------------------------------------------------------ the end
+
+    def close(self) -> None:
+        """Stop rolling and remove what queries left; twice is fine."""
+        self._closed.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._made is not None:
+            shutil.rmtree(self._made, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _view(name: str, paths: list[Path]) -> str:
+    quoted = '"' + name.replace('"', '""') + '"'
+    if not paths:
+        types = {"seq": "BIGINT", "event_time": "TIMESTAMPTZ", "arrived_at": "TIMESTAMPTZ"}
+        columns = ", ".join(f"NULL::{types.get(column, 'VARCHAR')} AS {column}" for column in BASE)
+        return f"CREATE VIEW {quoted} AS SELECT {columns} WHERE false"
+    listed = ", ".join(_text(path) for path in paths)
+    return f"CREATE VIEW {quoted} AS SELECT * FROM read_parquet([{listed}], union_by_name = true)"  # noqa: S608  # all quoted
+
+
+def _text(value: Path) -> str:
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,173 @@
+"""State on disk: arrays and a few facts, as of one position of the log.
+
+    magic "PENSTOCK-STATE" + 2 | header length | crc32 of the header | header (msgpack) | padding | array | padding | ...
+
+A snapshot is written whole under another name, synced, renamed, and the folder synced; a crash leaves the one before.
+The newest two are kept, so that one damaged file costs a longer replay and nothing else. Arrays lie at multiples of
+4,096 bytes and are mapped copy-on-write when loaded: changing them does not change the file.
+"""
+
+import logging
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from struct import Struct
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.errors import LedgerDamaged
+from penstock.ledger.disk import Disk, read_at, trouble_of
+
+KEPT = 2
+
+_HEAD = Struct("<16sQI4x")
+_MAGIC = b"PENSTOCK-STATE\1\0"
+_PAGE = 4096
+_PIECE_BYTES = 8 << 20
+
+_log = logging.getLogger(__name__)
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class _Described(msgspec.Struct, array_like=True):
+    """One array of a snapshot: where it stands and the checksums of its pieces."""
+
+    name: str
+    dtype: str
+    shape: list[int]
+    offset: int
+    crcs: list[int]
+
+
+class _Header(msgspec.Struct, array_like=True):
+    """The first part of a snapshot."""
+
+    meta: dict[str, Any]
+    arrays: list[_Described]
+    size: int
+
+
+def save(folder: Path, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any], *, disk: Disk | None = None) -> Path:
+    """Write a snapshot; `meta["position"]` orders them: the log's records before it are in the state.
+
+    The arrays must not change meanwhile: whoever goes on working passes copies. Written in pieces of 8 MiB, each
+    synced, so that the log's own small writes never wait behind gigabytes.
+
+    Raises:
+        LedgerFull: no room; the snapshots that are there stay.
+        LedgerError: the device refused; likewise.
+    """
+    disk = disk or Disk()
+    path = folder / f"{meta['position']:016d}.state"
+    fresh = path.with_name(path.name + ".tmp")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        fresh.unlink(missing_ok=True)
+        _write(disk, fresh, {name: np.asarray(array, order="C") for name, array in arrays.items()}, dict(meta))
+        disk.rename(fresh, path)
+        for old in _paths(folder)[KEPT:]:
+            old.unlink()
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise trouble_of(error, path) from error
+    return path
+
+
+def _write(disk: Disk, path: Path, arrays: Arrays, meta: dict[str, Any]) -> None:
+    described = [_Described(name, a.dtype.str, list(a.shape), 0, _crcs(a)) for name, a in arrays.items()]
+    header = _placed(described, arrays, meta)
+    body = msgspec.msgpack.encode(header)
+    fd = disk.create(path)
+    try:
+        disk.write(fd, _HEAD.pack(_MAGIC, len(body), zlib.crc32(body)) + body, 0)
+        for array, place in zip(arrays.values(), described, strict=True):
+            for at, piece in _pieces(array):
+                disk.write(fd, piece, place.offset + at)
+                disk.sync(fd)
+        disk.truncate(fd, header.size)
+        disk.sync(fd)
+    finally:
+        os.close(fd)
+
+
+def _placed(described: list[_Described], arrays: Arrays, meta: dict[str, Any]) -> _Header:
+    """Give every array its place; offsets take at most 9 bytes each in the header, which therefore has a known limit."""
+    draft = msgspec.msgpack.encode(_Header(meta, described, 0))
+    offset = _padded(_HEAD.size + len(draft) + 9 * (len(described) + 1))
+    for place, array in zip(described, arrays.values(), strict=True):
+        place.offset = offset
+        offset = _padded(offset + array.nbytes)
+    return _Header(meta, described, offset)
+
+
+def load_newest(folder: Path) -> tuple[Arrays, dict[str, Any]] | None:
+    """The newest snapshot that is whole: its arrays (mapped, copy-on-write) and what was saved with them.
+
+    A damaged one is passed over with a warning in the log; None where there is none.
+    """
+    for path in _paths(folder):
+        try:
+            return load(path)
+        except (LedgerDamaged, OSError) as error:
+            _log.warning("%s; the snapshot before it is used, and more of the log is replayed", error)
+    return None
+
+
+def load(path: Path) -> tuple[Arrays, dict[str, Any]]:
+    """One snapshot, every byte checked.
+
+    Raises:
+        LedgerDamaged: it is cut or does not fit its checksums.
+        OSError: it cannot be read.
+    """
+    header = _header(path)
+    if path.stat().st_size != header.size:
+        raise LedgerDamaged(f"{path} is damaged: it is {path.stat().st_size} bytes long and should be {header.size}")
+    arrays: Arrays = {}
+    for place in header.arrays:
+        array = _mapped(path, place)
+        if _crcs(array) != place.crcs:
+            raise LedgerDamaged(f"{path} is damaged: the array {place.name!r} does not fit its checksum")
+        arrays[place.name] = array
+    return arrays, header.meta
+
+
+def _header(path: Path) -> _Header:
+    head = read_at(path, 0, _HEAD.size)
+    if len(head) == _HEAD.size and head.startswith(_MAGIC):
+        _, length, crc = _HEAD.unpack(head)
+        body = read_at(path, _HEAD.size, min(length, path.stat().st_size))
+        if zlib.crc32(body) == crc:
+            return msgspec.msgpack.decode(body, type=_Header)
+    raise LedgerDamaged(f"{path} is damaged: its header is not one")
+
+
+def _mapped(path: Path, place: _Described) -> NDArray[Any]:
+    shape = tuple(place.shape)
+    if 0 in shape:
+        return np.empty(shape, place.dtype)
+    return np.asarray(np.memmap(path, place.dtype, "c", place.offset, shape))
+
+
+def _pieces(array: NDArray[Any]) -> Iterator[tuple[int, memoryview]]:
+    flat = array.reshape(-1).view(np.uint8).data if array.size else memoryview(b"")
+    for at in range(0, len(flat), _PIECE_BYTES):
+        yield at, flat[at : at + _PIECE_BYTES]
+
+
+def _crcs(array: NDArray[Any]) -> list[int]:
+    return [zlib.crc32(piece) for _, piece in _pieces(array)]
+
+
+def _padded(offset: int) -> int:
+    return -(-offset // _PAGE) * _PAGE
+
+
+def _paths(folder: Path) -> list[Path]:
+    """Snapshots, the newest first."""
+    return sorted(folder.glob("*.state"), reverse=True)
