@@ -7,7 +7,7 @@ not even among the highest scores, where plain isotonic regression makes ties.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from penstock.models.port import Vector
 
 _FRAUDS_PER_POINT = 10
+_MOST_POINTS = 50
 _FRAUDS_FOR_CURVE = 100
 """Below so many frauds (or good ones) a curve would follow chance; a straight line has two numbers only."""
 
@@ -38,7 +39,7 @@ class Calibration:
     def fit(cls, raw: Vector, y: Vector, *, prior: float) -> Self:
         """Fit on validation outputs `raw` and outcomes `y`, with as many degrees of freedom as the frauds allow.
 
-        Enough of both classes: pooled rates (isotonic), through the centres of the pools. Fewer: a straight line
+        Enough of both classes: pooled rates (isotonic), through one point of each pool. Fewer: a straight line
         (Platt). None of one class: a line through the base rate `prior`, with the model's own slope.
         """
         frauds = int(y.sum())
@@ -48,7 +49,7 @@ class Calibration:
         slope, level_at_zero = _platt(raw, y)
         if min(frauds, len(y) - frauds) < _FRAUDS_FOR_CURVE:
             return cls(np.zeros(1), np.array([level_at_zero]), (slope, slope), "platt", frauds)
-        knots, levels = _pooled(raw, y)
+        knots, levels = _pooled(raw, y, slope, level_at_zero)
         return cls(knots, levels, (slope, slope), "isotonic", frauds)
 
     def to_json(self) -> dict[str, Any]:
@@ -95,31 +96,50 @@ def _platt(raw: Vector, y: Vector) -> tuple[float, float]:
     return slope, float(theta[1]) - slope * centre
 
 
-def _pooled(raw: Vector, y: Vector) -> tuple[Vector, Vector]:
-    """Centres and log-odds of groups of neighbours that hold enough frauds, pooled until their rates rise.
+def _pooled(raw: Vector, y: Vector, slope: float, level_at_zero: float) -> tuple[Vector, Vector]:
+    """Points of groups of neighbours that hold enough frauds, pooled until their rates rise: raw outputs, log-odds.
 
-    Source: pool-adjacent-violators, with the points at the pools' centres (Oron and Flournoy, "Centered isotonic
-    regression", 2017).
+    A pool's rate belongs to the output at which the straight line has the pool's mean probability, not to its mean
+    output: the lowest pool reaches far down, and rates bend there. Source: pool-adjacent-violators, with points inside
+    the pools as in Oron and Flournoy, "Centered isotonic regression" (2017).
     """
     order = np.argsort(raw, kind="stable")
-    starts = _group_starts(raw[order], y[order])
-    pools: list[tuple[float, float, float]] = []  # sum of raw, frauds, rows
-    sums = (np.add.reduceat(column, starts) for column in (raw[order], y[order], np.ones(len(y))))
-    for total, frauds, rows in zip(*sums, strict=True):
-        pool = (float(total), float(frauds), float(rows))
-        while pools and _rate(pools[-1]) >= _rate(pool):
-            below = pools.pop()
-            pool = (pool[0] + below[0], pool[1] + below[1], pool[2] + below[2])
+    raw, y = raw[order], y[order]
+    starts = _group_starts(raw, y)
+    expected = 1 / (1 + np.exp(-np.clip(slope * raw + level_at_zero, -30, 30)))
+    sums = np.add.reduceat(np.stack([expected, y, np.ones(len(y))]), starts, axis=1)
+    pools: list[_Pool] = []
+    for (likely, frauds, rows), first, end in zip(sums.T, starts, [*starts[1:], len(raw)], strict=True):
+        pool = _Pool(likely, frauds, rows, raw[first], raw[end - 1])
+        while pools and pools[-1].rate >= pool.rate:
+            pool = pools.pop().with_next(pool)
         pools.append(pool)
-    return np.array([pool[0] / pool[2] for pool in pools]), np.array([_log_odds(_rate(pool)) for pool in pools])
+    at = [(_log_odds(pool.likely / pool.rows) - level_at_zero) / slope for pool in pools]
+    knots = [float(np.clip(raw_at, pool.lowest, pool.highest)) for raw_at, pool in zip(at, pools, strict=True)]
+    return np.array(knots), np.array([_log_odds(pool.rate) for pool in pools])
 
 
-def _rate(pool: tuple[float, float, float]) -> float:
-    return (pool[1] + 0.5) / (pool[2] + 1)
+class _Pool(NamedTuple):
+    """Neighbouring outputs as one: summed straight-line probability, frauds, rows, and the range of the outputs."""
+
+    likely: float
+    frauds: float
+    rows: float
+    lowest: float
+    highest: float
+
+    @property
+    def rate(self) -> float:
+        return (self.frauds + 0.5) / (self.rows + 1)
+
+    def with_next(self, above: "_Pool") -> "_Pool":
+        return _Pool(self.likely + above.likely, self.frauds + above.frauds, self.rows + above.rows, self.lowest, above.highest)
 
 
 def _group_starts(raw: Vector, y: Vector) -> NDArray[np.intp]:
     """Where groups begin among sorted outputs: a new one after so many frauds, never between equal outputs."""
-    group = np.minimum(np.cumsum(y) // _FRAUDS_PER_POINT, y.sum() // _FRAUDS_PER_POINT - 1)
+    frauds = y.sum()
+    points = min(_MOST_POINTS, frauds // _FRAUDS_PER_POINT)
+    group = np.minimum(np.cumsum(y) * points // frauds, points - 1)
     begins = np.flatnonzero(np.diff(group)) + 1
     return np.unique(np.concatenate([[0], np.searchsorted(raw, raw[begins], side="left")]))

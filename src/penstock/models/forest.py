@@ -65,6 +65,10 @@ class Forest:
         for side in ("left", "right"):
             if not ((self.nodes[side] < bounds) & ((self.nodes[side] > 0) | ~split)).all():
                 raise BundleError("tree nodes name children that are not in their tree; train the model again")
+        starts = np.repeat(self.roots, sizes)[split]
+        children = np.concatenate([starts + self.nodes[side][split] for side in ("left", "right")])
+        if len(np.unique(children)) < len(children):
+            raise BundleError("tree nodes share children or run in a circle; train the model again")
         if not ((self.nodes["feature"] >= 0) & (self.nodes["feature"] < self.width))[split].all():
             raise BundleError(f"tree nodes ask for a feature beyond the {self.width} declared; train the model again")
 
@@ -112,11 +116,7 @@ class Paths:
 
     @classmethod
     def of(cls, forest: Forest) -> Self:
-        """Trace every tree from its root.
-
-        Raises:
-            BundleError: nodes are reached twice.
-        """
+        """Trace every tree from its root."""
         n = len(forest.nodes)
         tree = np.repeat(np.arange(len(forest.roots)), np.diff(np.append(forest.roots, n)))
         split = forest.nodes["left"] >= 0
@@ -132,14 +132,11 @@ class Paths:
 
     def _walk(self, forest: Forest) -> Iterator[Ids]:
         """Fill the arrays level by level; yields each level's nodes."""
-        here, seen = forest.roots, 0
+        here = forest.roots
         while len(here):
             yield here
-            seen += len(here)
             parents = here[self.left[here] >= 0]
             here = np.concatenate([self.left[parents], self.right[parents]])
-            if seen + len(here) > len(forest.nodes):
-                raise BundleError("tree nodes share children or run in a circle; train the model again")
             self._reach(forest, here, np.concatenate([parents, parents]))
 
     def _reach(self, forest: Forest, here: Ids, parents: Ids) -> None:
@@ -148,7 +145,7 @@ class Paths:
         above = self._last_of_same_feature(forest, parents)
         cover = forest.nodes["cover"]
         before = np.where(above >= 0, self.reach[above], 1.0)
-        ratio = cover[here] / np.maximum(cover[parents], np.finfo(np.float32).tiny)
+        ratio = np.minimum(cover[here] / np.maximum(cover[parents], np.finfo(np.float32).tiny), 1.0)
         self.above[here] = above
         self.reach_above[here] = before
         self.reach[here] = np.maximum(before * ratio, _LEAST_REACH)

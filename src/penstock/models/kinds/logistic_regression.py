@@ -44,7 +44,7 @@ class LogisticRegression(msgspec.Struct, frozen=True, kw_only=True):
 
         check_rows(x, y, feature_names, weights)
         preprocessing = Preprocessing.fit(x, y, logarithms=self.transform == "auto", clip=self.clip)
-        solver = Solver(C=self.C, class_weight=self.class_weight, solver="newton-cholesky", max_iter=200, random_state=seed)
+        solver = Solver(C=self.C, class_weight=self.class_weight, solver="newton-cholesky", tol=1e-8, random_state=seed)
         solver.fit(preprocessing.design(x), y, sample_weight=weights)
         coefficients = solver.coef_[0].astype(np.float64)
         return LinearMember(preprocessing, coefficients, float(solver.intercept_[0]))
