@@ -86,11 +86,11 @@ class FakeEngine:
     def _decide(self, body):
         try:
             event = json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return Refusal(400, f"not JSON: {error}")
-        if not isinstance(event, dict) or "transaction_id" not in event:
+        if not isinstance(event, dict) or not isinstance(event.get("transaction_id"), str):
             return Refusal(422, "transaction_id is required", (("transaction_id", "is required"),))
-        said = "BLOCK" if event.get("amount", 0) > 1000 else "APPROVE"
+        said = "BLOCK" if event.get("amount") in (5000, 5000.0) else "APPROVE"
         fields = {
             "transaction_id": event["transaction_id"],
             "detector": self.name,
