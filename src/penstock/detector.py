@@ -8,11 +8,12 @@ import hashlib
 import inspect
 import re
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+import polars as pl
 
 from penstock.clock import duration_us
 from penstock.decision import Policy
@@ -89,6 +90,7 @@ class Detector:
         keep_unknown: keep fields that the schema does not know, in the ledger.
         inputs: the columns that models read; every numeric field and feature unless given.
         words: a phrase for a feature or field, used in reasons.
+        recorded: turns the columns of a recorded file, as published, into those of the event.
 
     Raises:
         DeclarationError: naming the place and the remedy.
@@ -116,6 +118,7 @@ class Detector:
         keep_unknown: bool = False,
         inputs: Sequence[str] | None = None,
         words: dict[str, str] | None = None,
+        recorded: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
     ) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name):
             raise DeclarationError(f"detector name {name!r}: use up to 63 lower-case letters, digits and _, as in 'card_payments'")
@@ -129,6 +132,7 @@ class Detector:
         self.max_ahead_us = duration_us(max_ahead, what=f"detector {name!r}: max_ahead")
         self.dedupe_us = duration_us(dedupe, what=f"detector {name!r}: dedupe")
         self.words = dict(words or {})
+        self.recorded = recorded
         self.folder = _declaring_folder()
         self.schema = Schema(
             event,
