@@ -114,8 +114,8 @@ class Reason(msgspec.Struct, frozen=True):
     code: str
     text: str
     feature: str | None = None
-    value: float | str | None = None
-    usual: float | str | None = None
+    value: bool | float | str | None = None
+    usual: bool | float | str | None = None
 
 
 class RuleHit(msgspec.Struct, frozen=True):

@@ -1,6 +1,25 @@
-"""From a score and the rules that fired to an action, its reasons, and the JSON that says so."""
+"""From a score and the rules that fired to an action, its reasons, and the JSON that says so.
 
-from penstock.decision.judge import Judge
+verdicts = Judge(policy, rules, thresholds).decide(batch.x, probability, failed)
+record = compose(batch, codes, verdicts, scores, ...)      # what the ledger keeps
+answers = Renderer(name, layout, versions, rules, features).render(record)
+"""
+
+from penstock.decision.judge import Judge, Verdicts
 from penstock.decision.policy import Policy, Thresholds
+from penstock.decision.record import TEXT, compose, contributions_of, versions_of
+from penstock.decision.render import Renderer, conflicting, decision_of
 
-__all__ = ["Judge", "Policy", "Thresholds"]
+__all__ = [
+    "TEXT",
+    "Judge",
+    "Policy",
+    "Renderer",
+    "Thresholds",
+    "Verdicts",
+    "compose",
+    "conflicting",
+    "contributions_of",
+    "decision_of",
+    "versions_of",
+]

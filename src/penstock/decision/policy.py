@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from penstock.errors import DeclarationError, did_you_mean
 
@@ -59,7 +60,7 @@ class Policy:
                 raise DeclarationError(
                     f"policy: {name}={value!r} is no probability; give a number above 0 and at most 1, as in 0.5"
                 )
-        for (low_name, low), (high_name, high) in zip(declared, declared[1:], strict=False):
+        for (low_name, low), (high_name, high) in pairwise(declared):
             if low > high:
                 raise DeclarationError(
                     f"policy: {low_name}={low} lies above {high_name}={high}; order them challenge <= review <= block"

@@ -1,0 +1,202 @@
+"""Why a decision is what it is, for people: rules that fired, and what moved the score."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from penstock.clock import from_us, iso, to_us
+from penstock.decision import kernel
+from penstock.decision.judge import Judged
+from penstock.decision.policy import Thresholds
+from penstock.messages import Action, Column, Contribution, Degraded, Explanation, Reason, Record, RuleHit, Type
+from penstock.wording import Value, plain
+
+MOST_REASONS = 4
+"""Contributions are said as reasons until there are this many in all; every rule that fired is said."""
+
+LEAST_CONTRIBUTION = 0.01
+"""Contributions below this (log-odds) are no reason for anything."""
+
+_LAST_US = 253_402_300_799_999_999  # the year 9999
+_FIRST_US = -62_135_596_800_000_000
+
+
+class Spoken(Judged, Protocol):
+    """What a reason needs to know of a rule."""
+
+    @property
+    def name(self) -> str:
+        """The rule's name."""
+        ...
+
+    @property
+    def code(self) -> str:
+        """What `decision_reason` says where it decides."""
+        ...
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns that the condition reads."""
+        ...
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The columns whose values the sentence needs."""
+        ...
+
+    @property
+    def about(self) -> str | None:
+        """The column that the reason is about."""
+        ...
+
+    def sentence(self, values: Mapping[str, Value]) -> str:
+        """The reason, with these values of `said`."""
+        ...
+
+
+@dataclass(slots=True)
+class Row:
+    """One row of a record, read by column name."""
+
+    record: Record
+    index: int
+    columns: Mapping[str, Column]
+    text_of: Callable[[str], Sequence[str | None]]
+
+    def __getitem__(self, name: str) -> Value:
+        column = self.columns[name]
+        if column.type is Type.TEXT:
+            return self.text_of(name)[self.index]
+        matrix = self.record.columns["x"]
+        return typed(float(matrix[self.index, column.index]), column.type)  # type: ignore[call-overload,arg-type]  # x is a matrix
+
+    def fired(self, rule: Judged) -> bool:
+        """Whether a rule fired here."""
+        return bool(self.record.columns["x"][self.index, rule.index] == 1.0)  # type: ignore[call-overload]  # as above
+
+
+def typed(number: float, type: Type) -> Value:
+    """A number of the matrix as what its column's type means; null is None."""
+    if math.isnan(number):
+        return None
+    if type is Type.BOOLEAN:
+        return number != 0
+    if type is Type.TIME:
+        return from_us(int(number)) if _FIRST_US <= number <= _LAST_US else None
+    return number
+
+
+def public(value: Value) -> float | bool | str | None:
+    """A value as it stands in JSON: whole numbers without a fraction, times in ISO 8601, what is not finite as null."""
+    if isinstance(value, datetime):
+        return iso(to_us(value))
+    if isinstance(value, float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            return None
+        return int(value) if value == int(value) and abs(value) < 1e15 else value
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Narrator:
+    """Turns rows of a record into explanations.
+
+    columns: of the layout. rules: in their order. model_features: in the order of contributions. usual: the usual
+    value of a column over everybody, where it is known. words: a phrase for a column, where one was declared.
+    """
+
+    columns: Mapping[str, Column]
+    rules: Sequence[Spoken]
+    model_features: Sequence[str]
+    usual: Mapping[str, float]
+    words: Mapping[str, str]
+    thresholds: Thresholds = field(default_factory=Thresholds)
+
+    def explain(
+        self, row: Row, action: Action, by: int, probability: float, degraded: Degraded | None, moved: Sequence[float]
+    ) -> Explanation:
+        """Everything the decision says for itself; `moved` are the contributions, empty where there are none."""
+        fired = [rule for rule in self.rules if row.fired(rule)]
+        approved = action is Action.APPROVE
+        ranked = [] if approved else self._ranked(row, moved)
+        return Explanation(
+            decision_reason=self._decider(action, by),
+            model_confidence=None if math.isnan(probability) else public(max(probability, 1 - probability)),  # type: ignore[arg-type]  # a number
+            reasons=[] if approved else self._reasons(row, action, by, probability, degraded, fired, ranked),
+            rules=[RuleHit(rule.name, rule.action, {name: public(row[name]) for name in rule.reads}) for rule in fired],
+            contributions=ranked,
+        )
+
+    def _decider(self, action: Action, by: int) -> str:
+        if by >= 0:
+            return self.rules[by].code
+        if by == kernel.BY_FAILURE:
+            return "degraded"
+        return "normal_behavior" if action is Action.APPROVE else "ml_probability"
+
+    def _ranked(self, row: Row, moved: Sequence[float]) -> list[Contribution]:
+        """All contributions, the weightiest first."""
+        found = [(name, round(value, 4)) for name, value in zip(self.model_features, moved, strict=False)]
+        found = sorted((each for each in found if each[1]), key=lambda each: -abs(each[1]))
+        return [Contribution(name, _number(row[name]), value) for name, value in found]
+
+    def _reasons(
+        self,
+        row: Row,
+        action: Action,
+        by: int,
+        probability: float,
+        degraded: Degraded | None,
+        fired: Sequence[Spoken],
+        ranked: Sequence[Contribution],
+    ) -> list[Reason]:
+        first = [self.rules[by]] if by >= 0 else []
+        against = [rule for rule in fired if rule.action != "allow" and rule not in first]
+        reasons = [self._of_rule(rule, row) for rule in (*first, *against)]
+        if by == kernel.BY_FAILURE:
+            reasons.append(_of_failure(action, degraded))
+        if probability >= self.thresholds.lowest:
+            strong = [each for each in ranked if each.contribution >= LEAST_CONTRIBUTION]
+            reasons += [self._of_contribution(each.feature, row) for each in strong[: max(MOST_REASONS - len(reasons), 0)]]
+        return reasons or [_of_score(action, probability)]
+
+    def _of_rule(self, rule: Spoken, row: Row) -> Reason:
+        text = rule.sentence({name: row[name] for name in rule.said})
+        if rule.about is None:
+            return Reason(rule.code, text)
+        return Reason(rule.code, text, rule.about, public(row[rule.about]), public(self._usual(rule.about)))
+
+    def _of_contribution(self, name: str, row: Row) -> Reason:
+        value, usual = row[name], self._usual(name)
+        text = (
+            f"{self._phrase(name)} is {plain(value)}"
+            if not isinstance(value, bool)
+            else f"{self._phrase(name)}: {plain(value)}"
+        )
+        if usual is not None and usual != value:
+            text += f" (usually {plain(usual)})"
+        return Reason(name, text, name, public(value), public(usual))
+
+    def _usual(self, name: str) -> Value:
+        return typed(self.usual.get(name, math.nan), self.columns[name].type)
+
+    def _phrase(self, name: str) -> str:
+        return self.words.get(name) or name.replace("_", " ")
+
+
+def _number(value: Value) -> float | None:
+    """A column's value as the models read it."""
+    if isinstance(value, datetime):
+        return float(to_us(value))
+    return public(float(value)) if isinstance(value, float | bool) else None  # type: ignore[return-value]  # a number stays one
+
+
+def _of_failure(action: Action, degraded: Degraded | None) -> Reason:
+    cause = f"{degraded.part} failed ({degraded.cause})" if degraded else "a part failed"
+    return Reason("degraded", f"{cause}, so the policy says {action.name.lower()}")
+
+
+def _of_score(action: Action, probability: float) -> Reason:
+    return Reason("ml_probability", f"the models find fraud {probability:.0%} likely, so {action.name.lower()}")

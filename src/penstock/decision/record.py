@@ -1,0 +1,78 @@
+"""What the ledger keeps of a decided micro-batch: everything its JSON is made of, and nothing else.
+
+Columns of a record of kind `decisions`, n rows:
+
+    x             float64 (n, width)    every numeric column of the layout: fields, features, score, rules
+    text:NAME     texts                 every field and feature that is a text
+    scores        float64 (n, 1 + m)    the ensemble's probability, then each member's; NaN where there is none
+    action        uint8 (n,)            the value of `messages.Action`
+    by            int16 (n,)            the rule that decided, or `kernel.BY_SCORE`, `BY_NOTHING`, `BY_FAILURE`
+    degraded      texts                 "part: cause" where something failed; the column is left out where nothing did
+
+`meta` holds `decided_us`, `layout`, `versions` (detector, model, rules), `latency_us` by stage, and where rows were
+explained `explained` (int32 row numbers) and `contributions` (float32, one row each per model feature) as bytes.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.decision.judge import Verdicts
+from penstock.messages import Batch, Record, Versions
+
+TEXT = "text:"
+"""What the columns of texts begin with, so that a field may be called `action`."""
+
+
+def compose(
+    batch: Batch,
+    codes: NDArray[np.int64],
+    verdicts: Verdicts,
+    scores: NDArray[np.float64],
+    *,
+    detector: str,
+    first_seq: int,
+    decided_us: int,
+    layout: str,
+    versions: Versions,
+    latency_us: Mapping[str, float],
+    degraded: list[str | None] | None = None,
+    explained: NDArray[np.int32] | None = None,
+    contributions: NDArray[np.float64] | None = None,
+) -> Record:
+    """The record of a decided micro-batch. It shares the batch's arrays, which must not change any more.
+
+    codes: of the ids. scores: (n, 1 + m). explained, contributions: the rows that were explained, and for each of them
+    how far each model feature moved the score.
+    """
+    columns: dict[str, Any] = {"x": batch.x, "scores": scores, "action": verdicts.action, "by": verdicts.by}
+    columns |= {TEXT + name: texts for name, texts in batch.texts.items()}
+    if degraded is not None:
+        columns["degraded"] = degraded
+    meta: dict[str, Any] = {
+        "decided_us": decided_us,
+        "layout": layout,
+        "versions": msgspec.to_builtins(versions),
+        "latency_us": dict(latency_us),
+    }
+    if explained is not None and contributions is not None and len(explained):
+        meta["explained"] = explained.astype(np.int32).tobytes()
+        meta["contributions"] = contributions.astype(np.float32).tobytes()
+    return Record("decisions", detector, first_seq, batch.ids, codes, batch.time_us, batch.arrived_us, columns, meta)
+
+
+def contributions_of(record: Record) -> dict[int, list[float]]:
+    """The contributions of each row that has any."""
+    if "explained" not in record.meta:
+        return {}
+    rows = np.frombuffer(record.meta["explained"], np.int32)
+    values = np.frombuffer(record.meta["contributions"], np.float32).reshape(len(rows), -1)
+    return dict(zip(rows.tolist(), values.tolist(), strict=True))
+
+
+def versions_of(record: Record) -> Versions:
+    """The versions of everything that took part."""
+    return msgspec.convert(record.meta["versions"], Versions)
