@@ -1,0 +1,58 @@
+"""`penstock demo`: the whole thing at work, with simulated bank customers."""
+
+import click
+
+from penstock.cli.options import progress, say, settings, settings_from
+
+SAMPLE = (
+    '{"timestamp": "2026-02-06T02:30:00", "customer_id": "C100004", "merchant_id": "Crypto",'
+    ' "amount": 4500, "lat": 13.1, "long": 77.6}'
+)
+
+
+@click.command()
+@settings("host", "port", "data", "models")
+@click.option(
+    "--tps", type=click.FloatRange(min=0), default=20.0, show_default=True, metavar="N", help="Simulated payments a second."
+)
+@click.option("--attack", metavar="NAME", help="Let thieves do only this, from the start.")
+def command(tps: float, attack: str | None, **flags: str | None) -> None:
+    """Start a server with a trained detector and simulated traffic: the first thing to try.
+
+    The first start simulates two months of payments and trains on them; what was learned and decided is kept in the
+    data folder, so that later starts are quick.
+    """
+    from penstock import assemble
+    from penstock.cli.logs import begin_logging
+    from penstock.service import bind, serve
+
+    settings = settings_from(**flags)
+    begin_logging(settings)
+    sock = bind(settings.host, settings.port)
+    url = f"http://{settings.host}:{sock.getsockname()[1]}"
+    with progress("preparing") as advance:
+        demo = assemble.prepare_demo(settings, attack=attack, say=say, progress=advance)
+    with demo.running(url, tps) as traffic:
+        serve(demo.openers, settings, sock=sock, traffic=traffic, on_ready=lambda: welcome(url, str(settings.data)))
+
+
+def welcome(url: str, data: str) -> None:
+    """What to do next."""
+    text = f"""
+Penstock is deciding: {url}
+
+Ask it:
+
+  curl -s {url}/predict -H 'content-type: application/json' -d '{SAMPLE}'
+
+Then:
+
+  {url}/docs                              every route, to try out
+  penstock loadtest --base-url {url}      how fast it is here
+  penstock query --data {data} "select decision, count(*) from decisions group by all"
+  penstock explain --data {data} ID       why one was decided so
+  penstock demo --attack card_testing     thieves let loose
+
+Ctrl-C stops.
+"""  # noqa: S608 -- a command line to copy
+    say(text)

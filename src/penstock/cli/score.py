@@ -1,0 +1,57 @@
+"""`penstock score`: events in, decisions out, as lines."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from penstock.cli.options import detector_argument, say, settings, settings_from
+
+_READ_BYTES = 1 << 18
+_MOST_AT_ONCE = 256
+
+
+@click.command()
+@detector_argument
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@settings("models")
+def command(detector: str, file: Path | None, models: str | None) -> None:
+    """Decide events given as NDJSON (standard input without FILE); decisions as NDJSON on standard output, in order.
+
+    State begins empty and is kept in memory. A line that is no event is answered in its place with what is wrong.
+    """
+    import msgspec
+
+    from penstock import assemble
+    from penstock.messages import Refusal
+
+    engine = assemble.engine_in_memory(assemble.load_detector(detector), settings_from(models=models))
+    output = click.get_binary_stream("stdout")
+    refused = 0
+    with click.open_file(str(file) if file else "-", "rb") as stream:
+        for bodies in batches(stream):
+            for answer in engine.decide_json(bodies):
+                if isinstance(answer, Refusal):
+                    refused += 1
+                    answer = msgspec.json.encode(answer)  # noqa: PLW2901 -- its line
+                output.write(answer + b"\n")
+            output.flush()
+    if refused:
+        say(f"{refused:,} lines are no events of {detector}; their answers say why")
+
+
+def batches(stream: BinaryIO) -> Iterator[list[bytes]]:
+    """Lines as they come, without waiting for more than there is: a slow producer gets its answers at once."""
+    rest = b""
+    while data := os.read(stream.fileno(), _READ_BYTES):
+        *lines, rest = (rest + data).split(b"\n")
+        yield from _chunks(lines)
+    yield from _chunks([rest])
+
+
+def _chunks(lines: list[bytes]) -> Iterator[list[bytes]]:
+    lines = [line for line in lines if line.strip()]
+    for start in range(0, len(lines), _MOST_AT_ONCE):
+        yield lines[start : start + _MOST_AT_ONCE]

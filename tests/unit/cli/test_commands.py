@@ -1,0 +1,125 @@
+"""The command line as a whole: quick to answer, and never a traceback."""
+
+import json
+import subprocess
+import sys
+import time
+
+import click
+import pytest
+
+from penstock import __version__, cli
+from penstock.errors import ConfigurationError, LedgerFull
+
+
+def penstock(*arguments, **more):
+    return subprocess.run(
+        [sys.executable, "-m", "penstock.cli", *arguments], capture_output=True, text=True, check=False, **more
+    )
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """A command that raises what it is given."""
+
+    def with_error(error):
+        @click.command()
+        def command():
+            raise error
+
+        monkeypatch.setattr(cli.Commands, "get_command", lambda *_: command)
+        return cli.run(["anything"])
+
+    return with_error
+
+
+def test_help_lists_every_command_and_answers_quickly():
+    fastest = min(_timed() for _ in range(3))
+    assert fastest < 0.3
+
+
+def _timed():
+    began = time.perf_counter()
+    shown = penstock("--help").stdout
+    took = time.perf_counter() - began
+    assert [name for name in cli.COMMANDS if f"\n  {name} " not in shown] == []
+    return took
+
+
+def test_help_imports_nothing_heavy():
+    heavy = {"numpy", "polars", "numba", "fastapi", "msgspec"}
+    program = f"import sys, penstock.cli as c\nc.run(['--help'])\nprint(sorted({heavy} & set(sys.modules)))"
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert shown.endswith("[]\n")
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_explains_itself(name):
+    command = cli.commands.get_command(click.Context(cli.commands), name)
+    assert command.get_short_help_str().endswith(".")
+    assert [
+        option.opts
+        for option in command.params
+        if isinstance(option, click.Option) and not option.get_help_record(click.Context(command))[1]
+    ] == []
+
+
+def test_the_version_is_the_packages():
+    assert penstock("version").stdout.strip() == __version__
+
+
+def test_wrong_usage_ends_with_2_and_says_what_is_there():
+    shown = penstock("serv")
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert "serve" in shown.stderr
+
+
+def test_wrong_input_ends_with_2(failing, capsys):
+    assert failing(ConfigurationError("port 80 is taken")) == 2
+    assert capsys.readouterr().err == "Error: port 80 is taken\n"
+
+
+def test_work_that_fails_ends_with_1(failing, capsys):
+    assert failing(LedgerFull("no room")) == 1
+    assert capsys.readouterr().err == "Error: no room\n"
+
+
+def test_a_file_that_is_not_there_is_named(failing, capsys):
+    assert failing(FileNotFoundError(2, "No such file or directory", "x.csv")) == 1
+    assert capsys.readouterr().err == "Error: x.csv: No such file or directory\n"
+
+
+def test_a_bug_is_one_line_that_says_how_to_see_more(failing, capsys):
+    assert failing(ZeroDivisionError("division by zero")) == 1
+    assert "--debug" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_quiet(failing, capsys):
+    assert failing(KeyboardInterrupt()) == 130
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_debug_shows_where(monkeypatch):
+    @click.command()
+    def command():
+        raise ConfigurationError("x")
+
+    monkeypatch.setattr(cli.Commands, "get_command", lambda *_: command)
+    with pytest.raises(ConfigurationError):
+        cli.run(["--debug", "anything"])
+
+
+def test_an_unknown_detector_is_an_error_with_a_remedy():
+    shown = penstock("replay", "bankin", "x.csv")
+    assert shown.returncode == 2
+    assert "Did you mean banking?" in shown.stderr
+
+
+def test_a_bad_setting_is_an_error_that_names_it(tmp_path):
+    (tmp_path / "penstock.toml").write_text("porrt = 1\n")
+    shown = penstock("serve", "banking", cwd=tmp_path)
+    assert (shown.returncode, "Did you mean port?" in shown.stderr) == (2, True)
+
+
+def test_json_is_alone_on_standard_output():
+    assert set(json.loads(penstock("detectors", "--json").stdout)) >= {"banking", "ecommerce"}
