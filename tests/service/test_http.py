@@ -277,6 +277,9 @@ def test_a_recorded_decision_is_found_by_id_also_one_with_a_slash(ask, engine):
         ("entity=customer", "key"),
         ("key=C1", "entity"),
         ("before=" + "x" * 3000, "before"),
+        ("before=x", "before"),
+        ("before=" + "9" * 19, "before"),
+        ("before=%D9%A1", "before"),
     ],
 )
 def test_a_query_that_cannot_be_is_422_and_names_the_parameter(ask, query, field):

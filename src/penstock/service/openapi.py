@@ -18,6 +18,7 @@ _REFUSALS = {
     404: "There is no such thing.",
     405: "The path is not for this method.",
     408: "The body took too long to arrive.",
+    409: "The transaction is known from loaded history, without a decision.",
     413: "The body is too large.",
     415: "Compressed bodies are not read.",
     422: "What was sent cannot be used; `errors` names the fields.",
@@ -72,7 +73,7 @@ class Stats(msgspec.Struct):
     approve: int
     review: int
     block: int
-    fraud_rate: float
+    fraud_rate: float | None
     amount: float | None
     amount_blocked: float | None
     per_second: float
@@ -176,7 +177,7 @@ def _predict(summary: str, events: list[dict[str, Any]], name: str) -> dict[str,
                 "description": "Decided.",
                 "content": {**_json(decision), "application/x-ndjson": {"schema": {"type": "string"}}},
             },
-            **{str(code): refusal(code) for code in (400, 408, 413, 415, 422, 503)},
+            **{str(code): refusal(code) for code in (400, 408, 409, 413, 415, 422, 503)},
         },
     }
     return {"post": operation}

@@ -9,6 +9,9 @@ import msgspec
 from penstock.service.desk import Desk
 from penstock.service.problems import RequestRefused
 
+_LONGEST = 18
+"""Digits of a sequence number; more would not fit into 64 bits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -29,7 +32,7 @@ class _Decided(msgspec.Struct):
 def page(desks: Sequence[Desk], asked: Asked, before: str | None) -> tuple[list[bytes], str | None]:
     """One page, and what `before` must be for the next (None: there is none)."""
     if len(desks) == 1:
-        return _fetch(desks[0], asked, before)
+        return _fetch(desks[0], asked, None if before is None else _checked(before))
     cursors = _read_cursors(before, [desk.name for desk in desks])
     fetched = {desk.name: _fetch(desk, asked, cursors[desk.name]) for desk in desks if desk.name in cursors}
     merged = sorted(
@@ -77,10 +80,22 @@ def _read_cursors(before: str | None, names: Sequence[str]) -> dict[str, str | N
     if before is None:
         return dict.fromkeys(names)
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(before), type=dict[str, str | None])
+        found = msgspec.json.decode(base64.urlsafe_b64decode(before), type=dict[str, str | None])
     except (ValueError, msgspec.MsgspecError):
-        message = "the `next` of the page before is expected"
-        raise RequestRefused(422, f"before={before[:60]!r} is not understood: {message}", [("before", message)]) from None
+        raise _not_a_cursor(before) from None
+    return {name: None if cursor is None else _checked(cursor) for name, cursor in found.items()}
+
+
+def _checked(cursor: str) -> str:
+    """A sequence number, which is what an engine's cursor is."""
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _LONGEST):
+        raise _not_a_cursor(cursor)
+    return cursor
+
+
+def _not_a_cursor(text: str) -> RequestRefused:
+    message = "the `next` of the page before is expected"
+    return RequestRefused(422, f"before={text[:60]!r} is not understood: {message}", [("before", message)])
 
 
 def _write_cursors(cursors: dict[str, str | None]) -> str | None:

@@ -99,7 +99,8 @@ class Decider(Protocol):
         from_us: int | None,
         to_us: int | None,
     ) -> tuple[list[bytes], str | None]:
-        """Recorded decisions as JSON, newest first, and what `before` must be for the next page (None: there is none).
+        """Recorded decisions as JSON, newest first, and what `before` must be for the next page, a number
+        as text (None: there is none).
 
         May take a while, and is called from any thread.
         """

@@ -51,7 +51,10 @@ def add_routes(routes: FastAPI, desks: Desks) -> None:
             missing = "key" if key is None else "entity"
             raise RequestRefused(422, "entity and key go together", [(missing, "is required where the other is given")])
         asked = Asked(limit, decision and decision.upper(), entity, key, instant_us(since, "from"), instant_us(until, "to"))
-        found, following = await asyncio.to_thread(page, desks.chosen(detector), asked, before)
+        try:
+            found, following = await asyncio.to_thread(page, desks.chosen(detector), asked, before)
+        except DeclarationError as error:
+            raise RequestRefused(422, str(error), [("entity", str(error))]) from None
         rest = msgspec.json.encode(following)
         return json_response(b'{"transactions":[' + b",".join(found) + b'],"next":' + rest + b"}")
 
@@ -109,6 +112,6 @@ def statistics(among: Sequence[Desk]) -> dict[str, Any]:
         total["since"] = min(filter(None, (total.get("since"), further.get("since"))), default=None)
     if len(each) > 1:
         decided = total["total"] or 0
-        total["fraud_rate"] = (decided - total["approve"]) / decided if decided else 0.0
+        total["fraud_rate"] = (decided - total["approve"]) / decided if decided else None
     newest = [taken for desk in among for taken in desk.measures.newest_ns]
     return {**total, "latency_ms": percentiles_ms(newest) if newest else total["latency_ms"]}
