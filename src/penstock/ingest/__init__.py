@@ -1,0 +1,8 @@
+"""The way in: event types read from Structs, and bytes, objects and frames read into micro-batches of them."""
+
+from penstock.ingest.personal import tokeniser
+from penstock.ingest.quarantine import masked
+from penstock.ingest.reader import Read, Reader
+from penstock.ingest.schema import EventType, Schema
+
+__all__ = ["EventType", "Read", "Reader", "Schema", "masked", "tokeniser"]

@@ -1,0 +1,256 @@
+"""Recorded events: the columns of a frame become the columns of a batch, without a detour through rows.
+
+A column is coerced where its meaning is plain: whole numbers as text keys, texts as numbers and times, 0 and 1 as
+booleans. Where no value of a column can be read, the column is the wrong one and an error names it; where some values
+cannot, those rows are refused as the same events would be live.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from penstock.errors import DataError, did_you_mean
+from penstock.ingest.field import Field
+from penstock.ingest.form import Form, Taken, code_texts
+from penstock.ingest.identity import LONGEST_ID, id_problem
+from penstock.ingest.labels import UNKNOWN_TIME, Labels
+from penstock.ingest.refusals import Fault, refused, shown, time_fault, value_fault
+from penstock.ingest.schema import TYPE, EventType, Schema
+from penstock.ingest.series import Instants, Mask, Numbers, Words, read_booleans, read_numbers, read_texts, read_times
+from penstock.ingest.times import FIRST_US, OLDEST_US
+from penstock.messages import Refusal, Type
+
+
+@dataclass(slots=True)
+class Faults:
+    """Rows that cannot be events, by what is wrong with them."""
+
+    rows: Mask
+    found: list[tuple[Field, pl.Series | None, Mask]] = field(default_factory=list)
+
+    def add(self, field: Field, column: pl.Series | None, where: Mask) -> None:
+        """Note rows in which this field is at fault."""
+        if where.any():
+            self.rows |= where
+            self.found.append((field, column, where))
+
+
+class FrameForm:
+    """One event type's way from the columns of a frame to transposed columns."""
+
+    def __init__(self, form: Form, schema: Schema, frame: pl.DataFrame) -> None:
+        self.form, self.schema, self.frame, self.event = form, schema, frame, form.event
+        self.faults = Faults(np.zeros(len(frame), np.bool_))
+
+    def take(self, *, timed: bool) -> Taken:
+        """Read every column; `timed` says that arrival times stand in for missing event times."""
+        self._check_columns()
+        texts = [self._texts(field) for field in self.form.texts]
+        times = [self._times(field, timed=timed) for field in self.form.times]
+        numbers = [self._numbers(field) for field in self.form.numbers]
+        n = len(self.frame)
+        codes = np.array([words.codes for words in texts], np.int64).reshape(len(texts), n)
+        values = [self._hidden(field, words) for field, words in zip(self.form.texts, texts, strict=True)]
+        for k, field in enumerate(self.form.texts):
+            if field.personal:
+                codes[k] = code_texts([values[k]], n)[0][0]
+        return Taken(
+            self._ids(),
+            list(values),
+            codes,
+            np.array([found.values for found in times], np.int64),
+            np.array([found.present for found in times], np.bool_),
+            np.array([found.values for found in numbers], np.float64).reshape(len(numbers), n),
+            self.faults.rows if self.faults.rows.any() else None,
+        )
+
+    def refusals(self, positions: NDArray[np.int64]) -> list[tuple[int, Refusal]]:
+        """Why rows are refused, at their positions in the whole frame."""
+        found = []
+        for row in np.flatnonzero(self.faults.rows).tolist():
+            position = int(positions[row])
+            faults: list[Fault] = [
+                (field.name, f"row {position + 1}: {self._message(field, column, row)}")
+                for field, column, where in self.faults.found
+                if where[row]
+            ]
+            found.append((position, refused(faults)))
+        return found
+
+    def _message(self, field: Field, column: pl.Series | None, row: int) -> str:
+        value = None if column is None else column[row]
+        if value is None or (isinstance(value, float) and np.isnan(value)):
+            return f"{field.name} is missing; expected {field.expected}"
+        if field is self.event.id:
+            return f"{field.name} {id_problem(str(value))}"
+        if field.type is Type.TIME:
+            message = time_fault(field, value, self.schema.naive_times, self._first_us(field))
+        else:
+            message = value_fault(field, value)
+        return message or f"{field.name} is {shown(value)}; expected {field.expected}"
+
+    def _first_us(self, field: Field) -> int:
+        return FIRST_US if field is self.event.time else OLDEST_US
+
+    # ---- columns
+
+    def _check_columns(self) -> None:
+        for field in self.event.fields:
+            if field.needed and field.name not in self.frame.columns:
+                raise DataError(
+                    f"column {field.name!r} is missing; {self.event.name} needs it, as {field.expected}."
+                    + did_you_mean(field.name, self.frame.columns)
+                )
+
+    def _column(self, field: Field) -> pl.Series | None:
+        """The field's column, its gaps filled where the declaration has a default."""
+        column = self.frame.get_column(field.name, default=None)
+        default = None if field.default is msgspec.NODEFAULT else field.default
+        if column is None:
+            return pl.Series(field.name, [default] * len(self.frame), pl.Null if default is None else None)
+        return column if default is None else column.fill_null(default)
+
+    def _checked(self, field: Field, column: pl.Series, found: Any, null: Mask) -> None:
+        """Faults common to all types; a column of which nothing can be read is an error."""
+        given = column.is_not_null().to_numpy() & ~null | (found.unread if found is not None else False)
+        if found is None or (given.any() and found.unread[given].all()):
+            raise self._wrong(field, column, found)
+        self.faults.add(field, column, found.unread | found.bad)
+        if not field.nullable:
+            self.faults.add(field, column, null & ~found.unread)
+
+    def _wrong(self, field: Field, column: pl.Series, found: Any) -> DataError:
+        row = int(np.flatnonzero(column.is_not_null().to_numpy())[0]) if column.null_count() < len(column) else 0
+        if isinstance(found, Instants) and found.naive.any():
+            return DataError(
+                f"column {field.name!r} holds times without a zone, as {column[row]} in row {row + 1}; "
+                "say what they mean: Detector(naive_times='UTC')"
+            )
+        value = "a value that is not shown" if field.personal else shown(column[row])
+        return DataError(f"column {field.name!r} holds {column.dtype}: row {row + 1} is {value}; expected {field.expected}")
+
+    def _numbers(self, field: Field) -> Numbers:
+        column = self._column(field)
+        found = read_booleans(column) if field.type is Type.BOOLEAN else read_numbers(field, column)
+        self._checked(field, column, found, np.isnan(found.values) if found else np.zeros(len(column), np.bool_))
+        assert found is not None
+        return found
+
+    def _times(self, field: Field, *, timed: bool) -> Instants:
+        column = self._column(field)
+        found = read_times(column, self.schema.naive_times, self._first_us(field))
+        null = column.is_null().to_numpy()
+        self._checked(field, column, found, null)
+        assert found is not None
+        if field is self.event.time and not timed:
+            self.faults.add(field, column, null)
+        return found
+
+    def _texts(self, field: Field) -> Words:
+        column = self._column(field)
+        found = read_texts(field, column)
+        null = np.array(found.codes == 0) if found else np.zeros(len(column), np.bool_)
+        self._checked(field, column, found, null)
+        assert found is not None
+        return found
+
+    def _hidden(self, field: Field, words: Words) -> list[str | None]:
+        token = self.form.token
+        if not field.personal or token is None:
+            return words.values
+        tokens = {text: token(text) for text in set(words.values) if text is not None}
+        return [None if text is None else tokens[text] for text in words.values]
+
+    def _ids(self) -> list[str | None]:
+        field = self.event.id
+        column = self._column(field)
+        found = read_texts(field, column)
+        null = column.is_null().to_numpy()
+        self._checked(field, column, found, null)
+        assert found is not None
+        self.faults.add(field, column, ~_usable(found.values))
+        return found.values
+
+
+def _usable(ids: list[str | None]) -> Mask:
+    """Which texts can be ids; null can, as one is made."""
+    given = [text for text in ids if text is not None]
+    if "".join(given).isprintable() and "" not in given and max(map(len, given), default=0) <= LONGEST_ID:
+        return np.ones(len(ids), np.bool_)
+    return np.array([text is None or id_problem(text) is None for text in ids], np.bool_)
+
+
+# ---------------------------------------------------------------- the whole frame
+
+
+def frame_kinds(schema: Schema, frame: pl.DataFrame) -> tuple[NDArray[np.int64], list[tuple[int, Refusal]]]:
+    """The event type of every row, -1 where its mark is unknown, and the refusals of those."""
+    kinds = np.zeros(len(frame), np.int64)
+    if len(schema.events) == 1 or TYPE not in frame.columns:
+        return kinds, []
+    column = frame.get_column(TYPE).cast(pl.String)
+    refusals: list[tuple[int, Refusal]] = []
+    for mark in column.unique().drop_nulls().to_list():
+        kind = schema.marks.get(mark.lower(), 0 if schema.marked_by_field else -1)
+        where = (column == mark).fill_null(value=False).to_numpy()
+        kinds[where] = kind
+        if kind < 0:
+            hint = did_you_mean(mark, sorted(schema.marks))
+            message = f"type is {shown(mark)}, which is no event type of this detector.{hint}"
+            refusals += [(row, refused([(TYPE, f"row {row + 1}: {message}")])) for row in np.flatnonzero(where).tolist()]
+    return kinds, refusals
+
+
+def frame_labels(schema: Schema, frame: pl.DataFrame, rows: NDArray[np.int64]) -> Labels:
+    """The labels of the rows, where the frame has them."""
+    if schema.label_field is None or schema.label not in frame.columns:
+        return None, None
+    column = frame.get_column(schema.label)
+    found = read_booleans(column)
+    if found is None or found.unread.any():
+        row = int(np.flatnonzero(found.unread)[0]) if found is not None else 0
+        raise DataError(
+            f"column {schema.label!r} is the label: row {row + 1} is {shown(column[row])}; expected true, false, 1, 0 or null"
+        )
+    known_us = None
+    if schema.label_time is not None and schema.label_time in frame.columns:
+        times = read_times(frame.get_column(schema.label_time), schema.naive_times, FIRST_US)
+        known_us = _all_read(frame, schema.label_time, times)[rows]
+    return found.values[rows], known_us
+
+
+def arrivals(schema: Schema, frame: pl.DataFrame, arrived: str) -> NDArray[np.int64]:
+    """The arrival of every row.
+
+    Raises:
+        DataError: where the column is missing, or a row has no arrival.
+    """
+    if arrived not in frame.columns:
+        raise DataError(
+            f"column {arrived!r}, which says when each row arrived, is missing.{did_you_mean(arrived, frame.columns)}"
+        )
+    arrived_us = _all_read(frame, arrived, read_times(frame.get_column(arrived), schema.naive_times, FIRST_US))
+    missing = np.flatnonzero(arrived_us == UNKNOWN_TIME)
+    if len(missing):
+        raise DataError(f"column {arrived!r} says when each row arrived; row {missing[0] + 1} has none")
+    return arrived_us
+
+
+def _all_read(frame: pl.DataFrame, name: str, found: Instants | None) -> NDArray[np.int64]:
+    """The times of a column in which nothing may be wrong, UNKNOWN_TIME where null."""
+    column = frame.get_column(name)
+    wrong = np.flatnonzero(found.unread | found.bad) if found is not None else np.zeros(1, np.int64)
+    if found is None or len(wrong):
+        zone = (
+            " without a zone; say what such times mean: Detector(naive_times='UTC')"
+            if found is not None and found.naive.any()
+            else ""
+        )
+        raise DataError(
+            f"column {name!r} holds {column.dtype}: row {wrong[0] + 1} is {shown(column[int(wrong[0])])}{zone or '; expected a time'}"
+        )
+    return np.where(found.present, found.values, UNKNOWN_TIME)

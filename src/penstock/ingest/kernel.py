@@ -1,0 +1,132 @@
+"""Times written as text, read from bytes: ISO 8601 with `T` or a space, with or without fraction, offset or zone `Z`."""
+
+import numba as nb
+import numpy as np
+
+READ, NAIVE, UNREADABLE = 0, 1, 2
+
+_SECOND_US = 1_000_000
+_DAY_US = 86_400_000_000
+_ZERO, _NINE = 48, 57
+
+
+@nb.njit(cache=True)
+def _number(data, start, count):
+    """The number of `count` digits, or -1."""
+    value = 0
+    for k in range(start, start + count):
+        digit = np.int64(data[k])
+        if digit < _ZERO or digit > _NINE:
+            return -1
+        value = value * 10 + digit - _ZERO
+    return value
+
+
+@nb.njit(cache=True)
+def days_from_civil(year, month, day):
+    """Days since 1970-01-01 in the Gregorian calendar (Howard Hinnant, "chrono-compatible low-level date algorithms")."""
+    year -= 1 if month <= 2 else 0
+    era = year // 400
+    of_era = year - era * 400
+    of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
+    return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
+
+
+@nb.njit(cache=True)
+def _month_length(year, month):
+    if month == 2:
+        return 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
+    return 30 if month in (4, 6, 9, 11) else 31
+
+
+@nb.njit(cache=True)
+def _date(data, start, stop):
+    """The day that YYYY-MM-DD names, in microseconds since 1970, or -1."""
+    if stop - start < 10 or data[start + 4] != 45 or data[start + 7] != 45:
+        return np.int64(-1), False
+    year, month, day = _number(data, start, 4), _number(data, start + 5, 2), _number(data, start + 8, 2)
+    if year < 1 or month < 1 or month > 12 or day < 1 or day > _month_length(year, month):
+        return np.int64(-1), False
+    return np.int64(days_from_civil(year, month, day) * _DAY_US), True
+
+
+@nb.njit(cache=True)
+def _clock(data, at, stop):
+    """(where HH:MM[:SS[.fraction]] ends, its microseconds), or (-1, 0). Digits after the sixth are cut off."""
+    if stop - at < 5 or data[at + 2] != 58:
+        return -1, 0
+    hour, minute = _number(data, at, 2), _number(data, at + 3, 2)
+    if hour < 0 or hour > 23 or minute < 0 or minute > 59:
+        return -1, 0
+    value = (hour * 60 + minute) * 60 * _SECOND_US
+    at += 5
+    if at >= stop or data[at] != 58:
+        return at, value
+    if stop - at < 3:
+        return -1, 0
+    second = _number(data, at + 1, 2)
+    if second < 0 or second > 59:
+        return -1, 0
+    value += second * _SECOND_US
+    at += 3
+    if at >= stop or (data[at] != 46 and data[at] != 44):
+        return at, value
+    return _fraction(data, at + 1, stop, value)
+
+
+@nb.njit(cache=True)
+def _fraction(data, at, stop, value):
+    first, unit = at, _SECOND_US
+    while at < stop and data[at] >= _ZERO and data[at] <= _NINE:
+        unit //= 10
+        value += (np.int64(data[at]) - _ZERO) * unit
+        at += 1
+    return (at, value) if at > first else (-1, 0)
+
+
+@nb.njit(cache=True)
+def _offset(data, at, stop):
+    """(whether the rest is Z or an offset, its microseconds east of UTC): +HH, +HHMM, +HH:MM."""
+    length = stop - at
+    if length == 1:
+        return data[at] == 90 or data[at] == 122, 0
+    if length not in (3, 5, 6) or (data[at] != 43 and data[at] != 45) or (length == 6 and data[at + 3] != 58):
+        return False, 0
+    hour = _number(data, at + 1, 2)
+    minute = 0 if length == 3 else _number(data, stop - 2, 2)
+    if hour < 0 or hour > 23 or minute < 0 or minute > 59:
+        return False, 0
+    east = (hour * 60 + minute) * 60 * _SECOND_US
+    return True, -east if data[at] == 45 else east
+
+
+@nb.njit(cache=True)
+def _one_time(data, start, stop):
+    """(microseconds, READ | NAIVE | UNREADABLE) of the text in data[start:stop]."""
+    day, known = _date(data, start, stop)
+    if not known:
+        return np.int64(0), UNREADABLE
+    at = start + 10
+    if at == stop:
+        return day, NAIVE
+    if data[at] != 84 and data[at] != 116 and data[at] != 32:
+        return np.int64(0), UNREADABLE
+    at, clock = _clock(data, at + 1, stop)
+    if at < 0:
+        return np.int64(0), UNREADABLE
+    if at < stop and data[at] == 32:
+        at += 1
+    if at == stop:
+        return np.int64(day + clock), NAIVE
+    zoned, east = _offset(data, at, stop)
+    return np.int64(day + clock - east), READ if zoned else UNREADABLE
+
+
+@nb.njit(cache=True)
+def read_times(data, offsets, out, state):
+    """Read text i = data[offsets[i]:offsets[i + 1]] into out[i] (microseconds; local time where NAIVE) and state[i]."""
+    worst = 0
+    for i in range(out.shape[0]):
+        out[i], state[i] = _one_time(data, offsets[i], offsets[i + 1])
+        worst = max(worst, state[i])
+    return worst

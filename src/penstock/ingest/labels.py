@@ -1,0 +1,34 @@
+"""Labels that recorded events carry: whether they were fraud, and since when that was known."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.ingest.kernel import READ
+from penstock.ingest.schema import Schema
+from penstock.ingest.times import instants
+
+UNKNOWN_TIME = -1
+"""Where the data does not say when a label became known."""
+
+Labels = tuple[NDArray[np.float64] | None, NDArray[np.int64] | None]
+
+
+def labels_of(schema: Schema, events: Sequence[Mapping[str, Any]]) -> Labels:
+    """The labels of events from Python; (None, None) where no event has one."""
+    if schema.label is None:
+        return None, None
+    fraud = np.array([_fraud(event.get(schema.label)) for event in events], np.float64)
+    if np.isnan(fraud).all():
+        return None, None
+    if schema.label_time is None:
+        return fraud, None
+    known_us, state = instants([event.get(schema.label_time) for event in events], schema.naive_times)
+    return fraud, np.where(state == READ, known_us, UNKNOWN_TIME)
+
+
+def _fraud(value: Any) -> float:
+    """1.0, 0.0, or NaN where the value says neither."""
+    return float(value) if isinstance(value, int | float) and value in (0, 1) else np.nan

@@ -1,0 +1,281 @@
+"""From bytes, objects or frames to a micro-batch: the only way in.
+
+Whatever cannot be an event is refused with its cause, and the rest of the batch goes on. `Reader.read` decodes and
+validates with msgspec at once; only an event that does not fit is looked at field by field, to say why.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from penstock.ingest.form import Form, Taken
+from penstock.ingest.frames import FrameForm, arrivals, frame_kinds, frame_labels
+from penstock.ingest.identity import NewIds
+from penstock.ingest.labels import Labels, labels_of
+from penstock.ingest.personal import tokeniser
+from penstock.ingest.refusals import kind_of, refused_body, refused_object
+from penstock.ingest.schema import TYPE, Schema
+from penstock.messages import Batch, Layout, Refusal
+
+_REFUSING = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OverflowError)
+
+
+@dataclass(slots=True)
+class Read:
+    """What became of the events handed in.
+
+    batch: the accepted ones, in order. rows: the position of each in what was handed in. refused: position and cause
+    of the others, in order. labels: of recorded data, 1.0 for fraud, 0.0 for good, NaN where unknown, and since when
+    it was known (microseconds, -1 where the data does not say); each None where the data has none.
+    extras: the fields that no type declares, as a JSON object, where the schema keeps them.
+    """
+
+    batch: Batch
+    refused: list[tuple[int, Refusal]]
+    rows: NDArray[np.int64]
+    labels: Labels = (None, None)
+    extras: list[bytes | None] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Decoded:
+    """Events that msgspec accepted, by type: their positions in what was handed in, and the objects."""
+
+    forms: dict[int, tuple[list[int], list[Any]]]
+    refused: list[tuple[int, Refusal]]
+
+    def __len__(self) -> int:
+        return len(self.refused) + sum(len(positions) for positions, _ in self.forms.values())
+
+
+class Reader:
+    """Reads events of one detector into batches of its layout.
+
+    Args:
+        schema: the event types. layout: has every column of the schema; further columns are left null.
+        personal_key: the secret under which personal fields become tokens; needed where there are any.
+    """
+
+    def __init__(self, schema: Schema, layout: Layout, *, personal_key: bytes | None = None) -> None:
+        self.schema, self.layout = schema, layout
+        self.token = tokeniser(personal_key) if schema.personal else None
+        self._several = len(schema.events) > 1
+        self.forms = [Form(event, layout, schema.naive_times, self.token, several=self._several) for event in schema.events]
+        self._new_ids = NewIds()
+        self._known = frozenset(
+            name for event in schema.events for name in (*(f.name for f in event.fields), *event.ignored, TYPE)
+        )
+
+    # ---- JSON
+
+    def read(self, bodies: Sequence[bytes], arrived_us: int) -> Read:
+        """Read JSON objects that arrived now.
+
+        >>> from datetime import datetime
+        >>> class Payment(msgspec.Struct):
+        ...     tx: str
+        ...     at: datetime
+        ...     amount: float
+        >>> schema, layout = Schema(Payment, id="tx", time="at"), Layout()
+        >>> for name, type in schema.columns.items():
+        ...     _ = layout.add(name, type)
+        >>> read = Reader(schema, layout).read([b'{"tx": "1", "at": 5, "amount": 2.5}', b'{"tx": "2", "at": 5}'], 0)
+        >>> read.batch.ids, read.batch.x.tolist(), read.refused[0][1].detail
+        (['1'], [[5000000.0, 2.5]], 'amount is missing; expected a number')
+        """
+        try:
+            events = list(map(self.forms[0].decode, bodies))
+        except _REFUSING:
+            decoded = self._one_by_one(bodies, self._decode, self._refused_body)
+        else:
+            decoded = self._sorted(events, bodies)
+        read = self._batch(decoded, arrived_us, lambda i: self._refused_body(bodies[i], None), checked=True)
+        if self.schema.keep_unknown:
+            read.extras = [self._unknown(msgspec.json.decode(bodies[i], type=dict[str, msgspec.Raw])) for i in read.rows]
+        return read
+
+    def _decode(self, body: bytes) -> tuple[int, Any]:
+        if not self._several:
+            return 0, self.forms[0].decode(body)
+        kind, fault = kind_of(self.schema, msgspec.json.decode(body, type=dict[str, Any]))
+        if fault is not None:
+            raise ValueError(fault)
+        return kind, self.forms[kind].decode(body)
+
+    def _refused_body(self, body: bytes, cause: BaseException | None) -> Refusal:
+        return refused_body(self.schema, body, cause)
+
+    def _sorted(self, events: list[Any], bodies: Sequence[bytes]) -> _Decoded:
+        """Events that all fit the transaction; those marked as another type are read again as that."""
+        if self._several:
+            mark = self.forms[0].mark
+            if any(getattr(event, mark) is not None for event in events):
+                return self._one_by_one(bodies, self._decode, self._refused_body)
+        return _Decoded({0: (list(range(len(events))), events)} if events else {}, [])
+
+    # ---- Python objects
+
+    def read_objects(self, events: Sequence[Any], arrived_us: int) -> Read:
+        """Read dicts, or Structs of the declared types, that arrived now.
+
+        Labels are taken from those that carry them; whether they count is for the caller to say.
+        """
+        found = [self._as_dict(event) for event in events]
+        decoded = self._one_by_one(found, self._convert, lambda event, cause: refused_object(self.schema, event, cause))
+        read = self._batch(decoded, arrived_us, lambda i: refused_object(self.schema, found[i]), checked=False)
+        read.labels = labels_of(self.schema, [found[i] for i in read.rows])
+        if self.schema.keep_unknown:
+            read.extras = [self._unknown(found[i]) for i in read.rows]
+        return read
+
+    def _as_dict(self, event: Any) -> Any:
+        """The event as a dict of plain Python values by the names of JSON; anything else as it is."""
+        if isinstance(event, msgspec.Struct):
+            kind = self.schema.kinds.get(type(event))
+            if kind is None:
+                return event
+            names = zip(event.__struct_fields__, event.__struct_encode_fields__, strict=True)
+            values = {name: _plain(getattr(event, attribute)) for attribute, name in names}
+            mark = {} if kind == 0 else {TYPE: type(event).__name__}
+            return {name: value for name, value in values.items() if value is not msgspec.UNSET} | mark
+        if isinstance(event, Mapping):
+            return {name: _plain(value) for name, value in event.items()}
+        return event
+
+    def _convert(self, event: Any) -> tuple[int, Any]:
+        if not isinstance(event, dict):
+            raise TypeError
+        kind, fault = kind_of(self.schema, event)
+        if fault is not None:
+            raise ValueError(fault)
+        return kind, self.forms[kind].convert(event)
+
+    # ---- frames
+
+    def read_frame(self, frame: pl.DataFrame, *, arrived: str | None = None, name: str = "row") -> Read:
+        """Read recorded events, in arrival order, column by column.
+
+        Args:
+            frame: has the columns of the schema under their names in JSON; others are ignored.
+            arrived: the column that says when each arrived; without it each arrived when it happened.
+            name: events without an id are called by this and their row, from 1: row-000001.
+
+        Raises:
+            DataError: naming the column that is missing or holds something else, and what was expected.
+        """
+        kinds, refused = frame_kinds(self.schema, frame)
+        arrived_us = None if arrived is None else arrivals(self.schema, frame, arrived)
+        taken: dict[int, tuple[NDArray[np.int64], Taken]] = {}
+        for kind in np.unique(kinds[kinds >= 0]).tolist():
+            positions = np.flatnonzero(kinds == kind)
+            part = FrameForm(self.forms[kind], self.schema, frame if len(positions) == len(frame) else frame[positions])
+            columns = part.take(timed=arrived is not None)
+            refused += part.refusals(positions)
+            if None in columns.ids:
+                columns.ids = [
+                    text or f"{name}-{row:06d}" for text, row in zip(columns.ids, (positions + 1).tolist(), strict=True)
+                ]
+            taken[kind] = positions, columns
+        read = self._assembled(taken, refused, len(frame), arrived_us)
+        read.labels = frame_labels(self.schema, frame, read.rows)
+        if self.schema.keep_unknown:
+            unknown = frame.select(column for column in frame.columns if column not in self._known)[read.rows]
+            read.extras = [self._unknown(row) for row in unknown.iter_rows(named=True)]
+        return read
+
+    # ---- what is common
+
+    def _one_by_one(
+        self, found: Sequence[Any], accept: Callable[[Any], tuple[int, Any]], refuse: Callable[[Any, BaseException], Refusal]
+    ) -> _Decoded:
+        decoded = _Decoded({}, [])
+        for i, item in enumerate(found):
+            try:
+                kind, event = accept(item)
+            except _REFUSING as error:
+                decoded.refused.append((i, refuse(item, error)))
+            else:
+                positions, events = decoded.forms.setdefault(kind, ([], []))
+                positions.append(i)
+                events.append(event)
+        return decoded
+
+    def _batch(self, decoded: _Decoded, arrived_us: int, refuse: Callable[[int], Refusal], *, checked: bool) -> Read:
+        taken: dict[int, tuple[NDArray[np.int64], Taken]] = {}
+        refused = decoded.refused
+        for kind, (positions, events) in decoded.forms.items():
+            columns = self.forms[kind].take(events)
+            if not checked:
+                self.forms[kind].judge_nulls(columns)
+            if columns.bad is not None:
+                refused += [(positions[i], refuse(positions[i])) for i in np.flatnonzero(columns.bad).tolist()]
+            self._name(columns, arrived_us)
+            taken[kind] = np.array(positions, np.int64), columns
+        return self._assembled(taken, refused, len(decoded), arrived_us)
+
+    def _name(self, taken: Taken, arrived_us: int) -> None:
+        """Make ids for the events without one."""
+        if None in taken.ids:
+            taken.ids = [text if text is not None else self._new_ids.make(arrived_us) for text in taken.ids]
+
+    def _assembled(
+        self,
+        taken: dict[int, tuple[NDArray[np.int64], Taken]],
+        refused: list[tuple[int, Refusal]],
+        n: int,
+        arrived_us: int | NDArray[np.int64] | None,
+    ) -> Read:
+        """One batch of all types, in order; arrived_us: of all, of each, or None where each arrived when it happened."""
+        refused.sort(key=lambda entry: entry[0])
+        rows = np.arange(n)
+        if refused:
+            rows = np.delete(rows, [position for position, _ in refused])
+            taken = {kind: _kept(positions, columns) for kind, (positions, columns) in taken.items()}
+        batch = self._empty(len(rows), arrived_us[rows] if isinstance(arrived_us, np.ndarray) else arrived_us)
+        for kind, (positions, columns) in taken.items():
+            if len(positions) == len(rows):
+                self._lay(kind, columns, batch, None)
+            elif len(positions):
+                self._lay(kind, columns, batch, np.searchsorted(rows, positions))
+        for form in self.forms if self._several or not len(rows) else ():
+            form.complete(batch)
+        if arrived_us is None:
+            batch.arrived_us = batch.time_us.copy()
+        return Read(batch, refused, rows)
+
+    def _lay(self, kind: int, taken: Taken, batch: Batch, rows: NDArray[np.int64] | None) -> None:
+        if kind:
+            batch.kinds[slice(None) if rows is None else rows] = kind
+        self.forms[kind].lay(taken, batch, rows)
+
+    def _empty(self, n: int, arrived_us: int | NDArray[np.int64] | None) -> Batch:
+        """A batch of n transactions that hold nothing yet."""
+        x = np.full((n, self.layout.width), np.nan)
+        codes = np.zeros((n, self.layout.text_width), np.int64)
+        arrived = np.full(n, 0 if arrived_us is None else arrived_us, np.int64)
+        return Batch([""] * n, np.zeros(n, np.uint8), np.empty(n, np.int64), arrived, x, codes, {})
+
+    def _unknown(self, event: Mapping[str, Any]) -> bytes | None:
+        unknown = {name: value for name, value in event.items() if name not in self._known}
+        return msgspec.json.encode(unknown) if unknown else None
+
+
+def _kept(positions: NDArray[np.int64], columns: Taken) -> tuple[NDArray[np.int64], Taken]:
+    """The events that fit."""
+    if columns.bad is None:
+        return positions, columns
+    good = np.flatnonzero(~columns.bad)
+    return positions[good], columns.only(good)
+
+
+def _plain(value: Any) -> Any:
+    """Scalars of x."""
+    if isinstance(value, np.generic) and not isinstance(value, np.datetime64):
+        value = value.item()
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,193 @@
+"""One column of recorded data read as what a field declares: numbers, booleans, times or texts.
+
+Each function returns the values and two masks: `unread` where a value is there and cannot be read, `bad` where it
+reads and the declaration does not allow it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from penstock.codes import buffer_codes
+from penstock.ingest.field import Field
+from penstock.ingest.form import fractional
+from penstock.ingest.kernel import NAIVE, READ, UNREADABLE
+from penstock.ingest.refusals import value_fault
+from penstock.ingest.times import NULL, number_instants, outside, text_instants, to_utc
+
+Mask = NDArray[np.bool_]
+
+TRUE, FALSE = ("true", "t", "yes", "1", "1.0"), ("false", "f", "no", "0", "0.0")
+"""What texts stand for in boolean columns, in any case."""
+
+
+@dataclass(slots=True)
+class Numbers:
+    """Numbers or booleans; NaN where null."""
+
+    values: NDArray[np.float64]
+    unread: Mask
+    bad: Mask
+
+
+@dataclass(slots=True)
+class Instants:
+    """Times in microseconds, valid where present; naive where they had no zone and none is declared."""
+
+    values: NDArray[np.int64]
+    present: Mask
+    unread: Mask
+    bad: Mask
+    naive: Mask
+
+
+@dataclass(slots=True)
+class Words:
+    """Texts with their codes."""
+
+    values: list[str | None]
+    codes: NDArray[np.int64]
+    unread: Mask
+    bad: Mask
+
+
+def read_numbers(field: Field, column: pl.Series) -> Numbers | None:
+    """Numbers from numbers or texts; None where the column holds neither."""
+    if not (column.dtype.is_numeric() or column.dtype == pl.String or column.dtype == pl.Null):
+        return None
+    values = column.cast(pl.Float64, strict=False)
+    unread = (column.is_not_null() & values.is_null()).to_numpy()
+    found = floats(values)
+    unread |= np.isinf(found)
+    bad = ~within(found, field.bounds)
+    if field.whole:
+        bad |= fractional(found)
+    return Numbers(found, unread, bad & ~unread)
+
+
+def read_booleans(column: pl.Series) -> Numbers | None:
+    """Booleans from booleans, 0 and 1, or texts; None where the column holds neither."""
+    if column.dtype == pl.String:
+        lower = column.str.to_lowercase()
+        known = pl.when(pl.col("").is_in(TRUE)).then(1.0).when(pl.col("").is_in(FALSE)).then(0.0)
+        values = floats(lower.alias("").to_frame().select(known.alias("")).to_series())
+    elif column.dtype == pl.Boolean or column.dtype.is_numeric() or column.dtype == pl.Null:
+        values = floats(column.cast(pl.Float64))
+    else:
+        return None
+    given = column.is_not_null().to_numpy() & ~(np.isnan(values) & column.dtype.is_float())
+    unread = given & (values != 0) & (values != 1)
+    return Numbers(np.where(unread, np.nan, values), unread, np.zeros(len(values), np.bool_))
+
+
+def read_times(column: pl.Series, zone: str | None, first_us: int) -> Instants | None:
+    """Times from dates and times of any unit and zone, ISO 8601 texts, or numbers; None where there are none."""
+    found = _instants(column, zone)
+    if found is None:
+        return None
+    values, state = found
+    present = state == READ
+    unread = ~present & (state != NULL)
+    far = present & outside(values, first_us)
+    return Instants(values, present & ~far, unread, far, state == NAIVE)
+
+
+def _instants(column: pl.Series, zone: str | None) -> tuple[NDArray[np.int64], NDArray[np.uint8]] | None:
+    if column.dtype == pl.String:
+        return _text_instants(column, zone)
+    if column.dtype.is_numeric():
+        return _whole_instants(column) if column.dtype.is_integer() else number_instants(floats(column.cast(pl.Float64)))
+    if column.dtype == pl.Null:
+        return np.zeros(len(column), np.int64), np.full(len(column), NULL, np.uint8)
+    if column.dtype == pl.Date:
+        column = column.cast(pl.Datetime("us"))
+    if not isinstance(column.dtype, pl.Datetime):
+        return None
+    values = column.dt.cast_time_unit("us").to_physical().fill_null(0).to_numpy().astype(np.int64)
+    state = np.where(column.is_null().to_numpy(), NULL, READ).astype(np.uint8)
+    if column.dtype.time_zone is None:
+        if zone is None:
+            state[state == READ] = NAIVE
+        else:
+            values = to_utc(values, zone)
+    return values, state
+
+
+def _whole_instants(column: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    return number_instants(floats(column.cast(pl.Float64)))  # microseconds until 2255 are exact in float64
+
+
+def _text_instants(column: pl.Series, zone: str | None) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    data, offsets, valid = buffers(column)
+    values, state = text_instants(data, offsets, zone)
+    state[~valid] = NULL
+    odd = np.flatnonzero(state == UNREADABLE)
+    if len(odd):  # a file of texts holds its numbers as texts too
+        numbers = floats(column.gather(odd).cast(pl.Float64, strict=False))
+        values[odd], read = number_instants(numbers)
+        state[odd] = np.where(np.isnan(numbers), UNREADABLE, read)
+    return values, state
+
+
+def read_texts(field: Field, column: pl.Series) -> Words | None:
+    """Texts from texts, categories and whole numbers; None where the column holds something else."""
+    spelled = _spelled(column)
+    if spelled is None:
+        return None
+    data, offsets, valid = buffers(spelled)
+    bad = _disallowed(field, spelled) if field.choices is not None or field.limits else np.zeros(len(column), np.bool_)
+    unread = column.is_not_null().to_numpy() & spelled.is_null().to_numpy()
+    return Words(spelled.to_list(), buffer_codes(data, offsets, valid), unread, bad)
+
+
+def _spelled(column: pl.Series) -> pl.Series | None:
+    if column.dtype == pl.String:
+        return column
+    if column.dtype.is_integer() or column.dtype in (pl.Categorical, pl.Enum, pl.Null):
+        return column.cast(pl.String)
+    if column.dtype.is_float():  # 17.0 where a gap turned whole numbers into floats
+        values = column.fill_nan(None)
+        whole = values.is_null() | ((values == values.round()) & (values.abs() < 2**53))
+        if whole.all():
+            return values.cast(pl.Int64).cast(pl.String)
+    return None
+
+
+def _disallowed(field: Field, column: pl.Series) -> Mask:
+    wrong = [text for text in column.unique().drop_nulls().to_list() if value_fault(field, text) is not None]
+    return column.is_in(wrong).fill_null(value=False).to_numpy() if wrong else np.zeros(len(column), np.bool_)
+
+
+def buffers(column: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64], Mask]:
+    """The texts of a column end to end, where each starts, and which are not null."""
+    offsets = np.zeros(len(column) + 1, np.int64)
+    np.cumsum(column.str.len_bytes().fill_null(0).to_numpy(), out=offsets[1:])
+    joined: str = column.str.join("").item()
+    return np.frombuffer(joined.encode(), np.uint8), offsets, column.is_not_null().to_numpy()
+
+
+def floats(column: pl.Series) -> NDArray[np.float64]:
+    """A numeric column, NaN where null, as an array of its own."""
+    return np.array(column.to_numpy(), np.float64)
+
+
+def within(values: NDArray[np.float64], bounds: dict[str, float]) -> Mask:
+    """Which numbers keep to the bounds; null does."""
+    kept = np.ones(len(values), np.bool_)
+    for name, bound in bounds.items():
+        match name:
+            case "ge":
+                kept &= ~(values < bound)
+            case "gt":
+                kept &= ~(values <= bound)
+            case "le":
+                kept &= ~(values > bound)
+            case "lt":
+                kept &= ~(values >= bound)
+            case "multiple_of":
+                kept &= ~(np.remainder(values, bound) != 0) | np.isnan(values)
+    return kept
