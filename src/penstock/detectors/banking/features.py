@@ -14,6 +14,8 @@ customer = Entity("customer_id")
 merchant = Entity("merchant_id")
 customer_at_merchant = Entity("customer_id", "merchant_id")
 place = Entity("lat", "long", name="place")
+customer_in_region = Entity("customer_id", "region")
+merchant_from_place = Entity("merchant_id", "lat", "long")
 
 _pace = [
     customer.count("1h").named("count_last_1h"),
@@ -59,11 +61,18 @@ _merchant = [
 ]
 
 _place = [
+    derive("region", "floor(lat) * 360 + floor(long)"),
+    customer_in_region.count("ever", current=False).named("payments_in_region_before"),
     customer.last("lat").named("previous_lat"),
     customer.last("long").named("previous_long"),
+    customer.mean("lat", "60d", current=False).named("usual_lat"),
+    customer.mean("long", "60d", current=False).named("usual_long"),
+    merchant.distinct("lat", "7d").named("merchant_places_7d"),
+    merchant_from_place.distinct("customer_id", "24h").named("merchant_customers_from_here_24h"),
     place.count("24h").named("payments_at_place_24h"),
     place.distinct("customer_id", "1h").named("customers_at_place_1h"),
     derive("km_from_previous", "distance_km(previous_lat, previous_long, lat, long)"),
+    derive("km_from_usual", "distance_km(usual_lat, usual_long, lat, long)"),
     derive("km_per_hour", "3600 * km_from_previous / greatest(seconds_since_last, 60)"),
 ]
 
@@ -78,5 +87,7 @@ _newcomer = [
 
 features: Sequence[Feature] = [*_pace, *_habit, *_merchant, *_place, *_newcomer]
 
-inputs = [f.name for f in features if f.name not in {"previous_lat", "previous_long"}]
-"""What the models read: every feature but the places that the way between them is computed from."""
+_FOR_OTHERS = {"region", "previous_lat", "previous_long", "usual_lat", "usual_long"}
+
+inputs = [f.name for f in features if f.name not in _FOR_OTHERS]
+"""What the models read: every feature but the places that other features are computed from."""
