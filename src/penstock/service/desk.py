@@ -1,6 +1,7 @@
 """A desk: where requests for one detector meet, are joined into micro-batches, and wait until these are durable."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -57,7 +58,8 @@ class Desk:
 
     async def close(self) -> None:
         """Answer what was accepted, then flush, snapshot and close the engine."""
-        await asyncio.wait_for(self._idle.wait(), STALLED_S)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), STALLED_S)
         if self._engine is not None:
             engine, self._engine = self._engine, None
             await asyncio.to_thread(engine.close)
