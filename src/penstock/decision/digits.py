@@ -7,6 +7,7 @@ Source: Raffaello Giulietti, "The Schubfach way to render doubles" (2021), in th
 """
 
 import math
+from fractions import Fraction
 
 import numba as nb
 import numpy as np
@@ -14,21 +15,18 @@ import numpy as np
 LONGEST = 40
 """No number or time takes more bytes than this."""
 
+SLACK = 8
+"""How many bytes there must be beyond the end of whatever is copied, and of what is written."""
+
 _POINT, _ZERO, _MINUS, _EXPONENT = 46, 48, 45, 101
 _LEAST_POWER = -292
-_ONE, _TWO, _FOUR, _TEN, _FORTY, _HUNDRED = (
-    np.uint64(1),
-    np.uint64(2),
-    np.uint64(4),
-    np.uint64(10),
-    np.uint64(40),
-    np.uint64(100),
-)
+_ONE, _TWO, _THREE, _FOUR, _FIVE, _SIX, _SEVEN, _EIGHT = (np.uint64(i) for i in range(1, 9))
+_TEN, _FORTY, _HUNDRED = np.uint64(10), np.uint64(40), np.uint64(100)
 _NONE = np.uint64(0)
 _HALF_WORD, _LOW_HALF = np.uint64(32), np.uint64(0xFFFFFFFF)
 _FRACTION_BITS, _FRACTION = np.uint64(52), np.uint64((1 << 52) - 1)
 _HIDDEN_BIT, _EXPONENT_BITS = np.uint64(1 << 52), np.uint64(0x7FF)
-_NULL, _TRUE, _FALSE = (np.frombuffer(word, np.uint8) for word in (b"null", b"true", b"false"))
+_WORDS = np.frombuffer(b"null    true    false   ", np.uint8)
 _PAIRS = np.frombuffer("".join(f"{i:02d}" for i in range(100)).encode(), np.uint8)
 _DAY_US = 86_400_000_000
 _FIRST_US, _END_US = -62_135_596_800_000_000, 253_402_300_800_000_000  # the years 1 to 9999
@@ -38,10 +36,8 @@ def _powers_of_ten() -> np.ndarray[tuple[int, int], np.dtype[np.uint64]]:
     """10^k from 10^-292 to 10^324, scaled to 128 bits and rounded up, as high and low words."""
     words = np.empty((617, 2), np.uint64)
     for row, k in enumerate(range(_LEAST_POWER, 325)):
-        shift = 127 - (k * 1741647 >> 19)  # 127 - floor(log2(10^k))
-        top = 10 ** max(k, 0) << max(shift, 0)
-        bottom = 10 ** max(-k, 0) << max(-shift, 0)
-        g = -(-top // bottom)
+        power = Fraction(10) ** k
+        g = math.ceil(power * Fraction(2) ** (127 - (k * 1741647 >> 19)))  # the exponent is floor(log2(power))
         words[row] = g >> 64, g & (1 << 64) - 1
     return words
 
@@ -60,7 +56,7 @@ def _product(a, b):
 
 @nb.njit(cache=True, error_model="numpy")
 def _round_to_odd(row, c):
-    """c times a power of ten, its lost bits remembered in the last one."""
+    """A number times a power of ten, its lost bits remembered in the last one."""
     carried, _ = _product(_POWERS[row, 1], c)
     high, low = _product(_POWERS[row, 0], c)
     low = low + carried
@@ -101,11 +97,19 @@ def _shortest(bits):
 
 @nb.njit(cache=True, error_model="numpy")
 def copy_bytes(source, start, stop, out, at):
-    """Copy source[start:stop]."""
-    for i in range(start, stop):
-        out[at] = source[i]
-        at += 1
-    return at
+    """Copy source[start:stop], eight bytes at a time: up to `SLACK` more are read, and written, than asked for.
+
+    Unsigned indices spare the test for negative ones, and eight loads before eight stores become one of each.
+    """
+    i, t, end = np.uint64(start), np.uint64(at), np.uint64(at + stop - start)
+    while t < end:
+        a, b, c, d = source[i], source[i + _ONE], source[i + _TWO], source[i + _THREE]
+        e, f, g, h = source[i + _FOUR], source[i + _FIVE], source[i + _SIX], source[i + _SEVEN]
+        out[t], out[t + _ONE], out[t + _TWO], out[t + _THREE] = a, b, c, d
+        out[t + _FOUR], out[t + _FIVE], out[t + _SIX], out[t + _SEVEN] = e, f, g, h
+        i += _EIGHT
+        t += _EIGHT
+    return at + stop - start
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -118,23 +122,26 @@ def _count_digits(value):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _write_padded(value, count, out, at):
-    """The last `count` digits of a whole number, which is not negative."""
+def _write_padded(value, width, out, at):
+    """The last `width` digits of a whole number, which is not negative."""
+    count = width
     rest = np.uint64(value)
-    end = at + count
+    t = np.uint64(at + count)
     while count >= 2:
-        pair = np.int64(rest % _HUNDRED)
+        pair = _TWO * (rest % _HUNDRED)
         rest //= _HUNDRED
         count -= 2
-        out[at + count], out[at + count + 1] = _PAIRS[2 * pair], _PAIRS[2 * pair + 1]
+        t -= _TWO
+        out[t], out[t + _ONE] = _PAIRS[pair], _PAIRS[pair + _ONE]
     if count == 1:
-        out[at] = _ZERO + np.int64(rest % _TEN)
-    return end
+        t -= _ONE
+        out[t] = _ZERO + np.int64(rest % _TEN)
+    return np.int64(t) + width
 
 
 @nb.njit(cache=True, error_model="numpy")
 def _write_decimal(digits, power, out, at):
-    """digits * 10^power, digits without zeros at its end: plain from 1e-4 to below 1e16, as Python does it."""
+    """Write digits * 10^power, digits without zeros at its end: plain from 1e-4 to below 1e16, as Python does it."""
     count = _count_digits(digits)
     point = count + power  # digits before the point
     if point > 16 or point < -3:
@@ -189,7 +196,7 @@ def _write_stripped(digits, power, out, at):
 def write_number(value, bits, out, at):
     """A float64, given as itself and as its bits (uint64); null where it is not finite."""
     if not math.isfinite(value):
-        return copy_bytes(_NULL, 0, 4, out, at)
+        return copy_bytes(_WORDS, 0, 4, out, at)
     if value < 0 or (value == 0 and bits != _NONE):
         out[at] = _MINUS
         at += 1
@@ -212,9 +219,9 @@ def write_number(value, bits, out, at):
 @nb.njit(cache=True, error_model="numpy")
 def write_boolean(value, out, at):
     """True, false, or null where it is NaN."""
-    if value != value:
-        return copy_bytes(_NULL, 0, 4, out, at)
-    return copy_bytes(_TRUE, 0, 4, out, at) if value != 0 else copy_bytes(_FALSE, 0, 5, out, at)
+    if math.isnan(value):
+        return copy_bytes(_WORDS, 0, 4, out, at)
+    return copy_bytes(_WORDS, 8, 12, out, at) if value != 0 else copy_bytes(_WORDS, 16, 21, out, at)
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -257,5 +264,5 @@ def write_time(us, out, at):
 def write_time_value(value, out, at):
     """A time column's value; null where it is NaN or lies outside the years 1 to 9999."""
     if not _FIRST_US <= value < _END_US:
-        return copy_bytes(_NULL, 0, 4, out, at)
+        return copy_bytes(_WORDS, 0, 4, out, at)
     return write_time(np.int64(math.floor(value)), out, at)

@@ -6,9 +6,13 @@ import msgspec
 import numpy as np
 
 from penstock.decision import writer
+from penstock.decision.digits import LONGEST, SLACK
 from penstock.messages import Column, Layout, Type, Versions
 
 _SLOTS = {Type.NUMBER: writer.NUMBER, Type.BOOLEAN: writer.BOOLEAN, Type.TIME: writer.TIME}
+
+CONFIDENCE, PROBABILITY = range(2)
+"""The columns of scores before those of the members."""
 
 EXPLANATION, DEGRADED = range(2)
 """The pieces that rows out of the ordinary bring along."""
@@ -16,9 +20,11 @@ EXPLANATION, DEGRADED = range(2)
 DECIDED_AT, LATENCY = 4, 5
 """The stretches that all rows of a record share; the first four are the outcomes by action."""
 
-OUTCOMES = tuple(
-    f'"{name}","prediction":"{"FRAUD" if flagged else "LEGIT"}","predicted_class":{flagged},"is_fraud":{"true" if flagged else "false"}'.encode()
-    for name, flagged in (("APPROVE", 0), ("CHALLENGE", 1), ("REVIEW", 1), ("BLOCK", 1))
+OUTCOMES = (
+    b'"APPROVE","prediction":"LEGIT","predicted_class":0,"is_fraud":false',
+    b'"CHALLENGE","prediction":"FRAUD","predicted_class":1,"is_fraud":true',
+    b'"REVIEW","prediction":"FRAUD","predicted_class":1,"is_fraud":true',
+    b'"BLOCK","prediction":"FRAUD","predicted_class":1,"is_fraud":true',
 )
 """`decision` and what follows from it, by the value of the action."""
 
@@ -41,14 +47,12 @@ class Form:
         self._explanation()
         self._features([layout[name] for name in features])
         self._tail(versions)
-        self.fixed = np.frombuffer(bytes(self._fixed), np.uint8).copy()
+        self.fixed = np.frombuffer(self._fixed + bytes(SLACK), np.uint8)
         self.slots = np.array(self._slots, np.int64)
 
     @property
     def row_bytes(self) -> int:
         """Enough for everything in a row but texts, shared stretches and pieces."""
-        from penstock.decision.digits import LONGEST
-
         return len(self.fixed) + LONGEST * len(self.slots)
 
     def _write(self, text: str) -> None:
@@ -66,22 +70,22 @@ class Form:
         self._write(',"decided_at":')
         self._slot(writer.SHARED, DECIDED_AT)
         self._write(',"decision":')
-        self._slot(writer.ACTION)
+        self._slot(writer.SHARED, -1)
 
     def _scores(self, members: Sequence[str]) -> None:
         self._write(',"fraud_probability":')
-        self._slot(writer.SCORE, 0)
+        self._slot(writer.SCORE, PROBABILITY)
         self._write(',"scores":{')
         for position, member in enumerate(members):
             self._write(f"{',' if position else ''}{_json(member)}:")
-            self._slot(writer.SCORE, 1 + position)
+            self._slot(writer.SCORE, PROBABILITY + 1 + position)
 
     def _explanation(self) -> None:
         self._write('},"explanation":')
         self._slot(writer.PIECE, EXPLANATION)
         piece = self._slots[-1]
         self._write('{"decision_reason":"normal_behavior","model_confidence":')
-        self._slot(writer.CONFIDENCE)
+        self._slot(writer.SCORE, CONFIDENCE)
         self._write(',"reasons":[],"rules":[],"contributions":[]}')
         self._close(piece)
 

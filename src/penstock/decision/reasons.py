@@ -70,7 +70,7 @@ class Row:
         if column.type is Type.TEXT:
             return self.text_of(name)[self.index]
         matrix = self.record.columns["x"]
-        return typed(float(matrix[self.index, column.index]), column.type)  # type: ignore[call-overload,arg-type]  # x is a matrix
+        return typed(float(matrix[self.index, column.index]), column.type)  # type: ignore[call-overload]  # x is a matrix
 
     def fired(self, rule: Judged) -> bool:
         """Whether a rule fired here."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from penstock.clock import iso
 from penstock.decision import form, kernel, writer
+from penstock.decision.digits import SLACK
 from penstock.decision.policy import Thresholds
 from penstock.decision.reasons import Narrator, Row, Spoken
 from penstock.decision.record import TEXT, contributions_of
@@ -59,6 +60,7 @@ class Renderer:
 
     def render(self, record: Record, rows: Sequence[int] | None = None) -> list[bytes]:
         """The JSON of these rows of the record (all, where none are named), in order."""
+        columns: dict[str, Any] = record.columns
         chosen = np.arange(len(record)) if rows is None else np.array(rows, np.int64)
         if not len(chosen):
             return []
@@ -68,7 +70,8 @@ class Renderer:
         longest = self._form.row_bytes + len(shared)
         out = np.empty(len(chosen) * longest + len(texts) + len(pieces), np.uint8)
         ends = np.empty(len(chosen), np.int64)
-        x, scores, action = (_own(record.columns[name]) for name in ("x", "scores", "action"))
+        x, action = (_own(record.columns[name]) for name in ("x", "action"))
+        scores: Any = _with_confidence(columns["scores"])
         form_, fixed, time_us = self._form.slots, self._form.fixed, _own(record.time_us)
         writer.write_rows(
             form_, fixed, chosen, x, time_us, scores, action, texts, cursors, shared, spans, pieces, stops, out, ends
@@ -111,8 +114,7 @@ class Renderer:
             if failure is not None:
                 parts.append(_encoder.encode(failure))
                 lengths[2 * position + 1] = len(parts[-1])
-        joined = np.frombuffer(bytearray(b"".join(parts)), np.uint8)
-        return joined, lengths.cumsum().reshape(-1, 2)
+        return _padded(parts), lengths.cumsum().reshape(-1, 2)
 
     def _explanation(self, record: Record, row: int, failure: Degraded | None, moved: Sequence[float]) -> bytes:
         columns: dict[str, Any] = record.columns
@@ -154,7 +156,18 @@ def _joined(parts: Sequence[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64
     """The parts end to end, and where each begins, and the end of the last."""
     spans = np.zeros(len(parts) + 1, np.int64)
     np.cumsum([len(part) for part in parts], out=spans[1:])
-    return np.frombuffer(bytearray(b"".join(parts)), np.uint8), spans
+    return _padded(parts), spans
+
+
+def _padded(parts: Sequence[bytes]) -> NDArray[np.uint8]:
+    """The parts end to end, and what the writer may read beyond them."""
+    return np.frombuffer(bytearray(b"".join((*parts, bytes(SLACK)))), np.uint8)
+
+
+def _with_confidence(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The columns that a form writes: the larger of p and 1 - p, then p and the members."""
+    probability = scores[:, :1]
+    return np.hstack((np.maximum(probability, 1 - probability), scores))
 
 
 def _own(array: Any) -> Any:
