@@ -37,6 +37,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     models: Annotated[Path | None, Meta(description="Folder of model bundles; `models/` in the data folder unless given.")] = (
         None
     )
+    lookups: Annotated[
+        Path | None,
+        Meta(
+            description="Folder with the files that built-in detectors look values up in:"
+            " `IpAddress_to_Country.csv` and `gdp_usd.csv` for ecommerce."
+        ),
+    ] = None
     queue_limit: Annotated[
         int, Meta(ge=1, description="Events that may wait to be decided; beyond it requests get 503 with `Retry-After`.")
     ] = 10_000
