@@ -1,7 +1,71 @@
 """Penstock decides about every transaction while it happens: approve, review or block."""
 
-__version__ = "0.1.0"
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from penstock.compilation import choose_cache as _choose_cache
 
+if TYPE_CHECKING:
+    from penstock.decision import Policy
+    from penstock.detector import Detector, DetectorWarning
+    from penstock.engine import Engine
+    from penstock.errors import PenstockError
+    from penstock.features import Entity, Label, derive
+    from penstock.features.lookups import lookup
+    from penstock.features.money import Money
+    from penstock.messages import Decision
+    from penstock.models import LogisticRegression, XGBoost
+    from penstock.offline.replay import replay
+    from penstock.rules import Rule
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Decision",
+    "Detector",
+    "DetectorWarning",
+    "Engine",
+    "Entity",
+    "Label",
+    "LogisticRegression",
+    "Money",
+    "PenstockError",
+    "Policy",
+    "Rule",
+    "XGBoost",
+    "__version__",
+    "derive",
+    "lookup",
+    "replay",
+]
+
+_HOMES = {
+    "Decision": "messages",
+    "Detector": "detector",
+    "DetectorWarning": "detector",
+    "Engine": "engine",
+    "Entity": "features",
+    "Label": "features",
+    "LogisticRegression": "models",
+    "Money": "features.money",
+    "PenstockError": "errors",
+    "Policy": "decision",
+    "Rule": "rules",
+    "XGBoost": "models",
+    "derive": "features",
+    "lookup": "features.lookups",
+    "replay": "offline.replay",
+}
+
 _choose_cache()  # before anything imports numba
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: the command line starts without numba, polars and the rest."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'penstock' has no attribute {name!r}")
+    return getattr(import_module(f"penstock.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -27,6 +27,8 @@ import numpy as np
 
 MISSING = np.int64(-(2**63))
 """No value: in a channel, an item, a distinct code or a time."""
+NO_EVENT = 63
+"""The event type of a question: no feature takes it in, so that a key's features are seen as they stand."""
 FANOUT_LOG2 = 4
 SMALLEST_RING_LOG2 = 2
 
@@ -916,7 +918,7 @@ def apply(P, S, start, keys, kinds, times, clocks, keep, first_sequence, known_k
         if write and not _has_room(P, S, roles):
             return i
         kind = np.int64(kinds[i])
-        reads = read and kind == 0
+        reads = read and (kind == 0 or kind == NO_EVENT)
         writes = write and keep[i] and (known_kinds >> kind) & 1
         if not reads and not writes:
             continue

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.codes import number_codes
+from penstock.codes import number_codes, text_code
 from penstock.errors import MalformedEvent
 from penstock.features.plan import EntityPlan
 from penstock.features.table import Table
@@ -34,7 +34,7 @@ class FeatureState:
         self.remembered = remembered
         self.max_ahead_us = max_ahead_us
         self.clock_us = 0
-        self._outputs = [column for columns in remembered.values() for column in columns]
+        self.outputs: list[Column] = [column for columns in remembered.values() for column in columns]
         self._words: dict[int, str] = {}
 
     def apply(self, batch: Batch, first_sequence: int, *, read: bool = True, write: bool = True) -> NDArray[np.bool_]:
@@ -54,7 +54,7 @@ class FeatureState:
             keys = key_codes(table.plan.keys, batch)
             args = (keys, batch.kinds, batch.time_us, clocks, keep, first_sequence, batch.x, batch.codes)
             table.apply(*args, read=read, write=write)
-        for column in self._outputs:
+        for column in self.outputs:
             batch.texts[column.name] = [self._words.get(code) for code in batch.codes[:, column.index].tolist()]
         return keep
 
@@ -84,15 +84,23 @@ class FeatureState:
         if len(values) != len(columns):
             names = ", ".join(column.name for column in columns)
             raise MalformedEvent(f"a key of {table.plan.entity.name} is made of {names}; got {len(values)} values")
-        batch = _one_row(self.layout)
+        batch = one_row(self.layout)
         for column, value in zip(columns, values, strict=True):
             if column.type is Type.TEXT:
-                from penstock.codes import text_code
-
                 batch.codes[0, column.index] = text_code(str(value))
             else:
                 batch.x[0, column.index] = _number(value, column.name)
         return int(key_codes([columns], batch)[0, 0])
+
+    def look(self, table: Table, key: int) -> Batch:
+        """The features of a key as of the stream's clock, without an event: a batch of one row."""
+        batch = one_row(self.layout)
+        batch.time_us = batch.arrived_us = np.array([self.clock_us], np.int64)
+        keys = np.full((1, len(table.plan.keys)), key, np.int64)
+        table.look(keys, batch.time_us, batch.x, batch.codes)
+        for column in self.outputs:
+            batch.texts[column.name] = [self._words.get(int(batch.codes[0, column.index]))]
+        return batch
 
     # ---- snapshots
 
@@ -153,7 +161,8 @@ def number_codes_of_pairs(left: NDArray[np.int64], right: NDArray[np.int64]) -> 
     return mixed
 
 
-def _one_row(layout: Layout) -> Batch:
+def one_row(layout: Layout) -> Batch:
+    """A batch of one event in which every column is null."""
     one = np.zeros(1, np.int64)
     x = np.full((1, layout.width), np.nan)
     return Batch([""], np.zeros(1, np.uint8), one, one, x, np.zeros((1, layout.text_width), np.int64), {})

@@ -57,6 +57,11 @@ class Table:
             self.clock_us = int(clocks[-1])
             k.sweep(plan, self.state, clocks[-1], n // _SWEEP + 1)
 
+    def look(self, keys: NDArray[np.int64], times: NDArray[np.int64], x: NDArray[np.float64], codes: NDArray[np.int64]) -> None:
+        """Evaluate a key's features as of a time at which no event happens; nothing is changed."""
+        nothing = np.full(1, k.NO_EVENT, np.uint8)
+        k.apply(self.plan.plan, self.state, 0, keys, nothing, times, times, np.zeros(1, np.bool_), 0, 0, x, codes, True, False)
+
     def label(
         self, keys: Sequence[int], time_us: int, sequence: int, kind: int, x: NDArray[np.float64], row: int, change: int
     ) -> None:

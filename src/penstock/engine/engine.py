@@ -1,0 +1,499 @@
+"""The embedded engine: a transaction in, an explained and durable decision out, in one process.
+
+    bytes -> ingest -> [claims] -> Path (features, models, rules, judge) -> record -> ledger
+                                                                          `-> rendered answer
+
+One thread uses an engine. State is changed by one ordered log of records; what a crash leaves behind is the last
+snapshot and the log after it, and `open` (see `recovery`) brings both together.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path as FilePath
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.clock import Clock, system_clock, to_us
+from penstock.codes import text_codes
+from penstock.decision import Renderer, compose, conflicting, versions_of
+from penstock.detector import Detector
+from penstock.engine import records
+from penstock.engine.look import Look
+from penstock.engine.path import Judged, Path, take
+from penstock.engine.recovery import Recovery
+from penstock.engine.totals import Totals
+from penstock.engine.truth import Truth
+from penstock.errors import BundleError, LedgerError, MalformedEvent, NotReady
+from penstock.ingest import Read, Reader, masked
+from penstock.ledger import DetectorVersion, FileLedger, Ledger, MemoryLedger, Quarantined
+from penstock.messages import Batch, Decision, Record, Refusal, Versions
+from penstock.models import Ensemble, champion, load_champion
+
+OnDurable = Callable[[BaseException | None], None]
+_CHUNK = 1024
+
+
+class Engine:
+    """Decides transactions of one detector.
+
+    >>> from penstock.testing import example_detector
+    >>> engine = Engine(example_detector())
+    >>> engine.decide({"transaction_id": "t1", "timestamp": "2026-01-05T10:00:00Z", "customer_id": "c", "amount": 3.0}).decision
+    'APPROVE'
+
+    Args:
+        detector: what is decided.
+        models: a folder of model bundles, whose champion for this detector decides; or an `Ensemble`.
+        data: the folder that keeps ledger, state and models; in memory where it is None.
+        wait_for_models: be not ready, rather than raise, while declared models have no bundle.
+        ledger: where decisions go, instead of a folder or memory of its own.
+        clock: tells the arrival of events.
+
+    Raises:
+        BundleError: a declared model has no bundle, or one that does not fit.
+        FolderInUse: another process owns the data folder.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        *,
+        models: "FilePath | str | Ensemble | None" = None,
+        data: FilePath | str | None = None,
+        wait_for_models: bool = False,
+        ledger: Ledger | None = None,
+        clock: Clock = system_clock,
+        memory_limit_gb: float | None = None,
+        segment_mb: int = 64,
+        snapshot_every_s: float = 60.0,
+        personal_key: bytes | None = None,
+    ) -> None:
+        self.detector = detector
+        self.clock = clock
+        self.folder = FilePath(data) if data is not None else None
+        ensemble = _ensemble(detector, models, self.folder, wait=wait_for_models)
+        memory_limit = int(memory_limit_gb * 2**30) if memory_limit_gb else None
+        self.path = Path(detector, ensemble, memory_limit=memory_limit)
+        self._owns_ledger = ledger is None
+        self.ledger = ledger or _ledger(self.folder, segment_mb, clock)
+        key = personal_key or (_personal_key(self.folder) if detector.schema.personal else None)
+        self.reader = Reader(detector.schema, detector.plan.layout, personal_key=key)
+        self.totals = Totals(detector.schema.amount, detector.plan.layout, clock)
+        self.truth = Truth(self)
+        self.look = Look(self)
+        self._waiting_for_models = bool(detector.models) and ensemble is None
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="penstock-aside")
+        self._versions()
+        self.recovery = Recovery(self, self.folder, snapshot_every_s)
+        self.recovery.recover()
+        self.claims = self.ledger.claims(detector.name, detector.dedupe_us)
+
+    # ---- what is served
+
+    @property
+    def version(self) -> str:
+        """The version of the detector's declaration."""
+        return self.detector.version
+
+    @property
+    def model_version(self) -> str | None:
+        """The version of the models that decide."""
+        return self.path.ensemble.version if self.path.ensemble else None
+
+    @property
+    def event_type(self) -> type[msgspec.Struct]:
+        """The Struct of a transaction."""
+        return self.detector.event
+
+    @property
+    def informs(self) -> list[str]:
+        """The values of `type` that mark informing events."""
+        return [event.__name__ for event in self.detector.informs]
+
+    @property
+    def ready(self) -> str | None:
+        """None, or why nothing can be decided."""
+        if self._waiting_for_models:
+            return f"no model has been trained yet: penstock train {self.detector.name} --data FILE --save"
+        return None
+
+    def use(self, ensemble: Ensemble) -> None:
+        """Let these models decide from the next batch on; requests in between notice nothing.
+
+        Raises:
+            BundleError: they do not fit this detector's features.
+        """
+        self.path.use(ensemble)
+        self._waiting_for_models = False
+        self._versions()
+
+    def _versions(self) -> None:
+        """Everything that depends on which detector, models and rules decide."""
+        ensemble = self.path.ensemble
+        members = ensemble.names if ensemble else ()
+        usual = dict(zip(ensemble.features, ensemble.usual.tolist(), strict=True)) if ensemble else {}
+        self.layout_id = records.layout_id(self.detector, members)
+        self.ledger.register_layout(self.layout_id, records.layout_fields(self.detector.plan.layout, members))
+        self.versions = Versions(self.version, self.model_version, self.detector.plan.rules.version)
+        self._renderers = {self.versions: self._renderer(self.versions, members, usual)}
+        declared = {"layout": self.layout_id, "members": list(members), "state": self.detector.state_fingerprint, "usual": usual}
+        version = f"{self.version}/{self.model_version}"
+        self.ledger.tables.put_version(DetectorVersion(self.detector.name, version, declared, self.clock()))
+
+    def _renderer(self, versions: Versions, members: Sequence[str], usual: Mapping[str, float]) -> Renderer:
+        plan, ensemble = self.detector.plan, self.path.ensemble
+        return Renderer(
+            self.detector.name,
+            plan.layout,
+            versions,
+            list(plan.rules),
+            plan.features,
+            members=members,
+            model_features=ensemble.features if ensemble else (),
+            usual=usual,
+            words=self.detector.words,
+            thresholds=self.path.judge.thresholds,
+        )
+
+    def renderer_of(self, record: Record) -> Renderer:
+        """What renders a record as it was answered: models may have changed since."""
+        versions = versions_of(record)
+        if versions not in self._renderers:
+            fields = self.ledger.layouts()[record.meta["layout"]]["scores"][1:]
+            members = [field.name.removeprefix("score_") for field in fields]
+            self._renderers[versions] = self._renderer(versions, members, {})
+        return self._renderers[versions]
+
+    # ---- deciding
+
+    def decide(self, event: "Mapping[str, Any] | msgspec.Struct", *, dry_run: bool = False) -> Decision:
+        """Decide one transaction; durable when this returns. A dry run changes and records nothing.
+
+        Raises:
+            MalformedEvent: the event is refused.
+            NotReady: declared models are missing.
+            LedgerError: the decision cannot be made durable.
+        """
+        answer = self.decide_many([event], dry_run=dry_run, on_refused=_raise)
+        return answer[0]
+
+    def decide_many(
+        self, events: Any, *, dry_run: bool = False, on_refused: Callable[[int, Refusal], None] | None = None
+    ) -> list[Decision]:
+        """Decide a list of events, or a polars frame, in arrival order; all durable when this returns.
+
+        Raises:
+            MalformedEvent: an event is refused, unless `on_refused(row, refusal)` takes it; the others are decided.
+        """
+        decisions: list[Decision] = []
+        frame = hasattr(events, "iter_slices")
+        pieces = events.iter_slices(_CHUNK) if frame else (events[i : i + _CHUNK] for i in range(0, len(events), _CHUNK))
+        first = 0
+        for piece in pieces:
+            read = self.reader.read_frame(piece) if frame else self.reader.read_objects(piece, self.clock())
+            for row, refusal in read.refused:
+                (on_refused or _raise)(first + row, refusal)
+            answers = self._decide(read, len(piece), dry_run=dry_run, on_durable=None)
+            decisions += [_decode(answer) for answer in answers if isinstance(answer, bytes)]
+            first += len(piece)
+        if not dry_run:
+            self.ledger.flush()
+        return decisions
+
+    def decide_json(
+        self, bodies: Sequence[bytes], *, dry_run: bool = False, on_durable: OnDurable | None = None
+    ) -> list[bytes | Refusal]:
+        """Decide one micro-batch of JSON objects, in order; `on_durable` is called when all of it survives a crash."""
+        started = time.perf_counter_ns()
+        read = self.reader.read(bodies, self.clock())
+        if read.refused and not dry_run:
+            self._quarantine(bodies, read)
+        return self._decide(read, len(bodies), dry_run=dry_run, on_durable=on_durable, started_ns=started)
+
+    def _decide(
+        self, read: Read, n: int, *, dry_run: bool, on_durable: OnDurable | None, started_ns: int | None = None
+    ) -> list[bytes | Refusal]:
+        if self.ready is not None:
+            raise NotReady(f"detector {self.detector.name!r} is not ready: {self.ready}")
+        if self.ledger.trouble is not None and not dry_run:
+            raise self.ledger.trouble
+        answers: list[bytes | Refusal | None] = [None] * n
+        for row, refusal in read.refused:
+            answers[row] = refusal
+        batch, codes = read.batch, text_codes(read.batch.ids)
+        first_seq = self.ledger.next_seq
+        seen = self.claims.peek(codes, batch.arrived_us) if dry_run else self.claims.claim(codes, batch.arrived_us, first_seq)
+        new = np.flatnonzero(seen < 0)
+        whole = len(new) == len(batch)
+        fresh = batch if whole else take(batch, new)
+        decoded_ns = time.perf_counter_ns()
+        rendered: list[bytes] = []
+        if len(fresh):
+            rendered = self._fresh(fresh, codes if whole else codes[new], first_seq, dry_run, on_durable, started_ns, decoded_ns)
+        elif on_durable is not None:
+            self.ledger.when_durable(on_durable)
+        positions = read.rows if whole else read.rows[new]
+        for position, answer in zip(positions.tolist(), rendered, strict=True):
+            answers[position] = answer
+        if not whole:
+            self._repeated(read, seen, first_seq, dict(zip(new.tolist(), rendered, strict=True)), answers)
+        return answers  # type: ignore[return-value]  # every place is filled
+
+    def _fresh(
+        self,
+        batch: Any,
+        codes: NDArray[np.int64],
+        first_seq: int,
+        dry_run: bool,
+        on_durable: OnDurable | None,
+        started_ns: int | None,
+        decoded_ns: int,
+    ) -> list[bytes]:
+        """Decide events whose ids are new, and hand them to the ledger."""
+        try:
+            judged = self.path.decide(batch, first_seq, write=not dry_run, explain=self.detector.policy.explain)
+        except BaseException:
+            if not dry_run:
+                self.claims.unclaim(codes, first_seq)
+            raise
+        record = self._record(judged, codes, first_seq, started_ns, decoded_ns)
+        rendered = self._renderers[self.versions].render(record)
+        if not dry_run:
+            self.ledger.append(record, on_durable)
+            self.totals.add(judged)
+            self.recovery.maybe_snapshot()
+        return rendered
+
+    def _record(self, judged: Judged, codes: NDArray[np.int64], first_seq: int, started_ns: int | None, decoded_ns: int) -> Record:
+        """What the ledger keeps of a batch; every event of it waited for all of it, so stages are timed once."""
+        latency_us = {"decode": (decoded_ns - started_ns) / 1000 if started_ns else 0.0, **judged.latency_us}
+        latency_us["total"] = sum(latency_us.values())
+        return compose(
+            judged.batch,
+            codes,
+            judged.verdicts,
+            judged.scores,
+            detector=self.detector.name,
+            first_seq=first_seq,
+            decided_us=self.clock(),
+            layout=self.layout_id,
+            versions=self.versions,
+            latency_us=latency_us,
+            degraded=[judged.degraded] * len(judged.batch) if judged.degraded else None,
+            explained=judged.explained,
+            contributions=judged.contributions,
+        )
+
+    def _repeated(
+        self, read: Read, seen: NDArray[np.int64], first_seq: int, fresh: Mapping[int, bytes], answers: list[Any]
+    ) -> None:
+        """Answer ids that came before with their first decision, marked where the content differs."""
+        in_order = list(fresh)
+        for row in np.flatnonzero(seen >= 0).tolist():
+            seq = int(seen[row])
+            if seq >= first_seq:
+                twin = in_order[seq - first_seq]
+                same = self._same(read.batch, row, read.batch, twin)
+                answer = fresh[twin]
+            else:
+                found = self.ledger.record_of(seq)
+                if found is None or found[0].kind != "decisions":
+                    answers[int(read.rows[row])] = Refusal(409, f"transaction {read.batch.ids[row]!r} was taken in before, without a decision")
+                    continue
+                earlier = records.batch_of(found[0], self.detector, self.names_of(found[0]))
+                same = self._same(read.batch, row, earlier, found[1])
+                answer = self.look.render(found[0], [found[1]])[0]
+            self.totals.duplicates += 1
+            self.totals.conflicts += not same
+            answers[int(read.rows[row])] = answer if same else conflicting(answer)
+
+    def _same(self, left: Batch, left_row: int, right: Batch, right_row: int) -> bool:
+        schema = self.detector.schema
+        fields = {name: type_ for name, type_ in schema.columns.items() if name != schema.time or name in schema.needed}
+        return records.same_content(left, left_row, right, right_row, fields, self.detector.plan.layout)
+
+    # ---- informing events, history and labels
+
+    def inform(self, event: "Mapping[str, Any] | msgspec.Struct") -> None:
+        """Take in an informing event; durable when this returns.
+
+        Raises:
+            MalformedEvent: the event is refused.
+        """
+        read = self.reader.read_objects([event], self.clock())
+        for row, refusal in [*read.refused, *self._not_informing(read)]:
+            _raise(row, refusal)
+        self._apply(read, "informing", None)
+        self.ledger.flush()
+
+    def inform_json(self, bodies: Sequence[bytes], *, on_durable: OnDurable | None = None) -> list[Refusal | None]:
+        """Take in informing events as JSON, in order; None where one was accepted."""
+        if self.ledger.trouble is not None:
+            raise self.ledger.trouble
+        read = self.reader.read(bodies, self.clock())
+        answers: list[Refusal | None] = [None] * len(bodies)
+        for row, refusal in [*read.refused, *self._not_informing(read)]:
+            answers[row] = refusal
+        if read.refused:
+            self._quarantine(bodies, read)
+        keep = np.flatnonzero(read.batch.kinds > 0)
+        if len(keep) < len(read.batch):
+            read = replace(read, batch=take(read.batch, keep), rows=read.rows[keep])
+        self._apply(read, "informing", on_durable)
+        return answers
+
+    def _not_informing(self, read: Read) -> list[tuple[int, Refusal]]:
+        names = ", ".join(self.informs) or "none"
+        text = f"this is a transaction, which is decided by POST /predict; informing events carry a type, one of: {names}"
+        return [(int(read.rows[row]), Refusal(422, text, (("type", text),))) for row in np.flatnonzero(read.batch.kinds == 0)]
+
+    def load(self, read: Read) -> int:
+        """Warm the state with recorded history: no decisions, no answers. Returns the number of new events."""
+        return self._apply(read, "loaded", None)
+
+    def _apply(self, read: Read, kind: str, on_durable: OnDurable | None) -> int:
+        """Let events into state without deciding about them."""
+        batch, codes = read.batch, text_codes(read.batch.ids)
+        first_seq = self.ledger.next_seq
+        seen = self.claims.claim(codes, batch.arrived_us, first_seq)
+        new = np.flatnonzero(seen < 0)
+        if len(new) < len(batch):
+            batch, codes = take(batch, new), codes[new]
+        if not len(batch):
+            if on_durable is not None:
+                self.ledger.when_durable(on_durable)
+            return 0
+        self.path.features(batch, first_seq, read=False)
+        meta = {"layout": self.layout_id}
+        self.ledger.append(records.applied(batch, kind, self.detector.name, first_seq, meta, codes), on_durable)
+        if read.labels is not None and kind == "loaded":
+            self.truth.recorded(batch, first_seq, read, new)
+        self.recovery.maybe_snapshot()
+        return len(batch)
+
+    def label(self, transaction_id: str, *, fraud: bool, at: datetime | None = None, kind: str | None = None, source: str = "unknown") -> None:
+        """Say what a transaction turned out to be; it becomes known at `at` (now, where it is None).
+
+        Raises:
+            MalformedEvent: there is no such transaction.
+        """
+        known_us = to_us(at) if at is not None else None
+        refused = self.truth.tell(transaction_id, fraud=fraud, known_us=known_us, kind=kind, source=source)
+        if refused is not None:
+            raise MalformedEvent(refused.detail, "transaction_id")
+        self.ledger.flush()
+
+    def label_json(self, body: bytes, *, on_durable: OnDurable | None = None) -> list[dict[str, Any] | Refusal]:
+        """Take in one label as JSON, or an array of them, in order."""
+        return self.truth.tell_json(body, on_durable)
+
+    # ---- looking
+
+    def names_of(self, record: Record) -> list[str] | None:
+        """What the matrix columns of a stored record are called; None where they are today's."""
+        return self.look.names_of(record)
+
+    def transaction(self, transaction_id: str) -> bytes | None:
+        """The recorded decision as JSON, with what became known of it since."""
+        return self.look.transaction(transaction_id)
+
+    def transactions(self, **filters: Any) -> tuple[list[bytes], str | None]:
+        """Recorded decisions, newest first: see `look.Look.transactions`."""
+        return self.look.transactions(**filters)
+
+    def entity(self, entity: str, key: str) -> dict[str, Any] | None:
+        """The current features of one key: see `look.Look.entity`."""
+        return self.look.entity(entity, key)
+
+    def stats(self) -> dict[str, Any]:
+        """Counts, money and latencies since the beginning of this data folder."""
+        return self.totals.stats()
+
+    def describe(self) -> dict[str, Any]:
+        """What is served."""
+        return self.look.describe()
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Counters since the start, by name."""
+        return self.totals.metrics() | {"state_bytes": float(self.path.state.used_bytes)}
+
+    # ---- the end
+
+    def _quarantine(self, bodies: Sequence[bytes], read: Read) -> None:
+        """Keep what was refused, with its cause; beside the path, since nobody waits for it."""
+        now = self.clock()
+        kept = [
+            Quarantined(self.detector.name, now, refusal.detail, refusal.errors[0][0] if refusal.errors else None, masked(bodies[row]))
+            for row, refusal in read.refused
+        ]
+        self.totals.quarantined += len(kept)
+        self._aside.submit(self._keep, kept)
+
+    def _keep(self, kept: list[Quarantined]) -> None:
+        try:
+            self.ledger.tables.quarantine(kept)
+        except LedgerError:
+            self.totals.quarantine_lost += len(kept)
+
+    def close(self) -> None:
+        """Make everything durable, save the state and let go of the data folder. Closing twice is fine."""
+        self._aside.shutdown(wait=True)
+        self.recovery.close()
+        if self._owns_ledger:
+            self.ledger.close()
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+_decode = msgspec.json.Decoder(Decision).decode
+
+
+def _raise(_row: int, refusal: Refusal) -> None:
+    raise MalformedEvent(refusal.detail, refusal.errors[0][0] if refusal.errors else None)
+
+
+def _ledger(folder: FilePath | None, segment_mb: int, clock: Clock) -> Ledger:
+    if folder is None:
+        return MemoryLedger()
+    return FileLedger(folder / "ledger", segment_bytes=segment_mb << 20, clock=clock)
+
+
+def _ensemble(detector: Detector, models: "FilePath | str | Ensemble | None", folder: FilePath | None, *, wait: bool) -> Ensemble | None:
+    """The models that decide at first."""
+    if isinstance(models, Ensemble) or not detector.models:
+        return models if isinstance(models, Ensemble) else None
+    place = FilePath(models) if models is not None else folder / "models" if folder is not None else None
+    found = place is not None and champion(place, detector.name) is not None
+    ensemble = load_champion(place, detector.name) if place is not None and found else None
+    if ensemble is None and not wait:
+        where = f"in {place}" if place is not None else "given"
+        names = ", ".join(model.name for model in detector.models)
+        raise BundleError(
+            f"detector {detector.name!r} declares models ({names}), but no trained bundle is {where}; "
+            f"train one with: penstock train {detector.name} --data FILE --save, or declare models=[]"
+        )
+    return ensemble
+
+
+def _personal_key(folder: FilePath | None) -> bytes:
+    """The secret behind the tokens of personal fields: made once, and kept beside the data it protects."""
+    if folder is None:
+        return secrets.token_bytes(32)
+    path = folder / "personal.key"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_bytes(secrets.token_bytes(32))
+    return path.read_bytes()

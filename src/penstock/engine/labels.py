@@ -1,0 +1,84 @@
+"""Labels on their way: each enters state when it becomes known, before the events that follow."""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from penstock.messages import Batch
+
+if TYPE_CHECKING:
+    from penstock.engine.path import Path
+
+
+@dataclass(order=True, slots=True)
+class Pending:
+    """A label that becomes known at `known_us`, for row `row` of a batch whose features have been computed.
+
+    change: +1 where it says fraud, -1 where it takes an earlier fraud label back.
+    """
+
+    known_us: int
+    order: int
+    change: int = field(compare=False)
+    sequence: int = field(compare=False)
+    batch: Batch = field(compare=False)
+    row: int = field(compare=False)
+
+
+class PendingLabels:
+    """Labels of the past and the future, in the order in which they become known.
+
+    The clock is the stream's: a label known at t precedes the first event with a time of t or later.
+    """
+
+    def __init__(self, path: "Path") -> None:
+        self._path = path
+        self._heap: list[Pending] = []
+        self._order = 0
+        self._kind = len(path.detector.schema.kinds)
+        self._by_time_known = any(plan.known_kinds >> self._kind & 1 for plan in path.plan.entities)
+        self.matter = self._by_time_known or any(plan.labelled for plan in path.plan.entities)
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def add(self, known_us: int, change: int, sequence: int, batch: Batch, row: int) -> None:
+        """Expect a label; `batch` holds at least the event's own columns and those derived from them."""
+        if self.matter and change:
+            self._order += 1
+            heapq.heappush(self._heap, Pending(known_us, self._order, change, sequence, batch, row))
+
+    def cuts(self, batch: Batch) -> Iterator[tuple[int, int]]:
+        """Rows before which labels fall due, each with the stream's clock there; `apply_due` is called at each."""
+        if not self._heap or not len(batch):
+            return
+        state = self._path.state
+        keep = batch.time_us - batch.arrived_us <= state.max_ahead_us
+        clocks = np.maximum.accumulate(np.maximum(np.where(keep, batch.time_us, 0), state.clock_us))
+        while self._heap and self._heap[0].known_us <= clocks[-1]:
+            row = int(np.searchsorted(clocks, self._heap[0].known_us))
+            yield row, int(clocks[row])
+
+    def apply_due(self, now_us: int) -> None:
+        """Let every label known by now into state."""
+        while self._heap and self._heap[0].known_us <= now_us:
+            self._apply(heapq.heappop(self._heap))
+
+    def _apply(self, label: Pending) -> None:
+        state = self._path.state
+        state.label(label.batch, label.row, label.sequence, label.change)
+        if self._by_time_known and label.change > 0:
+            from penstock.engine.path import take
+
+            known = take(label.batch, np.array([label.row]))
+            known.kinds[:] = self._kind
+            known.time_us[:] = label.known_us
+            known.arrived_us[:] = label.known_us
+            state.apply(known, label.sequence, read=False)
+
+    def saved(self) -> list[Pending]:
+        """What is still to come, in order."""
+        return sorted(self._heap)

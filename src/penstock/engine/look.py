@@ -1,0 +1,211 @@
+"""Looking without touching: recorded decisions, the features of a key, what is served."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from penstock.clock import EVER_US, iso
+from penstock.codes import text_codes
+from penstock.decision import TEXT
+from penstock.engine import records
+from penstock.errors import DeclarationError, did_you_mean
+from penstock.features import Aggregate
+from penstock.features.kernel import find_slot
+from penstock.features.table import Table
+from penstock.messages import Action, Batch, Record, Type
+
+if TYPE_CHECKING:
+    from penstock.engine.engine import Engine
+
+_MOST_SCANNED = 200_000
+"""Rows that one listing reads at most; the answer then says where to go on."""
+
+
+class Look:
+    """Read-only questions to one engine."""
+
+    def __init__(self, engine: "Engine") -> None:
+        self._engine = engine
+        layout = engine.detector.plan.layout
+        numbers = sorted((column for column in layout.values() if column.type is not Type.TEXT), key=lambda column: column.index)
+        self.columns = [column.name for column in numbers]
+        self._names: dict[str, list[str]] = {}
+
+    # ---- records
+
+    def names_of(self, record: Record) -> list[str] | None:
+        """What the matrix columns of a record are called; None where they are those of today."""
+        layout_id = record.meta.get("layout")
+        if layout_id == self._engine.layout_id or layout_id is None:
+            return None
+        if layout_id not in self._names:
+            fields = self._engine.ledger.layouts()[layout_id]["x"]
+            self._names[layout_id] = [field.name.replace("rule_", "rule:", 1) if field.name.startswith("rule_") else field.name for field in fields]
+        return self._names[layout_id]
+
+    def event(self, transaction_id: str) -> tuple[Record, int] | None:
+        """The record that holds a transaction, also one that is not durable yet, and its row."""
+        engine = self._engine
+        seq = int(engine.claims.peek(text_codes([transaction_id]), np.array([engine.clock()]))[0])
+        found = engine.ledger.record_of(seq) if seq >= 0 else None
+        if found is not None and found[0].ids[found[1]] == transaction_id and found[0].kind in ("decisions", "loaded"):
+            return found
+        return engine.ledger.find(engine.detector.name, transaction_id, ("decisions", "loaded"))
+
+    def render(self, record: Record, rows: Sequence[int]) -> list[bytes]:
+        """Decisions of a record as JSON, as they were answered."""
+        names = self.names_of(record)
+        if names is not None:
+            record = records.translated(record, names, self._engine.detector.plan.layout)
+        return self._engine.renderer_of(record).render(record, rows)
+
+    def transaction(self, transaction_id: str) -> bytes | None:
+        """The recorded decision, as it was answered."""
+        found = self._engine.ledger.find(self._engine.detector.name, transaction_id)
+        return self.render(found[0], [found[1]])[0] if found is not None else None
+
+    def transactions(
+        self,
+        *,
+        limit: int = 50,
+        before: str | None = None,
+        decision: str | None = None,
+        entity: str | None = None,
+        key: str | None = None,
+        from_us: int | None = None,
+        to_us: int | None = None,
+    ) -> tuple[list[bytes], str | None]:
+        """Recorded decisions, newest first.
+
+        limit: the most that are given. before: the `next` of the page before. decision: an action. entity, key: of one
+        key, in any role. from_us, to_us: event times, the end excluded. Returns the decisions and the next `before`.
+        """
+        action = Action.named(decision).value if decision else None
+        wanted = self._key_filter(entity, key)
+        page: list[bytes] = []
+        scanned = 0
+        position = int(before) if before is not None else None
+        for record, row in self._engine.ledger.recent(self._engine.detector.name, before=position):
+            scanned += 1
+            seq = record.first_seq + row
+            if _fits(record, row, action, from_us, to_us) and wanted(record, row):
+                page += self.render(record, [row])
+            if len(page) == limit or scanned == _MOST_SCANNED:
+                return page, str(seq)
+        return page, None
+
+    def _key_filter(self, entity: str | None, key: str | None) -> Any:
+        if entity is None:
+            return lambda _record, _row: True
+        table = self.table(entity)
+        fields = [[column.name for column in columns] for columns in table.plan.keys]
+        values = (key or "").split("|") if len(fields[0]) > 1 else [key or ""]
+
+        def wanted(record: Record, row: int) -> bool:
+            return any(all(self._text(record, row, name) == value for name, value in zip(names, values, strict=False)) for names in fields)
+
+        return wanted
+
+    def _text(self, record: Record, row: int, name: str) -> str | None:
+        column = record.columns.get(TEXT + name)
+        if isinstance(column, list):
+            return column[row]
+        names = self.names_of(record) or self.columns
+        value = float(record.columns["x"][row, names.index(name)])  # type: ignore[call-overload]  # the matrix of the record
+        return f"{value:g}"
+
+    # ---- entities
+
+    def table(self, entity: str) -> Table:
+        """The table of an entity.
+
+        Raises:
+            DeclarationError: the detector has no such entity.
+        """
+        tables = {table.plan.entity.name: table for table in self._engine.path.state.tables}
+        if entity not in tables:
+            name = self._engine.detector.name
+            raise DeclarationError(f"detector {name!r} has no entity {entity!r}.{did_you_mean(entity, tables)}")
+        return tables[entity]
+
+    def entity(self, entity: str, key: str) -> dict[str, Any] | None:
+        """The features of one key as of the stream's clock, without a new event; None where it was never seen.
+
+        A key of several fields is written with | between them.
+
+        Raises:
+            DeclarationError: the detector has no such entity.
+            MalformedEvent: the text cannot be a key of it.
+        """
+        table, state = self.table(entity), self._engine.path.state
+        several = len(table.plan.keys[0]) > 1
+        code = state.key_of(table, key.split("|") if several else [key])
+        if find_slot(table.state, code) < 0:
+            return None
+        batch = state.look(table, code)
+        features = {
+            feature.name: self._value(batch, feature.name)
+            for feature in self._engine.detector.features
+            if isinstance(feature, Aggregate) and (feature.entity.fields, feature.entity.roles) == (table.plan.entity.fields, table.plan.entity.roles)
+        }
+        return {"entity": entity, "key": key, "detector": self._engine.detector.name, "as_of": iso(int(batch.time_us[0])), "features": features}
+
+    def _value(self, batch: Batch, name: str) -> float | int | str | None:
+        column = self._engine.detector.plan.layout[name]
+        if column.type is Type.TEXT:
+            return batch.texts[name][0]
+        value = float(batch.x[0, column.index])
+        if np.isnan(value):
+            return None
+        return int(value) if value.is_integer() else value
+
+    # ---- what is served
+
+    def describe(self) -> dict[str, Any]:
+        """The detector as served: fields, features, models, rules, policy, versions."""
+        engine, detector = self._engine, self._engine.detector
+        ensemble, thresholds = engine.path.ensemble, engine.path.judge.thresholds
+        return {
+            "name": detector.name,
+            "version": detector.version,
+            "model_version": engine.model_version,
+            "ready": engine.ready is None,
+            "fields": {name: type_.value for name, type_ in detector.schema.columns.items()},
+            "required": sorted(detector.schema.needed),
+            "informs": engine.informs,
+            "features": [self._feature(feature) for feature in detector.features],
+            "models": [{"name": model.name, "weight": model.weight} for model in detector.models],
+            "rules": [
+                {"name": rule.name, "when": rule.expression.sql, "then": rule.action, "reason": rule.rule.reason} for rule in detector.plan.rules
+            ],
+            "policy": {
+                "challenge_at": _finite(thresholds.challenge_at),
+                "review_at": _finite(thresholds.review_at),
+                "block_at": _finite(thresholds.block_at),
+                "on_failure": detector.policy.on_failure,
+            },
+            "inputs": list(ensemble.features) if ensemble else list(detector.plan.inputs),
+            "state": {table.plan.entity.name: table.counts() | {"bytes": table.used_bytes} for table in engine.path.state.tables},
+            "notes": [*engine.recovery.notes, *detector.warnings],
+        }
+
+    def _feature(self, feature: Any) -> dict[str, Any]:
+        type_ = self._engine.detector.plan.layout[feature.name].type.value
+        if not isinstance(feature, Aggregate):
+            return {"name": feature.name, "type": type_, "definition": getattr(feature, "sql", None) or repr(feature)}
+        window = "ever" if feature.window_us == EVER_US else feature.window
+        return {"name": feature.name, "type": type_, "entity": feature.entity.name, "aggregate": feature.kind, "field": feature.field, "window": window}
+
+
+def _finite(threshold: float) -> float | None:
+    return threshold if np.isfinite(threshold) else None
+
+
+def _fits(record: Record, row: int, action: int | None, from_us: int | None, to_us: int | None) -> bool:
+    time_us = int(record.time_us[row])
+    if (from_us is not None and time_us < from_us) or (to_us is not None and time_us >= to_us):
+        return False
+    columns: Any = record.columns
+    return action is None or int(columns["action"][row]) == action
+

@@ -1,0 +1,169 @@
+"""The path of a micro-batch: from columns to decisions. Everything that decides runs through here: one event, a
+million, live, in a replay or after a crash; so the numbers are the same everywhere."""
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.decision import Judge, Verdicts
+from penstock.detector import Detector
+from penstock.engine.labels import PendingLabels
+from penstock.errors import BundleError
+from penstock.messages import Action, Batch
+from penstock.models import Ensemble
+
+_APPROVE = Action.APPROVE.value
+
+
+@dataclass(slots=True)
+class Judged:
+    """A batch that was decided, row by row.
+
+    scores: (n, 1 + m), the ensemble's probability and each member's, NaN without models. verdicts: actions and who
+    decided. explained: rows that carry contributions.
+    degraded: what failed, so that the policy's `on_failure` decided.
+    latency_us: time spent in each stage.
+    """
+
+    batch: Batch
+    scores: NDArray[np.float64]
+    verdicts: Verdicts
+    explained: NDArray[np.int32]
+    contributions: NDArray[np.float64]
+    degraded: str | None = None
+    latency_us: dict[str, float] = field(default_factory=dict)
+
+
+class Path:
+    """A detector's stages over its state.
+
+    ensemble: the models that score, None for rules alone. One thread uses a path at a time: its state has one writer.
+    """
+
+    def __init__(self, detector: Detector, ensemble: Ensemble | None = None, *, memory_limit: int | None = None) -> None:
+        self.detector = detector
+        self.plan = detector.plan
+        self.state = detector.state(memory_limit=memory_limit)
+        self.pending = PendingLabels(self)
+        self.use(ensemble)
+
+    def use(self, ensemble: Ensemble | None) -> None:
+        """Score with these models from the next batch on.
+
+        Raises:
+            BundleError: they were trained on other features than this detector computes.
+        """
+        if ensemble is not None:
+            check_fits(self.detector, ensemble)
+        self.ensemble = ensemble
+        inputs = ensemble.features if ensemble else ()
+        self._inputs = np.array([self.plan.layout[name].index for name in inputs], np.intp)
+        thresholds = self.detector.policy.thresholds(ensemble.thresholds if ensemble else {})
+        self.judge = Judge(self.detector.policy, list(self.plan.rules), thresholds)
+
+    # ---- stages
+
+    def decide(self, batch: Batch, first_sequence: int, *, write: bool = True, explain: bool = True) -> Judged:
+        """Features, models, rules and policy for a batch of transactions; `write` off leaves the state as it is."""
+        started = time.perf_counter_ns()
+        self.features(batch, first_sequence, write=write)
+        featured = time.perf_counter_ns()
+        scores, degraded = self._score(batch, featured)
+        probability = np.ascontiguousarray(scores[:, 0])
+        if self.plan.score is not None:
+            batch.x[:, self.plan.score.index] = probability
+        scored = time.perf_counter_ns()
+        self.plan.rules.run(batch)
+        verdicts = self.judge.decide(batch.x, probability, np.full(len(batch), degraded is not None))
+        ruled = time.perf_counter_ns()
+        explained, contributions = self._explain(batch, verdicts.action, explain=explain and degraded is None)
+        latency = {"features": featured - started, "models": scored - featured, "rules": ruled - scored}
+        latency["explain"] = time.perf_counter_ns() - ruled
+        return Judged(
+            batch=batch,
+            scores=scores,
+            verdicts=verdicts,
+            explained=explained,
+            contributions=contributions,
+            degraded=degraded,
+            latency_us={stage: ns / 1000 for stage, ns in latency.items()},
+        )
+
+    def features(self, batch: Batch, first_sequence: int, *, read: bool = True, write: bool = True) -> None:
+        """Fill every feature column; labels that are due come first, each before the events that follow it."""
+        for step in self.plan.before:
+            step.run(batch)
+        start = 0
+        for end, now_us in self.pending.cuts(batch) if write else ():
+            self._aggregates(batch, slice(start, end), first_sequence, read=read, write=write)
+            self.pending.apply_due(now_us)
+            start = end
+        self._aggregates(batch, slice(start, len(batch)), first_sequence, read=read, write=write)
+        if read:
+            for step in self.plan.after:
+                step.run(batch)
+
+    def _aggregates(self, batch: Batch, rows: slice, first_sequence: int, *, read: bool, write: bool) -> None:
+        if rows.start == 0 and rows.stop == len(batch):
+            self.state.apply(batch, first_sequence, read=read, write=write)
+        elif rows.start < rows.stop:
+            part = take(batch, rows)
+            self.state.apply(part, first_sequence + rows.start, read=read, write=write)
+            for column in self.state.outputs:
+                batch.texts.setdefault(column.name, [None] * len(batch))[rows] = part.texts[column.name]
+
+    def _score(self, batch: Batch, started_ns: int) -> tuple[NDArray[np.float64], str | None]:
+        if self.ensemble is None:
+            return np.full((len(batch), 1), np.nan), "models: none are loaded" if self.detector.models else None
+        scores = np.full((len(batch), 1 + len(self.ensemble.names)), np.nan)
+        try:
+            found = self.ensemble.score(np.ascontiguousarray(batch.x[:, self._inputs]))
+            scores[:, 0], scores[:, 1:] = found.ensemble, found.members
+        except Exception as error:  # noqa: BLE001  whatever a model does, the policy decides and the decision says so
+            return scores, f"models: {type(error).__name__}: {error}"
+        budget_ms = self.detector.policy.time_budget_ms
+        spent_ms = (time.perf_counter_ns() - started_ns) / 1e6
+        if budget_ms is not None and spent_ms > budget_ms:
+            return scores, f"models: took {spent_ms:.1f} ms of a budget of {budget_ms:g} ms"
+        return scores, None
+
+    def _explain(
+        self, batch: Batch, action: NDArray[np.uint8], *, explain: bool
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        rows = np.flatnonzero(action != _APPROVE).astype(np.int32) if explain and self.ensemble else np.empty(0, np.int32)
+        if self.ensemble is None or not len(rows):
+            return rows, np.empty((0, len(self._inputs)))
+        return rows, self.ensemble.contributions(np.ascontiguousarray(batch.x[np.ix_(rows, self._inputs)]))
+
+
+def take(batch: Batch, rows: "slice | NDArray[np.int64]") -> Batch:
+    """Some rows of a batch. A slice shares the columns, so that what is computed for it stands in the whole batch."""
+    if isinstance(rows, slice):
+        ids = batch.ids[rows]
+        texts = {name: column[rows] for name, column in batch.texts.items()}
+    else:
+        chosen = rows.tolist()
+        ids = [batch.ids[row] for row in chosen]
+        texts = {name: [column[row] for row in chosen] for name, column in batch.texts.items()}
+    return Batch(ids, batch.kinds[rows], batch.time_us[rows], batch.arrived_us[rows], batch.x[rows], batch.codes[rows], texts)
+
+
+def check_fits(detector: Detector, ensemble: Ensemble) -> None:
+    """A model serves only the features it was trained on, defined as they were then.
+
+    Raises:
+        BundleError: naming the features that are missing or were changed.
+    """
+    missing = [name for name in ensemble.features if name not in detector.plan.layout]
+    version = ensemble.version or "unsaved"
+    if missing:
+        raise BundleError(
+            f"model {version} reads {', '.join(missing)}, which detector {detector.name!r} does not compute; train it again: penstock train {detector.name}"
+        )
+    if ensemble.fingerprint is not None and ensemble.fingerprint != detector.fingerprint(ensemble.features):
+        raise BundleError(
+            f"model {version} was trained on other definitions of the features of {detector.name!r} than it has now; "
+            f"train it again: penstock train {detector.name}"
+        )

@@ -1,0 +1,114 @@
+"""Batches as ledger records, and back: what is written is everything that is needed to repeat a decision."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from penstock.codes import text_codes
+from penstock.decision import TEXT
+from penstock.detector import Detector
+from penstock.ledger import Field
+from penstock.messages import Batch, Layout, Record, Type
+
+_FIELD_TYPES = {Type.NUMBER: "number", Type.BOOLEAN: "boolean", Type.TIME: "time"}
+
+
+def layout_id(detector: Detector, members: Sequence[str]) -> str:
+    """Names the arrangement of columns in this detector's records."""
+    return f"{detector.name}-{detector.version}-{'-'.join(members) or 'rules'}"
+
+
+def layout_fields(layout: Layout, members: Sequence[str]) -> dict[str, list[Field]]:
+    """How the columns of records are called in the archive; columns that no user knows stay nameless."""
+    numbers = sorted((c for c in layout.values() if c.type is not Type.TEXT), key=lambda c: c.index)
+    x = [Field("" if c.name.startswith("where:") else c.name.replace("rule:", "rule_"), _FIELD_TYPES[c.type]) for c in numbers]  # type: ignore[arg-type]  # the literal types of Field
+    return {
+        "x": x,
+        "kinds": [Field("")],
+        "scores": [Field("fraud_probability"), *(Field(f"score_{name}") for name in members)],
+        "action": [Field("decision", "text", ("APPROVE", "CHALLENGE", "REVIEW", "BLOCK"))],
+        "by": [Field("")],
+        **{TEXT + c.name: [Field(c.name, "text")] for c in layout.values() if c.type is Type.TEXT},
+    }
+
+
+def applied(batch: Batch, kind: str, detector: str, first_seq: int, meta: Mapping[str, Any], codes: Any = None) -> Record:
+    """The record of events that changed state and got no decision."""
+    return Record(
+        kind=kind,
+        detector=detector,
+        first_seq=first_seq,
+        ids=batch.ids,
+        codes=text_codes(batch.ids) if codes is None else codes,
+        time_us=batch.time_us,
+        arrived_us=batch.arrived_us,
+        columns={"x": batch.x, "kinds": batch.kinds, **{TEXT + name: texts for name, texts in batch.texts.items()}},
+        meta=dict(meta),
+    )
+
+
+def batch_of(record: Record, detector: Detector, names: Sequence[str] | None) -> Batch:
+    """The events of a record, with their fields alone: everything else is computed again.
+
+    names: what the columns of the record's matrix were called; None where they are those of `detector` today.
+    """
+    layout = detector.plan.layout
+    n = len(record)
+    stored: Any = record.columns["x"]
+    x = np.full((n, layout.width), np.nan)
+    codes = np.zeros((n, layout.text_width), np.int64)
+    texts: dict[str, list[str | None]] = {}
+    for name, type_ in detector.schema.columns.items():
+        column = layout[name]
+        if type_ is Type.TEXT:
+            values: Any = record.columns.get(TEXT + name)
+            texts[name] = list(values) if values is not None else [None] * n
+            codes[:, column.index] = text_codes(texts[name])
+        elif names is None:
+            x[:, column.index] = stored[:, column.index]
+        elif name in names:
+            x[:, column.index] = stored[:, names.index(name)]
+    kinds: Any = record.columns.get("kinds")
+    kinds = np.zeros(n, np.uint8) if kinds is None else np.ascontiguousarray(kinds)
+    return Batch(record.ids, kinds, record.time_us, record.arrived_us, x, codes, texts)
+
+
+def row_of(record: Record, row: int) -> Record:
+    """One row of a record, as a record of its own."""
+    s = slice(row, row + 1)
+    columns = {name: column[s] for name, column in record.columns.items()}
+    first = record.first_seq + row
+    return Record(
+        record.kind, record.detector, first, record.ids[s], record.codes[s], record.time_us[s], record.arrived_us[s], columns, record.meta
+    )
+
+
+def same_content(left: Batch, left_row: int, right: Batch, right_row: int, fields: Mapping[str, Type], layout: Layout) -> bool:
+    """Whether two events say the same in every field; their arrival may differ."""
+    for name, type_ in fields.items():
+        column = layout[name]
+        if type_ is Type.TEXT:
+            same = left.codes[left_row, column.index] == right.codes[right_row, column.index]
+        else:
+            a, b = left.x[left_row, column.index], right.x[right_row, column.index]
+            same = a == b or (np.isnan(a) and np.isnan(b))
+        if not same:
+            return False
+    return True
+
+
+def translated(record: Record, names: Sequence[str], layout: Layout) -> Record:
+    """A record that was written under another layout, with its matrix arranged as that of today."""
+    stored: Any = record.columns["x"]
+    x = np.full((len(record), layout.width), np.nan)
+    for at, name in enumerate(names):
+        if name in layout and layout[name].type is not Type.TEXT:
+            x[:, layout[name].index] = stored[:, at]
+    columns = {**record.columns, "x": x}
+    for column in layout.values():
+        if column.type is Type.TEXT and TEXT + column.name not in columns:
+            columns[TEXT + column.name] = [None] * len(record)
+    return Record(
+        record.kind, record.detector, record.first_seq, record.ids, record.codes, record.time_us, record.arrived_us, columns, record.meta
+    )

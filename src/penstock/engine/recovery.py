@@ -1,0 +1,124 @@
+"""What survives: snapshots of the state, and the log after them."""
+
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from penstock.clock import SECOND_US
+from penstock.engine import records
+from penstock.ledger import snapshots
+
+if TYPE_CHECKING:
+    from penstock.engine.engine import Engine
+
+_log = logging.getLogger(__name__)
+_EVENTS = 250_000
+"""A snapshot copies the whole state at once, so it waits for as many events as the log gives back in about a second."""
+
+
+class Recovery:
+    """Saves an engine's state beside its ledger, and brings it back.
+
+    A snapshot is valid only with the log up to its position, so it is written after that has become durable.
+    """
+
+    def __init__(self, engine: "Engine", folder: Path | None, every_s: float) -> None:
+        self._engine = engine
+        self._folder = folder / "state" / engine.detector.name if folder is not None else None
+        self._every_us = int(every_s * SECOND_US)
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="penstock-snapshot")
+        self._writing: Future[Any] | None = None
+        self._saved_at_us = engine.clock()
+        self._saved_seq = 0
+        self._saved_position = -1
+        self.notes: list[str] = []
+
+    # ---- coming back
+
+    def recover(self) -> None:
+        """Bring the state to the end of the log."""
+        position = self._load()
+        engine = self._engine
+        if position < engine.ledger.first_position:
+            self._note(
+                f"the log begins at record {engine.ledger.first_position}, so what happened before is missing from the state of "
+                f"{engine.detector.name!r}; windows that reach further back count too little until they have passed"
+            )
+        for _, record in engine.ledger.read(position):
+            if record.detector == engine.detector.name:
+                self._apply(record)
+        self._saved_seq = engine.ledger.next_seq
+        self._saved_position = engine.ledger.position if position == engine.ledger.position else -1
+
+    def _load(self) -> int:
+        """Load the newest snapshot that fits; return the position in the log from which to go on."""
+        found = snapshots.load_newest(self._folder) if self._folder is not None else None
+        if found is None:
+            return 0
+        arrays, meta = found
+        engine = self._engine
+        if meta["fingerprint"] != engine.detector.state_fingerprint:
+            self._note(f"the aggregates of {engine.detector.name!r} have changed; the state is rebuilt from the log")
+            return 0
+        words = {int(code): text for code, text in meta["words"].items()}
+        engine.path.state.load(arrays, words, meta["clock_us"])
+        engine.totals.restore(meta["totals"])
+        for known_us, change, seq in meta["pending"]:
+            engine.truth.expect(known_us, change, seq)
+        return int(meta["position"])
+
+    def _apply(self, record: Any) -> None:
+        engine = self._engine
+        if record.kind == "labels":
+            engine.truth.replay(record)
+        elif record.kind in ("decisions", "informing", "loaded"):
+            names = engine.names_of(record)
+            batch = records.batch_of(record, engine.detector, names)
+            engine.path.features(batch, record.first_seq, read=False)
+            if record.kind == "decisions":
+                amount = engine.detector.schema.amount
+                column = (names or list(engine.look.columns)).index(amount) if amount else None
+                engine.totals.add_record(record, column)
+
+    def _note(self, text: str) -> None:
+        self.notes.append(text)
+        _log.warning(text)
+
+    # ---- saving
+
+    def maybe_snapshot(self) -> None:
+        """Save the state if it is time."""
+        engine = self._engine
+        due = engine.ledger.next_seq - self._saved_seq >= _EVENTS and engine.clock() - self._saved_at_us >= self._every_us
+        if self._folder is not None and due and (self._writing is None or self._writing.done()):
+            self._snapshot()
+
+    def _snapshot(self) -> None:
+        engine = self._engine
+        state = engine.path.state
+        meta = {
+            "fingerprint": engine.detector.state_fingerprint,
+            "position": engine.ledger.position,
+            "clock_us": state.clock_us,
+            "words": {str(code): text for code, text in state.words().items()},
+            "totals": engine.totals.saved(),
+            "pending": [[p.known_us, p.change, p.sequence] for p in engine.path.pending.saved()],
+        }
+        self._saved_at_us, self._saved_seq = engine.clock(), engine.ledger.next_seq
+        self._saved_position = engine.ledger.position
+        self._writing = self._writer.submit(self._write, state.arrays(), meta)
+
+    def _write(self, arrays: dict[str, Any], meta: dict[str, Any]) -> None:
+        assert self._folder is not None
+        try:
+            self._engine.ledger.flush()
+            snapshots.save(self._folder, arrays, meta)
+        except Exception:
+            _log.exception("the state of %r could not be saved; the log still holds everything", self._engine.detector.name)
+
+    def close(self) -> None:
+        """Save what has changed since the last snapshot."""
+        if self._folder is not None and self._engine.ledger.position != self._saved_position:
+            self._snapshot()
+        self._writer.shutdown(wait=True)

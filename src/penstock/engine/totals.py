@@ -1,0 +1,91 @@
+"""What has been decided so far: counts, money, latencies. Figures for people and for Prometheus."""
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from penstock.clock import SECOND_US, Clock, iso
+from penstock.engine.path import Judged
+from penstock.messages import Action, Layout, Record
+
+_LATENCIES = 4096
+_RATE_S = 10
+
+
+class Totals:
+    """Counters of one engine. amount: the field that is the money at stake, where there is one."""
+
+    def __init__(self, amount: str | None, layout: Layout, clock: Clock) -> None:
+        self._amount = layout[amount].index if amount else None
+        self._clock = clock
+        self.since_us = clock()
+        self.actions = np.zeros(len(Action), np.int64)
+        self.amounts = np.zeros(len(Action), np.float64)
+        self.duplicates = self.conflicts = self.quarantined = self.quarantine_lost = self.degraded = 0
+        self._latencies_ms: deque[float] = deque(maxlen=_LATENCIES)
+        self._recent: deque[tuple[int, int]] = deque()
+
+    def add(self, judged: Judged) -> None:
+        """Count a decided batch."""
+        self._count(judged.verdicts.action, judged.batch.x)
+        self.degraded += len(judged.batch) if judged.degraded else 0
+        total_ms = sum(judged.latency_us.values()) / 1000
+        self._latencies_ms.append(total_ms)
+        now = self._clock()
+        self._recent.append((now, len(judged.batch)))
+        while self._recent[0][0] < now - _RATE_S * SECOND_US:
+            self._recent.popleft()
+
+    def add_record(self, record: Record, amount: int | None) -> None:
+        """Count a batch that was decided before a restart; amount: its column then."""
+        action: Any = record.columns["action"]
+        x: Any = record.columns["x"]
+        self._amount, today = amount, self._amount
+        self._count(action, x)
+        self._amount = today
+
+    def _count(self, action: Any, x: Any) -> None:
+        self.actions += np.bincount(action, minlength=len(Action))
+        if self._amount is not None:
+            money = np.nan_to_num(x[:, self._amount])
+            self.amounts += np.bincount(action, weights=money, minlength=len(Action))
+
+    def stats(self) -> dict[str, Any]:
+        """The public form; latency percentiles are over the newest micro-batches, rates over ten seconds."""
+        total = int(self.actions.sum())
+        stopped = total - int(self.actions[Action.APPROVE.value])
+        latencies = np.array(self._latencies_ms)
+        p50, p95, p99 = (round(float(v), 4) for v in np.percentile(latencies, [50, 95, 99])) if len(latencies) else (None,) * 3
+        now = self._clock()
+        recent = sum(n for at, n in self._recent if at >= now - _RATE_S * SECOND_US)
+        return {
+            "total": total,
+            **{action.name.lower(): int(self.actions[action.value]) for action in Action},
+            "fraud_rate": stopped / total if total else None,
+            "amount": round(float(self.amounts.sum()), 2),
+            "amount_blocked": round(float(self.amounts[Action.BLOCK.value]), 2),
+            "per_second": recent / _RATE_S,
+            "latency_ms": {"p50": p50, "p95": p95, "p99": p99},
+            "since": iso(self.since_us),
+        }
+
+    def metrics(self) -> dict[str, float]:
+        """Counters by name."""
+        named = {f"decisions_{action.name.lower()}": float(self.actions[action.value]) for action in Action}
+        return named | {
+            "duplicates": float(self.duplicates),
+            "conflicts": float(self.conflicts),
+            "quarantined": float(self.quarantined),
+            "degraded": float(self.degraded),
+        }
+
+    def saved(self) -> dict[str, Any]:
+        """What a snapshot keeps."""
+        return {"actions": self.actions.tolist(), "amounts": self.amounts.tolist(), "since_us": self.since_us}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on counting from there."""
+        self.actions[:] = saved["actions"]
+        self.amounts[:] = saved["amounts"]
+        self.since_us = saved["since_us"]

@@ -1,0 +1,229 @@
+"""Labels: who says what about a transaction, which statement counts, and when it enters state."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.clock import iso, to_us
+from penstock.codes import text_codes
+from penstock.engine import records
+from penstock.ingest import Read
+from penstock.ledger import Label
+from penstock.messages import Batch, Record, Refusal
+
+if TYPE_CHECKING:
+    from penstock.engine.engine import Engine, OnDurable
+
+_KEPT = ("decisions", "loaded")
+
+
+class Statement(msgspec.Struct):
+    """A label as submitted."""
+
+    transaction_id: str
+    fraud: bool
+    detector: str | None = None
+    kind: str | None = None
+    known_at: datetime | None = None
+    source: str = "unknown"
+
+
+_statements = msgspec.json.Decoder(list[msgspec.Raw])
+_statement = msgspec.json.Decoder(Statement)
+
+
+class Truth:
+    """The labels of one engine.
+
+    Every statement is written to the log, with what it changed: +1 a fraud became known, -1 one was taken back. Of
+    several about one transaction, that of the most trusted source counts, then the latest.
+    """
+
+    def __init__(self, engine: "Engine") -> None:
+        self._engine = engine
+        self._on_the_way: dict[str, Label] = {}
+        label = engine.detector.label
+        self._ranks = {source: len(label.sources) - i for i, source in enumerate(label.sources)} if label else {}
+
+    # ---- statements
+
+    def tell(
+        self,
+        transaction_id: str,
+        *,
+        fraud: bool,
+        known_us: int | None,
+        kind: str | None = None,
+        source: str = "unknown",
+        on_durable: "OnDurable | None" = None,
+    ) -> Refusal | None:
+        """Take in one statement; None where it was accepted."""
+        engine = self._engine
+        found = engine.look.event(transaction_id)
+        if found is None:
+            text = f"there is no transaction {transaction_id!r} of detector {engine.detector.name!r} to label"
+            return Refusal(404, text, (("transaction_id", text),))
+        now = engine.clock()
+        label = Label(
+            detector=engine.detector.name,
+            transaction_id=transaction_id,
+            fraud=fraud,
+            kind=kind or ("fraud" if fraud else "good"),
+            source=source,
+            known_us=known_us if known_us is not None else now,
+            received_us=now,
+            rank=self._ranks.get(source, 0),
+        )
+        before = self._on_the_way.get(transaction_id) or engine.ledger.tables.label_of(engine.detector.name, transaction_id)
+        counts = before is None or (label.rank, label.known_us) >= (before.rank, before.known_us)
+        change = int(fraud) - int(before.fraud if before else False) if counts else 0
+        if counts:
+            self._on_the_way[transaction_id] = label
+        # without a time of its own a label is known as of the newest event: it precedes whatever comes next
+        effective_us = known_us if known_us is not None else engine.path.state.clock_us
+        record, row = found
+        batch = self._with_derived(record, row)
+        engine.path.pending.add(effective_us, change, record.first_seq + row, batch, 0)
+        self._append([label], [effective_us], [change], [record.first_seq + row], on_durable)
+        return None
+
+    def tell_json(self, body: bytes, on_durable: "OnDurable | None") -> list[dict[str, Any] | Refusal]:
+        """Take in one statement as JSON, or an array of them."""
+        parts = _parts(body)
+        if isinstance(parts, Refusal):
+            self._when_durable(on_durable)
+            return [parts]
+        answers = [self._tell_part(part) for part in parts]
+        self._when_durable(on_durable)
+        return answers
+
+    def _tell_part(self, part: bytes) -> "dict[str, Any] | Refusal":
+        try:
+            statement = _statement.decode(part)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return Refusal(422, f"this is no label: {error}", ((_field_of(str(error)), str(error)),))
+        if statement.known_at is not None and statement.known_at.tzinfo is None:
+            text = "known_at has no time zone; write it with Z or an offset, as in 2026-01-05T10:00:00Z"
+            return Refusal(422, text, (("known_at", text),))
+        known_us = to_us(statement.known_at) if statement.known_at else None
+        refused = self.tell(
+            statement.transaction_id, fraud=statement.fraud, known_us=known_us, kind=statement.kind, source=statement.source
+        )
+        if refused is not None:
+            return refused
+        known_at = iso(known_us) if known_us is not None else iso(self._engine.clock())
+        return {"transaction_id": statement.transaction_id, "fraud": statement.fraud, "known_at": known_at, "accepted": True}
+
+    def _when_durable(self, on_durable: "OnDurable | None") -> None:
+        if on_durable is not None:
+            self._engine.ledger.when_durable(on_durable)
+
+    # ---- labels of recorded history
+
+    def recorded(self, batch: Batch, first_seq: int, read: Read, rows: NDArray[np.int64]) -> None:
+        """The frauds of loaded history become known when they did, or the declared delay after their event."""
+        declared = self._engine.detector.label
+        if declared is None or read.labels is None or read.labels[0] is None:
+            return
+        fraud, known = read.labels[0][rows], read.labels[1]
+        known_us = batch.time_us + declared.delay_us
+        if known is not None:
+            known_us = np.where(known[rows] >= 0, known[rows], known_us)
+        frauds = np.flatnonzero(fraud == 1.0).tolist()
+        if not frauds:
+            return
+        labels = []
+        for row in frauds:
+            at = int(known_us[row])
+            labels.append(Label(self._engine.detector.name, batch.ids[row], True, "fraud", "recorded", at, at))
+            self._engine.path.pending.add(at, 1, first_seq + row, batch, row)
+        self._append(labels, [label.known_us for label in labels], [1] * len(labels), [first_seq + row for row in frauds], None)
+
+    # ---- the log
+
+    def _append(
+        self, labels: Sequence[Label], effective_us: Sequence[int], changes: Sequence[int], seqs: Sequence[int], done: "OnDurable | None"
+    ) -> None:
+        ledger = self._engine.ledger
+
+        def durable(error: BaseException | None) -> None:
+            if error is None:
+                ledger.tables.put_labels(labels)
+                for label in labels:
+                    if self._on_the_way.get(label.transaction_id) is label:
+                        del self._on_the_way[label.transaction_id]
+            if done is not None:
+                done(error)
+
+        ids = [label.transaction_id for label in labels]
+        columns: dict[str, Any] = {
+            "fraud": np.array([label.fraud for label in labels], np.uint8),
+            "change": np.array(changes, np.int8),
+            "seq": np.array(seqs, np.int64),
+            "known_us": np.array([label.known_us for label in labels], np.int64),
+            "rank": np.array([label.rank for label in labels], np.int64),
+            "kind": [label.kind for label in labels],
+            "source": [label.source for label in labels],
+        }
+        arrived = np.array([label.received_us for label in labels], np.int64)
+        times = np.array(effective_us, np.int64)
+        name = self._engine.detector.name
+        ledger.append(Record("labels", name, ledger.next_seq, ids, text_codes(ids), times, arrived, columns), durable)
+
+    def replay(self, record: Record) -> None:
+        """Expect again the labels of a record that was written before a restart."""
+        columns: Any = record.columns
+        labels = []
+        for row, transaction_id in enumerate(record.ids):
+            change, seq = int(columns["change"][row]), int(columns["seq"][row])
+            labels.append(
+                Label(
+                    record.detector,
+                    transaction_id,
+                    bool(columns["fraud"][row]),
+                    columns["kind"][row],
+                    columns["source"][row],
+                    int(columns["known_us"][row]),
+                    int(record.arrived_us[row]),
+                    int(columns["rank"][row]),
+                )
+            )
+            self.expect(int(record.time_us[row]), change, seq)
+        self._engine.ledger.tables.put_labels(labels)
+
+    def expect(self, known_us: int, change: int, seq: int) -> None:
+        """Expect a label of the event with this sequence number."""
+        found = self._engine.ledger.record_of(seq) if change and self._engine.path.pending.matter else None
+        if found is not None:
+            self._engine.path.pending.add(known_us, change, seq, self._with_derived(*found), 0)
+
+    def _with_derived(self, record: Record, row: int) -> Batch:
+        """One event with its fields and what is derived from them, as the kernel saw it."""
+        engine = self._engine
+        one = records.row_of(record, row)
+        batch = records.batch_of(one, engine.detector, engine.names_of(record))
+        for step in engine.detector.plan.before:
+            step.run(batch)
+        return batch
+
+
+def _parts(body: bytes) -> "list[bytes] | Refusal":
+    """The objects of a body that is one, or an array of them."""
+    if not body.lstrip()[:1] == b"[":
+        return [body]
+    try:
+        return [bytes(part) for part in _statements.decode(body)]
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return Refusal(400, f"the body is not JSON: {error}")
+
+
+def _field_of(message: str) -> str | None:
+    """The field that a msgspec message is about."""
+    for mark in ("missing required field `", "at `$."):
+        if mark in message:
+            return message.split(mark)[1].split("`")[0]
+    return None
