@@ -5,6 +5,7 @@ PYTHON ?= python3
 DATA ?= penstock-data
 PORT ?= 8000
 TPS ?= 20
+RECORDED ?= $(PENSTOCK_TEST_DATA)
 URL ?= http://127.0.0.1:$(PORT)
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -13,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: help setup run api generator test test-slow check bench bench-quick eval perf docs lock clean clean-kernels
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/\$$\(URL\)/, "$(URL)", $$2); printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.for-work  ## .venv with everything that is needed to work on the project
 
@@ -46,11 +47,15 @@ bench: .venv/.for-work  ## every benchmark; the table goes to benchmarks/results
 bench-quick: .venv/.for-work  ## every benchmark, shortened; prints the table only
 	@$(BIN)/python benchmarks/run.py --quick
 
-eval: .venv/.for-use  ## train the banking detector on simulated history and print what it is worth on later days
-	@$(BIN)/penstock demo --evaluate
+eval: .venv/.for-use  ## train on two simulated months and print what it is worth; RECORDED=DIR adds recorded data
+	@mkdir -p build
+	@$(BIN)/penstock simulate banking --seed 1 --events 360000 --days 60 --out build/banking.parquet
+	@$(BIN)/penstock train banking --data build/banking.parquet
+	@if [ -f "$(RECORDED)/Fraud_Data.csv" ]; then $(BIN)/penstock train ecommerce --data "$(RECORDED)/Fraud_Data.csv"; fi
 
 perf: .venv/.for-use  ## a load test of the service: requests/s and latency
-	@$(BIN)/penstock loadtest --serve banking
+	@$(BIN)/penstock loadtest --serve banking --requests 50000 --concurrency 64
+	@$(BIN)/penstock loadtest --serve banking --requests 20000 --concurrency 64 --rate 2000
 
 docs: .venv/.for-work  ## write the generated pages of docs/reference again
 	@$(BIN)/python docs/generate.py
