@@ -20,12 +20,12 @@ def record():
 
 @pytest.fixture
 def fill(record):
-    """Appends batches of rows named tx0, tx1, ... and waits until they are durable."""
+    """Appends batches of rows named tx0, tx1, ..., each durable before the next."""
 
     def fill_it(ledger, batches=40, rows=3, **options):
         for _ in range(batches):
             first = ledger.next_seq
             ledger.append(record([f"tx{first + k}" for k in range(rows)], first, arrived_us=1_000 + first, **options))
-        ledger.flush()
+            ledger.flush()
 
     return fill_it

@@ -1,0 +1,274 @@
+"""The files of the log: what a crash leaves is cut, what a crash cannot leave is named."""
+
+import os
+
+import numpy as np
+import pytest
+
+from penstock.codes import text_codes
+from penstock.errors import ConfigurationError, FolderInUse, LedgerDamaged, LedgerError
+from penstock.ledger import FileLedger
+
+DAY_US = 86_400_000_000
+
+
+def segments(folder):
+    return sorted((folder / "log").glob("*.log"))
+
+
+def end_of(path):
+    return len(path.read_bytes().rstrip(b"\0"))
+
+
+def flip(path, at):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 0x40
+    path.write_bytes(data)
+
+
+@pytest.fixture
+def filled(tmp_path, fill):
+    """A closed ledger of 12 records in one segment, and the offsets where records end."""
+    ends = []
+    with FileLedger(tmp_path) as ledger:
+        for _ in range(12):
+            fill(ledger, batches=1)
+            ends.append(ledger._log._segments[-1].end)
+    return tmp_path, ends
+
+
+def test_a_write_torn_at_any_byte_loses_only_that_record(filled):
+    folder, ends = filled
+    [path] = segments(folder)
+    whole = path.read_bytes()
+    for cut in [*range(ends[-2] + 1, ends[-1], 7), ends[-1] - 1]:
+        path.write_bytes(whole[:cut] + bytes(5_000))
+        with FileLedger(folder) as ledger:
+            assert [p for p, _ in ledger.read()] == list(range(11))
+            assert ledger.cut_bytes > 0
+            assert (ledger.position, ledger.next_seq) == (11, 33)
+        assert path.stat().st_size == ends[-2]
+
+
+def test_after_a_cut_the_log_goes_on_where_it_was(filled, fill):
+    folder, ends = filled
+    [path] = segments(folder)
+    os.truncate(path, ends[-1] - 3)
+    with FileLedger(folder) as ledger:
+        fill(ledger, batches=3)
+    with FileLedger(folder) as ledger:
+        assert [p for p, _ in ledger.read()] == list(range(14))
+        assert ledger.cut_bytes == 0
+
+
+def test_a_flipped_bit_before_whole_records_is_damage_and_named(filled):
+    folder, ends = filled
+    [path] = segments(folder)
+    flip(path, ends[4] + 70)
+    with pytest.raises(LedgerDamaged, match=rf"{path.name} is damaged at byte {ends[4]}"):
+        FileLedger(folder)
+
+
+def test_a_flipped_bit_in_a_length_is_damage_too(filled):
+    folder, ends = filled
+    [path] = segments(folder)
+    flip(path, ends[4] + 5)
+    with pytest.raises(LedgerDamaged, match=f"at byte {ends[4]}"):
+        FileLedger(folder)
+
+
+def test_a_group_written_at_once_may_be_torn_in_its_middle(tmp_path, record):
+    """The device may persist the pages of one write in any order: its later records may be whole and mean nothing."""
+    ledger = FileLedger(tmp_path)
+    with ledger._writer._changed:  # both wait, so both go into one group
+        ledger._writer._changed.notify_all()
+        for k in range(2):
+            ledger.append(record([f"a{k}"], k))
+    ledger.close()
+    [path] = segments(tmp_path)
+    flip(path, 64 + 70)
+    with FileLedger(tmp_path) as again:
+        assert (again.position, again.cut_bytes > 0) == (0, True)
+
+
+def test_damage_in_a_sealed_segment_is_named_when_it_is_read(tmp_path, fill):
+    with FileLedger(tmp_path, segment_bytes=1_000, seal_rows=4) as ledger:
+        fill(ledger, batches=12)
+    path = segments(tmp_path)[1]
+    flip(path, 64 + 80)
+    with FileLedger(tmp_path, segment_bytes=1_000, seal_rows=4) as ledger:
+        with pytest.raises(LedgerDamaged, match=f"{path.name} is damaged at byte 64"):
+            list(ledger.read())
+        with pytest.raises(LedgerDamaged, match=path.name):
+            first = int(path.stem)
+            ledger.record_of(3 * first)
+
+
+def test_a_segment_header_that_is_none_is_damage(filled):
+    folder, _ = filled
+    [path] = segments(folder)
+    flip(path, 3)
+    with pytest.raises(LedgerDamaged, match="at byte 0"):
+        FileLedger(folder)
+
+
+def test_a_missing_segment_is_noticed(tmp_path, fill):
+    with FileLedger(tmp_path, segment_bytes=1_000) as ledger:
+        fill(ledger, batches=12)
+    missing = segments(tmp_path)[1]
+    missing.unlink()
+    with pytest.raises(LedgerDamaged, match="a segment is missing or cut"):
+        FileLedger(tmp_path)
+
+
+@pytest.mark.parametrize("spoil", ["remove", "flip"])
+def test_sidecars_are_made_again_from_the_log(tmp_path, fill, spoil):
+    with FileLedger(tmp_path, segment_bytes=1_000) as ledger:
+        fill(ledger, batches=12)
+    sidecars = sorted((tmp_path / "log").glob("*.marks"))
+    assert len(sidecars) == len(segments(tmp_path)) - 1
+    for path in sidecars:
+        path.unlink() if spoil == "remove" else flip(path, 9)
+    with FileLedger(tmp_path, segment_bytes=1_000) as ledger:
+        assert ledger.position == 12
+        assert ledger.find("banking", "tx20")[0].first_seq == 18
+    assert len(list((tmp_path / "log").glob("*.marks"))) == len(sidecars)
+
+
+def test_sealed_segments_carry_no_zeros(tmp_path, fill):
+    with FileLedger(tmp_path, segment_bytes=1_000) as ledger:
+        fill(ledger, batches=12)
+    assert all(path.stat().st_size < 1_000 for path in segments(tmp_path)[:-1])
+
+
+def test_what_is_forgotten_is_gone_and_the_rest_is_there(tmp_path, fill):
+    with FileLedger(tmp_path, segment_bytes=1_000) as ledger:
+        fill(ledger, batches=20)
+        before = len(segments(tmp_path))
+        assert ledger.forget(before_position=10) > 0
+        first = ledger.first_position
+        assert 0 < first <= 10
+        assert [p for p, _ in ledger.read()] == list(range(first, 20))
+        assert ledger.find("banking", "tx0") is None
+        assert ledger.record_of(0) is None
+        assert ledger.find("banking", "tx59") is not None
+        assert len(segments(tmp_path)) < before
+    with FileLedger(tmp_path, segment_bytes=1_000) as ledger:
+        assert (ledger.first_position, ledger.position) == (first, 20)
+
+
+# ---------------------------------------------------------------- ids
+
+
+def ids_in(folder):
+    return sorted(path for path in (folder / "ids").glob("*.ids"))
+
+
+@pytest.fixture
+def indexed(tmp_path, fill):
+    """A closed ledger of 600 rows of two detectors, whose ids were sorted and merged several times."""
+    with FileLedger(tmp_path, seal_rows=16) as ledger:
+        for _ in range(50):
+            fill(ledger, batches=1, rows=9)
+            fill(ledger, batches=1, rows=3, detector="cards")
+    return tmp_path
+
+
+def all_found(ledger):
+    for seq in range(600):
+        detector = "banking" if seq % 12 < 9 else "cards"
+        found, row = ledger.find(detector, f"tx{seq}")
+        assert found.first_seq + row == seq
+    assert ledger.find("banking", "tx600") is None
+
+
+def test_ids_are_found_in_memory_and_in_merged_runs(indexed):
+    assert 1 < len(ids_in(indexed)) < 20
+    with FileLedger(indexed, seal_rows=16) as ledger:
+        all_found(ledger)
+
+
+@pytest.mark.parametrize("spoil", ["manifest", "one run", "all", "header", "cut"])
+def test_runs_are_made_again_from_the_log(indexed, spoil):
+    victim = ids_in(indexed)[0]
+    if spoil == "manifest":
+        (indexed / "ids" / "manifest").unlink()
+    elif spoil == "one run":
+        victim.unlink()
+    elif spoil == "all":
+        for path in (indexed / "ids").iterdir():
+            path.unlink()
+    elif spoil == "header":
+        flip(victim, 20)
+    else:
+        os.truncate(victim, victim.stat().st_size - 1)
+    with FileLedger(indexed, seal_rows=16) as ledger:
+        all_found(ledger)
+
+
+def test_a_damaged_run_is_noticed_before_ids_are_claimed(indexed):
+    victim = max(ids_in(indexed), key=lambda path: path.stat().st_size)
+    flip(victim, victim.stat().st_size - 1)
+    with FileLedger(indexed, seal_rows=16) as ledger:
+        for detector in ("banking", "cards"):
+            ids = [f"tx{k}" for k in range(600) if (k % 12 < 9) == (detector == "banking")]
+            seqs = ledger.claims(detector, DAY_US).peek(text_codes(ids), np.full(len(ids), 2_000))
+            assert seqs.tolist() == [int(name[2:]) for name in ids]
+        all_found(ledger)
+
+
+def test_ids_written_by_a_process_that_died_in_between_do_not_confuse(indexed):
+    (indexed / "ids" / "0000000000000000-0000000000000000-5.ids").write_bytes(b"half a run")
+    (indexed / "ids" / "x.ids.tmp").write_bytes(b"")
+    with FileLedger(indexed, seal_rows=16) as ledger:
+        all_found(ledger)
+    assert not (indexed / "ids" / "x.ids.tmp").exists()
+    assert not (indexed / "ids" / "0000000000000000-0000000000000000-5.ids").exists()
+
+
+# ---------------------------------------------------------------- one owner
+
+
+def test_a_second_owner_is_refused_with_the_first_ones_name(tmp_path):
+    with (
+        FileLedger(tmp_path),
+        pytest.raises(FolderInUse, match=rf"in use by process {os.getpid()}, since 20\d\d-.*one folder has one owner"),
+    ):
+        FileLedger(tmp_path)
+    FileLedger(tmp_path).close()
+
+
+def test_a_reader_needs_no_lock_and_changes_nothing(tmp_path, fill):
+    with FileLedger(tmp_path) as owner:
+        fill(owner, batches=5)
+        with FileLedger(tmp_path, read_only=True) as reader:
+            fill(owner, batches=5)
+            assert len(list(reader.read())) == 5
+            assert reader.find("banking", "tx14")[0].first_seq == 12
+            with pytest.raises(LedgerError, match="read-only"):
+                reader.append(None)
+        fill(owner, batches=1)
+        assert len(list(owner.read())) == 11
+
+
+def test_a_reader_of_a_folder_without_a_ledger_is_told_so(tmp_path):
+    with pytest.raises(ConfigurationError, match="there is no ledger in"):
+        FileLedger(tmp_path / "nothing", read_only=True)
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_a_setting_that_cannot_be_used(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="cannot use the folder"):
+        FileLedger(tmp_path / "file" / "ledger")
+
+
+def test_an_owner_that_failed_to_open_lets_go_of_the_folder(filled):
+    folder, ends = filled
+    [path] = segments(folder)
+    whole = path.read_bytes()
+    flip(path, ends[2] + 70)
+    with pytest.raises(LedgerDamaged):
+        FileLedger(folder)
+    path.write_bytes(whole)
+    FileLedger(folder).close()
