@@ -8,72 +8,56 @@ from typing import Annotated, Any, cast
 import msgspec
 import numpy as np
 from msgspec import NODEFAULT, Meta
+from msgspec.structs import astuple
 from numpy.typing import NDArray
 
-from penstock.codes import buffer_codes
 from penstock.ingest.field import Field
 from penstock.ingest.identity import LONGEST_ID, id_problem
-from penstock.ingest.kernel import READ
+from penstock.ingest.kernel import Places, lay
 from penstock.ingest.schema import TYPE, EventType
-from penstock.ingest.times import FIRST_US, NULL, OLDEST_US, instants, outside
+from penstock.ingest.times import FIRST_US, OLDEST_US, instants, zone_switches
 from penstock.messages import Batch, Layout, Type
 
+Mask = NDArray[np.bool_]
 Texts = Sequence[str | None]
-Rows = NDArray[np.int64] | slice
+Token = Callable[[str], str]
 
 
 @dataclass(slots=True)
-class Taken:
-    """Events of one type, transposed: one row per field in texts, codes, times and numbers, one column per event.
+class Part:
+    """Events of one type as a batch of their own; ids are empty where one is to be made.
 
-    ids: None where one is to be made. times: microseconds, valid where present. bad: events that do not fit after all.
+    bad: events that do not fit after all, where there are any.
     """
 
-    ids: Sequence[str | None]
-    texts: list[Texts]
-    codes: NDArray[np.int64]
-    times: NDArray[np.int64]
-    present: NDArray[np.bool_]
-    numbers: NDArray[np.float64]
-    bad: NDArray[np.bool_] | None = None
+    batch: Batch
+    bad: Mask | None = None
 
-    def spoil(self, where: NDArray[np.bool_]) -> None:
+    def spoil(self, where: Mask) -> None:
         """Mark events that do not fit."""
         if where.any():
             self.bad = where if self.bad is None else self.bad | where
-
-    def only(self, kept: NDArray[np.int64]) -> "Taken":
-        """The same for some of the events."""
-        positions = kept.tolist()
-        ids = [self.ids[i] for i in positions]
-        texts: list[Texts] = [[column[i] for i in positions] for column in self.texts]
-        return Taken(ids, texts, self.codes[:, kept], self.times[:, kept], self.present[:, kept], self.numbers[:, kept])
 
 
 class Form:
     """One event type's way from decoded objects to columns.
 
     `decode` reads one JSON object and `convert` one Python dict; both raise what msgspec raises where it does not fit.
-    `take` transposes events and marks those that msgspec could not judge; `lay` writes them into a batch.
-    mark: the attribute that holds what `type` said, where there are several types.
+    `part` makes columns of what they returned, and marks events that msgspec could not judge. mark: the attribute that
+    holds what `type` said, where there are several types.
     """
 
-    def __init__(
-        self, event: EventType, layout: Layout, zone: str | None, token: Callable[[str], str] | None, *, several: bool
-    ) -> None:
-        self.event, self.zone, self.token, self.several = event, zone, token, several
+    def __init__(self, event: EventType, layout: Layout, zone: str | None, token: Token | None, *, several: bool) -> None:
+        self.event, self.layout, self.zone, self.token, self.several = event, layout, zone, token, several
         columns = [field for field in event.fields if field is not event.id]
         self.texts = [field for field in columns if field.type is Type.TEXT]
         self.times = [event.time, *(field for field in columns if field.type is Type.TIME and field is not event.time)]
         self.numbers = [field for field in columns if field.type in (Type.NUMBER, Type.BOOLEAN)]
-        self.text_at = places(layout, self.texts)
-        self.time_at = places(layout, self.times)
-        self.number_at = places(layout, self.numbers)
-        self._whole = [k for k, field in enumerate(self.numbers) if field.whole]
-        self._never_null = [k for k, field in enumerate(self.numbers) if not field.nullable]
-        self._nullable_times = np.array([[field.nullable] for field in self.times])
-        self._first_us = np.array([[FIRST_US], *([[OLDEST_US]] * (len(self.times) - 1))])
-        self._texts_from, self._times_from = 1, 1 + len(self.texts)
+        self.text_at, self.time_at, self.number_at = (self._at(fields) for fields in (self.texts, self.times, self.numbers))
+        self.places = self._places()
+        self.personal = [k for k, field in enumerate(self.texts) if field.personal]
+        self._never_null = [self.number_at[k] for k, field in enumerate(self.numbers) if not field.nullable]
+        self._times_from = 1 + len(self.texts)
         self._numbers_from = self._times_from + len(self.times)
         self._numbers_to = self._numbers_from + len(self.numbers)
         self.mark = ""
@@ -83,6 +67,19 @@ class Form:
     def convert(self, event: dict[str, Any]) -> Any:
         """One event from Python."""
         return msgspec.convert(event, self._python)
+
+    # ---- what a form is made of
+
+    def _at(self, fields: Iterable[Field]) -> NDArray[np.int64]:
+        return np.array([self.layout[field.name].index for field in fields], np.int64)
+
+    def _places(self) -> Places:
+        whole = np.array([field.whole for field in self.numbers], np.bool_)
+        nullable = np.array([field.nullable for field in self.times], np.bool_)
+        first_us = np.array([FIRST_US] + [OLDEST_US] * (len(self.times) - 1), np.int64)
+        switches, offsets = zone_switches(self.zone or "UTC")
+        zoned = self.zone is not None
+        return Places(self.text_at, self.time_at, self.number_at, whole, first_us, nullable, zoned, switches, offsets)
 
     def _struct(self, times: Any) -> type[msgspec.Struct]:
         """A Struct with the id first, then texts, times and numbers in the order of the lists above."""
@@ -99,152 +96,110 @@ class Form:
         strict = self.event.strict
         return msgspec.defstruct(self.event.name, specs, kw_only=True, gc=False, rename=names, forbid_unknown_fields=strict)
 
-    # ---- transposing
+    # ---- from objects to columns
 
-    def take(self, events: Sequence[Any]) -> Taken:
-        """Transpose decoded events."""
-        columns = list(zip(*map(msgspec.structs.astuple, events), strict=True))
-        times, state = self._read_times(columns)
-        numbers = np.array(columns[self._numbers_from : self._numbers_to], np.float64)
-        texts = [spelled(column) for column in columns[self._texts_from : self._times_from]]
-        if self.token is not None:
-            texts = [self._hidden(field, column) for field, column in zip(self.texts, texts, strict=True)]
-        codes, unwritable = code_texts(texts, len(events))
-        ids = spelled(columns[0])
-        taken = Taken(ids, texts, codes, times, state == READ, numbers.reshape(len(self.numbers), len(events)))
-        self._judge(taken, state)
-        if unwritable is not None:
-            taken.spoil(unwritable)
-        return taken
+    def part(self, events: Sequence[Any], arrived_us: int) -> Part:
+        """The columns of decoded events that arrived now."""
+        columns: list[Sequence[Any]] = list(zip(*map(astuple, events), strict=True))
+        for k in self.personal:
+            columns[1 + k] = self._hidden(columns[1 + k])
+        batch = self.blank(len(events), arrived_us)
+        bad = np.zeros(len(events), np.bool_)
+        part = Part(batch)
+        if self._lay(columns, batch, bad):
+            part.bad = bad
+        batch.ids = self._ids(columns[0], part)
+        for k, field in enumerate(self.texts, 1):
+            batch.texts[field.name] = list(columns[k])
+        return part
 
-    def judge_nulls(self, taken: Taken) -> None:
+    def judge_nulls(self, part: Part) -> None:
         """Mark events whose required numbers are NaN, which JSON cannot say and Python can."""
         if self._never_null:
-            taken.spoil(np.isnan(taken.numbers[self._never_null]).any(axis=0))
+            part.spoil(np.asarray(np.isnan(part.batch.x[:, self._never_null]).any(axis=1)))
 
-    def _read_times(self, columns: list[tuple[Any, ...]]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        given = columns[self._times_from : self._numbers_from]
-        instant_us, state = instants(given[0] if len(given) == 1 else tuple(chain.from_iterable(given)), self.zone)
-        return instant_us.reshape(len(given), -1), state.reshape(len(given), -1)
+    def blank(self, n: int, arrived_us: int | NDArray[np.int64]) -> Batch:
+        """A batch of n events of this type, its columns not yet written except for their arrival."""
+        x, codes = np.empty((n, self.layout.width)), np.empty((n, self.layout.text_width), np.int64)
+        kinds, arrived = np.empty(n, np.uint8), np.empty(n, np.int64)
+        kinds[:] = self.event.kind
+        arrived[:] = arrived_us
+        return Batch([""] * n, kinds, np.empty(n, np.int64), arrived, x, codes, {})
 
-    def _judge(self, taken: Taken, state: NDArray[np.uint8]) -> None:
-        unread = ~taken.present
-        if unread.any():
-            taken.spoil((unread & ~((state == NULL) & self._nullable_times)).any(axis=0))
-        far = outside(taken.times, self._first_us)
-        if far.any():
-            taken.spoil((far & taken.present).any(axis=0))
-        for k in self._whole:
-            taken.spoil(fractional(taken.numbers[k]))
-        if not "".join(name for name in taken.ids if name is not None).isprintable():
-            taken.spoil(np.array([name is not None and id_problem(name) is not None for name in taken.ids]))
+    def _lay(self, columns: list[Sequence[Any]], batch: Batch, bad: Mask) -> bool:
+        """Write the columns, and say whether an event is bad. Texts that stand as whole numbers become texts."""
+        flat = tuple(chain.from_iterable(columns[1 : self._numbers_from]))
+        try:
+            data, lengths = _bytes(flat)
+        except TypeError:
+            return self._lay_mixed(columns, batch, bad)
+        except UnicodeEncodeError:
+            bad |= _unwritable(columns[1 : self._times_from], len(batch))
+            return self._lay_mixed([[_mended(text) for text in column] for column in columns], batch, bad)
+        read = np.empty((len(self.times), len(batch)), np.int64), np.empty((len(self.times), len(batch)), np.uint8)
+        return self._write(data, lengths, columns, batch, bad, read, parse=True)
 
-    def _hidden(self, field: Field, column: Texts) -> Texts:
-        token = self.token
-        if not field.personal or token is None:
-            return column
-        return [text if text is None else token(text) for text in column]
+    def _lay_mixed(self, columns: list[Sequence[Any]], batch: Batch, bad: Mask) -> bool:
+        """The same where a text is null or a number, or a time is."""
+        for k in range(1, self._times_from):
+            columns[k] = [text if text is None or isinstance(text, str) else str(text) for text in columns[k]]
+        texts = tuple(chain.from_iterable(columns[1 : self._times_from]))
+        data, lengths = _bytes(["" if text is None else text for text in texts])
+        lengths[[text is None for text in texts]] = -1
+        found, states = instants(tuple(chain.from_iterable(columns[self._times_from : self._numbers_from])), self.zone)
+        shape = len(self.times), len(batch)
+        return self._write(data, lengths, columns, batch, bad, (found.reshape(shape), states.reshape(shape)), parse=False)
 
-    # ---- laying down
+    def _write(
+        self,
+        data: NDArray[np.uint8],
+        lengths: NDArray[np.int64],
+        columns: list[Sequence[Any]],
+        batch: Batch,
+        bad: Mask,
+        times: tuple[NDArray[np.int64], NDArray[np.uint8]],
+        *,
+        parse: bool,
+    ) -> bool:
+        numbers = np.array(columns[self._numbers_from : self._numbers_to], np.float64).reshape(len(self.numbers), len(batch))
+        arrived = batch.arrived_us
+        return bool(lay(self.places, data, lengths, numbers, *times, parse, batch.x, batch.codes, batch.time_us, arrived, bad))
 
-    def lay(self, taken: Taken, batch: Batch, rows: NDArray[np.int64] | None) -> None:
-        """Write the events into the batch, at `rows` or as all of it; those without a time happened when they arrived."""
-        at: Rows = slice(None) if rows is None else rows
-        times = taken.times.astype(np.float64)
-        if taken.present.all():
-            batch.time_us[at] = taken.times[0]
-        else:
-            times[~taken.present] = np.nan
-            batch.time_us[at] = np.where(taken.present[0], taken.times[0], batch.arrived_us[at])
-            times[0] = batch.time_us[at]
-        _write(batch.x, at, self.time_at, times)
-        _write(batch.x, at, self.number_at, taken.numbers)
-        _write(batch.codes, at, self.text_at, taken.codes)
-        if rows is None:
-            batch.ids = _named(taken.ids)
-            batch.texts.update((field.name, _listed(column)) for field, column in zip(self.texts, taken.texts, strict=True))
-            return
-        for row, name in zip(rows.tolist(), _named(taken.ids), strict=True):
-            batch.ids[row] = name
-        for field, column in zip(self.texts, taken.texts, strict=True):
-            _scatter(batch.texts, field.name, rows, column, len(batch))
+    def _ids(self, column: Sequence[Any], part: Part) -> list[str]:
+        """The ids as texts, empty where one is to be made."""
+        try:
+            plain = "".join(column).isprintable()
+        except TypeError:
+            column = ["" if name is None else str(name) for name in column]
+            plain = "".join(column).isprintable()
+        if not plain or len(max(column, key=len)) > LONGEST_ID:
+            part.spoil(np.array([name != "" and id_problem(name) is not None for name in column]))
+        return list(column)
 
-    def complete(self, batch: Batch) -> None:
-        """Texts of this type are null in events of other types."""
-        for field in self.texts:
-            batch.texts.setdefault(field.name, [None] * len(batch))
-
-
-def _named(ids: Texts) -> list[str]:
-    """The ids, by now of all events."""
-    return cast("list[str]", ids if isinstance(ids, list) else list(ids))
-
-
-def _listed(column: Texts) -> list[str | None]:
-    return column if isinstance(column, list) else list(column)
+    def _hidden(self, column: Sequence[Any]) -> Texts:
+        token = cast("Token", self.token)
+        return [text if text is None else token(str(text)) for text in column]
 
 
 def _spec(attribute: str, field: Field, kind: Any) -> Any:
     return (attribute, kind) if field.default is NODEFAULT else (attribute, kind, field.default)
 
 
-def places(layout: Layout, fields: Iterable[Field]) -> slice | NDArray[np.int64]:
-    """Where the fields' columns stand: a slice where they stand side by side."""
-    at = [layout[field.name].index for field in fields]
-    if at and at == list(range(at[0], at[0] + len(at))):
-        return slice(at[0], at[0] + len(at))
-    return np.array(at, np.int64)
+def _bytes(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Texts end to end as UTF-8, and the length of each in bytes."""
+    joined = "".join(texts)
+    data = joined.encode()
+    lengths = map(len, texts) if len(data) == len(joined) else map(len, map(str.encode, texts))
+    return np.frombuffer(data, np.uint8), np.fromiter(lengths, np.int64, len(texts))
 
 
-def spelled(column: Sequence[Any]) -> Texts:
-    """The texts of a column in which keys may stand as whole numbers."""
-    try:
-        "".join(column)
-    except TypeError:
-        return [text if text is None or isinstance(text, str) else str(text) for text in column]
-    return column
+def _unwritable(columns: Sequence[Sequence[Any]], n: int) -> Mask:
+    """The events with a text that holds half of a surrogate pair, which Python can and UTF-8 cannot."""
+    bad = np.zeros(n, np.bool_)
+    for column in columns:
+        bad |= np.array([isinstance(text, str) and text != _mended(text) for text in column], np.bool_)
+    return bad
 
 
-def code_texts(columns: Sequence[Texts], n: int) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
-    """The codes of several columns of texts, in one go, and the events with a text that is not Unicode, if any."""
-    if not columns:
-        return np.empty((0, n), np.int64), None
-    flat: Texts = columns[0] if len(columns) == 1 else tuple(chain.from_iterable(columns))
-    valid = np.ones(len(flat), np.bool_)
-    if None in flat:
-        valid = np.array([text is not None for text in flat])
-        flat = [text or "" for text in flat]
-    joined = "".join(flat)  # type: ignore[arg-type]  # no None is left
-    try:
-        data = joined.encode()
-    except UnicodeEncodeError:
-        return _unwritable(columns, n)
-    lengths = map(len, flat) if len(data) == len(joined) else map(len, map(str.encode, flat))  # type: ignore[arg-type]  # as above
-    offsets = np.zeros(len(flat) + 1, np.int64)
-    np.cumsum(np.fromiter(lengths, np.int64, len(flat)), out=offsets[1:])
-    return buffer_codes(np.frombuffer(data, np.uint8), offsets, valid).reshape(len(columns), n), None
-
-
-def _unwritable(columns: Sequence[Texts], n: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    def bad(text: str | None) -> bool:
-        return text is not None and any("\ud800" <= character <= "\udfff" for character in text)
-
-    return np.zeros((len(columns), n), np.int64), np.array([[bad(text) for text in column] for column in columns]).any(axis=0)
-
-
-def fractional(numbers: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which numbers are neither whole nor null."""
-    return (np.rint(numbers) != numbers) & ~np.isnan(numbers)
-
-
-def _write(target: NDArray[Any], rows: Rows, at: slice | NDArray[np.int64], values: NDArray[Any]) -> None:
-    if isinstance(rows, slice) or isinstance(at, slice):
-        target[rows, at] = values.T
-    else:
-        target[rows[:, None], at] = values.T
-
-
-def _scatter(texts: dict[str, list[str | None]], name: str, rows: NDArray[np.int64], column: Texts, n: int) -> None:
-    whole = texts.setdefault(name, [None] * n)
-    for row, text in zip(rows.tolist(), column, strict=True):
-        whole[row] = text
+def _mended(text: Any) -> Any:
+    return text.encode("utf-8", "replace").decode() if isinstance(text, str) else text

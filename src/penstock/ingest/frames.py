@@ -5,7 +5,8 @@ booleans. Where no value of a column can be read, the column is the wrong one an
 cannot, those rows are refused as the same events would be live.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as made
 from typing import Any
 
 import msgspec
@@ -13,14 +14,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from penstock.codes import buffer_codes
 from penstock.errors import DataError, did_you_mean
 from penstock.ingest.field import Field
-from penstock.ingest.form import Form, Taken, code_texts
+from penstock.ingest.form import Form, Part
 from penstock.ingest.identity import LONGEST_ID, id_problem
 from penstock.ingest.labels import UNKNOWN_TIME, Labels
 from penstock.ingest.refusals import Fault, refused, shown, time_fault, value_fault
-from penstock.ingest.schema import TYPE, EventType, Schema
-from penstock.ingest.series import Instants, Mask, Numbers, Words, read_booleans, read_numbers, read_texts, read_times
+from penstock.ingest.schema import TYPE, Schema
+from penstock.ingest.series import Instants, Mask, Numbers, Words, buffers, read_booleans, read_numbers, read_texts, read_times
 from penstock.ingest.times import FIRST_US, OLDEST_US
 from penstock.messages import Refusal, Type
 
@@ -30,7 +32,7 @@ class Faults:
     """Rows that cannot be events, by what is wrong with them."""
 
     rows: Mask
-    found: list[tuple[Field, pl.Series | None, Mask]] = field(default_factory=list)
+    found: list[tuple[Field, pl.Series | None, Mask]] = made(default_factory=list)
 
     def add(self, field: Field, column: pl.Series | None, where: Mask) -> None:
         """Note rows in which this field is at fault."""
@@ -46,27 +48,27 @@ class FrameForm:
         self.form, self.schema, self.frame, self.event = form, schema, frame, form.event
         self.faults = Faults(np.zeros(len(frame), np.bool_))
 
-    def take(self, *, timed: bool) -> Taken:
-        """Read every column; `timed` says that arrival times stand in for missing event times."""
+    def part(self, arrived_us: NDArray[np.int64] | None) -> Part:
+        """Read every column; where no arrival is given, each arrived when it happened."""
         self._check_columns()
-        texts = [self._texts(field) for field in self.form.texts]
-        times = [self._times(field, timed=timed) for field in self.form.times]
-        numbers = [self._numbers(field) for field in self.form.numbers]
-        n = len(self.frame)
-        codes = np.array([words.codes for words in texts], np.int64).reshape(len(texts), n)
-        values = [self._hidden(field, words) for field, words in zip(self.form.texts, texts, strict=True)]
-        for k, field in enumerate(self.form.texts):
-            if field.personal:
-                codes[k] = code_texts([values[k]], n)[0][0]
-        return Taken(
-            self._ids(),
-            list(values),
-            codes,
-            np.array([found.values for found in times], np.int64),
-            np.array([found.present for found in times], np.bool_),
-            np.array([found.values for found in numbers], np.float64).reshape(len(numbers), n),
-            self.faults.rows if self.faults.rows.any() else None,
-        )
+        batch = self.form.blank(len(self.frame), 0 if arrived_us is None else arrived_us)
+        batch.x[:] = np.nan
+        batch.codes[:] = 0
+        for at, item in zip(self.form.number_at, self.form.numbers, strict=True):
+            batch.x[:, at] = self._numbers(item).values
+        for at, item in zip(self.form.text_at, self.form.texts, strict=True):
+            words = self._texts(item)
+            batch.texts[item.name], batch.codes[:, at] = words.values, words.codes
+        for at, item in zip(self.form.time_at, self.form.times, strict=True):
+            times = self._times(item, timed=arrived_us is not None)
+            batch.x[:, at] = np.where(times.present, times.values, np.nan)
+            if item is self.event.time:
+                batch.time_us[:] = np.where(times.present, times.values, batch.arrived_us)
+                batch.x[:, at] = batch.time_us
+        if arrived_us is None:
+            batch.arrived_us = batch.time_us.copy()
+        batch.ids = self._ids()
+        return Part(batch, self.faults.rows if self.faults.rows.any() else None)
 
     def refusals(self, positions: NDArray[np.int64]) -> list[tuple[int, Refusal]]:
         """Why rows are refused, at their positions in the whole frame."""
@@ -106,12 +108,12 @@ class FrameForm:
                     + did_you_mean(field.name, self.frame.columns)
                 )
 
-    def _column(self, field: Field) -> pl.Series | None:
+    def _column(self, field: Field) -> pl.Series:
         """The field's column, its gaps filled where the declaration has a default."""
-        column = self.frame.get_column(field.name, default=None)
         default = None if field.default is msgspec.NODEFAULT else field.default
-        if column is None:
+        if field.name not in self.frame.columns:
             return pl.Series(field.name, [default] * len(self.frame), pl.Null if default is None else None)
+        column = self.frame.get_column(field.name)
         return column if default is None else column.fill_null(default)
 
     def _checked(self, field: Field, column: pl.Series, found: Any, null: Mask) -> None:
@@ -156,24 +158,23 @@ class FrameForm:
         null = np.array(found.codes == 0) if found else np.zeros(len(column), np.bool_)
         self._checked(field, column, found, null)
         assert found is not None
-        return found
+        return self._hidden(found) if field.personal else found
 
-    def _hidden(self, field: Field, words: Words) -> list[str | None]:
+    def _hidden(self, words: Words) -> Words:
+        """Tokens in the place of personal texts."""
         token = self.form.token
-        if not field.personal or token is None:
-            return words.values
+        assert token is not None
         tokens = {text: token(text) for text in set(words.values) if text is not None}
-        return [None if text is None else tokens[text] for text in words.values]
+        column = pl.Series([None if text is None else tokens[text] for text in words.values], dtype=pl.String)
+        return Words(column.to_list(), buffer_codes(*buffers(column)), words.unread, words.bad)
 
-    def _ids(self) -> list[str | None]:
-        field = self.event.id
-        column = self._column(field)
-        found = read_texts(field, column)
-        null = column.is_null().to_numpy()
-        self._checked(field, column, found, null)
+    def _ids(self) -> list[str]:
+        column = self._column(self.event.id)
+        found = read_texts(self.event.id, column)
+        self._checked(self.event.id, column, found, column.is_null().to_numpy())
         assert found is not None
-        self.faults.add(field, column, ~_usable(found.values))
-        return found.values
+        self.faults.add(self.event.id, column, ~_usable(found.values))
+        return [text or "" for text in found.values]
 
 
 def _usable(ids: list[str | None]) -> Mask:

@@ -1,9 +1,20 @@
-"""Times written as text, read from bytes: ISO 8601 with `T` or a space, with or without fraction, offset or zone `Z`."""
+"""Compiled: times read from text, and the columns of a micro-batch laid down and judged in one call.
+
+Times are ISO 8601 with `T` or a space, with or without fraction, offset or zone `Z`.
+"""
+
+from collections import namedtuple
 
 import numba as nb
 import numpy as np
 
-READ, NAIVE, UNREADABLE = 0, 1, 2
+from penstock.codes import siphash
+
+READ, NAIVE, UNREADABLE, OUTSIDE, NULL = 0, 1, 2, 3, 4
+"""The state of a time: fine; without a zone; not a time; outside the years that are accepted; missing."""
+
+END_US = 4_133_980_800_000_000
+"""The first microsecond of the year 2101: times lie before it."""
 
 _SECOND_US = 1_000_000
 _DAY_US = 86_400_000_000
@@ -130,3 +141,73 @@ def read_times(data, offsets, out, state):
         out[i], state[i] = _one_time(data, offsets[i], offsets[i + 1])
         worst = max(worst, state[i])
     return worst
+
+
+# ---------------------------------------------------------------- laying down
+
+Places = namedtuple("Places", "texts times numbers whole first_us nullable zoned switches offsets")
+"""Where a form's fields stand, and what they must hold.
+
+texts, times, numbers: columns of `codes` and `x`; the event's own time is the first of the times. whole: which numbers
+are. first_us, nullable: by time. zoned, switches, offsets: the zone of naive times, see `times.zone_switches`.
+"""
+
+
+@nb.njit(cache=True)
+def _zoned(local, switches, offsets):
+    """A local time as an instant."""
+    return local - offsets[np.searchsorted(switches, local, "right")]
+
+
+@nb.njit(cache=True)
+def _lay_times(places, data, ends, instants, states, parse, x, time_us, arrived_us, bad):
+    n = x.shape[0]
+    first_text = places.texts.shape[0] * n
+    for k in range(places.times.shape[0]):
+        for i in range(n):
+            if parse:
+                at = first_text + k * n + i
+                start, stop = ends[at], ends[at + 1]
+                instants[k, i], states[k, i] = _one_time(data, start, stop)
+            instant, state = instants[k, i], np.int64(states[k, i])
+            if state == NAIVE and places.zoned:
+                instant, state = _zoned(instant, places.switches, places.offsets), READ
+            if state == READ and (instant < places.first_us[k] or instant >= END_US):
+                state = OUTSIDE
+            if state == NULL and places.nullable[k] and k == 0:
+                instant, state = arrived_us[i], READ
+            if state == READ:
+                x[i, places.times[k]] = np.float64(instant)
+            elif state != NULL or not places.nullable[k]:
+                bad[i] = True
+            if k == 0:
+                time_us[i] = instant
+
+
+@nb.njit(cache=True)
+def lay(places, data, lengths, numbers, instants, states, parse, x, codes, time_us, arrived_us, bad):
+    """Write the columns of n events into a batch that holds nothing yet, and mark those that do not fit.
+
+    data: the bytes of all texts end to end, field by field, then of all times where `parse` says that they are texts;
+    lengths: of each, -1 for null. numbers: float64 (fields, n). instants, states: (times, n), read where not parsed.
+    Returns whether any event is bad.
+    """
+    n = x.shape[0]
+    x[:] = np.nan
+    codes[:] = 0
+    ends = np.zeros(lengths.shape[0] + 1, np.int64)
+    for j in range(lengths.shape[0]):
+        ends[j + 1] = ends[j] + max(lengths[j], 0)
+    for k in range(places.texts.shape[0]):
+        for i in range(n):
+            at = k * n + i
+            if lengths[at] >= 0:
+                codes[i, places.texts[k]] = siphash(data, ends[at], ends[at + 1])
+    for k in range(places.numbers.shape[0]):
+        for i in range(n):
+            value = numbers[k, i]
+            x[i, places.numbers[k]] = value
+            if places.whole[k] and np.rint(value) != value and not np.isnan(value):
+                bad[i] = True
+    _lay_times(places, data, ends, instants, states, parse, x, time_us, arrived_us, bad)
+    return bad.any()

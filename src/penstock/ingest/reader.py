@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from penstock.ingest.form import Form, Taken
+from penstock.ingest.form import Form, Part
 from penstock.ingest.frames import FrameForm, arrivals, frame_kinds, frame_labels
 from penstock.ingest.identity import NewIds
 from penstock.ingest.labels import Labels, labels_of
@@ -171,18 +171,17 @@ class Reader:
         """
         kinds, refused = frame_kinds(self.schema, frame)
         arrived_us = None if arrived is None else arrivals(self.schema, frame, arrived)
-        taken: dict[int, tuple[NDArray[np.int64], Taken]] = {}
+        parts: list[tuple[NDArray[np.int64] | None, Part]] = []
         for kind in np.unique(kinds[kinds >= 0]).tolist():
             positions = np.flatnonzero(kinds == kind)
-            part = FrameForm(self.forms[kind], self.schema, frame if len(positions) == len(frame) else frame[positions])
-            columns = part.take(timed=arrived is not None)
-            refused += part.refusals(positions)
-            if None in columns.ids:
-                columns.ids = [
-                    text or f"{name}-{row:06d}" for text, row in zip(columns.ids, (positions + 1).tolist(), strict=True)
-                ]
-            taken[kind] = positions, columns
-        read = self._assembled(taken, refused, len(frame), arrived_us)
+            whole = len(positions) == len(frame)
+            source = FrameForm(self.forms[kind], self.schema, frame if whole else frame[positions])
+            part = source.part(None if arrived_us is None else arrived_us[positions])
+            refused += source.refusals(positions)
+            numbered = zip(part.batch.ids, (positions + 1).tolist(), strict=True)
+            part.batch.ids = [text or f"{name}-{row:06d}" for text, row in numbered] if "" in part.batch.ids else part.batch.ids
+            parts.append((positions, part))
+        read = self._merged(parts, refused, len(frame))
         read.labels = frame_labels(self.schema, frame, read.rows)
         if self.schema.keep_unknown:
             unknown = frame.select(column for column in frame.columns if column not in self._known)[read.rows]
@@ -207,71 +206,82 @@ class Reader:
         return decoded
 
     def _batch(self, decoded: _Decoded, arrived_us: int, refuse: Callable[[int], Refusal], *, checked: bool) -> Read:
-        taken: dict[int, tuple[NDArray[np.int64], Taken]] = {}
+        parts: list[tuple[NDArray[np.int64] | None, Part]] = []
         refused = decoded.refused
         for kind, (positions, events) in decoded.forms.items():
-            columns = self.forms[kind].take(events)
+            part = self.forms[kind].part(events, arrived_us)
             if not checked:
-                self.forms[kind].judge_nulls(columns)
-            if columns.bad is not None:
-                refused += [(positions[i], refuse(positions[i])) for i in np.flatnonzero(columns.bad).tolist()]
-            self._name(columns, arrived_us)
-            taken[kind] = np.array(positions, np.int64), columns
-        return self._assembled(taken, refused, len(decoded), arrived_us)
+                self.forms[kind].judge_nulls(part)
+            if part.bad is not None:
+                refused += [(positions[i], refuse(positions[i])) for i in np.flatnonzero(part.bad).tolist()]
+            ids = part.batch.ids
+            if "" in ids:
+                part.batch.ids = [name or self._new_ids.make(arrived_us) for name in ids]
+            parts.append((np.array(positions, np.int64) if len(decoded.forms) > 1 or refused else None, part))
+        return self._merged(parts, refused, len(decoded))
 
-    def _name(self, taken: Taken, arrived_us: int) -> None:
-        """Make ids for the events without one."""
-        if None in taken.ids:
-            taken.ids = [text if text is not None else self._new_ids.make(arrived_us) for text in taken.ids]
-
-    def _assembled(
-        self,
-        taken: dict[int, tuple[NDArray[np.int64], Taken]],
-        refused: list[tuple[int, Refusal]],
-        n: int,
-        arrived_us: int | NDArray[np.int64] | None,
-    ) -> Read:
-        """One batch of all types, in order; arrived_us: of all, of each, or None where each arrived when it happened."""
+    def _merged(self, parts: list[tuple[NDArray[np.int64] | None, Part]], refused: list[tuple[int, Refusal]], n: int) -> Read:
+        """One batch of all types in order, without the events that do not fit; positions None: the part is all there is."""
+        if len(parts) == 1 and not refused:
+            batch = parts[0][1].batch
+            if self._several:
+                self._complete(batch)
+            return Read(batch, refused, np.arange(n))
         refused.sort(key=lambda entry: entry[0])
-        rows = np.arange(n)
-        if refused:
-            rows = np.delete(rows, [position for position, _ in refused])
-            taken = {kind: _kept(positions, columns) for kind, (positions, columns) in taken.items()}
-        batch = self._empty(len(rows), arrived_us[rows] if isinstance(arrived_us, np.ndarray) else arrived_us)
-        for kind, (positions, columns) in taken.items():
-            if len(positions) == len(rows):
-                self._lay(kind, columns, batch, None)
-            elif len(positions):
-                self._lay(kind, columns, batch, np.searchsorted(rows, positions))
-        for form in self.forms if self._several or not len(rows) else ():
-            form.complete(batch)
-        if arrived_us is None:
-            batch.arrived_us = batch.time_us.copy()
-        return Read(batch, refused, rows)
+        rows = np.delete(np.arange(n), [position for position, _ in refused])
+        kept = [_kept(np.arange(n) if positions is None else positions, part) for positions, part in parts]
+        for _, batch in kept:
+            self._complete(batch)
+        return Read(_joined(kept) if kept else self._nothing(), refused, rows)
 
-    def _lay(self, kind: int, taken: Taken, batch: Batch, rows: NDArray[np.int64] | None) -> None:
-        if kind:
-            batch.kinds[slice(None) if rows is None else rows] = kind
-        self.forms[kind].lay(taken, batch, rows)
+    def _nothing(self) -> Batch:
+        batch = self.forms[0].blank(0, 0)
+        self._complete(batch)
+        return batch
 
-    def _empty(self, n: int, arrived_us: int | NDArray[np.int64] | None) -> Batch:
-        """A batch of n transactions that hold nothing yet."""
-        x = np.full((n, self.layout.width), np.nan)
-        codes = np.zeros((n, self.layout.text_width), np.int64)
-        arrived = np.full(n, 0 if arrived_us is None else arrived_us, np.int64)
-        return Batch([""] * n, np.zeros(n, np.uint8), np.empty(n, np.int64), arrived, x, codes, {})
+    def _complete(self, batch: Batch) -> None:
+        """Texts of other types are null."""
+        for form in self.forms:
+            for text in form.texts:
+                batch.texts.setdefault(text.name, [None] * len(batch))
 
     def _unknown(self, event: Mapping[str, Any]) -> bytes | None:
         unknown = {name: value for name, value in event.items() if name not in self._known}
         return msgspec.json.encode(unknown) if unknown else None
 
 
-def _kept(positions: NDArray[np.int64], columns: Taken) -> tuple[NDArray[np.int64], Taken]:
+def _kept(positions: NDArray[np.int64], part: Part) -> tuple[NDArray[np.int64], Batch]:
     """The events that fit."""
-    if columns.bad is None:
-        return positions, columns
-    good = np.flatnonzero(~columns.bad)
-    return positions[good], columns.only(good)
+    if part.bad is None:
+        return positions, part.batch
+    good = np.flatnonzero(~part.bad)
+    return positions[good], _chosen(part.batch, good)
+
+
+def _chosen(batch: Batch, rows: NDArray[np.int64]) -> Batch:
+    """Some rows of a batch, in the order given."""
+    at = rows.tolist()
+    texts: dict[str, list[str | None]] = {name: [column[i] for i in at] for name, column in batch.texts.items()}
+    ids = [batch.ids[i] for i in at]
+    return Batch(ids, batch.kinds[rows], batch.time_us[rows], batch.arrived_us[rows], batch.x[rows], batch.codes[rows], texts)
+
+
+def _joined(parts: list[tuple[NDArray[np.int64], Batch]]) -> Batch:
+    """Batches of several types as one, in the order of their positions."""
+    if len(parts) == 1:
+        return parts[0][1]
+    batches = [batch for _, batch in parts]
+    texts = {name: [text for batch in batches for text in batch.texts[name]] for name in batches[0].texts}
+    whole = Batch(
+        [name for batch in batches for name in batch.ids],
+        np.concatenate([batch.kinds for batch in batches]),
+        np.concatenate([batch.time_us for batch in batches]),
+        np.concatenate([batch.arrived_us for batch in batches]),
+        np.concatenate([batch.x for batch in batches]),
+        np.concatenate([batch.codes for batch in batches]),
+        texts,
+    )
+    return _chosen(whole, np.argsort(np.concatenate([positions for positions, _ in parts])))
 
 
 def _plain(value: Any) -> Any:

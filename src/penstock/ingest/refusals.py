@@ -10,9 +10,9 @@ import numpy as np
 from penstock.errors import did_you_mean
 from penstock.ingest.field import UNITS_LIMIT, WHOLE_LIMIT, Field
 from penstock.ingest.identity import LONGEST_ID, id_problem
-from penstock.ingest.kernel import NAIVE, READ, UNREADABLE
+from penstock.ingest.kernel import NAIVE, NULL, OUTSIDE, READ, UNREADABLE
 from penstock.ingest.schema import TYPE, EventType, Schema
-from penstock.ingest.times import FIRST_US, NULL, OLDEST_US, OUTSIDE, instants, outside
+from penstock.ingest.times import FIRST_US, OLDEST_US, instants, outside
 from penstock.messages import Refusal, Type
 
 _LONGEST_SHOWN = 60

@@ -4,9 +4,7 @@ Each function returns the values and two masks: `unread` where a value is there 
 reads and the declaration does not allow it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,10 +12,9 @@ from numpy.typing import NDArray
 
 from penstock.codes import buffer_codes
 from penstock.ingest.field import Field
-from penstock.ingest.form import fractional
-from penstock.ingest.kernel import NAIVE, READ, UNREADABLE
+from penstock.ingest.kernel import NAIVE, NULL, READ, UNREADABLE
 from penstock.ingest.refusals import value_fault
-from penstock.ingest.times import NULL, number_instants, outside, text_instants, to_utc
+from penstock.ingest.times import number_instants, outside, text_instants, to_utc
 
 Mask = NDArray[np.bool_]
 
@@ -57,7 +54,7 @@ class Words:
 
 def read_numbers(field: Field, column: pl.Series) -> Numbers | None:
     """Numbers from numbers or texts; None where the column holds neither."""
-    if not (column.dtype.is_numeric() or column.dtype == pl.String or column.dtype == pl.Null):
+    if not (column.dtype.is_numeric() or column.dtype in (pl.String, pl.Null)):
         return None
     values = column.cast(pl.Float64, strict=False)
     unread = (column.is_not_null() & values.is_null()).to_numpy()
@@ -65,7 +62,7 @@ def read_numbers(field: Field, column: pl.Series) -> Numbers | None:
     unread |= np.isinf(found)
     bad = ~within(found, field.bounds)
     if field.whole:
-        bad |= fractional(found)
+        bad |= (np.rint(found) != found) & ~np.isnan(found)
     return Numbers(found, unread, bad & ~unread)
 
 
@@ -100,7 +97,7 @@ def _instants(column: pl.Series, zone: str | None) -> tuple[NDArray[np.int64], N
     if column.dtype == pl.String:
         return _text_instants(column, zone)
     if column.dtype.is_numeric():
-        return _whole_instants(column) if column.dtype.is_integer() else number_instants(floats(column.cast(pl.Float64)))
+        return number_instants(floats(column.cast(pl.Float64)))  # whole microseconds until 2255 are exact in float64
     if column.dtype == pl.Null:
         return np.zeros(len(column), np.int64), np.full(len(column), NULL, np.uint8)
     if column.dtype == pl.Date:
@@ -115,10 +112,6 @@ def _instants(column: pl.Series, zone: str | None) -> tuple[NDArray[np.int64], N
         else:
             values = to_utc(values, zone)
     return values, state
-
-
-def _whole_instants(column: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    return number_instants(floats(column.cast(pl.Float64)))  # microseconds until 2255 are exact in float64
 
 
 def _text_instants(column: pl.Series, zone: str | None) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:

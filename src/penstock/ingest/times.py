@@ -16,13 +16,9 @@ from numpy.typing import NDArray
 
 from penstock.clock import SECOND_US, to_us
 from penstock.expressions.zones import zone_table
-from penstock.ingest.kernel import NAIVE, READ, UNREADABLE, read_times
-
-OUTSIDE, NULL = 3, 4
-"""Further states of a time: outside the years that are accepted; missing."""
+from penstock.ingest.kernel import END_US, NAIVE, NULL, OUTSIDE, READ, UNREADABLE, read_times
 
 FIRST_US = 0
-END_US = to_us(datetime(2101, 1, 1, tzinfo=UTC))
 """Event times lie in 1970 to 2100."""
 OLDEST_US = to_us(datetime(1900, 1, 1, tzinfo=UTC))
 """Other times (a day of birth) may lie as far back as 1900."""
@@ -77,12 +73,12 @@ def to_utc(local_us: NDArray[np.int64], zone: str) -> NDArray[np.int64]:
     >>> to_utc(np.array([0]), "Asia/Tokyo").tolist()
     [-32400000000]
     """
-    switches, offsets = _local_table(zone)
+    switches, offsets = zone_switches(zone)
     return local_us - offsets[np.searchsorted(switches, local_us, "right")]
 
 
 @functools.cache
-def _local_table(zone: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def zone_switches(zone: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The local times at which a zone's offset changes, and the offsets around them."""
     table = zone_table(zone)
     changes, offsets = table[1 : 1 + table[0]], table[1 + table[0] :]
