@@ -7,7 +7,6 @@ Source: Raffaello Giulietti, "The Schubfach way to render doubles" (2021), in th
 """
 
 import math
-from fractions import Fraction
 
 import numba as nb
 import numpy as np
@@ -36,8 +35,9 @@ def _powers_of_ten() -> np.ndarray[tuple[int, int], np.dtype[np.uint64]]:
     """10^k from 10^-292 to 10^324, scaled to 128 bits and rounded up, as high and low words."""
     words = np.empty((617, 2), np.uint64)
     for row, k in enumerate(range(_LEAST_POWER, 325)):
-        power = Fraction(10) ** k
-        g = math.ceil(power * Fraction(2) ** (127 - (k * 1741647 >> 19)))  # the exponent is floor(log2(power))
+        shift = 127 - (k * 1741647 >> 19)  # 127 - floor(log2(10^k))
+        above, below = 10 ** max(k, 0) << max(shift, 0), 10 ** max(-k, 0) << max(-shift, 0)
+        g = -(-above // below)
         words[row] = g >> 64, g & (1 << 64) - 1
     return words
 
@@ -71,7 +71,7 @@ def _shortest(bits):
     fraction = bits & _FRACTION
     biased = np.int64((bits >> _FRACTION_BITS) & _EXPONENT_BITS)
     c = fraction | _HIDDEN_BIT if biased > 0 else fraction
-    q = max(biased, 1) - 1075
+    q = biased - 1075 if biased > 0 else -1074
     closer = fraction == _NONE and biased > 1  # the neighbour below is half as far
     k = (q * 1262611 - 524031) >> 22 if closer else (q * 1262611) >> 22
     h = np.uint64(q + ((-k * 1741647) >> 19) + 1)

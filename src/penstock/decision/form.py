@@ -11,28 +11,17 @@ from penstock.messages import Column, Layout, Type, Versions
 
 _SLOTS = {Type.NUMBER: writer.NUMBER, Type.BOOLEAN: writer.BOOLEAN, Type.TIME: writer.TIME}
 
-CONFIDENCE, PROBABILITY = range(2)
-"""The columns of scores before those of the members."""
-
 EXPLANATION, DEGRADED = range(2)
 """The pieces that rows out of the ordinary bring along."""
 
-DECIDED_AT, LATENCY = 4, 5
-"""The stretches that all rows of a record share; the first four are the outcomes by action."""
-
-OUTCOMES = (
-    b'"APPROVE","prediction":"LEGIT","predicted_class":0,"is_fraud":false',
-    b'"CHALLENGE","prediction":"FRAUD","predicted_class":1,"is_fraud":true',
-    b'"REVIEW","prediction":"FRAUD","predicted_class":1,"is_fraud":true',
-    b'"BLOCK","prediction":"FRAUD","predicted_class":1,"is_fraud":true',
-)
-"""`decision` and what follows from it, by the value of the action."""
+LATENCY, TEXTS = 0, 2
+"""The marks of what all rows share (where it begins and ends), and of the first text column: the transaction ids."""
 
 
 class Form:
     """Fixed text and slots, in order; see `penstock.decision.writer` for what they mean.
 
-    texts: the text columns that are written, in the order of their indices; index 0 is the transaction id.
+    texts: the text columns that are written after the transaction ids, in the order of their marks.
     """
 
     def __init__(
@@ -52,8 +41,8 @@ class Form:
 
     @property
     def row_bytes(self) -> int:
-        """Enough for everything in a row but texts, shared stretches and pieces."""
-        return len(self.fixed) + LONGEST * len(self.slots)
+        """Enough for everything in a row but what is loose."""
+        return len(self.fixed) + writer.OUTCOME_BYTES + LONGEST * len(self.slots)
 
     def _write(self, text: str) -> None:
         self._fixed += text.encode()
@@ -64,28 +53,28 @@ class Form:
 
     def _head(self, detector: str) -> None:
         self._write('{"transaction_id":')
-        self._slot(writer.TEXT, 0)
+        self._slot(writer.TEXT, TEXTS)
         self._write(f',"detector":{_json(detector)},"event_time":')
         self._slot(writer.EVENT_TIME)
         self._write(',"decided_at":')
-        self._slot(writer.SHARED, DECIDED_AT)
+        self._slot(writer.DECIDED_AT)
         self._write(',"decision":')
-        self._slot(writer.SHARED, -1)
+        self._slot(writer.OUTCOME)
 
     def _scores(self, members: Sequence[str]) -> None:
         self._write(',"fraud_probability":')
-        self._slot(writer.SCORE, PROBABILITY)
+        self._slot(writer.SCORE, 0)
         self._write(',"scores":{')
         for position, member in enumerate(members):
             self._write(f"{',' if position else ''}{_json(member)}:")
-            self._slot(writer.SCORE, PROBABILITY + 1 + position)
+            self._slot(writer.SCORE, 1 + position)
 
     def _explanation(self) -> None:
         self._write('},"explanation":')
         self._slot(writer.PIECE, EXPLANATION)
         piece = self._slots[-1]
         self._write('{"decision_reason":"normal_behavior","model_confidence":')
-        self._slot(writer.SCORE, CONFIDENCE)
+        self._slot(writer.CONFIDENCE)
         self._write(',"reasons":[],"rules":[],"contributions":[]}')
         self._close(piece)
 
@@ -100,7 +89,7 @@ class Form:
             self._write(f"{',' if position else ''}{_json(column.name)}:")
             if column.type is Type.TEXT:
                 self.texts.append(column.name)
-                self._slot(writer.TEXT, len(self.texts))
+                self._slot(writer.TEXT, TEXTS + len(self.texts))
             else:
                 self._slot(_SLOTS[column.type], column.index)
 

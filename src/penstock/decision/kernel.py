@@ -40,11 +40,15 @@ def judge(x, columns, ranks, probability, thresholds, failed, on_failure, action
 
 
 @nb.njit(cache=True)
-def ordinary(x, rows, columns, action, by, out):
-    """Mark approvals that nothing spoke for or against: no rule fired, nothing failed."""
+def unusual(x, rows, columns, action, by, out):
+    """Find the places in `rows` of all but plain approvals, for which no rule fired and nothing failed; return their number."""
+    count = 0
     for k in range(rows.shape[0]):
         i = rows[k]
-        plain = action[i] == 0 and by[i] == BY_NOTHING
+        found = action[i] != 0 or by[i] != BY_NOTHING
         for r in range(columns.shape[0]):
-            plain = plain and x[i, columns[r]] != 1.0
-        out[k] = plain
+            found = found or x[i, columns[r]] == 1.0
+        if found:
+            out[count] = k
+            count += 1
+    return count

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import accumulate
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.clock import iso
 from penstock.decision import form, kernel, writer
 from penstock.decision.digits import SLACK
 from penstock.decision.policy import Thresholds
@@ -60,21 +60,31 @@ class Renderer:
 
     def render(self, record: Record, rows: Sequence[int] | None = None) -> list[bytes]:
         """The JSON of these rows of the record (all, where none are named), in order."""
-        columns: dict[str, Any] = record.columns
         chosen = np.arange(len(record)) if rows is None else np.array(rows, np.int64)
         if not len(chosen):
             return []
-        pieces, stops = self._pieces(record, chosen)
-        texts, cursors = self._texts(record, rows)
-        shared, spans = _joined([*form.OUTCOMES, *_of_batch(record.meta)])
-        longest = self._form.row_bytes + len(shared)
-        out = np.empty(len(chosen) * longest + len(texts) + len(pieces), np.uint8)
+        form_, columns = self._form, record.columns
+        parts = self._parts(record, rows)
+        marks = [0, *accumulate(map(len, parts))]
+        stops = np.zeros((len(chosen), 2), np.int64)
+        self._add_pieces(record, chosen, parts, stops, marks[-1])
+        loose = np.frombuffer(bytearray(b"".join((*parts, bytes(SLACK)))), np.uint8)
+        out = np.empty(len(chosen) * (form_.row_bytes + marks[1]) + len(loose), np.uint8)
         ends = np.empty(len(chosen), np.int64)
-        x, action = (_own(record.columns[name]) for name in ("x", "action"))
-        scores: Any = _with_confidence(columns["scores"])
-        form_, fixed, time_us = self._form.slots, self._form.fixed, _own(record.time_us)
         writer.write_rows(
-            form_, fixed, chosen, x, time_us, scores, action, texts, cursors, shared, spans, pieces, stops, out, ends
+            form_.slots,
+            form_.fixed,
+            chosen,
+            _own(columns["x"]),
+            _own(record.time_us),
+            record.meta["decided_us"],
+            _own(columns["scores"]),
+            _own(columns["action"]),
+            loose,
+            np.array([*marks[:2], *(mark + 1 for mark in marks[1:-1]), marks[-1]]),
+            stops,
+            out,
+            ends,
         )
         stop = ends.tolist()
         data = out[: stop[-1]].tobytes()
@@ -84,37 +94,38 @@ class Renderer:
         """One row of the record as an object."""
         return decision_of(self.render(record, [row])[0])
 
-    def _texts(self, record: Record, rows: Sequence[int] | None) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Ids and text columns as JSON arrays, one after the other, and where the first value of each stands."""
-        columns: list[Any] = [record.ids, *(record.columns[TEXT + name] for name in self._form.texts)]
+    def _parts(self, record: Record, rows: Sequence[int] | None) -> list[bytes]:
+        """What is loose in the form: how long every stage took in milliseconds, then ids and texts as JSON arrays."""
+        latency_ms = {stage: round(us / 1000, 4) for stage, us in record.meta["latency_us"].items()}
+        texts: list[Any] = [record.ids, *(record.columns[TEXT + name] for name in self._form.texts)]
         if rows is not None:
-            columns = [[column[row] for row in rows] for column in columns]
-        joined, spans = _joined([_encoder.encode(column) for column in columns])
-        return joined, spans[:-1] + 1
+            texts = [[column[row] for row in rows] for column in texts]
+        return [_encoder.encode(part) for part in (latency_ms, *texts)]
 
     # ---- rows out of the ordinary
 
-    def _pieces(self, record: Record, rows: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """JSON for the explanation and the degradation of rows that are no ordinary approvals, and where each ends."""
+    def _add_pieces(
+        self, record: Record, rows: NDArray[np.int64], parts: list[bytes], stops: NDArray[np.int64], end: int
+    ) -> None:
+        """Add explanation and degradation of rows that are no ordinary approvals to the parts, which end at `end`."""
         x, action, by = (_own(record.columns[name]) for name in ("x", "action", "by"))
-        plain = np.empty(len(rows), np.bool_)
-        kernel.ordinary(x, rows, self._rule_columns, action, by, plain)
+        unusual = np.empty(len(rows), np.int64)
+        count = kernel.unusual(x, rows, self._rule_columns, action, by, unusual)
         degraded: Any = record.columns.get("degraded")
-        lengths = np.zeros(2 * len(rows), np.int64)
-        parts: list[bytes] = []
-        moved: dict[int, list[float]] | None = None
-        for position, row in enumerate(rows.tolist()):
-            failure = _degraded(degraded[row]) if degraded is not None else None
-            if plain[position] and failure is None:
-                continue
-            moved = contributions_of(record) if moved is None else moved
-            explanation = self._explanation(record, row, failure, moved.get(row, _NO_MOVES))
-            lengths[2 * position] = len(explanation)
-            parts.append(explanation)
+        if not count and degraded is None:
+            return
+        moved = contributions_of(record)
+        positions = unusual[:count].tolist() if degraded is None else range(len(rows))
+        for position in positions:
+            row = int(rows[position])
+            failure = None if degraded is None else _degraded(degraded[row])
+            pieces = [self._explanation(record, row, failure, moved.get(row, _NO_MOVES))]
             if failure is not None:
-                parts.append(_encoder.encode(failure))
-                lengths[2 * position + 1] = len(parts[-1])
-        return _padded(parts), lengths.cumsum().reshape(-1, 2)
+                pieces.append(_encoder.encode(failure))
+            for which, piece in enumerate(pieces):
+                end += len(piece)
+                stops[position, which] = end
+            parts += pieces
 
     def _explanation(self, record: Record, row: int, failure: Degraded | None, moved: Sequence[float]) -> bytes:
         columns: dict[str, Any] = record.columns
@@ -144,30 +155,6 @@ def _degraded(text: str | None) -> Degraded | None:
         return None
     part, _, cause = text.partition(": ")
     return Degraded(part, cause)
-
-
-def _of_batch(meta: Mapping[str, Any]) -> tuple[bytes, bytes]:
-    """When it was decided, and how long every stage took, in milliseconds."""
-    latency_ms = {stage: round(us / 1000, 4) for stage, us in meta["latency_us"].items()}
-    return _encoder.encode(iso(meta["decided_us"])), _encoder.encode(latency_ms)
-
-
-def _joined(parts: Sequence[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """The parts end to end, and where each begins, and the end of the last."""
-    spans = np.zeros(len(parts) + 1, np.int64)
-    np.cumsum([len(part) for part in parts], out=spans[1:])
-    return _padded(parts), spans
-
-
-def _padded(parts: Sequence[bytes]) -> NDArray[np.uint8]:
-    """The parts end to end, and what the writer may read beyond them."""
-    return np.frombuffer(bytearray(b"".join((*parts, bytes(SLACK)))), np.uint8)
-
-
-def _with_confidence(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The columns that a form writes: the larger of p and 1 - p, then p and the members."""
-    probability = scores[:, :1]
-    return np.hstack((np.maximum(probability, 1 - probability), scores))
 
 
 def _own(array: Any) -> Any:

@@ -1,19 +1,34 @@
 """Decisions as JSON, compiled: a form with slots, filled for every row of a micro-batch in one pass.
 
 A form is a row of five int64 per slot: start and end of the fixed text before it in `fixed`, the slot's kind, an
-index, and for a PIECE the slot that follows its default. Texts arrive as JSON arrays that are already escaped, one per
-column, and are walked through side by side with the rows. Pieces are JSON made elsewhere for the few rows that need
-it; where a row has none, the default stands.
+index, and for a PIECE the slot that follows its default. What else is copied lies end to end in `loose`:
+
+* stretches that all rows share;
+* texts, as JSON arrays that are already escaped, one per column, walked through side by side with the rows;
+* pieces: JSON made elsewhere for the few rows that need it; where a row has none, the default stands.
 """
+
+from itertools import accumulate
 
 import numba as nb
 import numpy as np
 
-from penstock.decision.digits import copy_bytes, write_boolean, write_number, write_time, write_time_value
+from penstock.decision.digits import SLACK, copy_bytes, write_boolean, write_number, write_time, write_time_value
 
-NUMBER, BOOLEAN, TIME, SCORE, TEXT, EVENT_TIME, SHARED, PIECE, NOTHING, END = range(10)
-"""What stands in a slot. SHARED with the index -1 is chosen by the row's action."""
+NUMBER, BOOLEAN, TIME, SCORE, CONFIDENCE, TEXT, EVENT_TIME, DECIDED_AT, OUTCOME, SHARED, PIECE, NOTHING, END = range(13)
+"""What stands in a slot."""
 
+_OUTCOMES = (
+    b'"APPROVE","prediction":"LEGIT","predicted_class":0,"is_fraud":false',
+    b'"CHALLENGE","prediction":"FRAUD","predicted_class":1,"is_fraud":true',
+    b'"REVIEW","prediction":"FRAUD","predicted_class":1,"is_fraud":true',
+    b'"BLOCK","prediction":"FRAUD","predicted_class":1,"is_fraud":true',
+)
+"""`decision` and what follows from it, by the value of the action."""
+
+_OUTCOME_TEXT = np.frombuffer(b"".join(_OUTCOMES) + bytes(SLACK), np.uint8)
+_OUTCOME_ENDS = np.array([0, *accumulate(map(len, _OUTCOMES))])
+OUTCOME_BYTES = max(map(len, _OUTCOMES))
 _QUOTE, _BACKSLASH = 34, 92
 
 
@@ -38,16 +53,18 @@ def _write_field(kind, value, bits, out, at):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def write_rows(form, fixed, rows, x, time_us, scores, action, texts, cursors, shared, spans, pieces, stops, out, ends):
+def write_rows(form, fixed, rows, x, time_us, decided_us, scores, action, loose, marks, stops, out, ends):
     """Write the decision of every row in `rows`; `ends[k]` is where the k-th one ends in `out`.
 
-    scores: (n, 2 + members): the confidence, the probability, each member's. texts, cursors: JSON arrays and where the
-    first value of each stands; the cursors move. shared, spans: stretches of text that all rows share. pieces, stops:
-    (rows, pieces) where the piece of a row ends, each beginning where the one before ended; an empty one stands for the
-    default. Everything copied from, and `out`, ends with `digits.SLACK` bytes of no meaning.
+    scores: (n, 1 + members), the probability first. marks: where each shared stretch and text column begins in `loose`;
+    those of texts move on. stops: (rows, pieces) where a row's piece ends, each beginning where the one before ended
+    (the first: at the last mark); 0 stands for the default. `fixed`, `loose` and `out` end with `digits.SLACK` bytes of
+    no meaning.
     """
     x_bits, score_bits = x.view(np.uint64), scores.view(np.uint64)
-    at, piece = 0, 0
+    share = np.empty(1, np.float64)
+    share_bits = share.view(np.uint64)
+    at, piece = 0, marks[-1]
     for k in range(rows.shape[0]):
         i, s, kind = rows[k], 0, NOTHING
         while kind != END:
@@ -57,17 +74,21 @@ def write_rows(form, fixed, rows, x, time_us, scores, action, texts, cursors, sh
                 at = _write_field(kind, x[i, index], x_bits[i, index], out, at)
             elif kind == SCORE:
                 at = write_number(scores[i, index], score_bits[i, index], out, at)
+            elif kind == CONFIDENCE:
+                share[0] = max(scores[i, index], 1.0 - scores[i, index])
+                at = write_number(share[0], share_bits[0], out, at)
             elif kind == TEXT:
-                stop = _after_value(texts, cursors[index])
-                at = copy_bytes(texts, cursors[index], stop, out, at)
-                cursors[index] = stop + 1
-            elif kind == EVENT_TIME:
-                at = write_time(time_us[i], out, at)
+                stop = _after_value(loose, marks[index])
+                at = copy_bytes(loose, marks[index], stop, out, at)
+                marks[index] = stop + 1
+            elif kind in (EVENT_TIME, DECIDED_AT):
+                at = write_time(time_us[i] if kind == EVENT_TIME else decided_us, out, at)
+            elif kind == OUTCOME:
+                at = copy_bytes(_OUTCOME_TEXT, _OUTCOME_ENDS[action[i]], _OUTCOME_ENDS[action[i] + 1], out, at)
             elif kind == SHARED:
-                chosen = index if index >= 0 else action[i]
-                at = copy_bytes(shared, spans[chosen], spans[chosen + 1], out, at)
-            elif kind == PIECE and stops[k, index] > piece:
-                at = copy_bytes(pieces, piece, stops[k, index], out, at)
+                at = copy_bytes(loose, marks[index], marks[index + 1], out, at)
+            elif kind == PIECE and stops[k, index] > 0:
+                at = copy_bytes(loose, piece, stops[k, index], out, at)
                 piece, after = stops[k, index], form[s, 4]
             s = after
         ends[k] = at
