@@ -37,7 +37,8 @@ def assemble(items: Sequence[tuple[Expression, str]], layout: Layout) -> Program
         if expression.texts & {chosen.name for chosen in stages[-1].chosen}:
             stages.append(_Assembly(layout))
         stages[-1].add(expression, target)
-    return Program(tuple(stage.finished() for stage in stages))
+    texts = frozenset[str]().union(*(expression.texts for expression, _ in items))
+    return Program(tuple(stage.finished() for stage in stages), texts)
 
 
 def _target(expression: Expression, name: str, layout: Layout) -> Column:

@@ -313,7 +313,7 @@ def _callable_names() -> frozenset[str]:
 
 
 def _described(e: exp.Expression) -> str:
-    return _DESCRIPTIONS.get(type(e), type(e).__name__.upper())
+    return _DESCRIPTIONS.get(type(e), f"this ({type(e).__name__})")
 
 
 _DESCRIPTIONS: dict[type[exp.Expression], str] = {

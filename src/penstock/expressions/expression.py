@@ -1,6 +1,7 @@
 """An expression as the rest of Penstock sees it, and how text becomes one."""
 
 import functools
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -99,6 +100,7 @@ def _dialect() -> Any:
     from sqlglot.dialects.dialect import Dialect
     from sqlglot.parser import Parser
 
+    logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it warns about is an error here, and said so
     parser = type("Parser", (Parser,), {"FUNCTIONS": {}, "FUNCTION_PARSERS": {}, "NO_PAREN_FUNCTIONS": {}})
     return type("Conditions", (Dialect,), {"Parser": parser})()
 

@@ -101,9 +101,13 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Expressions ready to run over micro-batches. It holds no state, so threads may share it."""
+    """Expressions ready to run over micro-batches. It holds no state, so threads may share it.
+
+    texts: the columns whose texts, not only codes, `Batch.texts` must hold (or the program itself puts there).
+    """
 
     stages: tuple[Stage, ...]
+    texts: frozenset[str]
 
     @property
     def instructions(self) -> int:

@@ -56,9 +56,10 @@ def _listed(content: bytes) -> tuple[list[int], list[int]]:
 
 def _by_rule(zone: ZoneInfo, after_s: int) -> Iterator[tuple[int, int]]:
     """The changes by the zone's standing rule, found between the first days of the months after the last listed one."""
-    year = (_EPOCH + timedelta(seconds=after_s)).year + 1
-    firsts = [datetime(y, month, 1, tzinfo=UTC) for y in range(year, _LAST_YEAR + 1) for month in range(1, 13)]
-    marks = [after_s, *(int((first - _EPOCH).total_seconds()) for first in firsts)]
+    year = (_EPOCH + timedelta(seconds=after_s)).year
+    firsts = (datetime(y, month, 1, tzinfo=UTC) for y in range(year, _LAST_YEAR + 1) for month in range(1, 13))
+    seconds = (int((first - _EPOCH).total_seconds()) for first in firsts)
+    marks = [after_s, *(second for second in seconds if second > after_s)]
     offsets = [_offset_s(zone, mark) for mark in marks]
     for k in range(len(marks) - 1):
         if offsets[k] != offsets[k + 1]:

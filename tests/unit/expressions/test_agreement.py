@@ -293,7 +293,7 @@ def agree(got, wanted):
     return math.isclose(got, wanted, rel_tol=1e-9, abs_tol=1e-9)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(expressions, st.lists(row, min_size=1, max_size=6))
 def test_the_machine_agrees_with_a_naive_three_valued_evaluator(term, rows):
     sql, evaluate, kind = term
@@ -302,7 +302,7 @@ def test_the_machine_agrees_with_a_naive_three_valued_evaluator(term, rows):
     assert all(map(agree, values, wanted)), (sql, rows, values, wanted)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(expressions, st.lists(row, min_size=1, max_size=3))
 def test_canonical_text_reads_back_as_the_same_expression(term, rows):
     sql, _, kind = term
@@ -312,7 +312,7 @@ def test_canonical_text_reads_back_as_the_same_expression(term, rows):
     assert all(map(agree, values, same))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(expressions, st.lists(row, min_size=1, max_size=6))
 def test_what_is_called_constant_is_the_same_for_every_row(term, rows):
     sql, evaluate, kind = term
@@ -331,7 +331,7 @@ def connection():
         yield con
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(expressions, st.lists(row, min_size=1, max_size=6))
 def test_the_translation_executed_by_duckdb_gives_the_machine_s_values(connection, term, rows):
     sql, _, kind = term
