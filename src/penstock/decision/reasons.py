@@ -1,7 +1,7 @@
 """Why a decision is what it is, for people: rules that fired, and what moved the score."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -10,6 +10,7 @@ from penstock.clock import from_us, iso, to_us
 from penstock.decision import kernel
 from penstock.decision.judge import Judged
 from penstock.decision.policy import Thresholds
+from penstock.decision.record import TEXT
 from penstock.messages import Action, Column, Contribution, Degraded, Explanation, Reason, Record, RuleHit, Type
 from penstock.wording import Value, plain
 
@@ -56,25 +57,25 @@ class Spoken(Judged, Protocol):
         ...
 
 
-@dataclass(slots=True)
 class Row:
     """One row of a record, read by column name."""
 
-    record: Record
-    index: int
-    columns: Mapping[str, Column]
-    text_of: Callable[[str], Sequence[str | None]]
+    __slots__ = ("_columns", "_index", "_record", "numbers")
+
+    def __init__(self, record: Record, index: int, columns: Mapping[str, Column]) -> None:
+        self._record, self._index, self._columns = record, index, columns
+        self.numbers: list[float] = record.columns["x"][index].tolist()  # type: ignore[union-attr]  # x is a matrix
 
     def __getitem__(self, name: str) -> Value:
-        column = self.columns[name]
+        column = self._columns[name]
         if column.type is Type.TEXT:
-            return self.text_of(name)[self.index]
-        matrix = self.record.columns["x"]
-        return typed(float(matrix[self.index, column.index]), column.type)  # type: ignore[call-overload]  # x is a matrix
+            text: str | None = self._record.columns[TEXT + name][self._index]
+            return text
+        return typed(self.numbers[column.index], column.type)
 
-    def fired(self, rule: Judged) -> bool:
-        """Whether a rule fired here."""
-        return bool(self.record.columns["x"][self.index, rule.index] == 1.0)  # type: ignore[call-overload]  # as above
+    def number(self, name: str) -> float | None:
+        """A numeric column as the models read it."""
+        return shown(self.numbers[self._columns[name].index])
 
 
 def typed(number: float, type: Type) -> Value:
@@ -89,14 +90,17 @@ def typed(number: float, type: Type) -> Value:
 
 
 def public(value: Value) -> float | bool | str | None:
-    """A value as it stands in JSON: whole numbers without a fraction, times in ISO 8601, what is not finite as null."""
+    """A value as it stands in JSON; times are ISO 8601."""
     if isinstance(value, datetime):
         return iso(to_us(value))
-    if isinstance(value, float) and not isinstance(value, bool):
-        if not math.isfinite(value):
-            return None
-        return int(value) if value == int(value) and abs(value) < 1e15 else value
-    return value
+    return shown(value) if isinstance(value, float) else value
+
+
+def shown(number: float) -> float | None:
+    """A number as it stands in JSON: whole ones without a fraction, what is not finite as null."""
+    if number - number != 0:
+        return None
+    return int(number) if number.is_integer() and abs(number) < 1e15 else number
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +122,12 @@ class Narrator:
         self, row: Row, action: Action, by: int, probability: float, degraded: Degraded | None, moved: Sequence[float]
     ) -> Explanation:
         """Everything the decision says for itself; `moved` are the contributions, empty where there are none."""
-        fired = [rule for rule in self.rules if row.fired(rule)]
+        fired = [rule for rule in self.rules if row.numbers[rule.index] == 1.0]
         approved = action is Action.APPROVE
         ranked = [] if approved else self._ranked(row, moved)
         return Explanation(
             decision_reason=self._decider(action, by),
-            model_confidence=None if math.isnan(probability) else public(max(probability, 1 - probability)),  # type: ignore[arg-type]  # a number
+            model_confidence=shown(max(probability, 1 - probability)),
             reasons=[] if approved else self._reasons(row, action, by, probability, degraded, fired, ranked),
             rules=[RuleHit(rule.name, rule.action, {name: public(row[name]) for name in rule.reads}) for rule in fired],
             contributions=ranked,
@@ -138,9 +142,9 @@ class Narrator:
 
     def _ranked(self, row: Row, moved: Sequence[float]) -> list[Contribution]:
         """All contributions, the weightiest first."""
-        found = [(name, round(value, 4)) for name, value in zip(self.model_features, moved, strict=False)]
-        found = sorted((each for each in found if each[1]), key=lambda each: -abs(each[1]))
-        return [Contribution(name, _number(row[name]), value) for name, value in found]
+        found = [(round(value, 4), name) for value, name in zip(moved, self.model_features, strict=False)]
+        found.sort(key=lambda each: -abs(each[0]))
+        return [Contribution(name, row.number(name), value) for value, name in found if value]
 
     def _reasons(
         self,
@@ -184,13 +188,6 @@ class Narrator:
 
     def _phrase(self, name: str) -> str:
         return self.words.get(name) or name.replace("_", " ")
-
-
-def _number(value: Value) -> float | None:
-    """A column's value as the models read it."""
-    if isinstance(value, datetime):
-        return float(to_us(value))
-    return public(float(value)) if isinstance(value, float | bool) else None  # type: ignore[return-value]  # a number stays one
 
 
 def _of_failure(action: Action, degraded: Degraded | None) -> Reason:

@@ -112,11 +112,11 @@ class Renderer:
         unusual = np.empty(len(rows), np.int64)
         count = kernel.unusual(x, rows, self._rule_columns, action, by, unusual)
         degraded: Any = record.columns.get("degraded")
-        if not count and degraded is None:
-            return
-        moved = contributions_of(record)
-        positions = unusual[:count].tolist() if degraded is None else range(len(rows))
-        for position in positions:
+        positions = set(unusual[:count].tolist())
+        if degraded is not None:
+            positions |= {position for position, row in enumerate(rows.tolist()) if degraded[row] is not None}
+        moved = contributions_of(record) if positions else {}
+        for position in sorted(positions):
             row = int(rows[position])
             failure = None if degraded is None else _degraded(degraded[row])
             pieces = [self._explanation(record, row, failure, moved.get(row, _NO_MOVES))]
@@ -130,7 +130,7 @@ class Renderer:
     def _explanation(self, record: Record, row: int, failure: Degraded | None, moved: Sequence[float]) -> bytes:
         columns: dict[str, Any] = record.columns
         action, by = _ACTIONS[int(columns["action"][row])], int(columns["by"][row])
-        read = Row(record, row, self._layout, lambda name: columns[TEXT + name])
+        read = Row(record, row, self._layout)
         probability = float(columns["scores"][row, 0])
         return _encoder.encode(self._narrator.explain(read, action, by, probability, failure, moved))
 
