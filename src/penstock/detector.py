@@ -91,7 +91,6 @@ class Detector:
         keep_unknown: keep fields that the schema does not know, in the ledger.
         inputs: the columns that models read; every numeric field and feature unless given.
         words: a phrase for a feature or field, used in reasons.
-        recorded: turns a recorded file as it is published into a frame with the event's columns.
         recorded: turns the columns of a recorded file, as published, into those of the event.
 
     Raises:
@@ -134,7 +133,6 @@ class Detector:
         self.max_ahead_us = duration_us(max_ahead, what=f"detector {name!r}: max_ahead")
         self.dedupe_us = duration_us(dedupe, what=f"detector {name!r}: dedupe")
         self.words = dict(words or {})
-        self.recorded = recorded
         self.recorded = recorded
         self.folder = _declaring_folder()
         self.schema = Schema(

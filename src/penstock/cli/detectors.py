@@ -9,12 +9,12 @@ from penstock.cli.options import as_json, print_json
 @as_json
 def command(as_json: bool) -> None:
     """The detectors that are installed."""
-    from penstock import assemble
+    from penstock.assemble.detectors import installed, load_detector, summary
 
-    found = {name: assemble.summary(assemble.load_detector(name)) for name in assemble.installed()}
+    found = {name: summary(load_detector(name)) for name in installed()}
     if as_json:
         print_json(found)
         return
-    for name, summary in found.items():
-        click.echo(f"{name:<14} {summary['description']}")
-        click.echo(f"{'':<14} {summary['features']} features, {summary['models']} models, {summary['rules']} rules")
+    for name, about in found.items():
+        click.echo(f"{name:<14} {about['description']}")
+        click.echo(f"{'':<14} {about['features']} features, {about['models']} models, {about['rules']} rules")

@@ -4,7 +4,7 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -119,12 +119,11 @@ def _unknown_variables() -> Iterator[Finding]:
 
 
 def _detectors() -> Iterator[Finding]:
-    from penstock import assemble
+    from penstock.assemble.detectors import installed, load_detector
 
-    load: Callable[[str], object] = assemble.load_detector
-    for name in assemble.installed():
+    for name in installed():
         try:
-            load(name)
+            load_detector(name)
         except Exception as error:  # noqa: BLE001 -- a finding, whatever it is
             yield Finding(f"detector {name}", "does not load", str(error))
         else:

@@ -13,12 +13,14 @@ from penstock.cli.options import detector_argument, progress, say, settings, set
 @settings("data")
 def command(detector: str, file: Path, data: str | None) -> None:
     """Warm the state from recorded events: no decisions, alerts or cases come of it."""
-    from penstock import assemble
+    from penstock.assemble.detectors import load_detector
+    from penstock.assemble.engines import load_history, open_engine
+    from penstock.assemble.traffic import read_recorded
 
     settings = settings_from(data=data)
-    recorded = assemble.read_recorded(detector, file)
-    with progress("loading") as advance:
-        loaded = assemble.load_history(assemble.load_detector(detector), recorded, settings, progress=advance)
+    recorded = read_recorded(detector, file)
+    with open_engine(load_detector(detector), settings, wait_for_models=True) as engine, progress("loading") as advance:
+        loaded = load_history(engine, recorded, progress=advance)
     say(
         f"{loaded:,} events in the state of {detector} in {settings.data}"
         + (f"; {len(recorded.refused):,} refused" if len(recorded.refused) else "")

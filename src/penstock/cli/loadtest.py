@@ -35,13 +35,13 @@ def command(base_url: str, requests: int, concurrency: int, rate: float | None, 
     Without --rate every connection sends as soon as it was answered: the highest throughput. With --rate latency counts
     from the instant at which a request was due, so that a service that stalls cannot hide it.
     """
-    from penstock import assemble
+    from penstock.assemble.traffic import load_test
 
     if serve:
         with own_service(serve) as url:
-            measured = assemble.load_test(url, requests=requests, concurrency=concurrency, rate=rate)
+            measured = load_test(url, requests=requests, concurrency=concurrency, rate=rate)
     else:
-        measured = assemble.load_test(base_url, requests=requests, concurrency=concurrency, rate=rate)
+        measured = load_test(base_url, requests=requests, concurrency=concurrency, rate=rate)
     if as_json:
         print_json(measured.as_json())
     else:
@@ -68,7 +68,7 @@ def own_service(detector: str) -> Iterator[str]:
     Raises:
         NotReady: it did not come up; the message is what it said.
     """
-    from penstock import assemble
+    from penstock.assemble.traffic import is_ready
     from penstock.cli.options import settings_from
 
     port = _free_port()
@@ -77,7 +77,7 @@ def own_service(detector: str) -> Iterator[str]:
         command_line = [sys.executable, "-m", "penstock.cli", "serve", detector, "--port", str(port), "--data", folder]
         process = subprocess.Popen([*command_line, "--models", str(models)], stdout=said, stderr=said)  # noqa: S603 -- our own program
         try:
-            while not assemble.is_ready(f"http://127.0.0.1:{port}"):
+            while not is_ready(f"http://127.0.0.1:{port}"):
                 if process.poll() is not None:
                     said.seek(0)
                     raise NotReady(f"the service did not start: {said.read().decode(errors='replace').strip()}")

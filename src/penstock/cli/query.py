@@ -19,12 +19,13 @@ def command(sql: str, out: Path | None, as_json: bool, data: str | None) -> None
     penstock query "select decision, count(*) from decisions group by all"
     penstock query "select * from banking where amount > 1000 order by event_time desc limit 10"
     """  # noqa: D301 -- click's mark for lines that are kept as they are
-    from penstock import assemble
+    from penstock.assemble.engines import open_archive
+    from penstock.assemble.traffic import write_frame
 
-    with assemble.open_archive(settings_from(data=data)) as archive:
+    with open_archive(settings_from(data=data)) as archive:
         frame = archive.query(sql)
     if out is not None:
-        assemble.write_frame(frame, out)
+        write_frame(frame, out)
         say(f"{len(frame):,} rows in {out}")
     elif as_json:
         print_json(frame.to_dicts())

@@ -2,17 +2,11 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from penstock.cli.options import as_json, detector_argument, print_json, say, settings, settings_from
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from penstock.detector import Detector
-    from penstock.offline.datasets import Recorded
 
 
 @click.command()
@@ -31,41 +25,24 @@ def command(detector: str, file: Path, out: Path | None, as_json: bool, models: 
 
     Without --models rules alone decide.
     """
-    from penstock import assemble
+    from penstock.assemble.detectors import load_detector
+    from penstock.assemble.traffic import read_recorded, write_frame
+    from penstock.offline.outcome import outcome
     from penstock.offline.replay import replay
 
-    loaded = assemble.load_detector(detector)
-    recorded = assemble.read_recorded(detector, file)
+    loaded = load_detector(detector)
+    recorded = read_recorded(detector, file)
     began = time.perf_counter()
     frame = replay(loaded, recorded, models=settings_from(models=models).models_folder if models else None)
     seconds = time.perf_counter() - began
     if out is not None:
-        assemble.write_frame(frame, out)
+        write_frame(frame, out)
         say(f"{len(frame):,} rows in {out}")
-    found = summary(loaded, recorded, frame, seconds)
+    found = outcome(loaded, recorded, frame, seconds)
     if as_json:
         print_json(found)
     else:
         show(found)
-
-
-def summary(detector: "Detector", recorded: "Recorded", frame: "pl.DataFrame", seconds: float) -> dict[str, Any]:
-    """What became of the file: decisions, speed, what was refused, and what they are worth where there are labels."""
-    from penstock import assemble
-
-    counts = dict(frame["decision"].value_counts().iter_rows())
-    refused = dict(recorded.refused["message"].value_counts(sort=True).head(10).iter_rows())
-    return {
-        "detector": detector.name,
-        "events": len(frame),
-        "seconds": round(seconds, 3),
-        "events_per_s": round(len(frame) / seconds) if seconds else None,
-        "latency_us": round(1e6 * seconds / len(frame), 2) if len(frame) else None,
-        "decisions": counts,
-        "refused": len(recorded.refused),
-        "causes": refused,
-        "metrics": assemble.measured_decisions(detector, recorded, frame),
-    }
 
 
 def show(found: dict[str, Any]) -> None:
@@ -77,5 +54,5 @@ def show(found: dict[str, Any]) -> None:
         click.echo(f"refused {found['refused']:,} rows, the most frequent causes:")
         for cause, count in found["causes"].items():
             click.echo(f"  {count:>10,}  {cause}")
-    for what, figures in found["metrics"].items():
+    for what, figures in found["worth"].items():
         click.echo(f"{what}: " + "  ".join(f"{name} {value:.4f}" for name, value in figures.items() if value is not None))

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any
 
 import click
 
@@ -24,10 +24,11 @@ def command(detector: str, file: Path | None, models: str | None) -> None:
     """
     import msgspec
 
-    from penstock import assemble
+    from penstock.assemble.detectors import load_detector
+    from penstock.assemble.engines import engine_in_memory
     from penstock.messages import Refusal
 
-    engine = assemble.engine_in_memory(assemble.load_detector(detector), settings_from(models=models))
+    engine = engine_in_memory(load_detector(detector), settings_from(models=models))
     output = click.get_binary_stream("stdout")
     refused = 0
     with click.open_file(str(file) if file else "-", "rb") as stream:
@@ -42,7 +43,7 @@ def command(detector: str, file: Path | None, models: str | None) -> None:
         say(f"{refused:,} lines are no events of {detector}; their answers say why")
 
 
-def batches(stream: BinaryIO) -> Iterator[list[bytes]]:
+def batches(stream: IO[Any]) -> Iterator[list[bytes]]:
     """Lines as they come, without waiting for more than there is: a slow producer gets its answers at once."""
     rest = b""
     while data := os.read(stream.fileno(), _READ_BYTES):

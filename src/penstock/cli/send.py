@@ -20,10 +20,10 @@ from penstock.cli.options import detector_argument, say, sending
 @click.option("--labels/--no-labels", default=True, show_default=True, help="Send each label at its place among the events.")
 def command(detector: str, file: Path, to: str, tps: float | None, labels: bool) -> None:
     """Send recorded events (CSV, NDJSON or Parquet) in arrival order, and each label when it became known."""
-    from penstock import assemble
+    from penstock.assemble.traffic import read_recorded, recorded_items, send
 
-    recorded = assemble.read_recorded(detector, file)
+    recorded = read_recorded(detector, file)
     if len(recorded.refused):
         say(f"{len(recorded.refused):,} rows cannot be events; the first: {recorded.refused['message'][0]}")
     with sending(len(recorded.frame)) as on_sent:
-        assemble.send(to, assemble.recorded_items(detector, recorded, labels=labels), tps=tps, on_sent=on_sent)
+        send(to, recorded_items(detector, recorded, labels=labels), tps=tps, on_sent=on_sent)

@@ -10,7 +10,8 @@ from penstock.cli.options import say, settings, settings_from
 @settings("host", "port", "data", "models")
 def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     """Serve one or several detectors over HTTP: POST /predict, and everything at /docs."""
-    from penstock import assemble
+    from penstock.assemble.detectors import load_detectors
+    from penstock.assemble.engines import openers
     from penstock.cli.logs import begin_logging
     from penstock.service import bind, serve
 
@@ -18,8 +19,8 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     begin_logging(settings)
     sock = bind(settings.host, settings.port)
     port = sock.getsockname()[1]
-    openers = assemble.openers(assemble.load_detectors(detectors), settings)
-    names = ", ".join(openers)
+    opening = openers(load_detectors(detectors), settings)
+    names = ", ".join(opening)
     serve(
         openers, settings, sock=sock, on_ready=lambda: say(f"serving {names} on http://{settings.host}:{port}  (Ctrl-C stops)")
     )

@@ -49,18 +49,18 @@ def command(detector: str, out: Path | None, to: str | None, **world: Any) -> No
     People have habits, places and merchants; honest ones do odd things too. Named attacks run among them, and labels
     come late. A file also holds what is known only later: the label, when it became known, and the attack.
     """
-    from penstock import assemble
+    from penstock.assemble.traffic import send, simulation, write_frame
 
     if out is not None and to is not None:
         raise click.UsageError("--out and --to exclude one another; run the command twice with the same --seed")
-    simulation = assemble.simulation(detector, **world)
+    simulated = simulation(detector, **world)
     if to is not None:
-        with sending(simulation.events) as on_sent:
-            assemble.send(to, simulation.items(), tps=world["tps"], on_sent=on_sent)
+        with sending(simulated.events) as on_sent:
+            send(to, simulated.items(), tps=world["tps"], on_sent=on_sent)
     elif out is not None:
-        frame = simulation.frame()
-        assemble.write_frame(frame, out)
+        frame = simulated.frame()
+        write_frame(frame, out)
         say(f"{len(frame):,} events in {out}")
     else:
-        for line in simulation.lines():
+        for line in simulated.lines():
             click.echo(line)

@@ -41,11 +41,11 @@ def command(
 
     FILE is .csv, .parquet or .ndjson. Times that are omitted are derived from the data and printed.
     """
-    from penstock import assemble
+    from penstock.assemble.detectors import load_detector
     from penstock.offline.train import train
 
     chosen = settings_from(models=models)
-    loaded = assemble.load_detector(detector)
+    loaded = load_detector(detector)
     with progress("training") as advance:
         report = train(
             loaded,

@@ -59,9 +59,8 @@ def read(data: Any, detector: "Detector") -> Recorded:
     if isinstance(data, Recorded):
         return data
     name, frame = _frame(data)
-    adapt = getattr(detector, "recorded", None)
-    if adapt is not None:
-        frame = adapt(frame)
+    if detector.recorded is not None:
+        frame = detector.recorded(frame)
     frame = frame.drop(ROW, strict=False).with_row_index(ROW)
     fields = _fields(detector)
     _check_columns(name, frame, fields, detector)
@@ -247,7 +246,7 @@ def _from_epoch(numbers: pl.Series) -> pl.Series:
 
 
 def _in_zone(name: str, column: pl.Series, detector: "Detector") -> pl.Series:
-    zone = detector.naive_times
+    zone = detector.schema.naive_times
     if zone is None:
         raise DataError(
             f"{name}: column {column.name!r} holds times without a zone, as {column.drop_nulls().head(1).to_list()};"

@@ -37,8 +37,9 @@ class Unnamed(msgspec.Struct, kw_only=True):
 
 
 def detector(event=Payment, **more):
-    plain = {"name": "mine", "event": event, "informs": (), "id": "transaction_id", "time": "timestamp", "naive_times": "UTC"}
-    return SimpleNamespace(**(plain | {"recorded": None} | more))
+    plain = {"name": "mine", "event": event, "informs": (), "id": "transaction_id", "time": "timestamp", "recorded": None}
+    schema = SimpleNamespace(naive_times=more.pop("naive_times", "UTC"))
+    return SimpleNamespace(**(plain | {"schema": schema} | more))
 
 
 def payments(**columns):

@@ -1,0 +1,1 @@
+"""From settings and names to working objects: detectors, engines, ways in and out. The only importer of adapters."""

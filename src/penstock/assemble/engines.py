@@ -1,0 +1,91 @@
+"""Engines over a data folder or in memory, and what a data folder holds."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from penstock.config import Settings
+from penstock.detector import Detector
+from penstock.engine import Engine
+from penstock.errors import ConfigurationError
+from penstock.ledger import FileLedger
+from penstock.ledger.archive import Archive
+from penstock.offline.datasets import Recorded
+
+_CHUNK = 16_384
+
+
+def open_engine(detector: Detector, settings: Settings, *, wait_for_models: bool = False) -> Engine:
+    """An engine over the data folder.
+
+    Raises:
+        BundleError: a declared model has no bundle, unless the engine shall wait for one.
+        FolderInUse: another process owns the folder.
+    """
+    return Engine(
+        detector,
+        models=settings.models_folder,
+        data=settings.data,
+        wait_for_models=wait_for_models,
+        memory_limit_gb=settings.memory_limit_gb,
+        segment_mb=settings.ledger_segment_mb,
+        snapshot_every_s=settings.snapshot_every_s,
+        personal_key=_personal_key(settings.personal_key_file),
+    )
+
+
+def engine_in_memory(detector: Detector, settings: Settings) -> Engine:
+    """An engine with an empty state, which keeps nothing."""
+    return Engine(
+        detector,
+        models=settings.models_folder,
+        memory_limit_gb=settings.memory_limit_gb,
+        personal_key=_personal_key(settings.personal_key_file),
+    )
+
+
+def openers(detectors: Sequence[Detector], settings: Settings) -> dict[str, Callable[[], Engine]]:
+    """What opens an engine for each detector, by name.
+
+    A detector whose models are not trained yet is served, and is not ready.
+    """
+    return {detector.name: partial(open_engine, detector, settings, wait_for_models=True) for detector in detectors}
+
+
+def load_history(engine: Engine, recorded: Recorded, *, progress: Callable[[float], None] = lambda _share: None) -> int:
+    """Warm an engine's state from recorded events; the number of those that were new."""
+    arrived = "arrived_at" if "arrived_at" in recorded.frame.columns else None
+    new = done = 0
+    for part in recorded.frame.iter_slices(_CHUNK):
+        new += engine.load(engine.reader.read_frame(part, arrived=arrived))
+        done += len(part)
+        progress(done / len(recorded.frame))
+    engine.ledger.flush()
+    return new
+
+
+def _personal_key(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        key = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"the key for personal fields cannot be read from {path}: {error.strerror}") from error
+    if len(key) < _SHORTEST_KEY:
+        raise ConfigurationError(f"{path} holds {len(key)} bytes; a key for personal fields has at least {_SHORTEST_KEY}")
+    return key
+
+
+_SHORTEST_KEY = 16
+
+
+@contextmanager
+def open_archive(settings: Settings) -> Iterator[Archive]:
+    """SQL over what a data folder holds, also while a service owns it.
+
+    Raises:
+        ConfigurationError: the folder holds no ledger.
+    """
+    with FileLedger(settings.data / "ledger", read_only=True) as ledger, Archive(ledger, settings.data / "archive") as archive:
+        yield archive

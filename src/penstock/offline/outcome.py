@@ -1,0 +1,59 @@
+"""What became of a replay, in a few figures."""
+
+import math
+from typing import Any
+
+import polars as pl
+
+from penstock.detector import Detector
+from penstock.models import metrics
+from penstock.offline.datasets import Recorded
+
+_CAUSES = 10
+
+
+def outcome(detector: Detector, recorded: Recorded, decided: pl.DataFrame, seconds: float) -> dict[str, Any]:
+    """Decisions, speed, what was refused, and, where there are labels, what the decisions were worth.
+
+    Args:
+        detector: what decided.
+        recorded: what was replayed.
+        decided: what `penstock.offline.replay.replay` returned.
+        seconds: how long it took.
+    """
+    events = len(decided)
+    return {
+        "detector": detector.name,
+        "events": events,
+        "seconds": round(seconds, 3),
+        "events_per_s": round(events / seconds) if seconds else None,
+        "latency_us": round(1e6 * seconds / events, 2) if events else None,
+        "decisions": dict(decided["decision"].value_counts(sort=True).iter_rows()),
+        "refused": len(recorded.refused),
+        "causes": dict(recorded.refused["message"].value_counts(sort=True).head(_CAUSES).iter_rows()),
+        "worth": _worth(detector, recorded, decided),
+    }
+
+
+def _worth(detector: Detector, recorded: Recorded, decided: pl.DataFrame) -> dict[str, dict[str, float | None]]:
+    """What being stopped, and the score, say about the truth, over the events that have a label."""
+    label = detector.label
+    if label is None or label.field not in recorded.frame.columns:
+        return {}
+    truth = recorded.frame.select(pl.col(detector.schema.id).alias(detector.id), pl.col(label.field).alias("truth:fraud"))
+    known = decided.join(truth.unique(detector.id, keep="first"), on=detector.id).filter(pl.col("truth:fraud").is_not_null())
+    if known.is_empty():
+        return {}
+    fraud = known["truth:fraud"].cast(pl.Float64).to_numpy()
+    stopped = (known["decision"] != "APPROVE").cast(pl.Float64).to_numpy()
+    precision, recall, f1 = metrics.precision_recall_f1(stopped, fraud, 0.5)
+    found = {"decisions": {"frauds": fraud.sum(), "precision": precision, "recall": recall, "f1": f1}}
+    if known["score"].null_count() == 0:
+        found["score"] = {
+            name: function(known["score"].to_numpy(), fraud)
+            for name, function in (("roc_auc", metrics.roc_auc), ("average_precision", metrics.average_precision))
+        }
+    return {
+        what: {name: None if math.isnan(value) else float(value) for name, value in each.items()}
+        for what, each in found.items()
+    }
