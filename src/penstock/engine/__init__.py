@@ -2,5 +2,6 @@
 
 from penstock.engine.engine import Engine
 from penstock.engine.path import Judged, Path
+from penstock.engine.verify import Verification, verify
 
-__all__ = ["Engine", "Judged", "Path"]
+__all__ = ["Engine", "Judged", "Path", "Verification", "verify"]

@@ -116,7 +116,7 @@ class Path:
 
     def _score(self, batch: Batch, started_ns: int) -> tuple[NDArray[np.float64], str | None]:
         if self.ensemble is None:
-            return np.full((len(batch), 1), np.nan), "models: none are loaded" if self.detector.models else None
+            return np.full((len(batch), 1), np.nan), None
         scores = np.full((len(batch), 1 + len(self.ensemble.names)), np.nan)
         try:
             found = self.ensemble.score(np.ascontiguousarray(batch.x[:, self._inputs]))

@@ -12,7 +12,7 @@ from penstock.clock import iso, to_us
 from penstock.codes import text_codes
 from penstock.engine import records
 from penstock.ingest import Read
-from penstock.ledger import Label
+from penstock.ledger import Label, Ledger
 from penstock.messages import Batch, Record, Refusal
 
 if TYPE_CHECKING:
@@ -195,9 +195,16 @@ class Truth:
             self.expect(int(record.time_us[row]), change, seq)
         self._engine.ledger.tables.put_labels(labels)
 
-    def expect(self, known_us: int, change: int, seq: int) -> None:
+    def expect_all(self, record: Record, ledger: Ledger) -> None:
+        """Expect the labels of a record of another ledger."""
+        columns: Any = record.columns
+        for row, known_us in enumerate(record.time_us.tolist()):
+            self.expect(known_us, int(columns["change"][row]), int(columns["seq"][row]), ledger)
+
+    def expect(self, known_us: int, change: int, seq: int, ledger: Ledger | None = None) -> None:
         """Expect a label of the event with this sequence number."""
-        found = self._engine.ledger.record_of(seq) if change and self._engine.path.pending.matter else None
+        ledger = ledger or self._engine.ledger
+        found = ledger.record_of(seq) if change and self._engine.path.pending.matter else None
         if found is not None:
             self._engine.path.pending.add(known_us, change, seq, self._with_derived(*found), 0)
 
