@@ -115,8 +115,8 @@ def shuffle(array: NDArray[Any]) -> bytes:
     if array.dtype.hasobject:
         raise ValueError(f"a column of type {array.dtype} has no bytes of its own; use a list of texts")
     rows = array.shape[0]
-    if array.size == 0:
-        return b""
+    if rows <= 1 or array.size == 0:
+        return array.tobytes()
     planes = np.ascontiguousarray(array).view(np.uint8).reshape(rows, -1)
     return planes.T.tobytes()
 

@@ -1,8 +1,9 @@
 """One file of the log: records end to end behind a header of 64 bytes, zeros after the last one.
 
 A segment is filled with zeros ahead of its end, a megabyte at a time: writing into space that is there already makes
-`fdatasync` touch the data alone (0.12 ms instead of 0.18 for small groups, 0.3 instead of 3 for a megabyte). When it
-is full it is sealed: cut to its length and never changed again.
+`fdatasync` touch the data alone (0.12 ms instead of 0.18 for one decision, 0.13 instead of 0.28 for 32 KiB). Groups of
+more than half a megabyte are written past the zeros, since writing everything twice would cost more. When it is full it
+is sealed: cut to its length and never changed again.
 """
 
 import bisect
@@ -25,6 +26,7 @@ FIRST_OFFSET = 64
 _HEAD = Struct("<12sIqq32x")
 _HEAD_MAGIC = b"PENSTOCK-LOG"
 _FILL_BYTES = 1 << 20
+_LARGE_BYTES = 512 << 10
 _MARK_BYTES = 32 << 10
 
 
@@ -197,12 +199,13 @@ class SegmentWriter:
             self._fill(end + len(group))
             self._disk.write(self._fd, group, end)
             self._disk.sync(self._fd)
+            self._filled = max(self._filled, end + len(group))
         except OSError:
             self._undo()
             raise
 
     def _fill(self, needed: int) -> None:
-        if needed <= self._filled:
+        if needed <= self._filled or needed - self.segment.end > _LARGE_BYTES:
             return
         more = -(-(needed - self._filled) // _FILL_BYTES) * _FILL_BYTES
         self._disk.write(self._fd, bytes(more), self._filled)
