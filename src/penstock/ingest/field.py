@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from msgspec import NODEFAULT, UNSET, Meta, inspect
@@ -18,6 +18,9 @@ UNITS_LIMIT = 2**60
 """The largest other number, in units of its resolution: sums are 64-bit integers, and one value must not fill them."""
 DEFAULT_SCALE = 1e6
 """Units per 1.0 where a number's field does not declare a resolution."""
+
+TIME_FORMS = "a time such as 2026-02-06T10:00:00Z, or seconds, milliseconds or microseconds since 1970 as a number"
+"""What a time may be, in words."""
 
 _REMEDIES = {
     "DecimalType": "declare a float; Annotated[float, Meta(extra={'scale': 1e-8})] keeps sums exact to 1e-8",
@@ -79,7 +82,7 @@ class Field:
             case Type.TEXT:
                 kind = str | int  # a key sent as a number is the same key
             case Type.NUMBER:
-                kind = Annotated[float, Meta(**self.bounds)]  # whole numbers too, so that 3.0 is one: see `Form`
+                kind = Annotated[float, Meta(**cast("Any", self.bounds))]  # whole numbers too, so that 3.0 is one: see `Form`
             case Type.BOOLEAN:
                 kind = bool
             case Type.TIME:
@@ -94,7 +97,7 @@ class Field:
             limits = [f"{words[name]} {_plain(value)}" for name, value in self.limits]
             return " ".join(["a whole number" if self.whole else "a number", " and ".join(limits)]).strip()
         if self.type is Type.TIME:
-            return "a time such as 2026-02-06T10:00:00Z, or seconds, milliseconds or microseconds since 1970"
+            return TIME_FORMS
         if self.type is Type.BOOLEAN:
             return "true or false"
         if self.choices is not None:
@@ -211,7 +214,7 @@ def _scale(place: str, extra: Mapping[str, Any], *, whole: bool, number: bool) -
     valid = isinstance(resolution, int | float) and 1e-15 <= resolution <= 1e15
     if not (number and valid):
         raise DeclarationError(
-            f"{place}: scale {resolution!r} is not a resolution; it is a number such as 0.01 (sums exact to the cent), on a numeric field"
+            f"{place}: scale {resolution!r} is not a resolution; give a number such as 0.01, on a numeric field"
         )
     units = 1 / resolution
     return float(round(units)) if units >= 1 else units

@@ -20,6 +20,7 @@ from penstock.messages import Batch, Layout, Type
 
 Mask = NDArray[np.bool_]
 Texts = Sequence[str | None]
+_UNREAD = np.empty((0, 0), np.int64), np.empty((0, 0), np.uint8)
 Token = Callable[[str], str]
 
 
@@ -121,8 +122,9 @@ class Form:
     def blank(self, n: int, arrived_us: int | NDArray[np.int64]) -> Batch:
         """A batch of n events of this type, its columns not yet written except for their arrival."""
         x, codes = np.empty((n, self.layout.width)), np.empty((n, self.layout.text_width), np.int64)
-        kinds, arrived = np.empty(n, np.uint8), np.empty(n, np.int64)
-        kinds[:] = self.event.kind
+        kinds, arrived = np.zeros(n, np.uint8), np.empty(n, np.int64)
+        if self.event.kind:
+            kinds[:] = self.event.kind
         arrived[:] = arrived_us
         return Batch([""] * n, kinds, np.empty(n, np.int64), arrived, x, codes, {})
 
@@ -136,8 +138,7 @@ class Form:
         except UnicodeEncodeError:
             bad |= _unwritable(columns[1 : self._times_from], len(batch))
             return self._lay_mixed([[_mended(text) for text in column] for column in columns], batch, bad)
-        read = np.empty((len(self.times), len(batch)), np.int64), np.empty((len(self.times), len(batch)), np.uint8)
-        return self._write(data, lengths, columns, batch, bad, read, parse=True)
+        return self._write(data, lengths, columns, batch, bad, _UNREAD, parse=True)
 
     def _lay_mixed(self, columns: list[Sequence[Any]], batch: Batch, bad: Mask) -> bool:
         """The same where a text is null or a number, or a time is."""

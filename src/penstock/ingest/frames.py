@@ -20,11 +20,25 @@ from penstock.ingest.field import Field
 from penstock.ingest.form import Form, Part
 from penstock.ingest.identity import LONGEST_ID, id_problem
 from penstock.ingest.labels import UNKNOWN_TIME, Labels
-from penstock.ingest.refusals import Fault, refused, shown, time_fault, value_fault
+from penstock.ingest.refusals import refused, shown, time_fault, value_fault
 from penstock.ingest.schema import TYPE, Schema
-from penstock.ingest.series import Instants, Mask, Numbers, Words, buffers, read_booleans, read_numbers, read_texts, read_times
+from penstock.ingest.series import (
+    Instants,
+    Mask,
+    Numbers,
+    Words,
+    buffers,
+    read_booleans,
+    read_numbers,
+    read_texts,
+    read_times,
+    spelled,
+)
 from penstock.ingest.times import FIRST_US, OLDEST_US
 from penstock.messages import Refusal, Type
+
+LABEL_KNOWN_AT = "label_known_at"
+"""The column that says when a label became known, where the detector names no other."""
 
 
 @dataclass(slots=True)
@@ -46,6 +60,8 @@ class FrameForm:
 
     def __init__(self, form: Form, schema: Schema, frame: pl.DataFrame) -> None:
         self.form, self.schema, self.frame, self.event = form, schema, frame, form.event
+        self.rows = np.arange(1, len(frame) + 1)
+        """The number of each row, for messages and ids."""
         self.faults = Faults(np.zeros(len(frame), np.bool_))
 
     def part(self, arrived_us: NDArray[np.int64] | None) -> Part:
@@ -70,18 +86,13 @@ class FrameForm:
         batch.ids = self._ids()
         return Part(batch, self.faults.rows if self.faults.rows.any() else None)
 
-    def refusals(self, positions: NDArray[np.int64]) -> list[tuple[int, Refusal]]:
-        """Why rows are refused, at their positions in the whole frame."""
-        found = []
-        for row in np.flatnonzero(self.faults.rows).tolist():
-            position = int(positions[row])
-            faults: list[Fault] = [
-                (field.name, f"row {position + 1}: {self._message(field, column, row)}")
-                for field, column, where in self.faults.found
-                if where[row]
-            ]
-            found.append((position, refused(faults)))
-        return found
+    def refusals(self) -> list[tuple[int, Refusal]]:
+        """The numbers of the rows that are refused, and why."""
+        return [(int(self.rows[at]), self._refusal(at)) for at in np.flatnonzero(self.faults.rows).tolist()]
+
+    def _refusal(self, at: int) -> Refusal:
+        found = [(item, column) for item, column, where in self.faults.found if where[at]]
+        return refused([(item.name, f"row {self.rows[at]}: {self._message(item, column, at)}") for item, column in found])
 
     def _message(self, field: Field, column: pl.Series | None, row: int) -> str:
         value = None if column is None else column[row]
@@ -129,11 +140,13 @@ class FrameForm:
         row = int(np.flatnonzero(column.is_not_null().to_numpy())[0]) if column.null_count() < len(column) else 0
         if isinstance(found, Instants) and found.naive.any():
             return DataError(
-                f"column {field.name!r} holds times without a zone, as {column[row]} in row {row + 1}; "
+                f"column {field.name!r} holds times without a zone, as {column[row]} in row {self.rows[row]}; "
                 "say what they mean: Detector(naive_times='UTC')"
             )
         value = "a value that is not shown" if field.personal else shown(column[row])
-        return DataError(f"column {field.name!r} holds {column.dtype}: row {row + 1} is {value}; expected {field.expected}")
+        return DataError(
+            f"column {field.name!r} holds {column.dtype}: row {self.rows[row]} is {value}; expected {field.expected}"
+        )
 
     def _numbers(self, field: Field) -> Numbers:
         column = self._column(field)
@@ -170,25 +183,28 @@ class FrameForm:
 
     def _ids(self) -> list[str]:
         column = self._column(self.event.id)
-        found = read_texts(self.event.id, column)
-        self._checked(self.event.id, column, found, column.is_null().to_numpy())
-        assert found is not None
-        self.faults.add(self.event.id, column, ~_usable(found.values))
-        return [text or "" for text in found.values]
+        found = spelled(column)
+        if found is None:
+            raise self._wrong(self.event.id, column, None)
+        self.faults.add(self.event.id, column, ~_usable(found))
+        if not self.event.id.nullable:
+            self.faults.add(self.event.id, column, found.is_null().to_numpy())
+        return found.fill_null("").to_list()
 
 
-def _usable(ids: list[str | None]) -> Mask:
+def _usable(ids: pl.Series) -> Mask:
     """Which texts can be ids; null can, as one is made."""
-    given = [text for text in ids if text is not None]
-    if "".join(given).isprintable() and "" not in given and max(map(len, given), default=0) <= LONGEST_ID:
+    joined: str = ids.str.join("").item()
+    lengths = ids.str.len_chars()
+    if joined.isprintable() and (lengths.is_null() | lengths.is_between(1, LONGEST_ID)).all():
         return np.ones(len(ids), np.bool_)
-    return np.array([text is None or id_problem(text) is None for text in ids], np.bool_)
+    return np.array([text is None or id_problem(text) is None for text in ids.to_list()], np.bool_)
 
 
 # ---------------------------------------------------------------- the whole frame
 
 
-def frame_kinds(schema: Schema, frame: pl.DataFrame) -> tuple[NDArray[np.int64], list[tuple[int, Refusal]]]:
+def frame_kinds(schema: Schema, frame: pl.DataFrame, first: int) -> tuple[NDArray[np.int64], list[tuple[int, Refusal]]]:
     """The event type of every row, -1 where its mark is unknown, and the refusals of those."""
     kinds = np.zeros(len(frame), np.int64)
     if len(schema.events) == 1 or TYPE not in frame.columns:
@@ -202,11 +218,11 @@ def frame_kinds(schema: Schema, frame: pl.DataFrame) -> tuple[NDArray[np.int64],
         if kind < 0:
             hint = did_you_mean(mark, sorted(schema.marks))
             message = f"type is {shown(mark)}, which is no event type of this detector.{hint}"
-            refusals += [(row, refused([(TYPE, f"row {row + 1}: {message}")])) for row in np.flatnonzero(where).tolist()]
+            refusals += [(row, refused([(TYPE, f"row {row + first}: {message}")])) for row in np.flatnonzero(where).tolist()]
     return kinds, refusals
 
 
-def frame_labels(schema: Schema, frame: pl.DataFrame, rows: NDArray[np.int64]) -> Labels:
+def frame_labels(schema: Schema, frame: pl.DataFrame, rows: NDArray[np.int64], first: int) -> Labels:
     """The labels of the rows, where the frame has them."""
     if schema.label_field is None or schema.label not in frame.columns:
         return None, None
@@ -214,17 +230,16 @@ def frame_labels(schema: Schema, frame: pl.DataFrame, rows: NDArray[np.int64]) -
     found = read_booleans(column)
     if found is None or found.unread.any():
         row = int(np.flatnonzero(found.unread)[0]) if found is not None else 0
-        raise DataError(
-            f"column {schema.label!r} is the label: row {row + 1} is {shown(column[row])}; expected true, false, 1, 0 or null"
-        )
-    known_us = None
-    if schema.label_time is not None and schema.label_time in frame.columns:
-        times = read_times(frame.get_column(schema.label_time), schema.naive_times, FIRST_US)
-        known_us = _all_read(frame, schema.label_time, times)[rows]
-    return found.values[rows], known_us
+        value = f"row {row + first} is {shown(column[row])}"
+        raise DataError(f"column {schema.label!r} is the label: {value}; expected true, false, 1, 0 or null")
+    known = schema.label_time or LABEL_KNOWN_AT
+    if known not in frame.columns:
+        return found.values[rows], None
+    times = read_times(frame.get_column(known), schema.naive_times, FIRST_US)
+    return found.values[rows], _all_read(frame, known, times, first)[rows]
 
 
-def arrivals(schema: Schema, frame: pl.DataFrame, arrived: str) -> NDArray[np.int64]:
+def arrivals(schema: Schema, frame: pl.DataFrame, arrived: str, first: int) -> NDArray[np.int64]:
     """The arrival of every row.
 
     Raises:
@@ -234,24 +249,20 @@ def arrivals(schema: Schema, frame: pl.DataFrame, arrived: str) -> NDArray[np.in
         raise DataError(
             f"column {arrived!r}, which says when each row arrived, is missing.{did_you_mean(arrived, frame.columns)}"
         )
-    arrived_us = _all_read(frame, arrived, read_times(frame.get_column(arrived), schema.naive_times, FIRST_US))
+    arrived_us = _all_read(frame, arrived, read_times(frame.get_column(arrived), schema.naive_times, FIRST_US), first)
     missing = np.flatnonzero(arrived_us == UNKNOWN_TIME)
     if len(missing):
-        raise DataError(f"column {arrived!r} says when each row arrived; row {missing[0] + 1} has none")
+        raise DataError(f"column {arrived!r} says when each row arrived; row {missing[0] + first} has none")
     return arrived_us
 
 
-def _all_read(frame: pl.DataFrame, name: str, found: Instants | None) -> NDArray[np.int64]:
+def _all_read(frame: pl.DataFrame, name: str, found: Instants | None, first: int) -> NDArray[np.int64]:
     """The times of a column in which nothing may be wrong, UNKNOWN_TIME where null."""
     column = frame.get_column(name)
-    wrong = np.flatnonzero(found.unread | found.bad) if found is not None else np.zeros(1, np.int64)
-    if found is None or len(wrong):
-        zone = (
-            " without a zone; say what such times mean: Detector(naive_times='UTC')"
-            if found is not None and found.naive.any()
-            else ""
-        )
-        raise DataError(
-            f"column {name!r} holds {column.dtype}: row {wrong[0] + 1} is {shown(column[int(wrong[0])])}{zone or '; expected a time'}"
-        )
-    return np.where(found.present, found.values, UNKNOWN_TIME)
+    wrong = np.flatnonzero(found.unread | found.bad) if found is not None else np.zeros(min(1, len(column)), np.int64)
+    if found is not None and not len(wrong):
+        return np.where(found.present, found.values, UNKNOWN_TIME)
+    value = f", and row {wrong[0] + first} is {shown(column[int(wrong[0])])}" if len(wrong) else ""
+    naive = found is not None and found.naive.any()
+    remedy = " without a zone; say what such times mean: Detector(naive_times='UTC')" if naive else "; expected times"
+    raise DataError(f"column {name!r} holds {column.dtype}{value}{remedy}")

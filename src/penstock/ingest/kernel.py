@@ -24,12 +24,12 @@ _ZERO, _NINE = 48, 57
 @nb.njit(cache=True)
 def _number(data, start, count):
     """The number of `count` digits, or -1."""
-    value = 0
+    value = np.int64(0)
     for k in range(start, start + count):
         digit = np.int64(data[k])
         if digit < _ZERO or digit > _NINE:
-            return -1
-        value = value * 10 + digit - _ZERO
+            return np.int64(-1)
+        value = value * np.int64(10) + digit - np.int64(_ZERO)
     return value
 
 
@@ -167,9 +167,9 @@ def _lay_times(places, data, ends, instants, states, parse, x, time_us, arrived_
         for i in range(n):
             if parse:
                 at = first_text + k * n + i
-                start, stop = ends[at], ends[at + 1]
-                instants[k, i], states[k, i] = _one_time(data, start, stop)
-            instant, state = instants[k, i], np.int64(states[k, i])
+                instant, state = _one_time(data, ends[at], ends[at + 1])
+            else:
+                instant, state = instants[k, i], np.int64(states[k, i])
             if state == NAIVE and places.zoned:
                 instant, state = _zoned(instant, places.switches, places.offsets), READ
             if state == READ and (instant < places.first_us[k] or instant >= END_US):

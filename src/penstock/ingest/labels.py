@@ -31,4 +31,4 @@ def labels_of(schema: Schema, events: Sequence[Mapping[str, Any]]) -> Labels:
 
 def _fraud(value: Any) -> float:
     """1.0, 0.0, or NaN where the value says neither."""
-    return float(value) if isinstance(value, int | float) and value in (0, 1) else np.nan
+    return float(value) if isinstance(value, int | float | np.bool_ | np.number) and value in (0, 1) else np.nan

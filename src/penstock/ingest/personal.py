@@ -24,7 +24,7 @@ def tokeniser(key: bytes | None) -> Callable[[str], str]:
     if key is None or len(key) < _SHORTEST_KEY:
         found = "none is given" if key is None else f"this one has {len(key)} bytes"
         raise ConfigurationError(
-            f"personal fields are replaced by keyed tokens, and {found}; give a secret key of at least {_SHORTEST_KEY} random bytes"
+            f"personal fields are replaced by keyed tokens, and {found}; give a secret of at least {_SHORTEST_KEY} random bytes"
         )
     secret = key if len(key) <= hashlib.blake2b.MAX_KEY_SIZE else hashlib.blake2b(key).digest()
     start = hashlib.blake2b(key=secret, digest_size=16, person=b"penstock token")

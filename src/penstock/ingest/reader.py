@@ -7,7 +7,8 @@ validates with msgspec at once; only an event that does not fit is looked at fie
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from enum import Enum
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -45,13 +46,17 @@ class Read:
 
 @dataclass(slots=True)
 class _Decoded:
-    """Events that msgspec accepted, by type: their positions in what was handed in, and the objects."""
+    """Events that msgspec accepted, by type: the objects, and their positions among the n that were handed in."""
 
-    forms: dict[int, tuple[list[int], list[Any]]]
-    refused: list[tuple[int, Refusal]]
+    n: int
+    forms: dict[int, tuple[Sequence[int], list[Any]]] = field(default_factory=dict)
+    refused: list[tuple[int, Refusal]] = field(default_factory=list)
 
-    def __len__(self) -> int:
-        return len(self.refused) + sum(len(positions) for positions, _ in self.forms.values())
+    def accept(self, i: int, kind: int, event: Any) -> None:
+        """Note event i, of this type."""
+        positions, events = self.forms.setdefault(kind, ([], []))
+        cast("list[int]", positions).append(i)
+        events.append(event)
 
 
 class Reader:
@@ -117,7 +122,7 @@ class Reader:
             mark = self.forms[0].mark
             if any(getattr(event, mark) is not None for event in events):
                 return self._one_by_one(bodies, self._decode, self._refused_body)
-        return _Decoded({0: (list(range(len(events))), events)} if events else {}, [])
+        return _Decoded(len(events), {0: (range(len(events)), events)} if events else {})
 
     # ---- Python objects
 
@@ -126,63 +131,70 @@ class Reader:
 
         Labels are taken from those that carry them; whether they count is for the caller to say.
         """
-        found = [self._as_dict(event) for event in events]
-        decoded = self._one_by_one(found, self._convert, lambda event, cause: refused_object(self.schema, event, cause))
-        read = self._batch(decoded, arrived_us, lambda i: refused_object(self.schema, found[i]), checked=False)
+        found = [event if type(event) is dict else self._as_dict(event) for event in events]
+        decoded = self._one_by_one(found, self._convert, self._refused_object)
+        read = self._batch(decoded, arrived_us, lambda i: self._refused_object(found[i], None), checked=False)
         read.labels = labels_of(self.schema, [found[i] for i in read.rows])
         if self.schema.keep_unknown:
             read.extras = [self._unknown(found[i]) for i in read.rows]
         return read
 
     def _as_dict(self, event: Any) -> Any:
-        """The event as a dict of plain Python values by the names of JSON; anything else as it is."""
+        """The event as a dict by the names of JSON; anything else as it is."""
         if isinstance(event, msgspec.Struct):
             kind = self.schema.kinds.get(type(event))
             if kind is None:
                 return event
             names = zip(event.__struct_fields__, event.__struct_encode_fields__, strict=True)
-            values = {name: _plain(getattr(event, attribute)) for attribute, name in names}
+            values = {name: getattr(event, attribute) for attribute, name in names}
             mark = {} if kind == 0 else {TYPE: type(event).__name__}
-            return {name: value for name, value in values.items() if value is not msgspec.UNSET} | mark
-        if isinstance(event, Mapping):
-            return {name: _plain(value) for name, value in event.items()}
-        return event
+            return {name: _plain(value) for name, value in values.items() if value is not msgspec.UNSET} | mark
+        return dict(event) if isinstance(event, Mapping) else event
 
     def _convert(self, event: Any) -> tuple[int, Any]:
         if not isinstance(event, dict):
             raise TypeError
-        kind, fault = kind_of(self.schema, event)
+        kind, fault = kind_of(self.schema, event) if self._several else (0, None)
         if fault is not None:
             raise ValueError(fault)
-        return kind, self.forms[kind].convert(event)
+        try:
+            return kind, self.forms[kind].convert(event)
+        except msgspec.ValidationError:
+            return kind, self.forms[kind].convert({name: _plain(value) for name, value in event.items()})
+
+    def _refused_object(self, event: Any, cause: BaseException | None) -> Refusal:
+        plain = {name: _plain(value) for name, value in event.items()} if isinstance(event, dict) else event
+        return refused_object(self.schema, plain, cause)
 
     # ---- frames
 
-    def read_frame(self, frame: pl.DataFrame, *, arrived: str | None = None, name: str = "row") -> Read:
+    def read_frame(self, frame: pl.DataFrame, *, arrived: str | None = None, name: str = "row", first: int = 1) -> Read:
         """Read recorded events, in arrival order, column by column.
 
         Args:
             frame: has the columns of the schema under their names in JSON; others are ignored.
             arrived: the column that says when each arrived; without it each arrived when it happened.
-            name: events without an id are called by this and their row, from 1: row-000001.
+            name: events without an id are called by this and their row: row-000001.
+            first: the number of the frame's first row, where it is a piece of a longer one.
 
         Raises:
             DataError: naming the column that is missing or holds something else, and what was expected.
         """
-        kinds, refused = frame_kinds(self.schema, frame)
-        arrived_us = None if arrived is None else arrivals(self.schema, frame, arrived)
+        kinds, refused = frame_kinds(self.schema, frame, first)
+        arrived_us = None if arrived is None else arrivals(self.schema, frame, arrived, first)
         parts: list[tuple[NDArray[np.int64] | None, Part]] = []
         for kind in np.unique(kinds[kinds >= 0]).tolist():
             positions = np.flatnonzero(kinds == kind)
-            whole = len(positions) == len(frame)
-            source = FrameForm(self.forms[kind], self.schema, frame if whole else frame[positions])
+            source = FrameForm(self.forms[kind], self.schema, frame if len(positions) == len(frame) else frame[positions])
+            source.rows = positions + first
             part = source.part(None if arrived_us is None else arrived_us[positions])
-            refused += source.refusals(positions)
-            numbered = zip(part.batch.ids, (positions + 1).tolist(), strict=True)
-            part.batch.ids = [text or f"{name}-{row:06d}" for text, row in numbered] if "" in part.batch.ids else part.batch.ids
+            refused += [(row - first, refusal) for row, refusal in source.refusals()]
+            if "" in part.batch.ids:
+                numbered = zip(part.batch.ids, source.rows.tolist(), strict=True)
+                part.batch.ids = [text or f"{name}-{row:06d}" for text, row in numbered]
             parts.append((positions, part))
         read = self._merged(parts, refused, len(frame))
-        read.labels = frame_labels(self.schema, frame, read.rows)
+        read.labels = frame_labels(self.schema, frame, read.rows, first)
         if self.schema.keep_unknown:
             unknown = frame.select(column for column in frame.columns if column not in self._known)[read.rows]
             read.extras = [self._unknown(row) for row in unknown.iter_rows(named=True)]
@@ -193,16 +205,14 @@ class Reader:
     def _one_by_one(
         self, found: Sequence[Any], accept: Callable[[Any], tuple[int, Any]], refuse: Callable[[Any, BaseException], Refusal]
     ) -> _Decoded:
-        decoded = _Decoded({}, [])
+        decoded = _Decoded(len(found))
         for i, item in enumerate(found):
             try:
                 kind, event = accept(item)
             except _REFUSING as error:
                 decoded.refused.append((i, refuse(item, error)))
             else:
-                positions, events = decoded.forms.setdefault(kind, ([], []))
-                positions.append(i)
-                events.append(event)
+                decoded.accept(i, kind, event)
         return decoded
 
     def _batch(self, decoded: _Decoded, arrived_us: int, refuse: Callable[[int], Refusal], *, checked: bool) -> Read:
@@ -218,7 +228,7 @@ class Reader:
             if "" in ids:
                 part.batch.ids = [name or self._new_ids.make(arrived_us) for name in ids]
             parts.append((np.array(positions, np.int64) if len(decoded.forms) > 1 or refused else None, part))
-        return self._merged(parts, refused, len(decoded))
+        return self._merged(parts, refused, decoded.n)
 
     def _merged(self, parts: list[tuple[NDArray[np.int64] | None, Part]], refused: list[tuple[int, Refusal]], n: int) -> Read:
         """One batch of all types in order, without the events that do not fit; positions None: the part is all there is."""
@@ -285,7 +295,9 @@ def _joined(parts: list[tuple[NDArray[np.int64], Batch]]) -> Batch:
 
 
 def _plain(value: Any) -> Any:
-    """Scalars of x."""
+    """Scalars of numpy and members of an Enum as Python's values, NaN as None."""
+    if isinstance(value, Enum):
+        value = value.value
     if isinstance(value, np.generic) and not isinstance(value, np.datetime64):
         value = value.item()
     return None if isinstance(value, float) and math.isnan(value) else value

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from penstock.errors import did_you_mean
-from penstock.ingest.field import UNITS_LIMIT, WHOLE_LIMIT, Field
+from penstock.ingest.field import TIME_FORMS, UNITS_LIMIT, WHOLE_LIMIT, Field
 from penstock.ingest.identity import LONGEST_ID, id_problem
 from penstock.ingest.kernel import NAIVE, NULL, OUTSIDE, READ, UNREADABLE
 from penstock.ingest.schema import TYPE, EventType, Schema
@@ -120,7 +120,7 @@ def value_fault(field: Field, value: Any) -> str | None:
 
 def _too_large(field: Field) -> str:
     if field.whole:
-        return f"too large to be exact: a whole number has at most {WHOLE_LIMIT}; what is a key or a number to read out is declared as str"
+        return f"too large to be exact: a whole number has at most {WHOLE_LIMIT}; declare a key as str"
     return (
         f"too large: at a resolution of {1 / field.scale:g} a number has at most {UNITS_LIMIT / field.scale:g}; "
         "Annotated[float, Meta(extra={'scale': 1})] declares a coarser one, and a key is declared as str"
@@ -161,9 +161,9 @@ def time_fault(field: Field, value: Any, zone: str | None, first_us: int) -> str
 
 
 _TIME_FAULTS = {
-    NAIVE: ", which has no zone: send it with one, as 2026-02-06T10:00:00Z or 2026-02-06T11:00:00+01:00, or let the detector say "
-    "what such times mean, as Detector(naive_times='UTC')",
-    UNREADABLE: "; expected a time such as 2026-02-06T10:00:00Z, or seconds, milliseconds or microseconds since 1970 as a number",
+    NAIVE: ", which has no zone: send it with one, as 2026-02-06T10:00:00Z or 2026-02-06T11:00:00+01:00, "
+    "or let the detector say what such times mean, as Detector(naive_times='UTC')",
+    UNREADABLE: f"; expected {TIME_FORMS}",
     OUTSIDE: ", which lies outside the years {} to 2100; numbers below 1e11 are seconds since 1970, below 1e14 milliseconds, "
     "else microseconds",
     NULL: ", which is not a time",

@@ -162,8 +162,8 @@ def _check_id(struct: type[msgspec.Struct], field: Field) -> None:
         raise DeclarationError(f"{struct.__name__}.{field.attribute} is the event's id; declare it as str")
     if field.default not in (msgspec.NODEFAULT, None):
         raise DeclarationError(
-            f"{struct.__name__}.{field.attribute} is the event's id and has the default {field.default!r}, which every event would share; "
-            "use 'str' (it must be sent) or 'str | None = None' (one is made)"
+            f"{struct.__name__}.{field.attribute} is the event's id and has the default {field.default!r}, which every event "
+            "would share; use 'str' (it must be sent) or 'str | None = None' (one is made)"
         )
 
 
@@ -218,9 +218,10 @@ def _columns(events: tuple[EventType, ...]) -> dict[str, Field]:
                 continue
             first = columns.setdefault(field.name, field)
             if first.type is not field.type or first.scale != field.scale:
+                unlike = f"{field.type.value} and {first.type.value}" if first.type is not field.type else "of different scales"
                 raise DeclarationError(
-                    f"{event.name}.{field.attribute} is {field.type.value} and {owner[field.name]}.{first.attribute} is {first.type.value}"
-                    f"{'' if first.scale == field.scale else ', or their scales differ'}; one name is one column: declare them alike"
+                    f"{event.name}.{field.attribute} and {owner[field.name]}.{first.attribute} are {unlike}; "
+                    "fields of one name are one column: declare them alike"
                 )
             owner.setdefault(field.name, event.name)
     return columns
@@ -243,7 +244,6 @@ def _amount(numbers: list[str]) -> str | None:
 
 def _zone(name: str | None) -> str | None:
     if name is not None and name not in zone_names():
-        raise DeclarationError(
-            f"naive_times={name!r} is not a zone; write 'UTC' or a name such as 'Europe/Berlin'.{did_you_mean(str(name), zone_names())}"
-        )
+        hint = did_you_mean(str(name), zone_names())
+        raise DeclarationError(f"naive_times={name!r} is not a zone; write 'UTC' or a name such as 'Europe/Berlin'.{hint}")
     return name

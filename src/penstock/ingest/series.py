@@ -128,16 +128,17 @@ def _text_instants(column: pl.Series, zone: str | None) -> tuple[NDArray[np.int6
 
 def read_texts(field: Field, column: pl.Series) -> Words | None:
     """Texts from texts, categories and whole numbers; None where the column holds something else."""
-    spelled = _spelled(column)
-    if spelled is None:
+    words = spelled(column)
+    if words is None:
         return None
-    data, offsets, valid = buffers(spelled)
-    bad = _disallowed(field, spelled) if field.choices is not None or field.limits else np.zeros(len(column), np.bool_)
-    unread = column.is_not_null().to_numpy() & spelled.is_null().to_numpy()
-    return Words(spelled.to_list(), buffer_codes(data, offsets, valid), unread, bad)
+    data, offsets, valid = buffers(words)
+    bad = _disallowed(field, words) if field.choices is not None or field.limits else np.zeros(len(column), np.bool_)
+    unread = column.is_not_null().to_numpy() & words.is_null().to_numpy()
+    return Words(words.to_list(), buffer_codes(data, offsets, valid), unread, bad)
 
 
-def _spelled(column: pl.Series) -> pl.Series | None:
+def spelled(column: pl.Series) -> pl.Series | None:
+    """A column as texts; None where it holds neither texts nor whole numbers."""
     if column.dtype == pl.String:
         return column
     if column.dtype.is_integer() or column.dtype in (pl.Categorical, pl.Enum, pl.Null):
