@@ -53,10 +53,18 @@ class Policy:
     explain: bool = True
 
     def __post_init__(self) -> None:
-        declared = [(name, getattr(self, name)) for name in ("challenge_at", "review_at", "block_at")]
-        declared = [(name, value) for name, value in declared if value is not None]
+        self._check_thresholds()
+        if self.on_failure not in ON_FAILURE:
+            hint = did_you_mean(str(self.on_failure), ON_FAILURE)
+            raise DeclarationError(f"policy: on_failure={self.on_failure!r} is not understood.{hint}")
+        if self.time_budget_ms is not None and (not _is_number(self.time_budget_ms) or not 0 < self.time_budget_ms < NEVER):
+            raise DeclarationError(f"policy: time_budget_ms={self.time_budget_ms!r} must be above 0, or left out for no limit")
+
+    def _check_thresholds(self) -> None:
+        named = [(name, getattr(self, name)) for name in ("challenge_at", "review_at", "block_at")]
+        declared = [(name, value) for name, value in named if value is not None]
         for name, value in declared:
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+            if not _is_number(value) or not 0 < value <= 1:
                 raise DeclarationError(
                     f"policy: {name}={value!r} is no probability; give a number above 0 and at most 1, as in 0.5"
                 )
@@ -65,11 +73,6 @@ class Policy:
                 raise DeclarationError(
                     f"policy: {low_name}={low} lies above {high_name}={high}; order them challenge <= review <= block"
                 )
-        if self.on_failure not in ON_FAILURE:
-            hint = did_you_mean(str(self.on_failure), ON_FAILURE)
-            raise DeclarationError(f"policy: on_failure={self.on_failure!r} is not understood.{hint}")
-        if self.time_budget_ms is not None and not self.time_budget_ms > 0:
-            raise DeclarationError(f"policy: time_budget_ms={self.time_budget_ms!r} must be above 0, or left out for no limit")
 
     def thresholds(self, suggested: Mapping[str, float]) -> Thresholds:
         """The thresholds in force: declared ones win, omitted ones are those of the model bundle.
@@ -89,3 +92,7 @@ class Policy:
 
 def _first(declared: float | None, suggested: float | None) -> float:
     return next((value for value in (declared, suggested) if value is not None), NEVER)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
