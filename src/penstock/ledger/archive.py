@@ -6,6 +6,7 @@ query asks for it, so that an answer holds everything that was durable when it w
 
 import logging
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -32,6 +33,7 @@ _PIECE_ROWS = 32_768
 _GROUP_ROWS = 131_072
 _POLL_S = 5.0
 _ROLLED = "archive.rolled"
+_ROLLED_NAME = re.compile(r"(\w+)-(\d{16})-(\d{16})\.parquet")
 
 _log = logging.getLogger(__name__)
 
@@ -83,11 +85,19 @@ class Archive:
             rows = sum(len(frame) for frame in frames.values())
             if stop == position or (rows < self._file_rows and not everything):
                 break
+            self._remove_strays(position)
             for (detector, kind), frame in frames.items():
                 self._write(frame, self._folder / quote(detector, safe="") / f"{kind}-{position:016d}-{stop:016d}.parquet")
             position, seq, rolled = stop, seq + rows, rolled + rows
             self._ledger.tables.put_setting(_ROLLED, (position, seq))
         return rolled
+
+    def _remove_strays(self, position: int) -> None:
+        """Delete what lies beyond the rolled position: a crash left it, or it belongs to a ledger that is gone."""
+        assert self._folder is not None
+        for path, _, first, _ in _rolled_files(self._folder):
+            if first >= position:
+                path.unlink()
 
     def _expand(self, position: int, most_rows: int | None = None) -> tuple[int, dict[tuple[str, str], pl.DataFrame]]:
         """The next rows of the log as frames by detector and kind, and the position after them."""
@@ -176,9 +186,8 @@ class Archive:
         """Parquet files by detector and kind: what is rolled, then the tail."""
         rolled = self.rolled_position if self._folder is not None else 0
         files: dict[tuple[str, str], list[Path]] = {}
-        for path in sorted(self._folder.glob("*/*.parquet")) if self._folder is not None else []:
-            kind, _, stop = path.stem.split("-")
-            if int(stop) <= rolled:
+        for path, kind, _, stop in _rolled_files(self._folder) if self._folder is not None else []:
+            if stop <= rolled:
                 files.setdefault((path.parent.name, kind), []).append(path)
         for path in self._tail(rolled):
             files.setdefault((path.parent.name, path.stem.partition("-")[0]), []).append(path)
@@ -237,6 +246,12 @@ class Archive:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _rolled_files(folder: Path) -> list[tuple[Path, str, int, int]]:
+    """Path, kind, first position and the position after the last of every file that was rolled here."""
+    found = [(path, _ROLLED_NAME.fullmatch(path.name)) for path in sorted(folder.glob("*/*.parquet"))]
+    return [(path, match[1], int(match[2]), int(match[3])) for path, match in found if match]
 
 
 def _view(name: str, paths: list[Path]) -> str:

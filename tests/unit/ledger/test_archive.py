@@ -196,6 +196,17 @@ def test_a_stretch_that_a_crash_left_half_rolled_is_not_seen_twice(tmp_path):
             assert everything(archive) == rows
 
 
+def test_files_of_a_ledger_that_is_gone_are_not_mixed_in(tmp_path):
+    for k in range(2):
+        with FileLedger(tmp_path / f"ledger{k}") as ledger, Archive(ledger, tmp_path / "archive") as archive:
+            ledger.register_layout("v1", LAYOUT)
+            rows = []
+            for _ in range(2 + k):
+                rows += decide(ledger, np.random.default_rng(k), 1 + k)
+                archive.roll(everything=True)
+            assert everything(archive) == rows
+
+
 def test_a_reader_queries_beside_the_owner(tmp_path):
     with FileLedger(tmp_path / "ledger") as ledger, Archive(ledger, tmp_path / "archive", file_rows=50) as archive:
         ledger.register_layout("v1", LAYOUT)
