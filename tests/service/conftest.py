@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
@@ -231,3 +232,21 @@ def serve_in_thread():
             assert not thread.is_alive(), "the server did not stop"
 
     return serve
+
+
+@pytest.fixture(scope="session")
+def mine():
+    """The detector of mine.py, loaded as `penstock serve mine.py` does."""
+    from penstock.assemble.detectors import load_detector
+
+    return load_detector(str(Path(__file__).with_name("mine.py")))
+
+
+@pytest.fixture
+def real(mine, tmp_path, serve_in_thread):
+    """The address of a service with a real engine and a data folder of its own."""
+    from penstock import Engine
+
+    settings = Settings(max_body_bytes=200_000)
+    with serve_in_thread(create_app({"mine": Desk.of(Engine(mine, data=tmp_path), settings)}, settings)) as url:
+        yield url

@@ -37,6 +37,15 @@ class Label(msgspec.Struct):
     source: str | None = None
 
 
+class LabelAnswer(msgspec.Struct):
+    """A label that was taken in."""
+
+    transaction_id: str
+    fraud: bool
+    known_at: str
+    accepted: bool
+
+
 class TransactionList(msgspec.Struct):
     """One page of recorded decisions, newest first."""
 
@@ -88,8 +97,8 @@ _TAGS = {
     "service": "What is served, and how it fares.",
 }
 
-_STATIC = (Decision, Problem, Label, TransactionList, EventAnswer, Stats)
-_OPEN = {"Entity", "Detectors", "LabelAnswer", "InformingEvent", "Health", "Ready"}
+_STATIC = (Decision, Problem, Label, LabelAnswer, TransactionList, EventAnswer, Stats)
+_OPEN = {"Entity", "Detectors", "InformingEvent", "Health", "Ready"}
 """Answers whose fields depend on the detector."""
 
 
@@ -98,10 +107,16 @@ def ref(name: str) -> dict[str, Any]:
     return {"$ref": _REF.format(name=name)}
 
 
-def answers(model: type | str, *refusals: int, status: int = 200) -> dict[int | str, dict[str, Any]]:
-    """FastAPI's `responses` of a route that answers with this schema, or refuses with these statuses."""
+def each(name: str) -> dict[str, Any]:
+    """The schema of an answer to one, or to many in an array, where a problem stands in the place of what was refused."""
+    return {"anyOf": [ref(name), {"type": "array", "items": {"anyOf": [ref(name), ref("Problem")]}}]}
+
+
+def answers(model: type | str, *refusals: int, status: int = 200, many: bool = False) -> dict[int | str, dict[str, Any]]:
+    """FastAPI's `responses` of a route that answers with this schema (or, with `many`, with an array), or refuses so."""
     name = model if isinstance(model, str) else model.__name__
-    good = {"description": "Done." if status == 200 else "Accepted, and durable.", "content": _json(ref(name))}
+    content = _json(each(name) if many else ref(name))
+    good = {"description": "Done." if status == 200 else "Accepted, and durable.", "content": content}
     return {status: good, **{code: refusal(code) for code in (*refusals, 422, 503)}}
 
 
@@ -149,7 +164,6 @@ def _schemas(events: Mapping[str, type]) -> tuple[dict[str, dict[str, Any]], dic
 
 def _predict(summary: str, events: list[dict[str, Any]], name: str) -> dict[str, Any]:
     one = events[0] if len(events) == 1 else {"anyOf": events}
-    decision = {"anyOf": [ref("Decision"), {"type": "array", "items": {"anyOf": [ref("Decision"), ref("Problem")]}}]}
     operation = {
         "tags": ["decisions"],
         "summary": summary,
@@ -175,7 +189,7 @@ def _predict(summary: str, events: list[dict[str, Any]], name: str) -> dict[str,
         "responses": {
             "200": {
                 "description": "Decided.",
-                "content": {**_json(decision), "application/x-ndjson": {"schema": {"type": "string"}}},
+                "content": {**_json(each("Decision")), "application/x-ndjson": {"schema": {"type": "string"}}},
             },
             **{str(code): refusal(code) for code in (400, 408, 409, 413, 415, 422, 503)},
         },

@@ -14,7 +14,7 @@ from penstock.service.problems import RequestRefused, of_refusal, send_problem
 MOST_EVENTS = 65_536
 """Events of one request; more are better sent in parts."""
 
-_DRY_RUN = {b"true": True, b"1": True, b"": True, b"false": False, b"0": False}
+_DRY_RUN = {"true": True, "1": True, "": True, "false": False, "0": False}
 
 
 class Predict:
@@ -87,10 +87,10 @@ def _counted(events: list[bytes]) -> list[bytes]:
 def _dry_run(query: bytes) -> bool:
     from urllib.parse import parse_qsl
 
-    value = dict(parse_qsl(query, keep_blank_values=True)).get(b"dry_run", b"false").lower()
+    value = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)).get("dry_run", "false").lower()
     if value not in _DRY_RUN:
         message = "true or false is expected"
-        raise RequestRefused(422, f"dry_run={value[:40].decode(errors='replace')}: {message}", [("dry_run", message)])
+        raise RequestRefused(422, f"dry_run={value[:40]!r}: {message}", [("dry_run", message)])
     return _DRY_RUN[value]
 
 

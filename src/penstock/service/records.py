@@ -32,7 +32,7 @@ def add_routes(routes: FastAPI, desks: Desks) -> None:
                 return json_response(decision)
         raise RequestRefused(404, f"there is no transaction {transaction_id[:200]!r}")
 
-    @routes.get("/transactions", tags=["records"], responses=answers("TransactionList", 422))
+    @routes.get("/transactions", tags=["records"], responses=answers("TransactionList", 404))
     async def transactions(
         *,
         detector: DetectorName = None,
@@ -58,12 +58,12 @@ def add_routes(routes: FastAPI, desks: Desks) -> None:
         rest = msgspec.json.encode(following)
         return json_response(b'{"transactions":[' + b",".join(found) + b'],"next":' + rest + b"}")
 
-    @routes.get("/entities/{entity}/{key:path}", tags=["records"], responses=answers("Entity", 404, 422))
+    @routes.get("/entities/{entity}/{key:path}", tags=["records"], responses=answers("Entity", 404))
     async def features(entity: str, key: str, detector: DetectorName = None) -> Response:
         """The current features of one key."""
         return json_response(msgspec.json.encode(_entity(desks.chosen(detector), entity, key)))
 
-    @routes.get("/stats", tags=["records"], responses=answers("Stats"))
+    @routes.get("/stats", tags=["records"], responses=answers("Stats", 404))
     async def stats(detector: DetectorName = None) -> Response:
         """What was decided so far, and how quickly."""
         return json_response(msgspec.json.encode(statistics(desks.chosen(detector))))

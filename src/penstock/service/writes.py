@@ -40,7 +40,10 @@ def add_routes(routes: FastAPI, desks: Desks, settings: Settings) -> None:
     """Add the routes, over these desks."""
 
     @routes.post(
-        "/labels", tags=["events"], responses=answers("LabelAnswer", 400, 404, 413, 415, 422, 503), openapi_extra=takes("Label")
+        "/labels",
+        tags=["events"],
+        responses=answers("LabelAnswer", 400, 404, 408, 413, 415, many=True),
+        openapi_extra=takes("Label"),
     )
     async def labels(request: Request) -> Response:
         """The truth about transactions, as far as it is known: one label or an array, each answered in its place."""
@@ -56,7 +59,7 @@ def add_routes(routes: FastAPI, desks: Desks, settings: Settings) -> None:
         "/events",
         status_code=202,
         tags=["events"],
-        responses=answers("EventAnswer", 400, 413, 415, 422, 503, status=202),
+        responses=answers("EventAnswer", 400, 408, 413, 415, status=202),
         openapi_extra=takes("InformingEvent"),
     )
     async def events(request: Request) -> Response:
