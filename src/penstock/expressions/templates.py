@@ -36,9 +36,10 @@ DISTANCE_KM = everywhere(
     "CASE WHEN ABS({0}) <= 90 AND ABS({2}) <= 90 AND {1:p} IS NOT NULL AND {3:p} IS NOT NULL "
     f"THEN {2 * EARTH_RADIUS_KM} * ASIN(SQRT(LEAST(1, {_HAVERSINE}))) END"
 )
+_EXPONENT = "{1:p} * LN(NULLIF(ABS({0}), 0))"
 POWER = everywhere(
-    "CASE WHEN NOT ({0:p} = 0 AND {1:p} < 0) AND NOT ({0:p} < 0 AND {1:p} <> FLOOR({1})) "
-    "AND COALESCE({1:p} * LN(NULLIF(ABS({0}), 0)) < 709.78, TRUE) THEN POWER({0}, {1}) END"
+    "CASE WHEN ({0:p} = 0 AND {1:p} < 0) OR ({0:p} < 0 AND {1:p} <> FLOOR({1})) THEN NULL "
+    f"WHEN {_EXPONENT} > 709.78 THEN NULL WHEN {_EXPONENT} < -708 THEN 0 ELSE POWER({{0}}, {{1}}) END"
 )
 EXP = everywhere("CASE WHEN {0:p} > 709.78 THEN NULL WHEN {0:p} < -708 THEN 0 ELSE EXP({0}) END")
 SQRT = everywhere("CASE WHEN {0:p} >= 0 THEN SQRT({0}) END")
