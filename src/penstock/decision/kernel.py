@@ -41,7 +41,7 @@ def judge(x, columns, ranks, probability, thresholds, failed, on_failure, action
 
 @nb.njit(cache=True)
 def unusual(x, rows, columns, action, by, out):
-    """Find the places in `rows` of all but plain approvals, for which no rule fired and nothing failed; return their number."""
+    """Find those of `rows` that are no plain approvals, for which no rule fired and nothing failed; return their number."""
     count = 0
     for k in range(rows.shape[0]):
         i = rows[k]
@@ -49,6 +49,6 @@ def unusual(x, rows, columns, action, by, out):
         for r in range(columns.shape[0]):
             found = found or x[i, columns[r]] == 1.0
         if found:
-            out[count] = k
+            out[count] = i
             count += 1
     return count

@@ -11,9 +11,12 @@ Columns of a record of kind `decisions`, n rows:
 
 `meta` holds `decided_us`, `layout`, `versions` (detector, model, rules), `latency_us` by stage, and where rows were
 explained `explained` (int32 row numbers) and `contributions` (float32, one row each per model feature) as bytes.
+`explanations` holds the `explanation` of every row that is no plain approval, as JSON end to end, with the numbers of
+those rows and where each one ends (int32): so a decision reads the same when rules, models and words have changed.
 """
 
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -71,6 +74,23 @@ def contributions_of(record: Record) -> dict[int, list[float]]:
     rows = np.frombuffer(record.meta["explained"], np.int32)
     values = np.frombuffer(record.meta["contributions"], np.float32).reshape(len(rows), -1)
     return dict(zip(rows.tolist(), values.tolist(), strict=True))
+
+
+def keep_explanations(record: Record, explanations: Mapping[int, bytes]) -> None:
+    """Put the JSON of these rows' explanations into the record, before it goes to the ledger."""
+    ends = np.fromiter(accumulate(map(len, explanations.values())), np.int32, len(explanations))
+    rows = np.fromiter(explanations, np.int32, len(explanations))
+    record.meta["explanations"] = [rows.tobytes(), ends.tobytes(), b"".join(explanations.values())]
+
+
+def explanations_of(record: Record) -> dict[int, bytes] | None:
+    """The explanations that were kept, by row; None where the record keeps none."""
+    if "explanations" not in record.meta:
+        return None
+    rows, ends, data = record.meta["explanations"]
+    stops = np.frombuffer(ends, np.int32).tolist()
+    pieces = [data[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
+    return dict(zip(np.frombuffer(rows, np.int32).tolist(), pieces, strict=True))
 
 
 def versions_of(record: Record) -> Versions:

@@ -13,7 +13,7 @@ from penstock.decision import form, kernel, writer
 from penstock.decision.digits import SLACK
 from penstock.decision.policy import Thresholds
 from penstock.decision.reasons import Narrator, Row, Spoken
-from penstock.decision.record import TEXT, contributions_of
+from penstock.decision.record import TEXT, contributions_of, explanations_of, keep_explanations
 from penstock.messages import Action, Decision, Degraded, Layout, Record, Versions
 
 _encoder = msgspec.json.Encoder()
@@ -34,6 +34,9 @@ class Renderer:
         usual: the usual value of columns (medians of the training data), by name.
         words: a phrase for a column, used in reasons.
         thresholds: those in force.
+
+    What is kept for long is explained first (`explain`): the rendering then rests on the record's own explanations, and of
+    the arguments only detector, layout, versions, features and members must still be those of its time.
 
     A renderer holds no state that changes, so threads may share it.
     """
@@ -57,6 +60,10 @@ class Renderer:
         self._form = form.Form(detector, layout, features, members, versions)
         self._rule_columns = np.array([rule.index for rule in rules], np.int64)
         self._narrator = Narrator(layout, rules, model_features, usual or {}, words or {}, thresholds or Thresholds())
+
+    def explain(self, record: Record) -> None:
+        """Put the explanations of all rows into the record, so that it reads the same under any later renderer."""
+        keep_explanations(record, self._explanations(record, np.arange(len(record))))
 
     def render(self, record: Record, rows: Sequence[int] | None = None) -> list[bytes]:
         """The JSON of these rows of the record (all, where none are named), in order."""
@@ -107,28 +114,33 @@ class Renderer:
     def _add_pieces(
         self, record: Record, rows: NDArray[np.int64], parts: list[bytes], stops: NDArray[np.int64], end: int
     ) -> None:
-        """Add explanation and degradation of rows that are no ordinary approvals to the parts, which end at `end`."""
-        x, action, by = (_own(record.columns[name]) for name in ("x", "action", "by"))
-        unusual = np.empty(len(rows), np.int64)
-        count = kernel.unusual(x, rows, self._rule_columns, action, by, unusual)
+        """Add explanation and degradation of rows that are no plain approvals to the parts, which end at `end`."""
+        kept = explanations_of(record)
+        explanations = self._explanations(record, rows) if kept is None else kept
         degraded: Any = record.columns.get("degraded")
-        positions = set(unusual[:count].tolist())
-        if degraded is not None:
-            positions |= {position for position, row in enumerate(rows.tolist()) if degraded[row] is not None}
-        moved = contributions_of(record) if positions else {}
-        for position in sorted(positions):
-            row = int(rows[position])
+        if not explanations and degraded is None:
+            return
+        for position, row in enumerate(rows.tolist()):
             failure = None if degraded is None else _degraded(degraded[row])
-            pieces = [self._explanation(record, row, failure, moved.get(row, _NO_MOVES))]
-            if failure is not None:
-                pieces.append(_encoder.encode(failure))
+            pieces = (explanations.get(row), None if failure is None else _encoder.encode(failure))
             for which, piece in enumerate(pieces):
-                end += len(piece)
-                stops[position, which] = end
-            parts += pieces
+                if piece is not None:
+                    end += len(piece)
+                    stops[position, which] = end
+                    parts.append(piece)
 
-    def _explanation(self, record: Record, row: int, failure: Degraded | None, moved: Sequence[float]) -> bytes:
+    def _explanations(self, record: Record, rows: NDArray[np.int64]) -> dict[int, bytes]:
+        """The explanation of every row that is no plain approval, as JSON."""
+        x, action, by = (_own(record.columns[name]) for name in ("x", "action", "by"))
+        found = np.empty(len(rows), np.int64)
+        count = kernel.unusual(x, rows, self._rule_columns, action, by, found)
+        unusual = found[:count].tolist()
+        moved = contributions_of(record) if unusual else {}
+        return {row: self._explanation(record, row, moved.get(row, _NO_MOVES)) for row in unusual}
+
+    def _explanation(self, record: Record, row: int, moved: Sequence[float]) -> bytes:
         columns: dict[str, Any] = record.columns
+        failure = _degraded(columns["degraded"][row]) if "degraded" in columns else None
         action, by = _ACTIONS[int(columns["action"][row])], int(columns["by"][row])
         read = Row(record, row, self._layout)
         probability = float(columns["scores"][row, 0])
