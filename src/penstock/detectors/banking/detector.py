@@ -2,7 +2,7 @@
 
 from penstock import Detector, Label, LogisticRegression, Policy, XGBoost
 from penstock.detectors.banking.event import Transaction
-from penstock.detectors.banking.features import features, inputs
+from penstock.detectors.banking.features import features, inputs, words
 from penstock.detectors.banking.recorded import adapt
 from penstock.detectors.banking.rules import rules
 
@@ -14,6 +14,7 @@ detector = Detector(
     label=Label("is_fraud", delay="7d"),
     features=features,
     inputs=inputs,
+    words=words,
     models=[LogisticRegression(weight=0.5), XGBoost(weight=0.5)],
     rules=rules,
     policy=Policy(review_at=0.5, block_at=0.8, on_failure="review"),

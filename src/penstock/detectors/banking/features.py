@@ -2,7 +2,7 @@
 
 The customer's usual payment leaves the event itself out, so that `amount_ratio` compares it with what came before.
 Where a customer is new, what is usual at the merchant speaks; where both are new, the amount itself does: those
-features are zero for everybody else, so that a linear model can weigh a stranger's amount apart from a regular's.
+features are null for everybody else, so that a linear model can weigh a stranger's amount apart from a regular's.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ _pace = [
     customer.since_first().named("seconds_since_first"),
 ]
 
-_habit = [
+_habit: Sequence[Feature] = [
     customer.mean("amount", "7d", current=False).named("avg_amount_7d"),
     customer.mean("amount", "60d", current=False).named("avg_amount_60d"),
     customer.max("amount", "60d", current=False).named("max_amount_60d"),
@@ -43,7 +43,7 @@ _habit = [
     derive("solar_hour", "(hour(timestamp) + minute(timestamp) / 60 + coalesce(long, 0) / 15 + 24) % 24"),
 ]
 
-_merchant = [
+_merchant: Sequence[Feature] = [
     merchant.count("10m").named("merchant_count_10m"),
     merchant.count("1h").named("merchant_count_1h"),
     merchant.distinct("customer_id", "1h").named("merchant_customers_1h"),
@@ -60,7 +60,7 @@ _merchant = [
     derive("merchant_deviation", "(amount - merchant_avg_amount_60d) / merchant_std_amount_60d"),
 ]
 
-_place = [
+_place: Sequence[Feature] = [
     derive("region", "floor(lat) * 360 + floor(long)"),
     customer_in_region.count("ever", current=False).named("payments_in_region_before"),
     customer.last("lat").named("previous_lat"),
@@ -77,17 +77,66 @@ _place = [
 ]
 
 _newcomer = [
-    derive("log_amount", "ln(amount + 1)"),
     derive("is_new_customer", "avg_amount_60d IS NULL"),
     derive("is_new_merchant", "merchant_avg_amount_60d IS NULL"),
-    derive("is_stranger", "is_new_customer AND is_new_merchant"),
-    derive("newcomer_log_amount", "if(is_new_customer, log_amount, 0)"),
-    derive("stranger_log_amount", "if(is_stranger, log_amount, 0)"),
+    derive("newcomer_amount", "CASE WHEN is_new_customer THEN amount END"),
+    derive("stranger_amount", "CASE WHEN is_new_customer AND is_new_merchant THEN amount END"),
 ]
 
 features: Sequence[Feature] = [*_pace, *_habit, *_merchant, *_place, *_newcomer]
 
 _FOR_OTHERS = {"region", "previous_lat", "previous_long", "usual_lat", "usual_long"}
 
-inputs = [f.name for f in features if f.name not in _FOR_OTHERS]
-"""What the models read: every feature but the places that other features are computed from."""
+inputs = ["amount", *(f.name for f in features if f.name not in _FOR_OTHERS)]
+"""What the models read: the amount and every feature but the places that other features are computed from."""
+
+words = {
+    "amount": "the amount",
+    "count_last_1h": "the customer's number of payments within an hour",
+    "amount_last_1h": "what the customer paid within an hour",
+    "count_last_5m": "the customer's number of payments within 5 minutes",
+    "count_last_24h": "the customer's number of payments within 24 hours",
+    "amount_last_24h": "what the customer paid within 24 hours",
+    "small_payments_last_1h": "the customer's number of payments below 10 within an hour",
+    "merchants_last_1h": "the number of merchants the customer paid within an hour",
+    "seconds_since_last": "the time since the customer's previous payment in seconds",
+    "seconds_since_first": "the time since the customer's first payment in seconds",
+    "avg_amount_7d": "the customer's usual payment of the last 7 days",
+    "avg_amount_60d": "the customer's usual payment of the last 60 days",
+    "max_amount_60d": "the customer's highest payment of the last 60 days",
+    "payments_before_60d": "the customer's number of earlier payments in 60 days",
+    "payments_here_before": "the customer's number of earlier payments to this merchant",
+    "amount_ratio": "the amount in relation to the customer's usual payment of 7 days",
+    "amount_to_max": "the amount in relation to the customer's highest payment of 60 days",
+    "hour_of_day": "the hour (UTC)",
+    "day_of_week": "the day of the week (Monday is 0)",
+    "is_night": "a payment at night (UTC)",
+    "solar_hour": "the hour by the sun at that place",
+    "merchant_count_10m": "the merchant's number of payments within 10 minutes",
+    "merchant_count_1h": "the merchant's number of payments within an hour",
+    "merchant_customers_1h": "the merchant's number of customers within an hour",
+    "merchant_small_payments_1h": "the merchant's number of payments below 10 within an hour",
+    "merchant_payments_before_60d": "the merchant's number of earlier payments in 60 days",
+    "merchant_avg_amount_60d": "the usual payment to this merchant",
+    "merchant_std_amount_60d": "the spread of payments to this merchant",
+    "merchant_max_amount_60d": "the highest payment to this merchant in 60 days",
+    "merchant_avg_amount_10m": "the mean of the merchant's payments of the last 10 minutes",
+    "merchant_seconds_since_first": "the time since the merchant's first payment in seconds",
+    "merchant_fraud_rate": "the share of fraud among earlier payments to this merchant",
+    "amount_to_usual": "the amount in relation to the customer's usual payment (for a new one, the merchant's)",
+    "amount_to_merchant": "the amount in relation to the usual payment to this merchant",
+    "merchant_deviation": "the distance from the usual payment to this merchant in standard deviations",
+    "payments_in_region_before": "the customer's number of earlier payments in this region",
+    "merchant_places_7d": "the number of places this merchant was paid from in 7 days",
+    "merchant_customers_from_here_24h": "the number of customers who paid this merchant from this very place in 24 hours",
+    "payments_at_place_24h": "the number of payments from this very place in 24 hours",
+    "customers_at_place_1h": "the number of customers who paid from this very place within an hour",
+    "km_from_previous": "the way from the customer's previous payment in km",
+    "km_from_usual": "the way from where the customer usually pays in km",
+    "km_per_hour": "the speed of the way from the customer's previous payment in km/h",
+    "is_new_customer": "a customer without payments in 60 days",
+    "is_new_merchant": "a merchant without payments in 60 days",
+    "newcomer_amount": "the amount of a new customer's payment",
+    "stranger_amount": "the amount of a new customer's payment to a new merchant",
+}
+"""How features are called in reasons."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from penstock import Detector, Label, LogisticRegression, Policy, XGBoost
 from penstock.config import load_settings
 from penstock.detectors.ecommerce.event import Purchase
-from penstock.detectors.ecommerce.features import features, inputs, looked_up
+from penstock.detectors.ecommerce.features import features, inputs, looked_up, words
 from penstock.detectors.ecommerce.recorded import adapt
 from penstock.detectors.ecommerce.rules import rules
 
@@ -20,6 +20,7 @@ def declare(lookups: Path | None) -> Detector:
         label=Label("class", delay="7d"),
         features=[*features, *looked_up(lookups)],
         inputs=inputs,
+        words=words,
         models=[LogisticRegression(weight=0.5), XGBoost(weight=0.5)],
         rules=rules,
         policy=Policy(review_at=0.5, block_at=0.8, on_failure="review"),

@@ -67,13 +67,10 @@ _derived = [
     derive("device_lifespan", "coalesce(device_seconds_since_first, 0)"),
     derive("value_to_users_usual", "purchase_value / user_mean_value"),
     derive("is_users_device", "user_last_device = device_id"),
-    derive("log_value", "ln(purchase_value + 1)"),
-    derive("log_account_age", "ln(greatest(time_setup_to_txn_seconds, 0) + 1)"),
     derive("bought_at_once", "time_setup_to_txn_seconds < 120"),
     derive("purchase_year", "year(purchase_time)"),
     derive("hour_of_day", "hour(purchase_time)"),
     derive("day_of_week", "weekday(purchase_time)"),
-    derive("age_years", "age"),
     derive("is_male", "sex = 'M'"),
     derive("from_ads", "source = 'Ads'"),
     derive("from_search", "source = 'SEO'"),
@@ -97,7 +94,53 @@ def looked_up(folder: Path | None) -> Sequence[Feature]:
     ]
 
 
-_FOR_PEOPLE = {"device_last_ip", "device_mean_value", "device_seconds_since_first", "purchase_year", "user_last_device"}
+_FOR_OTHERS = {"device_last_ip", "device_last_source", "device_mean_value", "device_seconds_since_first", "user_last_device"}
 
-inputs = [*(f.name for f in features if f.name not in _FOR_PEOPLE | {"device_last_source"}), "gdp_usd_millions"]
-"""What the models read: every number and boolean but those that other features are made of."""
+inputs = [
+    "purchase_value",
+    "age",
+    *(f.name for f in features if f.name not in _FOR_OTHERS | {"purchase_year"}),
+    "gdp_usd_millions",
+]
+"""What the models read: value, age, and every number and yes-or-no but those that other features are made of."""
+
+words = {
+    "purchase_value": "the value of the purchase",
+    "age": "the user's age",
+    "txn_count": "the number of purchases on this device",
+    "time_since_last_device_txn": "the time since the device's previous purchase in seconds",
+    "device_ips_before": "the number of addresses the device came from before",
+    "device_sources_before": "the number of sources the device's users came from before",
+    "device_users": "the number of accounts that bought on this device",
+    "device_users_24h": "the number of accounts that bought on this device within 24 hours",
+    "device_count_1h": "the number of purchases on this device within an hour",
+    "device_fraud_rate": "the share of fraud among what was bought on this device until a week ago",
+    "ip_count_24h": "the number of purchases from this address within 24 hours",
+    "ip_users_24h": "the number of accounts that bought from this address within 24 hours",
+    "ip_users": "the number of accounts that bought from this address",
+    "ip_devices_24h": "the number of devices at this address within 24 hours",
+    "ip_seconds_since_last": "the time since the previous purchase from this address in seconds",
+    "ip_fraud_rate": "the share of fraud among what was bought from this address until a week ago",
+    "user_count_24h": "the account's number of purchases within 24 hours",
+    "user_purchases_before": "the account's number of earlier purchases",
+    "user_value_24h": "what the account bought within 24 hours",
+    "user_mean_value": "the account's usual purchase",
+    "user_seconds_since_last": "the time since the account's previous purchase in seconds",
+    "user_devices_7d": "the number of devices of this account in 7 days",
+    "user_ips_24h": "the number of addresses of this account within 24 hours",
+    "device_ip_consistency": "the address is the device's only one",
+    "device_source_consistency": "the source is the device's only one",
+    "time_setup_to_txn_seconds": "the time from sign-up to purchase in seconds",
+    "purchase_deviation_from_device_mean": "the distance from the usual purchase on this device",
+    "device_lifespan": "the time since the device was first seen in seconds",
+    "value_to_users_usual": "the value in relation to the account's usual purchase",
+    "is_users_device": "the device is the one the account used before",
+    "bought_at_once": "bought within two minutes of signing up",
+    "hour_of_day": "the hour (UTC)",
+    "day_of_week": "the day of the week (Monday is 0)",
+    "is_male": "the user is male",
+    "from_ads": "the user came by an advertisement",
+    "from_search": "the user came by a search",
+    "gdp_usd_millions": "the gross domestic product of the address's country in million US dollars",
+}
+"""How features are called in reasons."""
