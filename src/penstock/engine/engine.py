@@ -264,7 +264,9 @@ class Engine:
                 self.claims.unclaim(codes, first_seq)
             raise
         record = self._record(judged, codes, first_seq, started_ns, decoded_ns)
-        rendered = self._renderers[self.versions].render(record)
+        renderer = self._renderers[self.versions]
+        renderer.explain(record)  # kept with the record: it reads the same when rules and models have changed
+        rendered = renderer.render(record)
         if not dry_run:
             self.ledger.append(record, on_durable)
             self.totals.add(judged)
