@@ -17,7 +17,7 @@ import polars as pl
 from penstock.clock import Clock, from_us, iso, system_clock, to_us
 from penstock.offline.simulate import Profile, Simulator, known, submitted
 
-PEOPLE = 4000
+PEOPLE = 2500
 HISTORY_DAYS = 60
 BACK = timedelta(days=730)
 FRAUD_RATE = 0.01

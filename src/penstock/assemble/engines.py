@@ -4,14 +4,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine
 from penstock.errors import ConfigurationError
 from penstock.ledger import FileLedger
-from penstock.ledger.archive import Archive
 from penstock.offline.datasets import Recorded
+
+if TYPE_CHECKING:
+    from penstock.ledger.archive import Archive
 
 _CHUNK = 16_384
 
@@ -81,11 +84,13 @@ _SHORTEST_KEY = 16
 
 
 @contextmanager
-def open_archive(settings: Settings) -> Iterator[Archive]:
+def open_archive(settings: Settings) -> "Iterator[Archive]":
     """SQL over what a data folder holds, also while a service owns it.
 
     Raises:
         ConfigurationError: the folder holds no ledger.
     """
+    from penstock.ledger.archive import Archive  # brings DuckDB, which nothing else here needs
+
     with FileLedger(settings.data / "ledger", read_only=True) as ledger, Archive(ledger, settings.data / "archive") as archive:
         yield archive

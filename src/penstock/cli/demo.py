@@ -22,7 +22,7 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
     The first start simulates two months of payments and trains on them; what was learned and decided is kept in the
     data folder, so that later starts are quick.
     """
-    from penstock import assemble
+    from penstock.assemble.demo import prepare_demo
     from penstock.cli.logs import begin_logging
     from penstock.service import bind, serve
 
@@ -31,7 +31,7 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
     sock = bind(settings.host, settings.port)
     url = f"http://{settings.host}:{sock.getsockname()[1]}"
     with progress("preparing") as advance:
-        demo = assemble.prepare_demo(settings, attack=attack, say=say, progress=advance)
+        demo = prepare_demo(settings, attack=attack, say=say, progress=advance)
     with demo.running(url, tps) as traffic:
         serve(demo.openers, settings, sock=sock, traffic=traffic, on_ready=lambda: welcome(url, str(settings.data)))
 

@@ -22,5 +22,5 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     opening = openers(load_detectors(detectors), settings)
     names = ", ".join(opening)
     serve(
-        openers, settings, sock=sock, on_ready=lambda: say(f"serving {names} on http://{settings.host}:{port}  (Ctrl-C stops)")
+        opening, settings, sock=sock, on_ready=lambda: say(f"serving {names} on http://{settings.host}:{port}  (Ctrl-C stops)")
     )

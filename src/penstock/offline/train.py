@@ -268,14 +268,14 @@ def _saved(
     )
     version = save(ensemble, folder, about).version
     assert version is not None
-    if make_champion or not _has_champion(detector, folder):
+    if make_champion or not has_champion(detector, folder):
         promote(folder, detector.name, version)
     return replace(
         report, model_version=version, saved_to=folder / detector.name / version, champion=champion(folder, detector.name)
     )
 
 
-def _has_champion(detector: Detector, folder: Path) -> bool:
+def has_champion(detector: Detector, folder: Path) -> bool:
     """Whether a bundle decides already that still fits the detector's features."""
     try:
         found = load_champion(folder, detector.name)

@@ -1,0 +1,113 @@
+"""The demo: a trained detector, a state that is alive, and simulated people who go on paying."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from penstock.adapters.http import Address, Unreachable
+from penstock.adapters.traffic import Item, NotAccepted, send
+from penstock.adapters.world import LiveWorld, Place
+from penstock.assemble.detectors import load_detector
+from penstock.assemble.engines import load_history, open_engine, openers
+from penstock.assemble.traffic import profile_of
+from penstock.clock import Clock, system_clock
+from penstock.config import Settings
+from penstock.engine import Engine
+from penstock.offline.datasets import read
+from penstock.offline.train import has_champion, train
+from penstock.service import Traffic
+
+DETECTOR = "banking"
+_PLACE = "demo.json"
+_SAVE_EVERY_S = 5.0
+
+Say = Callable[[str], None]
+Advance = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Everything that a demo needs to run."""
+
+    settings: Settings
+    world: LiveWorld
+    openers: dict[str, Callable[[], Engine]]
+
+    @contextmanager
+    def running(self, url: str, tps: float) -> Iterator[Traffic]:
+        """Traffic for the service at this URL; labels follow it, and where the world has got to is kept."""
+        stop, labels = threading.Event(), queue.SimpleQueue[bytes]()
+        threads = [
+            threading.Thread(target=_tell, args=(Address.of(url), labels, stop), name="penstock-labels", daemon=True),
+            threading.Thread(target=self._remember, args=(stop,), name="penstock-demo", daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
+        bodies = self.world.bodies(labels.put, at_once=max(4, round(tps / 4)))
+        try:
+            yield Traffic(DETECTOR, bodies, tps, attacks=self.world.attacks())
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+
+    def _remember(self, stop: threading.Event) -> None:
+        done = False
+        while not done:
+            done = stop.wait(_SAVE_EVERY_S)
+            _write_place(self.settings.data, self.world.place)
+
+
+def prepare_demo(settings: Settings, *, attack: str | None, say: Say, progress: Advance, clock: Clock = system_clock) -> Demo:
+    """Bring everything to where a demo can start: the first time this simulates, trains and warms the state.
+
+    Raises:
+        ConfigurationError: there is no attack of this name.
+        FolderInUse: another process owns the data folder.
+    """
+    detector, profile = load_detector(DETECTOR), profile_of(DETECTOR)
+    place = _read_place(settings.data)
+    trained = has_champion(detector, settings.models_folder)
+    if place is None or not trained:
+        say("the first start simulates two months of payments and learns from them; later ones take seconds")
+        world = LiveWorld(profile, clock=clock)
+        history = read(world.history(), detector)
+        if not trained:
+            train(detector, history, save_to=settings.models_folder, progress=lambda _what, share: progress(0.8 * share))
+        if place is None:
+            with open_engine(detector, settings) as engine:
+                load_history(engine, history, progress=lambda share: progress(0.8 + 0.2 * share))
+            place = world.place
+            _write_place(settings.data, place)
+    world = LiveWorld(profile, at=place, attack=attack, clock=clock)
+    if attack is not None:
+        world.begin(attack)
+    return Demo(settings, world, openers([detector], settings))
+
+
+def _tell(address: Address, labels: "queue.SimpleQueue[bytes]", stop: threading.Event) -> None:
+    """Post labels when they become known; the service may still be starting, and may stop at any time."""
+    while not stop.wait(1.0):
+        waiting = []
+        while not labels.empty():
+            waiting.append(Item("/labels", labels.get()))
+        with suppress(Unreachable, NotAccepted):
+            send(address, waiting)
+
+
+def _read_place(data: Path) -> Place | None:
+    try:
+        return msgspec.json.decode((data / _PLACE).read_bytes(), type=Place)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+
+
+def _write_place(data: Path, place: Place) -> None:
+    fresh = data / f"{_PLACE}.new"
+    fresh.write_bytes(msgspec.json.encode(place))
+    fresh.replace(data / _PLACE)
