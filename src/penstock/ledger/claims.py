@@ -110,8 +110,8 @@ class Claims:
 
     def _running(self, arrived_us: NDArray[np.int64]) -> NDArray[np.int64]:
         """Arrivals, where a clock that steps back counts as standing still."""
-        running: NDArray[np.int64] = np.maximum.accumulate(np.maximum(arrived_us, self._newest_us))
-        return running
+        running: NDArray[np.int64] = np.maximum(arrived_us, self._newest_us)
+        return running if len(running) == 1 else np.maximum.accumulate(running)
 
     def _reach(self, running: NDArray[np.int64], row: int) -> int:
         """How many rows can be looked up before sweeping: times are kept modulo 2^24 units, four times `dedupe`."""

@@ -17,7 +17,7 @@ again as soon as there is room, without a restart, and a caller that sends the i
 While there is trouble, `trouble` holds the error: ask it *before* deciding a batch, and refuse the batch if it is set.
 After `append` the record is the ledger's; neither the caller nor the ledger changes it.
 
-Back-pressure. While `pending_rows` records' rows wait (65,536 unless told otherwise) and there is no trouble,
+Back-pressure. While `pending_rows` rows wait (65,536 unless told otherwise) and there is no trouble,
 `append` blocks until some are durable. A process that is killed loses what `done(None)` was not called for, at most.
 
 Threads. One thread appends and uses the claims; `done` is called from another; everything that reads may be called
@@ -72,6 +72,8 @@ class Ledger(Protocol):
 
     def append(self, record: Record, done: Done | None = None) -> int:
         """Take a record and return its position; `done` is called once it is durable. See "Durability" above.
+
+        Looking at one row later decompresses the whole record: keep to about a thousand rows.
 
         Raises:
             ValueError: the parts of the record do not fit together, or `first_seq` is not `next_seq`.

@@ -23,7 +23,8 @@ from penstock.ledger.disk import Disk, read_at
 _HEAD = Struct("<12sIqqqqI16x")
 _MAGIC = b"PENSTOCK-IDS"
 _ROW_BYTES = 20
-_SLAB_ROWS = 1 << 20
+_SLAB_ROWS = 1 << 17
+_SYNC_SLABS = 8
 _LOWEST = -(2**63)
 
 Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
@@ -111,7 +112,7 @@ def open_run(path: Path) -> Run:
 
 
 def write_run(disk: Disk, path: Path, detector: int, stretches: Sequence[Stretch]) -> Run:
-    """Sort stretches into one run; memory for a million rows at a time, however long it is."""
+    """Sort stretches into one run; in pieces small enough that no other thread waits for long."""
     count = sum(len(stretch) for stretch in stretches)
     base_seq = min(stretch.base_seq for stretch in stretches)
     fresh = path.with_name(path.name + ".tmp")
@@ -133,16 +134,17 @@ def write_run(disk: Disk, path: Path, detector: int, stretches: Sequence[Stretch
 
 
 def _write_columns(disk: Disk, fd: int, count: int, base_seq: int, slabs: Iterable[Columns]) -> int:
-    """Write each slab of rows into the three columns, synced one by one so that nobody waits behind gigabytes."""
+    """Write each slab of rows into the three columns, synced on the way so that nobody waits behind gigabytes."""
     starts = [_HEAD.size, _HEAD.size + 8 * count, _HEAD.size + 16 * count]
     crcs = [0, 0, 0]
-    for codes, arrived_us, seqs in slabs:
+    for slab, (codes, arrived_us, seqs) in enumerate(slabs, 1):
         columns = (codes.tobytes(), arrived_us.tobytes(), (seqs - base_seq).astype(np.uint32).tobytes())
         for k, data in enumerate(columns):
             disk.write(fd, data, starts[k])
             crcs[k] = zlib.crc32(data, crcs[k])
             starts[k] += len(data)
-        disk.sync(fd)
+        if slab % _SYNC_SLABS == 0:
+            disk.sync(fd)
     return _joined(crcs)
 
 
