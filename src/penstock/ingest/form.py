@@ -129,25 +129,27 @@ class Form:
         return Batch([""] * n, kinds, np.empty(n, np.int64), arrived, x, codes, {})
 
     def _lay(self, columns: list[Sequence[Any]], batch: Batch, bad: Mask) -> bool:
-        """Write the columns, and say whether an event is bad. Texts that stand as whole numbers become texts."""
+        """Write the columns, and say whether an event is bad."""
         flat = tuple(chain.from_iterable(columns[1 : self._numbers_from]))
         try:
             data, lengths = _bytes(flat)
-        except TypeError:
+        except (TypeError, UnicodeEncodeError):
             return self._lay_mixed(columns, batch, bad)
-        except UnicodeEncodeError:
-            bad |= _unwritable(columns[1 : self._times_from], len(batch))
-            return self._lay_mixed([[_mended(text) for text in column] for column in columns], batch, bad)
         return self._write(data, lengths, columns, batch, bad, _UNREAD, parse=True)
 
     def _lay_mixed(self, columns: list[Sequence[Any]], batch: Batch, bad: Mask) -> bool:
-        """The same where a text is null or a number, or a time is."""
+        """The same where a text is null, stands as a whole number or is not Unicode, or where a time is not a text."""
         for k in range(1, self._times_from):
             columns[k] = [text if text is None or isinstance(text, str) else str(text) for text in columns[k]]
         texts = tuple(chain.from_iterable(columns[1 : self._times_from]))
-        data, lengths = _bytes(["" if text is None else text for text in texts])
+        times = tuple(chain.from_iterable(columns[self._times_from : self._numbers_from]))
+        try:
+            data, lengths = _bytes([text or "" for text in texts])
+        except UnicodeEncodeError:
+            bad |= _unwritable(columns[1 : self._times_from], len(batch))
+            data, lengths = _bytes([_mended(text) if text else "" for text in texts])
         lengths[[text is None for text in texts]] = -1
-        found, states = instants(tuple(chain.from_iterable(columns[self._times_from : self._numbers_from])), self.zone)
+        found, states = instants(times, self.zone)
         shape = len(self.times), len(batch)
         return self._write(data, lengths, columns, batch, bad, (found.reshape(shape), states.reshape(shape)), parse=False)
 
@@ -194,13 +196,13 @@ def _bytes(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     return np.frombuffer(data, np.uint8), np.fromiter(lengths, np.int64, len(texts))
 
 
-def _unwritable(columns: Sequence[Sequence[Any]], n: int) -> Mask:
+def _unwritable(columns: Sequence[Texts], n: int) -> Mask:
     """The events with a text that holds half of a surrogate pair, which Python can and UTF-8 cannot."""
     bad = np.zeros(n, np.bool_)
     for column in columns:
-        bad |= np.array([isinstance(text, str) and text != _mended(text) for text in column], np.bool_)
+        bad |= np.array([text is not None and text != _mended(text) for text in column], np.bool_)
     return bad
 
 
-def _mended(text: Any) -> Any:
-    return text.encode("utf-8", "replace").decode() if isinstance(text, str) else text
+def _mended(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

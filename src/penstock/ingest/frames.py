@@ -103,7 +103,7 @@ class FrameForm:
         if field.type is Type.TIME:
             message = time_fault(field, value, self.schema.naive_times, self._first_us(field))
         else:
-            message = value_fault(field, value)
+            message = value_fault(field, _number(value) if field.type is Type.NUMBER else value)
         return message or f"{field.name} is {shown(value)}; expected {field.expected}"
 
     def _first_us(self, field: Field) -> int:
@@ -199,6 +199,14 @@ def _usable(ids: pl.Series) -> Mask:
     if joined.isprintable() and (lengths.is_null() | lengths.is_between(1, LONGEST_ID)).all():
         return np.ones(len(ids), np.bool_)
     return np.array([text is None or id_problem(text) is None for text in ids.to_list()], np.bool_)
+
+
+def _number(value: Any) -> Any:
+    """The number that a text stands for, else the value itself."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 # ---------------------------------------------------------------- the whole frame

@@ -59,8 +59,7 @@ def read_numbers(field: Field, column: pl.Series) -> Numbers | None:
     values = column.cast(pl.Float64, strict=False)
     unread = (column.is_not_null() & values.is_null()).to_numpy()
     found = floats(values)
-    unread |= np.isinf(found)
-    bad = ~within(found, field.bounds)
+    bad = ~within(found, field.bounds)  # infinity too
     if field.whole:
         bad |= (np.rint(found) != found) & ~np.isnan(found)
     return Numbers(found, unread, bad & ~unread)
@@ -133,7 +132,7 @@ def read_texts(field: Field, column: pl.Series) -> Words | None:
         return None
     data, offsets, valid = buffers(words)
     bad = _disallowed(field, words) if field.choices is not None or field.limits else np.zeros(len(column), np.bool_)
-    unread = column.is_not_null().to_numpy() & words.is_null().to_numpy()
+    unread = np.zeros(len(column), np.bool_)  # a column is texts as a whole, or not at all
     return Words(words.to_list(), buffer_codes(data, offsets, valid), unread, bad)
 
 
