@@ -69,6 +69,13 @@ class Replay:
                 yield Chunk(piece, judged)
             sequence += len(batch)
 
+    def read_all(self, recorded: Recorded) -> Batch:
+        """All events as one batch, with every feature computed; for looking at what a kernel or a model gets."""
+        reader = Reader(self.detector.schema, self.detector.plan.layout, personal_key=bytes(32))
+        batch = reader.read_frame(recorded.frame).batch
+        self.path.features(batch, 0)
+        return batch
+
     def _pieces(self, batch: Batch, found: Read, rows: NDArray[np.int64], sequence: int) -> Iterator[tuple[Batch, int]]:
         """The chunk, cut so that no label falls due inside a piece that also holds its event."""
         known_us, fraud = self._labels(batch, found, rows)
