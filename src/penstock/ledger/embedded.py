@@ -9,6 +9,7 @@ ledger/penstock.sqlite            what people edit or look up
 import logging
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,7 +18,7 @@ from penstock.clock import Clock, system_clock
 from penstock.codes import text_code
 from penstock.errors import ConfigurationError, LedgerDamaged, LedgerError
 from penstock.ledger.claims import Claims
-from penstock.ledger.disk import Disk
+from penstock.ledger.disk import Disk, trouble_of
 from penstock.ledger.encoding import check_shape, detector_code
 from penstock.ledger.folder import FolderLock
 from penstock.ledger.identities import INDEXED, SEAL_ROWS, Identities
@@ -45,6 +46,7 @@ class FileLedger:
     Raises:
         FolderInUse: another process owns the folder.
         LedgerDamaged: stored bytes fail their checksum where no crash explains it.
+        LedgerFull, LedgerError: the device refused.
         ConfigurationError: the folder cannot be used.
     """
 
@@ -65,18 +67,20 @@ class FileLedger:
         log_folder, ids_folder = self.folder / "log", self.folder / "ids"
         if read_only and not log_folder.is_dir():
             raise ConfigurationError(f"there is no ledger in {self.folder}; name the data folder of a service that has run")
-        self._lock = None if read_only else FolderLock(self.folder, clock=clock)
-        try:
-            log_folder.mkdir(exist_ok=True)
-            ids_folder.mkdir(exist_ok=True)
-            self._log = Log(log_folder, read_only=read_only, disk=disk, segment_bytes=segment_bytes)
-            self._ids = Identities(ids_folder, disk, seal_rows=seal_rows, read_only=read_only)
-            self._open_ids()
+        with ExitStack() as opened:
+            if not read_only:
+                opened.enter_context(closing(FolderLock(self.folder, clock=clock)))
+            try:
+                log_folder.mkdir(exist_ok=True)
+                ids_folder.mkdir(exist_ok=True)
+                self._log = Log(log_folder, read_only=read_only, disk=disk, segment_bytes=segment_bytes)
+                opened.callback(self._log.close)
+                self._ids = Identities(ids_folder, disk, seal_rows=seal_rows, read_only=read_only)
+                self._open_ids()
+            except OSError as error:
+                raise trouble_of(error, self.folder) from error
             self._tables = SqliteTables(self.folder / "penstock.sqlite")
-        except BaseException:
-            if self._lock is not None:
-                self._lock.close()
-            raise
+            self._release = opened.pop_all().close
         self._next_seq = self._log.next_seq
         self._claims: dict[str, Claims] = {}
         self._closed = threading.Event()
@@ -272,10 +276,8 @@ class FileLedger:
             self._tending.set()
             if not self._read_only:
                 self._tender.join()
-            self._log.close()
             self._tables.close()
-            if self._lock is not None:
-                self._lock.close()
+            self._release()
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from penstock.clock import Clock, iso, system_clock
@@ -33,8 +34,9 @@ class FolderLock:
             raise FolderInUse(
                 f"{folder} is in use by {owner}; one folder has one owner. Stop that process, or name another --data folder"
             ) from error
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"process {os.getpid()}, since {iso(clock())}\n".encode(), 0)
+        with suppress(OSError):  # without room the lock still holds, only nameless
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, f"process {os.getpid()}, since {iso(clock())}\n".encode(), 0)
 
     def close(self) -> None:
         """Let go; twice is fine."""

@@ -98,7 +98,8 @@ class Identities:
         kinds from a position on.
         """
         self._newest, self._full, self._newest_us, self._discarded = {}, [], {}, False
-        if not self._load(stop):
+        tries = 1 if self._writable else 3  # the owner may be merging runs while a reader opens them
+        if not any(self._load(stop) for _ in range(tries)):
             self._runs, self.covered = [], first
         for run in self._runs:
             self._newest_us[run.detector] = max(self._newest_us.get(run.detector, 0), run.newest_us)
@@ -118,7 +119,7 @@ class Identities:
         except (OSError, LedgerDamaged, msgspec.DecodeError):
             return False
         self.covered = manifest.covered
-        return self.covered <= stop
+        return self.covered <= stop or not self._writable
 
     def discard(self) -> None:
         """Declare the runs invalid; the next `open` makes them again from the log."""

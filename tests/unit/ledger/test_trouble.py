@@ -112,6 +112,14 @@ def test_a_process_that_ends_while_the_disk_is_full_loses_only_what_was_not_ackn
         fill(again, batches=1)
 
 
+def test_a_ledger_cannot_begin_without_room_and_says_so(tmp_path):
+    disk = BadDisk()
+    disk.room = 0
+    with pytest.raises(LedgerFull, match="no room for"):
+        FileLedger(tmp_path, disk=disk)
+    FileLedger(tmp_path).close()
+
+
 @pytest.mark.parametrize("call", ["write", "sync"])
 def test_a_device_that_refuses_is_tried_again_until_it_works(tmp_path, record, fill, call):
     disk = BadDisk()
