@@ -67,6 +67,7 @@ profile = Profile(
     online_share=1.0,
     guest_share=0.25,
     joining_per_day=0.01,
+    carrier_ips=24,
     strangers_sigma=0.25,
     attacks={
         "account_takeover": 0.22,

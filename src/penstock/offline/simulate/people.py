@@ -24,7 +24,6 @@ _SECOND_DEVICE = 0.35
 _SHARED_DEVICE = 0.08
 _PHONE_LIFE_US = 420 * DAY_US
 _HOME_SPREAD_DEG = 0.09
-_CARRIER_IPS = 4096
 _LOWEST_ACTIVITY, _ACTIVITY_SPAN = 0.35, 2.0
 _LONG_DAYS = 36_500.0
 _PAYDAYS = np.array([1, 1, 5, 10, 15, 25, 25, 28, 30, 30], np.int64)
@@ -116,7 +115,7 @@ class People:
         month = time_us // (30 * DAY_US)
         at_home = self.chance.uniform("home ip", person, month)
         at_work = self.chance.uniform("work ip", person // 40, month)
-        carrier = np.floor(which * 997.0 * _CARRIER_IPS) % _CARRIER_IPS / IPS_PER_CITY
+        carrier = np.floor(which * 997.0 * self.profile.carrier_ips) % self.profile.carrier_ips / IPS_PER_CITY
         place = np.where(which < 0.62, 0.25 + 0.75 * at_home, np.where(which < 0.72, 0.1 + 0.15 * at_work, carrier))
         return IP_BASES[city] + (place * IPS_PER_CITY).astype(np.int64)
 

@@ -32,6 +32,7 @@ class Profile:
     high: what thieves who go for much take, from and to.
     online_share: payments made from where the person is to a merchant that is nowhere.
     guest_share: payments of people seen once; joining_per_day: share of the people replaced by new ones each day.
+    carrier_ips: addresses that the phone company of a city hands out to all its customers.
     people_per_merchant: how many of the people one merchant lives on.
     splurge_share: payments several times as high as usual. strangers_sigma: how much more the logarithm of what guests
         pay varies.
@@ -52,6 +53,7 @@ class Profile:
     guest_share: float = 0.05
     joining_per_day: float = 0.004
     people_per_merchant: float = 20.0
+    carrier_ips: int = 4096
     splurge_share: float = 0.006
     strangers_sigma: float = 0.95
     attacks: Mapping[str, float] | None = None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from penstock.offline.simulate.world import World
 
 SECOND_US, MINUTE_US = 1_000_000, 60_000_000
+_DISGUISED = 0.45
 
 
 class Scene:
@@ -75,6 +76,14 @@ class Scene:
         """Addresses in that city."""
         cities, rng = np.full(n, city), self.rng
         return self.world.people.ip(self.strangers(n), np.full(n, self.at_us), cities, rng.random(n))
+
+    def equipment(self, city: int, person: Numbers) -> dict[str, Numbers]:
+        """Device and address of each payment: one for all, or in some attacks a false one for each account's visit."""
+        n = len(person)
+        if not self.happens(_DISGUISED):
+            return {"device": np.repeat(self.devices(1), n), "ip": self.rng.choice(self.ips(city, 2), n)}
+        visit = np.unique(person + (np.arange(n) // 3 if len(set(person.tolist())) == 1 else 0), return_inverse=True)[1]
+        return {"device": self.devices(n)[visit], "ip": self.ips(city, n)[visit]}
 
     # ------------------------------------------------------------ merchants and money
 

@@ -34,8 +34,7 @@ def _draining(scene: Scene, victim: int, home: int) -> Payments:
         lat=lat,
         long=long,
         online=True,
-        device=scene.devices(1)[0],
-        ip=scene.ips(city, 1)[0],
+        **scene.equipment(city, person),
     )
 
 

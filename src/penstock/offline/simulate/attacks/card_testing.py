@@ -21,14 +21,14 @@ def unfold(scene: Scene) -> Payments:
     person = _tried(scene, cards)
     city = scene.city()
     lat, long = scene.lair(city)
-    where = {"lat": lat, "long": long, "online": True, "device": scene.devices(1)[0]}
+    where = {"lat": lat, "long": long, "online": True}
     shop = (scene.merchants_unknown if scene.happens(0.4) else scene.merchants_online)(1)[0]
     tests = scene.frauds(
         scene.moments_us(len(person), 28.0 - 20.0 * scene.strength),
         person,
         merchant=shop,
         amount=scene.small_amounts(len(person)),
-        ip=scene.rng.choice(scene.ips(city, 2), len(person)),
+        **scene.equipment(city, person),
         **where,
     )
     working = cards[scene.rng.random(len(cards)) < _WORKING]
@@ -38,7 +38,7 @@ def unfold(scene: Scene) -> Payments:
         working,
         merchant=scene.merchants_unknown(len(working)),
         amount=scene.high_amounts(len(working)),
-        ip=scene.ips(city, len(working)),
+        **scene.equipment(city, working),
         **where,
     )
     return joined([tests, spoils])

@@ -27,6 +27,5 @@ def unfold(scene: Scene) -> Payments:
         lat=lat,
         long=long,
         online=True,
-        device=scene.devices(1)[0],
-        ip=scene.ips(city, 1)[0],
+        **scene.equipment(city, person),
     )
