@@ -25,8 +25,9 @@ _NONE = np.uint64(0)
 _HALF_WORD, _LOW_HALF = np.uint64(32), np.uint64(0xFFFFFFFF)
 _FRACTION_BITS, _FRACTION = np.uint64(52), np.uint64((1 << 52) - 1)
 _HIDDEN_BIT, _EXPONENT_BITS = np.uint64(1 << 52), np.uint64(0x7FF)
-_WORDS = np.frombuffer(b"null    true    false   ", np.uint8)
+_WORDS = np.frombuffer(b"null true false", np.uint8).copy()
 _PAIRS = np.frombuffer("".join(f"{i:02d}" for i in range(100)).encode(), np.uint8)
+_MARKS = np.frombuffer(b"---T::Z", np.uint8).copy()  # what follows the pairs of digits in a time
 _DAY_US = 86_400_000_000
 _FIRST_US, _END_US = -62_135_596_800_000_000, 253_402_300_800_000_000  # the years 1 to 9999
 
@@ -153,9 +154,8 @@ def _write_decimal(digits, power, out, at):
         out[at + point] = _POINT
         return end
     if power < 0:
-        at = _write_zeros(1, out, at)
-        out[at] = _POINT
-        return _write_padded(digits, count, out, _write_zeros(-point, out, at + 1))
+        out[at], out[at + 1] = _ZERO, _POINT
+        return _write_padded(digits, count, out, _write_zeros(-point, out, at + 2))
     return _write_zeros(power, out, _write_padded(digits, count, out, at))
 
 
@@ -193,10 +193,28 @@ def _write_stripped(digits, power, out, at):
 
 
 @nb.njit(cache=True, error_model="numpy")
+def _in_cents(value):
+    """Whether a positive number is a whole number of hundredths, of up to 15 digits.
+
+    Such a decimal is the shortest that reads as this number: no two of up to 15 digits read as the same.
+    """
+    scaled = value * 100.0
+    return scaled < 1e15 and np.rint(scaled) / 100.0 == value
+
+
+@nb.njit(cache=True, error_model="numpy")
+def write_null(out, at):
+    """Write null."""
+    for i in range(4):
+        out[at + i] = _WORDS[i]
+    return at + 4
+
+
+@nb.njit(cache=True, error_model="numpy")
 def write_number(value, bits, out, at):
     """A float64, given as itself and as its bits (uint64); null where it is not finite."""
     if not math.isfinite(value):
-        return copy_bytes(_WORDS, 0, 4, out, at)
+        return write_null(out, at)
     if value < 0 or (value == 0 and bits != _NONE):
         out[at] = _MINUS
         at += 1
@@ -204,15 +222,13 @@ def write_number(value, bits, out, at):
             out[at], out[at + 1], out[at + 2] = _ZERO, _POINT, _ZERO
             return at + 3
         value, bits = -value, bits & ~(_ONE << np.uint64(63))
-    if value < 1e15:
+    if value < 1e15 and np.int64(value) == value:
         whole = np.int64(value)
-        if whole == value:
-            return _write_padded(whole, _count_digits(whole), out, at)
-        # A decimal of up to 15 digits that reads as this number is the shortest there is: no two of them read the same.
-        scaled = value * 100.0
-        if scaled < 1e15 and np.rint(scaled) / 100.0 == value:
-            return _write_stripped(np.int64(np.rint(scaled)), -2, out, at)
-    digits, power = _shortest(bits)
+        return _write_padded(whole, _count_digits(whole), out, at)
+    if _in_cents(value):
+        digits, power = np.int64(np.rint(value * 100.0)), -2
+    else:
+        digits, power = _shortest(bits)
     return _write_stripped(digits, power, out, at)
 
 
@@ -220,8 +236,18 @@ def write_number(value, bits, out, at):
 def write_boolean(value, out, at):
     """True, false, or null where it is NaN."""
     if math.isnan(value):
-        return copy_bytes(_WORDS, 0, 4, out, at)
-    return copy_bytes(_WORDS, 8, 12, out, at) if value != 0 else copy_bytes(_WORDS, 16, 21, out, at)
+        return write_null(out, at)
+    start, stop = (5, 9) if value != 0 else (10, 15)
+    for i in range(start, stop):
+        out[at + i - start] = _WORDS[i]
+    return at + stop - start
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _write_pair(value, mark, out, at):
+    """Two digits and what follows them."""
+    out[at], out[at + 1], out[at + 2] = _PAIRS[2 * value], _PAIRS[2 * value + 1], mark
+    return at + 3
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -240,29 +266,26 @@ def write_time(us, out, at):
     month_from_march = (5 * of_year + 2) // 153
     month = month_from_march + 3 if month_from_march < 10 else month_from_march - 9
     year = year_of_era + era * 400 + (1 if month <= 2 else 0)
-    seconds = of_day // 1_000_000
+    day = of_year - (153 * month_from_march + 2) // 5 + 1
+    seconds, fraction = of_day // 1_000_000, of_day % 1_000_000
+    parts = (year // 100, year % 100, month, day, seconds // 3600, seconds // 60 % 60, seconds % 60)
     out[at] = 34
-    at = _write_padded(year, 4, out, at + 1)
-    out[at] = _MINUS
-    at = _write_padded(month, 2, out, at + 1)
-    out[at] = _MINUS
-    at = _write_padded(of_year - (153 * month_from_march + 2) // 5 + 1, 2, out, at + 1)
-    out[at] = 84
-    at = _write_padded(seconds // 3600, 2, out, at + 1)
-    out[at] = 58
-    at = _write_padded(seconds // 60 % 60, 2, out, at + 1)
-    out[at] = 58
-    at = _write_padded(seconds % 60, 2, out, at + 1)
-    if of_day % 1_000_000:
-        out[at] = _POINT
-        at = _write_padded(of_day % 1_000_000, 6, out, at + 1)
-    out[at], out[at + 1] = 90, 34
-    return at + 2
+    at += 1
+    for i in range(7):
+        at = _write_pair(parts[i], _MARKS[i], out, at) - (1 if i == 0 else 0)  # nothing stands inside the year
+    if fraction:
+        out[at - 1] = _POINT
+        for part in (fraction // 10_000, fraction // 100 % 100, fraction % 100):
+            at = _write_pair(part, _MARKS[6], out, at) - 1
+        at += 1
+        out[at - 1] = _MARKS[6]
+    out[at] = 34
+    return at + 1
 
 
 @nb.njit(cache=True, error_model="numpy")
 def write_time_value(value, out, at):
     """A time column's value; null where it is NaN or lies outside the years 1 to 9999."""
     if not _FIRST_US <= value < _END_US:
-        return copy_bytes(_WORDS, 0, 4, out, at)
+        return write_null(out, at)
     return write_time(np.int64(math.floor(value)), out, at)

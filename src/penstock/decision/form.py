@@ -28,8 +28,8 @@ class Form:
         self, detector: str, layout: Layout, features: Sequence[str], members: Sequence[str], versions: Versions
     ) -> None:
         self.texts: list[str] = []
-        self._fixed = bytearray()
-        self._start = 0
+        self._fixed = bytearray(b"".join(writer.OUTCOMES))
+        self._start = len(self._fixed)
         self._slots: list[list[int]] = []
         self._head(detector)
         self._scores(members)
@@ -42,7 +42,7 @@ class Form:
     @property
     def row_bytes(self) -> int:
         """Enough for everything in a row but what is loose."""
-        return len(self.fixed) + writer.OUTCOME_BYTES + LONGEST * len(self.slots)
+        return len(self.fixed) + LONGEST * len(self.slots)
 
     def _write(self, text: str) -> None:
         self._fixed += text.encode()

@@ -13,22 +13,20 @@ from itertools import accumulate
 import numba as nb
 import numpy as np
 
-from penstock.decision.digits import SLACK, copy_bytes, write_boolean, write_number, write_time, write_time_value
+from penstock.decision.digits import copy_bytes, write_boolean, write_number, write_time, write_time_value
 
 NUMBER, BOOLEAN, TIME, SCORE, CONFIDENCE, TEXT, EVENT_TIME, DECIDED_AT, OUTCOME, SHARED, PIECE, NOTHING, END = range(13)
 """What stands in a slot."""
 
-_OUTCOMES = (
+OUTCOMES = (
     b'"APPROVE","prediction":"LEGIT","predicted_class":0,"is_fraud":false',
     b'"CHALLENGE","prediction":"FRAUD","predicted_class":1,"is_fraud":true',
     b'"REVIEW","prediction":"FRAUD","predicted_class":1,"is_fraud":true',
     b'"BLOCK","prediction":"FRAUD","predicted_class":1,"is_fraud":true',
 )
-"""`decision` and what follows from it, by the value of the action."""
+"""`decision` and what follows from it, by the value of the action: `fixed` begins with these, end to end."""
 
-_OUTCOME_TEXT = np.frombuffer(b"".join(_OUTCOMES) + bytes(SLACK), np.uint8)
-_OUTCOME_ENDS = np.array([0, *accumulate(map(len, _OUTCOMES))])
-OUTCOME_BYTES = max(map(len, _OUTCOMES))
+_OUTCOME_ENDS = np.array([0, *accumulate(map(len, OUTCOMES))])
 _QUOTE, _BACKSLASH = 34, 92
 
 
@@ -64,7 +62,7 @@ def write_rows(form, fixed, rows, x, time_us, decided_us, scores, action, loose,
     x_bits, score_bits = x.view(np.uint64), scores.view(np.uint64)
     share = np.empty(1, np.float64)
     share_bits = share.view(np.uint64)
-    at, piece = 0, marks[-1]
+    at, piece = np.int64(0), marks[-1]
     for k in range(rows.shape[0]):
         i, s, kind = rows[k], 0, NOTHING
         while kind != END:
@@ -84,7 +82,7 @@ def write_rows(form, fixed, rows, x, time_us, decided_us, scores, action, loose,
             elif kind in (EVENT_TIME, DECIDED_AT):
                 at = write_time(time_us[i] if kind == EVENT_TIME else decided_us, out, at)
             elif kind == OUTCOME:
-                at = copy_bytes(_OUTCOME_TEXT, _OUTCOME_ENDS[action[i]], _OUTCOME_ENDS[action[i] + 1], out, at)
+                at = copy_bytes(fixed, _OUTCOME_ENDS[action[i]], _OUTCOME_ENDS[action[i] + 1], out, at)
             elif kind == SHARED:
                 at = copy_bytes(loose, marks[index], marks[index + 1], out, at)
             elif kind == PIECE and stops[k, index] > 0:
