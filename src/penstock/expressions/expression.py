@@ -4,7 +4,7 @@ import functools
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from penstock.errors import ExpressionError
 from penstock.expressions.translate import Rename, to_sql
@@ -106,19 +106,19 @@ def _dialect() -> Any:
 
 
 def _syntax(sql: str, place: str) -> "exp.Expression":
+    from sqlglot import exp
     from sqlglot.errors import ParseError, TokenError
 
     _bound(sql, place)
     try:
         tokens = _dialect().tokenize(sql)
-        _bound_nesting(tokens, sql, place)
-        statements = _dialect().parser().parse(tokens, sql)
+        _bound_tokens(tokens, sql, place)
+        statements = _dialect().parser().parse_into(exp.Condition, tokens, sql)
     except (ParseError, TokenError) as error:
         raise ExpressionError(f"{place}: cannot be read{_where(error)} (in {sql!r})") from None
-    if len(statements) != 1 or statements[0] is None or sql.rstrip().endswith(";"):
-        raise ExpressionError(f"{place}: one expression is expected, without a semicolon (in {sql!r})")
-    statement: exp.Expression = statements[0]
-    return statement
+    if len(statements) != 1 or statements[0] is None:
+        raise ExpressionError(f"{place}: there is no expression (in {sql!r})")
+    return cast("exp.Expression", statements[0])
 
 
 def _bound(sql: str, place: str) -> None:
@@ -128,9 +128,11 @@ def _bound(sql: str, place: str) -> None:
         raise ExpressionError(f"{place}: the expression has {len(sql)} characters; at most {MAX_CHARACTERS} are read")
 
 
-def _bound_nesting(tokens: list[Any], sql: str, place: str) -> None:
+def _bound_tokens(tokens: list[Any], sql: str, place: str) -> None:
     depth = 0
     for token in tokens:
+        if token.text == ";" and token.token_type.name == "SEMICOLON":
+            raise ExpressionError(f"{place}: one expression is expected, without a semicolon (in {sql!r})")
         depth += {"(": 1, ")": -1}.get(token.text, 0)
         if depth > MAX_PARENTHESES:
             raise ExpressionError(f"{place}: parentheses are nested deeper than {MAX_PARENTHESES} (in {sql[:80]!r}...)")
@@ -140,5 +142,5 @@ def _where(error: Exception) -> str:
     first: dict[str, Any] = next(iter(getattr(error, "errors", ())), {})
     if not first.get("highlight"):
         return ", a quote may not be closed"
-    missing = "something is missing" if "missing" in first["description"] else str(first["description"]).rstrip(".").lower()
-    return f" at {first['highlight']!r}, character {first['col']}: {missing}"
+    what = "something is missing here" if "missing" in first["description"] else "this is out of place"
+    return f" at {first['highlight']!r}, character {first['col'] - len(first['highlight']) + 1}: {what}"
