@@ -17,7 +17,7 @@ def scores(member, x):
 
 def test_log_odds_equal_those_of_scikit_learn_on_the_fitted_design(rows):
     x, y = rows(3000)
-    member = LogisticRegression(C=0.3).fit(x, y, NAMES)
+    member = LogisticRegression(C=0.3, class_weight="balanced").fit(x, y, NAMES)
     design = member.preprocessing.design(x)
     reference = Reference(C=0.3, class_weight="balanced", max_iter=1000, tol=1e-10).fit(design, y)
     assert np.allclose(scores(member, x), reference.decision_function(design), atol=1e-4)

@@ -66,7 +66,7 @@ def test_contributions_equal_the_definition(seed, depth, exclusive):
         (1, {"trees": 50}, PaddedPaths),
         (6, {"trees": 200}, PaddedPaths),
         (8, {"trees": 40}, PaddedPaths),
-        (8, {"trees": 40, "min_child_weight": 60.0}, LinkedPaths),
+        (8, {"trees": 40, "min_child_weight": 60.0, "scale_pos_weight": "balanced", "colsample": 1.0}, LinkedPaths),
         (10, {"trees": 20}, LinkedPaths),
     ],
 )

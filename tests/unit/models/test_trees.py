@@ -53,7 +53,9 @@ def at_thresholds(forest, x):
     return x
 
 
-@pytest.mark.parametrize("options", [{"scale_pos_weight": 1.0}, {"gamma": 1.0, "tree_method": "exact"}, {"subsample": 0.5}])
+@pytest.mark.parametrize(
+    "options", [{"scale_pos_weight": "balanced"}, {"gamma": 1.0, "tree_method": "exact"}, {"subsample": 1.0, "colsample": 1.0}]
+)
 def test_margins_equal_those_of_xgboost_whatever_it_is_told(rows, options):
     x, y = rows(1500, seed=5)
     member = XGBoost(trees=20, **options).fit(x, y, list("abcdef"), weights=np.linspace(0.5, 2, len(y)), seed=3)

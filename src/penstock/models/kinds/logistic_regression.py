@@ -12,7 +12,9 @@ from penstock.models.port import Matrix, Vector, check_declared, check_rows
 
 
 class LogisticRegression(msgspec.Struct, frozen=True, kw_only=True):
-    """L2-regularised logistic regression; C is the inverse of the penalty's strength.
+    """L2-regularised logistic regression; C is the inverse of the penalty's strength. class_weight
+    "balanced" makes both classes weigh the same, which calibration makes unnecessary and which costs ranking (on the
+    Handbook's card data .05 of average precision).
 
     Before it, everything fitted on the training rows and written into the bundle: a missing value becomes the median
     and, where training had missing values in that feature, carries a weight of its own. transform "auto" takes, per
@@ -20,14 +22,14 @@ class LogisticRegression(msgspec.Struct, frozen=True, kw_only=True):
     always x. Then the feature is standardised. With clip, values beyond the training range count as the range's end,
     so that no single strange number outvotes everything else.
 
-    >>> LogisticRegression(weight=0.5).class_weight
-    'balanced'
+    >>> LogisticRegression(weight=0.5).transform
+    'auto'
     """
 
     weight: float = 1.0
     name: str = "logistic_regression"
     C: float = 1.0
-    class_weight: Literal["balanced"] | None = "balanced"
+    class_weight: Literal["balanced"] | None = None
     transform: Literal["auto", "standard"] = "auto"
     clip: bool = True
 
