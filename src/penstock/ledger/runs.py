@@ -163,7 +163,7 @@ def _slabs(stretches: Sequence[Stretch], count: int) -> Iterable[Columns]:
         stops = [len(s) if part == parts else int(np.searchsorted(s.codes, limit)) for s in ordered]
         pieces = [s.rows(a, b) for s, a, b in zip(ordered, starts, stops, strict=True)]
         codes, arrived_us, seqs = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
-        order = np.argsort(codes, kind="stable")
+        order = np.argsort(codes, kind="stable")  # merges what is sorted in pieces
         yield codes[order], arrived_us[order], seqs[order]
         starts = stops
 
@@ -171,5 +171,5 @@ def _slabs(stretches: Sequence[Stretch], count: int) -> Iterable[Columns]:
 def _sorted(stretch: Stretch) -> Stretch:
     if isinstance(stretch, Run):
         return stretch
-    order = np.argsort(stretch.codes, kind="stable")
+    order = np.argsort(stretch.codes)
     return Stretch(stretch.base_seq, stretch.codes[order], stretch.arrived_us[order], stretch.offsets[order])
