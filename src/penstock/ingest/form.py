@@ -28,10 +28,11 @@ Token = Callable[[str], str]
 class Part:
     """Events of one type as a batch of their own; ids are empty where one is to be made.
 
-    bad: events that do not fit after all, where there are any.
+    id_codes: of the ids that are not empty. bad: events that do not fit after all, where there are any.
     """
 
     batch: Batch
+    id_codes: NDArray[np.int64]
     bad: Mask | None = None
 
     def spoil(self, where: Mask) -> None:
@@ -106,10 +107,10 @@ class Form:
             columns[1 + k] = self._hidden(columns[1 + k])
         batch = self.blank(len(events), arrived_us)
         bad = np.zeros(len(events), np.bool_)
-        part = Part(batch)
-        if self._lay(columns, batch, bad):
-            part.bad = bad
-        batch.ids = self._ids(columns[0], part)
+        part = Part(batch, np.empty(len(events), np.int64))
+        columns[0] = batch.ids = self._ids(columns[0], part)
+        if self._lay(columns, part, bad):
+            part.spoil(bad)
         for k, field in enumerate(self.texts, 1):
             batch.texts[field.name] = list(columns[k])
         return part
@@ -128,45 +129,45 @@ class Form:
         arrived[:] = arrived_us
         return Batch([""] * n, kinds, np.empty(n, np.int64), arrived, x, codes, {})
 
-    def _lay(self, columns: list[Sequence[Any]], batch: Batch, bad: Mask) -> bool:
+    def _lay(self, columns: list[Sequence[Any]], part: Part, bad: Mask) -> bool:
         """Write the columns, and say whether an event is bad."""
-        flat = tuple(chain.from_iterable(columns[1 : self._numbers_from]))
+        flat = tuple(chain.from_iterable(columns[: self._numbers_from]))
         try:
-            data, lengths = _bytes(flat)
+            data, lengths = _bytes(flat) if None not in flat else _nullable_bytes(flat)
         except (TypeError, UnicodeEncodeError):
-            return self._lay_mixed(columns, batch, bad)
-        return self._write(data, lengths, columns, batch, bad, _UNREAD, parse=True)
+            return self._lay_mixed(columns, part, bad)
+        return self._write(data, lengths, columns, part, bad, _UNREAD, parse=True)
 
-    def _lay_mixed(self, columns: list[Sequence[Any]], batch: Batch, bad: Mask) -> bool:
-        """The same where a text is null, stands as a whole number or is not Unicode, or where a time is not a text."""
+    def _lay_mixed(self, columns: list[Sequence[Any]], part: Part, bad: Mask) -> bool:
+        """The same where a text stands as a whole number or is not Unicode, or where a time is not a text."""
         for k in range(1, self._times_from):
             columns[k] = [text if text is None or isinstance(text, str) else str(text) for text in columns[k]]
-        texts = tuple(chain.from_iterable(columns[1 : self._times_from]))
+        texts = tuple(chain.from_iterable(columns[: self._times_from]))
         times = tuple(chain.from_iterable(columns[self._times_from : self._numbers_from]))
         try:
-            data, lengths = _bytes([text or "" for text in texts])
+            data, lengths = _nullable_bytes(texts)
         except UnicodeEncodeError:
-            bad |= _unwritable(columns[1 : self._times_from], len(batch))
-            data, lengths = _bytes([_mended(text) if text else "" for text in texts])
-        lengths[[text is None for text in texts]] = -1
+            bad |= _unwritable(columns[: self._times_from], len(part.batch))
+            data, lengths = _nullable_bytes([_mended(text) if text else text for text in texts])
         found, states = instants(times, self.zone)
-        shape = len(self.times), len(batch)
-        return self._write(data, lengths, columns, batch, bad, (found.reshape(shape), states.reshape(shape)), parse=False)
+        shape = len(self.times), len(part.batch)
+        return self._write(data, lengths, columns, part, bad, (found.reshape(shape), states.reshape(shape)), parse=False)
 
     def _write(
         self,
         data: NDArray[np.uint8],
         lengths: NDArray[np.int64],
         columns: list[Sequence[Any]],
-        batch: Batch,
+        part: Part,
         bad: Mask,
         times: tuple[NDArray[np.int64], NDArray[np.uint8]],
         *,
         parse: bool,
     ) -> bool:
+        batch = part.batch
         numbers = np.array(columns[self._numbers_from : self._numbers_to], np.float64).reshape(len(self.numbers), len(batch))
-        arrived = batch.arrived_us
-        return bool(lay(self.places, data, lengths, numbers, *times, parse, batch.x, batch.codes, batch.time_us, arrived, bad))
+        stamps = batch.time_us, batch.arrived_us
+        return bool(lay(self.places, data, lengths, numbers, *times, parse, batch.x, batch.codes, part.id_codes, *stamps, bad))
 
     def _ids(self, column: Sequence[Any], part: Part) -> list[str]:
         """The ids as texts, empty where one is to be made."""
@@ -194,6 +195,13 @@ def _bytes(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     data = joined.encode()
     lengths = map(len, texts) if len(data) == len(joined) else map(len, map(str.encode, texts))
     return np.frombuffer(data, np.uint8), np.fromiter(lengths, np.int64, len(texts))
+
+
+def _nullable_bytes(texts: Texts) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The same, with length -1 where there is no text."""
+    data, lengths = _bytes(["" if text is None else text for text in texts])
+    lengths[[k for k, text in enumerate(texts) if text is None]] = -1
+    return data, lengths
 
 
 def _unwritable(columns: Sequence[Texts], n: int) -> Mask:

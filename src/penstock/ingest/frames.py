@@ -83,8 +83,8 @@ class FrameForm:
                 batch.x[:, at] = batch.time_us
         if arrived_us is None:
             batch.arrived_us = batch.time_us.copy()
-        batch.ids = self._ids()
-        return Part(batch, self.faults.rows if self.faults.rows.any() else None)
+        batch.ids, id_codes = self._ids()
+        return Part(batch, id_codes, self.faults.rows if self.faults.rows.any() else None)
 
     def refusals(self) -> list[tuple[int, Refusal]]:
         """The numbers of the rows that are refused, and why."""
@@ -181,7 +181,7 @@ class FrameForm:
         column = pl.Series([None if text is None else tokens[text] for text in words.values], dtype=pl.String)
         return Words(column.to_list(), buffer_codes(*buffers(column)), words.unread, words.bad)
 
-    def _ids(self) -> list[str]:
+    def _ids(self) -> tuple[list[str], NDArray[np.int64]]:
         column = self._column(self.event.id)
         found = spelled(column)
         if found is None:
@@ -189,7 +189,7 @@ class FrameForm:
         self.faults.add(self.event.id, column, ~_usable(found))
         if not self.event.id.nullable:
             self.faults.add(self.event.id, column, found.is_null().to_numpy())
-        return found.fill_null("").to_list()
+        return found.fill_null("").to_list(), buffer_codes(*buffers(found))
 
 
 def _usable(ids: pl.Series) -> Mask:

@@ -5,7 +5,7 @@ import secrets
 
 LONGEST_ID = 200
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_RANDOM_BITS = (1 << 62) - 1
+_COUNTED_BITS = 48
 
 
 def id_problem(id: str) -> str | None:
@@ -28,12 +28,13 @@ class NewIds:
     """
 
     def __init__(self) -> None:
-        self._random = secrets.randbits(62)
+        self._group = f"{0x8000 | secrets.randbits(14):04x}"
+        self._next = secrets.randbits(_COUNTED_BITS)
 
-    def make(self, arrived_us: int) -> str:
-        """A new id for an event that arrived now."""
-        self._random = (self._random + 1) & _RANDOM_BITS
+    def make(self, n: int, arrived_us: int) -> list[str]:
+        """New ids for n events that arrived now."""
         millisecond, rest = divmod(max(arrived_us, 0), 1000)
-        head = f"{millisecond & 0xFFFFFFFFFFFF:012x}7{rest:03x}"
-        tail = f"{(1 << 63) | self._random:016x}"
-        return f"{head[:8]}-{head[8:12]}-{head[12:]}-{tail[:4]}-{tail[4:]}"
+        head = f"{millisecond & (1 << 48) - 1:012x}"
+        start = f"{head[:8]}-{head[8:]}-7{rest:03x}-{self._group}-"
+        first, self._next = self._next, (self._next + n) % (1 << _COUNTED_BITS)
+        return [f"{start}{k % (1 << _COUNTED_BITS):012x}" for k in range(first, first + n)]

@@ -160,16 +160,16 @@ def _zoned(local, switches, offsets):
 
 
 @nb.njit(cache=True)
-def _lay_times(places, data, ends, instants, states, parse, x, time_us, arrived_us, bad):
+def _lay_times(places, data, lengths, ends, instants, states, parse, x, time_us, arrived_us, bad):
     n = x.shape[0]
-    first_text = places.texts.shape[0] * n
+    first_time = (1 + places.texts.shape[0]) * n
     for k in range(places.times.shape[0]):
         for i in range(n):
             if parse:
-                at = first_text + k * n + i
-                instant, state = _one_time(data, ends[at], ends[at + 1])
+                at = first_time + k * n + i
+                instant, state = (np.int64(0), NULL) if lengths[at] < 0 else _one_time(data, ends[at], ends[at + 1])
             else:
-                instant, state = instants[k, i], np.int64(states[k, i])
+                instant, state = instants[k, i], int(states[k, i])
             if state == NAIVE and places.zoned:
                 instant, state = _zoned(instant, places.switches, places.offsets), READ
             if state == READ and (instant < places.first_us[k] or instant >= END_US):
@@ -185,12 +185,12 @@ def _lay_times(places, data, ends, instants, states, parse, x, time_us, arrived_
 
 
 @nb.njit(cache=True)
-def lay(places, data, lengths, numbers, instants, states, parse, x, codes, time_us, arrived_us, bad):
+def lay(places, data, lengths, numbers, instants, states, parse, x, codes, id_codes, time_us, arrived_us, bad):
     """Write the columns of n events into a batch that holds nothing yet, and mark those that do not fit.
 
-    data: the bytes of all texts end to end, field by field, then of all times where `parse` says that they are texts;
-    lengths: of each, -1 for null. numbers: float64 (fields, n). instants, states: (times, n), read where not parsed.
-    Returns whether any event is bad.
+    data: the bytes of all ids end to end, then of all texts, field by field, then of all times where `parse` says that
+    they are texts; lengths: of each, -1 for null. numbers: float64 (fields, n). instants,
+    states: (times, n), read where not parsed. Returns whether any event is bad.
     """
     n = x.shape[0]
     x[:] = np.nan
@@ -198,9 +198,11 @@ def lay(places, data, lengths, numbers, instants, states, parse, x, codes, time_
     ends = np.zeros(lengths.shape[0] + 1, np.int64)
     for j in range(lengths.shape[0]):
         ends[j + 1] = ends[j] + max(lengths[j], 0)
+    for i in range(n):
+        id_codes[i] = siphash(data, ends[i], ends[i + 1])
     for k in range(places.texts.shape[0]):
         for i in range(n):
-            at = k * n + i
+            at = (1 + k) * n + i
             if lengths[at] >= 0:
                 codes[i, places.texts[k]] = siphash(data, ends[at], ends[at + 1])
     for k in range(places.numbers.shape[0]):
@@ -209,5 +211,5 @@ def lay(places, data, lengths, numbers, instants, states, parse, x, codes, time_
             x[i, places.numbers[k]] = value
             if places.whole[k] and np.rint(value) != value and not np.isnan(value):
                 bad[i] = True
-    _lay_times(places, data, ends, instants, states, parse, x, time_us, arrived_us, bad)
+    _lay_times(places, data, lengths, ends, instants, states, parse, x, time_us, arrived_us, bad)
     return bad.any()

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from penstock.codes import text_codes
 from penstock.ingest.form import Form, Part
 from penstock.ingest.frames import FrameForm, arrivals, frame_kinds, frame_labels
 from penstock.ingest.identity import NewIds
@@ -31,15 +32,17 @@ _REFUSING = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, Overfl
 class Read:
     """What became of the events handed in.
 
-    batch: the accepted ones, in order. rows: the position of each in what was handed in. refused: position and cause
-    of the others, in order. labels: of recorded data, 1.0 for fraud, 0.0 for good, NaN where unknown, and since when
-    it was known (microseconds, -1 where the data does not say); each None where the data has none.
+    batch: the accepted ones, in order. id_codes: `penstock.codes` of their ids. rows: the position of each in what was
+    handed in. refused: position and cause of the others, in order. labels: of recorded data, 1.0 for fraud, 0.0 for
+    good, NaN where unknown, and since when it was known (microseconds, -1 where the data does not say); each None
+    where the data has none.
     extras: the fields that no type declares, as a JSON object, where the schema keeps them.
     """
 
     batch: Batch
     refused: list[tuple[int, Refusal]]
     rows: NDArray[np.int64]
+    id_codes: NDArray[np.int64]
     labels: Labels = (None, None)
     extras: list[bytes | None] = field(default_factory=list)
 
@@ -191,7 +194,7 @@ class Reader:
             refused += [(row - first, refusal) for row, refusal in source.refusals()]
             if "" in part.batch.ids:
                 numbered = zip(part.batch.ids, source.rows.tolist(), strict=True)
-                part.batch.ids = [text or f"{name}-{row:06d}" for text, row in numbered]
+                _fill(part, [f"{name}-{row:06d}" for text, row in numbered if not text])
             parts.append((positions, part))
         read = self._merged(parts, refused, len(frame))
         read.labels = frame_labels(self.schema, frame, read.rows, first)
@@ -224,30 +227,35 @@ class Reader:
                 self.forms[kind].judge_nulls(part)
             if part.bad is not None:
                 refused += [(positions[i], refuse(positions[i])) for i in np.flatnonzero(part.bad).tolist()]
-            ids = part.batch.ids
-            if "" in ids:
-                part.batch.ids = [name or self._new_ids.make(arrived_us) for name in ids]
+            self._name(part, arrived_us)
             parts.append((np.array(positions, np.int64) if len(decoded.forms) > 1 or refused else None, part))
         return self._merged(parts, refused, decoded.n)
+
+    def _name(self, part: Part, arrived_us: int) -> None:
+        """Make ids for the events without one."""
+        missing = part.batch.ids.count("")
+        if missing:
+            _fill(part, self._new_ids.make(missing, arrived_us))
 
     def _merged(self, parts: list[tuple[NDArray[np.int64] | None, Part]], refused: list[tuple[int, Refusal]], n: int) -> Read:
         """One batch of all types in order, without the events that do not fit; positions None: the part is all there is."""
         if len(parts) == 1 and not refused:
-            batch = parts[0][1].batch
+            part = parts[0][1]
             if self._several:
-                self._complete(batch)
-            return Read(batch, refused, np.arange(n))
+                self._complete(part.batch)
+            return Read(part.batch, refused, np.arange(n), part.id_codes)
         refused.sort(key=lambda entry: entry[0])
         rows = np.delete(np.arange(n), [position for position, _ in refused])
         kept = [_kept(np.arange(n) if positions is None else positions, part) for positions, part in parts]
-        for _, batch in kept:
-            self._complete(batch)
-        return Read(_joined(kept) if kept else self._nothing(), refused, rows)
+        for _, part in kept:
+            self._complete(part.batch)
+        whole = _joined(kept) if kept else self._nothing()
+        return Read(whole.batch, refused, rows, whole.id_codes)
 
-    def _nothing(self) -> Batch:
+    def _nothing(self) -> Part:
         batch = self.forms[0].blank(0, 0)
         self._complete(batch)
-        return batch
+        return Part(batch, np.empty(0, np.int64))
 
     def _complete(self, batch: Batch) -> None:
         """Texts of other types are null."""
@@ -260,27 +268,35 @@ class Reader:
         return msgspec.json.encode(unknown) if unknown else None
 
 
-def _kept(positions: NDArray[np.int64], part: Part) -> tuple[NDArray[np.int64], Batch]:
+def _fill(part: Part, made: list[str]) -> None:
+    """Give the events without an id these."""
+    places = [row for row, name in enumerate(part.batch.ids) if not name]
+    for row, name in zip(places, made, strict=True):
+        part.batch.ids[row] = name
+    part.id_codes[places] = text_codes(made)
+
+
+def _kept(positions: NDArray[np.int64], part: Part) -> tuple[NDArray[np.int64], Part]:
     """The events that fit."""
     if part.bad is None:
-        return positions, part.batch
+        return positions, part
     good = np.flatnonzero(~part.bad)
-    return positions[good], _chosen(part.batch, good)
+    return positions[good], _chosen(part, good)
 
 
-def _chosen(batch: Batch, rows: NDArray[np.int64]) -> Batch:
-    """Some rows of a batch, in the order given."""
-    at = rows.tolist()
+def _chosen(part: Part, rows: NDArray[np.int64]) -> Part:
+    """Some rows of a part, in the order given."""
+    batch, at = part.batch, rows.tolist()
     texts: dict[str, list[str | None]] = {name: [column[i] for i in at] for name, column in batch.texts.items()}
-    ids = [batch.ids[i] for i in at]
-    return Batch(ids, batch.kinds[rows], batch.time_us[rows], batch.arrived_us[rows], batch.x[rows], batch.codes[rows], texts)
+    ids, stamps = [batch.ids[i] for i in at], (batch.time_us[rows], batch.arrived_us[rows])
+    return Part(Batch(ids, batch.kinds[rows], *stamps, batch.x[rows], batch.codes[rows], texts), part.id_codes[rows])
 
 
-def _joined(parts: list[tuple[NDArray[np.int64], Batch]]) -> Batch:
-    """Batches of several types as one, in the order of their positions."""
+def _joined(parts: list[tuple[NDArray[np.int64], Part]]) -> Part:
+    """Parts of several types as one, in the order of their positions."""
     if len(parts) == 1:
         return parts[0][1]
-    batches = [batch for _, batch in parts]
+    batches = [part.batch for _, part in parts]
     texts = {name: [text for batch in batches for text in batch.texts[name]] for name in batches[0].texts}
     whole = Batch(
         [name for batch in batches for name in batch.ids],
@@ -291,7 +307,8 @@ def _joined(parts: list[tuple[NDArray[np.int64], Batch]]) -> Batch:
         np.concatenate([batch.codes for batch in batches]),
         texts,
     )
-    return _chosen(whole, np.argsort(np.concatenate([positions for positions, _ in parts])))
+    id_codes = np.concatenate([part.id_codes for _, part in parts])
+    return _chosen(Part(whole, id_codes), np.argsort(np.concatenate([positions for positions, _ in parts])))
 
 
 def _plain(value: Any) -> Any:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.unit.ingest.events import payment, reader, same, value
 
 from penstock.clock import to_us
+from penstock.codes import text_codes
 from penstock.errors import DataError
 
 READER = reader()
@@ -46,6 +47,7 @@ def test_a_frame_equals_its_rows_bit_for_bit(found):
     single.batch.arrived_us = single.batch.time_us  # recorded events arrived when they happened
     assert whole.rows.tolist() == single.rows.tolist()
     assert same(whole.batch, single.batch)
+    assert whole.id_codes.tolist() == single.id_codes.tolist() == text_codes(whole.batch.ids).tolist()
     assert [i for i, _ in whole.refused] == [i for i, _ in single.refused]
     for (_, one), (_, other) in zip(whole.refused, single.refused, strict=True):
         assert {name for name, _ in one.errors} == {name for name, _ in other.errors}
@@ -152,7 +154,7 @@ def test_a_column_that_cannot_be_meant_is_an_error_that_names_it(field, column, 
 
 
 def test_a_misspelt_column_is_recognised():
-    with pytest.raises(DataError, match="Did you mean Amount?"):
+    with pytest.raises(DataError, match=r"Did you mean Amount\?"):
         READER.read_frame(frame().rename({"amount": "Amount"}))
 
 

@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.ingest.events import ARRIVED_US, payment, reader
 
+from penstock.codes import text_codes
+
 READER = reader()
 
 
@@ -58,3 +60,11 @@ def test_unusable_ids_in_a_frame_are_refused_row_by_row():
         "row 2: tx holds a control character",
         "row 3: tx has 201 characters",
     ]
+
+
+def test_codes_of_ids_come_with_them_whether_sent_or_made():
+    read = READER.read([payment(tx="é"), payment(tx=7), payment(tx=None)], 0)
+    assert read.id_codes.tolist() == text_codes(read.batch.ids).tolist()
+    frame = pl.DataFrame({"tx": [None, "b"], "at": [1, 1], "card": ["c", "c"], "amount": [1, 1]})
+    found = READER.read_frame(frame)
+    assert found.id_codes.tolist() == text_codes(["row-000001", "b"]).tolist()

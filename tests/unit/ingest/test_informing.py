@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from tests.unit.ingest.events import ARRIVED_US, CardDecline, Login, Payment, payment, reader, same, value
 
+from penstock.codes import text_codes
 from penstock.errors import DeclarationError
 from penstock.ingest import Schema
 
@@ -21,6 +22,7 @@ def test_a_mixed_batch_keeps_its_order_and_each_type_its_fields():
     batch = read.batch
     assert read.rows.tolist() == [0, 1, 2, 3]
     assert batch.kinds.tolist() == [1, 0, 2, 0]
+    assert read.id_codes.tolist() == text_codes(batch.ids).tolist()
     assert batch.ids[1:] == ["t1", "d1", "t2"]
     assert batch.texts["card"] == ["c1", "c9", "c2", "c1"]
     assert batch.texts["shop"] == [None, None, None, "s"]
@@ -89,7 +91,7 @@ def test_a_transaction_with_a_type_of_its_own_keeps_it():
 
 def test_a_type_of_its_own_must_be_text_to_tell_events_apart():
     numbered = msgspec.defstruct("Numbered", [("tx", str), ("at", datetime), ("type", int)])
-    with pytest.raises(DeclarationError, match="Numbered.type"):
+    with pytest.raises(DeclarationError, match=r"Numbered\.type"):
         Schema(numbered, [Login], id="tx", time="at")
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.ingest import naive
 from tests.unit.ingest.events import ARRIVED_US, payment, reader, same, value
 
-from penstock.codes import text_code
+from penstock.codes import text_code, text_codes
 from penstock.messages import Type
 
 READER = reader()
@@ -82,6 +82,7 @@ def test_columns_are_what_a_naive_reader_finds_and_the_rest_is_refused(found, zo
     bodies = [json.dumps(event).encode() for event in found]
     expected = [wanted(body, zone) for body in bodies]
     read = source.read(bodies, ARRIVED_US)
+    assert read.id_codes.tolist() == text_codes(read.batch.ids).tolist()
     assert read.rows.tolist() == [i for i, columns in enumerate(expected) if isinstance(columns, dict)]
     for row, i in enumerate(read.rows.tolist()):
         check(source, read, row, expected[i])

@@ -86,10 +86,11 @@ def test_a_time_without_a_zone_means_nothing_until_one_is_declared(value):
 @pytest.mark.parametrize(
     "value",
     [
-        "", " ", "yesterday", "2026-02-30T10:00:00Z", "2026-13-01", "2025-02-29", "2026-2-6", "26-02-06", "2026-02-06T", "2026-02-06T10",
-        "2026-02-06T24:00:00Z", "2026-02-06T10:60:00Z", "2026-02-06T10:00:60Z", "2026-02-06T10:00:00.Z", "2026-02-06T10:00:00ZZ",
-        "2026-02-06T10:00:00+1", "2026-02-06T10:00:00+24:00", "2026-02-06T10:00:00+01:60", "2026-02-06T10:00:00+01-00",
-        "2026-02-06_10:00:00", "1770372000", "２０２６-02-06", "2026-02-06T10:00:0\x00Z", "0000-01-01", True, [], {}, object(),
+        "", " ", "yesterday", "2026-02-30T10:00:00Z", "2026-13-01", "2025-02-29", "2026-2-6", "26-02-06", "2026-02-06T",
+        "2026-02-06T10", "2026-02-06T24:00:00Z", "2026-02-06T10:60:00Z", "2026-02-06T10:00:60Z", "2026-02-06T10:00:00.Z",
+        "2026-02-06T10:00:00ZZ", "2026-02-06T10:00:00+1", "2026-02-06T10:00:00+24:00", "2026-02-06T10:00:00+01:60",
+        "2026-02-06T10:00:00+01-00", "2026-02-06_10:00:00", "1770372000", "\uff12\uff10\uff12\uff16-02-06",
+        "2026-02-06T10:00:0\x00Z", "0000-01-01", True, [], {}, object(),
     ],
 )  # fmt: skip
 def test_what_is_no_time_is_not_read_as_one(value):
@@ -163,3 +164,9 @@ def test_an_event_whose_time_may_be_missing_happened_when_it_arrived():
     batch = source.read([b'{"tx": "1"}', b'{"tx": "2", "at": null}', b'{"tx": "3", "at": 7}'], 5_000_000).batch
     assert batch.time_us.tolist() == [5_000_000, 5_000_000, 7_000_000]
     assert batch.x[:, source.layout["at"].index].tolist() == [5e6, 5e6, 7e6]
+
+
+def test_an_event_in_which_everything_is_missing_is_one_that_arrived():
+    event = msgspec.defstruct("Ping", [("tx", str | None, None), ("at", datetime | None, None)])
+    batch = reader(event, label=None).read([b"{}"], 5_000_000).batch
+    assert batch.time_us.tolist() == [5_000_000]
