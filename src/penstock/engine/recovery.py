@@ -29,6 +29,7 @@ class Recovery:
         self._every_us = int(every_s * SECOND_US)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="penstock-snapshot")
         self._writing: Future[Any] | None = None
+        self.every_events = _EVENTS
         self._saved_at_us = engine.clock()
         self._saved_seq = 0
         self._saved_position = -1
@@ -90,7 +91,7 @@ class Recovery:
     def maybe_snapshot(self) -> None:
         """Save the state if it is time."""
         engine = self._engine
-        due = engine.ledger.next_seq - self._saved_seq >= _EVENTS and engine.clock() - self._saved_at_us >= self._every_us
+        due = engine.ledger.next_seq - self._saved_seq >= self.every_events and engine.clock() - self._saved_at_us >= self._every_us
         if self._folder is not None and due and (self._writing is None or self._writing.done()):
             self._snapshot()
 
