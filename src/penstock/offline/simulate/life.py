@@ -24,7 +24,7 @@ MEAN_SIZE = float((np.arange(1, 9) * np.diff(_SIZES, prepend=0.0)).sum())
 _GAP_MEDIAN_US, _GAP_SIGMA = 9 * 60_000_000, 0.9
 
 _HABIT, _EXPLORES = 0.85, 0.985  # up to the first a usual merchant, up to the second another, beyond one just opened
-_GUEST_HABIT, _GUEST_EXPLORES = 0.0, 0.7
+_GUEST_HABIT, _GUEST_EXPLORES = 0.0, 0.65
 _FAMILY_PART = 0.22
 _FALSE_ADDRESS = 0.012
 _SPLURGE_MEDIAN, _SPLURGE_SIGMA = 3.6, 0.45

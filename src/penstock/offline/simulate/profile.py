@@ -50,7 +50,7 @@ class Profile:
     smallest: float = 0.5
     high: tuple[float, float] = (1500.0, 9500.0)
     online_share: float = 0.3
-    guest_share: float = 0.05
+    guest_share: float = 0.06
     joining_per_day: float = 0.004
     people_per_merchant: float = 20.0
     carrier_ips: int = 4096

@@ -21,7 +21,7 @@ def unfold(scene: Scene) -> Payments:
     city = scene.city()
     lat, long = scene.lair(city)
     machine = accounts[which] % scene.between(3, 1)
-    shops = (scene.merchants_unknown if scene.happens(0.4) else scene.merchants_online)(2)
+    shops = (scene.merchants_unknown if scene.happens(0.25) else scene.merchants_online)(2)
     typical = np.full(n, scene.world.profile.spending[0])
     return scene.frauds(
         opened[which] + scene.rng.exponential(patience_us, n).astype(np.int64),
