@@ -29,6 +29,7 @@ MISSING = np.int64(-(2**63))
 """No value: in a channel, an item, a distinct code or a time."""
 NO_EVENT = 63
 """The event type of a question: no feature takes it in, so that a key's features are seen as they stand."""
+LARGEST_SUM = np.int64(1) << 62
 FANOUT_LOG2 = 4
 SMALLEST_RING_LOG2 = 2
 
@@ -39,6 +40,9 @@ place after the newest; newest event time; stream clock at the last write; time 
 
 # Words of `State.meta`.
 SLOTS, FREE_SLOT, RING_TOP, LARGEST, TABLE_USED, DISTINCT_USED, SALT, LATE, TOO_LATE, OVERFLOWED, FORGOTTEN, HAND, META = range(13)
+
+# Lines of `State.scratch`.
+VALUES, ITEM_VALUES, DISTINCT_VALUES, LABEL_VALUES, PLACES, SCRATCH = range(6)
 
 # Aggregates.
 COUNT, SUM, MEAN, STD, MIN, MAX, DISTINCT, LAST, FIRST_VALUE, SINCE_LAST, SINCE_FIRST, LABELS, LABEL_RATE = range(13)
@@ -54,10 +58,10 @@ LAST_VALUE, LAST_TIME, OLD_VALUE, OLD_TIME, FIRST_WORD, FIRST_TIME, ITEM_WIDTH =
 """Words of an item in the row: the last value and its time, the same among entries that left the ring, the first."""
 
 Sizes = namedtuple(
-    "Sizes", "skew lateness retention horizon keeps_rows counters totals total_words items row_width ring_width sequence stepping"
+    "Sizes", "skew lateness retention horizon keeps_rows counters totals total_words items row_width ring_width sequence stepping mourns"
 )
 """Times in microseconds; places of the row's sections; widths; the ring column of the sequence number (-1: none);
-whether cursors must step entry by entry because counters watch them."""
+whether cursors must step entry by entry because counters watch them; whether an entry that leaves has more than totals."""
 
 Plan = namedtuple("Plan", "sizes offsets features channels scales extremes items distincts labels counters")
 """What is computed for one entity. offsets: cursor c stands before the first entry with time > t - offsets[c];
@@ -232,11 +236,26 @@ def _resize(P, S, row, log2):
 
 
 @nb.njit(cache=True, _nrt=False, forceinline=True)
-def _total(P, S, row, position, column):
-    """The running total of all entries before this position (column 1 is the first total)."""
-    if position > row[FIRST]:
-        return S.ring[_physical(S, row, position - 1), column]
-    return row[P.sizes.totals + column - 1]
+def _locate(P, S, row):
+    """Where the totals before each cursor stand: the entry before it, or -1 for those that the row itself keeps."""
+    offset, first = row[RING], row[FIRST]
+    mask = (np.int64(1) << row[LOG2]) - 1
+    for c in range(P.offsets.shape[0]):
+        position = row[CURSORS + c]
+        S.scratch[PLACES, c] = offset + ((position - 1) & mask) if position > first else -1
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _at(P, S, row, place, column):
+    """A running total at a place that `_locate` found."""
+    return S.ring[place, column] if place >= 0 else row[P.sizes.totals + column - 1]
+
+
+@nb.njit(cache=True, _nrt=False, forceinline=True)
+def _between(P, S, row, low, high, column):
+    """What a total gained between two cursors; low -1 is the beginning of all time."""
+    gained = _at(P, S, row, S.scratch[PLACES, high], column)
+    return gained - _at(P, S, row, S.scratch[PLACES, low], column) if low >= 0 else gained
 
 
 # ------------------------------------------------------------------------------------------------ minimum and maximum
@@ -459,27 +478,18 @@ def deviation(count, total, squares_high, squares_low, scale):
 def _spread(P, S, row, low, high, channel, count, total, value):
     """Standard deviation of a channel in a window; `value` is the current event's, MISSING where it stays out."""
     column = P.channels[channel, C_SQUARES]
-    high_word = np.uint64(_total(P, S, row, high, column))
-    low_word = np.uint64(_total(P, S, row, high, column + 1))
+    high_word = np.uint64(_at(P, S, row, S.scratch[PLACES, high], column))
+    low_word = np.uint64(_at(P, S, row, S.scratch[PLACES, high], column + 1))
     if low >= 0:
-        less_high = np.uint64(_total(P, S, row, low, column))
-        less_low = np.uint64(_total(P, S, row, low, column + 1))
-        high_word -= less_high + (np.uint64(1) if low_word < less_low else np.uint64(0))
+        less_low = np.uint64(_at(P, S, row, S.scratch[PLACES, low], column + 1))
+        high_word -= np.uint64(_at(P, S, row, S.scratch[PLACES, low], column))
+        high_word -= np.uint64(1) if low_word < less_low else np.uint64(0)
         low_word -= less_low
     if value != MISSING:
         more_high, more_low = _multiply(np.uint64(abs(value)), np.uint64(abs(value)))
         low_word += more_low
         high_word += more_high + (np.uint64(1) if low_word < more_low else np.uint64(0))
     return deviation(count, total, high_word, low_word, P.scales[channel])
-
-
-@nb.njit(cache=True, _nrt=False, forceinline=True)
-def _count(P, S, row, low, high, channel):
-    column = P.channels[channel, C_COUNT]
-    if column < 0:  # every entry belongs to the channel: positions are counts
-        return high - max(low, 0)
-    less = _total(P, S, row, low, column) if low >= 0 else np.int64(0)
-    return _total(P, S, row, high, column) - less
 
 
 @nb.njit(cache=True, _nrt=False, forceinline=True)
@@ -508,7 +518,7 @@ def _stands(P, S, row, d, low, high, code):
     position = S.distinct[at, 2]
     while position >= high:
         position = S.ring[_physical(S, row, position), P.distincts[d, D_RING] + 1]
-    return position >= max(low, 0)
+    return position >= low
 
 
 @nb.njit(cache=True, _nrt=False, forceinline=True)
@@ -542,17 +552,21 @@ def _evaluate(P, S, row, role, i, time, values, distinct_values, x, codes):
         if LAST <= op <= SINCE_FIRST:
             _remembered(P, S, row, f, i, time, x, codes)
             continue
-        high = row[CURSORS + P.features[f, F_HIGH]]
-        low = row[CURSORS + P.features[f, F_LOW]] if P.features[f, F_LOW] >= 0 else np.int64(-1)
+        low, high = P.features[f, F_LOW], P.features[f, F_HIGH]
         if op == DISTINCT:
             found = row[P.sizes.counters + P.features[f, F_COUNTER]]
             code = distinct_values[source] if P.features[f, F_CURRENT] else MISSING
-            if code != MISSING and not _stands(P, S, row, source, low, high, code):
+            start = row[CURSORS + low] if low >= 0 else np.int64(0)
+            if code != MISSING and not _stands(P, S, row, source, start, row[CURSORS + high], code):
                 found += 1
             x[i, out] = found
             continue
         value = values[source] if P.features[f, F_CURRENT] else MISSING
-        count = _count(P, S, row, low, high, source)
+        column = P.channels[source, C_COUNT]
+        if column >= 0:
+            count = _between(P, S, row, low, high, column)
+        else:  # every entry belongs to the channel: positions are counts
+            count = row[CURSORS + high] - (row[CURSORS + low] if low >= 0 else 0)
         if value != MISSING:
             count += 1
         x[i, out] = count if op == COUNT else _aggregate(P, S, row, f, low, high, source, count, value)
@@ -561,28 +575,26 @@ def _evaluate(P, S, row, role, i, time, values, distinct_values, x, codes):
 @nb.njit(cache=True, _nrt=False, forceinline=True)
 def _aggregate(P, S, row, f, low, high, channel, count, value):
     op, scale = P.features[f, F_OP], P.scales[channel]
-    if op == LABELS or op == LABEL_RATE:
-        frauds = row[P.sizes.counters + P.features[f, F_COUNTER]]
-        if op == LABELS:
-            return np.float64(frauds)
-        return frauds / count if count > 0 else 0.0
+    if op <= STD:
+        total = _between(P, S, row, low, high, P.channels[channel, C_SUM])
+        if value != MISSING:
+            total += value
+        if op == SUM:
+            return total / scale
+        if op == MEAN:
+            return total / (count * scale) if count > 0 else np.nan
+        return _spread(P, S, row, low, high, channel, count, total, value) if count > 1 else np.nan
     if op == MIN or op == MAX:
         e = P.features[f, F_COUNTER]
-        best = _better(_extreme(P, S, row, max(low, row[FIRST]), high, e), value, op == MIN)
+        start = row[CURSORS + low] if low >= 0 else row[FIRST]
+        best = _better(_extreme(P, S, row, start, row[CURSORS + high], e), value, op == MIN)
         if low < 0:
             best = _better(best, row[P.sizes.totals + P.sizes.total_words + e], op == MIN)
         return best / scale if best != MISSING else np.nan
-    column = P.channels[channel, C_SUM]
-    total = _total(P, S, row, high, column)
-    if low >= 0:
-        total -= _total(P, S, row, low, column)
-    if value != MISSING:
-        total += value
-    if op == SUM:
-        return total / scale
-    if op == MEAN:
-        return total / (count * scale) if count > 0 else np.nan
-    return _spread(P, S, row, low, high, channel, count, total, value) if count > 1 else np.nan
+    frauds = row[P.sizes.counters + P.features[f, F_COUNTER]]
+    if op == LABELS:
+        return np.float64(frauds)
+    return frauds / count if count > 0 else 0.0
 
 
 # ------------------------------------------------------------------------------------------------ writing
@@ -591,34 +603,38 @@ def _aggregate(P, S, row, f, low, high, channel, count, value):
 @nb.njit(cache=True, _nrt=False, forceinline=True)
 def _retire(P, S, row, bound):
     """Let go of entries up to a time that no feature can reach any more; their totals stay in the row."""
-    first, end = row[FIRST], row[END]
-    while first < end:
-        at = _physical(S, row, first)
-        if S.ring[at, 0] > bound:
-            break
-        for c in range(P.channels.shape[0]):  # the absolute sums guard the range of what is still in the ring
-            if P.channels[c, C_ABSOLUTE] >= 0 and not P.channels[c, C_EVER]:
-                column = P.channels[c, C_SUM]
-                row[P.channels[c, C_ABSOLUTE]] -= abs(S.ring[at, column] - row[P.sizes.totals + column - 1])
-        for e in range(P.extremes.shape[0]):
-            place = P.sizes.totals + P.sizes.total_words + e
-            value = S.ring[at, P.channels[P.extremes[e, 0], C_VALUE]]
-            row[place] = _better(row[place], value, P.extremes[e, 1] == 1)
+    first, end, offset = row[FIRST], row[END], row[RING]
+    mask = (np.int64(1) << row[LOG2]) - 1
+    at = np.int64(-1)
+    while first < end and S.ring[offset + (first & mask), 0] <= bound:
+        at = offset + (first & mask)
+        if P.sizes.mourns:
+            _let_go(P, S, row, at)
+        first += 1
+    if at >= 0:
+        row[FIRST] = first
         for k in range(P.sizes.total_words):
             row[P.sizes.totals + k] = S.ring[at, 1 + k]
-        for item in range(P.items.shape[0]):
-            column = P.items[item, I_RING]
-            if column < 0 or S.ring[at, column] != MISSING:
-                place = P.items[item, I_ROW]
-                row[place + OLD_VALUE] = S.ring[at, column] if column >= 0 else np.int64(1)
-                row[place + OLD_TIME] = S.ring[at, 0]
-        for d in range(P.distincts.shape[0]):
-            column = P.distincts[d, D_RING]
-            if S.ring[at, column] != MISSING and S.ring[at, column + 2] < 0 and not P.distincts[d, D_EVER]:
-                owner = row[SLOT] * np.int64(P.distincts.shape[0]) + d + 1
-                _remove_distinct(S, _distinct_at(S.distinct, S.meta[SALT], owner, S.ring[at, column]))
-        first += 1
-        row[FIRST] = first
+
+
+@nb.njit(cache=True, _nrt=False)
+def _let_go(P, S, row, at):
+    """Keep in the row what outlives an entry, and take its distinct values off the table."""
+    for e in range(P.extremes.shape[0]):
+        place = P.sizes.totals + P.sizes.total_words + e
+        value = S.ring[at, P.channels[P.extremes[e, 0], C_VALUE]]
+        row[place] = _better(row[place], value, P.extremes[e, 1] == 1)
+    for item in range(P.items.shape[0]):
+        column = P.items[item, I_RING]
+        if column < 0 or S.ring[at, column] != MISSING:
+            place = P.items[item, I_ROW]
+            row[place + OLD_VALUE] = S.ring[at, column] if column >= 0 else np.int64(1)
+            row[place + OLD_TIME] = S.ring[at, 0]
+    for d in range(P.distincts.shape[0]):
+        column = P.distincts[d, D_RING]
+        if S.ring[at, column] != MISSING and S.ring[at, column + 2] < 0 and not P.distincts[d, D_EVER]:
+            owner = row[SLOT] * np.int64(P.distincts.shape[0]) + d + 1
+            _remove_distinct(S, _distinct_at(S.distinct, S.meta[SALT], owner, S.ring[at, column]))
 
 
 @nb.njit(cache=True, _nrt=False)
@@ -781,16 +797,34 @@ def _remember(P, S, row, at, time, item_values, role):
 
 @nb.njit(cache=True, _nrt=False, forceinline=True)
 def _guard(P, S, row, values, role):
-    """Keep sums in range: a value that would carry a sum beyond 2^62 units stays out, and is counted as overflowed."""
+    """Keep sums in range: a value that would carry a sum beyond 2^62 units stays out, and is counted as overflowed.
+
+    The row holds a bound of the absolute values in its ring: it only grows, until it would say no; then it is summed anew.
+    """
     for c in range(P.channels.shape[0]):
         place = P.channels[c, C_ABSOLUTE]
         if place < 0 or values[c] == MISSING or not (P.channels[c, C_ROLES] >> role) & 1:
             continue
-        if abs(values[c]) > (np.int64(1) << 62) - row[place]:
+        size = abs(values[c])
+        if size > LARGEST_SUM - row[place] and not P.channels[c, C_EVER]:
+            row[place] = _absolute(P, S, row, P.channels[c, C_SUM])
+        if size > LARGEST_SUM - row[place]:
             values[c] = MISSING
             S.meta[OVERFLOWED] += 1
         else:
-            row[place] += abs(values[c])
+            row[place] += size
+
+
+@nb.njit(cache=True, _nrt=False)
+def _absolute(P, S, row, column):
+    """The absolute values of one sum over all entries of a ring."""
+    total = np.int64(0)
+    before = row[P.sizes.totals + column - 1]
+    for position in range(row[FIRST], row[END]):
+        now = S.ring[_physical(S, row, position), column]
+        total += abs(now - before)
+        before = now
+    return total
 
 
 @nb.njit(cache=True, _nrt=False, forceinline=True)
@@ -814,8 +848,9 @@ def _insert(P, S, row, time, sequence, role, values, item_values, distinct_value
         S.meta[LATE] += 1
         _shift(P, S, row, position, values, role)
     at = _physical(S, row, position)
-    for k in range(P.sizes.total_words):
-        S.ring[at, 1 + k] = _total(P, S, row, position, 1 + k)
+    before = _physical(S, row, position - 1) if position > row[FIRST] else np.int64(-1)
+    for column in range(1, 1 + P.sizes.total_words):
+        S.ring[at, column] = _at(P, S, row, before, column)
     S.ring[at, 0] = time
     row[END] = end + 1
     _add_totals(P, S, at, values, role)
@@ -913,7 +948,8 @@ def apply(P, S, start, keys, kinds, times, clocks, keep, first_sequence, known_k
     Returns the row at which the arrays must be enlarged, or n.
     """
     n, roles = keys.shape
-    values, item_values, distinct_values, label_values = S.scratch[0], S.scratch[1], S.scratch[2], S.scratch[3]
+    values, item_values = S.scratch[VALUES], S.scratch[ITEM_VALUES]
+    distinct_values, label_values = S.scratch[DISTINCT_VALUES], S.scratch[LABEL_VALUES]
     for i in range(start, n):
         if write and not _has_room(P, S, roles):
             return i
@@ -933,7 +969,9 @@ def apply(P, S, start, keys, kinds, times, clocks, keep, first_sequence, known_k
             if slot >= 0:
                 _seek(P, S, S.rows[slot], time)
             if reads and step < roles:
-                _evaluate(P, S, S.rows[slot] if slot >= 0 else S.blank, role, i, time, values, distinct_values, x, codes)
+                row = S.rows[slot] if slot >= 0 else S.blank
+                _locate(P, S, row)
+                _evaluate(P, S, row, role, i, time, values, distinct_values, x, codes)
             if not writes or (roles > 1 and step < roles):
                 continue
             if slot < 0:

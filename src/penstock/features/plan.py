@@ -126,6 +126,7 @@ class _Compiler:
             ring_width=ring_width,
             sequence=sequence,
             stepping=bool(self.counters.rows),
+            mourns=bool(self.items.rows or self.distincts.rows or self.extremes.rows),
         )
         plan = k.Plan(
             sizes=sizes,

@@ -225,6 +225,12 @@ def _empty(plan: k.Plan, *, slots: int, entries: int, distincts: int) -> k.State
         blocks=np.zeros((extremes, int(levels[-1]) if extremes else 0), np.int64),
         levels=levels,
         distinct=np.zeros((_power_of_two(distincts), 3), np.int64),
-        scratch=np.zeros((4, max(1, *(len(t) for t in (plan.channels, plan.items, plan.distincts, plan.labels)))), np.int64),
+        scratch=np.zeros((k.SCRATCH, _longest(plan)), np.int64),
         blank=blank,
     )
+
+
+def _longest(plan: k.Plan) -> int:
+    """How wide a line of scratch must be."""
+    tables = (plan.channels, plan.items, plan.distincts, plan.labels, plan.offsets)
+    return max(len(table) for table in tables)
