@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.assemble.detectors import installed, load_detector
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine
-from penstock.errors import ConfigurationError
+from penstock.errors import ConfigurationError, DataError
 from penstock.ledger import FileLedger
 from penstock.offline.datasets import Recorded
 
@@ -94,3 +95,31 @@ def open_archive(settings: Settings) -> "Iterator[Archive]":
 
     with FileLedger(settings.data / "ledger", read_only=True) as ledger, Archive(ledger, settings.data / "archive") as archive:
         yield archive
+
+
+@contextmanager
+def recorded_decisions(settings: Settings, transaction_id: str, reference: str | None) -> Iterator[tuple[Detector, FileLedger]]:
+    """The detector that decided about a transaction, and the ledger of the data folder, to read.
+
+    Args:
+        settings: name the data folder.
+        transaction_id: the transaction.
+        reference: the DETECTOR that decided; looked for among those of this folder unless given.
+
+    Raises:
+        ConfigurationError: the folder holds no ledger, or its detector is not installed.
+        DataError: nobody decided about it.
+    """
+    with FileLedger(settings.data / "ledger", read_only=True) as ledger:
+        if reference is not None:
+            yield load_detector(reference), ledger
+            return
+        names = {version.detector for version in ledger.tables.versions()}
+        found = [name for name in sorted(names) if ledger.find(name, transaction_id) is not None]
+        if not found:
+            raise DataError(f"there is no decision about {transaction_id!r} in {settings.data}")
+        if found[0] not in installed():
+            raise ConfigurationError(
+                f"{transaction_id!r} was decided by {found[0]!r}, which is not installed; name its file: --detector FILE.py"
+            )
+        yield load_detector(found[0]), ledger

@@ -85,14 +85,19 @@ def write_frame(frame: pl.DataFrame, path: Path) -> None:
     Raises:
         ConfigurationError: another ending, or a folder that is not there.
     """
-    writers = {".parquet": frame.write_parquet, ".csv": frame.write_csv, ".ndjson": frame.write_ndjson}
-    if path.suffix not in writers:
-        raise ConfigurationError(
-            f"{path}: cannot write {path.suffix or 'a file without ending'}; it ends in .parquet, .csv or .ndjson"
-        )
+    if path.suffix not in _WRITERS:
+        shown = path.suffix or "a file without ending"
+        raise ConfigurationError(f"{path}: cannot write {shown}; it ends in .parquet, .csv or .ndjson")
     if not path.parent.is_dir():
         raise ConfigurationError(f"{path}: there is no folder {path.parent}; make it first")
-    writers[path.suffix](path)
+    _WRITERS[path.suffix](frame, path)
+
+
+_WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
+    ".parquet": lambda frame, path: frame.write_parquet(path),
+    ".csv": lambda frame, path: frame.write_csv(path),
+    ".ndjson": lambda frame, path: frame.write_ndjson(path),
+}
 
 
 def load_test(url: str, *, requests: int, concurrency: int, rate: float | None) -> Measured:

@@ -1,7 +1,9 @@
 """`penstock score`: events in, decisions out, as lines."""
 
 import os
+import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,9 +31,9 @@ def command(detector: str, file: Path | None, models: str | None) -> None:
     from penstock.messages import Refusal
 
     engine = engine_in_memory(load_detector(detector), settings_from(models=models))
-    output = click.get_binary_stream("stdout")
+    output = sys.stdout.buffer
     refused = 0
-    with click.open_file(str(file) if file else "-", "rb") as stream:
+    with file.open("rb") if file else nullcontext(sys.stdin.buffer) as stream:
         for bodies in batches(stream):
             for answer in engine.decide_json(bodies):
                 if isinstance(answer, Refusal):

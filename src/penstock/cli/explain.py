@@ -1,0 +1,51 @@
+"""`penstock explain`: why was it decided so."""
+
+from typing import Any
+
+import click
+
+from penstock.cli.options import as_json, settings, settings_from
+
+
+@click.command()
+@click.argument("transaction_id", metavar="ID")
+@click.option("--detector", metavar="DETECTOR", help="Who decided; looked for in the data folder unless given.")
+@settings("data")
+@as_json
+def command(transaction_id: str, detector: str | None, as_json: bool, data: str | None) -> None:
+    """Show a recorded decision: what was decided, why, and from which values. Works beside a running service."""
+    import msgspec
+
+    from penstock.assemble.engines import recorded_decisions
+    from penstock.offline.past import explain
+
+    with recorded_decisions(settings_from(data=data), transaction_id, detector) as (loaded, ledger):
+        found = explain(loaded, ledger, transaction_id)
+    if as_json:
+        click.echo(found)
+    else:
+        show(msgspec.json.decode(found))
+
+
+def show(decision: dict[str, Any]) -> None:
+    """The decision, for people."""
+    explanation = decision["explanation"]
+    probability = decision["fraud_probability"]
+    score = "no score" if probability is None else f"fraud probability {probability:.4f}"
+    click.echo(f"{decision['decision']} {decision['transaction_id']}  ({score}, {explanation['decision_reason']})")
+    click.echo(f"happened {decision['event_time']}, decided {decision['decided_at']} by {decision['detector']}")
+    if decision["degraded"]:
+        click.echo(f"degraded: {decision['degraded']['part']}: {decision['degraded']['cause']}")
+    for reason in explanation["reasons"]:
+        click.echo(f"  - {reason['text']}")
+    _table("rules", [(rule["name"], rule["action"]) for rule in explanation["rules"]])
+    _table("scores", decision["scores"].items())
+    _table("moved by", [(found["feature"], found["contribution"]) for found in explanation["contributions"][:8]])
+    _table("features", decision["features"].items())
+    _table("versions", decision["versions"].items())
+
+
+def _table(title: str, rows: Any) -> None:
+    for number, (name, value) in enumerate(rows):
+        shown = f"{value:,.6g}" if isinstance(value, float) else value
+        click.echo(f"{title if number == 0 else '':<10} {name:<32} {shown}")
