@@ -1,14 +1,15 @@
 """What is kept of a refused event: its bytes, without what nobody may keep."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import msgspec
 
 LONGEST_KEPT = 4096
 """Bytes kept of a refused event."""
 
-_CARD = re.compile(rb"(?<![0-9])[0-9](?:[ -]?[0-9]){12,18}(?![0-9])")
+_DIGITS = b"0123456789"
+_RUN = re.compile(rb"[0-9](?:[ -]?[0-9]){12,}")
 _CUT = b"...[cut]"
 _HIDDEN = "[personal]"
 
@@ -23,7 +24,7 @@ def masked(original: bytes, personal: Collection[str] = ()) -> bytes:
     b'{"card": "**** **** **** 1111", "amount": "x"}'
     """
     kept = _without_personal(original, frozenset(personal)) if personal else original
-    kept = _CARD.sub(_mask, kept[: LONGEST_KEPT + 64])
+    kept = _RUN.sub(_mask, kept[: LONGEST_KEPT + 64])
     return kept if len(kept) <= LONGEST_KEPT else kept[: LONGEST_KEPT - len(_CUT)] + _CUT
 
 
@@ -56,22 +57,34 @@ def _blank_personal(original: bytes, personal: frozenset[str]) -> bytes:
 
 
 def _mask(match: re.Match[bytes]) -> bytes:
+    """Mask every card number in a run of digits: it may stand beside a date of expiry or another card."""
     text = match[0]
-    digits = [character - 48 for character in text if 48 <= character <= 57]
-    if not _luhn(digits):
-        return text
-    out, left = bytearray(text), len(digits)
-    for at, character in enumerate(text):
-        if 48 <= character <= 57:
-            out[at] = character if left <= 4 else 42
-            left -= 1
+    places = [at for at, character in enumerate(text) if character in _DIGITS]
+    valid = _check([text[at] - 48 for at in places])
+    starts = [k for k, at in enumerate(places) if k == 0 or text[at - 1] not in _DIGITS]
+    ends = {*starts[1:], len(places)}
+    out = bytearray(text)
+    for start in starts:
+        for end in range(start + 13, min(start + 20, len(places) + 1)):
+            if end in ends and valid(start, end):
+                for at in places[start : end - 4]:
+                    out[at] = ord("*")
     return bytes(out)
 
 
-def _luhn(digits: list[int]) -> bool:
-    """Whether the last digit is the check digit of the others (ISO/IEC 7812-1, annex B)."""
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        doubled = digit * 2 if place % 2 else digit
-        total += doubled - 9 if doubled > 9 else doubled
-    return total % 10 == 0
+def _check(digits: list[int]) -> Callable[[int, int], bool]:
+    """Whether the last digit of digits[start:end] is the check digit of the others (ISO/IEC 7812-1, annex B).
+
+    Every second digit from the end counts double, so running totals for both ways of counting answer at once.
+    """
+    totals = ([0], [0])
+    for place, digit in enumerate(digits):
+        doubled = digit * 2 - 9 if digit > 4 else digit * 2
+        totals[place % 2].append(totals[place % 2][-1] + digit)
+        totals[1 - place % 2].append(totals[1 - place % 2][-1] + doubled)
+
+    def valid(start: int, end: int) -> bool:
+        total = totals[(end - 1) % 2]
+        return (total[end] - total[start]) % 10 == 0
+
+    return valid

@@ -11,6 +11,7 @@ from penstock.errors import did_you_mean
 from penstock.ingest.field import TIME_FORMS, UNITS_LIMIT, WHOLE_LIMIT, Field
 from penstock.ingest.identity import LONGEST_ID, id_problem
 from penstock.ingest.kernel import NAIVE, NULL, OUTSIDE, READ, UNREADABLE
+from penstock.ingest.quarantine import masked
 from penstock.ingest.schema import TYPE, EventType, Schema
 from penstock.ingest.times import FIRST_US, OLDEST_US, instants, outside
 from penstock.messages import Refusal, Type
@@ -171,17 +172,22 @@ _TIME_FAULTS = {
 
 
 def shown(value: Any) -> str:
-    """A value for a message: as JSON has it, shortened."""
+    """A value for a message: as JSON has it, shortened, and without card numbers, since messages are kept."""
     if isinstance(value, Mapping | list | tuple):
         return _kind(value)
     if isinstance(value, str):
-        text = value if len(value) <= _LONGEST_SHOWN else value[: _LONGEST_SHOWN - 3] + "..."
-        return msgspec.json.encode(text.encode("utf-8", "replace").decode()).decode()
+        text = _without_cards(value[: _LONGEST_SHOWN * 2])
+        text = text if len(value) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
+        return msgspec.json.encode(text).decode()
     if value is True or value is False:
         return str(value).lower()
     if isinstance(value, int) and abs(value) > 10**_LONGEST_SHOWN:
         return f"a whole number of {value.bit_length()} bits"
-    return str(value)[:_LONGEST_SHOWN]
+    return _without_cards(str(value))[:_LONGEST_SHOWN]
+
+
+def _without_cards(text: str) -> str:
+    return masked(text.encode("utf-8", "replace")).decode("utf-8", "replace")
 
 
 def _kind(value: Any) -> str:

@@ -51,7 +51,7 @@ class Schema:
 
     columns: every field that becomes a column, with its type. required: fields of the transaction that are never
     null. needed: fields that a transaction in JSON must have. kinds: the index of each type. scales: units per 1.0
-    in sums. amount: the field that is the money at stake, where that is evident.
+    in sums. amount: the field that is the money at stake, where that is evident. personal: names of personal fields.
 
     Raises:
         DeclarationError: naming the Struct, the field and the remedy.
@@ -82,9 +82,10 @@ class Schema:
     ) -> None:
         self.naive_times = _zone(naive_times)
         self.keep_unknown = keep_unknown
-        self.personal = frozenset([personal] if isinstance(personal, str) else personal)
-        declared = [_fields(struct, self.personal) for struct in (event, *informs)]
-        _check_personal(event, declared, self.personal, {id, label, label_time})
+        hidden = frozenset([personal] if isinstance(personal, str) else personal)
+        declared = [_fields(struct, hidden) for struct in (event, *informs)]
+        _check_personal(event, declared, hidden, {id, label, label_time})
+        self.personal = frozenset(field.name for fields in declared for field in fields if field.personal)
         self.id = _named(event, declared[0], id, "id").name
         self.time = _named(event, declared[0], time, "time").name
         self.label = _label(event, declared[0], label, (Type.BOOLEAN, Type.NUMBER), "label")

@@ -27,8 +27,17 @@ def test_what_looks_like_a_card_number_is_masked_except_for_its_last_four(origin
     assert masked(original) == kept
 
 
-def test_several_cards_are_all_masked():
-    assert masked(b"4111111111111111 and 5500005555555559") == b"************1111 and ************5559"
+@pytest.mark.parametrize(
+    ("original", "kept"),
+    [
+        (b"4111111111111111 and 5500005555555559", b"************1111 and ************5559"),
+        (b"4111111111111111 5500005555555559", b"************1111 ************5559"),
+        (b"4111111111111111 12/26 123", b"************1111 12/26 123"),
+        (b"7 4111-1111-1111-1111 999", b"7 ****-****-****-1111 999"),
+    ],
+)
+def test_cards_are_masked_beside_other_numbers(original, kept):
+    assert masked(original) == kept
 
 
 def test_values_of_personal_fields_are_hidden_at_any_depth():

@@ -80,6 +80,13 @@ def test_a_long_value_is_shortened():
     assert '..."' in message
 
 
+@pytest.mark.parametrize("value", ["4111 1111 1111 1111", 4111111111111111, 4111111111111111.0, "x" * 50 + " 4111111111111111"])
+def test_a_card_number_in_the_wrong_field_is_not_shown(value):
+    message = errors(payment(amount=value))["amount"]
+    assert "4111" not in message
+    assert message.startswith("amount is ")
+
+
 def test_the_value_of_a_personal_field_is_never_shown():
     source = reader(personal=["card", "currency"], key=b"0123456789abcdef")
     found = errors(payment(card=4111111111111111.5, currency="secret"), source)

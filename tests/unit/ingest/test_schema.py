@@ -90,6 +90,7 @@ def test_names_are_those_of_json():
     found = Schema(Event, id="transaction_id", time="eventTime", label="was_fraud", personal=["card_number"])
     assert (found.id, found.time, found.label) == ("transactionId", "eventTime", "class")
     assert list(found.columns) == ["eventTime", "cardNumber"]
+    assert found.personal == {"cardNumber"}
 
 
 def test_several_spellings_of_one_type_are_one_column_type():
