@@ -112,3 +112,13 @@ def test_simulate_spreads_its_events_over_the_days_asked_for(profile):
     frame = simulate(profile, events=20_000, days=10, seed=1)
     days = (frame[profile.time].max() - frame[profile.time].min()).total_seconds() / 86400
     assert days == pytest.approx(10, rel=0.2)
+
+
+def test_a_world_that_is_left_and_entered_again_is_the_same_world(profile):
+    key = "customer_id" if profile.name == "banking" else "user_id"
+    stayed = simulator(profile, fraud_rate=0.0).batch(8000)
+    again = simulator(profile, fraud_rate=0.0, start=stayed[profile.time][4000]).batch(4000)
+    knew, later = set(stayed[key][:4000]), stayed.filter(pl.int_range(pl.len()) >= 4000)
+    known_later = later.filter(pl.col(key).is_in(knew)).height / later.height
+    assert again.filter(pl.col(key).is_in(knew)).height / again.height == pytest.approx(known_later, abs=0.04)
+    assert not set(again[profile.id]) & set(stayed[profile.id])

@@ -55,8 +55,9 @@ def _outings(world: "World", start_us: int, stop_us: int, rng: np.random.Generat
     count = int(rng.poisson(world.candidates_per_us * (stop_us - start_us)))
     time_us = rng.integers(start_us, stop_us, count)
     present = rng.integers(0, world.people.residents, count) + world.people.first_present(time_us)
-    guest = rng.random(count) < world.profile.guest_share
-    person = np.where(guest, world.new_people(count), present)
+    guest = np.flatnonzero(rng.random(count) < world.profile.guest_share)
+    person = present.copy()
+    person[guest] = world.new_people(len(guest))
     likely, city = acceptance(world, time_us, person, world.offsets_us(start_us))
     kept = np.flatnonzero(rng.random(count) < likely)
     return time_us[kept], person[kept], city[kept]

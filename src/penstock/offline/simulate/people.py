@@ -1,5 +1,8 @@
 """People: everything about person number n is a function of the world's seed and n.
 
+Who lives in a world at an instant depends on the instant alone: a window of numbers that moves on as people leave and
+others come. So a world that is left and entered again later is the same world.
+
 Numbers below `STRANGERS` are residents, who pay again and again; the others are people the world sees once or twice
 (guests, and the accounts thieves open or steal elsewhere). Nothing tells the two apart but their history.
 """
@@ -35,29 +38,26 @@ class People:
     """Answers questions about people, given by arrays of their numbers.
 
     >>> from penstock.detectors.banking.profile import profile
-    >>> people = People(Chance(1), profile, residents=1000, start_us=0)
+    >>> people = People(Chance(1), profile, residents=1000)
     >>> people.city(np.array([5, 5])).shape
     (2,)
     """
 
-    def __init__(self, chance: Chance, profile: Profile, residents: int, start_us: int) -> None:
+    def __init__(self, chance: Chance, profile: Profile, residents: int) -> None:
         self.chance = chance
         self.profile = profile
         self.residents = residents
-        self.start_us = start_us
+        self._joining_per_day = profile.joining_per_day * residents
 
     def first_present(self, time_us: Numbers) -> Numbers:
         """The lowest number of a resident at that time; the next `residents` numbers are present too."""
-        days = np.maximum(time_us - self.start_us, 0) / DAY_US
-        return (days * self.profile.joining_per_day * self.residents).astype(np.int64)
+        return (time_us / DAY_US * self._joining_per_day).astype(np.int64)
 
     def joined_us(self, person: Numbers) -> Numbers:
-        """When a resident's account was opened: before the world began, or somewhat before they became active in it."""
-        after = np.clip((person - self.residents) / max(self.profile.joining_per_day * self.residents, 1e-9), 0.0, _LONG_DAYS)
-        waited = self.chance.uniform("signed up before", person)
-        newcomer = self.start_us + ((after - 60.0 * waited**3) * DAY_US).astype(np.int64)
-        founder = self.start_us - (1.0 + 700.0 * waited**2) * DAY_US
-        return np.where(person < self.residents, founder.astype(np.int64), newcomer)
+        """When a resident's account was opened: somewhat before they became active in this world."""
+        days = np.minimum((person - self.residents) / self._joining_per_day, _LONG_DAYS)
+        waited = 60.0 * self.chance.uniform("signed up before", person) ** 3
+        return ((days - waited) * DAY_US).astype(np.int64)
 
     # ------------------------------------------------------------ habits
 

@@ -23,8 +23,10 @@ from penstock.offline.simulate.scene import Scene
 _SLICE_PAYMENTS = 32_768
 _LONGEST_SLICE_US, _SHORTEST_SLICE_US = 6 * HOUR_US, 60_000_000
 _ROWS_PER_SLICE = 10_000_000
-_SHELLS = UNKNOWN + 250_000_000
+_STALLS = 250_000_000
+_SHELLS = UNKNOWN + _STALLS
 _STALL_DAYS = 7
+_LIFE, _BEGUN, _PACE = 0, 1, 2
 _OPENED_PER_PAYMENT = 0.02
 _HALF_AN_ATTACK = 12  # frauds; an attack is begun when that many are missing, so that the share is right on average
 
@@ -44,10 +46,10 @@ class World:
         self.start_us = start_us
         self.fraud_rate = fraud_rate
         self.chance = Chance(seed)
-        self.people = People(self.chance, profile, residents, start_us)
+        self.people = People(self.chance, profile, residents)
         self.merchants = Merchants(self.chance, max(int(residents / profile.people_per_merchant), 60))
         self.shares = attack_shares(profile, attacks)
-        self._strangers, self._shells = STRANGERS, _SHELLS
+        self._strangers = self._shells = int(self.chance.words("first stranger", np.array([start_us]))[0] >> np.uint64(34))
         self._honest, self._frauds = 0, dict.fromkeys(self.shares, 0)
         per_us = residents * profile.per_day / DAY_US
         self.slice_us = int(np.clip(_SLICE_PAYMENTS / per_us, _SHORTEST_SLICE_US, _LONGEST_SLICE_US))
@@ -58,7 +60,7 @@ class World:
 
     def slice(self, index: int) -> Payments:
         """The payments that begin in slice `index`; those of long attacks reach into later ones. Ask in order."""
-        rng = self._rng(index)
+        rng = self._rng(_LIFE, index)
         start_us = self.start_us + index * self.slice_us
         honest = life.honest(self, start_us, start_us + self.slice_us, rng)
         self._honest += len(honest)
@@ -70,7 +72,7 @@ class World:
 
     def attack(self, name: str, at_us: int, turn: int, strength: float) -> Payments:
         """The payments of one attack that begins at `at_us`, beyond the share that was asked for; `turn` numbers them."""
-        rng = self._rng(-1 - turn)
+        rng = self._rng(_BEGUN, turn)
         made = self._unfold(name, at_us, rng, strength)
         made["number"] = (1_000_000_000 + turn) * _ROWS_PER_SLICE + np.arange(len(made))
         labels.label(made, self.fraud_rate, rng)
@@ -96,18 +98,18 @@ class World:
     def new_people(self, n: int) -> Numbers:
         """Numbers of n people without a past."""
         self._strangers += n
-        return np.arange(self._strangers - n, self._strangers)
+        return STRANGERS + np.arange(self._strangers - n, self._strangers) % STRANGERS
 
     def new_merchants(self, n: int) -> Numbers:
         """Numbers of n merchants that nobody has paid."""
         self._shells += n
-        return np.arange(self._shells - n, self._shells)
+        return _SHELLS + np.arange(self._shells - n, self._shells) % _STALLS
 
     def opened_merchants(self, time_us: Numbers, city: Numbers, rng: np.random.Generator) -> Numbers:
         """For each payment a merchant that opened in that city within the last days."""
-        day = (time_us - self.start_us) // DAY_US + _STALL_DAYS
-        opened = day - rng.integers(0, _STALL_DAYS, len(time_us))
-        return UNKNOWN + (opened * len(CITIES) + city) * self._stalls + rng.integers(0, self._stalls, len(time_us))
+        opened = time_us // DAY_US - rng.integers(0, _STALL_DAYS, len(time_us))
+        stall = (opened * len(CITIES) + city) * self._stalls + rng.integers(0, self._stalls, len(time_us))
+        return UNKNOWN + stall % _STALLS
 
     def offsets_us(self, instant_us: int) -> Numbers:
         """Each city's offset from UTC at that instant."""
@@ -115,12 +117,14 @@ class World:
 
     # ------------------------------------------------------------ the pace
 
-    def _rng(self, index: int) -> np.random.Generator:
-        return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, index & 0xFFFFFFFF, index >> 32 & 1])))
+    def _rng(self, purpose: int, index: int) -> np.random.Generator:
+        """Chance for one purpose: a slice, an attack that somebody begins, the pace."""
+        seeds = [self.seed, self.start_us % 2**63, purpose, index]
+        return np.random.Generator(np.random.Philox(np.random.SeedSequence(seeds)))
 
     def _mean_acceptance(self) -> float:
         """The share of candidate outings that take place, measured on a sample of four weeks."""
-        rng, n = self._rng(0xFFFFFFFF), 8192
+        rng, n = self._rng(_PACE, 0), 8192
         time_us = self.start_us + rng.integers(0, 28 * DAY_US, n)
         person = rng.integers(0, self.people.residents, n) + self.people.first_present(time_us)
         likely, _ = life.acceptance(self, time_us, person, self.offsets_us(self.start_us))

@@ -43,7 +43,7 @@ def _stealthy(scene: Scene, victim: int, home: int) -> Payments:
     person = np.full(n, victim)
     lat, long = scene.lair(home)
     return scene.frauds(
-        np.sort(scene.at_us + scene.rng.integers(0, 36 * HOUR_US, n)),
+        scene.at_us + ((np.arange(n) + scene.rng.random(n)) * 9 * HOUR_US).astype(np.int64),
         person,
         merchant=scene.merchants_online(n),
         amount=scene.usual_amounts(person, 1.0, 2.8),
