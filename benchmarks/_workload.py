@@ -61,7 +61,9 @@ def many_features() -> list:
     """120 features over 5 entities: count, sum, mean and std over six windows each."""
     entities = [customer, device, merchant, Entity("customer_id", "merchant_id"), Entity("customer_id", "device_id")]
     windows = ["5m", "1h", "6h", "24h", "7d", "30d"]
-    return [f for e in entities for w in windows for f in (e.count(w), e.sum("amount", w), e.mean("amount", w), e.std("amount", w))]
+    return [
+        f for e in entities for w in windows for f in (e.count(w), e.sum("amount", w), e.mean("amount", w), e.std("amount", w))
+    ]
 
 
 def stream(n: int, *, customers=5_000, devices=8_000, merchants=1_000, days=30, seed=0) -> pl.DataFrame:
@@ -172,11 +174,14 @@ def with_deques(times_us: list[int], customers: list, devices: list, merchants: 
 WITH_DUCKDB = """
     select count(*) over h, sum(amount) over h, count(*) over d, sum(amount) over d, avg(amount) over w, stddev_samp(amount) over w,
            timestamp - lag(timestamp) over (partition by customer_id order by timestamp),
-           count(distinct customer_id) over (partition by device_id order by timestamp range between interval 24 hours preceding and current row),
-           count(*) over (partition by merchant_id order by timestamp range between interval 1 hour preceding and current row)
+           count(distinct customer_id) over (partition by device_id order by timestamp
+               range between interval 24 hours preceding and current row),
+           count(*) over (partition by merchant_id order by timestamp
+               range between interval 1 hour preceding and current row)
     from payments
     window h as (partition by customer_id order by timestamp range between interval 1 hour preceding and current row),
-           d as (partition by customer_id order by timestamp range between interval 24 hours preceding and current row),
+           d as (partition by customer_id order by timestamp
+               range between interval 24 hours preceding and current row),
            w as (partition by customer_id order by timestamp range between interval 7 days preceding and current row)
 """
 

@@ -47,7 +47,10 @@ def run(quick: bool) -> list[Row]:
     connection = duckdb.connect(config={"threads": 1})
     connection.register("payments", frame)
     connection.execute("create table events as select * from payments")
-    duck = n / best_of(1 if quick else 2, lambda: connection.execute(f"create or replace table out as {WITH_DUCKDB.replace('payments', 'events')}"))
+    duck = n / best_of(
+        1 if quick else 2,
+        lambda: connection.execute(f"create or replace table out as {WITH_DUCKDB.replace('payments', 'events')}"),
+    )
     kernel = _rate(NINE, frame, 5)
     wide = _rate(many_features(), frame, 2)
     return [

@@ -201,11 +201,11 @@ def measure(folder, decisions, quick):
         ledger.register_layout("bench", LAYOUT)
         seconds, sample = write(ledger, decisions, columns)
         written, size = ledger.next_seq, ledger.size_bytes
-        lookups = found_ms(ledger, sample * (12 if quick else 3))
         tenth = max(1, len(seconds) // 10)
         slowdown = float(np.median(seconds[-tenth:]) / np.median(seconds[:tenth]))
     opening = best_of(1, lambda: reopened(folder))
     with FileLedger(folder / "ledger") as ledger, Archive(ledger, folder / "archive") as archive:
+        lookups = found_ms(ledger, sample * (30 if quick else 6))
         rolling = best_of(1, lambda: archive.roll(everything=True))
         asked = best_of(3, lambda: archive.query(QUERY))
         parquet = sum(path.stat().st_size for path in (folder / "archive").rglob("*.parquet"))

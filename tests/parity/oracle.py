@@ -119,11 +119,17 @@ class Oracle:
             return self._remembered(f, matching, time)
         high = time - f.delay_us if f.delay_us else time + self.skew
         ever = f.window_us == EVER_US
-        inside = [e for e in matching if (ever if e.retired else (ever or e.time > time - f.delay_us - f.window_us) and e.time <= high)]
+        inside = [
+            e
+            for e in matching
+            if (ever if e.retired else (ever or e.time > time - f.delay_us - f.window_us) and e.time <= high)
+        ]
         if f.kind in ("label_count", "label_rate") and f.by == "event":
             lost = [e for e in state.lost_frauds if ever and self._matches(f, e)]
             frauds = sum(e.frauds for e in inside + lost)
-        counted = f.current and not f.delay_us and self._matches(f, current) and (f.field is None or values.get(f.field) is not None)
+        counted = (
+            f.current and not f.delay_us and self._matches(f, current) and (f.field is None or values.get(f.field) is not None)
+        )
         if counted:
             inside.append(current)
         n = len(inside)

@@ -29,14 +29,15 @@ class Transaction(msgspec.Struct):
 
 
 customer, terminal = Entity("CUSTOMER_ID"), Entity("TERMINAL_ID")
-COUNTS = {"CUSTOMER_ID_NB_TX_{}DAY_WINDOW": lambda w: customer.count(w), "TERMINAL_ID_NB_TX_{}DAY_WINDOW": lambda w: terminal.count(w, delay="7d")}
+COUNTS = {
+    "CUSTOMER_ID_NB_TX_{}DAY_WINDOW": customer.count,
+    "TERMINAL_ID_NB_TX_{}DAY_WINDOW": lambda w: terminal.count(w, delay="7d"),
+}
 SHARES = {
     "CUSTOMER_ID_AVG_AMOUNT_{}DAY_WINDOW": lambda w: customer.mean("TX_AMOUNT", w),
     "TERMINAL_ID_RISK_{}DAY_WINDOW": lambda w: terminal.label_rate(w, delay="7d"),
 }
-features = [
-    make(f"{days}d").named(name.format(days)) for days in (1, 7, 30) for name, make in {**COUNTS, **SHARES}.items()
-]
+features = [make(f"{days}d").named(name.format(days)) for days in (1, 7, 30) for name, make in {**COUNTS, **SHARES}.items()]
 detector = Detector(
     "handbook",
     event=Transaction,
@@ -56,7 +57,7 @@ detector = Detector(
 def both(recorded):
     """Our features and the book's, row by row, in order of (time, id)."""
     book = pl.read_parquet(recorded / "handbook_features_2018Q2.parquet")
-    events = pl.read_parquet(recorded / "handbook_transactions.parquet").filter(pl.col("TX_DATETIME") < datetime(2018, 7, 1))
+    events = pl.read_parquet(recorded / "handbook_transactions.parquet").filter(pl.col("TX_DATETIME") < pl.datetime(2018, 7, 1))
     events = events.sort("TX_DATETIME", "TRANSACTION_ID")
     ours = replay(detector, events).with_columns(pl.col("TRANSACTION_ID").cast(pl.Int32))
     return ours.join(book, on="TRANSACTION_ID", suffix=":book", maintain_order="left")
@@ -88,7 +89,5 @@ def test_the_book_differs_only_among_ties(both) -> None:
 
 def _tied(both: pl.DataFrame) -> set[int]:
     """Rows that share a second with another row of the same customer, or (7 or more days on) of the same terminal."""
-    at = both.select("TX_DATETIME").with_row_index("row").with_columns(
-        n=pl.len().over("TX_DATETIME")
-    )
+    at = both.select("TX_DATETIME").with_row_index("row").with_columns(n=pl.len().over("TX_DATETIME"))
     return set(at.filter(pl.col("n") > 1)["row"].to_list())

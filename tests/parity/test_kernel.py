@@ -48,13 +48,29 @@ def _windowed(e: Entity, **options) -> list:
 
 
 def _remembering(e: Entity) -> list:
-    return [e.last("city"), e.last("rare"), e.last("amount", "1h"), e.first("city"), e.since_last(), e.since_first(),
-            e.since_last("24h", of=Decline), e.last("amount", where=WHERE)]
+    return [
+        e.last("city"),
+        e.last("rare"),
+        e.last("amount", "1h"),
+        e.first("city"),
+        e.since_last(),
+        e.since_first(),
+        e.since_last("24h", of=Decline),
+        e.last("amount", where=WHERE),
+    ]
 
 
 def _delayed(e: Entity) -> list:
-    return [e.count("7d", delay="7d"), e.label_rate("7d", delay="7d"), e.label_count("24h"), e.distinct("city", "24h", delay="1h"),
-            e.max("amount", "7d", delay="1h"), e.label_count("ever"), e.label_rate("ever", where=WHERE), e.label_count("30d", by="known")]
+    return [
+        e.count("7d", delay="7d"),
+        e.label_rate("7d", delay="7d"),
+        e.label_count("24h"),
+        e.distinct("city", "24h", delay="1h"),
+        e.max("amount", "7d", delay="1h"),
+        e.label_count("ever"),
+        e.label_rate("ever", where=WHERE),
+        e.label_count("30d", by="known"),
+    ]
 
 
 ONE = Entity("customer")
@@ -62,9 +78,12 @@ TWO = Entity("account", roles={"sent": "origin", "received": "target"})
 PLANS = {
     "windows": (ONE, _windowed(ONE)),
     "windows before": (ONE, _windowed(ONE, current=False)),
-    "remembered": (ONE, [*_remembering(ONE), ONE.count("1h", of=(Decline,)), ONE.count("24h", of=(Decline, ))]),
+    "remembered": (ONE, [*_remembering(ONE), ONE.count("1h", of=(Decline,)), ONE.count("24h", of=(Decline,))]),
     "delayed and labelled": (ONE, _delayed(ONE)),
-    "totals only": (ONE, [ONE.count("1h"), ONE.sum("amount", "24h"), ONE.std("rare", "7d"), ONE.max("amount", "7d", current=False)]),
+    "totals only": (
+        ONE,
+        [ONE.count("1h"), ONE.sum("amount", "24h"), ONE.std("rare", "7d"), ONE.max("amount", "7d", current=False)],
+    ),
     "last within a day": (ONE, [ONE.last("city", "24h"), ONE.count("1h")]),
     "roles": (
         TWO,
@@ -94,7 +113,9 @@ def _compile(entity, features) -> tuple[Table, Layout]:
     return Table(compile_entity(entity, features, layout, stream)), layout
 
 
-gaps = st.sampled_from([0, 0, 0, 1, SECOND, 3 * SECOND, 60 * SECOND, 3600 * SECOND, 3601 * SECOND, DAY, 3 * DAY, 8 * DAY, 45 * DAY])
+gaps = st.sampled_from(
+    [0, 0, 0, 1, SECOND, 3 * SECOND, 60 * SECOND, 3600 * SECOND, 3601 * SECOND, DAY, 3 * DAY, 8 * DAY, 45 * DAY]
+)
 jitter = st.sampled_from([0, 0, 0, 0, -SECOND, -2 * SECOND, 4 * SECOND, -5 * SECOND, -3600 * SECOND, -DAY, -DAY - 1, -20 * DAY])
 amounts = st.sampled_from([0.0, 1.5, 4.99, 5.0, 10.0, -3.25, 1e-6, 0.1, 123456.789, 9e9])
 events = st.fixed_dictionaries(
@@ -313,8 +334,12 @@ def test_a_dry_run_changes_nothing() -> None:
         s = slice(i, i + 1)
         back = np.array([again.times[i] - 3 * DAY])
         scratch = again.x[s].copy()
-        disturbed.apply(again.keys[s], again.kinds[s], back, again.clocks[s], again.keep[s], i, scratch, again.codes[s].copy(), write=False)
-        disturbed.apply(again.keys[s], again.kinds[s], again.times[s], again.clocks[s], again.keep[s], i, again.x[s], again.codes[s])
+        disturbed.apply(
+            again.keys[s], again.kinds[s], back, again.clocks[s], again.keep[s], i, scratch, again.codes[s].copy(), write=False
+        )
+        disturbed.apply(
+            again.keys[s], again.kinds[s], again.times[s], again.clocks[s], again.keep[s], i, again.x[s], again.codes[s]
+        )
     np.testing.assert_array_equal(again.x, rows.x)
     assert disturbed.digest() == plain.digest()
 

@@ -143,7 +143,12 @@ class Engine:
         self.ledger.register_layout(self.layout_id, records.layout_fields(self.detector.plan.layout, members))
         self.versions = Versions(self.version, self.model_version, self.detector.plan.rules.version)
         self._renderers = {self.versions: self._renderer(self.versions, members, usual)}
-        declared = {"layout": self.layout_id, "members": list(members), "state": self.detector.state_fingerprint, "usual": usual}
+        declared = {
+            "layout": self.layout_id,
+            "members": list(members),
+            "state": self.detector.state_fingerprint,
+            "usual": usual,
+        }
         version = f"{self.version}/{self.model_version}"
         self.ledger.tables.put_version(DetectorVersion(self.detector.name, version, declared, self.clock()))
 
@@ -236,7 +241,9 @@ class Engine:
         decoded_ns = time.perf_counter_ns()
         rendered: list[bytes] = []
         if len(fresh):
-            rendered = self._fresh(fresh, codes if whole else codes[new], first_seq, dry_run, on_durable, started_ns, decoded_ns)
+            rendered = self._fresh(
+                fresh, codes if whole else codes[new], first_seq, dry_run, on_durable, started_ns, decoded_ns
+            )
         elif on_durable is not None:
             self.ledger.when_durable(on_durable)
         positions = read.rows if whole else read.rows[new]
@@ -273,7 +280,9 @@ class Engine:
             self.recovery.maybe_snapshot()
         return rendered
 
-    def _record(self, judged: Judged, codes: NDArray[np.int64], first_seq: int, started_ns: int | None, decoded_ns: int) -> Record:
+    def _record(
+        self, judged: Judged, codes: NDArray[np.int64], first_seq: int, started_ns: int | None, decoded_ns: int
+    ) -> Record:
         """What the ledger keeps of a batch; every event of it waited for all of it, so stages are timed once."""
         latency_us = {"decode": (decoded_ns - started_ns) / 1000 if started_ns else 0.0, **judged.latency_us}
         latency_us["total"] = sum(latency_us.values())
@@ -307,7 +316,9 @@ class Engine:
             else:
                 found = self.ledger.record_of(seq)
                 if found is None or found[0].kind != "decisions":
-                    answers[int(read.rows[row])] = Refusal(409, f"transaction {read.batch.ids[row]!r} was taken in before, without a decision")
+                    answers[int(read.rows[row])] = Refusal(
+                        409, f"transaction {read.batch.ids[row]!r} was taken in before, without a decision"
+                    )
                     continue
                 earlier = records.batch_of(found[0], self.detector, self.names_of(found[0]))
                 same = self._same(read.batch, row, earlier, found[1])
@@ -380,7 +391,9 @@ class Engine:
         self.recovery.maybe_snapshot()
         return len(batch)
 
-    def label(self, transaction_id: str, *, fraud: bool, at: datetime | None = None, kind: str | None = None, source: str = "unknown") -> None:
+    def label(
+        self, transaction_id: str, *, fraud: bool, at: datetime | None = None, kind: str | None = None, source: str = "unknown"
+    ) -> None:
         """Say what a transaction turned out to be; it becomes known at `at` (now, where it is None).
 
         Raises:
@@ -431,9 +444,15 @@ class Engine:
 
     def _quarantine(self, bodies: Sequence[bytes], read: Read) -> None:
         """Keep what was refused, with its cause; beside the path, since nobody waits for it."""
-        now = self.clock()
+        now, personal = self.clock(), self.detector.schema.personal
         kept = [
-            Quarantined(self.detector.name, now, refusal.detail, refusal.errors[0][0] if refusal.errors else None, masked(bodies[row]))
+            Quarantined(
+                self.detector.name,
+                now,
+                refusal.detail,
+                refusal.errors[0][0] if refusal.errors else None,
+                masked(bodies[row], personal),
+            )
             for row, refusal in read.refused
         ]
         self.totals.quarantined += len(kept)
@@ -472,7 +491,9 @@ def _ledger(folder: FilePath | None, segment_mb: int, clock: Clock) -> Ledger:
     return FileLedger(folder / "ledger", segment_bytes=segment_mb << 20, clock=clock)
 
 
-def _ensemble(detector: Detector, models: "FilePath | str | Ensemble | None", folder: FilePath | None, *, wait: bool) -> Ensemble | None:
+def _ensemble(
+    detector: Detector, models: "FilePath | str | Ensemble | None", folder: FilePath | None, *, wait: bool
+) -> Ensemble | None:
     """The models that decide at first."""
     if isinstance(models, Ensemble) or not detector.models:
         return models if isinstance(models, Ensemble) else None

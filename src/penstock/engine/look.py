@@ -28,7 +28,9 @@ class Look:
     def __init__(self, engine: "Engine") -> None:
         self._engine = engine
         layout = engine.detector.plan.layout
-        numbers = sorted((column for column in layout.values() if column.type is not Type.TEXT), key=lambda column: column.index)
+        numbers = sorted(
+            (column for column in layout.values() if column.type is not Type.TEXT), key=lambda column: column.index
+        )
         self.columns = [column.name for column in numbers]
         self._names: dict[str, list[str]] = {}
 
@@ -41,7 +43,9 @@ class Look:
             return None
         if layout_id not in self._names:
             fields = self._engine.ledger.layouts()[layout_id]["x"]
-            self._names[layout_id] = [field.name.replace("rule_", "rule:", 1) if field.name.startswith("rule_") else field.name for field in fields]
+            self._names[layout_id] = [
+                field.name.replace("rule_", "rule:", 1) if field.name.startswith("rule_") else field.name for field in fields
+            ]
         return self._names[layout_id]
 
     def event(self, transaction_id: str) -> tuple[Record, int] | None:
@@ -84,10 +88,9 @@ class Look:
         action = Action.named(decision).value if decision else None
         wanted = self._key_filter(entity, key)
         page: list[bytes] = []
-        scanned = 0
         position = int(before) if before is not None else None
-        for record, row in self._engine.ledger.recent(self._engine.detector.name, before=position):
-            scanned += 1
+        rows = self._engine.ledger.recent(self._engine.detector.name, before=position)
+        for scanned, (record, row) in enumerate(rows, 1):
             seq = record.first_seq + row
             if _fits(record, row, action, from_us, to_us) and wanted(record, row):
                 page += self.render(record, [row])
@@ -103,7 +106,10 @@ class Look:
         values = (key or "").split("|") if len(fields[0]) > 1 else [key or ""]
 
         def wanted(record: Record, row: int) -> bool:
-            return any(all(self._text(record, row, name) == value for name, value in zip(names, values, strict=False)) for names in fields)
+            return any(
+                all(self._text(record, row, name) == value for name, value in zip(names, values, strict=False))
+                for names in fields
+            )
 
         return wanted
 
@@ -147,9 +153,16 @@ class Look:
         features = {
             feature.name: self._value(batch, feature.name)
             for feature in self._engine.detector.features
-            if isinstance(feature, Aggregate) and (feature.entity.fields, feature.entity.roles) == (table.plan.entity.fields, table.plan.entity.roles)
+            if isinstance(feature, Aggregate)
+            and (feature.entity.fields, feature.entity.roles) == (table.plan.entity.fields, table.plan.entity.roles)
         }
-        return {"entity": entity, "key": key, "detector": self._engine.detector.name, "as_of": iso(int(batch.time_us[0])), "features": features}
+        return {
+            "entity": entity,
+            "key": key,
+            "detector": self._engine.detector.name,
+            "as_of": iso(int(batch.time_us[0])),
+            "features": features,
+        }
 
     def _value(self, batch: Batch, name: str) -> float | int | str | None:
         column = self._engine.detector.plan.layout[name]
@@ -177,7 +190,8 @@ class Look:
             "features": [self._feature(feature) for feature in detector.features],
             "models": [{"name": model.name, "weight": model.weight} for model in detector.models],
             "rules": [
-                {"name": rule.name, "when": rule.expression.sql, "then": rule.action, "reason": rule.rule.reason} for rule in detector.plan.rules
+                {"name": rule.name, "when": rule.expression.sql, "then": rule.action, "reason": rule.rule.reason}
+                for rule in detector.plan.rules
             ],
             "policy": {
                 "challenge_at": _finite(thresholds.challenge_at),
@@ -186,7 +200,9 @@ class Look:
                 "on_failure": detector.policy.on_failure,
             },
             "inputs": list(ensemble.features) if ensemble else list(detector.plan.inputs),
-            "state": {table.plan.entity.name: table.counts() | {"bytes": table.used_bytes} for table in engine.path.state.tables},
+            "state": {
+                table.plan.entity.name: table.counts() | {"bytes": table.used_bytes} for table in engine.path.state.tables
+            },
             "notes": [*engine.recovery.notes, *detector.warnings],
         }
 
@@ -195,7 +211,14 @@ class Look:
         if not isinstance(feature, Aggregate):
             return {"name": feature.name, "type": type_, "definition": getattr(feature, "sql", None) or repr(feature)}
         window = "ever" if feature.window_us == EVER_US else feature.window
-        return {"name": feature.name, "type": type_, "entity": feature.entity.name, "aggregate": feature.kind, "field": feature.field, "window": window}
+        return {
+            "name": feature.name,
+            "type": type_,
+            "entity": feature.entity.name,
+            "aggregate": feature.kind,
+            "field": feature.field,
+            "window": window,
+        }
 
 
 def _finite(threshold: float) -> float | None:
@@ -208,4 +231,3 @@ def _fits(record: Record, row: int, action: int | None, from_us: int | None, to_
         return False
     columns: Any = record.columns
     return action is None or int(columns["action"][row]) == action
-

@@ -1,5 +1,6 @@
 """The path of a micro-batch: from columns to decisions. Everything that decides runs through here: one event, a
-million, live, in a replay or after a crash; so the numbers are the same everywhere."""
+million, live, in a replay or after a crash; so the numbers are the same everywhere.
+"""
 
 import time
 from dataclasses import dataclass, field
@@ -160,7 +161,8 @@ def check_fits(detector: Detector, ensemble: Ensemble) -> None:
     version = ensemble.version or "unsaved"
     if missing:
         raise BundleError(
-            f"model {version} reads {', '.join(missing)}, which detector {detector.name!r} does not compute; train it again: penstock train {detector.name}"
+            f"model {version} reads {', '.join(missing)}, which detector {detector.name!r} does not compute; "
+            f"train it again: penstock train {detector.name}"
         )
     if ensemble.fingerprint is not None and ensemble.fingerprint != detector.fingerprint(ensemble.features):
         raise BundleError(

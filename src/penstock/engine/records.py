@@ -80,7 +80,15 @@ def row_of(record: Record, row: int) -> Record:
     columns = {name: column[s] for name, column in record.columns.items()}
     first = record.first_seq + row
     return Record(
-        record.kind, record.detector, first, record.ids[s], record.codes[s], record.time_us[s], record.arrived_us[s], columns, record.meta
+        record.kind,
+        record.detector,
+        first,
+        record.ids[s],
+        record.codes[s],
+        record.time_us[s],
+        record.arrived_us[s],
+        columns,
+        record.meta,
     )
 
 
@@ -110,5 +118,13 @@ def translated(record: Record, names: Sequence[str], layout: Layout) -> Record:
         if column.type is Type.TEXT and TEXT + column.name not in columns:
             columns[TEXT + column.name] = [None] * len(record)
     return Record(
-        record.kind, record.detector, record.first_seq, record.ids, record.codes, record.time_us, record.arrived_us, columns, record.meta
+        record.kind,
+        record.detector,
+        record.first_seq,
+        record.ids,
+        record.codes,
+        record.time_us,
+        record.arrived_us,
+        columns,
+        record.meta,
     )

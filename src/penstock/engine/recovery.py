@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.clock import SECOND_US
 from penstock.engine import records
+from penstock.errors import PenstockError
 from penstock.ledger import snapshots
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ class Recovery:
         engine = self._engine
         if position < engine.ledger.first_position:
             self._note(
-                f"the log begins at record {engine.ledger.first_position}, so what happened before is missing from the state of "
-                f"{engine.detector.name!r}; windows that reach further back count too little until they have passed"
+                f"the log begins at record {engine.ledger.first_position}, so what happened before is missing from the state "
+                f"of {engine.detector.name!r}; windows that reach further back count too little until they have passed"
             )
         for _, record in engine.ledger.read(position):
             if record.detector == engine.detector.name:
@@ -91,7 +92,10 @@ class Recovery:
     def maybe_snapshot(self) -> None:
         """Save the state if it is time."""
         engine = self._engine
-        due = engine.ledger.next_seq - self._saved_seq >= self.every_events and engine.clock() - self._saved_at_us >= self._every_us
+        due = (
+            engine.ledger.next_seq - self._saved_seq >= self.every_events
+            and engine.clock() - self._saved_at_us >= self._every_us
+        )
         if self._folder is not None and due and (self._writing is None or self._writing.done()):
             self._snapshot()
 
@@ -115,7 +119,7 @@ class Recovery:
         try:
             self._engine.ledger.flush()
             snapshots.save(self._folder, arrays, meta)
-        except Exception:
+        except (OSError, PenstockError):
             _log.exception("the state of %r could not be saved; the log still holds everything", self._engine.detector.name)
 
     def close(self) -> None:

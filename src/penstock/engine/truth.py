@@ -146,7 +146,12 @@ class Truth:
     # ---- the log
 
     def _append(
-        self, labels: Sequence[Label], effective_us: Sequence[int], changes: Sequence[int], seqs: Sequence[int], done: "OnDurable | None"
+        self,
+        labels: Sequence[Label],
+        effective_us: Sequence[int],
+        changes: Sequence[int],
+        seqs: Sequence[int],
+        done: "OnDurable | None",
     ) -> None:
         ledger = self._engine.ledger
 
@@ -220,7 +225,7 @@ class Truth:
 
 def _parts(body: bytes) -> "list[bytes] | Refusal":
     """The objects of a body that is one, or an array of them."""
-    if not body.lstrip()[:1] == b"[":
+    if body.lstrip()[:1] != b"[":
         return [body]
     try:
         return [bytes(part) for part in _statements.decode(body)]
@@ -232,5 +237,5 @@ def _field_of(message: str) -> str | None:
     """The field that a msgspec message is about."""
     for mark in ("missing required field `", "at `$."):
         if mark in message:
-            return message.split(mark)[1].split("`")[0]
+            return message.split(mark)[1].split("`", maxsplit=1)[0]
     return None

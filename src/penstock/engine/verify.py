@@ -40,7 +40,9 @@ def verify(
     Args:
         ledger: holds the decision and everything before it; may be open for reading only.
         detector: as it was then.
+        transaction_id: of the decision.
         models: the folder of model bundles.
+        clock: tells nothing that the decision depends on.
 
     Raises:
         DataError: there is no such decision, or the log or the detector has changed too much to repeat it.
@@ -62,7 +64,12 @@ def verify(
     events = _rebuild(engine, ledger, recorded)
     batch = records.batch_of(recorded, detector, None)
     judged = engine.path.decide(batch, recorded.first_seq)
-    fresh = {"scores": judged.scores, "action": judged.verdicts.action, "by": judged.verdicts.by, "x": judged.batch.x}
+    fresh: dict[str, NDArray[Any]] = {
+        "scores": judged.scores,
+        "action": judged.verdicts.action,
+        "by": judged.verdicts.by,
+        "x": judged.batch.x,
+    }
     differences = [d for name, column in fresh.items() for d in _differences(engine, name, recorded, column, row)]
     again = dict(zip(judged.explained.tolist(), judged.contributions.astype(np.float32).tolist(), strict=True))
     if contributions_of(recorded).get(row) != again.get(row):
@@ -99,9 +106,7 @@ def _names(ledger: Ledger, record: Record) -> list[str]:
     return [field.name for field in ledger.layouts()[record.meta["layout"]]["x"]]
 
 
-def _differences(
-    engine: Engine, name: str, recorded: Record, fresh: NDArray[Any], row: int
-) -> list[tuple[str, Any, Any]]:
+def _differences(engine: Engine, name: str, recorded: Record, fresh: NDArray[Any], row: int) -> list[tuple[str, Any, Any]]:
     """Values of one row that are not the same bits; two nulls are the same."""
     stored: Any = recorded.columns[name]
     before, after = np.atleast_1d(stored[row]).astype(np.float64), np.atleast_1d(fresh[row]).astype(np.float64)

@@ -161,7 +161,7 @@ class Entity:
         options["of"] = of if isinstance(of, tuple) else (of,)
         known = {"where", "delay", "current", "of", "role", "at", "by"}
         if unknown := options.keys() - known:
-            name = sorted(unknown)[0]
+            name = min(unknown)
             raise DeclarationError(f"{self.name}.{kind}(...): there is no option {name!r}.{did_you_mean(name, known)}")
         feature = Aggregate(self, kind, field, window, **options)  # type: ignore[arg-type]  # checked just below
         _check(feature)
@@ -175,7 +175,9 @@ def _check(feature: Aggregate) -> None:
         raise DeclarationError(f"{place}: a window of {feature.window!r} is empty; give at least a second, as in 1s")
     for option, role in (("role", feature.role), ("at", feature.at)):
         if role is not None and role not in feature.entity.roles:
-            raise DeclarationError(f"{place}: {option}={role!r} is not a role of {feature.entity.name}.{did_you_mean(role, feature.entity.roles)}")
+            raise DeclarationError(
+                f"{place}: {option}={role!r} is not a role of {feature.entity.name}.{did_you_mean(role, feature.entity.roles)}"
+            )
     if feature.kind in REMEMBERED and feature.delay:
         raise DeclarationError(f"{place}: {feature.kind} cannot be delayed; use a count or a rate with delay=...")
     if feature.by not in ("event", "known") or (feature.by == "known" and feature.kind != "label_count"):

@@ -176,4 +176,6 @@ def _floats(values: NDArray[np.float64]) -> pl.Series:
 def _nothing(detector: Detector) -> Batch:
     layout, none = detector.plan.layout, np.empty(0, np.int64)
     texts: dict[str, list[str | None]] = {name: [] for name, column in layout.items() if column.type is Type.TEXT}
-    return Batch([], np.empty(0, np.uint8), none, none, np.empty((0, layout.width)), np.empty((0, layout.text_width), np.int64), texts)
+    return Batch(
+        [], np.empty(0, np.uint8), none, none, np.empty((0, layout.width)), np.empty((0, layout.text_width), np.int64), texts
+    )

@@ -1,0 +1,163 @@
+"""A detector: one fraud problem, declared once and compiled when it is declared.
+
+`Detector(...)` checks everything it is given and raises a `DeclarationError` that names the place and the remedy, so a
+detector that exists can run. `plan` is the compiled form that the engine, replay and Spark execute.
+"""
+
+import inspect
+import re
+import warnings
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from penstock.clock import duration_us
+from penstock.decision import Policy
+from penstock.detector.compiler import Compiler
+from penstock.detector.doubts import DetectorWarning, self_comparisons
+from penstock.detector.plan import Feature, fingerprint
+from penstock.errors import DeclarationError
+from penstock.features import Aggregate, Label
+from penstock.features.state import FeatureState
+from penstock.ingest import Schema
+from penstock.models import Model
+from penstock.rules import Rule
+
+
+class Detector:
+    """One fraud problem: event schema, features, models, rules and policy.
+
+    Args:
+        name: unique among the detectors served together; letters, digits and `_`.
+        event: a msgspec Struct, one field per column; `id` and `time` name two of them.
+        features: aggregates of entities, `derive(...)`, `lookup(...)`, `Money(...)`; none is needed.
+        models: what scores; [] is a detector of rules alone.
+        rules, policy: what decides.
+        label: where recorded data keeps the truth; see `Label`.
+        informs: further event types that change state and get no decision.
+        skew: how far clocks jitter. lateness: how far behind a key's newest event one may still enter its state.
+        max_ahead: how far ahead of its arrival an event may be stamped and still enter state.
+        dedupe: how long an id is remembered.
+        naive_times: the zone of times without one; refused where it is None.
+        personal: text fields that are replaced by keyed hashes before anything is written.
+        keep_unknown: keep fields that the schema does not know, in the ledger.
+        inputs: the columns that models read; every numeric field and feature unless given.
+        words: a phrase for a feature or field, used in reasons.
+        recorded: turns the columns of a recorded file, as published, into those of the event.
+
+    Raises:
+        DeclarationError: naming the place and the remedy.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        event: type[msgspec.Struct],
+        id: str,
+        time: str,
+        features: Sequence[Feature] = (),
+        models: Sequence[Model] = (),
+        rules: Sequence[Rule] = (),
+        policy: Policy | None = None,
+        label: Label | None = None,
+        informs: Sequence[type[msgspec.Struct]] = (),
+        skew: str = "5s",
+        lateness: str = "1d",
+        max_ahead: str = "1d",
+        dedupe: str = "30d",
+        naive_times: str | None = None,
+        personal: Collection[str] = (),
+        keep_unknown: bool = False,
+        inputs: Sequence[str] | None = None,
+        words: dict[str, str] | None = None,
+        recorded: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
+    ) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name):
+            raise DeclarationError(
+                f"detector name {name!r}: use up to 63 lower-case letters, digits and _, as in 'card_payments'"
+            )
+        self.name = name
+        self.event, self.id, self.time = event, id, time
+        self.features, self.models, self.rules = tuple(features), tuple(models), tuple(rules)
+        self.policy = policy or Policy()
+        self.label, self.informs = label, tuple(informs)
+        self.skew_us = duration_us(skew, what=f"detector {name!r}: skew")
+        self.lateness_us = duration_us(lateness, what=f"detector {name!r}: lateness")
+        self.max_ahead_us = duration_us(max_ahead, what=f"detector {name!r}: max_ahead")
+        self.dedupe_us = duration_us(dedupe, what=f"detector {name!r}: dedupe")
+        self.words = dict(words or {})
+        self.recorded = recorded
+        self.folder = _declaring_folder()
+        self.schema = Schema(
+            event,
+            informs,
+            id=id,
+            time=time,
+            label=label.field if label else None,
+            label_time=label.known_at if label else None,
+            naive_times=naive_times,
+            personal=personal,
+            keep_unknown=keep_unknown,
+        )
+        _check_models(name, self.models)
+        self.plan = Compiler(self, inputs).compile()
+        self.version = self._version()
+        for doubt in self.warnings:
+            warnings.warn(f"detector {name!r}: {doubt}", DetectorWarning, stacklevel=2)
+
+    def __repr__(self) -> str:
+        return f"Detector({self.name!r}, {len(self.features)} features, {len(self.models)} models, {len(self.rules)} rules)"
+
+    @property
+    def warnings(self) -> list[str]:
+        """What works, but probably not as meant."""
+        return [*self_comparisons(self), *self.plan.rules.warnings]
+
+    def state(self, *, memory_limit: int | None = None) -> FeatureState:
+        """An empty state for this detector's features."""
+        plan = self.plan
+        return FeatureState(
+            plan.entities,
+            plan.layout,
+            remembered=plan.remembered,
+            max_ahead_us=self.max_ahead_us,
+            memory_limit=memory_limit,
+        )
+
+    @property
+    def state_fingerprint(self) -> str:
+        """Changes when the state must be rebuilt: with any aggregate, its inputs, or how late events are treated."""
+        aggregates = sorted(f.name for f in self.features if isinstance(f, Aggregate))
+        parts = [f"{name}={self.plan.fingerprints[name]}" for name in aggregates]
+        return fingerprint("\n".join([*parts, f"{self.skew_us} {self.lateness_us} {self.max_ahead_us}"]))
+
+    def fingerprint(self, names: Sequence[str]) -> str:
+        """A hash of the definitions of these columns: a model is bound to that of the features it reads."""
+        return fingerprint("\n".join(f"{name}={self.plan.fingerprints[name]}" for name in names))
+
+    def _version(self) -> str:
+        parts = [f"{name}={print_}" for name, print_ in sorted(self.plan.fingerprints.items())]
+        parts += [repr(self.models), repr(self.policy), self.plan.rules.version, repr(self.label), str(self.dedupe_us)]
+        return fingerprint("\n".join(parts))[:12]
+
+
+def _declaring_folder() -> Path:
+    """The folder of the file that declares the detector: paths in it are relative to that."""
+    here = Path(__file__).resolve()
+    frame = inspect.currentframe()
+    while frame is not None:
+        path = Path(frame.f_code.co_filename)
+        if path.suffix == ".py" and path.resolve() != here:
+            return path.resolve().parent
+        frame = frame.f_back
+    return Path.cwd()
+
+
+def _check_models(name: str, models: Sequence[Model]) -> None:
+    names = [model.name for model in models]
+    for model in names:
+        if names.count(model) > 1:
+            raise DeclarationError(f"detector {name!r}: two models are called {model!r}; give one of them another name=...")

@@ -1,0 +1,42 @@
+"""A compiled detector: what happens to a batch, in order."""
+
+import hashlib
+from dataclasses import dataclass
+
+from penstock.expressions import Program
+from penstock.features import Aggregate, Derived
+from penstock.features.lookups import Loaded, Lookup
+from penstock.features.money import Conversion, Money
+from penstock.features.plan import EntityPlan
+from penstock.messages import Column, Layout
+from penstock.rules import RuleSet
+
+Feature = Aggregate | Derived | Lookup | Money
+Step = Program | Loaded | Conversion
+SCORE = "score"
+"""The column of the ensemble's probability, which rules may read."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """The stages of a detector over one layout.
+
+    before: steps over fields alone, then the filters of aggregates. entities: kernel plans. after: derived features
+    that read aggregates. features: names of all features in order of declaration. inputs: columns that models read.
+    """
+
+    layout: Layout
+    before: list[Step]
+    entities: list[EntityPlan]
+    after: list[Step]
+    features: tuple[str, ...]
+    inputs: tuple[str, ...]
+    rules: RuleSet
+    remembered: dict[str, list[Column]]
+    fingerprints: dict[str, str]
+    score: Column | None = None
+
+
+def fingerprint(text: str) -> str:
+    """A short hash of a definition."""
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
