@@ -61,7 +61,7 @@ class Field:
 
     @property
     def bounds(self) -> dict[str, float]:
-        """Limits of a number: the declared ones and those of the numbers themselves."""
+        """Limits of a number: the declared ones and those of the numbers themselves. NaN keeps to none."""
         largest: float = WHOLE_LIMIT if self.whole else min(UNITS_LIMIT / self.scale, 1e300)
         bounds = {name: value for name, value in self.limits if name in {"ge", "gt", "le", "lt", "multiple_of"}}
         if max(bounds.get("ge", -math.inf), bounds.get("gt", -math.inf)) < -largest:

@@ -58,7 +58,6 @@ class Form:
         self.text_at, self.time_at, self.number_at = (self._at(fields) for fields in (self.texts, self.times, self.numbers))
         self.places = self._places()
         self.personal = [k for k, field in enumerate(self.texts) if field.personal]
-        self._never_null = [self.number_at[k] for k, field in enumerate(self.numbers) if not field.nullable]
         self._times_from = 1 + len(self.texts)
         self._numbers_from = self._times_from + len(self.times)
         self._numbers_to = self._numbers_from + len(self.numbers)
@@ -114,11 +113,6 @@ class Form:
         for k, field in enumerate(self.texts, 1):
             batch.texts[field.name] = list(columns[k])
         return part
-
-    def judge_nulls(self, part: Part) -> None:
-        """Mark events whose required numbers are NaN, which JSON cannot say and Python can."""
-        if self._never_null:
-            part.spoil(np.asarray(np.isnan(part.batch.x[:, self._never_null]).any(axis=1)))
 
     def blank(self, n: int, arrived_us: int | NDArray[np.int64]) -> Batch:
         """A batch of n events of this type, its columns not yet written except for their arrival."""

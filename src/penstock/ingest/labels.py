@@ -18,11 +18,10 @@ Labels = tuple[NDArray[np.float64] | None, NDArray[np.int64] | None]
 
 def labels_of(schema: Schema, events: Sequence[Mapping[str, Any]]) -> Labels:
     """The labels of events from Python; (None, None) where no event has one."""
-    if schema.label is None:
+    label = schema.label
+    if label is None or not any(event.get(label) is not None for event in events):
         return None, None
-    fraud = np.array([_fraud(event.get(schema.label)) for event in events], np.float64)
-    if np.isnan(fraud).all():
-        return None, None
+    fraud = np.array([_fraud(event.get(label)) for event in events], np.float64)
     if schema.label_time is None:
         return fraud, None
     known_us, state = instants([event.get(schema.label_time) for event in events], schema.naive_times)

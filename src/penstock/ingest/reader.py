@@ -47,6 +47,12 @@ class Read:
     extras: list[bytes | None] = field(default_factory=list)
 
 
+class _Marked(msgspec.Struct, gc=False):
+    """What an event says of its type, and nothing else of it."""
+
+    type: Any = None
+
+
 @dataclass(slots=True)
 class _Decoded:
     """Events that msgspec accepted, by type: the objects, and their positions among the n that were handed in."""
@@ -75,6 +81,7 @@ class Reader:
         self.token = tokeniser(personal_key) if schema.personal else None
         self._several = len(schema.events) > 1
         self.forms = [Form(event, layout, schema.naive_times, self.token, several=self._several) for event in schema.events]
+        self._marked = msgspec.json.Decoder(_Marked).decode
         self._new_ids = NewIds()
         self._known = frozenset(
             name for event in schema.events for name in (*(f.name for f in event.fields), *event.ignored, TYPE)
@@ -103,7 +110,7 @@ class Reader:
             decoded = self._one_by_one(bodies, self._decode, self._refused_body)
         else:
             decoded = self._sorted(events, bodies)
-        read = self._batch(decoded, arrived_us, lambda i: self._refused_body(bodies[i], None), checked=True)
+        read = self._batch(decoded, arrived_us, lambda i: self._refused_body(bodies[i], None))
         if self.schema.keep_unknown:
             read.extras = [self._unknown(msgspec.json.decode(bodies[i], type=dict[str, msgspec.Raw])) for i in read.rows]
         return read
@@ -111,7 +118,7 @@ class Reader:
     def _decode(self, body: bytes) -> tuple[int, Any]:
         if not self._several:
             return 0, self.forms[0].decode(body)
-        kind, fault = kind_of(self.schema, msgspec.json.decode(body, type=dict[str, Any]))
+        kind, fault = kind_of(self.schema, {TYPE: self._marked(body).type})
         if fault is not None:
             raise ValueError(fault)
         return kind, self.forms[kind].decode(body)
@@ -136,7 +143,7 @@ class Reader:
         """
         found = [event if type(event) is dict else self._as_dict(event) for event in events]
         decoded = self._one_by_one(found, self._convert, self._refused_object)
-        read = self._batch(decoded, arrived_us, lambda i: self._refused_object(found[i], None), checked=False)
+        read = self._batch(decoded, arrived_us, lambda i: self._refused_object(found[i], None))
         read.labels = labels_of(self.schema, [found[i] for i in read.rows])
         if self.schema.keep_unknown:
             read.extras = [self._unknown(found[i]) for i in read.rows]
@@ -218,13 +225,11 @@ class Reader:
                 decoded.accept(i, kind, event)
         return decoded
 
-    def _batch(self, decoded: _Decoded, arrived_us: int, refuse: Callable[[int], Refusal], *, checked: bool) -> Read:
+    def _batch(self, decoded: _Decoded, arrived_us: int, refuse: Callable[[int], Refusal]) -> Read:
         parts: list[tuple[NDArray[np.int64] | None, Part]] = []
         refused = decoded.refused
         for kind, (positions, events) in decoded.forms.items():
             part = self.forms[kind].part(events, arrived_us)
-            if not checked:
-                self.forms[kind].judge_nulls(part)
             if part.bad is not None:
                 refused += [(positions[i], refuse(positions[i])) for i in np.flatnonzero(part.bad).tolist()]
             self._name(part, arrived_us)
