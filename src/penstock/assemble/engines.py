@@ -17,7 +17,7 @@ from penstock.offline.datasets import Recorded
 if TYPE_CHECKING:
     from penstock.ledger.archive import Archive
 
-_CHUNK = 16_384
+_CHUNK = 1024  # rows of a record: a label found in the log costs the reading of one
 
 
 def open_engine(detector: Detector, settings: Settings, *, wait_for_models: bool = False) -> Engine:

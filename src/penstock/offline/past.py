@@ -4,8 +4,10 @@ Verifying a decision brings an engine to where it was when the decision was made
 decides the recorded event again. Identical means: every feature, rule, score and the decision, to the last bit.
 """
 
+import bisect
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from penstock.ledger.port import DECISIONS, Done
 from penstock.messages import Action, Record
 from penstock.models import Ensemble, load_bundle
 
+_KEPT_RECORDS = 256
+
 
 class Past(MemoryLedger):
     """A ledger as it was before a sequence number; what is looked up by id is found wherever it stands.
@@ -33,6 +37,8 @@ class Past(MemoryLedger):
         super().__init__()
         self._whole = ledger
         self._stop_seq = stop_seq
+        self._starts: list[int] = []
+        self._record_from = lru_cache(_KEPT_RECORDS)(ledger.record_of)
 
     @property
     def first_position(self) -> int:
@@ -44,6 +50,7 @@ class Past(MemoryLedger):
         for position, record in self._whole.read(from_position, kinds) if self._stop_seq else ():
             if record.first_seq >= self._stop_seq:
                 return
+            self._starts.append(record.first_seq)
             yield position, record
 
     def find(self, detector: str, transaction_id: str, kinds: Collection[str] = DECISIONS) -> tuple[Record, int] | None:
@@ -51,8 +58,12 @@ class Past(MemoryLedger):
         return self._whole.find(detector, transaction_id, kinds)
 
     def record_of(self, seq: int) -> tuple[Record, int] | None:
-        """As in the whole ledger."""
-        return self._whole.record_of(seq)
+        """As in the whole ledger; the labels of a recovery ask for the same records again and again."""
+        start = bisect.bisect_right(self._starts, seq) - 1
+        if start < 0:
+            return self._whole.record_of(seq)
+        found = self._record_from(self._starts[start])
+        return (found[0], seq - found[0].first_seq) if found is not None else None
 
     def layouts(self) -> Mapping[str, Mapping[str, Sequence[Field]]]:
         """Those of the whole ledger, and what the engine of today added."""
