@@ -1,7 +1,6 @@
 """How events of one type become columns: decoded by msgspec into a Struct made for it, transposed, and laid down."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Annotated, Any, cast
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from penstock.ingest.field import Field
 from penstock.ingest.identity import LONGEST_ID, id_problem
 from penstock.ingest.kernel import Places, lay
+from penstock.ingest.part import Part
 from penstock.ingest.schema import TYPE, EventType
 from penstock.ingest.times import FIRST_US, OLDEST_US, instants, zone_switches
 from penstock.messages import Batch, Layout, Type
@@ -22,23 +22,6 @@ Mask = NDArray[np.bool_]
 Texts = Sequence[str | None]
 _UNREAD = np.empty((0, 0), np.int64), np.empty((0, 0), np.uint8)
 Token = Callable[[str], str]
-
-
-@dataclass(slots=True)
-class Part:
-    """Events of one type as a batch of their own; ids are empty where one is to be made.
-
-    id_codes: of the ids that are not empty. bad: events that do not fit after all, where there are any.
-    """
-
-    batch: Batch
-    id_codes: NDArray[np.int64]
-    bad: Mask | None = None
-
-    def spoil(self, where: Mask) -> None:
-        """Mark events that do not fit."""
-        if where.any():
-            self.bad = where if self.bad is None else self.bad | where
 
 
 class Form:

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from penstock.codes import buffer_codes
 from penstock.errors import DataError, did_you_mean
 from penstock.ingest.field import Field
-from penstock.ingest.form import Form, Part
+from penstock.ingest.form import Form
 from penstock.ingest.identity import LONGEST_ID, id_problem
 from penstock.ingest.labels import UNKNOWN_TIME, Labels
+from penstock.ingest.part import Part
 from penstock.ingest.refusals import refused, shown, time_fault, value_fault
 from penstock.ingest.schema import TYPE, Schema
 from penstock.ingest.series import (

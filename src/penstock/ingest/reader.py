@@ -15,11 +15,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from penstock.codes import text_codes
-from penstock.ingest.form import Form, Part
+from penstock.ingest.form import Form
 from penstock.ingest.frames import FrameForm, arrivals, frame_kinds, frame_labels
 from penstock.ingest.identity import NewIds
 from penstock.ingest.labels import Labels, labels_of
+from penstock.ingest.part import Part, fill, joined, kept
 from penstock.ingest.personal import tokeniser
 from penstock.ingest.refusals import kind_of, refused_body, refused_object
 from penstock.ingest.schema import TYPE, Schema
@@ -201,7 +201,7 @@ class Reader:
             refused += [(row - first, refusal) for row, refusal in source.refusals()]
             if "" in part.batch.ids:
                 numbered = zip(part.batch.ids, source.rows.tolist(), strict=True)
-                _fill(part, [f"{name}-{row:06d}" for text, row in numbered if not text])
+                fill(part, [f"{name}-{row:06d}" for text, row in numbered if not text])
             parts.append((positions, part))
         read = self._merged(parts, refused, len(frame))
         read.labels = frame_labels(self.schema, frame, read.rows, first)
@@ -240,7 +240,7 @@ class Reader:
         """Make ids for the events without one."""
         missing = part.batch.ids.count("")
         if missing:
-            _fill(part, self._new_ids.make(missing, arrived_us))
+            fill(part, self._new_ids.make(missing, arrived_us))
 
     def _merged(self, parts: list[tuple[NDArray[np.int64] | None, Part]], refused: list[tuple[int, Refusal]], n: int) -> Read:
         """One batch of all types in order, without the events that do not fit; positions None: the part is all there is."""
@@ -251,10 +251,10 @@ class Reader:
             return Read(part.batch, refused, np.arange(n), part.id_codes)
         refused.sort(key=lambda entry: entry[0])
         rows = np.delete(np.arange(n), [position for position, _ in refused])
-        kept = [_kept(np.arange(n) if positions is None else positions, part) for positions, part in parts]
-        for _, part in kept:
+        good = [kept(np.arange(n) if positions is None else positions, part) for positions, part in parts]
+        for _, part in good:
             self._complete(part.batch)
-        whole = _joined(kept) if kept else self._nothing()
+        whole = joined(good) if good else self._nothing()
         return Read(whole.batch, refused, rows, whole.id_codes)
 
     def _nothing(self) -> Part:
@@ -271,49 +271,6 @@ class Reader:
     def _unknown(self, event: Mapping[str, Any]) -> bytes | None:
         unknown = {name: value for name, value in event.items() if name not in self._known}
         return msgspec.json.encode(unknown) if unknown else None
-
-
-def _fill(part: Part, made: list[str]) -> None:
-    """Give the events without an id these."""
-    places = [row for row, name in enumerate(part.batch.ids) if not name]
-    for row, name in zip(places, made, strict=True):
-        part.batch.ids[row] = name
-    part.id_codes[places] = text_codes(made)
-
-
-def _kept(positions: NDArray[np.int64], part: Part) -> tuple[NDArray[np.int64], Part]:
-    """The events that fit."""
-    if part.bad is None:
-        return positions, part
-    good = np.flatnonzero(~part.bad)
-    return positions[good], _chosen(part, good)
-
-
-def _chosen(part: Part, rows: NDArray[np.int64]) -> Part:
-    """Some rows of a part, in the order given."""
-    batch, at = part.batch, rows.tolist()
-    texts: dict[str, list[str | None]] = {name: [column[i] for i in at] for name, column in batch.texts.items()}
-    ids, stamps = [batch.ids[i] for i in at], (batch.time_us[rows], batch.arrived_us[rows])
-    return Part(Batch(ids, batch.kinds[rows], *stamps, batch.x[rows], batch.codes[rows], texts), part.id_codes[rows])
-
-
-def _joined(parts: list[tuple[NDArray[np.int64], Part]]) -> Part:
-    """Parts of several types as one, in the order of their positions."""
-    if len(parts) == 1:
-        return parts[0][1]
-    batches = [part.batch for _, part in parts]
-    texts = {name: [text for batch in batches for text in batch.texts[name]] for name in batches[0].texts}
-    whole = Batch(
-        [name for batch in batches for name in batch.ids],
-        np.concatenate([batch.kinds for batch in batches]),
-        np.concatenate([batch.time_us for batch in batches]),
-        np.concatenate([batch.arrived_us for batch in batches]),
-        np.concatenate([batch.x for batch in batches]),
-        np.concatenate([batch.codes for batch in batches]),
-        texts,
-    )
-    id_codes = np.concatenate([part.id_codes for _, part in parts])
-    return _chosen(Part(whole, id_codes), np.argsort(np.concatenate([positions for positions, _ in parts])))
 
 
 def _plain(value: Any) -> Any:
