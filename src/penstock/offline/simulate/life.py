@@ -43,20 +43,21 @@ def honest(world: "World", start_us: int, stop_us: int, rng: np.random.Generator
 
 
 def acceptance(world: "World", time_us: Numbers, person: Numbers, offsets_us: Numbers) -> tuple[Floats, Numbers]:
-    """With which probability a candidate outing takes place, and in which city."""
+    """With which probability somebody who may go out at that time does, and in which city."""
     people = world.people
     city, on_the_way = whereabouts(people, person, time_us)
     ready = appetite(time_us + offsets_us[city], people.later_h(person), people.payday(person))
-    return np.where(on_the_way, 0.0, ready * people.activity(person) / MOST_ACTIVE), city
+    return np.where(on_the_way, 0.0, ready), city
 
 
 def _outings(world: "World", start_us: int, stop_us: int, rng: np.random.Generator) -> tuple[Numbers, Numbers, Numbers]:
-    """Time, person and city of each outing: candidates at an even pace, thinned to people's rhythm."""
+    """Time, person and city of each outing: candidates at an even pace, thinned to people's activity and rhythm."""
     count = int(rng.poisson(world.candidates_per_us * (stop_us - start_us)))
     time_us = rng.integers(start_us, stop_us, count)
-    present = rng.integers(0, world.people.residents, count) + world.people.first_present(time_us)
+    person = rng.integers(0, world.people.residents, count) + world.people.first_present(time_us)
+    lively = np.flatnonzero(rng.random(count) < world.people.activity(person) / MOST_ACTIVE)
+    time_us, person, count = time_us[lively], person[lively], len(lively)
     guest = np.flatnonzero(rng.random(count) < world.profile.guest_share)
-    person = present.copy()
     person[guest] = world.new_people(len(guest))
     likely, city = acceptance(world, time_us, person, world.offsets_us(start_us))
     kept = np.flatnonzero(rng.random(count) < likely)

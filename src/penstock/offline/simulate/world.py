@@ -14,7 +14,7 @@ from penstock.offline.simulate import labels, life, places
 from penstock.offline.simulate.chance import Chance, Numbers
 from penstock.offline.simulate.merchants import UNKNOWN, Merchants
 from penstock.offline.simulate.payments import HONEST, Payments, joined
-from penstock.offline.simulate.people import STRANGERS, People
+from penstock.offline.simulate.people import MOST_ACTIVE, STRANGERS, People
 from penstock.offline.simulate.places import CITIES
 from penstock.offline.simulate.profile import Profile
 from penstock.offline.simulate.rhythm import DAY_US, HOUR_US
@@ -128,7 +128,7 @@ class World:
         time_us = self.start_us + rng.integers(0, 28 * DAY_US, n)
         person = rng.integers(0, self.people.residents, n) + self.people.first_present(time_us)
         likely, _ = life.acceptance(self, time_us, person, self.offsets_us(self.start_us))
-        return float(likely.mean())
+        return float((likely * self.people.activity(person)).mean() / MOST_ACTIVE)
 
 
 def attack_shares(profile: Profile, names: Sequence[str] | None) -> Mapping[str, float]:
