@@ -13,6 +13,7 @@ from penstock.config import Settings
 from penstock.errors import ConfigurationError
 from penstock.service.app import Service, create_app
 from penstock.service.desk import Desk
+from penstock.service.joined import JoiningProtocol
 from penstock.service.port import Opener
 from penstock.service.traffic import Traffic
 
@@ -110,7 +111,7 @@ def uvicorn_config(app: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="asyncio" if sys.platform == "win32" else "uvloop",
-        http="httptools",
+        http=JoiningProtocol,
         ws="none",
         lifespan="on",
         access_log=False,
