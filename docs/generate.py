@@ -1,6 +1,7 @@
 """Writes the pages of docs/reference that come from the source: `make docs`; with --check it only compares."""
 
 import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -47,14 +48,12 @@ def cli_page() -> str:
         "Exit codes: 0 done, 1 the work failed, 2 wrong usage or input. With `--json`, standard output holds one JSON value (or"
     )
     parts.append("NDJSON) and nothing else; progress and messages go to standard error.\n")
-    group = click.Context(commands, info_name="penstock", max_content_width=100, terminal_width=100)
+    group = click.Context(commands, info_name="penstock", terminal_width=100, **commands.context_settings)
     parts.append(_help(group, commands))
     for name in COMMANDS:
         command = commands.get_command(group, name)
         parts.append(f"## penstock {name}\n")
-        parts.append(
-            _help(click.Context(command, info_name=name, parent=group, max_content_width=100, terminal_width=100), command)
-        )
+        parts.append(_help(click.Context(command, info_name=name, parent=group, terminal_width=100), command))
     return "\n".join(parts)
 
 
@@ -78,7 +77,7 @@ def python_page() -> str:
 
 def _signature(value: object) -> str:
     try:
-        return str(inspect.signature(value)) if callable(value) else ""
+        return re.sub(r"<function (\w+) at 0x\w+>", r"\1", str(inspect.signature(value))) if callable(value) else ""
     except ValueError:
         return ""
 

@@ -51,10 +51,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: Annotated[int, Meta(ge=1024, description="Largest request body that is read, in bytes; beyond it 413.")] = (
         16 * 1024 * 1024
     )
-    time_budget_ms: Annotated[
-        Positive | None,
-        Meta(description="Time the models may take for one micro-batch, in ms; beyond it the policy's `on_failure` decides."),
-    ] = None
     ledger_segment_mb: Annotated[
         int, Meta(ge=1, le=4096, description="Size at which a ledger file is sealed and the next one begun, in MiB.")
     ] = 64

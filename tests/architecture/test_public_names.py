@@ -9,7 +9,7 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "python.md"
 
 
 def test_exported_names_are_sorted_and_there():
-    assert list(penstock.__all__) == sorted(penstock.__all__, key=lambda name: (name.lower(), name))
+    assert list(penstock.__all__) == sorted(penstock.__all__)
     assert [name for name in penstock.__all__ if not hasattr(penstock, name)] == []
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import click
 
-from penstock.errors import ConfigurationError, DataError, DeclarationError, MalformedEvent, PenstockError
+from penstock.errors import ConfigurationError, DataError, DeclarationError, MalformedEvent, PenstockError, did_you_mean
 
 COMMANDS = {
     "demo": "demo",
@@ -42,10 +42,14 @@ class Commands(click.Group):
         """The names, in the order of COMMANDS."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 -- click's signature
-        """The command of this name, or None."""
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name.
+
+        Raises:
+            UsageError: there is none; names the one that was meant.
+        """
         if cmd_name not in COMMANDS:
-            return None
+            raise click.UsageError(f"there is no command {cmd_name!r}.{did_you_mean(cmd_name, COMMANDS)}", ctx)
         command = importlib.import_module(f"penstock.cli.{COMMANDS[cmd_name]}").command
         assert isinstance(command, click.Command)
         return command

@@ -17,7 +17,7 @@ SAMPLE = (
 )
 @click.option("--attack", metavar="NAME", help="Let thieves do only this, from the start.")
 def command(tps: float, attack: str | None, **flags: str | None) -> None:
-    """Start a server with a trained detector and simulated traffic: the first thing to try.
+    """Start a server with a trained detector and live traffic.
 
     The first start simulates two months of payments and trains on them; what was learned and decided is kept in the
     data folder, so that later starts are quick.

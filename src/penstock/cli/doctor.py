@@ -29,7 +29,10 @@ class Finding:
 @settings("host", "port", "data", "models")
 @as_json
 def command(as_json: bool, **flags: str | None) -> None:
-    """Look at everything that Penstock needs; exit 1 where something is missing, with the remedy."""
+    """Look at everything that Penstock needs.
+
+    Exit 1 where something is missing, with the remedy.
+    """
     findings = list(examine(flags))
     if as_json:
         print_json([{"what": found.what, "found": found.found, "remedy": found.remedy} for found in findings])

@@ -13,7 +13,10 @@ from penstock.cli.options import as_json, settings, settings_from
 @settings("data")
 @as_json
 def command(transaction_id: str, detector: str | None, as_json: bool, data: str | None) -> None:
-    """Show a recorded decision: what was decided, why, and from which values. Works beside a running service."""
+    """Show a recorded decision: what, why, from which values.
+
+    Works beside a running service too.
+    """
     import msgspec
 
     from penstock.assemble.engines import recorded_decisions

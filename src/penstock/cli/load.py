@@ -12,7 +12,10 @@ from penstock.cli.options import detector_argument, progress, say, settings, set
 @click.argument("file", type=click.Path(path_type=Path))
 @settings("data")
 def command(detector: str, file: Path, data: str | None) -> None:
-    """Warm the state from recorded events: no decisions, alerts or cases come of it."""
+    """Warm the state from recorded events.
+
+    No decisions, alerts or cases come of it.
+    """
     from penstock.assemble.detectors import load_detector
     from penstock.assemble.engines import load_history, open_engine
     from penstock.assemble.traffic import read_recorded

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 )
 @as_json
 def command(base_url: str, requests: int, concurrency: int, rate: float | None, serve: str | None, as_json: bool) -> None:
-    """Measure a running service with simulated events of what it serves.
+    """Measure a running service: throughput and latency.
 
-    Without --rate every connection sends as soon as it was answered: the highest throughput. With --rate latency counts
-    from the instant at which a request was due, so that a service that stalls cannot hide it.
+    It is sent simulated events of what it serves. Without --rate every connection sends as soon as it was answered:
+    the highest throughput. With --rate latency counts from the instant at which a request was due, so that a
+    service that stalls cannot hide it.
     """
     from penstock.assemble.traffic import load_test
 

@@ -13,7 +13,9 @@ from penstock.cli.options import as_json, print_json, say, settings, settings_fr
 @settings("data")
 @as_json
 def command(sql: str, out: Path | None, as_json: bool, data: str | None) -> None:
-    """Answer one SELECT over decisions, labels, informing, loaded and quarantine (DuckDB's SQL; times are UTC).
+    """Answer one SELECT over everything that was decided.
+
+    Views: decisions, labels, informing, loaded, quarantine, and one per detector. The SQL is DuckDB's; times are UTC.
 
     \b
     penstock query "select decision, count(*) from decisions group by all"

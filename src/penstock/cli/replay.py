@@ -21,9 +21,9 @@ from penstock.cli.options import as_json, detector_argument, print_json, say, se
 @settings("models")
 @as_json
 def command(detector: str, file: Path, out: Path | None, as_json: bool, models: str | None) -> None:
-    """Decide a recorded file in arrival order, with each label known when it really was, and sum up.
+    """Decide a recorded file, and sum up what became of it.
 
-    Without --models rules alone decide.
+    Events come in arrival order, each label is known from when it really was. Without --models rules alone decide.
     """
     from penstock.assemble.detectors import load_detector
     from penstock.assemble.traffic import read_recorded, write_frame

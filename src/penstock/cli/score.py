@@ -20,9 +20,10 @@ _MOST_AT_ONCE = 256
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @settings("models")
 def command(detector: str, file: Path | None, models: str | None) -> None:
-    """Decide events given as NDJSON (standard input without FILE); decisions as NDJSON on standard output, in order.
+    """Decide events given as NDJSON, one decision per line.
 
-    State begins empty and is kept in memory. A line that is no event is answered in its place with what is wrong.
+    Without FILE events are read from standard input. State begins empty and is kept in memory. A line that is no
+    event is answered in its place with what is wrong.
     """
     import msgspec
 

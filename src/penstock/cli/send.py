@@ -19,7 +19,11 @@ from penstock.cli.options import detector_argument, say, sending
 )
 @click.option("--labels/--no-labels", default=True, show_default=True, help="Send each label at its place among the events.")
 def command(detector: str, file: Path, to: str, tps: float | None, labels: bool) -> None:
-    """Send recorded events (CSV, NDJSON or Parquet) in arrival order, and each label when it became known."""
+    """Send a recorded file to a running service.
+
+    FILE is .csv, .parquet or .ndjson. Events are sent in arrival order; each label follows at the place at which it
+    became known.
+    """
     from penstock.assemble.traffic import read_recorded, recorded_items, send
 
     recorded = read_recorded(detector, file)

@@ -9,7 +9,10 @@ from penstock.cli.options import say, settings, settings_from
 @click.argument("detectors", nargs=-1, required=True, metavar="DETECTOR...")
 @settings("host", "port", "data", "models")
 def command(detectors: tuple[str, ...], **flags: str | None) -> None:
-    """Serve one or several detectors over HTTP: POST /predict, and everything at /docs."""
+    """Serve one or several detectors over HTTP.
+
+    POST /predict decides; everything else is shown at /docs.
+    """
     from penstock.assemble.detectors import load_detectors
     from penstock.assemble.engines import openers
     from penstock.cli.logs import begin_logging

@@ -44,10 +44,10 @@ from penstock.cli.options import detector_argument, say, sending
 )
 @click.option("--to", metavar="URL", help="Send to a service: http://HOST:PORT.")
 def command(detector: str, out: Path | None, to: str | None, **world: Any) -> None:
-    """Make believable traffic: to a file, to a service, or as NDJSON on standard output.
+    """Make believable traffic, with attacks and late labels.
 
-    People have habits, places and merchants; honest ones do odd things too. Named attacks run among them, and labels
-    come late. A file also holds what is known only later: the label, when it became known, and the attack.
+    To a file, to a service, or as NDJSON on standard output. People have habits, places and merchants; honest ones
+    do odd things too. A file also holds what is known only later: the label, when it became known, and the attack.
     """
     from penstock.assemble.traffic import send, simulation, write_frame
 

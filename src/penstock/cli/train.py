@@ -37,9 +37,10 @@ def command(
     models: str | None,
     **times: datetime | None,
 ) -> None:
-    """Replay recorded events, fit the declared models, calibrate them, and measure them on later days.
+    """Train on recorded events, and measure on later ones.
 
-    FILE is .csv, .parquet or .ndjson. Times that are omitted are derived from the data and printed.
+    The events (.csv, .parquet or .ndjson) are replayed with labels that become known late, and split by time;
+    models are fitted, calibrated and measured. Times that are omitted are derived from the data and printed.
     """
     from penstock.assemble.detectors import load_detector
     from penstock.offline.train import train

@@ -11,7 +11,11 @@ from penstock.cli.options import as_json, print_json, settings, settings_from
 @settings("data", "models")
 @as_json
 def command(transaction_id: str, detector: str | None, as_json: bool, **flags: str | None) -> None:
-    """Recompute a recorded decision from the log before it; exit 0 only when it is identical to the last bit."""
+    """Recompute a recorded decision: identical or not.
+
+    The state of that moment is brought back from the log before it; exit 0 only when everything is identical to the
+    last bit.
+    """
     from penstock.assemble.engines import recorded_decisions
     from penstock.offline.past import verify
 

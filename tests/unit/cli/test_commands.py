@@ -1,9 +1,9 @@
 """The command line as a whole: quick to answer, and never a traceback."""
 
 import json
+import resource
 import subprocess
 import sys
-import time
 
 import click
 import pytest
@@ -33,17 +33,20 @@ def failing(monkeypatch):
     return with_error
 
 
-def test_help_lists_every_command_and_answers_quickly():
-    fastest = min(_timed() for _ in range(3))
-    assert fastest < 0.3
-
-
-def _timed():
-    began = time.perf_counter()
+def test_help_lists_every_command():
     shown = penstock("--help").stdout
-    took = time.perf_counter() - began
     assert [name for name in cli.COMMANDS if f"\n  {name} " not in shown] == []
-    return took
+    assert "..." not in shown.partition("Commands:")[2]
+
+
+def test_help_answers_quickly():
+    def seconds():
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        penstock("--help")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime  # of work: others may hold the processor
+
+    assert min(seconds() for _ in range(3)) < 0.3
 
 
 def test_help_imports_nothing_heavy():
@@ -55,13 +58,12 @@ def test_help_imports_nothing_heavy():
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_command_explains_itself(name):
-    command = cli.commands.get_command(click.Context(cli.commands), name)
-    assert command.get_short_help_str().endswith(".")
-    assert [
-        option.opts
-        for option in command.params
-        if isinstance(option, click.Option) and not option.get_help_record(click.Context(command))[1]
-    ] == []
+    group = click.Context(cli.commands, **cli.commands.context_settings)
+    command = cli.commands.get_command(group, name)
+    context = click.Context(command, parent=group)
+    options = [option for option in command.params if isinstance(option, click.Option)]
+    assert command.get_short_help_str(limit=200).endswith(".")
+    assert [option.name for option in options if not option.get_help_record(context)[1]] == []
 
 
 def test_the_version_is_the_packages():
