@@ -89,13 +89,17 @@ def text_codes(texts: Sequence[str | None]) -> NDArray[np.int64]:
     0
     """
     n = len(texts)
-    out = np.empty(n, np.int64)
-    encoded = [b"" if text is None else text.encode() for text in texts]
-    offsets = np.zeros(n + 1, np.int64)
-    np.cumsum(np.fromiter(map(len, encoded), np.int64, n), out=offsets[1:])
-    data = np.frombuffer(b"".join(encoded), np.uint8)
-    valid = np.fromiter((text is not None for text in texts), np.bool_, n)
-    _codes_between(data, offsets, valid, out)
+    out, offsets = np.empty(n, np.int64), np.zeros(n + 1, np.int64)
+    valid = np.ones(n, np.bool_)
+    present = texts
+    if None in texts:
+        valid = np.fromiter((text is not None for text in texts), np.bool_, n)
+        present = ["" if text is None else text for text in texts]
+    joined = "".join(present)  # type: ignore[arg-type]  # no None is left
+    data = joined.encode()
+    lengths = map(len, present) if len(data) == len(joined) else map(len, map(str.encode, present))  # type: ignore[arg-type]
+    np.cumsum(np.fromiter(lengths, np.int64, n), out=offsets[1:])
+    _codes_between(np.frombuffer(data, np.uint8), offsets, valid, out)
     return out
 
 

@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.clock import Clock, system_clock, to_us
-from penstock.codes import text_codes
 from penstock.decision import Renderer, compose, conflicting, versions_of
 from penstock.detector import Detector
 from penstock.engine import records
@@ -202,7 +201,10 @@ class Engine:
         pieces = events.iter_slices(_CHUNK) if frame else (events[i : i + _CHUNK] for i in range(0, len(events), _CHUNK))
         first = 0
         for piece in pieces:
-            read = self.reader.read_frame(piece) if frame else self.reader.read_objects(piece, self.clock())
+            if frame:
+                read = self.reader.read_frame(piece, name=f"frame-{self.ledger.next_seq - first}", first=first + 1)
+            else:
+                read = self.reader.read_objects(piece, self.clock())
             for row, refusal in read.refused:
                 (on_refused or _raise)(first + row, refusal)
             answers = self._decide(read, len(piece), dry_run=dry_run, on_durable=None)
@@ -232,7 +234,7 @@ class Engine:
         answers: list[bytes | Refusal | None] = [None] * n
         for row, refusal in read.refused:
             answers[row] = refusal
-        batch, codes = read.batch, text_codes(read.batch.ids)
+        batch, codes = read.batch, read.id_codes
         first_seq = self.ledger.next_seq
         seen = self.claims.peek(codes, batch.arrived_us) if dry_run else self.claims.claim(codes, batch.arrived_us, first_seq)
         new = np.flatnonzero(seen < 0)
@@ -373,7 +375,7 @@ class Engine:
 
     def _apply(self, read: Read, kind: str, on_durable: OnDurable | None) -> int:
         """Let events into state without deciding about them."""
-        batch, codes = read.batch, text_codes(read.batch.ids)
+        batch, codes = read.batch, read.id_codes
         first_seq = self.ledger.next_seq
         seen = self.claims.claim(codes, batch.arrived_us, first_seq)
         new = np.flatnonzero(seen < 0)

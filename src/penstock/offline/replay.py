@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from penstock.codes import text_codes
 from penstock.detector import Detector
 from penstock.engine import Judged, Path
 from penstock.engine.path import take
@@ -60,7 +59,7 @@ class Replay:
         sequence = 0
         for part in recorded.frame.iter_slices(CHUNK):
             found = reader.read_frame(part, arrived=arrived)
-            codes = text_codes(found.batch.ids)
+            codes = found.id_codes
             new = np.flatnonzero(claims.claim(codes, found.batch.arrived_us, sequence) < 0)
             self.duplicates += len(found.batch) - len(new)
             batch = found.batch if len(new) == len(found.batch) else take(found.batch, new)
