@@ -29,6 +29,7 @@ class SetClock:
         self._now_us = to_us(instant)
 
     def __call__(self) -> int:
+        """Tell the instant."""
         return self._now_us
 
 

@@ -12,10 +12,11 @@ from penstock.decision import Judge, Verdicts
 from penstock.detector import Detector
 from penstock.engine.labels import PendingLabels
 from penstock.errors import BundleError
-from penstock.messages import Action, Batch
+from penstock.messages import Batch
 from penstock.models import Ensemble
 
-_APPROVE = Action.APPROVE.value
+_NO_ROWS = np.empty(0, np.int32)
+_NO_CONTRIBUTIONS = np.empty((0, 0))
 
 
 @dataclass(slots=True)
@@ -77,7 +78,8 @@ class Path:
             batch.x[:, self.plan.score.index] = probability
         scored = time.perf_counter_ns()
         self.plan.rules.run(batch)
-        verdicts = self.judge.decide(batch.x, probability, np.full(len(batch), degraded is not None))
+        failed = np.ones(len(batch), np.bool_) if degraded is not None else None
+        verdicts = self.judge.decide(batch.x, probability, failed)
         ruled = time.perf_counter_ns()
         explained, contributions = self._explain(batch, verdicts.action, explain=explain and degraded is None)
         latency = {"features": featured - started, "models": scored - featured, "rules": ruled - scored}
@@ -133,9 +135,9 @@ class Path:
     def _explain(
         self, batch: Batch, action: NDArray[np.uint8], *, explain: bool
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        rows = np.flatnonzero(action != _APPROVE).astype(np.int32) if explain and self.ensemble else np.empty(0, np.int32)
-        if self.ensemble is None or not len(rows):
-            return rows, np.empty((0, len(self._inputs)))
+        if not explain or self.ensemble is None or not action.any():  # an approval is 0
+            return _NO_ROWS, _NO_CONTRIBUTIONS
+        rows = np.flatnonzero(action).astype(np.int32)
         return rows, self.ensemble.contributions(np.ascontiguousarray(batch.x[np.ix_(rows, self._inputs)]))
 
 

@@ -11,6 +11,7 @@ from penstock.messages import Action, Layout, Record
 
 _LATENCIES = 4096
 _RATE_S = 10
+_TOGETHER = 64
 
 
 class Totals:
@@ -23,12 +24,16 @@ class Totals:
         self.actions = np.zeros(len(Action), np.int64)
         self.amounts = np.zeros(len(Action), np.float64)
         self.duplicates = self.conflicts = self.quarantined = self.quarantine_lost = self.degraded = 0
+        self._uncounted: list[tuple[Any, Any]] = []
         self._latencies_ms: deque[float] = deque(maxlen=_LATENCIES)
         self._recent: deque[tuple[int, int]] = deque()
 
     def add(self, judged: Judged) -> None:
         """Count a decided batch."""
-        self._count(judged.verdicts.action, judged.batch.x)
+        amounts = judged.batch.x[:, self._amount] if self._amount is not None else None
+        self._uncounted.append((judged.verdicts.action, amounts))
+        if len(self._uncounted) >= _TOGETHER:
+            self._fold()
         self.degraded += len(judged.batch) if judged.degraded else 0
         total_ms = sum(judged.latency_us.values()) / 1000
         self._latencies_ms.append(total_ms)
@@ -39,20 +44,25 @@ class Totals:
 
     def add_record(self, record: Record, amount: int | None) -> None:
         """Count a batch that was decided before a restart; amount: its column then."""
-        action: Any = record.columns["action"]
         x: Any = record.columns["x"]
-        self._amount, today = amount, self._amount
-        self._count(action, x)
-        self._amount = today
+        self._uncounted.append((record.columns["action"], x[:, amount] if amount is not None else None))
+        if len(self._uncounted) >= _TOGETHER:
+            self._fold()
 
-    def _count(self, action: Any, x: Any) -> None:
+    def _fold(self) -> None:
+        """Count what has been set aside: batches of one event are too small to be counted each."""
+        if not self._uncounted:
+            return
+        action = np.concatenate([action for action, _ in self._uncounted])
         self.actions += np.bincount(action, minlength=len(Action))
         if self._amount is not None:
-            money = np.nan_to_num(x[:, self._amount])
+            money = np.nan_to_num(np.concatenate([amounts for _, amounts in self._uncounted]))
             self.amounts += np.bincount(action, weights=money, minlength=len(Action))
+        self._uncounted.clear()
 
     def stats(self) -> dict[str, Any]:
         """The public form; latency percentiles are over the newest micro-batches, rates over ten seconds."""
+        self._fold()
         total = int(self.actions.sum())
         stopped = total - int(self.actions[Action.APPROVE.value])
         latencies = np.array(self._latencies_ms)
@@ -72,6 +82,7 @@ class Totals:
 
     def metrics(self) -> dict[str, float]:
         """Counters by name."""
+        self._fold()
         named = {f"decisions_{action.name.lower()}": float(self.actions[action.value]) for action in Action}
         return named | {
             "duplicates": float(self.duplicates),
@@ -82,6 +93,7 @@ class Totals:
 
     def saved(self) -> dict[str, Any]:
         """What a snapshot keeps."""
+        self._fold()
         return {"actions": self.actions.tolist(), "amounts": self.amounts.tolist(), "since_us": self.since_us}
 
     def restore(self, saved: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from penstock.errors import LedgerError
 from penstock.ledger.claims import Claims
-from penstock.ledger.encoding import check_shape, decode, encode, header_of
+from penstock.ledger.encoding import check_shape
 from penstock.ledger.identities import INDEXED
 from penstock.ledger.port import DECISIONS, Done
 from penstock.ledger.sqlite import SqliteTables
@@ -20,12 +20,13 @@ from penstock.messages import Record
 class MemoryLedger:
     """`Ledger` without a disk: what is appended is as durable as it will ever be, and `done` is called within `append`.
 
-    Records are kept as bytes, some 150 to 400 for each decision, and never dropped. To see what a full disk does,
-    set `trouble`: then `done` gets it, and the records that follow are held back until it is None again.
+    Records are kept as they are, some 500 to 1,500 bytes for each decision, and never dropped: neither encoding nor
+    compressing them keeps a decision in memory fast. To see what a full disk does, set `trouble`: then `done` gets it,
+    and the records that follow are held back until it is None again.
     """
 
     def __init__(self) -> None:
-        self._frames: list[bytes] = []
+        self._records: list[Record] = []
         self._first_seqs: list[int] = []
         self._held: list[Record] = []
         self._seqs: dict[tuple[str, str], list[int]] = {}
@@ -61,17 +62,17 @@ class MemoryLedger:
     @property
     def position(self) -> int:
         """The position of the next record."""
-        return len(self._frames) + len(self._held)
+        return len(self._records) + len(self._held)
 
     @property
     def durable_position(self) -> int:
         """Records before this one are stored."""
-        return len(self._frames)
+        return len(self._records)
 
     @property
     def sealed_position(self) -> int:
         """Records before this one are stored."""
-        return len(self._frames)
+        return len(self._records)
 
     @property
     def next_seq(self) -> int:
@@ -96,7 +97,7 @@ class MemoryLedger:
         return position
 
     def _store(self, record: Record) -> None:
-        self._frames.append(encode(record, len(self._frames)))
+        self._records.append(record)
         self._first_seqs.append(record.first_seq)
         if record.kind in INDEXED:
             for row, transaction_id in enumerate(record.ids):
@@ -131,14 +132,8 @@ class MemoryLedger:
 
     def _stored(self, seq: int) -> tuple[Record, int]:
         k = bisect.bisect_right(self._first_seqs, seq) - 1
-        record = self._decoded(k)
+        record = self._records[k]
         return record, seq - record.first_seq
-
-    def _decoded(self, position: int) -> Record:
-        frame = self._frames[position]
-        header = header_of(frame)
-        assert header is not None
-        return decode(header, frame)
 
     def record_of(self, seq: int) -> tuple[Record, int] | None:
         """See `Ledger.record_of`."""
@@ -150,8 +145,8 @@ class MemoryLedger:
     def read(self, from_position: int = 0, kinds: Collection[str] | None = None) -> Iterator[tuple[int, Record]]:
         """See `Ledger.read`."""
         position = from_position
-        while position < len(self._frames):
-            record = self._decoded(position)
+        while position < len(self._records):
+            record = self._records[position]
             if kinds is None or record.kind in kinds:
                 yield position, record
             position += 1
@@ -163,7 +158,7 @@ class MemoryLedger:
         top = self._next_seq if before is None else before
         left = self._next_seq if limit is None else limit
         for position in reversed(range(bisect.bisect_left(self._first_seqs, top))):
-            record = self._decoded(position)
+            record = self._records[position]
             if record.kind not in kinds or record.detector != detector:
                 continue
             for row in reversed(range(min(len(record), top - record.first_seq))):
