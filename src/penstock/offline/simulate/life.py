@@ -54,7 +54,7 @@ def _outings(world: "World", start_us: int, stop_us: int, rng: np.random.Generat
     """Time, person and city of each outing: candidates at an even pace, thinned to people's activity and rhythm."""
     count = int(rng.poisson(world.candidates_per_us * (stop_us - start_us)))
     time_us = rng.integers(start_us, stop_us, count)
-    person = rng.integers(0, world.people.residents, count) + world.people.first_present(time_us)
+    person = world.people.present(rng.integers(0, world.people.residents, count), time_us)
     lively = np.flatnonzero(rng.random(count) < world.people.activity(person) / MOST_ACTIVE)
     time_us, person, count = time_us[lively], person[lively], len(lively)
     guest = np.flatnonzero(rng.random(count) < world.profile.guest_share)
@@ -88,7 +88,9 @@ def _spend(world: "World", made: Payments, city: Numbers, rng: np.random.Generat
     made["lat"], made["long"] = _places(world, made, seen_in)
     made["device"] = people.device(person, made["time_us"], rng.random(n))
     made["ip"] = people.ip(person, made["time_us"], seen_in, rng.random(n))
-    made["signup_us"] = np.where(stranger, made["time_us"] - _strangers_age_us(rng, n), people.joined_us(person))
+    made["signup_us"] = np.where(
+        stranger, made["time_us"] - _strangers_age_us(rng, n), people.joined_us(person, made["time_us"])
+    )
 
 
 def _merchants(world: "World", made: Payments, city: Numbers, stranger: NDArray[np.bool_], rng: np.random.Generator) -> Numbers:

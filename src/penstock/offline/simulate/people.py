@@ -1,7 +1,7 @@
 """People: everything about person number n is a function of the world's seed and n.
 
-Who lives in a world at an instant depends on the instant alone: a window of numbers that moves on as people leave and
-others come. So a world that is left and entered again later is the same world.
+Who lives in a world at an instant depends on the instant alone: every slot is taken over by somebody else now and then,
+each at its own time. So a world that is left and entered again later is the same world.
 
 Numbers below `STRANGERS` are residents, who pay again and again; the others are people the world sees once or twice
 (guests, and the accounts thieves open or steal elsewhere). Nothing tells the two apart but their history.
@@ -18,6 +18,9 @@ from penstock.offline.simulate.rhythm import DAY_US
 STRANGERS = 500_000_000
 """Numbers from here on belong to people without a past in this world."""
 
+MOST_RESIDENTS = STRANGERS // 2
+"""So that those who come have numbers other than those who leave."""
+
 FAVOURITES = 9
 """How many merchants a person goes to habitually, the first far more often than the last."""
 
@@ -28,7 +31,6 @@ _SHARED_DEVICE = 0.08
 _PHONE_LIFE_US = 420 * DAY_US
 _HOME_SPREAD_DEG = 0.09
 _LOWEST_ACTIVITY, _ACTIVITY_SPAN = 0.35, 2.0
-_LONG_DAYS = 36_500.0
 _PAYDAYS = np.array([1, 1, 5, 10, 15, 25, 25, 28, 30, 30], np.int64)
 
 MOST_ACTIVE = _LOWEST_ACTIVITY + _ACTIVITY_SPAN
@@ -47,17 +49,25 @@ class People:
         self.chance = chance
         self.profile = profile
         self.residents = residents
-        self._joining_per_day = profile.joining_per_day * residents
+        self._stay_us = int(DAY_US / profile.joining_per_day)
+        self._generations = STRANGERS // residents
 
-    def first_present(self, time_us: Numbers) -> Numbers:
-        """The lowest number of a resident at that time; the next `residents` numbers are present too."""
-        return (time_us / DAY_US * self._joining_per_day).astype(np.int64)
+    def present(self, slot: Numbers, time_us: Numbers) -> Numbers:
+        """Who lives in each slot (0 to residents - 1) at that time."""
+        return slot + self.residents * (self._generation(slot, time_us) % self._generations)
 
-    def joined_us(self, person: Numbers) -> Numbers:
-        """When a resident's account was opened: somewhat before they became active in this world."""
-        days = np.minimum((person - self.residents) / self._joining_per_day, _LONG_DAYS)
-        waited = 60.0 * self.chance.uniform("signed up before", person) ** 3
-        return ((days - waited) * DAY_US).astype(np.int64)
+    def joined_us(self, person: Numbers, time_us: Numbers) -> Numbers:
+        """When a resident present at that time opened their account: somewhat before they came into this world."""
+        slot = person % self.residents
+        came = self._generation(slot, time_us) * self._stay_us - self._phase_us(slot)
+        waited = 60.0 * DAY_US * self.chance.uniform("signed up before", person) ** 3
+        return np.asarray(came - waited.astype(np.int64))
+
+    def _generation(self, slot: Numbers, time_us: Numbers) -> Numbers:
+        return (time_us + self._phase_us(slot)) // self._stay_us
+
+    def _phase_us(self, slot: Numbers) -> Numbers:
+        return (self.chance.uniform("leaves when", slot) * self._stay_us).astype(np.int64)
 
     # ------------------------------------------------------------ habits
 

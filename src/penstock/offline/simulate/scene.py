@@ -43,8 +43,8 @@ class Scene:
 
     def victims(self, n: int) -> Numbers:
         """Residents whose card or account is used."""
-        first = int(self.world.people.first_present(np.array([self.at_us]))[0])
-        return first + self.rng.integers(0, self.world.people.residents, n)
+        people = self.world.people
+        return people.present(self.rng.integers(0, people.residents, n), np.full(n, self.at_us))
 
     def strangers(self, n: int) -> Numbers:
         """Accounts nobody has seen in this world."""
@@ -143,4 +143,4 @@ class Scene:
     def _signed_up_us(self, made: Payments) -> Numbers:
         age_us = DAY_US * (0.05 + 200.0 * self.world.chance.uniform("stranger's age", made["person"]) ** 2)
         opened = self.at_us - age_us.astype(np.int64)
-        return np.where(made["person"] >= STRANGERS, opened, self.world.people.joined_us(made["person"]))
+        return np.where(made["person"] >= STRANGERS, opened, self.world.people.joined_us(made["person"], made["time_us"]))

@@ -12,6 +12,7 @@ from penstock.errors import ConfigurationError
 from penstock.offline.simulate import attacks as attack_modules
 from penstock.offline.simulate.chance import Chance, Numbers
 from penstock.offline.simulate.payments import Payments, joined, payments
+from penstock.offline.simulate.people import MOST_RESIDENTS
 from penstock.offline.simulate.profile import Profile
 from penstock.offline.simulate.rhythm import DAY_US
 from penstock.offline.simulate.world import World
@@ -61,6 +62,10 @@ class Simulator:
             raise ConfigurationError(f"start {start.isoformat()} has no time zone; add one, for example +00:00")
         if per_second is not None:
             people = round(per_second * DAY_US / SECOND_US / profile.per_day)
+        if people > MOST_RESIDENTS:
+            raise ConfigurationError(
+                f"{people:,} people are more than the {MOST_RESIDENTS:,} a world holds; ask for fewer people or a slower pace"
+            )
         self.profile = profile
         self.world = World(
             profile,

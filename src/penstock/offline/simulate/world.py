@@ -126,7 +126,7 @@ class World:
         """The share of candidate outings that take place, measured on a sample of four weeks."""
         rng, n = self._rng(_PACE, 0), 8192
         time_us = self.start_us + rng.integers(0, 28 * DAY_US, n)
-        person = rng.integers(0, self.people.residents, n) + self.people.first_present(time_us)
+        person = self.people.present(rng.integers(0, self.people.residents, n), time_us)
         likely, _ = life.acceptance(self, time_us, person, self.offsets_us(self.start_us))
         return float((likely * self.people.activity(person)).mean() / MOST_ACTIVE)
 
