@@ -20,7 +20,6 @@ from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.offline.datasets import read
 from penstock.offline.train import has_champion, train
-from penstock.service import Traffic
 
 DETECTOR = "banking"
 _PLACE = "demo.json"
@@ -39,8 +38,8 @@ class Demo:
     openers: dict[str, Callable[[], Engine]]
 
     @contextmanager
-    def running(self, url: str, tps: float) -> Iterator[Traffic]:
-        """Traffic for the service at this URL; labels follow it, and where the world has got to is kept."""
+    def running(self, url: str, tps: float) -> Iterator[Iterator[bytes]]:
+        """Events as JSON, without end; labels follow them to the service at this URL, and the world's place is kept."""
         stop, labels = threading.Event(), queue.SimpleQueue[bytes]()
         threads = [
             threading.Thread(target=_tell, args=(Address.of(url), labels, stop), name="penstock-labels", daemon=True),
@@ -48,9 +47,8 @@ class Demo:
         ]
         for thread in threads:
             thread.start()
-        bodies = self.world.bodies(labels.put, at_once=max(4, round(tps / 4)))
         try:
-            yield Traffic(DETECTOR, bodies, tps, attacks=self.world.attacks())
+            yield self.world.bodies(labels.put, at_once=max(4, round(tps / 4)))
         finally:
             stop.set()
             for thread in threads:

@@ -22,9 +22,9 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
     The first start simulates two months of payments and trains on them; what was learned and decided is kept in the
     data folder, so that later starts are quick.
     """
-    from penstock.assemble.demo import prepare_demo
+    from penstock.assemble.demo import DETECTOR, prepare_demo
     from penstock.cli.logs import begin_logging
-    from penstock.service import bind, serve
+    from penstock.service import Traffic, bind, serve
 
     settings = settings_from(**flags)
     begin_logging(settings)
@@ -32,7 +32,8 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
     url = f"http://{settings.host}:{sock.getsockname()[1]}"
     with progress("preparing") as advance:
         demo = prepare_demo(settings, attack=attack, say=say, progress=advance)
-    with demo.running(url, tps) as traffic:
+    with demo.running(url, tps) as bodies:
+        traffic = Traffic(DETECTOR, bodies, tps, attacks=demo.world.attacks()) if tps else None
         serve(demo.openers, settings, sock=sock, traffic=traffic, on_ready=lambda: welcome(url, str(settings.data)))
 
 
