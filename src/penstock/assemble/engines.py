@@ -1,5 +1,6 @@
 """Engines over a data folder or in memory, and what a data folder holds."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING
 from penstock.assemble.detectors import installed, load_detector
 from penstock.config import Settings
 from penstock.detector import Detector
-from penstock.engine import Engine
+from penstock.engine import Engine, warm_up
 from penstock.errors import ConfigurationError, DataError
-from penstock.ledger import FileLedger
+from penstock.ledger import FileLedger, Ledger
 from penstock.offline.datasets import Recorded
 
 if TYPE_CHECKING:
@@ -20,23 +21,34 @@ if TYPE_CHECKING:
 _CHUNK = 1024  # rows of a record: a label found in the log costs the reading of one
 
 
-def open_engine(detector: Detector, settings: Settings, *, wait_for_models: bool = False) -> Engine:
-    """An engine over the data folder.
+def open_engine(
+    detector: Detector,
+    settings: Settings,
+    *,
+    wait_for_models: bool = False,
+    ledger: Ledger | None = None,
+    on_close: Callable[[], None] = lambda: None,
+) -> Engine:
+    """An engine over the data folder, compiled and ready; over a ledger that it shares with others, where one is given.
 
     Raises:
         BundleError: a declared model has no bundle, unless the engine shall wait for one.
         FolderInUse: another process owns the folder.
     """
-    return Engine(
+    engine = Engine(
         detector,
         models=settings.models_folder,
         data=settings.data,
+        ledger=ledger,
+        on_close=on_close,
         wait_for_models=wait_for_models,
         memory_limit_gb=settings.memory_limit_gb,
         segment_mb=settings.ledger_segment_mb,
         snapshot_every_s=settings.snapshot_every_s,
         personal_key=_personal_key(settings.personal_key_file),
     )
+    warm_up(engine)
+    return engine
 
 
 def engine_in_memory(detector: Detector, settings: Settings) -> Engine:
@@ -54,7 +66,31 @@ def openers(detectors: Sequence[Detector], settings: Settings) -> dict[str, Call
 
     A detector whose models are not trained yet is served, and is not ready.
     """
-    return {detector.name: partial(open_engine, detector, settings, wait_for_models=True) for detector in detectors}
+    shared = _SharedLedger(settings, len(detectors))
+    return {detector.name: partial(shared.open_engine, detector) for detector in detectors}
+
+
+class _SharedLedger:
+    """The ledger of a data folder, opened for the first detector of several and closed after the last."""
+
+    def __init__(self, settings: Settings, users: int) -> None:
+        self._settings = settings
+        self._users = users
+        self._ledger: FileLedger | None = None
+        self._lock = threading.Lock()
+
+    def open_engine(self, detector: Detector) -> Engine:
+        with self._lock:  # one after the other: they append to one log
+            if self._ledger is None:
+                segment_bytes = self._settings.ledger_segment_mb << 20
+                self._ledger = FileLedger(self._settings.data / "ledger", segment_bytes=segment_bytes)
+            return open_engine(detector, self._settings, wait_for_models=True, ledger=self._ledger, on_close=self._left)
+
+    def _left(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0 and self._ledger is not None:
+                self._ledger.close()
 
 
 def load_history(engine: Engine, recorded: Recorded, *, progress: Callable[[float], None] = lambda _share: None) -> int:

@@ -157,7 +157,7 @@ class Compiler:
         return Stream(
             skew_us=self.detector.skew_us,
             lateness_us=self.detector.lateness_us,
-            kinds=dict[type | None, int](self.detector.schema.kinds),
+            kinds=self.detector.schema.kinds,
             labels_kind=len(self.detector.schema.kinds),
             wheres=wheres,
             required=self.detector.schema.required,

@@ -3,5 +3,6 @@
 from penstock.engine.engine import Engine
 from penstock.engine.path import Judged, Path
 from penstock.engine.verify import Verification, verify
+from penstock.engine.warm import warm_up
 
-__all__ = ["Engine", "Judged", "Path", "Verification", "verify"]
+__all__ = ["Engine", "Judged", "Path", "Verification", "verify", "warm_up"]

@@ -54,6 +54,11 @@ class Engine:
         wait_for_models: be not ready, rather than raise, while declared models have no bundle.
         ledger: where decisions go, instead of a folder or memory of its own.
         clock: tells the arrival of events.
+        memory_limit_gb: the most memory that the state may take; unlimited where it is None.
+        segment_mb: the size at which a ledger file is sealed.
+        snapshot_every_s: the least time between snapshots of the state.
+        personal_key: the secret behind tokens of personal fields; made in the data folder where it is None.
+        on_close: called when the engine has let go of its ledger.
 
     Raises:
         BundleError: a declared model has no bundle, or one that does not fit.
@@ -73,6 +78,7 @@ class Engine:
         segment_mb: int = 64,
         snapshot_every_s: float = 60.0,
         personal_key: bytes | None = None,
+        on_close: Callable[[], None] = lambda: None,
     ) -> None:
         self.detector = detector
         self.clock = clock
@@ -81,6 +87,8 @@ class Engine:
         memory_limit = int(memory_limit_gb * 2**30) if memory_limit_gb else None
         self.path = Path(detector, ensemble, memory_limit=memory_limit)
         self._owns_ledger = ledger is None
+        self._on_close = on_close
+        self._closed = False
         self.ledger = ledger or _ledger(self.folder, segment_mb, clock)
         key = personal_key or (_personal_key(self.folder) if detector.schema.personal else None)
         self.reader = Reader(detector.schema, detector.plan.layout, personal_key=key)
@@ -468,10 +476,14 @@ class Engine:
 
     def close(self) -> None:
         """Make everything durable, save the state and let go of the data folder. Closing twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
         self._aside.shutdown(wait=True)
         self.recovery.close()
         if self._owns_ledger:
             self.ledger.close()
+        self._on_close()
 
     def __enter__(self) -> "Engine":
         return self

@@ -6,6 +6,7 @@ role) one channel with one running total each of count, sum and squares.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ class Stream:
 
     skew_us: int
     lateness_us: int
-    kinds: Mapping[type | None, int]
+    kinds: Mapping[Any, int]
     labels_kind: int
     wheres: Mapping[str, Column]
     required: frozenset[str]

@@ -43,10 +43,12 @@ class LogisticRegression(msgspec.Struct, frozen=True, kw_only=True):
     ) -> LinearMember:
         """Train; see the port. The optimum is unique, so the seed only satisfies the library."""
         from sklearn.linear_model import LogisticRegression as Solver
+        from threadpoolctl import threadpool_limits
 
         check_rows(x, y, feature_names, weights)
         preprocessing = Preprocessing.fit(x, y, logarithms=self.transform == "auto", clip=self.clip)
         solver = Solver(C=self.C, class_weight=self.class_weight, solver="newton-cholesky", tol=1e-8, random_state=seed)
-        solver.fit(preprocessing.design(x), y, sample_weight=weights)
+        with threadpool_limits(1):  # sums in another order would give other last digits
+            solver.fit(preprocessing.design(x), y, sample_weight=weights)
         coefficients = solver.coef_[0].astype(np.float64)
         return LinearMember(preprocessing, coefficients, float(solver.intercept_[0]))
