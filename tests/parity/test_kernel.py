@@ -350,7 +350,8 @@ OVERFLOWS = "ignore:overflow encountered:RuntimeWarning"
 
 def _rerun(tmp_path: Path, **environment: str) -> None:
     """This file's own tests in a new interpreter."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-W", OVERFLOWS, __file__, "-k", "agree or hot or dry"]
+    selected = ["-W", OVERFLOWS, __file__, "-k", "agree or hot or dry"]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *selected]
     env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), **environment}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
