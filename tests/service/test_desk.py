@@ -43,7 +43,7 @@ def test_nobody_is_answered_before_the_batch_is_durable(engine, payment, run):
     assert ids(run(scene())) == ["tx1"]
 
 
-def test_the_next_batch_is_decided_while_the_last_is_written_and_no_third(engine, payment, run):
+def test_a_few_events_wait_for_the_write_under_way_and_share_a_batch(engine, payment, run):
     async def scene():
         desk = Desk.of(engine, Settings())
         engine.hold()
@@ -51,13 +51,28 @@ def test_the_next_batch_is_decided_while_the_last_is_written_and_no_third(engine
         for number in range(6):
             waiting.append(desk.submit([payment(number)]))
             await asyncio.sleep(0.01)
-        decided_meanwhile = [batch for batch, _ in engine.batches]
+        engine.release()
+        await asyncio.gather(*waiting)
+
+    run(scene())
+    assert [batch for batch, _ in engine.batches] == [["tx0"], ["tx1", "tx2", "tx3", "tx4", "tx5"]]
+
+
+def test_many_events_are_decided_while_the_last_batch_is_written_but_no_third(engine, payment, run):
+    async def scene():
+        desk = Desk.of(engine, Settings())
+        engine.hold()
+        waiting = []
+        for first in (0, 100, 200):
+            waiting.append(desk.submit([payment(first + number) for number in range(100)]))
+            await asyncio.sleep(0.01)
+        decided_meanwhile = [len(batch) for batch, _ in engine.batches]
         engine.release()
         await asyncio.gather(*waiting)
         return decided_meanwhile
 
-    assert run(scene()) == [["tx0"], ["tx1"]]
-    assert [batch for batch, _ in engine.batches] == [["tx0"], ["tx1"], ["tx2", "tx3", "tx4", "tx5"]]
+    assert run(scene()) == [100, 100]
+    assert [len(batch) for batch, _ in engine.batches] == [100, 100, 100]
 
 
 def test_a_batch_holds_at_most_max_batch_events(engine, payment, run):

@@ -16,7 +16,10 @@ const whole = new Intl.NumberFormat("en");
 const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 });
 const count = (n) => (n < 1e6 ? whole.format(n) : compact.format(n));
-const percent = (share) => (share === null || share === undefined ? "\u2013" : (100 * share).toFixed(share < 0.1 ? 2 : 1) + " %");
+const percent = (share) => {
+  if (share === null || share === undefined) return "\u2013";
+  return share > 0 && share < 0.0001 ? "<0.01 %" : (100 * share).toFixed(share < 0.1 ? 2 : 1) + " %";
+};
 const value = (v) => (v === null || v === undefined ? "\u2013" : typeof v === "number" ? short.format(v) : String(v));
 const words = (name) => name.replaceAll("_", " ");
 
