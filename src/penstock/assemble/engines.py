@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from penstock.assemble.detectors import installed, load_detector
 from penstock.config import Settings
@@ -13,10 +12,8 @@ from penstock.detector import Detector
 from penstock.engine import Engine, warm_up
 from penstock.errors import ConfigurationError, DataError
 from penstock.ledger import FileLedger, Ledger
+from penstock.ledger.archive import Archive
 from penstock.offline.datasets import Recorded
-
-if TYPE_CHECKING:
-    from penstock.ledger.archive import Archive
 
 _CHUNK = 1024  # rows of a record: a label found in the log costs the reading of one
 
@@ -71,12 +68,13 @@ def openers(detectors: Sequence[Detector], settings: Settings) -> dict[str, Call
 
 
 class _SharedLedger:
-    """The ledger of a data folder, opened for the first detector of several and closed after the last."""
+    """The ledger of a data folder and its archive, opened for the first detector of several and closed after the last."""
 
     def __init__(self, settings: Settings, users: int) -> None:
         self._settings = settings
         self._users = users
         self._ledger: FileLedger | None = None
+        self._archive: Archive | None = None
         self._lock = threading.Lock()
 
     def open_engine(self, detector: Detector) -> Engine:
@@ -84,12 +82,15 @@ class _SharedLedger:
             if self._ledger is None:
                 segment_bytes = self._settings.ledger_segment_mb << 20
                 self._ledger = FileLedger(self._settings.data / "ledger", segment_bytes=segment_bytes)
+                self._archive = Archive(self._ledger, self._settings.data / "archive")
+                self._archive.start()
             return open_engine(detector, self._settings, wait_for_models=True, ledger=self._ledger, on_close=self._left)
 
     def _left(self) -> None:
         with self._lock:
             self._users -= 1
-            if self._users == 0 and self._ledger is not None:
+            if self._users == 0 and self._ledger is not None and self._archive is not None:
+                self._archive.close()
                 self._ledger.close()
 
 
@@ -121,14 +122,12 @@ _SHORTEST_KEY = 16
 
 
 @contextmanager
-def open_archive(settings: Settings) -> "Iterator[Archive]":
+def open_archive(settings: Settings) -> Iterator[Archive]:
     """SQL over what a data folder holds, also while a service owns it.
 
     Raises:
         ConfigurationError: the folder holds no ledger.
     """
-    from penstock.ledger.archive import Archive  # brings DuckDB, which nothing else here needs
-
     with FileLedger(settings.data / "ledger", read_only=True) as ledger, Archive(ledger, settings.data / "archive") as archive:
         yield archive
 

@@ -13,10 +13,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import quote, unquote
 
-import duckdb
 import polars as pl
 
 from penstock.errors import DataError, LedgerError
@@ -24,6 +23,9 @@ from penstock.ledger.disk import Disk, trouble_of
 from penstock.ledger.expand import BASE, frame_of
 from penstock.ledger.port import Ledger
 from penstock.messages import Record
+
+if TYPE_CHECKING:
+    import duckdb
 
 VIEWS = ("decisions", "labels", "informing", "loaded")
 """What SQL sees, beside `quarantine` and one view per detector with its decisions."""
@@ -160,6 +162,8 @@ class Archive:
         Raises:
             DataError: the SQL is not one SELECT, or does not fit the views; the message is DuckDB's.
         """
+        import duckdb  # half a second that a service which is never asked need not spend
+
         with self._lock, duckdb.connect() as db:
             try:
                 statements = db.extract_statements(sql)
@@ -172,7 +176,7 @@ class Archive:
             except duckdb.Error as error:
                 raise DataError(f"the query does not work: {error}") from error
 
-    def _make_views(self, db: duckdb.DuckDBPyConnection) -> None:
+    def _make_views(self, db: "duckdb.DuckDBPyConnection") -> None:
         files = self._files()
         for kind in VIEWS:
             db.execute(_view(kind, [path for (_, k), paths in files.items() if k == kind for path in paths]))
