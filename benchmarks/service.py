@@ -1,7 +1,8 @@
 """HTTP: durable decisions (LR + 200-tree XGBoost, 10 rules) beside a FastAPI route that returns a constant; and latency.
 
 Requests a second: uvicorn with the same settings (uvloop, httptools, garbage collection out of the way), same client
-(`wrk`, 64 connections, an id of its own in every request), in turns. Latency: the client of `penstock loadtest --rate`, with a million customers in state.
+(`wrk`, 64 connections, an id of its own in every request), in turns. Latency: the client of `penstock loadtest --rate`,
+with a million customers in state.
 """
 
 import contextlib
