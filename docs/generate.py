@@ -90,6 +90,7 @@ def _signature(name: str, value: object) -> str:
 
 def _plain(parameter: str) -> str:
     """A parameter without modules, quotes around its type, and addresses."""
+    parameter = re.sub(r"<function \S*<lambda> at 0x\w+>", "...", parameter)
     parameter = re.sub(r"<function (\w+) at 0x\w+>", r"\1", parameter)
     parameter = re.sub(r": '([^']*)'", r": \1", parameter)
     return re.sub(r"\b(?:[a-z_]+\.)+(?=[A-Z])", "", parameter)

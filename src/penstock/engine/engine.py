@@ -368,7 +368,7 @@ class Engine:
             self._quarantine(bodies, read)
         keep = np.flatnonzero(read.batch.kinds > 0)
         if len(keep) < len(read.batch):
-            read = replace(read, batch=take(read.batch, keep), rows=read.rows[keep])
+            read = replace(read, batch=take(read.batch, keep), rows=read.rows[keep], id_codes=read.id_codes[keep])
         self._apply(read, "informing", on_durable)
         return answers
 
