@@ -250,9 +250,7 @@ def _notes(test: _Rows) -> list[str]:
     frauds = int(test.fraud.sum())
     if frauds >= FEW_FRAUDS:
         return []
-    return [
-        f"the test holds only {frauds} frauds: its figures are mostly chance; choose an earlier --test-from"
-    ]
+    return [f"the test holds only {frauds} frauds: its figures are mostly chance; choose an earlier --test-from"]
 
 
 def _saved(
