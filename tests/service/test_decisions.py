@@ -76,7 +76,10 @@ def test_informing_events_and_labels_enter_state(client):
     login = {"type": "Login", "transaction_id": "l1", "timestamp": "2026-02-06T09:59:00Z", "customer_id": "C1"}
     assert client.post("/events", json=login).json() == {"accepted": 1, "refused": []}
     assert client.post("/events", json=payment(7)).status_code == 422
-    assert client.post("/predict", json=payment(1)).json()["features"]["logins"] == 1
+    mixed = client.post("/events", json=[payment(8), login | {"transaction_id": "l2"}, {"type": "Parade"}]).json()
+    assert (mixed["accepted"], [refused["index"] for refused in mixed["refused"]]) == (1, [0, 2])
+    assert client.post("/predict", json=payment(8)).status_code == 200, "what was refused is no duplicate later"
+    assert client.post("/predict", json=payment(1)).json()["features"]["logins"] == 2
     assert (
         client.post("/labels", json={"transaction_id": "tx1", "fraud": True, "kind": "chargeback"}).json()["accepted"] is True
     )

@@ -10,7 +10,6 @@ from penstock.config import Settings
 from penstock.errors import NotReady
 from penstock.messages import Refusal
 from penstock.service.batch import STALLED_S, Answer, Batch, Waiting, durable, stalled_error
-from penstock.service.example import example_event
 from penstock.service.feed import Feed
 from penstock.service.measures import Measures
 from penstock.service.port import Decider, Opener
@@ -59,7 +58,7 @@ class Desk:
     async def open(self) -> None:
         """Load models and recover state in a thread; until then callers get 503 with the reason."""
         if self._engine is None:
-            self._engine = await asyncio.to_thread(_opened, self._opener)
+            self._engine = await asyncio.to_thread(self._opener)
 
     async def close(self) -> None:
         """Answer what was accepted, then flush, snapshot and close the engine."""
@@ -223,11 +222,3 @@ class Desk:
         """Take in informing events; answered when durable."""
         result: list[Refusal | None] = await durable(lambda told: self.engine.inform_json(bodies, on_durable=told))
         return result
-
-
-def _opened(opener: Opener) -> Decider:
-    """An engine that has decided once, in a dry run, so that nobody's first request waits for compilers and caches."""
-    engine = opener()
-    if engine.ready is None:
-        engine.decide_json([example_event(engine.event_type)], dry_run=True)
-    return engine
