@@ -102,9 +102,10 @@ def test_statistics_count_what_was_decided(client):
 class Process:
     """`penstock serve mine.py` as a process of its own."""
 
-    def __init__(self, folder, port):
+    def __init__(self, folder, port, *detectors):
         self.url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "penstock.cli", "serve", MINE, "--port", str(port), "--data", str(folder)]
+        options = ["--port", str(port), "--data", str(folder)]
+        command = [sys.executable, "-m", "penstock.cli", "serve", *(detectors or [MINE]), *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def wait_until_ready(self):
@@ -178,6 +179,27 @@ def test_asked_to_stop_under_load_it_answers_what_it_accepted_and_forgets_nothin
 
 def service_said(port):
     return f"serving mine on http://127.0.0.1:{port}  (Ctrl-C stops)\n"
+
+
+def test_several_detectors_share_one_process_and_one_folder(tmp_path, port):
+    other = tmp_path / "other.py"
+    other.write_text(Path(MINE).read_text().replace('name="mine"', 'name="other"').replace("customer", "account"))
+    service = Process(tmp_path / "data", port, MINE, str(other))
+    try:
+        service.wait_until_ready()
+        with httpx.Client(base_url=service.url, timeout=20) as client:
+            events = [payment(1), {k.replace("customer", "account"): v for k, v in payment(2).items()}]
+            assert [answer["detector"] for answer in client.post("/predict", json=events).json()] == ["mine", "other"]
+            assert client.get("/transactions/tx2").json()["detector"] == "other"
+            listed = client.get("/transactions", params={"limit": 1}).json()
+            rest = client.get("/transactions", params={"limit": 1, "before": listed["next"]}).json()
+            assert {d["transaction_id"] for d in (*listed["transactions"], *rest["transactions"])} == {"tx1", "tx2"}
+            assert client.post("/labels", json={"transaction_id": "tx2", "fraud": True}).status_code == 200
+            assert client.get("/stats").json()["total"] == 2
+        assert service.stop()[0] == 0
+    finally:
+        service.process.kill()
+        service.process.communicate()
 
 
 def test_a_port_or_folder_in_use_ends_it_with_a_sentence_and_exit_code_2(start, port):
