@@ -21,6 +21,7 @@ from penstock.detector.plan import Feature, fingerprint
 from penstock.errors import DeclarationError
 from penstock.features import Aggregate, Label
 from penstock.features.state import FeatureState
+from penstock.features.table import STATE_FORMAT
 from penstock.ingest import Schema
 from penstock.models import Model
 from penstock.rules import Rule
@@ -132,7 +133,9 @@ class Detector:
         """Changes when the state must be rebuilt: with any aggregate, its inputs, or how late events are treated."""
         aggregates = sorted(f.name for f in self.features if isinstance(f, Aggregate))
         parts = [f"{name}={self.plan.fingerprints[name]}" for name in aggregates]
-        return fingerprint("\n".join([*parts, f"{self.skew_us} {self.lateness_us} {self.max_ahead_us}"]))
+        return fingerprint(
+            "\n".join([*parts, f"{self.skew_us} {self.lateness_us} {self.max_ahead_us}", f"format {STATE_FORMAT}"])
+        )
 
     def fingerprint(self, names: Sequence[str]) -> str:
         """A hash of the definitions of these columns: a model is bound to that of the features it reads."""

@@ -32,23 +32,39 @@ NO_EVENT = 63
 LARGEST_SUM = np.int64(1) << 62
 FANOUT_LOG2 = 4
 SMALLEST_RING_LOG2 = 2
+NO_RING, NOTHING, ARENA_START = 0, 4, 8
+"""Places of the arena that belong to no key: a ring for rows that have none, an entry of zeros, the first free place."""
+BLOCK = 32
+"""Events whose memory is fetched together."""
+LINE = 8
+"""Words of a cache line."""
+SWEEP = 4
+"""Events per slot looked at for keys to forget: a full round takes four times as many events as there are keys."""
+RETIRE_EVERY = 8
+"""Events of a key between two looks for entries that no window can reach any more; a power of two."""
 
 # Words of a row; cursors follow, then counters, the totals before the oldest entry, and the items (`Sizes`).
 KEY, SLOT, RING, LOG2, FIRST, END, NEWEST, TOUCHED, READ_AT, CURSORS = range(10)
-"""Key code; the row's own slot; offset of the ring (-1: none); log2 of its capacity; absolute positions of the oldest entry and of the
-place after the newest; newest event time; stream clock at the last write; time the cursors stand at."""
+"""Key code; the row's own slot; offset of the ring (NO_RING: none); log2 of its capacity; absolute positions
+of the oldest entry and of the place after the newest;
+newest event time; stream clock at the last write; time the cursors stand at."""
 
 # Words of `State.meta`.
-SLOTS, FREE_SLOT, RING_TOP, LARGEST, TABLE_USED, DISTINCT_USED, SALT, LATE, TOO_LATE, OVERFLOWED, FORGOTTEN, HAND, META = range(13)
+SLOTS, FREE_SLOT, RING_TOP, LARGEST, TABLE_USED, DISTINCT_USED, SALT, LATE, TOO_LATE, OVERFLOWED, FORGOTTEN, HAND, META = range(
+    13
+)
 
 # Lines of `State.scratch`.
-VALUES, ITEM_VALUES, DISTINCT_VALUES, LABEL_VALUES, PLACES, SCRATCH = range(6)
+VALUES, ITEM_VALUES, DISTINCT_VALUES, LABEL_VALUES, AHEAD, SCRATCH = range(6)
 
 # Aggregates.
-COUNT, SUM, MEAN, STD, MIN, MAX, DISTINCT, LAST, FIRST_VALUE, SINCE_LAST, SINCE_FIRST, LABELS, LABEL_RATE = range(13)
+COUNT, SUM, MEAN, STD, LABELS, LABEL_RATE, MIN, MAX, DISTINCT, LAST, SINCE_LAST, FIRST_VALUE, SINCE_FIRST = range(13)
 
 # Columns of the plan's tables, all int64.
-F_OP, F_OUT, F_ROLE, F_LOW, F_HIGH, F_SOURCE, F_COUNTER, F_CURRENT, F_WINDOW, F_TEXT, F_WIDTH = range(11)
+F_OP, F_OUT, F_ROLE, F_LOW, F_HIGH, F_SOURCE, F_COUNTER, F_CURRENT, F_WINDOW, F_TEXT = range(10)
+F_SAME, F_COUNT, F_SUM, F_SQUARES, F_WIDTH = range(10, 15)
+"""F_SAME: the line before has the same window and channel, so its count and sum stand. F_COUNT, F_SUM, F_SQUARES: the
+channel's columns in a ring entry (-1: none)."""
 C_SOURCE, C_WHERE, C_KINDS, C_ROLES, C_COUNT, C_SUM, C_SQUARES, C_VALUE, C_ABSOLUTE, C_EVER, C_WIDTH = range(11)
 I_SOURCE, I_TEXT, I_WHERE, I_KINDS, I_ROLES, I_RING, I_ROW, I_WIDTH = range(8)
 D_SOURCE, D_TEXT, D_WHERE, D_KINDS, D_ROLES, D_RING, D_EVER, D_WIDTH = range(8)
@@ -58,7 +74,9 @@ LAST_VALUE, LAST_TIME, OLD_VALUE, OLD_TIME, FIRST_WORD, FIRST_TIME, ITEM_WIDTH =
 """Words of an item in the row: the last value and its time, the same among entries that left the ring, the first."""
 
 Sizes = namedtuple(
-    "Sizes", "skew lateness retention horizon keeps_rows counters totals total_words items row_width ring_width sequence stepping mourns"
+    "Sizes",
+    "skew lateness retention horizon keeps_rows counters totals total_words items row_width ring_width sequence "
+    "stepping mourns",
 )
 """Times in microseconds; places of the row's sections; widths; the ring column of the sequence number (-1: none);
 whether cursors must step entry by entry because counters watch them; whether an entry that leaves has more than totals."""
@@ -73,7 +91,7 @@ levels), start of each level, last positions of distinct values (slot and field,
 reads from one event: a line each for channels, items, distinct fields and labels; and the row of an unknown key."""
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _mix(code, salt):
     h = (np.uint64(code) ^ np.uint64(salt)) * np.uint64(0x9E3779B97F4A7C15)
     h ^= h >> np.uint64(32)
@@ -83,19 +101,19 @@ def _mix(code, salt):
 # ------------------------------------------------------------------------------------------------ hash tables
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def find_slot(S, code):
     """The slot of a key, or -1."""
-    mask = S.table.shape[0] - 1
-    at = _mix(code, S.meta[SALT]) & mask
+    mask = np.uint64(S.table.shape[0] - 1)
+    at = np.uint64(_mix(code, S.meta[SALT])) & mask
     while S.table[at, 0] != 0:
         if S.table[at, 0] == code:
             return S.table[at, 1]
-        at = (at + 1) & mask
+        at = (at + np.uint64(1)) & mask
     return np.int64(-1)
 
 
-@nb.njit(cache=True, _nrt=False)
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
 def place_key(table, salt, code, slot):
     """Enter a key that the table does not hold."""
     mask = table.shape[0] - 1
@@ -106,7 +124,7 @@ def place_key(table, salt, code, slot):
     table[at, 1] = slot
 
 
-@nb.njit(cache=True, _nrt=False)
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
 def place_keys(S, table):
     """Enter every key of the rows into an empty table."""
     for slot in range(S.meta[SLOTS]):
@@ -114,7 +132,7 @@ def place_keys(S, table):
             place_key(table, S.meta[SALT], S.rows[slot, KEY], slot)
 
 
-@nb.njit(cache=True, _nrt=False)
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
 def place_distincts(S, table):
     """Enter every distinct value of the old table into an empty one."""
     for at in range(S.distinct.shape[0]):
@@ -122,7 +140,7 @@ def place_distincts(S, table):
             place_distinct(table, S.meta[SALT], S.distinct[at, 0], S.distinct[at, 1], S.distinct[at, 2])
 
 
-@nb.njit(cache=True, _nrt=False)
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
 def _remove_key(S, code):
     table = S.table
     mask = table.shape[0] - 1
@@ -143,17 +161,22 @@ def _remove_key(S, code):
     S.meta[TABLE_USED] -= 1
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _distinct_home(table, salt, owner, code):
+    return np.uint64(_mix(code ^ (owner << 32) ^ owner, salt)) & np.uint64(table.shape[0] - 1)
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _distinct_at(table, salt, owner, code):
     """Where (owner, code) stands in the table of distinct values, or where it would."""
-    mask = table.shape[0] - 1
-    at = _mix(code ^ (owner << 32) ^ owner, salt) & mask
+    mask = np.uint64(table.shape[0] - 1)
+    at = _distinct_home(table, salt, owner, code)
     while table[at, 0] != 0 and (table[at, 0] != owner or table[at, 1] != code):
-        at = (at + 1) & mask
+        at = (at + np.uint64(1)) & mask
     return at
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def place_distinct(table, salt, owner, code, position):
     """Enter or move the last position of a value; True where it is new."""
     at = _distinct_at(table, salt, owner, code)
@@ -164,33 +187,34 @@ def place_distinct(table, salt, owner, code, position):
     return new
 
 
-@nb.njit(cache=True, _nrt=False)
-def _remove_distinct(S, at):
-    table = S.distinct
-    mask = table.shape[0] - 1
-    hole = at
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def _remove_distinct(table, meta, owner, code):
+    """Take a value off the table of distinct values."""
+    mask = np.uint64(table.shape[0] - 1)
+    hole = _distinct_at(table, meta[SALT], owner, code)
+    at = hole
     while True:
-        at = (at + 1) & mask
+        at = (at + np.uint64(1)) & mask
         if table[at, 0] == 0:
             break
-        home = _mix(table[at, 1] ^ (table[at, 0] << 32) ^ table[at, 0], S.meta[SALT]) & mask
+        home = _distinct_home(table, meta[SALT], table[at, 0], table[at, 1])
         if ((at - home) & mask) >= ((at - hole) & mask):
             for k in range(3):
                 table[hole, k] = table[at, k]
             hole = at
     table[hole, 0] = 0
-    S.meta[DISTINCT_USED] -= 1
+    meta[DISTINCT_USED] -= 1
 
 
 # ------------------------------------------------------------------------------------------------ rings
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
-def _physical(S, row, position):
-    return row[RING] + (position & ((np.int64(1) << row[LOG2]) - 1))
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _physical(row, position):
+    return np.uint64(row[RING] + (position & ((np.int64(1) << row[LOG2]) - 1)))
 
 
-@nb.njit(cache=True, _nrt=False)
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
 def _take_ring(S, log2):
     """An aligned ring of 2^log2 entries, from the free list of its size or from the top of the arena."""
     head = S.free[log2]
@@ -210,58 +234,46 @@ def _take_ring(S, log2):
     return top
 
 
-@nb.njit(cache=True, _nrt=False)
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
 def _give_ring(S, offset, log2):
     S.ring[offset, 0] = S.free[log2]
     S.free[log2] = offset
 
 
-@nb.njit(cache=True, _nrt=False)
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
 def _resize(P, S, row, log2):
-    """Move a key's entries into a ring of 2^log2."""
+    """Move a key's entries, and the one before them, into a ring of 2^log2; a key without a ring gets its first."""
+    if row[RING] == NO_RING:
+        _lay_base(P, S, row)
     old = row[RING]
     old_log2 = row[LOG2]
     first, end = row[FIRST], row[END]
     new = _take_ring(S, log2)
     old_mask = (np.int64(1) << old_log2) - 1
     new_mask = (np.int64(1) << log2) - 1
-    for position in range(first, end):
+    for position in range(first - 1, end):
         for k in range(S.ring.shape[1]):
             S.ring[new + (position & new_mask), k] = S.ring[old + (position & old_mask), k]
     row[RING] = new
     row[LOG2] = log2
-    if old >= 0:
+    if old != NO_RING:
         _give_ring(S, old, old_log2)
-    _summarise(P, S, row, first)
+    if P.extremes.shape[0] > 0:
+        _summarise(P, S, row, first)
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
-def _locate(P, S, row):
-    """Where the totals before each cursor stand: the entry before it, or -1 for those that the row itself keeps."""
-    offset, first = row[RING], row[FIRST]
-    mask = (np.int64(1) << row[LOG2]) - 1
-    for c in range(P.offsets.shape[0]):
-        position = row[CURSORS + c]
-        S.scratch[PLACES, c] = offset + ((position - 1) & mask) if position > first else -1
-
-
-@nb.njit(cache=True, _nrt=False, forceinline=True)
-def _at(P, S, row, place, column):
-    """A running total at a place that `_locate` found."""
-    return S.ring[place, column] if place >= 0 else row[P.sizes.totals + column - 1]
-
-
-@nb.njit(cache=True, _nrt=False, forceinline=True)
-def _between(P, S, row, low, high, column):
-    """What a total gained between two cursors; low -1 is the beginning of all time."""
-    gained = _at(P, S, row, S.scratch[PLACES, high], column)
-    return gained - _at(P, S, row, S.scratch[PLACES, low], column) if low >= 0 else gained
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _lay_base(P, S, row):
+    """A key without a ring keeps its totals in the row: put them where those before the oldest entry belong."""
+    at = _physical(row, row[FIRST] - 1)
+    for k in range(P.sizes.total_words):
+        S.ring[at, 1 + k] = row[P.sizes.totals + k]
 
 
 # ------------------------------------------------------------------------------------------------ minimum and maximum
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _better(a, b, minimum):
     if a == MISSING:
         return b
@@ -270,10 +282,10 @@ def _better(a, b, minimum):
     return min(a, b) if minimum else max(a, b)
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _summarise_one(P, S, row, position):
     """Bring the summaries of the blocks that hold this newest position up to date."""
-    physical = _physical(S, row, position)
+    physical = np.int64(_physical(row, position))
     for e in range(P.extremes.shape[0]):
         value = S.ring[physical, P.channels[P.extremes[e, 0], C_VALUE]]
         level = 1
@@ -287,7 +299,7 @@ def _summarise_one(P, S, row, position):
             level += 1
 
 
-@nb.njit(cache=True, _nrt=False)
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
 def _summarise(P, S, row, start):
     """Make the summaries anew for the blocks that hold positions from `start` on, each level from the one below."""
     first, newest = row[FIRST], row[END] - 1
@@ -301,15 +313,15 @@ def _summarise(P, S, row, start):
                 best = MISSING
                 child = max(block << FANOUT_LOG2, first >> below)
                 while child < (block + 1) << FANOUT_LOG2 and child <= newest >> below:
-                    at = _physical(S, row, child << below)
+                    at = np.int64(_physical(row, child << below))
                     value = S.ring[at, column] if level == 1 else S.blocks[e, S.levels[level - 1] + (at >> below)]
                     best = _better(best, value, P.extremes[e, 1] == 1)
                     child += 1
-                S.blocks[e, S.levels[level] + (_physical(S, row, block << shift) >> shift)] = best
+                S.blocks[e, S.levels[level] + (np.int64(_physical(row, block << shift)) >> shift)] = best
             level += 1
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _extreme(P, S, row, low, high, e):
     """The smallest or largest value among positions [low, high), MISSING where there is none."""
     minimum = P.extremes[e, 1] == 1
@@ -321,13 +333,13 @@ def _extreme(P, S, row, low, high, e):
         shift = FANOUT_LOG2 * level
         last_level = shift + FANOUT_LOG2 > row[LOG2]
         while low < high and (last_level or low & (fan - 1)):
-            at = _physical(S, row, low << shift)
+            at = np.int64(_physical(row, low << shift))
             value = S.ring[at, column] if level == 0 else S.blocks[e, S.levels[level] + (at >> shift)]
             best = _better(best, value, minimum)
             low += 1
         while low < high and high & (fan - 1):
             high -= 1
-            at = _physical(S, row, high << shift)
+            at = np.int64(_physical(row, high << shift))
             value = S.ring[at, column] if level == 0 else S.blocks[e, S.levels[level] + (at >> shift)]
             best = _better(best, value, minimum)
         low >>= FANOUT_LOG2
@@ -339,15 +351,15 @@ def _extreme(P, S, row, low, high, e):
 # ------------------------------------------------------------------------------------------------ cursors and counters
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
-def _low(P, S, row, k):
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _low(P, row, k):
     return row[CURSORS + P.counters[k, K_LOW]] if P.counters[k, K_LOW] >= 0 else np.int64(0)
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _pass(P, S, row, cursor, position, forward):
     """Adjust the counters whose window begins or ends at a cursor that passes the entry at this position."""
-    at = _physical(S, row, position)
+    at = _physical(row, position)
     sign = 1 if forward else -1
     for k in range(P.counters.shape[0]):
         ends = P.counters[k, K_HIGH] == cursor
@@ -362,7 +374,7 @@ def _pass(P, S, row, cursor, position, forward):
         if S.ring[at, column] == MISSING:
             continue
         if ends:  # an entry joins or leaves at the newer end: it counts unless its value stands earlier in the window
-            if S.ring[at, column + 1] < _low(P, S, row, k):
+            if S.ring[at, column + 1] < _low(P, row, k):
                 row[place] += sign
         else:  # at the older end it counts unless its value stands again later in the window
             following = S.ring[at, column + 2]
@@ -370,72 +382,77 @@ def _pass(P, S, row, cursor, position, forward):
                 row[place] -= sign
 
 
-@nb.njit(cache=True, _nrt=False)
-def _search(S, row, low, high, bound):
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def _search(ring, row, low, high, bound):
     """The first position in [low, high) with time > bound, or high."""
+    offset, mask = row[RING], (np.int64(1) << row[LOG2]) - 1
     while low < high:
         middle = (low + high) >> 1
-        if S.ring[_physical(S, row, middle), 0] <= bound:
+        if ring[offset + (middle & mask), 0] <= bound:
             low = middle + 1
         else:
             high = middle
     return low
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _step(P, S, row, cursor, bound):
     """Move one cursor entry by entry, so that its counters see each."""
     first, end = row[FIRST], row[END]
     place = CURSORS + cursor
     position = row[place]
-    while position < end and S.ring[_physical(S, row, position), 0] <= bound:
+    while position < end and S.ring[_physical(row, position), 0] <= bound:
         _pass(P, S, row, cursor, position, True)
         position += 1
         row[place] = position
-    while position > first and S.ring[_physical(S, row, position - 1), 0] > bound:
+    while position > first and S.ring[_physical(row, position - 1), 0] > bound:
         position -= 1
         _pass(P, S, row, cursor, position, False)
         row[place] = position
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
-def _leap(S, row, cursor, bound):
-    """Move one cursor: a few steps, then by bisection, so that no distance costs more than a logarithm."""
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _leap(ring, row, cursor, bound, offset, mask):
+    """Move one cursor: two steps without a branch (how many entries left a window is a coin's toss), a few more, then by
+    bisection, so that no distance costs more than a logarithm.
+    """
     first, end = row[FIRST], row[END]
-    offset = row[RING]
-    mask = (np.int64(1) << row[LOG2]) - 1
-    position = row[CURSORS + cursor]
-    stop = min(end, position + 8)
-    while position < stop and S.ring[offset + (position & mask), 0] <= bound:
+    place = np.uint64(CURSORS + cursor)
+    position = row[place]
+    for _ in range(2):
+        position += np.int64((position < end) & (ring[np.uint64(offset + (position & mask)), 0] <= bound))
+    stop = min(end, position + 6)
+    while position < stop and ring[np.uint64(offset + (position & mask)), 0] <= bound:
         position += 1
     if position == stop and position < end:
-        position = _search(S, row, position, end, bound)
-    if position > first and S.ring[offset + ((position - 1) & mask), 0] > bound:
-        position = _search(S, row, first, position, bound)
-    row[CURSORS + cursor] = position
+        position = _search(ring, row, position, end, bound)
+    if position > first and ring[np.uint64(offset + ((position - 1) & mask)), 0] > bound:
+        position = _search(ring, row, first, position, bound)
+    row[place] = position
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _seek(P, S, row, time):
     """Bring every cursor to its place as of this time.
 
     Windows must never turn inside out on the way, so going forward the newer bounds move first, going back the older.
     """
     n = P.offsets.shape[0]
+    offset, mask = row[RING], (np.int64(1) << row[LOG2]) - 1
     forward = time >= row[READ_AT]
     for k in range(n):
         cursor = k if forward else n - 1 - k
         if P.sizes.stepping:
             _step(P, S, row, cursor, time - P.offsets[cursor])
         else:
-            _leap(S, row, cursor, time - P.offsets[cursor])
+            _leap(S.ring, row, cursor, time - P.offsets[cursor], offset, mask)
     row[READ_AT] = time
 
 
 # ------------------------------------------------------------------------------------------------ reading
 
 
-@nb.njit(cache=True, _nrt=False)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _multiply(a, b):
     """The 128-bit product of two unsigned 64-bit numbers, as (high, low)."""
     half = np.uint64(32)
@@ -447,52 +464,52 @@ def _multiply(a, b):
     return a1 * b1 + (middle >> half) + (other >> half), (other << half) | (low & lower)
 
 
-@nb.njit(cache=True, _nrt=False)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _wide_to_float(high, low):
-    """An unsigned 128-bit number as the nearest float64."""
+    """An unsigned 128-bit number as the nearest float64: at least 56 leading bits, and whether there was more."""
     if high == 0:
         return np.float64(low)
-    shift = 0
-    while not high >> np.uint64(63):
-        high = (high << np.uint64(1)) | (low >> np.uint64(63))
-        low <<= np.uint64(1)
-        shift += 1
-    if low:
-        high |= np.uint64(1)  # sticky bit: the conversion rounds as if it saw the rest
-    return np.float64(high) * 2.0 ** (64 - shift)
+    if high >> np.uint64(56):
+        return np.float64(high | np.uint64(low != 0)) * 2.0**64
+    shift, unit = np.uint64(8), 256.0
+    while high >> shift:
+        shift += np.uint64(8)
+        unit *= 256.0
+    rest = low & ((np.uint64(1) << shift) - np.uint64(1))
+    return np.float64((high << (np.uint64(64) - shift)) | (low >> shift) | np.uint64(rest != 0)) * unit
 
 
-@nb.njit(cache=True, _nrt=False)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def deviation(count, total, squares_high, squares_low, scale):
     """The sample standard deviation from exact sums: sqrt((n * squares - total^2) / (n * (n - 1))) in units."""
     n = np.uint64(count)
+    size = np.uint64(abs(total))
     high, low = _multiply(n, squares_low)
     high += n * squares_high
-    size = np.uint64(abs(total))
-    taken_high, taken_low = _multiply(size, size)
-    borrow = np.uint64(1) if low < taken_low else np.uint64(0)
-    return np.sqrt(_wide_to_float(high - taken_high - borrow, low - taken_low) / np.float64(count * (count - 1))) / scale
+    if high == 0:  # nothing is larger than n * squares, total^2 included
+        difference = np.float64(low - size * size)
+    else:
+        taken_high, taken_low = _multiply(size, size)
+        borrow = np.uint64(1) if low < taken_low else np.uint64(0)
+        difference = _wide_to_float(high - taken_high - borrow, low - taken_low)
+    return np.sqrt(difference / np.float64(count * (count - 1))) / scale
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
-def _spread(P, S, row, low, high, channel, count, total, value):
-    """Standard deviation of a channel in a window; `value` is the current event's, MISSING where it stays out."""
-    column = P.channels[channel, C_SQUARES]
-    high_word = np.uint64(_at(P, S, row, S.scratch[PLACES, high], column))
-    low_word = np.uint64(_at(P, S, row, S.scratch[PLACES, high], column + 1))
-    if low >= 0:
-        less_low = np.uint64(_at(P, S, row, S.scratch[PLACES, low], column + 1))
-        high_word -= np.uint64(_at(P, S, row, S.scratch[PLACES, low], column))
-        high_word -= np.uint64(1) if low_word < less_low else np.uint64(0)
-        low_word -= less_low
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _spread(newer, older, column, count, total, value, scale):
+    """Standard deviation in the window between two entries; `value` is the current event's, MISSING where it stays out."""
+    low_word, less_low = np.uint64(newer[column + np.uint64(1)]), np.uint64(older[column + np.uint64(1)])
+    high_word = np.uint64(newer[column]) - np.uint64(older[column])
+    high_word -= np.uint64(low_word < less_low)
+    low_word -= less_low
     if value != MISSING:
         more_high, more_low = _multiply(np.uint64(abs(value)), np.uint64(abs(value)))
         low_word += more_low
-        high_word += more_high + (np.uint64(1) if low_word < more_low else np.uint64(0))
-    return deviation(count, total, high_word, low_word, P.scales[channel])
+        high_word += more_high + np.uint64(low_word < more_low)
+    return deviation(count, total, high_word, low_word, scale)
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _item(P, S, row, item, high):
     """The last value of an item before a position, and its time."""
     place = P.items[item, I_ROW]
@@ -500,7 +517,7 @@ def _item(P, S, row, item, high):
         return row[place + LAST_VALUE], row[place + LAST_TIME]
     column = P.items[item, I_RING]
     for position in range(high - 1, row[FIRST] - 1, -1):
-        at = _physical(S, row, position)
+        at = _physical(row, position)
         if column < 0:
             return np.int64(1), S.ring[at, 0]
         if S.ring[at, column] != MISSING:
@@ -508,7 +525,7 @@ def _item(P, S, row, item, high):
     return row[place + OLD_VALUE], row[place + OLD_TIME]
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _stands(P, S, row, d, low, high, code):
     """Whether a value stands in [low, high) of a distinct field."""
     owner = row[SLOT] * np.int64(P.distincts.shape[0]) + d + 1
@@ -517,107 +534,130 @@ def _stands(P, S, row, d, low, high, code):
         return False
     position = S.distinct[at, 2]
     while position >= high:
-        position = S.ring[_physical(S, row, position), P.distincts[d, D_RING] + 1]
+        position = S.ring[_physical(row, position), P.distincts[d, D_RING] + 1]
     return position >= low
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
-def _remembered(P, S, row, f, i, time, x, codes):
-    """first, last and the times since them; x holds NaN where nothing is written."""
-    op = P.features[f, F_OP]
-    place = P.items[P.features[f, F_SOURCE], I_ROW]
-    if op == LAST or op == SINCE_LAST:
-        word, at = _item(P, S, row, P.features[f, F_SOURCE], row[CURSORS])
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _remembered(P, S, row, line, time, numbers, codes):
+    """first, last and the times since them; nothing is written where there is nothing: NaN stands there."""
+    op, item, out = line[F_OP], line[F_SOURCE], np.uint64(line[F_OUT])
+    if op in (LAST, SINCE_LAST):
+        word, at = _item(P, S, row, item, row[CURSORS])
     else:
+        place = P.items[item, I_ROW]
         word, at = row[place + FIRST_WORD], row[place + FIRST_TIME]
         if at > time + P.sizes.skew and row[place + OLD_TIME] == MISSING:
             return
-    if at == MISSING or at <= time - P.features[f, F_WINDOW]:
+    if at == MISSING or at <= time - line[F_WINDOW]:
         return
-    if op == SINCE_LAST or op == SINCE_FIRST:
-        x[i, P.features[f, F_OUT]] = max(time - at, 0) / 1e6
-    elif P.features[f, F_TEXT]:
-        codes[i, P.features[f, F_OUT]] = word
+    if op in (SINCE_LAST, SINCE_FIRST):
+        numbers[out] = max(time - at, 0) / 1e6
+    elif line[F_TEXT]:
+        codes[out] = word
     else:
-        x.view(np.int64)[i, P.features[f, F_OUT]] = word
+        numbers.view(np.int64)[out] = word
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
-def _evaluate(P, S, row, role, i, time, values, distinct_values, x, codes):
-    """Every feature of a row's key as of this time."""
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _evaluate(P, S, row, role, time, values, distinct_values, numbers, codes):
+    """Every feature of a row's key as of this time, into an event's columns; see `F_SAME` for what carries over."""
+    offset, mask = row[RING], (np.int64(1) << row[LOG2]) - 1
+    newer = older = S.ring[NOTHING]
+    start = end = count = total = np.int64(0)
+    value = MISSING
     for f in range(P.features.shape[0]):
-        if P.features[f, F_ROLE] != role:
+        line = P.features[f]
+        if line[F_ROLE] != role:
             continue
-        op, source, out = P.features[f, F_OP], P.features[f, F_SOURCE], P.features[f, F_OUT]
-        if LAST <= op <= SINCE_FIRST:
-            _remembered(P, S, row, f, i, time, x, codes)
+        op = line[F_OP]
+        if op >= LAST:
+            _remembered(P, S, row, line, time, numbers, codes)
             continue
-        low, high = P.features[f, F_LOW], P.features[f, F_HIGH]
-        if op == DISTINCT:
-            found = row[P.sizes.counters + P.features[f, F_COUNTER]]
-            code = distinct_values[source] if P.features[f, F_CURRENT] else MISSING
-            start = row[CURSORS + low] if low >= 0 else np.int64(0)
-            if code != MISSING and not _stands(P, S, row, source, start, row[CURSORS + high], code):
-                found += 1
-            x[i, out] = found
-            continue
-        value = values[source] if P.features[f, F_CURRENT] else MISSING
-        column = P.channels[source, C_COUNT]
-        if column >= 0:
-            count = _between(P, S, row, low, high, column)
-        else:  # every entry belongs to the channel: positions are counts
-            count = row[CURSORS + high] - (row[CURSORS + low] if low >= 0 else 0)
-        if value != MISSING:
-            count += 1
-        x[i, out] = count if op == COUNT else _aggregate(P, S, row, f, low, high, source, count, value)
+        if not line[F_SAME]:
+            end = row[np.uint64(CURSORS + line[F_HIGH])]
+            start = row[np.uint64(CURSORS + line[F_LOW])] if line[F_LOW] >= 0 else np.int64(0)
+            if op != DISTINCT:
+                newer = S.ring[np.uint64(offset + ((end - 1) & mask))]
+                older = S.ring[np.uint64(offset + ((start - 1) & mask) if line[F_LOW] >= 0 else np.int64(NOTHING))]
+                value = values[np.uint64(line[F_SOURCE])] if line[F_CURRENT] else MISSING
+                count, total = _content(line, newer, older, start, end, value)
+        result = np.nan
+        if op == COUNT:
+            result = np.float64(count)
+        elif op == SUM:
+            result = np.float64(total / P.scales[np.uint64(line[F_SOURCE])])
+        elif op == MEAN:
+            result = total / (count * P.scales[np.uint64(line[F_SOURCE])]) if count > 0 else np.nan
+        elif op == STD:
+            scale = P.scales[np.uint64(line[F_SOURCE])]
+            result = _spread(newer, older, np.uint64(line[F_SQUARES]), count, total, value, scale) if count > 1 else np.nan
+        elif op == DISTINCT:
+            result = np.float64(_distinct_count(P, S, row, line, start, end, distinct_values))
+        elif op in (MIN, MAX):
+            result = _extreme_value(P, S, row, line, start, end, value)
+        else:
+            frauds = row[P.sizes.counters + line[F_COUNTER]]
+            result = np.float64(frauds) if op == LABELS else frauds / count if count > 0 else 0.0
+        numbers[np.uint64(line[F_OUT])] = result
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
-def _aggregate(P, S, row, f, low, high, channel, count, value):
-    op, scale = P.features[f, F_OP], P.scales[channel]
-    if op <= STD:
-        total = _between(P, S, row, low, high, P.channels[channel, C_SUM])
-        if value != MISSING:
-            total += value
-        if op == SUM:
-            return total / scale
-        if op == MEAN:
-            return total / (count * scale) if count > 0 else np.nan
-        return _spread(P, S, row, low, high, channel, count, total, value) if count > 1 else np.nan
-    if op == MIN or op == MAX:
-        e = P.features[f, F_COUNTER]
-        start = row[CURSORS + low] if low >= 0 else row[FIRST]
-        best = _better(_extreme(P, S, row, start, row[CURSORS + high], e), value, op == MIN)
-        if low < 0:
-            best = _better(best, row[P.sizes.totals + P.sizes.total_words + e], op == MIN)
-        return best / scale if best != MISSING else np.nan
-    frauds = row[P.sizes.counters + P.features[f, F_COUNTER]]
-    if op == LABELS:
-        return np.float64(frauds)
-    return frauds / count if count > 0 else 0.0
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _content(line, newer, older, start, end, value):
+    """Count and sum of a window between two entries, with the current event's value where there is one."""
+    column = line[F_COUNT]
+    count = newer[np.uint64(column)] - older[np.uint64(column)] if column >= 0 else end - start  # -1: positions are counts
+    column = line[F_SUM]
+    total = newer[np.uint64(column)] - older[np.uint64(column)] if column >= 0 else np.int64(0)
+    if value != MISSING:
+        count += 1
+        total += value
+    return count, total
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _distinct_count(P, S, row, line, start, end, distinct_values):
+    found = row[P.sizes.counters + line[F_COUNTER]]
+    code = distinct_values[line[F_SOURCE]] if line[F_CURRENT] else MISSING
+    if code != MISSING and not _stands(P, S, row, line[F_SOURCE], start, end, code):
+        found += 1
+    return found
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def _extreme_value(P, S, row, line, start, end, value):
+    """The min or max over positions [start, end) and the current event's value; of all time for a window without beginning."""
+    minimum, e = line[F_OP] == MIN, line[F_COUNTER]
+    best = _better(_extreme(P, S, row, max(start, row[FIRST]), end, e), value, minimum)
+    if line[F_LOW] < 0:
+        best = _better(best, row[P.sizes.totals + P.sizes.total_words + e], minimum)
+    return best / P.scales[line[F_SOURCE]] if best != MISSING else np.nan
 
 
 # ------------------------------------------------------------------------------------------------ writing
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _retire(P, S, row, bound):
-    """Let go of entries up to a time that no feature can reach any more; their totals stay in the row."""
-    first, end, offset = row[FIRST], row[END], row[RING]
-    mask = (np.int64(1) << row[LOG2]) - 1
-    at = np.int64(-1)
-    while first < end and S.ring[offset + (first & mask), 0] <= bound:
-        at = offset + (first & mask)
+    """Let go of entries up to a time that no feature can reach any more.
+
+    The newest of them stays where it is, before the oldest that is left: its totals are the base of all windows.
+    """
+    first, end = row[FIRST], row[END]
+    while first < end and S.ring[_physical(row, first), 0] <= bound:
         if P.sizes.mourns:
-            _let_go(P, S, row, at)
+            _let_go(P, S, row, _physical(row, first))
         first += 1
-    if at >= 0:
-        row[FIRST] = first
-        for k in range(P.sizes.total_words):
-            row[P.sizes.totals + k] = S.ring[at, 1 + k]
+    row[FIRST] = first
 
 
-@nb.njit(cache=True, _nrt=False)
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def _retire_all(P, S, row, bound):
+    """`_retire` where it is rare."""
+    _retire(P, S, row, bound)
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _let_go(P, S, row, at):
     """Keep in the row what outlives an entry, and take its distinct values off the table."""
     for e in range(P.extremes.shape[0]):
@@ -634,17 +674,20 @@ def _let_go(P, S, row, at):
         column = P.distincts[d, D_RING]
         if S.ring[at, column] != MISSING and S.ring[at, column + 2] < 0 and not P.distincts[d, D_EVER]:
             owner = row[SLOT] * np.int64(P.distincts.shape[0]) + d + 1
-            _remove_distinct(S, _distinct_at(S.distinct, S.meta[SALT], owner, S.ring[at, column]))
+            _remove_distinct(S.distinct, S.meta, owner, S.ring[at, column])
 
 
-@nb.njit(cache=True, _nrt=False)
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
 def _forget(P, S, row):
     """A key that the stream left behind: its ring is released, and its row where nothing in it lasts for ever."""
     if row[FIRST] < row[END]:
         _seek(P, S, row, row[NEWEST] + P.sizes.retention + 1)
-        _retire(P, S, row, row[NEWEST])
+        _retire_all(P, S, row, row[NEWEST])
+    for k in range(P.sizes.total_words):
+        row[P.sizes.totals + k] = S.ring[_physical(row, row[FIRST] - 1), 1 + k]
     _give_ring(S, row[RING], row[LOG2])
-    row[RING] = -1
+    row[RING] = NO_RING
+    row[LOG2] = SMALLEST_RING_LOG2
     if not P.sizes.keeps_rows:
         _remove_key(S, row[KEY])
         row[KEY] = 0
@@ -653,7 +696,7 @@ def _forget(P, S, row):
         S.meta[FORGOTTEN] += 1
 
 
-@nb.njit(cache=True, _nrt=False)
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
 def clear_row(P, row, code, slot):
     """Make a row that has seen nothing."""
     for word in range(row.shape[0]):
@@ -665,12 +708,13 @@ def clear_row(P, row, code, slot):
             row[P.channels[c, C_ABSOLUTE]] = 0
     row[KEY] = code
     row[SLOT] = slot
-    row[RING] = -1
+    row[RING] = NO_RING
+    row[LOG2] = SMALLEST_RING_LOG2
     row[NEWEST] = MISSING
     row[READ_AT] = MISSING
 
 
-@nb.njit(cache=True, _nrt=False)
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
 def _new_slot(P, S, code):
     slot = S.meta[FREE_SLOT]
     if slot >= 0:
@@ -684,33 +728,33 @@ def _new_slot(P, S, code):
     return slot
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
-def _add_totals(P, S, at, values, role):
-    """Add one event to the running totals of an entry."""
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _add_totals(P, entry, before, values, role):
+    """Make an entry's running totals: those of the entry before it, and this event."""
     for c in range(P.channels.shape[0]):
-        value = values[c]
-        if value == MISSING or not (P.channels[c, C_ROLES] >> role) & 1:
-            continue
-        column = P.channels[c, C_COUNT]
+        line = P.channels[c]
+        value = values[c] if (line[C_ROLES] >> role) & 1 else MISSING
+        counts = value != MISSING
+        column = line[C_COUNT]
         if column >= 0:
-            S.ring[at, column] += 1
-        column = P.channels[c, C_SUM]
+            entry[np.uint64(column)] = before[np.uint64(column)] + np.int64(counts)
+        column = line[C_SUM]
         if column >= 0:
-            S.ring[at, column] += value
-        column = P.channels[c, C_SQUARES]
-        if column >= 0:
-            high, low = _multiply(np.uint64(abs(value)), np.uint64(abs(value)))
-            low_word = np.uint64(S.ring[at, column + 1]) + low
-            carry = np.uint64(1) if low_word < low else np.uint64(0)
-            S.ring[at, column + 1] = np.int64(low_word)
-            S.ring[at, column] = np.int64(np.uint64(S.ring[at, column]) + high + carry)
+            entry[np.uint64(column)] = before[np.uint64(column)] + (value if counts else np.int64(0))
+        if line[C_SQUARES] >= 0:
+            column = np.uint64(line[C_SQUARES])
+            size = np.uint64(abs(value)) if counts else np.uint64(0)
+            high, low = _multiply(size, size)
+            low_word = np.uint64(before[column + np.uint64(1)]) + low
+            entry[column + np.uint64(1)] = np.int64(low_word)
+            entry[column] = np.int64(np.uint64(before[column]) + high + np.uint64(low_word < low))
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _link(P, S, row, position, d, code):
     """Enter a distinct value at a position: between its neighbours in the chain, and in the table where it is last."""
     column = P.distincts[d, D_RING]
-    at = _physical(S, row, position)
+    at = _physical(row, position)
     S.ring[at, column] = code
     S.ring[at, column + 1] = -1
     S.ring[at, column + 2] = -1
@@ -723,25 +767,29 @@ def _link(P, S, row, position, d, code):
         before = S.distinct[place, 2]
         while before > position:
             after = before
-            before = S.ring[_physical(S, row, before), column + 1]
+            before = S.ring[_physical(row, before), column + 1]
     S.ring[at, column + 1] = before
     S.ring[at, column + 2] = after
     if before >= row[FIRST]:
-        S.ring[_physical(S, row, before), column + 2] = position
+        S.ring[_physical(row, before), column + 2] = position
     if after >= 0:
-        S.ring[_physical(S, row, after), column + 1] = position
-    elif place_distinct(S.distinct, S.meta[SALT], owner, code, position):
-        S.meta[DISTINCT_USED] += 1
+        S.ring[_physical(row, after), column + 1] = position
+    else:
+        if S.distinct[place, 0] == 0:
+            S.meta[DISTINCT_USED] += 1
+        S.distinct[place, 0] = owner
+        S.distinct[place, 1] = code
+        S.distinct[place, 2] = position
 
 
-@nb.njit(cache=True, _nrt=False)
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
 def _shift(P, S, row, position, values, role):
     """Make room for a late event: move later entries up by one and add the event to their totals."""
     for old in range(row[END] - 1, position - 1, -1):
-        at, to = _physical(S, row, old), _physical(S, row, old + 1)
+        at, to = _physical(row, old), _physical(row, old + 1)
         for k in range(S.ring.shape[1]):
             S.ring[to, k] = S.ring[at, k]
-        _add_totals(P, S, to, values, role)
+        _add_totals(P, S.ring[to], S.ring[to], values, role)
         for d in range(P.distincts.shape[0]):
             column = P.distincts[d, D_RING]
             code = S.ring[to, column]
@@ -749,25 +797,25 @@ def _shift(P, S, row, position, values, role):
                 continue
             before, after = S.ring[to, column + 1], S.ring[to, column + 2]
             if before >= row[FIRST]:
-                S.ring[_physical(S, row, before), column + 2] = old + 1
+                S.ring[_physical(row, before), column + 2] = old + 1
             if after >= 0:
-                S.ring[_physical(S, row, after), column + 1] = old + 1
+                S.ring[_physical(row, after), column + 1] = old + 1
             else:
                 owner = row[SLOT] * np.int64(P.distincts.shape[0]) + d + 1
                 place_distinct(S.distinct, S.meta[SALT], owner, code, old + 1)
 
 
-@nb.njit(cache=True, _nrt=False)
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
 def _recount(P, S, row, position):
     """After an insertion before the end: cursors behind it move on, and windows that hold it count its values."""
     for c in range(P.offsets.shape[0]):
         if row[CURSORS + c] > position:
             row[CURSORS + c] += 1
-    at = _physical(S, row, position)
+    at = _physical(row, position)
     for k in range(P.counters.shape[0]):
         if P.counters[k, K_LABEL]:
             continue
-        low, high = _low(P, S, row, k), row[CURSORS + P.counters[k, K_HIGH]]
+        low, high = _low(P, row, k), row[CURSORS + P.counters[k, K_HIGH]]
         column = P.distincts[P.counters[k, K_SOURCE], D_RING]
         if position < low or position >= high or S.ring[at, column] == MISSING:
             continue
@@ -776,7 +824,7 @@ def _recount(P, S, row, position):
             row[P.sizes.counters + k] += 1
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _remember(P, S, row, at, time, item_values, role):
     """Enter the event's remembered values: into the ring, and into the row where it is the last or the first."""
     for item in range(P.items.shape[0]):
@@ -795,7 +843,7 @@ def _remember(P, S, row, at, time, item_values, role):
             row[place + FIRST_TIME] = time
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _guard(P, S, row, values, role):
     """Keep sums in range: a value that would carry a sum beyond 2^62 units stays out, and is counted as overflowed.
 
@@ -807,7 +855,7 @@ def _guard(P, S, row, values, role):
             continue
         size = abs(values[c])
         if size > LARGEST_SUM - row[place] and not P.channels[c, C_EVER]:
-            row[place] = _absolute(P, S, row, P.channels[c, C_SUM])
+            row[place] = _absolute(S.ring, row, P.channels[c, C_SUM], row[NEWEST] - P.sizes.retention)
         if size > LARGEST_SUM - row[place]:
             values[c] = MISSING
             S.meta[OVERFLOWED] += 1
@@ -815,45 +863,42 @@ def _guard(P, S, row, values, role):
             row[place] += size
 
 
-@nb.njit(cache=True, _nrt=False)
-def _absolute(P, S, row, column):
-    """The absolute values of one sum over all entries of a ring."""
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def _absolute(ring, row, column, bound):
+    """The absolute values of one sum over the entries of a ring that windows still reach."""
     total = np.int64(0)
-    before = row[P.sizes.totals + column - 1]
+    offset, mask = row[RING], (np.int64(1) << row[LOG2]) - 1
     for position in range(row[FIRST], row[END]):
-        now = S.ring[_physical(S, row, position), column]
-        total += abs(now - before)
-        before = now
+        if ring[offset + (position & mask), 0] > bound:
+            total += abs(ring[offset + (position & mask), column] - ring[offset + ((position - 1) & mask), column])
     return total
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _insert(P, S, row, time, sequence, role, values, item_values, distinct_values, label_values):
     """Write an event into its key's row and ring, where its time belongs."""
     newest = max(row[NEWEST], time)
     row[NEWEST] = newest
-    _retire(P, S, row, newest - P.sizes.retention)
+    end, mask = row[END], (np.int64(1) << row[LOG2]) - 1
+    if end & (RETIRE_EVERY - 1) == 0 or end - row[FIRST] >= mask:
+        _retire(P, S, row, newest - P.sizes.retention)
     _guard(P, S, row, values, role)
-    size = row[END] - row[FIRST]
-    if row[RING] < 0:
+    size = end - row[FIRST]
+    if row[RING] == NO_RING:
         _resize(P, S, row, SMALLEST_RING_LOG2)
-    elif size == np.int64(1) << row[LOG2]:
+    elif size >= mask:  # one place is left to the entry before the oldest
         _resize(P, S, row, row[LOG2] + 1)
-    elif row[LOG2] > 6 and size << 4 <= np.int64(1) << row[LOG2]:
+    elif row[LOG2] > 6 and size << 4 <= mask:
         _resize(P, S, row, row[LOG2] - 2)
-    end = row[END]
     position = end
-    if position > row[FIRST] and S.ring[_physical(S, row, position - 1), 0] > time:
-        position = _search(S, row, row[FIRST], position, time)
+    if size > 0 and S.ring[_physical(row, position - 1), 0] > time:
+        position = _search(S.ring, row, row[FIRST], position, time)
         S.meta[LATE] += 1
         _shift(P, S, row, position, values, role)
-    at = _physical(S, row, position)
-    before = _physical(S, row, position - 1) if position > row[FIRST] else np.int64(-1)
-    for column in range(1, 1 + P.sizes.total_words):
-        S.ring[at, column] = _at(P, S, row, before, column)
+    at = _physical(row, position)
     S.ring[at, 0] = time
     row[END] = end + 1
-    _add_totals(P, S, at, values, role)
+    _add_totals(P, S.ring[at], S.ring[_physical(row, position - 1)], values, role)
     if P.sizes.sequence >= 0:
         S.ring[at, P.sizes.sequence] = sequence
     for c in range(P.channels.shape[0]):
@@ -874,13 +919,13 @@ def _insert(P, S, row, time, sequence, role, values, item_values, distinct_value
 # ------------------------------------------------------------------------------------------------ events
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _counts(x, i, kind, where, kinds):
     """Whether the event's type and the filter let it into a channel, item or distinct field."""
-    return (kinds >> kind) & 1 and (where < 0 or x[i, where] == 1.0)
+    return (kinds >> kind) & 1 and (where < 0 or x[np.uint64(i), np.uint64(where)] == 1.0)
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _gather(P, i, kind, x, codes, values, item_values, distinct_values, label_values):
     """Read from the event's columns what the entity's channels, items and distinct fields take in."""
     for c in range(P.channels.shape[0]):
@@ -903,7 +948,7 @@ def _gather(P, i, kind, x, codes, values, item_values, distinct_values, label_va
         label_values[k] = 0 if _counts(x, i, kind, P.labels[k, L_WHERE], P.labels[k, L_KINDS]) else -1
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _word(x, codes, i, source, text):
     if source < 0:
         return np.int64(1)
@@ -914,7 +959,7 @@ def _word(x, codes, i, source, text):
     return x.view(np.int64)[i, source] if x[i, source] != 0.0 else np.int64(0)  # -0.0 has the bits of MISSING
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _has_room(P, S, roles):
     """Whether the arrays can take whatever one event may need; nothing has been changed yet.
 
@@ -928,18 +973,59 @@ def _has_room(P, S, roles):
     )
 
 
-@nb.njit(cache=True, _nrt=False, forceinline=True)
-def _awake(P, S, code, clock):
-    """The slot of a key that is not forgotten, or -1."""
-    slot = find_slot(S, code)
-    if slot >= 0 and clock - S.rows[slot, TOUCHED] > P.sizes.horizon and S.rows[slot, RING] >= 0:
-        _forget(P, S, S.rows[slot])
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _awake(P, S, code, clock, slot):
+    """The slot of a key that is not forgotten, or -1; `slot` is where it was a moment ago."""
+    if slot < 0 or S.rows[np.uint64(slot), KEY] != code:
+        slot = find_slot(S, code)
+        if slot < 0:
+            return slot
+    row = S.rows[np.uint64(slot)]
+    if clock - row[TOUCHED] > P.sizes.horizon and row[RING] != NO_RING:
+        _forget(P, S, row)
         if not P.sizes.keeps_rows:
             return np.int64(-1)
     return slot
 
 
-@nb.njit(cache=True, _nrt=False)
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def _fetch(P, S, keys, begin, end, x, codes):
+    """Find the slots of the next events' keys and touch what they will read, so that the memory answers many questions at once.
+
+    Key places, rows, ring entries and places of distinct values lie anywhere; one event after another, each costs a miss.
+    """
+    roles = keys.shape[1]
+    slots = S.scratch[AHEAD]
+    touched = np.int64(0)
+    for k in range((end - begin) * roles):
+        slots[k] = find_slot(S, keys[np.uint64(begin + k // roles), np.uint64(k % roles)])
+    for k in range((end - begin) * roles):
+        if slots[k] < 0:
+            continue
+        row = S.rows[np.uint64(slots[k])]
+        offset, mask = row[RING], (np.int64(1) << row[LOG2]) - 1
+        for c in range(P.offsets.shape[0]):
+            touched ^= S.ring[np.uint64(offset + (row[CURSORS + c] & mask)), 0]
+        for word in range(CURSORS + LINE, row.shape[0], LINE):
+            touched ^= row[word]
+        for d in range(P.distincts.shape[0]):
+            code = _word(x, codes, begin + k // roles, P.distincts[d, D_SOURCE], P.distincts[d, D_TEXT])
+            owner = slots[k] * np.int64(P.distincts.shape[0]) + d + 1
+            touched ^= S.distinct[_distinct_home(S.distinct, S.meta[SALT], owner, code), 0]
+    S.scratch[VALUES, 0] = touched  # read by nobody, so that no compiler thinks the loads can go
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def sweep(P, S, clock, slots):
+    """Look at the next few slots in turn and forget the keys that the stream left behind."""
+    for _ in range(min(slots, S.meta[SLOTS])):
+        hand = S.meta[HAND] + 1 if S.meta[HAND] + 1 < S.meta[SLOTS] else np.int64(0)
+        S.meta[HAND] = hand
+        if S.rows[hand, KEY] != 0:
+            _awake(P, S, S.rows[hand, KEY], clock, hand)
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
 def apply(P, S, start, keys, kinds, times, clocks, keep, first_sequence, known_kinds, x, codes, read, write):
     """Read and write one entity's state for events in arrival order, from row `start` on.
 
@@ -950,11 +1036,15 @@ def apply(P, S, start, keys, kinds, times, clocks, keep, first_sequence, known_k
     n, roles = keys.shape
     values, item_values = S.scratch[VALUES], S.scratch[ITEM_VALUES]
     distinct_values, label_values = S.scratch[DISTINCT_VALUES], S.scratch[LABEL_VALUES]
+    ahead = S.scratch[AHEAD]
     for i in range(start, n):
+        place = (i - start) & (BLOCK - 1)
+        if place == 0:
+            _fetch(P, S, keys, i, min(i + BLOCK, n), x, codes)
         if write and not _has_room(P, S, roles):
             return i
         kind = np.int64(kinds[i])
-        reads = read and (kind == 0 or kind == NO_EVENT)
+        reads = read and kind in (0, NO_EVENT)
         writes = write and keep[i] and (known_kinds >> kind) & 1
         if not reads and not writes:
             continue
@@ -965,13 +1055,17 @@ def apply(P, S, start, keys, kinds, times, clocks, keep, first_sequence, known_k
             role = step if step < roles else step - roles
             if keys[i, role] == 0:
                 continue
-            slot = _awake(P, S, keys[i, role], clocks[i])
+            slot = _awake(P, S, keys[i, role], clocks[i], ahead[place * roles + role])
             if slot >= 0:
-                _seek(P, S, S.rows[slot], time)
+                row = S.rows[slot]
+                if row[NEWEST] != MISSING and time < row[NEWEST] - P.sizes.lateness:
+                    _retire_all(P, S, row, row[NEWEST] - P.sizes.retention)  # what has left must not be seen from the past
+                _seek(P, S, row, time)
             if reads and step < roles:
                 row = S.rows[slot] if slot >= 0 else S.blank
-                _locate(P, S, row)
-                _evaluate(P, S, row, role, i, time, values, distinct_values, x, codes)
+                if P.sizes.keeps_rows and row[RING] == NO_RING:
+                    _lay_base(P, S, row)
+                _evaluate(P, S, row, role, time, values, distinct_values, x[i], codes[i])
             if not writes or (roles > 1 and step < roles):
                 continue
             if slot < 0:
@@ -983,10 +1077,12 @@ def apply(P, S, start, keys, kinds, times, clocks, keep, first_sequence, known_k
                 continue
             row[TOUCHED] = clocks[i]
             _insert(P, S, row, time, first_sequence + i, role, values, item_values, distinct_values, label_values)
+    if write and n > 0:
+        sweep(P, S, clocks[n - 1], n // SWEEP + 1)
     return n
 
 
-@nb.njit(cache=True, _nrt=False)
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
 def apply_label(P, S, key, role, nth, time, sequence, kind, x, i, change):
     """A label became known (change +1: fraud) or was taken back (-1), for the event with this time and sequence.
 
@@ -997,9 +1093,9 @@ def apply_label(P, S, key, role, nth, time, sequence, kind, x, i, change):
         return
     row = S.rows[slot]
     first, end = row[FIRST], row[END]
-    position = _search(S, row, first, end, time - 1) if first < end else end
-    while position < end and S.ring[_physical(S, row, position), 0] == time:
-        if S.ring[_physical(S, row, position), P.sizes.sequence] == sequence:
+    position = _search(S.ring, row, first, end, time - 1) if first < end else end
+    while position < end and S.ring[_physical(row, position), 0] == time:
+        if S.ring[_physical(row, position), P.sizes.sequence] == sequence:
             if nth == 0:
                 _flag(P, S, row, position, change)
                 return
@@ -1010,14 +1106,16 @@ def apply_label(P, S, key, role, nth, time, sequence, kind, x, i, change):
     for counter in range(P.counters.shape[0]):  # the event left the ring: only windows of all time still see it
         if P.counters[counter, K_LABEL] and P.counters[counter, K_LOW] < 0:
             label = P.counters[counter, K_SOURCE]
-            if (P.labels[label, L_ROLES] >> role) & 1 and _counts(x, i, kind, P.labels[label, L_WHERE], P.labels[label, L_KINDS]):
+            if (P.labels[label, L_ROLES] >> role) & 1 and _counts(
+                x, i, kind, P.labels[label, L_WHERE], P.labels[label, L_KINDS]
+            ):
                 row[P.sizes.counters + counter] += change
 
 
-@nb.njit(cache=True, _nrt=False)
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
 def _flag(P, S, row, position, change):
     """Mark an entry for every label channel it belongs to, and tell the windows that hold it."""
-    at = _physical(S, row, position)
+    at = _physical(row, position)
     for k in range(P.labels.shape[0]):
         column = P.labels[k, L_RING]
         if S.ring[at, column] < 0:
@@ -1026,15 +1124,13 @@ def _flag(P, S, row, position, change):
         for counter in range(P.counters.shape[0]):
             if not P.counters[counter, K_LABEL] or P.counters[counter, K_SOURCE] != k:
                 continue
-            if _low(P, S, row, counter) <= position < row[CURSORS + P.counters[counter, K_HIGH]]:
+            if _low(P, row, counter) <= position < row[CURSORS + P.counters[counter, K_HIGH]]:
                 row[P.sizes.counters + counter] += change
 
 
-@nb.njit(cache=True, _nrt=False)
-def sweep(P, S, clock, slots):
-    """Look at the next few slots in turn and forget the keys that the stream left behind."""
-    for _ in range(min(slots, S.meta[SLOTS])):
-        hand = S.meta[HAND] + 1 if S.meta[HAND] + 1 < S.meta[SLOTS] else np.int64(0)
-        S.meta[HAND] = hand
-        if S.rows[hand, KEY] != 0:
-            _awake(P, S, S.rows[hand, KEY], clock)
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def settle(P, S):
+    """Let go of every entry that no feature can reach any more, so that equal states look equal."""
+    for slot in range(S.meta[SLOTS]):
+        if S.rows[slot, KEY] != 0 and S.rows[slot, RING] != NO_RING:
+            _retire_all(P, S, S.rows[slot], S.rows[slot, NEWEST] - P.sizes.retention)

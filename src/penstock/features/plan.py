@@ -99,7 +99,9 @@ class _Compiler:
         self.extremes = _Rows(2)
         self.scales: list[float] = []
         windows = [f for f in features if f.kind not in REMEMBERED]
-        bounds = {f.delay_us for f in windows if f.delay_us} | {f.delay_us + f.window_us for f in windows if f.window_us < EVER_US}
+        bounds = {f.delay_us for f in windows if f.delay_us} | {
+            f.delay_us + f.window_us for f in windows if f.window_us < EVER_US
+        }
         self.offsets = [-stream.skew_us, *sorted(bounds)]  # cursor 0 stands after the newest event that counts
         self.known_kinds = 0
         for feature in features:
@@ -132,7 +134,7 @@ class _Compiler:
         plan = k.Plan(
             sizes=sizes,
             offsets=np.array(self.offsets, np.int64),
-            features=np.array(rows, np.int64).reshape(len(rows), k.F_WIDTH),
+            features=np.array(self._ordered(rows), np.int64).reshape(len(rows), k.F_WIDTH),
             channels=self.channels.array(),
             scales=np.array(self.scales, np.float64),
             extremes=self.extremes.array(),
@@ -143,6 +145,18 @@ class _Compiler:
         )
         keys = [[self.layout[name] for name in names] for names in self.entity.keys]
         return EntityPlan(self.entity, keys, self.known_kinds, plan, labelled)
+
+    def _ordered(self, rows: list[list[int]]) -> list[list[int]]:
+        """The features in the order that shares most: those of one window and channel stand together."""
+        shared = (k.F_ROLE, k.F_LOW, k.F_HIGH, k.F_SOURCE, k.F_CURRENT)
+        rows = sorted(rows, key=lambda row: (row[k.F_OP] > k.MAX, *(row[word] for word in shared), row[k.F_OP]))
+        for before, row in zip([None, *rows[:-1]], rows, strict=True):
+            if row[k.F_OP] <= k.MAX:
+                channel = self.channels.rows[row[k.F_SOURCE]]
+                row[k.F_COUNT], row[k.F_SUM], row[k.F_SQUARES] = channel[k.C_COUNT], channel[k.C_SUM], channel[k.C_SQUARES]
+            same = before is not None and row[k.F_OP] <= k.MAX and all(before[word] == row[word] for word in shared)
+            row[k.F_SAME] = int(same)
+        return rows
 
     # ---- one feature
 
@@ -215,7 +229,11 @@ class _Compiler:
     def _dense(self, feature: Aggregate) -> bool:
         """Whether every entry of the ring belongs to the feature's channel, so that positions are counts."""
         whole = self._kinds(feature) == self.known_kinds and self._roles(feature) == (1 << len(self.entity.keys)) - 1
-        return whole and not feature.where and (feature.field is None or (feature.field in self.stream.required and self.known_kinds == 1))
+        return (
+            whole
+            and not feature.where
+            and (feature.field is None or (feature.field in self.stream.required and self.known_kinds == 1))
+        )
 
     def _item(self, feature: Aggregate) -> int:
         column = self.layout[feature.field] if feature.field else None

@@ -11,11 +11,11 @@ from penstock.errors import CapacityError
 from penstock.features import kernel as k
 from penstock.features.plan import EntityPlan
 
+STATE_FORMAT = 2
+"""Raise it when the arrays change their meaning: snapshots of other formats are rebuilt from the log."""
 _SIZE_CLASSES = 48
 _NO_SLOT = 1 << 31
 """The slot of the row that stands for unknown keys: it owns no distinct value."""
-_SWEEP = 4
-"""Events per slot looked at: a full round takes four times as many events as there are keys."""
 
 
 class Table:
@@ -28,7 +28,7 @@ class Table:
         self.plan = plan
         self.memory_limit = memory_limit
         self.clock_us = 0
-        self.state = _empty(plan.plan, slots=1 << 10, entries=1 << 13, distincts=1 << 10)
+        self.state = _empty(plan.plan, len(plan.keys), slots=1 << 10, entries=1 << 13, distincts=1 << 10)
         self.state.meta[k.SALT] = int.from_bytes(os.urandom(7), "little")  # keys chosen by an attacker must not collide
 
     def apply(
@@ -55,7 +55,6 @@ class Table:
             self._enlarge(keys.shape[1])
         if write and n:
             self.clock_us = int(clocks[-1])
-            k.sweep(plan, self.state, clocks[-1], n // _SWEEP + 1)
 
     def look(self, keys: NDArray[np.int64], times: NDArray[np.int64], x: NDArray[np.float64], codes: NDArray[np.int64]) -> None:
         """Evaluate a key's features as of a time at which no event happens; nothing is changed."""
@@ -156,7 +155,13 @@ class Table:
         meta = arrays["meta"]
         entries = _power_of_two(max(int(meta[k.RING_TOP]) + 8 * int(meta[k.LARGEST]), 1 << 13))
         slots = _power_of_two(int(meta[k.SLOTS]) + 8)
-        state = _empty(self.plan.plan, slots=slots, entries=entries, distincts=_power_of_two(4 * len(arrays["distinct"]) + 64))
+        state = _empty(
+            self.plan.plan,
+            len(self.plan.keys),
+            slots=slots,
+            entries=entries,
+            distincts=_power_of_two(4 * len(arrays["distinct"]) + 64),
+        )
         state.meta[:] = meta
         state.free[:] = arrays["free"]
         state.rows[: meta[k.SLOTS]] = arrays["rows"]
@@ -174,6 +179,7 @@ class Table:
         """A hash of what the state means, whatever its arrangement in memory: equal states, equal digests."""
         state, digest = self.state, hashlib.sha256()
         k.sweep(self.plan.plan, state, np.int64(self.clock_us), int(state.meta[k.SLOTS]))  # idle keys: forgotten or about to be
+        k.settle(self.plan.plan, state)
         sizes = self.plan.plan.sizes
         rows = state.rows[: state.meta[k.SLOTS]]
         for slot in np.argsort(rows[:, k.KEY], kind="stable"):
@@ -208,9 +214,10 @@ def _grown(array: NDArray[np.int64], length: int, used: int) -> NDArray[np.int64
     return larger
 
 
-def _empty(plan: k.Plan, *, slots: int, entries: int, distincts: int) -> k.State:
+def _empty(plan: k.Plan, roles: int, *, slots: int, entries: int, distincts: int) -> k.State:
     meta = np.zeros(k.META, np.int64)
     meta[k.FREE_SLOT] = -1
+    meta[k.RING_TOP] = k.ARENA_START
     meta[k.LARGEST] = 16
     levels = _levels(entries)
     extremes = plan.extremes.shape[0]
@@ -225,12 +232,12 @@ def _empty(plan: k.Plan, *, slots: int, entries: int, distincts: int) -> k.State
         blocks=np.zeros((extremes, int(levels[-1]) if extremes else 0), np.int64),
         levels=levels,
         distinct=np.zeros((_power_of_two(distincts), 3), np.int64),
-        scratch=np.zeros((k.SCRATCH, _longest(plan)), np.int64),
+        scratch=np.zeros((k.SCRATCH, _longest(plan, roles)), np.int64),
         blank=blank,
     )
 
 
-def _longest(plan: k.Plan) -> int:
+def _longest(plan: k.Plan, roles: int) -> int:
     """How wide a line of scratch must be."""
-    tables = (plan.channels, plan.items, plan.distincts, plan.labels, plan.offsets)
-    return max(len(table) for table in tables)
+    tables = (plan.channels, plan.items, plan.distincts, plan.labels)
+    return max(k.BLOCK * roles, *(len(table) for table in tables))
