@@ -560,9 +560,17 @@ def _remembered(P, S, row, line, time, numbers, codes):
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _ring_of(P, S, row):
+    """Offset and mask of a key's ring, with the totals before its oldest entry in place."""
+    if P.sizes.keeps_rows and row[RING] == NO_RING:
+        _lay_base(P, S, row)
+    return row[RING], (np.int64(1) << row[LOG2]) - 1
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _evaluate(P, S, row, role, time, values, distinct_values, numbers, codes):
     """Every feature of a row's key as of this time, into an event's columns; see `F_SAME` for what carries over."""
-    offset, mask = row[RING], (np.int64(1) << row[LOG2]) - 1
+    offset, mask = _ring_of(P, S, row)
     newer = older = S.ring[NOTHING]
     start = end = count = total = np.int64(0)
     value = MISSING
@@ -715,7 +723,7 @@ def clear_row(P, row, code, slot):
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy")
-def _new_slot(P, S, code):
+def _new_slot(P, S, code, time):
     slot = S.meta[FREE_SLOT]
     if slot >= 0:
         S.meta[FREE_SLOT] = S.rows[slot, NEWEST]
@@ -723,6 +731,7 @@ def _new_slot(P, S, code):
         slot = S.meta[SLOTS]
         S.meta[SLOTS] += 1
     clear_row(P, S.rows[slot], code, slot)
+    S.rows[slot, READ_AT] = time
     place_key(S.table, S.meta[SALT], code, slot)
     S.meta[TABLE_USED] += 1
     return slot
@@ -875,6 +884,17 @@ def _absolute(ring, row, column, bound):
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _make_place(P, S, row, size, mask):
+    """Give a key a ring that takes one more entry, beside the one before its oldest; a far too large one is exchanged."""
+    if row[RING] == NO_RING:
+        _resize(P, S, row, SMALLEST_RING_LOG2)
+    elif size >= mask:
+        _resize(P, S, row, row[LOG2] + 1)
+    elif row[LOG2] > 6 and size << 4 <= mask:
+        _resize(P, S, row, row[LOG2] - 2)
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _insert(P, S, row, time, sequence, role, values, item_values, distinct_values, label_values):
     """Write an event into its key's row and ring, where its time belongs."""
     newest = max(row[NEWEST], time)
@@ -884,12 +904,7 @@ def _insert(P, S, row, time, sequence, role, values, item_values, distinct_value
         _retire(P, S, row, newest - P.sizes.retention)
     _guard(P, S, row, values, role)
     size = end - row[FIRST]
-    if row[RING] == NO_RING:
-        _resize(P, S, row, SMALLEST_RING_LOG2)
-    elif size >= mask:  # one place is left to the entry before the oldest
-        _resize(P, S, row, row[LOG2] + 1)
-    elif row[LOG2] > 6 and size << 4 <= mask:
-        _resize(P, S, row, row[LOG2] - 2)
+    _make_place(P, S, row, size, mask)
     position = end
     if size > 0 and S.ring[_physical(row, position - 1), 0] > time:
         position = _search(S.ring, row, row[FIRST], position, time)
@@ -988,6 +1003,20 @@ def _awake(P, S, code, clock, slot):
     return slot
 
 
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _too_late(P, row, time):
+    """Whether an event lies too far behind the newest of its key to enter its state."""
+    return row[NEWEST] != MISSING and time < row[NEWEST] - P.sizes.lateness
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _arrive(P, S, row, time):
+    """Bring a row to this time; from further back than `lateness`, what no window reaches must not be seen again."""
+    if _too_late(P, row, time):
+        _retire_all(P, S, row, row[NEWEST] - P.sizes.retention)
+    _seek(P, S, row, time)
+
+
 @nb.njit(cache=True, _nrt=False, error_model="numpy")
 def _fetch(P, S, keys, begin, end, x, codes):
     """Find the slots of the next events' keys and touch what they will read, so that the memory answers many questions at once.
@@ -1057,22 +1086,14 @@ def apply(P, S, start, keys, kinds, times, clocks, keep, first_sequence, known_k
                 continue
             slot = _awake(P, S, keys[i, role], clocks[i], ahead[place * roles + role])
             if slot >= 0:
-                row = S.rows[slot]
-                if row[NEWEST] != MISSING and time < row[NEWEST] - P.sizes.lateness:
-                    _retire_all(P, S, row, row[NEWEST] - P.sizes.retention)  # what has left must not be seen from the past
-                _seek(P, S, row, time)
+                _arrive(P, S, S.rows[slot], time)
             if reads and step < roles:
                 row = S.rows[slot] if slot >= 0 else S.blank
-                if P.sizes.keeps_rows and row[RING] == NO_RING:
-                    _lay_base(P, S, row)
                 _evaluate(P, S, row, role, time, values, distinct_values, x[i], codes[i])
             if not writes or (roles > 1 and step < roles):
                 continue
-            if slot < 0:
-                slot = _new_slot(P, S, keys[i, role])
-                S.rows[slot, READ_AT] = time
-            row = S.rows[slot]
-            if row[NEWEST] != MISSING and time < row[NEWEST] - P.sizes.lateness:
+            row = S.rows[slot if slot >= 0 else _new_slot(P, S, keys[i, role], time)]
+            if _too_late(P, row, time):
                 S.meta[TOO_LATE] += 1
                 continue
             row[TOUCHED] = clocks[i]
