@@ -64,7 +64,7 @@ class Recovery:
             self._note(f"the aggregates of {engine.detector.name!r} have changed; the state is rebuilt from the log")
             return 0
         words = {int(code): text for code, text in meta["words"].items()}
-        engine.path.state.load(arrays, words, meta["clock_us"])
+        engine.path.state.load(arrays, words, meta["clock_us"], meta["pace_us"])
         engine.totals.restore(meta["totals"])
         for known_us, change, seq in meta["pending"]:
             engine.truth.expect(known_us, change, seq)
@@ -106,6 +106,7 @@ class Recovery:
             "fingerprint": engine.detector.state_fingerprint,
             "position": engine.ledger.position,
             "clock_us": state.clock_us,
+            "pace_us": state.pace_us,
             "words": {str(code): text for code, text in state.words().items()},
             "totals": engine.totals.saved(),
             "pending": [[p.known_us, p.change, p.sequence] for p in engine.path.pending.saved()],

@@ -31,7 +31,7 @@ def warm_up(engine: Engine) -> None:
         body = b'{"transaction_id": "%d", "timestamp": "2026-01-01T00:00:0%dZ", "customer_id": "c", "amount": 1.5}'
         for count in (1, 2):
             small.decide_json([body % (count, k) for k in range(count)])
-        small.decide({"transaction_id": "d", "timestamp": "2026-01-01T00:00:09Z", "customer_id": "c", "amount": 2.0}, dry_run=True)
+        small.decide(msgspec.json.decode(body % (8, 8)), dry_run=True)
         small.label("1", fraud=True, at=datetime(2026, 1, 1, tzinfo=UTC))
         small.decide_json([body % (9, 9)])
         small.entity("customer", "c")

@@ -5,18 +5,23 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.clock import SECOND_US
 from penstock.codes import number_codes, text_code
 from penstock.errors import MalformedEvent
+from penstock.features.kernels import pace
 from penstock.features.plan import EntityPlan
 from penstock.features.table import Table
 from penstock.messages import Batch, Column, Layout, Type
 
+STRIDE_US = 86_400 * SECOND_US
 _GOLDEN = np.int64(0x1E3779B97F4A7C15)
 
 
 class FeatureState:
-    """Every entity's table, and the stream's clock: the newest event time let in so far.
+    """Every entity's table, and two clocks.
 
+    clock_us: the newest event time let in so far. pace_us: the same, but moving no more than a day at each event: keys
+    are forgotten by it, so that a lone event far ahead of the others does not make the stream forget everybody.
     plans: one per entity. remembered: text columns whose values come back as features, with those features' columns.
     """
 
@@ -34,6 +39,7 @@ class FeatureState:
         self.remembered = remembered
         self.max_ahead_us = max_ahead_us
         self.clock_us = 0
+        self.pace_us = 0
         self.outputs: list[Column] = [column for columns in remembered.values() for column in columns]
         self._words: dict[int, str] = {}
 
@@ -43,24 +49,19 @@ class FeatureState:
         Returns which events may enter state: those not stamped further ahead of their arrival than `max_ahead`.
         """
         keep = batch.time_us - batch.arrived_us <= self.max_ahead_us
-        clocks = self._clocks(batch.time_us, keep) if write else np.full(len(batch), self.clock_us)
-        if write and len(clocks):
-            self.clock_us = int(clocks[-1])
+        paces = np.full(len(batch), self.pace_us)
+        if write and len(batch):
+            pace(batch.time_us, keep, self.pace_us, STRIDE_US, paces)
+            self.pace_us = int(paces[-1])
+            self.clock_us = max(self.clock_us, int(batch.time_us.max(where=keep, initial=0)))
         self._learn_words(batch)
         for table in self.tables:
             keys = key_codes(table.plan.keys, batch)
-            args = (keys, batch.kinds, batch.time_us, clocks, keep, first_sequence, batch.x, batch.codes)
+            args = (keys, batch.kinds, batch.time_us, paces, keep, first_sequence, batch.x, batch.codes)
             table.apply(*args, read=read, write=write)
         for column in self.outputs:
             batch.texts[column.name] = [self._words.get(code) for code in batch.codes[:, column.index].tolist()]
         return keep
-
-    def _clocks(self, times: NDArray[np.int64], keep: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """The stream's clock at each event."""
-        if len(times) == 1:  # the common case of a single request, without three passes of numpy
-            return times if keep[0] and times[0] >= self.clock_us else np.array([self.clock_us])
-        clocks = np.maximum.accumulate(np.where(keep, times, 0))
-        return np.maximum(clocks, self.clock_us, out=clocks)
 
     def label(self, batch: Batch, row: int, sequence: int, change: int) -> None:
         """A fraud label of one event became known (+1) or was taken back (-1)."""
@@ -116,15 +117,16 @@ class FeatureState:
         """The texts behind remembered codes."""
         return dict(self._words)
 
-    def load(self, arrays: Mapping[str, NDArray[np.int64]], words: Mapping[int, str], clock_us: int) -> None:
-        """Become the state that `arrays`, `words` and `clock_us` were taken from."""
+    def load(self, arrays: Mapping[str, NDArray[np.int64]], words: Mapping[int, str], clock_us: int, pace_us: int) -> None:
+        """Become the state that all this was taken from."""
         for i, table in enumerate(self.tables):
             prefix = f"{i}."
             table.load({name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)})
         for table in self.tables:
-            table.clock_us = clock_us
+            table.clock_us = pace_us
         self._words = dict(words)
         self.clock_us = clock_us
+        self.pace_us = pace_us
 
     def digest(self) -> str:
         """A hash of what the state means: equal states, equal digests."""
