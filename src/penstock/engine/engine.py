@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path as FilePath
@@ -212,7 +213,7 @@ class Engine:
             if frame:
                 read = self.reader.read_frame(piece, name=f"frame-{self.ledger.next_seq - first}", first=first + 1)
             else:
-                read = self.reader.read_objects(piece, self.clock())
+                read = self._read_objects(piece)
             for row, refusal in read.refused:
                 (on_refused or _raise)(first + row, refusal)
             answers = self._decide(read, len(piece), dry_run=dry_run, on_durable=None)
@@ -221,6 +222,13 @@ class Engine:
         if not dry_run:
             self.ledger.flush()
         return decisions
+
+    def _read_objects(self, events: Sequence[Any]) -> Read:
+        """Read Python objects; dicts go the way of JSON, which costs a quarter of looking at each value."""
+        if all(type(event) is dict for event in events):
+            with suppress(TypeError, ValueError, msgspec.MsgspecError):  # a value that JSON cannot say
+                return self.reader.read([_encode(event) for event in events], self.clock())
+        return self.reader.read_objects(events, self.clock())
 
     def decide_json(
         self, bodies: Sequence[bytes], *, dry_run: bool = False, on_durable: OnDurable | None = None
@@ -492,6 +500,7 @@ class Engine:
         self.close()
 
 
+_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Decision).decode
 
 
