@@ -172,7 +172,8 @@ def with_deques(times_us: list[int], customers: list, devices: list, merchants: 
 
 
 WITH_DUCKDB = """
-    select count(*) over h, sum(amount) over h, count(*) over d, sum(amount) over d, avg(amount) over w, stddev_samp(amount) over w,
+    select count(*) over h, sum(amount) over h, count(*) over d, sum(amount) over d, avg(amount) over w,
+           stddev_samp(amount) over w,
            timestamp - lag(timestamp) over (partition by customer_id order by timestamp),
            count(distinct customer_id) over (partition by device_id order by timestamp
                range between interval 24 hours preceding and current row),

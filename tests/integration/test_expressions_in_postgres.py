@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from tests.unit.expressions.naive import SCOPE, B, N, S, agree, expressions, row, run
 
 TYPES = {N: "DOUBLE PRECISION", B: "BOOLEAN", S: "TEXT"}
