@@ -17,8 +17,9 @@ from penstock.assemble.engines import load_history, open_engine, openers
 from penstock.assemble.traffic import profile_of
 from penstock.clock import Clock, system_clock
 from penstock.config import Settings
-from penstock.engine import Engine
-from penstock.offline.datasets import read
+from penstock.detector import Detector
+from penstock.engine import Engine, warm_up
+from penstock.offline.datasets import Recorded, read
 from penstock.offline.train import has_champion, train
 
 DETECTOR = "banking"
@@ -76,7 +77,7 @@ def prepare_demo(settings: Settings, *, attack: str | None, say: Say, progress: 
         world = LiveWorld(profile, clock=clock)
         history = read(world.history(), detector)
         if not trained:
-            train(detector, history, save_to=settings.models_folder, progress=lambda _what, share: progress(0.8 * share))
+            _train(detector, history, settings, progress, clock)
         if place is None:
             with open_engine(detector, settings) as engine:
                 load_history(engine, history, progress=lambda share: progress(0.8 + 0.2 * share))
@@ -86,6 +87,19 @@ def prepare_demo(settings: Settings, *, attack: str | None, say: Say, progress: 
     if attack is not None:
         world.begin(attack)
     return Demo(settings, world, openers([detector], settings))
+
+
+def _train(detector: Detector, history: Recorded, settings: Settings, progress: Advance, clock: Clock) -> None:
+    """Train, and compile meanwhile what serving needs: fitting runs in code that lets other threads work."""
+    compiling = threading.Thread(target=lambda: warm_up(Engine(detector, wait_for_models=True, clock=clock)))
+
+    def advance(what: str, share: float) -> None:
+        if what == "fitting":
+            compiling.start()
+        progress(0.8 * share)
+
+    train(detector, history, save_to=settings.models_folder, progress=advance, clock=clock)
+    compiling.join()
 
 
 def _tell(address: Address, labels: "queue.SimpleQueue[bytes]", stop: threading.Event) -> None:

@@ -17,20 +17,22 @@ def command(transaction_id: str, detector: str | None, as_json: bool, **flags: s
     last bit.
     """
     from penstock.assemble.engines import recorded_decisions
-    from penstock.offline.past import verify
+    from penstock.engine import verify
 
     settings = settings_from(**flags)
     with recorded_decisions(settings, transaction_id, detector) as (loaded, ledger):
-        found = verify(loaded, ledger, transaction_id, models=settings.models_folder)
+        found = verify(ledger, loaded, transaction_id, settings.models_folder)
+    differences = [{"column": name, "recorded": before, "recomputed": after} for name, before, after in found.differences]
     if as_json:
-        print_json(found.as_json())
-    elif found.obstacle is not None:
-        click.echo(f"{transaction_id} cannot be recomputed: {found.obstacle}")
+        events = found.events_replayed
+        print_json(
+            {"transaction_id": transaction_id, "identical": found.identical, "events": events, "differences": differences}
+        )
     elif found.identical:
-        click.echo(f"{transaction_id} is identical: {found.compared} values, recomputed from the log")
+        click.echo(f"{transaction_id} is identical, recomputed after {found.events_replayed:,} events from the log")
     else:
-        click.echo(f"{transaction_id} differs in {len(found.differences)} of {found.compared} values:")
-        for each in found.differences:
-            click.echo(f"  {each.column:<32} recorded {each.recorded!r}, recomputed {each.recomputed!r}")
+        click.echo(f"{transaction_id} differs in {len(differences)} values:")
+        for each in differences:
+            click.echo(f"  {each['column']:<32} recorded {each['recorded']!r}, recomputed {each['recomputed']!r}")
     if not found.identical:
         raise click.exceptions.Exit(1)
