@@ -1,7 +1,6 @@
 """The command line at work: simulate, train, replay, load, score, serve, explain, verify, query, in one data folder."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -257,9 +256,14 @@ def test_doctor_finds_a_taken_port(folder, service):
 
 
 def test_doctor_is_content_with_a_good_machine(tmp_path, monkeypatch):
-    for name in [name for name in os.environ if name.startswith("PENSTOCK_")]:
-        monkeypatch.delenv(name)
+    monkeypatch.setenv("PENSTOCK_SOMETHING_ELSE", "1")
     penstock("doctor", "--port", free_port(), "--data", tmp_path)
+
+
+def test_doctor_finds_a_misspelt_variable(tmp_path, monkeypatch):
+    monkeypatch.setenv("PENSTOCK_PROT", "1")
+    shown = penstock("doctor", "--port", free_port(), "--data", tmp_path, ends_with=1)
+    assert "write PENSTOCK_PORT, or unset it" in shown.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """`penstock doctor`: whether everything that Penstock needs is there, and what to do where it is not."""
 
+import difflib
 import errno
 import os
 import socket
@@ -56,7 +57,7 @@ def examine(flags: dict[str, str | None]) -> Iterator[Finding]:
         yield Finding("settings", "cannot be read", str(error))
         return
     yield Finding("settings", "readable")
-    yield from _unknown_variables()
+    yield from _misspelt_variables()
     yield _folder(chosen.data)
     yield _port(chosen.host, chosen.port)
     yield from _detectors()
@@ -110,15 +111,18 @@ def _port(host: str, port: int) -> Finding:
     return Finding(what, "free")
 
 
-def _unknown_variables() -> Iterator[Finding]:
-    """Variables that look like settings and are none: mostly misspelt ones."""
+def _misspelt_variables() -> Iterator[Finding]:
+    """Variables that are no settings and look like one."""
     from penstock.config import PREFIX, describe
-    from penstock.errors import did_you_mean
 
-    known = {PREFIX + setting.name.upper() for setting in describe()} | {"PENSTOCK_TEST_DATA"}
-    for name in sorted(os.environ):
-        if name.startswith(PREFIX) and name not in known:
-            yield Finding(name, "no setting of this name", "unset it." + did_you_mean(name, known))
+    known = {PREFIX + setting.name.upper() for setting in describe()}
+    for name in sorted(set(os.environ) - known):
+        meant = difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE) if name.startswith(PREFIX) else []
+        if meant:
+            yield Finding(name, "no setting of this name", f"write {meant[0]}, or unset it")
+
+
+_ALIKE = 0.85  # of difflib: one or two letters
 
 
 def _detectors() -> Iterator[Finding]:
