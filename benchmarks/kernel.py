@@ -6,8 +6,6 @@ customers of a device within 24 h; events of a merchant within 1 h. Keys are cod
 
 import tempfile
 
-import tempfile
-
 import duckdb
 import numpy as np
 from _report import Row, best_of, main
