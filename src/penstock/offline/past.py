@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from penstock.detector import Detector
 from penstock.engine import Engine
-from penstock.errors import DataError
+from penstock.errors import DataError, LedgerError
 from penstock.ledger import Field, Ledger, MemoryLedger
 from penstock.ledger.port import DECISIONS, Done
 from penstock.messages import Record
@@ -34,7 +34,7 @@ class Shown(MemoryLedger):
 
     def append(self, record: Record, done: Done | None = None) -> int:
         """Never."""
-        raise NotImplementedError("a ledger that is shown takes no records")
+        raise LedgerError("a ledger that is only shown takes no records; open the data folder with an engine to write")
 
 
 def explain(detector: Detector, ledger: Ledger, transaction_id: str) -> bytes:
