@@ -32,7 +32,7 @@ class Shown(MemoryLedger):
         """Those of the ledger that is shown, and what the engine of today added."""
         return {**super().layouts(), **self._shown.layouts()}
 
-    def append(self, record: Record, done: Done | None = None) -> int:
+    def append(self, record: Record, done: Done | None = None) -> int:  # noqa: ARG002 -- the port's signature
         """Never."""
         raise LedgerError("a ledger that is only shown takes no records; open the data folder with an engine to write")
 
