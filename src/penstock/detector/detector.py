@@ -22,7 +22,7 @@ from penstock.errors import DeclarationError
 from penstock.features import Aggregate, Label
 from penstock.features.state import FeatureState
 from penstock.features.table import STATE_FORMAT
-from penstock.ingest import Schema
+from penstock.ingest import Schema, Steps
 from penstock.models import Model
 from penstock.rules import Rule
 
@@ -44,7 +44,9 @@ class Detector:
         naive_times: the zone of times without one; refused where it is None.
         personal: text fields that are replaced by keyed hashes before anything is written.
         keep_unknown: keep fields that the schema does not know, in the ledger.
-        inputs: the columns that models read; every numeric field and feature unless given.
+        steps: the field that says when an event happened where it has no time; see `penstock.ingest.Steps`.
+        inputs: the columns that models read; every numeric field and feature unless given. Texts only where named here:
+            they are encoded by the rate of fraud that training saw for each.
         words: a phrase for a feature or field, used in reasons.
         recorded: turns the columns of a recorded file, as published, into those of the event.
 
@@ -72,6 +74,7 @@ class Detector:
         naive_times: str | None = None,
         personal: Collection[str] = (),
         keep_unknown: bool = False,
+        steps: Steps | None = None,
         inputs: Sequence[str] | None = None,
         words: dict[str, str] | None = None,
         recorded: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
@@ -102,6 +105,7 @@ class Detector:
             naive_times=naive_times,
             personal=personal,
             keep_unknown=keep_unknown,
+            steps=steps,
         )
         _check_models(name, self.models)
         self.plan = Compiler(self, inputs).compile()

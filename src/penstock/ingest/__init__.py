@@ -4,5 +4,6 @@ from penstock.ingest.personal import tokeniser
 from penstock.ingest.quarantine import masked
 from penstock.ingest.reader import Read, Reader
 from penstock.ingest.schema import EventType, Schema
+from penstock.ingest.steps import Steps
 
-__all__ = ["EventType", "Read", "Reader", "Schema", "masked", "tokeniser"]
+__all__ = ["EventType", "Read", "Reader", "Schema", "Steps", "masked", "tokeniser"]

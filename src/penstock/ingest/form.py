@@ -15,6 +15,7 @@ from penstock.ingest.identity import LONGEST_ID, id_problem
 from penstock.ingest.kernel import Places, lay
 from penstock.ingest.part import Part
 from penstock.ingest.schema import TYPE, EventType
+from penstock.ingest.steps import Steps
 from penstock.ingest.times import FIRST_US, OLDEST_US, instants, zone_switches
 from penstock.messages import Batch, Layout, Type
 
@@ -32,8 +33,18 @@ class Form:
     holds what `type` said, where there are several types.
     """
 
-    def __init__(self, event: EventType, layout: Layout, zone: str | None, token: Token | None, *, several: bool) -> None:
+    def __init__(
+        self,
+        event: EventType,
+        layout: Layout,
+        zone: str | None,
+        token: Token | None,
+        *,
+        several: bool,
+        steps: Steps | None = None,
+    ) -> None:
         self.event, self.layout, self.zone, self.token, self.several = event, layout, zone, token, several
+        self.steps = None if event.kind else steps
         columns = [field for field in event.fields if field is not event.id]
         self.texts = [field for field in columns if field.type is Type.TEXT]
         self.times = [event.time, *(field for field in columns if field.type is Type.TIME and field is not event.time)]
@@ -93,9 +104,18 @@ class Form:
         columns[0] = batch.ids = self._ids(columns[0], part)
         if self._lay(columns, part, bad):
             part.spoil(bad)
+        if self.steps is not None:
+            self.stamp(batch, np.array([value is None for value in columns[self._times_from]], np.bool_))
         for k, field in enumerate(self.texts, 1):
             batch.texts[field.name] = list(columns[k])
         return part
+
+    def stamp(self, batch: Batch, untimed: Mask) -> None:
+        """Give the events without a time that of their step."""
+        assert self.steps is not None
+        steps = np.where(untimed, batch.x[:, self.layout[self.steps.field].index], np.nan)
+        batch.time_us[:] = self.steps.times_us(steps, batch.time_us)
+        batch.x[:, self.time_at[0]] = batch.time_us
 
     def blank(self, n: int, arrived_us: int | NDArray[np.int64]) -> Batch:
         """A batch of n events of this type, its columns not yet written except for their arrival."""

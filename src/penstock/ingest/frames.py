@@ -82,6 +82,8 @@ class FrameForm:
             if item is self.event.time:
                 batch.time_us[:] = np.where(times.present, times.values, batch.arrived_us)
                 batch.x[:, at] = batch.time_us
+                if self.form.steps is not None:
+                    self.form.stamp(batch, ~times.present)
         if arrived_us is None:
             batch.arrived_us = batch.time_us.copy()
         batch.ids, id_codes = self._ids()
@@ -163,8 +165,15 @@ class FrameForm:
         self._checked(field, column, found, null)
         assert found is not None
         if field is self.event.time and not timed:
-            self.faults.add(field, column, null)
+            self.faults.add(field, column, null & ~self._stepped())
         return found
+
+    def _stepped(self) -> Mask:
+        """The rows whose step says when they happened."""
+        steps = self.form.steps
+        if steps is None or steps.field not in self.frame.columns:
+            return np.zeros(len(self.frame), np.bool_)
+        return self.frame.get_column(steps.field).is_not_null().to_numpy()
 
     def _texts(self, field: Field) -> Words:
         column = self._column(field)

@@ -80,7 +80,10 @@ class Reader:
         self.schema, self.layout = schema, layout
         self.token = tokeniser(personal_key) if schema.personal else None
         self._several = len(schema.events) > 1
-        self.forms = [Form(event, layout, schema.naive_times, self.token, several=self._several) for event in schema.events]
+        self.forms = [
+            Form(event, layout, schema.naive_times, self.token, several=self._several, steps=schema.steps)
+            for event in schema.events
+        ]
         self._marked = msgspec.json.Decoder(_Marked).decode
         self._new_ids = NewIds()
         self._known = frozenset(

@@ -9,6 +9,7 @@ import msgspec
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.expressions.zones import zone_names
 from penstock.ingest.field import Field, read_fields
+from penstock.ingest.steps import Steps
 from penstock.messages import Type
 
 TYPE = "type"
@@ -48,6 +49,7 @@ class Schema:
         naive_times: the zone of times that come without one; they are refused where it is None.
         personal: text fields that are replaced by a keyed token before anything else sees them.
         keep_unknown: keep fields that no type declares, for the ledger.
+        steps: the field that says when a transaction happened where its time is missing; else that is its arrival.
 
     columns: every field that becomes a column, with its type. required: fields of the transaction that are never
     null. needed: fields that a transaction in JSON must have. kinds: the index of each type. scales: units per 1.0
@@ -79,6 +81,7 @@ class Schema:
         naive_times: str | None = None,
         personal: Collection[str] = (),
         keep_unknown: bool = False,
+        steps: Steps | None = None,
     ) -> None:
         self.naive_times = _zone(naive_times)
         self.keep_unknown = keep_unknown
@@ -101,7 +104,11 @@ class Schema:
         main = [field for field in self.events[0].fields if field.name in self.columns]
         self.required = frozenset(field.name for field in main if not field.nullable or field.name == self.time)
         self.needed = frozenset(field.name for field in self.events[0].fields if field.needed)
-        self.amount = _amount([field.name for field in main if field.type is Type.NUMBER])
+        numbers = [field.name for field in main if field.type is Type.NUMBER]
+        self.amount = _amount(numbers)
+        self.steps = steps
+        if steps is not None:
+            steps.check([field.name for field in main], numbers, optional=not self.events[0].time.needed)
 
     def _event(self, kind: int, struct: type[msgspec.Struct], fields: list[Field]) -> EventType:
         labels = {self.label, self.label_time} - {None}
