@@ -127,10 +127,12 @@ class RuleHit(msgspec.Struct, frozen=True):
 
 
 class Contribution(msgspec.Struct, frozen=True):
-    """How far one feature moved the score, in log-odds, away from the average event's."""
+    """How far one feature moved the score, in log-odds, away from the average event's; value as the models read it, a text
+    as it is.
+    """
 
     feature: str
-    value: float | None
+    value: float | str | None
     contribution: float
 
 

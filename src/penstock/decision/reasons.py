@@ -73,8 +73,11 @@ class Row:
             return text
         return typed(self.numbers[column.index], column.type)
 
-    def number(self, name: str) -> float | None:
-        """A numeric column as the models read it."""
+    def read(self, name: str) -> float | str | None:
+        """A column as the models read it: booleans and times as numbers, a text as it is."""
+        if self._columns[name].type is Type.TEXT:
+            text: str | None = self._record.columns[TEXT + name][self._index]
+            return text
         return shown(self.numbers[self._columns[name].index])
 
 
@@ -108,13 +111,14 @@ class Narrator:
     """Turns rows of a record into explanations.
 
     columns: of the layout. rules: in their order. model_features: in the order of contributions. usual: the usual
-    value of a column over everybody, where it is known. words: a phrase for a column, where one was declared.
+    value of a column over everybody, where it is known: of a text the most frequent one. words: a phrase for a column,
+    where one was declared.
     """
 
     columns: Mapping[str, Column]
     rules: Sequence[Spoken]
     model_features: Sequence[str]
-    usual: Mapping[str, float]
+    usual: Mapping[str, float | str | None]
     words: Mapping[str, str]
     thresholds: Thresholds = field(default_factory=Thresholds)
 
@@ -144,7 +148,7 @@ class Narrator:
         """All contributions, the weightiest first."""
         found = [(round(value, 4), name) for value, name in zip(moved, self.model_features, strict=False)]
         found.sort(key=lambda each: -abs(each[0]))
-        return [Contribution(name, row.number(name), value) for value, name in found if value]
+        return [Contribution(name, row.read(name), value) for value, name in found if value]
 
     def _reasons(
         self,
@@ -184,7 +188,8 @@ class Narrator:
         return Reason(name, text, name, public(value), public(usual))
 
     def _usual(self, name: str) -> Value:
-        return typed(self.usual.get(name, math.nan), self.columns[name].type)
+        known = self.usual.get(name)
+        return typed(known, self.columns[name].type) if isinstance(known, float) else known
 
     def _phrase(self, name: str) -> str:
         return self.words.get(name) or name.replace("_", " ")

@@ -51,7 +51,7 @@ class Renderer:
         *,
         members: Sequence[str] = (),
         model_features: Sequence[str] = (),
-        usual: Mapping[str, float] | None = None,
+        usual: Mapping[str, float | str | None] | None = None,
         words: Mapping[str, str] | None = None,
         thresholds: Thresholds | None = None,
     ) -> None:

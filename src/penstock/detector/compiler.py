@@ -230,14 +230,16 @@ class Compiler:
     # ---- models
 
     def _inputs(self) -> tuple[str, ...]:
-        """What models read: as declared, or every number and boolean that is not a key, the time or a personal field."""
+        """What models read: as declared, texts among them; or every number and boolean that is not a key, the time or a
+        personal field.
+        """
         types = self._scope()
         if self.declared_inputs is not None:
             for name in self.declared_inputs:
-                if types.get(name) not in (Type.NUMBER, Type.BOOLEAN):
-                    known = [n for n, t in types.items() if t in (Type.NUMBER, Type.BOOLEAN)]
+                if types.get(name) not in (Type.NUMBER, Type.BOOLEAN, Type.TEXT):
+                    known = [n for n, t in types.items() if t is not Type.TIME]
                     place = f"detector {self.detector.name!r}: inputs"
-                    raise DeclarationError(f"{place}: {name!r} is no number or boolean.{did_you_mean(name, known)}")
+                    raise DeclarationError(f"{place}: {name!r} is no number, boolean or text.{did_you_mean(name, known)}")
             return tuple(self.declared_inputs)
         keys = {name for f in self.detector.features if isinstance(f, Aggregate) for name in f.entity.fields}
         fields = {name for name in self.detector.schema.columns if name not in keys and name in self._main_fields()}

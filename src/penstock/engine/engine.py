@@ -146,7 +146,7 @@ class Engine:
         """Everything that depends on which detector, models and rules decide."""
         ensemble = self.path.ensemble
         members = ensemble.names if ensemble else ()
-        usual = dict(zip(ensemble.features, ensemble.usual.tolist(), strict=True)) if ensemble else {}
+        usual = ensemble.usual_values() if ensemble else {}
         self.layout_id = records.layout_id(self.detector, members)
         self.ledger.register_layout(self.layout_id, records.layout_fields(self.detector.plan.layout, members))
         self.versions = Versions(self.version, self.model_version, self.detector.plan.rules.version)
@@ -160,7 +160,7 @@ class Engine:
         version = f"{self.version}/{self.model_version}"
         self.ledger.tables.put_version(DetectorVersion(self.detector.name, version, declared, self.clock()))
 
-    def _renderer(self, versions: Versions, members: Sequence[str], usual: Mapping[str, float]) -> Renderer:
+    def _renderer(self, versions: Versions, members: Sequence[str], usual: Mapping[str, float | str | None]) -> Renderer:
         plan, ensemble = self.detector.plan, self.path.ensemble
         return Renderer(
             self.detector.name,

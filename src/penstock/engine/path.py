@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from penstock.decision import Judge, Verdicts
 from penstock.detector import Detector
+from penstock.engine.inputs import Inputs
 from penstock.engine.labels import PendingLabels
 from penstock.errors import BundleError
 from penstock.messages import Batch
@@ -60,8 +61,7 @@ class Path:
         if ensemble is not None:
             check_fits(self.detector, ensemble)
         self.ensemble = ensemble
-        inputs = ensemble.features if ensemble else ()
-        self._inputs = np.array([self.plan.layout[name].index for name in inputs], np.intp)
+        self._inputs = Inputs(self.plan.layout, ensemble.features, ensemble.encodings) if ensemble else None
         thresholds = self.detector.policy.thresholds(ensemble.thresholds if ensemble else {})
         self.judge = Judge(self.detector.policy, list(self.plan.rules), thresholds)
 
@@ -118,11 +118,11 @@ class Path:
                 batch.texts.setdefault(column.name, [None] * len(batch))[rows] = part.texts[column.name]
 
     def _score(self, batch: Batch, started_ns: int) -> tuple[NDArray[np.float64], str | None]:
-        if self.ensemble is None:
+        if self.ensemble is None or self._inputs is None:
             return np.full((len(batch), 1), np.nan), None
         scores = np.full((len(batch), 1 + len(self.ensemble.names)), np.nan)
         try:
-            found = self.ensemble.score(np.ascontiguousarray(batch.x[:, self._inputs]))
+            found = self.ensemble.score(self._inputs.matrix(batch))
             scores[:, 0], scores[:, 1:] = found.ensemble, found.members
         except Exception as error:  # noqa: BLE001  whatever a model does, the policy decides and the decision says so
             return scores, f"models: {type(error).__name__}: {error}"
@@ -135,10 +135,10 @@ class Path:
     def _explain(
         self, batch: Batch, action: NDArray[np.uint8], *, explain: bool
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        if not explain or self.ensemble is None or not action.any():  # an approval is 0
+        if not explain or self.ensemble is None or self._inputs is None or not action.any():  # an approval is 0
             return _NO_ROWS, _NO_CONTRIBUTIONS
         rows = np.flatnonzero(action).astype(np.int32)
-        return rows, self.ensemble.contributions(np.ascontiguousarray(batch.x[np.ix_(rows, self._inputs)]))
+        return rows, self.ensemble.contributions(self._inputs.matrix(batch, rows))
 
 
 def take(batch: Batch, rows: "slice | NDArray[np.int64]") -> Batch:

@@ -23,6 +23,7 @@ import numpy as np
 
 from penstock.errors import BundleError, did_you_mean
 from penstock.models.calibration import Calibration
+from penstock.models.categories import Encoding
 from penstock.models.ensemble import Ensemble, Part
 from penstock.models.linear import LinearMember
 from penstock.models.port import Member
@@ -103,6 +104,7 @@ def save_bundle(folder: Path, ensemble: Ensemble, about: About) -> str:
             "training": about.training,
             "metrics": about.metrics,
             "notes": list(ensemble.notes),
+            **_encodings(ensemble),
             "files": {str(path.relative_to(folder)): _seal(path) for path in sorted(folder.rglob("*")) if path.is_file()},
         }
     )
@@ -129,6 +131,12 @@ def promote(models_dir: Path, detector: str, version: str) -> None:
     Path(name).chmod(0o644)
     Path(name).replace(home / _CHAMPION)
     _sync(home)
+
+
+def _encodings(ensemble: Ensemble) -> dict[str, Any]:
+    """Nothing where there are none: the manifest, and so the version, of a bundle of numbers does not know of texts."""
+    found = {name: encoding.to_json() for name, encoding in ensemble.encodings.items()}
+    return {"encodings": found} if found else {}
 
 
 def _export(folder: Path, part: Part) -> dict[str, Any]:
@@ -206,6 +214,7 @@ def load_bundle(folder: Path, *, expect_fingerprint: str | None = None) -> Ensem
         base_rate=manifest["base_rate"],
         thresholds=manifest["thresholds"],
         notes=manifest["notes"],
+        encodings={name: Encoding.from_json(each) for name, each in manifest.get("encodings", {}).items()},
         version=manifest["version"],
         fingerprint=manifest["fingerprint"],
         manifest=manifest,

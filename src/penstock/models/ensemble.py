@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from penstock.errors import DataError, DeclarationError
 from penstock.models import kernels
 from penstock.models.calibration import Calibration
+from penstock.models.categories import Encoding
 from penstock.models.port import Matrix, Member, Vector
 
 _STEP = 1e-4
@@ -42,8 +43,8 @@ class Ensemble:
     names: of the members, the order of columns in `Scores`. features: the order of columns in `x`. usual: the median
     of each feature over the training rows, NaN where it was always missing. base_rate: the share of fraud among them.
     base: the log-odds contributions start from, those of the average training event. notes: what a person should know
-    about the training. thresholds: review_at and block_at as training suggests them. version, fingerprint and manifest
-    are known once it lies in a bundle.
+    about the training. thresholds: review_at and block_at as training suggests them. encodings: of the features that are
+    texts: what makes the numbers that members read. version, fingerprint and manifest are known once it lies in a bundle.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Ensemble:
         base_rate: float,
         thresholds: Mapping[str, float],
         notes: Sequence[str] = (),
+        encodings: Mapping[str, Encoding] | None = None,
         version: str | None = None,
         fingerprint: str | None = None,
         manifest: Mapping[str, Any] | None = None,
@@ -66,6 +68,7 @@ class Ensemble:
         self.base_rate = base_rate
         self.thresholds = dict(thresholds)
         self.notes = tuple(notes)
+        self.encodings = dict(encodings or {})
         self.version = version
         self.fingerprint = fingerprint
         self.manifest = dict(manifest or {})
@@ -116,6 +119,11 @@ class Ensemble:
         """Each member's own contributions (n, k): they add up to its raw output minus its base."""
         x = self._rows(x)
         return [member.contributions(x) for member in self._members]
+
+    def usual_values(self) -> dict[str, float | str | None]:
+        """What is usual for everybody, by feature: a number (NaN where it was always missing), a text where it is one."""
+        numbers = dict(zip(self.features, self.usual.tolist(), strict=True))
+        return numbers | {name: encoding.usual for name, encoding in self.encodings.items()}
 
     def warm(self) -> None:
         """Run every path once, so that compiling (or reading compiled code from the cache) is over before traffic."""

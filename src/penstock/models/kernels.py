@@ -19,6 +19,51 @@ _TILE = np.uint64(16)
 _SURE = 20.0
 """The largest calibrated log-odds either way: a probability of 2e-9 from certainty."""
 
+# ---------------------------------------------------------------- inputs
+
+
+@nb.njit(cache=True)
+def pick(x, columns, out):
+    """Columns of x (n, width) into out (n, k); a text has no column in x and is left for `encode_columns`."""
+    width = x.shape[1]
+    for i in range(x.shape[0]):
+        for f in range(columns.shape[0]):
+            out[i, f] = x[i, columns[f]] if columns[f] < width else np.nan
+
+
+@nb.njit
+def _encoded(code, keys, numbers, start, stop, unseen):
+    if code == 0:
+        return np.nan
+    low, high = start, stop
+    while low < high:
+        middle = (low + high) // 2
+        if keys[middle] < code:
+            low = middle + 1
+        else:
+            high = middle
+    return numbers[low] if low < stop and keys[low] == code else unseen
+
+
+@nb.njit(cache=True)
+def encode(codes, keys, numbers, unseen, out):
+    """The numbers that stand for texts: keys are sorted codes; 0, the code of null, is NaN."""
+    for i in range(codes.shape[0]):
+        out[i] = _encoded(codes[i], keys, numbers, 0, keys.shape[0], unseen)
+
+
+@nb.njit(cache=True)
+def encode_columns(codes, columns, coded, starts, keys, numbers, unseen, out):
+    """`encode` for each of the inputs `coded`, from the columns of codes (n, text width) that `columns` names.
+
+    The tables of all inputs lie end to end in keys and numbers; starts (inputs + 1,) bounds each.
+    """
+    for t in range(coded.shape[0]):
+        f = coded[t]
+        for i in range(codes.shape[0]):
+            out[i, f] = _encoded(codes[i, columns[f]], keys, numbers, starts[t], starts[t + 1], unseen[t])
+
+
 # ---------------------------------------------------------------- linear models
 
 

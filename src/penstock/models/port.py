@@ -9,7 +9,7 @@ fewer forms of members than kinds of models: every linear model is served by `Li
 `TreeMember`. A new kind is one file in `penstock.models.kinds`; the contract suite finds it there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -23,6 +23,13 @@ Matrix = NDArray[np.float64]
 
 Vector = NDArray[np.float64]
 """float64 (n,)."""
+
+Note = Callable[[str], object]
+"""Told what a person should know about a training, in one sentence."""
+
+
+def unheard(note: str) -> None:
+    """Where nobody listens to notes."""
 
 
 class Member(Protocol):
@@ -81,9 +88,20 @@ class Model(Protocol):
         ...
 
     def fit(
-        self, x: Matrix, y: Vector, feature_names: Sequence[str], *, weights: Vector | None = None, seed: int = 0
+        self,
+        x: Matrix,
+        y: Vector,
+        feature_names: Sequence[str],
+        *,
+        weights: Vector | None = None,
+        seed: int = 0,
+        categorical: Sequence[int] = (),
+        note: Note = unheard,
     ) -> Member:
         """Train on rows `x` with outcomes `y` (1.0 is fraud). The same arguments give the same member.
+
+        weights: of the rows; all the same unless given. categorical: the columns that hold encoded texts: numbers between
+        those of two texts mean nothing, which resampling must know. note: told what did not go as declared.
 
         NaN, constant columns and a handful of rows are no error. One class only is: use `check_rows` first.
 

@@ -110,8 +110,9 @@ def test_models_read_numbers_that_are_no_keys_and_never_the_label() -> None:
     detector = declare(*features, label=Label("is_fraud"))
     assert set(detector.plan.inputs) == {"amount", "customer_count_1h", "big"}
     assert declare(*features, inputs=["big"]).plan.inputs == ("big",)
-    with pytest.raises(DeclarationError, match="no number or boolean"):
-        declare(*features, inputs=["customer_last_merchant_id"])
+    assert declare(*features, inputs=["customer_last_merchant_id"]).plan.inputs == ("customer_last_merchant_id",)
+    with pytest.raises(DeclarationError, match=r"'customer_count_2h' is no number, boolean or text.*customer_count_1h"):
+        declare(*features, inputs=["customer_count_2h"])
 
 
 def test_versions_change_with_what_they_name() -> None:

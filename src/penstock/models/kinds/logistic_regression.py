@@ -7,14 +7,15 @@ import msgspec
 import numpy as np
 
 from penstock.errors import DeclarationError
+from penstock.models.imbalance import Imbalance, treat
 from penstock.models.linear import LinearMember, Preprocessing
-from penstock.models.port import Matrix, Vector, check_declared, check_rows
+from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, unheard
 
 
 class LogisticRegression(msgspec.Struct, frozen=True, kw_only=True):
     """L2-regularised logistic regression; C is the inverse of the penalty's strength. class_weight
     "balanced" makes both classes weigh the same, which calibration makes unnecessary and which costs ranking (on the
-    Handbook's card data .05 of average precision).
+    Handbook's card data .05 of average precision). imbalance: see `penstock.models.imbalance`; "weights" is the same thing.
 
     Before it, everything fitted on the training rows and written into the bundle: a missing value becomes the median
     and, where training had missing values in that feature, carries a weight of its own. transform "auto" takes, per
@@ -32,6 +33,7 @@ class LogisticRegression(msgspec.Struct, frozen=True, kw_only=True):
     class_weight: Literal["balanced"] | None = None
     transform: Literal["auto", "standard"] = "auto"
     clip: bool = True
+    imbalance: Imbalance = "none"
 
     def __post_init__(self) -> None:
         check_declared(self.name, self.weight)
@@ -39,13 +41,22 @@ class LogisticRegression(msgspec.Struct, frozen=True, kw_only=True):
             raise DeclarationError(f"model {self.name!r} has C = {self.C}; it must be above 0")
 
     def fit(
-        self, x: Matrix, y: Vector, feature_names: Sequence[str], *, weights: Vector | None = None, seed: int = 0
+        self,
+        x: Matrix,
+        y: Vector,
+        feature_names: Sequence[str],
+        *,
+        weights: Vector | None = None,
+        seed: int = 0,
+        categorical: Sequence[int] = (),
+        note: Note = unheard,
     ) -> LinearMember:
-        """Train; see the port. The optimum is unique, so the seed only satisfies the library."""
+        """Train; see the port. The optimum is unique: the seed is for resampling."""
         from sklearn.linear_model import LogisticRegression as Solver
         from threadpoolctl import threadpool_limits
 
         check_rows(x, y, feature_names, weights)
+        x, y, weights = treat(x, y, weights, self.imbalance, categorical=categorical, seed=seed, note=note)
         preprocessing = Preprocessing.fit(x, y, logarithms=self.transform == "auto", clip=self.clip)
         solver = Solver(C=self.C, class_weight=self.class_weight, solver="newton-cholesky", tol=1e-8, random_state=seed)
         with threadpool_limits(1):  # sums in another order would give other last digits

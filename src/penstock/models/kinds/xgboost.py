@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from penstock.errors import DeclarationError
 from penstock.models.forest import NODE, Forest
-from penstock.models.port import Matrix, Vector, check_declared, check_rows
+from penstock.models.imbalance import Imbalance, treat
+from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, unheard
 from penstock.models.trees import TreeMember
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -24,7 +25,8 @@ class XGBoost(msgspec.Struct, frozen=True, kw_only=True):
     the Handbook's card data .03 of average precision). tree_method "hist" looks for splits between max_bin quantiles
     (a threshold on an amount can fall between two bins: 256 of them cost up to .05 average precision on card data, so
     the default is finer), "exact" between all values. subsample and colsample are the shares of rows and columns each
-    tree sees; min_child_weight is in units of summed p (1 - p); l2 and gamma penalise leaves.
+    tree sees; min_child_weight is in units of summed p (1 - p); l2 and gamma penalise leaves. imbalance: see
+    `penstock.models.imbalance`.
 
     >>> XGBoost(weight=0.5, trees=100).depth
     6
@@ -43,6 +45,7 @@ class XGBoost(msgspec.Struct, frozen=True, kw_only=True):
     min_child_weight: float = 1.0
     l2: float = 1.0
     gamma: float = 0.0
+    imbalance: Imbalance = "none"
 
     def __post_init__(self) -> None:
         check_declared(self.name, self.weight)
@@ -56,12 +59,21 @@ class XGBoost(msgspec.Struct, frozen=True, kw_only=True):
             )
 
     def fit(
-        self, x: Matrix, y: Vector, feature_names: Sequence[str], *, weights: Vector | None = None, seed: int = 0
+        self,
+        x: Matrix,
+        y: Vector,
+        feature_names: Sequence[str],
+        *,
+        weights: Vector | None = None,
+        seed: int = 0,
+        categorical: Sequence[int] = (),
+        note: Note = unheard,
     ) -> TreeMember:
         """Train; see the port. XGBoost's own model is kept beside as JSON, for other tools."""
         import xgboost
 
         check_rows(x, y, feature_names, weights)
+        x, y, weights = treat(x, y, weights, self.imbalance, categorical=categorical, seed=seed, note=note)
         # XGBoost refuses infinities; the largest float32 sorts as they would
         rows = xgboost.DMatrix(np.clip(x, -_FLOAT32_MAX, _FLOAT32_MAX), y, weight=weights, feature_names=list(feature_names))
         parameters = self._parameters(y, weights, seed)
