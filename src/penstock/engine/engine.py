@@ -22,12 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.clock import Clock, system_clock, to_us
-from penstock.decision import Renderer, compose, conflicting, versions_of
+from penstock.decision import Renderer, compose
 from penstock.detector import Detector
 from penstock.engine import records
 from penstock.engine.look import Look
 from penstock.engine.path import Judged, Path, take
 from penstock.engine.recovery import Recovery
+from penstock.engine.repeats import Repeats
 from penstock.engine.totals import Totals
 from penstock.engine.truth import Truth
 from penstock.errors import BundleError, LedgerError, MalformedEvent, NotReady
@@ -96,6 +97,7 @@ class Engine:
         self.totals = Totals(detector.schema.amount, detector.plan.layout, clock)
         self.truth = Truth(self)
         self.look = Look(self)
+        self.repeats = Repeats(self)
         self._waiting_for_models = bool(detector.models) and ensemble is None
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="penstock-aside")
         self._versions()
@@ -144,28 +146,16 @@ class Engine:
 
     def _versions(self) -> None:
         """Everything that depends on which detector, models and rules decide."""
-        ensemble = self.path.ensemble
+        ensemble, plan = self.path.ensemble, self.detector.plan
         members = ensemble.names if ensemble else ()
         usual = ensemble.usual_values() if ensemble else {}
         self.layout_id = records.layout_id(self.detector, members)
-        self.ledger.register_layout(self.layout_id, records.layout_fields(self.detector.plan.layout, members))
-        self.versions = Versions(self.version, self.model_version, self.detector.plan.rules.version)
-        self._renderers = {self.versions: self._renderer(self.versions, members, usual)}
-        declared = {
-            "layout": self.layout_id,
-            "members": list(members),
-            "state": self.detector.state_fingerprint,
-            "usual": usual,
-        }
-        version = f"{self.version}/{self.model_version}"
-        self.ledger.tables.put_version(DetectorVersion(self.detector.name, version, declared, self.clock()))
-
-    def _renderer(self, versions: Versions, members: Sequence[str], usual: Mapping[str, float | str | None]) -> Renderer:
-        plan, ensemble = self.detector.plan, self.path.ensemble
-        return Renderer(
+        self.ledger.register_layout(self.layout_id, records.layout_fields(plan.layout, members))
+        self.versions = Versions(self.version, self.model_version, plan.rules.version)
+        self.renderer = Renderer(
             self.detector.name,
             plan.layout,
-            versions,
+            self.versions,
             list(plan.rules),
             plan.features,
             members=members,
@@ -174,15 +164,15 @@ class Engine:
             words=self.detector.words,
             thresholds=self.path.judge.thresholds,
         )
-
-    def renderer_of(self, record: Record) -> Renderer:
-        """What renders a record as it was answered: models may have changed since."""
-        versions = versions_of(record)
-        if versions not in self._renderers:
-            fields = self.ledger.layouts()[record.meta["layout"]]["scores"][1:]
-            members = [field.name.removeprefix("score_") for field in fields]
-            self._renderers[versions] = self._renderer(versions, members, {})
-        return self._renderers[versions]
+        declared = {
+            "layout": self.layout_id,
+            "features": list(plan.features),
+            "members": list(members),
+            "state": self.detector.state_fingerprint,
+            "usual": usual,
+        }
+        version = f"{self.version}/{self.model_version}"
+        self.ledger.tables.put_version(DetectorVersion(self.detector.name, version, declared, self.clock()))
 
     # ---- deciding
 
@@ -252,7 +242,9 @@ class Engine:
             answers[row] = refusal
         batch, codes = read.batch, read.id_codes
         first_seq = self.ledger.next_seq
-        seen = self.claims.peek(codes, batch.arrived_us) if dry_run else self.claims.claim(codes, batch.arrived_us, first_seq)
+        seen = self.repeats.seen(batch, codes, first_seq, dry_run=dry_run)
+        if seen is None:
+            return self._one_by_one(read, answers, dry_run=dry_run, on_durable=on_durable)
         new = np.flatnonzero(seen < 0)
         whole = len(new) == len(batch)
         fresh = batch if whole else take(batch, new)
@@ -268,12 +260,25 @@ class Engine:
         for position, answer in zip(positions.tolist(), rendered, strict=True):
             answers[position] = answer
         if not whole:
-            self._repeated(read, seen, first_seq, dict(zip(new.tolist(), rendered, strict=True)), answers)
+            by_row = dict(zip(new.tolist(), rendered, strict=True))
+            for row, again in self.repeats.answer(batch, seen, first_seq, by_row, dry_run=dry_run).items():
+                answers[int(read.rows[row])] = again
+        return answers  # type: ignore[return-value]  # every place is filled
+
+    def _one_by_one(
+        self, read: Read, answers: list[bytes | Refusal | None], *, dry_run: bool, on_durable: OnDurable | None
+    ) -> list[bytes | Refusal]:
+        """Decide each event as a batch of its own."""
+        for row, position in enumerate(read.rows.tolist()):
+            alone = replace(chosen(read, np.array([row])), rows=np.zeros(1, np.int64), refused=[])
+            [answers[position]] = self._decide(alone, 1, dry_run=dry_run, on_durable=None)
+        if on_durable is not None:
+            self.ledger.when_durable(on_durable)
         return answers  # type: ignore[return-value]  # every place is filled
 
     def _fresh(
         self,
-        batch: Any,
+        batch: Batch,
         codes: NDArray[np.int64],
         first_seq: int,
         dry_run: bool,
@@ -282,21 +287,35 @@ class Engine:
         decoded_ns: int,
     ) -> list[bytes]:
         """Decide events whose ids are new, and hand them to the ledger."""
+        begun_ns = time.perf_counter_ns()
+        self._enter(batch, codes, first_seq, read=True, write=not dry_run)
         try:
-            judged = self.path.decide(batch, first_seq, write=not dry_run, explain=self.detector.policy.explain)
+            judged = self.path.conclude(batch, begun_ns, explain=self.detector.policy.explain)
+            record = self._record(judged, codes, first_seq, started_ns, decoded_ns)
+            self.renderer.explain(record)  # kept with the record: it reads the same when rules and models have changed
+            rendered = self.renderer.render(record)
         except BaseException:
-            if not dry_run:
-                self.claims.unclaim(codes, first_seq)
+            if not dry_run:  # state holds these events, so the log must: sent again, they count no second time
+                self.ledger.append(self._applied(batch, codes, "informing", first_seq), on_durable)
             raise
-        record = self._record(judged, codes, first_seq, started_ns, decoded_ns)
-        renderer = self._renderers[self.versions]
-        renderer.explain(record)  # kept with the record: it reads the same when rules and models have changed
-        rendered = renderer.render(record)
         if not dry_run:
             self.ledger.append(record, on_durable)
             self.totals.add(judged)
             self.recovery.maybe_snapshot()
         return rendered
+
+    def _enter(self, batch: Batch, codes: NDArray[np.int64], first_seq: int, *, read: bool, write: bool = True) -> None:
+        """Let events into state; where that is refused, none has entered and their ids are free again."""
+        try:
+            self.path.enter(batch, first_seq, read=read, write=write)
+        except BaseException:
+            if write:
+                self.claims.unclaim(codes, first_seq)
+            raise
+        self.repeats.entered(batch, codes, first_seq)
+
+    def _applied(self, batch: Batch, codes: NDArray[np.int64], kind: str, first_seq: int) -> Record:
+        return records.applied(batch, kind, self.detector.name, first_seq, {"layout": self.layout_id}, codes)
 
     def _record(
         self, judged: Judged, codes: NDArray[np.int64], first_seq: int, started_ns: int | None, decoded_ns: int
@@ -319,36 +338,6 @@ class Engine:
             explained=judged.explained,
             contributions=judged.contributions,
         )
-
-    def _repeated(
-        self, read: Read, seen: NDArray[np.int64], first_seq: int, fresh: Mapping[int, bytes], answers: list[Any]
-    ) -> None:
-        """Answer ids that came before with their first decision, marked where the content differs."""
-        in_order = list(fresh)
-        for row in np.flatnonzero(seen >= 0).tolist():
-            seq = int(seen[row])
-            if seq >= first_seq:
-                twin = in_order[seq - first_seq]
-                same = self._same(read.batch, row, read.batch, twin)
-                answer = fresh[twin]
-            else:
-                found = self.ledger.record_of(seq)
-                if found is None or found[0].kind != "decisions":
-                    answers[int(read.rows[row])] = Refusal(
-                        409, f"transaction {read.batch.ids[row]!r} was taken in before, without a decision"
-                    )
-                    continue
-                earlier = records.batch_of(found[0], self.detector, self.names_of(found[0]))
-                same = self._same(read.batch, row, earlier, found[1])
-                answer = self.look.render(found[0], [found[1]])[0]
-            self.totals.duplicates += 1
-            self.totals.conflicts += not same
-            answers[int(read.rows[row])] = answer if same else conflicting(answer)
-
-    def _same(self, left: Batch, left_row: int, right: Batch, right_row: int) -> bool:
-        schema = self.detector.schema
-        fields = {name: type_ for name, type_ in schema.columns.items() if name != schema.time or name in schema.needed}
-        return records.same_content(left, left_row, right, right_row, fields, self.detector.plan.layout)
 
     # ---- informing events, history and labels
 
@@ -375,9 +364,7 @@ class Engine:
         if read.refused:
             self._quarantine(bodies, read)
         keep = np.flatnonzero(read.batch.kinds > 0)
-        if len(keep) < len(read.batch):
-            read = replace(read, batch=take(read.batch, keep), rows=read.rows[keep], id_codes=read.id_codes[keep])
-        self._apply(read, "informing", on_durable)
+        self._apply(chosen(read, keep) if len(keep) < len(read.batch) else read, "informing", on_durable)
         return answers
 
     def _not_informing(self, read: Read) -> list[tuple[int, Refusal]]:
@@ -393,21 +380,26 @@ class Engine:
         """Let events into state without deciding about them."""
         batch, codes = read.batch, read.id_codes
         first_seq = self.ledger.next_seq
-        seen = self.claims.claim(codes, batch.arrived_us, first_seq)
-        new = np.flatnonzero(seen < 0)
-        if len(new) < len(batch):
-            batch, codes = take(batch, new), codes[new]
+        seen = self.repeats.seen(batch, codes, first_seq)
+        if seen is None:
+            applied = sum(self._apply(chosen(read, np.array([row])), kind, None) for row in range(len(batch)))
+        else:
+            new = np.flatnonzero(seen < 0)
+            applied = len(new)
+            self._apply_new(read if applied == len(batch) else chosen(read, new), kind, first_seq, on_durable)
+        if on_durable is not None and (seen is None or not applied):
+            self.ledger.when_durable(on_durable)
+        return applied
+
+    def _apply_new(self, read: Read, kind: str, first_seq: int, on_durable: OnDurable | None) -> None:
+        batch, codes = read.batch, read.id_codes
         if not len(batch):
-            if on_durable is not None:
-                self.ledger.when_durable(on_durable)
-            return 0
-        self.path.features(batch, first_seq, read=False)
-        meta = {"layout": self.layout_id}
-        self.ledger.append(records.applied(batch, kind, self.detector.name, first_seq, meta, codes), on_durable)
-        if read.labels is not None and kind == "loaded":
-            self.truth.recorded(batch, first_seq, read, new)
+            return
+        self._enter(batch, codes, first_seq, read=False)
+        self.ledger.append(self._applied(batch, codes, kind, first_seq), on_durable)
+        if kind == "loaded":
+            self.truth.recorded(batch, first_seq, read)
         self.recovery.maybe_snapshot()
-        return len(batch)
 
     def label(
         self, transaction_id: str, *, fraud: bool, at: datetime | None = None, kind: str | None = None, source: str = "unknown"
@@ -498,6 +490,18 @@ class Engine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def chosen(read: Read, rows: NDArray[np.intp]) -> Read:
+    """Some of the accepted events, with what belongs to them."""
+    fraud, known_us = read.labels
+    labels = None if fraud is None else fraud[rows], None if known_us is None else known_us[rows]
+    batch, codes, extras = (
+        take(read.batch, rows),
+        read.id_codes[rows],
+        [read.extras[row] for row in rows] if read.extras else [],
+    )
+    return replace(read, batch=batch, rows=read.rows[rows], id_codes=codes, labels=labels, extras=extras)
 
 
 _encode = msgspec.json.Encoder().encode

@@ -7,13 +7,13 @@ import numpy as np
 
 from penstock.clock import EVER_US, iso
 from penstock.codes import text_codes
-from penstock.decision import TEXT
+from penstock.decision import TEXT, Renderer, versions_of
 from penstock.engine import records
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.features import Aggregate
 from penstock.features.kernel import find_slot
 from penstock.features.table import Table
-from penstock.messages import Action, Batch, Record, Type
+from penstock.messages import Action, Batch, Record, Type, Versions
 
 if TYPE_CHECKING:
     from penstock.engine.engine import Engine
@@ -33,6 +33,7 @@ class Look:
         )
         self.columns = [column.name for column in numbers]
         self._names: dict[str, list[str]] = {}
+        self._renderers: dict[tuple[Versions, str], Renderer] = {}
 
     # ---- records
 
@@ -58,11 +59,28 @@ class Look:
         return engine.ledger.find(engine.detector.name, transaction_id, ("decisions", "loaded"))
 
     def render(self, record: Record, rows: Sequence[int]) -> list[bytes]:
-        """Decisions of a record as JSON, as they were answered."""
-        names = self.names_of(record)
-        if names is not None:
-            record = records.translated(record, names, self._engine.detector.plan.layout)
-        return self._engine.renderer_of(record).render(record, rows)
+        """Decisions of a record as JSON, as they were answered: detector, models and rules may have changed since."""
+        return self._renderer_of(record).render(record, rows)
+
+    def _renderer_of(self, record: Record) -> Renderer:
+        engine, versions, layout_id = self._engine, versions_of(record), record.meta["layout"]
+        if (versions, layout_id) == (engine.versions, engine.layout_id):
+            return engine.renderer
+        if (versions, layout_id) not in self._renderers:
+            self._renderers[versions, layout_id] = self._renderer_of_old(versions, layout_id)
+        return self._renderers[versions, layout_id]
+
+    def _renderer_of_old(self, versions: Versions, layout_id: str) -> Renderer:
+        """What writes the JSON of records that keep their own explanations: it needs to know their columns alone."""
+        engine = self._engine
+        fields = engine.ledger.layouts()[layout_id]
+        layout = records.layout_of(fields)
+        declared = [each.declared for each in engine.ledger.tables.versions(engine.detector.name)]
+        features = next((each["features"] for each in declared if each.get("layout") == layout_id and "features" in each), None)
+        if features is None:
+            features = [name for name in engine.detector.plan.features if name in layout]
+        members = [field.name.removeprefix("score_") for field in fields["scores"][1:]]
+        return Renderer(engine.detector.name, layout, versions, (), features, members=members)
 
     def transaction(self, transaction_id: str) -> bytes | None:
         """The recorded decision, as it was answered."""

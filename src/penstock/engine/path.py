@@ -3,6 +3,7 @@ million, live, in a replay or after a crash; so the numbers are the same everywh
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -69,33 +70,23 @@ class Path:
 
     def decide(self, batch: Batch, first_sequence: int, *, write: bool = True, explain: bool = True) -> Judged:
         """Features, models, rules and policy for a batch of transactions; `write` off leaves the state as it is."""
-        started = time.perf_counter_ns()
-        self.features(batch, first_sequence, write=write)
-        featured = time.perf_counter_ns()
-        scores, degraded = self._score(batch, featured)
-        probability = np.ascontiguousarray(scores[:, 0])
-        if self.plan.score is not None:
-            batch.x[:, self.plan.score.index] = probability
-        scored = time.perf_counter_ns()
-        self.plan.rules.run(batch)
-        failed = np.ones(len(batch), np.bool_) if degraded is not None else None
-        verdicts = self.judge.decide(batch.x, probability, failed)
-        ruled = time.perf_counter_ns()
-        explained, contributions = self._explain(batch, verdicts.action, explain=explain and degraded is None)
-        latency = {"features": featured - started, "models": scored - featured, "rules": ruled - scored}
-        latency["explain"] = time.perf_counter_ns() - ruled
-        return Judged(
-            batch=batch,
-            scores=scores,
-            verdicts=verdicts,
-            explained=explained,
-            contributions=contributions,
-            degraded=degraded,
-            latency_us={stage: ns / 1000 for stage, ns in latency.items()},
-        )
+        started_ns = time.perf_counter_ns()
+        self.enter(batch, first_sequence, write=write)
+        return self.conclude(batch, started_ns, explain=explain)
 
     def features(self, batch: Batch, first_sequence: int, *, read: bool = True, write: bool = True) -> None:
-        """Fill every feature column; labels that are due come first, each before the events that follow it."""
+        """Fill every feature column."""
+        self.enter(batch, first_sequence, read=read, write=write)
+        if read:
+            self._derive(batch)
+
+    def enter(self, batch: Batch, first_sequence: int, *, read: bool = True, write: bool = True) -> None:
+        """Let events into state, and fill what is computed from it; labels that are due come first, each before the
+        events that follow it.
+
+        Raises:
+            CapacityError: the state may not grow any further; none of the events has entered it.
+        """
         for step in self.plan.before:
             step.run(batch)
         start = 0
@@ -104,9 +95,38 @@ class Path:
             self.pending.apply_due(now_us)
             start = end
         self._aggregates(batch, slice(start, len(batch)), first_sequence, read=read, write=write)
-        if read:
-            for step in self.plan.after:
-                step.run(batch)
+
+    def conclude(self, batch: Batch, started_ns: int, *, explain: bool = True) -> Judged:
+        """What follows from the features: derived ones, models, rules and policy. Nothing here changes state.
+
+        Where a part fails, the policy's `on_failure` decides, and the decision says so.
+        """
+        failed = _attempt("features", self._derive, batch)
+        featured = time.perf_counter_ns()
+        scores, failed = self._score(batch, featured) if failed is None else (self._no_scores(batch), failed)
+        probability = np.ascontiguousarray(scores[:, 0])
+        if self.plan.score is not None:
+            batch.x[:, self.plan.score.index] = probability
+        scored = time.perf_counter_ns()
+        failed = _attempt("rules", self.plan.rules.run, batch) or failed
+        verdicts = self.judge.decide(batch.x, probability, np.ones(len(batch), np.bool_) if failed is not None else None)
+        ruled = time.perf_counter_ns()
+        explained, contributions = self._explain(batch, verdicts.action, explain=explain and failed is None)
+        latency = {"features": featured - started_ns, "models": scored - featured, "rules": ruled - scored}
+        latency["explain"] = time.perf_counter_ns() - ruled
+        return Judged(
+            batch=batch,
+            scores=scores,
+            verdicts=verdicts,
+            explained=explained,
+            contributions=contributions,
+            degraded=failed,
+            latency_us={stage: ns / 1000 for stage, ns in latency.items()},
+        )
+
+    def _derive(self, batch: Batch) -> None:
+        for step in self.plan.after:
+            step.run(batch)
 
     def _aggregates(self, batch: Batch, rows: slice, first_sequence: int, *, read: bool, write: bool) -> None:
         if rows.start == 0 and rows.stop == len(batch):
@@ -132,6 +152,9 @@ class Path:
             return scores, f"models: took {spent_ms:.1f} ms of a budget of {budget_ms:g} ms"
         return scores, None
 
+    def _no_scores(self, batch: Batch) -> NDArray[np.float64]:
+        return np.full((len(batch), 1 + (len(self.ensemble.names) if self.ensemble is not None else 0)), np.nan)
+
     def _explain(
         self, batch: Batch, action: NDArray[np.uint8], *, explain: bool
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
@@ -139,6 +162,15 @@ class Path:
             return _NO_ROWS, _NO_CONTRIBUTIONS
         rows = np.flatnonzero(action).astype(np.int32)
         return rows, self.ensemble.contributions(self._inputs.matrix(batch, rows))
+
+
+def _attempt(part: str, work: Callable[[Batch], None], batch: Batch) -> str | None:
+    """Why a part failed, as a decision says it; None where it did not."""
+    try:
+        work(batch)
+    except Exception as error:  # noqa: BLE001  whatever a part does, the policy decides and the decision says so
+        return f"{part}: {type(error).__name__}: {error}"
+    return None
 
 
 def take(batch: Batch, rows: "slice | NDArray[np.int64]") -> Batch:

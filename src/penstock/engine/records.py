@@ -12,6 +12,7 @@ from penstock.ledger import Field
 from penstock.messages import Batch, Layout, Record, Type
 
 _FIELD_TYPES = {Type.NUMBER: "number", Type.BOOLEAN: "boolean", Type.TIME: "time"}
+_TYPES = {text: type_ for type_, text in _FIELD_TYPES.items()}
 
 
 def layout_id(detector: Detector, members: Sequence[str]) -> str:
@@ -31,6 +32,18 @@ def layout_fields(layout: Layout, members: Sequence[str]) -> dict[str, list[Fiel
         "by": [Field("")],
         **{TEXT + c.name: [Field(c.name, "text")] for c in layout.values() if c.type is Type.TEXT},
     }
+
+
+def layout_of(fields: Mapping[str, Sequence[Field]]) -> Layout:
+    """The layout that `layout_fields` described: where each column stood; rules and nameless ones are not found by name."""
+    layout = Layout()
+    for place, field in enumerate(fields["x"]):
+        known = field.name and field.name not in layout
+        layout.add(field.name if known else f":{place}", _TYPES.get(field.type, Type.NUMBER))
+    for name in fields:
+        if name.startswith(TEXT):
+            layout.add(name.removeprefix(TEXT), Type.TEXT)
+    return layout
 
 
 def applied(batch: Batch, kind: str, detector: str, first_seq: int, meta: Mapping[str, Any], codes: Any = None) -> Record:
@@ -104,27 +117,3 @@ def same_content(left: Batch, left_row: int, right: Batch, right_row: int, field
         if not same:
             return False
     return True
-
-
-def translated(record: Record, names: Sequence[str], layout: Layout) -> Record:
-    """A record that was written under another layout, with its matrix arranged as that of today."""
-    stored: Any = record.columns["x"]
-    x = np.full((len(record), layout.width), np.nan)
-    for at, name in enumerate(names):
-        if name in layout and layout[name].type is not Type.TEXT:
-            x[:, layout[name].index] = stored[:, at]
-    columns = {**record.columns, "x": x}
-    for column in layout.values():
-        if column.type is Type.TEXT and TEXT + column.name not in columns:
-            columns[TEXT + column.name] = [None] * len(record)
-    return Record(
-        record.kind,
-        record.detector,
-        record.first_seq,
-        record.ids,
-        record.codes,
-        record.time_us,
-        record.arrived_us,
-        columns,
-        record.meta,
-    )

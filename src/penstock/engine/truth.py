@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from penstock.clock import iso, to_us
 from penstock.codes import text_codes
@@ -124,15 +123,15 @@ class Truth:
 
     # ---- labels of recorded history
 
-    def recorded(self, batch: Batch, first_seq: int, read: Read, rows: NDArray[np.int64]) -> None:
+    def recorded(self, batch: Batch, first_seq: int, read: Read) -> None:
         """The frauds of loaded history become known when they did, or the declared delay after their event."""
         declared = self._engine.detector.label
-        if declared is None or read.labels is None or read.labels[0] is None:
+        fraud, known = read.labels
+        if declared is None or fraud is None:
             return
-        fraud, known = read.labels[0][rows], read.labels[1]
         known_us = batch.time_us + declared.delay_us
         if known is not None:
-            known_us = np.where(known[rows] >= 0, known[rows], known_us)
+            known_us = np.where(known >= 0, known, known_us)
         frauds = np.flatnonzero(fraud == 1.0).tolist()
         if not frauds:
             return

@@ -8,8 +8,20 @@ archive     Parquet, and SQL over all of it
 
 from penstock.ledger.claims import Claims
 from penstock.ledger.embedded import FileLedger
+from penstock.ledger.identities import INDEXED
 from penstock.ledger.memory import MemoryLedger
 from penstock.ledger.port import Ledger
 from penstock.ledger.tables import DetectorVersion, Field, Label, Quarantined, Tables
 
-__all__ = ["Claims", "DetectorVersion", "Field", "FileLedger", "Label", "Ledger", "MemoryLedger", "Quarantined", "Tables"]
+__all__ = [
+    "INDEXED",
+    "Claims",
+    "DetectorVersion",
+    "Field",
+    "FileLedger",
+    "Label",
+    "Ledger",
+    "MemoryLedger",
+    "Quarantined",
+    "Tables",
+]

@@ -19,6 +19,8 @@ class Shown(MemoryLedger):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__()
         self._shown = ledger
+        for version in ledger.tables.versions():
+            self.tables.put_version(version)
 
     def read(self, from_position: int = 0, kinds: Collection[str] | None = None) -> Iterator[tuple[int, Record]]:  # noqa: ARG002 -- the port's signature
         """Nothing: the state is not needed to show a decision."""
