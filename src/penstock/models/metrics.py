@@ -54,6 +54,16 @@ def precision_recall_f1(score: Vector, y: Vector, threshold: float) -> tuple[flo
     return precision, recall, 2 * found / (flagged.sum() + y.sum()) if flagged.sum() + y.sum() else float("nan")
 
 
+def value_detection_rate(score: Vector, y: Vector, amount: Vector, threshold: float) -> float:
+    """The share of what the frauds were worth that lies at or above the threshold; an amount that is missing counts 0.
+
+    >>> value_detection_rate(np.array([0.9, 0.1]), np.array([1.0, 1.0]), np.array([300.0, 100.0]), 0.5)
+    0.75
+    """
+    worth = y * np.nan_to_num(amount)
+    return float(worth[score >= threshold].sum() / worth.sum()) if worth.sum() else float("nan")
+
+
 def brier(score: Vector, y: Vector) -> float:
     """The mean squared distance between probability and outcome."""
     return float(((score - y) ** 2).mean()) if len(y) else float("nan")
@@ -103,20 +113,26 @@ def figures(
     threshold: float,
     day: NDArray[Any] | None = None,
     customer: NDArray[Any] | None = None,
+    amount: Vector | None = None,
 ) -> dict[str, float | None]:
     """Everything `penstock train --json` promises about one score column; None where the data cannot say.
 
-    threshold: what precision, recall and F1 are taken at (the detector's `review_at`). day, customer: (n,) of any type
-    that sorts; without them there is no card precision.
+    threshold: what precision, recall, F1 and the value detection rate are taken at (the detector's `review_at`). day,
+    customer: (n,) of any type that sorts; without them there is no card precision. amount: what each event is worth;
+    without it there is no value detection rate.
     """
+    nothing = float("nan")
     precision, recall, f1 = precision_recall_f1(score, y, threshold)
-    by_card = card_precision_at_k(day, customer, score, y) if day is not None and customer is not None else float("nan")
+    by_card = card_precision_at_k(day, customer, score, y) if day is not None and customer is not None else nothing
+    by_value = value_detection_rate(score, y, amount, threshold) if amount is not None else nothing
     values = {
         "roc_auc": roc_auc(score, y),
         "average_precision": average_precision(score, y),
         "recall_at_fpr_0.001": recall_at_fpr(score, y, 0.001),
         "recall_at_fpr_0.01": recall_at_fpr(score, y, 0.01),
+        "recall_at_fpr_0.05": recall_at_fpr(score, y, 0.05),
         "card_precision_at_100": by_card,
+        "value_detection_rate": by_value,
         "precision": precision,
         "recall": recall,
         "f1": f1,
@@ -124,6 +140,51 @@ def figures(
         "ece": ece(score, y),
     }
     return {name: None if np.isnan(value) else float(value) for name, value in values.items()}
+
+
+def intervals(
+    score: Vector, y: Vector, group: NDArray[Any] | None = None, *, draws: int = 200, confidence: float = 0.95, seed: int = 0
+) -> dict[str, tuple[float, float] | None]:
+    """Between which values the ranking figures would have lain on other data of the same kind: bootstrap percentiles.
+
+    What is drawn is whole groups (n,), so that the ten frauds of one stolen card count as one chance; rows, without
+    groups. None where the rows hold one class only. Source: the Poisson bootstrap of Chamandy et al., "Estimating
+    uncertainty for massive data streams" (2012).
+
+    >>> low, high = intervals(np.array([0.1, 0.9, 0.5, 0.3]), np.array([0.0, 1.0, 0.0, 0.0]))["roc_auc"]
+    >>> low == high == 1.0
+    True
+    """
+    rng = np.random.default_rng(seed)
+    order = np.argsort(-score, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(score[order]) != 0, True)) if len(order) else order
+    _, member = np.unique(np.arange(len(y)) if group is None else group, return_inverse=True)
+    member, fraud = member[order], y[order]
+    drawn = []
+    for _ in range(draws if 0 < y.sum() < len(y) else 0):
+        heavy = rng.poisson(1.0, member.max() + 1).astype(np.float64)[member]
+        found, flagged = np.cumsum(heavy * fraud)[ends], np.cumsum(heavy)[ends]
+        if 0 < found[-1] < flagged[-1]:
+            drawn.append(_ranking(found, flagged))
+    tails = [100 * (1 - confidence) / 2, 100 * (1 + confidence) / 2]
+    if not drawn:
+        return dict.fromkeys(RANKING)
+    low, high = np.percentile(np.array(drawn), tails, axis=0)
+    return {name: (float(low[at]), float(high[at])) for at, name in enumerate(RANKING)}
+
+
+RANKING = ("roc_auc", "average_precision", "recall_at_fpr_0.001", "recall_at_fpr_0.01", "recall_at_fpr_0.05")
+"""The figures that `intervals` draws."""
+
+
+def _ranking(found: Vector, flagged: Vector) -> list[float]:
+    """The figures of RANKING from frauds and rows (or their weights) at or above each distinct score, highest first."""
+    frauds, good = found[-1], flagged - found
+    more_found, more_good = np.diff(found, prepend=0), np.diff(good, prepend=0)
+    auc = (more_good * (found - more_found / 2)).sum() / (frauds * good[-1])
+    precision = np.divide(found, flagged, out=np.zeros_like(found), where=flagged > 0)
+    recalls = [found[good / good[-1] <= fpr].max(initial=0) / frauds for fpr in (0.001, 0.01, 0.05)]
+    return [float(auc), float((more_found * precision).sum() / frauds), *map(float, recalls)]
 
 
 def choose_thresholds(score: Vector, y: Vector, *, review_fpr: float = 0.01, block_precision: float = 0.9) -> dict[str, float]:

@@ -61,8 +61,7 @@ def test_a_customer_counts_once_a_day_with_the_highest_score():
 def test_what_the_rows_cannot_say_is_none():
     found = metrics.figures(np.array([0.2, 0.4]), np.zeros(2), threshold=0.5)
     unknown = {name for name, value in found.items() if value is None}
-    ranking = {"roc_auc", "average_precision", "recall_at_fpr_0.001", "recall_at_fpr_0.01"}
-    assert unknown == ranking | {"card_precision_at_100", "precision", "recall", "f1"}
+    assert unknown == {*metrics.RANKING, "card_precision_at_100", "value_detection_rate", "precision", "recall", "f1"}
 
 
 def test_thresholds_keep_the_false_positives_and_the_precision_asked_for():
@@ -82,3 +81,41 @@ def test_thresholds_fall_back_to_probabilities_taken_at_their_word(y):
     found = metrics.choose_thresholds(np.linspace(0.001, 0.2, len(y)), y, block_precision=0.8)
     assert found["block_at"] >= found["review_at"] > 0
     assert found["block_at"] == 0.8 or y.all()
+
+
+def test_the_value_detection_rate_counts_money_not_frauds():
+    score, y, amount = np.array([0.9, 0.2, 0.8]), np.array([1.0, 1.0, 0.0]), np.array([90.0, 10.0, 5000.0])
+    assert metrics.value_detection_rate(score, y, amount, 0.5) == pytest.approx(0.9)
+    assert metrics.figures(score, y, threshold=0.5, amount=amount)["value_detection_rate"] == pytest.approx(0.9)
+    assert metrics.figures(score, y, threshold=0.5)["value_detection_rate"] is None
+
+
+def test_intervals_hold_the_figure_itself_and_narrow_with_more_rows(scored):
+    score, y = scored
+    wide, narrow = metrics.intervals(score[:500], y[:500]), metrics.intervals(score, y)
+    for name, figure in (("roc_auc", metrics.roc_auc(score, y)), ("average_precision", metrics.average_precision(score, y))):
+        assert narrow[name][0] < figure < narrow[name][1]
+        assert narrow[name][1] - narrow[name][0] < wide[name][1] - wide[name][0]
+
+
+def test_drawing_every_row_once_gives_the_figures_themselves(scored):
+    """The weighted sums that intervals are made of, against the figures' own definitions."""
+    score, y = scored
+    found, flagged = metrics._down_the_scores(score, y)
+    expected = [metrics.roc_auc(score, y), metrics.average_precision(score, y)]
+    expected += [metrics.recall_at_fpr(score, y, fpr) for fpr in (0.001, 0.01, 0.05)]
+    assert metrics._ranking(found, flagged) == pytest.approx(expected, abs=1e-12)
+
+
+def test_frauds_of_one_card_are_one_chance_and_widen_the_interval():
+    rng = np.random.default_rng(0)
+    card = np.repeat(np.arange(200), 10)
+    y = np.repeat(rng.random(200) < 0.1, 10).astype(float)
+    score = np.repeat(rng.normal(size=200), 10) + y
+    alone, together = metrics.intervals(score, y), metrics.intervals(score, y, card)
+    width = {name: high - low for name, (low, high) in (("rows", alone["roc_auc"]), ("cards", together["roc_auc"]))}
+    assert width["cards"] > 2 * width["rows"]
+
+
+def test_one_class_alone_has_no_intervals():
+    assert set(metrics.intervals(np.array([0.1, 0.2]), np.zeros(2)).values()) == {None}
