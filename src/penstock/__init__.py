@@ -14,23 +14,36 @@ if TYPE_CHECKING:
     from penstock.features.lookups import lookup
     from penstock.features.money import Money
     from penstock.messages import Decision
-    from penstock.models import LogisticRegression, XGBoost
+    from penstock.models import (
+        BalancedBagging,
+        GradientBoosting,
+        IsolationForest,
+        LightGBM,
+        LogisticRegression,
+        RandomForest,
+        XGBoost,
+    )
     from penstock.offline.replay import replay
     from penstock.rules import Rule
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BalancedBagging",
     "Decision",
     "Detector",
     "DetectorWarning",
     "Engine",
     "Entity",
+    "GradientBoosting",
+    "IsolationForest",
     "Label",
+    "LightGBM",
     "LogisticRegression",
     "Money",
     "PenstockError",
     "Policy",
+    "RandomForest",
     "Rule",
     "XGBoost",
     "__version__",
@@ -40,16 +53,21 @@ __all__ = [
 ]
 
 _HOMES = {
+    "BalancedBagging": "models",
     "Decision": "messages",
     "Detector": "detector",
     "DetectorWarning": "detector",
     "Engine": "engine",
     "Entity": "features",
+    "GradientBoosting": "models",
+    "IsolationForest": "models",
     "Label": "features",
+    "LightGBM": "models",
     "LogisticRegression": "models",
     "Money": "features.money",
     "PenstockError": "errors",
     "Policy": "decision",
+    "RandomForest": "models",
     "Rule": "rules",
     "XGBoost": "models",
     "derive": "features",

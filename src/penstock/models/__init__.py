@@ -5,18 +5,30 @@ Read `port.py` first. `kinds/` holds one file per kind of model; `trees.py` and 
 """
 
 from penstock.models.bundle import About, champion, load_bundle, load_champion, promote, save, save_bundle, versions
+from penstock.models.categories import Encoding
 from penstock.models.ensemble import Ensemble, Scores
 from penstock.models.fit import fit_ensemble
+from penstock.models.kinds.balanced_bagging import BalancedBagging
+from penstock.models.kinds.gradient_boosting import GradientBoosting
+from penstock.models.kinds.isolation_forest import IsolationForest
+from penstock.models.kinds.lightgbm import LightGBM
 from penstock.models.kinds.logistic_regression import LogisticRegression
+from penstock.models.kinds.random_forest import RandomForest
 from penstock.models.kinds.xgboost import XGBoost
 from penstock.models.port import Member, Model
 
 __all__ = [
     "About",
+    "BalancedBagging",
+    "Encoding",
     "Ensemble",
+    "GradientBoosting",
+    "IsolationForest",
+    "LightGBM",
     "LogisticRegression",
     "Member",
     "Model",
+    "RandomForest",
     "Scores",
     "XGBoost",
     "champion",

@@ -1,6 +1,7 @@
 """From declared models and two stretches of rows to an ensemble: train, calibrate, choose thresholds."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -10,7 +11,7 @@ from penstock.models import metrics
 from penstock.models.calibration import Calibration
 from penstock.models.categories import Encoding
 from penstock.models.ensemble import Ensemble, Part, check_names
-from penstock.models.port import Matrix, Model, Note, Vector, check_rows
+from penstock.models.port import Matrix, Member, Model, Note, Vector, check_rows
 
 _FEW_FRAUDS = 50
 
@@ -39,28 +40,82 @@ def fit_ensemble(
         DataError: the training rows cannot be learned from, or the validation rows have other columns.
         DeclarationError: no model, or two of one name.
     """
-    names = check_names(model.name for model in models)
+    check_names(model.name for model in models)
     check_rows(x_train, y_train, feature_names, weights)
     if x_valid.shape != (len(y_valid), len(feature_names)):
         raise DataError(f"validation rows have shape {x_valid.shape}, but should have {(len(y_valid), len(feature_names))}")
     x_valid = np.ascontiguousarray(x_valid, np.float64)
-    base_rate = float(y_train.mean())
     encodings = encodings or {}
-    categorical = [at for at, name in enumerate(feature_names) if name in encodings]
-    notes = _notes(y_train, y_valid)
-    parts = []
-    for name, model in zip(names, models, strict=True):
-        member = model.fit(
-            x_train, y_train, feature_names, weights=weights, seed=seed, categorical=categorical, note=_named(name, notes)
+    notes: list[str] = []
+    fitted = []
+    for model in models:
+        member = fit_member(
+            model, x_train, y_train, feature_names, seed=seed, weights=weights, encodings=encodings, notes=notes
         )
-        raw = np.empty(len(y_valid))
-        member.fill(x_valid, raw)
-        calibration = Calibration.fit(raw, y_valid, prior=base_rate)
-        parts.append(Part(name, model.weight, member, calibration, _declared(model)))
+        fitted.append(Fitted(model, member, outputs(member, x_valid)))
+    return combine(fitted, x_train, y_train, y_valid, feature_names, notes=notes, encodings=encodings)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A trained model: what was declared, what is served, and its raw outputs over the validation rows (n,)."""
+
+    model: Model
+    member: Member
+    raw: Vector
+
+
+def fit_member(
+    model: Model,
+    x: Matrix,
+    y: Vector,
+    feature_names: Sequence[str],
+    *,
+    seed: int,
+    weights: Vector | None = None,
+    encodings: Mapping[str, Encoding] | None = None,
+    notes: list[str] | None = None,
+) -> Member:
+    """Train one model; what did not go as declared is added to `notes` with its name."""
+    categorical = [at for at, name in enumerate(feature_names) if name in (encodings or {})]
+    note = _named(model.name, [] if notes is None else notes)
+    return model.fit(x, y, feature_names, weights=weights, seed=seed, categorical=categorical, note=note)
+
+
+def outputs(member: Member, x: Matrix) -> Vector:
+    """The member's raw outputs for rows that are C-contiguous (n,)."""
+    raw = np.empty(len(x))
+    member.fill(x, raw)
+    return raw
+
+
+def combine(
+    fitted: Sequence[Fitted],
+    x_train: Matrix,
+    y_train: Vector,
+    y_valid: Vector,
+    feature_names: Sequence[str],
+    *,
+    notes: Sequence[str] = (),
+    encodings: Mapping[str, Encoding] | None = None,
+) -> Ensemble:
+    """Calibrate trained models on validation outcomes, weigh them where that is left open, choose thresholds.
+
+    The raw outputs may come from rows of several validations, one after the other.
+    """
+    base_rate = float(y_train.mean())
+    calibrations = [Calibration.fit(each.raw, y_valid, prior=base_rate) for each in fitted]
+    names = check_names(each.model.name for each in fitted)
+    parts = [
+        Part(name, each.model.weight, each.member, calibration, _declared(each.model))
+        for name, each, calibration in zip(names, fitted, calibrations, strict=True)
+    ]
     bare = Ensemble(parts, feature_names, usual=_usual(x_train), base_rate=base_rate, thresholds={}, encodings=encodings)
-    thresholds = metrics.choose_thresholds(bare.score(x_valid).ensemble, y_valid)
+    judged = bare.scores_of(np.column_stack([each.raw for each in fitted]))
+    thresholds = metrics.choose_thresholds(judged.ensemble, y_valid)
+    said = [*_notes(y_train, y_valid), *notes]
     return Ensemble(
-        parts, feature_names, usual=bare.usual, base_rate=base_rate, thresholds=thresholds, notes=notes, encodings=encodings
+        parts, feature_names, usual=bare.usual, base_rate=base_rate, thresholds=thresholds, notes=said, encodings=encodings
     )
 
 

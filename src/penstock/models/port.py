@@ -144,3 +144,13 @@ def check_declared(name: str, weight: float) -> None:
         raise DeclarationError(f"model name {name!r}: use lower-case letters, digits and _, as in 'logistic_regression'")
     if not 0 < weight < float("inf"):
         raise DeclarationError(f"model {name!r} has weight {weight}; a weight is above 0 (leave the model out instead)")
+
+
+def check_trees(name: str, trees: int, depth: int) -> None:
+    """What every declared tree ensemble asks of its size.
+
+    Raises:
+        DeclarationError: naming the model and the values.
+    """
+    if not (1 <= trees <= 100_000 and 1 <= depth <= 32):
+        raise DeclarationError(f"model {name!r} has {trees} trees of depth {depth}; use 1 to 100000 trees of depth 1 to 32")

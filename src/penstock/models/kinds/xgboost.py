@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from penstock.errors import DeclarationError
 from penstock.models.forest import NODE, Forest
 from penstock.models.imbalance import Imbalance, treat
-from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, unheard
+from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, check_trees, unheard
 from penstock.models.trees import TreeMember
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -49,10 +49,7 @@ class XGBoost(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         check_declared(self.name, self.weight)
-        if not (1 <= self.trees <= 100_000 and 1 <= self.depth <= 32):
-            raise DeclarationError(
-                f"model {self.name!r} has {self.trees} trees of depth {self.depth}; use 1 to 100000 trees of depth 1 to 32"
-            )
+        check_trees(self.name, self.trees, self.depth)
         if isinstance(self.scale_pos_weight, float | int) and not self.scale_pos_weight > 0:
             raise DeclarationError(
                 f"model {self.name!r} has scale_pos_weight {self.scale_pos_weight}; use 'balanced' or a number above 0"

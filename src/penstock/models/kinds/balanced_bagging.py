@@ -1,0 +1,75 @@
+"""Balanced bagging: trees on all frauds and as many good events each, trained by imbalanced-learn, served by `TreeMember`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from penstock.models.imbalance import Imbalance, treat
+from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, check_trees, unheard
+from penstock.models.sklearn_trees import Grown, bounded, forest_of, unequal
+from penstock.models.trees import TreeMember
+
+_SURE_TO_DRAW = 20
+"""With fewer frauds, rows drawn with replacement could be without any."""
+
+
+class BalancedBagging(msgspec.Struct, frozen=True, kw_only=True):
+    """imbalanced-learn's BalancedBaggingClassifier over decision trees.
+
+    Each tree sees rows drawn with replacement, of which as many good ones are kept as there are frauds. trees and depth are numbers, min_leaf is the fewest rows of a leaf, features the share of columns each split may choose
+    from. Its raw output is the mean of the trees' probabilities, as if both classes were as frequent: calibration puts it
+    right. imbalance: a treatment before all that; see `penstock.models.imbalance`.
+
+    >>> BalancedBagging(weight=0.3).trees
+    100
+    """
+
+    weight: float = 1.0
+    name: str = "balanced_bagging"
+    trees: int = 100
+    depth: int = 12
+    min_leaf: int = 1
+    features: float = 1.0
+    imbalance: Imbalance = "none"
+
+    def __post_init__(self) -> None:
+        check_declared(self.name, self.weight)
+        check_trees(self.name, self.trees, self.depth)
+
+    def fit(
+        self,
+        x: Matrix,
+        y: Vector,
+        feature_names: Sequence[str],
+        *,
+        weights: Vector | None = None,
+        seed: int = 0,
+        categorical: Sequence[int] = (),
+        note: Note = unheard,
+    ) -> TreeMember:
+        """Train; see the port. weights decide how likely a row is to be drawn."""
+        from sklearn.ensemble import BaggingClassifier
+
+        check_rows(x, y, feature_names, weights)
+        x, y, weights = treat(x, y, weights, self.imbalance, categorical=categorical, seed=seed, note=note)
+        repeated = min(y.sum(), len(y) - y.sum()) >= _SURE_TO_DRAW
+        if not repeated:
+            note(f"fewer than {_SURE_TO_DRAW} rows of one class: every tree got all of them, none was drawn twice")
+        bagging = self._bagging(len(y), repeated=bool(repeated), seed=seed)
+        weights = unequal(weights) if repeated else None
+        # imbalanced-learn's own fit takes no weights, though the class it builds on draws by them
+        BaggingClassifier.fit(bagging, bounded(x), y, sample_weight=weights)
+        grown = [
+            Grown(each[-1].tree_, each[-1].tree_.value[:, 0, 1], columns=np.asarray(columns))
+            for each, columns in zip(bagging.estimators_, bagging.estimators_features_, strict=True)
+        ]
+        return TreeMember(forest_of(grown, len(feature_names), average=True))
+
+    def _bagging(self, rows: int, *, repeated: bool, seed: int) -> Any:
+        from imblearn.ensemble import BalancedBaggingClassifier
+        from sklearn.tree import DecisionTreeClassifier
+
+        tree = DecisionTreeClassifier(max_depth=self.depth, min_samples_leaf=self.min_leaf, max_features=self.features)
+        return BalancedBaggingClassifier(tree, n_estimators=self.trees, max_samples=rows, bootstrap=repeated, random_state=seed)

@@ -1,0 +1,87 @@
+"""Gradient-boosted trees with exact splits, trained by scikit-learn and served by `TreeMember`."""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.errors import DeclarationError
+from penstock.models.imbalance import Imbalance, treat
+from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, check_trees, unheard
+from penstock.models.sklearn_trees import Grown, bounded, forest_of
+from penstock.models.trees import TreeMember
+
+
+class GradientBoosting(msgspec.Struct, frozen=True, kw_only=True):
+    """scikit-learn's GradientBoostingClassifier, with exact splits.
+
+    It looks for splits between all values of a feature, so it loses nothing to binning and takes its time. trees and depth are numbers, learning_rate is the shrinkage of each tree, subsample and features are the shares of rows
+    and columns that each tree and each split sees, min_leaf is the fewest rows of a leaf. A missing value counts as one
+    smaller than all others. imbalance: see `penstock.models.imbalance`.
+
+    >>> GradientBoosting(depth=3).trees
+    100
+    """
+
+    weight: float = 1.0
+    name: str = "gradient_boosting"
+    trees: int = 100
+    depth: int = 5
+    learning_rate: float = 0.1
+    subsample: float = 0.5
+    features: float = 0.5
+    min_leaf: int = 10
+    imbalance: Imbalance = "none"
+
+    def __post_init__(self) -> None:
+        check_declared(self.name, self.weight)
+        check_trees(self.name, self.trees, self.depth)
+        for what, share in (("subsample", self.subsample), ("features", self.features)):
+            if not 0 < share <= 1:
+                raise DeclarationError(f"model {self.name!r} has {what} = {share}; it is a share, above 0 and at most 1")
+
+    def fit(
+        self,
+        x: Matrix,
+        y: Vector,
+        feature_names: Sequence[str],
+        *,
+        weights: Vector | None = None,
+        seed: int = 0,
+        categorical: Sequence[int] = (),
+        note: Note = unheard,
+    ) -> TreeMember:
+        """Train; see the port."""
+        from sklearn.ensemble import GradientBoostingClassifier
+
+        check_rows(x, y, feature_names, weights)
+        x, y, weights = treat(x, y, weights, self.imbalance, categorical=categorical, seed=seed, note=note)
+        boosted = GradientBoostingClassifier(
+            n_estimators=self.trees,
+            max_depth=self.depth,
+            learning_rate=self.learning_rate,
+            # with a handful of rows a share of them is none
+            subsample=self.subsample if len(y) * self.subsample >= 2 * self.min_leaf else 1.0,
+            max_features=self.features,
+            min_samples_leaf=self.min_leaf,
+            random_state=seed,
+        )
+        boosted.fit(below_all(bounded(x)), y, sample_weight=weights)
+        # log-odds of the training rows, where boosting starts
+        base = np.log(boosted.init_.class_prior_[1]) - np.log(boosted.init_.class_prior_[0])
+        trees = [each.tree_ for each in boosted.estimators_[:, 0]]
+        grown = [Grown(tree, self.learning_rate * tree.value[:, 0, 0], missing_left=1) for tree in trees]
+        return TreeMember(forest_of(grown, len(feature_names), base=float(base)))
+
+
+def below_all(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows with a number for what is missing, smaller than all that a feature shows.
+
+    >>> below_all(np.array([[4.0], [np.nan], [-3.0]], np.float32)).ravel().tolist()
+    [4.0, -6.0, -3.0]
+    """
+    known = ~np.isnan(x)
+    lowest = np.where(known, x, np.float32(np.inf)).min(axis=0)
+    lowest = np.where(np.isfinite(lowest), lowest, np.float32(0))
+    return np.where(known, x, lowest - np.maximum(np.abs(lowest), np.float32(1)))

@@ -1,0 +1,154 @@
+"""Gradient-boosted trees, trained by LightGBM and served by `TreeMember`: equal margins, bit for bit."""
+
+from collections.abc import Iterator, Sequence
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.errors import ConfigurationError, DeclarationError
+from penstock.models.forest import NODE, Forest
+from penstock.models.imbalance import Imbalance, treat
+from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, check_trees, unheard
+from penstock.models.trees import TreeMember
+
+_LARGEST = 1e300
+"""LightGBM takes larger values for this one."""
+
+_ROWS_FOR_TWO_THREADS = 50_000
+"""Below, threads wait for one another longer than they work. Their number rests on the rows alone, since sums of gradients
+depend on how rows are dealt out.
+"""
+
+
+class LightGBM(msgspec.Struct, frozen=True, kw_only=True):
+    """LightGBM with logistic loss.
+
+    trees, depth and leaves are numbers, learning_rate is the shrinkage of each tree. LightGBM's own defaults collapse where
+    frauds are few: leaves without any penalty run off to certainty. So min_child_weight, in units of summed p (1 - p), and l2
+    are XGBoost's here. max_bin: splits lie between so many quantiles. subsample and colsample are the shares of rows and
+    columns each tree sees. scale_pos_weight multiplies the weight of frauds. imbalance: see `penstock.models.imbalance`.
+
+    >>> LightGBM(weight=0.5, trees=100).depth
+    6
+    """
+
+    weight: float = 1.0
+    name: str = "lightgbm"
+    trees: int = 200
+    depth: int = 6
+    leaves: int = 48
+    learning_rate: float = 0.05
+    min_child_weight: float = 1.0
+    min_leaf: int = 5
+    max_bin: int = 1023
+    subsample: float = 0.8
+    colsample: float = 0.6
+    l2: float = 1.0
+    scale_pos_weight: float = 1.0
+    imbalance: Imbalance = "none"
+
+    def __post_init__(self) -> None:
+        check_declared(self.name, self.weight)
+        check_trees(self.name, self.trees, self.depth)
+        if not self.leaves >= 2:
+            raise DeclarationError(f"model {self.name!r} has {self.leaves} leaves a tree; use at least 2")
+        if not self.scale_pos_weight > 0:
+            raise DeclarationError(f"model {self.name!r} has scale_pos_weight {self.scale_pos_weight}; use a number above 0")
+
+    def fit(
+        self,
+        x: Matrix,
+        y: Vector,
+        feature_names: Sequence[str],
+        *,
+        weights: Vector | None = None,
+        seed: int = 0,
+        categorical: Sequence[int] = (),
+        note: Note = unheard,
+    ) -> TreeMember:
+        """Train; see the port. LightGBM's own model is kept beside as text, for other tools.
+
+        Raises:
+            ConfigurationError: LightGBM is not there, or the OpenMP library that it needs.
+        """
+        lightgbm = _library()
+        check_rows(x, y, feature_names, weights)
+        x, y, weights = treat(x, y, weights, self.imbalance, categorical=categorical, seed=seed, note=note)
+        parameters = self._parameters(len(y), seed)
+        # names with JSON's own characters are refused: columns then go by their numbers
+        names = list(feature_names) if all(name.isidentifier() for name in feature_names) else "auto"
+        rows = lightgbm.Dataset(
+            np.clip(x, -_LARGEST, _LARGEST), y, weight=weights, feature_name=names, params=parameters, free_raw_data=True
+        )
+        booster = lightgbm.train(parameters, rows, self.trees)
+        trees = [each["tree_structure"] for each in booster.dump_model()["tree_info"]]
+        text = booster.model_to_string().encode()
+        return TreeMember(_forest(trees, len(feature_names)), attachments={"lightgbm.txt": text})
+
+    def _parameters(self, rows: int, seed: int) -> dict[str, Any]:
+        return {
+            "objective": "binary",
+            "max_depth": self.depth,
+            "num_leaves": min(self.leaves, 1 << self.depth),
+            "learning_rate": self.learning_rate,
+            "min_sum_hessian_in_leaf": self.min_child_weight,
+            "min_data_in_leaf": self.min_leaf,
+            "min_data_in_bin": 1,
+            "max_bin": self.max_bin,
+            "bagging_fraction": self.subsample,
+            "bagging_freq": 1 if self.subsample < 1 else 0,
+            "feature_fraction": self.colsample,
+            "lambda_l2": self.l2,
+            "scale_pos_weight": self.scale_pos_weight,
+            "feature_pre_filter": False,
+            "deterministic": True,
+            "force_row_wise": True,
+            "num_threads": 2 if rows >= _ROWS_FOR_TWO_THREADS else 1,
+            "seed": seed,
+            "verbosity": -1,
+        }
+
+
+def _library() -> ModuleType:
+    try:
+        import lightgbm
+    except ImportError:
+        raise ConfigurationError("LightGBM is not installed; install it with: pip install lightgbm") from None
+    except OSError as cause:
+        raise ConfigurationError(
+            f"LightGBM cannot be loaded ({cause}): it needs the OpenMP library, which is missing on this machine; install it "
+            "with: apt-get install libgomp1 (Debian, Ubuntu), dnf install libgomp (Fedora), brew install libomp (macOS)"
+        ) from None
+    library: ModuleType = lightgbm
+    return library
+
+
+def _forest(trees: list[dict[str, Any]], width: int) -> Forest:
+    """LightGBM's trees: float64 values compared by `<=`, leaves added up in float64; the first tree holds the base."""
+    nodes = [_nodes(tree) for tree in trees]
+    roots = np.cumsum([0, *map(len, nodes[:-1])], dtype=np.int64)
+    return Forest(np.concatenate(nodes), roots, base=0.0, width=width, inclusive=True)
+
+
+def _nodes(tree: dict[str, Any]) -> NDArray[np.void]:
+    return np.array(list(_walk(tree)), NODE)
+
+
+def _walk(root: dict[str, Any]) -> Iterator[tuple[int, int, int, int, float, float, float]]:
+    """Nodes level by level, children by their place in that order."""
+    waiting, place = [root], 1
+    for node in waiting:
+        if "leaf_value" in node:
+            yield -1, -1, 0, 0, 0.0, node["leaf_value"], node.get("leaf_count", 1.0)
+            continue
+        waiting += [node["left_child"], node["right_child"]]
+        yield place, place + 1, node["split_feature"], _missing_left(node), node["threshold"], 0.0, node["internal_count"]
+        place += 2
+
+
+def _missing_left(node: dict[str, Any]) -> int:
+    """Where a missing value goes: as the split says, or as 0 does where training saw none missing."""
+    return int(node["default_left"]) if node["missing_type"] == "NaN" else int(node["threshold"] >= 0)

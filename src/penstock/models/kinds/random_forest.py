@@ -1,0 +1,62 @@
+"""A random forest, trained by scikit-learn and served by `TreeMember`: the mean of the trees' leaf probabilities."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from penstock.models.imbalance import Imbalance, treat
+from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, check_trees, unheard
+from penstock.models.sklearn_trees import Grown, bounded, forest_of, unequal
+from penstock.models.trees import TreeMember
+
+
+class RandomForest(msgspec.Struct, frozen=True, kw_only=True):
+    """scikit-learn's random forest with exact splits; a missing value goes the way that training found better.
+
+    trees and depth are numbers, min_leaf is the fewest rows of a leaf, features the share of columns each split may choose
+    from (0: their square root). Its raw output is a probability. Trees up to depth 8 are served and explained several times
+    faster than deeper ones. imbalance: see `penstock.models.imbalance`.
+
+    >>> RandomForest(weight=0.3, trees=100).depth
+    12
+    """
+
+    weight: float = 1.0
+    name: str = "random_forest"
+    trees: int = 200
+    depth: int = 12
+    min_leaf: int = 5
+    features: float = 0.0
+    imbalance: Imbalance = "none"
+
+    def __post_init__(self) -> None:
+        check_declared(self.name, self.weight)
+        check_trees(self.name, self.trees, self.depth)
+
+    def fit(
+        self,
+        x: Matrix,
+        y: Vector,
+        feature_names: Sequence[str],
+        *,
+        weights: Vector | None = None,
+        seed: int = 0,
+        categorical: Sequence[int] = (),
+        note: Note = unheard,
+    ) -> TreeMember:
+        """Train; see the port. On all cores: each tree has a seed of its own, so it comes out the same on any number."""
+        from sklearn.ensemble import RandomForestClassifier
+
+        check_rows(x, y, feature_names, weights)
+        x, y, weights = treat(x, y, weights, self.imbalance, categorical=categorical, seed=seed, note=note)
+        forest = RandomForestClassifier(
+            self.trees,
+            max_depth=self.depth,
+            min_samples_leaf=self.min_leaf,
+            max_features=self.features or "sqrt",
+            random_state=seed,
+            n_jobs=-1,
+        )
+        forest.fit(bounded(x), y, sample_weight=unequal(weights))
+        grown = [Grown(each.tree_, each.tree_.value[:, 0, 1]) for each in forest.estimators_]
+        return TreeMember(forest_of(grown, len(feature_names), average=True))
