@@ -91,8 +91,24 @@ class Ensemble:
         raw = np.empty((len(self._members), len(x)))
         for member, row in zip(self._members, raw, strict=True):
             member.fill(x, row)
-        members, ensemble = self._calibrate(raw)
-        return Scores(raw.T, members.T, ensemble)
+        return self.scores_of(raw.T)
+
+    def scores_of(self, raw: NDArray[np.float64]) -> Scores:
+        """The scores that members' raw outputs (n, m) come to, calibrated and weighted."""
+        members, ensemble = self._calibrate(np.ascontiguousarray(raw.T))
+        return Scores(raw, members.T, ensemble)
+
+    def with_thresholds(self, thresholds: Mapping[str, float]) -> "Ensemble":
+        """The same judgement with other thresholds. It lies in no bundle yet."""
+        return Ensemble(
+            self.parts,
+            self.features,
+            usual=self.usual,
+            base_rate=self.base_rate,
+            thresholds=thresholds,
+            notes=self.notes,
+            encodings=self.encodings,
+        )
 
     def contributions(self, x: Matrix) -> Matrix:
         """How far each feature moved each row's log-odds away from `base`: (n, k), adding up to log-odds(score) - base.
