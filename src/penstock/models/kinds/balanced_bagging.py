@@ -18,9 +18,10 @@ _SURE_TO_DRAW = 20
 class BalancedBagging(msgspec.Struct, frozen=True, kw_only=True):
     """imbalanced-learn's BalancedBaggingClassifier over decision trees.
 
-    Each tree sees rows drawn with replacement, of which as many good ones are kept as there are frauds. trees and depth are numbers, min_leaf is the fewest rows of a leaf, features the share of columns each split may choose
-    from. Its raw output is the mean of the trees' probabilities, as if both classes were as frequent: calibration puts it
-    right. imbalance: a treatment before all that; see `penstock.models.imbalance`.
+    Each tree sees rows drawn with replacement, of which as many good ones are kept as there are frauds. trees and depth are
+    numbers, min_leaf is the fewest rows of a leaf, features the share of columns each split may choose from. Its raw output
+    is the mean of the trees' probabilities, as if both classes were as frequent: calibration puts it right. imbalance: a
+    treatment before all that; see `penstock.models.imbalance`.
 
     >>> BalancedBagging(weight=0.3).trees
     100
@@ -50,26 +51,32 @@ class BalancedBagging(msgspec.Struct, frozen=True, kw_only=True):
         note: Note = unheard,
     ) -> TreeMember:
         """Train; see the port. weights decide how likely a row is to be drawn."""
-        from sklearn.ensemble import BaggingClassifier
-
         check_rows(x, y, feature_names, weights)
         x, y, weights = treat(x, y, weights, self.imbalance, categorical=categorical, seed=seed, note=note)
-        repeated = min(y.sum(), len(y) - y.sum()) >= _SURE_TO_DRAW
-        if not repeated:
+        if not _drawn_again(y):
             note(f"fewer than {_SURE_TO_DRAW} rows of one class: every tree got all of them, none was drawn twice")
-        bagging = self._bagging(len(y), repeated=bool(repeated), seed=seed)
-        weights = unequal(weights) if repeated else None
-        # imbalanced-learn's own fit takes no weights, though the class it builds on draws by them
-        BaggingClassifier.fit(bagging, bounded(x), y, sample_weight=weights)
+        bagging = self.train(x, y, weights, seed)
         grown = [
             Grown(each[-1].tree_, each[-1].tree_.value[:, 0, 1], columns=np.asarray(columns))
             for each, columns in zip(bagging.estimators_, bagging.estimators_features_, strict=True)
         ]
         return TreeMember(forest_of(grown, len(feature_names), average=True))
 
-    def _bagging(self, rows: int, *, repeated: bool, seed: int) -> Any:
+    def train(self, x: Matrix, y: Vector, weights: Vector | None = None, seed: int = 0) -> Any:
+        """imbalanced-learn's own classifier, fitted on these rows."""
         from imblearn.ensemble import BalancedBaggingClassifier
+        from sklearn.ensemble import BaggingClassifier
         from sklearn.tree import DecisionTreeClassifier
 
         tree = DecisionTreeClassifier(max_depth=self.depth, min_samples_leaf=self.min_leaf, max_features=self.features)
-        return BalancedBaggingClassifier(tree, n_estimators=self.trees, max_samples=rows, bootstrap=repeated, random_state=seed)
+        again = _drawn_again(y)
+        bagging = BalancedBaggingClassifier(
+            tree, n_estimators=self.trees, max_samples=len(y), bootstrap=again, random_state=seed
+        )
+        # imbalanced-learn's own fit takes no weights, though the class it builds on draws by them
+        return BaggingClassifier.fit(bagging, bounded(x), y, sample_weight=unequal(weights) if again else None)
+
+
+def _drawn_again(y: Vector) -> bool:
+    """Whether rows may be drawn more than once."""
+    return bool(min(y.sum(), len(y) - y.sum()) >= _SURE_TO_DRAW)

@@ -1,6 +1,7 @@
 """Gradient-boosted trees with exact splits, trained by scikit-learn and served by `TreeMember`."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,9 +17,10 @@ from penstock.models.trees import TreeMember
 class GradientBoosting(msgspec.Struct, frozen=True, kw_only=True):
     """scikit-learn's GradientBoostingClassifier, with exact splits.
 
-    It looks for splits between all values of a feature, so it loses nothing to binning and takes its time. trees and depth are numbers, learning_rate is the shrinkage of each tree, subsample and features are the shares of rows
-    and columns that each tree and each split sees, min_leaf is the fewest rows of a leaf. A missing value counts as one
-    smaller than all others. imbalance: see `penstock.models.imbalance`.
+    It looks for splits between all values of a feature, so it loses nothing to binning and takes its time. trees and depth
+    are numbers, learning_rate is the shrinkage of each tree, subsample and features are the shares of rows and columns that
+    each tree and each split sees, min_leaf is the fewest rows of a leaf. A missing value counts as one smaller than all
+    others. imbalance: see `penstock.models.imbalance`.
 
     >>> GradientBoosting(depth=3).trees
     100
@@ -53,10 +55,19 @@ class GradientBoosting(msgspec.Struct, frozen=True, kw_only=True):
         note: Note = unheard,
     ) -> TreeMember:
         """Train; see the port."""
-        from sklearn.ensemble import GradientBoostingClassifier
-
         check_rows(x, y, feature_names, weights)
         x, y, weights = treat(x, y, weights, self.imbalance, categorical=categorical, seed=seed, note=note)
+        boosted = self.train(x, y, weights, seed)
+        # log-odds of the training rows, where boosting starts
+        base = np.log(boosted.init_.class_prior_[1]) - np.log(boosted.init_.class_prior_[0])
+        trees = [each.tree_ for each in boosted.estimators_[:, 0]]
+        grown = [Grown(tree, self.learning_rate * tree.value[:, 0, 0], missing_left=1) for tree in trees]
+        return TreeMember(forest_of(grown, len(feature_names), base=float(base)))
+
+    def train(self, x: Matrix, y: Vector, weights: Vector | None = None, seed: int = 0) -> Any:
+        """scikit-learn's own classifier, fitted on these rows. It takes no missing values: give it rows as `below_all`."""
+        from sklearn.ensemble import GradientBoostingClassifier
+
         boosted = GradientBoostingClassifier(
             n_estimators=self.trees,
             max_depth=self.depth,
@@ -67,12 +78,7 @@ class GradientBoosting(msgspec.Struct, frozen=True, kw_only=True):
             min_samples_leaf=self.min_leaf,
             random_state=seed,
         )
-        boosted.fit(below_all(bounded(x)), y, sample_weight=weights)
-        # log-odds of the training rows, where boosting starts
-        base = np.log(boosted.init_.class_prior_[1]) - np.log(boosted.init_.class_prior_[0])
-        trees = [each.tree_ for each in boosted.estimators_[:, 0]]
-        grown = [Grown(tree, self.learning_rate * tree.value[:, 0, 0], missing_left=1) for tree in trees]
-        return TreeMember(forest_of(grown, len(feature_names), base=float(base)))
+        return boosted.fit(below_all(bounded(x)), y, sample_weight=weights)
 
 
 def below_all(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """An isolation forest, trained by scikit-learn without looking at outcomes, served by `TreeMember`."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -49,18 +50,21 @@ class IsolationForest(msgspec.Struct, frozen=True, kw_only=True):
         note: Note = unheard,  # noqa: ARG002  nothing can go otherwise than declared
     ) -> TreeMember:
         """Train; see the port. weights decide how likely a row is to be drawn for a tree."""
-        from sklearn.ensemble import IsolationForest as Forest
-
         check_rows(x, y, feature_names, weights)
-        sample = min(self.rows, len(x))
-        forest = Forest(n_estimators=self.trees, max_samples=sample, random_state=seed)
-        forest.fit(bounded(x), sample_weight=unequal(weights))
-        scale = float(average_path(np.array([sample]))[0])
+        forest = self.train(x, weights, seed)
+        scale = float(average_path(np.array([forest.max_samples_]))[0])
         grown = [
             Grown(each.tree_, -path_lengths(each.tree_) / scale, columns=columns)
             for each, columns in zip(forest.estimators_, forest.estimators_features_, strict=True)
         ]
         return TreeMember(forest_of(grown, len(feature_names), average=True))
+
+    def train(self, x: Matrix, weights: Vector | None = None, seed: int = 0) -> Any:
+        """scikit-learn's own forest, fitted on these rows."""
+        from sklearn.ensemble import IsolationForest as Forest
+
+        forest = Forest(n_estimators=self.trees, max_samples=min(self.rows, len(x)), random_state=seed)
+        return forest.fit(bounded(x), sample_weight=unequal(weights))
 
 
 def average_path(rows: NDArray[np.integer]) -> Vector:
@@ -75,9 +79,9 @@ def average_path(rows: NDArray[np.integer]) -> Vector:
     return np.where(rows <= 1, 0.0, np.where(rows == 2, 1.0, many))
 
 
-def path_lengths(tree: object) -> Vector:
+def path_lengths(tree: Any) -> Vector:
     """Of every node: the splits above it, and those that its rows would still need."""
-    left, right = tree.children_left, tree.children_right  # type: ignore[attr-defined]  # scikit-learn's own
+    left, right = tree.children_left, tree.children_right
     above = np.zeros(len(left))
     here = np.zeros(1, np.intp)
     while len(here):
@@ -85,4 +89,4 @@ def path_lengths(tree: object) -> Vector:
         for side in (left, right):
             above[side[parents]] = above[parents] + 1
         here = np.concatenate([left[parents], right[parents]])
-    return above + average_path(tree.n_node_samples)  # type: ignore[attr-defined]
+    return above + average_path(tree.n_node_samples)

@@ -1,6 +1,7 @@
 """A random forest, trained by scikit-learn and served by `TreeMember`: the mean of the trees' leaf probabilities."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -44,11 +45,20 @@ class RandomForest(msgspec.Struct, frozen=True, kw_only=True):
         categorical: Sequence[int] = (),
         note: Note = unheard,
     ) -> TreeMember:
-        """Train; see the port. On all cores: each tree has a seed of its own, so it comes out the same on any number."""
-        from sklearn.ensemble import RandomForestClassifier
-
+        """Train; see the port."""
         check_rows(x, y, feature_names, weights)
         x, y, weights = treat(x, y, weights, self.imbalance, categorical=categorical, seed=seed, note=note)
+        forest = self.train(x, y, weights, seed)
+        grown = [Grown(each.tree_, each.tree_.value[:, 0, 1]) for each in forest.estimators_]
+        return TreeMember(forest_of(grown, len(feature_names), average=True))
+
+    def train(self, x: Matrix, y: Vector, weights: Vector | None = None, seed: int = 0) -> Any:
+        """scikit-learn's own classifier, fitted on these rows as they are.
+
+        On all cores: each tree has a seed of its own, so it comes out the same on any number of them.
+        """
+        from sklearn.ensemble import RandomForestClassifier
+
         forest = RandomForestClassifier(
             self.trees,
             max_depth=self.depth,
@@ -57,6 +67,4 @@ class RandomForest(msgspec.Struct, frozen=True, kw_only=True):
             random_state=seed,
             n_jobs=-1,
         )
-        forest.fit(bounded(x), y, sample_weight=unequal(weights))
-        grown = [Grown(each.tree_, each.tree_.value[:, 0, 1]) for each in forest.estimators_]
-        return TreeMember(forest_of(grown, len(feature_names), average=True))
+        return forest.fit(bounded(x), y, sample_weight=unequal(weights))
