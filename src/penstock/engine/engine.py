@@ -28,7 +28,7 @@ from penstock.engine import records
 from penstock.engine.look import Look
 from penstock.engine.path import Judged, Path, take
 from penstock.engine.recovery import Recovery
-from penstock.engine.repeats import Repeats
+from penstock.engine.repeats import CodesMeet, Repeats
 from penstock.engine.totals import Totals
 from penstock.engine.truth import Truth
 from penstock.errors import BundleError, LedgerError, MalformedEvent, NotReady
@@ -242,24 +242,25 @@ class Engine:
             answers[row] = refusal
         batch, codes = read.batch, read.id_codes
         first_seq = self.ledger.next_seq
-        seen = self.repeats.seen(batch, codes, first_seq, dry_run=dry_run)
-        if seen is None:
+        try:
+            seen = self.repeats.seen(batch, codes, first_seq, dry_run=dry_run)
+        except CodesMeet:
             return self._one_by_one(read, answers, dry_run=dry_run, on_durable=on_durable)
-        new = np.flatnonzero(seen < 0)
-        whole = len(new) == len(batch)
-        fresh = batch if whole else take(batch, new)
         decoded_ns = time.perf_counter_ns()
         rendered: list[bytes] = []
+        new = None if seen is None else np.flatnonzero(seen < 0)
+        fresh, fresh_codes = (batch, codes) if new is None else (take(batch, new), codes[new])
         if len(fresh):
-            rendered = self._fresh(
-                fresh, codes if whole else codes[new], first_seq, dry_run, on_durable, started_ns, decoded_ns
-            )
+            rendered = self._fresh(fresh, fresh_codes, first_seq, dry_run, on_durable, started_ns, decoded_ns)
         elif on_durable is not None:
             self.ledger.when_durable(on_durable)
-        positions = read.rows if whole else read.rows[new]
-        for position, answer in zip(positions.tolist(), rendered, strict=True):
+        if new is None:
+            if not read.refused:
+                return rendered  # type: ignore[return-value]  # a list of bytes is a list of answers
+            new = np.arange(len(batch))
+        for position, answer in zip(read.rows[new].tolist(), rendered, strict=True):
             answers[position] = answer
-        if not whole:
+        if seen is not None:
             by_row = dict(zip(new.tolist(), rendered, strict=True))
             for row, again in self.repeats.answer(batch, seen, first_seq, by_row, dry_run=dry_run).items():
                 answers[int(read.rows[row])] = again
@@ -378,28 +379,27 @@ class Engine:
 
     def _apply(self, read: Read, kind: str, on_durable: OnDurable | None) -> int:
         """Let events into state without deciding about them."""
-        batch, codes = read.batch, read.id_codes
         first_seq = self.ledger.next_seq
-        seen = self.repeats.seen(batch, codes, first_seq)
-        if seen is None:
-            applied = sum(self._apply(chosen(read, np.array([row])), kind, None) for row in range(len(batch)))
-        else:
-            new = np.flatnonzero(seen < 0)
-            applied = len(new)
-            self._apply_new(read if applied == len(batch) else chosen(read, new), kind, first_seq, on_durable)
-        if on_durable is not None and (seen is None or not applied):
-            self.ledger.when_durable(on_durable)
-        return applied
-
-    def _apply_new(self, read: Read, kind: str, first_seq: int, on_durable: OnDurable | None) -> None:
+        try:
+            seen = self.repeats.seen(read.batch, read.id_codes, first_seq)
+        except CodesMeet:
+            alone = [self._apply(chosen(read, np.array([row])), kind, None) for row in range(len(read.batch))]
+            if on_durable is not None:
+                self.ledger.when_durable(on_durable)
+            return sum(alone)
+        if seen is not None:
+            read = chosen(read, np.flatnonzero(seen < 0))
         batch, codes = read.batch, read.id_codes
         if not len(batch):
-            return
+            if on_durable is not None:
+                self.ledger.when_durable(on_durable)
+            return 0
         self._enter(batch, codes, first_seq, read=False)
         self.ledger.append(self._applied(batch, codes, kind, first_seq), on_durable)
         if kind == "loaded":
             self.truth.recorded(batch, first_seq, read)
         self.recovery.maybe_snapshot()
+        return len(batch)
 
     def label(
         self, transaction_id: str, *, fraud: bool, at: datetime | None = None, kind: str | None = None, source: str = "unknown"

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from penstock.engine.engine import Engine
 
 
+class CodesMeet(Exception):
+    """Two ids that are not the same share their code."""
+
+
 class Repeats:
     """Tells new events of one engine from those whose id came within `dedupe`.
 
@@ -31,34 +35,40 @@ class Repeats:
     def seen(
         self, batch: Batch, codes: NDArray[np.int64], first_seq: int, *, dry_run: bool = False
     ) -> NDArray[np.int64] | None:
-        """-1 where an event is new, else the sequence number of the first one; new ids are claimed, but in a dry run.
+        """-1 where an event is new, else the sequence number of the first one; None where all are new.
 
-        None where two ids of one code meet in a batch of several: nothing was claimed, and the events are to be taken
-        one by one.
+        New ids are claimed, but in a dry run.
+
+        Raises:
+            CodesMeet: two ids of one code meet in a batch of several; nothing was claimed.
         """
+        if not len(batch):
+            return None
         claims, arrived_us = self._engine.claims, batch.arrived_us
         seen = claims.peek(codes, arrived_us) if dry_run else claims.claim(codes, arrived_us, first_seq)
         self._unclaimed = False
-        hits = np.flatnonzero(seen >= 0)
-        if not len(hits) or self._theirs(batch, seen, hits, first_seq):
+        hits = [] if seen[0] < 0 and len(seen) == 1 else np.flatnonzero(seen >= 0).tolist()
+        if not hits:
+            return None
+        if self._theirs(batch, seen, hits, first_seq):
             return seen
         if len(batch) > 1:
             if not dry_run:
                 claims.unclaim(codes, first_seq)
-            return None
+            raise CodesMeet
         seen[0] = self._searched(batch)
         self._unclaimed = not dry_run and seen[0] < 0
-        return seen
+        return None if seen[0] < 0 else seen
 
     def entered(self, batch: Batch, codes: NDArray[np.int64], first_seq: int) -> None:
         """The new events of the latest `seen` are in state."""
         if self._unclaimed:
             self._engine.claims.restore(codes, batch.arrived_us, np.array([first_seq]))
 
-    def _theirs(self, batch: Batch, seen: NDArray[np.int64], hits: NDArray[np.intp], first_seq: int) -> bool:
+    def _theirs(self, batch: Batch, seen: NDArray[np.int64], hits: list[int], first_seq: int) -> bool:
         """Whether every claim that was hit is of the same id."""
         new: list[int] | None = None
-        for row in hits.tolist():
+        for row in hits:
             seq = int(seen[row])
             if seq >= first_seq:
                 new = np.flatnonzero(seen < 0).tolist() if new is None else new

@@ -34,11 +34,9 @@ class Claims:
 
     def __init__(self, dedupe_us: int, *, newest_us: int = 0) -> None:
         self.dedupe_us = dedupe_us
-        self._unit_us = 1
-        while dedupe_us // self._unit_us > _FINEST and dedupe_us < EVER_US:
-            self._unit_us *= 2
-        self._keep = dedupe_us // self._unit_us if dedupe_us < EVER_US else 0
-        self._all_us = dedupe_us + 2 * self._unit_us  # after so long a pause nothing is left
+        self._unit = -1 if dedupe_us >= EVER_US else max(0, (dedupe_us // (_FINEST + 1)).bit_length())
+        self._keep = dedupe_us >> self._unit if self._unit >= 0 else 0
+        self._all_us = dedupe_us + 2 * self.unit_us  # after so long a pause nothing is left
         self._salt = np.uint64(secrets.randbits(64) | 1)  # so that nobody can choose ids that crowd one block
         self._slots = np.zeros((_STEP_BLOCKS * BLOCK, 2), np.int64)
         self._used = np.zeros(_STEP_BLOCKS, np.int64)
@@ -54,6 +52,11 @@ class Claims:
     def __len__(self) -> int:
         """Ids held, expired ones that are not swept out yet included."""
         return int(self._used.sum())
+
+    @property
+    def unit_us(self) -> int:
+        """How finely times are told apart."""
+        return 1 << max(self._unit, 0)
 
     @property
     def size_bytes(self) -> int:
@@ -73,21 +76,23 @@ class Claims:
         if first_seq + len(codes) > _MOST_SEQ:
             raise CapacityError(f"sequence number {first_seq} is beyond the {_MOST_SEQ} that one ledger can number")
         out = np.empty(len(codes), np.int64)
-        running = self._running(arrived_us)
         row, seq = 0, first_seq
         while row < len(codes):
-            stop = self._reach(running, row)
-            seq = self._look(codes[row:stop], self._in_units(running[row:stop]), seq, out[row:stop], writing=True)
-            self._advance(int(running[stop - 1]), stop - row)
-            row = stop
+            begin, last_us = row, self._newest_us + self._all_us
+            row, seq, newest_us = self._look(codes, arrived_us, last_us, row, seq, out, writing=True)
+            self._advance(newest_us, row - begin)
+            if row < len(codes):
+                arrival_us = max(int(arrived_us[row]), newest_us)
+                if arrival_us > self._newest_us + self._all_us:
+                    self._clear(arrival_us)
+                elif arrival_us <= last_us:
+                    self._make_room(codes[row], self._in_units(arrival_us))
         return out
 
     def peek(self, codes: NDArray[np.int64], arrived_us: NDArray[np.int64]) -> NDArray[np.int64]:
         """What `claim` would say of each id alone; nothing is claimed."""
-        out = np.empty(len(codes), np.int64)
-        running = self._running(arrived_us)
-        self._look(codes, self._in_units(running), 0, out, writing=False)
-        out[running > self._newest_us + self._all_us] = -1
+        out = np.full(len(codes), -1, np.int64)
+        self._look(codes, arrived_us, self._newest_us + self._all_us, 0, 0, out, writing=False)
         return out
 
     def unclaim(self, codes: NDArray[np.int64], first_seq: int) -> None:
@@ -98,28 +103,15 @@ class Claims:
         """Put back what the ledger knows: called with all stretches of ids, in any order, before the first claim."""
         young = arrived_us >= self._newest_us - self.dedupe_us
         codes, seqs = np.ascontiguousarray(codes[young]), np.ascontiguousarray(seqs[young], np.int64)
-        times = self._in_units(arrived_us[young])
+        times = arrived_us[young] >> self._unit & ((1 << TIME_BITS) - 1) if self._unit >= 0 else np.zeros(len(codes), np.int64)
         row = 0
         while True:
             row = restore_rows(self._slots, self._used, self._directory, self._shift, self._salt, codes, times, seqs, row)
             if row == len(codes):
                 return
-            self._make_room(codes[row], self._now())
+            self._make_room(codes[row], self._in_units(self._newest_us))
 
     # ------------------------------------------------------------ time
-
-    def _running(self, arrived_us: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Arrivals, where a clock that steps back counts as standing still."""
-        running: NDArray[np.int64] = np.maximum(arrived_us, self._newest_us)
-        return running if len(running) == 1 else np.maximum.accumulate(running)
-
-    def _reach(self, running: NDArray[np.int64], row: int) -> int:
-        """How many rows can be looked up before sweeping: times are kept modulo 2^24 units, four times `dedupe`."""
-        if int(running[row]) > self._newest_us + self._all_us:
-            self._clear(int(running[row]))
-        if int(running[-1]) <= self._newest_us + self._all_us:
-            return len(running)
-        return int(np.searchsorted(running, self._newest_us + self._all_us, "right"))
 
     def _clear(self, newest_us: int) -> None:
         """Everything has expired."""
@@ -134,20 +126,14 @@ class Claims:
         if self.dedupe_us >= EVER_US:
             return
         self._sweep_due += rows / _SWEEP_ROWS + self._blocks * min(1.0, 2 * elapsed_us / max(self.dedupe_us, 1))
-        now = self._now()
+        now = self._in_units(newest_us)
         for _ in range(min(int(self._sweep_due), self._blocks)):
             self._deal(self._sweep_at, self._sweep_at, 0, now)
             self._sweep_at = (self._sweep_at + 1) % self._blocks
         self._sweep_due -= int(self._sweep_due)
 
-    def _in_units(self, instants_us: NDArray[np.int64]) -> NDArray[np.int64]:
-        if self.dedupe_us >= EVER_US:
-            return np.zeros(len(instants_us), np.int64)
-        return (instants_us // self._unit_us) & ((1 << TIME_BITS) - 1)
-
-    def _now(self) -> int:
-        """The latest arrival, in units of the table: no id in it is younger."""
-        return int(self._in_units(np.array([self._newest_us]))[0])
+    def _in_units(self, instant_us: int) -> int:
+        return 0 if self._unit < 0 else (instant_us >> self._unit) & ((1 << TIME_BITS) - 1)
 
     # ------------------------------------------------------------ blocks
 
@@ -156,28 +142,35 @@ class Claims:
         return 64 - self._bits
 
     def _look(
-        self, codes: NDArray[np.int64], times: NDArray[np.int64], seq: int, out: NDArray[np.int64], *, writing: bool
-    ) -> int:
-        """Fill `out` and return the sequence number after the last new row's."""
-        row = 0
-        while row < len(codes):
-            row, seq = claim_rows(
-                self._slots,
-                self._used,
-                self._directory,
-                self._shift,
-                self._salt,
-                codes,
-                times,
-                self._keep,
-                row,
-                seq,
-                writing,
-                out,
-            )
-            if row < len(codes):
-                self._make_room(codes[row], int(times[row]))
-        return seq
+        self,
+        codes: NDArray[np.int64],
+        arrived_us: NDArray[np.int64],
+        last_us: int,
+        row: int,
+        seq: int,
+        out: NDArray[np.int64],
+        *,
+        writing: bool,
+    ) -> tuple[int, int, int]:
+        """Fill `out` from a row on: see `index.claim_rows`."""
+        found: tuple[int, int, int] = claim_rows(
+            self._slots,
+            self._used,
+            self._directory,
+            self._shift,
+            self._salt,
+            codes,
+            arrived_us,
+            self._newest_us,
+            last_us,
+            self._unit,
+            self._keep,
+            row,
+            seq,
+            writing,
+            out,
+        )
+        return found
 
     def _deal(self, source: int, target: int, bit: int, now: int) -> int:
         return int(deal(self._slots, self._used, self._scratch, source, target, bit, self._salt, now, self._keep))

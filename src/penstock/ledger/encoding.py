@@ -67,6 +67,7 @@ class _Body(msgspec.Struct, array_like=True):
 
 
 _FIXED = ("codes", "time_us", "arrived_us")
+_INT64 = np.dtype(np.int64)
 detector_code = lru_cache(text_code)
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Body)
@@ -174,10 +175,17 @@ def check_shape(record: Record) -> None:
     """
     if record.kind not in KINDS:
         raise ValueError(f"record kind {record.kind!r} is not known; use one of {', '.join(KINDS)}")
-    parts = {"codes": record.codes, "time_us": record.time_us, "arrived_us": record.arrived_us, **record.columns}
-    for name, part in parts.items():
-        if len(part) != len(record):
-            raise ValueError(f"column {name!r} of a {record.kind} record has {len(part)} rows, its ids have {len(record)}")
+    rows = len(record.ids)
     for name in _FIXED:
-        if parts[name].dtype != np.int64:  # type: ignore[union-attr]  # the three are arrays by declaration
-            raise ValueError(f"column {name!r} must be int64, not {parts[name].dtype}")  # type: ignore[union-attr]  # as above
+        part = getattr(record, name)
+        if part.dtype != _INT64:
+            raise ValueError(f"column {name!r} must be int64, not {part.dtype}")
+        if len(part) != rows:
+            raise _misfit(record, name, len(part))
+    for name, column in record.columns.items():
+        if len(column) != rows:
+            raise _misfit(record, name, len(column))
+
+
+def _misfit(record: Record, name: str, rows: int) -> ValueError:
+    return ValueError(f"column {name!r} of a {record.kind} record has {rows} rows, its ids have {len(record)}")

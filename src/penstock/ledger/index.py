@@ -13,6 +13,8 @@ FULL = 3600
 EMPTY = 0
 TIME_BITS = 24
 _TIME_MASK = (1 << TIME_BITS) - 1
+AHEAD = 16
+_NEVER = -(2**63)
 _VOID = -1
 """The value of a slot whose claim was taken back."""
 
@@ -43,13 +45,33 @@ def _slot_of(slots, block, h, code):
     return base + at
 
 
+@nb.njit(inline="always")
+def _home(h, shift, directory):
+    """Where the search for a mixed code begins."""
+    return _block_of(h, shift, directory) * BLOCK + np.int64(h & np.uint64(BLOCK - 1))
+
+
 @nb.njit(cache=True)
-def claim_rows(slots, used, directory, shift, salt, codes, times, keep, start, seq, writing, out):
+def claim_rows(
+    slots, used, directory, shift, salt, codes, arrived_us, newest_us, last_us, unit, keep, start, seq, writing, out
+):
     """Look up rows from `start` on, and claim the new ones with consecutive sequence numbers from `seq`.
 
-    Returns (row, seq) where it stopped: at the end, or at a row whose block must be split first.
+    newest_us: the latest arrival before these; a clock that steps back counts as standing still. last_us: the latest
+    arrival that times modulo 2^24 can still tell apart. unit: microseconds of a unit, as a power of two; below 0 where
+    nothing is ever forgotten. Returns (row, seq, latest arrival) where it stopped: at the end, at a row that arrived
+    after `last_us`, or at one whose block must be split first.
     """
+    touched = np.int64(0)
+    touched = np.int64(0)
     for row in range(start, codes.shape[0]):
+        if (row - start) % AHEAD == 0 and row + 1 < codes.shape[0]:  # ask for all their slots before any is needed
+            for k in range(row, min(row + AHEAD, codes.shape[0])):
+                touched ^= slots[_home(_mixed(codes[k], salt), shift, directory), 0]
+        arrival = max(arrived_us[row], newest_us)
+        if arrival > last_us:
+            return row, seq, newest_us
+        newest_us = arrival
         code = codes[row]
         out[row] = -1
         if code == 0:
@@ -58,19 +80,21 @@ def claim_rows(slots, used, directory, shift, salt, codes, times, keep, start, s
         h = _mixed(code, salt)
         block = _block_of(h, shift, directory)
         at = _slot_of(slots, block, h, code)
-        now = times[row]
+        now = np.int64(0) if unit < 0 else (arrival >> unit) & _TIME_MASK
         if slots[at, 0] == code and _live(slots[at, 1], now, keep):
             out[row] = slots[at, 1] >> TIME_BITS
             continue
         if writing:
             if slots[at, 0] == EMPTY:
                 if used[block] >= FULL:
-                    return row, seq
+                    return row, seq, newest_us
                 used[block] += 1
                 slots[at, 0] = code
             slots[at, 1] = (seq << TIME_BITS) | now
         seq += 1
-    return codes.shape[0], seq
+    if touched == _NEVER:  # so that no compiler thinks the loads can go
+        out[0] = -1
+    return codes.shape[0], seq, newest_us
 
 
 @nb.njit(cache=True)

@@ -1,6 +1,7 @@
 """The ledger in memory: the reference for what a ledger does, and what an engine without a data folder uses."""
 
 import bisect
+import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
@@ -30,6 +31,8 @@ class MemoryLedger:
         self._first_seqs: list[int] = []
         self._held: list[Record] = []
         self._seqs: dict[tuple[str, str], list[int]] = {}
+        self._indexed = 0
+        self._indexing = threading.Lock()
         self._claims: dict[str, Claims] = {}
         self._tables = SqliteTables()
         self._trouble: LedgerError | None = None
@@ -99,9 +102,16 @@ class MemoryLedger:
     def _store(self, record: Record) -> None:
         self._records.append(record)
         self._first_seqs.append(record.first_seq)
-        if record.kind in INDEXED:
-            for row, transaction_id in enumerate(record.ids):
-                self._seqs.setdefault((record.detector, transaction_id), []).append(record.first_seq + row)
+
+    def _index(self) -> None:
+        """Note the ids of what came since the last look-up: an append is too frequent to do that."""
+        with self._indexing:
+            while self._indexed < len(self._records):
+                record = self._records[self._indexed]
+                if record.kind in INDEXED:
+                    for row, transaction_id in enumerate(record.ids):
+                        self._seqs.setdefault((record.detector, transaction_id), []).append(record.first_seq + row)
+                self._indexed += 1
 
     def when_durable(self, done: Done) -> None:
         """See `Ledger.when_durable`."""
@@ -124,6 +134,7 @@ class MemoryLedger:
 
     def find(self, detector: str, transaction_id: str, kinds: Collection[str] = DECISIONS) -> tuple[Record, int] | None:
         """See `Ledger.find`."""
+        self._index()
         for seq in reversed(self._seqs.get((detector, transaction_id), [])):
             record, row = self._stored(seq)
             if record.kind in kinds:

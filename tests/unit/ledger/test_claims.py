@@ -55,7 +55,7 @@ steps = st.lists(
 @given(steps, st.sampled_from([0, 10 * SECOND_US, EVER_US]))
 def test_claims_answer_like_a_dict_that_forgets(steps, dedupe_us):
     claims = Claims(dedupe_us)
-    naive = Naive(dedupe_us, claims._unit_us)
+    naive = Naive(dedupe_us, claims.unit_us)
     now_s, seq = 1_700_000_000, 5
     for what, rows, pause_s in steps:
         now_s += pause_s
@@ -98,7 +98,7 @@ def test_a_batch_that_spans_more_than_dedupe_and_splits_blocks_forgets_nothing_t
     ids = np.random.default_rng(5).permutation(np.repeat(np.random.default_rng(6).integers(1, 2**62, 15_000), 3))
     arrived = np.sort(np.random.default_rng(7).integers(0, 60 * SECOND_US, len(ids)))
     claims = Claims(10 * SECOND_US)
-    naive = Naive(10 * SECOND_US, claims._unit_us)
+    naive = Naive(10 * SECOND_US, claims.unit_us)
     assert claims.claim(ids, arrived, 0).tolist() == naive.look(ids.tolist(), arrived.tolist(), 0)
 
 
