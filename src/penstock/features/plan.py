@@ -88,6 +88,10 @@ class _Rows:
         return np.array(self.rows, np.int64).reshape(len(self.rows), self.width)
 
 
+def _made_from_spans_first(row: list[int]) -> bool:
+    return row[k.F_OP] > k.STD
+
+
 class _Compiler:
     def __init__(self, entity: Entity, features: Sequence[Aggregate], layout: Layout, stream: Stream) -> None:
         self.entity, self.features, self.layout, self.stream = entity, features, layout, stream
@@ -108,9 +112,10 @@ class _Compiler:
             self.known_kinds |= self._kinds(feature)
 
     def compile(self) -> EntityPlan:
-        rows = [self._feature(feature) for feature in self.features]
+        rows = sorted((self._feature(feature) for feature in self.features), key=_made_from_spans_first)
         labelled = bool(self.labels.rows)
         ring_width, total_words, sequence = self._lay_ring(labelled)
+        spans = self._spans(rows)
         counters = k.CURSORS + len(self.offsets)
         totals = counters + len(self.counters.rows)
         items = totals + total_words + len(self.extremes.rows)
@@ -130,11 +135,13 @@ class _Compiler:
             sequence=sequence,
             stepping=bool(self.counters.rows),
             mourns=bool(self.items.rows or self.distincts.rows or self.extremes.rows),
+            summed=sum(row[k.F_OP] <= k.STD for row in rows),
         )
         plan = k.Plan(
             sizes=sizes,
             offsets=np.array(self.offsets, np.int64),
-            features=np.array(self._ordered(rows), np.int64).reshape(len(rows), k.F_WIDTH),
+            features=np.array(rows, np.int64).reshape(len(rows), k.F_WIDTH),
+            spans=spans,
             channels=self.channels.array(),
             scales=np.array(self.scales, np.float64),
             extremes=self.extremes.array(),
@@ -146,17 +153,25 @@ class _Compiler:
         keys = [[self.layout[name] for name in names] for names in self.entity.keys]
         return EntityPlan(self.entity, keys, self.known_kinds, plan, labelled)
 
-    def _ordered(self, rows: list[list[int]]) -> list[list[int]]:
-        """The features in the order that shares most: those of one window and channel stand together."""
-        shared = (k.F_ROLE, k.F_LOW, k.F_HIGH, k.F_SOURCE, k.F_CURRENT)
-        rows = sorted(rows, key=lambda row: (row[k.F_OP] > k.MAX, *(row[word] for word in shared), row[k.F_OP]))
-        for before, row in zip([None, *rows[:-1]], rows, strict=True):
-            if row[k.F_OP] <= k.MAX:
-                channel = self.channels.rows[row[k.F_SOURCE]]
-                row[k.F_COUNT], row[k.F_SUM], row[k.F_SQUARES] = channel[k.C_COUNT], channel[k.C_SUM], channel[k.C_SQUARES]
-            same = before is not None and row[k.F_OP] <= k.MAX and all(before[word] == row[word] for word in shared)
-            row[k.F_SAME] = int(same)
-        return rows
+    def _spans(self, rows: list[list[int]]) -> NDArray[np.int64]:
+        """What features count and sum up: one channel within one window, shared by all that ask for it."""
+        spans = _Rows(k.G_WIDTH)
+        for row in rows:
+            if row[k.F_OP] > k.LABEL_RATE:
+                continue
+            row[k.F_SOURCE] = self._counted_with(row)
+            words = [row[word] for word in (k.F_ROLE, k.F_LOW, k.F_HIGH, k.F_SOURCE, k.F_CURRENT)]
+            channel = self.channels.rows[row[k.F_SOURCE]]
+            columns = [channel[k.C_COUNT], channel[k.C_SUM], channel[k.C_SQUARES]]
+            row[k.F_SPAN] = spans.find(tuple(words), [*words, *columns])
+        return spans.array()
+
+    def _counted_with(self, row: list[int]) -> int:
+        """The channel to count in: where every entry counts, one whose sum is wanted within the same window will do."""
+        if row[k.F_OP] != k.COUNT or self.channels.rows[row[k.F_SOURCE]][k.C_COUNT] >= 0:
+            return row[k.F_SOURCE]
+        dense = (c for c, channel in enumerate(self.channels.rows) if channel[k.C_COUNT] < 0 <= channel[k.C_SUM])
+        return next(dense, row[k.F_SOURCE])
 
     # ---- one feature
 

@@ -234,10 +234,11 @@ def _empty(plan: k.Plan, roles: int, *, slots: int, entries: int, distincts: int
         distinct=np.zeros((_power_of_two(distincts), 3), np.int64),
         scratch=np.zeros((k.SCRATCH, _longest(plan, roles)), np.int64),
         blank=blank,
+        spans=np.zeros((len(plan.spans), k.SPAN_WORDS, k.BLOCK), np.int64),
     )
 
 
 def _longest(plan: k.Plan, roles: int) -> int:
     """How wide a line of scratch must be."""
     tables = (plan.channels, plan.items, plan.distincts, plan.labels)
-    return max(k.BLOCK * roles, *(len(table) for table in tables))
+    return max(k.AHEAD_SLOTS * roles, *(len(table) for table in tables))
