@@ -1,7 +1,8 @@
 """From declared models and two stretches of rows to an ensemble: train, calibrate, choose thresholds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -12,6 +13,7 @@ from penstock.models.calibration import Calibration
 from penstock.models.categories import Encoding
 from penstock.models.ensemble import Ensemble, Part, check_names
 from penstock.models.port import Matrix, Member, Model, Note, Vector, check_rows
+from penstock.models.weights import choose_weights
 
 _FEW_FRAUDS = 50
 
@@ -106,17 +108,20 @@ def combine(
     base_rate = float(y_train.mean())
     calibrations = [Calibration.fit(each.raw, y_valid, prior=base_rate) for each in fitted]
     names = check_names(each.model.name for each in fitted)
+    declared = [each.model.weight for each in fitted]
     parts = [
-        Part(name, each.model.weight, each.member, calibration, _declared(each.model))
-        for name, each, calibration in zip(names, fitted, calibrations, strict=True)
+        Part(name, 1.0 if weight is None else weight, each.member, calibration, _declared(each.model))
+        for name, weight, each, calibration in zip(names, declared, fitted, calibrations, strict=True)
     ]
-    bare = Ensemble(parts, feature_names, usual=_usual(x_train), base_rate=base_rate, thresholds={}, encodings=encodings)
-    judged = bare.scores_of(np.column_stack([each.raw for each in fitted]))
-    thresholds = metrics.choose_thresholds(judged.ensemble, y_valid)
+    raw = np.column_stack([each.raw for each in fitted])
+    known: dict[str, Any] = {"usual": _usual(x_train), "base_rate": base_rate, "encodings": encodings}
+    if None in declared:
+        members = Ensemble(parts, feature_names, thresholds={}, **known).scores_of(raw).members
+        weights = choose_weights(members, y_valid, declared)
+        parts = [replace(part, weight=weight) for part, weight in zip(parts, weights, strict=True)]
     said = [*_notes(y_train, y_valid), *notes]
-    return Ensemble(
-        parts, feature_names, usual=bare.usual, base_rate=base_rate, thresholds=thresholds, notes=said, encodings=encodings
-    )
+    bare = Ensemble(parts, feature_names, thresholds={}, notes=said, **known)
+    return bare.with_thresholds(metrics.choose_thresholds(bare.scores_of(raw).ensemble, y_valid))
 
 
 def _named(name: str, notes: list[str]) -> Note:

@@ -265,17 +265,3 @@ def _row(rows, row, column, threshold, leaf, leaves, count, depth, total):
         total += leaf[tree - leaves + node]
         tree += leaves
     return total
-
-
-@nb.njit(cache=True)
-def linked_scores(x, roots, left, right, column, threshold, value, base, out):
-    """As `padded_scores`, for trees too deep to be padded: nodes in arrays, `left` is -1 at a leaf."""
-    rows = both_ways(x, threshold)
-    for i in range(x.shape[0]):
-        total = base
-        for t in range(roots.shape[0]):
-            node = roots[t]
-            while left[node] >= 0:
-                node = left[node] if rows[i, column[node]] < threshold[node] else right[node]
-            total += value[node]
-        out[i] = total

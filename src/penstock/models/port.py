@@ -83,8 +83,8 @@ class Model(Protocol):
         ...
 
     @property
-    def weight(self) -> float:
-        """Its share in the ensemble, above 0; an ensemble divides by the sum."""
+    def weight(self) -> float | None:
+        """Its share in the ensemble, above 0; an ensemble divides by the sum. None: chosen on the validation rows."""
         ...
 
     def fit(
@@ -134,7 +134,7 @@ def check_rows(x: Matrix, y: Vector, feature_names: Sequence[str], weights: Vect
         )
 
 
-def check_declared(name: str, weight: float) -> None:
+def check_declared(name: str, weight: float | None) -> None:
     """What every declared model asks of its name and weight.
 
     Raises:
@@ -142,7 +142,7 @@ def check_declared(name: str, weight: float) -> None:
     """
     if not (name.isascii() and name.islower() and name.isidentifier()):
         raise DeclarationError(f"model name {name!r}: use lower-case letters, digits and _, as in 'logistic_regression'")
-    if not 0 < weight < float("inf"):
+    if weight is not None and not 0 < weight < float("inf"):
         raise DeclarationError(f"model {name!r} has weight {weight}; a weight is above 0 (leave the model out instead)")
 
 

@@ -55,23 +55,24 @@ class PaddedPaths:
 
 @dataclass(frozen=True, slots=True)
 class LinkedPaths:
-    """Trees of any depth as arrays over all nodes, parents before children; `starts` (trees + 1,) bounds each tree.
+    """Trees of any depth in the order of `penstock.models.links`; `starts` (trees + 1,) bounds each tree.
 
-    parent is -1 at roots; on the right where `is_right`. reach, reach_above, above as in `PaddedPaths` (above is -1 where
-    there is none). column is -1 at leaves.
+    nodes: as there. value, reach, reach_above, above: (nodes,), as in `PaddedPaths`; above counts from the tree's root.
     """
 
+    nodes: NDArray[np.void]
     starts: NDArray[np.int64]
-    parent: NDArray[np.int64]
-    is_right: NDArray[np.bool_]
-    column: NDArray[np.int64]
-    threshold: NDArray[np.floating]
-    value: NDArray[np.float64]
-    reach: NDArray[np.float64]
-    reach_above: NDArray[np.float64]
-    above: NDArray[np.int64]
-    points: NDArray[np.float64]
-    weights: NDArray[np.float64]
+    value: NDArray[np.float32]
+    reach: NDArray[np.float32]
+    reach_above: NDArray[np.float32]
+    above: NDArray[np.uint32]
+    points: NDArray[np.float32]
+    weights: NDArray[np.float32]
+
+    @property
+    def like(self) -> NDArray[np.floating]:
+        """An empty array in the precision of thresholds."""
+        return np.empty(0, self.nodes.dtype["threshold"])
 
 
 def quadrature(features_on_a_path: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -190,37 +191,70 @@ def padded_contributions(x, column, threshold, reach, reach_above, above, leaf, 
 
 
 @nb.njit(cache=True, error_model="numpy")
-def linked_contributions(
-    x, starts, parent, is_right, column, threshold, value, reach, reach_above, above, points, weights, out
-):
-    """As `padded_contributions`, for trees of any shape; the same steps, node by node, in float64."""
-    rows = both_ways(x, threshold)
+def _fulfil_links(row, nodes, first, above, met, met_above):
+    """As `_fulfil`; returns nothing for leaves, which have no edges below."""
+    for v in range(above.shape[0]):
+        u = _U(v)
+        node = nodes[first + u]
+        left = _U(node.child) - first
+        if left < above.shape[0] and left > u:
+            goes_right = np.float32(not (row[node.column] < node.threshold))
+            before = met[above[left]]
+            met_above[left] = before
+            met[left] = before * (np.float32(1) - goes_right)
+            right = left + _U(1)
+            before = met[above[right]]
+            met_above[right] = before
+            met[right] = before * goes_right
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _down_and_up_links(nodes, first, product, value, weight, flow):
+    """As `_down_and_up`: a node's own flow is replaced by that of its leaves."""
+    count = _U(product.shape[0])
+    flow[0] = 1
+    for u in range(_U(0), count):
+        left = _U(nodes[first + u].child) - first
+        if left < count and left > u:
+            flow[left] = flow[u] * product[left]
+            flow[left + _U(1)] = flow[u] * product[left + _U(1)]
+        else:
+            flow[u] *= value[u] * weight
+    for v in range(count):
+        u = count - _U(1) - _U(v)
+        left = _U(nodes[first + u].child) - first
+        if left < count and left > u:
+            flow[u] = flow[left] + flow[left + _U(1)]
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _collect_links(moved, nodes, first, out):
+    count = _U(moved.shape[0])
+    for u in range(_U(0), count):
+        node = nodes[first + u]
+        left = _U(node.child) - first
+        if left < count and left > u:
+            out[node.column >> np.uint32(1)] += moved[left] + moved[left + _U(1)]
+
+
+@nb.njit(cache=True, error_model="numpy")
+def linked_contributions(x, like, nodes, starts, value, reach, reach_above, above, points, weights, out):
+    """As `padded_contributions`, for trees of any depth."""
+    rows = both_ways(x, like)
     most = 0
     for t in range(starts.shape[0] - 1):
         most = max(most, starts[t + 1] - starts[t])
-    met, met_above, flow = np.empty(most), np.empty(most), np.empty(most)
+    met, met_above = np.ones(most, np.float32), np.ones(most, np.float32)
+    product, effect = np.empty(most, np.float32), np.empty(most, np.float32)
+    flow, moved = np.empty(most, np.float32), np.empty(most, np.float32)
     for i in range(x.shape[0]):
         for t in range(starts.shape[0] - 1):
-            first, nodes = starts[t], starts[t + 1] - starts[t]
-            for u in range(1, nodes):
-                asks = parent[first + u]
-                goes_right = not (rows[i, column[asks]] < threshold[asks])
-                met_above[u] = met[above[first + u] - first] if above[first + u] >= 0 else 1.0
-                met[u] = met_above[u] if goes_right == is_right[first + u] else 0.0
+            start, stop = starts[t], starts[t + 1]
+            first, size = _U(start), stop - start
+            _fulfil_links(rows[i], nodes, first, above[start:stop], met, met_above)
+            moved[:size] = 0
             for q in range(points.shape[0]):
-                point, rest = points[q], 1.0 - points[q]
-                flow[0] = weights[q]
-                for u in range(1, nodes):
-                    node = first + u
-                    factor = met[u] * point + reach[node] * rest
-                    undo = 1.0 / (met_above[u] * point + reach_above[node] * rest)
-                    flow[u] = flow[parent[node] - first] * factor * undo
-                for u in range(nodes):
-                    flow[u] = flow[u] * value[first + u] if column[first + u] < 0 else 0.0
-                for u in range(nodes - 1, 0, -1):
-                    node = first + u
-                    factor = met[u] * point + reach[node] * rest
-                    undo = 1.0 / (met_above[u] * point + reach_above[node] * rest)
-                    effect = (met[u] - reach[node]) / factor - (met_above[u] - reach_above[node]) * undo
-                    out[i, column[parent[node]] >> 1] += flow[u] * effect
-                    flow[parent[node] - first] += flow[u]
+                _factors(met[:size], met_above[:size], reach[start:stop], reach_above[start:stop], points[q], product, effect)
+                _down_and_up_links(nodes, first, product[:size], value[start:stop], weights[q], flow)
+                _add_effects(flow[:size], effect, moved)
+            _collect_links(moved[:size], nodes, first, out[i])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from penstock.errors import BundleError
 from penstock.models import kernels, shapley
 from penstock.models.forest import NODE, Forest, Ids, Paths
+from penstock.models.links import Links
 from penstock.models.port import Matrix, Vector
 from penstock.models.shapley import LANES, LinkedPaths, PaddedPaths, quadrature
 
@@ -37,7 +38,7 @@ class TreeMember:
         self.base = float(forest.base + paths.share[leaves] @ forest.nodes["value"][leaves]) / self._divisor
         self._start = np.float32(forest.base) if forest.sum32 else np.float64(forest.base)
         self._padded = _padded_trees(forest, paths) if paths.depth <= _DEEPEST_PADDED else None
-        self._linked = None if self._padded else _linked_trees(forest, paths)
+        self._linked = None if self._padded else Links.of(forest, paths)
         layout = _padded_paths if _worth_padding(forest, paths) else _linked_paths
         self._paths = layout(forest, paths)
 
@@ -46,8 +47,7 @@ class TreeMember:
         if self._padded is not None:
             kernels.padded_scores(x, *self._padded, self._start, out)
         elif self._linked is not None:
-            roots, left, right, column, threshold, value = self._linked
-            kernels.linked_scores(x, roots, left, right, column, threshold, value, self._start, out)
+            self._linked.scores(x, self._start, out)
         if self._divisor > 1:
             out /= self._divisor
 
@@ -62,8 +62,8 @@ class TreeMember:
             )  # fmt: skip
         else:
             shapley.linked_contributions(
-                x, paths.starts, paths.parent, paths.is_right, paths.column, paths.threshold, paths.value,
-                paths.reach, paths.reach_above, paths.above, paths.points, paths.weights, out,
+                x, paths.like, paths.nodes, paths.starts, paths.value, paths.reach, paths.reach_above, paths.above,
+                paths.points, paths.weights, out,
             )  # fmt: skip
         if self._divisor > 1:
             out /= self._divisor
@@ -145,12 +145,6 @@ def _padded_trees(forest: Forest, paths: Paths) -> tuple[NDArray[np.uint32], NDA
     return column, threshold, _leaf_values(forest, last, np.float32 if forest.sum32 else np.float64)
 
 
-def _linked_trees(forest: Forest, paths: Paths) -> tuple[NDArray[Any], ...]:
-    """roots, left, right, column, threshold and value for `kernels.linked_scores`."""
-    value = forest.nodes["value"].astype(np.float32 if forest.sum32 else np.float64)
-    return forest.roots, paths.left, paths.right, forest.columns(), forest.thresholds(), value
-
-
 def _in_blocks(levels: list[NDArray[Any]], filler: Any) -> NDArray[Any]:
     """(trees, places) per level to (blocks, places * LANES) over all levels, place by place with the lanes side by side."""
     joined = np.hstack(levels)
@@ -193,22 +187,18 @@ def _padded_paths(forest: Forest, paths: Paths) -> PaddedPaths:
 
 
 def _linked_paths(forest: Forest, paths: Paths) -> LinkedPaths:
-    nodes = paths.order[np.argsort(paths.tree[paths.order], kind="stable")]
-    place = np.full(len(forest.nodes) + 1, -1, np.int64)  # the last one answers for -1
-    place[nodes] = np.arange(len(nodes))
-    is_leaf = paths.left[nodes] < 0
-    points, weights = quadrature(int(paths.distinct[paths.order].max()))
-    parent = paths.parent[nodes]
+    links = Links.of(forest, paths)
+    order, place = links.order, links.place
+    points, weights = quadrature(int(paths.distinct[order].max()))
+    root = links.roots[paths.tree[order]]
+    above = np.where(paths.above[order] >= 0, place[paths.above[order]], root)
     return LinkedPaths(
-        starts=np.searchsorted(paths.tree[nodes], np.arange(len(forest.roots) + 1)),
-        parent=place[parent],
-        is_right=(parent >= 0) & (paths.right[parent] == nodes),
-        column=np.where(is_leaf, -1, forest.columns()[nodes]),
-        threshold=forest.thresholds()[nodes],
-        value=forest.nodes["value"][nodes].copy(),
-        reach=paths.reach[nodes],
-        reach_above=paths.reach_above[nodes],
-        above=place[paths.above[nodes]],
-        points=points,
-        weights=weights,
+        nodes=links.nodes,
+        starts=np.append(links.roots, len(links.nodes)),
+        value=np.append(0.0, forest.nodes["value"][order]).astype(np.float32),
+        reach=np.append(1.0, paths.reach[order]).astype(np.float32),
+        reach_above=np.append(1.0, paths.reach_above[order]).astype(np.float32),
+        above=np.append(0, above - root).astype(np.uint32),
+        points=points.astype(np.float32),
+        weights=weights.astype(np.float32),
     )

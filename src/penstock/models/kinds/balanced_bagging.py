@@ -27,7 +27,7 @@ class BalancedBagging(msgspec.Struct, frozen=True, kw_only=True):
     100
     """
 
-    weight: float = 1.0
+    weight: float | None = None
     name: str = "balanced_bagging"
     trees: int = 100
     depth: int = 12

@@ -26,7 +26,7 @@ class GradientBoosting(msgspec.Struct, frozen=True, kw_only=True):
     100
     """
 
-    weight: float = 1.0
+    weight: float | None = None
     name: str = "gradient_boosting"
     trees: int = 100
     depth: int = 5

@@ -27,7 +27,7 @@ class IsolationForest(msgspec.Struct, frozen=True, kw_only=True):
     256
     """
 
-    weight: float = 1.0
+    weight: float | None = None
     name: str = "isolation_forest"
     trees: int = 200
     rows: int = 256

@@ -35,7 +35,7 @@ class LightGBM(msgspec.Struct, frozen=True, kw_only=True):
     6
     """
 
-    weight: float = 1.0
+    weight: float | None = None
     name: str = "lightgbm"
     trees: int = 200
     depth: int = 6

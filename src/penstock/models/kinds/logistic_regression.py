@@ -27,7 +27,7 @@ class LogisticRegression(msgspec.Struct, frozen=True, kw_only=True):
     'auto'
     """
 
-    weight: float = 1.0
+    weight: float | None = None
     name: str = "logistic_regression"
     C: float = 1.0
     class_weight: Literal["balanced"] | None = None

@@ -22,7 +22,7 @@ class RandomForest(msgspec.Struct, frozen=True, kw_only=True):
     12
     """
 
-    weight: float = 1.0
+    weight: float | None = None
     name: str = "random_forest"
     trees: int = 200
     depth: int = 12

@@ -32,7 +32,7 @@ class XGBoost(msgspec.Struct, frozen=True, kw_only=True):
     6
     """
 
-    weight: float = 1.0
+    weight: float | None = None
     name: str = "xgboost"
     trees: int = 200
     depth: int = 6
