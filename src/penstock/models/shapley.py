@@ -213,7 +213,8 @@ def _down_and_up_links(nodes, first, product, value, weight, flow):
     """As `_down_and_up`: a node's own flow is replaced by that of its leaves."""
     count = _U(product.shape[0])
     flow[0] = 1
-    for u in range(_U(0), count):
+    for v in range(count):
+        u = _U(v)
         left = _U(nodes[first + u].child) - first
         if left < count and left > u:
             flow[left] = flow[u] * product[left]
@@ -221,7 +222,7 @@ def _down_and_up_links(nodes, first, product, value, weight, flow):
         else:
             flow[u] *= value[u] * weight
     for v in range(count):
-        u = count - _U(1) - _U(v)
+        u = count - _U(v) - _U(1)
         left = _U(nodes[first + u].child) - first
         if left < count and left > u:
             flow[u] = flow[left] + flow[left + _U(1)]
@@ -230,7 +231,8 @@ def _down_and_up_links(nodes, first, product, value, weight, flow):
 @nb.njit(cache=True, error_model="numpy")
 def _collect_links(moved, nodes, first, out):
     count = _U(moved.shape[0])
-    for u in range(_U(0), count):
+    for v in range(count):
+        u = _U(v)
         node = nodes[first + u]
         left = _U(node.child) - first
         if left < count and left > u:

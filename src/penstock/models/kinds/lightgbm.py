@@ -17,9 +17,9 @@ from penstock.models.trees import TreeMember
 _LARGEST = 1e300
 """LightGBM takes larger values for this one."""
 
-_ROWS_FOR_TWO_THREADS = 50_000
-"""Below, threads wait for one another longer than they work. Their number rests on the rows alone, since sums of gradients
-depend on how rows are dealt out.
+_THREADS = 1
+"""A fixed number, since sums of gradients depend on how rows are dealt out; one, since several that wait for one another
+take ten times as long where the cores have other work.
 """
 
 
@@ -77,7 +77,7 @@ class LightGBM(msgspec.Struct, frozen=True, kw_only=True):
         lightgbm = _library()
         check_rows(x, y, feature_names, weights)
         x, y, weights = treat(x, y, weights, self.imbalance, categorical=categorical, seed=seed, note=note)
-        parameters = self._parameters(len(y), seed)
+        parameters = self._parameters(seed)
         # names with JSON's own characters are refused: columns then go by their numbers
         names = list(feature_names) if all(name.isidentifier() for name in feature_names) else "auto"
         rows = lightgbm.Dataset(
@@ -88,7 +88,7 @@ class LightGBM(msgspec.Struct, frozen=True, kw_only=True):
         text = booster.model_to_string().encode()
         return TreeMember(_forest(trees, len(feature_names)), attachments={"lightgbm.txt": text})
 
-    def _parameters(self, rows: int, seed: int) -> dict[str, Any]:
+    def _parameters(self, seed: int) -> dict[str, Any]:
         return {
             "objective": "binary",
             "max_depth": self.depth,
@@ -106,7 +106,7 @@ class LightGBM(msgspec.Struct, frozen=True, kw_only=True):
             "feature_pre_filter": False,
             "deterministic": True,
             "force_row_wise": True,
-            "num_threads": 2 if rows >= _ROWS_FOR_TWO_THREADS else 1,
+            "num_threads": _THREADS,
             "seed": seed,
             "verbosity": -1,
         }
