@@ -1,6 +1,6 @@
 """From a score and the rules that fired to an action, its reasons, and the JSON that says so.
 
-verdicts = Judge(policy, rules, thresholds).decide(batch.x, probability, failed)
+verdicts = Judge(policy, rules, thresholds).decide(batch.x, scores, failed)
 record = compose(batch, codes, verdicts, scores, ...)      # what the ledger keeps
 answers = Renderer(name, layout, versions, rules, features).render(record)
 """

@@ -36,11 +36,13 @@ class Verdicts:
     """What was decided about a micro-batch.
 
     action: uint8 (n,), values of `messages.Action`. by: int16 (n,): the index of the rule that decided, or
-    `kernel.BY_SCORE`, `BY_NOTHING` (an approval), `BY_FAILURE`.
+    `kernel.BY_SCORE`, `BY_NOTHING` (an approval), `BY_FAILURE`. unusual: the rows that are no plain approvals, for which
+    no rule fired and nothing failed.
     """
 
     action: NDArray[np.uint8]
     by: NDArray[np.int16]
+    unusual: NDArray[np.int64]
 
 
 class Judge:
@@ -58,20 +60,20 @@ class Judge:
         self._levels = np.array([levels.challenge_at, levels.review_at, levels.block_at])
         self._on_failure = Action.named(policy.on_failure).value
 
-    def decide(
-        self, x: NDArray[np.float64], probability: NDArray[np.float64], failed: NDArray[np.bool_] | None = None
-    ) -> Verdicts:
+    def decide(self, x: NDArray[np.float64], scores: NDArray[np.float64], failed: NDArray[np.bool_] | None = None) -> Verdicts:
         """Decide every row of x (n, width), in which the columns of rules are filled.
 
-        probability: (n,), NaN where there is no score. failed: (n,), where that is because something failed.
+        scores: (n, 1 + m), the probability first; NaN where there is none. failed: (n,), where that is because something
+        failed.
         """
-        n = len(probability)
-        action, by = np.empty(n, np.uint8), np.empty(n, np.int16)
-        failed = np.zeros(n, np.bool_) if failed is None else failed
-        kernel.judge(x, self._columns, self._ranks, probability, self._levels, failed, self._on_failure, action, by)
-        return Verdicts(action, by)
+        n = len(scores)
+        action, by, unusual = np.empty(n, np.uint8), np.empty(n, np.int16), np.empty(n, np.int64)
+        failed = _NOTHING if failed is None else failed
+        count = kernel.judge(x, self._columns, self._ranks, scores, self._levels, failed, self._on_failure, action, by, unusual)
+        return Verdicts(action, by, unusual[:count])
 
 
+_NOTHING = np.empty(0, np.bool_)
 _RANKS = {
     "challenge": kernel.CHALLENGES,
     "review": kernel.REVIEWS,

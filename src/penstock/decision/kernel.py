@@ -13,30 +13,39 @@ _ACTION_OF_RANK = np.array([0, 1, 2, 3, 0, 3], np.uint8)
 
 
 @nb.njit(cache=True)
-def judge(x, columns, ranks, probability, thresholds, failed, on_failure, action, by):
+def judge(x, columns, ranks, probability, thresholds, failed, on_failure, action, by, unusual):
     """Fill action (a value of `messages.Action`) and by (index of the deciding rule, or one of the three above).
 
-    x: (n, width). columns, ranks: per rule. probability: (n,), NaN where there is none. thresholds: challenge, review,
-    block. failed: (n,) true where the score is missing because something failed; on_failure: the action for that.
+    x: (n, width). columns, ranks: per rule. probability: (n, any), NaN in the first column where there is none.
+    thresholds: challenge, review, block. failed: (n,) true where the score is missing because something failed, or (0,)
+    where nothing did; on_failure: the action for that. unusual: gets the rows that are no plain approvals, in which a
+    rule fired or something failed; returns their number.
     """
+    count = 0
     for i in range(action.shape[0]):
-        best, decider = 0, -1
+        best, decider, fired = 0, -1, False
         for r in range(columns.shape[0]):
-            if ranks[r] > best and x[i, columns[r]] == 1.0:
-                best, decider = ranks[r], r
+            if x[i, columns[r]] == 1.0:
+                fired = True
+                if ranks[r] > best:
+                    best, decider = ranks[r], r
         if best > 0:
             action[i] = _ACTION_OF_RANK[best]
             by[i] = decider
-        elif failed[i]:
+        elif failed.shape[0] > 0 and failed[i]:
             action[i] = on_failure
             by[i] = BY_FAILURE
         else:
             reached = 0
             for level in range(3):
-                if probability[i] >= thresholds[level]:
+                if probability[i, 0] >= thresholds[level]:
                     reached = level + 1
             action[i] = reached
             by[i] = BY_SCORE if reached > 0 else BY_NOTHING
+        if fired or by[i] != BY_NOTHING:
+            unusual[count] = i
+            count += 1
+    return count
 
 
 @nb.njit(cache=True)

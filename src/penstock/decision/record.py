@@ -9,7 +9,7 @@ Columns of a record of kind `decisions`, n rows:
     by            int16 (n,)            the rule that decided, or `kernel.BY_SCORE`, `BY_NOTHING`, `BY_FAILURE`
     degraded      texts                 "part: cause" where something failed; the column is left out where nothing did
 
-`meta` holds `decided_us`, `layout`, `versions` (detector, model, rules), `latency_us` by stage, and where rows were
+`meta` holds `decided_us`, `layout`, `versions` (detector, model, rules), `latency_ms` by stage, and where rows were
 explained `explained` (int32 row numbers) and `contributions` (float32, one row each per model feature) as bytes.
 `explanations` holds the `explanation` of every row that is no plain approval, as JSON end to end, with the numbers of
 those rows and where each one ends (int32): so a decision reads the same when rules, models and words have changed.
@@ -30,6 +30,9 @@ TEXT = "text:"
 """What the columns of texts begin with, so that a field may be called `action`."""
 
 
+_NONE_KEPT = [b"", b"", b""]
+
+
 def compose(
     batch: Batch,
     codes: NDArray[np.int64],
@@ -40,26 +43,27 @@ def compose(
     first_seq: int,
     decided_us: int,
     layout: str,
-    versions: Versions,
-    latency_us: Mapping[str, float],
+    versions: Versions | Mapping[str, str | None],
+    latency_ms: dict[str, float],
     degraded: list[str | None] | None = None,
     explained: NDArray[np.int32] | None = None,
     contributions: NDArray[np.float64] | None = None,
 ) -> Record:
     """The record of a decided micro-batch. It shares the batch's arrays, which must not change any more.
 
-    codes: of the ids. scores: (n, 1 + m). explained, contributions: the rows that were explained, and for each of them
-    how far each model feature moved the score.
+    codes: of the ids. scores: (n, 1 + m). versions: as they are, or as the plain mapping that `versions_of` reads.
+    explained, contributions: the rows that were explained, and for each of them how far each model feature moved the score.
     """
     columns: dict[str, Any] = {"x": batch.x, "scores": scores, "action": verdicts.action, "by": verdicts.by}
-    columns |= {TEXT + name: texts for name, texts in batch.texts.items()}
+    for name, texts in batch.texts.items():
+        columns[TEXT + name] = texts
     if degraded is not None:
         columns["degraded"] = degraded
     meta: dict[str, Any] = {
         "decided_us": decided_us,
         "layout": layout,
-        "versions": msgspec.to_builtins(versions),
-        "latency_us": dict(latency_us),
+        "versions": msgspec.to_builtins(versions) if isinstance(versions, Versions) else versions,
+        "latency_ms": latency_ms,
     }
     if explained is not None and contributions is not None and len(explained):
         meta["explained"] = explained.astype(np.int32).tobytes()
@@ -78,6 +82,9 @@ def contributions_of(record: Record) -> dict[int, list[float]]:
 
 def keep_explanations(record: Record, explanations: Mapping[int, bytes]) -> None:
     """Put the JSON of these rows' explanations into the record, before it goes to the ledger."""
+    if not explanations:
+        record.meta["explanations"] = _NONE_KEPT
+        return
     ends = np.fromiter(accumulate(map(len, explanations.values())), np.int32, len(explanations))
     rows = np.fromiter(explanations, np.int32, len(explanations))
     record.meta["explanations"] = [rows.tobytes(), ends.tobytes(), b"".join(explanations.values())]
@@ -88,6 +95,8 @@ def explanations_of(record: Record) -> dict[int, bytes] | None:
     if "explanations" not in record.meta:
         return None
     rows, ends, data = record.meta["explanations"]
+    if not rows:
+        return {}
     stops = np.frombuffer(ends, np.int32).tolist()
     pieces = [data[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
     return dict(zip(np.frombuffer(rows, np.int32).tolist(), pieces, strict=True))

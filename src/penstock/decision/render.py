@@ -16,9 +16,12 @@ from penstock.decision.reasons import Narrator, Row, Spoken
 from penstock.decision.record import TEXT, contributions_of, explanations_of, keep_explanations
 from penstock.messages import Action, Decision, Degraded, Layout, Record, Versions
 
-_encoder = msgspec.json.Encoder()
+_encode = msgspec.json.Encoder().encode
 _ACTIONS = tuple(Action)
 _NO_MOVES: Sequence[float] = ()
+_NO_STOPS = np.zeros((0, 2), np.int64)
+_ALL = np.zeros(0, np.int64)
+_SLACK = bytes(SLACK)
 
 
 class Renderer:
@@ -61,23 +64,28 @@ class Renderer:
         self._rule_columns = np.array([rule.index for rule in rules], np.int64)
         self._narrator = Narrator(layout, rules, model_features, usual or {}, words or {}, thresholds or Thresholds())
 
-    def explain(self, record: Record) -> None:
-        """Put the explanations of all rows into the record, so that it reads the same under any later renderer."""
-        keep_explanations(record, self._explanations(record, np.arange(len(record))))
+    def explain(self, record: Record, unusual: NDArray[np.int64] | None = None) -> None:
+        """Put the explanations of all rows into the record, so that it reads the same under any later renderer.
+
+        unusual: the rows that have one, where the judge has just said (`Verdicts.unusual`).
+        """
+        found = self._unusual(record, np.arange(len(record))) if unusual is None else unusual.tolist()
+        keep_explanations(record, self._explanations(record, found))
 
     def render(self, record: Record, rows: Sequence[int] | None = None) -> list[bytes]:
         """The JSON of these rows of the record (all, where none are named), in order."""
-        chosen = np.arange(len(record)) if rows is None else np.array(rows, np.int64)
-        if not len(chosen):
+        n = len(record) if rows is None else len(rows)
+        if not n:
             return []
+        chosen = _ALL if rows is None else np.array(rows, np.int64)
         form_, columns = self._form, record.columns
         parts = self._parts(record, rows)
         marks = [0, *accumulate(map(len, parts))]
-        stops = np.zeros((len(chosen), 2), np.int64)
-        self._add_pieces(record, chosen, parts, stops, marks[-1])
-        loose = np.frombuffer(bytearray(b"".join((*parts, bytes(SLACK)))), np.uint8)
-        out = np.empty(len(chosen) * (form_.row_bytes + marks[1]) + len(loose), np.uint8)
-        ends = np.empty(len(chosen), np.int64)
+        stops = self._add_pieces(record, chosen if rows is not None else np.arange(n), parts, marks[-1])
+        parts.append(_SLACK)
+        loose = np.frombuffer(bytearray(b"".join(parts)), np.uint8)
+        out, ends = np.empty(n * (form_.row_bytes + marks[1]) + len(loose), np.uint8), np.empty(n, np.int64)
+        starts = [*marks[:2], *[mark + 1 for mark in marks[1:-1]], marks[-1]]
         writer.write_rows(
             form_.slots,
             form_.fixed,
@@ -88,7 +96,7 @@ class Renderer:
             _own(columns["scores"]),
             _own(columns["action"]),
             loose,
-            np.array([*marks[:2], *(mark + 1 for mark in marks[1:-1]), marks[-1]]),
+            np.array(starts),
             stops,
             out,
             ends,
@@ -103,40 +111,47 @@ class Renderer:
 
     def _parts(self, record: Record, rows: Sequence[int] | None) -> list[bytes]:
         """What is loose in the form: how long every stage took in milliseconds, then ids and texts as JSON arrays."""
-        latency_ms = {stage: round(us / 1000, 4) for stage, us in record.meta["latency_us"].items()}
-        texts: list[Any] = [record.ids, *(record.columns[TEXT + name] for name in self._form.texts)]
+        texts: list[Any] = [record.ids, *[record.columns[TEXT + name] for name in self._form.texts]]
         if rows is not None:
             texts = [[column[row] for row in rows] for column in texts]
-        return [_encoder.encode(part) for part in (latency_ms, *texts)]
+        return [_encode(record.meta["latency_ms"]), *map(_encode, texts)]
 
     # ---- rows out of the ordinary
 
-    def _add_pieces(
-        self, record: Record, rows: NDArray[np.int64], parts: list[bytes], stops: NDArray[np.int64], end: int
-    ) -> None:
-        """Add explanation and degradation of rows that are no plain approvals to the parts, which end at `end`."""
+    def _add_pieces(self, record: Record, rows: NDArray[np.int64], parts: list[bytes], end: int) -> NDArray[np.int64]:
+        """Add explanation and degradation of rows that are no plain approvals to the parts, which end at `end`.
+
+        Returns where each row's pieces stop; nothing at all where no row has any.
+        """
         kept = explanations_of(record)
-        explanations = self._explanations(record, rows) if kept is None else kept
+        explanations = self._explanations(record, self._unusual(record, rows)) if kept is None else kept
         degraded: Any = record.columns.get("degraded")
         if not explanations and degraded is None:
-            return
+            return _NO_STOPS
+        stops = np.zeros((len(rows), 2), np.int64)
         for position, row in enumerate(rows.tolist()):
             failure = None if degraded is None else _degraded(degraded[row])
-            pieces = (explanations.get(row), None if failure is None else _encoder.encode(failure))
+            pieces = (explanations.get(row), None if failure is None else _encode(failure))
             for which, piece in enumerate(pieces):
                 if piece is not None:
                     end += len(piece)
                     stops[position, which] = end
                     parts.append(piece)
+        return stops
 
-    def _explanations(self, record: Record, rows: NDArray[np.int64]) -> dict[int, bytes]:
-        """The explanation of every row that is no plain approval, as JSON."""
+    def _unusual(self, record: Record, rows: NDArray[np.int64]) -> list[int]:
+        """Those of the rows that are no plain approvals."""
         x, action, by = (_own(record.columns[name]) for name in ("x", "action", "by"))
         found = np.empty(len(rows), np.int64)
         count = kernel.unusual(x, rows, self._rule_columns, action, by, found)
-        unusual = found[:count].tolist()
-        moved = contributions_of(record) if unusual else {}
-        return {row: self._explanation(record, row, moved.get(row, _NO_MOVES)) for row in unusual}
+        return found[:count].tolist()
+
+    def _explanations(self, record: Record, rows: Sequence[int]) -> dict[int, bytes]:
+        """The explanation of each of these rows, as JSON."""
+        if not rows:
+            return {}
+        moved = contributions_of(record)
+        return {row: self._explanation(record, row, moved.get(row, _NO_MOVES)) for row in rows}
 
     def _explanation(self, record: Record, row: int, moved: Sequence[float]) -> bytes:
         columns: dict[str, Any] = record.columns
@@ -144,7 +159,7 @@ class Renderer:
         action, by = _ACTIONS[int(columns["action"][row])], int(columns["by"][row])
         read = Row(record, row, self._layout)
         probability = float(columns["scores"][row, 0])
-        return _encoder.encode(self._narrator.explain(read, action, by, probability, failure, moved))
+        return _encode(self._narrator.explain(read, action, by, probability, failure, moved))
 
 
 def decision_of(body: bytes) -> Decision:

@@ -52,19 +52,19 @@ def _write_field(kind, value, bits, out, at):
 
 @nb.njit(cache=True, error_model="numpy")
 def write_rows(form, fixed, rows, x, time_us, decided_us, scores, action, loose, marks, stops, out, ends):
-    """Write the decision of every row in `rows`; `ends[k]` is where the k-th one ends in `out`.
+    """Write the decision of every row in `rows`, of all if it is empty; `ends[k]` is where the k-th one ends in `out`.
 
     scores: (n, 1 + members), the probability first. marks: where each shared stretch and text column begins in `loose`;
     those of texts move on. stops: (rows, pieces) where a row's piece ends, each beginning where the one before ended
-    (the first: at the last mark); 0 stands for the default. `fixed`, `loose` and `out` end with `digits.SLACK` bytes of
-    no meaning.
+    (the first: at the last mark); 0, or no rows at all, stand for the default. `fixed`, `loose` and `out` end with
+    `digits.SLACK` bytes of no meaning.
     """
     x_bits, score_bits = x.view(np.uint64), scores.view(np.uint64)
     share = np.empty(1, np.float64)
     share_bits = share.view(np.uint64)
     at, piece = np.int64(0), marks[-1]
-    for k in range(rows.shape[0]):
-        i, s, kind = rows[k], 0, NOTHING
+    for k in range(ends.shape[0]):
+        i, s, kind = rows[k] if rows.shape[0] > 0 else k, 0, NOTHING
         while kind != END:
             at = copy_bytes(fixed, form[s, 0], form[s, 1], out, at)
             kind, index, after = form[s, 2], form[s, 3], s + 1
@@ -85,7 +85,7 @@ def write_rows(form, fixed, rows, x, time_us, decided_us, scores, action, loose,
                 at = copy_bytes(fixed, _OUTCOME_ENDS[action[i]], _OUTCOME_ENDS[action[i] + 1], out, at)
             elif kind == SHARED:
                 at = copy_bytes(loose, marks[index], marks[index + 1], out, at)
-            elif kind == PIECE and stops[k, index] > 0:
+            elif kind == PIECE and stops.shape[0] > 0 and stops[k, index] > 0:
                 at = copy_bytes(loose, piece, stops[k, index], out, at)
                 piece, after = stops[k, index], form[s, 4]
             s = after

@@ -152,6 +152,7 @@ class Engine:
         self.layout_id = records.layout_id(self.detector, members)
         self.ledger.register_layout(self.layout_id, records.layout_fields(plan.layout, members))
         self.versions = Versions(self.version, self.model_version, plan.rules.version)
+        self._plain_versions = msgspec.to_builtins(self.versions)
         self.renderer = Renderer(
             self.detector.name,
             plan.layout,
@@ -293,7 +294,9 @@ class Engine:
         try:
             judged = self.path.conclude(batch, begun_ns, explain=self.detector.policy.explain)
             record = self._record(judged, codes, first_seq, started_ns, decoded_ns)
-            self.renderer.explain(record)  # kept with the record: it reads the same when rules and models have changed
+            self.renderer.explain(
+                record, judged.verdicts.unusual
+            )  # kept with the record: it reads the same when rules and models have changed
             rendered = self.renderer.render(record)
         except BaseException:
             if not dry_run:  # state holds these events, so the log must: sent again, they count no second time
@@ -301,7 +304,7 @@ class Engine:
             raise
         if not dry_run:
             self.ledger.append(record, on_durable)
-            self.totals.add(judged)
+            self.totals.add(judged, record.meta["latency_ms"]["total"])
             self.recovery.maybe_snapshot()
         return rendered
 
@@ -322,8 +325,9 @@ class Engine:
         self, judged: Judged, codes: NDArray[np.int64], first_seq: int, started_ns: int | None, decoded_ns: int
     ) -> Record:
         """What the ledger keeps of a batch; every event of it waited for all of it, so stages are timed once."""
-        latency_us = {"decode": (decoded_ns - started_ns) / 1000 if started_ns else 0.0, **judged.latency_us}
-        latency_us["total"] = sum(latency_us.values())
+        spent_ns = {"decode": decoded_ns - started_ns if started_ns else 0, **judged.latency_ns}
+        spent_ns["total"] = sum(spent_ns.values())
+        latency_ms = {stage: ns // 100 / 10_000 for stage, ns in spent_ns.items()}  # in tenths of a microsecond
         return compose(
             judged.batch,
             codes,
@@ -333,8 +337,8 @@ class Engine:
             first_seq=first_seq,
             decided_us=self.clock(),
             layout=self.layout_id,
-            versions=self.versions,
-            latency_us=latency_us,
+            versions=self._plain_versions,
+            latency_ms=latency_ms,
             degraded=[judged.degraded] * len(judged.batch) if judged.degraded else None,
             explained=judged.explained,
             contributions=judged.contributions,

@@ -28,7 +28,7 @@ class Judged:
     scores: (n, 1 + m), the ensemble's probability and each member's, NaN without models. verdicts: actions and who
     decided. explained: rows that carry contributions.
     degraded: what failed, so that the policy's `on_failure` decided.
-    latency_us: time spent in each stage.
+    latency_ns: time spent in each stage.
     """
 
     batch: Batch
@@ -37,7 +37,7 @@ class Judged:
     explained: NDArray[np.int32]
     contributions: NDArray[np.float64]
     degraded: str | None = None
-    latency_us: dict[str, float] = field(default_factory=dict)
+    latency_ns: dict[str, int] = field(default_factory=dict)
 
 
 class Path:
@@ -104,12 +104,11 @@ class Path:
         failed = _attempt("features", self._derive, batch)
         featured = time.perf_counter_ns()
         scores, failed = self._score(batch, featured) if failed is None else (self._no_scores(batch), failed)
-        probability = np.ascontiguousarray(scores[:, 0])
         if self.plan.score is not None:
-            batch.x[:, self.plan.score.index] = probability
+            batch.x[:, self.plan.score.index] = scores[:, 0]
         scored = time.perf_counter_ns()
         failed = _attempt("rules", self.plan.rules.run, batch) or failed
-        verdicts = self.judge.decide(batch.x, probability, np.ones(len(batch), np.bool_) if failed is not None else None)
+        verdicts = self.judge.decide(batch.x, scores, np.ones(len(batch), np.bool_) if failed is not None else None)
         ruled = time.perf_counter_ns()
         explained, contributions = self._explain(batch, verdicts.action, explain=explain and failed is None)
         latency = {"features": featured - started_ns, "models": scored - featured, "rules": ruled - scored}
@@ -121,7 +120,7 @@ class Path:
             explained=explained,
             contributions=contributions,
             degraded=failed,
-            latency_us={stage: ns / 1000 for stage, ns in latency.items()},
+            latency_ns=latency,
         )
 
     def _derive(self, batch: Batch) -> None:

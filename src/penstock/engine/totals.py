@@ -28,14 +28,13 @@ class Totals:
         self._latencies_ms: deque[float] = deque(maxlen=_LATENCIES)
         self._recent: deque[tuple[int, int]] = deque()
 
-    def add(self, judged: Judged) -> None:
-        """Count a decided batch."""
+    def add(self, judged: Judged, total_ms: float) -> None:
+        """Count a batch whose decision took so long."""
         amounts = judged.batch.x[:, self._amount] if self._amount is not None else None
         self._uncounted.append((judged.verdicts.action, amounts))
         if len(self._uncounted) >= _TOGETHER:
             self._fold()
         self.degraded += len(judged.batch) if judged.degraded else 0
-        total_ms = sum(judged.latency_us.values()) / 1000
         self._latencies_ms.append(total_ms)
         now = self._clock()
         self._recent.append((now, len(judged.batch)))

@@ -75,7 +75,7 @@ class Bench:
         scores = np.full((n, 1 + len(MEMBERS)), np.nan) if scores is None else np.array(scores, np.float64).reshape(n, -1)
         batch.x[:, self.layout["score"].index] = scores[:, 0]
         self.rules.run(batch)
-        verdicts = self.judge.decide(batch.x, np.ascontiguousarray(scores[:, 0]), failed and np.array(failed))
+        verdicts = self.judge.decide(batch.x, scores, failed and np.array(failed))
         moved = contributions or {}
         return compose(
             batch,
@@ -87,7 +87,7 @@ class Bench:
             decided_us=1_770_000_000_000_123,
             layout="layout-1",
             versions=self.versions,
-            latency_us={"decode": 12.3456789, "features": 3.0, "total": 1500.0},
+            latency_ms={"decode": 0.0123, "features": 0.003, "total": 1.5},
             degraded=degraded,
             explained=np.array(list(moved), np.int32),
             contributions=np.array(list(moved.values()), np.float64).reshape(len(moved), len(MODEL_FEATURES)),

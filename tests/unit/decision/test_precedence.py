@@ -48,7 +48,7 @@ def naive(rules, fired, probability, thresholds, failed, on_failure):
 def judge(rules, fired, probability, thresholds=None, failed=False, on_failure="review"):
     policy = Policy(on_failure=on_failure)
     x = np.array([[*fired]], np.float64).reshape(1, len(rules))
-    verdicts = Judge(policy, rules, thresholds).decide(x, np.array([probability]), np.array([failed]))
+    verdicts = Judge(policy, rules, thresholds).decide(x, np.array([[probability]]), np.array([failed]))
     return Action(verdicts.action[0]).name, int(verdicts.by[0])
 
 
@@ -72,10 +72,12 @@ def batches(draw):
 @given(batches())
 def test_every_row_is_decided_as_the_definition_says(batch):
     rules, x, probability, thresholds, failed, on_failure = batch
-    verdicts = Judge(Policy(on_failure=on_failure), rules, thresholds).decide(x, probability, failed)
+    verdicts = Judge(Policy(on_failure=on_failure), rules, thresholds).decide(x, probability[:, None], failed)
     for row in range(len(x)):
         expected = naive(rules, x[row], probability[row], thresholds, failed[row], on_failure)
         assert (Action(verdicts.action[row]).name, verdicts.by[row]) == expected
+        plain = expected == ("APPROVE", kernel.BY_NOTHING) and not any(x[row, rule.index] == 1.0 for rule in rules)
+        assert (row in verdicts.unusual) is not plain
 
 
 @pytest.mark.parametrize(
@@ -120,5 +122,5 @@ def test_a_failure_is_decided_by_the_policy_unless_a_rule_decides(on_failure):
 
 
 def test_without_thresholds_of_its_own_a_judge_uses_those_declared():
-    verdicts = Judge(Policy(review_at=0.5), []).decide(np.empty((2, 0)), np.array([0.4, 0.6]))
+    verdicts = Judge(Policy(review_at=0.5), []).decide(np.empty((2, 0)), np.array([[0.4], [0.6]]))
     assert verdicts.action.tolist() == [Action.APPROVE.value, Action.REVIEW.value]

@@ -68,6 +68,7 @@ def test_old_decisions_read_as_they_were_answered(tmp_path) -> None:
     with Engine(of_now(), data=tmp_path) as engine:
         assert [engine.transaction(f"t{k}") for k in range(3)] == answers
         fresh = engine.decide_json([payment(3), payment(1)])
+        engine.ledger.flush()
         assert fresh[1] == answers[1]
         assert set(msgspec.json.decode(fresh[0])["features"]) == {"customer_max_amount_7d", "large", "customer_count_1h"}
         assert engine.transactions()[0] == [fresh[0], *reversed(answers)]
