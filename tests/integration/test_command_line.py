@@ -131,7 +131,7 @@ def test_training_reports_everything_that_was_promised(report):
     assert set(report["rows"]) == set(report["fraud"]) == {"train", "valid", "test"}
     assert set(report["members"]) == {"logistic_regression", "xgboost"}
     for each in (report["test"], *report["members"].values()):
-        assert set(each) == figures
+        assert set(each) >= figures
 
 
 def test_what_was_trained_is_worth_something(report):

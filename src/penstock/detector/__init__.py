@@ -3,5 +3,6 @@
 from penstock.detector.detector import Detector
 from penstock.detector.doubts import DetectorWarning
 from penstock.detector.plan import SCORE, Feature, Plan
+from penstock.detector.recipe import Apart, Recipe
 
-__all__ = ["SCORE", "Detector", "DetectorWarning", "Feature", "Plan"]
+__all__ = ["SCORE", "Apart", "Detector", "DetectorWarning", "Feature", "Plan", "Recipe"]

@@ -18,6 +18,7 @@ from penstock.decision import Policy
 from penstock.detector.compiler import Compiler
 from penstock.detector.doubts import DetectorWarning, self_comparisons
 from penstock.detector.plan import Feature, fingerprint
+from penstock.detector.recipe import Recipe
 from penstock.errors import DeclarationError
 from penstock.features import Aggregate, Label
 from penstock.features.state import FeatureState
@@ -49,6 +50,7 @@ class Detector:
             they are encoded by the rate of fraud that training saw for each.
         words: a phrase for a feature or field, used in reasons.
         recorded: turns the columns of a recorded file, as published, into those of the event.
+        training: how its models are trained where the caller says nothing; a split by time unless given.
 
     Raises:
         DeclarationError: naming the place and the remedy.
@@ -78,6 +80,7 @@ class Detector:
         inputs: Sequence[str] | None = None,
         words: dict[str, str] | None = None,
         recorded: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
+        training: Recipe | None = None,
     ) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name):
             raise DeclarationError(
@@ -94,6 +97,7 @@ class Detector:
         self.dedupe_us = duration_us(dedupe, what=f"detector {name!r}: dedupe")
         self.words = dict(words or {})
         self.recorded = recorded
+        self.training = training
         self.folder = _declaring_folder()
         self.schema = Schema(
             event,

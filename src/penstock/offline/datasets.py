@@ -3,9 +3,10 @@
 Whatever the file calls a number, a time or a key, here it becomes what the detector's event declares. A file that lacks
 a column is an error; a row that cannot be an event is refused with its cause, as it would be live, and the rest is used.
 
-Three columns mean the same in every file, where it has them: `arrived_at` (when the event came in; without it events
+Four columns mean the same in every file, where it has them: `arrived_at` (when the event came in; without it events
 arrive in order of time and row), `label_known_at` (when its label became known; without it the declared delay after the
-event), and `type` (the kind of event, where a detector has informing events).
+event), `decision` (what was decided then: training takes nothing that was stopped for good because nobody called it fraud),
+and `type` (the kind of event, where a detector has informing events).
 """
 
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from penstock.detector import Detector
 
 TIMES = ("arrived_at", "label_known_at")
+DECISION = "decision"
 ROW = "row"
 """The column that says where in the file a row stood, from 0."""
 
@@ -65,7 +67,7 @@ def read(data: Any, detector: "Detector") -> Recorded:
     fields = _fields(detector)
     _check_columns(name, frame, fields, detector)
     typed = frame.select(
-        ROW, *(_column(name, frame, field, detector) for field in fields.values()), *_extra_times(name, frame, detector)
+        ROW, *(_column(name, frame, field, detector) for field in fields.values()), *_extras(name, frame, fields, detector)
     )
     typed, refused = _without_malformed(frame, typed, fields, detector)
     typed = _with_ids(typed, detector, name)
@@ -196,8 +198,10 @@ def _column(name: str, frame: pl.DataFrame, field: _Field, detector: "Detector")
 _TYPES: dict[type, Any] = {str: pl.String, float: pl.Float64, int: pl.Int64, bool: pl.Boolean, datetime: _TIME}
 
 
-def _extra_times(name: str, frame: pl.DataFrame, detector: "Detector") -> list[pl.Series]:
-    return [_times(name, frame[column], detector) for column in TIMES if column in frame.columns]
+def _extras(file: str, frame: pl.DataFrame, fields: dict[str, _Field], detector: "Detector") -> list[pl.Series]:
+    """The columns that mean the same in every file, unless the event declares one itself."""
+    there = [column for column in (*TIMES, DECISION) if column in frame.columns and column not in fields]
+    return [frame[name].cast(pl.String) if name == DECISION else _times(file, frame[name], detector) for name in there]
 
 
 def _booleans(column: pl.Series) -> pl.Series:

@@ -4,11 +4,14 @@
     train_from      valid_from - d   valid_from       test_from - d   test_from  test_to
 
 Whoever trains at `valid_from` knows the labels of what happened up to the delay before it, and no later ones.
+
+`Periods` is that split; `Periods.folds` gives several of them, each later by the length of a test, so that every model is
+tested on what came next. `Counted` is the split of a recipe: by number of events, without gaps.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +21,28 @@ from penstock.errors import DataError
 
 _TRAIN_SHARE, _VALID_SHARE = 0.6, 0.2
 """Shares of what is left of the recorded time when the two gaps are taken out; the rest is the test."""
+_EVER = np.iinfo(np.int64).max
+
+
+class Split(Protocol):
+    """Which events train, validate and test."""
+
+    def masks(self, time_us: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
+        """Which events belong to `train`, `valid` and `test`."""
+        ...
+
+    @property
+    def known_by(self) -> dict[str, int]:
+        """Until when the truth about the events of each part counts, in microseconds; what was known later is unknown."""
+        ...
+
+    def as_json(self) -> dict[str, Any]:
+        """The split as plain values."""
+        ...
+
+    def lines(self) -> list[str]:
+        """For people: one line per part."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -87,6 +112,39 @@ class Periods:
             "test": (time_us >= self.test_from) & (time_us <= self.test_to),
         }
 
+    @property
+    def known_by(self) -> dict[str, int]:
+        """Training and validation end when the next part begins; the test waits for the truth."""
+        return {"train": self.valid_from, "valid": self.test_from, "test": _EVER}
+
+    @classmethod
+    def folds(cls, time_us: NDArray[np.int64], delay_us: int, count: int) -> "list[Periods]":
+        """Prequential folds, oldest first: each as long as the others and later by the length of a test.
+
+        Raises:
+            DataError: too little time was recorded for so many.
+        """
+        if not len(time_us):
+            raise DataError("there are no events to train on")
+        begin, end = int(time_us.min()), int(time_us.max())
+        usable = end - begin - 2 * delay_us
+        test_share = 1 - _TRAIN_SHARE - _VALID_SHARE
+        unit = usable / (1 + (count - 1) * test_share)  # of one fold, without its gaps
+        if unit <= 0:
+            raise DataError(
+                f"the events span {_days(end - begin)}, but every fold leaves out the label delay of {_days(delay_us)} twice;"
+                " record for longer, or declare a shorter delay in Label(..., delay=...)"
+            )
+        step, train, valid = round(unit * test_share), round(unit * _TRAIN_SHARE), round(unit * _VALID_SHARE)
+        found = []
+        for fold in range(count):
+            first = begin + fold * step
+            valid_from = first + train + delay_us
+            test_from = valid_from + valid + delay_us
+            test_to = end if fold == count - 1 else test_from + step - 1
+            found.append(cls(first, valid_from, test_from, test_to, delay_us)._checked())
+        return found
+
     def as_json(self) -> dict[str, Any]:
         """The instants as text, first and last of each part."""
         return {
@@ -103,6 +161,62 @@ class Periods:
             for name in ("train", "valid", "test")
         }
         return [f"{name:<6} {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}" for name, (first, last) in parts.items()]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A split by number of events in order of time, without gaps; `valid` is empty: cross-validation takes its place.
+
+    rows: how many are trained on and held out. spans: instants of the first and last event of both, in microseconds.
+    folds: of the cross-validation.
+    """
+
+    rows: tuple[int, int]
+    spans: tuple[tuple[int, int], tuple[int, int]]
+    folds: int
+
+    @classmethod
+    def of(cls, time_us: NDArray[np.int64], rows: tuple[int, int], folds: int) -> "Counted":
+        """The first so many events, and the so many that follow.
+
+        Raises:
+            DataError: there are fewer events than that.
+        """
+        if min(rows) < 1 or sum(rows) > len(time_us):
+            raise DataError(f"{len(time_us)} events cannot be divided into {rows[0]} to train on and {rows[1]} held out")
+        ordered = np.sort(time_us, kind="stable")
+        train, test = ordered[: rows[0]], ordered[rows[0] : sum(rows)]
+        return cls(rows, ((int(train[0]), int(train[-1])), (int(test[0]), int(test[-1]))), folds)
+
+    @property
+    def known_by(self) -> dict[str, int]:
+        """Without gaps, every label counts, however late it came."""
+        return {"train": _EVER, "valid": _EVER, "test": _EVER}
+
+    def masks(self, time_us: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
+        """Which events belong to `train` and `test`; among equal times, the earlier arrival comes first."""
+        place = np.empty(len(time_us), np.int64)
+        place[np.argsort(time_us, kind="stable")] = np.arange(len(time_us))
+        train = place < self.rows[0]
+        return {
+            "train": train,
+            "valid": np.zeros(len(time_us), np.bool_),
+            "test": ~train & (place < sum(self.rows)),
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """The instants as text, first and last of each part."""
+        train, test = ([iso(first), iso(last)] for first, last in self.spans)
+        return {"train": train, "valid": None, "test": test, "label_delay_s": 0.0, "folds_in_time_order": self.folds}
+
+    def lines(self) -> list[str]:
+        """For people: one line per part."""
+        train, test = (f"{from_us(first):%Y-%m-%d %H:%M} to {from_us(last):%Y-%m-%d %H:%M}" for first, last in self.spans)
+        return [
+            f"train  {train}",
+            f"valid  inside the training, {self.folds} folds in time order".ljust(len(train) + 7),
+            f"test   {test}",
+        ]
 
 
 def _days(span_us: int) -> str:

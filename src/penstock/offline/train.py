@@ -1,94 +1,42 @@
 """Training: replay the recorded events, split them by time, fit the declared models, and measure them on later days.
 
 The features are those that the engine computes: there is no other road from a data set to a model. A label counts for
-training and validation only if it was known when the next part begins; what nobody knew by then is left out.
+training and validation only if it was known when the next part begins; what nobody knew by then is left out, and so is
+what was stopped and never looked into. The stages, in order: `rows` (replay), `periods` (split), `study` (what is fitted
+and judged), `tune`, `learn` (fit, calibrate, weigh), `thresholds`, `measure`, and `keep` (the bundle).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
-import polars as pl
-from numpy.typing import NDArray
 
 from penstock.clock import Clock, iso, system_clock
 from penstock.detector import Detector
-from penstock.errors import BundleError, ConfigurationError, DataError, did_you_mean
-from penstock.features import Aggregate
-from penstock.models import About, Ensemble, Model, champion, fit_ensemble, load_champion, metrics, promote, save
+from penstock.errors import BundleError
+from penstock.models import About, Ensemble, Model, champion, load_champion, metrics, promote, save
+from penstock.offline import measure, thresholds
 from penstock.offline.datasets import Recorded, read
-from penstock.offline.periods import Periods
-from penstock.offline.replay import replay
+from penstock.offline.learn import learn
+from penstock.offline.options import Options, chosen_models, splits_of
+from penstock.offline.periods import Counted, Split
+from penstock.offline.rows import Rows, replayed
+from penstock.offline.study import Study, held_out, in_time_order
+from penstock.offline.thresholds import ByCost, Scored
+from penstock.offline.trained import Report, Trained
+from penstock.offline.tune import Tuned, tune
+
+__all__ = ["Options", "Report", "Trained", "has_champion", "keep", "run", "train"]
 
 Progress = Callable[[str, float], None]
 """Told what is being done and how much of the whole is done, from 0 to 1."""
 
-FEW_FRAUDS = 50
-"""Below so many frauds in the test, its figures are mostly chance."""
 
-_DAY_US = 86_400_000_000
-
-
-@dataclass(frozen=True)
-class Report:
-    """What was trained on what, and what it is worth on the test.
-
-    unknown: events of a part whose label was not known in time. test, members: the figures of `penstock.models.metrics`
-    for the ensemble and each member. saved_to and champion are None where nothing was saved.
-    """
-
-    detector: str
-    model_version: str | None
-    periods: Periods
-    rows: dict[str, int]
-    fraud: dict[str, int]
-    unknown: dict[str, int]
-    refused: int
-    features: tuple[str, ...]
-    test: dict[str, float | None]
-    members: dict[str, dict[str, float | None]]
-    thresholds: dict[str, float]
-    notes: list[str] = field(default_factory=list)
-    saved_to: Path | None = None
-    champion: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """Everything as plain values: what `penstock train --json` prints."""
-        return {
-            "detector": self.detector,
-            "model_version": self.model_version,
-            "periods": self.periods.as_json(),
-            "rows": self.rows,
-            "fraud": self.fraud,
-            "base_rate": {part: self.fraud[part] / rows if rows else None for part, rows in self.rows.items()},
-            "unknown": self.unknown,
-            "refused": self.refused,
-            "features": len(self.features),
-            "thresholds": self.thresholds,
-            "test": self.test,
-            "members": self.members,
-            "notes": self.notes,
-            "saved_to": str(self.saved_to) if self.saved_to else None,
-            "champion": self.champion,
-        }
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The replayed events that have a label: columns of equal length, in arrival order."""
-
-    x: NDArray[np.float64]
-    fraud: NDArray[np.float64]
-    time_us: NDArray[np.int64]
-    known_us: NDArray[np.int64]
-    card: NDArray[Any]
-
-    def part(self, mask: NDArray[np.bool_]) -> "_Rows":
-        return _Rows(self.x[mask], self.fraud[mask], self.time_us[mask], self.known_us[mask], self.card[mask])
+def _silent(_what: str, _share: float) -> None:
+    """Nobody is told."""
 
 
 def train(
@@ -103,10 +51,10 @@ def train(
     save_to: Path | None = None,
     make_champion: bool = False,
     seed: int = 0,
-    progress: Progress = lambda _what, _share: None,
+    progress: Progress = _silent,
     clock: Clock = system_clock,
 ) -> Report:
-    """Train a detector's models on recorded events and measure them.
+    """Train a detector's models on recorded events and measure them; `run` takes further wishes.
 
     Args:
         detector: declares features, models and the label.
@@ -115,7 +63,7 @@ def train(
         valid_from: first event time of the validation, which ends the label delay before `test_from`.
         test_from: first event time of the test.
         test_to: last event time of the test. What is omitted is derived from the data.
-        models: names of the declared models to train; all of them unless given.
+        models: names of the declared models, or of kinds, to train; all declared ones unless given.
         save_to: folder of bundles to write the result into. The first bundle becomes the champion.
         make_champion: let it decide even where there is a champion already.
         seed: of everything that draws at random.
@@ -126,151 +74,217 @@ def train(
         ConfigurationError: a model that is not declared.
         DataError: no label, too little time for the split, a part without both classes, a file that does not fit.
     """
-    chosen = _models(detector, models)
+    options = Options(train_from, valid_from, test_from, test_to, models=tuple(models or ()), seed=seed)
+    trained = run(detector, data, options, progress=progress)
+    if save_to is not None:
+        trained = keep(detector, trained, save_to, make_champion=make_champion, clock=clock)
+    return trained.report
+
+
+def run(detector: Detector, data: Any, options: Options | None = None, *, progress: Progress = _silent) -> Trained:
+    """Train and measure; nothing is written. Options say what is wanted, `train` what can go wrong."""
+    options = options or Options()
+    models = chosen_models(detector, options)
     progress("reading", 0.0)
     recorded = read(data, detector)
-    progress("replaying", 0.1)
-    rows = _replayed(detector, recorded)
-    periods = Periods.of(
-        rows.time_us, _label_delay(detector), train_from=train_from, valid_from=valid_from, test_from=test_from, test_to=test_to
-    )
-    parts, unknown = _parts(rows, periods)
-    progress("fitting", 0.5)
-    fit, valid, test = parts["train"], parts["valid"], parts["test"]
-    ensemble = fit_ensemble(chosen, fit.x, fit.fraud, valid.x, valid.fraud, detector.plan.inputs, seed=seed)
-    progress("measuring", 0.9)
-    figures, members = _figures(ensemble, test, _threshold(detector, ensemble))
-    report = Report(
-        detector=detector.name,
-        model_version=None,
-        periods=periods,
-        rows={name: len(part.fraud) for name, part in parts.items()},
-        fraud={name: int(part.fraud.sum()) for name, part in parts.items()},
-        unknown=unknown,
-        refused=len(recorded.refused),
-        features=detector.plan.inputs,
-        test=figures,
-        members=members,
-        thresholds=ensemble.thresholds,
-        notes=[*ensemble.notes, *_notes(parts["test"])],
-    )
-    if save_to is not None:
-        report = _saved(detector, ensemble, report, recorded.name, save_to, make_champion=make_champion, created_us=clock())
+    rows = replayed(detector, recorded, lambda share: progress("replaying", 0.05 + 0.35 * share))
+    splits = splits_of(detector, rows, options)
+    job = _Job(detector, recorded, options)
+    done: list[Trained] = []
+    for at, split in enumerate(splits):
+        trained, models = job.run(rows, split, models, _stretch(progress, 0.4 + 0.6 * at / len(splits), 0.6 / len(splits)))
+        job = replace(job, options=replace(options, trials=0))  # later folds keep what the first one's validation chose
+        done.append(trained)
     progress("done", 1.0)
-    return report
+    return done[-1] if len(done) == 1 else _last_of(done)
 
 
-# ---------------------------------------------------------------- what goes in
+def _stretch(progress: Progress, start: float, width: float) -> Progress:
+    return lambda what, share: progress(what, start + width * share)
 
 
-def _models(detector: Detector, names: Sequence[str] | None) -> list[Model]:
-    declared = {model.name: model for model in detector.models}
-    if not declared:
-        raise ConfigurationError(
-            f"detector {detector.name!r} declares no models: it decides by rules alone, there is nothing to train"
+def _last_of(folds: Sequence[Trained]) -> Trained:
+    """The last fold, whose report tells of all."""
+    told = [
+        {"periods": each.periods.as_json(), "rows": each.rows, "fraud": each.fraud, "test": each.test}
+        for each in (fold.report for fold in folds)
+    ]
+    return replace(folds[-1], report=replace(folds[-1].report, folds=told, tuning=folds[0].report.tuning))
+
+
+# ---------------------------------------------------------------- one split
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What all splits of a training have in common."""
+
+    detector: Detector
+    recorded: Recorded
+    options: Options
+
+    def run(self, rows: Rows, split: Split, models: Sequence[Model], progress: Progress) -> tuple[Trained, list[Model]]:
+        """From the split to the figures; also the models as tuning left them."""
+        parts, unknown = _parts(rows, split)
+        study = self._study(parts, rows, split)
+        tuning = self._tune(models, study, _stretch(progress, 0.0, 0.5))
+        models = [each.model for each in tuning.values()]
+        learned = learn(models, study, seed=self.options.seed, progress=lambda share: progress("fitting", 0.5 + 0.3 * share))
+        progress("measuring", 0.8)
+        validated = measure.scored(learned.judged, study.judged, unknown["valid"])
+        ensemble = learned.ensemble.with_thresholds(thresholds.choose(self.options.choice, validated))
+        test = parts["test"].encoded(ensemble.encodings, study.features)
+        trained = Trained(
+            report=self._report(split, parts, unknown, ensemble, validated, study),
+            ensemble=ensemble,
+            study=study,
+            judged=learned.judged,
+            test=test,
+            scores=ensemble.score(test.x),
+            recorded=self.recorded.name,
         )
-    for name in names or ():
-        if name not in declared:
-            raise ConfigurationError(f"detector {detector.name!r} declares no model {name!r}.{did_you_mean(name, declared)}")
-    return [declared[name] for name in names or declared]
+        return self._measured(
+            trained, models, parts, {name: each.as_json() for name, each in tuning.items() if each.trials}
+        ), models
 
+    def _study(self, parts: dict[str, Rows], rows: Rows, split: Split) -> Study:
+        features = self.detector.plan.inputs
+        recipe = self.options.recipe(self.detector)
+        if recipe is not None:
+            return in_time_order(parts["train"], recipe.folds, features)
+        return held_out(parts["train"], parts["valid"], features, period=rows.take(split.masks(rows.time_us)["train"]))
 
-def _label_delay(detector: Detector) -> int:
-    return detector.label.delay_us if detector.label is not None else 0
+    def _tune(self, models: Sequence[Model], study: Study, progress: Progress) -> dict[str, Tuned]:
+        trials, count = self.options.trials_for(self.detector), len(models)
+        return {
+            model.name: tune(
+                model,
+                study,
+                trials,
+                seed=self.options.seed,
+                progress=_share_of(_stretch(progress, at / count, 1 / count), f"tuning {model.name}"),
+            )
+            for at, model in enumerate(models)
+        }
 
-
-def _replayed(detector: Detector, recorded: Recorded) -> _Rows:
-    """Inputs of the models, truth, and when it was known, for every event that was decided and has a label."""
-    label = detector.label
-    if label is None:
-        raise DataError(
-            f"detector {detector.name!r} declares no label; training needs one: label=Label('is_fraud', delay='7d')"
+    def _report(
+        self, split: Split, parts: dict[str, Rows], unknown: dict[str, int], ensemble: Ensemble, validated: Scored, study: Study
+    ) -> Report:
+        """What is known before the test is looked at."""
+        chosen, in_force = ensemble.thresholds, measure.in_force(self.detector, ensemble)
+        costs = self.options.choice if isinstance(self.options.choice, ByCost) else None
+        return Report(
+            detector=self.detector.name,
+            model_version=None,
+            periods=split,
+            rows={name: len(part) for name, part in parts.items()},
+            fraud={name: part.frauds for name, part in parts.items()},
+            unknown=unknown,
+            refused=len(self.recorded.refused),
+            features=study.features,
+            test={},
+            members={},
+            thresholds=chosen,
+            weights=dict(zip(ensemble.names, ensemble.weights.tolist(), strict=True)),
+            in_force=in_force,
+            choice={**thresholds.as_json(self.options.choice), "on": thresholds.outcome(validated, chosen, costs)},
+            curve=thresholds.curve(validated, chosen, costs),
+            notes=[*ensemble.notes, *_notes_on_split(split), *_notes_on_thresholds(chosen, in_force)],
         )
-    frame = replay(detector, recorded)
-    joined = frame.join(
-        recorded.frame.unique(detector.id, keep="first"), on=detector.id, how="left", suffix=":recorded", maintain_order="left"
-    )
-    joined = joined.filter(pl.col(label.field).is_not_null())
-    if joined.is_empty():
-        raise DataError(
-            f"{recorded.name}: no event has a label in column {label.field!r}; training needs the truth of some events"
+
+    def _measured(self, trained: Trained, models: Sequence[Model], parts: dict[str, Rows], tuning: dict[str, Any]) -> Trained:
+        """The same with every figure about the test."""
+        report, ensemble, scores, test = trained.report, trained.ensemble, trained.scores, trained.test
+        review_at = report.in_force["review_at"]
+        costs = self.options.choice if isinstance(self.options.choice, ByCost) else None
+        recipe, seed = self.options.recipe(self.detector), self.options.seed
+        apart = None
+        if recipe is not None and recipe.apart is not None:
+            apart = measure.with_and_without(
+                recipe.apart, models, parts["train"], test, recipe.folds, report.features, seed=seed
+            )
+        treatments = measure.compare_treatments(models, trained.study, test, seed=seed) if self.options.treatments else {}
+        full = replace(
+            report,
+            test=measure.figures_of(scores.ensemble, test, review_at),
+            members=measure.by_member(ensemble, scores, test, review_at),
+            intervals=metrics.intervals(scores.ensemble, test.fraud, test.card, seed=seed),
+            decided=thresholds.outcome(measure.scored(scores.ensemble, test, report.unknown["test"]), report.in_force, costs),
+            tuning=tuning,
+            apart=apart,
+            treatments=treatments,
+            notes=[*report.notes, *measure.notes_on(test)],
         )
-    due = pl.col(detector.time) + pl.duration(microseconds=label.delay_us)
-    stated = [name for name in (label.known_at, "label_known_at") if name and name in joined.columns]
-    known = pl.coalesce(*(pl.col(name) for name in stated), due) if stated else due
-    return _Rows(
-        x=np.ascontiguousarray(joined.select(pl.col(detector.plan.inputs).cast(pl.Float64)).fill_null(float("nan")).to_numpy()),
-        fraud=joined[label.field].cast(pl.Float64).to_numpy(),
-        time_us=joined[detector.time].to_physical().to_numpy(),
-        known_us=joined.select(known.alias("known"))["known"].to_physical().to_numpy(),
-        card=_cards(detector, joined),
-    )
+        return replace(trained, report=full)
 
 
-def _cards(detector: Detector, joined: pl.DataFrame) -> NDArray[Any]:
-    """A number per key of the first declared entity: the customer or card that card precision counts."""
-    entity = next((feature.entity for feature in detector.features if isinstance(feature, Aggregate)), None)
-    fields = [name for name in (entity.fields if entity else [detector.id]) if name in joined.columns]
-    return joined.select(pl.struct(fields or [detector.id]).rank("dense").alias("card"))["card"].to_numpy()
+def _share_of(progress: Progress, what: str) -> Callable[[float], None]:
+    return lambda share: progress(what, share)
 
 
-def _parts(rows: _Rows, periods: Periods) -> tuple[dict[str, _Rows], dict[str, int]]:
+def _parts(rows: Rows, split: Split) -> tuple[dict[str, Rows], dict[str, int]]:
     """Training, validation and test without what nobody knew in time, and how many that were."""
-    known_by = {"train": periods.valid_from, "valid": periods.test_from, "test": np.iinfo(np.int64).max}
     parts, unknown = {}, {}
-    for name, mask in periods.masks(rows.time_us).items():
-        known = rows.known_us <= known_by[name]
-        parts[name] = rows.part(mask & known)
+    for name, mask in split.masks(rows.time_us).items():
+        known = rows.known & (rows.known_us <= split.known_by[name])
+        parts[name] = rows.take(mask & known)
         unknown[name] = int((mask & ~known).sum())
     return parts, unknown
 
 
-# ---------------------------------------------------------------- what comes out
-
-
-def _threshold(detector: Detector, ensemble: Ensemble) -> float:
-    """From which score on an event does not pass: the policy's, or what the validation suggests."""
-    declared = detector.policy.review_at
-    return float(ensemble.thresholds["review_at"] if declared is None else declared)
-
-
-def _figures(
-    ensemble: Ensemble, test: _Rows, threshold: float
-) -> tuple[dict[str, float | None], dict[str, dict[str, float | None]]]:
-    scores = ensemble.score(test.x)
-    day = test.time_us // _DAY_US
-
-    def of(score: NDArray[np.float64]) -> dict[str, float | None]:
-        return metrics.figures(score, test.fraud, threshold=threshold, day=day, customer=test.card)
-
-    return of(scores.ensemble), {name: of(scores.members[:, index]) for index, name in enumerate(ensemble.names)}
-
-
-def _notes(test: _Rows) -> list[str]:
-    frauds = int(test.fraud.sum())
-    if frauds >= FEW_FRAUDS:
+def _notes_on_split(split: Split) -> list[str]:
+    if not isinstance(split, Counted):
         return []
-    return [f"the test holds only {frauds} frauds: its figures are mostly chance; choose an earlier --test-from"]
+    said = (
+        "split by number of events, as the detector's recipe says: no time is left out for labels to become known, so the"
+        " hold-out follows closer than it could in service; give --valid-from and --test-from for a split with gaps"
+    )
+    return [said]
 
 
-def _saved(
-    detector: Detector, ensemble: Ensemble, report: Report, data: str, folder: Path, *, make_champion: bool, created_us: int
-) -> Report:
+def _notes_on_thresholds(chosen: dict[str, float], in_force: dict[str, float]) -> list[str]:
+    declared = [f"{name}={in_force[name]:g}" for name in ("review_at", "block_at") if in_force[name] != chosen[name]]
+    if not declared:
+        return []
+    suggested = ", ".join(f"{name}={chosen[name]:.4g}" for name in ("review_at", "block_at"))
+    return [f"the detector's policy holds {' and '.join(declared)}; the validation suggests {suggested}"]
+
+
+# ---------------------------------------------------------------- what is kept
+
+
+def keep(
+    detector: Detector, trained: Trained, folder: Path, *, make_champion: bool = False, clock: Clock = system_clock
+) -> Trained:
+    """Write the ensemble as a bundle into a folder of bundles; the first one of a detector becomes its champion."""
+    report, ensemble = trained.report, trained.ensemble
+    training = {
+        "data": Path(trained.recorded).name,
+        "periods": report.periods.as_json(),
+        "rows": report.rows,
+        "fraud": report.fraud,
+        "unknown": report.unknown,
+        "choice": report.choice,
+        "curve": report.curve,
+        "tuning": {name: found["best"] for name, found in report.tuning.items()},
+    }
     about = About(
         detector=detector.name,
-        created_at=iso(created_us),
+        created_at=iso(clock()),
         fingerprint=detector.fingerprint(ensemble.features),
         schema=msgspec.json.schema(detector.event),
-        training={"data": Path(data).name, "periods": report.periods.as_json(), "rows": report.rows, "fraud": report.fraud},
-        metrics={"test": report.test, "members": report.members},
+        training=training,
+        metrics={"test": report.test, "members": report.members, "intervals": report.intervals, "decided": report.decided},
     )
-    version = save(ensemble, folder, about).version
+    saved = save(ensemble, folder, about)
+    version = saved.version
     assert version is not None
     if make_champion or not has_champion(detector, folder):
         promote(folder, detector.name, version)
-    return replace(
+    report = replace(
         report, model_version=version, saved_to=folder / detector.name / version, champion=champion(folder, detector.name)
     )
+    return replace(trained, report=report, ensemble=saved)
 
 
 def has_champion(detector: Detector, folder: Path) -> bool:

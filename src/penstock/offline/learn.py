@@ -1,0 +1,70 @@
+"""From a study to an ensemble: fit every model on every lesson, calibrate and weigh on what was judged, keep the last fit."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.models import Ensemble, Member, Model
+from penstock.models.fit import Fitted, combine, fit_member, outputs
+from penstock.models.port import check_rows
+from penstock.offline.study import Lesson, Study
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """An ensemble, and the probabilities (n,) that it, or each lesson's own fit, gave the judged rows of the study."""
+
+    ensemble: Ensemble
+    judged: NDArray[np.float64]
+
+
+def learn(
+    models: Sequence[Model], study: Study, *, seed: int, progress: Callable[[float], None] = lambda _share: None
+) -> Learned:
+    """Train the models and put them together; the same arguments give the same ensemble, to the last bit.
+
+    With one lesson, what is calibrated is what is kept. With several, calibration, weights and thresholds rest on what
+    each lesson said about the rows after it, and what is kept learned from all rows, as cross-validation does it.
+
+    Raises:
+        DataError: a lesson's training rows cannot be learned from.
+    """
+    final, notes = study.final, list[str]()
+    check_rows(final.fit.x, final.fit.fraud, study.features, final.weights)
+    fits = len(models) * (len(study.lessons) + (len(study.lessons) > 1))
+    fitted, done = [], 0
+    for model in models:
+        raws = []
+        for lesson in study.lessons:
+            member = _fit(model, lesson, study, seed, notes if lesson is final else [])
+            raws.append(outputs(member, lesson.judge.x))
+            progress((done := done + 1) / fits)
+        if len(study.lessons) > 1:
+            member = _fit(model, final, study, seed, notes)
+            progress((done := done + 1) / fits)
+        fitted.append(Fitted(model, member, np.concatenate(raws)))
+    ensemble = combine(
+        fitted,
+        final.fit.x,
+        final.fit.fraud,
+        study.judged.fraud,
+        study.features,
+        notes=notes,
+        encodings=final.encodings,
+    )
+    return Learned(ensemble, ensemble.scores_of(np.column_stack([each.raw for each in fitted])).ensemble)
+
+
+def _fit(model: Model, lesson: Lesson, study: Study, seed: int, notes: list[str]) -> Member:
+    return fit_member(
+        model,
+        lesson.fit.x,
+        lesson.fit.fraud,
+        study.features,
+        seed=seed,
+        weights=lesson.weights,
+        encodings=lesson.encodings,
+        notes=notes,
+    )

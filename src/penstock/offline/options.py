@@ -1,0 +1,108 @@
+"""What may be asked of a training, and what it comes to: which models, on which split."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from penstock.detector import Detector, Recipe
+from penstock.errors import ConfigurationError, did_you_mean
+from penstock.models import Model
+from penstock.models.kinds import kinds
+from penstock.offline.periods import Counted, Periods, Split
+from penstock.offline.rows import Rows
+from penstock.offline.thresholds import ByRate, Choice
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What may be asked of a training; without any of it, the detector's recipe or a split by time.
+
+    train_from, valid_from, test_from, test_to: instants of the split, in event time. folds: prequential folds instead of
+    one split. models: names of declared models, or of kinds of models. imbalance: a treatment for models that declare
+    none. trials: of the tuning, for each model. choice: how thresholds are chosen. treatments: compare what every
+    treatment of imbalance does to every model. seed: of everything that draws at random.
+    """
+
+    train_from: datetime | None = None
+    valid_from: datetime | None = None
+    test_from: datetime | None = None
+    test_to: datetime | None = None
+    folds: int = 0
+    models: Sequence[str] = ()
+    imbalance: str | None = None
+    trials: int | None = None
+    choice: Choice = field(default_factory=ByRate)
+    treatments: bool = False
+    seed: int = 0
+
+    @property
+    def times(self) -> dict[str, datetime]:
+        """The instants that were given."""
+        named = {name: getattr(self, name) for name in ("train_from", "valid_from", "test_from", "test_to")}
+        return {name: time for name, time in named.items() if time is not None}
+
+    def recipe(self, detector: Detector) -> Recipe | None:
+        """The detector's own recipe, unless times or folds are asked for."""
+        return None if self.times or self.folds else detector.training
+
+    def trials_for(self, detector: Detector) -> int:
+        """How many trials each model is tuned with."""
+        recipe = self.recipe(detector)
+        return self.trials if self.trials is not None else recipe.trials if recipe else 0
+
+
+def chosen_models(detector: Detector, options: Options) -> list[Model]:
+    """The declared models, or those of the names asked for: a kind that is not declared comes with its defaults.
+
+    Raises:
+        ConfigurationError: nothing is declared, or a name is neither a declared model's nor a kind's.
+    """
+    declared = {model.name: model for model in detector.models}
+    if not declared:
+        raise ConfigurationError(
+            f"detector {detector.name!r} declares no models: it decides by rules alone, there is nothing to train"
+        )
+    chosen = [declared.get(name) or _kind(detector, name, list(declared)) for name in options.models or declared]
+    recipe = options.recipe(detector)
+    treatment = options.imbalance or (recipe.imbalance if recipe else "none")
+    return [treated(model, treatment) for model in chosen]
+
+
+def _kind(detector: Detector, name: str, declared: Sequence[str]) -> Model:
+    """A model of this kind, as it is without further words."""
+    known = kinds()
+    try:
+        model: Model = known[name]()
+    except (KeyError, TypeError):  # a kind that needs more than defaults cannot be had by its name
+        hint = did_you_mean(name, [*declared, *known])
+        raise ConfigurationError(f"detector {detector.name!r} declares no model {name!r}.{hint}") from None
+    return model
+
+
+def treated(model: Any, treatment: str) -> Model:
+    """The model with this treatment of imbalance, where it declares none and knows of any."""
+    if getattr(model, "imbalance", None) != "none":
+        return model  # type: ignore[no-any-return]  # a Model all the same
+    return msgspec.structs.replace(model, imbalance=treatment)  # type: ignore[no-any-return]
+
+
+def splits_of(detector: Detector, rows: Rows, options: Options) -> list[Split]:
+    """The split, or the folds, oldest first.
+
+    Raises:
+        DataError: too little was recorded. ConfigurationError: folds and times were asked for together.
+    """
+    recipe = options.recipe(detector)
+    if recipe is not None:
+        return [Counted.of(rows.time_us, recipe.divided(len(rows)), recipe.folds)]
+    delay = detector.label.delay_us if detector.label is not None else 0
+    times = rows.time_us[rows.known]
+    if not options.folds:
+        return [Periods.of(times, delay, **options.times)]
+    if options.times:
+        given = ", ".join("--" + name.replace("_", "-") for name in options.times)
+        raise ConfigurationError(f"{options.folds} folds divide all recorded time by themselves; leave out {given}")
+    return list(Periods.folds(times, delay, options.folds))

@@ -1,0 +1,242 @@
+"""What training learns from: every recorded event as models will see it live, with its truth and when that was known.
+
+The rows come out of the replay: there is no other road from a data set to a model. An event whose truth nobody knows
+stays among them, with an unknown outcome, until a split leaves it out; nothing unknown is ever taken for good.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from penstock.detector import Detector
+from penstock.engine.inputs import Inputs
+from penstock.errors import DataError
+from penstock.features import Aggregate
+from penstock.messages import Action
+from penstock.models import Encoding
+from penstock.offline.datasets import Recorded
+from penstock.offline.replay import Replay
+
+MOST_WEIGHT = 20.0
+"""How many stopped events that nobody looked into one that somebody did may stand for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A text input: codes (n,) as in `Batch.codes`, and the texts themselves."""
+
+    codes: NDArray[np.int64]
+    texts: NDArray[np.object_]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Replayed events as columns of equal length, in arrival order.
+
+    ids: transaction ids. x (n, k): the models' inputs; texts are NaN until `encoded`. fraud: 1.0, 0.0, NaN where unknown.
+    time_us: when it happened, known_us: when its truth became known. card: a number for the customer or card. amount: what
+    it was worth, NaN where the event has no such field. stopped: it was not approved when it was recorded.
+    """
+
+    ids: NDArray[np.object_]
+    x: NDArray[np.float64]
+    texts: Mapping[str, Texts]
+    fraud: NDArray[np.float64]
+    time_us: NDArray[np.int64]
+    known_us: NDArray[np.int64]
+    card: NDArray[np.int64]
+    amount: NDArray[np.float64]
+    stopped: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.fraud)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Whether anybody ever knew."""
+        return ~np.isnan(self.fraud)
+
+    @property
+    def frauds(self) -> int:
+        """How many are known to be fraud."""
+        return int(np.nansum(self.fraud))
+
+    def take(self, chosen: "NDArray[np.bool_] | NDArray[np.intp]") -> "Rows":
+        """Some of the rows: where a mask is true, or at these positions."""
+        return Rows(
+            self.ids[chosen],
+            self.x[chosen],
+            {name: Texts(each.codes[chosen], each.texts[chosen]) for name, each in self.texts.items()},
+            self.fraud[chosen],
+            self.time_us[chosen],
+            self.known_us[chosen],
+            self.card[chosen],
+            self.amount[chosen],
+            self.stopped[chosen],
+        )
+
+    # ---- texts
+
+    def encodings(self) -> dict[str, Encoding]:
+        """What every text stands for, by the outcomes of these rows: fitted on the training rows alone."""
+        return {name: Encoding.fit(each.codes, each.texts.tolist(), self.fraud) for name, each in self.texts.items()}
+
+    def encoded(self, encodings: Mapping[str, Encoding], features: tuple[str, ...]) -> "Rows":
+        """The rows with the numbers that texts stand for."""
+        return self._filled({name: encodings[name].encode(each.codes) for name, each in self.texts.items()}, features)
+
+    def encoded_by_others(self, features: tuple[str, ...]) -> "Rows":
+        """Training rows with numbers that their own outcomes are not part of; see `Encoding.out_of_fold`."""
+        return self._filled({name: Encoding.out_of_fold(each.codes, self.fraud) for name, each in self.texts.items()}, features)
+
+    def _filled(self, numbers: Mapping[str, NDArray[np.float64]], features: tuple[str, ...]) -> "Rows":
+        if not numbers:
+            return self
+        x = self.x.copy()
+        for name, column in numbers.items():
+            x[:, features.index(name)] = column
+        return replace(self, x=x)
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """The rows of several parts, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    columns = [field.name for field in fields(Rows) if field.name != "texts"]
+    texts = {
+        name: Texts(
+            np.concatenate([part.texts[name].codes for part in parts]),
+            np.concatenate([part.texts[name].texts for part in parts]),
+        )
+        for name in parts[0].texts
+    }
+    return Rows(texts=texts, **{name: np.concatenate([getattr(part, name) for part in parts]) for name in columns})
+
+
+def weights_of(known: Rows, everything: Rows) -> NDArray[np.float64] | None:
+    """Weights of training rows under which stopped events whose truth is known stand for those that nobody looked into.
+
+    None where nothing was stopped, or everything that was stopped is known. known: the training rows. everything: the
+    same period with the unknown ones.
+    """
+    seen, all_ = int(known.stopped.sum()), int(everything.stopped.sum())
+    if not seen or seen == all_:
+        return None
+    return np.where(known.stopped, min(all_ / seen, MOST_WEIGHT), 1.0)
+
+
+# ---------------------------------------------------------------- from recorded events
+
+
+def replayed(detector: Detector, recorded: Recorded, progress: Callable[[float], None] = lambda _share: None) -> Rows:
+    """Replay recorded events and return every transaction among them.
+
+    Raises:
+        DataError: the detector declares no label, or no event has one.
+    """
+    label = detector.label
+    if label is None:
+        raise DataError(
+            f"detector {detector.name!r} declares no label; training needs one: label=Label('is_fraud', delay='7d')"
+        )
+    found = _Found.of(detector, recorded, progress)
+    truth = _truth(detector, recorded, found.ids)
+    fraud, known_us, stopped = _outcomes(detector, truth)
+    if np.isnan(fraud).all():
+        raise DataError(
+            f"{recorded.name}: no event has a label in column {label.field!r}; training needs the truth of some events"
+        )
+    return Rows(
+        ids=np.array(found.ids, dtype=object),
+        x=found.x,
+        texts=found.texts,
+        fraud=fraud,
+        time_us=found.time_us,
+        known_us=known_us,
+        card=_cards(detector, truth),
+        amount=_amounts(detector, truth),
+        stopped=stopped,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the replay gave."""
+
+    ids: list[str]
+    x: NDArray[np.float64]
+    texts: dict[str, Texts]
+    time_us: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, detector: Detector, recorded: Recorded, progress: Callable[[float], None]) -> "_Found":
+        inputs = Inputs(detector.plan.layout, detector.plan.inputs)
+        ids: list[str] = []
+        xs, times = [np.empty((0, len(detector.plan.inputs)))], [np.empty(0, np.int64)]
+        codes: dict[str, list[NDArray[np.int64]]] = {name: [np.empty(0, np.int64)] for name in inputs.texts}
+        words: dict[str, list[str | None]] = {name: [] for name in inputs.texts}
+        done = 0
+        for chunk in Replay(detector).chunks(recorded, decide=False):
+            batch = chunk.batch
+            done += len(batch)
+            rows = np.flatnonzero(batch.kinds == 0).astype(np.int32)
+            every = len(rows) == len(batch)
+            ids += batch.ids if every else [batch.ids[row] for row in rows.tolist()]
+            xs.append(inputs.matrix(batch, None if every else rows))
+            times.append(batch.time_us[rows])
+            for name, column in inputs.texts.items():
+                codes[name].append(batch.codes[rows, column])
+                words[name] += [batch.texts[name][row] for row in rows.tolist()]
+            progress(done / max(len(recorded.frame), 1))
+        texts = {name: Texts(np.concatenate(codes[name]), np.array(words[name], dtype=object)) for name in codes}
+        return cls(ids, np.concatenate(xs), texts, np.concatenate(times))
+
+
+def _truth(detector: Detector, recorded: Recorded, ids: list[str]) -> pl.DataFrame:
+    """What was recorded about the events with these ids, in their order."""
+    frame, name = recorded.frame, detector.id
+    if len(frame) == len(ids) and frame[name].equals(pl.Series(name, ids, dtype=pl.String)):
+        return frame
+    first = frame.unique(name, keep="first", maintain_order=True)
+    return pl.DataFrame({name: pl.Series(ids, dtype=pl.String)}).join(first, on=name, how="left", maintain_order="left")
+
+
+def _outcomes(detector: Detector, truth: pl.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Fraud (NaN where unknown), when that was known, and what had been stopped.
+
+    An event that was stopped cannot turn out bad by itself: that nobody called it fraud says nothing. It is good only
+    where the data says when somebody found that out.
+    """
+    label = detector.label
+    assert label is not None
+    due = pl.col(detector.time) + pl.duration(microseconds=label.delay_us)
+    stated = [name for name in (label.known_at, "label_known_at") if name and name in truth.columns]
+    looked_into = pl.coalesce(pl.col(name) for name in stated).is_not_null() if stated else pl.lit(value=False)
+    approved = [Action.APPROVE.name, "ALLOW", "ACCEPT"]
+    stopped = ~pl.col("decision").str.to_uppercase().is_in(approved) if "decision" in truth.columns else pl.lit(value=False)
+    stopped = stopped.fill_null(value=False)
+    fraud = pl.col(label.field).cast(pl.Float64)
+    found = truth.select(
+        fraud=pl.when(stopped & (fraud == 0) & ~looked_into).then(None).otherwise(fraud),
+        known=pl.coalesce([*(pl.col(name) for name in stated), due]).cast(pl.Int64),
+        stopped=stopped,
+    )
+    return found["fraud"].fill_null(float("nan")).to_numpy(), found["known"].to_numpy(), found["stopped"].to_numpy()
+
+
+def _cards(detector: Detector, truth: pl.DataFrame) -> NDArray[Any]:
+    """A number per key of the first declared entity: the customer or card that card precision counts."""
+    entity = next((feature.entity for feature in detector.features if isinstance(feature, Aggregate)), None)
+    fields = [name for name in (entity.fields if entity else [detector.id]) if name in truth.columns]
+    return truth.select(pl.struct(fields or [detector.id]).rank("dense").cast(pl.Int64).alias("card"))["card"].to_numpy()
+
+
+def _amounts(detector: Detector, truth: pl.DataFrame) -> NDArray[np.float64]:
+    name = detector.schema.amount
+    if name is None or name not in truth.columns:
+        return np.full(len(truth), np.nan)
+    return truth[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()

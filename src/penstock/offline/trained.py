@@ -1,0 +1,111 @@
+"""What a training leaves behind: the ensemble with the rows it was judged on, and a report of plain values."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.models import Ensemble, Scores
+from penstock.offline.periods import Split
+from penstock.offline.rows import Rows
+from penstock.offline.study import Study
+
+Figures = dict[str, float | None]
+"""The figures of `penstock.models.metrics.figures`."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was trained on what, and what it is worth on the test.
+
+    unknown: events of a part whose label was not known in time, or never. test, members: the figures of
+    `penstock.models.metrics` for the ensemble and each member. intervals: between which values the test's ranking figures
+    lie with 95 % confidence. weights: the members' shares. thresholds: as chosen; in_force: with those that the detector
+    declares instead. choice: how they were chosen. decided: what the thresholds in force come to on the test. curve: the same
+    on the validation rows for other places to review from. tuning: trials by model. folds: every fold's periods and
+    figures, oldest first; test is the last one's. apart: figures with and without what the recipe sets apart.
+    treatments: figures of every model under every treatment of imbalance. saved_to and champion are None where nothing
+    was saved.
+    """
+
+    detector: str
+    model_version: str | None
+    periods: Split
+    rows: dict[str, int]
+    fraud: dict[str, int]
+    unknown: dict[str, int]
+    refused: int
+    features: tuple[str, ...]
+    test: Figures
+    members: dict[str, Figures]
+    thresholds: dict[str, float]
+    intervals: dict[str, tuple[float, float] | None] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
+    in_force: dict[str, float] = field(default_factory=dict)
+    choice: dict[str, Any] = field(default_factory=dict)
+    decided: Figures = field(default_factory=dict)
+    curve: list[Figures] = field(default_factory=list)
+    tuning: dict[str, Any] = field(default_factory=dict)
+    folds: list[dict[str, Any]] = field(default_factory=list)
+    apart: dict[str, Any] | None = None
+    treatments: dict[str, dict[str, Figures]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    saved_to: Path | None = None
+    champion: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything as plain values: what `penstock train --json` prints."""
+        return {
+            "detector": self.detector,
+            "model_version": self.model_version,
+            "periods": self.periods.as_json(),
+            "rows": self.rows,
+            "fraud": self.fraud,
+            "base_rate": {part: self.fraud[part] / rows if rows else None for part, rows in self.rows.items()},
+            "unknown": self.unknown,
+            "refused": self.refused,
+            "features": len(self.features),
+            "weights": self.weights,
+            "thresholds": self.thresholds,
+            "thresholds_in_force": self.in_force,
+            "choice": self.choice,
+            "decided": self.decided,
+            "test": self.test,
+            "intervals": {name: None if found is None else list(found) for name, found in self.intervals.items()},
+            "members": self.members,
+            "folds": self.folds,
+            "mean_over_folds": mean_of([fold["test"] for fold in self.folds]) if self.folds else None,
+            "tuning": self.tuning,
+            "treatments": self.treatments,
+            "apart": self.apart,
+            "curve": self.curve,
+            "notes": self.notes,
+            "saved_to": str(self.saved_to) if self.saved_to else None,
+            "champion": self.champion,
+        }
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Everything a training has found: what reports, registries and evaluations read.
+
+    study: what was fitted and judged; `study.judged` are the validation rows. judged: the ensemble's score of each of them.
+    test: the test's rows, encoded. scores: of the test. recorded: the name of the data.
+    """
+
+    report: Report
+    ensemble: Ensemble
+    study: Study
+    judged: NDArray[np.float64]
+    test: Rows
+    scores: Scores
+    recorded: str
+
+
+def mean_of(figures: list[Figures]) -> Figures:
+    """The mean of each figure over those that have it."""
+    names = list(dict.fromkeys(name for each in figures for name in each))
+    known = {name: [value for each in figures if (value := each.get(name)) is not None] for name in names}
+    return {name: float(np.mean(values)) if values else None for name, values in known.items()}

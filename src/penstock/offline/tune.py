@@ -1,0 +1,145 @@
+"""Tuning: which hyperparameters do best on the validation rows, found by a seeded search with a budget in trials.
+
+What may vary is declared here, per kind of model. A field that a detector sets to something else than the kind's default
+is meant, and stays. The first trial is the model as declared, so that tuning never ends below it on those rows.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from penstock.models import Model, metrics
+from penstock.models.fit import fit_member, outputs
+from penstock.offline.study import Study
+
+
+class Range(NamedTuple):
+    """Numbers from low to high, whole ones where both are; with `log`, as many trials per factor as per factor."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+Space = Mapping[str, Range]
+
+_BOOSTING: Space = {
+    "trees": Range(100, 500, log=True),
+    "depth": Range(3, 8),
+    "learning_rate": Range(0.02, 0.2, log=True),
+}
+
+SPACES: Mapping[str, Space] = {
+    "logistic_regression": {"C": Range(1e-3, 1e2, log=True)},
+    "random_forest": {"depth": Range(6, 20), "min_leaf": Range(1, 20, log=True), "features": Range(0.1, 0.8)},
+    "gradient_boosting": {
+        **_BOOSTING,
+        "subsample": Range(0.4, 1.0),
+        "features": Range(0.2, 1.0),
+        "min_leaf": Range(2, 40, log=True),
+    },
+    "xgboost": {
+        **_BOOSTING,
+        "min_child_weight": Range(0.3, 10.0, log=True),
+        "subsample": Range(0.5, 1.0),
+        "colsample": Range(0.4, 1.0),
+        "l2": Range(0.1, 10.0, log=True),
+    },
+    "lightgbm": {
+        **_BOOSTING,
+        "min_child_weight": Range(0.3, 10.0, log=True),
+        "subsample": Range(0.5, 1.0),
+        "colsample": Range(0.4, 1.0),
+        "l2": Range(0.1, 10.0, log=True),
+    },
+    "balanced_bagging": {"depth": Range(6, 20), "min_leaf": Range(1, 20, log=True), "features": Range(0.3, 1.0)},
+    "isolation_forest": {"trees": Range(50, 300, log=True)},
+}
+"""What may vary, by kind. A kind that is not here is not tuned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What a search found: the model, and every trial with its parameters and average precision on the judged rows."""
+
+    model: Model
+    trials: tuple[dict[str, Any], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The trials, and which one won."""
+        best = max(self.trials, key=lambda trial: trial["average_precision"], default=None)
+        return {"trials": list(self.trials), "best": best}
+
+
+def tune(
+    model: Model, study: Study, trials: int, *, seed: int, progress: Callable[[float], None] = lambda _share: None
+) -> Tuned:
+    """Search for the hyperparameters with the highest average precision on later rows, averaged over the lessons.
+
+    The same arguments give the same model. Without trials, or for a kind that is not tuned, the model comes back as it is.
+    """
+    space = open_space(model)
+    if trials < 1 or not space:
+        return Tuned(model, ())
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    search = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+    search.enqueue_trial({name: _within(getattr(model, name), allowed) for name, allowed in space.items()})
+    done: list[dict[str, Any]] = []
+    best = (-np.inf, model)
+    for at in range(trials):
+        trial = search.ask()
+        chosen = {name: _suggested(trial, name, allowed) for name, allowed in space.items()}
+        candidate = model if at == 0 else msgspec.structs.replace(model, **chosen)  # type: ignore[type-var]  # every kind is a Struct
+        worth = _worth(candidate, study, seed)
+        search.tell(trial, worth)
+        shown = {name: getattr(candidate, name) for name in space}
+        done.append({**shown, "average_precision": worth})
+        best = max(best, (worth, candidate), key=lambda each: each[0])
+        progress((at + 1) / trials)
+    return Tuned(best[1], tuple(done))
+
+
+def open_space(model: Model) -> Space:
+    """What may vary of this model: its kind's space without the fields that were declared."""
+    kind = type(model)
+    space = SPACES.get(kind.__module__.rpartition(".")[2], {})
+    defaults = {field.name: field.default for field in msgspec.structs.fields(kind)}  # type: ignore[arg-type]  # every kind is a Struct
+    return {name: allowed for name, allowed in space.items() if getattr(model, name) == defaults[name]}
+
+
+def _whole(allowed: Range) -> bool:
+    return isinstance(allowed.low, int) and isinstance(allowed.high, int)
+
+
+def _within(value: float, allowed: Range) -> float:
+    inside = min(max(value, allowed.low), allowed.high)
+    return int(inside) if _whole(allowed) else float(inside)
+
+
+def _suggested(trial: Any, name: str, allowed: Range) -> float:
+    if _whole(allowed):
+        return int(trial.suggest_int(name, allowed.low, allowed.high, log=allowed.log))
+    return float(trial.suggest_float(name, allowed.low, allowed.high, log=allowed.log))
+
+
+def _worth(model: Model, study: Study, seed: int) -> float:
+    """Mean average precision on the judged rows; a lesson without fraud among them says nothing."""
+    found = []
+    for lesson in study.lessons:
+        member = fit_member(
+            model,
+            lesson.fit.x,
+            lesson.fit.fraud,
+            study.features,
+            seed=seed,
+            weights=lesson.weights,
+            encodings=lesson.encodings,
+        )
+        found.append(metrics.average_precision(outputs(member, lesson.judge.x), lesson.judge.fraud))
+    known = [each for each in found if not np.isnan(each)]
+    return float(np.mean(known)) if known else 0.0
