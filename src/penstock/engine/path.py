@@ -14,7 +14,7 @@ from penstock.detector import Detector
 from penstock.engine.inputs import Inputs
 from penstock.engine.labels import PendingLabels
 from penstock.errors import BundleError
-from penstock.messages import Batch
+from penstock.messages import Action, Batch
 from penstock.models import Ensemble
 
 _NO_ROWS = np.empty(0, np.int32)
@@ -110,7 +110,9 @@ class Path:
         failed = _attempt("rules", self.plan.rules.run, batch) or failed
         verdicts = self.judge.decide(batch.x, scores, np.ones(len(batch), np.bool_) if failed is not None else None)
         ruled = time.perf_counter_ns()
-        explained, contributions = self._explain(batch, verdicts.action, explain=explain and failed is None)
+        explained, contributions = _NO_ROWS, _NO_CONTRIBUTIONS
+        if len(verdicts.unusual) and explain and failed is None:
+            explained, contributions = self._explain(batch, verdicts)
         latency = {"features": featured - started_ns, "models": scored - featured, "rules": ruled - scored}
         latency["explain"] = time.perf_counter_ns() - ruled
         return Judged(
@@ -138,28 +140,27 @@ class Path:
 
     def _score(self, batch: Batch, started_ns: int) -> tuple[NDArray[np.float64], str | None]:
         if self.ensemble is None or self._inputs is None:
-            return np.full((len(batch), 1), np.nan), None
-        scores = np.full((len(batch), 1 + len(self.ensemble.names)), np.nan)
+            return self._no_scores(batch), None
+        scores = np.empty((len(batch), 1 + len(self.ensemble.names)))
         try:
-            found = self.ensemble.score(self._inputs.matrix(batch))
-            scores[:, 0], scores[:, 1:] = found.ensemble, found.members
+            self.ensemble.fill(self._inputs.matrix(batch), scores)
         except Exception as error:  # noqa: BLE001  whatever a model does, the policy decides and the decision says so
-            return scores, f"models: {type(error).__name__}: {error}"
+            return self._no_scores(batch), f"models: {type(error).__name__}: {error}"
         budget_ms = self.detector.policy.time_budget_ms
-        spent_ms = (time.perf_counter_ns() - started_ns) / 1e6
-        if budget_ms is not None and spent_ms > budget_ms:
+        if budget_ms is not None and (spent_ms := (time.perf_counter_ns() - started_ns) / 1e6) > budget_ms:
             return scores, f"models: took {spent_ms:.1f} ms of a budget of {budget_ms:g} ms"
         return scores, None
 
     def _no_scores(self, batch: Batch) -> NDArray[np.float64]:
         return np.full((len(batch), 1 + (len(self.ensemble.names) if self.ensemble is not None else 0)), np.nan)
 
-    def _explain(
-        self, batch: Batch, action: NDArray[np.uint8], *, explain: bool
-    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        if not explain or self.ensemble is None or self._inputs is None or not action.any():  # an approval is 0
+    def _explain(self, batch: Batch, verdicts: Verdicts) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """The rows that are not approved, and how far each input moved their scores."""
+        if self.ensemble is None or self._inputs is None:
             return _NO_ROWS, _NO_CONTRIBUTIONS
-        rows = np.flatnonzero(action).astype(np.int32)
+        rows = verdicts.unusual[verdicts.action[verdicts.unusual] != Action.APPROVE.value].astype(np.int32)
+        if not len(rows):
+            return _NO_ROWS, _NO_CONTRIBUTIONS
         return rows, self.ensemble.contributions(self._inputs.matrix(batch, rows))
 
 

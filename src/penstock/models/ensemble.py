@@ -93,6 +93,16 @@ class Ensemble:
             member.fill(x, row)
         return self.scores_of(raw.T)
 
+    def fill(self, x: Matrix, out: Matrix) -> None:
+        """`score` without ceremony: the ensemble's probability, then each member's, into out (n, 1 + m).
+
+        The caller owes C-contiguous float64 rows of the right width, and an `out` of its own.
+        """
+        raw = np.empty((len(self._members), len(x)))
+        for member, row in zip(self._members, raw, strict=True):
+            member.fill(x, row)
+        kernels.calibrate_rows(raw, *self._curves, out)
+
     def scores_of(self, raw: NDArray[np.float64]) -> Scores:
         """The scores that members' raw outputs (n, m) come to, calibrated and weighted."""
         members, ensemble = self._calibrate(np.ascontiguousarray(raw.T))
@@ -144,7 +154,7 @@ class Ensemble:
     def warm(self) -> None:
         """Run every path once, so that compiling (or reading compiled code from the cache) is over before traffic."""
         row = np.full((1, len(self.features)), np.nan)
-        self.score(row)
+        self.fill(row, np.empty((1, 1 + len(self.names))))
         self.contributions(row)
 
     def _calibrate(self, raw: NDArray[np.float64]) -> tuple[NDArray[np.float64], Vector]:

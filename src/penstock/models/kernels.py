@@ -129,6 +129,18 @@ def calibrate(raw, knots, levels, slopes, counts, weights, members, ensemble):
             ensemble[i] += weights[m] * probability
 
 
+@nb.njit(cache=True)
+def calibrate_rows(raw, knots, levels, slopes, counts, weights, out):
+    """As `calibrate`, row by row: the weighted sum, then each member's probability, into out (n, 1 + m)."""
+    for i in range(out.shape[0]):
+        out[i, 0] = 0.0
+        for m in range(raw.shape[0]):
+            level = _calibrated(raw[m, i], knots, levels, slopes, counts[m], m)
+            probability = 1.0 / (1.0 + np.exp(-min(max(level, -_SURE), _SURE)))
+            out[i, 1 + m] = probability
+            out[i, 0] += weights[m] * probability
+
+
 # ---------------------------------------------------------------- trees: scores
 
 

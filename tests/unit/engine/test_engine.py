@@ -223,10 +223,10 @@ def test_a_failing_model_leaves_the_decision_to_the_policy(on_failure, expected,
     detector = declared(models=[LogisticRegression()], policy=Policy(review_at=0.5, block_at=0.9, on_failure=on_failure))
     with Engine(detector, models=trained(detector)) as engine:
 
-        def fail(_x):
+        def fail(_x, _out):
             raise FloatingPointError("no number")
 
-        monkeypatch.setattr(engine.path.ensemble, "score", fail)
+        monkeypatch.setattr(engine.path.ensemble, "fill", fail)
         decision = engine.decide(payment(1))
     assert decision.decision == expected
     assert decision.degraded is not None

@@ -109,3 +109,12 @@ def test_an_ensemble_needs_models_of_different_names():
 def test_a_model_declared_impossibly_is_refused_with_the_value(declare, message):
     with pytest.raises(DeclarationError, match=message):
         declare()
+
+
+def test_filling_a_matrix_gives_the_same_bits(ensemble):
+    x, _ = make_rows(67, seed=6)
+    for rows in (x, x[:1].copy(), x[:0]):
+        out = np.empty((len(rows), 3))
+        ensemble.fill(rows, out)
+        scores = ensemble.score(rows)
+        assert np.array_equal(out, np.column_stack([scores.ensemble, scores.members]))
