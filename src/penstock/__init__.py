@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         IsolationForest,
         LightGBM,
         LogisticRegression,
+        Onnx,
         RandomForest,
         XGBoost,
     )
@@ -41,6 +42,7 @@ __all__ = [
     "LightGBM",
     "LogisticRegression",
     "Money",
+    "Onnx",
     "PenstockError",
     "Policy",
     "RandomForest",
@@ -65,6 +67,7 @@ _HOMES = {
     "LightGBM": "models",
     "LogisticRegression": "models",
     "Money": "features.money",
+    "Onnx": "models",
     "PenstockError": "errors",
     "Policy": "decision",
     "RandomForest": "models",

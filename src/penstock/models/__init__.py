@@ -13,6 +13,7 @@ from penstock.models.kinds.gradient_boosting import GradientBoosting
 from penstock.models.kinds.isolation_forest import IsolationForest
 from penstock.models.kinds.lightgbm import LightGBM
 from penstock.models.kinds.logistic_regression import LogisticRegression
+from penstock.models.kinds.onnx import Onnx
 from penstock.models.kinds.random_forest import RandomForest
 from penstock.models.kinds.xgboost import XGBoost
 from penstock.models.port import Member, Model
@@ -28,6 +29,7 @@ __all__ = [
     "LogisticRegression",
     "Member",
     "Model",
+    "Onnx",
     "RandomForest",
     "Scores",
     "XGBoost",

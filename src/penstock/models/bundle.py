@@ -26,13 +26,14 @@ from penstock.models.calibration import Calibration
 from penstock.models.categories import Encoding
 from penstock.models.ensemble import Ensemble, Part
 from penstock.models.linear import LinearMember
+from penstock.models.onnx import OnnxMember
 from penstock.models.port import Member
 from penstock.models.trees import TreeMember
 
 FORMAT = 1
 """The manifest's form. A newer one is refused; an older one that can no longer be read would be, too."""
 
-FORMS: dict[str, type[Member]] = {LinearMember.form: LinearMember, TreeMember.form: TreeMember}
+FORMS: dict[str, type[Member]] = {LinearMember.form: LinearMember, TreeMember.form: TreeMember, OnnxMember.form: OnnxMember}
 """How members are served, by the word the manifest uses."""
 
 _MANIFEST = "manifest.json"

@@ -1,0 +1,62 @@
+"""A trained model of the user's own, as an ONNX file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from penstock.errors import ConfigurationError
+from penstock.models.linear import medians
+from penstock.models.onnx import OnnxMember
+from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, unheard
+
+
+class Onnx(msgspec.Struct, frozen=True, kw_only=True):
+    """An ONNX file that gives the probability of fraud, run by ONNX Runtime: `pip install 'penstock[onnx]'`.
+
+    path: the file; for one beside the detector, `path=str(Path(__file__).parent / "model.onnx")`. It reads one matrix of float
+    or double, one column per input of the detector in their order (`Detector(inputs=[...])`), and gives one probability per
+    row, or one per class with fraud last. output: the name of that output, where it is not the last one. Nothing is trained:
+    `penstock train` calibrates its output on the validation rows and copies the file into the bundle. keep_missing: it is given
+    missing values as NaN, instead of the median of the training rows. Its contributions are approximate; see
+    `penstock.models.onnx`.
+
+    >>> Onnx(path="bought.onnx", weight=0.5).name
+    'onnx'
+    """
+
+    path: str = "model.onnx"
+    weight: float | None = None
+    name: str = "onnx"
+    output: str = ""
+    keep_missing: bool = False
+
+    def __post_init__(self) -> None:
+        check_declared(self.name, self.weight)
+
+    def fit(
+        self,
+        x: Matrix,
+        y: Vector,
+        feature_names: Sequence[str],
+        *,
+        weights: Vector | None = None,
+        seed: int = 0,  # noqa: ARG002  nothing is drawn
+        categorical: Sequence[int] = (),  # noqa: ARG002  texts come encoded, like everywhere
+        note: Note = unheard,  # noqa: ARG002  nothing can go otherwise than declared
+    ) -> OnnxMember:
+        """Load the file; of the training rows, only the medians are taken.
+
+        Raises:
+            ConfigurationError: the file or ONNX Runtime is missing.
+            DataError: it reads other columns, or gives no probability.
+        """
+        check_rows(x, y, feature_names, weights)
+        try:
+            content = Path(self.path).read_bytes()
+        except OSError as cause:
+            raise ConfigurationError(
+                f"model {self.name!r}: the ONNX file {self.path} cannot be read ({cause.strerror}); give its path from "
+                "the folder where Penstock is started, or an absolute one"
+            ) from None
+        return OnnxMember(content, medians(x), keep_missing=self.keep_missing, output=self.output)
