@@ -75,11 +75,28 @@ def _codes_between(data, offsets, valid, out):
         out[i] = siphash(data, offsets[i], offsets[i + 1]) if valid[i] else 0
 
 
+@nb.njit(cache=True, _nrt=False)
+def word_code(word):
+    """SipHash-1-3 of the eight bytes of one number, as `siphash` of them."""
+    v0 = _K0 ^ np.uint64(0x736F6D6570736575)
+    v1 = _K1 ^ np.uint64(0x646F72616E646F6D)
+    v2 = _K0 ^ np.uint64(0x6C7967656E657261)
+    v3 = _K1 ^ np.uint64(0x7465646279746573)
+    for message in (np.uint64(word), np.uint64(8 << 56)):
+        v3 ^= message
+        v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+        v0 ^= message
+    v2 ^= np.uint64(0xFF)
+    for _ in range(3):
+        v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    code = np.int64(v0 ^ v1 ^ v2 ^ v3)
+    return code if code != 0 else np.int64(1)
+
+
 @nb.njit(cache=True)
 def _codes_of_words(words, out):
-    raw = words.view(np.uint8)
     for i in range(out.shape[0]):
-        out[i] = siphash(raw, 8 * i, 8 * i + 8)
+        out[i] = word_code(words[i])
 
 
 def text_codes(texts: Sequence[str | None]) -> NDArray[np.int64]:

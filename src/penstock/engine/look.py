@@ -11,7 +11,7 @@ from penstock.decision import TEXT, Renderer, versions_of
 from penstock.engine import records
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.features import Aggregate
-from penstock.features.kernel import find_slot
+from penstock.features.kernel.places import find_slot
 from penstock.features.table import Table
 from penstock.messages import Action, Batch, Record, Type, Versions
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.clock import EVER_US
-from penstock.features import kernel as k
 from penstock.features.entity import REMEMBERED, Aggregate, Entity
+from penstock.features.kernel import words as k
 from penstock.messages import Column, Layout, Type
 
 _OPS = {
@@ -58,9 +58,14 @@ class EntityPlan:
 
     entity: Entity
     keys: list[list[Column]]
-    known_kinds: int
     plan: k.Plan
     labelled: bool
+
+    @property
+    def known_kinds(self) -> int:
+        """Bit k is set where this entity takes in events of type k."""
+        kinds: int = self.plan.sizes.known_kinds
+        return kinds
 
 
 def compile_entity(entity: Entity, features: Sequence[Aggregate], layout: Layout, stream: Stream) -> EntityPlan:
@@ -136,9 +141,13 @@ class _Compiler:
             stepping=bool(self.counters.rows),
             mourns=bool(self.items.rows or self.distincts.rows or self.extremes.rows),
             summed=sum(row[k.F_OP] <= k.STD for row in rows),
+            known_kinds=self.known_kinds,
         )
+        keys = [[self.layout[name] for name in names] for names in self.entity.keys]
+        fields = [[role, column.type is Type.TEXT, column.index] for role, columns in enumerate(keys) for column in columns]
         plan = k.Plan(
             sizes=sizes,
+            keys=np.array(fields, np.int64),
             offsets=np.array(self.offsets, np.int64),
             features=np.array(rows, np.int64).reshape(len(rows), k.F_WIDTH),
             spans=spans,
@@ -150,8 +159,7 @@ class _Compiler:
             labels=self.labels.array(),
             counters=self.counters.array(),
         )
-        keys = [[self.layout[name] for name in names] for names in self.entity.keys]
-        return EntityPlan(self.entity, keys, self.known_kinds, plan, labelled)
+        return EntityPlan(self.entity, keys, plan, labelled)
 
     def _spans(self, rows: list[list[int]]) -> NDArray[np.int64]:
         """What features count and sum up: one channel within one window, shared by all that ask for it."""

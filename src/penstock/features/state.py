@@ -6,15 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.clock import SECOND_US
-from penstock.codes import number_codes, text_code
+from penstock.codes import text_code
 from penstock.errors import MalformedEvent
-from penstock.features.kernels import pace
+from penstock.features.kernel.handles import HANDLE, advance, read_keys
 from penstock.features.plan import EntityPlan
 from penstock.features.table import Table
 from penstock.messages import Batch, Column, Layout, Type
 
 STRIDE_US = 86_400 * SECOND_US
-_GOLDEN = np.int64(0x1E3779B97F4A7C15)
 
 
 class FeatureState:
@@ -38,29 +37,63 @@ class FeatureState:
         self.layout = layout
         self.remembered = remembered
         self.max_ahead_us = max_ahead_us
-        self.clock_us = 0
-        self.pace_us = 0
         self.outputs: list[Column] = [column for columns in remembered.values() for column in columns]
+        self._clocks = np.zeros(2, np.int64)
+        self._roles = max((len(plan.keys) for plan in plans), default=1)
         self._words: dict[int, str] = {}
+        self._handles = np.empty((len(plans), HANDLE), np.int64)
+        for table, handle in zip(self.tables, self._handles, strict=True):
+            handle[:] = table.handle
+            table.handle = handle  # one array: what a table changes is seen here
+
+    @property
+    def clock_us(self) -> int:
+        """The newest event time let in so far."""
+        return int(self._clocks[0])
+
+    @property
+    def pace_us(self) -> int:
+        """The clock by which idle keys are forgotten."""
+        return int(self._clocks[1])
 
     def apply(self, batch: Batch, first_sequence: int, *, read: bool = True, write: bool = True) -> NDArray[np.bool_]:
         """Fill the batch's aggregate columns, and let its events into state unless `write` is off.
 
         Returns which events may enter state: those not stamped further ahead of their arrival than `max_ahead`.
+
+        Raises:
+            CapacityError: the memory budget of an entity is used up; nothing has been changed.
         """
-        keep = batch.time_us - batch.arrived_us <= self.max_ahead_us
-        paces = np.full(len(batch), self.pace_us)
-        if write and len(batch):
-            pace(batch.time_us, keep, self.pace_us, STRIDE_US, paces)
-            self.pace_us = int(paces[-1])
-            self.clock_us = max(self.clock_us, int(batch.time_us.max(where=keep, initial=0)))
-        self._learn_words(batch)
-        for table in self.tables:
-            keys = key_codes(table.plan.keys, batch)
-            args = (keys, batch.kinds, batch.time_us, paces, keep, first_sequence, batch.x, batch.codes)
-            table.apply(*args, read=read, write=write)
-        for column in self.outputs:
-            batch.texts[column.name] = [self._words.get(code) for code in batch.codes[:, column.index].tolist()]
+        if write:
+            for table in self.tables:
+                table.check_room()
+        n = len(batch)
+        keep, paces = np.empty(n, np.bool_), np.empty(n, np.int64)
+        keys, progress = np.empty((n, self._roles), np.int64), np.array([-1, 0])
+        while not advance(
+            self._handles,
+            progress,
+            False,
+            keys,
+            batch.kinds,
+            batch.time_us,
+            batch.arrived_us,
+            self.max_ahead_us,
+            STRIDE_US,
+            self._clocks,
+            keep,
+            paces,
+            batch.x,
+            batch.codes,
+            first_sequence,
+            read,
+            write,
+        ):
+            self.tables[progress[0]].enlarge()
+        if self.remembered:
+            self._learn_words(batch)
+            for column in self.outputs:
+                batch.texts[column.name] = [self._words.get(code) for code in batch.codes[:, column.index].tolist()]
         return keep
 
     def label(self, batch: Batch, row: int, sequence: int, change: int) -> None:
@@ -68,7 +101,7 @@ class FeatureState:
         for table in self.tables:
             if not table.plan.labelled:
                 continue
-            keys = key_codes(table.plan.keys, batch)[row].tolist()
+            keys = key_codes(table.plan, batch)[row].tolist()
             table.label(keys, int(batch.time_us[row]), sequence, int(batch.kinds[row]), batch.x, row, change)
 
     def _learn_words(self, batch: Batch) -> None:
@@ -95,7 +128,7 @@ class FeatureState:
                 batch.codes[0, column.index] = text_code(str(value))
             else:
                 batch.x[0, column.index] = _number(value, column.name)
-        return int(key_codes([columns], batch)[0, 0])
+        return int(key_codes(table.plan, batch)[0, 0])
 
     def look(self, table: Table, key: int) -> Batch:
         """The features of a key as of the stream's clock, without an event: a batch of one row."""
@@ -122,15 +155,12 @@ class FeatureState:
         for i, table in enumerate(self.tables):
             prefix = f"{i}."
             table.load({name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)})
-        for table in self.tables:
-            table.clock_us = pace_us
         self._words = dict(words)
-        self.clock_us = clock_us
-        self.pace_us = pace_us
+        self._clocks[:] = clock_us, pace_us
 
     def digest(self) -> str:
         """A hash of what the state means: equal states, equal digests."""
-        return "-".join(table.digest()[:16] for table in self.tables)
+        return "-".join(table.digest(self.pace_us)[:16] for table in self.tables)
 
     @property
     def used_bytes(self) -> int:
@@ -138,33 +168,11 @@ class FeatureState:
         return sum(table.used_bytes for table in self.tables)
 
 
-def key_codes(roles: Sequence[Sequence[Column]], batch: Batch) -> NDArray[np.int64]:
+def key_codes(plan: EntityPlan, batch: Batch) -> NDArray[np.int64]:
     """The key of every event in every role, int64 (n, roles); 0 where any field of it is null."""
-    keys = np.empty((len(batch), len(roles)), np.int64)
-    for role, columns in enumerate(roles):
-        keys[:, role] = _field_codes(columns[0], batch)
-        for column in columns[1:]:
-            more = _field_codes(column, batch)
-            null = (keys[:, role] == 0) | (more == 0)
-            keys[:, role] = number_codes_of_pairs(keys[:, role], more)
-            keys[null, role] = 0
+    keys = np.empty((len(batch), len(plan.keys)), np.int64)
+    read_keys(plan.plan.keys, batch.x, batch.codes, keys)
     return keys
-
-
-def _field_codes(column: Column, batch: Batch) -> NDArray[np.int64]:
-    if column.type is Type.TEXT:
-        return batch.codes[:, column.index]
-    return number_codes(batch.x[:, column.index])
-
-
-def number_codes_of_pairs(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One code for two: both codes are keyed hashes already, so mixing them keeps them spread."""
-    with np.errstate(over="ignore"):
-        mixed = (left * _GOLDEN) ^ (right + (left >> np.int64(7)))
-        mixed ^= mixed >> np.int64(29)
-        mixed *= _GOLDEN
-    mixed[mixed == 0] = 1
-    return mixed
 
 
 def one_row(layout: Layout) -> Batch:

@@ -8,7 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.errors import CapacityError
-from penstock.features import kernel as k
+from penstock.features.kernel import words as k
+from penstock.features.kernel.events import settle, sweep
+from penstock.features.kernel.handles import advance, handle_of
+from penstock.features.kernel.labels import apply_label
+from penstock.features.kernel.places import place_distinct, place_distincts, place_keys
+from penstock.features.kernel.writing import clear_row
 from penstock.features.plan import EntityPlan
 
 STATE_FORMAT = 2
@@ -21,15 +26,16 @@ _NO_SLOT = 1 << 31
 class Table:
     """One entity's keys, rows and rings.
 
-    memory_limit: bytes this table may occupy; beyond it `apply` raises `CapacityError` before anything is changed.
+    memory_limit: bytes in use from which on no further batch is taken in: see `check_room`. handle: where everything
+    lies, for `kernel.handles.advance`.
     """
 
     def __init__(self, plan: EntityPlan, *, memory_limit: int | None = None) -> None:
         self.plan = plan
         self.memory_limit = memory_limit
-        self.clock_us = 0
         self.state = _empty(plan.plan, len(plan.keys), slots=1 << 10, entries=1 << 13, distincts=1 << 10)
         self.state.meta[k.SALT] = int.from_bytes(os.urandom(7), "little")  # keys chosen by an attacker must not collide
+        self.handle = handle_of(plan.plan, self.state)
 
     def apply(
         self,
@@ -45,21 +51,33 @@ class Table:
         read: bool = True,
         write: bool = True,
     ) -> None:
-        """Run events through the kernel in arrival order: see `kernel.apply`."""
-        at, n = 0, keys.shape[0]
-        plan, known = self.plan.plan, self.plan.known_kinds
-        while True:
-            at = k.apply(plan, self.state, at, keys, kinds, times, clocks, keep, first_sequence, known, x, codes, read, write)
-            if at == n:
-                break
-            self._enlarge(keys.shape[1])
-        if write and n:
-            self.clock_us = int(clocks[-1])
+        """Run events with given keys, int64 (n, roles), through this entity alone; see `kernel.events.apply`."""
+        stands, progress = np.zeros(2, np.int64), np.array([0, 0])
+        while not advance(
+            self.handle[None, :],
+            progress,
+            True,
+            keys,
+            kinds,
+            times,
+            times,
+            0,
+            0,
+            stands,
+            keep,
+            clocks,
+            x,
+            codes,
+            first_sequence,
+            read,
+            write,
+        ):
+            self.enlarge()
 
     def look(self, keys: NDArray[np.int64], times: NDArray[np.int64], x: NDArray[np.float64], codes: NDArray[np.int64]) -> None:
         """Evaluate a key's features as of a time at which no event happens; nothing is changed."""
         nothing = np.full(1, k.NO_EVENT, np.uint8)
-        k.apply(self.plan.plan, self.state, 0, keys, nothing, times, times, np.zeros(1, np.bool_), 0, 0, x, codes, True, False)
+        self.apply(keys, nothing, times, times, np.zeros(1, np.bool_), 0, x, codes, write=False)
 
     def label(
         self, keys: Sequence[int], time_us: int, sequence: int, kind: int, x: NDArray[np.float64], row: int, change: int
@@ -69,19 +87,26 @@ class Table:
             if key:
                 nth = keys[:role].count(key)
                 time, seq = np.int64(time_us), np.int64(sequence)
-                k.apply_label(self.plan.plan, self.state, np.int64(key), role, nth, time, seq, kind, x, row, change)
+                apply_label(self.plan.plan, self.state, np.int64(key), role, nth, time, seq, kind, x, row, change)
 
     # ---- room
 
-    def _enlarge(self, roles: int) -> None:
-        """Double whichever array lacks room for one more event."""
-        state, meta = self.state, self.state.meta
-        limit = self.memory_limit
-        if limit is not None and self.allocated_bytes * 2 > limit:
+    def check_room(self) -> None:
+        """Refuse before a batch what cannot be kept: within a batch, the arrays grow as they must.
+
+        Raises:
+            CapacityError: the memory budget is used up.
+        """
+        if self.memory_limit is not None and self.used_bytes >= self.memory_limit:
+            meta = self.state.meta
             raise CapacityError(
                 f"entity {self.plan.entity.name}: {meta[k.SLOTS]:,} keys and {meta[k.RING_TOP]:,} event places fill the memory "
-                f"budget of {limit / 2**20:,.0f} MiB; raise memory_limit_gb, or shorten windows or lateness"
+                f"budget of {self.memory_limit / 2**20:,.0f} MiB; raise memory_limit_gb, or shorten windows or lateness"
             )
+
+    def enlarge(self) -> None:
+        """Double whichever array lacks room for one more event."""
+        state, meta, roles = self.state, self.state.meta, len(self.plan.keys)
         if (meta[k.TABLE_USED] + roles) * 2 > state.table.shape[0]:
             self.state = self.state._replace(table=self._rehash_keys(2 * state.table.shape[0]))
         if (meta[k.DISTINCT_USED] + roles * len(self.plan.plan.distincts)) * 2 > state.distinct.shape[0]:
@@ -90,15 +115,16 @@ class Table:
             self.state = self.state._replace(rows=_grown(state.rows, 2 * state.rows.shape[0], int(meta[k.SLOTS])))
         if meta[k.RING_TOP] + roles * 4 * meta[k.LARGEST] > state.ring.shape[0]:
             self._grow_rings(2 * state.ring.shape[0])
+        self.handle[:] = handle_of(self.plan.plan, self.state)
 
     def _rehash_keys(self, capacity: int) -> NDArray[np.int64]:
         table = np.zeros((capacity, 2), np.int64)
-        k.place_keys(self.state, table)
+        place_keys(self.state, table)
         return table
 
     def _rehash_distinct(self, capacity: int) -> NDArray[np.int64]:
         table = np.zeros((capacity, 3), np.int64)
-        k.place_distincts(self.state, table)
+        place_distincts(self.state, table)
         return table
 
     def _grow_rings(self, entries: int) -> None:
@@ -170,16 +196,20 @@ class Table:
             saved = arrays.get(f"blocks_{level}")
             if saved is not None:
                 state.blocks[:, state.levels[level] : state.levels[level] + saved.shape[1]] = saved
-        k.place_keys(state, state.table)
+        place_keys(state, state.table)
         for owner, code, position in arrays["distinct"]:
-            k.place_distinct(state.distinct, meta[k.SALT], owner, code, position)
+            place_distinct(state.distinct, meta[k.SALT], owner, code, position)
         self.state = state
+        self.handle[:] = handle_of(self.plan.plan, state)
 
-    def digest(self) -> str:
-        """A hash of what the state means, whatever its arrangement in memory: equal states, equal digests."""
+    def digest(self, clock_us: int) -> str:
+        """A hash of what the state means, whatever its arrangement in memory: equal states, equal digests.
+
+        clock_us: the pace clock, by which idle keys are forgotten.
+        """
         state, digest = self.state, hashlib.sha256()
-        k.sweep(self.plan.plan, state, np.int64(self.clock_us), int(state.meta[k.SLOTS]))  # idle keys: forgotten or about to be
-        k.settle(self.plan.plan, state)
+        sweep(self.plan.plan, state, np.int64(clock_us), int(state.meta[k.SLOTS]))  # idle keys: forgotten or about to be
+        settle(self.plan.plan, state)
         sizes = self.plan.plan.sizes
         rows = state.rows[: state.meta[k.SLOTS]]
         for slot in np.argsort(rows[:, k.KEY], kind="stable"):
@@ -222,7 +252,7 @@ def _empty(plan: k.Plan, roles: int, *, slots: int, entries: int, distincts: int
     levels = _levels(entries)
     extremes = plan.extremes.shape[0]
     blank = np.zeros(plan.sizes.row_width, np.int64)
-    k.clear_row(plan, blank, np.int64(0), np.int64(_NO_SLOT))
+    clear_row(plan, blank, np.int64(0), np.int64(_NO_SLOT))
     return k.State(
         meta=meta,
         free=np.full(_SIZE_CLASSES, -1, np.int64),

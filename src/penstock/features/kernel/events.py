@@ -1,0 +1,221 @@
+"""Events in arrival order: each is read, then written."""
+
+import numba as nb
+import numpy as np
+
+from penstock.features.kernel.ahead import ask_for_entries, ask_for_keys, ask_for_rows, word_of
+from penstock.features.kernel.cursors import seek
+from penstock.features.kernel.leaving import forget, retire_all
+from penstock.features.kernel.places import find_slot
+from penstock.features.kernel.reading import evaluate, express, measure, nothing_measured
+from penstock.features.kernel.words import (
+    AHEAD,
+    AHEAD_SLOTS,
+    BLOCK,
+    C_KINDS,
+    C_SOURCE,
+    C_WHERE,
+    D_KINDS,
+    D_SOURCE,
+    D_TEXT,
+    D_WHERE,
+    DISTINCT_USED,
+    DISTINCT_VALUES,
+    ENTRIES_AHEAD,
+    HAND,
+    I_KINDS,
+    I_SOURCE,
+    I_TEXT,
+    I_WHERE,
+    ITEM_VALUES,
+    KEY,
+    KEYS_AHEAD,
+    L_KINDS,
+    L_WHERE,
+    LABEL_VALUES,
+    LARGEST,
+    MISSING,
+    NEWEST,
+    NO_EVENT,
+    NO_RING,
+    RING,
+    RING_TOP,
+    ROWS_AHEAD,
+    SLOTS,
+    SWEEP,
+    TABLE_USED,
+    TOO_LATE,
+    TOUCHED,
+    VALUES,
+)
+from penstock.features.kernel.writing import insert, new_slot
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def counts(x, i, kind, where, kinds):
+    """Whether the event's type and the filter let it into a channel, item or distinct field."""
+    return (kinds >> kind) & 1 and (where < 0 or x[np.uint64(i), np.uint64(where)] == 1.0)
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _gather(P, i, kind, x, codes, values, item_values, distinct_values, label_values):
+    """Read from the event's columns what the entity's channels, items and distinct fields take in."""
+    for c in range(P.channels.shape[0]):
+        values[c] = MISSING
+        if counts(x, i, kind, P.channels[c, C_WHERE], P.channels[c, C_KINDS]):
+            source = P.channels[c, C_SOURCE]
+            if source < 0:
+                values[c] = 0
+            elif not np.isnan(x[i, source]):
+                values[c] = np.int64(np.rint(x[i, source] * P.scales[c]))
+    for k in range(P.items.shape[0]):
+        item_values[k] = MISSING
+        if counts(x, i, kind, P.items[k, I_WHERE], P.items[k, I_KINDS]):
+            item_values[k] = word_of(x, codes, i, P.items[k, I_SOURCE], P.items[k, I_TEXT])
+    for d in range(P.distincts.shape[0]):
+        distinct_values[d] = MISSING
+        if counts(x, i, kind, P.distincts[d, D_WHERE], P.distincts[d, D_KINDS]):
+            distinct_values[d] = word_of(x, codes, i, P.distincts[d, D_SOURCE], P.distincts[d, D_TEXT])
+    for k in range(P.labels.shape[0]):
+        label_values[k] = 0 if counts(x, i, kind, P.labels[k, L_WHERE], P.labels[k, L_KINDS]) else -1
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _has_room(P, S, roles):
+    """Whether the arrays can take whatever one event may need; nothing has been changed yet.
+
+    A ring that doubles needs twice its size, and as much again so that it can be aligned.
+    """
+    return (
+        (S.meta[TABLE_USED] + roles) * 2 <= S.table.shape[0]
+        and (S.meta[DISTINCT_USED] + roles * P.distincts.shape[0]) * 2 <= S.distinct.shape[0]
+        and S.meta[SLOTS] + roles <= S.rows.shape[0]
+        and S.meta[RING_TOP] + roles * 4 * S.meta[LARGEST] <= S.ring.shape[0]
+    )
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _awake(P, S, code, clock, slot):
+    """The slot of a key that is not forgotten, or -1; `slot` is where it was a moment ago."""
+    if slot < 0 or S.rows[np.uint64(slot), KEY] != code:
+        slot = find_slot(S, code)
+        if slot < 0:
+            return slot
+    row = S.rows[np.uint64(slot)]
+    if clock - row[TOUCHED] > P.sizes.horizon and row[RING] != NO_RING:
+        forget(P, S, row)
+        if not P.sizes.keeps_rows:
+            return np.int64(-1)
+    return slot
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _too_late(P, row, time):
+    """Whether an event lies too far behind the newest of its key to enter its state."""
+    return row[NEWEST] != MISSING and time < row[NEWEST] - P.sizes.lateness
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _arrive(P, S, row, time):
+    """Bring a row to this time; from further back than `lateness`, what no window reaches must not be seen again."""
+    if _too_late(P, row, time):
+        retire_all(P, S, row, row[NEWEST] - P.sizes.retention)
+    seek(P, S, row, time)
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def sweep(P, S, clock, slots):
+    """Look at the next few slots in turn and forget the keys that the stream left behind."""
+    for _ in range(min(slots, S.meta[SLOTS])):
+        hand = S.meta[HAND] + 1 if S.meta[HAND] + 1 < S.meta[SLOTS] else np.int64(0)
+        S.meta[HAND] = hand
+        if S.rows[hand, KEY] != 0:
+            _awake(P, S, S.rows[hand, KEY], clock, hand)
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _look_ahead(P, S, keys, start, i, slots, x, codes):
+    """Ask for the memory of the events that come next."""
+    n = keys.shape[0]
+    if start <= i + KEYS_AHEAD < n:
+        ask_for_keys(S, keys, i + KEYS_AHEAD)
+    if start <= i + ROWS_AHEAD < n:
+        ask_for_rows(S, keys, i + ROWS_AHEAD, slots)
+    if start <= i + ENTRIES_AHEAD < n:
+        ask_for_entries(P, S, keys, i + ENTRIES_AHEAD, slots, x, codes)
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _event(P, S, keys, slots, place, i, j, kind, time, clock, sequence, x, codes, reads, writes):
+    """One event: what it asks for is read, then it is written; slots[place + role]: where its keys' rows may be."""
+    values, item_values = S.scratch[VALUES], S.scratch[ITEM_VALUES]
+    distinct_values, label_values = S.scratch[DISTINCT_VALUES], S.scratch[LABEL_VALUES]
+    roles = keys.shape[1]
+    _gather(P, i, kind, x, codes, values, item_values, distinct_values, label_values)
+    # every role is read before any is written: an event never sees itself in another role
+    for turn in range(roles if roles == 1 else 2 * roles):
+        role = turn if turn < roles else turn - roles
+        key = keys[np.uint64(i), np.uint64(role)]
+        if key == 0:
+            continue
+        slot = _awake(P, S, key, clock, slots[np.uint64(place + role)])
+        if slot >= 0:
+            _arrive(P, S, S.rows[np.uint64(slot)], time)
+        if reads and turn < roles:
+            row = S.rows[np.uint64(slot)] if slot >= 0 else S.blank
+            measure(P, S, row, role, values, j)
+            evaluate(P, S, row, role, time, values, distinct_values, x[np.uint64(i)], codes[np.uint64(i)], j)
+        if not writes or (roles > 1 and turn < roles):
+            continue
+        row = S.rows[np.uint64(slot if slot >= 0 else new_slot(P, S, key, time))]
+        if _too_late(P, row, time):
+            S.meta[TOO_LATE] += 1
+            continue
+        row[TOUCHED] = clock
+        insert(P, S, row, time, sequence, role, values, item_values, distinct_values, label_values)
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def apply(P, S, start, keys, kinds, times, clocks, keep, first_sequence, x, codes, read, write):
+    """Read and write one entity's state for events in arrival order, from row `start` on.
+
+    keys: int64 (n, roles), 0 where null. clocks: the stream's clock at each event. keep: whether an event may enter
+    state. x, codes: columns in, features out. Returns the row at which the arrays must be enlarged, or n.
+    """
+    n, roles = keys.shape
+    slots, known_kinds = S.scratch[AHEAD], P.sizes.known_kinds
+    for role in range(roles):
+        slots[role] = -1
+    ahead, mask = (KEYS_AHEAD, AHEAD_SLOTS - 1) if n - start > 1 else (0, 0)
+    begin = np.int64(start)  # of the block whose spans are being measured
+    for step in range(start - ahead, n):
+        i = np.int64(step)
+        if ahead > 0:
+            _look_ahead(P, S, keys, start, i, slots, x, codes)
+            if i < start:
+                continue
+        if i - begin == BLOCK:
+            express(P, S, x, begin, i)
+            begin = i
+        nothing_measured(S, i - begin)
+        if write and not _has_room(P, S, roles):
+            express(P, S, x, begin, i)
+            return i
+        kind = np.int64(kinds[i])
+        reads = read and kind in (0, NO_EVENT)
+        writes = write and keep[i] and (known_kinds >> kind) & 1
+        if reads or writes:
+            place, sequence = (i & mask) * roles, first_sequence + i
+            _event(P, S, keys, slots, place, i, i - begin, kind, times[i], clocks[i], sequence, x, codes, reads, writes)
+    express(P, S, x, begin, n)
+    if write and n > 0:
+        sweep(P, S, clocks[n - 1], n // SWEEP + 1)
+    return n
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def settle(P, S):
+    """Let go of every entry that no feature can reach any more, so that equal states look equal."""
+    for slot in range(S.meta[SLOTS]):
+        if S.rows[slot, KEY] != 0 and S.rows[slot, RING] != NO_RING:
+            retire_all(P, S, S.rows[slot], S.rows[slot, NEWEST] - P.sizes.retention)

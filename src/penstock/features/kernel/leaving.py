@@ -1,0 +1,89 @@
+"""Entries that no window reaches any more, and keys that the stream left behind."""
+
+import numba as nb
+import numpy as np
+
+from penstock.features.kernel.cursors import seek
+from penstock.features.kernel.extremes import better
+from penstock.features.kernel.places import remove_distinct, remove_key
+from penstock.features.kernel.rings import give_ring, physical
+from penstock.features.kernel.words import (
+    C_VALUE,
+    D_EVER,
+    D_RING,
+    END,
+    FIRST,
+    FORGOTTEN,
+    FREE_SLOT,
+    I_RING,
+    I_ROW,
+    KEY,
+    LOG2,
+    MISSING,
+    NEWEST,
+    NO_RING,
+    OLD_TIME,
+    OLD_VALUE,
+    RING,
+    SLOT,
+    SMALLEST_RING_LOG2,
+)
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def retire(P, S, row, bound):
+    """Let go of entries up to a time that no feature can reach any more.
+
+    The newest of them stays where it is, before the oldest that is left: its totals are the base of all windows.
+    """
+    first, end = row[FIRST], row[END]
+    while first < end and S.ring[physical(row, first), 0] <= bound:
+        if P.sizes.mourns:
+            _let_go(P, S, row, physical(row, first))
+        first += 1
+    row[FIRST] = first
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def retire_all(P, S, row, bound):
+    """`_retire` where it is rare."""
+    retire(P, S, row, bound)
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _let_go(P, S, row, at):
+    """Keep in the row what outlives an entry, and take its distinct values off the table."""
+    for e in range(P.extremes.shape[0]):
+        place = P.sizes.totals + P.sizes.total_words + e
+        value = S.ring[at, P.channels[P.extremes[e, 0], C_VALUE]]
+        row[place] = better(row[place], value, P.extremes[e, 1] == 1)
+    for item in range(P.items.shape[0]):
+        column = P.items[item, I_RING]
+        if column < 0 or S.ring[at, column] != MISSING:
+            place = P.items[item, I_ROW]
+            row[place + OLD_VALUE] = S.ring[at, column] if column >= 0 else np.int64(1)
+            row[place + OLD_TIME] = S.ring[at, 0]
+    for d in range(P.distincts.shape[0]):
+        column = P.distincts[d, D_RING]
+        if S.ring[at, column] != MISSING and S.ring[at, column + 2] < 0 and not P.distincts[d, D_EVER]:
+            owner = row[SLOT] * np.int64(P.distincts.shape[0]) + d + 1
+            remove_distinct(S.distinct, S.meta, owner, S.ring[at, column])
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def forget(P, S, row):
+    """A key that the stream left behind: its ring is released, and its row where nothing in it lasts for ever."""
+    if row[FIRST] < row[END]:
+        seek(P, S, row, row[NEWEST] + P.sizes.retention + 1)
+        retire_all(P, S, row, row[NEWEST])
+    for k in range(P.sizes.total_words):
+        row[P.sizes.totals + k] = S.ring[physical(row, row[FIRST] - 1), 1 + k]
+    give_ring(S, row[RING], row[LOG2])
+    row[RING] = NO_RING
+    row[LOG2] = SMALLEST_RING_LOG2
+    if not P.sizes.keeps_rows:
+        remove_key(S, row[KEY])
+        row[KEY] = 0
+        row[NEWEST] = S.meta[FREE_SLOT]
+        S.meta[FREE_SLOT] = row[SLOT]
+        S.meta[FORGOTTEN] += 1

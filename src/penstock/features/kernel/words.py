@@ -1,0 +1,76 @@
+"""The words of plans and states: which number stands where in which array."""
+
+from collections import namedtuple
+
+import numpy as np
+
+MISSING = np.int64(-(2**63))
+"""No value: in a channel, an item, a distinct code or a time."""
+NO_EVENT = 63
+"""The event type of a question: no feature takes it in, so that a key's features are seen as they stand."""
+LARGEST_SUM = np.int64(1) << 62
+FANOUT_LOG2 = 4
+SMALLEST_RING_LOG2 = 2
+NO_RING, NOTHING, ARENA_START = 0, 4, 8
+"""Places of the arena that belong to no key: a ring for rows that have none, an entry of zeros, the first free place."""
+BLOCK = 32
+"""Events whose spans are turned into features together."""
+KEYS_AHEAD, ROWS_AHEAD, ENTRIES_AHEAD, AHEAD_SLOTS = 24, 16, 8, 32
+"""How many events ahead a key's place, its row and its ring entries are asked for; how many slots are kept on the way."""
+LINE = 8
+"""Words of a cache line."""
+SWEEP = 4
+"""Events per slot looked at for keys to forget: a full round takes four times as many events as there are keys."""
+RETIRE_EVERY = 8
+"""Events of a key between two looks for entries that no window can reach any more; a power of two."""
+
+# Words of a row; cursors follow, then counters, the totals before the oldest entry, and the items (`Sizes`).
+KEY, SLOT, RING, LOG2, FIRST, END, NEWEST, TOUCHED, READ_AT, CURSORS = range(10)
+"""Key code; the row's own slot; offset of the ring (NO_RING: none); log2 of its capacity; absolute positions
+of the oldest entry and of the place after the newest;
+newest event time; stream clock at the last write; time the cursors stand at."""
+
+# Words of `State.meta`.
+SLOTS, FREE_SLOT, RING_TOP, LARGEST, TABLE_USED, DISTINCT_USED, SALT, LATE, TOO_LATE, OVERFLOWED, FORGOTTEN, HAND, META = range(
+    13
+)
+
+# Lines of `State.scratch`.
+VALUES, ITEM_VALUES, DISTINCT_VALUES, LABEL_VALUES, AHEAD, SCRATCH = range(6)
+
+# Aggregates.
+COUNT, SUM, MEAN, STD, LABELS, LABEL_RATE, MIN, MAX, DISTINCT, LAST, SINCE_LAST, FIRST_VALUE, SINCE_FIRST = range(13)
+
+# Columns of the plan's tables, all int64.
+F_OP, F_OUT, F_ROLE, F_LOW, F_HIGH, F_SOURCE, F_COUNTER, F_CURRENT, F_WINDOW, F_TEXT, F_SPAN, F_WIDTH = range(12)
+G_ROLE, G_LOW, G_HIGH, G_SOURCE, G_CURRENT, G_COUNT, G_SUM, G_SQUARES, G_WIDTH = range(9)
+"""A span: one channel within one window, which any number of features read. G_COUNT, G_SUM, G_SQUARES: the channel's
+columns in a ring entry (-1: none; positions are counts)."""
+SPAN_COUNT, SPAN_SUM, SPAN_HIGH, SPAN_LOW, SPAN_WORDS = range(5)
+C_SOURCE, C_WHERE, C_KINDS, C_ROLES, C_COUNT, C_SUM, C_SQUARES, C_VALUE, C_ABSOLUTE, C_EVER, C_WIDTH = range(11)
+I_SOURCE, I_TEXT, I_WHERE, I_KINDS, I_ROLES, I_RING, I_ROW, I_WIDTH = range(8)
+D_SOURCE, D_TEXT, D_WHERE, D_KINDS, D_ROLES, D_RING, D_EVER, D_WIDTH = range(8)
+L_WHERE, L_KINDS, L_ROLES, L_RING, L_WIDTH = range(5)
+K_LABEL, K_LOW, K_HIGH, K_SOURCE, K_WIDTH = range(5)
+LAST_VALUE, LAST_TIME, OLD_VALUE, OLD_TIME, FIRST_WORD, FIRST_TIME, ITEM_WIDTH = range(7)
+"""Words of an item in the row: the last value and its time, the same among entries that left the ring, the first."""
+
+Sizes = namedtuple(
+    "Sizes",
+    "skew lateness retention horizon keeps_rows counters totals total_words items row_width ring_width sequence "
+    "stepping mourns summed known_kinds",
+)
+"""Times in microseconds; places of the row's sections; widths; the ring column of the sequence number (-1: none);
+whether cursors must step entry by entry because counters watch them; whether an entry that leaves has more than totals;
+how many features, the first, are made from spans alone; bit k: whether events of type k are taken in."""
+
+Plan = namedtuple("Plan", "sizes keys offsets features spans channels scales extremes items distincts labels counters")
+"""What is computed for one entity. keys: the fields that keys are made of, in order of roles (role, text?, column).
+offsets: cursor c stands before the first entry with time > t - offsets[c]; offsets[0] is -skew.
+scales: units per 1.0 by channel. extremes: (channel, minimum?) by row of `State.blocks`."""
+
+State = namedtuple("State", "meta free table rows ring blocks levels distinct scratch blank spans")
+"""meta, free list heads by ring size, key table (code, slot), rows, rings, block summaries (extreme, flattened
+levels), start of each level, last positions of distinct values (slot and field, code, position), what the kernel reads
+from one event (a line each for channels, items, distinct fields and labels), the row of an unknown key, and the content
+of every span for each event of a block."""

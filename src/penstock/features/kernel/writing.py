@@ -1,0 +1,305 @@
+"""An event enters its key's row and ring, where its time belongs."""
+
+import numba as nb
+import numpy as np
+
+from penstock.features.kernel.cursors import low_of
+from penstock.features.kernel.deviation import multiply
+from penstock.features.kernel.extremes import summarise, summarise_one
+from penstock.features.kernel.leaving import retire
+from penstock.features.kernel.places import distinct_at, place_distinct, place_key
+from penstock.features.kernel.rings import give_ring, lay_base, physical, search, take_ring
+from penstock.features.kernel.words import (
+    C_ABSOLUTE,
+    C_COUNT,
+    C_EVER,
+    C_ROLES,
+    C_SQUARES,
+    C_SUM,
+    C_VALUE,
+    CURSORS,
+    D_RING,
+    D_ROLES,
+    DISTINCT_USED,
+    END,
+    FIRST,
+    FIRST_TIME,
+    FIRST_WORD,
+    FREE_SLOT,
+    I_RING,
+    I_ROLES,
+    I_ROW,
+    K_HIGH,
+    K_LABEL,
+    K_SOURCE,
+    KEY,
+    L_RING,
+    L_ROLES,
+    LARGEST_SUM,
+    LAST_TIME,
+    LAST_VALUE,
+    LATE,
+    LOG2,
+    MISSING,
+    NEWEST,
+    NO_RING,
+    OVERFLOWED,
+    READ_AT,
+    RETIRE_EVERY,
+    RING,
+    SALT,
+    SLOT,
+    SLOTS,
+    SMALLEST_RING_LOG2,
+    TABLE_USED,
+)
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def clear_row(P, row, code, slot):
+    """Make a row that has seen nothing."""
+    for word in range(row.shape[0]):
+        row[word] = 0
+    for word in range(P.sizes.totals + P.sizes.total_words, P.sizes.row_width):
+        row[word] = MISSING
+    for c in range(P.channels.shape[0]):
+        if P.channels[c, C_ABSOLUTE] >= 0:
+            row[P.channels[c, C_ABSOLUTE]] = 0
+    row[KEY] = code
+    row[SLOT] = slot
+    row[RING] = NO_RING
+    row[LOG2] = SMALLEST_RING_LOG2
+    row[NEWEST] = MISSING
+    row[READ_AT] = MISSING
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def new_slot(P, S, code, time):
+    """A row for a key that is not known."""
+    slot = S.meta[FREE_SLOT]
+    if slot >= 0:
+        S.meta[FREE_SLOT] = S.rows[slot, NEWEST]
+    else:
+        slot = S.meta[SLOTS]
+        S.meta[SLOTS] += 1
+    clear_row(P, S.rows[slot], code, slot)
+    S.rows[slot, READ_AT] = time
+    place_key(S.table, S.meta[SALT], code, slot)
+    S.meta[TABLE_USED] += 1
+    return slot
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def _resize(P, S, row, log2):
+    """Move a key's entries, and the one before them, into a ring of 2^log2; a key without a ring gets its first."""
+    if row[RING] == NO_RING:
+        lay_base(P, S, row)
+    old = row[RING]
+    old_log2 = row[LOG2]
+    first, end = row[FIRST], row[END]
+    new = take_ring(S, log2)
+    old_mask = (np.int64(1) << old_log2) - 1
+    new_mask = (np.int64(1) << log2) - 1
+    for position in range(first - 1, end):
+        for k in range(S.ring.shape[1]):
+            S.ring[new + (position & new_mask), k] = S.ring[old + (position & old_mask), k]
+    row[RING] = new
+    row[LOG2] = log2
+    if old != NO_RING:
+        give_ring(S, old, old_log2)
+    if P.extremes.shape[0] > 0:
+        summarise(P, S, row, first)
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _add_totals(P, entry, before, values, role):
+    """Make an entry's running totals: those of the entry before it, and this event."""
+    for c in range(P.channels.shape[0]):
+        line = P.channels[c]
+        value = values[c] if (line[C_ROLES] >> role) & 1 else MISSING
+        counts = value != MISSING
+        column = line[C_COUNT]
+        if column >= 0:
+            entry[np.uint64(column)] = before[np.uint64(column)] + np.int64(counts)
+        column = line[C_SUM]
+        if column >= 0:
+            entry[np.uint64(column)] = before[np.uint64(column)] + (value if counts else np.int64(0))
+        if line[C_SQUARES] >= 0:
+            column = np.uint64(line[C_SQUARES])
+            size = np.uint64(abs(value)) if counts else np.uint64(0)
+            high, low = multiply(size, size)
+            low_word = np.uint64(before[column + np.uint64(1)]) + low
+            entry[column + np.uint64(1)] = np.int64(low_word)
+            entry[column] = np.int64(np.uint64(before[column]) + high + np.uint64(low_word < low))
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _link(P, S, row, position, d, code):
+    """Enter a distinct value at a position: between its neighbours in the chain, and in the table where it is last."""
+    column = P.distincts[d, D_RING]
+    at = physical(row, position)
+    S.ring[at, column] = code
+    S.ring[at, column + 1] = -1
+    S.ring[at, column + 2] = -1
+    if code == MISSING:
+        return
+    owner = row[SLOT] * np.int64(P.distincts.shape[0]) + d + 1
+    place = distinct_at(S.distinct, S.meta[SALT], owner, code)
+    before, after = np.int64(-1), np.int64(-1)
+    if S.distinct[place, 0] != 0:
+        before = S.distinct[place, 2]
+        while before > position:
+            after = before
+            before = S.ring[physical(row, before), column + 1]
+    S.ring[at, column + 1] = before
+    S.ring[at, column + 2] = after
+    if before >= row[FIRST]:
+        S.ring[physical(row, before), column + 2] = position
+    if after >= 0:
+        S.ring[physical(row, after), column + 1] = position
+    else:
+        if S.distinct[place, 0] == 0:
+            S.meta[DISTINCT_USED] += 1
+        S.distinct[place, 0] = owner
+        S.distinct[place, 1] = code
+        S.distinct[place, 2] = position
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def _shift(P, S, row, position, values, role):
+    """Make room for a late event: move later entries up by one and add the event to their totals."""
+    for old in range(row[END] - 1, position - 1, -1):
+        at, to = physical(row, old), physical(row, old + 1)
+        for k in range(S.ring.shape[1]):
+            S.ring[to, k] = S.ring[at, k]
+        _add_totals(P, S.ring[to], S.ring[to], values, role)
+        for d in range(P.distincts.shape[0]):
+            column = P.distincts[d, D_RING]
+            code = S.ring[to, column]
+            if code == MISSING:
+                continue
+            before, after = S.ring[to, column + 1], S.ring[to, column + 2]
+            if before >= row[FIRST]:
+                S.ring[physical(row, before), column + 2] = old + 1
+            if after >= 0:
+                S.ring[physical(row, after), column + 1] = old + 1
+            else:
+                owner = row[SLOT] * np.int64(P.distincts.shape[0]) + d + 1
+                place_distinct(S.distinct, S.meta[SALT], owner, code, old + 1)
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def _recount(P, S, row, position):
+    """After an insertion before the end: cursors behind it move on, and windows that hold it count its values."""
+    for c in range(P.offsets.shape[0]):
+        if row[CURSORS + c] > position:
+            row[CURSORS + c] += 1
+    at = physical(row, position)
+    for k in range(P.counters.shape[0]):
+        if P.counters[k, K_LABEL]:
+            continue
+        low, high = low_of(P, row, k), row[CURSORS + P.counters[k, K_HIGH]]
+        column = P.distincts[P.counters[k, K_SOURCE], D_RING]
+        if position < low or position >= high or S.ring[at, column] == MISSING:
+            continue
+        after = S.ring[at, column + 2]
+        if S.ring[at, column + 1] < low and (after < 0 or after >= high):
+            row[P.sizes.counters + k] += 1
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _remember(P, S, row, at, time, item_values, role):
+    """Enter the event's remembered values: into the ring, and into the row where it is the last or the first."""
+    for item in range(P.items.shape[0]):
+        value = item_values[item] if (P.items[item, I_ROLES] >> role) & 1 else MISSING
+        column = P.items[item, I_RING]
+        if column >= 0:
+            S.ring[at, column] = value
+        if value == MISSING:
+            continue
+        place = P.items[item, I_ROW]
+        if row[place + LAST_TIME] == MISSING or time >= row[place + LAST_TIME]:
+            row[place + LAST_VALUE] = value
+            row[place + LAST_TIME] = time
+        if row[place + FIRST_TIME] == MISSING or time < row[place + FIRST_TIME]:
+            row[place + FIRST_WORD] = value
+            row[place + FIRST_TIME] = time
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _guard(P, S, row, values, role):
+    """Keep sums in range: a value that would carry a sum beyond 2^62 units stays out, and is counted as overflowed.
+
+    The row holds a bound of the absolute values in its ring: it only grows, until it would say no; then it is summed anew.
+    """
+    for c in range(P.channels.shape[0]):
+        place = P.channels[c, C_ABSOLUTE]
+        if place < 0 or values[c] == MISSING or not (P.channels[c, C_ROLES] >> role) & 1:
+            continue
+        size = abs(values[c])
+        if size > LARGEST_SUM - row[place] and not P.channels[c, C_EVER]:
+            row[place] = _absolute(S.ring, row, P.channels[c, C_SUM], row[NEWEST] - P.sizes.retention)
+        if size > LARGEST_SUM - row[place]:
+            values[c] = MISSING
+            S.meta[OVERFLOWED] += 1
+        else:
+            row[place] += size
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def _absolute(ring, row, column, bound):
+    """The absolute values of one sum over the entries of a ring that windows still reach."""
+    total = np.int64(0)
+    offset, mask = row[RING], (np.int64(1) << row[LOG2]) - 1
+    for position in range(row[FIRST], row[END]):
+        if ring[offset + (position & mask), 0] > bound:
+            total += abs(ring[offset + (position & mask), column] - ring[offset + ((position - 1) & mask), column])
+    return total
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _make_place(P, S, row, size, mask):
+    """Give a key a ring that takes one more entry, beside the one before its oldest; a far too large one is exchanged."""
+    if row[RING] == NO_RING:
+        _resize(P, S, row, SMALLEST_RING_LOG2)
+    elif size >= mask:
+        _resize(P, S, row, row[LOG2] + 1)
+    elif row[LOG2] > 6 and size << 4 <= mask:
+        _resize(P, S, row, row[LOG2] - 2)
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def insert(P, S, row, time, sequence, role, values, item_values, distinct_values, label_values):
+    """Write an event into its key's row and ring, where its time belongs."""
+    newest = max(row[NEWEST], time)
+    row[NEWEST] = newest
+    end, mask = row[END], (np.int64(1) << row[LOG2]) - 1
+    if end & (RETIRE_EVERY - 1) == 0 or end - row[FIRST] >= mask:
+        retire(P, S, row, newest - P.sizes.retention)
+    _guard(P, S, row, values, role)
+    size = end - row[FIRST]
+    _make_place(P, S, row, size, mask)
+    position = end
+    if size > 0 and S.ring[physical(row, position - 1), 0] > time:
+        position = search(S.ring, row, row[FIRST], position, time)
+        S.meta[LATE] += 1
+        _shift(P, S, row, position, values, role)
+    at = physical(row, position)
+    S.ring[at, 0] = time
+    row[END] = end + 1
+    _add_totals(P, S.ring[at], S.ring[physical(row, position - 1)], values, role)
+    if P.sizes.sequence >= 0:
+        S.ring[at, P.sizes.sequence] = sequence
+    for c in range(P.channels.shape[0]):
+        if P.channels[c, C_VALUE] >= 0:
+            S.ring[at, P.channels[c, C_VALUE]] = values[c] if (P.channels[c, C_ROLES] >> role) & 1 else MISSING
+    for item in range(P.labels.shape[0]):
+        S.ring[at, P.labels[item, L_RING]] = label_values[item] if (P.labels[item, L_ROLES] >> role) & 1 else -1
+    _remember(P, S, row, at, time, item_values, role)
+    for d in range(P.distincts.shape[0]):
+        _link(P, S, row, position, d, distinct_values[d] if (P.distincts[d, D_ROLES] >> role) & 1 else MISSING)
+    if position < end:
+        _recount(P, S, row, position)
+        summarise(P, S, row, position)
+    elif P.extremes.shape[0] > 0:
+        summarise_one(P, S, row, position)

@@ -1,0 +1,64 @@
+"""The state of all entities: one call for all of them, and a memory budget that a batch meets as a whole."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from penstock import Detector, Engine, Entity
+from penstock.errors import CapacityError
+
+START = datetime(2026, 1, 5, 10, tzinfo=UTC)
+person, shop = Entity("person"), Entity("shop")
+
+
+class Payment(msgspec.Struct):
+    id: str
+    at: datetime
+    person: str = "p"
+    shop: str = "s"
+
+
+def payment(name: str, second: float, **fields: str) -> Payment:
+    """A payment some time after the start."""
+    return Payment(name, START + timedelta(seconds=second), **fields)
+
+
+def _detector() -> Detector:
+    features = [person.count("1h"), shop.count("1h")]
+    return Detector("two_entities", event=Payment, id="id", time="at", features=features, models=[])
+
+
+def test_a_batch_beyond_the_memory_budget_changes_no_entity_and_can_be_sent_again() -> None:
+    """The second entity's table is full: the first one must not have counted the events that are refused."""
+    engine = Engine(_detector())
+    assert engine.decide(payment("a", 0)).features["person_count_1h"] == 1
+    shops = engine.path.state.tables[1]
+    shops.memory_limit = shops.used_bytes
+    with pytest.raises(CapacityError, match="memory_limit_gb"):
+        engine.decide(payment("b", 1))
+    shops.memory_limit = None
+    again = engine.decide(payment("b", 1))
+    assert (again.features["person_count_1h"], again.features["shop_count_1h"]) == (2, 2)
+
+
+def test_arrays_that_grow_in_the_middle_of_a_batch_lose_and_repeat_nothing() -> None:
+    """Many keys at once: every table is enlarged several times while one batch runs through all entities."""
+    engine = Engine(_detector())
+    events = [payment(f"{i}", i / 1000, person=f"p{i % 3000}", shop=f"s{i % 2999}") for i in range(6000)]
+    decided = engine.decide_many(events)
+    assert [d.features["person_count_1h"] for d in decided] == [1] * 3000 + [2] * 3000
+    assert [d.features["shop_count_1h"] for d in decided] == [1] * 2999 + [2] * 2999 + [3] * 2
+
+
+def test_a_dry_run_moves_no_clock() -> None:
+    """A question about the far future must not make the stream forget anybody."""
+    engine = Engine(_detector())
+    state = engine.path.state
+    engine.decide(payment("a", 0))
+    before = (state.clock_us, state.pace_us)
+    engine.decide(payment("b", 12 * 3600), dry_run=True)
+    assert (state.clock_us, state.pace_us) == before
+    engine.decide(payment("b", 12 * 3600))
+    assert state.clock_us > before[0]
+    assert state.pace_us > before[1]
