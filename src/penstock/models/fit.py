@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -130,6 +131,8 @@ def _named(name: str, notes: list[str]) -> Note:
 
 def _declared(model: Model) -> dict[str, object]:
     fields = msgspec.to_builtins(model)
+    if "path" in fields:  # where a file lay is nobody's business, and would make another version of the same bundle
+        fields["path"] = Path(fields["path"]).name
     return {"kind": type(model).__module__.rpartition(".")[2], **fields}
 
 

@@ -34,6 +34,11 @@ class Onnx(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         check_declared(self.name, self.weight)
 
+    def __repr__(self) -> str:
+        """Without the folder: a detector is the same wherever its files lie."""
+        file = Path(self.path).name
+        return f"Onnx({file!r}, {self.weight}, {self.name!r}, {self.output!r}, keep_missing={self.keep_missing})"
+
     def fit(
         self,
         x: Matrix,
