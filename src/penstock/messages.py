@@ -5,7 +5,7 @@ matrix, one row per event; texts stand beside it as 64-bit codes (`penstock.code
 which. Rows become objects again only at the edges: the request that came in, the decision that goes out.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -79,13 +79,13 @@ class Batch:
     something later needs them (rendering, the ledger, lookups).
     """
 
-    ids: list[str]
+    ids: Sequence[str]
     kinds: NDArray[np.uint8]
     time_us: NDArray[np.int64]
     arrived_us: NDArray[np.int64]
     x: NDArray[np.float64]
     codes: NDArray[np.int64]
-    texts: dict[str, list[str | None]]
+    texts: dict[str, Sequence[str | None]]
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -7,7 +7,7 @@ answers = Renderer(name, layout, versions, rules, features).render(record)
 
 from penstock.decision.judge import Judge, Verdicts
 from penstock.decision.policy import Policy, Thresholds
-from penstock.decision.record import TEXT, compose, contributions_of, versions_of
+from penstock.decision.record import TEXT, as_list, compose, contributions_of, versions_of
 from penstock.decision.render import Renderer, conflicting, decision_of
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Renderer",
     "Thresholds",
     "Verdicts",
+    "as_list",
     "compose",
     "conflicting",
     "contributions_of",

@@ -15,9 +15,9 @@ explained `explained` (int32 row numbers) and `contributions` (float32, one row 
 those rows and where each one ends (int32): so a decision reads the same when rules, models and words have changed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 
 from penstock.decision.judge import Verdicts
 from penstock.messages import Batch, Record, Versions
+
+T = TypeVar("T")
 
 TEXT = "text:"
 """What the columns of texts begin with, so that a field may be called `action`."""
@@ -56,7 +58,7 @@ def compose(
     """
     columns: dict[str, Any] = {"x": batch.x, "scores": scores, "action": verdicts.action, "by": verdicts.by}
     for name, texts in batch.texts.items():
-        columns[TEXT + name] = texts
+        columns[TEXT + name] = as_list(texts)
     if degraded is not None:
         columns["degraded"] = degraded
     meta: dict[str, Any] = {
@@ -68,7 +70,12 @@ def compose(
     if explained is not None and contributions is not None and len(explained):
         meta["explained"] = explained.astype(np.int32).tobytes()
         meta["contributions"] = contributions.astype(np.float32).tobytes()
-    return Record("decisions", detector, first_seq, batch.ids, codes, batch.time_us, batch.arrived_us, columns, meta)
+    return Record("decisions", detector, first_seq, as_list(batch.ids), codes, batch.time_us, batch.arrived_us, columns, meta)
+
+
+def as_list(texts: Sequence[T]) -> list[T]:
+    """The texts of a batch as a record holds them."""
+    return texts if isinstance(texts, list) else list(texts)
 
 
 def contributions_of(record: Record) -> dict[int, list[float]]:

@@ -139,12 +139,13 @@ class Renderer:
                     parts.append(piece)
         return stops
 
-    def _unusual(self, record: Record, rows: NDArray[np.int64]) -> list[int]:
-        """Those of the rows that are no plain approvals."""
+    def _unusual(self, record: Record, among: NDArray[np.int64]) -> list[int]:
+        """Those among the rows that are no plain approvals."""
         x, action, by = (_own(record.columns[name]) for name in ("x", "action", "by"))
-        found = np.empty(len(rows), np.int64)
-        count = kernel.unusual(x, rows, self._rule_columns, action, by, found)
-        return found[:count].tolist()
+        found = np.empty(len(among), np.int64)
+        count = kernel.unusual(x, among, self._rule_columns, action, by, found)
+        rows: list[int] = found[:count].tolist()
+        return rows
 
     def _explanations(self, record: Record, rows: Sequence[int]) -> dict[int, bytes]:
         """The explanation of each of these rows, as JSON."""

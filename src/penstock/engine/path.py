@@ -5,6 +5,7 @@ million, live, in a replay or after a crash; so the numbers are the same everywh
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,7 +137,9 @@ class Path:
             part = take(batch, rows)
             self.state.apply(part, first_sequence + rows.start, read=read, write=write)
             for column in self.state.outputs:
-                batch.texts.setdefault(column.name, [None] * len(batch))[rows] = part.texts[column.name]
+                texts = [] if rows.start == 0 else cast("list[str | None]", batch.texts[column.name])
+                texts += part.texts[column.name]
+                batch.texts[column.name] = texts
 
     def _score(self, batch: Batch, started_ns: int) -> tuple[NDArray[np.float64], str | None]:
         if self.ensemble is None or self._inputs is None:

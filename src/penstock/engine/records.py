@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from penstock.codes import text_codes
-from penstock.decision import TEXT
+from penstock.decision import TEXT, as_list
 from penstock.detector import Detector
 from penstock.ledger import Field
 from penstock.messages import Batch, Layout, Record, Type
@@ -52,11 +52,11 @@ def applied(batch: Batch, kind: str, detector: str, first_seq: int, meta: Mappin
         kind=kind,
         detector=detector,
         first_seq=first_seq,
-        ids=batch.ids,
+        ids=as_list(batch.ids),
         codes=text_codes(batch.ids) if codes is None else codes,
         time_us=batch.time_us,
         arrived_us=batch.arrived_us,
-        columns={"x": batch.x, "kinds": batch.kinds, **{TEXT + name: texts for name, texts in batch.texts.items()}},
+        columns={"x": batch.x, "kinds": batch.kinds, **{TEXT + name: as_list(texts) for name, texts in batch.texts.items()}},
         meta=dict(meta),
     )
 
@@ -71,7 +71,7 @@ def batch_of(record: Record, detector: Detector, names: Sequence[str] | None) ->
     stored: Any = record.columns["x"]
     x = np.full((n, layout.width), np.nan)
     codes = np.zeros((n, layout.text_width), np.int64)
-    texts: dict[str, list[str | None]] = {}
+    texts: dict[str, Sequence[str | None]] = {}
     for name, type_ in detector.schema.columns.items():
         column = layout[name]
         if type_ is Type.TEXT:

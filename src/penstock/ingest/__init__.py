@@ -5,5 +5,6 @@ from penstock.ingest.quarantine import masked
 from penstock.ingest.reader import Read, Reader
 from penstock.ingest.schema import EventType, Schema
 from penstock.ingest.steps import Steps
+from penstock.ingest.texts import SeriesTexts
 
-__all__ = ["EventType", "Read", "Reader", "Schema", "Steps", "masked", "tokeniser"]
+__all__ = ["EventType", "Read", "Reader", "Schema", "SeriesTexts", "Steps", "masked", "tokeniser"]

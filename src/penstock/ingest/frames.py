@@ -35,8 +35,9 @@ from penstock.ingest.series import (
     read_times,
     spelled,
 )
+from penstock.ingest.texts import SeriesTexts
 from penstock.ingest.times import FIRST_US, OLDEST_US
-from penstock.messages import Refusal, Type
+from penstock.messages import Batch, Refusal, Type
 
 LABEL_KNOWN_AT = "label_known_at"
 """The column that says when a label became known, where the detector names no other."""
@@ -56,6 +57,23 @@ class Faults:
             self.found.append((field, column, where))
 
 
+@dataclass(slots=True)
+class Columns:
+    """What the fields of a form hold, in its order.
+
+    untimed: the rows without a time of their own, where steps stand in. arrived_us: None where each arrived when it
+    happened. ids: texts, null where one is to be made.
+    """
+
+    numbers: list[NDArray[np.float64]]
+    words: list[Words]
+    times: list[NDArray[np.float64]]
+    time_us: NDArray[np.int64]
+    untimed: Mask | None
+    arrived_us: NDArray[np.int64] | None
+    ids: pl.Series
+
+
 class FrameForm:
     """One event type's way from the columns of a frame to transposed columns."""
 
@@ -66,28 +84,54 @@ class FrameForm:
         self.faults = Faults(np.zeros(len(frame), np.bool_))
 
     def part(self, arrived_us: NDArray[np.int64] | None) -> Part:
-        """Read every column; where no arrival is given, each arrived when it happened."""
+        """All rows as a batch; where no arrival is given, each arrived when it happened."""
+        columns = self.columns(arrived_us)
+        batch = self.batch(columns, slice(0, len(self.frame)))
+        batch.ids, id_codes = columns.ids.fill_null("").to_list(), buffer_codes(*buffers(columns.ids))
+        batch.texts = {name: list(texts) for name, texts in batch.texts.items()}
+        return Part(batch, id_codes, self.faults.rows if self.faults.rows.any() else None)
+
+    def columns(self, arrived_us: NDArray[np.int64] | None) -> "Columns":
+        """Read every column, and note the faults."""
         self._check_columns()
-        batch = self.form.blank(len(self.frame), 0 if arrived_us is None else arrived_us)
+        numbers = [self._numbers(item).values for item in self.form.numbers]
+        words = [self._texts(item) for item in self.form.texts]
+        times: list[NDArray[np.float64]] = []
+        time_us, untimed = np.empty(0, np.int64), None
+        for item in self.form.times:
+            found = self._times(item, timed=arrived_us is not None)
+            if item is self.event.time:
+                stand_in = found.values if arrived_us is None else arrived_us
+                time_us = found.values if found.present.all() else np.where(found.present, found.values, stand_in)
+                times.append(time_us.astype(np.float64))
+                untimed = ~found.present if self.form.steps is not None else None
+            else:
+                times.append(np.where(found.present, found.values, np.nan))
+        return Columns(numbers, words, times, time_us, untimed, arrived_us, self._ids())
+
+    def batch(self, columns: "Columns", rows: slice) -> Batch:
+        """Some of the rows as a batch of their own. Its texts are read when somebody looks at them."""
+        form = self.form
+        batch = form.blank(rows.stop - rows.start, 0 if columns.arrived_us is None else columns.arrived_us[rows])
         batch.x[:] = np.nan
         batch.codes[:] = 0
-        for at, item in zip(self.form.number_at, self.form.numbers, strict=True):
-            batch.x[:, at] = self._numbers(item).values
-        for at, item in zip(self.form.text_at, self.form.texts, strict=True):
-            words = self._texts(item)
-            batch.texts[item.name], batch.codes[:, at] = words.values, words.codes
-        for at, item in zip(self.form.time_at, self.form.times, strict=True):
-            times = self._times(item, timed=arrived_us is not None)
-            batch.x[:, at] = np.where(times.present, times.values, np.nan)
-            if item is self.event.time:
-                batch.time_us[:] = np.where(times.present, times.values, batch.arrived_us)
-                batch.x[:, at] = batch.time_us
-                if self.form.steps is not None:
-                    self.form.stamp(batch, ~times.present)
-        if arrived_us is None:
+        for at, values in zip(form.number_at, columns.numbers, strict=True):
+            batch.x[:, at] = values[rows]
+        for at, values in zip(form.time_at, columns.times, strict=True):
+            batch.x[:, at] = values[rows]
+        for at, words in zip(form.text_at, columns.words, strict=True):
+            batch.codes[:, at] = words.codes[rows]
+        batch.time_us[:] = columns.time_us[rows]
+        if columns.untimed is not None:
+            form.stamp(batch, columns.untimed[rows])
+        if columns.arrived_us is None:
             batch.arrived_us = batch.time_us.copy()
-        batch.ids, id_codes = self._ids()
-        return Part(batch, id_codes, self.faults.rows if self.faults.rows.any() else None)
+        batch.texts = {
+            item.name: SeriesTexts[str | None](words.values[rows])
+            for item, words in zip(form.texts, columns.words, strict=True)
+        }
+        batch.ids = SeriesTexts[str](columns.ids[rows])
+        return batch
 
     def refusals(self) -> list[tuple[int, Refusal]]:
         """The numbers of the rows that are refused, and why."""
@@ -132,6 +176,8 @@ class FrameForm:
 
     def _checked(self, field: Field, column: pl.Series, found: Any, null: Mask) -> None:
         """Faults common to all types; a column of which nothing can be read is an error."""
+        if found is not None and not found.unread.any() and not found.bad.any() and not null.any():
+            return
         given = column.is_not_null().to_numpy() & ~null | (found.unread if found is not None else False)
         if found is None or (given.any() and found.unread[given].all()):
             raise self._wrong(field, column, found)
@@ -187,11 +233,12 @@ class FrameForm:
         """Tokens in the place of personal texts."""
         token = self.form.token
         assert token is not None
-        tokens = {text: token(text) for text in set(words.values) if text is not None}
-        column = pl.Series([None if text is None else tokens[text] for text in words.values], dtype=pl.String)
-        return Words(column.to_list(), buffer_codes(*buffers(column)), words.unread, words.bad)
+        known = words.values.unique().drop_nulls()
+        tokens = pl.Series([token(text) for text in known.to_list()], dtype=pl.String)
+        column = words.values.replace_strict(known, tokens, default=None, return_dtype=pl.String)
+        return Words(column, buffer_codes(*buffers(column)), words.unread, words.bad)
 
-    def _ids(self) -> tuple[list[str], NDArray[np.int64]]:
+    def _ids(self) -> pl.Series:
         column = self._column(self.event.id)
         found = spelled(column)
         if found is None:
@@ -199,7 +246,7 @@ class FrameForm:
         self.faults.add(self.event.id, column, ~_usable(found))
         if not self.event.id.nullable:
             self.faults.add(self.event.id, column, found.is_null().to_numpy())
-        return found.fill_null("").to_list(), buffer_codes(*buffers(found))
+        return found
 
 
 def _usable(ids: pl.Series) -> Mask:
@@ -240,7 +287,7 @@ def frame_kinds(schema: Schema, frame: pl.DataFrame, first: int) -> tuple[NDArra
     return kinds, refusals
 
 
-def frame_labels(schema: Schema, frame: pl.DataFrame, rows: NDArray[np.int64], first: int) -> Labels:
+def frame_labels(schema: Schema, frame: pl.DataFrame, rows: NDArray[np.int64] | slice, first: int) -> Labels:
     """The labels of the rows, where the frame has them."""
     if schema.label_field is None or schema.label not in frame.columns:
         return None, None

@@ -1,5 +1,6 @@
 """Events of one type as a batch of their own, and how such parts become the batch that goes on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,9 +31,11 @@ class Part:
 
 def fill(part: Part, made: list[str]) -> None:
     """Give the events without an id these."""
-    places = [row for row, name in enumerate(part.batch.ids) if not name]
+    ids = list(part.batch.ids)
+    places = [row for row, name in enumerate(ids) if not name]
     for row, name in zip(places, made, strict=True):
-        part.batch.ids[row] = name
+        ids[row] = name
+    part.batch.ids = ids
     part.id_codes[places] = text_codes(made)
 
 
@@ -47,7 +50,7 @@ def kept(positions: NDArray[np.int64], part: Part) -> tuple[NDArray[np.int64], P
 def _chosen(part: Part, rows: NDArray[np.int64]) -> Part:
     """Some rows of a part, in the order given."""
     batch, at = part.batch, rows.tolist()
-    texts: dict[str, list[str | None]] = {name: [column[i] for i in at] for name, column in batch.texts.items()}
+    texts: dict[str, Sequence[str | None]] = {name: [column[i] for i in at] for name, column in batch.texts.items()}
     ids, stamps = [batch.ids[i] for i in at], (batch.time_us[rows], batch.arrived_us[rows])
     return Part(Batch(ids, batch.kinds[rows], *stamps, batch.x[rows], batch.codes[rows], texts), part.id_codes[rows])
 
@@ -57,7 +60,9 @@ def joined(parts: list[tuple[NDArray[np.int64], Part]]) -> Part:
     if len(parts) == 1:
         return parts[0][1]
     batches = [part.batch for _, part in parts]
-    texts = {name: [text for batch in batches for text in batch.texts[name]] for name in batches[0].texts}
+    texts: dict[str, Sequence[str | None]] = {
+        name: [text for batch in batches for text in batch.texts[name]] for name in batches[0].texts
+    }
     whole = Batch(
         [name for batch in batches for name in batch.ids],
         np.concatenate([batch.kinds for batch in batches]),

@@ -46,7 +46,7 @@ class Instants:
 class Words:
     """Texts with their codes."""
 
-    values: list[str | None]
+    values: pl.Series
     codes: NDArray[np.int64]
     unread: Mask
     bad: Mask
@@ -57,7 +57,8 @@ def read_numbers(field: Field, column: pl.Series) -> Numbers | None:
     if not (column.dtype.is_numeric() or column.dtype in (pl.String, pl.Null)):
         return None
     values = column.cast(pl.Float64, strict=False)
-    unread = (column.is_not_null() & values.is_null()).to_numpy()
+    lost = values.null_count() > column.null_count()
+    unread = (column.is_not_null() & values.is_null()).to_numpy() if lost else np.zeros(len(column), np.bool_)
     found = floats(values)
     bad = ~within(found, field.bounds)  # infinity too
     if field.whole:
@@ -104,7 +105,9 @@ def _instants(column: pl.Series, zone: str | None) -> tuple[NDArray[np.int64], N
     if not isinstance(column.dtype, pl.Datetime):
         return None
     values = column.dt.cast_time_unit("us").to_physical().fill_null(0).to_numpy().astype(np.int64)
-    state = np.where(column.is_null().to_numpy(), NULL, READ).astype(np.uint8)
+    state = np.full(len(column), READ, np.uint8)
+    if column.null_count():
+        state[column.is_null().to_numpy()] = NULL
     if column.dtype.time_zone is None:
         if zone is None:
             state[state == READ] = NAIVE
@@ -133,7 +136,7 @@ def read_texts(field: Field, column: pl.Series) -> Words | None:
     data, offsets, valid = buffers(words)
     bad = _disallowed(field, words) if field.choices is not None or field.limits else np.zeros(len(column), np.bool_)
     unread = np.zeros(len(column), np.bool_)  # a column is texts as a whole, or not at all
-    return Words(words.to_list(), buffer_codes(data, offsets, valid), unread, bad)
+    return Words(words, buffer_codes(data, offsets, valid), unread, bad)
 
 
 def spelled(column: pl.Series) -> pl.Series | None:
@@ -160,7 +163,8 @@ def buffers(column: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64], Ma
     offsets = np.zeros(len(column) + 1, np.int64)
     np.cumsum(column.str.len_bytes().fill_null(0).to_numpy(), out=offsets[1:])
     joined: str = column.str.join("").item()
-    return np.frombuffer(joined.encode(), np.uint8), offsets, column.is_not_null().to_numpy()
+    valid = column.is_not_null().to_numpy() if column.null_count() else np.ones(len(column), np.bool_)
+    return np.frombuffer(joined.encode(), np.uint8), offsets, valid
 
 
 def floats(column: pl.Series) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ Whatever is trained, tested or backtested sees the numbers that a decision would
 implementation of any feature.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from penstock.detector import Detector
 from penstock.engine import Judged, Path
 from penstock.engine.path import take
-from penstock.ingest import Read, Reader
+from penstock.ingest import Read, Reader, SeriesTexts
 from penstock.ledger import Claims
-from penstock.messages import Action, Batch, Type
+from penstock.messages import Action, Batch, Column, Type
 from penstock.models import Ensemble, load_champion
 from penstock.offline.datasets import Recorded, read
 
 CHUNK = 16_384
 """Events decided together: enough to spread the costs of a batch, few enough to stay in the processor's cache."""
 _TIME = pl.Datetime("us", "UTC")
-_NAMES = np.array([action.name for action in Action])
+_NAMES = pl.Series([action.name for action in Action])
 
 
 @dataclass(slots=True)
@@ -54,15 +54,14 @@ class Replay:
     def chunks(self, recorded: Recorded, *, decide: bool = True) -> Iterator[Chunk]:
         """Run the events in arrival order, a chunk at a time."""
         reader = Reader(self.detector.schema, self.detector.plan.layout, personal_key=bytes(32))
-        claims = Claims(self.detector.dedupe_us)
         arrived = "arrived_at" if "arrived_at" in recorded.frame.columns else None
-        sequence = 0
-        for part in recorded.frame.iter_slices(CHUNK):
-            found = reader.read_frame(part, arrived=arrived)
-            codes = found.id_codes
-            new = np.flatnonzero(claims.claim(codes, found.batch.arrived_us, sequence) < 0)
-            self.duplicates += len(found.batch) - len(new)
-            batch = found.batch if len(new) == len(found.batch) else take(found.batch, new)
+        known = _Known.of(recorded.frame[self.detector.id], self.detector.dedupe_us)
+        sequence = done = 0
+        for found in reader.read_frames(recorded.frame, CHUNK, arrived=arrived):
+            new = known.new(found.batch, done + found.rows, sequence)
+            done += len(found.batch) + len(found.refused)
+            batch = found.batch if new is None else take(found.batch, new)
+            self.duplicates += len(found.batch) - len(batch)
             for piece, start in self._pieces(batch, found, new, sequence):
                 judged = self._run(piece, sequence + start, decide=decide)
                 yield Chunk(piece, judged)
@@ -75,7 +74,7 @@ class Replay:
         self.path.features(batch, 0)
         return batch
 
-    def _pieces(self, batch: Batch, found: Read, rows: NDArray[np.int64], sequence: int) -> Iterator[tuple[Batch, int]]:
+    def _pieces(self, batch: Batch, found: Read, rows: NDArray[np.int64] | None, sequence: int) -> Iterator[tuple[Batch, int]]:
         """The chunk, cut so that no label falls due inside a piece that also holds its event."""
         known_us, fraud = self._labels(batch, found, rows)
         if fraud is None or not self.path.pending.matter:
@@ -89,16 +88,18 @@ class Replay:
                 self.path.pending.add(int(known_us[start + row]), 1, sequence + start + row, piece, row)
             start = end
 
-    def _labels(self, batch: Batch, found: Read, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
+    def _labels(
+        self, batch: Batch, found: Read, rows: NDArray[np.int64] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
         """When each event's label became known, and whether it says fraud."""
-        label = self.detector.label
-        if label is None or found.labels[0] is None:
+        label, (fraud, stated) = self.detector.label, found.labels
+        if label is None or fraud is None:
             return batch.time_us, None
         known_us = batch.time_us + label.delay_us
-        if found.labels[1] is not None:
-            stated = found.labels[1][rows]
+        if stated is not None:
+            stated = stated if rows is None else stated[rows]
             known_us = np.where(stated >= 0, stated, known_us)
-        return known_us, found.labels[0][rows] == 1.0
+        return known_us, (fraud if rows is None else fraud[rows]) == 1.0
 
     def _run(self, batch: Batch, sequence: int, *, decide: bool) -> Judged | None:
         if decide:
@@ -108,22 +109,86 @@ class Replay:
 
     def frame(self, recorded: Recorded) -> pl.DataFrame:
         """One row per event: id, time, every feature, `score`, each member's score, `decision`."""
-        frames = [self.rows(chunk) for chunk in self.chunks(recorded)]
-        return pl.concat(frames) if frames else self.rows(Chunk(_nothing(self.detector), None))
+        layout, members = self.detector.plan.layout, self.ensemble.names if self.ensemble else ()
+        columns = [layout[name] for name in self.detector.plan.features]
+        table = _Table(len(recorded.frame), columns, 1 + len(members))
+        for chunk in self.chunks(recorded):
+            table.add(chunk)
+        scores = dict(zip(("score", *(f"score_{name}" for name in members)), table.scores, strict=True))
+        return pl.DataFrame(
+            {
+                self.detector.id: table.ids(),
+                self.detector.time: pl.Series(table.time_us[: table.rows]).cast(_TIME),
+                **{column.name: table.feature(k) for k, column in enumerate(columns)},
+                **{name: _floats(values[: table.rows]) for name, values in scores.items()},
+                "decision": _NAMES.gather(table.action[: table.rows]),
+            }
+        )
 
-    def rows(self, chunk: Chunk) -> pl.DataFrame:
-        """A chunk as a frame."""
-        batch, judged, layout = chunk.batch, chunk.judged, self.detector.plan.layout
-        columns: dict[str, Any] = {self.detector.id: pl.Series(batch.ids, dtype=pl.String)}
-        columns[self.detector.time] = pl.Series(batch.time_us).cast(_TIME)
-        for name in self.detector.plan.features:
-            columns[name] = _series(batch, layout[name])
-        columns["score"] = _floats(judged.scores[:, 0] if judged else np.empty(0))
-        for at, member in enumerate(self.ensemble.names if self.ensemble else ()):
-            columns[f"score_{member}"] = _floats(judged.scores[:, 1 + at] if judged else np.empty(0))
-        action = judged.verdicts.action if judged else np.empty(0, np.uint8)
-        columns["decision"] = pl.Series(_NAMES[action].tolist(), dtype=pl.String)
-        return pl.DataFrame(columns)
+
+class _Known:
+    """Which events of a replay are new: as the claims say, but by the ids themselves. codes: one for each id, from 1."""
+
+    def __init__(self, codes: NDArray[np.int64] | None, dedupe_us: int) -> None:
+        self._codes, self._claims = codes, Claims(dedupe_us)
+
+    @classmethod
+    def of(cls, ids: pl.Series, dedupe_us: int) -> "_Known":
+        """Ids that rise from row to row, as most do, cannot repeat."""
+        if (ids.slice(1) > ids.slice(0, max(len(ids) - 1, 0))).all():
+            return cls(None, dedupe_us)
+        return cls(ids.cast(pl.Categorical).to_physical().to_numpy().astype(np.int64) + 1, dedupe_us)
+
+    def new(self, batch: Batch, rows: NDArray[np.int64], sequence: int) -> NDArray[np.int64] | None:
+        """The new events of a batch; None where all are. rows: where they stand in the recorded data."""
+        if self._codes is None:
+            return None
+        new = np.flatnonzero(self._claims.claim(self._codes[rows], batch.arrived_us, sequence) < 0)
+        return None if len(new) == len(batch) else new
+
+
+class _Table:
+    """The columns of a replay's frame while it grows, with room for all of it: to join a thousand frames costs more."""
+
+    def __init__(self, size: int, columns: Sequence[Column], scores: int) -> None:
+        self.rows = 0
+        self.time_us = np.empty(size, np.int64)
+        self.scores = np.empty((scores, size))
+        self.action = np.empty(size, np.uint8)
+        self._columns = columns
+        self._numbers = np.empty((len(columns), size))
+        self._texts: dict[int, list[str | None]] = {k: [] for k, c in enumerate(columns) if c.type is Type.TEXT}
+        self._ids: list[pl.Series] = [pl.Series(dtype=pl.String)]
+
+    def add(self, chunk: Chunk) -> None:
+        """Take in the rows of a chunk."""
+        batch, judged = chunk.batch, chunk.judged
+        here = slice(self.rows, self.rows + len(batch))
+        self.rows = here.stop
+        self.time_us[here] = batch.time_us
+        ids = batch.ids
+        self._ids.append(ids.series if isinstance(ids, SeriesTexts) else pl.Series(ids, dtype=pl.String))
+        for k, column in enumerate(self._columns):
+            if column.type is Type.TEXT:
+                self._texts[k] += batch.texts[column.name]
+            else:
+                self._numbers[k, here] = batch.x[:, column.index]
+        if judged is not None:
+            self.scores[:, here] = judged.scores.T
+            self.action[here] = judged.verdicts.action
+
+    def ids(self) -> pl.Series:
+        """The ids of all rows."""
+        return pl.concat([ids.alias("") for ids in self._ids])
+
+    def feature(self, k: int) -> pl.Series:
+        """One feature of all rows."""
+        if k in self._texts:
+            return pl.Series(self._texts[k], dtype=pl.String)
+        values, type_ = _floats(self._numbers[k, : self.rows]), self._columns[k].type
+        if type_ is Type.BOOLEAN:
+            return values.cast(pl.Boolean)
+        return values.cast(pl.Int64).cast(_TIME) if type_ is Type.TIME else values
 
 
 def replay(detector: Detector, data: Any, models: "Ensemble | FilePath | str | None" = None) -> pl.DataFrame:
@@ -159,22 +224,5 @@ def _cuts(times: NDArray[np.int64], known: NDArray[np.int64], fraud: NDArray[np.
     return ends
 
 
-def _series(batch: Batch, column: Any) -> pl.Series:
-    if column.type is Type.TEXT:
-        return pl.Series(batch.texts[column.name], dtype=pl.String)
-    values = np.ascontiguousarray(batch.x[:, column.index])
-    if column.type is Type.BOOLEAN:
-        return _floats(values).cast(pl.Boolean)
-    return _floats(values).cast(pl.Int64).cast(_TIME) if column.type is Type.TIME else _floats(values)
-
-
 def _floats(values: NDArray[np.float64]) -> pl.Series:
     return pl.Series(np.ascontiguousarray(values, np.float64), nan_to_null=True)
-
-
-def _nothing(detector: Detector) -> Batch:
-    layout, none = detector.plan.layout, np.empty(0, np.int64)
-    texts: dict[str, list[str | None]] = {name: [] for name, column in layout.items() if column.type is Type.TEXT}
-    return Batch(
-        [], np.empty(0, np.uint8), none, none, np.empty((0, layout.width)), np.empty((0, layout.text_width), np.int64), texts
-    )
