@@ -12,6 +12,7 @@ and `type` (the kind of event, where a detector has informing events).
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,8 +72,9 @@ def read(data: Any, detector: "Detector") -> Recorded:
     )
     typed, refused = _without_malformed(frame, typed, fields, detector)
     typed = _with_ids(typed, detector, name)
-    order = [name for name in ("arrived_at", detector.time) if name in typed.columns][:1]
-    return Recorded(name, typed.sort([*order, ROW]), refused)
+    order = next(name for name in ("arrived_at", detector.time) if name in typed.columns)
+    in_order = not typed[order].null_count() and typed[order].is_sorted()
+    return Recorded(name, typed if in_order else typed.sort([order, ROW]), refused)
 
 
 # ---------------------------------------------------------------- reading
@@ -192,6 +194,8 @@ def _column(name: str, frame: pl.DataFrame, field: _Field, detector: "Detector")
     if field.kind is str and column.dtype.is_float() and (column.drop_nulls() % 1 == 0).all():
         column = column.cast(pl.Int64)  # 17.0 where a gap turned whole numbers into floats
     typed = column.cast(_TYPES[field.kind], strict=False)
+    if field.kind is int and column.dtype.is_float():
+        typed = typed.set(column != typed, None)  # 1.5 is no whole number
     return typed.fill_nan(None) if field.kind is float else typed
 
 
@@ -266,19 +270,35 @@ def _without_malformed(
     raw: pl.DataFrame, typed: pl.DataFrame, fields: dict[str, _Field], detector: "Detector"
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows that can be events, and why the others cannot."""
-    causes = []
-    for field in fields.values():
-        given = raw[field.name].is_not_null() if field.name in raw.columns else pl.Series([False] * len(raw))
-        unread = given & typed[field.name].is_null()
-        needed = field.required or field.name == detector.time
-        missing = ~given if needed else pl.Series([False] * len(raw))
-        causes.append(_refusals(raw, unread, field.name, f"is not a {_WORDS[field.kind]}"))
-        causes.append(_refusals(raw, missing, field.name, "is missing"))
-        causes.extend(_outside_bounds(raw, typed, field))
-    outside = (~typed[detector.time].is_between(_FIRST, _END, closed="left")).fill_null(value=False)
-    causes.append(_refusals(raw, outside, detector.time, "lies outside 1970 to 2100"))
-    refused = pl.concat(causes).sort(ROW).unique(ROW, keep="first", maintain_order=True)
-    return typed.join(refused.select(ROW), on=ROW, how="anti"), refused
+    causes = [_refused_by(raw, typed, field, needed=field.required or field.name == detector.time) for field in fields.values()]
+    found = [refusals for refusals in chain(*causes, _outside_times(raw, typed, detector.time)) if len(refusals)]
+    if not found:
+        return typed, pl.DataFrame(schema={ROW: typed.schema[ROW], "field": pl.String, "message": pl.String})
+    refused = pl.concat(found).sort(ROW).unique(ROW, keep="first", maintain_order=True)
+    return typed.join(refused.select(ROW), on=ROW, how="anti", maintain_order="left"), refused
+
+
+def _refused_by(raw: pl.DataFrame, typed: pl.DataFrame, field: _Field, *, needed: bool) -> Iterator[pl.DataFrame]:
+    """The rows that this field refuses; a column without gaps is not looked at row by row."""
+    name = field.name
+    gaps = raw[name].null_count() if name in raw.columns else len(raw)
+    if name in raw.columns and typed[name].null_count() > gaps:
+        yield _refusals(raw, raw[name].is_not_null() & typed[name].is_null(), name, f"is not a {_WORDS[field.kind]}")
+    if needed and gaps:
+        yield _refusals(
+            raw, raw[name].is_null() if name in raw.columns else pl.repeat(True, len(raw), eager=True), name, "is missing"
+        )
+    for bound_name, bound in field.bounds:
+        words, comparison = _BOUNDS[bound_name]
+        kept = getattr(typed[name], comparison)(bound)
+        if not kept.all(ignore_nulls=True):
+            yield _refusals(raw, ~kept.fill_null(value=True), name, f"must be {words} {bound:g}")
+
+
+def _outside_times(raw: pl.DataFrame, typed: pl.DataFrame, time: str) -> Iterator[pl.DataFrame]:
+    inside = typed[time].is_between(_FIRST, _END, closed="left")
+    if not inside.all(ignore_nulls=True):
+        yield _refusals(raw, ~inside.fill_null(value=True), time, "lies outside 1970 to 2100")
 
 
 _WORDS: dict[type, str] = {
@@ -299,14 +319,9 @@ def _refusals(raw: pl.DataFrame, where: pl.Series, field: str, message: str) -> 
     return found.select(ROW, pl.lit(field).alias("field"), text.alias("message"))
 
 
-def _outside_bounds(raw: pl.DataFrame, typed: pl.DataFrame, field: _Field) -> Iterator[pl.DataFrame]:
-    for name, bound in field.bounds:
-        words, comparison = _BOUNDS[name]
-        kept = getattr(typed[field.name], comparison)(bound).fill_null(value=True)
-        yield _refusals(raw, ~kept, field.name, f"must be {words} {bound:g}")
-
-
 def _with_ids(typed: pl.DataFrame, detector: "Detector", name: str) -> pl.DataFrame:
     """Rows without an id are named after their file and place in it."""
+    if not typed[detector.id].null_count():
+        return typed
     made = pl.format("{}-{}", pl.lit(Path(name).stem.replace(" ", "-")), pl.col(ROW))
     return typed.with_columns(pl.col(detector.id).fill_null(made))

@@ -180,6 +180,12 @@ def test_not_a_number_is_null():
     assert refusals(frame) == [(1, "amount: NaN is not a number")]
 
 
+def test_a_number_with_a_fraction_is_no_whole_number():
+    recorded = read(payments(items=[2.5, 3.0]), detector())
+    assert refusals(recorded) == [(0, "items: 2.5 is not a whole number")]
+    assert recorded.frame["items"].to_list() == [3]
+
+
 def test_a_missing_required_column_names_the_file_and_the_column_that_was_meant(tmp_path):
     path = tmp_path / "payments.csv"
     payments().rename({"amount": "amuont"}).write_csv(path)
