@@ -125,6 +125,9 @@ def utc(time: datetime | None) -> datetime | None:
 def show(report: "Report") -> None:
     """The report, for people."""
     for line, (name, rows) in zip(report.periods.lines(), report.rows.items(), strict=True):
+        if not rows:
+            click.echo(line)
+            continue
         frauds = report.fraud[name]
         late = f", {report.unknown[name]:,} not known in time" if report.unknown[name] else ""
         click.echo(f"{line}  {rows:>10,} events, {frauds:,} frauds ({frauds / max(rows, 1):.2%}){late}")
@@ -158,16 +161,15 @@ def show_apart(apart: dict[str, Any]) -> None:
     """What the events that the recipe sets apart do to every figure."""
     click.echo(
         f"\n{apart['name']} (before {apart['before'][:10]}): {apart['rows']:,} of the training events, "
-        f"{apart['frauds']:,} of its {apart['frauds_in_training']:,} frauds"
+        f"{apart['frauds']:,} of their {apart['frauds_in_training']:,} frauds"
     )
     rows = {
-        "hold-out: with": apart["hold_out"]["with"],
-        "hold-out: without": apart["hold_out"]["without"],
-        "folds: with": apart["cross_validation"]["with"],
-        "folds: judged without": apart["cross_validation"].get("judged_without"),
-        "folds: without": apart["cross_validation"]["without"],
+        f"{title}, {how}": apart[key][how]
+        for key, title in (("hold_out", "hold-out"), ("cross_validation", "folds"), ("shuffled", "shuffled"))
+        for how in ("with", "without")
     }
     table("trained", {name: figures for name, figures in rows.items() if figures is not None})
+    click.echo("(shuffled is no estimate: the same episode stands on both sides of such a split)")
 
 
 def show_thresholds(report: "Report") -> None:

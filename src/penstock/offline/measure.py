@@ -1,8 +1,10 @@
 """What an ensemble is worth on rows that it has not seen."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +16,7 @@ from penstock.models import Ensemble, Model, Scores, metrics
 from penstock.offline.learn import learn
 from penstock.offline.options import treated
 from penstock.offline.rows import Rows
-from penstock.offline.study import Study, in_time_order
+from penstock.offline.study import Study, held_out, in_time_order
 from penstock.offline.thresholds import Scored
 from penstock.offline.trained import Figures
 
@@ -74,8 +76,6 @@ def compare_treatments(models: Sequence[Model], study: Study, test: Rows, *, see
 
 def with_treatment(model: Any, treatment: str) -> Model:
     """The model with this treatment, whatever it declares."""
-    import msgspec
-
     return msgspec.structs.replace(model, imbalance=treatment)  # type: ignore[no-any-return]
 
 
@@ -85,37 +85,51 @@ def _figures_alone(model: Model, study: Study, test: Rows, seed: int) -> Figures
     return figures_of(score, test, ensemble.thresholds["review_at"])
 
 
-def with_and_without(
-    apart: Apart, models: Sequence[Model], fit: Rows, test: Rows, folds: int, features: tuple[str, ...], *, seed: int
-) -> dict[str, Any]:
-    """Every figure with what is set apart and without it: on the hold-out, and in cross-validation.
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """How figures change with what a recipe sets apart: the models, the training rows, the test, and the folds."""
 
-    hold_out: the same later rows, learned from all training rows or from those after the instant. cross_validation: the
-    rows that folds in time order were judged by, of the training with and of the one without; `judged_without`: the former,
-    judged by the later rows alone.
-    """
-    later = fit.time_us >= to_us(apart.before)
-    out: dict[str, Any] = {
-        "name": apart.name,
-        "before": iso(to_us(apart.before)),
-        "rows": int((~later).sum()),
-        "frauds": int(fit.fraud[~later].sum()),
-        "frauds_in_training": fit.frauds,
-        "hold_out": {},
-        "cross_validation": {},
-    }
-    for name, chosen in (("with", fit), ("without", fit.take(later))):
-        if not 0 < chosen.frauds < len(chosen):
-            out["hold_out"][name] = out["cross_validation"][name] = None
-            continue
-        study = in_time_order(chosen, folds, features)
-        learned = learn(models, study, seed=seed)
+    apart: Apart
+    models: Sequence[Model]
+    fit: Rows
+    test: Rows
+    folds: int
+    features: tuple[str, ...]
+    seed: int
+
+    def figures(self, hold_out: Figures, judged: Figures) -> dict[str, Any]:
+        """Every figure with what is set apart, as found already on the hold-out and in cross-validation, and without it.
+
+        hold_out: the same later rows, learned from all training rows or from those after the instant. cross_validation:
+        the rows that folds in time order were judged by. shuffled: a fifth of the training rows drawn at random, learned
+        from the others, which is no estimate of anything: an episode then stands on both sides of the split. It is here
+        because figures for published data are often made that way.
+        """
+        later = self.fit.time_us >= to_us(self.apart.before)
+        rest = self.fit.take(later)
+        alone = self._learned(rest) if 0 < rest.frauds < len(rest) else (None, None)
+        return {
+            "name": self.apart.name,
+            "before": iso(to_us(self.apart.before)),
+            "rows": int((~later).sum()),
+            "frauds": int(self.fit.fraud[~later].sum()),
+            "frauds_in_training": self.fit.frauds,
+            "hold_out": {"with": hold_out, "without": alone[0]},
+            "cross_validation": {"with": judged, "without": alone[1]},
+            "shuffled": {"with": self._shuffled(self.fit), "without": self._shuffled(rest) if alone[0] else None},
+        }
+
+    def _learned(self, fit: Rows) -> tuple[Figures, Figures]:
+        """Figures of models learned from these rows: on the test, and in cross-validation."""
+        study = in_time_order(fit, self.folds, self.features)
+        learned = learn(self.models, study, seed=self.seed)
         ensemble, at = learned.ensemble, learned.ensemble.thresholds["review_at"]
-        score = ensemble.score(test.encoded(ensemble.encodings, features).x).ensemble
-        out["hold_out"][name] = figures_of(score, test, at)
-        judged = study.judged
-        out["cross_validation"][name] = figures_of(learned.judged, judged, at)
-        if name == "with":
-            after = judged.time_us >= to_us(apart.before)
-            out["cross_validation"]["judged_without"] = figures_of(learned.judged[after], judged.take(after), at)
-    return out
+        test = self.test.encoded(ensemble.encodings, self.features)
+        return figures_of(ensemble.score(test.x).ensemble, test, at), figures_of(learned.judged, study.judged, at)
+
+    def _shuffled(self, fit: Rows) -> Figures:
+        place = np.random.default_rng(self.seed).permutation(len(fit))
+        cut = len(fit) * 4 // 5
+        study = held_out(fit.take(place[:cut]), fit.take(place[cut:]), self.features)
+        learned = learn(self.models, study, seed=self.seed)
+        return figures_of(learned.judged, study.judged, learned.ensemble.thresholds["review_at"])

@@ -214,7 +214,7 @@ class Counted:
         train, test = (f"{from_us(first):%Y-%m-%d %H:%M} to {from_us(last):%Y-%m-%d %H:%M}" for first, last in self.spans)
         return [
             f"train  {train}",
-            f"valid  inside the training, {self.folds} folds in time order".ljust(len(train) + 7),
+            f"valid  {self.folds} folds of the training, in time order",
             f"test   {test}",
         ]
 

@@ -197,16 +197,15 @@ class _Job:
         report, ensemble, scores, test = trained.report, trained.ensemble, trained.scores, trained.test
         review_at = report.in_force["review_at"]
         costs = self.options.choice if isinstance(self.options.choice, ByCost) else None
-        recipe, seed = self.options.recipe(self.detector), self.options.seed
-        apart = None
+        seed, on_test = self.options.seed, measure.figures_of(scores.ensemble, test, review_at)
+        recipe, apart = self.options.recipe(self.detector), None
         if recipe is not None and recipe.apart is not None:
-            apart = measure.with_and_without(
-                recipe.apart, models, parts["train"], test, recipe.folds, report.features, seed=seed
-            )
+            parted = measure.Parted(recipe.apart, models, parts["train"], test, recipe.folds, report.features, seed)
+            apart = parted.figures(on_test, measure.figures_of(trained.judged, trained.study.judged, review_at))
         treatments = measure.compare_treatments(models, trained.study, test, seed=seed) if self.options.treatments else {}
         full = replace(
             report,
-            test=measure.figures_of(scores.ensemble, test, review_at),
+            test=on_test,
             members=measure.by_member(ensemble, scores, test, review_at),
             intervals=metrics.intervals(scores.ensemble, test.fraud, test.card, seed=seed),
             decided=thresholds.outcome(measure.scored(scores.ensemble, test, report.unknown["test"]), report.in_force, costs),

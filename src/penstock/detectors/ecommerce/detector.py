@@ -6,6 +6,7 @@ from penstock import Detector, Label, LogisticRegression, Policy, XGBoost
 from penstock.config import load_settings
 from penstock.detectors.ecommerce.event import Purchase
 from penstock.detectors.ecommerce.features import features, inputs, looked_up, words
+from penstock.detectors.ecommerce.recipe import recipe
 from penstock.detectors.ecommerce.recorded import adapt
 from penstock.detectors.ecommerce.rules import rules
 
@@ -26,6 +27,7 @@ def declare(lookups: Path | None) -> Detector:
         policy=Policy(review_at=0.5, block_at=0.8, on_failure="review"),
         naive_times="UTC",
         recorded=adapt,
+        training=recipe,
     )
 
 
