@@ -37,6 +37,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     models: Annotated[Path | None, Meta(description="Folder of model bundles; `models/` in the data folder unless given.")] = (
         None
     )
+    registry: Annotated[
+        Literal["folder", "mlflow"],
+        Meta(
+            description="Where versions of models and their aliases are kept: the folder of bundles, or MLflow, in that"
+            " folder too unless `MLFLOW_TRACKING_URI` names a server."
+        ),
+    ] = "folder"
+    follow_every_s: Annotated[
+        Positive, Meta(description="Time between a service's looks at which version is the champion, in seconds.")
+    ] = 2.0
     lookups: Annotated[
         Path | None,
         Meta(

@@ -10,6 +10,7 @@
     |-- MalformedEvent            one event (or label) that is refused, with its cause
     |-- BundleError               a model bundle that is damaged or fits another detector
     |-- CapacityError             a declared memory budget or a number's range is exhausted
+    |-- RegistryError             the registry of models does not answer, or refuses
     |-- NotReady                  asked to decide before models and state are there
     `-- LedgerError               decisions cannot be made durable
         |-- LedgerFull            ... because no room is left on the device
@@ -65,6 +66,10 @@ class MalformedEvent(PenstockError):
 
 class BundleError(PenstockError):
     """A model bundle is damaged, incomplete, or was made for other features."""
+
+
+class RegistryError(PenstockError):
+    """The registry of models does not answer, or refuses what was asked of it."""
 
 
 class CapacityError(PenstockError):

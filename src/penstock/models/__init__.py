@@ -1,10 +1,11 @@
 """Models: declared, trained by the libraries everyone knows, served by kernels of our own, explained exactly.
 
 Read `port.py` first. `kinds/` holds one file per kind of model; `trees.py` and `linear.py` are what they become,
-`kernels.py` and `shapley.py` the arithmetic; `fit.py` trains, calibrates and weighs; `bundle.py` keeps the result.
+`kernels.py` and `shapley.py` the arithmetic; `fit.py` trains, calibrates and weighs; `bundle.py` keeps the result,
+`shelf.py` all of them, and says which decides.
 """
 
-from penstock.models.bundle import About, champion, load_bundle, load_champion, promote, save, save_bundle, versions
+from penstock.models.bundle import About, load_bundle, save, save_bundle
 from penstock.models.categories import Encoding
 from penstock.models.ensemble import Ensemble, Scores
 from penstock.models.fit import fit_ensemble
@@ -17,6 +18,7 @@ from penstock.models.kinds.onnx import Onnx
 from penstock.models.kinds.random_forest import RandomForest
 from penstock.models.kinds.xgboost import XGBoost
 from penstock.models.port import Member, Model
+from penstock.models.shelf import champion, load_champion, promote, versions
 
 __all__ = [
     "About",

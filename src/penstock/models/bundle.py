@@ -2,7 +2,6 @@
 
     MODELS/<detector>/<version>/manifest.json        what it is and how it came about; see docs/reference/bundles.md
                                /members/<name>/...   each member's numbers: JSON and .npy, no pickle
-    MODELS/<detector>/champion                       one line: the version that decides
 
 A bundle is written beside its place and renamed into it, so it is there as a whole or not at all, and never changes
 afterwards. Its version is a digest of its content without the time it was made: the same training gives the same one.
@@ -17,11 +16,11 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from penstock.errors import BundleError, did_you_mean
+from penstock.errors import BundleError
 from penstock.models.calibration import Calibration
 from penstock.models.categories import Encoding
 from penstock.models.ensemble import Ensemble, Part
@@ -36,9 +35,11 @@ FORMAT = 1
 FORMS: dict[str, type[Member]] = {LinearMember.form: LinearMember, TreeMember.form: TreeMember, OnnxMember.form: OnnxMember}
 """How members are served, by the word the manifest uses."""
 
-_MANIFEST = "manifest.json"
-_CHAMPION = "champion"
-_RETRAIN = "train it again with `penstock train {detector} --data FILE --save`"
+MANIFEST = "manifest.json"
+"""The file that makes a folder a bundle."""
+
+RETRAIN = "train it again with `penstock train {detector} --data FILE --save`"
+"""The remedy for whatever is wrong with a bundle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +58,13 @@ class About:
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Version(NamedTuple):
-    """One bundle of a detector."""
-
-    version: str
-    created_at: str
-    path: Path
-    champion: bool
-
-
 # ---------------------------------------------------------------- writing
 
 
 def save(ensemble: Ensemble, models_dir: Path, about: About) -> Ensemble:
     """Write the ensemble into its place under `models_dir` and return it as a reader will load it.
 
-    A version that is already there is left as it is. Who decides does not change: see `promote`.
+    A version that is already there is left as it is. Who decides does not change: see `penstock.models.shelf.promote`.
     """
     home = Path(models_dir) / about.detector
     home.mkdir(parents=True, exist_ok=True)
@@ -80,9 +72,9 @@ def save(ensemble: Ensemble, models_dir: Path, about: About) -> Ensemble:
     try:
         version = save_bundle(writing, ensemble, about)
         writing.chmod(0o755)
-        if not (home / version / _MANIFEST).exists():
+        if not (home / version / MANIFEST).exists():
             writing.replace(home / version)
-            _sync(home)
+            sync(home)
     finally:
         shutil.rmtree(writing, ignore_errors=True)
     return load_bundle(home / version)
@@ -110,28 +102,10 @@ def save_bundle(folder: Path, ensemble: Ensemble, about: About) -> str:
         }
     )
     version = _version_of(content)
-    _write(
-        folder / _MANIFEST, json.dumps(content | {"version": version, "created_at": about.created_at}, indent=1, sort_keys=True)
+    write_line(
+        folder / MANIFEST, json.dumps(content | {"version": version, "created_at": about.created_at}, indent=1, sort_keys=True)
     )
     return version
-
-
-def promote(models_dir: Path, detector: str, version: str) -> None:
-    """Make a version the champion: the one that decides. Readers see the old one or the new one.
-
-    Raises:
-        BundleError: there is no such version.
-    """
-    home = Path(models_dir) / detector
-    if not (home / version / _MANIFEST).is_file():
-        known = did_you_mean(version, [each.version for each in versions(models_dir, detector)])
-        raise BundleError(f"detector {detector!r} has no model version {version!r} in {models_dir}.{known}")
-    descriptor, name = tempfile.mkstemp(prefix=".champion-", dir=home)
-    os.close(descriptor)
-    _write(Path(name), version)
-    Path(name).chmod(0o644)
-    Path(name).replace(home / _CHAMPION)
-    _sync(home)
 
 
 def _encodings(ensemble: Ensemble) -> dict[str, Any]:
@@ -169,16 +143,17 @@ def _version_of(content: Mapping[str, Any]) -> str:
 
 
 def _seal(path: Path) -> dict[str, Any]:
-    _sync(path)
+    sync(path)
     return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "bytes": path.stat().st_size}
 
 
-def _write(path: Path, text: str) -> None:
+def write_line(path: Path, text: str) -> None:
+    """Write a small text and make it durable."""
     path.write_text(text + "\n")
-    _sync(path)
+    sync(path)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Make a file's content, or a folder's list of names, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -198,8 +173,8 @@ def load_bundle(folder: Path, *, expect_fingerprint: str | None = None) -> Ensem
             features other than those of `expect_fingerprint`. Names the file and the remedy.
     """
     folder = Path(folder)
-    manifest = _manifest(folder)
-    again = _RETRAIN.format(detector=manifest["detector"])
+    manifest = read_manifest(folder)
+    again = RETRAIN.format(detector=manifest["detector"])
     for name, seal in manifest["files"].items():
         _check_seal(folder / name, seal, again)
     if expect_fingerprint is not None and manifest["fingerprint"] != expect_fingerprint:
@@ -222,41 +197,13 @@ def load_bundle(folder: Path, *, expect_fingerprint: str | None = None) -> Ensem
     )
 
 
-def load_champion(models_dir: Path, detector: str, *, expect_fingerprint: str | None = None) -> Ensemble:
-    """The ensemble that decides for a detector.
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What a bundle says about itself, itself verified; the files beside it are not looked at.
 
     Raises:
-        BundleError: there is none, or as for `load_bundle`.
+        BundleError: there is none, it was changed, or this Penstock cannot read it.
     """
-    version = champion(models_dir, detector)
-    if version is None:
-        raise BundleError(
-            f"there is no trained model for detector {detector!r} in {models_dir}; {_RETRAIN.format(detector=detector)}"
-        )
-    return load_bundle(Path(models_dir) / detector / version, expect_fingerprint=expect_fingerprint)
-
-
-def champion(models_dir: Path, detector: str) -> str | None:
-    """The version that decides, None while there is none. Cheap enough to ask every second."""
-    try:
-        return (Path(models_dir) / detector / _CHAMPION).read_text().strip() or None
-    except FileNotFoundError:
-        return None
-
-
-def versions(models_dir: Path, detector: str) -> list[Version]:
-    """Every bundle of a detector, oldest first."""
-    home = Path(models_dir) / detector
-    current = champion(models_dir, detector)
-    found = [
-        Version(path.parent.name, _manifest(path.parent)["created_at"], path.parent, path.parent.name == current)
-        for path in home.glob(f"[!.]*/{_MANIFEST}")
-    ]
-    return sorted(found, key=lambda each: (each.created_at, each.version))
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    path = folder / _MANIFEST
+    path = folder / MANIFEST
     try:
         manifest: dict[str, Any] = json.loads(path.read_text())
         form = manifest["format"]
@@ -294,9 +241,7 @@ def _check_seal(path: Path, seal: Mapping[str, Any], again: str) -> None:
 def _part(folder: Path, described: Mapping[str, Any]) -> Part:
     form = FORMS.get(described["form"])
     if form is None:
-        raise BundleError(
-            f"{folder / _MANIFEST}: member {described['name']!r} has form {described['form']!r}; upgrade Penstock"
-        )
+        raise BundleError(f"{folder / MANIFEST}: member {described['name']!r} has form {described['form']!r}; upgrade Penstock")
     member = form.load(folder / "members" / described["name"], described["served"])
     return Part(
         described["name"], described["weight"], member, Calibration.from_json(described["calibration"]), described["declared"]

@@ -12,17 +12,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from penstock.clock import Clock, iso, system_clock
+from penstock.clock import Clock, system_clock
 from penstock.detector import Detector
-from penstock.errors import BundleError
-from penstock.models import About, Ensemble, Model, champion, load_champion, metrics, promote, save
+from penstock.models import Ensemble, Model, metrics
 from penstock.offline import measure, thresholds
 from penstock.offline.datasets import Recorded, read
 from penstock.offline.learn import learn
 from penstock.offline.options import Options, chosen_models, splits_of
 from penstock.offline.periods import Counted, Split
+from penstock.offline.registry import FolderRegistry, champion_of, register
 from penstock.offline.rows import Rows, replayed
 from penstock.offline.study import Study, held_out, in_time_order
 from penstock.offline.thresholds import ByCost, Scored
@@ -256,43 +254,9 @@ def keep(
     detector: Detector, trained: Trained, folder: Path, *, make_champion: bool = False, clock: Clock = system_clock
 ) -> Trained:
     """Write the ensemble as a bundle into a folder of bundles; the first one of a detector becomes its champion."""
-    report, ensemble = trained.report, trained.ensemble
-    training = {
-        "data": Path(trained.recorded).name,
-        "periods": report.periods.as_json(),
-        "rows": report.rows,
-        "fraud": report.fraud,
-        "unknown": report.unknown,
-        "choice": report.choice,
-        "curve": report.curve,
-        "tuning": {name: found["best"] for name, found in report.tuning.items()},
-    }
-    about = About(
-        detector=detector.name,
-        created_at=iso(clock()),
-        fingerprint=detector.fingerprint(ensemble.features),
-        schema=msgspec.json.schema(detector.event),
-        training=training,
-        metrics={"test": report.test, "members": report.members, "intervals": report.intervals, "decided": report.decided},
-    )
-    saved = save(ensemble, folder, about)
-    version = saved.version
-    assert version is not None
-    if make_champion or not has_champion(detector, folder):
-        promote(folder, detector.name, version)
-    report = replace(
-        report, model_version=version, saved_to=folder / detector.name / version, champion=champion(folder, detector.name)
-    )
-    return replace(trained, report=report, ensemble=saved)
+    return register(FolderRegistry(folder, clock=clock), detector, trained, make_champion=make_champion, clock=clock)
 
 
 def has_champion(detector: Detector, folder: Path) -> bool:
     """Whether a bundle decides already that still fits the detector's features."""
-    try:
-        found = load_champion(folder, detector.name)
-    except BundleError:
-        return False
-    try:
-        return found.fingerprint == detector.fingerprint(found.features)
-    except KeyError:  # it reads a feature that is no longer declared
-        return False
+    return champion_of(FolderRegistry(folder), detector) is not None

@@ -1,13 +1,16 @@
 """What a training leaves behind: the ensemble with the rows it was judged on, and a report of plain values."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.models import Ensemble, Scores
+from penstock.clock import Clock, iso, system_clock
+from penstock.detector import Detector
+from penstock.models import About, Ensemble, Scores, save
 from penstock.offline.periods import Split
 from penstock.offline.rows import Rows
 from penstock.offline.study import Study
@@ -109,3 +112,30 @@ def mean_of(figures: list[Figures]) -> Figures:
     names = list(dict.fromkeys(name for each in figures for name in each))
     known = {name: [value for each in figures if (value := each.get(name)) is not None] for name in names}
     return {name: float(np.mean(values)) if values else None for name, values in known.items()}
+
+
+def bundled(detector: Detector, trained: Trained, folder: Path, *, clock: Clock = system_clock) -> Trained:
+    """Write the ensemble as a bundle into a folder of bundles. Who decides does not change."""
+    report, ensemble = trained.report, trained.ensemble
+    training = {
+        "data": Path(trained.recorded).name,
+        "periods": report.periods.as_json(),
+        "rows": report.rows,
+        "fraud": report.fraud,
+        "unknown": report.unknown,
+        "choice": report.choice,
+        "curve": report.curve,
+        "tuning": {name: found["best"] for name, found in report.tuning.items()},
+    }
+    about = About(
+        detector=detector.name,
+        created_at=iso(clock()),
+        fingerprint=detector.fingerprint(ensemble.features),
+        schema=msgspec.json.schema(detector.event),
+        training=training,
+        metrics={"test": report.test, "members": report.members, "intervals": report.intervals, "decided": report.decided},
+    )
+    saved = save(ensemble, folder, about)
+    assert saved.version is not None
+    place = folder / detector.name / saved.version
+    return replace(trained, ensemble=saved, report=replace(report, model_version=saved.version, saved_to=place))

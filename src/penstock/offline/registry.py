@@ -1,0 +1,262 @@
+"""The registry: which versions of models there are, which of them decides, and the way back.
+
+A port and its reference, the folder of bundles. Whatever keeps them, bundles are read from a folder: a registry elsewhere
+hands out a folder with the bundle that was asked for, so that serving needs no client of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from penstock.clock import Clock, system_clock
+from penstock.detector import Detector
+from penstock.engine.path import check_fits
+from penstock.errors import BundleError, did_you_mean
+from penstock.models import Ensemble, load_bundle
+from penstock.models.bundle import MANIFEST, read_manifest
+from penstock.models.shelf import Alias, Change, Why, alias, history, point, promote, versions, way_back
+from penstock.offline.trained import Trained, bundled
+
+SHORTEST = 4
+"""So many characters of a version must be given at least."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One version of a detector's models. number: the registry's own count, where it counts. figures: of its test."""
+
+    detector: str
+    version: str
+    created_at: str
+    aliases: tuple[str, ...] = ()
+    number: int | None = None
+    figures: Mapping[str, float | None] = {}
+
+
+class Registry(Protocol):
+    """Keeps versions and aliases. Methods may wait for a disk or a network, and raise `RegistryError` where that fails."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder of bundles that `fetch` fills: `<folder>/<detector>/<version>/`."""
+        ...
+
+    def detectors(self) -> list[str]:
+        """The names of the detectors that have versions, sorted."""
+        ...
+
+    def entries(self, detector: str) -> list[Entry]:
+        """Every version of a detector, oldest first; [] where the detector is not known."""
+        ...
+
+    def alias(self, detector: str, name: Alias) -> str | None:
+        """The version that an alias stands for, None where it stands for none. Cheap enough to ask every few seconds."""
+        ...
+
+    def fetch(self, detector: str, version: str) -> Path:
+        """The folder with this bundle, which is there as a whole when this returns.
+
+        Raises:
+            BundleError: there is no such version, or it was damaged on its way.
+        """
+        ...
+
+    def publish(self, detector: str, version: str, attached: Mapping[str, str] | None = None) -> None:
+        """Take in a bundle that lies in `folder`; a version that is known already stays as it is.
+
+        attached: texts to keep beside it, by file name, such as the report's page; a registry may have no place for them.
+        """
+        ...
+
+    def crown(self, detector: str, version: str, why: Why) -> None:
+        """Make a published version the champion, and remember that in `changes`. Whoever asks sees the old one or the new."""
+        ...
+
+    def challenge(self, detector: str, version: str | None) -> None:
+        """Let `challenger` stand for a published version, or for none."""
+        ...
+
+    def changes(self, detector: str) -> list[Change]:
+        """Every change of the champion, oldest first."""
+        ...
+
+
+class FolderRegistry:
+    """A folder of bundles, as `penstock train --save` writes it: the reference, and the default."""
+
+    def __init__(self, folder: Path, *, clock: Clock = system_clock) -> None:
+        self._folder, self._clock = Path(folder), clock
+
+    @property
+    def folder(self) -> Path:
+        """The folder."""
+        return self._folder
+
+    def detectors(self) -> list[str]:
+        """Those with a bundle."""
+        return sorted({path.parent.parent.name for path in self.folder.glob(f"[!.]*/[!.]*/{MANIFEST}")})
+
+    def entries(self, detector: str) -> list[Entry]:
+        """Every bundle, oldest first."""
+        named: dict[str, list[str]] = {}
+        for name in ("champion", "challenger"):
+            named.setdefault(alias(self.folder, detector, name) or "", []).append(name)
+        found = []
+        for each in versions(self.folder, detector):
+            figures = read_manifest(each.path)["metrics"].get("test", {})
+            found.append(Entry(detector, each.version, each.created_at, tuple(named.get(each.version, ())), figures=figures))
+        return found
+
+    def alias(self, detector: str, name: Alias) -> str | None:
+        """What the file of this name says."""
+        return alias(self.folder, detector, name)
+
+    def fetch(self, detector: str, version: str) -> Path:
+        """The folder in which the bundle lies."""
+        if not (self.folder / detector / version / MANIFEST).is_file():
+            known = did_you_mean(version, [each.version for each in versions(self.folder, detector)])
+            raise BundleError(f"detector {detector!r} has no model version {version!r} in {self.folder}.{known}")
+        return self.folder / detector / version
+
+    def publish(self, detector: str, version: str, attached: Mapping[str, str] | None = None) -> None:
+        """Nothing: it lies there already."""
+
+    def crown(self, detector: str, version: str, why: Why) -> None:
+        """Write the file `champion`, and a line of history."""
+        promote(self.folder, detector, version, why=why, clock=self._clock)
+
+    def challenge(self, detector: str, version: str | None) -> None:
+        """Write the file `challenger`."""
+        point(self.folder, detector, "challenger", version)
+
+    def changes(self, detector: str) -> list[Change]:
+        """The lines of history."""
+        return history(self.folder, detector)
+
+
+# ---------------------------------------------------------------- what one does with a registry
+
+
+def register(
+    registry: Registry,
+    detector: Detector,
+    trained: Trained,
+    *,
+    make_champion: bool = False,
+    attached: Mapping[str, str] | None = None,
+    clock: Clock = system_clock,
+) -> Trained:
+    """Keep what was trained as a version; the first one that fits the detector becomes its champion."""
+    kept = bundled(detector, trained, registry.folder, clock=clock)
+    version = kept.report.model_version
+    assert version is not None
+    registry.publish(detector.name, version, attached)
+    if make_champion or champion_of(registry, detector) is None:
+        registry.crown(detector.name, version, "promoted")
+    return replace(kept, report=replace(kept.report, champion=registry.alias(detector.name, "champion")))
+
+
+def champion_of(registry: Registry, detector: Detector) -> Ensemble | None:
+    """The models that decide and fit the detector as it is; None where there are none."""
+    version = registry.alias(detector.name, "champion")
+    if version is None:
+        return None
+    try:
+        return fitting(registry, detector, version)
+    except BundleError:
+        return None
+
+
+def fitting(registry: Registry, detector: Detector, version: str) -> Ensemble:
+    """The ensemble of a version.
+
+    Raises:
+        BundleError: there is none, it is damaged, or it reads other features than the detector computes.
+    """
+    ensemble = load_bundle(registry.fetch(detector.name, version))
+    check_fits(detector, ensemble)
+    return ensemble
+
+
+def promote_to(registry: Registry, detector: Detector, version: str, name: Alias = "champion") -> None:
+    """Let a version decide, or be the challenger.
+
+    Raises:
+        BundleError: there is no such version, or it does not fit the detector; who decides is as before.
+    """
+    fitting(registry, detector, version)
+    if name == "champion":
+        registry.crown(detector.name, version, "promoted")
+    else:
+        registry.challenge(detector.name, version)
+
+
+def roll_back(registry: Registry, detector: Detector) -> str:
+    """Return to the champion before this one; the version that decides now.
+
+    Raises:
+        BundleError: there was none before, or it no longer fits the detector.
+    """
+    current = registry.alias(detector.name, "champion")
+    past = way_back(registry.changes(detector.name), current)
+    if not past:
+        raise BundleError(
+            f"detector {detector.name!r} has had no champion before {current or 'now'}: there is nothing to return to; "
+            "`penstock models list` shows what could be promoted"
+        )
+    fitting(registry, detector, past[-1])
+    registry.crown(detector.name, past[-1], "rolled back")
+    return past[-1]
+
+
+def find(registry: Registry, text: str, detector: str | None = None) -> Entry:
+    """The version that a person means: in full, by its first characters, by the registry's number, or by an alias.
+
+    Raises:
+        BundleError: there is none, or several.
+    """
+    names = [detector] if detector is not None else registry.detectors()
+    every = [entry for name in names for entry in registry.entries(name)]
+    found = [entry for entry in every if _means(text, entry)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise BundleError(f"there is no model version {text!r}.{did_you_mean(text, [entry.version for entry in every])}")
+    said = ", ".join(f"{entry.version} of {entry.detector}" for entry in found)
+    raise BundleError(f"{text!r} could be {said}; give more of it, or name the detector: --detector NAME")
+
+
+def _means(text: str, entry: Entry) -> bool:
+    prefix = len(text) >= SHORTEST and entry.version.startswith(text)
+    return prefix or text in entry.aliases or text == str(entry.number)
+
+
+def compare(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of two manifests side by side, and whether they were measured on the same events."""
+    figures = [manifest["metrics"].get("test", {}) for manifest in (left, right)]
+    names = list(dict.fromkeys(name for each in figures for name in each))
+    same = all(left["training"].get(what) == right["training"].get(what) for what in ("data", "rows", "fraud")) and (
+        _test_of(left) == _test_of(right)
+    )
+    return {
+        "versions": [left["version"], right["version"]],
+        "same_test": same,
+        "figures": {name: [each.get(name) for each in figures] for name in names},
+        "weights": [_weights(manifest["members"]) for manifest in (left, right)],
+        "thresholds": [left["thresholds"], right["thresholds"]],
+        "features": {
+            "only_first": sorted(set(left["features"]) - set(right["features"])),
+            "only_second": sorted(set(right["features"]) - set(left["features"])),
+        },
+    }
+
+
+def _test_of(manifest: Mapping[str, Any]) -> Any:
+    return manifest["training"].get("periods", {}).get("test")
+
+
+def _weights(members: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    total = sum(member["weight"] for member in members)
+    return {member["name"]: member["weight"] / total for member in members}
