@@ -39,6 +39,9 @@ from penstock.ingest.texts import SeriesTexts
 from penstock.ingest.times import FIRST_US, OLDEST_US
 from penstock.messages import Batch, Refusal, Type
 
+_SPACE, _TILDE = 32, 126
+"""The first and the last printable character of ASCII, in which nearly all ids are written."""
+
 LABEL_KNOWN_AT = "label_known_at"
 """The column that says when a label became known, where the detector names no other."""
 
@@ -251,9 +254,10 @@ class FrameForm:
 
 def _usable(ids: pl.Series) -> Mask:
     """Which texts can be ids; null can, as one is made."""
-    joined: str = ids.str.join("").item()
-    lengths = ids.str.len_chars()
-    if joined.isprintable() and (lengths.is_null() | lengths.is_between(1, LONGEST_ID)).all():
+    data, offsets, valid = buffers(ids)
+    lengths = np.diff(offsets)[valid]
+    printable = not len(data) or (data.min() >= _SPACE and data.max() <= _TILDE)
+    if printable and (not len(lengths) or (lengths.min() >= 1 and lengths.max() <= LONGEST_ID)):
         return np.ones(len(ids), np.bool_)
     return np.array([text is None or id_problem(text) is None for text in ids.to_list()], np.bool_)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
+import numba as nb
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -126,6 +127,15 @@ class Replay:
         )
 
 
+@nb.njit(cache=True)
+def _spread(x: Any, places: Any, out: Any, start: int) -> None:
+    """Write columns of rows x (n, width) into rows of `out`, from `start` on; place -1 is no column."""
+    for i in range(x.shape[0]):
+        for k in range(places.shape[0]):
+            if places[k] >= 0:
+                out[k, start + i] = x[i, places[k]]
+
+
 class _Known:
     """Which events of a replay are new: as the claims say, but by the ids themselves. codes: one for each id, from 1."""
 
@@ -156,6 +166,7 @@ class _Table:
         self.scores = np.empty((scores, size))
         self.action = np.empty(size, np.uint8)
         self._columns = columns
+        self._places = np.array([-1 if c.type is Type.TEXT else c.index for c in columns], np.int64)
         self._numbers = np.empty((len(columns), size))
         self._texts: dict[int, list[str | None]] = {k: [] for k, c in enumerate(columns) if c.type is Type.TEXT}
         self._ids: list[pl.Series] = [pl.Series(dtype=pl.String)]
@@ -168,11 +179,9 @@ class _Table:
         self.time_us[here] = batch.time_us
         ids = batch.ids
         self._ids.append(ids.series if isinstance(ids, SeriesTexts) else pl.Series(ids, dtype=pl.String))
-        for k, column in enumerate(self._columns):
-            if column.type is Type.TEXT:
-                self._texts[k] += batch.texts[column.name]
-            else:
-                self._numbers[k, here] = batch.x[:, column.index]
+        for k, texts in self._texts.items():
+            texts.extend(batch.texts[self._columns[k].name])
+        _spread(batch.x, self._places, self._numbers, here.start)
         if judged is not None:
             self.scores[:, here] = judged.scores.T
             self.action[here] = judged.verdicts.action
