@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from penstock.clock import to_us
 from penstock.errors import DataError
-from penstock.offline.periods import Periods
+from penstock.offline.periods import Counted, Periods
 
 DAY = 86_400_000_000
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -57,3 +57,38 @@ def test_instants_out_of_order_are_named():
 def test_without_events_there_is_nothing_to_split():
     with pytest.raises(DataError, match="no events"):
         Periods.of(np.array([], np.int64), DAY)
+
+
+def test_folds_are_equally_long_each_later_by_a_test_and_end_with_the_data():
+    times = hours(200)
+    folds = Periods.folds(times, 7 * DAY, 4)
+    assert len({fold.valid_from - fold.train_from for fold in folds}) == 1
+    assert all(later.test_from == earlier.test_to + 1 for earlier, later in pairwise(folds))
+    assert (folds[0].train_from, folds[-1].test_to) == (times[0], times[-1])
+
+
+def test_no_fold_sees_a_label_before_it_was_known():
+    for fold in Periods.folds(hours(200), 7 * DAY, 4):
+        times = hours(200)
+        parts = fold.masks(times)
+        assert times[parts["train"]].max() + 7 * DAY <= fold.valid_from <= times[parts["valid"]].min()
+        assert times[parts["valid"]].max() + 7 * DAY <= fold.test_from <= times[parts["test"]].min()
+
+
+def test_too_many_folds_for_the_time_recorded_are_refused():
+    with pytest.raises(DataError, match=r"every fold leaves out the label delay of 7\.0 days twice"):
+        Periods.folds(hours(13), 7 * DAY, 3)
+
+
+def test_a_split_by_count_takes_the_first_events_and_those_that_follow():
+    times = hours(10)[::-1].copy()
+    split = Counted.of(times, (200, 20), folds=4)
+    parts = split.masks(times)
+    assert {name: int(mask.sum()) for name, mask in parts.items()} == {"train": 200, "valid": 0, "test": 20}
+    assert times[parts["train"]].max() < times[parts["test"]].min()
+    assert split.lines()[1] == "valid  4 folds of the training, in time order"
+
+
+def test_a_split_by_count_needs_so_many_events():
+    with pytest.raises(DataError, match="240 events cannot be divided into 230 to train on and 20 held out"):
+        Counted.of(hours(10), (230, 20), folds=4)
