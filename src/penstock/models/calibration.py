@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.models import kernels
 from penstock.models.port import Vector
 
 _FRAUDS_PER_POINT = 10
@@ -51,6 +52,17 @@ class Calibration:
             return cls(np.zeros(1), np.array([level_at_zero]), (slope, slope), "platt", frauds)
         knots, levels = _pooled(raw, y, slope, level_at_zero)
         return cls(knots, levels, (slope, slope), "isotonic", frauds)
+
+    def apply(self, raw: Vector) -> Vector:
+        """The probabilities of raw outputs (n,), as an ensemble computes them.
+
+        >>> Calibration(np.zeros(1), np.array([-2.0]), (1.0, 1.0), "prior", 0).apply(np.array([2.0])).tolist()
+        [0.5]
+        """
+        members, alone = np.empty((1, len(raw))), np.empty(len(raw))
+        curve = self.knots[None], self.levels[None], np.array([self.slopes]), np.array([len(self.knots)])
+        kernels.calibrate(np.ascontiguousarray(raw)[None], *curve, np.ones(1), members, alone)
+        return alone
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers for the manifest."""

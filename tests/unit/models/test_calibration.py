@@ -88,3 +88,10 @@ def test_a_calibration_survives_its_json():
     calibration = Calibration.fit(raw, y, prior=0.01)
     again = Calibration.from_json(calibration.to_json())
     assert np.array_equal(probabilities(calibration, raw), probabilities(again, raw))
+
+
+def test_applied_alone_it_gives_what_an_ensemble_gives(ensemble, rows):
+    x, _ = rows(500, seed=9)
+    scores = ensemble.score(x)
+    for at, part in enumerate(ensemble.parts):
+        assert part.calibration.apply(scores.raw[:, at]).tolist() == scores.members[:, at].tolist()
