@@ -15,7 +15,7 @@ import msgspec
 import polars as pl
 
 from penstock.clock import Clock, from_us, iso, system_clock, to_us
-from penstock.offline.simulate import Profile, Simulator, known, submitted
+from penstock.offline.simulate import Profile, Simulator, attack_shares, submitted
 
 PEOPLE = 2500
 HISTORY_DAYS = 60
@@ -71,12 +71,12 @@ class LiveWorld:
             yield from map(msgspec.json.encode, submitted(self.profile, frame))
 
     def attacks(self) -> dict[str, Callable[[], object]]:
-        """Each named attack, as something to call."""
+        """Each attack of the profile, as something to call."""
 
         def beginning(name: str) -> Callable[[], object]:
             return lambda: self.begin(name)
 
-        return {name: beginning(name) for name in known()}
+        return {name: beginning(name) for name in attack_shares(self.profile, None)}
 
     def begin(self, name: str) -> None:
         """Begin an attack now.

@@ -4,11 +4,14 @@ import polars as pl
 import pytest
 
 from penstock.detectors.banking.profile import profile as banking
+from penstock.detectors.card.profile import profile as card
 from penstock.detectors.ecommerce.profile import profile as ecommerce
+from penstock.detectors.mobile_money.profile import profile as mobile_money
+from penstock.detectors.payments.profile import profile as by_users
 from penstock.offline.simulate import Profile, simulate
 
 
-@pytest.fixture(scope="session", params=[banking, ecommerce], ids=lambda profile: profile.name)
+@pytest.fixture(scope="session", params=[banking, card, ecommerce, mobile_money, by_users], ids=lambda profile: profile.name)
 def profile(request: pytest.FixtureRequest) -> Profile:
     return request.param
 

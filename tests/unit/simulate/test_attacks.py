@@ -6,11 +6,16 @@ import polars as pl
 import pytest
 
 from penstock.detectors.banking.profile import profile as banking
+from penstock.detectors.card.profile import profile as card
 from penstock.detectors.ecommerce.profile import profile as ecommerce
-from penstock.offline.simulate import Profile, Simulator, known
+from penstock.detectors.mobile_money.profile import profile as mobile_money
+from penstock.detectors.payments.profile import profile as by_users
+from penstock.errors import ConfigurationError
+from penstock.offline.simulate import Profile, Simulator, attack_shares, known
 from penstock.offline.simulate.places import distance_km
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
+PROFILES = [banking, card, ecommerce, mobile_money, by_users]
 
 
 def attack(name: str, profile: Profile = banking, strength: float = 0.8, seed: int = 1) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -40,8 +45,8 @@ def seed(request: pytest.FixtureRequest) -> int:
     return request.param
 
 
-def test_there_are_six():
-    assert list(known()) == [
+def test_there_are_six_with_cards_and_four_with_wallets():
+    assert list(attack_shares(banking, None)) == [
         "account_takeover",
         "card_testing",
         "device_farm",
@@ -49,14 +54,21 @@ def test_there_are_six():
         "merchant_collusion",
         "velocity_burst",
     ]
+    assert list(attack_shares(mobile_money, None)) == ["cash_out_burst", "collecting_scam", "mule_chain", "wallet_drain"]
+    assert set(known()) == {*attack_shares(banking, None), *attack_shares(mobile_money, None)}
 
 
-@pytest.mark.parametrize("name", known())
+def test_attacks_on_wallets_do_not_happen_where_there_are_none():
+    with pytest.raises(ConfigurationError, match="there is no attack 'mule_chain' on banking; known: account_takeover"):
+        attack("mule_chain", banking)
+
+
 @pytest.mark.parametrize("strength", [0.05, 0.5, 1.0])
-def test_every_attack_works_for_every_profile_at_every_strength(name, strength):
-    for profile in (banking, ecommerce):
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
+def test_every_attack_of_a_profile_works_at_every_strength(profile, strength):
+    for name in attack_shares(profile, None):
         frauds, _ = attack(name, profile, strength)
-        assert 2 <= len(frauds) <= 150
+        assert 2 <= len(frauds) <= 150, name
 
 
 def test_card_testing_tries_small_amounts_within_minutes_at_one_merchant_then_takes_much(seed):
@@ -127,3 +139,39 @@ def test_merchant_collusion_takes_high_amounts_at_merchants_nobody_knew(seed):
     assert not set(frauds["merchant_id"]) & set(honest["merchant_id"])
     assert frauds["amount"].min() > 10 * honest["amount"].median()
     assert frauds["customer_id"].n_unique() > 2 or len(frauds) < 5
+
+
+def wallets(name: str, seed: int) -> pl.DataFrame:
+    """The frauds of one attack on wallets."""
+    return attack(name, mobile_money, seed=seed)[0].sort("timestamp")
+
+
+def test_a_wallet_drain_moves_what_there_is_to_a_mule_who_cashes_it_out(seed):
+    frauds = wallets("wallet_drain", seed)
+    sent, cashed = frauds.filter(pl.col("type") == "TRANSFER"), frauds.filter(pl.col("type") == "CASH_OUT")
+    assert set(cashed["nameOrig"]) <= set(sent["nameDest"])
+    last = sent.group_by("nameOrig").last()
+    assert (last["newbalanceOrig"] / last["oldbalanceOrg"]).median() < 0.3
+
+
+def test_a_mule_chain_passes_money_from_account_to_account(seed):
+    frauds = wallets("mule_chain", seed)
+    sent = frauds.filter(pl.col("type") == "TRANSFER")
+    passed_on = sent.filter(pl.col("nameOrig").is_in(sent["nameDest"]))
+    assert len(passed_on) >= 2
+    assert set(frauds.filter(pl.col("type") == "CASH_OUT")["nameOrig"]) <= set(sent["nameDest"])
+
+
+def test_a_collecting_scam_gathers_the_money_of_many(seed):
+    frauds = wallets("collecting_scam", seed)
+    sent = frauds.filter(pl.col("type") == "TRANSFER")
+    assert sent["nameDest"].n_unique() == 1
+    assert sent["nameOrig"].n_unique() >= 6
+    assert set(frauds.filter(pl.col("type") == "CASH_OUT")["nameOrig"]) == set(sent["nameDest"])
+
+
+def test_a_cash_out_burst_empties_one_wallet_at_agents(seed):
+    frauds = wallets("cash_out_burst", seed)
+    assert frauds["nameOrig"].n_unique() == 1
+    assert set(frauds["type"]) == {"CASH_OUT"}
+    assert len(frauds) >= 3

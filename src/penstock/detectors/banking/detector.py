@@ -17,7 +17,7 @@ detector = Detector(
     words=words,
     models=[LogisticRegression(weight=0.5), XGBoost(weight=0.5)],
     rules=rules,
-    policy=Policy(review_at=0.5, block_at=0.8, on_failure="review"),
+    policy=Policy(review_at=0.08, block_at=0.8, on_failure="review"),
     naive_times="UTC",
     recorded=adapt,
 )

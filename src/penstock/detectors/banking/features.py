@@ -67,12 +67,17 @@ _place: Sequence[Feature] = [
     customer.last("long").named("previous_long"),
     customer.mean("lat", "60d", current=False).named("usual_lat"),
     customer.mean("long", "60d", current=False).named("usual_long"),
+    customer.min("lat", "3h").named("min_lat_3h"),
+    customer.max("lat", "3h").named("max_lat_3h"),
+    customer.min("long", "3h").named("min_long_3h"),
+    customer.max("long", "3h").named("max_long_3h"),
     merchant.distinct("lat", "7d").named("merchant_places_7d"),
     merchant_from_place.distinct("customer_id", "24h").named("merchant_customers_from_here_24h"),
     place.count("24h").named("payments_at_place_24h"),
     place.distinct("customer_id", "1h").named("customers_at_place_1h"),
     derive("km_from_previous", "distance_km(previous_lat, previous_long, lat, long)"),
     derive("km_from_usual", "distance_km(usual_lat, usual_long, lat, long)"),
+    derive("km_across_3h", "distance_km(min_lat_3h, min_long_3h, max_lat_3h, max_long_3h)"),
     derive("km_per_hour", "3600 * km_from_previous / greatest(seconds_since_last, 60)"),
 ]
 
@@ -86,6 +91,7 @@ _newcomer = [
 features: Sequence[Feature] = [*_pace, *_habit, *_merchant, *_place, *_newcomer]
 
 _FOR_OTHERS = {"region", "previous_lat", "previous_long", "usual_lat", "usual_long"}
+_FOR_OTHERS |= {"min_lat_3h", "max_lat_3h", "min_long_3h", "max_long_3h"}
 
 inputs = ["amount", *(f.name for f in features if f.name not in _FOR_OTHERS)]
 """What the models read: the amount and every feature but the places that other features are computed from."""
@@ -133,6 +139,7 @@ words = {
     "customers_at_place_1h": "the number of customers who paid from this very place within an hour",
     "km_from_previous": "the way from the customer's previous payment in km",
     "km_from_usual": "the way from where the customer usually pays in km",
+    "km_across_3h": "the distance between the places the customer paid from within 3 hours in km",
     "km_per_hour": "the speed of the way from the customer's previous payment in km/h",
     "is_new_customer": "a customer without payments in 60 days",
     "is_new_merchant": "a merchant without payments in 60 days",

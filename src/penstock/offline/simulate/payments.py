@@ -24,6 +24,9 @@ PAYMENT = np.dtype(
         ("device", np.int64),
         ("ip", np.int64),  # IPv4 as a number
         ("signup_us", np.int64),  # when the person's account was opened
+        ("payee", np.int64),  # the person who gets it; -1: the merchant
+        ("kind", np.int8),  # what kind of movement, where a profile has several; -1: any
+        ("part", np.float64),  # the part of what the account holds that is taken; 0: the amount as it stands
         ("attack", np.int8),  # index of the attack it belongs to, -1: honest
         ("reported", np.bool_),  # somebody will call it fraud
         ("known_us", np.int64),  # when that becomes known; 0: never
@@ -41,6 +44,7 @@ def payments(length: int, **columns: Any) -> Payments:
     """
     made = np.zeros(length, PAYMENT)
     made["attack"] = HONEST
+    made["payee"] = made["kind"] = -1
     for name, values in columns.items():
         made[name] = values
     return made

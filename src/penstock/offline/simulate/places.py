@@ -108,6 +108,20 @@ def _offset_us(zone: ZoneInfo, at: datetime) -> int:
     return offset // timedelta(microseconds=1)
 
 
+def nearest(lat: Floats, long: Floats) -> Numbers:
+    """The city that each place lies in or nearest to, as an index into CITIES.
+
+    >>> CITIES[int(nearest(np.array([52.6]), np.array([13.3]))[0])].name
+    'Berlin'
+    """
+    across = np.radians(LATS).astype(np.float32)
+    x, y, z = np.cos(across) * np.cos(np.radians(LONGS)), np.cos(across) * np.sin(np.radians(LONGS)), np.sin(across)
+    towards = np.stack((x, y, z)).astype(np.float32)
+    a, b = np.radians(lat).astype(np.float32), np.radians(long).astype(np.float32)
+    here = np.stack((np.cos(a) * np.cos(b), np.cos(a) * np.sin(b), np.sin(a)), axis=1)
+    return np.asarray(np.argmax(here @ towards, axis=1), np.int64)
+
+
 def distance_km(lat_a: Floats, long_a: Floats, lat_b: Floats, long_b: Floats) -> Floats:
     """Great-circle distance in kilometres (haversine formula)."""
     a, b = np.radians(lat_a), np.radians(lat_b)

@@ -15,7 +15,7 @@ from penstock.offline.simulate.payments import Payments, joined, payments
 from penstock.offline.simulate.people import MOST_RESIDENTS
 from penstock.offline.simulate.profile import Profile
 from penstock.offline.simulate.rhythm import DAY_US
-from penstock.offline.simulate.world import World
+from penstock.offline.simulate.world import World, attack_shares
 
 _DAYS = 30
 _FEWEST_PEOPLE = 50
@@ -113,8 +113,9 @@ class Simulator:
         Raises:
             ConfigurationError: an attack that does not exist.
         """
-        if name not in attack_modules.known():
-            raise ConfigurationError(f"there is no attack {name!r}; known: {', '.join(attack_modules.known())}")
+        known = attack_shares(self.profile, None)
+        if name not in known:
+            raise ConfigurationError(f"there is no attack {name!r} on {self.profile.name}; known: {', '.join(known)}")
         made = self._sent(self.world.attack(name, self._now_us, self._turn, strength))
         self._turn += 1
         self._waiting = joined([self._waiting, made])

@@ -35,7 +35,7 @@ class World:
     """Makes the payments of one slice of time after the other.
 
     residents: how many people live in it at any time. attacks: names of the attacks that take place; None for all of
-    the profile's.
+    the profile's. balances: what accounts hold, where a profile keeps books.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class World:
         per_us = residents * profile.per_day / DAY_US
         self.slice_us = int(np.clip(_SLICE_PAYMENTS / per_us, _SHORTEST_SLICE_US, _LONGEST_SLICE_US))
         self.candidates_per_us = per_us / life.MEAN_SIZE / self._mean_acceptance()
+        self.balances: dict[int, float] = {}
         self._stalls = max(round(per_us * DAY_US * _OPENED_PER_PAYMENT / len(CITIES)), 1)
 
     # ------------------------------------------------------------ slices
@@ -137,7 +138,7 @@ def attack_shares(profile: Profile, names: Sequence[str] | None) -> Mapping[str,
     Raises:
         ConfigurationError: an attack that the profile does not know.
     """
-    usual = profile.attacks or {name: attack.share for name, attack in attack_modules.known().items()}
+    usual = profile.attacks or {name: attack.share for name, attack in attack_modules.known().items() if attack.share}
     for name in names or ():
         if name not in usual:
             raise ConfigurationError(f"{profile.name} knows no attack {name!r}.{did_you_mean(name, usual)}")

@@ -1,7 +1,8 @@
 """The attacks, one module each, found by themselves.
 
 An attack module is named for its attack and has `SHARE`, its usual share of all frauds, and `unfold(scene)`, which
-returns the payments it consists of. To add an attack, add a file.
+returns the payments it consists of. To add an attack, add a file. One whose share is 0 takes place only where a
+profile names it.
 """
 
 import importlib

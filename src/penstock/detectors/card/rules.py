@@ -1,0 +1,29 @@
+"""What is never accepted, and what a person looks at although the model would let it pass, or does not block it.
+
+A rule decides before the score does, so those that ask for a review leave alone what the score blocks.
+"""
+
+from penstock import Rule
+
+_NOT_BLOCKED = "coalesce(score, 0) < 0.8"
+
+rules = [
+    Rule(
+        "impossible_travel",
+        f"km_from_previous > 500 AND km_per_hour > 2000 AND amount > usual_amount AND {_NOT_BLOCKED}",
+        then="review",
+        reason="{km_from_previous:.0f} km from the card's previous payment, at {km_per_hour:.0f} km/h",
+    ),
+    Rule(
+        "card_testing",
+        "amount < 10 AND small_payments_1h >= 5",
+        then="block",
+        reason="{small_payments_1h:.0f} payments below 10 with this card within an hour",
+    ),
+    Rule(
+        "shared_device",
+        f"payers_of_device_24h >= 4 AND {_NOT_BLOCKED}",
+        then="review",
+        reason="{payers_of_device_24h:.0f} cards were used with this device within 24 hours",
+    ),
+]

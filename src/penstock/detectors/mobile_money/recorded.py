@@ -1,0 +1,38 @@
+"""The public PaySim file: an hour instead of a time, no id, and balances from before and after each movement."""
+
+import polars as pl
+
+from penstock.detectors.mobile_money.event import START
+
+_SPELLINGS = {
+    name.lower(): name
+    for name in (
+        "transaction_id",
+        "timestamp",
+        "step",
+        "type",
+        "amount",
+        "nameOrig",
+        "oldbalanceOrg",
+        "newbalanceOrig",
+        "nameDest",
+        "oldbalanceDest",
+        "newbalanceDest",
+        "isFraud",
+        "isFlaggedFraud",
+    )
+} | {"oldbalanceorig": "oldbalanceOrg", "newbalanceorg": "newbalanceOrig", "action": "type"}
+
+
+def adapt(frame: pl.DataFrame) -> pl.DataFrame:
+    """The same rows with the event's spellings, and with a time made of the step where there is none.
+
+    >>> adapt(pl.DataFrame({"step": [1], "nameorig": ["C1"]})).row(0, named=True)["timestamp"].isoformat()
+    '2020-01-01T01:00:00+00:00'
+    """
+    known = {name: _SPELLINGS.get(name.strip().lower(), name) for name in frame.columns}
+    frame = frame.rename({old: new for old, new in known.items() if old != new})
+    if "step" not in frame.columns or "timestamp" in frame.columns:
+        return frame
+    hours = pl.col("step").cast(pl.Float64, strict=False).cast(pl.Int64)
+    return frame.with_columns(timestamp=pl.lit(START).cast(pl.Datetime("us", "UTC")) + pl.duration(hours=hours))

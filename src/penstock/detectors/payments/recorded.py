@@ -1,0 +1,30 @@
+"""Recorded payments: files of the simulator, and tables that name the same things a little differently."""
+
+import polars as pl
+
+_OTHER_NAMES = {
+    "transaction_id": ("id", "payment_id", "tx_id"),
+    "timestamp": ("time", "datetime", "date", "created_at"),
+    "user_id": ("user", "customer_id", "account_id"),
+    "amount": ("amt", "value"),
+    "merchant": ("merchant_id", "merchant_name", "payee"),
+    "location": ("country",),
+    "device_id": ("device",),
+    "transaction_type": ("type", "channel"),
+    "is_fraud": ("fraud", "label", "class"),
+}
+
+
+def adapt(frame: pl.DataFrame) -> pl.DataFrame:
+    """The same rows with the event's column names, where the file uses another usual name for them.
+
+    >>> adapt(pl.DataFrame({"user": ["U1"], "amt": [3.5], "country": ["France"]})).columns
+    ['user_id', 'amount', 'location']
+    """
+    present = {name.lower(): name for name in frame.columns}
+    renamed: dict[str, str] = {}
+    for name, others in _OTHER_NAMES.items():
+        found = next((present[other] for other in (name, *others) if other in present), None)
+        if found is not None and found != name:
+            renamed[found] = name
+    return frame.rename(renamed)

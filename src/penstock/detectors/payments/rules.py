@@ -1,0 +1,23 @@
+"""What a person looks at although the models do not block it: patterns among several users, which no signal of one shows.
+
+A rule decides before the score does, so these leave alone what the score blocks.
+"""
+
+from penstock import Rule
+
+_NOT_BLOCKED = "coalesce(score, 0) < 0.8"
+
+rules = [
+    Rule(
+        "shared_device",
+        f"users_of_device_24h >= 3 AND {_NOT_BLOCKED}",
+        then="review",
+        reason="{users_of_device_24h:.0f} users paid with this device within 24 hours",
+    ),
+    Rule(
+        "card_testing",
+        f"amount < 10 AND small_payments_here_30m >= 5 AND is_new_device AND {_NOT_BLOCKED}",
+        then="review",
+        reason="{small_payments_here_30m:.0f} payments below 10 to {merchant} within 30 minutes, this one from a new device",
+    ),
+]
