@@ -70,12 +70,15 @@ def _step(P, S, row, cursor, bound):
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
-def _leap(ring, row, cursor, bound, offset, mask):
+def _leap(ring, row, cursor, bound, offset, mask, forward):
     """Move one cursor: two steps without a branch (how many entries left a window is a coin's toss), a few more, then by
-    bisection, so that no distance costs more than a logarithm.
+    bisection, so that no distance costs more than a logarithm. Going forward in time, no cursor has to go back.
     """
     first, end = row[FIRST], row[END]
     place = np.uint64(CURSORS + cursor)
+    if cursor == 0 and end > first and ring[np.uint64(offset + ((end - 1) & mask)), 0] <= bound:
+        row[place] = end  # events in order: all that is there has happened
+        return
     position = row[place]
     for _ in range(2):
         position += np.int64((position < end) & (ring[np.uint64(offset + (position & mask)), 0] <= bound))
@@ -84,7 +87,7 @@ def _leap(ring, row, cursor, bound, offset, mask):
         position += 1
     if position == stop and position < end:
         position = search(ring, row, position, end, bound)
-    if position > first and ring[np.uint64(offset + ((position - 1) & mask)), 0] > bound:
+    if not forward and position > first and ring[np.uint64(offset + ((position - 1) & mask)), 0] > bound:
         position = search(ring, row, first, position, bound)
     row[place] = position
 
@@ -103,5 +106,5 @@ def seek(P, S, row, time):
         if P.sizes.stepping:
             _step(P, S, row, cursor, time - P.offsets[cursor])
         else:
-            _leap(S.ring, row, cursor, time - P.offsets[cursor], offset, mask)
+            _leap(S.ring, row, cursor, time - P.offsets[cursor], offset, mask, forward)
     row[READ_AT] = time
