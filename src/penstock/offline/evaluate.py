@@ -1,0 +1,98 @@
+"""What a detector decides on days after its training: models, thresholds and rules together, with labels that come late."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from penstock.detector import Detector
+from penstock.features import Aggregate
+from penstock.models import Ensemble, metrics
+from penstock.offline.attacks import by_attack
+from penstock.offline.datasets import Recorded
+from penstock.offline.replay import replay
+from penstock.offline.thresholds import ByCost, Scored, outcome
+from penstock.offline.trained import Trained
+
+_US = pl.Datetime("us", "UTC")
+
+
+def evaluate(
+    detector: Detector,
+    recorded: Recorded,
+    trained: Trained,
+    *,
+    attacks: pl.DataFrame | None = None,
+    costs: ByCost | None = None,
+) -> dict[str, Any]:
+    """Replay everything with the trained models, and judge what was decided in the test's time.
+
+    Args:
+        detector: what decides; its rules and its policy's thresholds count.
+        recorded: what it was trained on; the events before the test build up the state.
+        trained: what `penstock.offline.train.run` returned.
+        attacks: the ids of frauds with a column `attack`, where the data says what kind each was.
+        costs: of a review and of annoying a good customer, for the money saved.
+
+    Returns:
+        Figures about the score, and about the decisions: `recall` and `value_detection_rate` are the shares of frauds and
+        of their value that were not approved, `false_positive_rate` that of good events. `by_rules`: the same for the rules
+        alone. `attacks`: see `by_attack`.
+    """
+    decided = _in_test(detector, recorded, trained.ensemble, trained)
+    alone = replay(detector, recorded).select(detector.id, rules="decision")
+    decided = decided.join(alone, on=detector.id, how="left", maintain_order="left")
+    costs = costs or ByCost()
+    score, y = decided["score"].to_numpy(), decided["fraud"].to_numpy()
+    found: dict[str, Any] = {
+        "events": len(decided),
+        "frauds": int(y.sum()),
+        "score": metrics.figures(score, y, threshold=trained.report.in_force["review_at"]),
+        "intervals": metrics.intervals(score, y, decided["card"].to_numpy()),
+        "decisions": _outcome(decided, "decision", costs),
+        "by_rules": _outcome(decided, "rules", costs),
+    }
+    if attacks is not None:
+        named = decided.join(attacks.select(detector.id, "attack"), on=detector.id, how="left", maintain_order="left")
+        keys = [name for name in _keys(detector) if name in named.columns]
+        frauds = named.filter((pl.col("fraud") > 0) & pl.col("attack").is_not_null())
+        stopped = frauds.with_columns(stopped=pl.col("decision") != "APPROVE")
+        found["attacks"] = by_attack(stopped, keys or [detector.id])
+    return found
+
+
+def _in_test(detector: Detector, recorded: Recorded, ensemble: Ensemble, trained: Trained) -> pl.DataFrame:
+    """The test's events with their decisions, scores, truth and keys."""
+    test = trained.test
+    truth = pl.DataFrame(
+        {
+            detector.id: pl.Series(test.ids.tolist(), dtype=pl.String),
+            "time": pl.Series(test.time_us).cast(_US),
+            "fraud": test.fraud,
+            "amount": pl.Series(test.amount, nan_to_null=True),
+            "card": test.card,
+        }
+    )
+    decisions = replay(detector, recorded, ensemble).select(detector.id, "score", "decision")
+    keys = [name for name in _keys(detector) if name in recorded.frame.columns and name not in truth.columns]
+    known = recorded.frame.select(detector.id, *keys).unique(detector.id, keep="first")
+    return truth.join(decisions, on=detector.id, how="left", maintain_order="left").join(
+        known, on=detector.id, how="left", maintain_order="left"
+    )
+
+
+def _keys(detector: Detector) -> list[str]:
+    """The fields that entities are known by."""
+    fields = [name for each in detector.features if isinstance(each, Aggregate) for name in each.entity.fields]
+    return list(dict.fromkeys(fields))
+
+
+def _outcome(decided: pl.DataFrame, column: str, costs: ByCost) -> dict[str, float | None]:
+    """What decisions come to: approved 0, held for people 0.5, blocked 1, as a score with thresholds between."""
+    level = decided.select(
+        pl.when(pl.col(column) == "APPROVE").then(0.0).when(pl.col(column) == "BLOCK").then(1.0).otherwise(0.5).alias("level")
+    )["level"].to_numpy()
+    amount = decided["amount"].fill_null(float("nan")).to_numpy()
+    times = decided["time"].to_physical().to_numpy()
+    days = float(np.ptp(times)) / 86_400_000_000 if len(times) else 0.0
+    return outcome(Scored(level, decided["fraud"].to_numpy(), amount, days), {"review_at": 0.25, "block_at": 0.75}, costs)
