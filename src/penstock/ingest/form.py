@@ -122,9 +122,9 @@ class Form:
         x, codes = np.empty((n, self.layout.width)), np.empty((n, self.layout.text_width), np.int64)
         kinds, arrived = np.zeros(n, np.uint8), np.empty(n, np.int64)
         if self.event.kind:
-            kinds[:] = self.event.kind
+            kinds.fill(self.event.kind)
         arrived[:] = arrived_us
-        return Batch([""] * n, kinds, np.empty(n, np.int64), arrived, x, codes, {})
+        return Batch([], kinds, np.empty(n, np.int64), arrived, x, codes, {})
 
     def _lay(self, columns: list[Sequence[Any]], part: Part, bad: Mask) -> bool:
         """Write the columns, and say whether an event is bad."""
@@ -164,7 +164,7 @@ class Form:
         batch = part.batch
         numbers = np.array(columns[self._numbers_from : self._numbers_to], np.float64).reshape(len(self.numbers), len(batch))
         stamps = batch.time_us, batch.arrived_us
-        return bool(lay(self.places, data, lengths, numbers, *times, parse, batch.x, batch.codes, part.id_codes, *stamps, bad))
+        return bool(lay(*self.places, data, lengths, numbers, *times, parse, batch.x, batch.codes, part.id_codes, *stamps, bad))
 
     def _ids(self, column: Sequence[Any], part: Part) -> list[str]:
         """The ids as texts, empty where one is to be made."""

@@ -261,6 +261,10 @@ class Reader:
         return decoded
 
     def _batch(self, decoded: _Decoded, arrived_us: int, refuse: Callable[[int], Refusal]) -> Read:
+        if not decoded.refused and list(decoded.forms) == [0]:  # as nearly always
+            part = self.forms[0].part(decoded.forms[0][1], arrived_us)
+            if part.bad is None:
+                return self._whole(part, arrived_us)
         parts: list[tuple[NDArray[np.int64] | None, Part]] = []
         refused = decoded.refused
         for kind, (positions, events) in decoded.forms.items():
@@ -270,6 +274,13 @@ class Reader:
             self._name(part, arrived_us)
             parts.append((np.array(positions, np.int64) if len(decoded.forms) > 1 or refused else None, part))
         return self._merged(parts, refused, decoded.n)
+
+    def _whole(self, part: Part, arrived_us: int) -> Read:
+        """A batch of which nothing is left out."""
+        self._name(part, arrived_us)
+        if self._several:
+            self._complete(part.batch)
+        return Read(part.batch, [], np.arange(len(part.batch)), part.id_codes)
 
     def _name(self, part: Part, arrived_us: int) -> None:
         """Make ids for the events without one."""
