@@ -8,6 +8,7 @@ import pytest
 from penstock import Detector, Engine, Entity
 from penstock.clock import to_us
 from penstock.codes import text_code
+from penstock.errors import MalformedEvent
 
 LEFT, RIGHT = "a5ca6afa45e80b1a", "9d37b92dfab8ec50"
 """Two ids of one code, found in six minutes on one core: whoever chooses ids can have such a pair."""
@@ -120,3 +121,16 @@ def test_a_dry_run_is_never_a_duplicate(engine) -> None:
     assert counted(engine, payment("t1"), payment("t1", amount=99.0), dry_run=True) == [1, 1]
     assert counted(engine, payment(LEFT), payment(RIGHT), dry_run=True) == [2, 2]
     assert (engine.metrics["duplicates"], engine.metrics["conflicts"]) == (0, 0)
+
+
+def test_an_id_that_was_taken_in_without_a_decision_is_refused() -> None:
+    """One event, or one among several."""
+    with Engine(declared()) as engine:
+        assert engine.load(engine.reader.read([payment("h1")], engine.clock())) == 1
+        with pytest.raises(MalformedEvent, match="'h1' was taken in before"):
+            engine.decide(msgspec.json.decode(payment("h1")))
+        refused = []
+        events = [msgspec.json.decode(payment(each)) for each in ("t1", "h1", "t2")]
+        decisions = engine.decide_many(events, on_refused=lambda row, refusal: refused.append((row, refusal.status)))
+        assert [decision.transaction_id for decision in decisions] == ["t1", "t2"]
+        assert refused == [(1, 409)]
