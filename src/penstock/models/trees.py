@@ -17,8 +17,8 @@ from penstock.models.shapley import LANES, LinkedPaths, PaddedPaths, quadrature
 _DEEPEST_PADDED = 8
 """Full trees deeper than this would be mostly padding, and no longer fit the caches."""
 
-_MOST_PADDING = 6
-"""Padded contributions cost a sixth of linked ones per node, so they win up to that many padded nodes per real one."""
+_MOST_PADDING = 3
+"""Padded contributions cost a third of linked ones per node, so they win up to that many padded nodes per real one."""
 
 
 class TreeMember:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.models.forests import random_forest, random_rows, scores
 
-from penstock.models import XGBoost
+from penstock.models import RandomForest, XGBoost
 from penstock.models.forest import Paths
 from penstock.models.shapley import LinkedPaths, PaddedPaths
 from penstock.models.trees import TreeMember, _linked_paths, _padded_paths
@@ -65,7 +65,8 @@ def test_contributions_equal_the_definition(seed, depth, exclusive):
     [
         (1, {"trees": 50}, PaddedPaths),
         (6, {"trees": 200}, PaddedPaths),
-        (8, {"trees": 40}, PaddedPaths),
+        (8, {"trees": 40, "min_child_weight": 0.01, "learning_rate": 0.3}, PaddedPaths),
+        (8, {"trees": 40}, LinkedPaths),
         (8, {"trees": 40, "min_child_weight": 60.0, "scale_pos_weight": "balanced", "colsample": 1.0}, LinkedPaths),
         (10, {"trees": 20}, LinkedPaths),
     ],
@@ -81,6 +82,15 @@ def test_contributions_equal_those_of_xgboost(rows, depth, options, layout):
     assert np.abs(found - expected[:, :-1]).max() < 1e-5
     assert abs(member.base - expected[0, -1]) < 1e-5
     assert np.abs(found.sum(axis=1) + member.base - scores(member, x[:1000])).max() < 1e-5
+
+
+@pytest.mark.parametrize("depth", [12, 30])
+def test_contributions_of_deep_forests_add_up(rows, depth):
+    """Products of thirty shares still fit into float32."""
+    x, y = rows(3000, seed=depth, missing=0.1)
+    member = RandomForest(trees=20, depth=depth, min_leaf=1, features=0.0).fit(x, y, list("abcdef"))
+    assert Paths.of(member.forest).depth > 11
+    assert np.abs(member.contributions(x).sum(axis=1) + member.base - scores(member, x)).max() < 1e-6
 
 
 def test_a_row_is_explained_alike_alone_and_among_others(rows):

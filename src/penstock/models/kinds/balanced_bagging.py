@@ -30,7 +30,7 @@ class BalancedBagging(msgspec.Struct, frozen=True, kw_only=True):
     weight: float | None = None
     name: str = "balanced_bagging"
     trees: int = 100
-    depth: int = 12
+    depth: int = 8
     min_leaf: int = 1
     features: float = 1.0
     imbalance: Imbalance = "none"

@@ -19,8 +19,8 @@ class GradientBoosting(msgspec.Struct, frozen=True, kw_only=True):
 
     It looks for splits between all values of a feature, so it loses nothing to binning and takes its time. trees and depth
     are numbers, learning_rate is the shrinkage of each tree, subsample and features are the shares of rows and columns that
-    each tree and each split sees, min_leaf is the fewest rows of a leaf. A missing value counts as one smaller than all
-    others. imbalance: see `penstock.models.imbalance`.
+    each tree and each split sees, min_leaf is the fewest rows of a leaf: nothing else holds leaves back from certainty where
+    frauds are few. A missing value counts as one smaller than all others. imbalance: see `penstock.models.imbalance`.
 
     >>> GradientBoosting(depth=3).trees
     100
@@ -30,10 +30,10 @@ class GradientBoosting(msgspec.Struct, frozen=True, kw_only=True):
     name: str = "gradient_boosting"
     trees: int = 100
     depth: int = 5
-    learning_rate: float = 0.1
-    subsample: float = 0.5
-    features: float = 0.5
-    min_leaf: int = 10
+    learning_rate: float = 0.05
+    subsample: float = 1.0
+    features: float = 0.3
+    min_leaf: int = 20
     imbalance: Imbalance = "none"
 
     def __post_init__(self) -> None:
