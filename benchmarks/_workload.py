@@ -105,9 +105,9 @@ RULES = [
 
 
 def scoring_detector() -> Detector:
-    """LR and XGBoost half and half, ten rules."""
+    """LR and XGBoost half and half, ten rules; the threshold is where one event in a hundred is not approved."""
     models = [LogisticRegression(weight=0.5), XGBoost(weight=0.5, trees=200, depth=6)]
-    return detector(models=models, rules=RULES, policy=Policy(review_at=0.5, block_at=0.9))
+    return detector(models=models, rules=RULES, policy=Policy(review_at=0.25, block_at=0.9))
 
 
 def trained(declared: Detector, frame: pl.DataFrame, *, seed=0) -> Ensemble:
