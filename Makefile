@@ -47,11 +47,8 @@ bench: .venv/.for-work  ## every benchmark; the table goes to benchmarks/results
 bench-quick: .venv/.for-work  ## every benchmark, shortened; prints the table only
 	@$(BIN)/python benchmarks/run.py --quick
 
-eval: .venv/.for-use  ## train on two simulated months and print what it is worth; RECORDED=DIR adds recorded data
-	@mkdir -p build
-	@$(BIN)/penstock simulate banking --seed 1 --events 360000 --days 60 --out build/banking.parquet
-	@$(BIN)/penstock train banking --data build/banking.parquet
-	@if [ -f "$(RECORDED)/Fraud_Data.csv" ]; then $(BIN)/penstock train ecommerce --data "$(RECORDED)/Fraud_Data.csv"; fi
+eval: .venv/.for-use  ## what the models are worth: recorded data and simulated attacks; RECORDED=DIR says where the data lie
+	@$(BIN)/python evaluation/run.py $(if $(RECORDED),--recorded "$(RECORDED)") $(EVAL_ARGS)
 
 perf: .venv/.for-use  ## a load test of the service: requests/s and latency
 	@$(BIN)/penstock loadtest --serve banking --requests 50000 --concurrency 64
