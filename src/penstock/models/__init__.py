@@ -1,7 +1,8 @@
 """Models: declared, trained by the libraries everyone knows, served by kernels of our own, explained exactly.
 
-Read `port.py` first. `kinds/` holds one file per kind of model; `trees.py` and `linear.py` are what they become,
-`kernels.py` and `shapley.py` the arithmetic; `fit.py` trains, calibrates and weighs; `bundle.py` keeps the result,
+Read `port.py` first. `kinds/` holds one file per kind of model; `trees.py`, `linear.py` and `onnx.py` are what they
+become, `kernels.py`, `links.py` and `shapley.py` the arithmetic; `categories.py` turns texts into numbers, `imbalance.py` is
+what can be done about few frauds; `fit.py` trains, calibrates and weighs; `bundle.py` keeps the result,
 `shelf.py` all of them, and says which decides.
 """
 

@@ -22,6 +22,9 @@ _NEIGHBOURS = 5
 _LARGEST = 1e15
 """Beyond it squares of distances tell nothing; infinities are brought back to it."""
 
+MOST_CLEANED = 60_000
+"""Cleaning compares every row with every other: so many take half a minute, a million would take hours."""
+
 Rows = tuple[Matrix, Vector, Vector | None]
 """x (n, k), y (n,), weights (n,) or None where all are the same."""
 
@@ -50,8 +53,11 @@ def treat(
         return x, y, _evened(y, weights)
     if imbalance == "under":
         return _drawn(x, y, weights, seed)
-    if imbalance in ("smote", "smoteenn"):
-        return _Synthesis(x, y, weights, categorical, seed, note).rows(clean=imbalance == "smoteenn")
+    if imbalance == "smote":
+        return _Synthesis(x, y, weights, categorical, seed, note).rows(clean=False)
+    if imbalance == "smoteenn":
+        x, y, weights = _few_enough(x, y, weights, seed, note)
+        return _Synthesis(x, y, weights, categorical, seed, note).rows(clean=True)
     return x, y, weights
 
 
@@ -70,6 +76,18 @@ def _drawn(x: Matrix, y: Vector, weights: Vector | None, seed: int) -> Rows:
     sampler.fit_resample(np.arange(len(y))[:, None], y)
     rows = np.sort(sampler.sample_indices_)
     return x[rows], y[rows], None if weights is None else weights[rows]
+
+
+def _few_enough(x: Matrix, y: Vector, weights: Vector | None, seed: int, note: Note) -> Rows:
+    """So many rows that cleaning ends: where one class alone makes too many, some of its rows, drawn at random."""
+    most = MOST_CLEANED // 2
+    draw = np.random.default_rng(seed)
+    rows = [np.flatnonzero(y == outcome) for outcome in (0.0, 1.0)]
+    kept = np.sort(np.concatenate([each if len(each) <= most else draw.choice(each, most, replace=False) for each in rows]))
+    if len(kept) == len(y):
+        return x, y, weights
+    note(f"SMOTEENN saw {len(kept)} of {len(y)} rows, drawn at random: its cleaning compares every row with every other")
+    return x[kept], y[kept], None if weights is None else weights[kept]
 
 
 class _Synthesis:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from penstock.models import imbalance
 from penstock.models.imbalance import treat
 
 
@@ -83,6 +84,17 @@ def test_smoteenn_removes_what_lies_among_the_other_class() -> None:
     assert 0 < cleaned[1].sum() < len(cleaned[1])
     kept = {row.tobytes() for row in resampled[0]}
     assert all(row.tobytes() in kept for row in cleaned[0])
+
+
+def test_cleaning_many_rows_takes_some_of_them_and_says_so(monkeypatch) -> None:
+    """Every row is compared with every other: a million would take hours."""
+    x, y = rows()
+    monkeypatch.setattr(imbalance, "MOST_CLEANED", 200)
+    notes = []
+    found, outcome, _ = treat(x, y, None, "smoteenn", note=notes.append)
+    assert len(found) <= 200
+    assert 0 < outcome.sum() < len(outcome)
+    assert notes == ["SMOTEENN saw 140 of 400 rows, drawn at random: its cleaning compares every row with every other"]
 
 
 def test_made_rows_weigh_what_an_average_fraud_does() -> None:
