@@ -6,7 +6,8 @@ and serving one import neither scikit-learn nor XGBoost.
 
 A **member** is what training leaves behind and what an ensemble serves: flat arrays and a kernel of our own. There are
 fewer forms of members than kinds of models: every linear model is served by `LinearMember`, every tree ensemble by
-`TreeMember`, somebody else's file by `OnnxMember`. A new kind is one file in `penstock.models.kinds`; the contract suite finds it there.
+`TreeMember`, somebody else's file by `OnnxMember`. A new kind is one file in `penstock.models.kinds`; the contract suite
+finds it there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +51,8 @@ class Member(Protocol):
 
     def fill(self, x: Matrix, out: Vector) -> None:
         """Write the raw output of every row into `out` (n,). Raw means as the library gives it, before calibration:
-        log-odds for boosted and linear models, a probability for forests; higher is more suspicious. Allocates nothing that outlives the call.
+        log-odds for boosted and linear models, a probability for forests; higher is more suspicious.
+        Allocates nothing that outlives the call.
         """
         ...
 
