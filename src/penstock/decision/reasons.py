@@ -178,13 +178,7 @@ class Narrator:
 
     def _of_contribution(self, name: str, row: Row) -> Reason:
         value, usual = row[name], self._usual(name)
-        text = (
-            f"{self._phrase(name)} is {plain(value)}"
-            if not isinstance(value, bool)
-            else f"{self._phrase(name)}: {plain(value)}"
-        )
-        if usual is not None and usual != value:
-            text += f" (usually {plain(usual)})"
+        text = said(self._phrase(name), value, usual)
         return Reason(name, text, name, public(value), public(usual))
 
     def _usual(self, name: str) -> Value:
@@ -193,6 +187,16 @@ class Narrator:
 
     def _phrase(self, name: str) -> str:
         return self.words.get(name) or name.replace("_", " ")
+
+
+def said(phrase: str, value: Value, usual: Value) -> str:
+    """A feature's value in words, beside the usual one where that is known and another.
+
+    >>> said("amount", 900.0, 25.5), said("night", True, False), said("country", None, "DE")
+    ('amount is 900 (usually 25.5)', 'night: yes (usually no)', 'country is unknown (usually DE)')
+    """
+    text = f"{phrase}: {plain(value)}" if isinstance(value, bool) else f"{phrase} is {plain(value)}"
+    return text if usual is None or usual == value else f"{text} (usually {plain(usual)})"
 
 
 def _of_failure(action: Action, degraded: Degraded | None) -> Reason:

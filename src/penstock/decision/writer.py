@@ -51,6 +51,15 @@ def _write_field(kind, value, bits, out, at):
 
 
 @nb.njit(cache=True, error_model="numpy")
+def _write_again(us, kept, out, at):
+    """A time that is the same in all rows; kept: from where to where it was written the first time."""
+    if kept[1] > 0:
+        return copy_bytes(out, kept[0], kept[1], out, at)
+    kept[0], kept[1] = at, write_time(us, out, at)
+    return kept[1]
+
+
+@nb.njit(cache=True, error_model="numpy")
 def write_rows(form, fixed, rows, x, time_us, decided_us, scores, action, loose, marks, stops, out, ends):
     """Write the decision of every row in `rows`, of all if it is empty; `ends[k]` is where the k-th one ends in `out`.
 
@@ -62,7 +71,7 @@ def write_rows(form, fixed, rows, x, time_us, decided_us, scores, action, loose,
     x_bits, score_bits = x.view(np.uint64), scores.view(np.uint64)
     share = np.empty(1, np.float64)
     share_bits = share.view(np.uint64)
-    at, piece = np.int64(0), marks[-1]
+    at, piece, decided_at = np.int64(0), marks[-1], np.zeros(2, np.int64)
     for k in range(ends.shape[0]):
         i, s, kind = rows[k] if rows.shape[0] > 0 else k, 0, NOTHING
         while kind != END:
@@ -79,8 +88,10 @@ def write_rows(form, fixed, rows, x, time_us, decided_us, scores, action, loose,
                 stop = _after_value(loose, marks[index])
                 at = copy_bytes(loose, marks[index], stop, out, at)
                 marks[index] = stop + 1
-            elif kind in (EVENT_TIME, DECIDED_AT):
-                at = write_time(time_us[i] if kind == EVENT_TIME else decided_us, out, at)
+            elif kind == EVENT_TIME:
+                at = write_time(time_us[i], out, at)
+            elif kind == DECIDED_AT:
+                at = _write_again(decided_us, decided_at, out, at)
             elif kind == OUTCOME:
                 at = copy_bytes(fixed, _OUTCOME_ENDS[action[i]], _OUTCOME_ENDS[action[i] + 1], out, at)
             elif kind == SHARED:

@@ -150,7 +150,9 @@ class Engine:
         members = ensemble.names if ensemble else ()
         usual = ensemble.usual_values() if ensemble else {}
         self.layout_id = records.layout_id(self.detector, members)
-        self.ledger.register_layout(self.layout_id, records.layout_fields(plan.layout, members))
+        self.ledger.register_layout(
+            self.layout_id, records.layout_fields(plan.layout, members, unknown=self.detector.schema.keep_unknown)
+        )
         self.versions = Versions(self.version, self.model_version, plan.rules.version)
         self._plain_versions = msgspec.to_builtins(self.versions)
         self.renderer = Renderer(
@@ -252,6 +254,7 @@ class Engine:
         answers: list[bytes | Refusal | None] = [None] * n
         for row, refusal in read.refused:
             answers[row] = refusal
+        records.keep_unknown(read)
         batch, codes = read.batch, read.id_codes
         first_seq = self.ledger.next_seq
         try:
@@ -394,6 +397,7 @@ class Engine:
 
     def _apply(self, read: Read, kind: str, on_durable: OnDurable | None) -> int:
         """Let events into state without deciding about them."""
+        records.keep_unknown(read)
         first_seq = self.ledger.next_seq
         try:
             seen = self.repeats.seen(read.batch, read.id_codes, first_seq)

@@ -8,6 +8,7 @@ import numpy as np
 from penstock.codes import text_codes
 from penstock.decision import TEXT, as_list
 from penstock.detector import Detector
+from penstock.ingest import Read
 from penstock.ledger import Field
 from penstock.messages import Batch, Layout, Record, Type
 
@@ -15,12 +16,17 @@ _FIELD_TYPES = {Type.NUMBER: "number", Type.BOOLEAN: "boolean", Type.TIME: "time
 _TYPES = {text: type_ for type_, text in _FIELD_TYPES.items()}
 
 
+UNKNOWN = "unknown_fields"
+"""The text column that holds, as JSON, the fields of an event that no type declares, where a detector keeps them."""
+
+
 def layout_id(detector: Detector, members: Sequence[str]) -> str:
     """Names the arrangement of columns in this detector's records."""
-    return f"{detector.name}-{detector.version}-{'-'.join(members) or 'rules'}"
+    unknown = "-unknown" if detector.schema.keep_unknown else ""
+    return f"{detector.name}-{detector.version}-{'-'.join(members) or 'rules'}{unknown}"
 
 
-def layout_fields(layout: Layout, members: Sequence[str]) -> dict[str, list[Field]]:
+def layout_fields(layout: Layout, members: Sequence[str], *, unknown: bool = False) -> dict[str, list[Field]]:
     """How the columns of records are called in the archive; columns that no user knows stay nameless."""
     numbers = sorted((c for c in layout.values() if c.type is not Type.TEXT), key=lambda c: c.index)
     x = [Field("" if c.name.startswith("where:") else c.name.replace("rule:", "rule_"), _FIELD_TYPES[c.type]) for c in numbers]  # type: ignore[arg-type]  # the literal types of Field
@@ -31,6 +37,7 @@ def layout_fields(layout: Layout, members: Sequence[str]) -> dict[str, list[Fiel
         "action": [Field("decision", "text", ("APPROVE", "CHALLENGE", "REVIEW", "BLOCK"))],
         "by": [Field("")],
         **{TEXT + c.name: [Field(c.name, "text")] for c in layout.values() if c.type is Type.TEXT},
+        **({TEXT + UNKNOWN: [Field(UNKNOWN, "text")]} if unknown else {}),
     }
 
 
@@ -41,9 +48,15 @@ def layout_of(fields: Mapping[str, Sequence[Field]]) -> Layout:
         known = field.name and field.name not in layout
         layout.add(field.name if known else f":{place}", _TYPES.get(field.type, Type.NUMBER))
     for name in fields:
-        if name.startswith(TEXT):
+        if name.startswith(TEXT) and name != TEXT + UNKNOWN:
             layout.add(name.removeprefix(TEXT), Type.TEXT)
     return layout
+
+
+def keep_unknown(read: Read) -> None:
+    """Let what the schema does not know travel with its events into the ledger."""
+    if read.extras:
+        read.batch.texts[UNKNOWN] = [None if extra is None else extra.decode() for extra in read.extras]
 
 
 def applied(batch: Batch, kind: str, detector: str, first_seq: int, meta: Mapping[str, Any], codes: Any = None) -> Record:
