@@ -10,6 +10,7 @@ import pytest
 from penstock import Engine, replay
 from penstock.detectors import banking
 from penstock.detectors.banking.profile import profile as banking_profile
+from penstock.messages import Decision
 from penstock.offline.simulate import simulate
 from penstock.offline.train import train
 
@@ -23,7 +24,7 @@ def auc(score: pl.Series, fraud: pl.Series) -> float:
     return max(share, 1 - share)
 
 
-@pytest.mark.parametrize("name", ["banking", "ecommerce"])
+@pytest.mark.parametrize("name", ["banking", "card", "ecommerce", "mobile_money", "payments"])
 def test_no_feature_of_a_detector_alone_separates_the_classes(name):
     detector = importlib.import_module(f"penstock.detectors.{name}").detector
     profile = importlib.import_module(f"penstock.detectors.{name}.profile").profile
@@ -36,7 +37,7 @@ def test_no_feature_of_a_detector_alone_separates_the_classes(name):
         for feature in detector.plan.inputs
         if feature in replayed.columns and replayed[feature].null_count() < len(replayed)
     }
-    assert len(telling) > 30
+    assert len(telling) > (15 if name == "payments" else 30)
     assert {feature: round(value, 3) for feature, value in telling.items() if value > 0.9} == {}
 
 
@@ -60,12 +61,24 @@ def test_the_sample_events_are_predicted_as_marked(trained):
     samples = json.loads((Path(banking.__file__).parent / "samples.json").read_text())
     engine = Engine(banking.detector, models=trained[0])
     decisions = [engine.decide(sample["event"]) for sample in samples]
-    wrong = {
-        sample["about"]: decision.scores
-        for sample, decision in zip(samples, decisions, strict=True)
-        if decision.prediction != sample["prediction"]
-    }
-    assert wrong == {}
+    assert wrong(samples, decisions) == {}
     by_model = [decision for decision in decisions if decision.explanation.decision_reason == "ml_probability"]
     assert len(by_model) == 2
     assert all(decision.explanation.reasons for decision in by_model)
+
+
+def wrong(samples: list[dict], decisions: list[Decision]) -> dict[str, object]:
+    """What was predicted otherwise than marked, with its scores."""
+    pairs = zip(samples, decisions, strict=True)
+    return {sample["about"]: decision.scores for sample, decision in pairs if decision.prediction != sample["prediction"]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["card", "mobile_money", "payments"])
+def test_the_samples_of_the_others_are_predicted_as_marked(name, tmp_path):
+    module = importlib.import_module(f"penstock.detectors.{name}")
+    profile = importlib.import_module(f"penstock.detectors.{name}.profile").profile
+    train(module.detector, simulate(profile, events=150_000, seed=1, days=60), save_to=tmp_path)
+    samples = json.loads((Path(module.__file__).parent / "samples.json").read_text())
+    engine = Engine(module.detector, models=tmp_path)
+    assert wrong(samples, [engine.decide(sample["event"]) for sample in samples]) == {}

@@ -111,6 +111,10 @@ def test_devices():
     assert frame["devices_90d"].to_list() == [1, 1, 2, 2, 2]
 
 
+def test_a_device_is_new_for_a_day():
+    assert replayed(at(0), at(86_399), at(86_400))["is_new_device"].to_list() == [True, True, False]
+
+
 def test_a_change_of_country_and_a_country_that_is_not_the_usual_one():
     frame = replayed({}, {"location": "Lyon, France"}, {"location": "DE"}, {"location": "Germany"}, {}, {"location": "DE"})
     assert frame["location_changed"].to_list() == [None, False, True, False, True, True]
@@ -145,6 +149,12 @@ def test_a_repeated_amount_within_an_hour():
 def test_three_users_on_one_device_are_looked_at():
     frame = replayed(*(at(60 * i, user_id=f"U{i}") for i in range(4)))
     assert frame["decision"].to_list() == ["APPROVE", "APPROVE", "REVIEW", "REVIEW"]
+
+
+def test_two_countries_within_two_hours_from_a_new_device_are_looked_at():
+    copy = {"location": "Berlin, Germany", "device_id": "D2"}
+    frame = replayed(at(-2 * 86_400), at(0), at(3600, **copy), at(3700, **copy), at(3800), at(20_000, location="US", device_id="D3"))
+    assert frame["decision"].to_list() == ["APPROVE", "APPROVE", "REVIEW", "APPROVE", "APPROVE", "APPROVE"]
 
 
 def test_cards_tried_at_one_merchant_from_new_devices_are_looked_at():

@@ -1,4 +1,4 @@
-"""Payments by users, judged by how unusual they are, by what was fraud before, and by two rules."""
+"""Payments by users, judged by how unusual they are, by what was fraud before, and by three rules."""
 
 from penstock import Detector, IsolationForest, Label, Policy, XGBoost
 from penstock.detectors.payments.event import Payment
@@ -15,7 +15,7 @@ detector = Detector(
     features=features,
     inputs=inputs,
     words=words,
-    models=[IsolationForest(weight=0.3), XGBoost(weight=0.7)],
+    models=[IsolationForest(weight=0.3, trees=400), XGBoost(weight=0.7)],
     rules=rules,
     policy=Policy(block_at=0.8, on_failure="review"),
     naive_times="UTC",

@@ -1,7 +1,7 @@
 """What is computed for a payment: the seventeen signals that the models read, and what the rules look at besides.
 
 A user's habits leave the event itself out; counts within minutes contain it. What is usual for a user rests on ninety
-days, so that a habit can change.
+days, so that a habit can change. A device is new for a day: whoever takes over an account pays with it more than once.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ _place: Sequence[Feature] = [
 _habit: Sequence[Feature] = [
     user.mean("amount", "90d", current=False).named("mean_amount_90d"),
     user.std("amount", "90d", current=False).named("std_amount_90d"),
-    user_device.count("ever", current=False).named("payments_on_device_before"),
+    user_device.since_first().named("device_seconds_since_first"),
     user_amount.count("1h").named("same_amount_1h"),
     user.count("60s").named("count_60s"),
 ]
@@ -52,7 +52,7 @@ signals: Sequence[Feature] = [
     user.sum("amount", "1m").named("amount_last_1m"),
     user.count("5m").named("count_last_5m"),
     user.sum("amount", "5m").named("amount_last_5m"),
-    derive("is_new_device", "payments_on_device_before = 0"),
+    derive("is_new_device", "CASE WHEN device_id IS NOT NULL THEN coalesce(device_seconds_since_first < 86400, TRUE) END"),
     user.distinct("device_id", "90d").named("devices_90d"),
     derive("location_changed", "country <> previous_country"),
     derive("foreign_country", "2 * payments_in_country_90d < payments_somewhere_90d"),
@@ -65,6 +65,7 @@ signals: Sequence[Feature] = [
 """Sixteen of the seventeen signals; the seventeenth is the amount itself."""
 
 _for_rules: Sequence[Feature] = [
+    user.distinct("country", "2h").named("countries_2h"),
     device.distinct("user_id", "24h").named("users_of_device_24h"),
     merchant.count("30m", where="amount < 10").named("small_payments_here_30m"),
     merchant.distinct("user_id", "24h").named("users_here_24h"),
@@ -86,7 +87,7 @@ words = {
     "amount_last_1m": "what the user paid within a minute",
     "count_last_5m": "the user's number of payments within 5 minutes",
     "amount_last_5m": "what the user paid within 5 minutes",
-    "is_new_device": "a device the user never paid with",
+    "is_new_device": "a device the user first paid with less than a day ago",
     "devices_90d": "the user's number of devices in 90 days",
     "location_changed": "another country than that of the user's previous payment",
     "foreign_country": "a country that is not the user's usual one",
@@ -95,6 +96,7 @@ words = {
     "card_not_present": "a payment online, without the card",
     "rapid_succession": "five payments within 60 seconds",
     "repeated_amount": "the same amount as an hour ago or less",
+    "countries_2h": "the number of countries the user paid from within two hours",
     "users_of_device_24h": "the number of users who paid with this device within 24 hours",
     "small_payments_here_30m": "the merchant's number of payments below 10 within 30 minutes",
     "users_here_24h": "the merchant's number of users within 24 hours",

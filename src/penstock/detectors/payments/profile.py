@@ -1,9 +1,13 @@
-"""How payments by users of a payment service look in the simulator."""
+"""How payments by users of a payment service look in the simulator.
+
+A card's chip says nothing of a device, and browsers that forget, or that hide who they are, look like new devices.
+"""
 
 from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from penstock.offline.simulate import naming
 from penstock.offline.simulate.payments import Payments
@@ -14,7 +18,10 @@ from penstock.offline.simulate.world import World
 _WHOLE = [f"{city.name}, {city.country}" for city in CITIES]
 _COUNTRIES = [city.country for city in CITIES]
 _SAYS_COUNTRY_ALONE = 0.2
-_CONTACTLESS = 0.55
+_CONTACTLESS_SHARE = 0.55
+_FORGETFUL = 0.1
+_TYPES = ("online", "contactless", "chip")
+_ONLINE, _CONTACTLESS, _CHIP = range(len(_TYPES))
 
 
 def _columns(world: World, stretch: Payments) -> Mapping[str, pl.Series]:
@@ -23,9 +30,17 @@ def _columns(world: World, stretch: Payments) -> Mapping[str, pl.Series]:
         "amount": pl.Series(stretch["amount"]),
         "merchant": naming.merchants(world, stretch["merchant"]),
         "location": _locations(world, stretch),
-        "device_id": naming.devices(stretch["device"]),
-        "transaction_type": _types(world, stretch),
+        "device_id": _devices(world, stretch),
+        "transaction_type": pl.Series(_TYPES).gather(_types(world, stretch)),
     }
+
+
+def _devices(world: World, stretch: Payments) -> pl.Series:
+    number, types = stretch["number"], _types(world, stretch)
+    forgets = (types == _ONLINE) & (world.chance.uniform("forgets", number) < _FORGETFUL)
+    fresh = (world.chance.words("fresh device", number) >> np.uint64(1)).astype(np.int64)
+    known = pl.Series(types != _CHIP)
+    return pl.select(pl.when(known).then(naming.devices(np.where(forgets, fresh, stretch["device"])))).to_series()
 
 
 def _locations(world: World, stretch: Payments) -> pl.Series:
@@ -36,10 +51,9 @@ def _locations(world: World, stretch: Payments) -> pl.Series:
     return names.gather((city + np.where(briefly, len(CITIES), 0)).astype(np.uint32))
 
 
-def _types(world: World, stretch: Payments) -> pl.Series:
-    contactless = world.chance.uniform("contactless", stretch["number"]) < _CONTACTLESS
-    which = np.where(stretch["online"], 0, np.where(contactless, 1, 2))
-    return pl.Series(["online", "contactless", "chip"]).gather(which.astype(np.uint32))
+def _types(world: World, stretch: Payments) -> NDArray[np.uint32]:
+    contactless = world.chance.uniform("contactless", stretch["number"]) < _CONTACTLESS_SHARE
+    return np.where(stretch["online"], _ONLINE, np.where(contactless, _CONTACTLESS, _CHIP)).astype(np.uint32)
 
 
 profile = Profile(
