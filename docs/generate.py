@@ -54,7 +54,11 @@ def cli_page() -> str:
     for name in COMMANDS:
         command = commands.get_command(group, name)
         parts.append(f"## penstock {name}\n")
-        parts.append(_help(click.Context(command, info_name=name, parent=group, terminal_width=100), command))
+        context = click.Context(command, info_name=name, parent=group, terminal_width=100)
+        parts.append(_help(context, command))
+        for part, inner in command.commands.items() if isinstance(command, click.Group) else ():
+            parts.append(f"### penstock {name} {part}\n")
+            parts.append(_help(click.Context(inner, info_name=part, parent=context, terminal_width=100), inner))
     return "\n".join(parts)
 
 

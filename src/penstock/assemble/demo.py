@@ -14,11 +14,13 @@ from penstock.adapters.traffic import Item, NotAccepted, send
 from penstock.adapters.world import LiveWorld, Place
 from penstock.assemble.detectors import load_detector
 from penstock.assemble.engines import load_history, open_engine, openers
+from penstock.assemble.registries import champions
 from penstock.assemble.traffic import profile_of
 from penstock.clock import Clock, system_clock
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine, warm_up
+from penstock.models import Ensemble
 from penstock.offline.datasets import Recorded, read
 from penstock.offline.train import has_champion, train
 
@@ -37,6 +39,7 @@ class Demo:
     settings: Settings
     world: LiveWorld
     openers: dict[str, Callable[[], Engine]]
+    champions: dict[str, Callable[[str | None], Ensemble | None]]
 
     @contextmanager
     def running(self, url: str, tps: float) -> Iterator[Iterator[bytes]]:
@@ -86,7 +89,7 @@ def prepare_demo(settings: Settings, *, attack: str | None, say: Say, progress: 
     world = LiveWorld(profile, at=place, attack=attack, clock=clock)
     if attack is not None:
         world.begin(attack)
-    return Demo(settings, world, openers([detector], settings))
+    return Demo(settings, world, openers([detector], settings), champions([detector], settings))
 
 
 def _train(detector: Detector, history: Recorded, settings: Settings, progress: Advance, clock: Clock) -> None:

@@ -34,7 +34,14 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
         demo = prepare_demo(settings, attack=attack, say=say, progress=advance)
     with demo.running(url, tps) as bodies:
         traffic = Traffic(DETECTOR, bodies, tps, attacks=demo.world.attacks()) if tps else None
-        serve(demo.openers, settings, sock=sock, traffic=traffic, on_ready=lambda: welcome(url, str(settings.data)))
+        serve(
+            demo.openers,
+            settings,
+            sock=sock,
+            traffic=traffic,
+            champions=demo.champions,
+            on_ready=lambda: welcome(url, str(settings.data)),
+        )
 
 
 def welcome(url: str, data: str) -> None:

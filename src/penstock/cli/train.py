@@ -1,64 +1,40 @@
 """`penstock train`: from recorded events to models that have been measured."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from penstock.cli.options import as_json, detector_argument, print_json, progress, say, settings, settings_from
+from penstock.cli.training import data_option, options_from, pictures_for, training_options, write_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from penstock.offline.thresholds import Choice
     from penstock.offline.train import Report
     from penstock.offline.trained import Figures
-
-INSTANTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
-TREATMENTS = ["none", "weights", "smote", "smoteenn", "under"]
-instant = click.DateTime(INSTANTS)
 
 
 @click.command()
 @detector_argument
-@click.option("--data", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Recorded events with labels.")
-@click.option("--train-from", type=instant, metavar="T", help="First event time of the training (UTC).")
-@click.option("--valid-from", type=instant, metavar="T", help="First of the validation; training ends the label delay before.")
-@click.option("--test-from", type=instant, metavar="T", help="First of the test; validation ends the label delay before.")
-@click.option("--test-to", type=instant, metavar="T", help="Last event time of the test.")
-@click.option(
-    "--folds", type=click.IntRange(2, 50), metavar="N", help="Instead: N prequential folds, each later than the last."
-)
-@click.option("--model", "names", multiple=True, metavar="NAME", help="Only these declared models, or kinds of models.")
-@click.option("--imbalance", type=click.Choice(TREATMENTS), help="A treatment for models that declare none.")
+@data_option
+@training_options
 @click.option("--compare-imbalance", is_flag=True, help="Also report what every treatment does to every model.")
-@click.option("--trials", type=click.IntRange(0), metavar="N", help="Tune each model with N trials on the validation.")
-@click.option("--thresholds", "by", type=click.Choice(["fpr", "capacity", "cost"]), default="fpr", help="Choose thresholds by.")
-@click.option("--review-fpr", type=float, metavar="SHARE", help="fpr: of the good ones to review at most.  [0.01]")
-@click.option("--reviews-per-day", type=float, metavar="N", help="capacity: how many people can review.")
-@click.option("--review-cost", type=float, metavar="AMOUNT", help="cost: of one review.  [5]")
-@click.option("--annoyance-cost", type=float, metavar="AMOUNT", help="cost: of blocking a good customer.  [25]")
-@click.option("--block-precision", type=float, metavar="SHARE", help="fpr, capacity: of fraud among the blocked.  [0.9]")
-@click.option("--seed", type=int, default=0, metavar="N", help="Of everything that draws at random.  [0]")
 @click.option("--save", is_flag=True, help="Keep the result as a bundle; the first one becomes the champion, which decides.")
 @click.option("--promote", is_flag=True, help="Let the result decide even where there is a champion (implies --save).")
-@settings("models")
+@click.option("--report", "page", type=click.Path(path_type=Path), metavar="FILE", help="Write the report as a page, too.")
+@settings("models", "registry")
 @as_json
 def command(
     detector: str,
     data: Path,
-    names: tuple[str, ...],
-    folds: int | None,
-    imbalance: str | None,
     compare_imbalance: bool,
-    trials: int | None,
-    by: str,
-    seed: int,
     save: bool,
     promote: bool,
+    page: Path | None,
     as_json: bool,
     models: str | None,
+    registry: str | None,
     **wishes: Any,
 ) -> None:
     """Train on recorded events, and measure on later ones.
@@ -67,59 +43,27 @@ def command(
     models are tuned, fitted, calibrated, weighed and measured. Times that are omitted are derived from the data and printed.
     """
     from penstock.assemble.detectors import load_detector
-    from penstock.offline.train import Options, keep, run
+    from penstock.assemble.registries import open_registry
+    from penstock.offline.registry import register
+    from penstock.offline.train import run
 
-    chosen = settings_from(models=models)
-    options = Options(
-        **{name: utc(wishes[name]) for name in ("train_from", "valid_from", "test_from", "test_to")},
-        folds=folds or 0,
-        models=names,
-        imbalance=imbalance,
-        trials=trials,
-        choice=choice(by, wishes),
-        treatments=compare_imbalance,
-        seed=seed,
-    )
+    chosen = settings_from(models=models, registry=registry)
+    options = options_from(wishes, treatments=compare_imbalance)
     loaded = load_detector(detector)
+    opened = open_registry(chosen) if save or promote else None
     with progress("training") as advance:
         trained = run(loaded, data, options, progress=lambda _what, share: advance(share))
-    if save or promote:
-        trained = keep(loaded, trained, chosen.models_folder, make_champion=promote)
+    if opened is not None:
+        pictured = pictures_for(loaded, data) if chosen.registry == "mlflow" else None
+        trained = register(opened, loaded, trained, make_champion=promote, attached=pictured)
+    if page is not None:
+        write_page(loaded, trained, data, page)
     if as_json:
         for note in trained.report.notes:
             say(f"note: {note}")
         print_json(trained.report.as_json())
     else:
         show(trained.report)
-
-
-def choice(by: str, wishes: dict[str, Any]) -> "Choice":
-    """How thresholds are to be chosen.
-
-    Raises:
-        UsageError: an option that belongs to another way of choosing, or a capacity without a number.
-    """
-    from penstock.offline.thresholds import ByCapacity, ByCost, ByRate
-
-    kinds: dict[str, tuple[Any, dict[str, str]]] = {
-        "fpr": (ByRate, {"review_fpr": "review_fpr", "block_precision": "block_precision"}),
-        "capacity": (ByCapacity, {"reviews_per_day": "reviews_per_day", "block_precision": "block_precision"}),
-        "cost": (ByCost, {"review_cost": "review", "annoyance_cost": "annoyance"}),
-    }
-    kind, fields = kinds[by]
-    every = {option for _, each in kinds.values() for option in each}
-    for option in sorted(every - set(fields)):
-        if wishes[option] is not None:
-            raise click.UsageError(f"--{option.replace('_', '-')} says nothing about thresholds by {by}; leave it out")
-    if by == "capacity" and wishes["reviews_per_day"] is None:
-        raise click.UsageError("--thresholds capacity needs --reviews-per-day N: how many people can review")
-    made: Choice = kind(**{name: wishes[option] for option, name in fields.items() if wishes[option] is not None})
-    return made
-
-
-def utc(time: datetime | None) -> datetime | None:
-    """The time, in UTC as the command line means it."""
-    return None if time is None else time.replace(tzinfo=UTC)
 
 
 def show(report: "Report") -> None:

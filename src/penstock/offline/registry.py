@@ -4,7 +4,7 @@ A port and its reference, the folder of bundles. Whatever keeps them, bundles ar
 hands out a folder with the bundle that was asked for, so that serving needs no client of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -145,14 +145,17 @@ def register(
     trained: Trained,
     *,
     make_champion: bool = False,
-    attached: Mapping[str, str] | None = None,
+    attached: Callable[[Trained], Mapping[str, str]] | None = None,
     clock: Clock = system_clock,
 ) -> Trained:
-    """Keep what was trained as a version; the first one that fits the detector becomes its champion."""
+    """Keep what was trained as a version; the first one that fits the detector becomes its champion.
+
+    attached: makes the texts that are kept beside it, by file name, once its version is known.
+    """
     kept = bundled(detector, trained, registry.folder, clock=clock)
     version = kept.report.model_version
     assert version is not None
-    registry.publish(detector.name, version, attached)
+    registry.publish(detector.name, version, attached(kept) if attached is not None else None)
     if make_champion or champion_of(registry, detector) is None:
         registry.crown(detector.name, version, "promoted")
     return replace(kept, report=replace(kept.report, champion=registry.alias(detector.name, "champion")))

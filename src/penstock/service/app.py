@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from penstock.errors import PenstockError
 from penstock.service import pages, records, writes
 from penstock.service.desk import Desk
 from penstock.service.desks import Desks
+from penstock.service.follow import Follower, Newer
 from penstock.service.front import Front
 from penstock.service.live import Live
 from penstock.service.metrics import CONTENT_TYPE, Exposition
@@ -49,6 +50,7 @@ def create_app(
     settings: Settings,
     *,
     traffic: Traffic | None = None,
+    champions: Mapping[str, Newer] | None = None,
     on_ready: Callable[[], None] = lambda: None,
     on_failure: Callable[[BaseException], None] = lambda _error: None,
 ) -> Service:
@@ -58,15 +60,17 @@ def create_app(
         desks: one per detector, by its name. Those that are not open yet are opened when the application starts.
         settings: limits.
         traffic: simulated traffic to send through one of the desks.
+        champions: by detector, where newer models come from; without it those of the start decide for ever.
         on_ready: called once when all desks are open.
         on_failure: called when one cannot be opened; until the process ends, /ready says why.
     """
     served = Desks(desks)
     live = Live(served)
+    followers = [Follower(served[name], newer, settings.follow_every_s) for name, newer in (champions or {}).items()]
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        opening = asyncio.create_task(_open(served, on_ready, on_failure, traffic))
+        opening = asyncio.create_task(_run(served, on_ready, on_failure, traffic, followers))
         yield
         opening.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -91,10 +95,14 @@ def create_app(
     return service
 
 
-async def _open(
-    desks: Desks, on_ready: Callable[[], None], on_failure: Callable[[BaseException], None], traffic: Traffic | None
+async def _run(
+    desks: Desks,
+    on_ready: Callable[[], None],
+    on_failure: Callable[[BaseException], None],
+    traffic: Traffic | None,
+    followers: Sequence[Follower],
 ) -> None:
-    """Open every desk, then let the simulated traffic run until the task is cancelled."""
+    """Open every desk, then follow champions and let simulated traffic run until the task is cancelled."""
     try:
         for desk in desks.values():
             await desk.open()
@@ -102,8 +110,10 @@ async def _open(
         on_failure(error)
         return
     on_ready()
+    lasting = [follower.run() for follower in followers]
     if traffic is not None:
-        await traffic.run(desks.named(traffic.detector))
+        lasting.append(traffic.run(desks.named(traffic.detector)))
+    await asyncio.gather(*lasting)
 
 
 def _add_routes(routes: FastAPI, desks: Desks, exposition: Exposition) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from penstock.config import Settings
 from penstock.errors import NotReady
 from penstock.messages import Refusal
+from penstock.models import Ensemble
 from penstock.service.batch import STALLED_S, Answer, Batch, Waiting, durable, stalled_error
 from penstock.service.feed import Feed
 from penstock.service.measures import Measures
@@ -28,7 +29,7 @@ class Desk:
 
     There is no timer: a batch is whatever queued while the last one was decided or written, so a lone request waits
     for nobody and a crowd shares the costs of one batch. Everything here runs on the event loop's thread; only the
-    word that a batch is durable comes from another.
+    word that a batch is durable comes from another. models_trouble: why newer models cannot be had.
     """
 
     def __init__(self, name: str, opener: Opener, settings: Settings) -> None:
@@ -36,6 +37,7 @@ class Desk:
         self.settings = settings
         self.measures = Measures()
         self.feed = Feed()
+        self.models_trouble: str | None = None
         self._opener = opener
         self._engine: Decider | None = None
         self._queue: deque[Waiting] = deque()
@@ -73,7 +75,8 @@ class Desk:
         """None, or the reason why this detector cannot decide now."""
         if self._engine is None:
             return "models are being loaded and state is being recovered"
-        return self._engine.ready
+        waits = self._engine.ready
+        return waits if waits is None or self.models_trouble is None else f"{waits}; {self.models_trouble}"
 
     @property
     def engine(self) -> Decider:
@@ -85,6 +88,14 @@ class Desk:
         if self._engine is None:
             raise NotReady(f"detector {self.name!r} is not ready: {self.not_ready}")
         return self._engine
+
+    def use(self, ensemble: Ensemble) -> None:
+        """Decide with these models from the next batch on.
+
+        Raises:
+            BundleError: they do not fit the detector.
+        """
+        self.engine.use(ensemble)
 
     @property
     def queued_events(self) -> int:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import msgspec
 
 from penstock.messages import Refusal
+from penstock.models import Ensemble
 
 OnDurable = Callable[[BaseException | None], None]
 """Called exactly once, from any thread, when all of a batch survives a crash, or with the error that prevents it."""
@@ -68,6 +69,14 @@ class Decider(Protocol):
     @property
     def ready(self) -> str | None:
         """None, or the reason why nothing can be decided yet."""
+        ...
+
+    def use(self, ensemble: Ensemble) -> None:
+        """Let these models decide from the next batch on.
+
+        Raises:
+            BundleError: they do not fit the detector's features.
+        """
         ...
 
     def decide_json(

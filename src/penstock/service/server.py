@@ -13,6 +13,7 @@ from penstock.config import Settings
 from penstock.errors import ConfigurationError
 from penstock.service.app import Service, create_app
 from penstock.service.desk import Desk
+from penstock.service.follow import Newer
 from penstock.service.joined import JoiningProtocol
 from penstock.service.port import Opener
 from penstock.service.traffic import Traffic
@@ -65,6 +66,7 @@ def serve(
     *,
     sock: socket.socket | None = None,
     traffic: Traffic | None = None,
+    champions: Mapping[str, Newer] | None = None,
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve detectors until SIGTERM or SIGINT, then answer what was accepted, flush and close.
@@ -74,6 +76,7 @@ def serve(
         settings: address and limits.
         sock: a bound socket, where the caller wanted to know early that the address is free.
         traffic: simulated traffic, for the demo.
+        champions: by detector, where newer models come from while it serves.
         on_ready: called when everything is open, for instance to say so.
 
     Raises:
@@ -92,7 +95,7 @@ def serve(
         failures.append(error)
         server.should_exit = True
 
-    app = create_app(desks, settings, traffic=traffic, on_ready=ready, on_failure=failed)
+    app = create_app(desks, settings, traffic=traffic, champions=champions, on_ready=ready, on_failure=failed)
     server = Server(app)
     server.run(sockets=[listening])
     if failures:

@@ -1,0 +1,230 @@
+"""`penstock models`: versions, who decides, and the way back."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from penstock.cli.options import as_json, print_json, settings, settings_from
+
+if TYPE_CHECKING:
+    from penstock.offline.registry import Entry, Registry
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def where(function: F) -> F:
+    """The options that every command here has: which registry, which detector, for whom."""
+    named = click.option("--detector", metavar="DETECTOR", help="Whose versions: a name or a file; needed where several have.")
+    return settings("data", "models", "registry")(named(as_json(function)))
+
+
+@click.group()
+def command() -> None:
+    """Versions of models: who decides, and the way back.
+
+    VERSION is one that `list` shows, its first characters, its number in MLflow, or champion or challenger. A service
+    that is running follows within seconds.
+    """
+
+
+@command.command("list")
+@where
+def list_versions(detector: str | None, as_json: bool, **flags: str | None) -> None:
+    """Every version with its aliases and what it was worth on its test."""
+    import msgspec
+
+    from penstock.assemble.registries import name_of
+
+    registry = _registry(flags)
+    names = registry.detectors() if detector is None else [str(name_of(detector))]
+    entries = [entry for name in names for entry in registry.entries(name)]
+    if as_json:
+        print_json(msgspec.to_builtins(entries))
+        return
+    if not entries:
+        click.echo(f"no models in {_place(registry)}; penstock train DETECTOR --data FILE --save makes one")
+        return
+    click.echo(f"{'detector':<16}{'version':<14}{'':<5}{'made at':<22}{'avg precision':>14}{'ROC AUC':>9}  decides")
+    for entry in entries:
+        said = [_figure(entry.figures.get(name)) for name in ("average_precision", "roc_auc")]
+        number = "" if entry.number is None else f"{entry.number}"
+        made = entry.created_at[:19].replace("T", " ")
+        aliases = ", ".join(entry.aliases)
+        click.echo(f"{entry.detector:<16}{entry.version:<14}{number:<5}{made:<22}{said[0]:>14}{said[1]:>9}  {aliases}")
+
+
+@command.command()
+@click.argument("version")
+@where
+def show(version: str, detector: str | None, as_json: bool, **flags: str | None) -> None:
+    """What a version is: members, thresholds, what it was trained on, its figures."""
+    registry, entry, manifest = _found(version, detector, flags)
+    if as_json:
+        shown = {name: manifest[name] for name in manifest if name not in ("files", "schema", "usual", "encodings")}
+        print_json({**shown, "aliases": entry.aliases, "number": entry.number, "folder": str(_folder(registry, entry))})
+        return
+    training = manifest["training"]
+    click.echo(f"{entry.detector} {entry.version}{_said(entry)}, made at {entry.created_at}")
+    click.echo(f"in {_folder(registry, entry)}")
+    for part, rows in training.get("rows", {}).items():
+        period = training["periods"].get(part)
+        time = f"  {' to '.join(str(each)[:19] for each in period)}" if isinstance(period, list) else ""
+        click.echo(f"{part:<8}{rows:>10,} events, {training['fraud'][part]:,} frauds{time}")
+    click.echo(", ".join(f"{name} {value:.4g}" for name, value in manifest["thresholds"].items()))
+    total = sum(member["weight"] for member in manifest["members"])
+    click.echo(f"\n{'':<24}{'ensemble':>12}" + "".join(f"{member['name'][:18]:>20}" for member in manifest["members"]))
+    click.echo(f"{'share':<24}{'':>12}" + "".join(f"{member['weight'] / total:>20.3f}" for member in manifest["members"]))
+    metrics = manifest["metrics"]
+    for name, value in metrics.get("test", {}).items():
+        others = [metrics.get("members", {}).get(member["name"], {}).get(name) for member in manifest["members"]]
+        click.echo(f"{name:<24}{_figure(value):>12}" + "".join(f"{_figure(each):>20}" for each in others))
+    for note in manifest["notes"]:
+        click.echo(f"note: {note}")
+
+
+@command.command()
+@click.argument("first")
+@click.argument("second")
+@where
+def compare(first: str, second: str, detector: str | None, as_json: bool, **flags: str | None) -> None:
+    """Two versions side by side."""
+    from penstock.offline.registry import compare as held_against
+
+    found = held_against(_found(first, detector, flags)[2], _found(second, detector, flags)[2])
+    if as_json:
+        print_json(found)
+        return
+    click.echo(f"{'':<24}" + "".join(f"{version:>14}" for version in found["versions"]) + f"{'difference':>14}")
+    for name, (left, right) in found["figures"].items():
+        change = f"{right - left:+.4f}" if left is not None and right is not None else "-"
+        click.echo(f"{name:<24}{_figure(left):>14}{_figure(right):>14}{change:>14}")
+    for name in dict.fromkeys(name for each in found["thresholds"] for name in each):
+        click.echo(f"{name:<24}" + "".join(f"{_figure(each.get(name)):>14}" for each in found["thresholds"]))
+    for name in dict.fromkeys(name for each in found["weights"] for name in each):
+        click.echo(f"{'share of ' + name:<24}" + "".join(f"{_figure(each.get(name)):>14}" for each in found["weights"]))
+    for which, names in found["features"].items():
+        if names:
+            click.echo(f"read by the {which.removeprefix('only_')} alone: {', '.join(names)}")
+    if not found["same_test"]:
+        click.echo("note: measured on different events, so the figures cannot be held against each other")
+
+
+@command.command()
+@click.argument("version")
+@click.option(
+    "--as", "alias", type=click.Choice(["champion", "challenger"]), default="champion", help="What it becomes.  [champion]"
+)
+@where
+def promote(version: str, alias: Any, detector: str | None, as_json: bool, **flags: str | None) -> None:
+    """Let a version decide; refused where it does not fit the detector's features."""
+    from penstock.assemble.registries import detector_named
+    from penstock.offline.registry import promote_to
+
+    registry, entry, _ = _found(version, detector, flags)
+    before = registry.alias(entry.detector, alias)
+    promote_to(registry, detector_named(entry.detector, _file(detector)), entry.version, alias)
+    _moved(entry.detector, alias, before, entry.version, as_json=as_json)
+
+
+@command.command()
+@where
+def rollback(detector: str | None, as_json: bool, **flags: str | None) -> None:
+    """Return to the champion before this one."""
+    from penstock.assemble.registries import detector_named, name_of
+    from penstock.offline.registry import roll_back
+
+    registry = _registry(flags)
+    names = registry.detectors()
+    name = name_of(detector) or (names[0] if len(names) == 1 else None)
+    if name is None:
+        raise click.UsageError(f"there are models of {', '.join(names) or 'no detector'}; say whose: --detector NAME")
+    before = registry.alias(name, "champion")
+    after = roll_back(registry, detector_named(name, _file(detector)))
+    _moved(name, "champion", before, after, as_json=as_json)
+
+
+@command.command()
+@click.argument("version")
+@click.option("--review-at", type=float, required=True, metavar="P", help="Review from this probability on.")
+@click.option("--block-at", type=float, required=True, metavar="P", help="Block from this probability on.")
+@click.option("--promote", is_flag=True, help="Let the new version decide.")
+@where
+def thresholds(
+    version: str,
+    review_at: float,
+    block_at: float,
+    promote: bool,
+    detector: str | None,
+    as_json: bool,
+    **flags: str | None,
+) -> None:
+    """Make a version with other thresholds, without training again."""
+    from penstock.assemble.registries import detector_named
+    from penstock.offline.registry import promote_to
+    from penstock.offline.thresholds import rewrite
+
+    registry, entry, _ = _found(version, detector, flags)
+    registry.fetch(entry.detector, entry.version)
+    made = rewrite(registry.folder, entry.detector, entry.version, {"review_at": review_at, "block_at": block_at})
+    registry.publish(entry.detector, made)
+    if promote:
+        promote_to(registry, detector_named(entry.detector, _file(detector)), made)
+    decides = registry.alias(entry.detector, "champion")
+    if as_json:
+        print_json({"detector": entry.detector, "version": made, "of": entry.version, "champion": decides})
+        return
+    click.echo(f"{made} reviews from {review_at:g} and blocks from {block_at:g}; it is {entry.version} otherwise")
+    if decides != made:
+        click.echo(f"{decides or 'nothing'} still decides; penstock models promote {made} changes that")
+
+
+# ---------------------------------------------------------------- what they share
+
+
+def _registry(flags: dict[str, str | None]) -> "Registry":
+    from penstock.assemble.registries import open_registry
+
+    return open_registry(settings_from(**flags))
+
+
+def _found(version: str, detector: str | None, flags: dict[str, str | None]) -> "tuple[Registry, Entry, dict[str, Any]]":
+    """The registry, the version that was meant, and its manifest."""
+    from penstock.assemble.registries import name_of
+    from penstock.models.bundle import read_manifest
+    from penstock.offline.registry import find
+
+    registry = _registry(flags)
+    entry = find(registry, version, name_of(detector))
+    return registry, entry, read_manifest(registry.fetch(entry.detector, entry.version))
+
+
+def _file(detector: str | None) -> str | None:
+    """The file of the detector, where one was named; a name alone is looked up by the version's own."""
+    return detector if detector is not None and detector.partition(":")[0].endswith(".py") else None
+
+
+def _folder(registry: "Registry", entry: "Entry") -> Any:
+    return registry.fetch(entry.detector, entry.version)
+
+
+def _place(registry: "Registry") -> str:
+    return str(getattr(registry, "uri", registry.folder))
+
+
+def _moved(detector: str, alias: str, before: str | None, after: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"detector": detector, alias: after, "before": before})
+    elif before == after:
+        click.echo(f"{after} is the {alias} of {detector} already")
+    else:
+        click.echo(f"{after} is the {alias} of {detector} now; before it {before or 'there was none'}")
+
+
+def _said(entry: "Entry") -> str:
+    number = "" if entry.number is None else f", number {entry.number}"
+    return number + "".join(f", {alias}" for alias in entry.aliases)
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

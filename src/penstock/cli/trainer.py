@@ -1,0 +1,92 @@
+"""`penstock trainer`: a process that trains when it is time to."""
+
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from penstock.cli.options import detector_argument, print_json, say, settings, settings_from
+from penstock.cli.training import data_option, options_from, pictures_for, training_options
+
+if TYPE_CHECKING:
+    from penstock.offline.trainer import Round
+
+
+@click.command()
+@detector_argument
+@data_option
+@click.option("--every", metavar="DURATION", help="Train again so long after the last time: 24h, 7d.")
+@click.option(
+    "--promote", type=click.Choice(["better", "always", "never"]), default="better", help="When the result decides.  [better]"
+)
+@click.option("--once", is_flag=True, help="Train now, and leave.")
+@training_options
+@settings("models", "registry")
+@click.option("--json", "as_json", is_flag=True, help="A JSON value for each training on standard output, nothing else.")
+def command(
+    detector: str,
+    data: Path,
+    every: str | None,
+    promote: Any,
+    once: bool,
+    as_json: bool,
+    models: str | None,
+    registry: str | None,
+    **wishes: Any,
+) -> None:
+    """Train when there are no models yet, and again when due.
+
+    Due is what --every says, or whenever somebody asks. FILE is read anew each time. What is trained decides where it is better than the champion on the same test (or
+    always, or never). To ask for a training: send SIGUSR1, or make the file MODELS/NAME/train-now. A service follows.
+    """
+    from penstock.assemble.detectors import load_detector
+    from penstock.assemble.registries import open_registry, request_file
+    from penstock.clock import duration_us
+    from penstock.offline.trainer import Trainer, take_request
+
+    chosen = settings_from(models=models, registry=registry)
+    loaded = load_detector(detector)
+    pictured = pictures_for(loaded, data) if chosen.registry == "mlflow" else None
+    trainer = Trainer(loaded, data, open_registry(chosen), options_from(wishes), promote, pictured)
+    every_us = None if every is None else duration_us(every, what="--every")
+    if once:
+        tell(trainer.train("asked for"), as_json=as_json)
+        return
+    stop, wanted = threading.Event(), threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    signal.signal(signal.SIGUSR1, lambda *_: wanted.set())
+    request = request_file(chosen, loaded.name)
+
+    def asked() -> str | None:
+        if wanted.is_set():
+            wanted.clear()
+            return "SIGUSR1"
+        return request.name if take_request(request) else None
+
+    often = f"every {every}" if every else "when nothing decides"
+    say(f"training {loaded.name} {often}, and whenever {request} is made or SIGUSR1 comes  (Ctrl-C stops)")
+    trainer.attend(
+        every_us=every_us,
+        asked=asked,
+        wait=stop.wait,
+        told=lambda done: tell(done, as_json=as_json),
+        failed=lambda error: say(f"training failed, the next one follows: {error}"),
+    )
+
+
+def tell(done: "Round", *, as_json: bool) -> None:
+    """What a training came to."""
+    import msgspec
+
+    for note in done.notes:
+        say(f"note: {note}")
+    if as_json:
+        print_json({**msgspec.to_builtins(done), "decides": done.decides})
+        return
+    worth = "-" if done.average_precision is None else f"{done.average_precision:.4f}"
+    held = "" if done.champion_average_precision is None else f", the champion before {done.champion_average_precision:.4f}"
+    decides = "it decides" if done.decides else f"{done.champion} still decides"
+    click.echo(f"{done.version} ({done.why}): average precision {worth}{held}; {decides}")

@@ -1,0 +1,132 @@
+"""What the commands that train have in common: the options of a training, and what they come to."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from penstock.detector import Detector
+    from penstock.offline.options import Options
+    from penstock.offline.report import Findings
+    from penstock.offline.thresholds import Choice
+    from penstock.offline.trained import Trained
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+INSTANTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
+TIMES = ("train_from", "valid_from", "test_from", "test_to")
+TREATMENTS = ["none", "weights", "smote", "smoteenn", "under"]
+instant = click.DateTime(INSTANTS)
+
+data_option = click.option(
+    "--data", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Recorded events with labels."
+)
+
+_OPTIONS = [
+    click.option("--train-from", type=instant, metavar="T", help="First event time of the training (UTC)."),
+    click.option(
+        "--valid-from", type=instant, metavar="T", help="First of the validation; training ends the label delay before."
+    ),
+    click.option("--test-from", type=instant, metavar="T", help="First of the test; validation ends the label delay before."),
+    click.option("--test-to", type=instant, metavar="T", help="Last event time of the test."),
+    click.option(
+        "--folds", type=click.IntRange(2, 50), metavar="N", help="Instead: N prequential folds, each later than the last."
+    ),
+    click.option("--model", "names", multiple=True, metavar="NAME", help="Only these declared models, or kinds of models."),
+    click.option("--imbalance", type=click.Choice(TREATMENTS), help="A treatment for models that declare none."),
+    click.option("--trials", type=click.IntRange(0), metavar="N", help="Tune each model with N trials on the validation."),
+    click.option(
+        "--thresholds", "by", type=click.Choice(["fpr", "capacity", "cost"]), default="fpr", help="Choose thresholds by."
+    ),
+    click.option("--review-fpr", type=float, metavar="SHARE", help="fpr: of the good ones to review at most.  [0.01]"),
+    click.option("--reviews-per-day", type=float, metavar="N", help="capacity: how many people can review."),
+    click.option("--review-cost", type=float, metavar="AMOUNT", help="cost: of one review.  [5]"),
+    click.option("--annoyance-cost", type=float, metavar="AMOUNT", help="cost: of blocking a good customer.  [25]"),
+    click.option("--block-precision", type=float, metavar="SHARE", help="fpr, capacity: of fraud among the blocked.  [0.9]"),
+    click.option("--seed", type=int, default=0, metavar="N", help="Of everything that draws at random.  [0]"),
+]
+
+
+def training_options(function: F) -> F:
+    """Add the options; `options_from` reads what they were given."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def options_from(wishes: dict[str, Any], *, treatments: bool = False) -> "Options":
+    """The options of a training.
+
+    Raises:
+        UsageError: options that do not go together.
+    """
+    from penstock.offline.options import Options
+
+    return Options(
+        **{name: utc(wishes[name]) for name in TIMES},
+        folds=wishes["folds"] or 0,
+        models=wishes["names"],
+        imbalance=wishes["imbalance"],
+        trials=wishes["trials"],
+        choice=choice(wishes["by"], wishes),
+        treatments=treatments,
+        seed=wishes["seed"],
+    )
+
+
+def choice(by: str, wishes: dict[str, Any]) -> "Choice":
+    """How thresholds are to be chosen.
+
+    Raises:
+        UsageError: an option that belongs to another way of choosing, or a capacity without a number.
+    """
+    from penstock.offline.thresholds import ByCapacity, ByCost, ByRate
+
+    kinds: dict[str, tuple[Any, dict[str, str]]] = {
+        "fpr": (ByRate, {"review_fpr": "review_fpr", "block_precision": "block_precision"}),
+        "capacity": (ByCapacity, {"reviews_per_day": "reviews_per_day", "block_precision": "block_precision"}),
+        "cost": (ByCost, {"review_cost": "review", "annoyance_cost": "annoyance"}),
+    }
+    kind, fields = kinds[by]
+    every = {option for _, each in kinds.values() for option in each}
+    for option in sorted(every - set(fields)):
+        if wishes[option] is not None:
+            raise click.UsageError(f"--{option.replace('_', '-')} says nothing about thresholds by {by}; leave it out")
+    if by == "capacity" and wishes["reviews_per_day"] is None:
+        raise click.UsageError("--thresholds capacity needs --reviews-per-day N: how many people can review")
+    made: Choice = kind(**{name: wishes[option] for option, name in fields.items() if wishes[option] is not None})
+    return made
+
+
+def utc(time: datetime | None) -> datetime | None:
+    """The time, in UTC as the command line means it."""
+    return None if time is None else time.replace(tzinfo=UTC)
+
+
+# ---------------------------------------------------------------- what is shown of a training
+
+
+def write_page(detector: "Detector", trained: "Trained", data: Path, path: Path) -> "Findings":
+    """Write the report's page into a file, and return what it says."""
+    from penstock.offline.report import investigate, page
+
+    findings = investigate(detector, trained, data)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page(findings), encoding="utf-8")
+    return findings
+
+
+def pictures_for(detector: "Detector", data: Path) -> "Callable[[Trained], dict[str, str]]":
+    """What makes the page and its pictures, for a registry that keeps them beside a version."""
+
+    def made(trained: "Trained") -> dict[str, str]:
+        from penstock.offline.report import investigate, page, plots
+
+        findings = investigate(detector, trained, data)
+        pictures = plots(findings)
+        return {"report.html": page(findings, pictures), **{f"plots/{name}.svg": svg for name, svg in pictures.items()}}
+
+    return made

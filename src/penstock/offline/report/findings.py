@@ -1,0 +1,102 @@
+"""Everything that the report of a training says, as plain values."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from penstock.detector import Detector
+from penstock.offline import measure, thresholds
+from penstock.offline.datasets import read
+from penstock.offline.report import curves
+from penstock.offline.report.importance import importance
+from penstock.offline.report.intervals import Interval, intervals
+from penstock.offline.report.mistakes import Decided, decided
+from penstock.offline.thresholds import ByCost
+from penstock.offline.trained import Figures, Report, Trained
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found about a training, about the test unless something else is said.
+
+    report: what training itself reports. data: the file. intervals: of every figure of `report.test`. roc and
+    precision_recall: curves by name, `ensemble` and each member. reliability and distribution: of the ensemble's scores.
+    money: `thresholds.curve` on the `validation`, where the choice was made, and on the `test`. importance: features,
+    the weightiest first. decided: what was decided, rules and policy included. costs: what mistakes were counted at.
+    """
+
+    report: Report
+    data: str
+    intervals: dict[str, Interval | None]
+    roc: dict[str, curves.Roc]
+    precision_recall: dict[str, curves.PrecisionRecall]
+    reliability: list[dict[str, Any]]
+    distribution: list[dict[str, Any]]
+    money: dict[str, list[Figures]]
+    importance: list[dict[str, Any]]
+    decided: Decided
+    costs: ByCost
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything that `penstock train --json` says, and what only the report knows."""
+        return {
+            **self.report.as_json(),
+            "data": self.data,
+            "intervals": {name: None if found is None else list(found) for name, found in self.intervals.items()},
+            "roc": {name: curve._asdict() for name, curve in self.roc.items()},
+            "precision_recall": {name: curve._asdict() for name, curve in self.precision_recall.items()},
+            "reliability": self.reliability,
+            "distribution": self.distribution,
+            "money": self.money,
+            "importance": self.importance,
+            "decisions": self.decided.counts,
+            "missed": self.decided.missed,
+            "stopped": self.decided.stopped,
+        }
+
+
+def investigate(detector: Detector, trained: Trained, data: Any, *, seed: int = 0) -> Findings:
+    """Look into a training.
+
+    Args:
+        detector: what was trained.
+        trained: the training's result.
+        data: what it was trained on: a file or a frame. It is replayed once more, with the trained models.
+        seed: of bootstrap and samples.
+
+    Raises:
+        DataError: the data is not what it was.
+    """
+    report, test, scores = trained.report, trained.test, trained.scores
+    score, y = scores.ensemble, test.fraud
+    columns = {"ensemble": score} | {name: scores.members[:, at] for at, name in enumerate(trained.ensemble.names)}
+    costs = _costs(report)
+    tested = measure.scored(score, test, report.unknown.get("test", 0))
+    return Findings(
+        report=report,
+        data=Path(trained.recorded).name,
+        intervals=intervals(
+            score,
+            y,
+            threshold=report.in_force["review_at"],
+            day=test.time_us // measure.DAY_US,
+            customer=test.card,
+            amount=test.amount,
+            seed=seed,
+        ),
+        roc={name: curves.roc(column, y) for name, column in columns.items()},
+        precision_recall={name: curves.precision_recall(column, y) for name, column in columns.items()},
+        reliability=curves.reliability(score, y),
+        distribution=curves.distribution(score, y),
+        money={"validation": report.curve, "test": thresholds.curve(tested, report.in_force, costs)},
+        importance=importance(trained.ensemble, test.x, score, seed=seed),
+        decided=decided(detector, trained.ensemble, read(data, detector), test),
+        costs=costs,
+    )
+
+
+def _costs(report: Report) -> ByCost:
+    """What the choice of thresholds counted with; the usual costs where it was none of money."""
+    if report.choice.get("by") != "cost":
+        return ByCost()
+    return ByCost(**{name: report.choice[name] for name in ("review", "annoyance", "loss", "found")})

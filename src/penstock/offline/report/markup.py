@@ -1,0 +1,46 @@
+"""Small parts of the page: tables, pictures, and numbers as people read them."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+ABSENT = "\N{EN DASH}"
+"""Where the data could not say."""
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, raw: bool = False, caption: str = "") -> str:
+    """A table that scrolls by itself where the page is narrow; raw: cells are HTML already."""
+    shown = (lambda text: text) if raw else escape
+    top = "".join(f"<th scope=col>{escape(each)}</th>" for each in head)
+    lines = "".join(
+        f"<tr><th scope=row>{shown(first)}</th>{''.join(f'<td>{shown(each)}</td>' for each in rest)}</tr>"
+        for first, *rest in rows
+    )
+    said = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return f"<div class=wide tabindex=0><table>{said}<thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table></div>"
+
+
+def number(value: float | None) -> str:
+    """A figure with four digits."""
+    return ABSENT if value is None else f"{value:.4f}"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share."""
+    return ABSENT if value is None else f"{100 * value:.{digits}f} %"
+
+
+def interval(ends: tuple[float, float] | None) -> str:
+    """From where to where."""
+    return ABSENT if ends is None else f"{ends[0]:.4f} to {ends[1]:.4f}"
+
+
+def money_of(value: float | None) -> str:
+    """A sum, whole where it is large."""
+    if value is None:
+        return ABSENT
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"
+
+
+def figure(svg: str, caption: str, kind: str = "") -> str:
+    """A picture with what to know about it; kind: its class."""
+    return f'<figure class="{kind}">{svg}<figcaption>{escape(caption)}</figcaption></figure>'

@@ -1,0 +1,175 @@
+"""A trainer: trains when a detector has no models yet, again on schedule or when asked, and lets the better one decide."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from penstock.clock import Clock, system_clock, to_us
+from penstock.detector import Detector
+from penstock.errors import DataError, PenstockError
+from penstock.models import Ensemble, metrics
+from penstock.models.port import Vector
+from penstock.offline.options import Options
+from penstock.offline.registry import Registry, champion_of, register
+from penstock.offline.train import run
+from penstock.offline.trained import Trained
+
+Promotion = Literal["better", "always", "never"]
+"""When what was trained shall decide: where its average precision is higher on the same test, in any case, or when a
+person says so. Where nothing decides yet, it decides in any case."""
+
+RETRY_S = 60.0
+"""After a training that failed, the next one is tried so much later."""
+
+LOOK_S = 0.5
+"""So often a trainer looks whether somebody asks for a training."""
+
+
+class Round(msgspec.Struct, frozen=True):
+    """What one training came to.
+
+    why: it was done. version: of what was trained. champion: which version decides afterwards. average_precision: on the
+    test. champion_average_precision: of the champion before, on the same test; None where there was none. notes: what a
+    person should know.
+    """
+
+    why: str
+    version: str
+    champion: str | None
+    average_precision: float | None
+    champion_average_precision: float | None = None
+    notes: list[str] = []
+
+    @property
+    def decides(self) -> bool:
+        """Whether what was trained is the champion."""
+        return self.champion == self.version
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Trains one detector on a file that grows.
+
+    data: read anew for each training. attached: see `registry.register`.
+    """
+
+    detector: Detector
+    data: Path
+    registry: Registry
+    options: Options = field(default_factory=Options)
+    promotion: Promotion = "better"
+    attached: Callable[[Trained], dict[str, str]] | None = None
+    clock: Clock = system_clock
+
+    def train(self, why: str, progress: Callable[[float], None] = lambda _share: None) -> Round:
+        """Train once, keep the result as a version, and let it decide where it shall.
+
+        Raises:
+            DataError: the file cannot be learned from, or not yet. RegistryError: the result cannot be kept.
+        """
+        trained = run(self.detector, self.data, self.options, progress=lambda _what, share: progress(share))
+        before = champion_of(self.registry, self.detector)
+        worth = trained.report.test.get("average_precision")
+        held, notes = (None, []) if before is None else self._hold(before, trained)
+        better = held is None or (worth is not None and worth > held)
+        chosen = self.promotion == "always" or (self.promotion == "better" and better)
+        kept = register(
+            self.registry, self.detector, trained, make_champion=chosen, attached=self.attached, clock=self.clock
+        ).report
+        assert kept.model_version is not None
+        return Round(why, kept.model_version, kept.champion, worth, held, [*notes, *kept.notes])
+
+    def _hold(self, champion: Ensemble, trained: Trained) -> tuple[float | None, list[str]]:
+        """The champion's average precision on the same test, and what makes that doubtful."""
+        score = scores_of(champion, trained)
+        if score is None:
+            return None, [f"champion {champion.version} reads other features, so it cannot be held against the same test"]
+        held = metrics.average_precision(score, trained.test.fraud)
+        seen = _end_of_training(champion)
+        first = int(trained.test.time_us.min())
+        doubt = f"champion {champion.version} has seen events of this test, which flatters it"
+        return held, [doubt] if seen is not None and seen > first else []
+
+    # ---- schedule
+
+    def due_us(self, every_us: int | None) -> int | None:
+        """When to train by schedule: at once where nothing decides, else so long after the newest version was made."""
+        if champion_of(self.registry, self.detector) is None:
+            return self.clock()
+        if every_us is None:
+            return None
+        made = [to_us(datetime.fromisoformat(entry.created_at)) for entry in self.registry.entries(self.detector.name)]
+        return max(made) + every_us
+
+    def attend(
+        self,
+        *,
+        every_us: int | None,
+        asked: Callable[[], str | None],
+        wait: Callable[[float], bool],
+        told: Callable[[Round], None],
+        failed: Callable[[PenstockError], None],
+    ) -> None:
+        """Train whenever that is due or asked for, until `wait` says that it is time to stop.
+
+        Args:
+            every_us: time between trainings; only when nothing decides, or asked, where it is None.
+            asked: why somebody wants a training now, once; None while nobody does.
+            wait: sleeps so many seconds; true ends it.
+            told: what a training came to.
+            failed: why one failed; it is tried again later.
+        """
+        due_us = self.due_us(every_us)
+        while True:
+            due = due_us is not None and self.clock() >= due_us
+            why = asked() or (None if not due else "nothing decides yet" if self._unserved else "schedule")
+            if why is not None:
+                try:
+                    told(self.train(why))
+                    due_us = None if every_us is None else self.clock() + every_us
+                except PenstockError as error:
+                    failed(error)
+                    due_us = self.clock() + round(RETRY_S * 1e6)
+            if wait(LOOK_S):
+                return
+
+    @property
+    def _unserved(self) -> bool:
+        return champion_of(self.registry, self.detector) is None
+
+
+def scores_of(champion: Ensemble, trained: Trained) -> Vector | None:
+    """What another ensemble says about the test of a training; None where it reads features that the test has not."""
+    features = trained.study.features
+    if not set(champion.features) <= set(features):
+        return None
+    encodings = {**trained.ensemble.encodings, **champion.encodings}
+    columns = [features.index(name) for name in champion.features]
+    return champion.score(trained.test.encoded(encodings, features).x[:, columns]).ensemble
+
+
+def _end_of_training(champion: Ensemble) -> int | None:
+    period = champion.manifest.get("training", {}).get("periods", {}).get("train")
+    try:
+        return to_us(datetime.fromisoformat(period[1]))
+    except (TypeError, ValueError):  # a bundle that somebody else has made
+        return None
+
+
+def take_request(path: Path) -> bool:
+    """Whether somebody has made the file that asks for a training; it is removed.
+
+    Raises:
+        DataError: it is there and cannot be removed.
+    """
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise DataError(f"the request {path} cannot be removed: {error.strerror}; remove it by hand") from error
+    return True

@@ -1,0 +1,55 @@
+"""Following the champion: a desk decides with whichever models the registry names, from one batch to the next."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from penstock.errors import PenstockError
+from penstock.models import Ensemble
+from penstock.service.desk import Desk
+
+log = logging.getLogger("penstock.service")
+
+Newer = Callable[[str | None], Ensemble | None]
+"""Asked in a thread, with the version that decides: the champion where it is another one, loaded, warm and fitting; else
+None. Raises a PenstockError where it cannot be had; it is then asked again later."""
+
+
+RARELY_S = 60.0
+"""The longest pause between looks while the champion cannot be had."""
+
+
+class Follower:
+    """Looks every few seconds which models are the champion, and lets a desk use them.
+
+    They are loaded beside the traffic; the change itself happens on the event loop between two batches, so every request
+    is answered, each by one version as a whole. What cannot be loaded changes nothing but the reason why a desk that has
+    no models yet is not ready.
+    """
+
+    def __init__(self, desk: Desk, newer: Newer, every_s: float) -> None:
+        self._desk, self._newer, self._every_s = desk, newer, every_s
+
+    async def run(self) -> None:
+        """Follow until the task is cancelled; while that fails, look less often."""
+        pause_s = self._every_s
+        while True:
+            pause_s = self._every_s if await self.look() else min(2 * pause_s, max(RARELY_S, self._every_s))
+            await asyncio.sleep(pause_s)
+
+    async def look(self) -> bool:
+        """Ask once; whether there was an answer."""
+        before = self._desk.engine.model_version
+        try:
+            found = await asyncio.to_thread(self._newer, before)
+            if found is not None:
+                self._desk.use(found)
+                log.info("%s: model version %s decides from now on, not %s", self._desk.name, found.version, before)
+        except Exception as error:  # noqa: BLE001 - whatever a registry does, what decides goes on deciding
+            trouble = str(error) if isinstance(error, PenstockError) else f"{type(error).__name__}: {error}"
+            if trouble != self._desk.models_trouble:
+                log.warning("%s: %s goes on deciding: %s", self._desk.name, before or "nothing", trouble)
+            self._desk.models_trouble = trouble
+            return False
+        self._desk.models_trouble = None
+        return True
