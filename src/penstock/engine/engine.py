@@ -7,7 +7,6 @@ One thread uses an engine. State is changed by one ordered log of records; what 
 snapshot and the log after it, and `open` (see `recovery`) brings both together.
 """
 
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,16 +25,17 @@ from penstock.decision import Renderer, compose
 from penstock.detector import Detector
 from penstock.engine import records
 from penstock.engine.look import Look
+from penstock.engine.opening import ensemble_of, ledger_of, personal_key_of
 from penstock.engine.path import Judged, Path, take
 from penstock.engine.recovery import Recovery
 from penstock.engine.repeats import CodesMeet, Repeats
 from penstock.engine.totals import Totals
 from penstock.engine.truth import Truth
-from penstock.errors import BundleError, LedgerError, MalformedEvent, NotReady
+from penstock.errors import LedgerError, MalformedEvent, NotReady
 from penstock.ingest import Read, Reader, masked
-from penstock.ledger import DetectorVersion, FileLedger, Ledger, MemoryLedger, Quarantined
+from penstock.ledger import DetectorVersion, Ledger, Quarantined
 from penstock.messages import Batch, Decision, Record, Refusal, Versions
-from penstock.models import Ensemble, champion, load_champion
+from penstock.models import Ensemble
 
 OnDurable = Callable[[BaseException | None], None]
 _CHUNK = 1024
@@ -85,14 +85,14 @@ class Engine:
         self.detector = detector
         self.clock = clock
         self.folder = FilePath(data) if data is not None else None
-        ensemble = _ensemble(detector, models, self.folder, wait=wait_for_models)
+        ensemble = ensemble_of(detector, models, self.folder, wait=wait_for_models)
         memory_limit = int(memory_limit_gb * 2**30) if memory_limit_gb else None
         self.path = Path(detector, ensemble, memory_limit=memory_limit)
         self._owns_ledger = ledger is None
         self._on_close = on_close
         self._closed = False
-        self.ledger = ledger or _ledger(self.folder, segment_mb, clock)
-        key = personal_key or (_personal_key(self.folder) if detector.schema.personal else None)
+        self.ledger = ledger or ledger_of(self.folder, segment_mb, clock)
+        key = personal_key or (personal_key_of(self.folder) if detector.schema.personal else None)
         self.reader = Reader(detector.schema, detector.plan.layout, personal_key=key)
         self.totals = Totals(detector.schema.amount, detector.plan.layout, clock)
         self.truth = Truth(self)
@@ -529,40 +529,3 @@ _decode = msgspec.json.Decoder(Decision).decode
 
 def _raise(_row: int, refusal: Refusal) -> NoReturn:
     raise MalformedEvent(refusal.detail, refusal.errors[0][0] if refusal.errors else None)
-
-
-def _ledger(folder: FilePath | None, segment_mb: int, clock: Clock) -> Ledger:
-    if folder is None:
-        return MemoryLedger()
-    return FileLedger(folder / "ledger", segment_bytes=segment_mb << 20, clock=clock)
-
-
-def _ensemble(
-    detector: Detector, models: "FilePath | str | Ensemble | None", folder: FilePath | None, *, wait: bool
-) -> Ensemble | None:
-    """The models that decide at first."""
-    if isinstance(models, Ensemble) or not detector.models:
-        return models if isinstance(models, Ensemble) else None
-    place = FilePath(models) if models is not None else folder / "models" if folder is not None else None
-    found = place is not None and champion(place, detector.name) is not None
-    ensemble = load_champion(place, detector.name) if place is not None and found else None
-    if ensemble is None and not wait:
-        where = f"in {place}" if place is not None else "given"
-        names = ", ".join(model.name for model in detector.models)
-        raise BundleError(
-            f"detector {detector.name!r} declares models ({names}), but no trained bundle is {where}; "
-            f"train one with: penstock train {detector.name} --data FILE --save, or declare models=[]"
-        )
-    return ensemble
-
-
-def _personal_key(folder: FilePath | None) -> bytes:
-    """The secret behind the tokens of personal fields: made once, and kept beside the data it protects."""
-    if folder is None:
-        return secrets.token_bytes(32)
-    path = folder / "personal.key"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_bytes(secrets.token_bytes(32))
-    return path.read_bytes()
