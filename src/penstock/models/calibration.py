@@ -20,6 +20,11 @@ _MOST_POINTS = 50
 _FRAUDS_FOR_CURVE = 100
 """Below so many frauds (or good ones) a curve would follow chance; a straight line has two numbers only."""
 
+_LEAST_P = 1e-6
+"""A forest's 0 and 1 are taken for this close to certain."""
+
+_BETA_POINTS = 61
+
 _LEAST_SLOPE = 1e-3
 """Per standard deviation of the raw output: what is left of a model that ranks no better than chance."""
 
@@ -27,7 +32,7 @@ _LEAST_SLOPE = 1e-3
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """knots (points,): raw outputs, rising. levels (points,): log-odds there, rising. slopes: below the first, above
-    the last. method: how it came about, `isotonic`, `platt` or `prior`. frauds: how many it rests on.
+    the last. method: how it came about, `isotonic`, `beta`, `platt` or `prior`. frauds: how many it rests on.
     """
 
     knots: Vector
@@ -40,15 +45,22 @@ class Calibration:
     def fit(cls, raw: Vector, y: Vector, *, prior: float) -> Self:
         """Fit on validation outputs `raw` and outcomes `y`, with as many degrees of freedom as the frauds allow.
 
-        Enough of both classes: pooled rates (isotonic), through one point of each pool. Fewer: a straight line
-        (Platt). None of one class: a line through the base rate `prior`, with the model's own slope.
+        Enough of both classes: pooled rates (isotonic), through one point of each pool. Fewer: where outputs are
+        probabilities already (forests), a beta curve, which bends at both ends; where they are log-odds, a straight line
+        (Platt), which did as well with fewer numbers. None of one class: a line through the base rate `prior`, with the
+        model's own slope.
         """
         frauds = int(y.sum())
         if frauds in (0, len(y)):
             middle = float(raw.mean()) if len(raw) else 0.0
             return cls(np.array([middle]), np.array([_log_odds(prior)]), (1.0, 1.0), "prior", frauds)
+        few = min(frauds, len(y) - frauds) < _FRAUDS_FOR_CURVE
+        if few and raw.min() >= 0 and raw.max() <= 1:
+            knots, levels = _beta(raw, y)
+            below, above = (np.diff(levels) / np.diff(knots))[[0, -1]]
+            return cls(knots, levels, (float(below), float(above)), "beta", frauds)
         slope, level_at_zero = _platt(raw, y)
-        if min(frauds, len(y) - frauds) < _FRAUDS_FOR_CURVE:
+        if few:
             return cls(np.zeros(1), np.array([level_at_zero]), (slope, slope), "platt", frauds)
         knots, levels = _pooled(raw, y, slope, level_at_zero)
         return cls(knots, levels, (slope, slope), "isotonic", frauds)
@@ -88,24 +100,57 @@ def _log_odds(p: float) -> float:
 
 
 def _platt(raw: Vector, y: Vector) -> tuple[float, float]:
-    """Slope and intercept of log-odds = slope * raw + intercept by Newton's method, with Platt's smoothed targets.
+    """Slope and intercept of log-odds = slope * raw + intercept.
 
     Source: Platt, "Probabilistic outputs for support vector machines" (1999).
     """
     centre, scale = float(raw.mean()), float(raw.std()) or 1.0
-    frauds = float(y.sum())
+    rising, level = _fitted(((raw - centre) / scale)[:, None], y)
+    slope = max(float(rising[0]), _LEAST_SLOPE) / scale
+    return slope, level - slope * centre
+
+
+def _beta(p: Vector, y: Vector) -> tuple[Vector, Vector]:
+    """Points of the curve log-odds = a ln p - b ln(1 - p) + c, with a and b above 0: probabilities, log-odds.
+
+    Source: Kull, Silva Filho and Flach, "Beta calibration" (2017): a term that would fall is left out, and the rest fitted
+    again.
+    """
+    columns = np.column_stack([_logs(p)[0], -_logs(p)[1]])
+    scales = columns.std(axis=0)
+    scales[scales == 0] = 1.0
+    kept = [0, 1]
+    while True:
+        rising, level = _fitted(columns[:, kept] / scales[kept], y)
+        if (rising > 0).all() or len(kept) == 1:
+            break
+        kept = [kept[int(rising.argmax())]]
+    both = np.zeros(2)
+    both[kept] = np.maximum(rising, _LEAST_SLOPE) / scales[kept]
+    reach = _log_odds(1 - _LEAST_P)
+    knots = 1 / (1 + np.exp(-np.linspace(-reach, reach, _BETA_POINTS)))
+    return knots, both[0] * _logs(knots)[0] - both[1] * _logs(knots)[1] + level
+
+
+def _logs(p: Vector) -> tuple[Vector, Vector]:
+    inside = np.clip(p, _LEAST_P, 1 - _LEAST_P)
+    return np.log(inside), np.log1p(-inside)
+
+
+def _fitted(columns: NDArray[np.float64], y: Vector) -> tuple[Vector, float]:
+    """Coefficients and intercept of a logistic regression on few columns, by Newton's method, with Platt's smoothed targets."""
+    frauds, k = float(y.sum()), columns.shape[1]
     target = np.where(y > 0, (frauds + 1) / (frauds + 2), 1 / (len(y) - frauds + 2))
-    columns = np.column_stack([(raw - centre) / scale, np.ones(len(raw))])
-    theta = np.array([0.0, _log_odds(float(target.mean()))])
+    design = np.column_stack([columns, np.ones(len(y))])
+    theta = np.append(np.zeros(k), _log_odds(float(target.mean())))
     for _ in range(50):
-        p = 1 / (1 + np.exp(-np.clip(columns @ theta, -30, 30)))
-        hessian = (columns * (p * (1 - p))[:, None]).T @ columns + 1e-9 * np.eye(2)
-        step = np.clip(np.linalg.solve(hessian, columns.T @ (target - p)), -2, 2)
+        p = 1 / (1 + np.exp(-np.clip(design @ theta, -30, 30)))
+        hessian = (design * (p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(k + 1)
+        step = np.clip(np.linalg.solve(hessian, design.T @ (target - p)), -2, 2)
         theta = theta + step
         if np.abs(step).max() < 1e-10:
             break
-    slope = max(float(theta[0]), _LEAST_SLOPE) / scale
-    return slope, float(theta[1]) - slope * centre
+    return theta[:k], float(theta[k])
 
 
 def _pooled(raw: Vector, y: Vector, slope: float, level_at_zero: float) -> tuple[Vector, Vector]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.models import kernels
+from penstock.models import calibration, kernels
 from penstock.models.calibration import Calibration
 from penstock.models.ensemble import _curves
 from penstock.models.metrics import ece
@@ -95,3 +95,35 @@ def test_applied_alone_it_gives_what_an_ensemble_gives(ensemble, rows):
     scores = ensemble.score(x)
     for at, part in enumerate(ensemble.parts):
         assert part.calibration.apply(scores.raw[:, at]).tolist() == scores.members[:, at].tolist()
+
+
+def votes(n, seed):
+    """A forest's mean of leaf probabilities: many at exactly 0, and its own idea of how far from 0 the others are."""
+    rng = np.random.default_rng(seed)
+    truth = 1 / (1 + np.exp(-(rng.normal(size=n) * 2 - 5)))
+    p = np.round(truth**0.7, 2)
+    return p, (rng.random(n) < truth).astype(float)
+
+
+def test_few_frauds_and_probabilities_to_begin_with_give_a_beta_curve_better_than_a_line():
+    p, y = votes(1200, seed=0)
+    fitted = Calibration.fit(p, y, prior=0.02)
+    assert (fitted.method, y.sum() < 100) == ("beta", True)
+    assert (np.diff(fitted.knots) > 0).all()
+    assert (np.diff(fitted.levels) > 0).all()
+    new_p, new_y = votes(40_000, seed=1)
+    slope, level = calibration._platt(p, y)
+    straight = 1 / (1 + np.exp(-(slope * new_p + level)))
+    assert loss(fitted.apply(new_p), new_y) < 0.97 * loss(straight, new_y)
+
+
+def test_a_beta_curve_rises_even_where_probabilities_point_the_wrong_way():
+    p, y = votes(3000, seed=2)
+    fitted = Calibration.fit(1 - p, y, prior=0.02)
+    assert (np.diff(fitted.levels) >= 0).all()
+    assert np.isfinite(fitted.apply(np.array([0.0, 0.5, 1.0]))).all()
+
+
+def loss(p, y):
+    p = np.clip(p, 1e-9, 1 - 1e-9)
+    return -(y * np.log(p) + (1 - y) * np.log(1 - p)).mean()
