@@ -65,7 +65,6 @@ signals: Sequence[Feature] = [
 """Sixteen of the seventeen signals; the seventeenth is the amount itself."""
 
 _for_rules: Sequence[Feature] = [
-    user.distinct("country", "2h").named("countries_2h"),
     device.distinct("user_id", "24h").named("users_of_device_24h"),
     merchant.count("30m", where="amount < 10").named("small_payments_here_30m"),
     merchant.distinct("user_id", "24h").named("users_here_24h"),
@@ -96,7 +95,6 @@ words = {
     "card_not_present": "a payment online, without the card",
     "rapid_succession": "five payments within 60 seconds",
     "repeated_amount": "the same amount as an hour ago or less",
-    "countries_2h": "the number of countries the user paid from within two hours",
     "users_of_device_24h": "the number of users who paid with this device within 24 hours",
     "small_payments_here_30m": "the merchant's number of payments below 10 within 30 minutes",
     "users_here_24h": "the merchant's number of users within 24 hours",

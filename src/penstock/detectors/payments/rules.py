@@ -1,4 +1,4 @@
-"""What a person looks at although the models do not block it: patterns among users and countries, which no signal shows.
+"""What a person looks at although the models do not block it: patterns among several users, which no signal of one shows.
 
 A rule decides before the score does, so these leave alone what the score blocks.
 """
@@ -10,15 +10,9 @@ _NOT_BLOCKED = "coalesce(score, 0) < 0.8"
 rules = [
     Rule(
         "shared_device",
-        f"users_of_device_24h >= 3 AND {_NOT_BLOCKED}",
+        f"(users_of_device_24h >= 3 OR (users_of_device_24h >= 2 AND is_new_device)) AND {_NOT_BLOCKED}",
         then="review",
         reason="{users_of_device_24h:.0f} users paid with this device within 24 hours",
-    ),
-    Rule(
-        "two_countries",
-        f"location_changed AND countries_2h >= 2 AND is_new_device AND {_NOT_BLOCKED}",
-        then="review",
-        reason="paid from {country} and {previous_country} within two hours, this time with a new device",
     ),
     Rule(
         "card_testing",
