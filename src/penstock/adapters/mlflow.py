@@ -34,6 +34,9 @@ VERSION, CREATED, DETECTOR, HISTORY = "penstock.version", "penstock.created_at",
 _REMEMBERED = 40
 """Changes of the champion that a tag has room for."""
 
+_AT_ONCE = 100
+"""Parameters that one request may carry."""
+
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # what is decided here is nobody else's business
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -250,12 +253,16 @@ class MlflowRegistry:
 
     def _log(self, run: str, ensemble: Ensemble, attached: Mapping[str, str]) -> None:
         manifest = ensemble.manifest
-        self._client.set_tag(run, VERSION, ensemble.version)
-        self._client.set_tag(run, DETECTOR, manifest["detector"])
-        for name, value in parameters(manifest).items():
-            self._client.log_param(run, name, value)
-        for name, figure in figures_of(manifest).items():
-            self._client.log_metric(run, name, figure)
+        entities, now_ms = self._mlflow.entities, self._clock() // 1000
+        tags = [
+            entities.RunTag(VERSION, str(ensemble.version)),
+            entities.RunTag(DETECTOR, manifest["detector"]),
+        ]
+        figures = [entities.Metric(name, value, now_ms, 0) for name, value in figures_of(manifest).items()]
+        self._client.log_batch(run, metrics=figures, tags=tags)
+        params = [entities.Param(name, value) for name, value in parameters(manifest).items()]
+        for start in range(0, len(params), _AT_ONCE):
+            self._client.log_batch(run, params=params[start : start + _AT_ONCE])
         for name, text in attached.items():
             self._client.log_text(run, text, name)
         with tempfile.TemporaryDirectory(prefix="penstock-") as scratch:
