@@ -81,12 +81,12 @@ MEMBERS: dict[str, tuple[Any, int]] = {
 class Runs:
     """Raw outputs of every member on the test rows of some folds."""
 
-    def __init__(self, rows: Rows, days: Any, say: Any) -> None:
+    def __init__(self, rows: Rows, days: Any, members: dict[str, tuple[Any, int]], say: Any) -> None:
         self.rows = rows
         self.folds = [Fold.starting(day, rows) for day in days]
         self.outcomes = [rows.fraud[fold.test] for fold in self.folds]
         self.raw: dict[str, list[Any]] = {}
-        for name, (model, seed) in MEMBERS.items():
+        for name, (model, seed) in members.items():
             say(f"{name}: {len(self.folds)} folds")
             self.raw[name] = [self._outputs(model, seed, fold) for fold in self.folds]
 
@@ -108,18 +108,20 @@ def calibrations(validation: Runs) -> dict[str, Calibration]:
 
 def probabilities(runs: Runs, fitted: dict[str, Calibration]) -> list[Any]:
     """(n, m) per fold."""
-    columns = {name: [fitted[name].apply(raw) for raw in runs.raw[name]] for name in MEMBERS}
-    return [np.column_stack([columns[name][at] for name in MEMBERS]) for at in range(len(runs.folds))]
+    columns = {name: [fitted[name].apply(raw) for raw in raws] for name, raws in runs.raw.items()}
+    return [np.column_stack([each[at] for each in columns.values()]) for at in range(len(runs.folds))]
 
 
 def chosen_weights(validation: Runs, per_fold: list[Any], seed: int = 0) -> Any:
     """The shares with the highest sum of the three figures on the validation folds: drawn at random, then refined."""
-    rng = np.random.default_rng(seed)
+    rng, members = np.random.default_rng(seed), len(validation.raw)
+    if members == 1:
+        return np.ones(1)
 
     def worth(shares: Any) -> float:
         return sum(validation.figures([p @ shares for p in per_fold]).values())
 
-    candidates = [np.full(len(MEMBERS), 1 / len(MEMBERS)), *rng.dirichlet(np.full(len(MEMBERS), 0.7), DRAWS // 2)]
+    candidates = [np.full(members, 1 / members), *rng.dirichlet(np.full(members, 0.7), DRAWS // 2)]
     best = max(candidates, key=worth)
     reached = worth(best)
     for _ in range(DRAWS - len(candidates)):
@@ -134,15 +136,13 @@ def evaluate(path: Path, say: Any = lambda _text: None, *, quick: bool = False) 
     """Figures of every member and of the ensemble, on the validation and on the test folds."""
     rows = replayed(detector, read(path, detector))
     say(f"replayed {len(rows):,} transactions")
-    if quick:
-        for name in set(MEMBERS) - {"logistic_regression"}:
-            del MEMBERS[name]
-    validation = Runs(rows, VALIDATION_FOLDS, say)
+    members = {"logistic_regression": MEMBERS["logistic_regression"]} if quick else MEMBERS
+    validation = Runs(rows, VALIDATION_FOLDS, members, say)
     fitted = calibrations(validation)
     per_fold = probabilities(validation, fitted)
     weights = chosen_weights(validation, per_fold)
-    test = Runs(rows, TEST_FOLDS, say)
-    shares = dict(zip(MEMBERS, weights.round(4).tolist(), strict=True))
+    test = Runs(rows, TEST_FOLDS, members, say)
+    shares = dict(zip(members, weights.round(4).tolist(), strict=True))
     return {
         "rows": len(rows),
         "frauds": rows.frauds,
@@ -154,7 +154,7 @@ def evaluate(path: Path, say: Any = lambda _text: None, *, quick: bool = False) 
 
 
 def _both(runs: Runs, per_fold: list[Any], weights: Any) -> dict[str, dict[str, float]]:
-    members = {name: runs.figures(runs.raw[name]) for name in MEMBERS}
+    members = {name: runs.figures(raws) for name, raws in runs.raw.items()}
     return {**members, "ensemble": runs.figures([p @ weights for p in per_fold])}
 
 
