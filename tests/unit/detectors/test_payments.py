@@ -42,7 +42,7 @@ def test_the_models_read_seventeen_signals():
         "count_last_5m",
         "amount_last_5m",
         "is_new_device",
-        "devices_90d",
+        "devices_24h",
         "location_changed",
         "foreign_country",
         "amount_deviation",
@@ -108,7 +108,11 @@ def test_counts_and_sums_of_one_and_five_minutes():
 def test_devices():
     frame = replayed({}, {}, {"device_id": "D2"}, {"device_id": None}, {"device_id": "D2"})
     assert frame["is_new_device"].to_list() == [True, False, True, None, False]
-    assert frame["devices_90d"].to_list() == [1, 1, 2, 2, 2]
+
+
+def test_devices_within_a_day():
+    rows = [at(0), at(60, device_id="D2"), at(120, device_id=None), at(180), at(86_430, device_id="D3")]
+    assert replayed(*rows)["devices_24h"].to_list() == [1, 2, 2, 2, 3]
 
 
 def test_a_device_is_new_for_a_day():
@@ -154,6 +158,20 @@ def test_a_device_that_several_users_share_is_looked_at():
 def test_two_users_of_a_household_device_are_not():
     day = 86_400
     frame = replayed(at(0, user_id="U1"), at(2 * day, user_id="U2"), at(4 * day, user_id="U1"), at(4 * day + 60, user_id="U2"))
+    assert frame["decision"].to_list() == ["APPROVE"] * 4
+
+
+def test_paying_in_person_in_two_countries_within_two_hours_is_looked_at():
+    away = {"location": "Madrid, Spain", "device_id": None}
+    frame = replayed(
+        {}, {}, at(2 * 86_400), at(2 * 86_400 + 3600, **away), at(2 * 86_400 + 3700, **away), at(2 * 86_400 + 3800)
+    )
+    assert frame["decision"].to_list() == ["APPROVE", "APPROVE", "APPROVE", "REVIEW", "REVIEW", "APPROVE"]
+
+
+def test_the_address_of_a_payment_online_is_no_second_country():
+    online = {"location": "Spain", "transaction_type": "online"}
+    frame = replayed({}, {}, at(2 * 86_400), at(2 * 86_400 + 3600, **online))
     assert frame["decision"].to_list() == ["APPROVE"] * 4
 
 

@@ -1,4 +1,4 @@
-"""Payments by users, judged by how unusual they are, by what was fraud before, and by two rules."""
+"""Payments by users, judged by how unusual they are, by what was fraud before, and by three rules."""
 
 from penstock import Detector, IsolationForest, Label, Policy, XGBoost
 from penstock.detectors.payments.event import Payment

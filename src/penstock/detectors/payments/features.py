@@ -53,7 +53,7 @@ signals: Sequence[Feature] = [
     user.count("5m").named("count_last_5m"),
     user.sum("amount", "5m").named("amount_last_5m"),
     derive("is_new_device", "CASE WHEN device_id IS NOT NULL THEN coalesce(device_seconds_since_first < 86400, TRUE) END"),
-    user.distinct("device_id", "90d").named("devices_90d"),
+    user.distinct("device_id", "24h").named("devices_24h"),
     derive("location_changed", "country <> previous_country"),
     derive("foreign_country", "2 * payments_in_country_90d < payments_somewhere_90d"),
     derive("amount_deviation", "(amount - mean_amount_90d) / std_amount_90d"),
@@ -65,6 +65,7 @@ signals: Sequence[Feature] = [
 """Sixteen of the seventeen signals; the seventeenth is the amount itself."""
 
 _for_rules: Sequence[Feature] = [
+    user.distinct("country", "2h", where="NOT card_not_present").named("countries_in_person_2h"),
     device.distinct("user_id", "24h").named("users_of_device_24h"),
     merchant.count("30m", where="amount < 10").named("small_payments_here_30m"),
     merchant.distinct("user_id", "24h").named("users_here_24h"),
@@ -87,7 +88,7 @@ words = {
     "count_last_5m": "the user's number of payments within 5 minutes",
     "amount_last_5m": "what the user paid within 5 minutes",
     "is_new_device": "a device the user first paid with less than a day ago",
-    "devices_90d": "the user's number of devices in 90 days",
+    "devices_24h": "the user's number of devices within 24 hours",
     "location_changed": "another country than that of the user's previous payment",
     "foreign_country": "a country that is not the user's usual one",
     "amount_deviation": "the distance from the user's usual payment in standard deviations",
@@ -95,6 +96,7 @@ words = {
     "card_not_present": "a payment online, without the card",
     "rapid_succession": "five payments within 60 seconds",
     "repeated_amount": "the same amount as an hour ago or less",
+    "countries_in_person_2h": "the number of countries the user paid in within two hours, not online",
     "users_of_device_24h": "the number of users who paid with this device within 24 hours",
     "small_payments_here_30m": "the merchant's number of payments below 10 within 30 minutes",
     "users_here_24h": "the merchant's number of users within 24 hours",

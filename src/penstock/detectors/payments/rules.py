@@ -1,4 +1,4 @@
-"""What a person looks at although the models do not block it: patterns among several users, which no signal of one shows.
+"""What a person looks at although the models do not block it: patterns among users and in two hours, which no signal shows.
 
 A rule decides before the score does, so these leave alone what the score blocks.
 """
@@ -13,6 +13,12 @@ rules = [
         f"(users_of_device_24h >= 3 OR (users_of_device_24h >= 2 AND is_new_device)) AND {_NOT_BLOCKED}",
         then="review",
         reason="{users_of_device_24h:.0f} users paid with this device within 24 hours",
+    ),
+    Rule(
+        "two_countries",
+        f"countries_in_person_2h >= 2 AND NOT card_not_present AND foreign_country AND {_NOT_BLOCKED}",
+        then="review",
+        reason="paid in person in {countries_in_person_2h:.0f} countries within two hours",
     ),
     Rule(
         "card_testing",
