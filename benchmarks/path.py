@@ -43,7 +43,7 @@ def run(quick: bool) -> list[Row]:
     ensemble = trained(declared, stream(40_000, seed=5))
     bodies = bodies_of(frame)
     with Engine(declared, models=ensemble) as engine:
-        _decide(engine, bodies[:2000])
+        _decide(engine, bodies[:50_000])  # so that all compiled code is at hand, that of growing tables too
     shares, rates = [], []
 
     def in_memory() -> None:
