@@ -44,7 +44,8 @@ class Follower:
             found = await asyncio.to_thread(self._newer, before)
             if found is not None:
                 self._desk.use(found)
-                log.info("%s: model version %s decides from now on, not %s", self._desk.name, found.version, before)
+                instead = f", not {before}" if before else ""
+                log.info("%s: model version %s decides from now on%s", self._desk.name, found.version, instead)
         except Exception as error:  # noqa: BLE001 - whatever a registry does, what decides goes on deciding
             trouble = str(error) if isinstance(error, PenstockError) else f"{type(error).__name__}: {error}"
             if trouble != self._desk.models_trouble:

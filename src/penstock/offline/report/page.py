@@ -210,8 +210,10 @@ def _alternatives(findings: Findings) -> str:
     return html
 
 
-def _compared(caption: str, figures: Mapping[str, Figures], shares: Mapping[str, str] | None = None) -> str:
-    """A table with a line for each alternative, the best of every column set bold."""
+def _compared(
+    caption: str, figures: Mapping[str, Figures], shares: Mapping[str, str] | None = None, *, rivals: bool = True
+) -> str:
+    """A table with a line for each alternative; of rivals, the best of every column is set bold."""
     head = ["", *(["share"] if shares else []), *(NAMES[name] for name in COMPARED)]
     best = {}
     for name in COMPARED:
@@ -223,7 +225,8 @@ def _compared(caption: str, figures: Mapping[str, Figures], shares: Mapping[str,
         for name in COMPARED:
             value = each.get(name)
             text = number(value)
-            cells.append(f"<span class=best>{text}</span>" if value is not None and value == best[name] else text)
+            wins = rivals and value is not None and value == best[name]
+            cells.append(f"<span class=best>{text}</span>" if wins else text)
         rows.append([escape(alternative), *([shares[alternative]] if shares else []), *cells])
     return table(head, rows, raw=True, caption=caption)
 
@@ -267,9 +270,8 @@ def _origin(findings: Findings) -> str:
     report = findings.report
     html = "".join(f"<p class=note>{escape(note)}</p>" for note in report.notes)
     if report.folds:
-        html += _compared(
-            "Folds, by the first day of their test", {fold["periods"]["test"][0][:10]: fold["test"] for fold in report.folds}
-        )
+        folds = {fold["periods"]["test"][0][:10]: fold["test"] for fold in report.folds}
+        html += _compared("Folds, by the first day of their test; everything above is about the last", folds, rivals=False)
     if report.apart is not None:
         html += _apart(report.apart)
     for name, tuned in report.tuning.items():
@@ -288,4 +290,4 @@ def _apart(apart: Mapping[str, Any]) -> str:
         if found is not None
     }
     caption = f"{apart['name']}, before {apart['before'][:10]}: {apart['rows']:,} events with {apart['frauds']:,} frauds"
-    return _compared(caption, figures)
+    return _compared(caption, figures, rivals=False)
