@@ -88,6 +88,8 @@ class Path:
         Raises:
             CapacityError: the state may not grow any further; none of the events has entered it.
         """
+        if write:
+            self.state.check_room()
         for step in self.plan.before:
             step.run(batch)
         start = 0

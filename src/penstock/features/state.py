@@ -56,17 +56,20 @@ class FeatureState:
         """The clock by which idle keys are forgotten."""
         return int(self._clocks[1])
 
-    def apply(self, batch: Batch, first_sequence: int, *, read: bool = True, write: bool = True) -> NDArray[np.bool_]:
-        """Fill the batch's aggregate columns, and let its events into state unless `write` is off.
-
-        Returns which events may enter state: those not stamped further ahead of their arrival than `max_ahead`.
+    def check_room(self) -> None:
+        """Asked once before a batch, which is then let in as a whole, however many pieces due labels cut it into.
 
         Raises:
             CapacityError: the memory budget of an entity is used up; nothing has been changed.
         """
-        if write:
-            for table in self.tables:
-                table.check_room()
+        for table in self.tables:
+            table.check_room()
+
+    def apply(self, batch: Batch, first_sequence: int, *, read: bool = True, write: bool = True) -> NDArray[np.bool_]:
+        """Fill the batch's aggregate columns, and let its events into state unless `write` is off.
+
+        Returns which events may enter state: those not stamped further ahead of their arrival than `max_ahead`.
+        """
         n = len(batch)
         keep, paces = np.empty(n, np.bool_), np.empty(n, np.int64)
         keys, progress = np.empty((n, self._roles), np.int64), np.array([-1, 0])

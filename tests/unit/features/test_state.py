@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from penstock import Detector, Engine, Entity
+from penstock import Detector, Engine, Entity, Label
 from penstock.errors import CapacityError
 
 START = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -17,6 +17,7 @@ class Payment(msgspec.Struct):
     at: datetime
     person: str = "p"
     shop: str = "s"
+    fraud: bool | None = None
 
 
 def payment(name: str, second: float, **fields: str) -> Payment:
@@ -40,6 +41,28 @@ def test_a_batch_beyond_the_memory_budget_changes_no_entity_and_can_be_sent_agai
     shops.memory_limit = None
     again = engine.decide(payment("b", 1))
     assert (again.features["person_count_1h"], again.features["shop_count_1h"]) == (2, 2)
+
+
+def test_a_batch_that_due_labels_cut_into_pieces_enters_as_a_whole() -> None:
+    """Room runs out after the first piece has entered: the rest must follow it."""
+    labelled = Detector(
+        "labelled",
+        event=Payment,
+        id="id",
+        time="at",
+        label=Label("fraud", delay="1m"),
+        features=[person.count("1h"), shop.label_count("1h")],
+        models=[],
+    )
+    engine = Engine(labelled)
+    engine.decide(payment("a", 0))
+    engine.label("a", fraud=True, at=START + timedelta(seconds=2))
+    people = engine.path.state.tables[0]
+    people.memory_limit = people.used_bytes + 1
+    decided = engine.decide_many([payment("b", 1, person="q"), payment("c", 3), payment("d", 4)])
+    assert [each.features["shop_label_count_1h"] for each in decided] == [0, 1, 1]
+    with pytest.raises(CapacityError):
+        engine.decide(payment("e", 5))
 
 
 def test_arrays_that_grow_in_the_middle_of_a_batch_lose_and_repeat_nothing() -> None:
