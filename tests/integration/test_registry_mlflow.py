@@ -1,5 +1,6 @@
 """The registry in MLflow, for real: an embedded store of a SQLite file, and a server of its own process."""
 
+import json
 import os
 import re
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -168,6 +170,27 @@ def test_a_server_that_is_not_there_is_said_so(tmp_path, monkeypatch):
         registry.alias("paid", "champion")
 
 
+@mlflow_itself
+def test_the_command_line_trains_into_it_and_lists_what_is_there(tmp_path, first):
+    """A folder of its own in a process of its own, as a person would."""
+    mine, data = tmp_path / "mine.py", tmp_path / "paid.parquet"
+    mine.write_text(Path(__file__).with_name("paid.py").read_text() + "\n\nmine = detector()\n")
+    events().write_parquet(data)
+
+    def penstock(*arguments):
+        command = [sys.executable, "-m", "penstock.cli", *arguments, "--registry", "mlflow", "--models", tmp_path, "--json"]
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    report = penstock("train", mine, "--data", data, "--save")
+    [listed] = penstock("models", "list")
+    assert (listed["version"], listed["number"], listed["aliases"]) == (report["model_version"], 1, ["champion"])
+    assert listed["figures"]["average_precision"] == pytest.approx(first.report.test["average_precision"])
+    kept = {path.name for path in (tmp_path / "mlflow-artifacts" / "paid").glob("*/artifacts/*")}
+    assert kept == {"bundle", "lr_model", "xgb_model", "report.html", "plots"}
+
+
 @pytest.fixture
 def server(tmp_path):
     """A tracking server in a process of its own."""
@@ -217,6 +240,16 @@ def test_a_server_keeps_versions_for_machines_that_share_no_folder(server, tmp_p
 
 
 # ---------------------------------------------------------------- without MLflow
+
+
+def test_one_module_alone_imports_mlflow():
+    source = Path(__file__).parents[2] / "src" / "penstock"
+    found = {
+        str(path.relative_to(source))
+        for path in source.rglob("*.py")
+        if re.search(r"^\s*(import mlflow|from mlflow)", path.read_text(), re.MULTILINE)
+    }
+    assert found == {"adapters/mlflow.py"}
 
 
 def test_a_missing_extra_is_an_instruction(tmp_path, monkeypatch):

@@ -41,7 +41,7 @@ _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # what is decided here is nobody else's business
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",  # a service must not wait for minutes to learn that a server is down
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
 }
 
 

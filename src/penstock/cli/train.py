@@ -51,6 +51,8 @@ def command(
     options = options_from(wishes, treatments=compare_imbalance)
     loaded = load_detector(detector)
     opened = open_registry(chosen) if save or promote else None
+    if opened is not None:
+        opened.alias(loaded.name, "champion")  # that it does not answer is better known before the training
     with progress("training") as advance:
         trained = run(loaded, data, options, progress=lambda _what, share: advance(share))
     if opened is not None:

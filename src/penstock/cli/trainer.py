@@ -38,8 +38,9 @@ def command(
 ) -> None:
     """Train when there are no models yet, and again when due.
 
-    Due is what --every says, or whenever somebody asks. FILE is read anew each time. What is trained decides where it is better than the champion on the same test (or
-    always, or never). To ask for a training: send SIGUSR1, or make the file MODELS/NAME/train-now. A service follows.
+    Due is what --every says, or whenever somebody asks: by the signal SIGUSR1, or by making the file MODELS/NAME/train-now.
+    FILE is read anew each time. What is trained decides where it is better than the champion on the same test (or always, or
+    never). A service follows.
     """
     from penstock.assemble.detectors import load_detector
     from penstock.assemble.registries import open_registry, request_file

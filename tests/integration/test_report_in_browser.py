@@ -1,0 +1,57 @@
+"""The report's page in a real browser: wide and narrow, light and dark, without asking anybody for anything."""
+
+import shutil
+
+import pytest
+
+from penstock.offline.report import investigate, page
+from tests.integration.paid import detector, events, trained
+
+pytestmark = pytest.mark.browser
+
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("no Chromium is installed here; Debian's package is called chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "paid.html"
+    path.write_text(page(investigate(detector(), trained(), events())), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_the_page_fits_its_window_and_is_alone(browser, written, width, scheme):
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    opened = context.new_page()
+    asked, wrong = [], []
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    opened.on("console", lambda message: wrong.append(message.text))
+    opened.goto(written.as_uri())
+    assert asked == [written.as_uri()]
+    assert wrong == []
+    assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    pictures = opened.locator("figure svg")
+    assert pictures.count() == 6
+    for at in range(6):
+        box = pictures.nth(at).bounding_box()
+        assert box["width"] > 0.7 * min(width, 500)
+        assert box["x"] + box["width"] <= width
+    ink, paper = opened.evaluate("(e => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor])(document.body)")
+    lightness = [sum(map(int, colour[4:-1].split(","))) for colour in (ink, paper)]
+    assert abs(lightness[0] - lightness[1]) > 500
+    strokes = opened.evaluate("getComputedStyle(document.querySelector('figure svg text')).fill")
+    assert strokes == ink
+    context.close()
