@@ -16,6 +16,7 @@ from penstock import Engine, LogisticRegression
 from penstock.assemble.registries import champions
 from penstock.config import Settings
 from penstock.errors import RegistryError
+from penstock.models import load_bundle
 from penstock.offline.registry import FolderRegistry, promote_to, register, roll_back
 from penstock.service import Desk, create_app
 from penstock.service.follow import Follower
@@ -138,6 +139,19 @@ def test_a_champion_that_cannot_be_used_changes_nothing(url, versions, registry)
     time.sleep(10 * QUICKLY_S)
     assert decides(url) == first
     assert httpx.post(f"{url}/predict", json=payment(1)).json()["versions"]["model"] == first
+
+
+def test_a_log_with_decisions_of_two_versions_is_recovered_and_shown(versions, tmp_path):
+    first, second = (versions.fetch("paid", entry.version) for entry in versions.entries("paid"))
+    shown = {}
+    with Engine(detector(), models=load_bundle(first), data=tmp_path) as engine:
+        engine.decide(payment(1))
+        engine.use(load_bundle(second))
+        engine.decide(payment(2))
+        shown = {name: json.loads(engine.transaction(name)) for name in ("p1", "p2")}
+    assert [shown[name]["versions"]["model"] for name in ("p1", "p2")] == [first.name, second.name]
+    with Engine(detector(), models=load_bundle(first), data=tmp_path) as engine:
+        assert {name: json.loads(engine.transaction(name)) for name in shown} == shown
 
 
 # ---------------------------------------------------------------- the follower alone

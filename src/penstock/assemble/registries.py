@@ -39,8 +39,7 @@ class Champion:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._registry: Registry | None = None
+        self._registry = open_registry(settings)  # imports what is needed before there is traffic
 
     def newer(self, detector: Detector, version: str | None) -> Ensemble | None:
         """The champion where it is another than this version: loaded, fitting, and run once.
@@ -49,7 +48,6 @@ class Champion:
             BundleError: it is damaged, or does not fit the detector.
             RegistryError: the registry does not answer.
         """
-        self._registry = self._registry or open_registry(self._settings)
         wanted = self._registry.alias(detector.name, "champion")
         if wanted is None or wanted == version:
             return None

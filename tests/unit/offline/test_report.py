@@ -2,16 +2,18 @@
 
 import json
 import re
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
 import msgspec
 import numpy as np
+import polars as pl
 import pytest
 from click.testing import CliRunner
-from tests.integration.paid import detector, events, trained
+from tests.integration.paid import START, detector, events, trained
 
-from penstock import cli
+from penstock import Detector, Entity, Label, LogisticRegression, cli
 from penstock.messages import Action
 from penstock.models import metrics
 from penstock.offline.replay import replay
@@ -244,6 +246,44 @@ def test_what_comes_from_data_is_escaped(result):
     text = page(investigate(detector(), trained(frame=frame), frame))
     assert "<script" not in text
     assert "&lt;script&gt;" in text
+
+
+def test_a_test_without_fraud_is_reported_without_figures():
+    frame = events(2500)
+    late = pl.col("timestamp") > START + timedelta(days=15)
+    frame = frame.with_columns(is_fraud=pl.when(late).then(statement=False).otherwise(pl.col("is_fraud")))
+    result = trained(frame=frame)
+    assert result.report.fraud["test"] == 0
+    found = investigate(detector(), result, frame)
+    assert found.decided.missed == []
+    assert set(found.intervals.values()) == {None}
+    assert "the test holds only 0 frauds" in page(found)
+
+
+def test_events_without_amounts_get_no_sums_of_money():
+    class Login(msgspec.Struct):
+        transaction_id: str
+        timestamp: datetime
+        customer_id: str
+        risk: float
+        is_fraud: bool | None = None
+
+    logins = Detector(
+        "logins",
+        event=Login,
+        id="transaction_id",
+        time="timestamp",
+        label=Label("is_fraud", delay="1d"),
+        features=[Entity("customer_id").count("1h")],
+        models=[LogisticRegression()],
+    )
+    frame = events(2500).rename({"amount": "risk"}).drop("channel")
+    found = investigate(logins, trained(logins, frame), frame)
+    assert not found.amounts
+    text = page(found)
+    assert "believe no sum of money here" in text
+    assert "saved, after reviews" not in text
+    assert found.decided.missed[0]["amount"] is None
 
 
 def a_file(folder):

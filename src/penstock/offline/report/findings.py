@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from penstock.detector import Detector
 from penstock.offline import measure, thresholds
 from penstock.offline.datasets import read
@@ -23,6 +25,7 @@ class Findings:
     precision_recall: curves by name, `ensemble` and each member. reliability and distribution: of the ensemble's scores.
     money: `thresholds.curve` on the `validation`, where the choice was made, and on the `test`. importance: features,
     the weightiest first. decided: what was decided, rules and policy included. costs: what mistakes were counted at.
+    amounts: whether events say what they are worth; without that every fraud counts 1.
     """
 
     report: Report
@@ -36,6 +39,7 @@ class Findings:
     importance: list[dict[str, Any]]
     decided: Decided
     costs: ByCost
+    amounts: bool
 
     def as_json(self) -> dict[str, Any]:
         """Everything that `penstock train --json` says, and what only the report knows."""
@@ -48,6 +52,7 @@ class Findings:
             "reliability": self.reliability,
             "distribution": self.distribution,
             "money": self.money,
+            "amounts": self.amounts,
             "importance": self.importance,
             "decisions": self.decided.counts,
             "missed": self.decided.missed,
@@ -92,6 +97,7 @@ def investigate(detector: Detector, trained: Trained, data: Any, *, seed: int = 
         importance=importance(trained.ensemble, test.x, score, seed=seed),
         decided=decided(detector, trained.ensemble, read(data, detector), test),
         costs=costs,
+        amounts=bool((~np.isnan(test.amount)).any()),
     )
 
 

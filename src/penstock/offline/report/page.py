@@ -91,7 +91,8 @@ def _cards(findings: Findings) -> str:
     ]
     shown.append((percent(decided.get("recall")), "of frauds stopped by the thresholds", _of_value(decided)))
     shown.append((percent(decided.get("false_positive_rate"), 2), "of good ones stopped", ""))
-    shown.append((money_of(decided.get("saved")), "saved, after reviews and annoyance", "in the currency of the amounts"))
+    if findings.amounts:
+        shown.append((money_of(decided.get("saved")), "saved, after reviews and annoyance", "in the currency of the amounts"))
     cells = "".join(
         f"<div class=card><b>{value}</b>{escape(name)}<br><span>{escape(more)}</span></div>" for value, name, more in shown
     )
@@ -157,6 +158,8 @@ def _money(findings: Findings, pictures: Mapping[str, str]) -> str:
         f"Money counts a fraud that is approved at {costs.loss:g} times its amount, a review at {costs.review:g}, "
         f"a good customer who is blocked at {costs.annoyance:g}.</p>"
     )
+    if not findings.amounts:
+        text += "<p class=note>These events have no amounts, so every fraud counts 1: believe no sum of money here.</p>"
     validation = report.choice.get("on", {})
     wanted = {
         "recall": "frauds stopped",
