@@ -188,6 +188,19 @@ def test_thresholds_change_without_training_and_the_old_version_stays(registry, 
     assert "review_at not above block_at" in refused
 
 
+def test_thresholds_that_the_policy_overrules_are_said_to_be(registry, tmp_path):
+    strict = tmp_path / "strict.py"
+    source = (
+        Path(__file__).with_name("paid.py").read_text().replace("policy=Policy()", "policy=Policy(review_at=0.5, block_at=0.8)")
+    )
+    strict.write_text(source + "\n\nmine = detector()\n")
+    arguments = ["thresholds", "champion", "--review-at", "0.5", "--block-at", "0.7", "--detector", strict]
+    with CliRunner().isolation() as (_, stderr, _output):
+        assert cli.run(["models", *map(str, arguments), "--models", str(registry.folder)]) == 0
+        said = stderr.getvalue().decode()
+    assert "the policy of paid holds block_at=0.8, which wins" in said
+
+
 def test_serving_from_a_folder_imports_no_library_that_trains_or_registers(registry):
     code = """
 import sys

@@ -15,7 +15,9 @@ from tests.integration.paid import detector, trained
 from penstock import Engine, LogisticRegression
 from penstock.assemble.registries import champions
 from penstock.config import Settings
+from penstock.engine import verify
 from penstock.errors import RegistryError
+from penstock.ledger import FileLedger
 from penstock.models import load_bundle
 from penstock.offline.registry import FolderRegistry, promote_to, register, roll_back
 from penstock.service import Desk, create_app
@@ -152,6 +154,8 @@ def test_a_log_with_decisions_of_two_versions_is_recovered_and_shown(versions, t
     assert [shown[name]["versions"]["model"] for name in ("p1", "p2")] == [first.name, second.name]
     with Engine(detector(), models=load_bundle(first), data=tmp_path) as engine:
         assert {name: json.loads(engine.transaction(name)) for name in shown} == shown
+    with FileLedger(tmp_path / "ledger", read_only=True) as ledger:
+        assert all(verify(ledger, detector(), name, versions.folder).identical for name in shown)
 
 
 # ---------------------------------------------------------------- the follower alone

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from penstock.cli.options import as_json, print_json, settings, settings_from
+from penstock.cli.options import as_json, print_json, say, settings, settings_from
 
 if TYPE_CHECKING:
     from penstock.offline.registry import Entry, Registry
@@ -171,6 +171,7 @@ def thresholds(
     if promote:
         promote_to(registry, detector_named(entry.detector, _file(detector)), made)
     decides = registry.alias(entry.detector, "champion")
+    _say_what_wins(entry.detector, _file(detector), {"review_at": review_at, "block_at": block_at})
     if as_json:
         print_json({"detector": entry.detector, "version": made, "of": entry.version, "champion": decides})
         return
@@ -202,6 +203,21 @@ def _found(version: str, detector: str | None, flags: dict[str, str | None]) -> 
 def _file(detector: str | None) -> str | None:
     """The file of the detector, where one was named; a name alone is looked up by the version's own."""
     return detector if detector is not None and detector.partition(":")[0].endswith(".py") else None
+
+
+def _say_what_wins(name: str, file: str | None, wanted: dict[str, float]) -> None:
+    """What the detector's policy declares wins over any version's thresholds: better said than wondered about."""
+    from penstock.assemble.registries import detector_named
+    from penstock.errors import ConfigurationError
+
+    try:
+        policy = detector_named(name, file).policy
+    except ConfigurationError:  # not installed here, so nobody can tell
+        return
+    held = {each: value for each in wanted if (value := getattr(policy, each)) not in (None, wanted[each])}
+    if held:
+        said = " and ".join(f"{each}={value:g}" for each, value in held.items())
+        say(f"note: the policy of {name} holds {said}, which wins over every version: leave it out of the detector for these")
 
 
 def _folder(registry: "Registry", entry: "Entry") -> Any:
