@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.features import Entity
+from penstock.features.kernel.words import AT_HAND
 from penstock.features.plan import Stream, compile_entity
 from penstock.features.table import Table
 from penstock.messages import Layout, Type
@@ -110,7 +111,9 @@ def _compile(entity, features) -> tuple[Table, Layout]:
     for f in features:
         layout.add(f.name, FIELDS[f.field] if f.kind in ("last", "first") else Type.NUMBER)
     stream = Stream(SKEW, LATENESS, KINDS, 2, {WHERE: where}, frozenset({"amount"}), {})
-    return Table(compile_entity(entity, features, layout, stream)), layout
+    table = Table(compile_entity(entity, features, layout, stream))
+    table.state.meta[AT_HAND] = 0  # small as it is, memory is asked for ahead
+    return table, layout
 
 
 gaps = st.sampled_from(

@@ -16,7 +16,7 @@ from penstock.features.kernel.places import place_distinct, place_distincts, pla
 from penstock.features.kernel.writing import clear_row
 from penstock.features.plan import EntityPlan
 
-STATE_FORMAT = 2
+STATE_FORMAT = 3
 """Raise it when the arrays change their meaning: snapshots of other formats are rebuilt from the log."""
 _SIZE_CLASSES = 48
 _NO_SLOT = 1 << 31
@@ -249,6 +249,7 @@ def _empty(plan: k.Plan, roles: int, *, slots: int, entries: int, distincts: int
     meta[k.FREE_SLOT] = -1
     meta[k.RING_TOP] = k.ARENA_START
     meta[k.LARGEST] = 16
+    meta[k.AT_HAND] = 1 << 16  # half a megabyte
     levels = _levels(entries)
     extremes = plan.extremes.shape[0]
     blank = np.zeros(plan.sizes.row_width, np.int64)

@@ -11,6 +11,7 @@ from penstock.features.kernel.reading import evaluate, express, measure, nothing
 from penstock.features.kernel.words import (
     AHEAD,
     AHEAD_SLOTS,
+    AT_HAND,
     BLOCK,
     C_KINDS,
     C_SOURCE,
@@ -134,6 +135,12 @@ def sweep(P, S, clock, slots):
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _is_large(S):
+    """Whether the state is more than a core's own cache holds, so that asking ahead is worth its trouble."""
+    return S.meta[RING_TOP] * S.ring.shape[1] + S.meta[SLOTS] * S.rows.shape[1] > S.meta[AT_HAND]
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _look_ahead(P, S, keys, start, i, slots, x, codes):
     """Ask for the memory of the events that come next."""
     n = keys.shape[0]
@@ -186,7 +193,7 @@ def apply(P, S, start, keys, kinds, times, clocks, keep, first_sequence, x, code
     slots, known_kinds = S.scratch[AHEAD], P.sizes.known_kinds
     for role in range(roles):
         slots[role] = -1
-    ahead, mask = (KEYS_AHEAD, AHEAD_SLOTS - 1) if n - start > 1 else (0, 0)
+    ahead, mask = (KEYS_AHEAD, AHEAD_SLOTS - 1) if n - start > 1 and _is_large(S) else (0, 0)
     begin = np.int64(start)  # of the block whose spans are being measured
     for step in range(start - ahead, n):
         i = np.int64(step)

@@ -30,10 +30,9 @@ KEY, SLOT, RING, LOG2, FIRST, END, NEWEST, TOUCHED, READ_AT, CURSORS = range(10)
 of the oldest entry and of the place after the newest;
 newest event time; stream clock at the last write; time the cursors stand at."""
 
-# Words of `State.meta`.
-SLOTS, FREE_SLOT, RING_TOP, LARGEST, TABLE_USED, DISTINCT_USED, SALT, LATE, TOO_LATE, OVERFLOWED, FORGOTTEN, HAND, META = range(
-    13
-)
+# Words of `State.meta`. AT_HAND: up to how many words of rows and rings a core's own cache holds anyway.
+SLOTS, FREE_SLOT, RING_TOP, LARGEST, TABLE_USED, DISTINCT_USED, SALT = range(7)
+LATE, TOO_LATE, OVERFLOWED, FORGOTTEN, HAND, AT_HAND, META = range(7, 14)
 
 # Lines of `State.scratch`.
 VALUES, ITEM_VALUES, DISTINCT_VALUES, LABEL_VALUES, AHEAD, SCRATCH = range(6)
