@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
-import numba as nb
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from penstock.ledger import Claims
 from penstock.messages import Action, Batch, Column, Type
 from penstock.models import Ensemble, load_champion
 from penstock.offline.datasets import Recorded, read
+from penstock.offline.kernel import spread
 
 CHUNK = 16_384
 """Events decided together: enough to spread the costs of a batch, few enough to stay in the processor's cache."""
@@ -127,15 +127,6 @@ class Replay:
         )
 
 
-@nb.njit(cache=True)
-def _spread(x: Any, places: Any, out: Any, start: int) -> None:
-    """Write columns of rows x (n, width) into rows of `out`, from `start` on; place -1 is no column."""
-    for i in range(x.shape[0]):
-        for k in range(places.shape[0]):
-            if places[k] >= 0:
-                out[k, start + i] = x[i, places[k]]
-
-
 class _Known:
     """Which events of a replay are new: as the claims say, but by the ids themselves. codes: one for each id, from 1."""
 
@@ -181,7 +172,7 @@ class _Table:
         self._ids.append(ids.series if isinstance(ids, SeriesTexts) else pl.Series(ids, dtype=pl.String))
         for k, texts in self._texts.items():
             texts.extend(batch.texts[self._columns[k].name])
-        _spread(batch.x, self._places, self._numbers, here.start)
+        spread(batch.x, self._places, self._numbers, here.start)
         if judged is not None:
             self.scores[:, here] = judged.scores.T
             self.action[here] = judged.verdicts.action
