@@ -37,7 +37,7 @@ def evaluated(name: str, path: Path) -> dict[str, Any]:
         "periods": report.periods.as_json(),
         "rows": report.rows,
         "fraud": report.fraud,
-        "members": report.members,
+        "members": {**report.members, "ensemble": report.test},
         "intervals": between,
         "notes": report.notes,
     }
@@ -45,14 +45,13 @@ def evaluated(name: str, path: Path) -> dict[str, Any]:
 
 def render(found: dict[str, Any]) -> str:
     """The result for people."""
-    ranking = {**found["members"], "ensemble": found["score"]}
     columns = {"roc_auc": "ROC AUC", "average_precision": "average precision", "recall_at_fpr_0.01": "recall at 1 % FPR"}
     columns |= {"card_precision_at_100": "card precision@100"}
     decided = {
         found["detector"]: {**found["score"], **found["decisions"], "by_rules": found["by_rules"]["recall"], **_size(found)}
     }
     between = ", ".join(f"{name} {low:.3f} to {high:.3f}" for name, (low, high) in _known(found["intervals"]).items())
-    lines = [table("test", ranking, columns), f"95 % intervals: {between}.", table("decisions", decided, COLUMNS)]
+    lines = [table("test", found["members"], columns), f"95 % intervals: {between}.", table("decisions", decided, COLUMNS)]
     return "\n\n".join([*lines, *(f"note: {note}" for note in found["notes"])])
 
 
