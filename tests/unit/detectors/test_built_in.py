@@ -30,7 +30,7 @@ MODELS = {
     "payments": {"isolation_forest": 0.3, "xgboost": 0.7},
 }
 """Those of ecommerce are tested with its recipe."""
-REVIEWED_FROM = {"banking": 0.08, "mobile_money": 0.5, "ecommerce": 0.5, "card": None, "payments": None}
+REVIEWED_FROM = {"banking": 0.2, "mobile_money": 0.5, "ecommerce": 0.5, "card": None, "payments": None}
 BUILT_IN = sorted(point.name for point in entry_points(group="penstock.detectors") if point.module.startswith("penstock."))
 
 

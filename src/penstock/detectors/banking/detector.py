@@ -15,9 +15,9 @@ detector = Detector(
     features=features,
     inputs=inputs,
     words=words,
-    models=[LogisticRegression(weight=0.5), XGBoost(weight=0.5)],
+    models=[LogisticRegression(weight=0.5), XGBoost(weight=0.5, l2=10.0, min_child_weight=3.0)],
     rules=rules,
-    policy=Policy(review_at=0.08, block_at=0.8, on_failure="review"),
+    policy=Policy(review_at=0.2, block_at=0.8, on_failure="review"),
     naive_times="UTC",
     recorded=adapt,
 )

@@ -81,6 +81,18 @@ _place: Sequence[Feature] = [
     derive("km_per_hour", "3600 * km_from_previous / greatest(seconds_since_last, 60)"),
 ]
 
+_marks: Sequence[Feature] = [
+    derive("pays_in_a_row", "count_last_1h >= 4"),
+    derive("pays_far_apart", "km_across_3h > 300"),
+    derive("crowded_place", "customers_at_place_1h >= 2"),
+    derive("crowded_merchant", "merchant_customers_from_here_24h >= 2"),
+    derive("is_tested", "amount < 10 AND greatest(small_payments_last_1h, merchant_small_payments_1h) >= 3"),
+    derive("newcomer_beside_others", "is_new_customer AND customers_at_place_1h >= 2"),
+    derive("newcomer_above_2000", "is_new_customer AND amount > 2000"),
+    derive("pays_elsewhere", "payments_in_region_before = 0 AND payments_before_60d >= 3"),
+]
+"""What stands out, as yes or no: a linear model cannot find such a step by itself."""
+
 _newcomer = [
     derive("is_new_customer", "avg_amount_60d IS NULL"),
     derive("is_new_merchant", "merchant_avg_amount_60d IS NULL"),
@@ -88,7 +100,7 @@ _newcomer = [
     derive("stranger_amount", "CASE WHEN is_new_customer AND is_new_merchant THEN amount END"),
 ]
 
-features: Sequence[Feature] = [*_pace, *_habit, *_merchant, *_place, *_newcomer]
+features: Sequence[Feature] = [*_pace, *_habit, *_merchant, *_place, *_marks, *_newcomer]
 
 _FOR_OTHERS = {"region", "previous_lat", "previous_long", "usual_lat", "usual_long"}
 _FOR_OTHERS |= {"min_lat_3h", "max_lat_3h", "min_long_3h", "max_long_3h"}
@@ -141,6 +153,14 @@ words = {
     "km_from_usual": "the way from where the customer usually pays in km",
     "km_across_3h": "the distance between the places the customer paid from within 3 hours in km",
     "km_per_hour": "the speed of the way from the customer's previous payment in km/h",
+    "pays_in_a_row": "four or more payments within an hour",
+    "pays_far_apart": "payments more than 300 km apart within 3 hours",
+    "crowded_place": "another customer at this very place within an hour",
+    "crowded_merchant": "another customer who paid this merchant from this very place in 24 hours",
+    "is_tested": "one of several payments below 10 within an hour",
+    "newcomer_beside_others": "a new customer at a place from which another one paid within an hour",
+    "newcomer_above_2000": "a new customer's payment above 2,000",
+    "pays_elsewhere": "a known customer in a region they never paid in",
     "is_new_customer": "a customer without payments in 60 days",
     "is_new_merchant": "a merchant without payments in 60 days",
     "newcomer_amount": "the amount of a new customer's payment",
