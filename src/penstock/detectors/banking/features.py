@@ -25,6 +25,8 @@ _pace = [
     customer.sum("amount", "24h").named("amount_last_24h"),
     customer.count("1h", where="amount < 10").named("small_payments_last_1h"),
     customer.distinct("merchant_id", "1h").named("merchants_last_1h"),
+    customer.sum("amount", "1h", current=False).named("amount_before_1h"),
+    customer.sum("amount", "24h", current=False).named("amount_before_24h"),
     customer.since_last().named("seconds_since_last"),
     customer.since_first().named("seconds_since_first"),
 ]
@@ -104,14 +106,18 @@ features: Sequence[Feature] = [*_pace, *_habit, *_merchant, *_place, *_marks, *_
 
 _FOR_OTHERS = {"region", "previous_lat", "previous_long", "usual_lat", "usual_long"}
 _FOR_OTHERS |= {"min_lat_3h", "max_lat_3h", "min_long_3h", "max_long_3h"}
+_FOR_OTHERS |= {"amount_last_1h", "amount_last_24h"}
 
 inputs = ["amount", *(f.name for f in features if f.name not in _FOR_OTHERS)]
-"""What the models read: the amount and every feature but the places that other features are computed from."""
+"""What the models read: the amount and every feature but places that others are computed from, and sums with this payment
+in them, which one large payment raises as a run of small ones does."""
 
 words = {
     "amount": "the amount",
     "count_last_1h": "the customer's number of payments within an hour",
     "amount_last_1h": "what the customer paid within an hour",
+    "amount_before_1h": "what the customer had paid within an hour before",
+    "amount_before_24h": "what the customer had paid within 24 hours before",
     "count_last_5m": "the customer's number of payments within 5 minutes",
     "count_last_24h": "the customer's number of payments within 24 hours",
     "amount_last_24h": "what the customer paid within 24 hours",
