@@ -21,6 +21,9 @@ Vector = NDArray[np.float64]
 _POINTS = 60
 """Of a curve: enough for the eye."""
 
+_LEAST = 1e-12
+"""A threshold lies above 0, as a policy demands; no calibrated score is lower."""
+
 _NEVER = 1.0
 """A threshold that is written where nothing is to be stopped: no calibrated score reaches it."""
 
@@ -152,7 +155,7 @@ def _between(score: Vector, cut: int) -> float:
         return _NEVER
     low = score[cut - 1] if cut else 0.0
     middle = float((low + score[cut]) / 2)
-    return middle if middle > low else float(score[cut])
+    return max(middle if middle > low else float(score[cut]), _LEAST)
 
 
 # ---------------------------------------------------------------- what a choice comes to

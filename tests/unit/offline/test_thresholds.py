@@ -14,7 +14,7 @@ def scored(n=500, seed=0, days=10.0):
     rng = np.random.default_rng(seed)
     y = (rng.random(n) < 0.1).astype(float)
     score = 1 / (1 + np.exp(-(rng.normal(size=n) + 2.5 * y - 2)))
-    return Scored(np.round(score, 2), y, np.round(np.exp(rng.normal(4, 1, n)), 2), days)
+    return Scored(np.clip(np.round(score, 2), 0.01, 0.99), y, np.round(np.exp(rng.normal(4, 1, n)), 2), days)
 
 
 def cheapest(rows, costs):
@@ -119,3 +119,8 @@ def test_thresholds_out_of_order_are_refused(bundle):
     folder, version, _ = bundle
     with pytest.raises(ConfigurationError, match="review_at not above block_at"):
         rewrite(folder, "small", version, {"review_at": 0.8, "block_at": 0.7})
+
+
+def test_a_threshold_lies_above_0_even_where_a_score_is_0():
+    rows = Scored(np.array([0.0, 0.5]), np.array([1.0, 1.0]), np.ones(2), 1.0)
+    assert choose(ByCost(review=0.0), rows)["review_at"] > 0
