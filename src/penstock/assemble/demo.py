@@ -97,12 +97,13 @@ def _train(detector: Detector, history: Recorded, settings: Settings, progress: 
     compiling = threading.Thread(target=lambda: warm_up(Engine(detector, wait_for_models=True, clock=clock)))
 
     def advance(what: str, share: float) -> None:
-        if what == "fitting":
+        if what == "fitting" and compiling.ident is None:  # it is told more than once
             compiling.start()
         progress(0.8 * share)
 
     train(detector, history, save_to=settings.models_folder, progress=advance, clock=clock)
-    compiling.join()
+    if compiling.ident is not None:
+        compiling.join()
 
 
 def _tell(address: Address, labels: "queue.SimpleQueue[bytes]", stop: threading.Event) -> None:
