@@ -111,13 +111,15 @@ def _read_file(path: Path) -> pl.DataFrame:
     raise DataError(f"{path}: a recorded file ends in .csv, .parquet, .ndjson or .jsonl")
 
 
+_SUFFIXES = {".csv", ".parquet", ".ndjson", ".jsonl"}
+
+
 def _neighbours(path: Path) -> str:
+    """The recorded files beside a path that names none."""
     folder = path.parent
-    return (
-        did_you_mean(path.name, [found.name for found in folder.iterdir()])
-        if folder.is_dir()
-        else f" {folder} is not a folder."
-    )
+    if not folder.is_dir():
+        return f" {folder} is not a folder."
+    return did_you_mean(path.name, [found.name for found in folder.iterdir() if found.suffix in _SUFFIXES])
 
 
 # ---------------------------------------------------------------- columns
