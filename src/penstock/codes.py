@@ -18,6 +18,8 @@ NULL = 0
 
 _K0 = np.uint64(0x50656E73746F636B)
 _K1 = np.uint64(0x67617465666C6F77)
+_V0, _V1 = _K0 ^ np.uint64(0x736F6D6570736575), _K1 ^ np.uint64(0x646F72616E646F6D)
+_V2, _V3 = _K0 ^ np.uint64(0x6C7967656E657261), _K1 ^ np.uint64(0x7465646279746573)
 
 
 @nb.njit(inline="always")
@@ -40,13 +42,19 @@ def _round(v0, v1, v2, v3):
     return v0, v1, v2, v3
 
 
+@nb.njit(inline="always")
+def _finish(v0, v1, v2, v3):
+    v2 ^= np.uint64(0xFF)
+    for _ in range(3):
+        v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    code = np.int64(v0 ^ v1 ^ v2 ^ v3)
+    return code if code != 0 else np.int64(1)
+
+
 @nb.njit(cache=True)
 def siphash(data, start, stop):
     """SipHash-1-3 of `data[start:stop]` (uint8) as int64, never 0."""
-    v0 = _K0 ^ np.uint64(0x736F6D6570736575)
-    v1 = _K1 ^ np.uint64(0x646F72616E646F6D)
-    v2 = _K0 ^ np.uint64(0x6C7967656E657261)
-    v3 = _K1 ^ np.uint64(0x7465646279746573)
+    v0, v1, v2, v3 = _V0, _V1, _V2, _V3
     length = stop - start
     whole = start + (length // 8) * 8
     for at in range(start, whole, 8):
@@ -62,11 +70,7 @@ def siphash(data, start, stop):
     v3 ^= word
     v0, v1, v2, v3 = _round(v0, v1, v2, v3)
     v0 ^= word
-    v2 ^= np.uint64(0xFF)
-    for _ in range(3):
-        v0, v1, v2, v3 = _round(v0, v1, v2, v3)
-    code = np.int64(v0 ^ v1 ^ v2 ^ v3)
-    return code if code != 0 else np.int64(1)
+    return _finish(v0, v1, v2, v3)
 
 
 @nb.njit(cache=True)
@@ -78,19 +82,12 @@ def _codes_between(data, offsets, valid, out):
 @nb.njit(cache=True, _nrt=False)
 def word_code(word):
     """SipHash-1-3 of the eight bytes of one number, as `siphash` of them."""
-    v0 = _K0 ^ np.uint64(0x736F6D6570736575)
-    v1 = _K1 ^ np.uint64(0x646F72616E646F6D)
-    v2 = _K0 ^ np.uint64(0x6C7967656E657261)
-    v3 = _K1 ^ np.uint64(0x7465646279746573)
+    v0, v1, v2, v3 = _V0, _V1, _V2, _V3
     for message in (np.uint64(word), np.uint64(8 << 56)):
         v3 ^= message
         v0, v1, v2, v3 = _round(v0, v1, v2, v3)
         v0 ^= message
-    v2 ^= np.uint64(0xFF)
-    for _ in range(3):
-        v0, v1, v2, v3 = _round(v0, v1, v2, v3)
-    code = np.int64(v0 ^ v1 ^ v2 ^ v3)
-    return code if code != 0 else np.int64(1)
+    return _finish(v0, v1, v2, v3)
 
 
 @nb.njit(cache=True)
