@@ -2,6 +2,8 @@
 
 import polars as pl
 
+from penstock.offline.columns import under_own_names
+
 _OTHER_NAMES = {
     "transaction_id": ("id", "trans_id", "tx_id", "trans_num"),
     "timestamp": ("time", "datetime", "date", "transaction_time"),
@@ -20,10 +22,4 @@ def adapt(frame: pl.DataFrame) -> pl.DataFrame:
     >>> adapt(pl.DataFrame({"customer": ["C1"], "amt": [3.5]})).columns
     ['customer_id', 'amount']
     """
-    present = {name.lower(): name for name in frame.columns}
-    renamed: dict[str, str] = {}
-    for name, others in _OTHER_NAMES.items():
-        found = next((present[other] for other in (name, *others) if other in present), None)
-        if found is not None and found != name:
-            renamed[found] = name
-    return frame.rename(renamed)
+    return under_own_names(frame, _OTHER_NAMES)

@@ -7,6 +7,8 @@ where the payment is made, and the day of birth, of which only the age at the pa
 
 import polars as pl
 
+from penstock.offline.columns import under_own_names
+
 _HANDBOOK = {
     "TRANSACTION_ID": "transaction_id",
     "TX_DATETIME": "timestamp",
@@ -54,7 +56,7 @@ def adapt(frame: pl.DataFrame) -> pl.DataFrame:
     elif {"trans_date_trans_time", "cc_num"} <= set(frame.columns):
         frame = _sparkov(frame)
     else:
-        frame = _usual(frame)
+        frame = under_own_names(frame, _OTHER_NAMES)
     return frame if "category" in frame.columns else frame.with_columns(category=pl.lit(ONE_CATEGORY))
 
 
@@ -75,16 +77,6 @@ def _years(born: pl.Expr, now: pl.Expr) -> pl.Expr:
 def _date(name: str) -> pl.Expr:
     """The date that a column of texts, dates or times begins with."""
     return pl.col(name).cast(pl.String).str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
-
-
-def _usual(frame: pl.DataFrame) -> pl.DataFrame:
-    present = {name.lower(): name for name in frame.columns}
-    found: dict[str, str] = {}
-    for name, others in _OTHER_NAMES.items():
-        old = next((present[other] for other in (name, *others) if other in present), None)
-        if old is not None and old != name:
-            found[old] = name
-    return frame.rename(found)
 
 
 def _renamed(frame: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:

@@ -2,6 +2,8 @@
 
 import polars as pl
 
+from penstock.offline.columns import under_own_names
+
 _OTHER_NAMES = {
     "transaction_id": ("id", "payment_id", "tx_id"),
     "timestamp": ("time", "datetime", "date", "created_at"),
@@ -21,10 +23,4 @@ def adapt(frame: pl.DataFrame) -> pl.DataFrame:
     >>> adapt(pl.DataFrame({"user": ["U1"], "amt": [3.5], "country": ["France"]})).columns
     ['user_id', 'amount', 'location']
     """
-    present = {name.lower(): name for name in frame.columns}
-    renamed: dict[str, str] = {}
-    for name, others in _OTHER_NAMES.items():
-        found = next((present[other] for other in (name, *others) if other in present), None)
-        if found is not None and found != name:
-            renamed[found] = name
-    return frame.rename(renamed)
+    return under_own_names(frame, _OTHER_NAMES)
