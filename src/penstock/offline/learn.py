@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.models import Ensemble, Member, Model
-from penstock.models.fit import Fitted, combine, fit_member, outputs
+from penstock.models import Ensemble, Model
+from penstock.models.fit import Fitted, combine, outputs
 from penstock.models.port import check_rows
-from penstock.offline.study import Lesson, Study
+from penstock.offline.study import Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,11 @@ def learn(
     for model in models:
         raws = []
         for lesson in study.lessons:
-            member = _fit(model, lesson, study, seed, notes if lesson is final else [])
+            member = lesson.taught(model, study.features, seed=seed, notes=notes if lesson is final else [])
             raws.append(outputs(member, lesson.judge.x))
             progress((done := done + 1) / fits)
         if len(study.lessons) > 1:
-            member = _fit(model, final, study, seed, notes)
+            member = final.taught(model, study.features, seed=seed, notes=notes)
             progress((done := done + 1) / fits)
         fitted.append(Fitted(model, member, np.concatenate(raws)))
     ensemble = combine(
@@ -55,16 +55,3 @@ def learn(
         encodings=final.encodings,
     )
     return Learned(ensemble, ensemble.scores_of(np.column_stack([each.raw for each in fitted])).ensemble)
-
-
-def _fit(model: Model, lesson: Lesson, study: Study, seed: int, notes: list[str]) -> Member:
-    return fit_member(
-        model,
-        lesson.fit.x,
-        lesson.fit.fraud,
-        study.features,
-        seed=seed,
-        weights=lesson.weights,
-        encodings=lesson.encodings,
-        notes=notes,
-    )

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.errors import DataError
-from penstock.models import Encoding
+from penstock.models import Encoding, Member, Model
+from penstock.models.fit import fit_member
 from penstock.offline.rows import Rows, joined, weights_of
 
 
@@ -31,6 +32,19 @@ class Lesson:
         encodings = fit.encodings()
         weights = None if period is None else weights_of(fit, period)
         return cls(fit.encoded_by_others(features), weights, judge.encoded(encodings, features), encodings)
+
+    def taught(self, model: Model, features: tuple[str, ...], *, seed: int, notes: list[str]) -> Member:
+        """The model, fitted on this lesson; notes: what a person should know is added to them."""
+        return fit_member(
+            model,
+            self.fit.x,
+            self.fit.fraud,
+            features,
+            seed=seed,
+            weights=self.weights,
+            encodings=self.encodings,
+            notes=notes,
+        )
 
 
 @dataclass(frozen=True, slots=True)

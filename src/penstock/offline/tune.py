@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from penstock.models import Model, metrics
-from penstock.models.fit import fit_member, outputs
+from penstock.models.fit import outputs
 from penstock.offline.study import Study
 
 
@@ -131,15 +131,7 @@ def _worth(model: Model, study: Study, seed: int) -> float:
     """Mean average precision on the judged rows; a lesson without fraud among them says nothing."""
     found = []
     for lesson in study.lessons:
-        member = fit_member(
-            model,
-            lesson.fit.x,
-            lesson.fit.fraud,
-            study.features,
-            seed=seed,
-            weights=lesson.weights,
-            encodings=lesson.encodings,
-        )
+        member = lesson.taught(model, study.features, seed=seed, notes=[])
         found.append(metrics.average_precision(outputs(member, lesson.judge.x), lesson.judge.fraud))
     known = [each for each in found if not np.isnan(each)]
     return float(np.mean(known)) if known else 0.0
