@@ -12,6 +12,9 @@
     |-- CapacityError             a declared memory budget or a number's range is exhausted
     |-- RegistryError             the registry of models does not answer, or refuses
     |-- NotReady                  asked to decide before models and state are there
+    |-- BrokerError               the broker does not answer, or refuses
+    |-- SinkUnavailable           a store beside the path does not answer; the same is written again later
+    |-- Fenced                    another owner has taken over; nothing more may be written
     `-- LedgerError               decisions cannot be made durable
         |-- LedgerFull            ... because no room is left on the device
         `-- LedgerDamaged         ... because stored bytes fail their checksum
@@ -78,6 +81,18 @@ class CapacityError(PenstockError):
 
 class NotReady(PenstockError):
     """A decision was asked for before models and state were there."""
+
+
+class BrokerError(PenstockError):
+    """The broker does not answer, or refuses what was asked of it; nothing was lost."""
+
+
+class SinkUnavailable(PenstockError):
+    """A store beside the path does not answer; what could not be written is written again when it does."""
+
+
+class Fenced(PenstockError):
+    """Another owner has taken over, so this one may write nothing more."""
 
 
 class LedgerError(PenstockError):

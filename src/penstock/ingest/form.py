@@ -93,8 +93,8 @@ class Form:
 
     # ---- from objects to columns
 
-    def part(self, events: Sequence[Any], arrived_us: int) -> Part:
-        """The columns of decoded events that arrived now."""
+    def part(self, events: Sequence[Any], arrived_us: int | NDArray[np.int64]) -> Part:
+        """The columns of decoded events that arrived at this time, or each at its own."""
         columns: list[Sequence[Any]] = list(zip(*map(astuple, events), strict=True))
         for k in self.personal:
             columns[1 + k] = self._hidden(columns[1 + k])

@@ -28,6 +28,9 @@ from penstock.messages import Batch, Layout, Refusal
 _AT_ONCE = 1 << 18
 """Recorded rows whose columns are read together: many enough for the price of a call, few enough for memory."""
 
+Arrived = int | NDArray[np.int64]
+"""When events arrived, microseconds: all of them at once, or each at a time of its own."""
+
 _REFUSING = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OverflowError)
 
 
@@ -95,8 +98,8 @@ class Reader:
 
     # ---- JSON
 
-    def read(self, bodies: Sequence[bytes], arrived_us: int) -> Read:
-        """Read JSON objects that arrived now.
+    def read(self, bodies: Sequence[bytes], arrived_us: Arrived) -> Read:
+        """Read JSON objects that arrived at this time, or each at its own.
 
         >>> from datetime import datetime
         >>> class Payment(msgspec.Struct):
@@ -260,33 +263,33 @@ class Reader:
                 decoded.accept(i, kind, event)
         return decoded
 
-    def _batch(self, decoded: _Decoded, arrived_us: int, refuse: Callable[[int], Refusal]) -> Read:
+    def _batch(self, decoded: _Decoded, arrived_us: Arrived, refuse: Callable[[int], Refusal]) -> Read:
         if not decoded.refused and list(decoded.forms) == [0]:  # as nearly always
             part = self.forms[0].part(decoded.forms[0][1], arrived_us)
             if part.bad is None:
-                return self._whole(part, arrived_us)
+                return self._whole(part)
         parts: list[tuple[NDArray[np.int64] | None, Part]] = []
         refused = decoded.refused
         for kind, (positions, events) in decoded.forms.items():
-            part = self.forms[kind].part(events, arrived_us)
+            part = self.forms[kind].part(events, arrived_us if isinstance(arrived_us, int) else arrived_us[positions])
             if part.bad is not None:
                 refused += [(positions[i], refuse(positions[i])) for i in np.flatnonzero(part.bad).tolist()]
-            self._name(part, arrived_us)
+            self._name(part)
             parts.append((np.array(positions, np.int64) if len(decoded.forms) > 1 or refused else None, part))
         return self._merged(parts, refused, decoded.n)
 
-    def _whole(self, part: Part, arrived_us: int) -> Read:
+    def _whole(self, part: Part) -> Read:
         """A batch of which nothing is left out."""
-        self._name(part, arrived_us)
+        self._name(part)
         if self._several:
             self._complete(part.batch)
         return Read(part.batch, [], np.arange(len(part.batch)), part.id_codes)
 
-    def _name(self, part: Part, arrived_us: int) -> None:
+    def _name(self, part: Part) -> None:
         """Make ids for the events without one."""
         missing = part.batch.ids.count("")
         if missing:
-            fill(part, self._new_ids.make(missing, arrived_us))
+            fill(part, self._new_ids.make(missing, int(part.batch.arrived_us[0])))
 
     def _merged(self, parts: list[tuple[NDArray[np.int64] | None, Part]], refused: list[tuple[int, Refusal]], n: int) -> Read:
         """One batch of all types in order, without the events that do not fit; positions None: the part is all there is."""
