@@ -7,7 +7,7 @@ import pytest
 
 from penstock.codes import text_codes
 from penstock.errors import LedgerError, LedgerFull
-from penstock.ledger import DetectorVersion, Field, FileLedger, Label, MemoryLedger, Quarantined
+from penstock.ledger import Answered, DetectorVersion, Field, FileLedger, Label, MemoryLedger, Quarantined
 from penstock.messages import Record
 
 DAY_US = 86_400_000_000
@@ -375,3 +375,12 @@ def test_everything_is_there_after_opening_again(open_ledger):
     again.append(record(["next"], 181))
     again.flush()
     assert again.find("banking", "next")[0].first_seq == 181
+
+
+def test_the_first_answer_that_a_caller_was_given_counts(open_ledger):
+    tables = open_ledger().tables
+    first = Answered("banking", "t1", "REVIEW", "no decision within 100 ms", 5)
+    tables.put_answers([first, Answered("card", "t1", "APPROVE", "another detector", 6)])
+    tables.put_answers([Answered("banking", "t1", "BLOCK", "told again", 7)])
+    assert tables.answer_of("banking", "t1") == first
+    assert tables.answer_of("banking", "t2") is None

@@ -11,10 +11,11 @@ from penstock.ledger.embedded import FileLedger
 from penstock.ledger.identities import INDEXED
 from penstock.ledger.memory import MemoryLedger
 from penstock.ledger.port import Ledger
-from penstock.ledger.tables import DetectorVersion, Field, Label, Quarantined, Tables
+from penstock.ledger.tables import Answered, DetectorVersion, Field, Label, Quarantined, Tables
 
 __all__ = [
     "INDEXED",
+    "Answered",
     "Claims",
     "DetectorVersion",
     "Field",

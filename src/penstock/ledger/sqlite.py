@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from penstock.errors import LedgerError, LedgerFull
-from penstock.ledger.tables import DetectorVersion, Field, Label, Quarantined
+from penstock.ledger.tables import Answered, DetectorVersion, Field, Label, Quarantined
 
 _Layout = dict[str, list[Field]]
 
@@ -86,6 +86,15 @@ class SqliteTables:
     def label_history(self, detector: str, transaction_id: str) -> list[Label]:
         """All statements about a transaction."""
         return [_label(row) for row in self._rows("label_history", (detector, transaction_id))]
+
+    def put_answers(self, answers: Sequence[Answered]) -> None:
+        """Remember what callers were told."""
+        with self._writing() as db:
+            db.executemany(_queries()["put_answer"], [msgspec.structs.astuple(answer) for answer in answers])
+
+    def answer_of(self, detector: str, transaction_id: str) -> Answered | None:
+        """What the caller was told in place of the decision."""
+        return next((Answered(*row) for row in self._rows("answer_of", (detector, transaction_id))), None)
 
     def put_version(self, version: DetectorVersion) -> None:
         """Remember a detector version."""

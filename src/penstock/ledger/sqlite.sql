@@ -32,6 +32,14 @@ CREATE TABLE IF NOT EXISTS labels (
     rank INTEGER NOT NULL,
     PRIMARY KEY (detector, transaction_id)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS answers (
+    detector TEXT NOT NULL,
+    transaction_id TEXT NOT NULL,
+    decision TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    answered_us INTEGER NOT NULL,
+    PRIMARY KEY (detector, transaction_id)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS versions (
     detector TEXT NOT NULL,
     version TEXT NOT NULL,
@@ -77,6 +85,14 @@ WHERE detector = ? AND transaction_id = ?;
 -- Every statement about one transaction.
 SELECT detector, transaction_id, fraud, kind, source, known_us, received_us, rank FROM label_history
 WHERE detector = ? AND transaction_id = ? ORDER BY id;
+
+-- name: put_answer
+-- The first answer counts.
+INSERT OR IGNORE INTO answers (detector, transaction_id, decision, cause, answered_us) VALUES (?, ?, ?, ?, ?);
+
+-- name: answer_of
+-- What the caller was told.
+SELECT detector, transaction_id, decision, cause, answered_us FROM answers WHERE detector = ? AND transaction_id = ?;
 
 -- name: put_version
 -- The first sight of a version counts.

@@ -48,6 +48,16 @@ class Label(msgspec.Struct, frozen=True):
     rank: int = 0
 
 
+class Answered(msgspec.Struct, frozen=True):
+    """What a caller was told in place of a decision that did not come within the time the caller had."""
+
+    detector: str
+    transaction_id: str
+    decision: str
+    cause: str
+    answered_us: int
+
+
 class DetectorVersion(msgspec.Struct, frozen=True):
     """A declaration that was served, as data, and when it was first seen."""
 
@@ -80,6 +90,12 @@ class Tables(Protocol):
 
     def label_history(self, detector: str, transaction_id: str) -> list[Label]:
         """All statements about a transaction, in the order they were received."""
+
+    def put_answers(self, answers: Sequence[Answered]) -> None:
+        """Remember what callers were told; the first answer about a transaction counts."""
+
+    def answer_of(self, detector: str, transaction_id: str) -> Answered | None:
+        """What the caller was told in place of the decision; None where it came in time."""
 
     def put_version(self, version: DetectorVersion) -> None:
         """Remember a detector version; the first call for it counts."""

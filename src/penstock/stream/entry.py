@@ -5,16 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from penstock.errors import BrokerError
-from penstock.ledger import DetectorVersion, Field, Quarantined
-
-
-class Answered(msgspec.Struct, frozen=True):
-    """What a caller was told instead of the decision, because it did not come in time."""
-
-    transaction_id: str
-    decision: str
-    cause: str
-    answered_us: int
+from penstock.ledger import Answered, DetectorVersion, Field, Quarantined
 
 
 class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -51,4 +42,6 @@ def decode(data: bytes) -> Entry:
     try:
         return _decode(data)
     except msgspec.MsgspecError as error:
-        raise BrokerError(f"the journal holds something that is no entry ({error}); does another program write there?") from error
+        raise BrokerError(
+            f"the journal holds something that is no entry ({error}); does another program write there?"
+        ) from error
