@@ -121,6 +121,23 @@ def test_an_event_can_be_tried_and_the_curl_beside_it_says_the_same(page, url):
     until(page, "document.querySelector('#answer').innerText.startsWith('400')")
 
 
+def test_the_rate_is_by_the_clock_of_the_service_and_begins_again_with_another_service(page, url):
+    page.route("**/live", lambda route: route.abort())
+    page.goto(url)
+
+    def rate(at_ms, approved):
+        page.evaluate("message => showRate(message)", {"measured_ms": at_ms, "outcomes": {"fake": {"APPROVE": approved}}})
+        return page.inner_text("#rate")
+
+    assert rate(1000, 0) == "–"
+    assert rate(2000, 50) == "50.0"
+    assert rate(3000, 100) == "50.0", "messages that arrive together were not measured together"
+    assert rate(500, 100) == "50.0", "the clock of another service says nothing about this one"
+    assert rate(1500, 130) == "30.0"
+    assert rate(2500, 10) == "30.0", "another service has counted less"
+    assert rate(3500, 30) == "20.0"
+
+
 def test_an_attack_is_started_by_its_button(page, url):
     page.goto(url)
     page.click("#attack-buttons button")

@@ -1,6 +1,7 @@
 """The live page's stream: counts, latencies and a sample of decisions, as server-sent events."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -74,6 +75,7 @@ class Live:
         newest = [taken for desk in ready for taken in desk.measures.newest_ns]
         block = next((desk.feed.first_block for desk in ready if desk.feed.first_block is not None), None)
         return {
+            "measured_ms": time.monotonic_ns() // 1_000_000,
             "ready": {name: desk.not_ready for name, desk in self._desks.items()},
             "stats": statistics(ready) if ready else None,
             "latency_ms": percentiles_ms(newest),

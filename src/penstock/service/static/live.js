@@ -40,10 +40,18 @@ function showCounts(message) {
   for (const p of ["p50", "p99"]) $(p).textContent = latency[p] === null ? "\u2013" : latency[p].toFixed(2);
 }
 
+// Clock or counts that go back are those of another server: nothing is to be compared with what came before.
+function isOther(now, tally) {
+  const newest = state.history.at(-1);
+  return newest !== undefined && (now < newest[0] || tally.some((n, k) => n < newest[1][k]));
+}
+
+// By the service's clock: messages may arrive late and several at once.
 function showRate(message) {
-  const now = performance.now();
+  const now = message.measured_ms;
   const tally = ["APPROVE", "REVIEW", "BLOCK"].map((name) => total(message.outcomes, name));
   tally[1] += total(message.outcomes, "CHALLENGE");
+  if (isOther(now, tally)) state.history = [];
   state.history.push([now, tally]);
   while (state.history.length > 2 && now - state.history[0][0] > RATE_OVER_MS) state.history.shift();
   const [then, before] = state.history[0];
