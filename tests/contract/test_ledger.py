@@ -7,7 +7,7 @@ import pytest
 
 from penstock.codes import text_codes
 from penstock.errors import LedgerError, LedgerFull
-from penstock.ledger import Answered, DetectorVersion, Field, FileLedger, Label, MemoryLedger, Quarantined
+from penstock.ledger import Answered, Delivery, DetectorVersion, Field, FileLedger, Label, MemoryLedger, Quarantined, Raised
 from penstock.messages import Record
 
 DAY_US = 86_400_000_000
@@ -349,6 +349,33 @@ def test_versions_and_settings_are_remembered(ledger):
     tables.put_setting("a", [1, 2])
     tables.put_setting("a", {"b": 3})
     assert (tables.setting("a"), tables.setting("c", 7)) == ({"b": 3}, 7)
+
+
+def alert(key, detector="banking"):
+    return Raised(key, detector, "burst", "critical", 5, b'{"text":"many"}')
+
+
+def test_an_alert_is_raised_once_however_often_it_is_found(ledger):
+    tables = ledger.tables
+    assert tables.put_alerts([alert("a"), alert("b")], {"a": ["ops", "soc"]}) == {"a", "b"}
+    assert tables.put_alerts([alert("b"), alert("c", "cards")], {"b": ["ops"], "c": ["ops"]}) == {"c"}
+    assert [each.key for each in tables.alerts()] == ["c", "b", "a"]
+    [newest] = tables.alerts("cards")
+    assert (newest.key, newest.body, newest.severity) == ("c", b'{"text":"many"}', "critical")
+    assert [each.key for each in tables.alerts(before=newest.id, limit=1)] == ["b"]
+    waiting = {(each.key, each.channel) for each in tables.deliveries(outcome="waiting")}
+    assert waiting == {("a", "ops"), ("a", "soc"), ("c", "ops")}
+
+
+def test_the_last_word_about_a_delivery_counts(ledger):
+    tables = ledger.tables
+    tables.put_alerts([alert("a")], {"a": ["ops", "soc"]})
+    tables.put_delivery(Delivery("a", "ops", 7, 1, "waiting", "503"))
+    tables.put_delivery(Delivery("a", "ops", 9, 2, "delivered", "200"))
+    assert tables.deliveries("a") == [Delivery("a", "ops", 9, 2, "delivered", "200"), Delivery("a", "soc", 5, 0, "waiting")]
+    assert tables.deliveries(outcome="delivered") == [Delivery("a", "ops", 9, 2, "delivered", "200")]
+    assert [each.channel for each in tables.deliveries(since_us=6)] == ["ops"]
+    assert len(tables.deliveries(limit=1)) == 1
 
 
 # ---------------------------------------------------------------- again after closing

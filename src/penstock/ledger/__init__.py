@@ -11,18 +11,21 @@ from penstock.ledger.embedded import FileLedger
 from penstock.ledger.identities import INDEXED
 from penstock.ledger.memory import MemoryLedger
 from penstock.ledger.port import Ledger
-from penstock.ledger.tables import Answered, DetectorVersion, Field, Label, Quarantined, Tables
+from penstock.ledger.tables import Answered, Delivery, DetectorVersion, Field, Label, Outcome, Quarantined, Raised, Tables
 
 __all__ = [
     "INDEXED",
     "Answered",
     "Claims",
+    "Delivery",
     "DetectorVersion",
     "Field",
     "FileLedger",
     "Label",
     "Ledger",
     "MemoryLedger",
+    "Outcome",
     "Quarantined",
+    "Raised",
     "Tables",
 ]

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from penstock.errors import LedgerError, LedgerFull
-from penstock.ledger.tables import Answered, DetectorVersion, Field, Label, Quarantined
+from penstock.ledger.tables import Answered, Delivery, DetectorVersion, Field, Label, Outcome, Quarantined, Raised
 
 _Layout = dict[str, list[Field]]
 
@@ -106,6 +106,34 @@ class SqliteTables:
         """Versions seen, the oldest first."""
         rows = self._rows("versions", {"detector": detector})
         return [DetectorVersion(name, version, msgspec.json.decode(declared), seen) for name, version, declared, seen in rows]
+
+    def put_alerts(self, alerts: Sequence[Raised], channels: Mapping[str, Sequence[str]]) -> set[str]:
+        """Keep new alerts, and what waits to be delivered of them."""
+        new: set[str] = set()
+        with self._writing() as db:
+            for alert in alerts:
+                row = (alert.key, alert.detector, alert.rule, alert.severity, alert.at_us, alert.body)
+                if db.execute(_queries()["put_alert"], row).fetchall():
+                    new.add(alert.key)
+                    waiting = [(alert.key, channel, alert.at_us, 0, "waiting", "") for channel in channels.get(alert.key, ())]
+                    db.executemany(_queries()["put_delivery"], waiting)
+        return new
+
+    def alerts(self, detector: str | None = None, *, limit: int = 100, before: int | None = None) -> list[Raised]:
+        """Alerts, newest first."""
+        return [Raised(*row) for row in self._rows("alerts", {"detector": detector, "before": before, "limit": limit})]
+
+    def put_delivery(self, delivery: Delivery) -> None:
+        """Say what became of a delivery."""
+        with self._writing() as db:
+            db.execute(_queries()["put_delivery"], msgspec.structs.astuple(delivery))
+
+    def deliveries(
+        self, key: str | None = None, *, outcome: Outcome | None = None, since_us: int = 0, limit: int = 1000
+    ) -> list[Delivery]:
+        """Deliveries, newest first."""
+        wanted = {"key": key, "outcome": outcome, "since_us": since_us, "limit": limit}
+        return [Delivery(*row) for row in self._rows("deliveries", wanted)]
 
     def put_layout(self, layout_id: str, columns: Mapping[str, Sequence[Field]]) -> None:
         """Register a layout; one that is known must be the same.

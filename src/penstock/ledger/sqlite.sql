@@ -47,6 +47,26 @@ CREATE TABLE IF NOT EXISTS versions (
     first_seen_us INTEGER NOT NULL,
     PRIMARY KEY (detector, version)
 );
+CREATE TABLE IF NOT EXISTS alerts (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    detector TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    at_us INTEGER NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS alerts_by_detector ON alerts (detector, id);
+CREATE TABLE IF NOT EXISTS deliveries (
+    key TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    at_us INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    PRIMARY KEY (key, channel)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS deliveries_by_time ON deliveries (at_us);
 CREATE TABLE IF NOT EXISTS layouts (layout_id TEXT PRIMARY KEY, columns TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 
@@ -102,6 +122,28 @@ INSERT OR IGNORE INTO versions (detector, version, declared, first_seen_us) VALU
 -- Versions in the order they were first seen; a null detector means all.
 SELECT detector, version, declared, first_seen_us FROM versions
 WHERE (:detector IS NULL OR detector = :detector) ORDER BY first_seen_us, rowid;
+
+-- name: put_alert
+-- The first sight of a key counts; gives it back where it was new.
+INSERT INTO alerts (key, detector, rule, severity, at_us, body) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (key) DO NOTHING RETURNING key;
+
+-- name: alerts
+-- Alerts, newest first; a null detector means all.
+SELECT key, detector, rule, severity, at_us, body, id FROM alerts
+WHERE (:detector IS NULL OR detector = :detector) AND (:before IS NULL OR id < :before) ORDER BY id DESC LIMIT :limit;
+
+-- name: put_delivery
+-- The last word about a delivery counts.
+INSERT INTO deliveries (key, channel, at_us, attempts, outcome, detail) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (key, channel) DO UPDATE SET
+    at_us = excluded.at_us, attempts = excluded.attempts, outcome = excluded.outcome, detail = excluded.detail;
+
+-- name: deliveries
+-- Deliveries, newest first; null means any alert, any outcome.
+SELECT key, channel, at_us, attempts, outcome, detail FROM deliveries
+WHERE (:key IS NULL OR key = :key) AND (:outcome IS NULL OR outcome = :outcome) AND at_us >= :since_us
+ORDER BY at_us DESC, key, channel LIMIT :limit;
 
 -- name: put_layout
 -- A layout never changes.

@@ -1,4 +1,4 @@
-"""What people edit or look up: labels, quarantine, detector versions, layouts, settings. Ordinary SQL tables.
+"""What people edit or look up: labels, quarantine, alerts, detector versions, layouts, settings. Ordinary SQL tables.
 
 A port: `sqlite.SqliteTables` is the embedded implementation. Every write is durable when the call returns and every
 write may be repeated, so that a log that is replayed after a crash can be applied again.
@@ -67,6 +67,32 @@ class DetectorVersion(msgspec.Struct, frozen=True):
     first_seen_us: int
 
 
+class Raised(msgspec.Struct, frozen=True):
+    """An alert that was raised. key: names it for ever, so that it is raised once. body: what was sent, as JSON."""
+
+    key: str
+    detector: str
+    rule: str
+    severity: str
+    at_us: int
+    body: bytes
+    id: int = 0
+
+
+Outcome = Literal["waiting", "delivered", "failed"]
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """What became of an alert on its way through one channel, at `at_us`: after so many attempts, and why."""
+
+    key: str
+    channel: str
+    at_us: int
+    attempts: int
+    outcome: Outcome
+    detail: str = ""
+
+
 class Tables(Protocol):
     """Small tables beside the log.
 
@@ -102,6 +128,23 @@ class Tables(Protocol):
 
     def versions(self, detector: str | None = None) -> list[DetectorVersion]:
         """Versions seen, the oldest first."""
+
+    def put_alerts(self, alerts: Sequence[Raised], channels: Mapping[str, Sequence[str]]) -> set[str]:
+        """Keep the alerts whose keys are new, with a waiting delivery for each channel named for their key, all or nothing.
+
+        Returns the keys that were new; `id` is given here.
+        """
+
+    def alerts(self, detector: str | None = None, *, limit: int = 100, before: int | None = None) -> list[Raised]:
+        """Alerts with an id below `before`, newest first."""
+
+    def put_delivery(self, delivery: Delivery) -> None:
+        """Say what became of a delivery; what was said of it before is replaced."""
+
+    def deliveries(
+        self, key: str | None = None, *, outcome: Outcome | None = None, since_us: int = 0, limit: int = 1000
+    ) -> list[Delivery]:
+        """Deliveries of one alert or of all, with one outcome or any, since an instant; the newest first."""
 
     def put_layout(self, layout_id: str, columns: Mapping[str, Sequence[Field]]) -> None:
         """See `Ledger.register_layout`."""
