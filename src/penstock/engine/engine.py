@@ -24,6 +24,7 @@ from penstock.clock import Clock, system_clock, to_us
 from penstock.decision import Renderer, compose
 from penstock.detector import Detector
 from penstock.engine import records
+from penstock.engine.history import History
 from penstock.engine.look import Look
 from penstock.engine.opening import ensemble_of, ledger_of, personal_key_of
 from penstock.engine.path import Judged, Path, take
@@ -33,11 +34,14 @@ from penstock.engine.totals import Totals
 from penstock.engine.truth import Truth
 from penstock.errors import LedgerError, MalformedEvent, NotReady
 from penstock.ingest import Read, Reader, masked
-from penstock.ledger import DetectorVersion, Ledger, Quarantined
+from penstock.ledger import INDEXED, DetectorVersion, Ledger, Quarantined
 from penstock.messages import Batch, Decision, Record, Refusal, Versions
 from penstock.models import Ensemble
 
 OnDurable = Callable[[BaseException | None], None]
+OnDecided = Callable[[Record, list[bytes]], None]
+"""Told of a record of new decisions and of their JSON, before they are durable."""
+
 _CHUNK = 1024
 
 
@@ -91,12 +95,14 @@ class Engine:
         self._owns_ledger = ledger is None
         self._on_close = on_close
         self._closed = False
+        self.on_decided: OnDecided | None = None
         self.ledger = ledger or ledger_of(self.folder, segment_mb, clock)
         key = personal_key or (personal_key_of(self.folder) if detector.schema.personal else None)
         self.reader = Reader(detector.schema, detector.plan.layout, personal_key=key)
         self.totals = Totals(detector.schema.amount, detector.plan.layout, clock)
         self.truth = Truth(self)
         self.look = Look(self)
+        self.history = History(self)
         self.repeats = Repeats(self)
         self._waiting_for_models = bool(detector.models) and ensemble is None
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="penstock-aside")
@@ -244,6 +250,37 @@ class Engine:
             self._quarantine(bodies, read)
         return self._decide(read, len(bodies), dry_run=dry_run, on_durable=on_durable, started_ns=started)
 
+    def take_json(self, bodies: Sequence[bytes], arrived_us: NDArray[np.int64]) -> tuple[list[Refusal], list[Quarantined]]:
+        """Take in transactions and informing events as they came from a broker, each with the time of its arrival.
+
+        New decisions go to `on_decided`. Returns what was refused, and the malformed ones as they are to be kept, which is
+        left to the caller.
+        """
+        started = time.perf_counter_ns()
+        read = self.reader.read(bodies, arrived_us)
+        refused = [refusal for _, refusal in read.refused]
+        for rows in _runs(read.batch.kinds > 0):
+            part = replace(chosen(read, rows) if len(rows) < len(read.batch) else read, rows=np.arange(len(rows)), refused=[])
+            if read.batch.kinds[rows[0]]:
+                self._apply(part, "informing", None)
+            else:
+                answers = self._decide(part, len(rows), dry_run=False, on_durable=None, started_ns=started)
+                refused += [answer for answer in answers if isinstance(answer, Refusal)]
+        return refused, self._malformed(bodies, read)
+
+    def follow(self, record: Record) -> None:
+        """Take in a record that the owner of this detector has written: state and ledger become as they are there."""
+        if record.kind in INDEXED:
+            seqs = np.arange(record.first_seq, record.first_seq + len(record))
+            if (self.claims.claim(record.codes, record.arrived_us, record.first_seq) >= 0).any():
+                self.claims.unclaim(
+                    record.codes, record.first_seq
+                )  # numbered otherwise: an id came again, or two meet in a code
+                self.claims.restore(record.codes, record.arrived_us, seqs)
+        self.recovery.apply(record)
+        self.ledger.append(record)
+        self.recovery.maybe_snapshot()
+
     def _decide(
         self, read: Read, n: int, *, dry_run: bool, on_durable: OnDurable | None, started_ns: int | None = None
     ) -> list[bytes | Refusal]:
@@ -318,6 +355,8 @@ class Engine:
             raise
         if not dry_run:
             self.ledger.append(record, on_durable)
+            if self.on_decided is not None:
+                self.on_decided(record, rendered)
             self.totals.add(judged, record.meta["latency_ms"]["total"])
             self.recovery.maybe_snapshot()
         return rendered
@@ -456,6 +495,27 @@ class Engine:
         """The current features of one key: see `look.Look.entity`."""
         return self.look.entity(entity, key)
 
+    @property
+    def entities(self) -> list[str]:
+        """What features are computed of, in the order of their declaration."""
+        return [table.plan.entity.name for table in self.path.state.tables]
+
+    def outcome(self, transaction_id: str) -> dict[str, Any] | None:
+        """What became of a transaction: see `history.History.outcome`."""
+        return self.history.outcome(transaction_id)
+
+    def answered(self, transaction_id: str) -> Answered | None:
+        """What a caller was told in place of the decision, where that did not come in time."""
+        return self.ledger.tables.answer_of(self.detector.name, transaction_id)
+
+    def decided_about(self, entity: str, key: str) -> dict[str, Any]:
+        """What was decided about one key: see `history.History.of_key`."""
+        return self.history.of_key(entity, key)
+
+    def series(self) -> dict[str, Any]:
+        """Counts and money by minute and by hour: see `series.Series.form`."""
+        return self.totals.series()
+
     def stats(self) -> dict[str, Any]:
         """Counts, money and latencies since the beginning of this data folder."""
         return self.totals.stats()
@@ -473,6 +533,12 @@ class Engine:
 
     def _quarantine(self, bodies: Sequence[bytes], read: Read) -> None:
         """Keep what was refused, with its cause; beside the path, since nobody waits for it."""
+        self._aside.submit(self._keep, self._malformed(bodies, read))
+
+    def _malformed(self, bodies: Sequence[bytes], read: Read) -> list[Quarantined]:
+        """What was refused, as it is kept."""
+        if not read.refused:
+            return []
         now, personal = self.clock(), self.detector.schema.personal
         kept = [
             Quarantined(
@@ -485,7 +551,7 @@ class Engine:
             for row, refusal in read.refused
         ]
         self.totals.quarantined += len(kept)
-        self._aside.submit(self._keep, kept)
+        return kept
 
     def _keep(self, kept: list[Quarantined]) -> None:
         try:
@@ -521,6 +587,12 @@ def chosen(read: Read, rows: NDArray[np.intp]) -> Read:
         [read.extras[row] for row in rows] if read.extras else [],
     )
     return replace(read, batch=batch, rows=read.rows[rows], id_codes=codes, labels=labels, extras=extras)
+
+
+def _runs(informing: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+    """Rows in order, in stretches that are all informing or all not."""
+    ends = np.flatnonzero(np.diff(informing)) + 1
+    return [rows for rows in np.split(np.arange(len(informing)), ends) if len(rows)]
 
 
 _encode = msgspec.json.Encoder().encode

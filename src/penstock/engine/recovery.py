@@ -9,6 +9,7 @@ from penstock.clock import SECOND_US
 from penstock.engine import records
 from penstock.errors import PenstockError
 from penstock.ledger import snapshots
+from penstock.messages import Record
 
 if TYPE_CHECKING:
     from penstock.engine.engine import Engine
@@ -49,7 +50,7 @@ class Recovery:
             )
         for _, record in engine.ledger.read(position):
             if record.detector == engine.detector.name:
-                self._apply(record)
+                self.apply(record)
         self._saved_seq = engine.ledger.next_seq
         self._saved_position = engine.ledger.position if position == engine.ledger.position else -1
 
@@ -70,7 +71,8 @@ class Recovery:
             engine.truth.expect(known_us, change, seq)
         return int(meta["position"])
 
-    def _apply(self, record: Any) -> None:
+    def apply(self, record: Record) -> None:
+        """Let a record of the log into state."""
         engine = self._engine
         if record.kind == "labels":
             engine.truth.replay(record)

@@ -10,7 +10,7 @@ from then on nothing that an earlier owner still tries to commit counts. A proce
 itself `Fenced`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -20,6 +20,10 @@ from penstock.messages import Record
 
 INBOX = ("transactions", "labels", "answers")
 """The topics that an owner reads, by their roles."""
+
+
+Told = Callable[[BaseException | None], None]
+"""Told, from any thread, that the broker has a message, or why not."""
 
 
 class Topics(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,8 +102,9 @@ class Inbox(Protocol):
             Fenced: another process has been elected meanwhile.
         """
 
-    def commit(self, unit: Unit) -> None:
-        """Return when the unit is committed; waits while the broker does not answer.
+    def commit(self, unit: Unit) -> str | None:
+        """Return when the unit is committed, with the place of its entry in the journal; waits while the broker does not
+        answer. A unit of nothing asks whether this still is the owner.
 
         Raises:
             Fenced: another owner has claimed; the unit does not count.
@@ -157,8 +162,8 @@ class Journal(Protocol):
 class Outlet(Protocol):
     """Puts messages into topics, from a producer or an API process."""
 
-    def put(self, role: str, key: str, body: bytes, done: "Told | None" = None) -> None:
-        """Send; `done` is called from any thread once the broker has it, or with the error.
+    def put(self, role: str, key: str, body: bytes, done: Told | None = None) -> None:
+        """Send; `done` is called once the broker has it, or with the error.
 
         Raises:
             BrokerError: too much waits already.
@@ -169,12 +174,6 @@ class Outlet(Protocol):
 
     def close(self) -> None:
         """Flush and let go."""
-
-
-class Told(Protocol):
-    """Told what became of a message."""
-
-    def __call__(self, error: BaseException | None) -> None: ...
 
 
 class Broker(Protocol):

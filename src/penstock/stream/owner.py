@@ -1,0 +1,252 @@
+"""The owner of a detector behind a broker: what the inbox brings becomes units, one decided while the last is committed."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from penstock.errors import Fenced, PenstockError
+from penstock.ingest import masked
+from penstock.ledger import Answered, Quarantined
+from penstock.ledger.encoding import encode
+from penstock.messages import Record, Refusal
+from penstock.models import Ensemble
+from penstock.stream.entry import Entry
+from penstock.stream.entry import encode as encode_entry
+from penstock.stream.journaled import Gathered
+from penstock.stream.port import Inbox, Message, Outgoing, Unit
+from penstock.stream.replica import Replica
+
+MOST_EVENTS = 1_000
+"""Messages of one unit: enough to share the cost of a transaction, few enough for a short wait."""
+
+LARGEST_BODY = 1 << 20
+"""A longer message is no event: it goes to quarantine unread."""
+
+KEPT_OF_A_BODY = 4_096
+"""How much of such a message is kept."""
+
+HEARTBEAT_S = 1.0
+"""An idle owner asks this often whether it still is the owner."""
+
+_HELD = 100_000
+_IN_FLIGHT = 2
+
+_log = logging.getLogger(__name__)
+_answer = msgspec.json.Decoder(Answered).decode
+_encode = msgspec.json.Encoder().encode
+
+OnCommitted = Callable[[Sequence[tuple[int, Record]]], None]
+
+
+class _Ready(NamedTuple):
+    """A unit on its way to the broker: everything that was decided, and what tells others of it."""
+
+    records: Gathered
+    out: list[Outgoing]
+    read: Sequence[Message]
+    entry: Entry
+
+
+class Owner:
+    """Decides for one shard. `run` reads and decides; a thread of its own commits.
+
+    A label waits until the transactions that arrived before it have been decided: its own is among them.
+
+    Args:
+        replica: has caught up with the journal.
+        inbox: claimed, not yet reading.
+        name: who owns now, for people.
+        alone: whether this is the only shard; where there are several, a label for a transaction that is not here belongs
+            to another.
+        on_committed: told of records, with their positions, once they count.
+    """
+
+    def __init__(
+        self,
+        replica: Replica,
+        inbox: Inbox,
+        name: str,
+        *,
+        alone: bool = True,
+        on_committed: OnCommitted = lambda _records: None,
+    ) -> None:
+        self.replica, self.inbox = replica, inbox
+        self.fence = replica.fence + 1
+        self.committed_events = 0
+        self._engine, self._ledger = replica.engine, replica.ledger
+        self._alone = alone
+        self._on_committed = on_committed
+        self._newer: Ensemble | None = None
+        self._told_of: tuple[str, object] | None = None
+        self._held: list[Message] = []
+        self._seen_us = 0
+        self._out: list[Outgoing] = []
+        self._entry = Entry(fence=self.fence, owner=name)
+        self._last_unit = 0.0
+        self._ready: queue.Queue[_Ready | None] = queue.Queue(_IN_FLIGHT)
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._commit_all, name="penstock-commit", daemon=True)
+
+    def use(self, ensemble: Ensemble) -> None:
+        """Decide with these models from the next unit on; any thread may say so."""
+        self._newer = ensemble
+
+    # ------------------------------------------------------------ deciding
+
+    def run(self, stop: threading.Event) -> None:
+        """Own until asked to stop, then commit what was decided.
+
+        Raises:
+            Fenced: another owner has taken over.
+            PenstockError: nothing more can be decided, for instance for want of memory.
+        """
+        self.inbox.begin(self.replica.places)
+        self._engine.on_decided = self._decided
+        self._thread.start()
+        try:
+            while not stop.is_set():
+                self._step()
+        finally:
+            self._engine.on_decided = None
+            self._finish()
+        if self._failure is not None:
+            raise self._failure
+
+    def _step(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._ledger.trouble is not None:  # the disk is full: nothing is lost while it stays in the inbox
+            time.sleep(0.25)
+            return
+        messages = self.inbox.poll(MOST_EVENTS, 0.1 if self._held else 0.5)
+        if messages or self._held or self._entry.owner or time.monotonic() - self._last_unit > HEARTBEAT_S:
+            self._last_unit = time.monotonic()
+            self._submit(self._unit(messages))
+
+    def _unit(self, messages: list[Message]) -> _Ready:
+        """Decide what has come."""
+        if self._newer is not None:
+            self._engine.use(self._newer)
+            self._newer = None
+        self._describe()
+        transactions = [message for message in messages if message.role == "transactions"]
+        self._held += [message for message in messages if message.role != "transactions"]
+        if transactions:
+            self._seen_us = max(self._seen_us, transactions[-1].arrived_us)
+        self._ledger.gather()
+        try:
+            self._take(transactions)
+            others = self._due(caught_up=not transactions)
+            for message in others:
+                self._take_other(message)
+        except BaseException:
+            self._ledger.abandon()
+            raise
+        records = self._ledger.gathered()
+        entry, self._entry = self._entry, Entry(fence=self.fence)
+        out, self._out = self._out, []
+        entry.places = {message.role: message.place for message in (*transactions, *others)}
+        return _Ready(records, out, [*transactions, *others], entry)
+
+    def _due(self, *, caught_up: bool) -> list[Message]:
+        """The labels and answers whose transactions have been decided."""
+        if caught_up or len(self._held) > _HELD:
+            due, self._held = self._held, []
+            return due
+        number = next((k for k, message in enumerate(self._held) if message.arrived_us > self._seen_us), len(self._held))
+        due, self._held = self._held[:number], self._held[number:]
+        return due
+
+    def _take(self, messages: list[Message]) -> None:
+        if not messages:
+            return
+        fitting = [message for message in messages if len(message.body) <= LARGEST_BODY]
+        for message in messages:
+            if len(message.body) > LARGEST_BODY:
+                text = f"the message has {len(message.body):,} bytes; an event has at most {LARGEST_BODY:,}"
+                self._quarantine([self._unread(message, text)])
+        if fitting:
+            arrived_us = np.array([message.arrived_us for message in fitting], np.int64)
+            refused, malformed = self._engine.take_json([message.body for message in fitting], arrived_us)
+            self._quarantine(malformed)
+            for refusal in refused[len(malformed) :]:
+                _log.info("not decided: %s", refusal.detail)
+
+    def _decided(self, record: Record, rendered: list[bytes]) -> None:
+        self._out += map(Outgoing, ["decisions"] * len(rendered), record.ids, rendered)
+
+    def _take_other(self, message: Message) -> None:
+        """A label, or what a caller was told."""
+        if message.role == "answers":
+            self._entry.answered.append(_answer(message.body))
+            return
+        for answer in self._engine.label_json(message.body):
+            if isinstance(answer, Refusal) and (self._alone or answer.status != 404):
+                self._quarantine([self._unread(message, f"label: {answer.detail}")])
+
+    def _unread(self, message: Message, cause: str) -> Quarantined:
+        body = masked(message.body[:KEPT_OF_A_BODY], self._engine.detector.schema.personal)
+        return Quarantined(self._engine.detector.name, self._engine.clock(), cause, None, body)
+
+    def _quarantine(self, events: list[Quarantined]) -> None:
+        self._entry.quarantined += events
+        for event in events:
+            said = {"detector": event.detector, "cause": event.cause, "field": event.field}
+            body = event.body.decode(errors="replace")
+            self._out.append(Outgoing("quarantine", event.detector, _encode(said | {"body": body})))
+
+    def _describe(self) -> None:
+        """Followers must know what the columns of coming records are called."""
+        engine = self._engine
+        if self._told_of != (engine.layout_id, engine.versions):
+            self._told_of = engine.layout_id, engine.versions
+            self._entry.layouts = {engine.layout_id: engine.ledger.layouts()[engine.layout_id]}
+            self._entry.versions = engine.ledger.tables.versions(engine.detector.name)
+
+    # ------------------------------------------------------------ committing
+
+    def _submit(self, ready: _Ready) -> None:
+        """Hand a unit over; waits while two are on their way."""
+        while self._failure is None:
+            with suppress(queue.Full):
+                self._ready.put(ready, timeout=0.5)
+                return
+
+    def _commit_all(self) -> None:
+        try:
+            while (ready := self._ready.get()) is not None:
+                self._commit(ready)
+        except BaseException as error:  # noqa: BLE001  whatever it is, the deciding side must hear of it
+            self._failure = error
+            self._ledger.abandon()
+
+    def _commit(self, ready: _Ready) -> None:
+        entry = ready.entry
+        entry.frames = [encode(record, position) for position, record, _ in ready.records]
+        empty = not (entry.frames or entry.owner or entry.layouts or entry.quarantined or entry.answered)
+        place = self.inbox.commit(Unit(b"" if empty else encode_entry(entry), ready.out, ready.read))
+        self._ledger.committed(ready.records)
+        self.replica.keep(entry)
+        self.replica.advance(place or self.replica.place, entry)
+        self.committed_events += len(ready.read)
+        if ready.records:
+            self._on_committed([(position, record) for position, record, _ in ready.records])
+
+    def _finish(self) -> None:
+        """Commit what was decided; where that is not possible any more, forget it."""
+        while self._failure is None and self._thread.is_alive():
+            with suppress(queue.Full):
+                self._ready.put(None, timeout=0.5)
+                break
+        self._thread.join()
+        if isinstance(self._failure, Fenced):
+            _log.warning("%s: %s", self._engine.detector.name, self._failure)
+        elif isinstance(self._failure, PenstockError):
+            _log.error("%s: %s", self._engine.detector.name, self._failure)

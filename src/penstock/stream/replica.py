@@ -1,0 +1,111 @@
+"""An engine that follows a journal: at the owner before it decides, at the standby, at every API process."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from penstock.engine import Engine
+from penstock.errors import BrokerError, LedgerDamaged
+from penstock.ledger import Ledger
+from penstock.ledger.encoding import decode, header_of, intact
+from penstock.messages import Record
+from penstock.stream.entry import Entry
+from penstock.stream.entry import decode as decode_entry
+from penstock.stream.journaled import Journaled
+from penstock.stream.port import Journal
+
+Opened = Callable[[Ledger], Engine]
+"""Opens an engine over a ledger."""
+
+OnFollowed = Callable[[Sequence[Record]], None]
+
+
+class Replica:
+    """State, ledger and tables as they are at the owner, up to what has been followed.
+
+    fence: the number of the newest owner. places: how far the inbox has been read, by role. place: how far the journal
+    has been read here.
+
+    Args:
+        local: the ledger of this machine, which mirrors the journal. It is closed with the replica.
+        open_engine: opens the engine over it.
+        on_followed: told of records once they are in state.
+    """
+
+    def __init__(self, local: Ledger, open_engine: Opened, on_followed: OnFollowed = lambda _records: None) -> None:
+        self.ledger = Journaled(local)
+        self.engine = open_engine(self.ledger)
+        self._on_followed = on_followed
+        self._setting = f"journal.{self.engine.detector.name}"
+        saved: dict[str, Any] = local.tables.setting(self._setting, {})
+        self.place: str | None = saved.get("place")
+        self.fence: int = saved.get("fence", 0)
+        self.places: dict[str, str] = saved.get("places", {})
+
+    def follow(self, journal: Journal, timeout_s: float) -> int:
+        """Take in what the journal holds by now, waiting at most so long for something; the number of entries."""
+        entries = journal.poll(timeout_s)
+        for place, data in entries:
+            self._enter(place, decode_entry(data))
+        return len(entries)
+
+    def catch_up(self, journal: Journal) -> None:
+        """Take in everything that is committed."""
+        while not journal.end():
+            self.follow(journal, 0.1)
+
+    def _enter(self, place: str, entry: Entry) -> None:
+        if entry.fence < self.fence:
+            raise BrokerError(
+                f"the journal holds an entry of owner {entry.fence} behind one of owner {self.fence}; it has been tampered with"
+            )
+        for layout_id, columns in entry.layouts.items():
+            self.ledger.register_layout(layout_id, columns)
+        for version in entry.versions:
+            self.ledger.tables.put_version(version)
+        records = []
+        for frame in entry.frames:
+            record = self._new(frame)
+            if record is not None:
+                self.engine.follow(record)
+                records.append(record)
+        self.keep(entry)
+        self.advance(place, entry)
+        if records:
+            self._on_followed(records)
+
+    def _new(self, frame: bytes) -> Record | None:
+        """A record that is not here yet; a journal is read again from a little before where it was left."""
+        header = header_of(frame)
+        if header is None or not intact(header, frame):
+            raise LedgerDamaged("the journal holds a record that does not fit its checksum")
+        if header.position < self.ledger.position:
+            return None
+        if header.position > self.ledger.position:
+            raise BrokerError(
+                f"the journal goes on with record {header.position}, but record {self.ledger.position} has not been seen here;"
+                " copy the data folder of a worker that has, or keep the journal for longer"
+            )
+        return decode(header, frame)
+
+    def keep(self, entry: Entry) -> None:
+        """Store what an entry holds beside records."""
+        if entry.quarantined:
+            self.ledger.tables.quarantine(entry.quarantined)
+        if entry.answered:
+            self.ledger.tables.put_answers(entry.answered)
+
+    def advance(self, place: str | None, entry: Entry) -> None:
+        """The journal has been read, or written, up to this place."""
+        self.place, self.fence = place, entry.fence
+        self.places |= entry.places
+
+    def save(self) -> None:
+        """Remember the place, so that little is read again after a restart."""
+        place, fence, places = self.place, self.fence, dict(self.places)
+        self.ledger.flush()
+        self.ledger.tables.put_setting(self._setting, {"place": place, "fence": fence, "places": places})
+
+    def close(self) -> None:
+        """Close engine and ledger; what no broker has committed is not kept."""
+        self.engine.close()
+        self.ledger.close()

@@ -1,0 +1,152 @@
+"""Stores beside the path, each fed from the local ledger by a thread of its own, at its own pace.
+
+No store holds a decision up. One that does not answer is asked again; meanwhile what it lacks waits in the ledger on this
+machine's disk, however much it is. Each remembers how far it has come together with what it wrote, so nothing is written
+twice and nothing is left out, whoever owns the detector by then.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from penstock.errors import Fenced, LedgerError, SinkUnavailable
+from penstock.ledger import Ledger
+from penstock.messages import Record
+from penstock.stream.port import Sink
+
+MOST_ROWS = 4_096
+"""Rows of one write: enough to share its cost."""
+
+_KEPT_ROWS = 65_536
+_LONGEST_PAUSE_S = 5.0
+
+_T = TypeVar("_T")
+
+_log = logging.getLogger(__name__)
+
+
+class Newest:
+    """The newest committed records, in memory: a store that keeps up need not read them back from the disk."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._records: deque[tuple[int, Record]] = deque()
+        self._rows = 0
+
+    def add(self, records: Sequence[tuple[int, Record]]) -> None:
+        """Records have been committed."""
+        with self._changed:
+            self._records += records
+            self._rows += sum(len(record) for _, record in records)
+            while self._rows > _KEPT_ROWS and len(self._records) > 1:
+                self._rows -= len(self._records.popleft()[1])
+            self._changed.notify_all()
+
+    def wait(self, position: int, timeout_s: float) -> None:
+        """Return when there is a record at this position, or after so long."""
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self._records) and self._records[-1][0] >= position, timeout_s)
+
+    def following(self, position: int) -> list[tuple[int, Record]] | None:
+        """The records from a position on; None where the first of them is no longer here."""
+        with self._changed:
+            if not self._records or self._records[0][0] > position:
+                return None
+            return [kept for kept in self._records if kept[0] >= position]
+
+
+class Feeding:
+    """Feeds one store, in a thread, until closed.
+
+    Args:
+        sink: the store; closed with this.
+        ledger: the local one.
+        newest: shared by all stores of an owner.
+        fence: the owner's number.
+        on_fenced: called once, from the thread, where somebody else owns the detector by now.
+    """
+
+    def __init__(self, sink: Sink, ledger: Ledger, newest: Newest, fence: int, on_fenced: Callable[[Fenced], None]) -> None:
+        self.name = sink.name
+        self.position = 0
+        self.trouble: str | None = None
+        self._sink, self._ledger, self._newest, self._fence = sink, ledger, newest, fence
+        self._on_fenced = on_fenced
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"penstock-sink-{sink.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def behind(self) -> int:
+        """Records that the store does not have yet."""
+        return max(0, self._ledger.position - self.position)
+
+    def _run(self) -> None:
+        try:
+            self.position = self._insist(lambda: self._sink.begin(self._fence))
+            while not self._closing.is_set():
+                for records in self._portions():
+                    self._insist(lambda records=records: self._sink.write(records))  # type: ignore[misc]  # bound early
+                    self.position = records[-1][0] + 1
+                self._newest.wait(self.position, 0.5)
+        except Fenced as error:
+            self._on_fenced(error)
+        except _Stopped:
+            return
+        except Exception as error:  # noqa: BLE001  one store must not take the others, or the decisions, with it
+            self.trouble = f"{type(error).__name__}: {error}"
+            _log.exception("nothing more is written to %s", self.name)
+
+    def _portions(self) -> Iterator[list[tuple[int, Record]]]:
+        """What the store lacks, in writes of a good size."""
+        known = self._newest.following(self.position)
+        portion: list[tuple[int, Record]] = []
+        rows = 0
+        for position, record in known if known is not None else self._ledger.read(self.position):
+            if rows and rows + len(record) > MOST_ROWS:
+                yield portion
+                portion, rows = [], 0
+                if self._closing.is_set():
+                    return
+            portion.append((position, record))
+            rows += len(record)
+        if portion:
+            yield portion
+
+    def _insist(self, ask: Callable[[], _T]) -> _T:
+        """Ask until the store answers."""
+        pause_s = 0.1
+        while True:
+            try:
+                answer = ask()
+            except (SinkUnavailable, LedgerError) as error:
+                if self.trouble is None:
+                    _log.warning("%s does not take anything for now: %s", self.name, error)
+                self.trouble = str(error)
+                if self._closing.wait(pause_s):
+                    raise _Stopped from error
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            else:
+                if self.trouble is not None:
+                    _log.info("%s takes records again", self.name)
+                self.trouble = None
+                return answer
+
+    def finish(self, within_s: float) -> None:
+        """Wait until the store has everything, at most so long."""
+        until = time.monotonic() + within_s
+        while self.behind and self._thread.is_alive() and time.monotonic() < until:
+            time.sleep(0.02)
+
+    def close(self) -> None:
+        """Stop feeding, and let go of the store."""
+        self._closing.set()
+        self._thread.join()
+        self._sink.close()
+
+
+class _Stopped(Exception):
+    """Closed while waiting for a store."""
