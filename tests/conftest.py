@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.integration.servers"]
+
 
 @pytest.fixture(scope="session")
 def recorded() -> Path:

@@ -1,0 +1,76 @@
+"""What `make infra` and `make infra-stop` run."""
+
+import argparse
+import shlex
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from deploy.infra import SERVERS, Server, ServerFailed
+from deploy.infra.server import is_free
+
+FOLDER = Path(__file__).parents[2] / ".infra"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Start or stop; the number of servers that could not be started or stopped."""
+    names = [server.name for server in SERVERS]
+    parser = argparse.ArgumentParser(prog="python -m deploy.infra", description=__doc__)
+    parser.add_argument("action", choices=["start", "stop"])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which of {', '.join(names)}; all unless given")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where they keep their data (default: %(default)s)")
+    given = parser.parse_args(arguments)
+    if unknown := set(given.names) - set(names):
+        parser.error(f"there is no server {', '.join(sorted(unknown))}; known: {', '.join(names)}")
+    chosen = [server for server in SERVERS if not given.names or server.name in given.names]
+    given.folder.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor() as pool:
+        tellings = list(pool.map(start if given.action == "start" else stop, chosen, [given.folder] * len(chosen)))
+    for server, (_, telling) in zip(chosen, tellings, strict=True):
+        print(f"{server.name:9} {telling}")
+    write_addresses(given.folder)
+    return sum(not well for well, _ in tellings)
+
+
+def start(kind: type[Server], folder: Path) -> tuple[bool, str]:
+    """Start a server unless it runs; whether it does now, and what to say about it."""
+    lack = kind.missing()
+    if lack:
+        return False, f"not started: {lack}"
+    try:
+        server = kind(folder / kind.name, kind.usual_port if is_free(kind.usual_port) else None, guarded=False)
+        ran = server.pid is not None
+        server.start()
+    except (ServerFailed, OSError) as error:
+        return False, f"not started: {error}"
+    return True, f"{server.url}  (log: {server.log}){'  ran already' if ran else ''}"
+
+
+def stop(kind: type[Server], folder: Path) -> tuple[bool, str]:
+    """Stop a server if it runs; whether it is stopped now, and what to say about it."""
+    server = kind(folder / kind.name, guarded=False)
+    if server.pid is None:
+        return True, "did not run"
+    try:
+        server.stop()
+    except ServerFailed as error:
+        return False, str(error)
+    return True, "stopped"
+
+
+def write_addresses(folder: Path) -> None:
+    """Name what runs, for `make` and for a shell, in servers.env; no file where nothing runs."""
+    running = [server for kind in SERVERS if (server := kind(folder / kind.name, guarded=False)).pid is not None]
+    addresses = {f"{server.name.upper()}_URL": server.url for server in running}
+    for server in running:
+        addresses |= server.environment
+    target = folder / "servers.env"
+    if not addresses:
+        target.unlink(missing_ok=True)
+        return
+    target.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in addresses.items()))
+    print(f"addresses: {target}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
