@@ -129,7 +129,7 @@ def test_the_rate_is_by_the_clock_of_the_service_and_begins_again_with_another_s
         page.evaluate("message => showRate(message)", {"measured_ms": at_ms, "outcomes": {"fake": {"APPROVE": approved}}})
         return page.inner_text("#rate")
 
-    assert rate(1000, 0) == "–"
+    assert rate(1000, 0) == "\u2013"
     assert rate(2000, 50) == "50.0"
     assert rate(3000, 100) == "50.0", "messages that arrive together were not measured together"
     assert rate(500, 100) == "50.0", "the clock of another service says nothing about this one"

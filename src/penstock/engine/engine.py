@@ -34,7 +34,7 @@ from penstock.engine.totals import Totals
 from penstock.engine.truth import Truth
 from penstock.errors import LedgerError, MalformedEvent, NotReady
 from penstock.ingest import Read, Reader, masked
-from penstock.ledger import INDEXED, DetectorVersion, Ledger, Quarantined
+from penstock.ledger import INDEXED, Answered, DetectorVersion, Ledger, Quarantined
 from penstock.messages import Batch, Decision, Record, Refusal, Versions
 from penstock.models import Ensemble
 

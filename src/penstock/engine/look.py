@@ -1,5 +1,6 @@
 """Looking without touching: recorded decisions, the features of a key, what is served."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -119,25 +120,30 @@ class Look:
     def _key_filter(self, entity: str | None, key: str | None) -> Any:
         if entity is None:
             return lambda _record, _row: True
-        table = self.table(entity)
-        fields = [[column.name for column in columns] for columns in table.plan.keys]
-        values = (key or "").split("|") if len(fields[0]) > 1 else [key or ""]
+        key_rows = KeyRows(self, self.table(entity), key or "")
+        held: tuple[Record | None, frozenset[int]] = (None, frozenset())
 
         def wanted(record: Record, row: int) -> bool:
-            return any(
-                all(self._text(record, row, name) == value for name, value in zip(names, values, strict=False))
-                for names in fields
-            )
+            nonlocal held
+            if held[0] is not record:
+                held = (record, frozenset(key_rows.of(record)))
+            return row in held[1]
 
         return wanted
 
-    def _text(self, record: Record, row: int, name: str) -> str | None:
+    def value(self, record: Record, row: int, name: str) -> float | str | None:
+        """A field or feature of a recorded event; None where it is null, or unknown to this record."""
         column = record.columns.get(TEXT + name)
         if isinstance(column, list):
             return column[row]
-        names = self.names_of(record) or self.columns
-        value = float(record.columns["x"][row, names.index(name)])  # type: ignore[call-overload]  # the matrix of the record
-        return f"{value:g}"
+        numbers = self.numbers(record, name)
+        value = math.nan if numbers is None else float(numbers[row])
+        return None if math.isnan(value) else value
+
+    def numbers(self, record: Record, name: str) -> Any:
+        """A column of a record's matrix; None where the record has none of this name."""
+        names, x = self.names_of(record) or self.columns, record.columns["x"]
+        return x[:, names.index(name)] if name in names else None  # type: ignore[call-overload]  # a matrix
 
     # ---- entities
 
@@ -237,6 +243,36 @@ class Look:
             "field": feature.field,
             "window": window,
         }
+
+
+class KeyRows:
+    """Finds the events of one key, in any of its roles, in recorded batches."""
+
+    def __init__(self, look: Look, table: Table, key: str) -> None:
+        self._look = look
+        self._fields = [[column.name for column in columns] for columns in table.plan.keys]
+        several = len(self._fields[0]) > 1
+        self._values = key.split("|") if several else [key]
+
+    def of(self, record: Record) -> list[int]:
+        """The rows of a record that are about the key, in order."""
+        if any(len(names) != len(self._values) for names in self._fields):
+            return []
+        found: set[int] = set()
+        for names in self._fields:
+            rows = [self._holding(record, name, value) for name, value in zip(names, self._values, strict=True)]
+            found |= set.intersection(*rows)
+        return sorted(found)
+
+    def _holding(self, record: Record, name: str, value: str) -> set[int]:
+        column = record.columns.get(TEXT + name)
+        if isinstance(column, list):
+            return {row for row, text in enumerate(column) if text == value}
+        numbers = self._look.numbers(record, name)
+        try:
+            return set() if numbers is None else set(np.flatnonzero(numbers == float(value)).tolist())
+        except ValueError:
+            return set()
 
 
 def _finite(threshold: float) -> float | None:

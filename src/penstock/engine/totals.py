@@ -7,6 +7,7 @@ import numpy as np
 
 from penstock.clock import SECOND_US, Clock, iso
 from penstock.engine.path import Judged
+from penstock.engine.series import MINUTE_US, Series
 from penstock.messages import Action, Layout, Record
 
 _LATENCIES = 4096
@@ -24,19 +25,19 @@ class Totals:
         self.actions = np.zeros(len(Action), np.int64)
         self.amounts = np.zeros(len(Action), np.float64)
         self.duplicates = self.conflicts = self.quarantined = self.quarantine_lost = self.degraded = 0
+        self._series = Series(self.since_us)
         self._uncounted: list[tuple[Any, Any]] = []
+        self._minute = self.since_us // MINUTE_US
         self._latencies_ms: deque[float] = deque(maxlen=_LATENCIES)
         self._recent: deque[tuple[int, int]] = deque()
 
     def add(self, judged: Judged, total_ms: float) -> None:
         """Count a batch whose decision took so long."""
+        now = self._clock()
         amounts = judged.batch.x[:, self._amount] if self._amount is not None else None
-        self._uncounted.append((judged.verdicts.action, amounts))
-        if len(self._uncounted) >= _TOGETHER:
-            self._fold()
+        self._set_aside(judged.verdicts.action, amounts, now)
         self.degraded += len(judged.batch) if judged.degraded else 0
         self._latencies_ms.append(total_ms)
-        now = self._clock()
         self._recent.append((now, len(judged.batch)))
         while self._recent[0][0] < now - _RATE_S * SECOND_US:
             self._recent.popleft()
@@ -44,20 +45,32 @@ class Totals:
     def add_record(self, record: Record, amount: int | None) -> None:
         """Count a batch that was decided before a restart; amount: its column then."""
         x: Any = record.columns["x"]
-        self._uncounted.append((record.columns["action"], x[:, amount] if amount is not None else None))
-        if len(self._uncounted) >= _TOGETHER:
+        decided_us = record.meta["decided_us"]
+        self.since_us = min(self.since_us, decided_us)
+        self._series.since_us = min(self._series.since_us, decided_us)
+        self._set_aside(record.columns["action"], x[:, amount] if amount is not None else None, decided_us)
+
+    def _set_aside(self, action: Any, amounts: Any, decided_us: int) -> None:
+        """Keep a batch to be counted with others of its minute."""
+        minute = decided_us // MINUTE_US
+        if minute != self._minute or len(self._uncounted) >= _TOGETHER:
             self._fold()
+            self._minute = minute
+        self._uncounted.append((action, amounts))
 
     def _fold(self) -> None:
         """Count what has been set aside: batches of one event are too small to be counted each."""
         if not self._uncounted:
             return
         action = np.concatenate([action for action, _ in self._uncounted])
-        self.actions += np.bincount(action, minlength=len(Action))
+        counts, sums = np.bincount(action, minlength=len(Action)), np.zeros_like(self.amounts)
         if self._amount is not None:
             money = np.nan_to_num(np.concatenate([amounts for _, amounts in self._uncounted]))
-            self.amounts += np.bincount(action, weights=money, minlength=len(Action))
+            sums += np.bincount(action, weights=money, minlength=len(Action))
         self._uncounted.clear()
+        self.actions += counts
+        self.amounts += sums
+        self._series.add(self._minute * MINUTE_US, counts, sums)
 
     def stats(self) -> dict[str, Any]:
         """The public form; latency percentiles are over the newest micro-batches, rates over ten seconds."""
@@ -79,6 +92,11 @@ class Totals:
             "since": iso(self.since_us),
         }
 
+    def series(self) -> dict[str, Any]:
+        """Counts and money by minute and by hour: see `Series.form`."""
+        self._fold()
+        return self._series.form(self._clock())
+
     def metrics(self) -> dict[str, float]:
         """Counters by name."""
         self._fold()
@@ -93,10 +111,17 @@ class Totals:
     def saved(self) -> dict[str, Any]:
         """What a snapshot keeps."""
         self._fold()
-        return {"actions": self.actions.tolist(), "amounts": self.amounts.tolist(), "since_us": self.since_us}
+        return {
+            "actions": self.actions.tolist(),
+            "amounts": self.amounts.tolist(),
+            "since_us": self.since_us,
+            "series": self._series.saved(),
+        }
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on counting from there."""
         self.actions[:] = saved["actions"]
         self.amounts[:] = saved["amounts"]
         self.since_us = saved["since_us"]
+        if "series" in saved:  # a snapshot of an earlier version has none: it begins now
+            self._series.restore(saved["series"])
