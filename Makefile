@@ -11,7 +11,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run api generator test test-slow check bench bench-quick eval perf docs lock clean clean-kernels
+.PHONY: help setup run infra infra-stop api generator test test-slow check bench bench-quick eval perf docs lock clean clean-kernels
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/\$$\(URL\)/, "$(URL)", $$2); printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,12 @@ setup: .venv/.for-work  ## .venv with everything that is needed to work on the p
 
 run: .venv/.for-use  ## a server on $(URL) with simulated traffic through a trained detector
 	@$(BIN)/penstock demo --port $(PORT) --tps $(TPS) --data $(DATA)
+
+infra:  ## Kafka, Redis, PostgreSQL and an S3 server, those that this machine can run; addresses in .infra/servers.env
+	@$(PYTHON) -m deploy.infra start
+
+infra-stop:  ## stop them; their data stay in .infra
+	@$(PYTHON) -m deploy.infra stop
 
 api: .venv/.for-use  ## only the service, for the banking detector, on the demo's data
 	@$(BIN)/penstock serve banking --port $(PORT) --data $(DATA)

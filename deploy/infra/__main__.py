@@ -1,4 +1,4 @@
-"""What `make infra` and `make infra-stop` run."""
+"""What `make infra` and `make infra-stop` run; `fetch` only fetches the jars of the servers that run on Java."""
 
 import argparse
 import shlex
@@ -13,10 +13,10 @@ FOLDER = Path(__file__).parents[2] / ".infra"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Start or stop; the number of servers that could not be started or stopped."""
+    """Do it; the exit code: 1 if it could not be done for a server that was named, or for any at all."""
     names = [server.name for server in SERVERS]
     parser = argparse.ArgumentParser(prog="python -m deploy.infra", description=__doc__)
-    parser.add_argument("action", choices=["start", "stop"])
+    parser.add_argument("action", choices=list(ACTIONS))
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which of {', '.join(names)}; all unless given")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where they keep their data (default: %(default)s)")
     given = parser.parse_args(arguments)
@@ -25,11 +25,12 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = [server for server in SERVERS if not given.names or server.name in given.names]
     given.folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor() as pool:
-        tellings = list(pool.map(start if given.action == "start" else stop, chosen, [given.folder] * len(chosen)))
+        tellings = list(pool.map(ACTIONS[given.action], chosen, [given.folder] * len(chosen)))
     for server, (_, telling) in zip(chosen, tellings, strict=True):
         print(f"{server.name:9} {telling}")
-    write_addresses(given.folder)
-    return sum(not well for well, _ in tellings)
+    if given.action != "fetch":
+        write_addresses(given.folder)
+    return 0 if (all if given.names else any)(well for well, _ in tellings) else 1
 
 
 def start(kind: type[Server], folder: Path) -> tuple[bool, str]:
@@ -56,6 +57,21 @@ def stop(kind: type[Server], folder: Path) -> tuple[bool, str]:
     except ServerFailed as error:
         return False, str(error)
     return True, "stopped"
+
+
+def fetch(kind: type[Server], folder: Path) -> tuple[bool, str]:  # noqa: ARG001 - the jars of all folders are the same
+    """Have everything that a server runs on; whether it is there now, and what to say about it."""
+    lack = kind.missing()
+    if lack:
+        return False, f"cannot run here: {lack}"
+    try:
+        kind.fetch()
+    except OSError as error:
+        return False, str(error)
+    return True, "can run here"
+
+
+ACTIONS = {"start": start, "stop": stop, "fetch": fetch}
 
 
 def write_addresses(folder: Path) -> None:

@@ -26,6 +26,11 @@ class Kafka(Server):
         """Java, or Maven for the jars."""
         return java_missing("kafka")
 
+    @classmethod
+    def fetch(cls) -> None:
+        """The jars."""
+        class_path("kafka")
+
     @property
     def url(self) -> str:
         """kafka://HOST:PORT."""

@@ -25,6 +25,11 @@ class S3(Server):
         """Java, or Maven for the jars."""
         return java_missing("s3")
 
+    @classmethod
+    def fetch(cls) -> None:
+        """The jars."""
+        class_path("s3")
+
     @property
     def endpoint(self) -> str:
         """The address of the server itself."""

@@ -68,6 +68,10 @@ class Server(ABC):
     def missing(cls) -> str | None:
         """What this machine lacks to run it, and how to get it; None where nothing is missing."""
 
+    @classmethod  # noqa: B027 - most servers are packages of the machine
+    def fetch(cls) -> None:
+        """Have at hand what the server runs on; `start` does it too."""
+
     @property
     @abstractmethod
     def url(self) -> str:
