@@ -1,0 +1,66 @@
+"""An alert: what people are told at once, and that a channel, a topic and a page all show alike."""
+
+from typing import Literal
+
+import msgspec
+
+Severity = Literal["info", "warning", "critical"]
+SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
+"""From the least on."""
+
+Told = bool | float | str | None
+"""A value as JSON holds it."""
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """One alert.
+
+    key: names it for ever; the same is never raised twice, and receivers may forget what they have seen. at: when it was
+    raised, ISO 8601. text: one sentence for people. about: the entity that it is about, where the rule names one. values:
+    what the rule read. Where one transaction raised it, its id, decision, score and reasons. suppressed: how many like it
+    came since the last and were not sent.
+    """
+
+    key: str
+    rule: str
+    detector: str
+    severity: Severity
+    at: str
+    text: str
+    about: dict[str, Told] = {}
+    values: dict[str, Told] = {}
+    transaction_id: str | None = None
+    decision: str | None = None
+    fraud_probability: float | None = None
+    reasons: list[str] = []
+    suppressed: int = 0
+
+    @property
+    def title(self) -> str:
+        """One line: how grave, whose, what.
+
+        >>> Alert(key="k", rule="r", detector="banking", severity="critical", at="", text="20 blocks").title
+        '[critical] banking: 20 blocks'
+        """
+        more = f" ({self.suppressed:,} more like it were not sent)" if self.suppressed else ""
+        return f"[{self.severity}] {self.detector}: {self.text}{more}"
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Alert).decode
+
+
+def alert_json(alert: Alert) -> bytes:
+    """The alert as JSON: what the topic, signed webhooks and `GET /alerts` carry."""
+    return _encode(alert)
+
+
+def alert_of(body: bytes) -> Alert:
+    """The alert that this JSON says."""
+    return _decode(body)
+
+
+def sample(detector: str, at: str, key: str) -> Alert:
+    """An alert that says it is only a test."""
+    text = "this is a test of the channel; nothing happened"
+    return Alert(key=key, rule="test", detector=detector, severity="critical", at=at, text=text)

@@ -1,0 +1,129 @@
+"""A record of decisions, read by the names that rules of alerting use, whichever version of the detector wrote it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.codes import text_codes
+from penstock.decision.reasons import public, typed
+from penstock.decision.record import TEXT, explanations_of
+from penstock.detector import Detector
+from penstock.ledger import Field
+from penstock.messages import Action, Explanation, Record, Type
+from penstock.wording import Value
+
+ACTIONS = tuple(action.name for action in Action)
+_ACTION_CODES = text_codes(ACTIONS)
+_OF_DECISIONS = {"decision": Type.TEXT, "fraud_probability": Type.NUMBER, "degraded": Type.BOOLEAN}
+_explanation = msgspec.json.Decoder(Explanation)
+
+Layouts = Callable[[], Mapping[str, Mapping[str, Sequence[Field]]]]
+"""Gives the layouts that a ledger knows."""
+
+
+class Vocabulary:
+    """What rules of alerting may read about a decision of one detector: its fields and features, and what was decided.
+
+    scope: names and their types. `amount` is the money at stake, whatever the event calls it; `rule_NAME` says whether a rule
+    of the detector fired.
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        layout = detector.plan.layout
+        own = {name: column.type for name, column in layout.items() if ":" not in name}
+        fired = {f"rule_{rule.name}": Type.BOOLEAN for rule in detector.plan.rules}
+        self.aliases = {"amount": detector.schema.amount} if detector.schema.amount and "amount" not in own else {}
+        self.scope: dict[str, Type] = {**own, **fired, **dict.fromkeys(self.aliases, Type.NUMBER), **_OF_DECISIONS}
+
+    def stored(self, name: str) -> str:
+        """What the ledger calls it."""
+        return self.aliases.get(name) or name
+
+
+class Columns:
+    """The rows of one record. Columns that it does not have are null."""
+
+    def __init__(self, record: Record, places: Mapping[str, int], vocabulary: Vocabulary) -> None:
+        self.record = record
+        self._columns: Any = record.columns
+        self._places, self._vocabulary = places, vocabulary
+        self._explanations: dict[int, bytes] | None = None
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """A number, boolean or time of all rows; null is NaN."""
+        if name == "fraud_probability":
+            scores: NDArray[np.float64] = self._columns["scores"][:, 0]
+            return scores
+        if name == "degraded":
+            causes = self._columns.get("degraded") or [None] * len(self.record)
+            return np.array([cause is not None for cause in causes], np.float64)
+        place = self._places.get(self._vocabulary.stored(name))
+        if place is None:
+            return np.full(len(self.record), np.nan)
+        column: NDArray[np.float64] = self._columns["x"][:, place]
+        return column
+
+    def texts(self, name: str) -> Sequence[str | None]:
+        """A text of all rows."""
+        if name == "decision":
+            return [ACTIONS[action] for action in self._columns["action"].tolist()]
+        column: Sequence[str | None] = self._columns.get(TEXT + name) or [None] * len(self.record)
+        return column
+
+    def codes(self, name: str) -> NDArray[np.int64]:
+        """A text of all rows, as codes."""
+        if name == "decision":
+            codes: NDArray[np.int64] = _ACTION_CODES[self._columns["action"]]
+            return codes
+        return text_codes(self.texts(name))
+
+    def keys(self, names: Sequence[str], rows: Sequence[int]) -> list[tuple[Any, ...]]:
+        """What these columns hold in some rows; null is None."""
+        return list(zip(*(self._some(name, rows) for name in names), strict=True))
+
+    def _some(self, name: str, rows: Sequence[int]) -> list[Any]:
+        if self._vocabulary.scope[name] is Type.TEXT:
+            texts = self.texts(name)
+            return [texts[row] for row in rows]
+        numbers = self.numbers(name)[rows].tolist()
+        return [number if number == number else None for number in numbers]  # noqa: PLR0124 -- NaN is not itself
+
+    def value(self, name: str, row: int) -> Value:
+        """One value as what its type means."""
+        if self._vocabulary.scope[name] is Type.TEXT:
+            return self.texts(name)[row] if name != "decision" else self.decision(row)
+        return typed(float(self.numbers(name)[row]), self._vocabulary.scope[name])
+
+    def shown(self, name: str, row: int) -> bool | float | str | None:
+        """One value as JSON holds it."""
+        return public(self.value(name, row))
+
+    def decision(self, row: int) -> str:
+        """What was decided."""
+        return ACTIONS[int(self._columns["action"][row])]
+
+    def reasons(self, row: int) -> list[str]:
+        """Why, in sentences; none for a plain approval."""
+        if self._explanations is None:
+            self._explanations = explanations_of(self.record) or {}
+        body = self._explanations.get(row)
+        return [] if body is None else [reason.text for reason in _explanation.decode(body).reasons]
+
+
+class Places:
+    """Where columns stand in records, by the layout that each names."""
+
+    def __init__(self, layouts: Layouts) -> None:
+        self._layouts = layouts
+        self._known: dict[str, dict[str, int]] = {}
+
+    def of(self, record: Record) -> Mapping[str, int]:
+        """The places in this record's matrix, by name."""
+        layout_id = str(record.meta.get("layout"))
+        if layout_id not in self._known:
+            fields = self._layouts().get(layout_id, {}).get("x", ())
+            self._known[layout_id] = {field.name: place for place, field in enumerate(fields) if field.name}
+        return self._known[layout_id]

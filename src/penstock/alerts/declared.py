@@ -1,0 +1,132 @@
+"""The file of alerts: rules and channels, as TOML.
+
+limit = 60                      # alerts of all rules within an hour
+defaults = true                 # the rules that come with Penstock and with the detector, too
+
+[channels.ops]
+kind = "slack"
+url = "${SLACK_URL}"            # a variable of the environment
+
+[[alerts]]
+name = "large_block"
+when = "decision = 'BLOCK' AND amount > 10000"
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from penstock.alerts.evaluator import LIMIT
+from penstock.alerts.rule import Kind, rule_of
+from penstock.errors import ConfigurationError, DeclarationError, did_you_mean
+
+DEFAULTS = "defaults"
+"""What the setting says instead of a file: the rules that come with Penstock alone, and no channel."""
+
+BESIDE = "alerts.toml"
+"""The file beside a detector that holds rules made for it."""
+
+_KEYS = ("alerts", "channels", "limit", "defaults")
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a file of alerts says. channels: their tables by name, with variables filled in."""
+
+    rules: tuple[Kind, ...] = ()
+    channels: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    limit: int = LIMIT
+
+
+def read_alerts(path: Path, beside: Sequence[Path | None] = (), environment: Mapping[str, str] | None = None) -> Declared:
+    """What a file says, with the default rules where it asks for them.
+
+    Args:
+        path: the file, or `defaults`.
+        beside: the folders of the detectors served, whose own rules belong to the defaults.
+        environment: where `${NAME}` comes from; the process's unless given.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or says what is not understood.
+        DeclarationError: a rule cannot work.
+    """
+    if str(path) == DEFAULTS:
+        return Declared(tuple(_merged([], _defaults(beside))))
+    said = _table(path)
+    other = [key for key in said if key not in _KEYS] if path.name != "penstock.toml" else []
+    if other:
+        raise ConfigurationError(f"{path}: {other[0]!r} is not understood.{did_you_mean(other[0], _KEYS)}")
+    rules = _rules(said, str(path))
+    if said.get("defaults", False):
+        rules = _merged(rules, _defaults(beside))
+    limit = said.get("limit", LIMIT)
+    if not isinstance(limit, int) or limit < 1:
+        raise ConfigurationError(f"{path}: limit = {limit!r} is no number of alerts within an hour; write {LIMIT}")
+    variables = os.environ if environment is None else environment
+    return Declared(tuple(rules), _channels(said.get("channels", {}), path, variables), limit)
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"alerts cannot be read from {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
+
+
+def _rules(said: Mapping[str, Any], where: str) -> list[Kind]:
+    tables = said.get("alerts", [])
+    if not isinstance(tables, list):
+        if where.endswith("penstock.toml"):
+            return []
+        raise ConfigurationError(f"{where}: rules stand in tables headed [[alerts]], not alerts = {tables!r}")
+    rules: list[Kind] = []
+    for table in tables:
+        try:
+            rule = rule_of(table)
+        except DeclarationError as error:
+            raise DeclarationError(f"{where}: {error}") from None
+        if rule.name in {other.name for other in rules if other.detector == rule.detector}:
+            raise DeclarationError(f"{where}: {rule.place} is declared twice; give one of them another name")
+        rules.append(rule)
+    return rules
+
+
+def _defaults(beside: Sequence[Path | None]) -> list[Kind]:
+    found = _rules(tomllib.loads(files("penstock.alerts").joinpath("defaults.toml").read_text("utf-8")), "the defaults")
+    for folder in dict.fromkeys(beside):
+        if folder is not None and (folder / BESIDE).is_file():
+            found = _merged(_rules(_table(folder / BESIDE), str(folder / BESIDE)), found)
+    return found
+
+
+def _merged(first: list[Kind], then: list[Kind]) -> list[Kind]:
+    """All rules; of two with one name, about the same detector, the first."""
+    known = {(rule.name, rule.detector) for rule in first} | {(rule.name, None) for rule in first if rule.detector is None}
+    return [*first, *(rule for rule in then if (rule.name, rule.detector) not in known)]
+
+
+def _channels(tables: Any, path: Path, environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise ConfigurationError(f"{path}: channels stand in tables of their own, headed [channels.NAME]")
+    return {name: _filled(table, f"{path}: channel {name!r}", environment) for name, table in tables.items()}
+
+
+def _filled(value: Any, place: str, environment: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _filled(each, place, environment) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_filled(each, place, environment) for each in value]
+    if not isinstance(value, str):
+        return value
+    for name in _VARIABLE.findall(value):
+        if not environment.get(name):
+            raise ConfigurationError(f"{place}: ${{{name}}} is not set in the environment; set it, or take the channel out")
+    return _VARIABLE.sub(lambda match: environment[match[1]], value)

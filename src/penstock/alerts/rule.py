@@ -1,0 +1,156 @@
+"""Rules of alerting, as data: four kinds, each a table of TOML."""
+
+import re
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+from penstock.alerts.alert import Severity
+from penstock.clock import duration_us
+from penstock.errors import DeclarationError, did_you_mean
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
+
+Count = Annotated[int, Meta(ge=1)]
+Above = Annotated[float, Meta(gt=0)]
+
+
+class AlertRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    """What every rule of alerting says.
+
+    name: unique in its file. severity: info, warning or critical. message: a sentence with `{name}` or `{name:format}` in
+    place of values; made from the rule where it is left out. detector: the only one it is about; all, where it is left out.
+    cooldown: how long after an alert another like it (of the same entity, where `per` names one) is not sent. limit: the most
+    alerts of this rule within an hour. off: this rule is not in force, for instance one of the defaults.
+    """
+
+    name: str
+    severity: Severity = "warning"
+    message: str | None = None
+    detector: str | None = None
+    cooldown: str = "10m"
+    limit: Count = 20
+    off: bool = False
+
+    durations: ClassVar[tuple[str, ...]] = ("cooldown",)
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise DeclarationError(f"alert {self.name!r}: a name has up to 63 letters, digits and _, as in burst_of_blocks")
+        for name in self.durations:
+            if getattr(self, name) == "ever" or (self.us(name) <= 0 and name not in ("cooldown", "lasting")):
+                raise DeclarationError(f"{self.place}: {name} = {getattr(self, name)!r} is no length of time; write 5m or 1h")
+
+    @property
+    def place(self) -> str:
+        """How errors name it."""
+        return f"alert {self.name!r}"
+
+    def us(self, name: str) -> int:
+        """One of its durations in microseconds."""
+        return duration_us(getattr(self, name), what=f"{self.place}: {name}")
+
+    @property
+    def kind(self) -> str:
+        """condition, burst, rate or gauge."""
+        return str(self.__struct_config__.tag)
+
+
+class Condition(AlertRule, frozen=True, kw_only=True, tag="condition"):
+    """Every decision for which `when` is true. per: the fields of the entity that is told of once in a cool-down."""
+
+    when: str
+    per: str | tuple[str, ...] = ()
+
+
+class Burst(AlertRule, frozen=True, kw_only=True, tag="burst"):
+    """More than `more_than` decisions for which `when` is true within a window, of one entity where `per` names one; or,
+    with `distinct`, that many different values of a field among them.
+    """
+
+    more_than: Count
+    within: str = "5m"
+    when: str | None = None
+    per: str | tuple[str, ...] = ()
+    distinct: str | None = None
+
+    durations: ClassVar[tuple[str, ...]] = ("cooldown", "within")
+
+
+class Rate(AlertRule, frozen=True, kw_only=True, tag="rate"):
+    """The share of decisions for which `when` is true, within a window: above `times` its share in the `reference` window
+    before that, or above a share. At least `least` such decisions.
+    """
+
+    when: str
+    within: str = "10m"
+    times: Above | None = None
+    above: Above | None = None
+    reference: str = "24h"
+    least: Count = 20
+
+    durations: ClassVar[tuple[str, ...]] = ("cooldown", "within", "reference")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.times is None) == (self.above is None):
+            raise DeclarationError(f"{self.place}: give times = N (of the usual share) or above = SHARE, one of both")
+
+
+class Gauge(AlertRule, frozen=True, kw_only=True, tag="gauge"):
+    """A figure of the running process above `more_than`, without interruption for as long as `lasting`; with `within`, how far
+    it grew in that time.
+    """
+
+    metric: str
+    more_than: Annotated[float, Meta(ge=0)]
+    within: str | None = None
+    lasting: str = "0s"
+
+    durations: ClassVar[tuple[str, ...]] = ("cooldown", "lasting")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.within is not None and duration_us(self.within, what=f"{self.place}: within") <= 0:
+            raise DeclarationError(f"{self.place}: within = {self.within!r} is no length of time; write 5m or 1h")
+
+
+Kind = Condition | Burst | Rate | Gauge
+_KINDS: dict[str, type[Kind]] = {str(kind.__struct_config__.tag): kind for kind in (Condition, Burst, Rate, Gauge)}
+
+
+def rule_of(table: Any) -> Kind:
+    """The rule that a table of TOML declares; its `kind` is `condition` unless it says so.
+
+    >>> rule_of({"name": "likely", "when": "fraud_probability > 0.9"}).kind
+    'condition'
+
+    Raises:
+        DeclarationError: naming the rule, the key and what is allowed.
+    """
+    if not isinstance(table, dict):
+        raise DeclarationError(f"a rule of alerting is a table, [[alerts]], not {table!r}")
+    place = f"alert {table.get('name', '?')!r}"
+    kind = table.get("kind", "condition")
+    if kind not in _KINDS:
+        raise DeclarationError(f"{place}: there is no kind {kind!r}.{did_you_mean(str(kind), _KINDS)}")
+    struct = _KINDS[kind]
+    for key in table:
+        if key not in struct.__struct_fields__ and key != "kind":
+            raise DeclarationError(f"{place}: a {kind} has no {key!r}.{did_you_mean(key, struct.__struct_fields__)}")
+    try:
+        return msgspec.convert({**table, "kind": kind}, struct)
+    except msgspec.ValidationError as error:
+        raise _explained(error, place) from None
+
+
+def _explained(error: msgspec.ValidationError, place: str) -> DeclarationError:
+    if isinstance(error.__cause__, DeclarationError):
+        return error.__cause__
+    return DeclarationError(f"{place}: {str(error)[0].lower()}{str(error)[1:].replace('`$.', '`')}")
+
+
+def fields_of(per: str | tuple[str, ...]) -> tuple[str, ...]:
+    """The fields that `per` names."""
+    return (per,) if isinstance(per, str) else per

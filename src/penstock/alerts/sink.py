@@ -1,0 +1,191 @@
+"""The sink of alerts: reads the ledger, raises what the rules find, and hands it to people in the background.
+
+It is never on a decision's way: it reads what is durable, from a position of its own, and couriers deliver in threads of
+their own. After a restart it goes on from its last snapshot; what it finds again has the key it had, and is not raised again.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from penstock.alerts.alert import Alert, alert_json, alert_of
+from penstock.alerts.channel import Channel, takes
+from penstock.alerts.courier import Courier
+from penstock.alerts.evaluator import Evaluator
+from penstock.clock import SECOND_US, Clock, system_clock, to_us
+from penstock.errors import Fenced, LedgerError, SinkUnavailable
+from penstock.ledger import Raised, Tables
+from penstock.messages import Record
+
+_SNAPSHOT_EVERY_US = 30 * SECOND_US
+_SETTING = "alerts.snapshot"
+_FENCE = "alerts.fence"
+_TOLD_AGAIN_US = 24 * 3600 * SECOND_US
+"""What has waited for longer than a day is no news any more."""
+
+_log = logging.getLogger("penstock.alerts")
+
+OnAlert = Callable[[Alert], None]
+Metrics = Callable[[], Mapping[str, Mapping[str, float]]]
+"""Gives the figures of the running process by detector."""
+
+
+class AlertSink:
+    """Raises and delivers alerts about the records of a ledger: a `penstock.stream.port.Sink`.
+
+    Args:
+        evaluators: one for each detector whose decisions are watched.
+        tables: keep alerts, deliveries and the sink's own position. Where they are shared with a standby, it goes on exactly
+            where the owner stopped; where each has its own, it begins with what is decided after it took over.
+        channels: where alerts go; none is fine.
+        begin_at: the position to begin at where the sink has never run here: the ledger's end, so that nobody is told of old
+            times.
+        on_alert: told of every new alert as well, from the thread that writes.
+        metrics: figures for rules about the running process.
+        courier: makes the courier of a channel.
+    """
+
+    name = "alerts"
+
+    def __init__(
+        self,
+        evaluators: Mapping[str, Evaluator],
+        tables: Tables,
+        channels: Sequence[Channel] = (),
+        *,
+        begin_at: Callable[[], int] = lambda: 0,
+        on_alert: OnAlert = lambda _alert: None,
+        metrics: Metrics = dict,
+        clock: Clock = system_clock,
+        courier: Callable[[Channel, Tables], Courier] = Courier,
+    ) -> None:
+        self._evaluators, self._tables = dict(evaluators), tables
+        self._begin_at, self._metrics, self._clock = begin_at, metrics, clock
+        self.on_alert = on_alert
+        self._channels, self._make = tuple(channels), courier
+        self._couriers: list[Courier] = []
+        self._fence = 0
+        self._position = 0
+        self._found: list[Alert] = []
+        self._kept_us = 0
+        self._begun = False
+        self._lock = threading.Lock()
+
+    # ---- the port
+
+    def begin(self, fence: int) -> int:
+        """Take over with this fencing number; the position to go on from. See `penstock.stream.port.Sink`."""
+        with self._reached():
+            if self._tables.setting(_FENCE, 0) > fence:
+                raise Fenced(f"alerts are sent by an owner with a higher number than {fence}; this one is no longer in charge")
+            self._tables.put_setting(_FENCE, fence)
+            kept = self._tables.setting(_SETTING)
+            self._fence = fence
+            self._position = self._restored(kept) if kept is not None else self._begin_at()
+            self._begun = True
+            if not self._couriers:
+                self._couriers = [self._make(channel, self._tables) for channel in self._channels]
+                self._resume()
+        return self._position
+
+    def write(self, records: Sequence[tuple[int, Record]]) -> None:
+        """Evaluate records; what they raise is kept before this returns, and on its way. See `penstock.stream.port.Sink`.
+
+        Where the store does not answer, what was found is kept for the next call, which is given the same records again.
+        """
+        with self._lock, self._reached():
+            for position, record in records:
+                if position >= self._position:
+                    evaluator = self._evaluators.get(record.detector)
+                    self._found += evaluator.evaluate(record) if evaluator is not None else []
+                    self._position = position + 1
+            self._settle()
+
+    def look(self) -> None:
+        """Look at the figures of the process and at what was held back; called every few seconds, from any thread.
+
+        Raises:
+            Fenced, SinkUnavailable: as `write`.
+        """
+        with self._lock, self._reached():
+            now_us, figures = self._clock(), self._metrics()
+            for detector, evaluator in self._evaluators.items():
+                self._found += [*evaluator.observe(figures.get(detector, {}), now_us), *evaluator.tick(now_us)]
+            self._settle()
+
+    def close(self) -> None:
+        """Stop; what could not be delivered yet waits for the next start. Twice is fine."""
+        couriers, self._couriers = self._couriers, []
+        for courier in couriers:
+            courier.close()
+        begun, self._begun = self._begun, False
+        if begun:
+            with self._lock:
+                try:
+                    self._keep(self._clock())
+                except (LedgerError, Fenced) as error:
+                    _log.warning("where alerts had come to could not be kept: %s", error)
+
+    # ---- what is found
+
+    def _settle(self) -> None:
+        """Raise what was found, and keep how far this has come: at once where something was, else now and then."""
+        now_us = self._clock()
+        if self._found:
+            self._raise(self._found)
+            self._found = []
+            self._keep(now_us)
+        elif now_us >= self._kept_us + _SNAPSHOT_EVERY_US:
+            self._keep(now_us)
+
+    def _raise(self, alerts: Sequence[Alert]) -> None:
+        self._check_fence()
+        raised = [
+            Raised(each.key, each.detector, each.rule, each.severity, to_us(datetime.fromisoformat(each.at)), alert_json(each))
+            for each in alerts
+        ]
+        channels = {each.key: [channel.name for channel in self._channels if takes(channel, each)] for each in alerts}
+        new = self._tables.put_alerts(raised, channels)
+        for alert in alerts:
+            if alert.key in new:
+                self.on_alert(alert)
+                for courier in self._couriers:
+                    if takes(courier.channel, alert):
+                        courier.post(alert)
+
+    def _resume(self) -> None:
+        """Post what was raised before a restart and still waits."""
+        waiting = self._tables.deliveries(outcome="waiting", since_us=self._clock() - _TOLD_AGAIN_US)
+        bodies = {each.key: each.body for each in self._tables.alerts(limit=10_000)} if waiting else {}
+        by_name = {courier.channel.name: courier for courier in self._couriers}
+        for delivery in reversed(waiting):
+            if delivery.channel in by_name and delivery.key in bodies:
+                by_name[delivery.channel].post(alert_of(bodies[delivery.key]), attempts=delivery.attempts)
+
+    # ---- where it has come to
+
+    def _restored(self, kept: Mapping[str, Any]) -> int:
+        for detector, evaluator in self._evaluators.items():
+            if detector in kept["evaluators"]:
+                evaluator.restore(kept["evaluators"][detector])
+        return int(kept["position"])
+
+    def _keep(self, now_us: int) -> None:
+        self._check_fence()
+        states = {detector: evaluator.state() for detector, evaluator in self._evaluators.items()}
+        self._tables.put_setting(_SETTING, {"position": self._position, "evaluators": states})
+        self._kept_us = now_us
+
+    def _check_fence(self) -> None:
+        if self._tables.setting(_FENCE, 0) > self._fence:
+            raise Fenced("another owner sends alerts now; this one is no longer in charge")
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except LedgerError as error:
+            raise SinkUnavailable(f"alerts cannot be kept: {error}") from error

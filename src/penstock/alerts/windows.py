@@ -1,0 +1,179 @@
+"""Exact sliding windows over what matched, in bounded memory.
+
+The time of a decision is its event time, or its arrival where that was earlier, so that no clock which runs ahead moves a
+window. A window ends at the newest time seen: of the same entity, where there is one.
+"""
+
+import bisect
+from collections import deque
+from typing import Any, Protocol
+
+Key = tuple[Any, ...]
+MOST_GROUPS = 100_000
+"""Entities counted at once; one is forgotten when half as many others came since it was last seen."""
+
+
+class Window(Protocol):
+    """Counts what came within a window."""
+
+    def add(self, time_us: int, value: Any) -> bool:
+        """One more; whether there are now more than the limit."""
+
+    def state(self) -> list[Any]:
+        """What a snapshot keeps."""
+
+
+class Times:
+    """Tells when more than `limit` came within a window; it keeps the newest `limit + 1` times, which is all that takes."""
+
+    __slots__ = ("_limit", "_times", "_window_us")
+
+    def __init__(self, window_us: int, limit: int, state: list[int] | None = None) -> None:
+        self._window_us, self._limit = window_us, limit
+        self._times: list[int] = state or []
+
+    def add(self, time_us: int, _value: Any) -> bool:
+        """One more; whether there are now more than the limit within the window."""
+        times = self._times
+        if not times or time_us >= times[-1]:
+            times.append(time_us)
+        else:
+            bisect.insort(times, time_us)
+        if len(times) <= self._limit:
+            return False
+        if len(times) > self._limit + 1:
+            del times[0]
+        return times[0] > times[-1] - self._window_us
+
+    def state(self) -> list[Any]:
+        """What a snapshot keeps."""
+        return self._times
+
+
+class Values:
+    """Tells when more than `limit` different values came within a window; it keeps the newest time of `limit + 1` values."""
+
+    __slots__ = ("_limit", "_newest", "_window_us")
+
+    def __init__(self, window_us: int, limit: int, state: list[list[Any]] | None = None) -> None:
+        self._window_us, self._limit = window_us, limit
+        self._newest: dict[Any, int] = dict(state or [])
+
+    def add(self, time_us: int, value: Any) -> bool:
+        """One more; whether there are now more different values than the limit within the window. Null is none."""
+        newest = self._newest
+        if value is None:
+            return False
+        newest[value] = max(time_us, newest.get(value, time_us))
+        if len(newest) <= self._limit:
+            return False
+        if len(newest) > self._limit + 1:
+            del newest[min(newest, key=newest.__getitem__)]
+        return min(newest.values()) > max(newest.values()) - self._window_us
+
+    def state(self) -> list[Any]:
+        """What a snapshot keeps."""
+        return [[value, at] for value, at in self._newest.items()]
+
+
+class Groups:
+    """A window for each entity. Two generations of them: whoever is not seen while the newer one fills is forgotten."""
+
+    def __init__(self, kind: type[Times] | type[Values], window_us: int, limit: int, most: int = MOST_GROUPS) -> None:
+        self._kind, self._window_us, self._limit = kind, window_us, limit
+        self._half = max(1, most // 2)
+        self._newer: dict[Key, Window] = {}
+        self._older: dict[Key, Window] = {}
+
+    def add(self, key: Key, time_us: int, value: Any) -> bool:
+        """One more of this entity; whether there are now more than the limit."""
+        window = self._newer.get(key)
+        if window is None:
+            window = self._older.pop(key, None) or self._kind(self._window_us, self._limit)
+            if len(self._newer) >= self._half:
+                self._newer, self._older = {}, self._newer
+            self._newer[key] = window
+        return window.add(time_us, value)
+
+    def __len__(self) -> int:
+        return len(self._newer) + len(self._older)
+
+    def state(self) -> list[Any]:
+        """What a snapshot keeps: of both generations, the older first."""
+        return [[[list(key), window.state()] for key, window in some.items()] for some in (self._older, self._newer)]
+
+    def restore(self, state: list[Any]) -> None:
+        """Go on from there."""
+        older, newer = state
+        self._older, self._newer = self._made(older), self._made(newer)
+
+    def _made(self, some: list[Any]) -> dict[Key, Window]:
+        return {tuple(key): self._kind(self._window_us, self._limit, kept) for key, kept in some}
+
+
+PANES = 30
+"""A rate's window is made of so many panes; it ends with the pane that has begun."""
+
+
+class Shares:
+    """How many came, and how many of them matched, in a window and in the reference before it: by panes of equal length.
+
+    >>> shares = Shares(window_us=30, reference_us=60)
+    >>> shares.add(5, total=10, hits=1)
+    >>> shares.add(40, total=4, hits=2)
+    >>> shares.window, shares.reference
+    ((4, 2), (10, 1))
+    """
+
+    def __init__(self, window_us: int, reference_us: int) -> None:
+        self.pane_us = max(1, window_us // PANES)
+        self._before = -(-reference_us // self.pane_us)
+        self._panes: deque[list[int]] = deque([[0, 0] for _ in range(PANES + self._before)], PANES + self._before)
+        self._newest = -(2**62)
+        self._window, self._reference = [0, 0], [0, 0]
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """How many came, and matched, in the window."""
+        return self._window[0], self._window[1]
+
+    @property
+    def reference(self) -> tuple[int, int]:
+        """The same in the reference before it."""
+        return self._reference[0], self._reference[1]
+
+    def add(self, pane: int, *, total: int, hits: int) -> None:
+        """Count into a pane (its number: time // pane_us); one that is older than the reference counts nowhere."""
+        if pane > self._newest:
+            self._advance(pane)
+        behind = self._newest - pane
+        if behind >= len(self._panes):
+            return
+        for counts in (self._panes[-1 - behind], self._window if behind < PANES else self._reference):
+            counts[0] += total
+            counts[1] += hits
+
+    def advance(self, pane: int) -> None:
+        """Let time go on to a pane, if it is later."""
+        if pane > self._newest:
+            self._advance(pane)
+
+    def _advance(self, pane: int) -> None:
+        for _ in range(min(pane - self._newest, len(self._panes))):
+            for which in (0, 1):
+                leaves = self._panes[-PANES][which]
+                self._window[which] -= leaves
+                self._reference[which] += leaves - self._panes[0][which]
+            self._panes.append([0, 0])
+        self._newest = pane
+
+    def state(self) -> list[Any]:
+        """What a snapshot keeps: the newest pane's number, and the panes that are not empty, by their distance from it."""
+        kept = [[behind, *counts] for behind, counts in enumerate(reversed(self._panes)) if counts[0]]
+        return [self._newest, kept]
+
+    def restore(self, state: list[Any]) -> None:
+        """Go on from there."""
+        self._newest, kept = state
+        for behind, total, hits in kept:
+            self.add(self._newest - behind, total=total, hits=hits)
