@@ -48,23 +48,26 @@ class Recorded:
     refused: pl.DataFrame
 
 
-def read(data: Any, detector: "Detector") -> Recorded:
+def read(data: Any, detector: "Detector", *, name: str | None = None, first: int = 0) -> Recorded:
     """Read recorded events.
 
     Args:
         data: the path of a .csv, .parquet or .ndjson (.jsonl) file, or a frame (polars, pandas, Arrow); what has been
             read already is returned as it is.
         detector: says which columns there must be and what they hold.
+        name: what messages, and rows without an id, call the data; the file's path unless given.
+        first: the number of the first row, where the data is a part of a file.
 
     Raises:
         DataError: naming the file and the column, and what was expected.
     """
     if isinstance(data, Recorded):
         return data
-    name, frame = _frame(data)
+    given, frame = _frame(data)
+    name = name or given
     if detector.recorded is not None:
         frame = detector.recorded(frame)
-    frame = frame.drop(ROW, strict=False).with_row_index(ROW)
+    frame = frame.drop(ROW, strict=False).with_row_index(ROW, offset=first)
     fields = _fields(detector)
     _check_columns(name, frame, fields, detector)
     typed = frame.select(
@@ -75,6 +78,25 @@ def read(data: Any, detector: "Detector") -> Recorded:
     order = next(name for name in ("arrived_at", detector.time) if name in typed.columns)
     in_order = not typed[order].null_count() and typed[order].is_sorted()
     return Recorded(name, typed if in_order else typed.sort([order, ROW]), refused)
+
+
+def readings(frame: pl.DataFrame, detector: "Detector") -> dict[str, str]:
+    """How the columns are read whose reading follows from all of their values together; without those that hold nothing.
+
+    A file that is read in parts is read as a whole only where all parts agree in this.
+    """
+    if detector.recorded is not None:
+        frame = detector.recorded(frame)
+    found: dict[str, str] = {}
+    for field in _fields(detector).values():
+        if field.name not in frame.columns or frame[field.name].null_count() == len(frame):
+            continue
+        column = frame[field.name]
+        if field.kind is datetime and column.dtype == pl.String:
+            found[field.name] = "numbers" if _are_numbers(column) else "zoned times" if _has_zone(column) else "local times"
+        elif field.kind is str and column.dtype.is_float():
+            found[field.name] = "whole numbers" if _are_whole(column) else "fractions"
+    return found
 
 
 # ---------------------------------------------------------------- reading
@@ -193,7 +215,7 @@ def _column(name: str, frame: pl.DataFrame, field: _Field, detector: "Detector")
         return _times(name, column, detector)
     if field.kind is bool:
         return _booleans(column)
-    if field.kind is str and column.dtype.is_float() and (column.drop_nulls() % 1 == 0).all():
+    if field.kind is str and column.dtype.is_float() and _are_whole(column):
         column = column.cast(pl.Int64)  # 17.0 where a gap turned whole numbers into floats
     typed = column.cast(_TYPES[field.kind], strict=False)
     if field.kind is int and column.dtype.is_float():
@@ -221,8 +243,7 @@ def _booleans(column: pl.Series) -> pl.Series:
 def _times(name: str, column: pl.Series, detector: "Detector") -> pl.Series:
     """Times as microseconds in UTC: ISO 8601 texts, datetimes, or numbers since 1970 in s, ms or us, by their size."""
     if column.dtype == pl.String:
-        numbers = column.cast(pl.Float64, strict=False)
-        column = numbers if numbers.null_count() == column.null_count() else _read_times(column)
+        column = column.cast(pl.Float64) if _are_numbers(column) else _read_times(column)
     if column.dtype.is_numeric():
         return _from_epoch(column.cast(pl.Float64))
     if column.dtype == pl.Date:
@@ -237,8 +258,20 @@ def _times(name: str, column: pl.Series, detector: "Detector") -> pl.Series:
     return column.dt.convert_time_zone("UTC")
 
 
+def _are_whole(column: pl.Series) -> bool:
+    return bool((column.drop_nulls() % 1 == 0).all())
+
+
+def _are_numbers(column: pl.Series) -> bool:
+    return column.cast(pl.Float64, strict=False).null_count() == column.null_count()
+
+
+def _has_zone(column: pl.Series) -> bool:
+    return bool(column.str.contains(r"(?:Z|[+-]\d\d:?\d\d)\s*$").any())
+
+
 def _read_times(column: pl.Series) -> pl.Series:
-    if column.str.contains(r"(?:Z|[+-]\d\d:?\d\d)\s*$").any():
+    if _has_zone(column):
         return (
             column.str.strip_chars()
             .str.replace(r"^(\d{4}-\d\d-\d\d) ", "${1}T")

@@ -4,7 +4,7 @@ Whatever is trained, tested or backtested sees the numbers that a decision would
 implementation of any feature.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
@@ -17,6 +17,7 @@ from penstock.detector import Detector
 from penstock.engine import Judged, Path
 from penstock.engine.path import take
 from penstock.ingest import Read, Reader, SeriesTexts
+from penstock.ingest.labels import Labels
 from penstock.ledger import Claims
 from penstock.messages import Action, Batch, Column, Type
 from penstock.models import Ensemble, load_champion
@@ -56,7 +57,7 @@ class Replay:
         """Run the events in arrival order, a chunk at a time."""
         reader = Reader(self.detector.schema, self.detector.plan.layout, personal_key=bytes(32))
         arrived = "arrived_at" if "arrived_at" in recorded.frame.columns else None
-        known = _Known.of(recorded.frame[self.detector.id], self.detector.dedupe_us)
+        known = Known.of(recorded.frame[self.detector.id], self.detector.dedupe_us)
         sequence = done = 0
         for found in reader.read_frames(recorded.frame, CHUNK, arrived=arrived):
             new = known.new(found.batch, done + found.rows, sequence)
@@ -77,30 +78,18 @@ class Replay:
 
     def _pieces(self, batch: Batch, found: Read, rows: NDArray[np.int64] | None, sequence: int) -> Iterator[tuple[Batch, int]]:
         """The chunk, cut so that no label falls due inside a piece that also holds its event."""
-        known_us, fraud = self._labels(batch, found, rows)
+        known_us, fraud = known_labels(self.detector, batch, found.labels, rows)
         if fraud is None or not self.path.pending.matter:
             yield batch, 0
             return
         start = 0
-        for end in _cuts(batch.time_us, known_us, fraud):
+        newest_us = np.maximum.accumulate(np.maximum(batch.time_us, self.path.state.clock_us))
+        for end in cuts(newest_us, known_us, fraud):
             piece = batch if (start, end) == (0, len(batch)) else take(batch, slice(start, end))
             yield piece, start
             for row in np.flatnonzero(fraud[start:end]).tolist():
                 self.path.pending.add(int(known_us[start + row]), 1, sequence + start + row, piece, row)
             start = end
-
-    def _labels(
-        self, batch: Batch, found: Read, rows: NDArray[np.int64] | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
-        """When each event's label became known, and whether it says fraud."""
-        label, (fraud, stated) = self.detector.label, found.labels
-        if label is None or fraud is None:
-            return batch.time_us, None
-        known_us = batch.time_us + label.delay_us
-        if stated is not None:
-            stated = stated if rows is None else stated[rows]
-            known_us = np.where(stated >= 0, stated, known_us)
-        return known_us, (fraud if rows is None else fraud[rows]) == 1.0
 
     def _run(self, batch: Batch, sequence: int, *, decide: bool) -> Judged | None:
         if decide:
@@ -110,31 +99,53 @@ class Replay:
 
     def frame(self, recorded: Recorded) -> pl.DataFrame:
         """One row per event: id, time, every feature, `score`, each member's score, `decision`."""
-        layout, members = self.detector.plan.layout, self.ensemble.names if self.ensemble else ()
-        columns = [layout[name] for name in self.detector.plan.features]
-        table = _Table(len(recorded.frame), columns, 1 + len(members))
-        for chunk in self.chunks(recorded):
-            table.add(chunk)
-        scores = dict(zip(("score", *(f"score_{name}" for name in members)), table.scores, strict=True))
-        return pl.DataFrame(
-            {
-                self.detector.id: table.ids(),
-                self.detector.time: pl.Series(table.time_us[: table.rows]).cast(_TIME),
-                **{column.name: table.feature(k) for k, column in enumerate(columns)},
-                **{name: _floats(values[: table.rows]) for name, values in scores.items()},
-                "decision": _NAMES.gather(table.action[: table.rows]),
-            }
-        )
+        return frame_of(self.detector, self.ensemble, self.chunks(recorded), len(recorded.frame))
 
 
-class _Known:
+def frame_of(detector: Detector, ensemble: Ensemble | None, chunks: Iterable[Chunk], size: int) -> pl.DataFrame:
+    """Decided events, `size` at the most, as `Replay.frame` shows them."""
+    layout, members = detector.plan.layout, ensemble.names if ensemble else ()
+    columns = [layout[name] for name in detector.plan.features]
+    table = _Table(size, columns, 1 + len(members))
+    for chunk in chunks:
+        table.add(chunk)
+    scores = dict(zip(("score", *(f"score_{name}" for name in members)), table.scores, strict=True))
+    return pl.DataFrame(
+        {
+            detector.id: table.ids(),
+            detector.time: pl.Series(table.time_us[: table.rows]).cast(_TIME),
+            **{column.name: table.feature(k) for k, column in enumerate(columns)},
+            **{name: _floats(values[: table.rows]) for name, values in scores.items()},
+            "decision": _NAMES.gather(table.action[: table.rows]),
+        }
+    )
+
+
+def known_labels(
+    detector: Detector, batch: Batch, labels: Labels, rows: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
+    """When each event's label became known (microseconds), and whether it says fraud; None where nobody says.
+
+    labels: as read with the events, of which `rows` are those of the batch.
+    """
+    fraud, stated = labels
+    if detector.label is None or fraud is None:
+        return batch.time_us, None
+    known_us = batch.time_us + detector.label.delay_us
+    if stated is not None:
+        stated = stated if rows is None else stated[rows]
+        known_us = np.where(stated >= 0, stated, known_us)
+    return known_us, (fraud if rows is None else fraud[rows]) == 1.0
+
+
+class Known:
     """Which events of a replay are new: as the claims say, but by the ids themselves. codes: one for each id, from 1."""
 
     def __init__(self, codes: NDArray[np.int64] | None, dedupe_us: int) -> None:
         self._codes, self._claims = codes, Claims(dedupe_us)
 
     @classmethod
-    def of(cls, ids: pl.Series, dedupe_us: int) -> "_Known":
+    def of(cls, ids: pl.Series, dedupe_us: int) -> "Known":
         """Ids that rise from row to row, as most do, cannot repeat."""
         if (ids.slice(1) > ids.slice(0, max(len(ids) - 1, 0))).all():
             return cls(None, dedupe_us)
@@ -211,14 +222,16 @@ def replay(detector: Detector, data: Any, models: "Ensemble | FilePath | str | N
     return Replay(detector, ensemble).frame(read(data, detector))
 
 
-def _cuts(times: NDArray[np.int64], known: NDArray[np.int64], fraud: NDArray[np.bool_]) -> list[int]:
-    """Ends of pieces: a piece ends before the first event that could see a label of one of its own events."""
+def cuts(newest_us: NDArray[np.int64], known_us: NDArray[np.int64], fraud: NDArray[np.bool_]) -> list[int]:
+    """Ends of pieces: a piece ends before the first event that could see a label of one of its own events.
+
+    newest_us: the stream's clock at each event.
+    """
     ends: list[int] = []
-    start, n = 0, len(times)
-    newest = np.maximum.accumulate(times) if n else times
+    start, n = 0, len(newest_us)
     while start < n:
-        due = np.minimum.accumulate(np.where(fraud[start:], known[start:], np.iinfo(np.int64).max))
-        sees = np.flatnonzero(newest[start + 1 :] >= due[:-1])
+        due = np.minimum.accumulate(np.where(fraud[start:], known_us[start:], np.iinfo(np.int64).max))
+        sees = np.flatnonzero(newest_us[start + 1 :] >= due[:-1])
         start = start + 1 + int(sees[0]) if len(sees) else n
         ends.append(start)
     return ends

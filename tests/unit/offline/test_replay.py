@@ -93,3 +93,17 @@ def test_live_labels_at_the_same_times_give_the_same_numbers() -> None:
             assert tuple(decision.features[name] for name in offline.columns[2:5]) == replayed[2:5]
             if row["is_fraud"]:
                 engine.label(row["transaction_id"], fraud=True, at=row["known"] or row["timestamp"] + timedelta(hours=30))
+
+
+def test_late_events_bring_their_labels_at_the_same_moment_however_the_events_are_cut(monkeypatch) -> None:
+    """A label that was due before its late event came is known to the event after it, in whatever chunk that comes."""
+    events = history().with_columns(arrived_at=pl.col("timestamp")).drop("known")
+    late = pl.Series(np.random.default_rng(1).random(N) < 0.3)
+    events = events.with_columns(
+        timestamp=pl.when(late).then(pl.col("timestamp") - pl.duration(hours=20)).otherwise("timestamp")
+    )
+    detector = declared(Label("is_fraud", delay="6h"))
+    whole = replay(detector, events)
+    for chunk in (1, 7, 64):
+        monkeypatch.setattr(module, "CHUNK", chunk)
+        assert replay(detector, events).equals(whole)
