@@ -72,6 +72,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Path | None,
         Meta(description="File with the key that personal fields are hashed with; made in the data folder unless given."),
     ] = None
+    stream: Annotated[
+        str | None,
+        Meta(
+            description="The broker that events come from: `kafka://HOST:PORT` or `redis://HOST:PORT`; the service is embedded"
+            " unless given."
+        ),
+    ] = None
+    shard_key: Annotated[
+        str | None,
+        Meta(description="The field that messages are keyed by, where the inbox has several partitions."),
+    ] = None
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The least that is logged.")] = "info"
     log_format: Annotated[Literal["text", "json"], Meta(description="Lines for people, or one JSON object each.")] = "text"
 

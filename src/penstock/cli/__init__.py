@@ -16,6 +16,8 @@ from penstock.errors import ConfigurationError, DataError, DeclarationError, Mal
 COMMANDS = {
     "demo": "demo",
     "serve": "serve",
+    "worker": "worker",
+    "topics": "topics",
     "train": "train",
     "report": "report",
     "models": "models",

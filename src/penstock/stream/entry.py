@@ -11,13 +11,15 @@ from penstock.ledger import Answered, DetectorVersion, Field, Quarantined
 class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One entry of the journal.
 
-    fence: the number of its owner, the position of its claim. owner: the name of the process, in the entry of a claim.
+    fence: the number of its owner. owner: the name of the process, in the entry of a claim. takeover: the claim came while
+    another owner lived, which is to end.
     frames: encoded records (`ledger.encoding`). places: how far the inbox has been read, by role. layouts, versions:
     what the records refer to, where it is new. quarantined, answered: what else was kept.
     """
 
     fence: int
     owner: str | None = None
+    takeover: bool = False
     frames: list[bytes] = []
     places: dict[str, str] = {}
     layouts: Mapping[str, Mapping[str, Sequence[Field]]] = {}

@@ -65,6 +65,7 @@ class Owner:
         name: who owns now, for people.
         alone: whether this is the only shard; where there are several, a label for a transaction that is not here belongs
             to another.
+        takeover: the owner before lives, and is to end.
         on_committed: told of records, with their positions, once they count.
     """
 
@@ -75,6 +76,7 @@ class Owner:
         name: str,
         *,
         alone: bool = True,
+        takeover: bool = False,
         on_committed: OnCommitted = lambda _records: None,
     ) -> None:
         self.replica, self.inbox = replica, inbox
@@ -88,7 +90,7 @@ class Owner:
         self._held: list[Message] = []
         self._seen_us = 0
         self._out: list[Outgoing] = []
-        self._entry = Entry(fence=self.fence, owner=name)
+        self._entry = Entry(fence=self.fence, owner=name, takeover=takeover)
         self._last_unit = 0.0
         self._ready: queue.Queue[_Ready | None] = queue.Queue(_IN_FLIGHT)
         self._failure: BaseException | None = None
@@ -97,6 +99,10 @@ class Owner:
     def use(self, ensemble: Ensemble) -> None:
         """Decide with these models from the next unit on; any thread may say so."""
         self._newer = ensemble
+
+    def fail(self, error: BaseException) -> None:
+        """Own no more, for this reason; any thread may say so."""
+        self._failure = self._failure or error
 
     # ------------------------------------------------------------ deciding
 
@@ -224,7 +230,7 @@ class Owner:
             while (ready := self._ready.get()) is not None:
                 self._commit(ready)
         except BaseException as error:  # noqa: BLE001  whatever it is, the deciding side must hear of it
-            self._failure = error
+            self.fail(error)
             self._ledger.abandon()
 
     def _commit(self, ready: _Ready) -> None:

@@ -124,8 +124,8 @@ class Inbox(Protocol):
 class Candidate(Protocol):
     """A process that stands for election."""
 
-    def elected(self, timeout_s: float) -> int | None:
-        """The shard to own, or None after so long; called often."""
+    def elected(self, shard: int) -> bool:
+        """Whether this process is the one to own a shard, by now."""
 
     def claim(self, shard: int) -> Inbox:
         """Fence whoever owned it before. What was committed until then, and nothing else, is in the journal.

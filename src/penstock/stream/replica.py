@@ -23,7 +23,7 @@ class Replica:
     """State, ledger and tables as they are at the owner, up to what has been followed.
 
     fence: the number of the newest owner. places: how far the inbox has been read, by role. place: how far the journal
-    has been read here.
+    has been read here. taken_over: the newest owner claimed while another lived.
 
     Args:
         local: the ledger of this machine, which mirrors the journal. It is closed with the replica.
@@ -40,6 +40,7 @@ class Replica:
         self.place: str | None = saved.get("place")
         self.fence: int = saved.get("fence", 0)
         self.places: dict[str, str] = saved.get("places", {})
+        self.taken_over = False
 
     def follow(self, journal: Journal, timeout_s: float) -> int:
         """Take in what the journal holds by now, waiting at most so long for something; the number of entries."""
@@ -97,6 +98,8 @@ class Replica:
     def advance(self, place: str | None, entry: Entry) -> None:
         """The journal has been read, or written, up to this place."""
         self.place, self.fence = place, entry.fence
+        if entry.owner is not None:
+            self.taken_over = entry.takeover
         self.places |= entry.places
 
     def save(self) -> None:

@@ -1,0 +1,95 @@
+"""Election by a consumer group: whoever is assigned a partition of the inbox may own that shard.
+
+The group's consumer reads nothing: it is a member, and that is all. An owner reads with a consumer of its own, so that
+what it reads is settled by the journal alone. Assignment moves as little as possible when members come and go, so a
+standby that joins takes nothing from an owner that lives.
+"""
+
+import contextlib
+import threading
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException
+
+from penstock.adapters.kafka.address import Address
+from penstock.adapters.kafka.health import Health
+from penstock.adapters.kafka.inbox import KafkaInbox
+
+SESSION_S = 6.0
+"""How long a member may be silent before its shards go to another: the least that brokers allow unless told otherwise."""
+
+_LET_GO_S = 5.0
+
+
+class KafkaCandidate:
+    """`Candidate` on Kafka."""
+
+    def __init__(self, address: Address, group: str, name: str) -> None:
+        self._address, self._group = address, group
+        self._health = Health(address.servers)
+        self._changed = threading.Condition()
+        self._assigned: set[int] = set()
+        self._owned: dict[int, KafkaInbox] = {}
+        self._closing = threading.Event()
+        self._consumer = Consumer(
+            address.client(
+                group_id=group,
+                client_id=f"penstock-{name}",
+                session_timeout_ms=int(SESSION_S * 1000),
+                heartbeat_interval_ms=500,
+                partition_assignment_strategy="cooperative-sticky",
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                error_cb=self._health,
+            )
+        )
+        self._consumer.subscribe(
+            [address.topics.transactions], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
+        )
+        self._thread = threading.Thread(target=self._attend, name="penstock-election", daemon=True)
+        self._thread.start()
+
+    def _attend(self) -> None:
+        """Rebalances happen within polls; nothing is ever read here."""
+        while not self._closing.is_set():
+            self._consumer.poll(0.1)
+
+    def _on_assign(self, consumer: Any, partitions: list[Any]) -> None:
+        consumer.incremental_assign(partitions)
+        consumer.pause(partitions)
+        with self._changed:
+            self._assigned |= {partition.partition for partition in partitions}
+
+    def _on_revoke(self, consumer: Any, partitions: list[Any]) -> None:
+        """Owners of these shards commit what they have decided and let go, before another may begin."""
+        shards = {partition.partition for partition in partitions}
+        with self._changed:
+            self._assigned -= shards
+            for shard in shards & set(self._owned):
+                self._owned[shard].lose()
+            self._changed.wait_for(lambda: not shards & set(self._owned), _LET_GO_S)
+        with contextlib.suppress(KafkaException):
+            consumer.incremental_unassign(partitions)
+
+    def elected(self, shard: int) -> bool:
+        """See `Candidate.elected`."""
+        return shard in self._assigned
+
+    def claim(self, shard: int) -> KafkaInbox:
+        """See `Candidate.claim`."""
+        inbox = KafkaInbox(self._address, self._group, shard, on_close=self._let_go)
+        with self._changed:
+            self._owned[shard] = inbox
+        return inbox
+
+    def _let_go(self, shard: int) -> None:
+        with self._changed:
+            self._owned.pop(shard, None)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Leave the group at once, so that another need not wait for the silence."""
+        if not self._closing.is_set():
+            self._closing.set()
+            self._thread.join()
+            self._consumer.close()

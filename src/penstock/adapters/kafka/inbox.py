@@ -1,0 +1,225 @@
+"""An owner's hold on one shard: reads its messages, and commits units as Kafka transactions.
+
+The transactional id belongs to the shard. Whoever claims it raises the epoch, and from then on Kafka refuses what an
+earlier owner still sends; a transaction that was open is rolled back. How far the inbox has been read is committed in the
+same transaction, for tools that show the lag; the journal's own word for it counts.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from penstock.adapters.kafka.address import Address
+from penstock.adapters.kafka.health import Health
+from penstock.errors import BrokerError, Fenced
+from penstock.stream.port import INBOX, Message, Unit
+
+LARGEST_POLL = 8 << 20
+"""Bytes of messages that are given out at once."""
+
+_ASK_S = 10.0
+_CLAIM_S = 30.0
+_FENCED = {
+    KafkaError._FENCED,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+    KafkaError.PRODUCER_FENCED,
+    KafkaError.TRANSACTION_COORDINATOR_FENCED,
+    KafkaError.INVALID_PRODUCER_ID_MAPPING,
+}
+
+
+class KafkaInbox:
+    """`Inbox` on Kafka. Making one is the claim.
+
+    Raises:
+        BrokerError: Kafka does not answer.
+    """
+
+    def __init__(self, address: Address, group: str, shard: int, *, on_close: Callable[[int], None]) -> None:
+        self.shard = shard
+        self._topics, self._on_close = address.topics, on_close
+        self._health = Health(address.servers)
+        self._lost = self._closed = False
+        self._roles = {self._topics.named(role): role for role in INBOX}
+        self._waiting: list[Any] = []
+        self._assigned: list[TopicPartition] = []
+        self._place: str | None = None
+        self._standing: dict[tuple[str, int], int] = {}
+        self._producer = Producer(
+            address.client(
+                transactional_id=f"{group}.{shard}",
+                compression_type="lz4",
+                linger_ms=0,
+                message_max_bytes=32 << 20,
+                queue_buffering_max_messages=1_000_000,
+                error_cb=self._health,
+            )
+        )
+        try:
+            self._producer.init_transactions(_CLAIM_S)
+        except KafkaException as error:
+            raise BrokerError(f"shard {shard} cannot be claimed: {error.args[0].str()}") from error
+        self._consumer = Consumer(
+            address.client(
+                group_id=group,
+                isolation_level="read_committed",
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                fetch_wait_max_ms=20,
+                fetch_max_bytes=64 << 20,
+                queued_min_messages=20_000,
+                max_partition_fetch_bytes=16 << 20,
+                error_cb=self._health,
+            )
+        )
+
+    # ------------------------------------------------------------ reading
+
+    def begin(self, places: dict[str, str]) -> None:
+        """See `Inbox.begin`."""
+        partitions = [TopicPartition(name, self.shard if role == "transactions" else 0) for name, role in self._roles.items()]
+        try:
+            known = self._consumer.committed(partitions, timeout=_ASK_S)
+        except KafkaException as error:
+            raise BrokerError(f"how far shard {self.shard} has been read cannot be had: {error.args[0].str()}") from error
+        for partition in known:
+            place = places.get(self._roles[partition.topic])
+            behind = OFFSET_INVALID if place is None else int(place) + 1
+            partition.offset = max(partition.offset, behind)  # OFFSET_INVALID is less than any offset
+        self._assigned = known
+        self._standing = {(partition.topic, partition.partition): max(partition.offset, 0) for partition in known}
+        self._consumer.assign(known)
+
+    def lose(self) -> None:
+        """Another process has been elected: read no more."""
+        self._lost = True
+
+    def poll(self, most: int, timeout_s: float) -> list[Message]:
+        """See `Inbox.poll`."""
+        if self._lost:
+            raise Fenced(f"shard {self.shard} goes to another worker")
+        if not self._waiting:
+            self._waiting = self._consumer.consume(most, 0)
+        if not self._waiting:
+            first = self._consumer.poll(timeout_s)
+            self._waiting = [] if first is None else [first, *self._consumer.consume(most - 1, 0)]
+        found: list[Message] = []
+        size = taken = 0
+        for message in self._waiting:
+            if found and size + len(message.value() or b"") > LARGEST_POLL:
+                break
+            taken += 1
+            if message.error() is not None:
+                self._complain(message.error())
+                continue
+            found.append(self._message(message))
+            size += len(found[-1].body)
+        self._waiting = self._waiting[taken:]
+        if found:
+            self._health.answered()
+        return found
+
+    def _complain(self, error: Any) -> None:
+        if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise BrokerError(f"{error.str()}; create the topics: penstock topics create")
+        self._health(error)
+
+    def _message(self, message: Any) -> Message:
+        _, stamp_ms = message.timestamp()
+        arrived_us = stamp_ms * 1000 if stamp_ms > 0 else time.time_ns() // 1000
+        return Message(
+            self._roles[message.topic()], message.partition(), str(message.offset()), arrived_us, message.value() or b""
+        )
+
+    def lag(self) -> int:
+        """See `Inbox.lag`."""
+        waiting = 0
+        with suppress(KafkaException):
+            for partition, position in zip(self._assigned, self._consumer.position(self._assigned), strict=True):
+                _, high = self._consumer.get_watermark_offsets(partition, cached=True)
+                waiting += max(0, high - max(position.offset, 0)) if high > 0 else 0
+        return waiting
+
+    # ------------------------------------------------------------ committing
+
+    def commit(self, unit: Unit) -> str | None:
+        """See `Inbox.commit`."""
+        offsets = self._offsets(unit)
+        while True:
+            try:
+                self._transact(unit, offsets)
+            except KafkaException as error:
+                self._recover(error.args[0])
+            else:
+                self._health.answered()
+                return self._place if unit.entry else None
+
+    def _transact(self, unit: Unit, offsets: list[TopicPartition]) -> None:
+        producer = self._producer
+        producer.begin_transaction()
+        if unit.entry:
+            self._produce(self._topics.journal, unit.entry, None, partition=self.shard, on_delivery=self._noted)
+        names = {role: self._topics.named(role) for role in {out.role for out in unit.out}}
+        for role, key, body in unit.out:
+            self._produce(names[role], body, key.encode())
+        producer.send_offsets_to_transaction(offsets, self._consumer.consumer_group_metadata(), _ASK_S)
+        self._insist(producer.commit_transaction)
+
+    def _produce(self, topic: str, body: bytes, key: bytes | None, **more: Any) -> None:
+        while True:
+            try:
+                return self._producer.produce(topic, body, key, **more)
+            except BufferError:
+                self._producer.poll(0.1)
+
+    def _noted(self, error: Any, message: Any) -> None:
+        if error is None:
+            self._place = str(message.offset())
+
+    def _offsets(self, unit: Unit) -> list[TopicPartition]:
+        """How far the inbox has been read with this unit; a unit of nothing says it again, which only the owner may."""
+        read = {(self._topics.named(m.role), m.shard): int(m.place) + 1 for m in unit.read}
+        self._standing |= read
+        return [TopicPartition(*partition, offset) for partition, offset in (read or self._standing).items()]
+
+    def _insist(self, ask: Callable[[], None]) -> None:
+        """Ask again while the answer is only late."""
+        while True:
+            try:
+                return ask()
+            except KafkaException as error:
+                if not error.args[0].retriable() or error.args[0].txn_requires_abort():
+                    raise
+
+    def _recover(self, error: Any) -> None:
+        """Roll back, so that the unit can be sent again; a broker that does not answer is waited for.
+
+        Raises:
+            Fenced: another owner has claimed.
+        """
+        if error.code() in _FENCED or error.fatal():
+            raise Fenced(f"shard {self.shard} has another owner by now: {error.str()}")
+        self._health(error)
+        if self._lost:
+            raise Fenced(f"shard {self.shard} goes to another worker")
+        try:
+            self._insist(self._producer.abort_transaction)
+        except KafkaException as failed:
+            if failed.args[0].fatal() or failed.args[0].code() in _FENCED:
+                raise Fenced(f"shard {self.shard} has another owner by now: {failed.args[0].str()}") from failed
+        time.sleep(0.2)
+
+    @property
+    def trouble(self) -> str | None:
+        """See `Inbox.trouble`."""
+        return self._health.trouble
+
+    def close(self) -> None:
+        """Let go."""
+        if not self._closed:
+            self._closed = True
+            self._consumer.close()
+            self._on_close(self.shard)

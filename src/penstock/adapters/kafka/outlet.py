@@ -1,0 +1,68 @@
+"""A way into a Kafka for producers and API processes."""
+
+from typing import Any
+
+from confluent_kafka import KafkaException, Producer
+
+from penstock.adapters.kafka.address import Address
+from penstock.adapters.kafka.health import Health
+from penstock.errors import BrokerError
+from penstock.stream.port import Told
+
+
+class KafkaOutlet:
+    """`Outlet` on Kafka. What cannot be delivered within `patience_s` is given up, and whoever sent it is told.
+
+    Delivery is reported while `put`, `flush` or `poll` is called; call one of them often.
+    """
+
+    def __init__(self, address: Address, *, patience_s: float = 30.0) -> None:
+        self._topics = address.topics
+        self._health = Health(address.servers)
+        self._producer = Producer(
+            address.client(
+                enable_idempotence=True,
+                compression_type="lz4",
+                linger_ms=1,
+                message_max_bytes=16 << 20,
+                delivery_timeout_ms=int(patience_s * 1000),
+                partitioner="murmur2_random",  # as Java's producers do it
+                error_cb=self._health,
+            )
+        )
+
+    def put(self, role: str, key: str, body: bytes, done: Told | None = None) -> None:
+        """See `Outlet.put`."""
+        told = self._told(done) if done is not None else None
+        try:
+            self._producer.produce(self._topics.named(role), body, key.encode() or None, on_delivery=told)
+        except BufferError as error:
+            raise BrokerError("Kafka takes less than is sent: too many messages wait; come again") from error
+        except KafkaException as error:
+            raise BrokerError(f"Kafka refuses the message: {error.args[0].str()}") from error
+        self._producer.poll(0)
+
+    def _told(self, done: Told) -> Any:
+        def delivered(error: Any, message: Any) -> None:  # noqa: ARG001  the client's signature
+            if error is None:
+                self._health.answered()
+            done(None if error is None else BrokerError(f"Kafka did not take the message: {error.str()}"))
+
+        return delivered
+
+    def poll(self, timeout_s: float) -> None:
+        """Report what has been delivered."""
+        self._producer.poll(timeout_s)
+
+    def flush(self, timeout_s: float) -> int:
+        """See `Outlet.flush`."""
+        return int(self._producer.flush(timeout_s))
+
+    @property
+    def trouble(self) -> str | None:
+        """Why Kafka cannot be reached; None when all is well."""
+        return self._health.trouble
+
+    def close(self) -> None:
+        """Flush and let go."""
+        self._producer.flush(10.0)

@@ -1,0 +1,49 @@
+"""`penstock worker`: decides behind a broker."""
+
+import os
+import signal
+import socket
+
+import click
+
+from penstock.cli.options import detector_argument, say, settings, settings_from
+
+
+@click.command()
+@detector_argument
+@settings("stream", "data", "models", "registry", "shard_key")
+@click.option("--name", metavar="NAME", help="Who this process is, for people.  [host and process number]")
+@click.option("--takeover", is_flag=True, help="Follow until up to date, then take over from the worker that runs, which ends.")
+@click.option("--metrics-port", type=click.IntRange(0, 65535), metavar="N", help="Answer /health, /ready and /metrics here.")
+def command(detector: str, name: str | None, takeover: bool, metrics_port: int | None, **flags: str | None) -> None:
+    """Decide what comes through a broker.
+
+    One worker owns a detector (or each shard of it); others started like it stand by and take over when it ends, however
+    it ends. Decisions, the journal and the offsets are committed together.
+    """
+    from penstock.assemble.detectors import load_detector
+    from penstock.assemble.streams import open_broker, parts_of, shards_of
+    from penstock.cli.logs import begin_logging
+    from penstock.worker import Monitor, Worker
+
+    settings = settings_from(**flags)
+    if settings.stream is None:
+        raise click.UsageError("--stream says which broker: kafka://HOST:PORT or redis://HOST:PORT")
+    begin_logging(settings)
+    loaded = load_detector(detector)
+    broker = open_broker(settings.stream, loaded.name)
+    shards = shards_of(broker, loaded, settings)
+    name = name or f"{socket.gethostname()}-{os.getpid()}"
+    worker = Worker(parts_of(broker, loaded, settings, shards), name, shards, takeover=takeover)
+    monitor = None
+    try:
+        if metrics_port is not None:
+            monitor = Monitor(worker.status, loaded.name, settings.host, metrics_port)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: worker.stop())
+        say(f"{name} works for {loaded.name} at {settings.stream}, {shards} shard{'s' * (shards > 1)}  (Ctrl-C stops)")
+        worker.run()
+    finally:
+        if monitor is not None:
+            monitor.close()
+        broker.close()

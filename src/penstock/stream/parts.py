@@ -1,0 +1,26 @@
+"""What a process behind a broker is made of: put together elsewhere, from settings."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from penstock.models import Ensemble
+from penstock.stream.port import Broker, Sink
+from penstock.stream.replica import Replica
+
+Newer = Callable[[str | None], Ensemble | None]
+"""Asked with the version that decides: the models that are champion by now, where these are others; else None."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a worker is made of.
+
+    open_replica: the replica of a shard, over the data on this machine. open_sinks: the stores that an owner feeds.
+    newer: where models come from; None where the detector declares none. follow_every_s: time between looks for them.
+    """
+
+    broker: Broker
+    open_replica: Callable[[int], Replica]
+    open_sinks: Callable[[Replica], Sequence[Sink]]
+    newer: Newer | None = None
+    follow_every_s: float = 2.0

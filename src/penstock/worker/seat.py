@@ -1,0 +1,167 @@
+"""One shard in one process: it follows the journal, and owns it when this process is elected."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from penstock.errors import Fenced, PenstockError
+from penstock.models import Ensemble
+from penstock.stream.owner import Owner
+from penstock.stream.parts import Parts
+from penstock.stream.port import Candidate, Journal
+from penstock.stream.replica import Replica
+from penstock.stream.sinks import Feeding, Newest
+
+SAVE_EVERY_S = 5.0
+"""How often a follower notes how far it has read the journal."""
+
+_SINKS_FINISH_S = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+class Seat:
+    """Follows a shard until this process is elected for it, owns it until that ends, and follows again.
+
+    Args:
+        parts: what it is made of.
+        shard: which one.
+        name: who this process is, for people.
+        alone: whether it is the only shard.
+        takeover: claim as soon as the journal has been followed to its end, from an owner that lives.
+    """
+
+    def __init__(self, parts: Parts, shard: int, candidate: Candidate, name: str, *, alone: bool, takeover: bool) -> None:
+        self.shard = shard
+        self.trouble: str | None = "models are being loaded and state is being recovered"
+        self._parts, self._candidate, self._name = parts, candidate, name
+        self._alone, self._takeover = alone, takeover
+        self._owner: Owner | None = None
+        self._replica: Replica | None = None
+        self._feedings: list[Feeding] = []
+        self._was_owner = self.ended = False
+        self._fresh: Ensemble | None = None
+        self._looked = 0.0
+
+    # ------------------------------------------------------------ running
+
+    def run(self, stop: threading.Event) -> None:
+        """Serve this shard until asked to stop, or until another process has taken over on purpose.
+
+        Raises:
+            PenstockError: it cannot go on.
+        """
+        watching = threading.Thread(target=self._watch, args=(stop,), name="penstock-champion", daemon=True)
+        watching.start()
+        while not stop.is_set() and not self.ended:
+            self._replica = replica = self._parts.open_replica(self.shard)
+            try:
+                self._serve(replica, stop)
+            except Fenced as error:
+                _log.warning("%s stands by from now on: %s", self._name, error)
+            finally:
+                self._replica = None
+                replica.close()
+
+    def _serve(self, replica: Replica, stop: threading.Event) -> None:
+        journal = self._parts.broker.journal(self.shard, replica.place)
+        try:
+            elected = self._follow(replica, journal, stop)
+            inbox = self._candidate.claim(self.shard) if elected else None
+            if inbox is not None:
+                replica.catch_up(journal)
+        finally:
+            journal.close()
+        if inbox is None:
+            return
+        try:
+            self._own(
+                replica,
+                Owner(replica, inbox, self._name, alone=self._alone, takeover=self._takeover, on_committed=self._committed),
+                stop,
+            )
+        finally:
+            inbox.close()
+
+    def _follow(self, replica: Replica, journal: Journal, stop: threading.Event) -> bool:
+        """Follow the journal; True when it is time to own."""
+        saved = time.monotonic()
+        while not stop.is_set():
+            moved = replica.follow(journal, 0.2)
+            self.trouble = journal.trouble or replica.engine.ready
+            if self._was_owner and replica.taken_over:
+                _log.info("%s ends: another worker has taken over", self._name)
+                self.ended = True
+                return False
+            if self._fresh is not None:
+                replica.engine.use(self._fresh)
+                self._fresh = None
+            if moved and time.monotonic() - saved > SAVE_EVERY_S:
+                replica.save()
+                saved = time.monotonic()
+            if not moved and self._may_own(replica) and journal.end():
+                return True
+        replica.save()
+        return False
+
+    def _may_own(self, replica: Replica) -> bool:
+        return replica.engine.ready is None and (self._takeover or self._candidate.elected(self.shard))
+
+    def _own(self, replica: Replica, owner: Owner, stop: threading.Event) -> None:
+        newest = Newest()
+        self._newest, self._owner, self._was_owner = newest, owner, True
+        self._takeover = False
+        self._feedings = [
+            Feeding(sink, replica.ledger, newest, owner.fence, owner.fail) for sink in self._parts.open_sinks(replica)
+        ]
+        _log.info("%s owns shard %d of %s (owner %d)", self._name, self.shard, replica.engine.detector.name, owner.fence)
+        self.trouble = None
+        replica.taken_over = False
+        try:
+            owner.run(stop)
+            replica.save()
+        finally:
+            self._owner = None
+            for feeding in self._feedings:
+                if stop.is_set():
+                    feeding.finish(_SINKS_FINISH_S)
+                feeding.close()
+
+    def _committed(self, records: Sequence[Any]) -> None:
+        self._newest.add(records)
+
+    def _watch(self, stop: threading.Event) -> None:
+        """Look which models are the champion, beside everything else."""
+        newer = self._parts.newer
+        while newer is not None and not stop.wait(self._parts.follow_every_s):
+            replica = self._replica
+            if replica is None:
+                continue
+            try:
+                found = newer(replica.engine.model_version)
+            except PenstockError as error:
+                _log.warning("newer models cannot be had: %s", error)
+                continue
+            owner = self._owner
+            if found is not None and owner is not None:
+                owner.use(found)
+            elif found is not None:
+                self._fresh = found
+
+    # ------------------------------------------------------------ what is seen from outside
+
+    def status(self) -> dict[str, Any]:
+        """How it stands: `owner`, `fence`, `lag`, `events`, `position`, `sinks`, `trouble`."""
+        owner, replica = self._owner, self._replica
+        found: dict[str, Any] = {"shard": self.shard, "owner": owner is not None, "trouble": self.trouble}
+        if replica is not None:
+            found |= {"fence": replica.fence, "position": replica.ledger.position, "engine": dict(replica.engine.metrics)}
+        if owner is not None:
+            found |= {"fence": owner.fence, "lag": owner.inbox.lag(), "events": owner.committed_events}
+            found["trouble"] = owner.inbox.trouble
+            found["sinks"] = {
+                feeding.name: {"behind": feeding.behind, "trouble": feeding.trouble} for feeding in self._feedings
+            }
+        return found

@@ -1,0 +1,66 @@
+"""One worker process: it stands for election, and has a seat for each shard."""
+
+import logging
+import threading
+from typing import Any
+
+from penstock.errors import BrokerError, PenstockError
+from penstock.stream.parts import Parts
+from penstock.worker.seat import Seat
+
+_log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Runs the seats of one detector until stopped.
+
+    Args:
+        parts: what a seat is made of.
+        name: who this process is, for people.
+        shards: how many there are.
+        takeover: claim from an owner that lives, which then ends.
+    """
+
+    def __init__(self, parts: Parts, name: str, shards: int, *, takeover: bool = False) -> None:
+        self._candidate = parts.broker.candidate(name)
+        self.seats = [
+            Seat(parts, shard, self._candidate, name, alone=shards == 1, takeover=takeover) for shard in range(shards)
+        ]
+        self._stop = threading.Event()
+        self._failures: list[BaseException] = []
+
+    def run(self) -> None:
+        """Serve until `stop`, or until every seat has ended.
+
+        Raises:
+            PenstockError: a seat cannot go on.
+        """
+        threads = [threading.Thread(target=self._sit, args=(seat,), name=f"penstock-shard-{seat.shard}") for seat in self.seats]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self._candidate.close()
+        if self._failures:
+            raise self._failures[0]
+
+    def _sit(self, seat: Seat) -> None:
+        try:
+            seat.run(self._stop)
+        except PenstockError as error:
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001  whatever it is, the other seats end too, and the process says so
+            _log.exception("shard %d", seat.shard)
+            self._fail(BrokerError(f"shard {seat.shard} cannot go on: {type(error).__name__}: {error}"))
+
+    def _fail(self, error: BaseException) -> None:
+        self._failures.append(error)
+        self._stop.set()
+
+    def stop(self) -> None:
+        """Commit what has been decided, feed the stores, and end."""
+        self._stop.set()
+
+    def status(self) -> list[dict[str, Any]]:
+        """How each shard stands."""
+        return [seat.status() for seat in self.seats]
