@@ -52,12 +52,13 @@ class Address(msgspec.Struct, frozen=True):
         prefix = unquote(parts.path.strip("/"))
         return cls(parts.netloc, Topics.under(f"{prefix}." if prefix else "", **named), properties)
 
-    def client(self, **more: Any) -> Properties:
-        """The settings of one client; names are written with _ for the dots."""
+    def client(self, heard: Any = None, **more: Any) -> Properties:
+        """The settings of one client; names are written with _ for the dots. heard: told of errors on its connections."""
         return {
             "bootstrap.servers": self.servers,
             "client.id": "penstock",
             "log_level": 2,
+            **({"error_cb": heard} if heard is not None else {}),
             **{name.replace("_", "."): value for name, value in more.items()},
             **self.properties,
         }

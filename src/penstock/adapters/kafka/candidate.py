@@ -33,6 +33,7 @@ class KafkaCandidate:
         self._closing = threading.Event()
         self._consumer = Consumer(
             address.client(
+                self._health,
                 group_id=group,
                 client_id=f"penstock-{name}",
                 session_timeout_ms=int(SESSION_S * 1000),
@@ -40,7 +41,6 @@ class KafkaCandidate:
                 partition_assignment_strategy="cooperative-sticky",
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
-                error_cb=self._health,
             )
         )
         self._consumer.subscribe(

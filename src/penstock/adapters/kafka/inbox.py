@@ -50,12 +50,12 @@ class KafkaInbox:
         self._standing: dict[tuple[str, int], int] = {}
         self._producer = Producer(
             address.client(
+                self._health,
                 transactional_id=f"{group}.{shard}",
                 compression_type="lz4",
                 linger_ms=0,
                 message_max_bytes=32 << 20,
                 queue_buffering_max_messages=1_000_000,
-                error_cb=self._health,
             )
         )
         try:
@@ -64,6 +64,7 @@ class KafkaInbox:
             raise BrokerError(f"shard {shard} cannot be claimed: {error.args[0].str()}") from error
         self._consumer = Consumer(
             address.client(
+                self._health,
                 group_id=group,
                 isolation_level="read_committed",
                 enable_auto_commit=False,
@@ -72,7 +73,6 @@ class KafkaInbox:
                 fetch_max_bytes=64 << 20,
                 queued_min_messages=20_000,
                 max_partition_fetch_bytes=16 << 20,
-                error_cb=self._health,
             )
         )
 

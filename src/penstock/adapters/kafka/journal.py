@@ -23,13 +23,13 @@ class KafkaJournal:
         self._topic, self._shard = address.topics.journal, shard
         self._consumer = Consumer(
             address.client(
+                self._health,
                 group_id=f"penstock-follower-{uuid.uuid4().hex}",  # required, and used for nothing
                 isolation_level="read_committed",
                 enable_auto_commit=False,
                 enable_partition_eof=True,
                 auto_offset_reset="error" if after is not None else "earliest",
                 fetch_wait_max_ms=100,
-                error_cb=self._health,
             )
         )
         offset = OFFSET_BEGINNING if after is None else int(after) + 1

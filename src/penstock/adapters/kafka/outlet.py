@@ -21,13 +21,13 @@ class KafkaOutlet:
         self._health = Health(address.servers)
         self._producer = Producer(
             address.client(
+                self._health,
                 enable_idempotence=True,
                 compression_type="lz4",
                 linger_ms=1,
                 message_max_bytes=16 << 20,
                 delivery_timeout_ms=int(patience_s * 1000),
                 partitioner="murmur2_random",  # as Java's producers do it
-                error_cb=self._health,
             )
         )
 
