@@ -63,9 +63,11 @@ perf: .venv/.for-use  ## a load test of the service: requests/s and latency
 docs: .venv/.for-work  ## write the generated pages of docs/reference again
 	@$(BIN)/python docs/generate.py
 
-lock: .venv/.bootstrapped  ## resolve the dependencies again and write the three lock files
+lock: .venv/.bootstrapped  ## resolve the dependencies again and write the lock files
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) pyproject.toml $(IMAGE) -c requirements-dev.lock -o requirements-image.lock
+	$(LOCK) pyproject.toml $(IMAGE) --extra spark -c requirements-dev.lock -o requirements-spark.lock
 	$(LOCK) --group bootstrap -c requirements-dev.lock -o requirements-bootstrap.lock
 
 clean:  ## remove the environment, caches and build results (not the data folder)
@@ -79,6 +81,8 @@ clean-kernels:  ## forget compiled kernels: after editing one that other files c
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links --upgrade --custom-compile-command "make lock"
+
+IMAGE = --extra kafka --extra mlflow --extra postgres --extra redis --extra s3
 
 # A fast installer where it works, plain pip where it does not; both check every hash.
 define install

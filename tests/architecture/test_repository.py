@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-bootstrap.lock"]
+LOCKS = [
+    "requirements.lock",
+    "requirements-dev.lock",
+    "requirements-bootstrap.lock",
+    "requirements-image.lock",
+    "requirements-spark.lock",
+]
 
 
 def locked(name: str) -> set[str]:
@@ -37,7 +43,16 @@ def test_the_locks_hold_everything_that_is_declared():
     extras = set().union(*map(named, declared["project"]["optional-dependencies"].values())) - {"penstock"}  # its own extras
     assert extras <= locked("requirements-dev.lock")
     assert locked("requirements.lock") <= locked("requirements-dev.lock")
+    for extra in ("kafka", "mlflow", "postgres", "redis", "s3"):
+        assert named(declared["project"]["optional-dependencies"][extra]) <= locked("requirements-image.lock")
+    assert named(declared["project"]["optional-dependencies"]["spark"]) <= locked("requirements-spark.lock")
     assert named(declared["dependency-groups"]["bootstrap"]) <= locked("requirements-bootstrap.lock")
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_all_locks_hold_the_same_versions(name):
+    pinned = [set(re.findall(r"^([a-z0-9._-]+==\S+)", (ROOT / lock).read_text(), re.MULTILINE)) for lock in (name, LOCKS[1])]
+    assert {pin for pin in pinned[0] - pinned[1] if pin.partition("==")[0] in locked(LOCKS[1])} == set()
 
 
 def test_make_alone_lists_every_target():

@@ -1,0 +1,62 @@
+# Penstock with everything that a running system of several machines needs. `docker build .` makes the image of the worker, the
+# service and every command; `docker build --target spark .` adds Java and Spark.
+
+FROM python:3.11-slim-bookworm AS base
+ENV PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PATH=/opt/penstock/bin:$PATH \
+    NUMBA_CACHE_DIR=/var/cache/penstock
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libgomp1 \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin penstock \
+    && install --directory --owner penstock --mode 0700 /data /history /var/cache/penstock
+
+# ---------------------------------------------------------------- what is installed, every file of it by its hash
+
+FROM base AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /opt/penstock
+COPY requirements-image.lock /source/
+RUN pip install --quiet --require-hashes --requirement /source/requirements-image.lock
+COPY requirements-bootstrap.lock pyproject.toml README.md LICENSE /source/
+COPY src /source/src
+# The wheel is built beside the environment, not in it: what builds is not needed to run.
+RUN python -m venv /opt/builder \
+    && /opt/builder/bin/pip install --quiet --require-hashes --requirement /source/requirements-bootstrap.lock \
+    && /opt/builder/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels /source \
+    && pip install --quiet --no-deps /wheels/*.whl
+
+FROM build AS build-spark
+COPY requirements-spark.lock /source/
+RUN pip install --quiet --require-hashes --requirement /source/requirements-spark.lock
+
+# ---------------------------------------------------------------- Spark: docker build --target spark
+
+FROM base AS spark
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends openjdk-17-jre-headless \
+    && rm -rf /var/lib/apt/lists/*
+ENV PYSPARK_PYTHON=/opt/penstock/bin/python
+COPY --from=build-spark /opt/penstock /opt/penstock
+USER penstock
+WORKDIR /data
+VOLUME /data
+ENTRYPOINT ["penstock"]
+CMD ["--help"]
+
+# ---------------------------------------------------------------- the image itself
+
+FROM base AS penstock
+COPY --from=build /opt/penstock /opt/penstock
+USER penstock
+WORKDIR /data
+# Kernels are compiled here, for the kind of processor that builds; another kind compiles its own at its first start.
+RUN python -c "from penstock import Engine; from penstock.detectors.banking import detector; from penstock.engine import warm_up; \
+    warm_up(Engine(detector, wait_for_models=True))"
+VOLUME /data
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
+    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health', timeout=2)"]
+ENTRYPOINT ["penstock"]
+CMD ["serve", "banking", "--host", "0.0.0.0"]
