@@ -17,6 +17,8 @@ from penstock.errors import ConfigurationError, did_you_mean
 
 PREFIX = "PENSTOCK_"
 FILE = "penstock.toml"
+_ALERTS = {"alerts", "channels", "alerting"}
+"""Tables that `penstock.alerts` reads; where they stand in penstock.toml, the setting `alerts` names that file."""
 
 
 Positive = Annotated[float, Meta(gt=0)]
@@ -83,6 +85,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Meta(description="The field that messages are keyed by, where the inbox has several partitions."),
     ] = None
+    alerts: Annotated[
+        Path | None,
+        Meta(
+            description="File with rules of alerting and channels, or `defaults` for the rules that come with Penstock and the"
+            " detectors; `penstock.toml` where it has tables `[[alerts]]`. Nothing is raised unless given."
+        ),
+    ] = None
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The least that is logged.")] = "info"
     log_format: Annotated[Literal["text", "json"], Meta(description="Lines for people, or one JSON object each.")] = "text"
 
@@ -144,6 +153,8 @@ def _from_file(path: Path) -> dict[str, Any]:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
+    if isinstance(values.get("alerts", []), list) and _ALERTS & values.keys():
+        values = {name: value for name, value in values.items() if name not in _ALERTS} | {"alerts": str(path)}
     for name in values:
         if name not in Settings.__struct_fields__:
             raise ConfigurationError(f"{path}: there is no setting {name!r}.{did_you_mean(name, Settings.__struct_fields__)}")

@@ -31,7 +31,10 @@ DEFAULTS = "defaults"
 BESIDE = "alerts.toml"
 """The file beside a detector that holds rules made for it."""
 
-_KEYS = ("alerts", "channels", "limit", "defaults")
+TABLES = ("alerts", "channels", "alerting")
+"""What a file of alerts holds; they may stand in `penstock.toml` as well."""
+
+_ALERTING = ("limit", "defaults")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -59,17 +62,27 @@ def read_alerts(path: Path, beside: Sequence[Path | None] = (), environment: Map
     if str(path) == DEFAULTS:
         return Declared(tuple(_merged([], _defaults(beside))))
     said = _table(path)
-    other = [key for key in said if key not in _KEYS] if path.name != "penstock.toml" else []
-    if other:
-        raise ConfigurationError(f"{path}: {other[0]!r} is not understood.{did_you_mean(other[0], _KEYS)}")
-    rules = _rules(said, str(path))
-    if said.get("defaults", False):
-        rules = _merged(rules, _defaults(beside))
-    limit = said.get("limit", LIMIT)
-    if not isinstance(limit, int) or limit < 1:
+    _check_keys(said, (*TABLES, *(said if path.name == "penstock.toml" else ())), str(path))
+    overall = said.get("alerting", {})
+    _check_keys(overall, _ALERTING, f"{path}: [alerting]")
+    limit, defaults = overall.get("limit", LIMIT), overall.get("defaults", False)
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
         raise ConfigurationError(f"{path}: limit = {limit!r} is no number of alerts within an hour; write {LIMIT}")
+    rules = _rules(said, str(path))
     variables = os.environ if environment is None else environment
-    return Declared(tuple(rules), _channels(said.get("channels", {}), path, variables), limit)
+    return Declared(
+        tuple(_merged(rules, _defaults(beside)) if defaults else rules),
+        _channels(said.get("channels", {}), path, variables),
+        limit,
+    )
+
+
+def _check_keys(table: Any, known: Sequence[str], where: str) -> None:
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{where} is a table, not {table!r}")
+    for key in table:
+        if key not in known:
+            raise ConfigurationError(f"{where}: {key!r} is not understood.{did_you_mean(key, known)}")
 
 
 def _table(path: Path) -> dict[str, Any]:
@@ -84,8 +97,6 @@ def _table(path: Path) -> dict[str, Any]:
 def _rules(said: Mapping[str, Any], where: str) -> list[Kind]:
     tables = said.get("alerts", [])
     if not isinstance(tables, list):
-        if where.endswith("penstock.toml"):
-            return []
         raise ConfigurationError(f"{where}: rules stand in tables headed [[alerts]], not alerts = {tables!r}")
     rules: list[Kind] = []
     for table in tables:

@@ -21,6 +21,9 @@ from penstock.ledger import Raised, Tables
 from penstock.messages import Record
 
 _SNAPSHOT_EVERY_US = 30 * SECOND_US
+LOOK_EVERY_S = 2.0
+"""Time between looks at figures and at what was held back."""
+
 _SETTING = "alerts.snapshot"
 _FENCE = "alerts.fence"
 _TOLD_AGAIN_US = 24 * 3600 * SECOND_US
@@ -72,6 +75,8 @@ class AlertSink:
         self._found: list[Alert] = []
         self._kept_us = 0
         self._begun = False
+        self._closed = threading.Event()
+        self._looking: threading.Thread | None = None
         self._lock = threading.Lock()
 
     # ---- the port
@@ -89,6 +94,9 @@ class AlertSink:
             if not self._couriers:
                 self._couriers = [self._make(channel, self._tables) for channel in self._channels]
                 self._resume()
+        if self._looking is None:
+            self._looking = threading.Thread(target=self._look_on, name="penstock-alerts", daemon=True)
+            self._looking.start()
         return self._position
 
     def write(self, records: Sequence[tuple[int, Record]]) -> None:
@@ -105,7 +113,7 @@ class AlertSink:
             self._settle()
 
     def look(self) -> None:
-        """Look at the figures of the process and at what was held back; called every few seconds, from any thread.
+        """Look at the figures of the process and at what was held back; the sink does so by itself every few seconds.
 
         Raises:
             Fenced, SinkUnavailable: as `write`.
@@ -118,6 +126,9 @@ class AlertSink:
 
     def close(self) -> None:
         """Stop; what could not be delivered yet waits for the next start. Twice is fine."""
+        self._closed.set()
+        if self._looking is not None:
+            self._looking.join()
         couriers, self._couriers = self._couriers, []
         for courier in couriers:
             courier.close()
@@ -128,6 +139,15 @@ class AlertSink:
                     self._keep(self._clock())
                 except (LedgerError, Fenced) as error:
                     _log.warning("where alerts had come to could not be kept: %s", error)
+
+    def _look_on(self) -> None:
+        while not self._closed.wait(LOOK_EVERY_S):
+            try:
+                self.look()
+            except SinkUnavailable as error:
+                _log.warning("%s", error)
+            except Fenced:
+                return
 
     # ---- what is found
 

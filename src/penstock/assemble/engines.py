@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from penstock.assemble.alerts import Alerting
 from penstock.assemble.detectors import installed, load_detector
 from penstock.config import Settings
 from penstock.detector import Detector
@@ -58,21 +59,24 @@ def engine_in_memory(detector: Detector, settings: Settings) -> Engine:
     )
 
 
-def openers(detectors: Sequence[Detector], settings: Settings) -> dict[str, Callable[[], Engine]]:
-    """What opens an engine for each detector, by name.
+def openers(
+    detectors: Sequence[Detector], settings: Settings, *, alerting: Alerting | None = None
+) -> dict[str, Callable[[], Engine]]:
+    """What opens an engine for each detector, by name; alerting: follows what they decide.
 
     A detector whose models are not trained yet is served, and is not ready.
     """
-    shared = _SharedLedger(settings, len(detectors))
+    shared = _SharedLedger(settings, len(detectors), alerting)
     return {detector.name: partial(shared.open_engine, detector) for detector in detectors}
 
 
 class _SharedLedger:
     """The ledger of a data folder and its archive, opened for the first detector of several and closed after the last."""
 
-    def __init__(self, settings: Settings, users: int) -> None:
+    def __init__(self, settings: Settings, users: int, alerting: Alerting | None) -> None:
         self._settings = settings
         self._users = users
+        self._alerting = alerting
         self._ledger: FileLedger | None = None
         self._archive: Archive | None = None
         self._lock = threading.Lock()
@@ -84,12 +88,18 @@ class _SharedLedger:
                 self._ledger = FileLedger(self._settings.data / "ledger", segment_bytes=segment_bytes)
                 self._archive = Archive(self._ledger, self._settings.data / "archive")
                 self._archive.start()
-            return open_engine(detector, self._settings, wait_for_models=True, ledger=self._ledger, on_close=self._left)
+            engine = open_engine(detector, self._settings, wait_for_models=True, ledger=self._ledger, on_close=self._left)
+            if self._alerting is not None:
+                self._alerting.watch(engine)
+                self._alerting.start(self._ledger)
+            return engine
 
     def _left(self) -> None:
         with self._lock:
             self._users -= 1
             if self._users == 0 and self._ledger is not None and self._archive is not None:
+                if self._alerting is not None:
+                    self._alerting.close()
                 self._archive.close()
                 self._ledger.close()
 

@@ -30,6 +30,7 @@ COMMANDS = {
     "explain": "explain",
     "verify": "verify",
     "query": "query",
+    "alerts": "alerts",
     "loadtest": "loadtest",
     "detectors": "detectors",
     "doctor": "doctor",

@@ -41,7 +41,7 @@ def settings(*names: str) -> Callable[[F], F]:
     return add
 
 
-_METAVARS = {"host": "ADDRESS", "port": "N", "data": "DIR", "models": "DIR"}
+_METAVARS = {"host": "ADDRESS", "port": "N", "data": "DIR", "models": "DIR", "alerts": "FILE"}
 
 
 def settings_from(**flags: Any) -> "Settings":

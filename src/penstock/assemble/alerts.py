@@ -1,0 +1,176 @@
+"""Alerts: from the settings to rules at work, channels, and the sink that brings them together."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from penstock.adapters.mail import Mail
+from penstock.adapters.webhook import Slack, Webhook
+from penstock.alerts import Alert, AlertSink, Channel, Declared, Evaluator, alert_json, evaluators, read_alerts
+from penstock.config import Settings
+from penstock.detector import Detector
+from penstock.engine import Engine
+from penstock.errors import ConfigurationError, Fenced, did_you_mean
+from penstock.ledger import Ledger, Tables
+from penstock.ledger.tables import Field
+from penstock.stream.sinks import Feeding, Newest
+
+Told = Callable[[str, bytes], None]
+"""Called with the detector's name and an alert as JSON, from any thread."""
+
+_CHANNELS: dict[str, type[Webhook | Mail]] = {kind.kind: kind for kind in (Slack, Webhook, Mail)}
+
+_SHOWN = 100
+"""Alerts of earlier that live viewers are told of at the start."""
+
+_log = logging.getLogger("penstock.alerts")
+
+
+def declared_alerts(settings: Settings, detectors: Sequence[Detector]) -> Declared | None:
+    """What the settings say about alerts; None where they say nothing.
+
+    Raises:
+        ConfigurationError, DeclarationError: naming the file, the place in it and the remedy.
+    """
+    if settings.alerts is None:
+        return None
+    return read_alerts(settings.alerts, [detector.folder for detector in detectors])
+
+
+def open_channels(declared: Declared) -> list[Channel]:
+    """The channels that the file names.
+
+    Raises:
+        ConfigurationError: one cannot be used; names it, the key and what is allowed.
+    """
+    return [_channel(name, table) for name, table in declared.channels.items()]
+
+
+def _channel(name: str, table: Mapping[str, Any]) -> Webhook | Mail:
+    kind = table.get("kind")
+    if kind not in _CHANNELS:
+        raise ConfigurationError(f"channel {name!r}: kind = {kind!r} is not known.{did_you_mean(str(kind), _CHANNELS)}")
+    struct = _CHANNELS[kind]
+    known = [field.encode_name for field in msgspec.structs.fields(struct) if field.name != "name"]
+    for key in table:
+        if key not in (*known, "kind"):
+            raise ConfigurationError(f"channel {name!r}: a channel of kind {kind} has no {key!r}.{did_you_mean(key, known)}")
+    try:
+        return msgspec.convert({key: value for key, value in table.items() if key != "kind"} | {"name": name}, struct)
+    except msgspec.ValidationError as error:
+        if isinstance(error.__cause__, ConfigurationError):
+            raise error.__cause__ from None
+        raise ConfigurationError(f"channel {name!r}: {error}") from None
+
+
+def alert_sink(
+    detector: Detector,
+    settings: Settings,
+    ledger: Ledger,
+    *,
+    tables: Tables | None = None,
+    on_alert: Callable[[Alert], None] = lambda _alert: None,
+    metrics: Callable[[], Mapping[str, float]] = dict,
+) -> AlertSink | None:
+    """The sink of alerts of a worker; None where the settings name no rules.
+
+    tables: where alerts, deliveries and the sink's position are kept: those that a standby shares, where there are any; the
+    ledger's own unless given. metrics: figures of the process, `lag` among them.
+    """
+    declared = declared_alerts(settings, [detector])
+    if declared is None:
+        return None
+    return AlertSink(
+        evaluators([detector], declared.rules, ledger.layouts, limit=declared.limit),
+        ledger.tables if tables is None else tables,
+        open_channels(declared),
+        begin_at=lambda: ledger.durable_position,
+        on_alert=on_alert,
+        metrics=lambda: {detector.name: metrics()},
+    )
+
+
+def evaluator_of(detector: Detector, settings: Settings, ledger: Ledger) -> Evaluator | None:
+    """What raises the alerts that travel with decisions over a broker; None where the settings name no rules."""
+    declared = declared_alerts(settings, [detector])
+    return None if declared is None else Evaluator(detector, declared.rules, ledger.layouts, limit=declared.limit)
+
+
+class Alerting:
+    """Alerts of the embedded shape: follows the ledger that its engines write, beside them.
+
+    Everything that can be wrong with rules and channels is found when this is made, before the service starts.
+
+    Raises:
+        ConfigurationError, DeclarationError: as `declared_alerts` and `open_channels`.
+    """
+
+    def __init__(self, detectors: Sequence[Detector], declared: Declared) -> None:
+        self._ledger: Ledger | None = None
+        self._engines: dict[str, Engine] = {}
+        self._channels = open_channels(declared)
+        self._evaluators = evaluators(detectors, declared.rules, self._layouts, limit=declared.limit)
+        self._told: Told = lambda _detector, _body: None
+        self._feeding: Feeding | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, detectors: Sequence[Detector], settings: Settings) -> "Alerting | None":
+        """What the settings ask for; None where they name no rules."""
+        declared = declared_alerts(settings, detectors)
+        return None if declared is None else cls(detectors, declared)
+
+    def listen(self, told: Told) -> None:
+        """Tell live viewers of every new alert."""
+        self._told = told
+
+    def start(self, ledger: Ledger) -> None:
+        """Follow a ledger from where this stopped the last time; once."""
+        if self._feeding is not None:
+            return
+        self._ledger = ledger
+        for raised in reversed(ledger.tables.alerts(limit=_SHOWN)):
+            if raised.detector in self._evaluators:
+                self._told(raised.detector, raised.body)
+        sink = AlertSink(
+            self._evaluators,
+            ledger.tables,
+            self._channels,
+            begin_at=lambda: ledger.durable_position,
+            on_alert=lambda alert: self._told(alert.detector, alert_json(alert)),
+            metrics=self._metrics,
+        )
+        self._feeding = Feeding(sink, ledger, Newest(), 0, _fenced)
+
+    def watch(self, engine: Engine) -> None:
+        """Look at the figures of an engine, too."""
+        with self._lock:
+            self._engines[engine.detector.name] = engine
+
+    def close(self) -> None:
+        """Evaluate what is durable by now, and stop."""
+        if self._feeding is not None:
+            self._feeding.finish(5.0)
+            self._feeding.close()
+            self._feeding = None
+
+    def _metrics(self) -> Mapping[str, Mapping[str, float]]:
+        with self._lock:
+            return {name: _figures(engine) for name, engine in self._engines.items()}
+
+    def _layouts(self) -> Mapping[str, Mapping[str, Sequence[Field]]]:
+        return {} if self._ledger is None else self._ledger.layouts()
+
+
+def _figures(engine: Engine) -> dict[str, float]:
+    """What can be read of an engine from another thread than its own: plain counters."""
+    totals = engine.totals
+    names = ("quarantined", "quarantine_lost", "duplicates", "conflicts", "degraded")
+    return {name: float(getattr(totals, name)) for name in names}
+
+
+def _fenced(error: Fenced) -> None:
+    _log.warning("alerts are no longer raised here: %s", error)

@@ -1,0 +1,120 @@
+"""`penstock alerts`: which rules of alerting are in force, and whether anybody hears of them."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from penstock.cli.options import as_json, print_json, settings, settings_from
+
+if TYPE_CHECKING:
+    from penstock.alerts import Declared, Kind
+    from penstock.detector import Detector
+
+
+@click.group()
+def command() -> None:
+    """What people are told at once: rules over decisions, and the channels that carry them.
+
+    They stand in penstock.toml, or in the file that the setting alerts names; --alerts defaults shows the rules that come
+    with Penstock and with the detectors.
+    """
+
+
+@command.command("list")
+@click.argument("detectors", nargs=-1, metavar="[DETECTOR]...")
+@settings("alerts")
+@as_json
+def list_rules(detectors: tuple[str, ...], as_json: bool, **flags: str | None) -> None:
+    """Check the file, and show the rules in force and the channels; against these detectors, where they are named."""
+    loaded, declared = _declared(detectors, flags)
+    shown = [rule for rule in declared.rules if not rule.off]
+    if as_json:
+        import msgspec
+
+        print_json({"rules": msgspec.to_builtins(shown), "channels": {name: _kind(t) for name, t in declared.channels.items()}})
+        return
+    whose = ", ".join(detector.name for detector in loaded)
+    click.echo(f"{len(shown)} rules" + (f", checked against {whose}" if whose else ""))
+    for rule in shown:
+        about = f" ({rule.detector})" if rule.detector else ""
+        click.echo(f"  {rule.name + about:<34} {rule.severity:<9} {_said(rule)}")
+    for name, table in declared.channels.items():
+        click.echo(f"channel {name}: {_kind(table)}, from {table.get('severity', 'its usual severity')} on")
+    if not declared.channels:
+        click.echo("no channels: alerts are shown on live pages and at GET /alerts")
+
+
+@command.command()
+@click.argument("channels", nargs=-1, metavar="[CHANNEL]...")
+@settings("alerts")
+@as_json
+def test(channels: tuple[str, ...], as_json: bool, **flags: str | None) -> None:
+    """Send one sample through each channel (or those named) and say what came of it.
+
+    Exit 1 where one did not take it.
+    """
+    import secrets
+
+    from penstock.alerts import Undelivered, sample
+    from penstock.assemble.alerts import open_channels
+    from penstock.clock import iso, system_clock
+    from penstock.errors import did_you_mean
+
+    _, declared = _declared((), flags)
+    opened = {channel.name: channel for channel in open_channels(declared)}
+    for name in channels:
+        if name not in opened:
+            raise click.UsageError(f"there is no channel {name!r}.{did_you_mean(name, opened)}")
+    alert = sample("test", iso(system_clock()), f"test:{secrets.token_hex(8)}")
+    found: list[dict[str, Any]] = []
+    for name in channels or opened:
+        try:
+            found.append({"channel": name, "delivered": True, "detail": opened[name].send(alert)})
+        except Undelivered as error:
+            found.append({"channel": name, "delivered": False, "detail": str(error)})
+        if not as_json:
+            click.echo(f"{'ok ' if found[-1]['delivered'] else 'BAD'}  {name:<16} {found[-1]['detail']}")
+    if as_json:
+        print_json(found)
+    elif not found:
+        click.echo("no channels are declared; docs/guide/alerts.md shows how")
+    if not all(each["delivered"] for each in found):
+        raise click.exceptions.Exit(1)
+
+
+def _declared(names: tuple[str, ...], flags: dict[str, str | None]) -> "tuple[list[Detector], Declared]":
+    from penstock.alerts import evaluators
+    from penstock.assemble.alerts import declared_alerts, open_channels
+    from penstock.assemble.detectors import load_detectors
+
+    loaded = list(load_detectors(names)) if names else []
+    declared = declared_alerts(settings_from(**flags), loaded)
+    if declared is None:
+        raise click.UsageError("no alerts are declared: name a file with --alerts FILE, or --alerts defaults")
+    evaluators(loaded, declared.rules, dict, limit=declared.limit)
+    open_channels(declared)
+    return loaded, declared
+
+
+def _kind(table: Any) -> str:
+    return str(table.get("kind"))
+
+
+def _said(rule: "Kind") -> str:
+    """The rule in one line."""
+    from penstock.alerts import Burst, Condition, Gauge, Rate
+    from penstock.alerts.rule import fields_of
+
+    if isinstance(rule, Gauge):
+        return f"{rule.metric} {'grows by' if rule.within else 'is'} more than {rule.more_than:g}" + (
+            f" within {rule.within}" if rule.within else ""
+        )
+    if isinstance(rule, Rate):
+        limit = f"{rule.times:g} times its share of {rule.reference}" if rule.times else f"{rule.above:.1%}"
+        return f"share of {rule.when} within {rule.within} above {limit}"
+    per = f" by {', '.join(fields_of(rule.per))}" if rule.per else ""
+    if isinstance(rule, Burst):
+        what = f"different {rule.distinct}" if rule.distinct else "decisions"
+        return f"more than {rule.more_than} {what}{per} within {rule.within}" + (f" with {rule.when}" if rule.when else "")
+    assert isinstance(rule, Condition)
+    return f"{rule.when}{per}"
