@@ -33,7 +33,7 @@ class Writer:
     """The queue and its thread.
 
     Args:
-        write: makes a group durable or raises `OSError` with nothing changed.
+        write: makes a group durable, or raises `OSError` or `LedgerError` with nothing changed.
         written: told of each record once it is durable, before its `done`.
         place: where the log is, for messages.
     """
@@ -42,7 +42,7 @@ class Writer:
         self,
         write: Callable[[list[bytes], list[Header]], None],
         written: Callable[[Record, int], None],
-        place: Path,
+        place: Path | str,
         position: int,
         pending_rows: int,
     ) -> None:
@@ -160,8 +160,8 @@ class Writer:
         try:
             if frames:
                 self._write(frames, headers)
-        except OSError as error:
-            self._fail(trouble_of(error, self._place))
+        except (OSError, LedgerError) as error:
+            self._fail(error if isinstance(error, LedgerError) else trouble_of(error, Path(self._place)))
             return
         for item in taken:
             if item.record is not None:

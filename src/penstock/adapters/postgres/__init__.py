@@ -1,0 +1,24 @@
+"""The ledger in PostgreSQL: as an engine's own (`PostgresLedger`), or kept beside the path of a worker (`PostgresSink`).
+
+connection   the server, and what its errors mean       layouts    what the columns of rows are called; views
+migrations   the schema, version by version             rows       a record as rows in PostgreSQL's binary form
+partitions   by day or month; retention                 store      one log: fencing, position, a group in one transaction
+tables       what people edit or look up                reading    records by position, sequence number and id
+
+Everything lies in the schema `penstock`. A record is kept twice: as its frame, from which it comes back bit for bit, and as
+rows that SQL reads through the views `decisions` and `decisions_<detector>`.
+"""
+
+from penstock.errors import MissingExtra
+
+try:
+    import psycopg as psycopg
+except ImportError as error:  # pragma: no cover -- shown in an environment without it
+    raise MissingExtra("postgres", "the ledger in PostgreSQL") from error
+
+from penstock.adapters.postgres.ledger import PostgresLedger
+from penstock.adapters.postgres.migrations import Status, create, migrate, status
+from penstock.adapters.postgres.partitions import retain
+from penstock.adapters.postgres.sink import PostgresSink
+
+__all__ = ["PostgresLedger", "PostgresSink", "Status", "create", "migrate", "retain", "status"]

@@ -1,0 +1,115 @@
+"""PostgreSQL beside the path of a worker: a copy of its ledger, record for record."""
+
+from collections.abc import Mapping, Sequence
+
+import psycopg
+
+from penstock.adapters.postgres.connection import explained, place_of
+from penstock.adapters.postgres.layouts import Shapes
+from penstock.adapters.postgres.store import Store, Written
+from penstock.adapters.postgres.tables import PostgresTables
+from penstock.clock import Clock, system_clock
+from penstock.errors import LedgerError, SinkUnavailable
+from penstock.ledger import Ledger
+from penstock.ledger.encoding import encode, header_of
+from penstock.messages import Record
+
+_GROUP_ROWS = 32_768
+
+
+class PostgresSink:
+    """`Sink` into the log of this name: its position is the cursor, so that a record is there once, whatever happens.
+
+    Args:
+        url: of the server; the schema is there already (`penstock ledger create`).
+        log: the log's name: the detector's, or what else tells this worker's ledger from others in the database.
+        ledger: the worker's own; says what the columns of records are called.
+        amounts: by detector, which field is the money at stake.
+    """
+
+    name = "postgres"
+
+    def __init__(
+        self,
+        url: str,
+        log: str,
+        ledger: Ledger,
+        *,
+        amounts: Mapping[str, str] | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._url = url
+        self._ledger = ledger
+        self._at = place_of(url)
+        self._store = Store(url, log, Shapes(ledger.layouts, ledger.tables.versions, amounts or {}), clock, alone=False)
+        self._tables: PostgresTables | None = None
+        self._told: set[str] = set()
+
+    def begin(self, fence: int) -> int:
+        """See `Sink.begin`.
+
+        Raises:
+            Fenced: somebody with a higher number was here.
+            SinkUnavailable: the server does not answer, or refuses.
+            ConfigurationError: the schema is not that of this version.
+        """
+        self.close()
+        try:
+            with explained(self._at):
+                log = self._store.open().log
+                self._tables = PostgresTables(self._url, log)
+                return self._store.take(fence).position
+        except LedgerError as error:
+            self.close()
+            raise SinkUnavailable(str(error)) from error
+
+    def write(self, records: Sequence[tuple[int, Record]]) -> None:
+        """See `Sink.write`.
+
+        Raises:
+            Fenced: somebody with a higher number was here.
+            SinkUnavailable: the server does not answer, or refuses.
+        """
+        try:
+            with explained(self._at):
+                self._tell([record for _, record in records])
+                for group in _groups(records):
+                    self._store.write(group)
+        except (LedgerError, psycopg.Error) as error:
+            raise SinkUnavailable(str(error)) from error
+
+    def _tell(self, records: Sequence[Record]) -> None:
+        """Bring layouts and versions that are new to the database: whoever reads the records there needs them."""
+        new = {str(record.meta["layout"]) for record in records if "layout" in record.meta} - self._told
+        if not new:
+            return
+        assert self._tables is not None, "write before begin"
+        layouts = self._ledger.layouts()
+        for layout_id in sorted(new & set(layouts)):
+            self._tables.put_layout(layout_id, layouts[layout_id])
+        for version in self._ledger.tables.versions():
+            self._tables.put_version(version)
+        self._told |= new
+
+    def close(self) -> None:
+        """See `Sink.close`."""
+        self._store.drop()
+        if self._tables is not None:
+            self._tables.close()
+            self._tables = None
+
+
+def _groups(records: Sequence[tuple[int, Record]]) -> list[list[Written]]:
+    """Records with their frames, cut where a transaction would grow too large."""
+    groups: list[list[Written]] = [[]]
+    rows = 0
+    for position, record in records:
+        frame = encode(record, position)
+        header = header_of(frame)
+        assert header is not None
+        if rows >= _GROUP_ROWS:
+            groups.append([])
+            rows = 0
+        groups[-1].append(Written(record, header, frame))
+        rows += len(record)
+    return groups

@@ -1,0 +1,93 @@
+-- name: quarantine
+-- Keep one malformed event.
+INSERT INTO quarantine (detector, received_us, cause, field, body) VALUES (%s, %s, %s, %s, %s);
+
+-- name: quarantined
+-- Malformed events, newest first; a null detector means all.
+SELECT detector, received_us, cause, field, body, id FROM quarantine
+WHERE (%(detector)s::text IS NULL OR detector = %(detector)s) AND (%(before)s::bigint IS NULL OR id < %(before)s)
+ORDER BY id DESC LIMIT %(limit)s;
+
+-- name: quarantine_count
+-- How many are kept; a null detector means all.
+SELECT count(*) FROM quarantine WHERE %(detector)s::text IS NULL OR detector = %(detector)s;
+
+-- name: add_to_history
+-- A statement counts once, however often it is sent.
+INSERT INTO label_history (detector, transaction_id, fraud, kind, source, known_us, received_us, rank)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING;
+
+-- name: put_label
+-- The statement becomes the state unless one of higher rank, or as high and known later, is there.
+INSERT INTO labels (detector, transaction_id, fraud, kind, source, known_us, received_us, rank)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (detector, transaction_id) DO UPDATE SET
+    fraud = excluded.fraud, kind = excluded.kind, source = excluded.source, known_us = excluded.known_us,
+    received_us = excluded.received_us, rank = excluded.rank
+WHERE (excluded.rank, excluded.known_us) >= (labels.rank, labels.known_us);
+
+-- name: label_of
+-- The state of one transaction.
+SELECT detector, transaction_id, fraud, kind, source, known_us, received_us, rank FROM labels
+WHERE detector = %s AND transaction_id = %s;
+
+-- name: label_history
+-- Every statement about one transaction.
+SELECT detector, transaction_id, fraud, kind, source, known_us, received_us, rank FROM label_history
+WHERE detector = %s AND transaction_id = %s ORDER BY id;
+
+-- name: put_answer
+-- The first answer counts.
+INSERT INTO answers (detector, transaction_id, decision, cause, answered_us) VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING;
+
+-- name: answer_of
+-- What the caller was told.
+SELECT detector, transaction_id, decision, cause, answered_us FROM answers WHERE detector = %s AND transaction_id = %s;
+
+-- name: put_version
+-- The first sight of a version counts.
+INSERT INTO versions (detector, version, declared, first_seen_us) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING;
+
+-- name: versions
+-- Versions in the order they were first seen; a null detector means all.
+SELECT detector, version, declared, first_seen_us FROM versions
+WHERE %(detector)s::text IS NULL OR detector = %(detector)s ORDER BY first_seen_us, id;
+
+-- name: put_alert
+-- The first sight of a key counts; gives it back where it was new.
+INSERT INTO alerts (key, detector, rule, severity, at_us, body) VALUES (%s, %s, %s, %s, %s, %s)
+ON CONFLICT (key) DO NOTHING RETURNING key;
+
+-- name: alerts
+-- Alerts, newest first; a null detector means all.
+SELECT key, detector, rule, severity, at_us, body, id FROM alerts
+WHERE (%(detector)s::text IS NULL OR detector = %(detector)s) AND (%(before)s::bigint IS NULL OR id < %(before)s)
+ORDER BY id DESC LIMIT %(limit)s;
+
+-- name: put_delivery
+-- The last word about a delivery counts.
+INSERT INTO deliveries (key, channel, at_us, attempts, outcome, detail) VALUES (%s, %s, %s, %s, %s, %s)
+ON CONFLICT (key, channel) DO UPDATE SET
+    at_us = excluded.at_us, attempts = excluded.attempts, outcome = excluded.outcome, detail = excluded.detail;
+
+-- name: deliveries
+-- Deliveries, newest first; null means any alert, any outcome.
+SELECT key, channel, at_us, attempts, outcome, detail FROM deliveries
+WHERE (%(key)s::text IS NULL OR key = %(key)s) AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s) AND at_us >= %(since_us)s
+ORDER BY at_us DESC, key, channel LIMIT %(limit)s;
+
+-- name: put_layout
+-- A layout never changes.
+INSERT INTO layouts (layout_id, columns) VALUES (%s, %s) ON CONFLICT DO NOTHING;
+
+-- name: layouts
+-- All layouts.
+SELECT layout_id, columns FROM layouts;
+
+-- name: put_setting
+-- The last value counts.
+INSERT INTO settings (log, name, value) VALUES (%s, %s, %s) ON CONFLICT (log, name) DO UPDATE SET value = excluded.value;
+
+-- name: setting
+-- One value.
+SELECT value FROM settings WHERE log = %s AND name = %s;
