@@ -63,6 +63,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: Annotated[int, Meta(ge=1024, description="Largest request body that is read, in bytes; beyond it 413.")] = (
         16 * 1024 * 1024
     )
+    ledger: Annotated[
+        str | None,
+        Meta(
+            description="Database that holds the ledger, `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`: of an embedded"
+            " service in place of files in the data folder, of a worker beside them."
+        ),
+    ] = None
+    archive: Annotated[
+        str | None,
+        Meta(
+            description="Where every decision is archived as Parquet: `s3://BUCKET/PREFIX?endpoint=URL&region=NAME`, with"
+            " keys from the usual AWS variables, or a folder. Nothing is archived beyond the data folder unless given."
+        ),
+    ] = None
+    archive_every_s: Annotated[Positive, Meta(description="Longest time that a decision waits to be archived, in seconds.")] = (
+        300.0
+    )
+    json_per_decision: Annotated[
+        bool, Meta(description="Archive every decision as a JSON object of its own, too: `true` or `false`.")
+    ] = False
     ledger_segment_mb: Annotated[
         int, Meta(ge=1, le=4096, description="Size at which a ledger file is sealed and the next one begun, in MiB.")
     ] = 64
@@ -217,6 +237,8 @@ def _allowed(kind: Any) -> str:
             return "a number" + _range(kind)
         case msgspec.inspect.CustomType():
             return "a path"
+        case msgspec.inspect.BoolType():
+            return "true or false"
         case _:
             return "a text"
 

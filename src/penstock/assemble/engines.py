@@ -8,11 +8,12 @@ from pathlib import Path
 
 from penstock.assemble.alerts import Alerting
 from penstock.assemble.detectors import installed, load_detector
+from penstock.assemble.stores import ledger_to_read, open_ledger
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine, warm_up
 from penstock.errors import ConfigurationError, DataError
-from penstock.ledger import FileLedger, Ledger
+from penstock.ledger import Ledger
 from penstock.ledger.archive import Archive
 from penstock.offline.datasets import Recorded
 
@@ -66,26 +67,26 @@ def openers(
 
     A detector whose models are not trained yet is served, and is not ready.
     """
-    shared = _SharedLedger(settings, len(detectors), alerting)
+    shared = _SharedLedger(settings, detectors, alerting)
     return {detector.name: partial(shared.open_engine, detector) for detector in detectors}
 
 
 class _SharedLedger:
-    """The ledger of a data folder and its archive, opened for the first detector of several and closed after the last."""
+    """The ledger that the settings name and its archive, opened for the first detector of several and closed after the last."""
 
-    def __init__(self, settings: Settings, users: int, alerting: Alerting | None) -> None:
+    def __init__(self, settings: Settings, detectors: Sequence[Detector], alerting: Alerting | None) -> None:
         self._settings = settings
-        self._users = users
+        self._detectors = detectors
+        self._users = len(detectors)
         self._alerting = alerting
-        self._ledger: FileLedger | None = None
+        self._ledger: Ledger | None = None
         self._archive: Archive | None = None
         self._lock = threading.Lock()
 
     def open_engine(self, detector: Detector) -> Engine:
         with self._lock:  # one after the other: they append to one log
             if self._ledger is None:
-                segment_bytes = self._settings.ledger_segment_mb << 20
-                self._ledger = FileLedger(self._settings.data / "ledger", segment_bytes=segment_bytes)
+                self._ledger = open_ledger(self._detectors, self._settings)
                 self._archive = Archive(self._ledger, self._settings.data / "archive")
                 self._archive.start()
             engine = open_engine(detector, self._settings, wait_for_models=True, ledger=self._ledger, on_close=self._left)
@@ -138,12 +139,12 @@ def open_archive(settings: Settings) -> Iterator[Archive]:
     Raises:
         ConfigurationError: the folder holds no ledger.
     """
-    with FileLedger(settings.data / "ledger", read_only=True) as ledger, Archive(ledger, settings.data / "archive") as archive:
+    with ledger_to_read(settings) as ledger, Archive(ledger, settings.data / "archive") as archive:
         yield archive
 
 
 @contextmanager
-def recorded_decisions(settings: Settings, transaction_id: str, reference: str | None) -> Iterator[tuple[Detector, FileLedger]]:
+def recorded_decisions(settings: Settings, transaction_id: str, reference: str | None) -> Iterator[tuple[Detector, Ledger]]:
     """The detector that decided about a transaction, and the ledger of the data folder, to read.
 
     Args:
@@ -155,7 +156,7 @@ def recorded_decisions(settings: Settings, transaction_id: str, reference: str |
         ConfigurationError: the folder holds no ledger, or its detector is not installed.
         DataError: nobody decided about it.
     """
-    with FileLedger(settings.data / "ledger", read_only=True) as ledger:
+    with ledger_to_read(settings) as ledger:
         if reference is not None:
             yield load_detector(reference), ledger
             return

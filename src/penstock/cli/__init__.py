@@ -30,6 +30,7 @@ COMMANDS = {
     "explain": "explain",
     "verify": "verify",
     "query": "query",
+    "ledger": "ledger",
     "alerts": "alerts",
     "loadtest": "loadtest",
     "detectors": "detectors",

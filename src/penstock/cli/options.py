@@ -41,7 +41,15 @@ def settings(*names: str) -> Callable[[F], F]:
     return add
 
 
-_METAVARS = {"host": "ADDRESS", "port": "N", "data": "DIR", "models": "DIR", "alerts": "FILE"}
+_METAVARS = {
+    "host": "ADDRESS",
+    "port": "N",
+    "data": "DIR",
+    "models": "DIR",
+    "alerts": "FILE",
+    "ledger": "URL",
+    "archive": "URL",
+}
 
 
 def settings_from(**flags: Any) -> "Settings":

@@ -74,19 +74,19 @@ def trouble_of(error: psycopg.Error, place: str) -> LedgerError:
     """What an error of the server means for the ledger, with the remedy."""
     if isinstance(error, psycopg.errors.DiskFull):
         return LedgerFull(
-            f"no room for {place}: {_said(error)}; decisions are not acknowledged until there is. "
+            f"no room for {place}: {_said(error)}; nothing is written until there is. "
             "Free space on the server's device; work goes on by itself"
         )
     if isinstance(error, GONE):
         return LedgerError(
-            f"{place} does not answer: {_said(error)}; decisions are not acknowledged until it does. "
+            f"{place} does not answer: {_said(error)}; nothing is written until it does. "
             "Check the server; writing is tried again by itself"
         )
     if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName | psycopg.errors.UndefinedColumn):
         return LedgerError(
             f"{place} holds no ledger of this version ({_said(error)}); run: penstock ledger create --ledger URL"
         )
-    return LedgerError(f"{place} refuses: {_said(error)}; decisions are not acknowledged until it does not")
+    return LedgerError(f"{place} refuses: {_said(error)}; nothing is written until it does not")
 
 
 def _said(error: psycopg.Error) -> str:

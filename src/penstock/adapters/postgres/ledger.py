@@ -31,6 +31,7 @@ class PostgresLedger:
         url: `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`; the schema is there already (`penstock ledger create`).
         log: the log's name; several ledgers may share a database under different names.
         amounts: by detector, which field is the money at stake: the column `amount` of the view `decisions`.
+        read_only: see what is durable; own nothing, append nothing.
         pending_rows: `append` blocks while more rows than this wait.
 
     Raises:
@@ -44,19 +45,21 @@ class PostgresLedger:
         url: str,
         *,
         log: str = OWN,
+        read_only: bool = False,
         amounts: Mapping[str, str] | None = None,
         pending_rows: int = 65_536,
         clock: Clock = system_clock,
     ) -> None:
         shapes = Shapes(self.layouts, self._versions, amounts or {})
-        self._store = Store(url, log, shapes, clock, alone=True)
+        self._store = Store(url, log, shapes, clock, alone=not read_only)
         self._closed = False
         with ExitStack() as opened:
             opened.callback(self._store.drop)
             try:
                 with explained(self._store.at):
-                    self._store.open()
-                    place = self._store.take(None)
+                    place = self._store.open()
+                    if not read_only:
+                        place = self._store.take(None)
             except Fenced as error:
                 raise FolderInUse(str(error)) from error
             self.identity = place.identity
@@ -68,7 +71,11 @@ class PostgresLedger:
         self._next_seq = place.next_seq
         self._claims: dict[str, Claims] = {}
         self._on_the_way: dict[int, Record] = {}
-        self._writer = Writer(self._write, self._written, self._store.at, place.position, pending_rows)
+        self._writer: Writer | None = None
+        if read_only:
+            self._store.drop()
+        else:
+            self._writer = Writer(self._write, self._written, self._store.at, place.position, pending_rows)
 
     # ------------------------------------------------------------ what it is like
 
@@ -80,7 +87,7 @@ class PostgresLedger:
     @property
     def trouble(self) -> LedgerError | None:
         """Why nothing can be made durable at present."""
-        return self._writer.trouble
+        return None if self._writer is None else self._writer.trouble
 
     @property
     def first_position(self) -> int:
@@ -90,17 +97,17 @@ class PostgresLedger:
     @property
     def position(self) -> int:
         """The position of the next record."""
-        return self._writer.position
+        return self._reading.place()[0] if self._writer is None else self._writer.position
 
     @property
     def durable_position(self) -> int:
         """Records before this one are durable."""
-        return self._writer.durable_position
+        return self._reading.place()[0] if self._writer is None else self._writer.durable_position
 
     @property
     def sealed_position(self) -> int:
         """Records before this one are durable, and never written again."""
-        return self._writer.durable_position
+        return self.durable_position
 
     @property
     def next_seq(self) -> int:
@@ -114,14 +121,20 @@ class PostgresLedger:
         check_shape(record)
         if record.first_seq != self._next_seq:
             raise ValueError(f"a record begins at sequence number {record.first_seq}, the next one is {self._next_seq}")
-        self._on_the_way[self._writer.position] = record
-        position = self._writer.append(record, done)
+        writer = self._owned()
+        self._on_the_way[writer.position] = record
+        position = writer.append(record, done)
         self._next_seq += len(record)
         return position
 
     def when_durable(self, done: Done) -> None:
         """See `Ledger.when_durable`."""
-        self._writer.when_durable(done)
+        self._owned().when_durable(done)
+
+    def _owned(self) -> Writer:
+        if self._writer is None:
+            raise LedgerError(f"{self._store.at} was opened read-only; nothing can be appended")
+        return self._writer
 
     def flush(self) -> None:
         """See `Ledger.flush`."""
@@ -164,7 +177,8 @@ class PostgresLedger:
     def claims(self, detector: str, dedupe_us: int) -> Claims:
         """See `Ledger.claims`."""
         if detector not in self._claims:
-            self.flush()
+            if self._writer is not None:
+                self.flush()
             newest_us, (codes, arrived_us, seqs) = self._reading.ids(detector, dedupe_us)
             claims = self._claims[detector] = Claims(dedupe_us, newest_us=newest_us)
             claims.restore(codes, arrived_us, seqs)
@@ -182,7 +196,8 @@ class PostgresLedger:
 
     def record_of(self, seq: int) -> tuple[Record, int] | None:
         """See `Ledger.record_of`."""
-        return self._writer.pending(seq) or self._reading.record_of(seq)
+        pending = None if self._writer is None else self._writer.pending(seq)
+        return pending or self._reading.record_of(seq)
 
     def read(self, from_position: int = 0, kinds: Collection[str] | None = None) -> Iterator[tuple[int, Record]]:
         """See `Ledger.read`."""
@@ -220,7 +235,8 @@ class PostgresLedger:
             return
         self._closed = True
         try:
-            self._writer.close()
+            if self._writer is not None:
+                self._writer.close()
         finally:
             self._release()
 
