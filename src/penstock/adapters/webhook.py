@@ -113,8 +113,8 @@ def _posted(url: str, body: bytes, headers: dict[str, str], timeout_s: float) ->
         connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout_s)
     try:
         connection.request("POST", path, body, headers)
-        answer = connection.getresponse()
-        text = answer.read(_MOST_ANSWERED).decode("utf-8", "replace")
+        with connection.getresponse() as answer:
+            text = answer.read(_MOST_ANSWERED).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException) as error:
         raise Undelivered(f"{parts.hostname} does not answer: {error or type(error).__name__}", again=True) from error
     finally:

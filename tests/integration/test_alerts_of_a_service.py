@@ -1,0 +1,170 @@
+"""Alerts beside an embedded engine: followed from its ledger, shown to viewers, never on a decision's way."""
+
+import json
+import socket
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from penstock.assemble.alerts import Alerting
+from penstock.assemble.engines import openers
+from penstock.cli import run
+from penstock.config import Settings
+from penstock.errors import DeclarationError
+from penstock.ledger import FileLedger
+from penstock.testing import example_detector
+
+NOW = datetime(2026, 1, 5, tzinfo=UTC)
+RULES = """
+[[alerts]]
+name = "often"
+when = "decision = 'REVIEW'"
+per = "customer_id"
+cooldown = "0s"
+limit = 10000
+[alerting]
+limit = 10000
+"""
+
+
+def settings(tmp_path, text=RULES):
+    (tmp_path / "alerts.toml").write_text(text)
+    return Settings(data=tmp_path / "data", alerts=tmp_path / "alerts.toml")
+
+
+def opened(settings):
+    detector = example_detector()
+    alerting = Alerting.of([detector], settings)
+    told = []
+    alerting.listen(lambda name, body: told.append((name, json.loads(body)["transaction_id"])))
+    return openers([detector], settings, alerting=alerting)["example"](), told
+
+
+def pay(number, customer="c"):
+    return {
+        "transaction_id": f"t{number}",
+        "timestamp": (NOW + timedelta(seconds=number)).isoformat(),
+        "customer_id": customer,
+        "amount": 3.0,
+    }
+
+
+def until(found, timeout_s=10.0):
+    end = time.monotonic() + timeout_s
+    while not found() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert found()
+
+
+def test_viewers_hear_of_every_alert_once_also_over_restarts(tmp_path):
+    chosen = settings(tmp_path)
+    engine, told = opened(chosen)
+    for number in range(8):
+        engine.decide(pay(number))
+    until(lambda: len(told) == 5)
+    engine.close()
+    assert told == [("example", f"t{number}") for number in range(3, 8)]
+    engine, again = opened(chosen)
+    assert again == told  # what was raised before, for pages that are opened now
+    engine.decide(pay(8))
+    engine.close()  # what is durable by now is evaluated first
+    assert again == [*told, ("example", "t8")]
+    with FileLedger(chosen.data / "ledger", read_only=True) as ledger:
+        assert len(ledger.tables.alerts()) == 6
+
+
+def test_history_before_the_rules_raises_nothing(tmp_path):
+    bare = Settings(data=tmp_path / "data")
+    engine = openers([example_detector()], bare)["example"]()
+    for number in range(8):
+        engine.decide(pay(number))
+    engine.close()
+    engine, told = opened(settings(tmp_path))
+    engine.close()
+    assert told == []
+
+
+def test_rules_that_do_not_fit_are_found_before_the_service_starts(tmp_path):
+    with pytest.raises(DeclarationError, match="alert 'a'"):
+        Alerting.of([example_detector()], settings(tmp_path, "[[alerts]]\nname='a'\nwhen='nothing > 1'"))
+
+
+def test_a_channel_that_nobody_answers_never_holds_a_decision_up(tmp_path):
+    """A socket that accepts and says nothing: the worst a channel can do."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        channel = f"[channels.silent]\nkind = 'webhook'\nurl = '{url}'\ntimeout_s = 0.5\n"
+        engine, told = opened(settings(tmp_path, RULES + channel))
+        slowest = 0.0
+        for number in range(300):
+            started = time.perf_counter()
+            engine.decide(pay(number))
+            slowest = max(slowest, time.perf_counter() - started)
+        until(lambda: len(told) == 297)
+        engine.close()
+    assert slowest < 0.4  # far below the time that one try takes
+    with FileLedger(tmp_path / "data" / "ledger", read_only=True) as ledger:
+        assert len(ledger.tables.alerts(limit=1000)) == 297
+        assert ledger.tables.deliveries(outcome="delivered") == []
+        assert len(ledger.tables.deliveries(outcome="waiting")) == 297
+
+
+class Receiver(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.server.got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(self.server.status)
+        self.end_headers()
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def receiver():
+    server = HTTPServer(("127.0.0.1", 0), Receiver)
+    server.got, server.status = [], 200
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_the_command_sends_a_sample_through_each_channel_and_says_what_came_of_it(tmp_path, receiver, capsys):
+    url = f"http://127.0.0.1:{receiver.server_port}/"
+    path = tmp_path / "a.toml"
+    path.write_text(f"[channels.ops]\nkind='slack'\nurl='{url}'\n[channels.soc]\nkind='webhook'\nurl='{url}'\nsecret='s'")
+    assert run(["alerts", "test", "--alerts", str(path)]) == 0
+    assert capsys.readouterr().out.split("\n")[:2] == ["ok   ops              200 OK", "ok   soc              200 OK"]
+    assert list(receiver.got[0]) == ["text"]
+    assert receiver.got[1]["rule"] == "test"
+    receiver.status = 404
+    assert run(["alerts", "test", "soc", "--alerts", str(path), "--json"]) == 1
+    [found] = json.loads(capsys.readouterr().out)
+    assert (found["channel"], found["delivered"]) == ("soc", False)
+    assert run(["alerts", "test", "sok", "--alerts", str(path)]) == 2
+    assert "Did you mean soc?" in capsys.readouterr().err
+
+
+def test_the_command_shows_the_rules_in_force_and_refuses_what_cannot_work(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(["alerts", "list", "banking", "--alerts", "defaults"]) == 0
+    assert "burst_of_blocks" in capsys.readouterr().out
+    assert run(["alerts", "list", "banking", "--alerts", "defaults", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert {"name", "kind", "within", "more_than"} <= {key for rule in listed["rules"] for key in rule}
+    assert run(["alerts", "list"]) == 2
+    assert "--alerts FILE" in capsys.readouterr().err
+    (tmp_path / "penstock.toml").write_text("[[alerts]]\nname='a'\nwhen='amount > '")
+    assert run(["alerts", "list", "banking"]) == 2
+    assert "alert 'a'" in capsys.readouterr().err
+    (tmp_path / "penstock.toml").write_text("[channels.x]\nkind='slak'")
+    assert run(["alerts", "list"]) == 2
+    assert "Did you mean slack?" in capsys.readouterr().err
+    (tmp_path / "penstock.toml").write_text("[channels.x]\nkind='email'\nhost='h'\nfrom='a@b'\nto=['c@d']\nport='x'")
+    assert run(["alerts", "list"]) == 2
+    assert "channel 'x'" in capsys.readouterr().err
