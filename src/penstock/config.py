@@ -112,6 +112,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             " detectors; `penstock.toml` where it has tables `[[alerts]]`. Nothing is raised unless given."
         ),
     ] = None
+    replays: Annotated[
+        dict[str, Path],
+        Meta(description="Recorded files that `POST /stream` may replay, by the name that a request calls them (a table)."),
+    ] = {}
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The least that is logged.")] = "info"
     log_format: Annotated[Literal["text", "json"], Meta(description="Lines for people, or one JSON object each.")] = "text"
 
@@ -197,12 +201,21 @@ def _from_variables(variables: Mapping[str, str]) -> dict[str, Any]:
 def _checked(name: str, value: Any, place: str) -> Any:
     field = next(field for field in msgspec.structs.fields(Settings) if field.name == name)
     try:
-        return msgspec.convert(value, field.type, strict=False, dec_hook=_path)
+        return msgspec.convert(_table(value, field.type), field.type, strict=False, dec_hook=_path)
     except (msgspec.ValidationError, TypeError) as error:
         shown = _variable_or_key(name, place)
         raise ConfigurationError(
             f"{place}: {shown} = {value!r} cannot be used; allowed is {_setting(field).allowed}"
         ) from error
+
+
+def _table(value: Any, kind: Any) -> Any:
+    """A table written as one text, as the environment has it: name=value,name=value."""
+    found: Any = msgspec.inspect.type_info(kind)
+    if not (isinstance(value, str) and isinstance(found.type, msgspec.inspect.DictType)):
+        return value
+    pairs = [part.partition("=") for part in value.split(",")]
+    return {name.strip(): given.strip() for name, mark, given in pairs if mark} if all(mark for _, mark, _ in pairs) else value
 
 
 def _variable_or_key(name: str, place: str) -> str:
@@ -235,6 +248,8 @@ def _allowed(kind: Any) -> str:
             return "a whole number" + _range(kind)
         case msgspec.inspect.FloatType():
             return "a number" + _range(kind)
+        case msgspec.inspect.DictType(value_type=inner):
+            return f"names, each with {_allowed(inner)}; in the environment `name=value,name=value`"
         case msgspec.inspect.CustomType():
             return "a path"
         case msgspec.inspect.BoolType():

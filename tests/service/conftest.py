@@ -43,6 +43,7 @@ class FakeEngine:
     labels: list = field(default_factory=list)
     informed: list = field(default_factory=list)
     recorded: dict = field(default_factory=dict)
+    told: dict = field(default_factory=dict)  # what callers were told in place of decisions
     explanation: dict = field(default_factory=dict)
     closed: bool = False
 
@@ -123,6 +124,27 @@ class FakeEngine:
 
     def transaction(self, transaction_id):
         return self.recorded.get(transaction_id)
+
+    def outcome(self, transaction_id):
+        body = self.recorded.get(transaction_id)
+        if body is None:
+            return None
+        said = json.loads(body)["decision"]
+        return {"transaction_id": transaction_id, "detector": self.name, "decision": said, "processed_at": "now"}
+
+    def answered(self, transaction_id):
+        return self.told.get(transaction_id)
+
+    @property
+    def entities(self):
+        return ["customer", "user"]
+
+    def decided_about(self, entity, key):
+        return {"decisions": {"total": 0}, "labels": {}, "recent": [], "counted": {"decisions": len(self.recorded)}}
+
+    def series(self):
+        period = {"at": "2026-01-01T00:00:00Z", "approve": 1, "block": 0, "amount": 0.1, "amount_blocked": 0.0}
+        return {"minutes": [period], "hours": [period], "since": "2026-01-01T00:00:00Z"}
 
     def transactions(self, *, limit, before, decision, entity, key, from_us, to_us):
         newest = list(self.recorded.values())[::-1]

@@ -45,6 +45,7 @@ def bombard(url, examples):
         @settings(max_examples=examples, deadline=None, suppress_health_check=QUIET, database=None)
         @given(case=st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in schemathesis.GenerationMode)))
         def send(case):
+            impatiently(case)
             case.call_and_validate(checks=list(CHECKS), timeout=LONGEST_S)
 
         send()
@@ -53,12 +54,19 @@ def bombard(url, examples):
 
 
 def test_every_route_keeps_what_the_document_promises(real):
-    assert bombard(real, examples=8) == 12
+    assert bombard(real, examples=8) == 21
+
+
+def impatiently(case):
+    """The same, but that nobody waits for long."""
+    wait = (case.query or {}).get("wait_seconds")
+    if isinstance(wait, int | float) and 0 < wait <= 30:
+        case.query["wait_seconds"] = wait / 10_000
 
 
 @pytest.mark.slow
 def test_every_route_keeps_what_the_document_promises_at_length(real):
-    assert bombard(real, examples=400) == 12
+    assert bombard(real, examples=400) == 21
 
 
 @pytest.mark.parametrize("examples", [60, pytest.param(3_000, marks=pytest.mark.slow)])

@@ -63,12 +63,17 @@ class LiveWorld:
 
     def bodies(self, on_label: OnLabel, *, at_once: int = 16) -> Iterator[bytes]:
         """Events as JSON, without end, made so many at once: an attack that is begun shows after those."""
+        for frame in self.frames(at_once=at_once):
+            self._note_labels(frame, on_label)
+            yield from map(msgspec.json.encode, submitted(self.profile, frame))
+
+    def frames(self, *, at_once: int = 16) -> Iterator[pl.DataFrame]:
+        """Stretches of the same events, without end, for somebody else than who asks for `bodies`; no labels follow them."""
         while True:
             with self._lock:
                 frame = self._simulator.batch(at_once)
                 self._begin_again()
-            self._note_labels(frame, on_label)
-            yield from map(msgspec.json.encode, submitted(self.profile, frame))
+            yield frame
 
     def attacks(self) -> dict[str, Callable[[], object]]:
         """Each attack of the profile, as something to call."""

@@ -15,6 +15,7 @@ from penstock.adapters.world import LiveWorld, Place
 from penstock.assemble.detectors import load_detector
 from penstock.assemble.engines import load_history, open_engine, openers
 from penstock.assemble.registries import champions
+from penstock.assemble.replays import Replays
 from penstock.assemble.traffic import profile_of
 from penstock.clock import Clock, system_clock
 from penstock.config import Settings
@@ -40,6 +41,7 @@ class Demo:
     world: LiveWorld
     openers: dict[str, Callable[[], Engine]]
     champions: dict[str, Callable[[str | None], Ensemble | None]]
+    replays: Replays
 
     @contextmanager
     def running(self, url: str, tps: float) -> Iterator[Iterator[bytes]]:
@@ -89,7 +91,8 @@ def prepare_demo(settings: Settings, *, attack: str | None, say: Say, progress: 
     world = LiveWorld(profile, at=place, attack=attack, clock=clock)
     if attack is not None:
         world.begin(attack)
-    return Demo(settings, world, openers([detector], settings), champions([detector], settings))
+    replays = Replays({DETECTOR: detector}, settings, worlds={DETECTOR: world.frames})
+    return Demo(settings, world, openers([detector], settings), champions([detector], settings), replays)
 
 
 def _train(detector: Detector, history: Recorded, settings: Settings, progress: Advance, clock: Clock) -> None:

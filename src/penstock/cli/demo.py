@@ -39,6 +39,7 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
             settings,
             sock=sock,
             traffic=traffic,
+            replays=demo.replays,
             champions=demo.champions,
             on_ready=lambda: welcome(url, str(settings.data)),
         )

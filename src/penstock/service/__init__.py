@@ -2,7 +2,21 @@
 
 from penstock.service.app import Service, create_app
 from penstock.service.desk import Desk
+from penstock.service.port import Decider, Looking, Serving
 from penstock.service.server import bind, serve
+from penstock.service.streams import Replay, Replays
 from penstock.service.traffic import Traffic
 
-__all__ = ["Desk", "Service", "Traffic", "bind", "create_app", "serve"]
+__all__ = [
+    "Decider",
+    "Desk",
+    "Looking",
+    "Replay",
+    "Replays",
+    "Service",
+    "Serving",
+    "Traffic",
+    "bind",
+    "create_app",
+    "serve",
+]

@@ -15,17 +15,18 @@ from starlette.requests import Request
 import penstock
 from penstock.config import Settings
 from penstock.errors import PenstockError
-from penstock.service import pages, records, writes
-from penstock.service.desk import Desk
+from penstock.service import latest, pages, profiles, records, sockets, streams, transactions, writes
 from penstock.service.desks import Desks
 from penstock.service.follow import Follower, Newer
 from penstock.service.front import Front
 from penstock.service.live import Live
 from penstock.service.metrics import CONTENT_TYPE, Exposition
 from penstock.service.openapi import answers, document
+from penstock.service.port import Serving
 from penstock.service.predict import Predict
 from penstock.service.problems import RequestRefused, headers, of_error
 from penstock.service.records import json_response
+from penstock.service.streams import Replays, Streams
 from penstock.service.traffic import Traffic
 
 log = logging.getLogger("penstock.service")
@@ -38,18 +39,22 @@ class Service(Front):
 
     def __init__(self, app: FastAPI, desks: Desks, predict: Predict, live: Live) -> None:
         super().__init__(app, desks, predict)
+        self._served = desks
         self._live = live
 
     def stopping(self) -> None:
-        """The service is about to stop: live pages are let go."""
+        """The service is about to stop: live pages, and whoever waits for a status, are let go."""
         self._live.stop()
+        for desk in self._served.values():
+            desk.feed.watch.let_go()
 
 
 def create_app(
-    desks: Mapping[str, Desk],
+    desks: Mapping[str, Serving],
     settings: Settings,
     *,
     traffic: Traffic | None = None,
+    replays: Replays | None = None,
     champions: Mapping[str, Newer] | None = None,
     on_ready: Callable[[], None] = lambda: None,
     on_failure: Callable[[BaseException], None] = lambda _error: None,
@@ -60,12 +65,14 @@ def create_app(
         desks: one per detector, by its name. Those that are not open yet are opened when the application starts.
         settings: limits.
         traffic: simulated traffic to send through one of the desks.
+        replays: where `POST /stream` takes transactions from; nowhere unless given.
         champions: by detector, where newer models come from; without it those of the start decide for ever.
         on_ready: called once when all desks are open.
         on_failure: called when one cannot be opened; until the process ends, /ready says why.
     """
     served = Desks(desks)
     live = Live(served)
+    replaying = Streams(served, replays)
     followers = [Follower(served[name], newer, settings.follow_every_s) for name, newer in (champions or {}).items()]
 
     @contextlib.asynccontextmanager
@@ -75,6 +82,7 @@ def create_app(
         opening.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await opening
+        await replaying.close()
         await asyncio.gather(*(desk.close() for desk in served.values()))
 
     app = FastAPI(
@@ -89,8 +97,13 @@ def create_app(
     )
     service = Service(app, served, Predict(served, settings), live)
     _add_routes(app, served, Exposition(served, service))
+    transactions.add_routes(app, served, settings)
+    streams.add_routes(app, replaying, settings)
     records.add_routes(app, served)
+    latest.add_routes(app, served)
+    profiles.add_routes(app, served)
     writes.add_routes(app, served, settings)
+    sockets.add_routes(app, live)
     pages.add_routes(app, served, live, traffic)
     return service
 
@@ -144,7 +157,7 @@ def _add_routes(routes: FastAPI, desks: Desks, exposition: Exposition) -> None:
         return json_response(msgspec.json.encode(document(routes, desks)))
 
 
-def _model_version(desk: Desk) -> str | None:
+def _model_version(desk: Serving) -> str | None:
     return desk.engine.model_version if desk.not_ready is None else None
 
 

@@ -6,13 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from penstock.errors import LedgerError
-from penstock.messages import Refusal
 from penstock.service.measures import Measures
-from penstock.service.port import OnDurable
+from penstock.service.port import Answer, OnDurable
 from penstock.service.problems import of_error
-
-Answer = bytes | Refusal
-"""A decision as JSON, or why there is none."""
 
 STALLED_S = 30.0
 """How long a batch may take to become durable before its callers are told that the disk does not answer."""

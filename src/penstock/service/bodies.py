@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from penstock.service.problems import RequestRefused
+
+MOST_EVENTS = 65_536
+"""Events of one request; more are better sent in parts."""
 
 SLOW_S = 30.0
 """How long a client may take to send the whole of a body."""
@@ -111,6 +114,41 @@ def lines(body: bytes) -> list[bytes]:
     [b'{"a": 1}', b'2']
     """
     return [line for raw in body.split(b"\n") if (line := raw.strip())]
+
+
+def counted(events: list[bytes]) -> list[bytes]:
+    """The events of one request.
+
+    Raises:
+        RequestRefused: 413, there are more than one request may hold.
+    """
+    if len(events) > MOST_EVENTS:
+        raise RequestRefused(413, f"the request holds {len(events)} events and {MOST_EVENTS} are allowed; send it in parts")
+    return events
+
+
+class Given(NamedTuple):
+    """What a request holds: raw JSON values, and the form in which they came, which is that of the answer."""
+
+    values: list[bytes]
+    form: Literal["one", "array", "lines"]
+
+
+async def read_values(scope: Any, receive: Any, most_bytes: int) -> Given:
+    """Read a body that is one JSON value, an array of them, or NDJSON.
+
+    Raises:
+        RequestRefused: as `read_body` does; 415 compressed; 400 empty, or no JSON.
+    """
+    check_encoding(scope["headers"])
+    body = await read_body(scope, receive, most_bytes)
+    if is_ndjson(header(scope["headers"], b"content-type")):
+        return Given(lines(body), "lines")
+    if first_byte(body) == b"[":
+        return Given(elements(body), "array")
+    if not body.strip():
+        raise RequestRefused(400, "the body is empty; send a JSON object or an array of them")
+    return Given([body], "one")
 
 
 def first_byte(body: bytes) -> bytes:

@@ -6,15 +6,18 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from penstock.config import Settings
 from penstock.errors import NotReady
 from penstock.messages import Refusal
 from penstock.models import Ensemble
-from penstock.service.batch import STALLED_S, Answer, Batch, Waiting, durable, stalled_error
+from penstock.service.batch import STALLED_S, Batch, Waiting, durable, stalled_error
 from penstock.service.feed import Feed
 from penstock.service.measures import Measures
-from penstock.service.port import Decider, Opener
+from penstock.service.port import Answer, Decider, Opener
 from penstock.service.problems import Busy, of_error
+from penstock.service.watch import id_of
 
 PIPELINED = 2
 """Batches on their way at once: one being made durable, the next being decided. More would only make them smaller."""
@@ -152,6 +155,11 @@ class Desk:
         self._idle.clear()
         self._wake()
         return answer
+
+    async def accept(self, bodies: Sequence[bytes]) -> list[str | Refusal]:
+        """Take in transactions to be decided; their ids, once they are certain to be: here, once they have been."""
+        answers = await self.decide(bodies)
+        return [answer if isinstance(answer, Refusal) else msgspec.json.decode(id_of(answer), type=str) for answer in answers]
 
     # ---------------------------------------------------------------- batches
 

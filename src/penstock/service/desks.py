@@ -1,26 +1,29 @@
 """All desks of a service, and which of them an event that names none belongs to."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from penstock.errors import did_you_mean
 from penstock.messages import Refusal
-from penstock.service.desk import Desk
+from penstock.service.port import Serving
 from penstock.service.problems import RequestRefused
+
+T = TypeVar("T")
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-class Desks(Mapping[str, Desk]):
+class Desks(Mapping[str, Serving]):
     """The desks by name, in the order in which they were declared."""
 
-    def __init__(self, desks: Mapping[str, Desk]) -> None:
+    def __init__(self, desks: Mapping[str, Serving]) -> None:
         self._desks = dict(desks)
         self.only = next(iter(self._desks.values())) if len(self._desks) == 1 else None
         self._required: dict[str, frozenset[str]] = {}
 
-    def __getitem__(self, name: str) -> Desk:
+    def __getitem__(self, name: str) -> Serving:
         return self._desks[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -29,7 +32,7 @@ class Desks(Mapping[str, Desk]):
     def __len__(self) -> int:
         return len(self._desks)
 
-    def named(self, name: str) -> Desk:
+    def named(self, name: str) -> Serving:
         """The desk of this detector.
 
         Raises:
@@ -40,11 +43,11 @@ class Desks(Mapping[str, Desk]):
         except KeyError:
             raise RequestRefused(404, f"no detector {name!r} is served here.{did_you_mean(name, self._desks)}") from None
 
-    def chosen(self, name: str | None) -> list[Desk]:
+    def chosen(self, name: str | None) -> list[Serving]:
         """The desk that was named, or all of them."""
         return list(self._desks.values()) if name is None else [self.named(name)]
 
-    def taking(self, event: bytes) -> Desk | Refusal:
+    def taking(self, event: bytes) -> Serving | Refusal:
         """The one detector whose required fields the event has; else a refusal that lists what each detector needs."""
         if self.only is not None:
             return self.only
@@ -57,6 +60,28 @@ class Desks(Mapping[str, Desk]):
         missing = {name: sorted(self._required_by(name) - fields) for name in self._desks}
         fitting = [name for name, absent in missing.items() if not absent]
         return self._desks[fitting[0]] if len(fitting) == 1 else _undecided(fitting, missing)
+
+    async def each(
+        self,
+        events: Sequence[bytes],
+        desk: Serving | None,
+        ask: Callable[[Serving, Sequence[bytes]], Awaitable[list[T | Refusal]]],
+    ) -> list[T | Refusal]:
+        """What the desks say to these events, each in its place; every detector gets its own in order, all at once."""
+        only = desk or self.only
+        if only is not None:
+            return await ask(only, events)
+        places: dict[str, list[int]] = {}
+        found: dict[int, T | Refusal] = {}
+        for place, event in enumerate(events):
+            taking = self.taking(event)
+            if isinstance(taking, Refusal):
+                found[place] = taking
+            else:
+                places.setdefault(taking.name, []).append(place)
+        for name, where in places.items():
+            found |= zip(where, await ask(self._desks[name], [events[place] for place in where]), strict=True)
+        return [found[place] for place in range(len(events))]
 
     def _required_by(self, name: str) -> frozenset[str]:
         """The fields without which this detector refuses an event."""

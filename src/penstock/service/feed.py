@@ -1,15 +1,21 @@
-"""The live feed of one desk: counts by outcome, the newest decisions, and the first block that shows its reasons."""
+"""The live feed of one desk: counts by outcome, the newest decisions and alerts, the first block that shows its reasons."""
 
+import itertools
 from collections import Counter, deque
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from penstock.messages import Refusal
+from penstock.service.watch import Watch
 
 SHOWN = 64
 """Decisions kept for the page; at high rates the ones between are counted, not shown."""
 
 PER_BATCH = 8
 """Decisions of one batch that are kept at most, so that a page shows several moments and not one batch."""
+
+ALERTS = 100
+"""Alerts kept: the newest."""
 
 _MARK = b'"decision":"'
 
@@ -24,18 +30,33 @@ def outcome(decision: bytes) -> str:
     return decision[start : decision.find(b'"', start)].decode()
 
 
+class Numbered(NamedTuple):
+    """One of a feed's decisions or alerts, as JSON, and its number."""
+
+    number: int
+    body: bytes
+
+
 class Feed:
-    """What the live page and the counters by outcome are fed from."""
+    """What the live page, the counters by outcome, and callers who wait for a status are fed from.
+
+    Everything but `alert` is for the event loop's thread.
+    """
 
     def __init__(self) -> None:
         self.count = 0
         self.outcomes: Counter[str] = Counter()
         self.refused = 0
-        self.newest: deque[tuple[int, bytes]] = deque(maxlen=SHOWN)
+        self.newest: deque[Numbered] = deque(maxlen=SHOWN)
         self.first_block: bytes | None = None
+        self.alerts: deque[Numbered] = deque(maxlen=ALERTS)
+        self.watch = Watch()
+        self._alert_numbers = itertools.count(1)
 
     def saw(self, answers: Sequence[bytes | Refusal]) -> None:
         """A batch was answered."""
+        if self.watch:
+            self.watch.saw(answers)
         kept = 0
         for answer in answers:
             if isinstance(answer, Refusal):
@@ -48,8 +69,21 @@ class Feed:
                 self.first_block = answer
             if kept < PER_BATCH or said != "APPROVE":
                 kept += 1
-                self.newest.append((self.count, answer))
+                self.newest.append(Numbered(self.count, answer))
 
-    def since(self, number: int) -> list[tuple[int, bytes]]:
+    def since(self, number: int) -> list[Numbered]:
         """The kept decisions that came after this one, oldest first."""
-        return [(at, decision) for at, decision in self.newest if at > number]
+        return [decision for decision in self.newest if decision.number > number]
+
+    def alert(self, body: bytes) -> None:
+        """Something was raised, as JSON: live pages are told, and the newest are kept. From any thread."""
+        self.alerts.append(Numbered(next(self._alert_numbers), body))
+
+    @property
+    def alert_count(self) -> int:
+        """How many alerts there were."""
+        return self.alerts[-1].number if self.alerts else 0
+
+    def alerts_since(self, number: int) -> list[Numbered]:
+        """The kept alerts that came after this one, oldest first."""
+        return [alert for alert in tuple(self.alerts) if alert.number > number]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from penstock.errors import PenstockError
 from penstock.models import Ensemble
-from penstock.service.desk import Desk
+from penstock.service.port import Serving
 
 log = logging.getLogger("penstock.service")
 
@@ -27,7 +27,7 @@ class Follower:
     no models yet is not ready.
     """
 
-    def __init__(self, desk: Desk, newer: Newer, every_s: float) -> None:
+    def __init__(self, desk: Serving, newer: Newer, every_s: float) -> None:
         self._desk, self._newer, self._every_s = desk, newer, every_s
 
     async def run(self) -> None:

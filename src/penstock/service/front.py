@@ -5,8 +5,8 @@ from typing import Any
 
 from starlette.routing import Match
 
-from penstock.service.desk import Desk
 from penstock.service.desks import Desks
+from penstock.service.port import Serving
 from penstock.service.predict import Predict
 from penstock.service.problems import RequestRefused, of_error, send_problem
 
@@ -45,7 +45,7 @@ class Front:
             await send_problem(send, refused)
         self.requests[_AFTER, status] += 1
 
-    def _desk(self, path: str) -> Desk | None:
+    def _desk(self, path: str) -> Serving | None:
         return None if path == _AFTER else self._desks.named(path[len(_BEFORE) : -len(_AFTER)])
 
     async def _ordinary(self, scope: Any, receive: Any, send: Any) -> None:

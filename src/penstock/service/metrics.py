@@ -7,10 +7,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-from penstock.service.desk import Desk
 from penstock.service.desks import Desks
 from penstock.service.front import Front
 from penstock.service.measures import Histogram
+from penstock.service.port import Serving
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -49,13 +49,13 @@ class ServiceCollector(Collector):
                 family.add_metric([name, outcome.lower()], count)
         return family
 
-    def _gauge(self, name: str, text: str, value: Callable[[Desk], float]) -> Metric:
+    def _gauge(self, name: str, text: str, value: Callable[[Serving], float]) -> Metric:
         family = GaugeMetricFamily(name, text, labels=["detector"])
         for detector, desk in self._desks.items():
             family.add_metric([detector], value(desk))
         return family
 
-    def _counter(self, name: str, text: str, value: Callable[[Desk], float]) -> Metric:
+    def _counter(self, name: str, text: str, value: Callable[[Serving], float]) -> Metric:
         family = CounterMetricFamily(name, text, labels=["detector"])
         for detector, desk in self._desks.items():
             family.add_metric([detector], value(desk))

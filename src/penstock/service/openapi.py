@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from penstock.messages import Decision
+from penstock.service import schemas
 from penstock.service.desks import Desks
 from penstock.service.problems import MEDIA_TYPE, Problem
 
@@ -22,72 +23,9 @@ _REFUSALS = {
     413: "The body is too large.",
     415: "Compressed bodies are not read.",
     422: "What was sent cannot be used; `errors` names the fields.",
+    429: "As many as may run at once run already; see `Retry-After`.",
     503: "Not now: the queue is full, the ledger cannot write, or models and state are not loaded yet; see `Retry-After`.",
 }
-
-
-class Label(msgspec.Struct):
-    """The truth about a transaction, from the moment somebody knew it."""
-
-    transaction_id: str
-    fraud: bool
-    detector: str | None = None
-    kind: str | None = None
-    known_at: str | None = None
-    source: str | None = None
-
-
-class LabelAnswer(msgspec.Struct):
-    """A label that was taken in."""
-
-    transaction_id: str
-    fraud: bool
-    known_at: str
-    accepted: bool
-
-
-class TransactionList(msgspec.Struct):
-    """One page of recorded decisions, newest first."""
-
-    transactions: list[Decision]
-    next: str | None
-
-
-class Refused(msgspec.Struct):
-    """An informing event that was not taken in: its place in the request, and why."""
-
-    index: int
-    problem: Problem
-
-
-class EventAnswer(msgspec.Struct):
-    """How many informing events were taken in."""
-
-    accepted: int
-    refused: list[Refused]
-
-
-class Percentiles(msgspec.Struct):
-    """Latencies in milliseconds, as callers saw them."""
-
-    p50: float | None
-    p95: float | None
-    p99: float | None
-
-
-class Stats(msgspec.Struct):
-    """What was decided so far."""
-
-    total: int
-    approve: int
-    review: int
-    block: int
-    fraud_rate: float | None
-    amount: float | None
-    amount_blocked: float | None
-    per_second: float
-    latency_ms: Percentiles
-    since: str | None
 
 
 _TAGS = {
@@ -97,8 +35,25 @@ _TAGS = {
     "service": "What is served, and how it fares.",
 }
 
-_STATIC = (Decision, Problem, Label, LabelAnswer, TransactionList, EventAnswer, Stats)
-_OPEN = {"Entity", "Detectors", "InformingEvent", "Health", "Ready"}
+_STATIC = (
+    Decision,
+    Problem,
+    schemas.Label,
+    schemas.LabelAnswer,
+    schemas.TransactionList,
+    schemas.RecordedDecision,
+    schemas.EventAnswer,
+    schemas.Stats,
+    schemas.Overview,
+    schemas.Accepted,
+    schemas.Pending,
+    schemas.Processed,
+    schemas.StreamRequest,
+    schemas.StreamAnswer,
+    schemas.AlertList,
+    schemas.RiskProfile,
+)
+_OPEN = {"Entity", "Detectors", "InformingEvent", "Health", "Ready", "Result"}
 """Answers whose fields depend on the detector."""
 
 
@@ -123,7 +78,7 @@ def answers(model: type | str, *refusals: int, status: int = 200, many: bool = F
 def refusal(code: int) -> dict[str, Any]:
     """One refusal as the document shows it."""
     found: dict[str, Any] = {"description": _REFUSALS[code], "content": {MEDIA_TYPE: {"schema": ref("Problem")}}}
-    if code == 503:
+    if code in {429, 503}:
         found["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
     return found
 
@@ -134,24 +89,38 @@ def takes(name: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": _json({"anyOf": [one, {"type": "array", "items": one}]})}}
 
 
+def may_take(name: str) -> dict[str, Any]:
+    """FastAPI's `openapi_extra` of a route that reads one value, or nothing."""
+    return {"requestBody": {"required": False, "content": _json(ref(name))}}
+
+
+def list_of(name: str) -> dict[str, Any]:
+    """The content of an answer that is an array."""
+    return _json({"type": "array", "items": ref(name)})
+
+
 def document(app: FastAPI, desks: Desks) -> dict[str, Any]:
     """The whole document; made anew on every call, because detectors become known when they are opened."""
     found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     events = {name: desk.engine.event_type for name, desk in desks.items() if desk.not_ready is None}
-    schemas, components = _schemas(events)
+    events_of, components = _schemas(events)
     components |= {name: {"type": "object"} for name in sorted(_OPEN)}
     found.setdefault("components", {})["schemas"] = components
     for operation in (operation for path in found["paths"].values() for operation in path.values()):
         operation["summary"] = operation.pop("description", operation["summary"]).split("\n")[0].rstrip(".")
-    anyone = [schemas[name] for name in events] or [{"type": "object"}]
-    found["paths"]["/predict"] = _predict("Decide events of whichever detector fits", anyone, "predict")
-    for name in desks:
-        summary = f"Decide events of the detector {name}"
-        event = schemas.get(name, {"type": "object"})
-        found["paths"][f"/detectors/{name}/predict"] = _predict(summary, [event], f"predict_{name}")
+    anyone = [events_of[name] for name in events] or [{"type": "object"}]
+    for path in ("predict", "transactions"):
+        _add(found, f"/{path}", _deciding(path, "whichever detector fits", anyone, path))
+        for name in desks:
+            event = events_of.get(name, {"type": "object"})
+            _add(found, f"/detectors/{name}/{path}", _deciding(path, f"the detector {name}", [event], f"{path}_{name}"))
     found["tags"] = [{"name": name, "description": about} for name, about in _TAGS.items()]
     found["paths"] = dict(sorted(found["paths"].items(), key=lambda item: (item[0] != "/predict", item[0])))
     return found
+
+
+def _add(found: dict[str, Any], path: str, post: dict[str, Any]) -> None:
+    found["paths"][path] = found["paths"].get(path, {}) | {"post": post}
 
 
 def _schemas(events: Mapping[str, type]) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
@@ -162,23 +131,25 @@ def _schemas(events: Mapping[str, type]) -> tuple[dict[str, dict[str, Any]], dic
     return dict(zip(events, refs[len(_STATIC) :], strict=True)), dict(components)
 
 
-def _predict(summary: str, events: list[dict[str, Any]], name: str) -> dict[str, Any]:
+def _deciding(path: str, whose: str, events: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """`POST /predict` or `POST /transactions` of one detector or of whichever fits."""
     one = events[0] if len(events) == 1 else {"anyOf": events}
-    operation = {
+    dry_run = {
+        "name": "dry_run",
+        "in": "query",
+        "required": False,
+        "description": "Decide without changing or recording anything.",
+        "schema": {"type": "boolean", "default": False},
+    }
+    decides = path == "predict"
+    return {
         "tags": ["decisions"],
-        "summary": summary,
-        "description": "An object is answered with a decision, an array with an array, NDJSON with NDJSON: in order, "
-        "what is malformed in its place. Answered when durable. The same transaction id again gets the first decision.",
+        "summary": f"Decide events of {whose}" if decides else f"Take in events of {whose}, to be decided",
+        "description": f"An object is answered with {'a decision' if decides else 'its id'}, an array with an array, "
+        "NDJSON with NDJSON: in order, what is malformed in its place. Answered when durable. The same transaction id again "
+        "gets the first decision.",
         "operationId": name,
-        "parameters": [
-            {
-                "name": "dry_run",
-                "in": "query",
-                "required": False,
-                "description": "Decide without changing or recording anything.",
-                "schema": {"type": "boolean", "default": False},
-            }
-        ],
+        "parameters": [dry_run] if decides else [],
         "requestBody": {
             "required": True,
             "content": {
@@ -187,14 +158,16 @@ def _predict(summary: str, events: list[dict[str, Any]], name: str) -> dict[str,
             },
         },
         "responses": {
-            "200": {
-                "description": "Decided.",
-                "content": {**_json(each("Decision")), "application/x-ndjson": {"schema": {"type": "string"}}},
+            "200" if decides else "202": {
+                "description": "Decided." if decides else "Accepted, and durable.",
+                "content": {
+                    **_json(each("Decision" if decides else "Accepted")),
+                    "application/x-ndjson": {"schema": {"type": "string"}},
+                },
             },
             **{str(code): refusal(code) for code in (400, 408, 409, 413, 415, 422, 503)},
         },
     }
-    return {"post": operation}
 
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:

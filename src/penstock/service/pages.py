@@ -7,10 +7,10 @@ import msgspec
 from fastapi import FastAPI, Response
 from fastapi.responses import StreamingResponse
 
-from penstock.service.desk import Desk
 from penstock.service.desks import Desks
 from penstock.service.example import samples
 from penstock.service.live import Live
+from penstock.service.port import Serving
 from penstock.service.problems import RequestRefused
 from penstock.service.records import json_response
 from penstock.service.traffic import Traffic
@@ -97,7 +97,7 @@ def _add_attacks(routes: FastAPI, traffic: Traffic) -> None:
         return Response(msgspec.json.encode({"attack": name}), status_code=202, media_type="application/json")
 
 
-def _form(desk: Desk, traffic: Traffic | None) -> dict[str, Any]:
+def _form(desk: Serving, traffic: Traffic | None) -> dict[str, Any]:
     """What the form for one detector offers."""
     newest = traffic.example if traffic is not None and traffic.detector == desk.name else None
     detector = desk.engine.detector

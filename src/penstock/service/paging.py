@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from penstock.service.desk import Desk
+from penstock.service.port import Serving
 from penstock.service.problems import RequestRefused
 
 _LONGEST = 18
@@ -29,7 +29,7 @@ class _Decided(msgspec.Struct):
     decided_at: str
 
 
-def page(desks: Sequence[Desk], asked: Asked, before: str | None) -> tuple[list[bytes], str | None]:
+def page(desks: Sequence[Serving], asked: Asked, before: str | None) -> tuple[list[bytes], str | None]:
     """One page, and what `before` must be for the next (None: there is none)."""
     if len(desks) == 1:
         return _fetch(desks[0], asked, None if before is None else _checked(before))
@@ -48,7 +48,7 @@ def page(desks: Sequence[Desk], asked: Asked, before: str | None) -> tuple[list[
     return [decision for _, _, decision in merged], _write_cursors(following)
 
 
-def _fetch(desk: Desk, asked: Asked, before: str | None) -> tuple[list[bytes], str | None]:
+def _fetch(desk: Serving, asked: Asked, before: str | None) -> tuple[list[bytes], str | None]:
     return desk.engine.transactions(
         limit=asked.limit,
         before=before,
@@ -61,7 +61,7 @@ def _fetch(desk: Desk, asked: Asked, before: str | None) -> tuple[list[bytes], s
 
 
 def _following(
-    desk: Desk, asked: Asked, before: str | None, shown: int, fetched: tuple[list[bytes], str | None]
+    desk: Serving, asked: Asked, before: str | None, shown: int, fetched: tuple[list[bytes], str | None]
 ) -> dict[str, str | None]:
     """Where this detector's next page begins; nothing where all of it was shown."""
     decisions, cursor = fetched

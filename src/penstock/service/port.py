@@ -1,13 +1,37 @@
-"""What the service needs of whoever decides: the engine in this process, or later a stand-in for one behind a broker."""
+"""What the service needs of a detector: who decides, who can be looked into, and the desk where requests for it meet.
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+The routes know `Serving` alone, the desk of one detector. There are two kinds:
+
+    Desk          `service.desk`: over a `Decider`, the engine in this process, which decides in micro-batches
+    a stand-in    for a decider that is elsewhere, a worker behind a broker: it publishes what it is given, and follows what
+                  the worker decides
+
+A stand-in keeps a replica: an engine that is brought up to date from what the worker has committed, and never decides
+for good. The replica is its `engine`, since that need only be `Looking`; so every route that looks things up works as
+it is. Beyond that a stand-in owes:
+
+* `submit` and `decide`: publish, and wait for the decision within the budget; after that the answer that the policy
+  names, `degraded` with its cause. `accept`: publish, and return when the broker has it; an event without an id is
+  given one first. `label` and `inform` likewise.
+* `feed.saw(answers)`, on the event loop, for every decision once the replica has it: live pages, counters by outcome,
+  and callers who wait for a status (`feed.watch`) are woken by it. `feed.alert(body)` for every alert, from any thread.
+* `not_ready`: why nothing can be decided now: the replica is behind, the broker does not answer.
+
+What the replica has recorded of answers given in place of decisions (`Looking.answered`) is shown beside the decision.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
+from penstock.config import Settings
+from penstock.ledger import Answered
 from penstock.messages import Refusal
 from penstock.models import Ensemble
+from penstock.service.feed import Feed
+from penstock.service.measures import Measures
 
 OnDurable = Callable[[BaseException | None], None]
 """Called exactly once, from any thread, when all of a batch survives a crash, or with the error that prevents it."""
@@ -32,13 +56,11 @@ class Declared(Protocol):
         ...
 
 
-class Decider(Protocol):
-    """One detector, ready to decide.
+class Looking(Protocol):
+    """One detector, to look into: an engine, or a replica of one that is elsewhere.
 
-    All methods but `transactions` and `close` are called from one thread, the event loop's, and none of those may wait
-    for the disk: durability is reported through `on_durable`. What is refused (malformed, unknown) comes back as a
-    `Refusal` in its place; `NotReady`, `LedgerError` and `CapacityError` are raised for a whole batch, of which nothing
-    was then applied.
+    All methods but `transactions`, `decided_about` and `close` are called from one thread, the event loop's, and none of
+    those may take more than a moment.
     """
 
     @property
@@ -79,22 +101,16 @@ class Decider(Protocol):
         """
         ...
 
-    def decide_json(
-        self, bodies: Sequence[bytes], *, dry_run: bool = False, on_durable: OnDurable | None = None
-    ) -> list[bytes | Refusal]:
-        """Decide one micro-batch, in order: decisions as JSON. A dry run changes and records nothing."""
-        ...
-
-    def label_json(self, body: bytes, *, on_durable: OnDurable | None = None) -> list[dict[str, Any] | Refusal]:
-        """Take in one label or an array of them, in order."""
-        ...
-
-    def inform_json(self, bodies: Sequence[bytes], *, on_durable: OnDurable | None = None) -> list[Refusal | None]:
-        """Take in informing events, in order; None where one was accepted."""
-        ...
-
     def transaction(self, transaction_id: str) -> bytes | None:
         """The recorded decision as JSON."""
+        ...
+
+    def answered(self, transaction_id: str) -> Answered | None:
+        """What a caller was told in place of the decision, where that did not come in time."""
+        ...
+
+    def outcome(self, transaction_id: str) -> dict[str, Any] | None:
+        """What became of a transaction, with the facts of its event; None where no decision about it is durable."""
         ...
 
     def transactions(
@@ -123,6 +139,26 @@ class Decider(Protocol):
         """
         ...
 
+    @property
+    def entities(self) -> Sequence[str]:
+        """What features are computed of, in the order of their declaration."""
+        ...
+
+    def decided_about(self, entity: str, key: str) -> dict[str, Any]:
+        """`decisions` (counts, highest score, first and last seen), `labels`, `recent` and `counted`: see
+        `penstock.engine.history`.
+
+        May take a while, and is called from any thread.
+
+        Raises:
+            DeclarationError: the detector has no such entity.
+        """
+        ...
+
+    def series(self) -> dict[str, Any]:
+        """Counts and money of the last hour by minute, of the last day by hour: `minutes`, `hours`, `since`."""
+        ...
+
     def stats(self) -> dict[str, Any]:
         """`total, approve, review, block, fraud_rate, amount, amount_blocked, per_second, latency_ms, since`."""
         ...
@@ -141,5 +177,104 @@ class Decider(Protocol):
         ...
 
 
+class Decider(Looking, Protocol):
+    """One detector, ready to decide.
+
+    Its methods are called from the event loop's thread, and none may wait for the disk: durability is reported through
+    `on_durable`. What is refused (malformed, unknown) comes back as a `Refusal` in its place; `NotReady`, `LedgerError`
+    and `CapacityError` are raised for a whole batch, of which nothing was then applied.
+    """
+
+    def decide_json(
+        self, bodies: Sequence[bytes], *, dry_run: bool = False, on_durable: OnDurable | None = None
+    ) -> list[bytes | Refusal]:
+        """Decide one micro-batch, in order: decisions as JSON. A dry run changes and records nothing."""
+        ...
+
+    def label_json(self, body: bytes, *, on_durable: OnDurable | None = None) -> list[dict[str, Any] | Refusal]:
+        """Take in one label or an array of them, in order."""
+        ...
+
+    def inform_json(self, bodies: Sequence[bytes], *, on_durable: OnDurable | None = None) -> list[Refusal | None]:
+        """Take in informing events, in order; None where one was accepted."""
+        ...
+
+
 Opener = Callable[[], Decider]
 """Loads models and recovers state, which may take long; runs in a thread of its own while /ready says why it waits."""
+
+
+Answer = bytes | Refusal
+"""A decision as JSON, or why there is none."""
+
+
+class Serving(Protocol):
+    """The desk of one detector, as the routes see it. Everything but `alert` of its feed is for the event loop's thread.
+
+    name: the detector's. settings: limits. measures, feed: what it measures, and what it shows as it happens.
+    models_trouble: why newer models cannot be had.
+    """
+
+    name: str
+    settings: Settings
+    measures: Measures
+    feed: Feed
+    models_trouble: str | None
+
+    @property
+    def engine(self) -> Looking:
+        """What can be looked into.
+
+        Raises:
+            NotReady: it is still being opened.
+        """
+        ...
+
+    @property
+    def not_ready(self) -> str | None:
+        """None, or the reason why this detector cannot decide now."""
+        ...
+
+    @property
+    def queued_events(self) -> int:
+        """Events that wait to be decided."""
+        ...
+
+    async def open(self) -> None:
+        """Become ready; until then callers get 503 with the reason."""
+        ...
+
+    async def close(self) -> None:
+        """Answer what was accepted, then let go."""
+        ...
+
+    def use(self, ensemble: Ensemble) -> None:
+        """Let these models decide from now on, where they decide here.
+
+        Raises:
+            BundleError: they do not fit the detector.
+        """
+        ...
+
+    def submit(self, bodies: Sequence[bytes], *, dry_run: bool = False) -> Awaitable[list[Answer]]:
+        """Ask for the decisions about at most `max_batch` events of one caller; the answers come in order, once durable.
+
+        Raises, at once or when awaited: NotReady, LedgerError, Busy.
+        """
+        ...
+
+    async def decide(self, bodies: Sequence[bytes], *, dry_run: bool = False) -> list[Answer]:
+        """Decide any number of events of one caller, in order."""
+        ...
+
+    async def accept(self, bodies: Sequence[bytes]) -> list[str | Refusal]:
+        """Take in any number of transactions, in order: their ids, once it is certain that they will be decided."""
+        ...
+
+    async def label(self, body: bytes) -> list[dict[str, Any] | Refusal]:
+        """Take in one label or an array of them; answered when durable."""
+        ...
+
+    async def inform(self, bodies: Sequence[bytes]) -> list[Refusal | None]:
+        """Take in informing events; answered when durable."""
+        ...

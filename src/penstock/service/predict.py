@@ -1,18 +1,15 @@
 """The hot path: `POST /predict` from the raw request to the raw answer, without a framework in between."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from penstock.config import Settings
 from penstock.messages import Refusal
 from penstock.service import bodies
-from penstock.service.batch import Answer
-from penstock.service.desk import Desk
 from penstock.service.desks import Desks
+from penstock.service.port import Answer, Serving
 from penstock.service.problems import RequestRefused, of_refusal, send_problem
-
-MOST_EVENTS = 65_536
-"""Events of one request; more are better sent in parts."""
 
 _DRY_RUN = {"true": True, "1": True, "": True, "false": False, "0": False}
 
@@ -24,7 +21,7 @@ class Predict:
         self._desks = desks
         self._settings = settings
 
-    async def __call__(self, scope: Any, receive: Any, send: Any, desk: Desk | None) -> int:
+    async def __call__(self, scope: Any, receive: Any, send: Any, desk: Serving | None) -> int:
         """Answer one request and return the status.
 
         Raises:
@@ -37,18 +34,18 @@ class Predict:
         dry_run = bool(scope["query_string"]) and _dry_run(scope["query_string"])
         body = await bodies.read_body(scope, receive, self._settings.max_body_bytes)
         if bodies.is_ndjson(bodies.header(headers, b"content-type")):
-            answers = await self._many(_counted(bodies.lines(body)), desk, dry_run=dry_run)
+            answers = await self._many(bodies.counted(bodies.lines(body)), desk, dry_run=dry_run)
             return await _send(send, b"".join(line + b"\n" for line in _rendered(answers)), bodies.NDJSON)
         match bodies.first_byte(body):
             case b"[":
-                answers = await self._many(_counted(bodies.elements(body)), desk, dry_run=dry_run)
+                answers = await self._many(bodies.counted(bodies.elements(body)), desk, dry_run=dry_run)
                 return await _send(send, b"[" + b",".join(_rendered(answers)) + b"]", bodies.JSON)
             case b"":
                 raise RequestRefused(400, "the body is empty; send an event as a JSON object")
             case _:
                 return await self._one(body, desk, send, dry_run=dry_run)
 
-    async def _one(self, body: bytes, desk: Desk | None, send: Any, *, dry_run: bool) -> int:
+    async def _one(self, body: bytes, desk: Serving | None, send: Any, *, dry_run: bool) -> int:
         taking = desk or self._desks.taking(body)
         answer = taking if isinstance(taking, Refusal) else (await taking.submit((body,), dry_run=dry_run))[0]
         if isinstance(answer, bytes):
@@ -57,31 +54,12 @@ class Predict:
         await send_problem(send, refused)
         return refused.status
 
-    async def _many(self, events: Sequence[bytes], desk: Desk | None, *, dry_run: bool) -> list[Answer]:
-        """Every event's answer in its place; each detector gets its events in order, all at once."""
-        if desk is not None or self._desks.only is not None:
-            only = desk or self._desks.only
-            assert only is not None
-            return await only.decide(events, dry_run=dry_run)
-        answers: list[Answer] = [b""] * len(events)
-        places: dict[str, list[int]] = {}
-        for place, event in enumerate(events):
-            taking = self._desks.taking(event)
-            if isinstance(taking, Refusal):
-                answers[place] = taking
-            else:
-                places.setdefault(taking.name, []).append(place)
-        for name, where in places.items():
-            decided = await self._desks[name].decide([events[place] for place in where], dry_run=dry_run)
-            for place, answer in zip(where, decided, strict=True):
-                answers[place] = answer
-        return answers
+    async def _many(self, events: Sequence[bytes], desk: Serving | None, *, dry_run: bool) -> list[Answer]:
+        return await self._desks.each(events, desk, partial(_decide, dry_run=dry_run))
 
 
-def _counted(events: list[bytes]) -> list[bytes]:
-    if len(events) > MOST_EVENTS:
-        raise RequestRefused(413, f"the request holds {len(events)} events and {MOST_EVENTS} are allowed; send it in parts")
-    return events
+async def _decide(desk: Serving, events: Sequence[bytes], *, dry_run: bool) -> list[Answer]:
+    return await desk.decide(events, dry_run=dry_run)
 
 
 def _dry_run(query: bytes) -> bool:

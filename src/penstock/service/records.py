@@ -7,14 +7,15 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import FastAPI, Query, Response
 
+from penstock.clock import iso
 from penstock.errors import DeclarationError, MalformedEvent
-from penstock.messages import Decision
-from penstock.service.desk import Desk
+from penstock.ledger import Answered
 from penstock.service.desks import Desks
 from penstock.service.instants import instant_us
 from penstock.service.measures import percentiles_ms
 from penstock.service.openapi import answers
 from penstock.service.paging import Asked, page
+from penstock.service.port import Serving
 from penstock.service.problems import RequestRefused
 
 DetectorName = Annotated[str | None, Query(description="Only this detector.", max_length=200)]
@@ -23,13 +24,13 @@ DetectorName = Annotated[str | None, Query(description="Only this detector.", ma
 def add_routes(routes: FastAPI, desks: Desks) -> None:
     """Add the routes, over these desks."""
 
-    @routes.get("/transactions/{transaction_id:path}", tags=["records"], responses=answers(Decision, 404))
+    @routes.get("/transactions/{transaction_id:path}", tags=["records"], responses=answers("RecordedDecision", 404))
     async def transaction(transaction_id: str, detector: DetectorName = None) -> Response:
         """One recorded decision, with everything needed to explain it."""
         for desk in desks.chosen(detector):
             decision = desk.engine.transaction(transaction_id)
             if decision is not None:
-                return json_response(decision)
+                return json_response(_with_answer(decision, desk.engine.answered(transaction_id)))
         raise RequestRefused(404, f"there is no transaction {transaction_id[:200]!r}")
 
     @routes.get("/transactions", tags=["records"], responses=answers("TransactionList", 404))
@@ -68,6 +69,13 @@ def add_routes(routes: FastAPI, desks: Desks) -> None:
         """What was decided so far, and how quickly."""
         return json_response(msgspec.json.encode(statistics(desks.chosen(detector))))
 
+    @routes.get("/stats/overview", tags=["records"], responses=answers("Overview", 404))
+    async def overview(detector: DetectorName = None) -> Response:
+        """The same, with counts and money by minute for the last hour and by hour for the last day."""
+        among = desks.chosen(detector)
+        series = over_time([desk.engine.series() for desk in among])
+        return json_response(msgspec.json.encode({**statistics(among), "series": series}))
+
     @routes.get("/detectors", tags=["service"], responses=answers("Detectors"))
     async def detectors() -> Response:
         """What is served: events, features, models, rules and policy of each detector."""
@@ -79,7 +87,15 @@ def json_response(body: bytes) -> Response:
     return Response(body, media_type="application/json")
 
 
-def _entity(among: Sequence[Desk], entity: str, key: str) -> dict[str, Any]:
+def _with_answer(decision: bytes, answered: Answered | None) -> bytes:
+    """The decision, and beside it what the caller was told in its place, where that was something else."""
+    if answered is None:
+        return decision
+    told = {"decision": answered.decision, "degraded": answered.cause, "answered_at": iso(answered.answered_us)}
+    return decision[:-1] + b',"answered":' + msgspec.json.encode(told) + b"}"
+
+
+def _entity(among: Sequence[Serving], entity: str, key: str) -> dict[str, Any]:
     """The features of a key in the one detector that has such an entity and has seen the key."""
     found, unknown = [], []
     for desk in among:
@@ -102,7 +118,7 @@ def _nobody_knows(entity_unknown: bool, why: Sequence[str], entity: str, key: st
     return "; ".join(why) if entity_unknown else f"no event of {entity[:200]} {key[:200]!r} has been seen"
 
 
-def statistics(among: Sequence[Desk]) -> dict[str, Any]:
+def statistics(among: Sequence[Serving]) -> dict[str, Any]:
     """The statistics of one detector, or their sum over several; latencies are those that callers saw."""
     each = [desk.engine.stats() for desk in among]
     total = dict(each[0])
@@ -115,3 +131,23 @@ def statistics(among: Sequence[Desk]) -> dict[str, Any]:
         total["fraud_rate"] = (decided - total["approve"]) / decided if decided else None
     newest = [taken for desk in among for taken in desk.measures.newest_ns]
     return {**total, "latency_ms": percentiles_ms(newest) if newest else total["latency_ms"]}
+
+
+def over_time(each: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The series of one detector, or their sum over several. Those of now decide which periods are shown."""
+    return {
+        "minutes": _summed([series["minutes"] for series in each]),
+        "hours": _summed([series["hours"] for series in each]),
+        "since": min(series["since"] for series in each),
+    }
+
+
+def _summed(each: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    newest = max(each, key=lambda periods: str(periods[-1]["at"]))
+    others = [{period["at"]: period for period in periods} for periods in each if periods is not newest]
+    return [_plus(period, [by_start[period["at"]] for by_start in others if period["at"] in by_start]) for period in newest]
+
+
+def _plus(period: dict[str, Any], others: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    more = {name: round(sum(each[name] for each in (period, *others)), 2) for name in period if name != "at"}
+    return {"at": period["at"], **more}

@@ -16,6 +16,7 @@ from penstock.service.desk import Desk
 from penstock.service.follow import Newer
 from penstock.service.joined import JoiningProtocol
 from penstock.service.port import Opener
+from penstock.service.streams import Replays
 from penstock.service.traffic import Traffic
 
 KEEP_ALIVE_S = 60
@@ -24,8 +25,14 @@ KEEP_ALIVE_S = 60
 STOP_WITHIN_S = 20
 """How long a graceful stop waits for requests on their way."""
 
+MOST_SAID = 1024
+"""Bytes of a message that a viewer may send over a WebSocket; nothing that it says means anything."""
+
 GC_THRESHOLDS = (50_000, 50, 1_000)
 """The hot path leaves little that needs collecting; the defaults cost a p99 of tens of milliseconds."""
+
+Raised = Callable[[str, bytes], None]
+"""Told of an alert of a detector, as JSON, from any thread."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -66,7 +73,9 @@ def serve(
     *,
     sock: socket.socket | None = None,
     traffic: Traffic | None = None,
+    replays: Replays | None = None,
     champions: Mapping[str, Newer] | None = None,
+    alerts: Callable[[Raised], None] | None = None,
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve detectors until SIGTERM or SIGINT, then answer what was accepted, flush and close.
@@ -76,7 +85,9 @@ def serve(
         settings: address and limits.
         sock: a bound socket, where the caller wanted to know early that the address is free.
         traffic: simulated traffic, for the demo.
+        replays: where `POST /stream` takes transactions from.
         champions: by detector, where newer models come from while it serves.
+        alerts: given what tells live pages of an alert: the detector's name, and the alert as JSON.
         on_ready: called when everything is open, for instance to say so.
 
     Raises:
@@ -86,6 +97,8 @@ def serve(
     listening = sock or bind(settings.host, settings.port)
     failures: list[BaseException] = []
     desks = {name: Desk(name, opener, settings) for name, opener in openers.items()}
+    if alerts is not None:
+        alerts(lambda detector, alert: desks[detector].feed.alert(alert))
 
     def ready() -> None:
         settle_garbage()
@@ -95,7 +108,7 @@ def serve(
         failures.append(error)
         server.should_exit = True
 
-    app = create_app(desks, settings, traffic=traffic, champions=champions, on_ready=ready, on_failure=failed)
+    app = create_app(desks, settings, traffic=traffic, replays=replays, champions=champions, on_ready=ready, on_failure=failed)
     server = Server(app)
     server.run(sockets=[listening])
     if failures:
@@ -115,7 +128,9 @@ def uvicorn_config(app: Any) -> uvicorn.Config:
         app,
         loop="asyncio" if sys.platform == "win32" else "uvloop",
         http=JoiningProtocol,
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=MOST_SAID,
+        ws_per_message_deflate=False,
         lifespan="on",
         access_log=False,
         log_config=None,

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 from penstock.errors import PenstockError
-from penstock.service.desk import Desk
+from penstock.service.port import Serving
 from penstock.service.problems import RequestRefused
 
 log = logging.getLogger("penstock.service")
@@ -34,7 +34,7 @@ class Traffic:
         self.example: bytes | None = None
         self._bodies = bodies
 
-    async def run(self, desk: Desk) -> None:
+    async def run(self, desk: Serving) -> None:
         """Feed the desk; the iterator runs in a thread, since it may compute for a while."""
         sent, start = 0, time.perf_counter()
         while True:
@@ -48,7 +48,7 @@ class Traffic:
                 sent += len(bodies)
                 await self._send(desk, bodies)
 
-    async def _send(self, desk: Desk, bodies: list[bytes]) -> None:
+    async def _send(self, desk: Serving, bodies: list[bytes]) -> None:
         try:
             await desk.decide(bodies)
             self.example = bodies[-1]
@@ -56,7 +56,7 @@ class Traffic:
             log.debug("simulated traffic was turned away: %s", error)
 
     @contextlib.asynccontextmanager
-    async def running(self, desk: Desk) -> AsyncIterator[None]:
+    async def running(self, desk: Serving) -> AsyncIterator[None]:
         """Run while the block runs."""
         task = asyncio.create_task(self.run(desk))
         try:

@@ -9,9 +9,9 @@ from fastapi import FastAPI, Request, Response
 from penstock.config import Settings
 from penstock.messages import Refusal
 from penstock.service import bodies
-from penstock.service.desk import Desk
 from penstock.service.desks import Desks
 from penstock.service.openapi import answers, takes
+from penstock.service.port import Serving
 from penstock.service.problems import RequestRefused, of_refusal
 from penstock.service.records import json_response
 
@@ -47,11 +47,11 @@ def add_routes(routes: FastAPI, desks: Desks, settings: Settings) -> None:
     )
     async def labels(request: Request) -> Response:
         """The truth about transactions, as far as it is known: one label or an array, each answered in its place."""
-        given, single = await _read(request, settings)
+        given, form = await bodies.read_values(request.scope, request.receive, settings.max_body_bytes)
         found: list[bytes | Refusal] = []
         for start in range(0, len(given), PORTION):
             found += await _label(desks, given[start : start + PORTION])
-        if single:
+        if form == "one":
             return json_response(_accepted(found[0]))
         return json_response(b"[" + b",".join(_rendered(answer) for answer in found) + b"]")
 
@@ -64,7 +64,7 @@ def add_routes(routes: FastAPI, desks: Desks, settings: Settings) -> None:
     )
     async def events(request: Request) -> Response:
         """Events that change state and get no decision: logins, declines, refunds, outcomes; durable when answered."""
-        given, single = await _read(request, settings)
+        given, form = await bodies.read_values(request.scope, request.receive, settings.max_body_bytes)
         refused: list[dict[str, Any]] = []
         for start in range(0, len(given), PORTION):
             found = await _inform(desks, given[start : start + PORTION])
@@ -73,24 +73,10 @@ def add_routes(routes: FastAPI, desks: Desks, settings: Settings) -> None:
                 for place, refusal in enumerate(found)
                 if refusal is not None
             ]
-            if single and found[0] is not None:
+            if form == "one" and found[0] is not None:
                 raise RequestRefused(found[0].status, found[0].detail, found[0].errors)
         answer = msgspec.json.encode({"accepted": len(given) - len(refused), "refused": refused})
         return Response(answer, status_code=202, media_type="application/json")
-
-
-async def _read(request: Request, settings: Settings) -> tuple[list[bytes], bool]:
-    """The elements of the body, and whether it is a single one that stands alone."""
-    scope = request.scope
-    bodies.check_encoding(scope["headers"])
-    body = await bodies.read_body(scope, request.receive, settings.max_body_bytes)
-    if bodies.is_ndjson(bodies.header(scope["headers"], b"content-type")):
-        return bodies.lines(body), False
-    if bodies.first_byte(body) == b"[":
-        return bodies.elements(body), False
-    if not body.strip():
-        raise RequestRefused(400, "the body is empty; send a JSON object or an array of them")
-    return [body], True
 
 
 async def _label(desks: Desks, given: Sequence[bytes]) -> list[bytes | Refusal]:
@@ -110,7 +96,7 @@ async def _label(desks: Desks, given: Sequence[bytes]) -> list[bytes | Refusal]:
     return found
 
 
-def _meant(desks: Desks, label: bytes) -> Desk | Refusal:
+def _meant(desks: Desks, label: bytes) -> Serving | Refusal:
     """The detector that a label names, or the one that decided its transaction."""
     try:
         addressed = _addressed.decode(label)
