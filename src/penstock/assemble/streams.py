@@ -37,7 +37,16 @@ def _kafka(url: str, detector: str) -> Broker:
     return KafkaBroker(url, detector)
 
 
-_BROKERS: dict[str, Callable[[str, str], Broker]] = {"kafka": _kafka}
+def _redis(url: str, detector: str) -> Broker:
+    from penstock.adapters.redis_stream import RedisBroker
+
+    return RedisBroker(url, detector)
+
+
+_BROKERS: dict[str, Callable[[str, str], Broker]] = {
+    "kafka": _kafka,
+    **dict.fromkeys(("redis", "rediss", "valkey", "valkeys"), _redis),
+}
 
 
 def shards_of(broker: Broker, detector: Detector, settings: Settings) -> int:

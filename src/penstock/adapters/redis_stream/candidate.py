@@ -1,0 +1,74 @@
+"""Election by a lease: whoever holds the key may own the detector, until it runs out or is given back."""
+
+import threading
+import time
+import uuid
+from contextlib import suppress
+
+from penstock.adapters.redis_stream.address import Address
+from penstock.adapters.redis_stream.inbox import RedisInbox
+from penstock.adapters.redis_stream.line import Line
+from penstock.errors import BrokerError
+
+LEASE_S = 5.0
+"""How long a holder may be silent before the lease goes to another."""
+
+RENEW_S = 0.5
+"""How often a candidate asks for it, or asks to keep it."""
+
+_CLAIM_S = 30.0
+
+
+class RedisCandidate:
+    """`Candidate` on Redis. The lease says who is to own; that no two do is settled by the fence alone."""
+
+    def __init__(self, address: Address, line: Line, group: str, name: str) -> None:
+        self._address, self._line, self._group = address, line.another(), group
+        self._token = f"{name} {uuid.uuid4().hex}"
+        self._stand, self._release, self._claim = (line.script(name) for name in ("stand", "release", "claim"))
+        self._held_until = 0.0
+        self._inbox: RedisInbox | None = None
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._attend, name="penstock-election", daemon=True)
+        self._thread.start()
+
+    def _attend(self) -> None:
+        while not self._closing.is_set():
+            with suppress(BrokerError):  # the line remembers why
+                self._ask()
+            self._closing.wait(RENEW_S)
+
+    def _ask(self) -> None:
+        asked = time.monotonic()
+        if self._line.run(self._stand, [self._address.lease], [self._token, int(LEASE_S * 1000)]):
+            self._held_until = asked + LEASE_S
+            return
+        self._held_until = 0.0
+        if self._inbox is not None:
+            self._inbox.lose()
+
+    def elected(self, shard: int) -> bool:
+        """See `Candidate.elected`."""
+        return shard == 0 and time.monotonic() < self._held_until
+
+    def claim(self, shard: int) -> RedisInbox:
+        """See `Candidate.claim`."""
+        asked = time.monotonic()
+        keys = [self._address.state, self._address.lease]
+        fence = self._line.insist(lambda: self._line.run(self._claim, keys, [self._token, int(LEASE_S * 1000)]), _CLAIM_S)
+        self._held_until = asked + LEASE_S
+        self._inbox = RedisInbox(self._address, self._line, self._group, shard, int(fence), on_close=self._let_go)
+        return self._inbox
+
+    def _let_go(self) -> None:
+        """Another may be elected at once; this one stands again, when its turn comes."""
+        self._inbox, self._held_until = None, 0.0
+        with suppress(BrokerError):  # then it runs out by itself
+            self._line.run(self._release, [self._address.lease], [self._token])
+
+    def close(self) -> None:
+        """Stand no longer."""
+        if not self._closing.is_set():
+            self._closing.set()
+            self._thread.join()
+            self._let_go()

@@ -1,0 +1,222 @@
+"""An owner's hold on the inbox: reads its messages, and commits units, each by one script.
+
+Messages are read behind a place that the owner knows, and the consumer group's position moves only in the commit. So
+nothing is ever pending with a consumer: what a dead owner had read and not committed is simply read by the next one, in
+its order, and an owner that was frozen takes nothing away from the one that has claimed meanwhile.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from penstock.adapters.redis_stream.address import Address
+from penstock.adapters.redis_stream.line import ANSWER_S, Line, Silent
+from penstock.errors import BrokerError, Fenced
+from penstock.stream.port import INBOX, Message, Unit
+
+LARGEST_POLL = 8 << 20
+"""Bytes of messages that are given out at once, and about as many as are read at once."""
+
+FIELD = b"event"
+"""The field of an entry that holds the message; an entry of one field may call it as it likes."""
+
+_BEGIN_S = 30.0
+_WAIT_S = 0.2
+
+
+class RedisInbox:
+    """`Inbox` on Redis; made by the claim that gave it its fence."""
+
+    def __init__(
+        self, address: Address, line: Line, group: str, shard: int, fence: int, *, on_close: Callable[[], None]
+    ) -> None:
+        self.shard = shard
+        self._address, self._group, self._fence, self._on_close = address, group, fence, on_close
+        self._reading, self._committing, self._asking = line.another(), line.another(), line.another()
+        self._script = line.script("commit")
+        self._names = {role: address.topics.named(role) for role in INBOX}
+        self._roles = {name.encode(): role for role, name in self._names.items()}
+        self._behind: dict[str, str] = {}
+        self._waiting: deque[Message] = deque()
+        self._at_once = 1_000
+        self._unit = 0
+        self._tails = {role: Tail(address.keep) for role in INBOX}
+        self._lag = 0
+        self._lost = self._closed = False
+
+    # ------------------------------------------------------------ reading
+
+    def begin(self, places: dict[str, str]) -> None:
+        """See `Inbox.begin`."""
+        known = self._reading.insist(self._known, _BEGIN_S)
+        self._behind = {role: max(known[role], places.get(role, "0-0"), key=ordered) for role in INBOX}
+
+    def _known(self) -> dict[str, str]:
+        """How far the group has been told that each stream was read."""
+        return {role: str(self._group_of(self._reading, role)["last-delivered-id"].decode()) for role in INBOX}
+
+    def _group_of(self, line: Line, role: str) -> dict[str, Any]:
+        for group in line.ask("XINFO GROUPS", self._names[role]):
+            if group["name"].decode() == self._group:
+                return dict(group)
+        raise BrokerError(f"stream {self._names[role]!r} has no group {self._group!r}; create it: penstock topics create")
+
+    def lose(self) -> None:
+        """Another process has been elected: read no more."""
+        self._lost = True
+
+    def poll(self, most: int, timeout_s: float) -> list[Message]:
+        """See `Inbox.poll`."""
+        if self._lost:
+            raise Fenced(f"shard {self.shard} goes to another worker")
+        if not self._waiting:
+            self._read(timeout_s)
+        found: list[Message] = []
+        size = 0
+        while self._waiting and len(found) < most:
+            size += len(self._waiting[0].body)
+            if found and size > LARGEST_POLL:
+                break
+            found.append(self._waiting.popleft())
+        return found
+
+    def _read(self, timeout_s: float) -> None:
+        block = ("BLOCK", max(1, int(min(timeout_s, ANSWER_S / 2) * 1000))) if timeout_s > 0 else ()
+        names = self._names.values()
+        try:
+            found = self._reading.ask("XREAD", "COUNT", self._at_once, *block, "STREAMS", *names, *self._behind.values())
+        except Silent:
+            time.sleep(min(timeout_s, _WAIT_S))
+            return
+        size = most = 0
+        for name, entries in found or ():
+            role = self._roles[name]
+            self._waiting.extend(self._message(role, place.decode(), fields) for place, fields in entries)
+            self._behind[role] = entries[-1][0].decode()
+            most = max(most, len(entries))
+            size += sum(len(fields[-1]) for _, fields in entries)
+        if size > LARGEST_POLL:  # the server counts entries, not bytes
+            self._at_once = max(1, most // 2)
+        elif most == self._at_once:
+            self._at_once = min(1_000, self._at_once * 2)
+
+    def _message(self, role: str, place: str, fields: list[bytes]) -> Message:
+        arrived_us = int(place.partition("-")[0]) * 1000
+        return Message(role, self.shard, place, arrived_us, fields[1] if len(fields) == 2 else _body(fields))
+
+    def lag(self) -> int:
+        """See `Inbox.lag`; what it was last while Redis is silent."""
+        with suppress(BrokerError):
+            self._lag = sum(self._group_of(self._asking, role).get("lag") or 0 for role in INBOX)
+        return self._lag
+
+    # ------------------------------------------------------------ committing
+
+    def commit(self, unit: Unit) -> str | None:
+        """See `Inbox.commit`."""
+        if not (unit.entry or unit.out or unit.read):
+            self._check()
+            return None
+        keys, arguments = self._words(unit)
+        said, value = self._patiently(lambda: self._committing.run(self._script, keys, arguments))
+        if said != b"done":
+            raise self._refused(said, int(value))
+        self._unit += 1
+        return str(value.decode()) if unit.entry else None
+
+    def _check(self) -> None:
+        """Whether this still is the owner."""
+        fence = int(self._patiently(lambda: self._committing.ask("HGET", self._address.state, "fence")) or 0)
+        if fence != self._fence:
+            raise self._refused(b"fence", fence)
+
+    def _patiently(self, ask: Callable[[], Any]) -> Any:
+        while True:
+            try:
+                return ask()
+            except Silent as error:
+                if self._lost:
+                    raise Fenced(f"shard {self.shard} goes to another worker") from error
+                time.sleep(_WAIT_S)
+
+    def _refused(self, said: bytes, value: int) -> Exception:
+        if said == b"fence" and value > self._fence:
+            return Fenced(f"shard {self.shard} has another owner by now: {value}, this is {self._fence}")
+        return BrokerError(
+            f"Redis has forgotten what it had confirmed: {said.decode()} {value} where it was "
+            f"{self._fence if said == b'fence' else self._unit}; let it write every change to disk (appendonly yes, "
+            "appendfsync always, maxmemory-policy noeviction), empty the data folders of the detector's workers, and start "
+            "them again"
+        )
+
+    def _words(self, unit: Unit) -> tuple[list[str], list[str | bytes | int]]:
+        """The unit as the script takes it."""
+        read: dict[str, list[Message]] = {}
+        for message in unit.read:
+            read.setdefault(message.role, []).append(message)
+        numbers = {role: k for k, role in enumerate(dict.fromkeys(out.role for out in unit.out), start=1)}
+        topics = self._address.topics
+        keys = [self._address.state, topics.journal, *map(topics.named, read), *map(topics.named, numbers)]
+        arguments: list[str | bytes | int] = [
+            self._fence,
+            self._unit + 1,
+            self._group,
+            unit.entry,
+            self._address.keep_journal,
+            len(read),
+        ]
+        for role, messages in read.items():
+            last = max((message.place for message in messages), key=ordered)
+            arguments += (last, len(messages), self._tails[role].read(last, len(messages)))
+        arguments += (len(numbers), *map(self._address.most_in, numbers))
+        for role, _, body in unit.out:
+            arguments += (numbers[role], body)
+        return keys, arguments
+
+    @property
+    def trouble(self) -> str | None:
+        """See `Inbox.trouble`."""
+        return self._committing.trouble or self._reading.trouble
+
+    def close(self) -> None:
+        """Let go."""
+        if not self._closed:
+            self._closed = True
+            self._on_close()
+
+
+class Tail:
+    """How much of a stream stays behind what has been taken in.
+
+    >>> tail = Tail(15)
+    >>> [tail.read("7-0", 10), tail.read("8-0", 10), tail.read("9-0", 10)]
+    ['', '', '7-0']
+    """
+
+    def __init__(self, keep: int) -> None:
+        self._keep, self._number = keep, 0
+        self._parts: deque[tuple[str, int]] = deque()
+
+    def read(self, place: str, number: int) -> str:
+        """So many messages up to this place are taken in; the place before which messages may go, empty where none may."""
+        self._parts.append((place, number))
+        self._number += number
+        free = ""
+        while self._parts and self._number - self._parts[0][1] >= self._keep:
+            free, part = self._parts.popleft()
+            self._number -= part
+        return free
+
+
+def ordered(place: str) -> tuple[int, int]:
+    """An entry's id as something to compare."""
+    stamp, _, number = place.partition("-")
+    return int(stamp), int(number or 0)
+
+
+def _body(fields: Sequence[bytes]) -> bytes:
+    """The message of an entry of several fields; where none is the one to hold it, all of them, for quarantine to show."""
+    pairs = dict(zip(fields[::2], fields[1::2], strict=True))
+    return pairs.get(FIELD, b" ".join(fields))

@@ -1,0 +1,5 @@
+-- Give the lease back, where it is one's own. KEYS: lease. ARGV: token of the candidate.
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+    redis.call('DEL', KEYS[1])
+end
+return 1
