@@ -1,5 +1,6 @@
 """What each kind of rule finds in a record, before anything is held back."""
 
+import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -108,16 +109,18 @@ class Shifts:
         if not len(time_us):
             return
         panes = time_us // self._shares.pane_us
-        starts = [0, *(np.flatnonzero(np.diff(panes)) + 1).tolist()]
-        for start, stop in zip(starts, [*starts[1:], len(panes)], strict=True):
-            chosen = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)].tolist()
-            yield from self._stretch(int(panes[start]), start, stop, chosen)
+        starts = [0, *(np.flatnonzero(panes[1:] != panes[:-1]) + 1).tolist()]
+        chosen, first = rows.tolist(), 0
+        for pane, start, stop in zip(panes[starts].tolist(), starts, [*starts[1:], len(panes)], strict=True):
+            last = bisect.bisect_left(chosen, stop, first)
+            yield from self._stretch(pane, start, stop, chosen[first:last])
+            first = last
 
     def _stretch(self, pane: int, start: int, stop: int, chosen: Sequence[int]) -> Iterator[Finding]:
         """Rows of one pane, up to each that matches and then to the end."""
         shares, counted = self._shares, start
         shares.advance(pane)
-        if shares.window[1] + len(chosen) >= self._rule.least:
+        if chosen and shares.window[1] + len(chosen) >= self._rule.least:
             for row in chosen:
                 shares.add(pane, total=row + 1 - counted, hits=1)
                 counted = row + 1

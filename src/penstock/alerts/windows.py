@@ -159,12 +159,14 @@ class Shares:
             self._advance(pane)
 
     def _advance(self, pane: int) -> None:
-        for _ in range(min(pane - self._newest, len(self._panes))):
-            for which in (0, 1):
-                leaves = self._panes[-PANES][which]
-                self._window[which] -= leaves
-                self._reference[which] += leaves - self._panes[0][which]
-            self._panes.append([0, 0])
+        panes, window, reference = self._panes, self._window, self._reference
+        for _ in range(min(pane - self._newest, len(panes))):
+            (total, hits), (old_total, old_hits) = panes[-PANES], panes[0]
+            window[0] -= total
+            window[1] -= hits
+            reference[0] += total - old_total
+            reference[1] += hits - old_hits
+            panes.append([0, 0])
         self._newest = pane
 
     def state(self) -> list[Any]:
