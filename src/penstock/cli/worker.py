@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+from pathlib import Path
 
 import click
 
@@ -14,8 +15,16 @@ from penstock.cli.options import detector_argument, say, settings, settings_from
 @settings("stream", "data", "models", "registry", "shard_key")
 @click.option("--name", metavar="NAME", help="Who this process is, for people.  [host and process number]")
 @click.option("--takeover", is_flag=True, help="Follow until up to date, then take over from the worker that runs, which ends.")
-@click.option("--metrics-port", type=click.IntRange(0, 65535), metavar="N", help="Answer /health, /ready and /metrics here.")
-def command(detector: str, name: str | None, takeover: bool, metrics_port: int | None, **flags: str | None) -> None:
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    help="Answer /health, /ready and /metrics here; 0 takes a free port.",
+)
+@click.option("--port-file", type=click.Path(path_type=Path, dir_okay=False), help="Write the port that was taken here.")
+def command(
+    detector: str, name: str | None, takeover: bool, metrics_port: int | None, port_file: Path | None, **flags: str | None
+) -> None:
     """Decide what comes through a broker.
 
     One worker owns a detector (or each shard of it); others started like it stand by and take over when it ends, however
@@ -39,6 +48,8 @@ def command(detector: str, name: str | None, takeover: bool, metrics_port: int |
     try:
         if metrics_port is not None:
             monitor = Monitor(worker.status, loaded.name, settings.host, metrics_port)
+            if port_file is not None:
+                port_file.write_text(str(monitor.port))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
         say(f"{name} works for {loaded.name} at {settings.stream}, {shards} shard{'s' * (shards > 1)}  (Ctrl-C stops)")

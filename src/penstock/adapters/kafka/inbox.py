@@ -7,7 +7,6 @@ same transaction, for tools that show the lag; the journal's own word for it cou
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -47,6 +46,8 @@ class KafkaInbox:
         self._waiting: list[Any] = []
         self._assigned: list[TopicPartition] = []
         self._place: str | None = None
+        self._lag, self._measured = 0, 0.0
+        self._member: Any = None
         self._standing: dict[tuple[str, int], int] = {}
         self._producer = Producer(
             address.client(
@@ -56,6 +57,7 @@ class KafkaInbox:
                 linger_ms=0,
                 message_max_bytes=32 << 20,
                 queue_buffering_max_messages=1_000_000,
+                retry_backoff_ms=2,  # after a commit the coordinator says "again"; waiting 100 ms would be the pace of units
             )
         )
         try:
@@ -89,6 +91,8 @@ class KafkaInbox:
             place = places.get(self._roles[partition.topic])
             behind = OFFSET_INVALID if place is None else int(place) + 1
             partition.offset = max(partition.offset, behind)  # OFFSET_INVALID is less than any offset
+        self._consumer.list_topics(timeout=_ASK_S)
+        self._member = self._consumer.consumer_group_metadata()  # of no generation: the transaction's epoch is the fence
         self._assigned = known
         self._standing = {(partition.topic, partition.partition): max(partition.offset, 0) for partition in known}
         self._consumer.assign(known)
@@ -120,6 +124,7 @@ class KafkaInbox:
         self._waiting = self._waiting[taken:]
         if found:
             self._health.answered()
+        self._measure()
         return found
 
     def _complain(self, error: Any) -> None:
@@ -136,12 +141,20 @@ class KafkaInbox:
 
     def lag(self) -> int:
         """See `Inbox.lag`."""
-        waiting = 0
-        with suppress(KafkaException):
-            for partition, position in zip(self._assigned, self._consumer.position(self._assigned), strict=True):
-                _, high = self._consumer.get_watermark_offsets(partition, cached=True)
-                waiting += max(0, high - max(position.offset, 0)) if high > 0 else 0
-        return waiting
+        return self._lag
+
+    def _measure(self) -> None:
+        """How much waits, now and then: asked by another thread, the client would answer only between two polls."""
+        now = time.monotonic()
+        if now - self._measured < 1.0:
+            return
+        self._measured = now
+        waiting = len(self._waiting)
+        for partition in self._assigned:
+            known = self._consumer.get_watermark_offsets(partition, cached=True)
+            here = self._standing[partition.topic, partition.partition]
+            waiting += max(0, known[1] - here) if known is not None else 0
+        self._lag = waiting
 
     # ------------------------------------------------------------ committing
 
@@ -165,7 +178,7 @@ class KafkaInbox:
         names = {role: self._topics.named(role) for role in {out.role for out in unit.out}}
         for role, key, body in unit.out:
             self._produce(names[role], body, key.encode())
-        producer.send_offsets_to_transaction(offsets, self._consumer.consumer_group_metadata(), _ASK_S)
+        producer.send_offsets_to_transaction(offsets, self._member, _ASK_S)
         self._insist(producer.commit_transaction)
 
     def _produce(self, topic: str, body: bytes, key: bytes | None, **more: Any) -> None:

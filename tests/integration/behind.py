@@ -1,0 +1,196 @@
+"""A detector behind a broker, as tests see it: messages in, committed messages out, workers as processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from penstock.assemble.streams import open_broker
+from penstock.errors import BrokerError
+from penstock.stream.port import Broker
+
+
+class Behind:
+    """One detector's topics. `role` is a topic's role: transactions, labels, decisions, quarantine, ..."""
+
+    def __init__(self, url: str, detector: str) -> None:
+        self.url = url
+        self.broker: Broker = open_broker(url, detector)
+        self.broker.create()
+        self._outlet = self.broker.outlet()
+        self._taps: dict[str, KafkaTap | RedisTap] = {}
+
+    def put(self, role: str, bodies: Iterable[Any]) -> None:
+        """Send events, or bytes as they are, and return when the broker has them."""
+        for body in bodies:
+            data = body if isinstance(body, bytes) else msgspec.json.encode(body)
+            until(lambda data=data: self._taken(role, data), 60)
+        assert self._outlet.flush(60) == 0
+
+    def _taken(self, role: str, data: bytes) -> bool:
+        try:
+            self._outlet.put(role, "", data)
+        except BrokerError:
+            self._outlet.flush(1)
+            return False
+        return True
+
+    def bodies(self, role: str) -> list[bytes]:
+        """Everything committed in a topic by now."""
+        if role not in self._taps:
+            self._taps[role] = _TAPS[self.url.partition("://")[0]](self.url, self.broker.topics.named(role))
+        return self._taps[role].all()
+
+    def read(self, role: str) -> list[dict[str, Any]]:
+        """The same as objects."""
+        return [json.loads(body) for body in self.bodies(role)]
+
+    def close(self) -> None:
+        for tap in self._taps.values():
+            tap.close()
+        self._outlet.close()
+        self.broker.close()
+
+
+class KafkaTap:
+    """What is committed in one topic, from its beginning on."""
+
+    def __init__(self, url: str, topic: str) -> None:
+        from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+        from penstock.adapters.kafka.address import Address
+
+        settings = Address.of(url).client(group_id=uuid.uuid4().hex, isolation_level="read_committed", enable_auto_commit=False)
+        self._consumer = Consumer(settings)
+        self._partition = TopicPartition(topic, 0, OFFSET_BEGINNING)
+        self._found: list[bytes] = []
+        self._consumer.list_topics(timeout=10)
+        self._consumer.assign([self._partition])
+
+    def all(self) -> list[bytes]:
+        """Everything by now."""
+        first = self._consumer.poll(0.2)
+        for message in [*([first] if first else []), *self._consumer.consume(100_000, 0)]:
+            if message.error() is None:
+                self._found.append(message.value())
+        return self._found
+
+    def close(self) -> None:
+        self._consumer.close()
+
+
+class RedisTap:
+    """The same on Redis."""
+
+    def __init__(self, url: str, stream: str) -> None:
+        import redis
+
+        self._client = redis.Redis.from_url(url.partition("?")[0])
+        self._stream, self._after = stream, b"-"
+        self._found: list[bytes] = []
+
+    def all(self) -> list[bytes]:
+        """Everything by now."""
+        for entry, fields in self._client.xrange(self._stream, min=self._after):
+            self._found.append(fields[b"event"])
+            self._after = b"(" + entry
+        return self._found
+
+    def close(self) -> None:
+        self._client.close()
+
+
+_TAPS: dict[str, Callable[[str, str], KafkaTap | RedisTap]] = {"kafka": KafkaTap, "redis": RedisTap}
+
+
+class WorkerProcess:
+    """`penstock worker` as a process of its own."""
+
+    def __init__(self, detector: str, url: str, data: Path, *options: str, name: str = "w") -> None:
+        data.mkdir(parents=True, exist_ok=True)
+        self._log = data.with_suffix(".log").open("ab")
+        self.log = data.with_suffix(".log")
+        self._port_file = data.with_suffix(".port")
+        self._port_file.unlink(missing_ok=True)
+        program = "from penstock.cli import main; main()"
+        command = [sys.executable, "-c", program, "worker", detector, "--stream", url, "--data", str(data), "--name", name]
+        command += ["--metrics-port", "0", "--port-file", str(self._port_file), *options]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PENSTOCK_SNAPSHOT_EVERY_S": "1"}
+        self.process = subprocess.Popen(command, stdout=self._log, stderr=self._log, env=environment)
+
+    def status(self) -> dict[str, Any] | None:
+        """How its shard stands; None while it does not answer."""
+        if not self._port_file.exists() or not self._port_file.read_text():
+            return None
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port_file.read_text()}/health", timeout=2) as answer:
+                return dict(json.load(answer)["shards"][0])
+        except (OSError, urllib.error.URLError):
+            return None
+
+    @property
+    def owns(self) -> bool:
+        status = self.status()
+        return status is not None and bool(status["owner"])
+
+    @property
+    def follows(self) -> bool:
+        status = self.status()
+        return status is not None and status["trouble"] is None
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def end(self) -> None:
+        """Whatever state it is in."""
+        self.kill()
+        self._log.close()
+
+    def stop(self) -> int:
+        """Ask it to end; its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+        return self.process.wait(60)
+
+
+def until(true: Callable[[], Any], seconds: float = 60.0, every: float = 0.05) -> float:
+    """Wait for something to become true; how long it took."""
+    began = time.monotonic()
+    while not true():
+        assert time.monotonic() - began < seconds, f"not within {seconds:g} s"
+        time.sleep(every)
+    return time.monotonic() - began
+
+
+def essence(decisions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What must be the same wherever a decision is made: all but times, and who measured them."""
+    return [{key: value for key, value in decision.items() if key not in _OF_A_RUN} for decision in decisions]
+
+
+_OF_A_RUN = ("decided_at", "latency_ms")
+
+
+def embedded(detector: Any, events: Sequence[Any], **options: Any) -> list[dict[str, Any]]:
+    """What one process decides about the same events, one batch after the other."""
+    from penstock import Engine
+
+    with Engine(detector, **options) as engine:
+        answers = []
+        for start in range(0, len(events), 500):
+            answers += engine.decide_json([msgspec.json.encode(event) for event in events[start : start + 500]])
+        return [json.loads(answer) for answer in answers if isinstance(answer, bytes)]
