@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from penstock.clock import iso
+from penstock.detector import Detector
 from penstock.engine.look import KeyRows
 from penstock.ledger import Label
 from penstock.messages import Action, Record, Type
@@ -50,7 +51,7 @@ class History:
 
     def __init__(self, engine: "Engine") -> None:
         self._engine = engine
-        self._facts = facts_of(engine)
+        self._facts = facts_of(engine.detector)
 
     def outcome(self, transaction_id: str) -> dict[str, Any] | None:
         """What became of a transaction, and the facts of its event; None where no decision about it is durable."""
@@ -136,17 +137,17 @@ class Counted:
         self.complete = True
 
 
-def facts_of(engine: "Engine") -> dict[str, str]:
+def facts_of(detector: Detector) -> dict[str, str]:
     """Which fields of a detector's events are what every payment has: amount, type, origin and destination.
 
     Origin and destination are the two roles of an entity that has two, in their order, or fields of these names; the type
     is the field of this name, or the only text that ends in `_type`.
     """
-    schema = engine.detector.schema
+    schema = detector.schema
     texts = [name for name, type_ in schema.columns.items() if type_ is Type.TEXT]
     typed = ["type"] if "type" in texts else [name for name in texts if name.endswith("_type")]
     facts: dict[str, str | None] = {"amount": schema.amount, "type": typed[0] if len(typed) == 1 else None}
-    entities = [plan.entity for plan in engine.detector.plan.entities]
+    entities = [plan.entity for plan in detector.plan.entities]
     two = next((entity.fields for entity in entities if len(entity.roles) == 2), None)
     if two is not None:
         facts |= zip(("origin", "destination"), two, strict=True)

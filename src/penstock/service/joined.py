@@ -23,12 +23,13 @@ class JoiningProtocol(HttpToolsProtocol):
 class JoinedTransport:
     """A transport that holds the head of a response back until its body comes, at most until the loop's next turn."""
 
-    __slots__ = ("_held", "_loop", "_transport", "get_extra_info", "is_closing", "pause_reading", "resume_reading")
+    __slots__ = ("_held", "_loop", "_transport", "abort", "get_extra_info", "is_closing", "pause_reading", "resume_reading")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._held = b""
         self._loop = asyncio.get_running_loop()
+        self.abort = transport.abort
         self.get_extra_info = transport.get_extra_info
         self.is_closing = transport.is_closing
         self.pause_reading = transport.pause_reading

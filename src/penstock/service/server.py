@@ -16,6 +16,7 @@ from penstock.service.desk import Desk
 from penstock.service.follow import Newer
 from penstock.service.joined import JoiningProtocol
 from penstock.service.port import Opener
+from penstock.service.sockets import HangingUpProtocol
 from penstock.service.streams import Replays
 from penstock.service.traffic import Traffic
 
@@ -128,7 +129,7 @@ def uvicorn_config(app: Any) -> uvicorn.Config:
         app,
         loop="asyncio" if sys.platform == "win32" else "uvloop",
         http=JoiningProtocol,
-        ws="websockets-sansio",
+        ws=HangingUpProtocol,
         ws_max_size=MOST_SAID,
         ws_per_message_deflate=False,
         lifespan="on",

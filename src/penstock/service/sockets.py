@@ -3,19 +3,28 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
-from fastapi import FastAPI, Response, WebSocket
+from fastapi import FastAPI, WebSocket
 from starlette.websockets import WebSocketDisconnect
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from penstock.service.live import Live
-from penstock.service.problems import MEDIA_TYPE, RequestRefused
+from penstock.service.problems import Busy
 
-GOING_AWAY = 1001
-"""The code of RFC 6455 with which a server that stops says goodbye."""
+GOING_AWAY, TRY_LATER = 1001, 1013
+"""The registered codes with which a server that stops, or has no room, says goodbye."""
 
 GOODBYE_S = 1.0
 """How long a viewer may take to hear it."""
+
+
+class HangingUpProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket protocol, which at a stop does not wait for viewers who no longer read."""
+
+    def shutdown(self) -> None:
+        """The server stops."""
+        super().shutdown()
+        self.loop.call_later(GOODBYE_S, self.transport.abort)
 
 
 def add_routes(routes: FastAPI, live: Live) -> None:
@@ -24,14 +33,15 @@ def add_routes(routes: FastAPI, live: Live) -> None:
     @routes.websocket("/ws/live")
     async def socket(websocket: WebSocket) -> None:
         """The same messages as /live. What a viewer sends is read, so that it is noticed when it goes, and means nothing."""
-        try:
-            check_origin(websocket.headers.getlist("origin"), websocket.headers.get("host", ""))
-            live.check()
-        except RequestRefused as refused:
-            answer = Response(refused.problem, refused.status, media_type=MEDIA_TYPE)
-            await websocket.send_denial_response(answer)
+        if not is_own(websocket.headers.getlist("origin"), websocket.headers.get("host", "")):
+            await websocket.close()  # before it is accepted: 403
             return
         await websocket.accept()
+        try:
+            live.check()
+        except Busy as busy:
+            await websocket.close(TRY_LATER, str(busy))
+            return
         await _serve(websocket, live)
 
 
@@ -63,15 +73,12 @@ async def _until_gone(websocket: WebSocket) -> None:
         pass
 
 
-def check_origin(origins: Sequence[str], host: str) -> None:
-    """Let pages of this service in, and programs, which name no origin. A browser asks nobody before it opens a socket to
-    another site, so a page from elsewhere could read what is decided here.
+def is_own(origins: Sequence[str], host: str) -> bool:
+    """Whether a page of this service asks, or a program, which names no origin.
 
-    Raises:
-        RequestRefused: 403, a page from elsewhere asks.
+    A browser asks nobody before it opens a socket to another site, so a page from elsewhere could read what is decided here.
 
-    >>> check_origin(["http://fraud.example:8000"], "fraud.example:8000")
+    >>> is_own(["http://fraud.example:8000"], "fraud.example:8000"), is_own(["http://elsewhere.example"], "fraud.example:8000")
+    (True, False)
     """
-    for origin in origins:
-        if urlsplit(origin).netloc.lower() != host.lower():
-            raise RequestRefused(403, f"a page from {origin[:200]} may not watch; only pages of this service may")
+    return all(origin.partition("://")[2].lower() == host.lower() for origin in origins)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from penstock import Detector, Engine, Entity, Label, Rule
+from penstock.assemble.detectors import load_detector
 from penstock.clock import SECOND_US, iso, to_us
 from penstock.engine import history
 from penstock.engine.series import HOUR_US, MINUTE_US, Series
@@ -199,3 +200,20 @@ def test_totals_of_an_earlier_version_have_no_series_and_are_restored():
     totals.restore({"actions": [1, 0, 0, 0], "amounts": [0.0] * 4, "since_us": 0})
     assert totals.stats()["since"] == iso(0)
     assert totals.series()["since"] == iso(7 * MINUTE_US)
+
+
+# ---------------------------------------------------------------- facts
+
+
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("banking", {"amount": "amount"}),
+        ("card", {"amount": "amount"}),
+        ("ecommerce", {"amount": "purchase_value"}),
+        ("mobile_money", {"amount": "amount", "type": "type", "origin": "nameOrig", "destination": "nameDest"}),
+        ("payments", {"amount": "amount", "type": "transaction_type"}),
+    ],
+)
+def test_the_facts_of_a_payment_are_found_in_every_detector_that_has_them(name, facts):
+    assert history.facts_of(load_detector(name)) == facts

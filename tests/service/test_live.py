@@ -1,0 +1,248 @@
+"""Live viewers, by server-sent events and WebSockets: told in one form, however slow they are, until the service stops."""
+
+import asyncio
+import json
+import socket
+import threading
+import time
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from penstock.config import Settings
+from penstock.service import Desk, create_app, live
+from penstock.service.desks import Desks
+from penstock.service.feed import Feed
+
+
+@pytest.fixture
+def app(engine):
+    settings = Settings()
+    return create_app({"fake": Desk.of(engine, settings)}, settings)
+
+
+@pytest.fixture
+def url(app, serve_in_thread):
+    with serve_in_thread(app) as address:
+        yield address
+
+
+def socket_of(url):
+    return url.replace("http", "ws") + "/ws/live"
+
+
+def until(receive, wanted):
+    """The first message that is wanted."""
+    for _ in range(40):
+        message = json.loads(receive())
+        if wanted(message):
+            return message
+    raise AssertionError("no such message came")
+
+
+def test_a_socket_tells_decisions_alerts_and_statistics(app, url, payment):
+    with connect(socket_of(url)) as viewer:
+        first = json.loads(viewer.recv(5))
+        assert first["stats"]["total"] == 0
+        assert (first["decisions"], first["alerts"], first["left_out"]) == ([], [], {"decisions": 0, "alerts": 0})
+        httpx.post(url + "/predict", content=payment(1, amount=5000))
+        app._desks["fake"].feed.alert(b'{"at":"2026-01-01T00:00:00Z","text":"a burst of blocks"}')
+        told = until(lambda: viewer.recv(5), lambda message: message["decisions"] and message["alerts"])
+        assert told["decisions"][0]["transaction_id"] == "tx1"
+        assert told["alerts"] == [{"at": "2026-01-01T00:00:00Z", "text": "a burst of blocks"}]
+        assert told["outcomes"] == {"fake": {"BLOCK": 1}}
+        later = json.loads(viewer.recv(5))
+        assert (later["decisions"], later["alerts"]) == ([], []), "nothing is told twice"
+        assert later["measured_ms"] > first["measured_ms"]
+
+
+def test_server_sent_events_have_the_same_form(url, payment):
+    httpx.post(url + "/predict", content=payment(1))
+    with connect(socket_of(url)) as viewer, httpx.stream("GET", url + "/live", timeout=10) as stream:
+        by_event = next(json.loads(line[6:]) for line in stream.iter_lines() if line.startswith("data: "))
+        assert by_event.keys() == json.loads(viewer.recv(5)).keys()
+
+
+def test_what_a_viewer_says_means_nothing_and_too_much_ends_it(url):
+    with connect(socket_of(url)) as viewer:
+        viewer.recv(5)
+        viewer.send("hello")
+        viewer.send(b"\x00")
+        viewer.recv(5)
+        viewer.send("x" * 100_000)
+        with pytest.raises(ConnectionClosed) as ended:
+            while True:
+                viewer.recv(5)
+    assert ended.value.rcvd.code == 1009
+
+
+def refused(url, **options):
+    """The status with which a socket is refused."""
+    with pytest.raises(InvalidStatus) as found, connect(url, **options):
+        pass
+    return found.value.response.status_code
+
+
+def test_a_page_from_elsewhere_may_not_watch(url, caplog):
+    assert refused(socket_of(url), origin="https://elsewhere.example") == 403
+    with connect(socket_of(url), origin=url) as viewer:
+        viewer.recv(5)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_no_more_watch_than_there_is_room_for_and_whoever_leaves_makes_room(url, monkeypatch):
+    monkeypatch.setattr(live, "MOST_VIEWERS", 2)
+    with connect(socket_of(url)) as first:
+        first.recv(5)
+        with connect(socket_of(url)) as second:
+            second.recv(5)
+            with connect(socket_of(url)) as third, pytest.raises(ConnectionClosed) as turned_away:
+                third.recv(5)
+            assert turned_away.value.rcvd.code == 1013
+            assert httpx.get(url + "/live").status_code == 503
+        for _ in range(50):
+            with connect(socket_of(url)) as third:
+                try:
+                    third.recv(5)
+                    return
+                except ConnectionClosed:
+                    time.sleep(0.05)
+    raise AssertionError("there was no room")
+
+
+def test_an_upgrade_elsewhere_is_refused_and_a_broken_one_is_no_traceback(url, caplog):
+    assert refused(url.replace("http", "ws") + "/predict") in {403, 404}
+    host, port = url.removeprefix("http://").split(":")
+    for head in (b"POST /ws/live HTTP/1.1", b"GET /ws/live HTTP/1.1", b"POST /predict HTTP/1.1"):
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(head + b"\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+            assert connection.recv(100)[:10] in {b"", b"HTTP/1.1 4"}
+    assert "Traceback" not in caplog.text
+    assert httpx.get(url + "/health").status_code == 200
+
+
+def test_a_stop_says_goodbye_to_viewers_and_does_not_wait_for_one_who_does_not_read(app, serve_in_thread, monkeypatch):
+    monkeypatch.setattr(live, "EVERY_S", 0.005)
+    feed = app._desks["fake"].feed
+    large = [decision(n)[:-1] + b',"padding":"%s"}' % (b"x" * 100_000) for n in range(8)]
+    with serve_in_thread(app) as url:
+        host, port = url.removeprefix("http://").split(":")
+        deaf = socket.create_connection((host, int(port)))
+        key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13"
+        deaf.sendall(f"GET /ws/live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{key}\r\n\r\n".encode())
+        for _ in range(30):  # many times what the sockets hold
+            feed.saw(large)
+            time.sleep(0.01)
+        with connect(socket_of(url), max_size=None) as viewer:
+            viewer.recv(5)
+            app.stopping()
+            with pytest.raises(ConnectionClosed) as ended:
+                while True:
+                    viewer.recv(5)
+        assert ended.value.rcvd.code == 1001
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+    deaf.close()
+
+
+def test_a_slow_viewer_is_told_the_newest_and_how_many_were_left_out(engine, run):
+    async def scene():
+        desk = Desk.of(engine, Settings())
+        told = live.Live(Desks({"fake": desk})).messages()
+        await anext(told)
+        for start in range(0, 50_000, 500):
+            desk.feed.saw([decision(n) for n in range(start, start + 500)])
+        for number in range(300):
+            desk.feed.alert(json.dumps({"number": number}).encode())
+        message = json.loads(await anext(told))
+        later = json.loads(await anext(told))
+        await told.aclose()
+        return message, later
+
+    message, later = run(scene())
+    shown = len(message["decisions"])
+    assert 0 < shown <= live.MOST_SHOWN
+    assert message["left_out"]["decisions"] == 50_000 - shown
+    assert message["decisions"][-1]["n"] >= 49_500
+    assert [alert["number"] for alert in message["alerts"]] == list(range(300 - live.MOST_SHOWN, 300))
+    assert message["left_out"]["alerts"] == 300 - live.MOST_SHOWN
+    assert later["left_out"] == {"decisions": 0, "alerts": 0}
+
+
+def test_of_several_detectors_each_is_shown_however_busy_another_is(make_engine, run):
+    async def scene():
+        desks = {name: Desk.of(make_engine(name=name), Settings()) for name in ("calm", "busy")}
+        told = live.Live(Desks(desks)).messages()
+        await anext(told)
+        desks["calm"].feed.saw([decision(1)])
+        desks["busy"].feed.saw([decision(n) for n in range(1000, 2000)])
+        message = json.loads(await anext(told))
+        await told.aclose()
+        return message
+
+    message = run(scene())
+    assert message["decisions"][0]["n"] == 1
+    assert message["left_out"]["decisions"] == 1001 - len(message["decisions"])
+
+
+def test_statistics_are_measured_once_for_viewers_who_ask_together(engine, run):
+    asked = []
+    engine.stats, before = (lambda: asked.append(1) or before()), engine.stats
+
+    async def scene():
+        watched = live.Live(Desks({"fake": Desk.of(engine, Settings())}))
+        viewers = [watched.messages() for _ in range(10)]
+        for viewer in viewers:
+            await anext(viewer)
+            await viewer.aclose()
+
+    run(scene())
+    assert len(asked) == 1
+
+
+def test_alerts_may_come_from_any_thread_and_the_newest_are_kept():
+    feed = Feed()
+    threads = [threading.Thread(target=lambda: [feed.alert(b"{}") for _ in range(500)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert feed.alert_count == 2000
+    assert len(feed.alerts_since(0)) == 100
+
+
+def test_the_newest_alerts_are_listed_newest_first_whichever_detector_raised_them(client_for, make_engine, run):
+    async def scene():
+        async with client_for(make_engine(name="one"), make_engine(name="two")) as client:
+            for name, at in (("one", "10:00"), ("two", "11:00"), ("one", "12:00")):
+                client.app._desks[name].feed.alert(json.dumps({"at": f"2026-01-01T{at}:00Z", "detector": name}).encode())
+            return [(await client.get("/alerts" + query)).json() for query in ("", "?limit=1", "?detector=two")]
+
+    everything, newest, of_two = run(scene())
+    assert [alert["at"][11:16] for alert in everything["alerts"]] == ["12:00", "11:00", "10:00"]
+    assert [alert["at"][11:16] for alert in newest["alerts"]] == ["12:00"]
+    assert [alert["detector"] for alert in of_two["alerts"]] == ["two"]
+
+
+def decision(number):
+    return b'{"transaction_id":"t%d","detector":"fake","decision":"APPROVE","n":%d}' % (number, number)
+
+
+def test_nobody_who_waits_costs_the_hot_path_more_than_a_glance():
+    feed, answers, looked = Feed(), [decision(n) for n in range(256)], []
+    feed.watch.saw = lambda _answers: looked.append(1)
+    feed.saw(answers)
+    assert looked == []
+
+
+def test_a_watcher_is_woken_once_for_the_right_transaction(run):
+    async def scene():
+        feed = Feed()
+        with feed.watch.waiting(b'"t2"') as right, feed.watch.waiting(b'"t3"') as other:
+            feed.saw([decision(1), decision(2), decision(2)])
+            await asyncio.sleep(0)
+            return right.done(), other.done()
+
+    assert run(scene()) == (True, False)

@@ -1,0 +1,187 @@
+"""Transactions that are handed in and asked about later: whoever waits is told at once, and holds nobody up."""
+
+import asyncio
+import json
+import time
+
+import httpx
+import pytest
+
+from penstock.config import Settings
+from penstock.ledger import Answered
+from penstock.service import Desk, create_app, watch
+
+NDJSON = {"content-type": "application/x-ndjson"}
+
+
+@pytest.fixture
+def scene(client_for, engine, run):
+    """Runs a coroutine with a client of a service with one scripted engine."""
+
+    def play(work, *engines):
+        async def whole():
+            async with client_for(*(engines or [engine])) as client:
+                return await work(client)
+
+        return run(whole())
+
+    return play
+
+
+# ---------------------------------------------------------------- handing in
+
+
+def test_a_transaction_is_accepted_with_its_id_and_is_durable_then(scene, engine, payment):
+    response = scene(lambda client: client.post("/transactions", content=payment(1)))
+    assert response.status_code == 202
+    assert response.json() == {"transaction_id": "tx1", "status": "accepted"}
+    assert engine.batches == [(["tx1"], False)]
+
+
+def test_many_are_answered_in_their_form_malformed_ones_in_their_place(scene, payment):
+    array = scene(lambda client: client.post("/detectors/fake/transactions", content=b"[" + payment(1) + b",{}]"))
+    assert array.status_code == 202
+    assert [one.get("transaction_id", one.get("status")) for one in array.json()] == ["tx1", 422]
+    lines = scene(lambda client: client.post("/transactions", content=payment(2) + b"\nnonsense\n", headers=NDJSON))
+    assert lines.headers["content-type"] == "application/x-ndjson"
+    assert [json.loads(line)["status"] for line in lines.text.splitlines()] == ["accepted", 400]
+
+
+@pytest.mark.parametrize(("body", "status"), [(b"{}", 422), (b"nonsense", 400), (b"", 400), (b"[", 400)])
+def test_what_cannot_be_a_transaction_is_refused(scene, body, status):
+    assert scene(lambda client: client.post("/transactions", content=body)).status_code == status
+
+
+def test_a_transaction_goes_to_the_detector_that_it_fits_or_that_is_named(scene, make_engine, payment):
+    engines = [make_engine(name="one"), make_engine(name="two")]
+    assert scene(lambda client: client.post("/detectors/two/transactions", content=payment(1)), *engines).status_code == 202
+    assert [len(engine.batches) for engine in engines] == [0, 1]
+    assert scene(lambda client: client.post("/transactions", content=payment(1)), *engines).status_code == 422
+    assert scene(lambda client: client.post("/detectors/nope/transactions", content=payment(1))).status_code == 404
+
+
+# ---------------------------------------------------------------- asking what became of it
+
+
+def test_what_was_decided_is_told_and_what_is_unknown_is_pending(scene, payment):
+    async def work(client):
+        await client.post("/transactions", content=payment(1, amount=5000))
+        return await client.get("/transaction/tx1/status"), await client.get("/transaction/tx2/status")
+
+    processed, pending = scene(work)
+    assert (processed.status_code, processed.json()["status"], processed.json()["decision"]) == (200, "processed", "BLOCK")
+    assert (pending.status_code, pending.json()) == (202, {"status": "pending", "transaction_id": "tx2"})
+
+
+@pytest.mark.parametrize("name", ['a/b "c"', "ü", 'x","detector":"y'])
+def test_whoever_waits_is_told_as_soon_as_the_decision_is_durable(scene, engine, payment, name):
+    from urllib.parse import quote
+
+    async def work(client):
+        asking = asyncio.create_task(client.get(f"/transaction/{quote(name, safe='')}/status?wait_seconds=20"))
+        await asyncio.sleep(0.1)
+        assert not asking.done()
+        began = time.perf_counter()
+        engine.hold()
+        handed_in = asyncio.create_task(client.post("/transactions", content=payment(1, transaction_id=name)))
+        await asyncio.sleep(0.1)
+        assert not asking.done() or engine.transaction(name) is not None
+        engine.release()
+        await handed_in
+        return await asking, time.perf_counter() - began
+
+    engine_says = json.dumps
+    try:
+        json.dumps = lambda value, **options: engine_says(value, **options, ensure_ascii=False)
+        response, took_s = scene(work)
+    finally:
+        json.dumps = engine_says
+    assert (response.status_code, response.json()["transaction_id"]) == (200, name)
+    assert took_s < 2
+
+
+def test_many_wait_for_nothing_and_others_are_answered_meanwhile(scene, engine, payment):
+    async def work(client):
+        waiting = [asyncio.create_task(client.get(f"/transaction/none{n}/status?wait_seconds=1")) for n in range(200)]
+        await asyncio.sleep(0.3)
+        feed = client.app._desks["fake"].feed
+        assert feed.watch.callers == 200
+        began = time.perf_counter()
+        answer = await client.post("/predict", content=payment(1))
+        took_s = time.perf_counter() - began
+        answers = await asyncio.gather(*waiting)
+        assert not feed.watch
+        assert feed.watch.callers == 0
+        return answer, took_s, answers
+
+    answer, took_s, answers = scene(work)
+    assert answer.status_code == 200
+    assert took_s < 0.5
+    assert {answer.status_code for answer in answers} == {202}
+
+
+def test_no_more_wait_than_there_is_room_for(scene, monkeypatch):
+    monkeypatch.setattr(watch, "MOST_WAITING", 3)
+
+    async def work(client):
+        return await asyncio.gather(*(client.get("/transaction/none/status?wait_seconds=0.3") for _ in range(5)))
+
+    assert sorted(answer.status_code for answer in scene(work)) == [202, 202, 202, 503, 503]
+
+
+@pytest.mark.parametrize("wait", ["-1", "31", "nan", "inf", "x"])
+def test_a_wait_that_cannot_be_is_422(scene, wait):
+    response = scene(lambda client: client.get(f"/transaction/tx1/status?wait_seconds={wait}"))
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "wait_seconds")
+
+
+def test_whoever_waits_is_let_go_when_the_service_stops(engine, serve_in_thread):
+    import threading
+
+    settings, answers = Settings(), []
+    app = create_app({"fake": Desk.of(engine, settings)}, settings)
+    with serve_in_thread(app) as url:
+        asking = threading.Thread(
+            target=lambda: answers.append(httpx.get(url + "/transaction/none/status?wait_seconds=30", timeout=40))
+        )
+        asking.start()
+        while not app._desks["fake"].feed.watch:
+            time.sleep(0.01)
+        began = time.monotonic()
+    asking.join()
+    assert time.monotonic() - began < 5
+    assert answers[0].status_code == 202
+
+
+def test_several_detectors_are_asked_together_or_one_alone(scene, make_engine, payment):
+    engines = [make_engine(name="one"), make_engine(name="two")]
+
+    async def work(client):
+        asking = asyncio.create_task(client.get("/transaction/tx1/status?wait_seconds=10"))
+        await asyncio.sleep(0.05)
+        await client.post("/detectors/two/transactions", content=payment(1))
+        found = await asking
+        of_one = await client.get("/transaction/tx1/status?detector=one")
+        return found, of_one, await client.get("/transaction/x/status?detector=no")
+
+    found, of_one, unknown = scene(work, *engines)
+    assert (found.status_code, found.json()["detector"]) == (200, "two")
+    assert (of_one.status_code, unknown.status_code) == (202, 404)
+
+
+def test_what_a_caller_was_told_stands_beside_the_decision(scene, engine, payment):
+    engine.told["tx1"] = Answered("fake", "tx1", "REVIEW", "no answer within 100 ms", 1_000_000)
+
+    async def work(client):
+        await client.post("/predict", content=payment(1))
+        await client.post("/predict", content=payment(2))
+        return (await client.get("/transactions/tx1")).json(), (await client.get("/transactions/tx2")).json()
+
+    told, plain = scene(work)
+    assert told["decision"] == "APPROVE"
+    assert told["answered"] == {
+        "decision": "REVIEW",
+        "degraded": "no answer within 100 ms",
+        "answered_at": "1970-01-01T00:00:01Z",
+    }
+    assert "answered" not in plain
