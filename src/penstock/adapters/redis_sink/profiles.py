@@ -1,0 +1,163 @@
+"""Published profiles: the features of an entity's key as of its latest event, taken from the ledger's records."""
+
+from collections.abc import Collection, Iterator, Sequence
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.adapters.redis_sink import kernel
+from penstock.decision import TEXT
+from penstock.decision.digits import SLACK
+from penstock.detector import Detector
+from penstock.engine.look import Look
+from penstock.errors import ConfigurationError, did_you_mean
+from penstock.features import Aggregate, Entity
+from penstock.messages import Layout, Record, Type
+
+_KINDS = {Type.NUMBER: kernel.NUMBER, Type.BOOLEAN: kernel.BOOLEAN, Type.TIME: kernel.TIME, Type.TEXT: kernel.TEXT}
+_SLACK = bytes(SLACK)
+
+Rows = tuple[Record, int, int]
+"""A record, and from which of its rows to which."""
+
+
+def profiles_of(detector: Detector, prefix: str, entities: Collection[str] | None = None) -> list["Profiles"]:
+    """The profiles of these entities of a detector, of all unless given; of one with roles, those of each role.
+
+    Raises:
+        ConfigurationError: the detector has no such entity.
+    """
+    known = {plan.entity.name for plan in detector.plan.entities}
+    for name in entities or ():
+        if name not in known:
+            raise ConfigurationError(f"detector {detector.name!r} has no entity {name!r}.{did_you_mean(name, known)}")
+    found = []
+    for plan in detector.plan.entities:
+        entity = plan.entity
+        if entities is not None and entity.name not in entities:
+            continue
+        for role, columns in enumerate(plan.keys):
+            features = [
+                feature.name
+                for feature in detector.features
+                if isinstance(feature, Aggregate) and _is_of(feature, entity, role)
+            ]
+            if features:
+                keys = [column.name for column in columns]
+                as_of = f"as_of_{entity.roles[role]}" if entity.roles else "as_of"
+                found.append(Profiles(f"{prefix}{entity.name}:", as_of, keys, features, detector.plan.layout))
+    return found
+
+
+def _is_of(feature: Aggregate, entity: Entity, role: int) -> bool:
+    if (feature.entity.fields, feature.entity.roles) != (entity.fields, entity.roles):
+        return False
+    return (entity.roles.index(feature.at) if feature.at else 0) == role
+
+
+class Profiles:
+    """The profiles of one entity (in one of its roles).
+
+    Args:
+        prefix: what the names of their keys begin with, in Redis. as_of: the field that holds the latest event's time.
+        keys: the fields that make a key; several are joined with |.
+        features: those that a profile shows. layout: what types all of these have.
+
+    The features recorded with an event see the event itself, so the last event of a key has its profile.
+    """
+
+    def __init__(self, prefix: str, as_of: str, keys: Sequence[str], features: Sequence[str], layout: Layout) -> None:
+        self._prefix = prefix
+        self._keys = [(name, layout[name].type) for name in keys]
+        self._numbers = [name for name in features if layout[name].type is not Type.TEXT]
+        self._texts = [name for name in features if layout[name].type is Type.TEXT]
+        ordered = [*self._numbers, *self._texts]
+        self._kinds = np.array([_KINDS[layout[name].type] for name in ordered], np.int64)
+        names = [as_of, *ordered]
+        self._names, self._name_ends = _end_to_end([name.encode() for name in names])
+        self._row_bytes = kernel.HEAD_BYTES + sum(kernel.FIELD_BYTES + 2 * (len(name.encode()) + 3) for name in names)
+        self._places: dict[Any, NDArray[np.int64]] = {}
+
+    def pack(self, rows: Sequence[Rows], look: Look) -> bytes:
+        """The latest profile of every key among these rows, as `sink.lua` reads them."""
+        latest: dict[str, tuple[int, int, int]] = {}  # by key: event time, which record, which row
+        for which, (record, start, stop) in enumerate(rows):
+            times = record.time_us[start:stop].tolist()
+            for key, time_us, row in zip(self._keys_of(record, start, stop, look), times, range(start, stop), strict=True):
+                if key is not None and (key not in latest or latest[key][0] <= time_us):
+                    latest[key] = time_us, which, row
+        return self._packed(latest, [record for record, _, _ in rows], look) if latest else b""
+
+    def _packed(self, latest: dict[str, tuple[int, int, int]], records: Sequence[Record], look: Look) -> bytes:
+        chosen = np.array(list(latest.values()), np.int64)
+        values = np.full((len(chosen), len(self._kinds)), np.nan)
+        for which in np.unique(chosen[:, 1]).tolist():
+            mine = chosen[:, 1] == which
+            values[mine, : len(self._numbers)] = self._values(records[which], chosen[mine, 2], look)
+        keys, key_ends = _end_to_end([f"{self._prefix}{key}".encode() for key in latest])
+        texts, text_ends = self._texts_of(chosen, records)
+        out = np.empty(len(chosen) * self._row_bytes + len(keys) + len(texts) + text_ends.size * 5 + SLACK, np.uint8)
+        times = np.ascontiguousarray(chosen[:, 0])
+        end = kernel.write_profiles(
+            self._kinds, self._names, self._name_ends, keys, key_ends, times, values, texts, text_ends, out
+        )
+        return out[:end].tobytes()
+
+    def _values(self, record: Record, rows: NDArray[np.int64], look: Look) -> NDArray[np.float64]:
+        """The numeric features of these rows; NaN where the record's layout has no such column."""
+        layout = record.meta.get("layout")
+        if layout not in self._places:
+            names = look.names_of(record) or look.columns
+            place = {name: index for index, name in enumerate(names)}
+            self._places[layout] = np.array([place.get(name, -1) for name in self._numbers], np.int64)
+        places, x = self._places[layout], record.columns["x"]
+        found: NDArray[np.float64] = x[np.ix_(rows, places)]  # type: ignore[call-overload]  # a matrix
+        if (places < 0).any():
+            found[:, places < 0] = np.nan
+        return found
+
+    def _texts_of(self, chosen: NDArray[np.int64], records: Sequence[Record]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        ends = np.full((len(chosen), len(self._texts)), -1, np.int64)
+        parts: list[bytes] = []
+        size = 0
+        for i, (_, which, row) in enumerate(chosen.tolist() if self._texts else ()):
+            for column, name in enumerate(self._texts):
+                held = records[which].columns.get(TEXT + name)
+                text = held[row] if isinstance(held, list) else None
+                if text is not None:
+                    parts.append(text.encode())
+                    size += len(parts[-1])
+                    ends[i, column] = size
+        return np.frombuffer(b"".join(parts) + _SLACK, np.uint8), ends
+
+    def _keys_of(self, record: Record, start: int, stop: int, look: Look) -> Sequence[str | None]:
+        columns = [_key_texts(record, name, type_, start, stop, look) for name, type_ in self._keys]
+        if len(columns) == 1:
+            return columns[0]
+        return [None if None in parts else "|".join(map(str, parts)) for parts in zip(*columns, strict=True)]
+
+
+def _key_texts(record: Record, name: str, type_: Type, start: int, stop: int, look: Look) -> Sequence[str | None]:
+    """One field of the keys of these rows, as text; None where it is null."""
+    if type_ is Type.TEXT:
+        held = record.columns.get(TEXT + name)
+        return held[start:stop] if isinstance(held, list) else [None] * (stop - start)
+    numbers = look.numbers(record, name)
+    if numbers is None:
+        return [None] * (stop - start)
+    return list(_number_texts(numbers[start:stop].tolist()))
+
+
+def _number_texts(values: Sequence[float]) -> Iterator[str | None]:
+    for value in values:
+        if value != value:  # noqa: PLR0124 - NaN, which is null
+            yield None
+        else:
+            yield str(int(value)) if value.is_integer() else repr(value)
+
+
+def _end_to_end(texts: Sequence[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    ends = np.fromiter(accumulate(map(len, texts)), np.int64, len(texts))
+    return np.frombuffer(b"".join(texts) + _SLACK, np.uint8), ends

@@ -1,0 +1,137 @@
+"""The sink: decisions, profiles and news, written by one script at a time together with how far it has come."""
+
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+
+import msgspec
+
+from penstock.adapters.redis_sink.connection import connect, explained, place_of
+from penstock.adapters.redis_sink.profiles import Rows, profiles_of
+from penstock.engine.engine import Engine
+from penstock.errors import Fenced
+from penstock.messages import Record
+
+DECISION_TTL_S = 24 * 3600
+"""How long a decision can be looked up, in seconds."""
+
+PROFILE_TTL_S = 90 * 24 * 3600
+"""How long the profile of a key stays after its latest event, in seconds."""
+
+MOST_ROWS = 512
+"""Rows of one script: Redis does nothing else while it runs."""
+
+_pack = msgspec.msgpack.Encoder().encode
+
+_TAKE = """
+local fence = tonumber(redis.call('GET', KEYS[1]) or '0')
+if fence > tonumber(ARGV[1]) then
+    return {fence, 0, 0}
+end
+redis.call('SET', KEYS[1], ARGV[1])
+local reached = redis.call('HMGET', KEYS[2], 'position', 'row')
+return {tonumber(ARGV[1]), tonumber(reached[1] or '0'), tonumber(reached[2] or '0')}
+"""
+
+
+class RedisSink:
+    """`Sink` into Redis: what other services look up, and hear of.
+
+    Args:
+        url: of the server, redis://HOST:PORT/DATABASE.
+        engine: the worker's own; it reads what records mean.
+        shard: of the inbox; every shard has an owner, and so a fence and a cursor of its own.
+        decision_ttl_s, profile_ttl_s: seconds to live.
+        entities: whose profiles are published; all of the detector's unless given.
+
+    For the detector `banking`:
+
+        penstock:banking:decision:ID          the decision's JSON
+        penstock:banking:customer:C1          a hash: the customer's features as of the latest event, and `as_of`
+        penstock:banking:decisions, :alerts   channels: the beginning of every decision, up to its probability; those that block
+        penstock:banking:fence, :cursor       who may write, and how far they came
+
+    A key of several fields is written with | between them. What has no value is left out. Where an event came late, the
+    profile of a newer one stays. An entity with roles has the features of each role as of its latest event in that role:
+    `as_of_sent`, `as_of_received`.
+    """
+
+    name = "redis"
+
+    def __init__(
+        self,
+        url: str,
+        engine: Engine,
+        *,
+        shard: int = 0,
+        decision_ttl_s: int = DECISION_TTL_S,
+        profile_ttl_s: int = PROFILE_TTL_S,
+        entities: Sequence[str] | None = None,
+    ) -> None:
+        self._place = place_of(url)
+        self._redis = connect(url)
+        self._look = engine.look
+        self._detector = engine.detector.name
+        prefix = f"penstock:{self._detector}:"
+        suffix = f":{shard}" if shard else ""
+        self._owned = [f"{prefix}fence{suffix}", f"{prefix}cursor{suffix}"]
+        self._keys = [*self._owned, f"{prefix}decision:", f"{prefix}decisions", f"{prefix}alerts"]
+        self._profiles = profiles_of(engine.detector, prefix, entities)
+        self._ttls_s = decision_ttl_s, profile_ttl_s
+        self._take = self._redis.register_script(_TAKE)
+        self._write = self._redis.register_script((files(__package__) / "sink.lua").read_text())
+        self._fence = 0
+        self._reached = 0, 0
+
+    def begin(self, fence: int) -> int:
+        """See `Sink.begin`."""
+        with explained(self._place):
+            held, position, row = self._take(keys=self._owned, args=[fence])
+        self._check(held, fence)
+        self._fence, self._reached = fence, (position, row)
+        return int(position)
+
+    def write(self, records: Sequence[tuple[int, Record]]) -> None:
+        """See `Sink.write`."""
+        for rows, reached in _portions(records, self._reached):
+            with explained(self._place):
+                held = self._write(keys=self._keys, args=self._arguments(rows, reached))
+            self._check(held, self._fence)
+            self._reached = reached
+
+    def close(self) -> None:
+        """See `Sink.close`."""
+        self._redis.close()
+
+    def _check(self, held: int, fence: int) -> None:
+        if held > fence:
+            raise Fenced(
+                f"{self._place} is written by an owner of {self._detector} with the number {held}; "
+                f"this one, number {fence}, is no longer in charge"
+            )
+
+    def _arguments(self, rows: Sequence[Rows], reached: tuple[int, int]) -> list[bytes | int]:
+        decisions: list[str] = []
+        for record, start, stop in rows:
+            for id_, body in zip(record.ids[start:stop], self._look.render(record, range(start, stop)), strict=True):
+                decisions += id_, body.decode()  # the msgpack of Lua knows texts, not bytes
+        profiles = b"".join(each.pack(rows, self._look) for each in self._profiles)
+        return [self._fence, *reached, *self._ttls_s, _pack(decisions), profiles]
+
+
+def _portions(records: Sequence[tuple[int, Record]], reached: tuple[int, int]) -> Iterator[tuple[list[Rows], tuple[int, int]]]:
+    """Decisions in portions of a good size, each with the position and row up to which it goes."""
+    portion: list[Rows] = []
+    size, end = 0, reached
+    for position, record in records:
+        start = reached[1] if position == reached[0] else 0
+        if record.kind == "decisions":
+            while start < len(record):
+                stop = min(len(record), start + MOST_ROWS - size)
+                portion.append((record, start, stop))
+                size, start = size + stop - start, stop
+                if size == MOST_ROWS:
+                    yield portion, (position, stop) if stop < len(record) else (position + 1, 0)
+                    portion, size = [], 0
+        end = position + 1, 0
+    if portion or end != reached:
+        yield portion, end
