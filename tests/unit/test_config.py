@@ -101,3 +101,15 @@ def test_every_setting_is_described():
     for setting in describe():
         assert setting.description.endswith("."), setting.name
         assert setting.allowed, setting.name
+
+
+def test_a_table_stands_in_the_file_or_in_one_variable(folder):
+    (folder / "penstock.toml").write_text("[replays]\npaid = 'paid.csv'\n")
+    assert load(folder).replays == {"paid": Path("paid.csv")}
+    found = load(folder, PENSTOCK_REPLAYS="paid=a.csv, other = b=c.parquet").replays
+    assert found == {"paid": Path("a.csv"), "other": Path("b=c.parquet")}
+    with pytest.raises(ConfigurationError, match="names, each with a path; in the environment `name=value,name=value`"):
+        load(folder, PENSTOCK_REPLAYS="a.csv")
+    (folder / "penstock.toml").write_text("replays = 3\n")
+    with pytest.raises(ConfigurationError, match="replays = 3 cannot be used"):
+        load(folder)
