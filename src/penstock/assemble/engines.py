@@ -8,7 +8,7 @@ from pathlib import Path
 
 from penstock.assemble.alerts import Alerting
 from penstock.assemble.detectors import installed, load_detector
-from penstock.assemble.stores import ledger_to_read, open_ledger
+from penstock.assemble.stores import Archiving, ledger_to_read, open_ledger
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine, warm_up
@@ -81,6 +81,7 @@ class _SharedLedger:
         self._alerting = alerting
         self._ledger: Ledger | None = None
         self._archive: Archive | None = None
+        self._archiving = Archiving.of(settings)
         self._lock = threading.Lock()
 
     def open_engine(self, detector: Detector) -> Engine:
@@ -93,6 +94,9 @@ class _SharedLedger:
             if self._alerting is not None:
                 self._alerting.watch(engine)
                 self._alerting.start(self._ledger)
+            if self._archiving is not None:
+                self._archiving.watch(engine)
+                self._archiving.start(self._ledger)
             return engine
 
     def _left(self) -> None:
@@ -101,6 +105,8 @@ class _SharedLedger:
             if self._users == 0 and self._ledger is not None and self._archive is not None:
                 if self._alerting is not None:
                     self._alerting.close()
+                if self._archiving is not None:
+                    self._archiving.close()
                 self._archive.close()
                 self._ledger.close()
 

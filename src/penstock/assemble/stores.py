@@ -1,19 +1,31 @@
 """Stores that the settings name: the ledger in PostgreSQL, for an engine or beside a worker, and the archive of objects."""
 
-from collections.abc import Sequence
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from penstock.config import Settings
 from penstock.detector import Detector
-from penstock.errors import ConfigurationError
+from penstock.engine import Engine
+from penstock.errors import ConfigurationError, Fenced
 from penstock.ledger import FileLedger, Ledger
+from penstock.messages import Record
 from penstock.stream.port import Sink
+from penstock.stream.sinks import Feeding, Newest
 
 if TYPE_CHECKING:
     from penstock.adapters.postgres import Status
     from penstock.adapters.postgres.partitions import Dropped
+    from penstock.adapters.s3 import ObjectArchive
+
+Render = Callable[[Record, Sequence[int]], list[bytes]]
+"""Makes the JSON of decisions of a record."""
 
 _IDENTITY = "ledger-identity"
+_ARCHIVED_AS = "archive.name"
+_log = logging.getLogger(__name__)
 
 
 def open_ledger(detectors: Sequence[Detector], settings: Settings) -> Ledger:
@@ -74,11 +86,11 @@ def _check_state(settings: Settings, identity: str) -> None:
     path.write_text(identity, "utf-8")
 
 
-def open_stores(detector: Detector, settings: Settings, log: str, ledger: Ledger) -> list[Sink]:
+def open_stores(detector: Detector, settings: Settings, log: str, ledger: Ledger, render: Render) -> list[Sink]:
     """The stores beside the path of a worker that the settings name.
 
     log: what tells this worker's ledger from others in the same stores: the detector's name, and the shard's where there are
-    several. ledger: the worker's own.
+    several. ledger: the worker's own. render: makes the JSON of decisions.
 
     Raises:
         MissingExtra: the part of the package for a store is not installed.
@@ -88,7 +100,85 @@ def open_stores(detector: Detector, settings: Settings, log: str, ledger: Ledger
         from penstock.adapters.postgres import PostgresSink
 
         sinks.append(PostgresSink(settings.ledger, log, ledger, amounts=_amounts([detector])))
+    if settings.archive is not None:
+        sinks.append(archive_sink(settings, log, ledger, render))
     return sinks
+
+
+def archive_sink(settings: Settings, log: str, ledger: Ledger, render: Render) -> Sink:
+    """What archives the records of a ledger in the place that the settings name.
+
+    Raises:
+        ConfigurationError: they name none, or none that can be used.
+        MissingExtra: the part of the package for it is not installed.
+    """
+    if settings.archive is None:
+        raise ConfigurationError("no archive is named: --archive s3://BUCKET/PREFIX?endpoint=URL, or a folder")
+    from penstock.adapters.s3 import ArchiveSink
+
+    each = render if settings.json_per_decision else None
+    return ArchiveSink(settings.archive, log, ledger, every_s=settings.archive_every_s, render=each)
+
+
+class Archiving:
+    """The archive of the embedded shape: follows the ledger that its engines write, beside them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._engines: dict[str, Engine] = {}
+        self._feeding: Feeding | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Archiving | None":
+        """What the settings ask for; None where they name no archive."""
+        return None if settings.archive is None else cls(settings)
+
+    def watch(self, engine: Engine) -> None:
+        """Render what this engine decides."""
+        self._engines[engine.detector.name] = engine
+
+    def start(self, ledger: Ledger) -> None:
+        """Follow a ledger from where this stopped the last time; once."""
+        if self._feeding is None:
+            sink = archive_sink(self._settings, _name_of(ledger), ledger, self._render)
+            self._feeding = Feeding(sink, ledger, Newest(), 0, _followed)
+
+    def _render(self, record: Record, rows: Sequence[int]) -> list[bytes]:
+        return self._engines[record.detector].look.render(record, rows)
+
+    def close(self) -> None:
+        """Take in what is durable by now, and stop."""
+        if self._feeding is not None:
+            self._feeding.finish(5.0)
+            self._feeding.close()
+            self._feeding = None
+
+
+def _name_of(ledger: Ledger) -> str:
+    """What tells this ledger from all others in an archive: made once, and kept in it."""
+    name = ledger.tables.setting(_ARCHIVED_AS)
+    if name is None:
+        name = f"engine-{secrets.token_hex(6)}"
+        ledger.tables.put_setting(_ARCHIVED_AS, name)
+    return str(name)
+
+
+def _followed(error: Fenced) -> None:
+    _log.error("nothing more is archived: %s", error)
+
+
+def open_object_archive(settings: Settings, since: datetime | None, until: datetime | None) -> "ObjectArchive":
+    """What was archived in the place that the settings name, of these hours of arrival.
+
+    Raises:
+        ConfigurationError: they name none.
+        SinkUnavailable: it does not answer.
+    """
+    if settings.archive is None:
+        raise ConfigurationError("no archive is named: --archive s3://BUCKET/PREFIX?endpoint=URL, or a folder")
+    from penstock.adapters.s3 import ObjectArchive
+
+    return ObjectArchive(settings.archive, since=since, until=until)
 
 
 # ---------------------------------------------------------------- the schema

@@ -3,6 +3,7 @@
 import importlib
 import secrets
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from penstock.adapters.traffic import Item, Sent
 from penstock.adapters.traffic import send as send_http
 from penstock.assemble.detectors import installed, load_detector, module_of
 from penstock.errors import ConfigurationError
+from penstock.offline.archived import KINDS, as_recorded
 from penstock.offline.datasets import Recorded, read
 from penstock.offline.simulate import Profile, simulate, submitted
 
@@ -51,9 +53,21 @@ def simulation(reference: str, **world: Any) -> Simulation:
     return Simulation(profile_of(reference), **world)
 
 
-def read_recorded(reference: str, file: Path) -> Recorded:
-    """A recorded file as events of a detector."""
-    return read(file, load_detector(reference))
+def read_recorded(reference: str, data: Path | str) -> Recorded:
+    """Recorded events of a detector: from a file, or from an archive that a URL or a folder names.
+
+    Raises:
+        DataError: they do not fit the detector, or there are none.
+        SinkUnavailable: the archive does not answer.
+    """
+    detector = load_detector(reference)
+    if "://" not in str(data) and not Path(data).is_dir():
+        return read(Path(data), detector)
+    from penstock.adapters.s3 import ObjectArchive
+
+    with ObjectArchive(str(data)) as archive:
+        frame = as_recorded(archive.frames(detector.name, KINDS), detector)
+    return replace(read(frame, detector), name=str(data).partition("?")[0])
 
 
 def recorded_items(reference: str, recorded: Recorded, *, labels: bool) -> Iterator[Item]:

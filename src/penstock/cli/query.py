@@ -1,30 +1,45 @@
 """`penstock query`: SQL over everything that was ever decided."""
 
+from datetime import datetime
 from pathlib import Path
 
 import click
 
 from penstock.cli.options import as_json, print_json, say, settings, settings_from
+from penstock.cli.training import instant, utc
 
 
 @click.command()
 @click.argument("sql")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write .parquet, .csv or .ndjson.")
-@settings("data")
+@click.option("--since", type=instant, metavar="T", help="Of an archive, only the hours of arrival from this one (UTC).")
+@click.option("--until", type=instant, metavar="T", help="Of an archive, only the hours of arrival before this time (UTC).")
+@settings("data", "ledger", "archive")
 @as_json
-def command(sql: str, out: Path | None, as_json: bool, data: str | None) -> None:
+def command(
+    sql: str,
+    out: Path | None,
+    since: datetime | None,
+    until: datetime | None,
+    as_json: bool,
+    **flags: str | None,
+) -> None:
     """Answer one SELECT over everything that was decided.
 
-    Views: decisions, labels, informing, loaded, quarantine, and one per detector. The SQL is DuckDB's; times are UTC.
+    Views: decisions, labels, informing, loaded, quarantine, and one per detector. The SQL is DuckDB's; times are UTC. With
+    --archive, what was archived is asked, else the ledger of the data folder (of --ledger, where it is in a database).
 
     \b
     penstock query "select decision, count(*) from decisions group by all"
     penstock query "select * from banking where amount > 1000 order by event_time desc limit 10"
     """  # noqa: D301 -- click's mark for lines that are kept as they are
     from penstock.assemble.engines import open_archive
+    from penstock.assemble.stores import open_object_archive
     from penstock.assemble.traffic import write_frame
 
-    with open_archive(settings_from(data=data)) as archive:
+    chosen = settings_from(**flags)
+    archived = flags["archive"] is not None
+    with open_object_archive(chosen, utc(since), utc(until)) if archived else open_archive(chosen) as archive:
         frame = archive.query(sql)
     if out is not None:
         write_frame(frame, out)

@@ -11,7 +11,7 @@ from penstock.cli.options import as_json, detector_argument, print_json, say, se
 
 @click.command()
 @detector_argument
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -20,10 +20,11 @@ from penstock.cli.options import as_json, detector_argument, print_json, say, se
 )
 @settings("models")
 @as_json
-def command(detector: str, file: Path, out: Path | None, as_json: bool, models: str | None) -> None:
+def command(detector: str, file: str, out: Path | None, as_json: bool, models: str | None) -> None:
     """Decide a recorded file, and sum up what became of it.
 
-    Events come in arrival order, each label is known from when it really was. Without --models rules alone decide.
+    Events come in arrival order, each label is known from when it really was. Without --models rules alone decide. FILE may
+    also be an archive: its folder, or s3://BUCKET/PREFIX?endpoint=URL.
     """
     from penstock.assemble.detectors import load_detector
     from penstock.assemble.traffic import read_recorded, write_frame

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @as_json
 def command(
     detector: str,
-    data: Path,
+    data: str,
     compare_imbalance: bool,
     save: bool,
     promote: bool,
@@ -39,11 +39,13 @@ def command(
 ) -> None:
     """Train on recorded events, and measure on later ones.
 
-    The events (.csv, .parquet or .ndjson) are replayed with labels that become known late, and split by time;
-    models are tuned, fitted, calibrated, weighed and measured. Times that are omitted are derived from the data and printed.
+    The events (.csv, .parquet or .ndjson, or what a service archived) are replayed with labels that become known late, and
+    split by time; models are tuned, fitted, calibrated, weighed and measured. Times that are omitted are derived from the
+    data and printed.
     """
     from penstock.assemble.detectors import load_detector
     from penstock.assemble.registries import open_registry
+    from penstock.assemble.traffic import read_recorded
     from penstock.offline.registry import register
     from penstock.offline.train import run
 
@@ -53,13 +55,14 @@ def command(
     opened = open_registry(chosen) if save or promote else None
     if opened is not None:
         opened.alias(loaded.name, "champion")  # that it does not answer is better known before the training
+    recorded = read_recorded(detector, data)
     with progress("training") as advance:
-        trained = run(loaded, data, options, progress=lambda _what, share: advance(share))
+        trained = run(loaded, recorded, options, progress=lambda _what, share: advance(share))
     if opened is not None:
-        pictured = pictures_for(loaded, data) if chosen.registry == "mlflow" else None
+        pictured = pictures_for(loaded, recorded) if chosen.registry == "mlflow" else None
         trained = register(opened, loaded, trained, make_champion=promote, attached=pictured)
     if page is not None:
-        write_page(loaded, trained, data, page)
+        write_page(loaded, trained, recorded, page)
     if as_json:
         for note in trained.report.notes:
             say(f"note: {note}")

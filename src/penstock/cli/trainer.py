@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from penstock.cli.options import detector_argument, print_json, say, settings, settings_from
-from penstock.cli.training import data_option, options_from, pictures_for, training_options
+from penstock.cli.training import file_option, options_from, pictures_for, training_options
 
 if TYPE_CHECKING:
     from penstock.offline.trainer import Round
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @detector_argument
-@data_option
+@file_option
 @click.option("--every", metavar="DURATION", help="Train again so long after the last time: 24h, 7d.")
 @click.option(
     "--promote", type=click.Choice(["better", "always", "never"]), default="better", help="When the result decides.  [better]"

@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from penstock.detector import Detector
+    from penstock.offline.datasets import Recorded
     from penstock.offline.options import Options
     from penstock.offline.report import Findings
     from penstock.offline.thresholds import Choice
@@ -21,8 +22,14 @@ TIMES = ("train_from", "valid_from", "test_from", "test_to")
 TREATMENTS = ["none", "weights", "smote", "smoteenn", "under"]
 instant = click.DateTime(INSTANTS)
 
-data_option = click.option(
+file_option = click.option(
     "--data", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Recorded events with labels."
+)
+data_option = click.option(
+    "--data",
+    required=True,
+    metavar="FILE",
+    help="Recorded events with labels: a file, or an archive: its folder or s3://BUCKET/PREFIX?endpoint=URL.",
 )
 
 _OPTIONS = [
@@ -109,7 +116,7 @@ def utc(time: datetime | None) -> datetime | None:
 # ---------------------------------------------------------------- what is shown of a training
 
 
-def write_page(detector: "Detector", trained: "Trained", data: Path, path: Path) -> "Findings":
+def write_page(detector: "Detector", trained: "Trained", data: "Recorded", path: Path) -> "Findings":
     """Write the report's page into a file, and return what it says."""
     from penstock.offline.report import investigate, page
 
@@ -119,7 +126,7 @@ def write_page(detector: "Detector", trained: "Trained", data: Path, path: Path)
     return findings
 
 
-def pictures_for(detector: "Detector", data: Path) -> "Callable[[Trained], dict[str, str]]":
+def pictures_for(detector: "Detector", data: "Path | Recorded") -> "Callable[[Trained], dict[str, str]]":
     """What makes the page and its pictures, for a registry that keeps them beside a version."""
 
     def made(trained: "Trained") -> dict[str, str]:

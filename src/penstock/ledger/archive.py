@@ -13,22 +13,17 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 from urllib.parse import quote, unquote
 
 import polars as pl
 
-from penstock.errors import DataError, LedgerError
+from penstock.errors import LedgerError
 from penstock.ledger.disk import Disk, trouble_of
-from penstock.ledger.expand import BASE, frame_of
+from penstock.ledger.expand import frame_of
 from penstock.ledger.port import Ledger
+from penstock.ledger.sql import answer
 from penstock.messages import Record
-
-if TYPE_CHECKING:
-    import duckdb
-
-VIEWS = ("decisions", "labels", "informing", "loaded")
-"""What SQL sees, beside `quarantine` and one view per detector with its decisions."""
 
 FILE_ROWS = 262_144
 _PIECE_ROWS = 32_768
@@ -162,29 +157,9 @@ class Archive:
         Raises:
             DataError: the SQL is not one SELECT, or does not fit the views; the message is DuckDB's.
         """
-        import duckdb  # half a second that a service which is never asked need not spend
-
-        with self._lock, duckdb.connect() as db:
-            try:
-                statements = db.extract_statements(sql)
-                if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-                    raise DataError("a query is one SELECT over decisions, labels, informing, loaded or quarantine")
-                self._make_views(db)
-                answer = self._scratch / "answer.parquet"
-                db.execute(f"COPY ({sql.strip().rstrip(';')}\n) TO {_text(answer)} (FORMAT parquet)")
-                return pl.read_parquet(answer)
-            except duckdb.Error as error:
-                raise DataError(f"the query does not work: {error}") from error
-
-    def _make_views(self, db: "duckdb.DuckDBPyConnection") -> None:
-        files = self._files()
-        for kind in VIEWS:
-            db.execute(_view(kind, [path for (_, k), paths in files.items() if k == kind for path in paths]))
-        for detector in {detector for detector, kind in files if kind == "decisions"} - {*VIEWS, "quarantine"}:
-            db.execute(_view(detector, files[detector, "decisions"]))
-        db.execute(_view("quarantine", [self._quarantine()]))
-        folders = ", ".join(_text(folder) for folder in (self._folder, self._scratch) if folder is not None)
-        db.execute(f"SET TimeZone = 'UTC'; SET allowed_directories = [{folders}]; SET enable_external_access = false")
+        with self._lock:
+            folders = [folder for folder in (self._folder, self._scratch) if folder is not None]
+            return answer(sql, self._files(), self._scratch, folders, quarantine=self._quarantine())
 
     def _files(self) -> dict[tuple[str, str], list[Path]]:
         """Parquet files by detector and kind: what is rolled, then the tail."""
@@ -256,20 +231,6 @@ def _rolled_files(folder: Path) -> list[tuple[Path, str, int, int]]:
     """Path, kind, first position and the position after the last of every file that was rolled here."""
     found = [(path, _ROLLED_NAME.fullmatch(path.name)) for path in sorted(folder.glob("*/*.parquet"))]
     return [(path, match[1], int(match[2]), int(match[3])) for path, match in found if match]
-
-
-def _view(name: str, paths: list[Path]) -> str:
-    quoted = '"' + name.replace('"', '""') + '"'
-    if not paths:
-        types = {"seq": "BIGINT", "event_time": "TIMESTAMPTZ", "arrived_at": "TIMESTAMPTZ"}
-        columns = ", ".join(f"NULL::{types.get(column, 'VARCHAR')} AS {column}" for column in BASE)
-        return f"CREATE VIEW {quoted} AS SELECT {columns} WHERE false"
-    listed = ", ".join(_text(path) for path in paths)
-    return f"CREATE VIEW {quoted} AS SELECT * FROM read_parquet([{listed}], union_by_name = true)"  # noqa: S608  # all quoted
-
-
-def _text(value: Path) -> str:
-    return "'" + str(value).replace("'", "''") + "'"
 
 
 def _sync(path: Path) -> None:

@@ -1,0 +1,71 @@
+"""SQL over recorded rows in Parquet files: one SELECT, answered by DuckDB, which may read nothing else of this machine."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from penstock.errors import DataError
+from penstock.ledger.expand import BASE
+
+if TYPE_CHECKING:
+    import duckdb
+
+VIEWS = ("decisions", "labels", "informing", "loaded")
+"""What SQL sees, beside `quarantine` and one view per detector with its decisions."""
+
+Files = Mapping[tuple[str, str], Sequence[Path]]
+"""Parquet files by detector and kind."""
+
+
+def answer(sql: str, files: Files, scratch: Path, readable: Sequence[Path], *, quarantine: Path | None = None) -> pl.DataFrame:
+    """The answer to one SELECT. Times are UTC.
+
+    Args:
+        sql: the query.
+        files: what the views are made of.
+        scratch: a folder for the answer on its way.
+        readable: the folders in which all of these lie.
+        quarantine: the file of malformed events.
+
+    Raises:
+        DataError: the SQL is not one SELECT, or does not fit the views; the message is DuckDB's.
+    """
+    import duckdb  # half a second that a service which is never asked need not spend
+
+    with duckdb.connect() as db:
+        try:
+            statements = db.extract_statements(sql)
+            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+                raise DataError("a query is one SELECT over decisions, labels, informing, loaded or quarantine")
+            _make_views(db, files, quarantine)
+            folders = ", ".join(map(_text, readable))
+            db.execute(f"SET TimeZone = 'UTC'; SET allowed_directories = [{folders}]; SET enable_external_access = false")
+            path = scratch / "answer.parquet"
+            db.execute(f"COPY ({sql.strip().rstrip(';')}\n) TO {_text(path)} (FORMAT parquet)")
+            return pl.read_parquet(path)
+        except duckdb.Error as error:
+            raise DataError(f"the query does not work: {error}") from error
+
+
+def _make_views(db: "duckdb.DuckDBPyConnection", files: Files, quarantine: Path | None) -> None:
+    for kind in VIEWS:
+        db.execute(_view(kind, [path for (_, k), paths in files.items() if k == kind for path in paths]))
+    for detector in {detector for detector, kind in files if kind == "decisions"} - {*VIEWS, "quarantine"}:
+        db.execute(_view(detector, files[detector, "decisions"]))
+    db.execute(_view("quarantine", [] if quarantine is None else [quarantine]))
+
+
+def _view(name: str, paths: Sequence[Path]) -> str:
+    quoted = '"' + name.replace('"', '""') + '"'
+    if not paths:
+        types = {"seq": "BIGINT", "event_time": "TIMESTAMPTZ", "arrived_at": "TIMESTAMPTZ"}
+        columns = ", ".join(f"NULL::{types.get(column, 'VARCHAR')} AS {column}" for column in BASE)
+        return f"CREATE VIEW {quoted} AS SELECT {columns} WHERE false"
+    listed = ", ".join(_text(path) for path in paths)
+    return f"CREATE VIEW {quoted} AS SELECT * FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"  # noqa: S608  # all quoted
+
+
+def _text(value: Path) -> str:
+    return "'" + str(value).replace("'", "''") + "'"
