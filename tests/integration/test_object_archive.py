@@ -277,8 +277,8 @@ def labelled_detector():
     )
 
 
-def events(count=600):
-    at = [FIRST + timedelta(hours=k) for k in range(count)]
+def events(count=600, every=timedelta(hours=1)):
+    at = [FIRST + k * every for k in range(count)]
     fraud = [k % 7 == 0 for k in range(count)]
     return pl.DataFrame(
         {
@@ -326,7 +326,7 @@ def run(*arguments):
 
 
 def test_models_learn_from_the_archive_what_they_would_from_the_file(url, tmp_path):
-    frame = events(300)
+    frame = events(300, timedelta(minutes=20))
     archived(url, frame)
     path = tmp_path / "mine.py"
     path.write_text(DETECTOR)

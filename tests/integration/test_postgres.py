@@ -9,8 +9,11 @@ import pytest
 
 from penstock.adapters.postgres import PostgresLedger, PostgresSink, create, migrate, migrations, retain, status
 from penstock.adapters.postgres.migrations import Migration
+from penstock.assemble.engines import open_archive, open_engine, openers
+from penstock.cli import main
 from penstock.config import Settings
 from penstock.decision import TEXT
+from penstock.engine import Engine
 from penstock.errors import ConfigurationError, Fenced, FolderInUse, LedgerError, SinkUnavailable
 from penstock.ledger import Label, MemoryLedger
 from penstock.testing import SetClock, example_detector
@@ -157,8 +160,6 @@ def test_a_view_shows_rows_of_an_old_layout_under_the_names_of_today(url, ask):
 
 
 def test_the_rows_of_an_engine_say_what_it_answered(url, ask):
-    from penstock.engine import Engine
-
     event = {"timestamp": "2026-01-05T10:00:00Z", "customer_id": "c", "amount": 3.0}
     with PostgresLedger(url, amounts={"example": "amount"}) as ledger, Engine(example_detector(), ledger=ledger) as engine:
         answers = engine.decide_many([{**event, "transaction_id": f"t{k}"} for k in range(5)])
@@ -473,8 +474,6 @@ def test_a_url_without_its_password_is_what_messages_show():
 
 
 def test_an_embedded_service_keeps_its_ledger_there_and_its_state_in_the_data_folder(url, tmp_path):
-    from penstock.assemble.engines import openers
-
     detector, settings = example_detector(), Settings(data=tmp_path, ledger=url)
     event = {"timestamp": "2026-01-05T10:00:00Z", "customer_id": "c", "amount": 3.0}
     with openers([detector], settings)["example"]() as engine:
@@ -483,7 +482,57 @@ def test_an_embedded_service_keeps_its_ledger_there_and_its_state_in_the_data_fo
         [decision] = engine.decide_many([{**event, "transaction_id": "t3"}])
         assert decision.decision == "REVIEW"
         assert engine.transaction("t0") is not None
+    with open_engine(detector, settings) as engine:  # as `penstock load` does
+        assert engine.ledger.next_seq == 4
     assert not (tmp_path / "ledger").exists()
+    with open_archive(settings) as archive:
+        assert archive.query("SELECT count(*) AS n FROM example")["n"].to_list() == [4]
     with pytest.raises(ConfigurationError, match="belongs to another ledger"), psycopg.connect(url, autocommit=True) as db:
         db.execute("UPDATE penstock.logs SET identity = gen_random_uuid()")
         openers([detector], settings)["example"]()
+
+
+def test_a_database_restored_from_an_older_copy_than_the_state_has_it_rebuilt(url, ask, tmp_path):
+    detector, settings = example_detector(), Settings(data=tmp_path, ledger=url)
+    event = {"timestamp": "2026-01-05T10:00:00Z", "customer_id": "c", "amount": 3.0}
+    with open_engine(detector, settings) as engine:
+        for k in range(4):
+            engine.decide({**event, "transaction_id": f"t{k}"})
+    for table in ("frames", "events"):
+        ask(f"DELETE FROM penstock.{table} WHERE {'first_seq' if table == 'frames' else 'seq'} >= 2")
+    ask("UPDATE penstock.logs SET position = 2, next_seq = 2")
+    with open_engine(detector, settings) as engine:
+        assert "restored from an older copy" in engine.recovery.notes[0]
+        assert engine.decide({**event, "transaction_id": "new"}).features["customer_count_1h"] == 3
+
+
+# ---------------------------------------------------------------- the command
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as left:
+        main([str(argument) for argument in arguments])
+    return left.value.code
+
+
+def test_the_command_makes_shows_and_prunes(postgres_url, capsys):
+    def command(*arguments):
+        code = run("ledger", *arguments, "--ledger", postgres_url)
+        return code, capsys.readouterr()
+
+    code, said = command("status")
+    assert (code, "waits: 0001_ledger.sql" in said.out) == (1, True)
+    code, said = command("migrate")
+    assert (code, "make one: penstock ledger create" in said.err) == (2, True)
+    assert command("create")[1].out == "applied 0001_ledger.sql\n"
+    assert command("create", "--json")[1].out == '{"applied":[]}\n'
+    with PostgresLedger(postgres_url, clock=SetClock(datetime(2026, 1, 1, tzinfo=UTC))) as ledger:
+        ledger.append(record(0))
+        ledger.flush()
+    code, said = command("status")
+    assert (code, "2 partitions, 20260101 to 20260102" in said.out) == (0, True)
+    assert "log engine" in said.out
+    code, said = command("retain", "--days", "30")
+    assert (code, said.out) == (0, "dropped partitions: 20260101, 20260102 (3 rows), 0 quarantined events\n")
+    assert run("ledger", "status") == 2
+    assert "no ledger is named" in capsys.readouterr().err

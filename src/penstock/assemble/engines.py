@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -34,18 +34,30 @@ def open_engine(
         BundleError: a declared model has no bundle, unless the engine shall wait for one.
         FolderInUse: another process owns the folder.
     """
-    engine = Engine(
-        detector,
-        models=settings.models_folder,
-        data=settings.data,
-        ledger=ledger,
-        on_close=on_close,
-        wait_for_models=wait_for_models,
-        memory_limit_gb=settings.memory_limit_gb,
-        segment_mb=settings.ledger_segment_mb,
-        snapshot_every_s=settings.snapshot_every_s,
-        personal_key=_personal_key(settings.personal_key_file),
-    )
+    owned = ExitStack()
+    if ledger is None and settings.ledger is not None:
+        ledger = owned.enter_context(open_ledger([detector], settings))
+
+    def left() -> None:
+        owned.close()
+        on_close()
+
+    try:
+        engine = Engine(
+            detector,
+            models=settings.models_folder,
+            data=settings.data,
+            ledger=ledger,
+            on_close=left,
+            wait_for_models=wait_for_models,
+            memory_limit_gb=settings.memory_limit_gb,
+            segment_mb=settings.ledger_segment_mb,
+            snapshot_every_s=settings.snapshot_every_s,
+            personal_key=_personal_key(settings.personal_key_file),
+        )
+    except BaseException:
+        owned.close()
+        raise
     warm_up(engine)
     return engine
 

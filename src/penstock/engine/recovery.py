@@ -64,6 +64,12 @@ class Recovery:
         if meta["fingerprint"] != engine.detector.state_fingerprint:
             self._note(f"the aggregates of {engine.detector.name!r} have changed; the state is rebuilt from the log")
             return 0
+        if meta["position"] > engine.ledger.position:
+            self._note(
+                f"the state of {engine.detector.name!r} is of record {meta['position']}, the log ends before "
+                f"{engine.ledger.position}: it was restored from an older copy; the state is rebuilt from the log"
+            )
+            return 0
         words = {int(code): text for code, text in meta["words"].items()}
         engine.path.state.load(arrays, words, meta["clock_us"], meta["pace_us"])
         engine.totals.restore(meta["totals"])
