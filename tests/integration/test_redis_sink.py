@@ -167,7 +167,7 @@ def test_profiles_and_decisions_are_exactly_what_the_records_say(engine, store, 
     monkeypatch.setattr(sink, "MOST_ROWS", most_rows)
     stream = events(400)
     decide(engine, stream)
-    written = RedisSink(redis_url, engine)
+    written = RedisSink(redis_url, engine, entities=[*KEYS, "account"])
     assert written.begin(1) == 0
     written.write(records(engine))
     written.close()
@@ -177,6 +177,17 @@ def test_profiles_and_decisions_are_exactly_what_the_records_say(engine, store, 
         assert store.get(f"penstock:shop:decision:{event['transaction_id']}").encode() == body
     assert 0 < store.ttl(f"penstock:shop:decision:{stream[0]['transaction_id']}") <= 86_400
     assert store.ttl("penstock:shop:customer:c1") > 86_400
+
+
+def test_entities_with_keys_of_one_field_are_published_unless_others_are_named(engine, store, redis_url):
+    decide(engine, events(50))
+    for sink_of in (RedisSink(redis_url, engine), RedisSink(redis_url, engine, shard=1, entities=["pair"])):
+        sink_of.begin(1)
+        sink_of.write(records(engine))
+        sink_of.close()
+        found = {name.split(":")[2] for name in shown(store)}
+        store.delete(*shown(store))
+        assert found == ({"customer", "terminal", "place", "account"} if "customer" in found else {"pair"})
 
 
 def test_both_roles_of_an_account_stand_in_its_profile(engine, store, redis_url):

@@ -24,21 +24,20 @@ Rows = tuple[Record, int, int]
 
 
 def profiles_of(detector: Detector, prefix: str, entities: Collection[str] | None = None) -> list["Profiles"]:
-    """The profiles of these entities of a detector, of all unless given; of one with roles, those of each role.
+    """The profiles of these entities of a detector, in each of their roles; of those with keys of one field unless given.
 
     Raises:
         ConfigurationError: the detector has no such entity.
     """
-    known = {plan.entity.name for plan in detector.plan.entities}
-    for name in entities or ():
+    known = {plan.entity.name: plan for plan in detector.plan.entities}
+    if entities is None:
+        entities = [name for name, plan in known.items() if len(plan.keys[0]) == 1]
+    found = []
+    for name in entities:
         if name not in known:
             raise ConfigurationError(f"detector {detector.name!r} has no entity {name!r}.{did_you_mean(name, known)}")
-    found = []
-    for plan in detector.plan.entities:
-        entity = plan.entity
-        if entities is not None and entity.name not in entities:
-            continue
-        for role, columns in enumerate(plan.keys):
+        entity = known[name].entity
+        for role, columns in enumerate(known[name].keys):
             features = [
                 feature.name
                 for feature in detector.features
@@ -47,7 +46,7 @@ def profiles_of(detector: Detector, prefix: str, entities: Collection[str] | Non
             if features:
                 keys = [column.name for column in columns]
                 as_of = f"as_of_{entity.roles[role]}" if entity.roles else "as_of"
-                found.append(Profiles(f"{prefix}{entity.name}:", as_of, keys, features, detector.plan.layout))
+                found.append(Profiles(f"{prefix}{name}:", as_of, keys, features, detector.plan.layout))
     return found
 
 

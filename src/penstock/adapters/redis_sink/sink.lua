@@ -2,8 +2,8 @@
 --
 -- KEYS   1 fence, 2 cursor, 3 prefix of decisions, 4 channel of decisions, 5 channel of alerts
 -- ARGV   1 fence of who writes, 2 position and 3 row up to which this goes, 4 decisions' and 5 profiles' seconds to live,
---        6 decisions: msgpack of [id, JSON, id, JSON, ...]
---        7 profiles: msgpack after msgpack, each [key, "as_of", its time, field, value, ...] and then [fields without value]
+--        6 profiles: msgpack after msgpack, each [key, "as_of", its time, field, value, ...] and then [fields without value]
+--        7, 8 a decision's id and its JSON; 9, 10 the next one's; ...
 --
 -- Returns the fence in force: a higher one than that of who writes means that nothing was written.
 
@@ -19,10 +19,9 @@ if position > tonumber(ARGV[2]) or (position == tonumber(ARGV[2]) and row >= ton
 end
 
 -- Quotes inside a text are escaped, so nothing in an event can be mistaken for these names.
-local decisions = cmsgpack.unpack(ARGV[6])
-for i = 1, #decisions, 2 do
-    local json = decisions[i + 1]
-    redis.call('SET', KEYS[3] .. decisions[i], json, 'EX', ARGV[4])
+for i = 7, #ARGV, 2 do
+    local json = ARGV[i + 1]
+    redis.call('SET', KEYS[3] .. ARGV[i], json, 'EX', ARGV[4])
     local short = string.sub(json, 1, string.find(json, ',"scores":', 1, true) - 1) .. '}'
     redis.call('PUBLISH', KEYS[4], short)
     if string.find(short, ',"decision":"BLOCK"', 1, true) then
@@ -30,7 +29,7 @@ for i = 1, #decisions, 2 do
     end
 end
 
-local profiles, at = ARGV[7], 0
+local profiles, at = ARGV[6], 0
 local size = #profiles
 while at >= 0 and at < size do
     local profile, absent

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
-
-import msgspec
+from itertools import chain
 
 from penstock.adapters.redis_sink.connection import connect, explained, place_of
 from penstock.adapters.redis_sink.profiles import Rows, profiles_of
@@ -20,7 +19,6 @@ PROFILE_TTL_S = 90 * 24 * 3600
 MOST_ROWS = 512
 """Rows of one script: Redis does nothing else while it runs."""
 
-_pack = msgspec.msgpack.Encoder().encode
 
 _TAKE = """
 local fence = tonumber(redis.call('GET', KEYS[1]) or '0')
@@ -41,7 +39,8 @@ class RedisSink:
         engine: the worker's own; it reads what records mean.
         shard: of the inbox; every shard has an owner, and so a fence and a cursor of its own.
         decision_ttl_s, profile_ttl_s: seconds to live.
-        entities: whose profiles are published; all of the detector's unless given.
+        entities: whose profiles are published; those with keys of one field unless given, since pairs are many and cost as
+            much each.
 
     For the detector `banking`:
 
@@ -109,13 +108,13 @@ class RedisSink:
                 f"this one, number {fence}, is no longer in charge"
             )
 
-    def _arguments(self, rows: Sequence[Rows], reached: tuple[int, int]) -> list[bytes | int]:
-        decisions: list[str] = []
-        for record, start, stop in rows:
-            for id_, body in zip(record.ids[start:stop], self._look.render(record, range(start, stop)), strict=True):
-                decisions += id_, body.decode()  # the msgpack of Lua knows texts, not bytes
+    def _arguments(self, rows: Sequence[Rows], reached: tuple[int, int]) -> list[bytes | str | int]:
         profiles = b"".join(each.pack(rows, self._look) for each in self._profiles)
-        return [self._fence, *reached, *self._ttls_s, _pack(decisions), profiles]
+        found: list[bytes | str | int] = [self._fence, *reached, *self._ttls_s, profiles]
+        for record, start, stop in rows:
+            bodies = self._look.render(record, range(start, stop))
+            found += chain.from_iterable(zip(record.ids[start:stop], bodies, strict=True))
+        return found
 
 
 def _portions(records: Sequence[tuple[int, Record]], reached: tuple[int, int]) -> Iterator[tuple[list[Rows], tuple[int, int]]]:
