@@ -12,6 +12,7 @@ by byte across rows (all first bytes, all second bytes, ...), because neighbouri
 makes lz4 both faster and tighter. Nothing in it can run code when it is read.
 """
 
+import math
 import zlib
 from functools import lru_cache
 from struct import Struct
@@ -157,7 +158,7 @@ def decode(header: Header, data: bytes | memoryview, at: int = 0) -> Record:
     fixed: dict[str, NDArray[np.int64]] = {}
     start = 4 + body_bytes
     for name, dtype, shape in body.arrays:
-        size = np.dtype(dtype).itemsize * int(np.prod(shape))
+        size = np.dtype(dtype).itemsize * math.prod(shape)
         array = _unshuffle(raw[start : start + size], dtype, shape) if size else np.empty(shape, dtype)
         start += size
         if name in _FIXED:
