@@ -70,7 +70,8 @@ def event(number, random):
 
 
 @pytest.fixture
-def decided(tmp_path):
+def decided(tmp_path, monkeypatch):
+    monkeypatch.setattr(history, "SCANNED_S", 60.0)
     random = Random(7)
     with Engine(transfers, data=tmp_path, clock=Clock(to_us(START + timedelta(hours=1)))) as engine:
         events = [event(number, random) for number in range(300)]
@@ -135,6 +136,8 @@ def test_a_history_that_is_longer_than_what_is_looked_through_says_so(decided, m
     counted = engine.decided_about("user", "12345671")["counted"]
     assert 50 <= counted["decisions"] < 100
     assert counted["complete"] is False
+    monkeypatch.setattr(history, "SCANNED_S", 0.0)
+    assert engine.decided_about("user", "12345671")["counted"]["decisions"] < 50
 
 
 def test_a_key_that_cannot_be_has_no_history(decided):
