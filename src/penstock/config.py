@@ -101,6 +101,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             " unless given."
         ),
     ] = None
+    predict_budget_ms: Annotated[
+        Positive,
+        Meta(description="How long a caller of `/predict` waits for a worker behind a broker, before the policy's `on_timeout`."),
+    ] = 100.0
     shard_key: Annotated[
         str | None,
         Meta(description="The field that messages are keyed by, where the inbox has several partitions."),

@@ -1,19 +1,23 @@
 """Streams: which broker a URL names, and what a worker behind it is made of."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import msgspec
 
 from penstock.assemble.engines import open_engine
 from penstock.assemble.registries import champions
+from penstock.assemble.stores import open_stores
 from penstock.config import Settings
 from penstock.detector import Detector
-from penstock.errors import ConfigurationError, did_you_mean
+from penstock.errors import ConfigurationError, FolderInUse, did_you_mean
 from penstock.ledger import FileLedger
 from penstock.stream.parts import Parts
 from penstock.stream.port import Broker, Sink
 from penstock.stream.replica import Replica
+
+_MOST_BESIDE = 64
+"""Processes that may share one data folder, each with a copy of its own."""
 
 
 def open_broker(url: str, detector: str) -> Broker:
@@ -87,15 +91,14 @@ def check_shard_key(detector: Detector, key: str | None, shards: int) -> None:
                 )
 
 
-def open_replica(detector: Detector, settings: Settings, shard: int, shards: int) -> Replica:
-    """The replica of a shard over this machine's data folder; shards of one process have folders of their own.
+def open_replica(detector: Detector, settings: Settings, folders: Iterable[Path]) -> Replica:
+    """A replica in the first of these folders that no other process has.
 
     Raises:
-        FolderInUse: another process has the folder.
+        FolderInUse: all of them are taken.
     """
-    data = settings.data if shards == 1 else settings.data / f"shard-{shard}"
+    local, data = _first_free(folders, settings.ledger_segment_mb << 20)
     placed = msgspec.structs.replace(settings, data=data, models=settings.models_folder)
-    local = FileLedger(data / "ledger", segment_bytes=settings.ledger_segment_mb << 20)
     try:
         return Replica(local, lambda ledger: open_engine(detector, placed, wait_for_models=True, ledger=ledger))
     except BaseException:
@@ -103,8 +106,24 @@ def open_replica(detector: Detector, settings: Settings, shard: int, shards: int
         raise
 
 
-def parts_of(broker: Broker, detector: Detector, settings: Settings, shards: int) -> Parts:
-    """What a worker of this detector is made of.
+def _first_free(folders: Iterable[Path], segment_bytes: int) -> tuple[FileLedger, Path]:
+    for folder in folders:
+        try:
+            return FileLedger(folder / "ledger", segment_bytes=segment_bytes), folder
+        except FolderInUse as error:
+            taken = error
+    raise taken
+
+
+def _folders(data: Path, shard: int, shards: int, *, worker: bool) -> list[Path]:
+    """Where a process keeps its copy of the journal: a worker in the data folder itself, others in folders beside that."""
+    home = data if shards == 1 else data / f"shard-{shard}"
+    further = [home / f"{'standby' if worker else 'replica'}-{number}" for number in range(1, _MOST_BESIDE + 1)]
+    return [home, *further] if worker else further
+
+
+def parts_of(broker: Broker, detector: Detector, settings: Settings, shards: int, *, worker: bool = True) -> Parts:
+    """What a worker of this detector is made of, or an API process beside it.
 
     Raises:
         ConfigurationError: several processes must know the key of personal fields, and none is named.
@@ -114,16 +133,39 @@ def parts_of(broker: Broker, detector: Detector, settings: Settings, shards: int
             f"detector {detector.name!r} hides personal fields ({', '.join(detector.schema.personal)}) with a key that every "
             "process behind the broker must share: name it with personal_key_file"
         )
-    newer = champions([detector], settings).get(detector.name)
     return Parts(
         broker=broker,
-        open_replica=lambda shard: open_replica(detector, settings, shard, shards),
-        open_sinks=partial(open_sinks, settings),
-        newer=newer,
+        open_replica=lambda shard: open_replica(detector, settings, _folders(settings.data, shard, shards, worker=worker)),
+        open_sinks=lambda shard, replica: open_sinks(settings, replica, shard if shards > 1 else None),
+        newer=champions([detector], settings).get(detector.name),
         follow_every_s=settings.follow_every_s,
     )
 
 
-def open_sinks(settings: Settings, replica: Replica) -> Sequence[Sink]:
-    """The stores that the settings name."""
-    return []
+def besides(detectors: Sequence[Detector], settings: Settings) -> dict[str, Parts]:
+    """What the desks beside the workers of these detectors are made of, by name.
+
+    Raises:
+        ConfigurationError: a detector has several shards, or two detectors would share their topics.
+    """
+    assert settings.stream is not None
+    if len(detectors) > 1:
+        raise ConfigurationError("a service beside workers serves one detector; start one for each, with topics of its own")
+    found = {}
+    for detector in detectors:
+        broker = open_broker(settings.stream, detector.name)
+        shards = shards_of(broker, detector, settings)
+        if shards > 1:
+            raise ConfigurationError(
+                f"the inbox of {detector.name!r} has {shards} partitions; a service follows one, so let producers write to the"
+                " broker directly"
+            )
+        found[detector.name] = parts_of(broker, detector, settings, shards, worker=False)
+    return found
+
+
+def open_sinks(settings: Settings, replica: Replica, shard: int | None = None) -> Sequence[Sink]:
+    """The stores that the settings name, for the only shard or for one of several."""
+    engine = replica.engine
+    log = engine.detector.name if shard is None else f"{engine.detector.name}.shard-{shard}"
+    return open_stores(engine.detector, settings, log, replica.ledger, engine.look.render)

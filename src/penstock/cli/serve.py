@@ -7,18 +7,20 @@ from penstock.cli.options import say, settings, settings_from
 
 @click.command()
 @click.argument("detectors", nargs=-1, required=True, metavar="DETECTOR...")
-@settings("host", "port", "data", "models", "registry", "alerts")
+@settings("host", "port", "data", "models", "registry", "alerts", "stream", "ledger")
 def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     """Serve one or several detectors over HTTP.
 
     POST /predict decides; everything else is shown at /docs. A detector without trained models waits for the first ones;
-    whichever version becomes the champion decides within seconds.
+    whichever version becomes the champion decides within seconds. With --stream it decides nothing itself: it publishes to
+    the broker, where `penstock worker` decides, and follows what is decided there.
     """
     from penstock.assemble.alerts import Alerting
     from penstock.assemble.detectors import load_detectors
     from penstock.assemble.engines import openers
     from penstock.assemble.registries import champions
     from penstock.assemble.replays import Replays
+    from penstock.assemble.streams import besides
     from penstock.cli.logs import begin_logging
     from penstock.service import bind, serve
 
@@ -28,14 +30,16 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     port = sock.getsockname()[1]
     loaded = load_detectors(detectors)
     alerting = Alerting.of(loaded, settings)
-    opening = openers(loaded, settings, alerting=alerting)
-    names = ", ".join(opening)
+    beside = besides(loaded, settings) if settings.stream is not None else {}
+    opening = {} if beside else openers(loaded, settings, alerting=alerting)
+    names = ", ".join([*opening, *beside])
     serve(
         opening,
         settings,
         sock=sock,
         replays=Replays(dict(zip(detectors, loaded, strict=True)), settings),
         champions=champions(loaded, settings),
+        beside=beside,
         alerts=None if alerting is None else alerting.listen,
         on_ready=lambda: say(f"serving {names} on http://{settings.host}:{port}  (Ctrl-C stops)"),
     )

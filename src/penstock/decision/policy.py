@@ -9,6 +9,9 @@ from penstock.errors import DeclarationError, did_you_mean
 ON_FAILURE = ("approve", "review", "block")
 """What may be decided when a model or a lookup fails."""
 
+ON_TIMEOUT = (*ON_FAILURE, "provisional")
+"""What a caller may be told while the decision of a worker behind a broker is awaited in vain."""
+
 NEVER = float("inf")
 """A threshold that no probability reaches."""
 
@@ -34,6 +37,8 @@ class Policy:
     Args:
         review_at, block_at: probabilities in (0, 1]; those left out come from the model bundle.
         on_failure: `approve`, `review` or `block` where a model or a lookup fails or takes too long.
+        on_timeout: what a caller is told where a worker behind a broker does not decide in time: one of the same, or
+            `provisional`: scored at once and read-only, from the state that was last heard of. The worker's decision stands.
         challenge_at: the probability from which a step-up is asked for; never, where it is left out.
         time_budget_ms: how long lookups and models may take for one micro-batch; no limit where it is left out.
         explain: compute contributions for decisions that are not approvals.
@@ -51,6 +56,7 @@ class Policy:
     challenge_at: float | None = None
     time_budget_ms: float | None = None
     explain: bool = True
+    on_timeout: str = "review"
 
     def __post_init__(self) -> None:
         self._check_thresholds()
@@ -59,6 +65,10 @@ class Policy:
             raise DeclarationError(f"policy: on_failure={self.on_failure!r} is not understood.{hint}")
         if self.time_budget_ms is not None and (not _is_number(self.time_budget_ms) or not 0 < self.time_budget_ms < NEVER):
             raise DeclarationError(f"policy: time_budget_ms={self.time_budget_ms!r} must be above 0, or left out for no limit")
+
+        if self.on_timeout not in ON_TIMEOUT:
+            hint = did_you_mean(str(self.on_timeout), ON_TIMEOUT)
+            raise DeclarationError(f"policy: on_timeout={self.on_timeout!r} is not understood.{hint}")
 
     def _check_thresholds(self) -> None:
         named = [(name, getattr(self, name)) for name in ("challenge_at", "review_at", "block_at")]

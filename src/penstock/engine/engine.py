@@ -406,7 +406,7 @@ class Engine:
             MalformedEvent: the event is refused.
         """
         read = self.reader.read_objects([event], self.clock())
-        for row, refusal in [*read.refused, *self._not_informing(read)]:
+        for row, refusal in [*read.refused, *self.not_informing(read)]:
             _raise(row, refusal)
         self._apply(read, "informing", None)
         self.ledger.flush()
@@ -417,7 +417,7 @@ class Engine:
             raise self.ledger.trouble
         read = self.reader.read(bodies, self.clock())
         answers: list[Refusal | None] = [None] * len(bodies)
-        for row, refusal in [*read.refused, *self._not_informing(read)]:
+        for row, refusal in [*read.refused, *self.not_informing(read)]:
             answers[row] = refusal
         if read.refused:
             self._quarantine(bodies, read)
@@ -425,7 +425,8 @@ class Engine:
         self._apply(chosen(read, keep) if len(keep) < len(read.batch) else read, "informing", on_durable)
         return answers
 
-    def _not_informing(self, read: Read) -> list[tuple[int, Refusal]]:
+    def not_informing(self, read: Read) -> list[tuple[int, Refusal]]:
+        """Refusals for those that are transactions."""
         names = ", ".join(self.informs) or "none"
         text = f"this is a transaction, which is decided by POST /predict; informing events carry a type, one of: {names}"
         return [(int(read.rows[row]), Refusal(422, text, (("type", text),))) for row in np.flatnonzero(read.batch.kinds == 0)]

@@ -92,22 +92,11 @@ class Truth:
 
     def tell_json(self, body: bytes, on_durable: "OnDurable | None") -> list[dict[str, Any] | Refusal]:
         """Take in one statement as JSON, or an array of them."""
-        parts = _parts(body)
-        if isinstance(parts, Refusal):
-            self._when_durable(on_durable)
-            return [parts]
-        answers = [self._tell_part(part) for part in parts]
+        answers = [told if isinstance(told, Refusal) else self._tell(told) for told in read_statements(body)]
         self._when_durable(on_durable)
         return answers
 
-    def _tell_part(self, part: bytes) -> "dict[str, Any] | Refusal":
-        try:
-            statement = _statement.decode(part)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return Refusal(422, f"this is no label: {error}", ((_field_of(str(error)), str(error)),))
-        if statement.known_at is not None and statement.known_at.tzinfo is None:
-            text = "known_at has no time zone; write it with Z or an offset, as in 2026-01-05T10:00:00Z"
-            return Refusal(422, text, (("known_at", text),))
+    def _tell(self, statement: Statement) -> "dict[str, Any] | Refusal":
         known_us = to_us(statement.known_at) if statement.known_at else None
         refused = self.tell(
             statement.transaction_id, fraud=statement.fraud, known_us=known_us, kind=statement.kind, source=statement.source
@@ -220,6 +209,23 @@ class Truth:
         for step in engine.detector.plan.before:
             step.run(batch)
         return batch
+
+
+def read_statements(body: bytes) -> list[Statement | Refusal]:
+    """The labels of a body that is one, or an array of them; in its place, why one cannot be read."""
+    parts = _parts(body)
+    return [parts] if isinstance(parts, Refusal) else [_read(part) for part in parts]
+
+
+def _read(part: bytes) -> Statement | Refusal:
+    try:
+        statement = _statement.decode(part)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return Refusal(422, f"this is no label: {error}", ((_field_of(str(error)), str(error)),))
+    if statement.known_at is not None and statement.known_at.tzinfo is None:
+        text = "known_at has no time zone; write it with Z or an offset, as in 2026-01-05T10:00:00Z"
+        return Refusal(422, text, (("known_at", text),))
+    return statement
 
 
 def _parts(body: bytes) -> "list[bytes] | Refusal":

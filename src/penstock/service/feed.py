@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from penstock.messages import Refusal
@@ -52,6 +52,16 @@ class Feed:
         self.alerts: deque[Numbered] = deque(maxlen=ALERTS)
         self.watch = Watch()
         self._alert_numbers = itertools.count(1)
+
+    def followed(self, outcomes: Mapping[str, int], shown: Sequence[bytes]) -> None:
+        """Decisions were made elsewhere: how many of each outcome, and the JSON of some of them."""
+        self.watch.saw(shown)
+        self.count += sum(outcomes.values())
+        self.outcomes.update(outcomes)
+        first = self.count - len(shown) + 1
+        self.newest += [Numbered(number, body) for number, body in enumerate(shown, first)]
+        if self.first_block is None and "BLOCK" in outcomes:
+            self.first_block = next((body for body in shown if outcome(body) == "BLOCK"), None)
 
     def saw(self, answers: Sequence[bytes | Refusal]) -> None:
         """A batch was answered."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from penstock.errors import CapacityError, DeclarationError, LedgerError, MalformedEvent, NotReady
+from penstock.errors import BrokerError, CapacityError, DeclarationError, LedgerError, MalformedEvent, NotReady
 from penstock.messages import Refusal
 
 log = logging.getLogger("penstock.service")
@@ -79,7 +79,7 @@ def of_error(error: BaseException) -> RequestRefused:
     match error:
         case RequestRefused():
             return error
-        case NotReady() | LedgerError() | CapacityError():
+        case NotReady() | LedgerError() | CapacityError() | BrokerError():
             return RequestRefused(503, str(error))
         case MalformedEvent(field=field):
             return RequestRefused(422, str(error), [(field, str(error))])

@@ -12,13 +12,15 @@ import uvicorn
 from penstock.config import Settings
 from penstock.errors import ConfigurationError
 from penstock.service.app import Service, create_app
+from penstock.service.beside import Beside
 from penstock.service.desk import Desk
 from penstock.service.follow import Newer
 from penstock.service.joined import JoiningProtocol
-from penstock.service.port import Opener
+from penstock.service.port import Opener, Serving
 from penstock.service.sockets import HangingUpProtocol
 from penstock.service.streams import Replays
 from penstock.service.traffic import Traffic
+from penstock.stream.parts import Parts
 
 KEEP_ALIVE_S = 60
 """Load balancers keep connections for about a minute; a server that closes first makes them answer 502."""
@@ -76,6 +78,7 @@ def serve(
     traffic: Traffic | None = None,
     replays: Replays | None = None,
     champions: Mapping[str, Newer] | None = None,
+    beside: Mapping[str, Parts] | None = None,
     alerts: Callable[[Raised], None] | None = None,
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
@@ -88,6 +91,7 @@ def serve(
         traffic: simulated traffic, for the demo.
         replays: where `POST /stream` takes transactions from.
         champions: by detector, where newer models come from while it serves.
+        beside: by detector, what a desk beside a worker behind a broker is made of, in place of an opener.
         alerts: given what tells live pages of an alert: the detector's name, and the alert as JSON.
         on_ready: called when everything is open, for instance to say so.
 
@@ -97,7 +101,8 @@ def serve(
     """
     listening = sock or bind(settings.host, settings.port)
     failures: list[BaseException] = []
-    desks = {name: Desk(name, opener, settings) for name, opener in openers.items()}
+    desks: dict[str, Serving] = {name: Desk(name, opener, settings) for name, opener in openers.items()}
+    desks |= {name: Beside(name, parts, settings) for name, parts in (beside or {}).items()}
     if alerts is not None:
         alerts(lambda detector, alert: desks[detector].feed.alert(alert))
 

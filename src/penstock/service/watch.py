@@ -25,6 +25,10 @@ class Watch:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
+    def __contains__(self, transaction_id: bytes) -> bool:
+        """Whether somebody waits for a transaction, by its id as JSON."""
+        return transaction_id in self._waiting
+
     def saw(self, answers: Sequence[bytes | Refusal]) -> None:
         """These were decided, and are durable."""
         for answer in answers:

@@ -15,12 +15,13 @@ Newer = Callable[[str | None], Ensemble | None]
 class Parts:
     """What a worker is made of.
 
-    open_replica: the replica of a shard, over the data on this machine. open_sinks: the stores that an owner feeds.
+    open_replica: the replica of a shard, over the data on this machine. open_sinks: the stores that an owner
+    of a shard feeds.
     newer: where models come from; None where the detector declares none. follow_every_s: time between looks for them.
     """
 
     broker: Broker
     open_replica: Callable[[int], Replica]
-    open_sinks: Callable[[Replica], Sequence[Sink]]
+    open_sinks: Callable[[int, Replica], Sequence[Sink]]
     newer: Newer | None = None
     follow_every_s: float = 2.0

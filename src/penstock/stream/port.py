@@ -172,6 +172,10 @@ class Outlet(Protocol):
     def flush(self, timeout_s: float) -> int:
         """Wait for what was sent; how much the broker does not have yet."""
 
+    @property
+    def trouble(self) -> str | None:
+        """Why the broker cannot be reached; None when all is well."""
+
     def close(self) -> None:
         """Flush and let go."""
 

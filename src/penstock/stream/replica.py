@@ -24,17 +24,17 @@ class Replica:
 
     fence: the number of the newest owner. places: how far the inbox has been read, by role. place: how far the journal
     has been read here. taken_over: the newest owner claimed while another lived.
+    on_followed: told of records once they are in state.
 
     Args:
         local: the ledger of this machine, which mirrors the journal. It is closed with the replica.
         open_engine: opens the engine over it.
-        on_followed: told of records once they are in state.
     """
 
-    def __init__(self, local: Ledger, open_engine: Opened, on_followed: OnFollowed = lambda _records: None) -> None:
+    def __init__(self, local: Ledger, open_engine: Opened) -> None:
         self.ledger = Journaled(local)
         self.engine = open_engine(self.ledger)
-        self._on_followed = on_followed
+        self.on_followed: OnFollowed = lambda _records: None
         self._setting = f"journal.{self.engine.detector.name}"
         saved: dict[str, Any] = local.tables.setting(self._setting, {})
         self.place: str | None = saved.get("place")
@@ -46,7 +46,7 @@ class Replica:
         """Take in what the journal holds by now, waiting at most so long for something; the number of entries."""
         entries = journal.poll(timeout_s)
         for place, data in entries:
-            self._enter(place, decode_entry(data))
+            self.enter(place, data)
         return len(entries)
 
     def catch_up(self, journal: Journal) -> None:
@@ -54,7 +54,13 @@ class Replica:
         while not journal.end():
             self.follow(journal, 0.1)
 
-    def _enter(self, place: str, entry: Entry) -> None:
+    def enter(self, place: str, data: bytes) -> None:
+        """Take in one entry of the journal.
+
+        Raises:
+            BrokerError: it does not follow what is here.
+        """
+        entry = decode_entry(data)
         if entry.fence < self.fence:
             raise BrokerError(
                 f"the journal holds an entry of owner {entry.fence} behind one of owner {self.fence}; it has been tampered with"
@@ -72,7 +78,7 @@ class Replica:
         self.keep(entry)
         self.advance(place, entry)
         if records:
-            self._on_followed(records)
+            self.on_followed(records)
 
     def _new(self, frame: bytes) -> Record | None:
         """A record that is not here yet; a journal is read again from a little before where it was left."""

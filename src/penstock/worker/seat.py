@@ -114,7 +114,8 @@ class Seat:
         self._newest, self._owner, self._was_owner = newest, owner, True
         self._takeover = False
         self._feedings = [
-            Feeding(sink, replica.ledger, newest, owner.fence, owner.fail) for sink in self._parts.open_sinks(replica)
+            Feeding(sink, replica.ledger, newest, owner.fence, owner.fail)
+            for sink in self._parts.open_sinks(self.shard, replica)
         ]
         _log.info("%s owns shard %d of %s (owner %d)", self._name, self.shard, replica.engine.detector.name, owner.fence)
         self.trouble = None

@@ -1,5 +1,6 @@
 """A way into a Kafka for producers and API processes."""
 
+import threading
 from typing import Any
 
 from confluent_kafka import KafkaException, Producer
@@ -11,9 +12,8 @@ from penstock.stream.port import Told
 
 
 class KafkaOutlet:
-    """`Outlet` on Kafka. What cannot be delivered within `patience_s` is given up, and whoever sent it is told.
-
-    Delivery is reported while `put`, `flush` or `poll` is called; call one of them often.
+    """`Outlet` on Kafka. What cannot be delivered within `patience_s` is given up, and whoever sent it is told, from a thread
+    of its own.
     """
 
     def __init__(self, address: Address, *, patience_s: float = 30.0) -> None:
@@ -30,6 +30,9 @@ class KafkaOutlet:
                 partitioner="murmur2_random",  # as Java's producers do it
             )
         )
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._report, name="penstock-deliveries", daemon=True)
+        self._thread.start()
 
     def put(self, role: str, key: str, body: bytes, done: Told | None = None) -> None:
         """See `Outlet.put`."""
@@ -40,7 +43,6 @@ class KafkaOutlet:
             raise BrokerError("Kafka takes less than is sent: too many messages wait; come again") from error
         except KafkaException as error:
             raise BrokerError(f"Kafka refuses the message: {error.args[0].str()}") from error
-        self._producer.poll(0)
 
     def _told(self, done: Told) -> Any:
         def delivered(error: Any, message: Any) -> None:  # noqa: ARG001  the client's signature
@@ -50,9 +52,10 @@ class KafkaOutlet:
 
         return delivered
 
-    def poll(self, timeout_s: float) -> None:
-        """Report what has been delivered."""
-        self._producer.poll(timeout_s)
+    def _report(self) -> None:
+        """Deliveries are reported within polls."""
+        while not self._closing.is_set():
+            self._producer.poll(0.2)
 
     def flush(self, timeout_s: float) -> int:
         """See `Outlet.flush`."""
@@ -65,4 +68,6 @@ class KafkaOutlet:
 
     def close(self) -> None:
         """Flush and let go."""
+        self._closing.set()
+        self._thread.join()
         self._producer.flush(10.0)

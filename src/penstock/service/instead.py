@@ -1,0 +1,52 @@
+"""What a caller is told in place of a decision that did not come in time."""
+
+import msgspec
+
+from penstock.clock import iso
+from penstock.engine import Engine
+from penstock.messages import Action, Decision, Degraded, Explanation, Reason, Refusal
+
+CODE = "no_decision_in_time"
+
+_decode = msgspec.json.Decoder(Decision).decode
+
+
+def instead_of(engine: Engine, transaction_id: str, body: bytes, cause: str) -> Decision:
+    """What the detector's `on_timeout` names, marked degraded with the cause.
+
+    A provisional answer is scored at once, from what the replica knows, and changes nothing. Where even that fails, the
+    policy's `on_failure` stands in.
+    """
+    policy = engine.detector.policy
+    named = policy.on_timeout
+    if named == "provisional":
+        [answer] = engine.decide_json([body], dry_run=True)
+        if not isinstance(answer, Refusal):
+            return msgspec.structs.replace(_decode(answer), transaction_id=transaction_id, degraded=Degraded("worker", cause))
+        named = policy.on_failure
+    return _fixed(engine, transaction_id, body, Action.named(named), cause)
+
+
+def _fixed(engine: Engine, transaction_id: str, body: bytes, action: Action, cause: str) -> Decision:
+    """An answer that nothing was computed for, and that says so."""
+    now = engine.clock()
+    read = engine.reader.read([body], now)
+    stopped = action is not Action.APPROVE
+    return Decision(
+        transaction_id=transaction_id,
+        detector=engine.detector.name,
+        event_time=iso(int(read.batch.time_us[0])),
+        decided_at=iso(now),
+        decision=action.name,
+        prediction="FRAUD" if stopped else "LEGIT",
+        predicted_class=int(stopped),
+        is_fraud=stopped,
+        fraud_probability=None,
+        scores={},
+        explanation=Explanation(CODE, None, [Reason(CODE, cause)], [], []),
+        features={},
+        model_version=engine.model_version,
+        versions=engine.versions,
+        degraded=Degraded("worker", cause),
+        latency_ms={},
+    )
