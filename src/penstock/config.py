@@ -70,6 +70,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             " service in place of files in the data folder, of a worker beside them."
         ),
     ] = None
+    redis: Annotated[
+        str | None,
+        Meta(
+            description="Where a worker publishes the latest decisions and the profiles of keys, `redis://HOST:PORT/DATABASE`;"
+            " nowhere unless given."
+        ),
+    ] = None
     archive: Annotated[
         str | None,
         Meta(
@@ -103,7 +110,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     predict_budget_ms: Annotated[
         Positive,
-        Meta(description="How long a caller of `/predict` waits for a worker behind a broker, before the policy's `on_timeout`."),
+        Meta(
+            description="How long a caller of `/predict` waits for a worker behind a broker, before the policy's `on_timeout`."
+        ),
     ] = 100.0
     shard_key: Annotated[
         str | None,

@@ -168,4 +168,9 @@ def open_sinks(settings: Settings, replica: Replica, shard: int | None = None) -
     """The stores that the settings name, for the only shard or for one of several."""
     engine = replica.engine
     log = engine.detector.name if shard is None else f"{engine.detector.name}.shard-{shard}"
-    return open_stores(engine.detector, settings, log, replica.ledger, engine.look.render)
+    stores = open_stores(engine.detector, settings, log, replica.ledger, engine.look.render)
+    if settings.redis is not None:
+        from penstock.adapters.redis_sink import RedisSink
+
+        stores.append(RedisSink(settings.redis, engine, shard=shard or 0))
+    return stores

@@ -48,6 +48,7 @@ _METAVARS = {
     "models": "DIR",
     "alerts": "FILE",
     "ledger": "URL",
+    "redis": "URL",
     "archive": "URL",
 }
 
