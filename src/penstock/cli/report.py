@@ -1,11 +1,12 @@
 """`penstock report`: pages for people about what was found."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from penstock.cli.options import as_json, detector_argument, print_json, progress, say
+from penstock.cli.options import as_json, detector_argument, print_json, progress, say, settings, settings_from
 from penstock.cli.training import data_option, options_from, training_options, write_page
 
 
@@ -41,3 +42,34 @@ def train(detector: str, data: str, no_treatments: bool, out: Path | None, as_js
     if as_json:
         print_json(findings.as_json())
     say(f"written: {path}")
+
+
+@command.command()
+@click.argument("detector", required=False, metavar="[DETECTOR]")
+@click.option(
+    "--date", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="The day, UTC.  [the newest that is over]"
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where the files go.  [DATA/reports]"
+)
+@settings("data")
+@as_json
+def daily(detector: str | None, date: datetime | None, out: Path | None, as_json: bool, **flags: str | None) -> None:
+    """What was decided on a day: counts and money, frauds caught and missed, reasons, latency, beside the week before.
+
+    Of one detector, or of all in the data folder, also while a service is running. Writes daily-DETECTOR-DATE.json, .csv and
+    .html, a page that needs nothing but a browser. With --json, the same on standard output, and files only where --out says.
+    """
+    from penstock.assemble.daily import daily_reports, write_reports
+
+    chosen = settings_from(**flags)
+    reports = daily_reports(chosen, detector, None if date is None else date.date())
+    if as_json:
+        print_json({"reports": [report.as_json() for report in reports.values()]})
+    if out is not None or not as_json:
+        for path in write_reports(reports, out or chosen.data / "reports"):
+            say(f"written: {path}")
+    if not as_json:
+        for report in reports.values():
+            for note in report.notes:
+                say(f"note: {report.detector}: {note}")

@@ -57,7 +57,7 @@ class Replay:
         """Run the events in arrival order, a chunk at a time."""
         reader = Reader(self.detector.schema, self.detector.plan.layout, personal_key=bytes(32))
         arrived = "arrived_at" if "arrived_at" in recorded.frame.columns else None
-        known = Known.of(recorded.frame[self.detector.id], self.detector.dedupe_us)
+        known = _Known.of(recorded.frame[self.detector.id], self.detector.dedupe_us)
         sequence = done = 0
         for found in reader.read_frames(recorded.frame, CHUNK, arrived=arrived):
             new = known.new(found.batch, done + found.rows, sequence)
@@ -138,14 +138,14 @@ def known_labels(
     return known_us, (fraud if rows is None else fraud[rows]) == 1.0
 
 
-class Known:
+class _Known:
     """Which events of a replay are new: as the claims say, but by the ids themselves. codes: one for each id, from 1."""
 
     def __init__(self, codes: NDArray[np.int64] | None, dedupe_us: int) -> None:
         self._codes, self._claims = codes, Claims(dedupe_us)
 
     @classmethod
-    def of(cls, ids: pl.Series, dedupe_us: int) -> "Known":
+    def of(cls, ids: pl.Series, dedupe_us: int) -> "_Known":
         """Ids that rise from row to row, as most do, cannot repeat."""
         if (ids.slice(1) > ids.slice(0, max(len(ids) - 1, 0))).all():
             return cls(None, dedupe_us)

@@ -1,10 +1,34 @@
 """Small parts of the page: tables, pictures, and numbers as people read them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 
 ABSENT = "\N{EN DASH}"
 """Where the data could not say."""
+
+
+def document(title: str, lead: str, cards: str, sections: Mapping[str, str]) -> str:
+    """A whole page: its title, a first sentence and cards, then sections by their names; all but the title are HTML."""
+    links = "".join(f'<a href="#{_anchor(name)}">{escape(name)}</a>' for name in sections)
+    body = "".join(f'<section id="{_anchor(name)}"><h2>{escape(name)}</h2>{html}</section>' for name, html in sections.items())
+    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{style}</style></head>"
+        f"<body><main><h1>{escape(title)}</h1><p class=soft>{lead}</p><nav>{links}</nav>"
+        f"<div class=cards>{cards}</div>{body}</main></body></html>\n"
+    )
+
+
+def _anchor(name: str) -> str:
+    return name.lower().replace(" ", "-")
+
+
+def card(value: str, name: str, more: str) -> str:
+    """One figure of those that stand on top."""
+    return f"<div class=card><b>{value}</b>{escape(name)}<br><span>{escape(more)}</span></div>"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, raw: bool = False, caption: str = "") -> str:

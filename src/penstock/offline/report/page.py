@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from penstock.offline.report.findings import Findings
-from penstock.offline.report.markup import ABSENT, figure, interval, money_of, number, percent, table
+from penstock.offline.report.markup import ABSENT, card, document, figure, interval, money_of, number, percent, table
 from penstock.offline.report.plots import plots
 from penstock.offline.trained import Figures
 
@@ -54,20 +53,7 @@ def page(findings: Findings, pictures: Mapping[str, str] | None = None) -> str:
         "Costly mistakes": _mistakes(findings),
         "How it came about": _origin(findings),
     }
-    links = "".join(f'<a href="#{_anchor(name)}">{escape(name)}</a>' for name in sections)
-    body = "".join(f'<section id="{_anchor(name)}"><h2>{escape(name)}</h2>{html}</section>' for name, html in sections.items())
-    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{style}</style></head>"
-        f"<body><main><h1>{escape(title)}</h1><p class=soft>{_first_sentence(findings)}</p><nav>{links}</nav>"
-        f"{_cards(findings)}{body}</main></body></html>\n"
-    )
-
-
-def _anchor(name: str) -> str:
-    return name.lower().replace(" ", "-")
+    return document(title, _first_sentence(findings), _cards(findings), sections)
 
 
 # ---------------------------------------------------------------- at the top
@@ -93,10 +79,7 @@ def _cards(findings: Findings) -> str:
     shown.append((percent(decided.get("false_positive_rate"), 2), "of good ones stopped", ""))
     if findings.amounts:
         shown.append((money_of(decided.get("saved")), "saved, after reviews and annoyance", "in the currency of the amounts"))
-    cells = "".join(
-        f"<div class=card><b>{value}</b>{escape(name)}<br><span>{escape(more)}</span></div>" for value, name, more in shown
-    )
-    return f"<div class=cards>{cells}</div>"
+    return "".join(card(*each) for each in shown)
 
 
 def _of_value(decided: Figures) -> str:

@@ -8,12 +8,14 @@ import io
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.offline.report.findings import Findings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+Shown = TypeVar("Shown")
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#999933", "#999999")
 """The ensemble's first, then the members'."""
@@ -54,8 +56,8 @@ def plots(findings: Findings) -> dict[str, str]:
     return {name: picture(name, title, draw, findings, height=tall.get(name, 3.4)) for name, (title, draw) in _PICTURES.items()}
 
 
-def picture(name: str, title: str, draw: "Callable[[Axes, Findings], None]", findings: Findings, *, height: float = 3.4) -> str:
-    """Draw one picture; it says its title to those who do not see it."""
+def picture(name: str, title: str, draw: "Callable[[Axes, Shown], None]", findings: Shown, *, height: float = 3.4) -> str:
+    """Draw one picture of anything; it says its title to those who do not see it."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure

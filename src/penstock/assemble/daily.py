@@ -1,0 +1,80 @@
+"""The report of a day: from the settings and a name to the files."""
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+import msgspec
+
+from penstock.assemble.detectors import installed, load_detector
+from penstock.assemble.stores import ledger_to_read
+from penstock.clock import Clock, system_clock
+from penstock.config import Settings
+from penstock.detector import Detector
+from penstock.errors import DataError, did_you_mean
+from penstock.ledger.archive import Archive
+from penstock.offline.daily import Report, make_report, page, table
+
+
+def daily_reports(
+    settings: Settings, reference: str | None, day: date | None, *, clock: Clock = system_clock
+) -> dict[str, Report]:
+    """The report of a day for one detector, or for all that have decided anything; also while a service is running.
+
+    Args:
+        settings: say where ledger and archive are.
+        reference: the DETECTOR; all that this ledger knows unless given.
+        day: the day (UTC); the newest that is over unless given.
+        clock: tells which labels are known by now.
+
+    Raises:
+        ConfigurationError: there is no ledger.
+        DataError: there are no decisions of this detector.
+    """
+    with ledger_to_read(settings) as ledger, Archive(ledger, settings.data / "archive") as archive:
+        known = archive.query("SELECT DISTINCT detector FROM decisions ORDER BY 1")["detector"].to_list()
+        reports = {}
+        for name, detector in _chosen(reference, known).items():
+            reports[name] = make_report(
+                ledger,
+                archive,
+                name,
+                now_us=clock(),
+                date=day,
+                amount=detector.schema.amount if detector else None,
+                label_delay_us=detector.label.delay_us if detector and detector.label else 0,
+            )
+    return reports
+
+
+def _chosen(reference: str | None, known: list[str]) -> dict[str, Detector | None]:
+    """The detectors by name; None where one is not installed, so that nothing is known of it but its decisions."""
+    if reference is None:
+        if not known:
+            raise DataError("nothing has been decided here yet; name another data folder with --data DIR")
+        return {name: load_detector(name) if name in installed() else None for name in known}
+    if reference in known and reference not in installed():
+        return {reference: None}
+    detector = load_detector(reference)
+    if detector.name not in known:
+        raise DataError(f"detector {detector.name!r} has decided nothing here.{did_you_mean(detector.name, known)}")
+    return {detector.name: detector}
+
+
+def write_reports(reports: Mapping[str, Report], folder: Path) -> list[Path]:
+    """Write each report as `daily-DETECTOR-DATE` .json, .csv and .html; what is written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, report in reports.items():
+        files = {"json": _json(report), "csv": table(report).encode(), "html": page(report).encode()}
+        for ending, content in files.items():
+            path = folder / f"daily-{name}-{report.date.isoformat()}.{ending}"
+            fresh = path.with_name(path.name + ".new")
+            fresh.write_bytes(content)
+            fresh.replace(path)
+            written.append(path)
+    return written
+
+
+def _json(report: Report) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(report.as_json()), indent=2) + b"\n"

@@ -1,0 +1,151 @@
+"""What a day's report says, as plain values."""
+
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from penstock.messages import Action
+
+OUTCOMES = tuple(action.name for action in Action)
+
+
+class Share(msgspec.Struct, frozen=True):
+    """How many, and what they were worth; None where events do not say what they are worth."""
+
+    count: int = 0
+    amount: float | None = None
+
+
+class Truth(msgspec.Struct, frozen=True):
+    """What is known by now about a day's decisions. A decision with a label is known; caught: frauds that were not approved.
+
+    false_alarms: good ones that were not approved.
+    """
+
+    known: int = 0
+    caught: Share = Share()
+    missed: Share = Share()
+    false_alarms: Share = Share()
+
+    @property
+    def frauds(self) -> int:
+        """All that are known."""
+        return self.caught.count + self.missed.count
+
+
+class Day(msgspec.Struct, frozen=True):
+    """The figures of one day (UTC, by event time).
+
+    latency_ms: p50, p95, p99 of what a decision took, durability left out. quarantined: by the time they were received.
+    """
+
+    date: date
+    decided: Share
+    by_decision: dict[str, Share]
+    truth: Truth
+    latency_ms: dict[str, float | None]
+    degraded: int = 0
+    quarantined: int = 0
+
+    @property
+    def stopped_share(self) -> float | None:
+        """The share of decisions that were no approvals."""
+        if not self.decided.count:
+            return None
+        return 1 - self.by_decision.get("APPROVE", Share()).count / self.decided.count
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """Something with a name that happened so often: on the day, on the day before, and per day of the days before."""
+
+    name: str
+    count: int
+    before: int
+    mean: float | None
+    stopped: int = 0
+    example: str = ""
+
+
+class Bin(msgspec.Struct, frozen=True):
+    """Decisions with a score from (included) to below: approved, stopped, and frauds known among them."""
+
+    low: float
+    high: float
+    approved: int
+    stopped: int
+    frauds: int
+
+
+class Report(msgspec.Struct, frozen=True):
+    """Everything that the report of a day says.
+
+    days: the eight days up to it, the oldest first. finished: the day was over when this was made. labels_known_from: when
+    most of its labels are known; young: that lies ahead. reasons: of decisions that were no approvals; reasons_of: of how
+    many of them they were read. versions: decisions by version of the models.
+    """
+
+    detector: str
+    date: date
+    made_at: str
+    finished: bool
+    young: bool
+    labels_known_from: str
+    days: list[Day]
+    rules: list[Counted]
+    reasons: list[Counted]
+    reasons_of: int
+    scores: list[Bin]
+    versions: dict[str, int]
+    notes: list[str]
+
+    @property
+    def day(self) -> Day:
+        """The day itself."""
+        return self.days[-1]
+
+    @property
+    def before(self) -> Day:
+        """The day before."""
+        return self.days[-2]
+
+    def figures(self) -> dict[str, tuple[float | None, float | None, float | None]]:
+        """Every figure by name: of the day, of the day before, and the mean of those of the seven days before that decided."""
+        earlier = [figures_of(day) for day in self.days[:-1] if day.decided.count]
+        before = figures_of(self.before) if self.before.decided.count else {}
+        return {
+            name: (value, before.get(name), _mean([each[name] for each in earlier]))
+            for name, value in figures_of(self.day).items()
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, as JSON holds it."""
+        said: dict[str, Any] = msgspec.to_builtins(self)
+        compared = {
+            name: {"day": value, "day_before": before, "mean_7_days": mean}
+            for name, (value, before, mean) in self.figures().items()
+        }
+        return {**{key: value for key, value in said.items() if key != "days"}, "figures": compared, "days": said["days"]}
+
+
+def figures_of(day: Day) -> dict[str, float | None]:
+    """The figures of a day by name, as CSV has them."""
+    found: dict[str, float | None] = {"decisions": day.decided.count, "amount": day.decided.amount}
+    for name in OUTCOMES:
+        share = day.by_decision.get(name, Share(0, None if day.decided.amount is None else 0.0))
+        found |= {name.lower(): share.count, f"{name.lower()}_amount": share.amount}
+    truth = day.truth
+    found |= {"stopped_share": day.stopped_share, "labels_known": truth.known, "frauds_known": truth.frauds}
+    for name, share in (("caught", truth.caught), ("missed", truth.missed), ("false_alarms", truth.false_alarms)):
+        found |= {name: share.count, f"{name}_amount": share.amount}
+    found["recall_known"] = truth.caught.count / truth.frauds if truth.frauds else None
+    return found | {
+        **{f"latency_ms_{name}": value for name, value in day.latency_ms.items()},
+        "degraded": day.degraded,
+        "quarantined": day.quarantined,
+    }
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

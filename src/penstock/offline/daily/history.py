@@ -1,0 +1,175 @@
+"""The figures of days, from the ledger and the archive, by SQL; also while a service writes them."""
+
+import re
+from collections.abc import Sequence
+from datetime import date, timedelta
+from functools import cache
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+import polars as pl
+
+from penstock.ledger.archive import Archive
+from penstock.offline.daily.day import OUTCOMES, Bin, Counted, Day, Share, Truth
+from penstock.offline.report.curves import EDGES
+
+_NOBODY_KNOWS = "SELECT '' AS transaction_id, 0 AS fraud WHERE false"
+
+
+class History:
+    """What one detector decided, day by day (UTC, by event time).
+
+    amount: the column of what events are worth, None where they do not say. known_us: labels count that were known by then.
+    """
+
+    def __init__(self, archive: Archive, detector: str, amount: str | None, known_us: int) -> None:
+        self._archive = archive
+        self._mine = f"detector = {_text(detector)}"
+        self._has = set(self._ask("columns", view="decisions").columns)
+        labelled = "fraud" in self._ask("columns", view="labels").columns
+        self._labels = _filled("labels", mine=self._mine, known_us=known_us) if labelled else _NOBODY_KNOWS
+        self._amount = amount if amount in self._has else None
+        self._rules = sorted(name for name in self._has if name.startswith("rule_"))
+
+    @property
+    def amounts(self) -> bool:
+        """Whether events say what they are worth."""
+        return self._amount is not None
+
+    def newest(self) -> date | None:
+        """The newest day with decisions."""
+        found = self._ask("newest", mine=self._mine).item()
+        return found if isinstance(found, date) else None
+
+    def days(self, last: date, count: int = 8) -> list[Day]:
+        """The figures of so many days, the oldest first; days without decisions are there too."""
+        first = last - timedelta(days=count - 1)
+        nothing = Share(0, 0.0 if self._amount else None)
+        nobody = Truth(0, nothing, nothing, nothing)
+        decided, truth, quarantined = self._decided(first, last), self._truth(first, last), self._quarantined(first, last)
+        return [
+            self._day(day, decided.get(day, []), truth.get(day, nobody), quarantined.get(day, 0))
+            for day in (first + timedelta(days=at) for at in range(count))
+        ]
+
+    def _day(self, day: date, rows: Sequence[dict[str, Any]], truth: Truth, quarantined: int) -> Day:
+        whole = next((row for row in rows if row["decision"] is None), None)
+        return Day(
+            date=day,
+            decided=self._share(whole, "") if whole else Share(0, 0.0 if self._amount else None),
+            by_decision={name: self._share(row, "") for name in OUTCOMES for row in rows if row["decision"] == name},
+            truth=truth,
+            latency_ms={name: whole[name] if whole else None for name in ("p50", "p95", "p99")},
+            degraded=whole["degraded"] if whole else 0,
+            quarantined=quarantined,
+        )
+
+    def _share(self, row: dict[str, Any], prefix: str) -> Share:
+        return Share(row[f"{prefix}n"], round(row[f"{prefix}amount"] or 0.0, 2) if self._amount else None)
+
+    def _decided(self, first: date, last: date) -> dict[date, list[dict[str, Any]]]:
+        rows = self._ask(
+            "decided",
+            between=self._between(first, last),
+            money=f"sum({_name(self._amount)})" if self._amount else "NULL",
+            degraded="count(degraded)" if "degraded" in self._has else "0",
+            latency="latency_ms_total" if "latency_ms_total" in self._has else "CAST(NULL AS DOUBLE)",
+        )
+        by_day: dict[date, list[dict[str, Any]]] = {}
+        for row in rows.to_dicts():
+            by_day.setdefault(row["day"], []).append(row)
+        return by_day
+
+    def _truth(self, first: date, last: date) -> dict[date, Truth]:
+        worth = _name(self._amount) if self._amount else "0"
+        rows = self._ask("truth", labels=self._labels, worth=worth, between=self._between(first, last))
+        return {
+            row["day"]: Truth(row["known"], *(self._share(row, prefix) for prefix in ("caught_", "missed_", "false_")))
+            for row in rows.to_dicts()
+        }
+
+    def _quarantined(self, first: date, last: date) -> dict[date, int]:
+        rows = self._ask("quarantined", mine=self._mine, first=_text(first), last=_text(last))
+        return dict(zip(rows["day"].to_list(), rows["n"].to_list(), strict=True))
+
+    # ---- of the day itself
+
+    def rules(self, day: date) -> list[Counted]:
+        """Rules that fired, the most frequent first."""
+        if not self._rules:
+            return []
+        sums = ", ".join(
+            f"count(*) FILTER ({_name(rule)}) AS f{at}, count(*) FILTER ({_name(rule)} AND decision <> 'APPROVE') AS s{at}"
+            for at, rule in enumerate(self._rules)
+        )
+        rows = self._ask("rules", sums=sums, between=self._between(day - timedelta(days=7), day)).to_dicts()
+        of = {row["day"]: row for row in rows}
+        now, before = of.get(day, {}), of.get(day - timedelta(days=1), {})
+        earlier = [row for at, row in of.items() if at < day]
+        found = [
+            Counted(
+                rule.removeprefix("rule_"),
+                now.get(f"f{at}", 0),
+                before.get(f"f{at}", 0),
+                sum(row[f"f{at}"] for row in earlier) / len(earlier) if earlier else None,
+                now.get(f"s{at}", 0),
+            )
+            for at, rule in enumerate(self._rules)
+        ]
+        return sorted((each for each in found if each.count or each.before), key=lambda each: (-each.count, each.name))
+
+    def scores(self, day: date) -> list[Bin]:
+        """Decisions by score; none where no model scored."""
+        lows, highs = [0.0, *EDGES.tolist()[:-1]], EDGES.tolist()
+        place = " + ".join(f"CAST(fraud_probability >= {edge!r} AS INTEGER)" for edge in lows[1:])
+        rows = self._ask("scores", labels=self._labels, bin=place, between=self._between(day, day)).to_dicts()
+        counts = {row["at"]: row for row in rows}
+        nothing = {"approved": 0, "stopped": 0, "frauds": 0}
+        return [
+            Bin(low, high, *(counts.get(at, nothing)[name] for name in nothing))
+            for at, (low, high) in enumerate(zip(lows, highs, strict=True))
+            if rows
+        ]
+
+    def versions(self, day: date) -> dict[str, int]:
+        """Decisions by version of the models."""
+        if "versions_model" not in self._has:
+            return {}
+        rows = self._ask("versions", between=self._between(day, day))
+        return dict(zip(rows["version"].to_list(), rows["n"].to_list(), strict=True))
+
+    def stopped_seqs(self, day: date, most: int) -> tuple[list[int], int]:
+        """Sequence numbers of decisions that were no approvals, at most so many, evenly spread; and how many there are."""
+        rows = self._ask("stopped", between=self._between(day, day), most=most)
+        return rows["seq"].to_list(), int(rows["n"][0]) if len(rows) else 0
+
+    # ---- SQL
+
+    def _ask(self, name: str, **values: object) -> pl.DataFrame:
+        return self._archive.query(_filled(name, **values))
+
+    def _between(self, first: date, last: date) -> str:
+        """Decisions of these days; the time itself is compared, so that stretches of other days need not be read."""
+        start, stop = (_text(f"{day} 00:00:00+00") for day in (first, last + timedelta(days=1)))
+        return f"{self._mine} AND event_time >= TIMESTAMPTZ {start} AND event_time < TIMESTAMPTZ {stop}"
+
+
+@cache
+def _queries() -> dict[str, str]:
+    text = files("penstock.offline.daily").joinpath("history.sql").read_text("utf-8")
+    parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _filled(name: str, **values: object) -> str:
+    without_comment = re.sub(r"^--.*\n", "", _queries()[name], flags=re.MULTILINE)
+    return Template(without_comment).substitute(values)
+
+
+def _text(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def _name(column: str | None) -> str:
+    return '"' + str(column).replace('"', '""') + '"'

@@ -1,0 +1,63 @@
+-- The questions behind a day's report, in DuckDB's SQL over the views of the archive. ${...} is filled in by history.py.
+
+-- name: columns
+-- The columns of a view.
+SELECT * FROM ${view} LIMIT 0
+
+-- name: newest
+-- The newest day with decisions.
+SELECT max(CAST(event_time AS DATE)) AS day FROM decisions WHERE ${mine}
+
+-- name: decided
+-- Counts, money and latency by day and decision, and of all decisions of a day together (decision is null).
+SELECT CAST(event_time AS DATE) AS day, decision, count(*) AS n, ${money} AS amount, ${degraded} AS degraded,
+    quantile_cont(${latency}, 0.5) AS p50, quantile_cont(${latency}, 0.95) AS p95, quantile_cont(${latency}, 0.99) AS p99
+FROM decisions WHERE ${between}
+GROUP BY GROUPING SETS ((CAST(event_time AS DATE), decision), (CAST(event_time AS DATE)))
+
+-- name: labels
+-- The statement that counts about each transaction: of the most trusted source, then the latest.
+SELECT transaction_id, fraud FROM labels WHERE ${mine} AND known_us <= ${known_us}
+QUALIFY row_number() OVER (PARTITION BY transaction_id ORDER BY rank DESC, known_us DESC, seq DESC) = 1
+
+-- name: truth
+-- What is known about decisions by day: frauds caught and missed, and good ones stopped.
+WITH known AS (${labels})
+SELECT CAST(event_time AS DATE) AS day, count(*) AS known,
+    count(*) FILTER (fraud = 1 AND decision <> 'APPROVE') AS caught_n,
+    sum(${worth}) FILTER (fraud = 1 AND decision <> 'APPROVE') AS caught_amount,
+    count(*) FILTER (fraud = 1 AND decision = 'APPROVE') AS missed_n,
+    sum(${worth}) FILTER (fraud = 1 AND decision = 'APPROVE') AS missed_amount,
+    count(*) FILTER (fraud = 0 AND decision <> 'APPROVE') AS false_n,
+    sum(${worth}) FILTER (fraud = 0 AND decision <> 'APPROVE') AS false_amount
+FROM decisions JOIN known USING (transaction_id) WHERE ${between} GROUP BY 1
+
+-- name: quarantined
+-- Malformed events by the day they were received.
+SELECT CAST(received_at AS DATE) AS day, count(*) AS n FROM quarantine
+WHERE ${mine} AND CAST(received_at AS DATE) BETWEEN ${first} AND ${last} GROUP BY 1
+
+-- name: rules
+-- How often rules fired by day, and how often on decisions that were no approvals.
+SELECT CAST(event_time AS DATE) AS day, ${sums} FROM decisions WHERE ${between} GROUP BY 1
+
+-- name: scores
+-- Decisions by bin of their score.
+WITH known AS (${labels})
+SELECT ${bin} AS at,
+    count(*) FILTER (decision = 'APPROVE') AS approved, count(*) FILTER (decision <> 'APPROVE') AS stopped,
+    count(*) FILTER (known.fraud = 1) AS frauds
+FROM decisions LEFT JOIN known USING (transaction_id) WHERE ${between} AND fraud_probability IS NOT NULL GROUP BY 1
+
+-- name: versions
+-- Decisions by version of the models.
+SELECT coalesce(versions_model, 'rules alone') AS version, count(*) AS n FROM decisions
+WHERE ${between} GROUP BY 1 ORDER BY 2 DESC, 1
+
+-- name: stopped
+-- Decisions that were no approvals: how many, and some of them, evenly spread.
+WITH numbered AS (
+    SELECT seq, row_number() OVER (ORDER BY seq) AS place, count(*) OVER () AS n FROM decisions
+    WHERE ${between} AND decision <> 'APPROVE'
+)
+SELECT seq, n FROM numbered WHERE place % greatest(1, CAST(ceil(n / ${most}) AS BIGINT)) = 0 ORDER BY seq

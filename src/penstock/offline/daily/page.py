@@ -1,0 +1,217 @@
+"""The report of a day as one self-contained page: nothing is fetched, nothing runs in it."""
+
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from penstock.offline.daily.day import OUTCOMES, Counted, Day, Report, Share
+from penstock.offline.report.markup import ABSENT, card, document, figure, money_of, percent, table
+from penstock.offline.report.plots import COLOURS, picture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_OUTCOME_COLOURS = dict(zip(OUTCOMES, ("#56B4E9", "#009E73", "#E69F00", "#D55E00"), strict=True))
+_DRAWN_FROM = 1e-3
+
+
+def page(report: Report) -> str:
+    """The whole page as HTML."""
+    sections = {
+        "Decisions": _decisions(report),
+        "Fraud": _fraud(report),
+        "Reasons and rules": _reasons(report),
+        "Scores": _scores(report),
+        "Running": _running(report),
+        "The week": _week(report),
+    }
+    title = f"{report.detector}, {report.date:%A, %-d %B %Y}"
+    return document(title, _lead(report), _cards(report), sections)
+
+
+# ---------------------------------------------------------------- at the top
+
+
+def _lead(report: Report) -> str:
+    made = report.made_at[:16].replace("T", " ")
+    versions = ", ".join(f"{escape(name)} ({count:,})" for name, count in report.versions.items())
+    models = f" Decided by {versions}." if versions else ""
+    return f"Decisions by the day of their event (UTC), as known on {made} UTC.{models}"
+
+
+def _cards(report: Report) -> str:
+    day, figures = report.day, report.figures()
+    blocked = day.by_decision.get("BLOCK", Share())
+    shown = [
+        card(f"{day.decided.count:,}", "decisions", _usually(figures["decisions"][2], _count)),
+        card(percent(day.stopped_share, 2), "were no approvals", _usually(figures["stopped_share"][2], _share_of)),
+        card(f"{blocked.count:,}", "blocked", "" if blocked.amount is None else f"worth {money_of(blocked.amount)}"),
+        card(f"{day.truth.caught.count:,}", "frauds caught, as far as known", _worth(day.truth.caught)),
+        card(f"{day.truth.missed.count:,}", "frauds missed, as far as known", _worth(day.truth.missed)),
+        card(_ms(day.latency_ms["p99"]), "p99 of a decision", _usually(figures["latency_ms_p99"][2], _ms)),
+    ]
+    return "".join(shown)
+
+
+def _worth(share: Share) -> str:
+    return "" if share.amount is None else f"worth {money_of(share.amount)}"
+
+
+def _usually(mean: float | None, show: Callable[[float | None], str]) -> str:
+    """What it was in the week before, where there was one."""
+    return "" if mean is None else f"{show(mean)} a day in the week before"
+
+
+def _ms(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.2f} ms"
+
+
+# ---------------------------------------------------------------- sections
+
+
+def _compared(report: Report, rows: Sequence[tuple[str, str, Callable[[float | None], str]]]) -> str:
+    """A table of figures: the day, the day before, the mean of the week before."""
+    figures = report.figures()
+    lines = [[title, *(show(value) for value in figures[name])] for title, name, show in rows]
+    return table(["", f"{report.date:%a %-d %b}", f"{report.before.date:%a %-d %b}", "mean of 7 days before"], lines)
+
+
+def _count(value: float | None) -> str:
+    if value is None:
+        return ABSENT
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+
+
+def _share_of(value: float | None) -> str:
+    return percent(value, 2)
+
+
+def _decisions(report: Report) -> str:
+    rows: list[tuple[str, str, Callable[[float | None], str]]] = [("decisions", "decisions", _count)]
+    seen = [name for name in OUTCOMES if any(name in day.by_decision for day in report.days)]
+    rows += [(name.lower(), name.lower(), _count) for name in seen]
+    rows.append(("share that is no approval", "stopped_share", _share_of))
+    if report.day.decided.amount is not None:
+        rows.append(("worth of all", "amount", money_of))
+        rows += [(f"worth of {name.lower()}", f"{name.lower()}_amount", money_of) for name in seen]
+    notes = "".join(f"<p class=note>{escape(note)}</p>" for note in report.notes)
+    return notes + _compared(report, rows)
+
+
+def _fraud(report: Report) -> str:
+    truth, decided = report.day.truth, report.day.decided.count
+    share = percent(truth.known / decided if decided else None)
+    said = (
+        f"The truth is known about {truth.known:,} of {decided:,} decisions ({share}); what nobody has labelled is not"
+        " taken for good."
+    )
+    rows: list[tuple[str, str, Callable[[float | None], str]]] = [
+        ("labels known", "labels_known", _count),
+        ("frauds known", "frauds_known", _count),
+        ("caught (not approved)", "caught", _count),
+        ("missed (approved)", "missed", _count),
+        ("share caught", "recall_known", _share_of),
+        ("good ones stopped", "false_alarms", _count),
+    ]
+    if report.day.decided.amount is not None:
+        rows += [
+            ("worth of what was caught", "caught_amount", money_of),
+            ("worth of what was missed", "missed_amount", money_of),
+        ]
+    return f"<p>{escape(said)}</p>" + _compared(report, rows)
+
+
+def _reasons(report: Report) -> str:
+    html = ""
+    if report.reasons:
+        rows = [[reason.name, f"{reason.count:,}", reason.example] for reason in report.reasons]
+        html += table(
+            ["reason", "decisions", "for instance"], rows, caption="Why decisions were no approvals; one may have several"
+        )
+    else:
+        html += "<p>There was no decision but approvals, or its reasons are no longer in the log.</p>"
+    if report.rules:
+        head = ["rule", "fired", "of these stopped", f"{report.before.date:%a %-d %b}", "mean of 7 days before"]
+        html += table(head, [_rule(rule) for rule in report.rules], caption="Rules that fired, whatever was decided then")
+    return html
+
+
+def _rule(rule: Counted) -> list[str]:
+    return [rule.name, f"{rule.count:,}", f"{rule.stopped:,}", f"{rule.before:,}", _count(rule.mean)]
+
+
+def _scores(report: Report) -> str:
+    if not report.scores:
+        return "<p>No model scored on this day.</p>"
+    svg = picture("scores", "Decisions by score", _draw_scores, report)
+    caption = "Decisions by score, on a scale that shows the rare ones; frauds as far as they are known."
+    return figure(svg, caption, "narrow")
+
+
+def _running(report: Report) -> str:
+    return _compared(
+        report,
+        [
+            ("p50 of a decision", "latency_ms_p50", _ms),
+            ("p95 of a decision", "latency_ms_p95", _ms),
+            ("p99 of a decision", "latency_ms_p99", _ms),
+            ("degraded decisions", "degraded", _count),
+            ("events in quarantine, by the day received", "quarantined", _count),
+        ],
+    )
+
+
+def _week(report: Report) -> str:
+    if not any(day.decided.count for day in report.days):
+        return "<p>Nothing was decided in this week.</p>"
+    drawn = {
+        "week": ("Decisions by day", _draw_week, "Decisions by day: how many, and what they were."),
+        "stopped": ("Share that is no approval, by day", _draw_stopped, "The share of decisions that were no approvals."),
+    }
+    figures = "".join(
+        figure(picture(name, title, draw, report, height=2.8), caption) for name, (title, draw, caption) in drawn.items()
+    )
+    return f"<div class=pictures>{figures}</div>"
+
+
+# ---------------------------------------------------------------- pictures
+
+
+def _draw_scores(axes: "Axes", report: Report) -> None:
+    places = range(len(report.scores))
+    kinds = (("approved", COLOURS[0], -0.27), ("stopped", COLOURS[1], 0.0), ("frauds", COLOURS[4], 0.27))
+    for name, colour, side in kinds:
+        counts = [getattr(each, name) for each in report.scores]
+        axes.bar([at + side for at in places], counts, width=0.27, color=colour, label=name)
+    axes.set_axisbelow(True)
+    axes.set_yscale("symlog", linthresh=1)
+    axes.set_ylim(bottom=0)
+    axes.set_xticks(list(places), [f"{each.high:g}" for each in report.scores], rotation=60, fontsize=8)
+    axes.set(xlabel="score up to", ylabel="decisions")
+    axes.minorticks_off()
+    axes.legend(fontsize=8.5)
+
+
+def _names(days: Sequence[Day]) -> list[str]:
+    return [f"{day.date:%a %-d}" for day in days]
+
+
+def _draw_week(axes: "Axes", report: Report) -> None:
+    below = [0] * len(report.days)
+    for name in OUTCOMES[::-1]:
+        counts = [day.by_decision.get(name, Share()).count for day in report.days]
+        if any(counts):
+            axes.bar(_names(report.days), counts, bottom=below, color=_OUTCOME_COLOURS[name], width=0.7, label=name.lower())
+        below = [low + count for low, count in zip(below, counts, strict=True)]
+    axes.set_axisbelow(True)
+    axes.tick_params(axis="x", labelsize=8)
+    axes.set_ylim(0, 1.28 * max(below))
+    axes.legend(fontsize=8, ncols=4, loc="upper center")
+
+
+def _draw_stopped(axes: "Axes", report: Report) -> None:
+    shares = [100 * (day.stopped_share or 0.0) for day in report.days]
+    axes.plot(_names(report.days), shares, "o-", color=COLOURS[0], lw=2, ms=4)
+    axes.set_ylim(0, max(1.15 * max(shares), _DRAWN_FROM))
+    axes.tick_params(axis="x", labelsize=8)
+    axes.set_ylabel("%")

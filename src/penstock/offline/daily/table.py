@@ -1,0 +1,28 @@
+"""The report of a day as CSV: one line for each figure."""
+
+import csv
+import io
+
+from penstock.offline.daily.day import Report
+
+HEAD = ("detector", "date", "figure", "value", "day_before", "mean_7_days")
+
+
+def table(report: Report) -> str:
+    """Every figure, of the day, of the day before and the mean of the seven days before; empty where nothing is known.
+
+    Rules and reasons follow as `rule:NAME` and `reason:CODE`.
+    """
+    written = io.StringIO()
+    lines = csv.writer(written, lineterminator="\n")
+    lines.writerow(HEAD)
+    rows: list[tuple[str, float | None, float | None, float | None]] = [
+        (name, *values) for name, values in report.figures().items()
+    ]
+    rows += [(f"rule:{rule.name}", rule.count, rule.before, rule.mean) for rule in report.rules]
+    rows += [(f"reason:{reason.name}", reason.count, None, None) for reason in report.reasons]
+    for name, *values in rows:
+        lines.writerow(
+            [report.detector, report.date.isoformat(), name, *("" if each is None else f"{each:.10g}" for each in values)]
+        )
+    return written.getvalue()
