@@ -110,7 +110,7 @@ def test_many_wait_for_nothing_and_others_are_answered_meanwhile(scene, engine, 
         answer = await client.post("/predict", content=payment(1))
         took_s = time.perf_counter() - began
         answers = await asyncio.gather(*waiting)
-        assert not feed.watch
+        assert not feed.watch.waiting_for
         assert feed.watch.callers == 0
         return answer, took_s, answers
 
@@ -145,7 +145,7 @@ def test_whoever_waits_is_let_go_when_the_service_stops(engine, serve_in_thread)
             target=lambda: answers.append(httpx.get(url + "/transaction/none/status?wait_seconds=30", timeout=40))
         )
         asking.start()
-        while not app._desks["fake"].feed.watch:
+        while not app._desks["fake"].feed.watch.waiting_for:
             time.sleep(0.01)
         began = time.monotonic()
     asking.join()

@@ -3,7 +3,6 @@
 import itertools
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from penstock.messages import Refusal
 from penstock.service.watch import Watch
@@ -30,11 +29,8 @@ def outcome(decision: bytes) -> str:
     return decision[start : decision.find(b'"', start)].decode()
 
 
-class Numbered(NamedTuple):
-    """One of a feed's decisions or alerts, as JSON, and its number."""
-
-    number: int
-    body: bytes
+Numbered = tuple[int, bytes]
+"""The number of a decision or alert of a feed, and its JSON."""
 
 
 class Feed:
@@ -59,13 +55,13 @@ class Feed:
         self.count += sum(outcomes.values())
         self.outcomes.update(outcomes)
         first = self.count - len(shown) + 1
-        self.newest += [Numbered(number, body) for number, body in enumerate(shown, first)]
+        self.newest += enumerate(shown, first)
         if self.first_block is None and "BLOCK" in outcomes:
             self.first_block = next((body for body in shown if outcome(body) == "BLOCK"), None)
 
     def saw(self, answers: Sequence[bytes | Refusal]) -> None:
         """A batch was answered."""
-        if self.watch:
+        if self.watch.waiting_for:
             self.watch.saw(answers)
         kept = 0
         for answer in answers:
@@ -79,21 +75,21 @@ class Feed:
                 self.first_block = answer
             if kept < PER_BATCH or said != "APPROVE":
                 kept += 1
-                self.newest.append(Numbered(self.count, answer))
+                self.newest.append((self.count, answer))
 
     def since(self, number: int) -> list[Numbered]:
         """The kept decisions that came after this one, oldest first."""
-        return [decision for decision in self.newest if decision.number > number]
+        return [(at, decision) for at, decision in self.newest if at > number]
 
     def alert(self, body: bytes) -> None:
         """Something was raised, as JSON: live pages are told, and the newest are kept. From any thread."""
-        self.alerts.append(Numbered(next(self._alert_numbers), body))
+        self.alerts.append((next(self._alert_numbers), body))
 
     @property
     def alert_count(self) -> int:
         """How many alerts there were."""
-        return self.alerts[-1].number if self.alerts else 0
+        return self.alerts[-1][0] if self.alerts else 0
 
     def alerts_since(self, number: int) -> list[Numbered]:
         """The kept alerts that came after this one, oldest first."""
-        return [alert for alert in tuple(self.alerts) if alert.number > number]
+        return [(at, alert) for at, alert in tuple(self.alerts) if at > number]

@@ -53,9 +53,9 @@ def add_routes(routes: FastAPI, desks: Desks) -> None:
         limit: Annotated[int, Query(ge=1, le=ALERTS, description="How many.")] = ALERTS, detector: DetectorName = None
     ) -> Response:
         """The newest alerts, newest first; no more than the service keeps at hand."""
-        kept = [(_raised(alert.body), alert) for desk in desks.chosen(detector) for alert in desk.feed.alerts_since(0)]
-        kept.sort(key=lambda found: (found[0], found[1].number), reverse=True)
-        return json_response(msgspec.json.encode({"alerts": [msgspec.Raw(alert.body) for _, alert in kept[:limit]]}))
+        kept = [alert for desk in desks.chosen(detector) for alert in desk.feed.alerts_since(0)]
+        kept.sort(key=lambda alert: (_raised(alert[1]), alert[0]), reverse=True)
+        return json_response(msgspec.json.encode({"alerts": [msgspec.Raw(body) for _, body in kept[:limit]]}))
 
 
 class _Raised(msgspec.Struct):

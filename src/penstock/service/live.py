@@ -81,8 +81,9 @@ class Live:
             mark.decisions = feed.count
             raised = feed.alerts_since(mark.alerts)
             if raised:
-                alerts.add(raised, raised[-1].number - mark.alerts)
-                mark.alerts = raised[-1].number
+                newest = raised[-1][0]
+                alerts.add(raised, newest - mark.alerts)
+                mark.alerts = newest
         shown = {"decisions": decisions.shown(), "alerts": alerts.shown()}
         left_out = {"decisions": decisions.new - len(shown["decisions"]), "alerts": alerts.new - len(shown["alerts"])}
         return msgspec.json.encode({**self._measured(), **shown, "left_out": left_out})
@@ -134,4 +135,4 @@ class Sample:
     def shown(self) -> list[msgspec.Raw]:
         """The newest, of every detector as many."""
         share = max(1, MOST_SHOWN // max(1, len(self._by_desk)))
-        return [msgspec.Raw(each.body) for kept in self._by_desk for each in kept[-share:]]
+        return [msgspec.Raw(body) for kept in self._by_desk for _, body in kept[-share:]]

@@ -15,25 +15,25 @@ _NEXT = b',"detector":'
 
 
 class Watch:
-    """Who waits for which transaction, at one desk. False while nobody waits; `over` when nobody shall any more."""
+    """Who waits at one desk.
+
+    waiting_for: who waits for which transaction, by its id as JSON. callers: how many. over: nobody shall any more.
+    """
 
     def __init__(self) -> None:
-        self._waiting: dict[bytes, set[asyncio.Future[None]]] = {}
+        self.waiting_for: dict[bytes, set[asyncio.Future[None]]] = {}
         self.callers = 0
         self.over = False
 
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
-
     def __contains__(self, transaction_id: bytes) -> bool:
         """Whether somebody waits for a transaction, by its id as JSON."""
-        return transaction_id in self._waiting
+        return transaction_id in self.waiting_for
 
     def saw(self, answers: Sequence[bytes | Refusal]) -> None:
         """These were decided, and are durable."""
         for answer in answers:
             if isinstance(answer, bytes):
-                _wake(self._waiting.get(id_of(answer), ()))
+                _wake(self.waiting_for.get(id_of(answer), ()))
 
     @contextmanager
     def waiting(self, transaction_id: bytes) -> "Iterator[asyncio.Future[None]]":
@@ -48,20 +48,20 @@ class Watch:
         if self.over:
             done.set_result(None)
         self.callers += 1
-        self._waiting.setdefault(transaction_id, set()).add(done)
+        self.waiting_for.setdefault(transaction_id, set()).add(done)
         try:
             yield done
         finally:
             self.callers -= 1
-            others = self._waiting[transaction_id]
+            others = self.waiting_for[transaction_id]
             others.discard(done)
             if not others:
-                del self._waiting[transaction_id]
+                del self.waiting_for[transaction_id]
 
     def let_go(self) -> None:
         """Nobody shall wait any more, now or later: the service is about to stop."""
         self.over = True
-        for futures in self._waiting.values():
+        for futures in self.waiting_for.values():
             _wake(futures)
 
 
