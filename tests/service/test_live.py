@@ -246,3 +246,15 @@ def test_a_watcher_is_woken_once_for_the_right_transaction(run):
             return right.done(), other.done()
 
     assert run(scene()) == (True, False)
+
+
+def test_a_watcher_is_woken_when_what_was_decided_elsewhere_can_be_found(run):
+    async def scene():
+        feed = Feed()
+        with feed.watch.waiting(json.dumps('t"2').encode()) as right, feed.watch.waiting(b'"t3"') as other:
+            feed.followed({"APPROVE": 1}, [decision(3)])
+            feed.watch.found(["t1", 't"2'])
+            await asyncio.sleep(0)
+            return right.done(), other.done()
+
+    assert run(scene()) == (True, False)

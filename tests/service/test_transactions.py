@@ -3,13 +3,16 @@
 import asyncio
 import json
 import time
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
+from penstock import Engine
 from penstock.config import Settings
 from penstock.ledger import Answered
 from penstock.service import Desk, create_app, watch
+from penstock.service.beside import Beside
 
 NDJSON = {"content-type": "application/x-ndjson"}
 
@@ -185,3 +188,19 @@ def test_what_a_caller_was_told_stands_beside_the_decision(scene, engine, paymen
         "answered_at": "1970-01-01T00:00:01Z",
     }
     assert "answered" not in plain
+
+
+def test_beside_a_worker_whoever_waits_is_woken_when_the_decision_can_be_looked_up(mine, tmp_path, run, payment):
+    async def scene():
+        with Engine(mine, data=tmp_path) as replica:
+            beside = Beside("mine", None, Settings())
+            beside._replica = SimpleNamespace(engine=replica)
+            with beside.feed.watch.waiting(b'"tx1"') as woken:
+                replica.decide_json([payment(1)])
+                record, _row = replica.ledger.record_of(0)
+                beside._followed([record])
+                assert beside.feed.outcomes == {"APPROVE": 1}
+                await asyncio.wait_for(woken, 5)
+                return replica.outcome("tx1")
+
+    assert run(scene())["decision"] == "APPROVE"

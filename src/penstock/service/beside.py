@@ -32,6 +32,7 @@ from penstock.service.instead import instead_of
 from penstock.service.measures import Measures
 from penstock.service.port import Answer
 from penstock.service.problems import Busy
+from penstock.service.watch import Watch
 from penstock.stream.parts import Parts
 from penstock.stream.port import Journal, Outlet
 from penstock.stream.replica import Replica
@@ -180,7 +181,12 @@ class Beside:
     # ---------------------------------------------------------------- following
 
     def _followed(self, records: Sequence[Record]) -> None:
-        """Records are in the replica: whoever waits for one of their decisions is answered."""
+        """Records are in the replica: once they can be looked up here, whoever waits for their decisions is told."""
+        assert self._replica is not None
+        loop = asyncio.get_running_loop()
+        self._replica.ledger.when_durable(lambda _error: loop.call_soon_threadsafe(self._show, records))
+
+    def _show(self, records: Sequence[Record]) -> None:
         for record in records:
             if record.kind != "decisions":
                 continue
@@ -191,15 +197,14 @@ class Beside:
             for row in rows:
                 self._answer(record.ids[row], rendered[row])
             self.feed.followed(counted, list(rendered.values()))
+            told = partial(_found, asyncio.get_running_loop(), self.feed.watch, record.ids)
+            self.engine.ledger.when_durable(told)  # from then on it is found by whoever asks for it
 
     def _shown(self, record: Record, actions: Any) -> list[int]:
-        """The rows that somebody waits for or that a live page shows: the others need no JSON here."""
+        """The rows that a caller is answered with or that a live page shows: the others need no JSON here."""
         rows = {*range(min(PER_BATCH, len(record))), *np.flatnonzero(actions != Action.APPROVE.value)[:PER_BATCH].tolist()}
-        waiting, watch = self._waiting, self.feed.watch
-        if waiting:
-            rows |= {row for row, each in enumerate(record.ids) if each in waiting}
-        if watch:
-            rows |= {row for row, each in enumerate(record.ids) if _encode(each) in watch}
+        if self._waiting:
+            rows |= {row for row, each in enumerate(record.ids) if each in self._waiting}
         return sorted(rows)
 
     def _answer(self, transaction_id: str, decision: bytes) -> None:
@@ -367,6 +372,13 @@ def _with_id(body: bytes, field: str, transaction_id: str) -> bytes:
         return body
     event = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     return _encode({field: transaction_id, **{name: value for name, value in event.items() if name != field}})
+
+
+def _found(loop: asyncio.AbstractEventLoop, watch: Watch, ids: Sequence[str], error: BaseException | None) -> None:
+    """From the ledger's thread: whoever waits for one of these is told, on the event loop."""
+    if error is None:
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(watch.found, ids)
 
 
 def _fail(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[bytes]", error: BaseException | None) -> None:

@@ -50,8 +50,9 @@ class Feed:
         self._alert_numbers = itertools.count(1)
 
     def followed(self, outcomes: Mapping[str, int], shown: Sequence[bytes]) -> None:
-        """Decisions were made elsewhere: how many of each outcome, and the JSON of some of them."""
-        self.watch.saw(shown)
+        """Decisions were made elsewhere: how many of each outcome, and the JSON of some of them. Those who wait for one are
+        woken by `watch.found`, once it can be looked up.
+        """
         self.count += sum(outcomes.values())
         self.outcomes.update(outcomes)
         first = self.count - len(shown) + 1

@@ -3,8 +3,8 @@
 The routes know `Serving` alone, the desk of one detector. There are two kinds:
 
     Desk          `service.desk`: over a `Decider`, the engine in this process, which decides in micro-batches
-    a stand-in    for a decider that is elsewhere, a worker behind a broker: it publishes what it is given, and follows what
-                  the worker decides
+    Beside        `service.beside`: a stand-in for a decider that is elsewhere, a worker behind a broker: it publishes what
+                  it is given, and follows what the worker decides
 
 A stand-in keeps a replica: an engine that is brought up to date from what the worker has committed, and never decides
 for good. The replica is its `engine`, since that need only be `Looking`; so every route that looks things up works as
@@ -13,8 +13,9 @@ it is. Beyond that a stand-in owes:
 * `submit` and `decide`: publish, and wait for the decision within the budget; after that the answer that the policy
   names, `degraded` with its cause. `accept`: publish, and return when the broker has it; an event without an id is
   given one first. `label` and `inform` likewise.
-* `feed.saw(answers)`, on the event loop, for every decision once the replica has it: live pages, counters by outcome,
-  and callers who wait for a status (`feed.watch`) are woken by it. `feed.alert(body)` for every alert, from any thread.
+* `feed.followed(...)`, on the event loop, for what the worker decided: live pages and counters by outcome are fed from it;
+  and `feed.watch.found(ids)` once these can be looked up, which wakes callers who wait for a status. (`Desk` does both by
+  `feed.saw`.) `feed.alert(body)` for every alert, from any thread.
 * `not_ready`: why nothing can be decided now: the replica is behind, the broker does not answer.
 
 What the replica has recorded of answers given in place of decisions (`Looking.answered`) is shown beside the decision.

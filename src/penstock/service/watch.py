@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
+import msgspec
+
 from penstock.messages import Refusal
 from penstock.service.problems import Busy
 
 MOST_WAITING = 4096
 """Callers who may wait at once; each is a connection that is kept open."""
 
+_encode = msgspec.json.Encoder().encode
 _MARK = b'"transaction_id":'
 _NEXT = b',"detector":'
 
@@ -25,15 +28,17 @@ class Watch:
         self.callers = 0
         self.over = False
 
-    def __contains__(self, transaction_id: bytes) -> bool:
-        """Whether somebody waits for a transaction, by its id as JSON."""
-        return transaction_id in self.waiting_for
-
     def saw(self, answers: Sequence[bytes | Refusal]) -> None:
         """These were decided, and are durable."""
         for answer in answers:
             if isinstance(answer, bytes):
                 _wake(self.waiting_for.get(id_of(answer), ()))
+
+    def found(self, ids: Sequence[str]) -> None:
+        """Decisions about these transactions, made elsewhere, can be looked up now."""
+        if self.waiting_for:
+            for transaction_id in ids:
+                _wake(self.waiting_for.get(_encode(transaction_id), ()))
 
     @contextmanager
     def waiting(self, transaction_id: bytes) -> "Iterator[asyncio.Future[None]]":
