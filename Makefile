@@ -7,11 +7,18 @@ PORT ?= 8000
 TPS ?= 20
 RECORDED ?= $(PENSTOCK_TEST_DATA)
 URL ?= http://127.0.0.1:$(PORT)
+MODELS = $(DATA)/models
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# What `make infra` started: KAFKA_URL, REDIS_URL, POSTGRES_URL, S3_URL and the keys to it.
+ifneq ($(wildcard .infra/servers.env),)
+include .infra/servers.env
+export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_REGION
+endif
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run infra infra-stop api generator test test-slow check bench bench-quick eval perf docs lock clean clean-kernels
+.PHONY: help setup run infra infra-stop stream api generator test test-slow check bench bench-quick eval perf docs lock clean clean-kernels
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/\$$\(URL\)/, "$(URL)", $$2); printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,11 +34,18 @@ infra:  ## Kafka, Redis, PostgreSQL and an S3 server, those that this machine ca
 infra-stop:  ## stop them; their data stay in .infra
 	@$(PYTHON) -m deploy.infra stop
 
-api: .venv/.for-use  ## only the service, for the banking detector, on the demo's data
-	@$(BIN)/penstock serve banking --port $(PORT) --data $(DATA)
+stream: .venv/.for-use $(MODELS)/banking/champion  ## the worker behind the servers of `make infra`, with every store that runs
+	@$(if $(KAFKA_URL),,echo "no broker runs; first: make infra"; exit 1)
+	@$(if $(POSTGRES_URL),$(BIN)/penstock ledger create --ledger $(POSTGRES_URL))
+	@$(BIN)/penstock worker banking --stream $(KAFKA_URL) --data $(DATA)/worker --models $(MODELS) \
+		$(if $(POSTGRES_URL),--ledger $(POSTGRES_URL)) $(if $(REDIS_URL),--redis $(REDIS_URL)) $(if $(S3_URL),--archive $(S3_URL))
 
-generator: .venv/.for-use  ## only the simulated traffic, sent to URL
-	@$(BIN)/penstock simulate banking --tps $(TPS) --to $(URL)
+api: .venv/.for-use  ## only the service: beside the worker where `make infra` has a broker, else deciding itself on the demo's data
+	@$(BIN)/penstock serve banking --port $(PORT) --models $(MODELS) \
+		$(if $(KAFKA_URL),--data $(DATA)/api --stream $(KAFKA_URL),--data $(DATA))
+
+generator: .venv/.for-use  ## only the simulated traffic: into the broker of `make infra` where it runs, else to URL
+	@$(BIN)/penstock simulate banking --tps $(TPS) --to $(or $(KAFKA_URL),$(URL))
 
 test: .venv/.for-work  ## the tests
 	@$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
@@ -76,6 +90,14 @@ clean:  ## remove the environment, caches and build results (not the data folder
 
 clean-kernels:  ## forget compiled kernels: after editing one that other files call
 	find src -name '*.nb[ic]' -delete
+
+# ---------------------------------------------------------------- how models come to be where nobody has trained any
+
+$(MODELS)/banking/champion: | .venv/.for-use
+	@echo "no models yet: simulating two months of payments and training on them"
+	@mkdir -p $(DATA)
+	@$(BIN)/penstock simulate banking --events 200000 --days 60 --out $(DATA)/history.parquet
+	@$(BIN)/penstock trainer banking --data $(DATA)/history.parquet --models $(MODELS) --once
 
 # ---------------------------------------------------------------- how .venv comes to be
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from penstock.cli import commands
+from penstock.config import PREFIX, describe
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -26,8 +27,8 @@ def calls() -> list[list[str]]:
         if "entrypoint" not in service:
             found += [service["command"]] if "command" in service else []
         else:
-            words = shlex.split(" ".join(map(str, service["command"])))
-            found += [words[at + 1 :] for at, word in enumerate(words) if word == "penstock"]
+            parts = re.split(r"&&|\|\|", " ".join(map(str, service["command"])))
+            found += [shlex.split(part)[1:] for part in parts if part.split()[0] == "penstock"]
     return found
 
 
@@ -47,6 +48,12 @@ def parsed(arguments: list[str]) -> tuple[click.Command, set[str], set[str]]:
 def test_every_command_exists_with_its_options(arguments):
     _, used, known = parsed(arguments)
     assert used <= known
+
+
+def test_every_setting_in_an_environment_exists():
+    used = {name for service in SERVICES.values() for name in service.get("environment", {}) if name.startswith(PREFIX)}
+    assert used
+    assert used <= {PREFIX + setting.name.upper() for setting in describe()}
 
 
 def test_compose_calls_penstock_at_all():
