@@ -26,7 +26,11 @@ _USUAL: Mapping[str, Any] = {
     "tcp_user_timeout": 20_000,
 }
 # a plan made for the values at hand costs more than it saves: every statement here has one good plan
-_SESSION = b"SET search_path = penstock; SET timezone = 'UTC'; SET plan_cache_mode = force_generic_plan"
+_SESSION = (
+    b"SET search_path = penstock; SET timezone = 'UTC'; SET plan_cache_mode = force_generic_plan;"
+    # let the server notice, too, that this process is gone: it holds the lock of the owner until then
+    b" SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
+)
 
 
 def place_of(url: str) -> str:

@@ -14,6 +14,7 @@ from penstock.errors import ConfigurationError, SinkUnavailable
 Store = S3Store | LocalStore
 
 _KNOWN = {"endpoint", "region"}
+_METADATA = "169.254.169.254"  # where keys are asked for that nobody has given
 _ANSWER_WITHIN = timedelta(seconds=10)
 
 
@@ -57,7 +58,10 @@ class Place:
         except (PermissionDeniedError, UnauthenticatedError) as error:
             raise SinkUnavailable(f"{self.name} refuses: {_said(error)}; check AWS_ACCESS_KEY_ID and its rights") from error
         except (BaseError, OSError) as error:
-            raise SinkUnavailable(f"{self.name} does not answer: {_said(error)}; it is asked again by itself") from error
+            said = _said(error)
+            if _METADATA in said:
+                said = "no keys are given; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            raise SinkUnavailable(f"{self.name} does not answer: {said}") from error
 
 
 def _bucket(url: str) -> S3Store:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from io import BytesIO
 from urllib.parse import quote
@@ -27,6 +28,7 @@ FILE_ROWS = 131_072
 
 _PIECE_ROWS = 32_768
 _GROUP_ROWS = 65_536
+_FILES_AT_ONCE = 8
 _AT_ONCE = 64
 _HOUR_US = 3600 * SECOND_US
 _TIDY_S = 5.0
@@ -165,8 +167,12 @@ class ArchiveSink:
             if newest > self._reign:
                 raise self._followed(newest)
             stretch = (self._extent.position, self._next)
-            for (detector, kind, hour), frame in _frames(self._waiting, self._ledger):
-                self._put(file_path(detector, kind, hour, stretch, self._reign, self._log_name), _parquet(frame))
+            with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
+                for each in [
+                    pool.submit(self._put, file_path(*place, stretch, self._reign, self._log_name), _parquet(frame))
+                    for place, frame in _frames(self._waiting, self._ledger)
+                ]:
+                    each.result()
             if self._render is not None:
                 asyncio.run(self._put_each(self._render))
             self._extent = Extent(self._extent.start, self._next)
