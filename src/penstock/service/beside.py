@@ -32,7 +32,6 @@ from penstock.service.instead import instead_of
 from penstock.service.measures import Measures
 from penstock.service.port import Answer
 from penstock.service.problems import Busy
-from penstock.service.watch import Watch
 from penstock.stream.parts import Parts
 from penstock.stream.port import Journal, Outlet
 from penstock.stream.replica import Replica
@@ -197,8 +196,7 @@ class Beside:
             for row in rows:
                 self._answer(record.ids[row], rendered[row])
             self.feed.followed(counted, list(rendered.values()))
-            told = partial(_found, asyncio.get_running_loop(), self.feed.watch, record.ids)
-            self.engine.ledger.when_durable(told)  # from then on it is found by whoever asks for it
+            self.feed.watch.found(record.ids)
 
     def _shown(self, record: Record, actions: Any) -> list[int]:
         """The rows that a caller is answered with or that a live page shows: the others need no JSON here."""
@@ -372,13 +370,6 @@ def _with_id(body: bytes, field: str, transaction_id: str) -> bytes:
         return body
     event = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     return _encode({field: transaction_id, **{name: value for name, value in event.items() if name != field}})
-
-
-def _found(loop: asyncio.AbstractEventLoop, watch: Watch, ids: Sequence[str], error: BaseException | None) -> None:
-    """From the ledger's thread: whoever waits for one of these is told, on the event loop."""
-    if error is None:
-        with suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(watch.found, ids)
 
 
 def _fail(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[bytes]", error: BaseException | None) -> None:
