@@ -28,13 +28,14 @@ class RedisCandidate:
         self._stand, self._release, self._claim = (line.script(name) for name in ("stand", "release", "claim"))
         self._held_until = 0.0
         self._inbox: RedisInbox | None = None
+        self._asking = threading.Lock()  # an answer from before a claim says nothing about after it
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._attend, name="penstock-election", daemon=True)
         self._thread.start()
 
     def _attend(self) -> None:
         while not self._closing.is_set():
-            with suppress(BrokerError):  # the line remembers why
+            with suppress(BrokerError), self._asking:  # the line remembers why
                 self._ask()
             self._closing.wait(RENEW_S)
 
@@ -53,17 +54,17 @@ class RedisCandidate:
 
     def claim(self, shard: int) -> RedisInbox:
         """See `Candidate.claim`."""
-        asked = time.monotonic()
         keys = [self._address.state, self._address.lease]
-        fence = self._line.insist(lambda: self._line.run(self._claim, keys, [self._token, int(LEASE_S * 1000)]), _CLAIM_S)
-        self._held_until = asked + LEASE_S
-        self._inbox = RedisInbox(self._address, self._line, self._group, shard, int(fence), on_close=self._let_go)
+        with self._asking:
+            fence = self._line.insist(lambda: self._line.run(self._claim, keys, [self._token, int(LEASE_S * 1000)]), _CLAIM_S)
+            self._inbox = RedisInbox(self._address, self._line, self._group, shard, int(fence), on_close=self._let_go)
+            self._ask()
         return self._inbox
 
     def _let_go(self) -> None:
         """Another may be elected at once; this one stands again, when its turn comes."""
-        self._inbox, self._held_until = None, 0.0
-        with suppress(BrokerError):  # then it runs out by itself
+        with self._asking, suppress(BrokerError):  # then it runs out by itself
+            self._inbox, self._held_until = None, 0.0
             self._line.run(self._release, [self._address.lease], [self._token])
 
     def close(self) -> None:

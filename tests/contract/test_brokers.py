@@ -1,0 +1,421 @@
+"""What every broker owes (penstock/stream/port.py), asked of the real servers."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from deploy.infra import Server
+from penstock.assemble.streams import open_broker
+from penstock.errors import BrokerError, Fenced
+from penstock.stream.port import Broker, Candidate, Inbox, Journal, Message, Outgoing, Unit
+
+DETECTOR = "banking"
+slow_on_kafka = pytest.mark.parametrize("kind", [pytest.param("kafka", marks=pytest.mark.slow), "redis"])
+slow_on_both = pytest.mark.parametrize("kind", [pytest.param(kind, marks=pytest.mark.slow) for kind in ("kafka", "redis")])
+
+
+@dataclass
+class Bench:
+    """A broker on a real server, and everything that was opened on it, closed in the end."""
+
+    url: str
+    server: Server
+    broker: Broker
+    opened: ExitStack = field(default_factory=ExitStack)
+
+    def using(self, part: Any) -> Any:
+        self.opened.callback(part.close)
+        return part
+
+    def put(self, *bodies: bytes, role: str = "transactions") -> None:
+        outlet = self.broker.outlet()
+        for body in bodies:
+            outlet.put(role, "", body)
+        assert outlet.flush(20) == 0
+        outlet.close()
+
+    def candidate(self, name: str = "a") -> Candidate:
+        return self.using(self.broker.candidate(name))
+
+    def own(self, candidate: Candidate, places: dict[str, str] | None = None) -> Inbox:
+        inbox = self.using(candidate.claim(0))
+        inbox.begin(places or {})
+        return inbox
+
+    def entries(self, after: str | None = None, number: int = 0) -> list[tuple[str, bytes]]:
+        """The journal, to its end; readers may see a commit a moment after its owner, so it is said how much to wait for."""
+        journal: Journal = self.broker.journal(0, after)
+        found = []
+        until = time.monotonic() + 20
+        while not journal.end() or len(found) < number:
+            assert time.monotonic() < until, "the journal has no end"
+            found += journal.poll(0.1)
+        assert not journal.poll(0.05)
+        journal.close()
+        return found
+
+
+def read(inbox: Inbox, number: int, seconds: float = 20) -> list[Message]:
+    """So many messages."""
+    found: list[Message] = []
+    until = time.monotonic() + seconds
+    while len(found) < number and time.monotonic() < until:
+        found += inbox.poll(number - len(found), 0.2)
+    return found
+
+
+def bodies(messages: list[Message], role: str = "transactions") -> list[bytes]:
+    return [message.body for message in messages if message.role == role]
+
+
+def eventually(asked: Callable[[], bool], seconds: float = 20) -> float:
+    """How long it took until this was so."""
+    began = time.monotonic()
+    while not asked():
+        assert time.monotonic() < began + seconds, "it never was so"
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+@pytest.fixture(params=["kafka", "redis"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def bench(kind: str, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    server = request.getfixturevalue(kind)
+    prefix = request.getfixturevalue("topic_prefix").rstrip(".") if kind == "kafka" else ""
+    url = f"{server.url}/{prefix}" if kind == "kafka" else f"{request.getfixturevalue('redis_url')}?prefix=t."
+    broker = open_broker(url, DETECTOR)
+    assert broker.shards() == 0
+    assert len(broker.create()) == 7
+    made = Bench(url, server, broker)
+    yield made
+    server.start()  # whatever the test did to it
+    made.opened.close()
+    broker.close()
+
+
+# ---------------------------------------------------------------- topics
+
+
+def test_topics_are_created_once(bench):
+    assert bench.broker.shards() == 1
+    assert bench.broker.create() == []
+
+
+# ---------------------------------------------------------------- units
+
+
+def test_a_unit_is_committed_as_a_whole(bench):
+    bench.put(b"t1", b"t2", b"t3")
+    candidate = bench.candidate()
+    inbox = bench.own(candidate)
+    messages = read(inbox, 3)
+    assert bodies(messages) == [b"t1", b"t2", b"t3"]
+    place = inbox.commit(Unit(b"entry", [Outgoing("labels", "k", b"out1"), Outgoing("labels", "k", b"out2")], messages))
+    assert bench.entries(number=1) == [(place, b"entry")]
+    assert bodies(read(inbox, 2), "labels") == [b"out1", b"out2"]
+    inbox.close()
+    assert bodies(read(bench.own(candidate), 3, 1)) == []
+
+
+def test_messages_arrive_when_the_broker_took_them(bench):
+    before_us = time.time_ns() // 1000
+    bench.put(b"t1")
+    (message,) = read(bench.own(bench.candidate()), 1)
+    assert before_us - 2_000 <= message.arrived_us <= time.time_ns() // 1000
+    assert (message.role, message.shard) == ("transactions", 0)
+
+
+def test_a_unit_without_an_entry_has_no_place(bench):
+    bench.put(b"t1")
+    inbox = bench.own(bench.candidate())
+    assert inbox.commit(Unit(b"", [Outgoing("decisions", "k", b"out")], read(inbox, 1))) is None
+    assert bench.entries() == []
+
+
+def test_several_units_follow_one_another(bench):
+    bench.put(*(b"t%d" % k for k in range(300)))
+    inbox = bench.own(bench.candidate())
+    seen, places = [], []
+    while len(seen) < 300:
+        messages = inbox.poll(37, 1.0)
+        seen += bodies(messages)
+        places.append(inbox.commit(Unit(b"entry %d" % len(seen), [], messages)))
+    assert seen == [b"t%d" % k for k in range(300)]
+    assert [place for place, _ in bench.entries(number=len(places))] == places
+
+
+def test_a_large_message_travels_whole(bench):
+    large = b"x" * 5_000_000
+    bench.put(large, b"small")
+    inbox = bench.own(bench.candidate())
+    assert bodies(read(inbox, 2)) == [large, b"small"]
+
+
+def test_the_lag_is_what_waits(bench):
+    bench.put(*(b"t%d" % k for k in range(50)))
+    inbox = bench.own(bench.candidate())
+    messages = read(inbox, 50)
+    inbox.commit(Unit(b"entry", [], messages[:20]))
+    eventually(lambda: inbox.poll(1, 0.1) == [] and inbox.lag() == 30)
+    inbox.commit(Unit(b"entry", [], messages[20:]))
+    eventually(lambda: inbox.poll(1, 0.1) == [] and inbox.lag() == 0)
+    assert inbox.trouble is None
+
+
+# ---------------------------------------------------------------- owners
+
+
+def test_what_a_fenced_owner_commits_counts_for_nothing(bench):
+    bench.put(b"t1", b"t2")
+    earlier = bench.own(bench.candidate("earlier"))
+    messages = read(earlier, 2)
+    later = bench.own(bench.candidate("later"))
+    with pytest.raises(Fenced):
+        earlier.commit(Unit(b"of the earlier", [Outgoing("labels", "k", b"out")], messages))
+    assert bench.entries() == []
+    again = read(later, 2)
+    assert bodies(again) == [b"t1", b"t2"]
+    place = later.commit(Unit(b"of the later", [], again))
+    assert bench.entries(number=1) == [(place, b"of the later")]
+    assert bodies(read(later, 1, 0.5), "labels") == []
+
+
+def test_an_idle_owner_learns_that_it_is_fenced_by_a_unit_of_nothing(bench):
+    earlier = bench.own(bench.candidate("earlier"))
+    assert earlier.commit(Unit()) is None
+    bench.own(bench.candidate("later"))
+    with pytest.raises(Fenced):
+        earlier.commit(Unit())
+
+
+def test_a_fenced_owner_that_reads_on_takes_nothing_from_the_new_one(bench):
+    earlier = bench.own(bench.candidate("earlier"))
+    later = bench.own(bench.candidate("later"))
+    bench.put(b"t1", b"t2", b"t3")
+    with suppress(Fenced):
+        read(earlier, 3)
+    assert bodies(read(later, 3)) == [b"t1", b"t2", b"t3"]
+
+
+@pytest.mark.parametrize("known", ["to the broker", "from the journal"])
+def test_a_new_owner_begins_exactly_behind_the_last_commit(bench, known):
+    bench.put(*(b"t%d" % k for k in range(10)))
+    bench.put(b"l0", b"l1", role="labels")
+    candidate = bench.candidate()
+    first = bench.own(candidate)
+    messages = read(first, 12)
+    transactions = [message for message in messages if message.role == "transactions"]
+    labels = [message for message in messages if message.role == "labels"]
+    assert len(transactions) == 10
+    assert len(labels) == 2
+    first.commit(Unit(b"entry", [], [*transactions[:4], labels[0]]))
+    first.close()
+    places = {"transactions": transactions[3].place, "labels": labels[0].place}
+    second = bench.own(candidate, places if known == "from the journal" else {})
+    rest = read(second, 7)
+    assert bodies(rest) == [b"t%d" % k for k in range(4, 10)]
+    assert bodies(rest, "labels") == [b"l1"]
+
+
+def test_places_of_the_journal_count_where_the_broker_knows_less(bench):
+    bench.put(b"t1", b"t2", b"t3")
+    candidate = bench.candidate()
+    first = bench.own(candidate)
+    messages = read(first, 3)
+    first.close()
+    assert bodies(read(bench.own(candidate, {"transactions": messages[1].place}), 1)) == [b"t3"]
+
+
+# ---------------------------------------------------------------- the journal
+
+
+def test_the_journal_gives_entries_in_order_and_from_a_place_on(bench):
+    inbox = bench.own(bench.candidate())
+    assert bench.entries() == []
+    places = [inbox.commit(Unit(b"entry %d" % k)) for k in range(100)]
+    assert bench.entries(number=100) == [(place, b"entry %d" % k) for k, place in enumerate(places)]
+    assert bench.entries(places[41]) == [(place, b"entry %d" % k) for k, place in enumerate(places) if k > 41]
+    assert bench.entries(places[-1]) == []
+
+
+def test_a_follower_sees_what_is_committed_while_it_waits(bench):
+    inbox = bench.own(bench.candidate())
+    journal = bench.using(bench.broker.journal(0, None))
+    eventually(journal.end)
+    inbox.commit(Unit(b"entry"))
+    found = []
+    eventually(lambda: found.extend(journal.poll(0.1)) or bool(found))
+    assert [data for _, data in found] == [b"entry"]
+    eventually(lambda: not journal.poll(0.05) and journal.end())
+
+
+@pytest.mark.parametrize("kind", ["kafka"])
+def test_the_journal_ends_where_a_claim_cut_off_what_was_open(bench):
+    from confluent_kafka import Producer
+
+    inbox = bench.own(bench.candidate("first"))
+    inbox.commit(Unit(b"entry"))
+    inbox.close()
+    topic = bench.broker.topics.journal
+    open_ = Producer({"bootstrap.servers": bench.broker.address.servers, "transactional.id": f"{bench.broker.group}.0"})
+    open_.init_transactions(20)
+    open_.begin_transaction()
+    open_.produce(topic, b"never committed", partition=0)
+    open_.flush(20)
+    later = bench.own(bench.candidate("later"))
+    assert [data for _, data in bench.entries()] == [b"entry"]
+    place = later.commit(Unit(b"next"))
+    assert bench.entries(number=2)[-1] == (place, b"next")
+
+
+# ---------------------------------------------------------------- election
+
+
+def test_one_of_two_is_elected_and_closing_hands_over_at_once(bench):
+    first = bench.broker.candidate("first")
+    eventually(lambda: first.elected(0))
+    second = bench.candidate("second")
+    time.sleep(1.5)
+    assert (first.elected(0), second.elected(0)) == (True, False)
+    inbox = first.claim(0)
+    inbox.begin({})
+    inbox.close()
+    first.close()
+    assert eventually(lambda: second.elected(0)) < 4
+
+
+def test_an_owner_that_is_closed_twice_is_closed(bench):
+    candidate = bench.broker.candidate("a")
+    inbox = candidate.claim(0)
+    for part in (inbox, inbox, candidate, candidate):
+        part.close()
+
+
+FROZEN = """
+import sys, time
+from penstock.assemble.streams import open_broker
+candidate = open_broker(sys.argv[1], sys.argv[2]).candidate("frozen")
+while not candidate.elected(0):
+    time.sleep(0.02)
+print("elected", flush=True)
+time.sleep(60)
+"""
+
+
+@slow_on_both
+def test_a_candidate_that_is_frozen_loses_its_place_within_10_s(bench):
+    command = [sys.executable, "-c", FROZEN, bench.url, DETECTOR]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as frozen:
+        try:
+            assert frozen.stdout.readline() == b"elected\n"
+            standby = bench.candidate("standby")
+            os.kill(frozen.pid, signal.SIGSTOP)
+            assert eventually(lambda: standby.elected(0)) < 10
+        finally:
+            os.kill(frozen.pid, signal.SIGKILL)
+
+
+# ---------------------------------------------------------------- ways in
+
+
+def test_an_outlet_tells_what_was_delivered(bench):
+    told: list[BaseException | None] = []
+    outlet = bench.using(bench.broker.outlet())
+    for k in range(1_000):
+        outlet.put("transactions", "", b"t%d" % k, told.append)
+    assert outlet.flush(20) == 0
+    assert told == [None] * 1_000
+    messages = read(bench.own(bench.candidate()), 1_000)
+    assert bodies(messages) == [b"t%d" % k for k in range(1_000)]
+
+
+@slow_on_kafka
+def test_an_outlet_tells_what_was_not_delivered(bench, kind):
+    outlet = bench.using(impatient(bench.broker, kind))
+    outlet.put("transactions", "", b"before")
+    assert outlet.flush(20) == 0
+    bench.server.stop()
+    told: list[BaseException | None] = []
+    outlet.put("transactions", "", b"t", told.append)
+    eventually(lambda: outlet.flush(0.1) == 0)
+    assert isinstance(told[0], BrokerError)
+    assert outlet.trouble is not None
+
+
+def impatient(broker: Any, kind: str) -> Any:
+    """An outlet that gives up after a second."""
+    if kind == "kafka":
+        from penstock.adapters.kafka.outlet import KafkaOutlet
+
+        return KafkaOutlet(broker.address, patience_s=1.0)
+    from penstock.adapters.redis_stream.outlet import RedisOutlet
+
+    return RedisOutlet(broker.address, broker._line, patience_s=1.0)
+
+
+@slow_on_kafka
+def test_what_is_put_while_the_server_is_away_is_delivered_once_when_it_is_back(bench):
+    outlet = bench.using(bench.broker.outlet())
+    for k in range(500):
+        outlet.put("transactions", "", b"t%d" % k)
+        if k == 250:
+            bench.server.kill()
+    time.sleep(1)
+    bench.server.start()
+    assert outlet.flush(30) == 0
+    messages = read(bench.own(bench.candidate()), 501, 3)
+    assert sorted(bodies(messages)) == sorted(b"t%d" % k for k in range(500))
+
+
+# ---------------------------------------------------------------- outages
+
+
+@slow_on_kafka
+@pytest.mark.parametrize("outage", ["kill", "pause"])
+def test_nothing_is_lost_or_doubled_when_the_server_goes_away_between_commits(bench, outage):
+    bench.put(*(b"t%d" % k for k in range(2_000)))
+    inbox = bench.own(bench.candidate())
+    committed: list[bytes] = []
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            while len(committed) < 2_000:
+                messages = inbox.poll(20, 0.2)
+                out = [Outgoing("labels", "k", message.body) for message in messages if message.role == "transactions"]
+                if out:
+                    inbox.commit(Unit(b" ".join(o.body for o in out), out, messages))
+                    committed.extend(o.body for o in out)
+        except BaseException as error:
+            failed.append(error)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    eventually(lambda: len(committed) > 200)
+    getattr(bench.server, outage)()
+    if outage == "kill":
+        assert eventually(lambda: inbox.trouble is not None) < 10
+        time.sleep(2)
+    else:
+        time.sleep(7)
+    bench.server.start()
+    worker.join(60)
+    assert not worker.is_alive()
+    assert not failed
+    wanted = [b"t%d" % k for k in range(2_000)]
+    assert committed == wanted
+    assert b" ".join(data for _, data in bench.entries()).split() == wanted
+    eventually(lambda: inbox.trouble is None)
