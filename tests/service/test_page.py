@@ -171,6 +171,21 @@ def test_the_documentation_shows_every_route_and_asks_nobody_else(page, url):
     assert [address for address in page.asked if not address.startswith(url)] == []
 
 
+def test_a_page_of_the_service_can_watch_over_a_socket(page, url):
+    page.goto(url)
+    told = page.evaluate("""() => new Promise((resolve, reject) => {
+      const socket = new WebSocket(new URL('ws/live', location.href).href.replace('http', 'ws'));
+      socket.onerror = () => reject(new Error('the socket was refused'));
+      socket.onmessage = (event) => {
+        const message = JSON.parse(event.data);
+        if (message.decisions.length) { socket.close(); resolve(message); }
+      };
+    })""")
+    assert told["decisions"][0]["decision"] in {"APPROVE", "BLOCK"}
+    assert told["stats"]["total"] > 0
+    assert page.wrong == []
+
+
 _PLACES = """() => JSON.stringify([...document.querySelectorAll('section, .head, #rows')].map(element => {
   const place = element.getBoundingClientRect();
   return [place.x, place.y, place.width, place.height];
