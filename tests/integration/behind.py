@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +168,46 @@ class WorkerProcess:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
         return self.process.wait(60)
+
+
+class ApiProcess:
+    """`penstock serve --stream` as a process of its own."""
+
+    def __init__(self, detector: str, url: str, data: Path, *options: str, log: Path, **settings: str) -> None:
+        with closing(socket.socket()) as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self._log = log.open("ab")
+        program = "from penstock.cli import main; main()"
+        command = [sys.executable, "-c", program, "serve", detector, "--stream", url, "--data", str(data)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **settings}
+        self.process = subprocess.Popen(
+            [*command, "--port", str(self.port), *options], stdout=self._log, stderr=self._log, env=environment
+        )
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Status and JSON of an answer; status 0 while nobody listens."""
+        data = None if body is None else msgspec.json.encode(body)
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+        except OSError:
+            return 0, None
+
+    @property
+    def ready(self) -> bool:
+        return self.ask("GET", "/ready")[0] == 200
+
+    def end(self) -> None:
+        """Ask it to end; twice is fine."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.wait(60)
+        self._log.close()
 
 
 def until(true: Callable[[], Any], seconds: float = 60.0, every: float = 0.05) -> float:
