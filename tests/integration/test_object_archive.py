@@ -325,13 +325,13 @@ def run(*arguments):
     return left.value.code
 
 
-def test_models_learn_from_the_archive_what_they_would_from_the_file(url, tmp_path):
+def test_models_learn_from_the_archive_what_they_would_from_the_file(folder, tmp_path):
     frame = events(300, timedelta(minutes=20))
-    archived(url, frame)
+    archived(folder, frame)
     path = tmp_path / "mine.py"
     path.write_text(DETECTOR)
     detector = load_detector(str(path))
-    from_file, from_archive = (replayed(detector, data) for data in (read(frame, detector), read_recorded(str(path), url)))
+    from_file, from_archive = (replayed(detector, data) for data in (read(frame, detector), read_recorded(str(path), folder)))
     for name in ("ids", "x", "fraud", "time_us", "known_us", "card", "amount"):
         np.testing.assert_array_equal(getattr(from_file, name), getattr(from_archive, name), strict=True)
 

@@ -1,0 +1,130 @@
+"""The stores beside a worker hold every decision once, whatever happens to it or to them."""
+
+import os
+import random
+import threading
+import time
+
+import psycopg
+import pytest
+
+from penstock.adapters.postgres import create, status
+from penstock.adapters.s3 import ObjectArchive
+from tests.integration import crash_worker
+from tests.integration.behind import Behind, WorkerProcess, until
+
+ROUNDS = int(os.environ.get("PENSTOCK_CRASH_ROUNDS", "20"))
+
+
+@pytest.fixture
+def behind(redis_url):
+    """The topics of the crash detector, empty."""
+    found = Behind(redis_url, "crash")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def stores(postgres_url, bucket_url, monkeypatch):
+    """The database and the archive that workers write to: their URLs."""
+    create(postgres_url)
+    for name, value in (("LEDGER", postgres_url), ("ARCHIVE", bucket_url), ("ARCHIVE_EVERY_S", "0.5")):
+        monkeypatch.setenv(f"PENSTOCK_{name}", value)
+    return postgres_url, bucket_url
+
+
+@pytest.fixture
+def worker(behind, tmp_path):
+    """Starts workers; all of them have ended when the test ends."""
+    started = []
+
+    def start():
+        started.append(WorkerProcess(crash_worker.__file__, behind.url, tmp_path / "w"))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.end()
+
+
+def in_database(url):
+    with psycopg.connect(url) as db:
+        rows = db.execute("SELECT transaction_id, decision, features FROM penstock.decisions ORDER BY seq").fetchall()
+    return [{"transaction_id": id_, "decision": decision, "features": features} for id_, decision, features in rows]
+
+
+def in_archive(url):
+    with ObjectArchive(url) as archive:
+        return shown(archive.query("SELECT * FROM decisions ORDER BY seq").to_dicts(), "transaction_id", "decision")
+
+
+def shown(decisions, *names):
+    return [{name: decision[name] for name in names} for decision in decisions]
+
+
+def check(behind, stores, count):
+    """Both stores come to hold what the broker shows."""
+    database, archive = stores
+    until(lambda: len(in_database(database)) >= count, 60)
+    until(lambda: len(in_archive(archive)) >= count, 60)
+    decisions = behind.read("decisions")
+    assert len({decision["transaction_id"] for decision in decisions}) == count
+    assert in_database(database) == shown(decisions, "transaction_id", "decision", "features")
+    assert in_archive(archive) == shown(decisions, "transaction_id", "decision")
+
+
+def test_both_stores_hold_what_was_decided(behind, stores, worker):
+    events = crash_worker.events(1_500)
+    behind.put("transactions", events)
+    process = worker()
+    until(lambda: len(behind.bodies("decisions")) == len(events), 90)
+    behind.put("labels", [{"transaction_id": "tx7", "fraud": True, "source": "bank"}])
+    check(behind, stores, len(events))
+    with psycopg.connect(stores[0]) as db:
+        until(lambda: db.execute("SELECT fraud FROM penstock.labels WHERE transaction_id = 'tx7'").fetchall() == [(True,)])
+    assert process.stop() == 0
+    with ObjectArchive(stores[1]) as archive:
+        assert archive.query("SELECT transaction_id FROM labels")["transaction_id"].to_list() == ["tx7"]
+    assert list(status(stores[0]).logs) == ["crash"]
+
+
+@pytest.mark.slow
+def test_neither_loses_nor_doubles_anything_while_workers_are_killed(behind, stores, worker):
+    chance = random.Random(5)
+    events = crash_worker.events(200 * ROUNDS)
+    for round_ in range(ROUNDS):
+        behind.put("transactions", events[200 * round_ : 200 * (round_ + 1)])
+        process = worker()
+        before = len(behind.bodies("decisions"))
+        until(lambda process=process, before=before: process.owns or len(behind.bodies("decisions")) > before, 90)
+        time.sleep(chance.uniform(0, 1.5))
+        process.kill()
+    worker()
+    until(lambda: len(behind.bodies("decisions")) >= len(events), 90)
+    check(behind, stores, len(events))
+
+
+@pytest.mark.slow
+def test_stores_that_stop_hold_nothing_up_and_catch_up_by_themselves(behind, stores, worker, postgres, s3):
+    events = crash_worker.events(6_000)
+    process = worker()
+    until(lambda: process.owns, 90)
+
+    def feed():
+        for start in range(0, len(events), 100):
+            behind.put("transactions", events[start : start + 100])
+            time.sleep(0.1)
+
+    feeding = threading.Thread(target=feed)
+    feeding.start()
+    until(lambda: len(behind.bodies("decisions")) > 500)
+    postgres.kill()
+    s3.stop()
+    before = len(behind.bodies("decisions"))
+    time.sleep(4)
+    assert len(behind.bodies("decisions")) > before + 1_000
+    postgres.start()
+    s3.start()
+    feeding.join()
+    until(lambda: len(behind.bodies("decisions")) == len(events))
+    check(behind, stores, len(events))
