@@ -46,6 +46,7 @@ class Evaluator:
         rules: those in force; rules about other detectors, and those that are off, are left out here.
         layouts: the layouts of the ledger that the records come from (`Ledger.layouts`).
         limit: the most alerts of all rules within an hour.
+        log: what tells this ledger from others in the keys of alerts; the detector's name unless given.
 
     One thread uses an evaluator.
 
@@ -53,8 +54,11 @@ class Evaluator:
         DeclarationError: a rule names what this detector does not have.
     """
 
-    def __init__(self, detector: Detector, rules: Iterable[Kind], layouts: Layouts, *, limit: int = LIMIT) -> None:
+    def __init__(
+        self, detector: Detector, rules: Iterable[Kind], layouts: Layouts, *, limit: int = LIMIT, log: str | None = None
+    ) -> None:
         self.detector = detector.name
+        self._log = log or detector.name
         self.rules: tuple[Kind, ...] = tuple(rule for rule in rules if not rule.off and rule.detector in (None, detector.name))
         self._vocabulary = Vocabulary(detector)
         self._places = Places(layouts)
@@ -121,7 +125,7 @@ class Evaluator:
         one = isinstance(rule, Condition)
         score = columns.shown("fraud_probability", row)
         return Alert(
-            key=f"{self.detector}:{rule.name}:{record.first_seq + row}",
+            key=f"{self._log}:{rule.name}:{record.first_seq + row}",
             rule=rule.name,
             detector=self.detector,
             severity=rule.severity,
@@ -169,7 +173,7 @@ class Evaluator:
     ) -> Alert:
         rule = watch.rule
         return Alert(
-            key=f"{self.detector}:{rule.name}:{which}",
+            key=f"{self._log}:{rule.name}:{which}",
             rule=rule.name,
             detector=self.detector,
             severity=rule.severity if text is None else "info",

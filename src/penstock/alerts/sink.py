@@ -17,7 +17,7 @@ from penstock.alerts.courier import Courier
 from penstock.alerts.evaluator import Evaluator
 from penstock.clock import SECOND_US, Clock, system_clock, to_us
 from penstock.errors import Fenced, LedgerError, SinkUnavailable
-from penstock.ledger import Raised, Tables
+from penstock.ledger import Ledger, Raised, Tables
 from penstock.messages import Record
 
 _SNAPSHOT_EVERY_US = 30 * SECOND_US
@@ -28,6 +28,10 @@ _SETTING = "alerts.snapshot"
 _FENCE = "alerts.fence"
 _TOLD_AGAIN_US = 24 * 3600 * SECOND_US
 """What has waited for longer than a day is no news any more."""
+
+_WARMED_US = 3600 * SECOND_US
+_MOST_WARMED = 10_000
+"""Records that windows are filled from at most."""
 
 _log = logging.getLogger("penstock.alerts")
 
@@ -42,10 +46,13 @@ class AlertSink:
     Args:
         evaluators: one for each detector whose decisions are watched.
         tables: keep alerts, deliveries and the sink's own position. Where they are shared with a standby, it goes on exactly
-            where the owner stopped; where each has its own, it begins with what is decided after it took over.
+            where the owner stopped.
         channels: where alerts go; none is fine.
-        begin_at: the position to begin at where the sink has never run here: the ledger's end, so that nobody is told of old
-            times.
+        ledger: what is watched. Where the sink has never run here it begins at the end, so that nobody is told of old times;
+            windows are filled from what was decided in the hour before. The beginning, where there is none.
+        again_s: behind a broker another owner may have died before it told of the last decisions: raise what so many seconds
+            before the beginning raised. It has the keys it had there.
+        on_close: called when nothing is sent any more.
         on_alert: told of every new alert as well, from the thread that writes.
         metrics: figures for rules about the running process.
         courier: makes the courier of a channel.
@@ -59,15 +66,18 @@ class AlertSink:
         tables: Tables,
         channels: Sequence[Channel] = (),
         *,
-        begin_at: Callable[[], int] = lambda: 0,
+        ledger: Ledger | None = None,
+        again_s: float = 0.0,
         on_alert: OnAlert = lambda _alert: None,
+        on_close: Callable[[], None] = lambda: None,
         metrics: Metrics = dict,
         clock: Clock = system_clock,
         courier: Callable[[Channel, Tables], Courier] = Courier,
     ) -> None:
         self._evaluators, self._tables = dict(evaluators), tables
-        self._begin_at, self._metrics, self._clock = begin_at, metrics, clock
-        self.on_alert = on_alert
+        self._ledger, self._again_us = ledger, round(again_s * SECOND_US)
+        self._metrics, self._clock = metrics, clock
+        self.on_alert, self._on_close = on_alert, on_close
         self._channels, self._make = tuple(channels), courier
         self._couriers: list[Courier] = []
         self._fence = 0
@@ -89,7 +99,8 @@ class AlertSink:
             self._tables.put_setting(_FENCE, fence)
             kept = self._tables.setting(_SETTING)
             self._fence = fence
-            self._position = self._restored(kept) if kept is not None else self._begin_at()
+            mine = kept is not None and kept.get("fence", 0) >= fence - 1  # nobody else was in charge meanwhile
+            self._position = self._restored(kept) if mine else self._fresh()
             self._begun = True
             if not self._couriers:
                 self._couriers = [self._make(channel, self._tables) for channel in self._channels]
@@ -133,6 +144,7 @@ class AlertSink:
         for courier in couriers:
             courier.close()
         begun, self._begun = self._begun, False
+        self._on_close()
         if begun:
             with self._lock:
                 try:
@@ -163,10 +175,7 @@ class AlertSink:
 
     def _raise(self, alerts: Sequence[Alert]) -> None:
         self._check_fence()
-        raised = [
-            Raised(each.key, each.detector, each.rule, each.severity, to_us(datetime.fromisoformat(each.at)), alert_json(each))
-            for each in alerts
-        ]
+        raised = [Raised(each.key, each.detector, each.rule, each.severity, _us(each), alert_json(each)) for each in alerts]
         channels = {each.key: [channel.name for channel in self._channels if takes(channel, each)] for each in alerts}
         new = self._tables.put_alerts(raised, channels)
         for alert in alerts:
@@ -193,10 +202,37 @@ class AlertSink:
                 evaluator.restore(kept["evaluators"][detector])
         return int(kept["position"])
 
+    def _fresh(self) -> int:
+        """Fill windows from the newest records; the position after them."""
+        if self._ledger is None:
+            return 0
+        now_us, stop = self._clock(), self._ledger.durable_position
+        for position, record in self._ledger.read(self._an_hour_ago(now_us, stop)):
+            if position >= stop:
+                break
+            evaluator = self._evaluators.get(record.detector)
+            found = evaluator.evaluate(record) if evaluator is not None else []
+            self._found += [alert for alert in found if _us(alert) > now_us - self._again_us]
+        return stop
+
+    def _an_hour_ago(self, now_us: int, stop: int) -> int:
+        """The position of the first record that arrived within the last hour, or is among the newest ones that are read."""
+        assert self._ledger is not None
+        first = max(self._ledger.first_position, stop - _MOST_WARMED)
+        last = stop
+        while first < last:
+            middle = (first + last) // 2
+            _, record = next(self._ledger.read(middle))
+            if len(record) and int(record.arrived_us[-1]) >= now_us - _WARMED_US:
+                last = middle
+            else:
+                first = middle + 1
+        return first
+
     def _keep(self, now_us: int) -> None:
         self._check_fence()
         states = {detector: evaluator.state() for detector, evaluator in self._evaluators.items()}
-        self._tables.put_setting(_SETTING, {"position": self._position, "evaluators": states})
+        self._tables.put_setting(_SETTING, {"position": self._position, "fence": self._fence, "evaluators": states})
         self._kept_us = now_us
 
     def _check_fence(self) -> None:
@@ -209,3 +245,8 @@ class AlertSink:
             yield
         except LedgerError as error:
             raise SinkUnavailable(f"alerts cannot be kept: {error}") from error
+
+
+def _us(alert: Alert) -> int:
+    """When an alert was raised."""
+    return to_us(datetime.fromisoformat(alert.at))

@@ -9,19 +9,24 @@ import msgspec
 
 from penstock.adapters.mail import Mail
 from penstock.adapters.webhook import Slack, Webhook
-from penstock.alerts import Alert, AlertSink, Channel, Declared, Evaluator, alert_json, evaluators, read_alerts
+from penstock.alerts import AlertSink, Channel, Declared, Evaluator, alert_json, evaluators, read_alerts
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine
 from penstock.errors import ConfigurationError, Fenced, did_you_mean
-from penstock.ledger import Ledger, Tables
+from penstock.ledger import Ledger
 from penstock.ledger.tables import Field
+from penstock.stream.port import Outlet
 from penstock.stream.sinks import Feeding, Newest
+from penstock.stream.told import Topic
 
 Told = Callable[[str, bytes], None]
 """Called with the detector's name and an alert as JSON, from any thread."""
 
 _CHANNELS: dict[str, type[Webhook | Mail]] = {kind.kind: kind for kind in (Slack, Webhook, Mail)}
+
+_AGAIN_S = 60.0
+"""How far back a new owner looks for alerts that the one before may not have told of: longer than a takeover lasts."""
 
 _SHOWN = 100
 """Alerts of earlier that live viewers are told of at the start."""
@@ -71,47 +76,47 @@ def alert_sink(
     settings: Settings,
     ledger: Ledger,
     *,
-    tables: Tables | None = None,
-    on_alert: Callable[[Alert], None] = lambda _alert: None,
+    log: str | None = None,
+    outlet: Callable[[], Outlet] | None = None,
     metrics: Callable[[], Mapping[str, float]] = dict,
 ) -> AlertSink | None:
     """The sink of alerts of a worker; None where the settings name no rules.
 
-    tables: where alerts, deliveries and the sink's position are kept: those that a standby shares, where there are any; the
-    ledger's own unless given. metrics: figures of the process, `lag` among them.
+    log: what tells this ledger from those of other shards. outlet: opens the way to the topic of alerts, which is told of
+    everything beside the channels of the file. metrics: figures of the process, `lag` among them.
     """
     declared = declared_alerts(settings, [detector])
     if declared is None:
         return None
+    channels = open_channels(declared)
+    way = None if outlet is None else outlet()
     return AlertSink(
-        evaluators([detector], declared.rules, ledger.layouts, limit=declared.limit),
-        ledger.tables if tables is None else tables,
-        open_channels(declared),
-        begin_at=lambda: ledger.durable_position,
-        on_alert=on_alert,
+        {detector.name: Evaluator(detector, declared.rules, ledger.layouts, limit=declared.limit, log=log)},
+        ledger.tables,
+        [*([] if way is None else [Topic(way)]), *channels],
+        ledger=ledger,
+        again_s=_AGAIN_S,
+        on_close=(lambda: None) if way is None else way.close,
         metrics=lambda: {detector.name: metrics()},
     )
 
 
-def evaluator_of(detector: Detector, settings: Settings, ledger: Ledger) -> Evaluator | None:
-    """What raises the alerts that travel with decisions over a broker; None where the settings name no rules."""
-    declared = declared_alerts(settings, [detector])
-    return None if declared is None else Evaluator(detector, declared.rules, ledger.layouts, limit=declared.limit)
-
-
 class Alerting:
-    """Alerts of the embedded shape: follows the ledger that its engines write, beside them.
+    """Alerts of a service: follows the ledger that its engines write, or the replica of one behind a broker.
 
     Everything that can be wrong with rules and channels is found when this is made, before the service starts.
+
+    told_elsewhere: the worker tells people; what is found here is for the viewers of this service alone.
 
     Raises:
         ConfigurationError, DeclarationError: as `declared_alerts` and `open_channels`.
     """
 
-    def __init__(self, detectors: Sequence[Detector], declared: Declared) -> None:
+    def __init__(self, detectors: Sequence[Detector], declared: Declared, *, told_elsewhere: bool = False) -> None:
         self._ledger: Ledger | None = None
         self._engines: dict[str, Engine] = {}
-        self._channels = open_channels(declared)
+        channels = open_channels(declared)
+        self._channels = [] if told_elsewhere else channels
         self._evaluators = evaluators(detectors, declared.rules, self._layouts, limit=declared.limit)
         self._told: Told = lambda _detector, _body: None
         self._feeding: Feeding | None = None
@@ -121,7 +126,7 @@ class Alerting:
     def of(cls, detectors: Sequence[Detector], settings: Settings) -> "Alerting | None":
         """What the settings ask for; None where they name no rules."""
         declared = declared_alerts(settings, detectors)
-        return None if declared is None else cls(detectors, declared)
+        return None if declared is None else cls(detectors, declared, told_elsewhere=settings.stream is not None)
 
     def listen(self, told: Told) -> None:
         """Tell live viewers of every new alert."""
@@ -139,7 +144,7 @@ class Alerting:
             self._evaluators,
             ledger.tables,
             self._channels,
-            begin_at=lambda: ledger.durable_position,
+            ledger=ledger,
             on_alert=lambda alert: self._told(alert.detector, alert_json(alert)),
             metrics=self._metrics,
         )
@@ -159,13 +164,13 @@ class Alerting:
 
     def _metrics(self) -> Mapping[str, Mapping[str, float]]:
         with self._lock:
-            return {name: _figures(engine) for name, engine in self._engines.items()}
+            return {name: figures(engine) for name, engine in self._engines.items()}
 
     def _layouts(self) -> Mapping[str, Mapping[str, Sequence[Field]]]:
         return {} if self._ledger is None else self._ledger.layouts()
 
 
-def _figures(engine: Engine) -> dict[str, float]:
+def figures(engine: Engine) -> dict[str, float]:
     """What can be read of an engine from another thread than its own: plain counters."""
     totals = engine.totals
     names = ("quarantined", "quarantine_lost", "duplicates", "conflicts", "degraded")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from penstock.assemble.alerts import Alerting, alert_sink, figures
 from penstock.assemble.engines import open_engine
 from penstock.assemble.registries import champions
 from penstock.assemble.stores import open_stores
@@ -13,7 +14,7 @@ from penstock.detector import Detector
 from penstock.errors import ConfigurationError, FolderInUse, did_you_mean
 from penstock.ledger import FileLedger
 from penstock.stream.parts import Parts
-from penstock.stream.port import Broker, Sink
+from penstock.stream.port import Broker, Outlet, Sink
 from penstock.stream.replica import Replica
 
 _MOST_BESIDE = 64
@@ -28,11 +29,11 @@ def open_broker(url: str, detector: str) -> Broker:
         MissingExtra: the part of the package for it is not installed.
     """
     scheme = url.partition("://")[0]
-    if scheme not in _BROKERS:
+    if scheme not in BROKERS:
         raise ConfigurationError(
-            f"{url!r} names no stream.{did_you_mean(scheme, _BROKERS)} Write kafka://HOST:PORT or redis://HOST:PORT"
+            f"{url!r} names no stream.{did_you_mean(scheme, BROKERS)} Write kafka://HOST:PORT or redis://HOST:PORT"
         )
-    return _BROKERS[scheme](url, detector)
+    return BROKERS[scheme](url, detector)
 
 
 def _kafka(url: str, detector: str) -> Broker:
@@ -47,10 +48,11 @@ def _redis(url: str, detector: str) -> Broker:
     return RedisBroker(url, detector)
 
 
-_BROKERS: dict[str, Callable[[str, str], Broker]] = {
+BROKERS: dict[str, Callable[[str, str], Broker]] = {
     "kafka": _kafka,
     **dict.fromkeys(("redis", "rediss", "valkey", "valkeys"), _redis),
 }
+"""The brokers, by how their URLs begin."""
 
 
 def shards_of(broker: Broker, detector: Detector, settings: Settings) -> int:
@@ -91,8 +93,8 @@ def check_shard_key(detector: Detector, key: str | None, shards: int) -> None:
                 )
 
 
-def open_replica(detector: Detector, settings: Settings, folders: Iterable[Path]) -> Replica:
-    """A replica in the first of these folders that no other process has.
+def open_replica(detector: Detector, settings: Settings, folders: Iterable[Path], alerting: Alerting | None = None) -> Replica:
+    """A replica in the first of these folders that no other process has; alerting: follows what is decided.
 
     Raises:
         FolderInUse: all of them are taken.
@@ -100,10 +102,16 @@ def open_replica(detector: Detector, settings: Settings, folders: Iterable[Path]
     local, data = _first_free(folders, settings.ledger_segment_mb << 20)
     placed = msgspec.structs.replace(settings, data=data, models=settings.models_folder)
     try:
-        return Replica(local, lambda ledger: open_engine(detector, placed, wait_for_models=True, ledger=ledger))
+        on_close = (lambda: None) if alerting is None else alerting.close
+        replica = Replica(
+            local, lambda ledger: open_engine(detector, placed, wait_for_models=True, ledger=ledger, on_close=on_close)
+        )
     except BaseException:
         local.close()
         raise
+    if alerting is not None:
+        alerting.start(replica.ledger)
+    return replica
 
 
 def _first_free(folders: Iterable[Path], segment_bytes: int) -> tuple[FileLedger, Path]:
@@ -122,8 +130,16 @@ def _folders(data: Path, shard: int, shards: int, *, worker: bool) -> list[Path]
     return [home, *further] if worker else further
 
 
-def parts_of(broker: Broker, detector: Detector, settings: Settings, shards: int, *, worker: bool = True) -> Parts:
-    """What a worker of this detector is made of, or an API process beside it.
+def parts_of(
+    broker: Broker,
+    detector: Detector,
+    settings: Settings,
+    shards: int,
+    *,
+    worker: bool = True,
+    alerting: Alerting | None = None,
+) -> Parts:
+    """What a worker of this detector is made of, or an API process beside it, whose viewers `alerting` tells of alerts.
 
     Raises:
         ConfigurationError: several processes must know the key of personal fields, and none is named.
@@ -133,16 +149,20 @@ def parts_of(broker: Broker, detector: Detector, settings: Settings, shards: int
             f"detector {detector.name!r} hides personal fields ({', '.join(detector.schema.personal)}) with a key that every "
             "process behind the broker must share: name it with personal_key_file"
         )
+    if worker:
+        Alerting.of([detector], settings)  # what is wrong with rules and channels is said now, not at the first takeover
     return Parts(
         broker=broker,
-        open_replica=lambda shard: open_replica(detector, settings, _folders(settings.data, shard, shards, worker=worker)),
-        open_sinks=lambda shard, replica: open_sinks(settings, replica, shard if shards > 1 else None),
+        open_replica=lambda shard: open_replica(
+            detector, settings, _folders(settings.data, shard, shards, worker=worker), alerting
+        ),
+        open_sinks=lambda shard, replica: open_sinks(settings, replica, shard if shards > 1 else None, broker.outlet),
         newer=champions([detector], settings).get(detector.name),
         follow_every_s=settings.follow_every_s,
     )
 
 
-def besides(detectors: Sequence[Detector], settings: Settings) -> dict[str, Parts]:
+def besides(detectors: Sequence[Detector], settings: Settings, alerting: Alerting | None = None) -> dict[str, Parts]:
     """What the desks beside the workers of these detectors are made of, by name.
 
     Raises:
@@ -160,12 +180,14 @@ def besides(detectors: Sequence[Detector], settings: Settings) -> dict[str, Part
                 f"the inbox of {detector.name!r} has {shards} partitions; a service follows one, so let producers write to the"
                 " broker directly"
             )
-        found[detector.name] = parts_of(broker, detector, settings, shards, worker=False)
+        found[detector.name] = parts_of(broker, detector, settings, shards, worker=False, alerting=alerting)
     return found
 
 
-def open_sinks(settings: Settings, replica: Replica, shard: int | None = None) -> Sequence[Sink]:
-    """The stores that the settings name, for the only shard or for one of several."""
+def open_sinks(
+    settings: Settings, replica: Replica, shard: int | None = None, outlet: Callable[[], Outlet] | None = None
+) -> Sequence[Sink]:
+    """The stores that the settings name, for the only shard or for one of several; outlet: opens the way to the broker."""
     engine = replica.engine
     log = engine.detector.name if shard is None else f"{engine.detector.name}.shard-{shard}"
     stores = open_stores(engine.detector, settings, log, replica.ledger, engine.look.render)
@@ -173,4 +195,14 @@ def open_sinks(settings: Settings, replica: Replica, shard: int | None = None) -
         from penstock.adapters.redis_sink import RedisSink
 
         stores.append(RedisSink(settings.redis, engine, shard=shard or 0))
+    alerts = alert_sink(
+        engine.detector,
+        settings,
+        replica.ledger,
+        log=log,
+        outlet=outlet,
+        metrics=lambda: figures(engine) | {"lag": float(replica.lag())},
+    )
+    if alerts is not None:
+        stores.append(alerts)
     return stores

@@ -30,7 +30,7 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     port = sock.getsockname()[1]
     loaded = load_detectors(detectors)
     alerting = Alerting.of(loaded, settings)
-    beside = besides(loaded, settings) if settings.stream is not None else {}
+    beside = besides(loaded, settings, alerting) if settings.stream is not None else {}
     opening = {} if beside else openers(loaded, settings, alerting=alerting)
     names = ", ".join([*opening, *beside])
     serve(

@@ -12,7 +12,7 @@ from penstock.cli.options import detector_argument, say, settings, settings_from
 
 @click.command()
 @detector_argument
-@settings("stream", "data", "models", "registry", "ledger", "redis", "archive", "shard_key")
+@settings("stream", "data", "models", "registry", "ledger", "redis", "archive", "alerts", "shard_key")
 @click.option("--name", metavar="NAME", help="Who this process is, for people.  [host and process number]")
 @click.option("--takeover", is_flag=True, help="Follow until up to date, then take over from the worker that runs, which ends.")
 @click.option(

@@ -81,6 +81,7 @@ class Owner:
     ) -> None:
         self.replica, self.inbox = replica, inbox
         self.fence = replica.fence + 1
+        replica.lag = inbox.lag
         self.committed_events = 0
         self._engine, self._ledger = replica.engine, replica.ledger
         self._alone = alone

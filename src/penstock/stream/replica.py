@@ -24,7 +24,7 @@ class Replica:
 
     fence: the number of the newest owner. places: how far the inbox has been read, by role. place: how far the journal
     has been read here. taken_over: the newest owner claimed while another lived.
-    on_followed: told of records once they are in state.
+    on_followed: told of records once they are in state. lag: messages that wait in the inbox, where this one is owned.
 
     Args:
         local: the ledger of this machine, which mirrors the journal. It is closed with the replica.
@@ -35,6 +35,7 @@ class Replica:
         self.ledger = Journaled(local)
         self.engine = open_engine(self.ledger)
         self.on_followed: OnFollowed = lambda _records: None
+        self.lag: Callable[[], int] = lambda: 0
         self._setting = f"journal.{self.engine.detector.name}"
         saved: dict[str, Any] = local.tables.setting(self._setting, {})
         self.place: str | None = saved.get("place")

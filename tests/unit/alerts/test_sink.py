@@ -153,10 +153,39 @@ def test_a_rule_that_was_changed_begins_anew(decided):
     assert changed.state()["rules"]["burst"][1] == [[], []]
 
 
-def test_a_sink_that_never_ran_begins_where_it_is_told_to(decided, tables):
-    sink = sink_of(decided, tables, begin_at=lambda: 17)
-    assert sink.begin(0) == 17
+def test_a_sink_that_never_ran_begins_at_the_end_with_its_windows_filled(fresh, tables):
+    def pay(seconds, *values):
+        at = START + timedelta(seconds=seconds)
+        fresh.decide([{"timestamp": at, "customer_id": "a", "purchase_value": each} for each in values], at)
+
+    rule = {"name": "burst", "kind": "burst", "more_than": 3, "within": "10m", "cooldown": "0s"}
+    for seconds in (0, 4000, 4100, 4200, 4300):  # the first is too old to matter
+        pay(seconds, 5.0)
+    evaluator = Evaluator(detector(), [rule_of(rule)], fresh.ledger.layouts)
+    sink = AlertSink({"shop": evaluator}, tables, (), ledger=fresh.ledger, clock=fresh.clock)
+    assert sink.begin(0) == 5
+    sink.write([])
+    assert tables.alerts() == []
+    pay(4301, 5.0)
+    sink.write(fresh.records(5))
     sink.close()
+    assert [each.key for each in tables.alerts()] == ["shop:burst:5"]
+
+
+def test_an_owner_that_takes_over_tells_of_what_the_one_before_may_not_have(decided, tables):
+    whole, box, again = SqliteTables(), Box(), Box()
+    first = sink_of(decided, whole, box)
+    first.begin(1)
+    first.write(decided.records())
+    first.close()
+    standby = sink_of(decided, tables, again, ledger=decided.ledger, again_s=900.0)
+    assert standby.begin(2) == len(decided.records())
+    standby.write([])
+    standby.close()
+    newest = [each.key for each in reversed(whole.alerts()) if each.at_us > decided.clock() - 900_000_000]
+    assert again.sent == newest
+    assert 0 < len(newest) < len(box.sent)
+    whole.close()
 
 
 def test_whoever_lost_the_number_raises_nothing(decided, tables):
