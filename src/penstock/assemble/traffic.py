@@ -1,4 +1,4 @@
-"""Ways out: simulated and recorded events to a file or a service, and the load test of one."""
+"""Events to be sent: simulated and recorded ones, to a file too; and the load test of a service."""
 
 import importlib
 import secrets
@@ -14,8 +14,7 @@ from penstock.adapters.http import Address, Unreachable, request
 from penstock.adapters.load import Measured, fetch, measure
 from penstock.adapters.recorded import items
 from penstock.adapters.simulated import Simulation
-from penstock.adapters.traffic import Item, Sent
-from penstock.adapters.traffic import send as send_http
+from penstock.adapters.traffic import Item
 from penstock.assemble.detectors import installed, load_detector, module_of
 from penstock.errors import ConfigurationError
 from penstock.offline.archived import KINDS, as_recorded
@@ -86,11 +85,6 @@ def recorded_items(reference: str, recorded: Recorded, *, labels: bool) -> Itera
         drop=[label.field] if label is not None else [],
         informing=bool(detector.informs),
     )
-
-
-def send(url: str, events: Iterator[Item], *, tps: float | None, on_sent: Callable[[Sent], None]) -> Sent:
-    """Send events to whatever the URL names."""
-    return send_http(Address.of(url), events, tps=tps, on_sent=on_sent)
 
 
 def write_frame(frame: pl.DataFrame, path: Path) -> None:

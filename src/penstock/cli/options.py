@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 detector_argument = click.argument("detector")
+DESTINATIONS = "http://HOST:PORT, kafka://HOST:PORT/transactions or redis://HOST:PORT/transactions"
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON value on standard output, nothing else.")
 
 

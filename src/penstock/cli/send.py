@@ -1,16 +1,16 @@
-"""`penstock send`: a recorded file into a running service."""
+"""`penstock send`: a recorded file into a running service or a broker."""
 
 from pathlib import Path
 
 import click
 
-from penstock.cli.options import detector_argument, say, sending
+from penstock.cli.options import DESTINATIONS, detector_argument, say, sending, settings, settings_from
 
 
 @click.command()
 @detector_argument
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--to", required=True, metavar="URL", help="The service: http://HOST:PORT.")
+@click.option("--to", required=True, metavar="URL", help=f"Where to: {DESTINATIONS}.")
 @click.option(
     "--tps",
     type=click.FloatRange(min=0, min_open=True),
@@ -18,16 +18,19 @@ from penstock.cli.options import detector_argument, say, sending
     help="Events a second; as fast as they are taken unless given.",
 )
 @click.option("--labels/--no-labels", default=True, show_default=True, help="Send each label at its place among the events.")
-def command(detector: str, file: Path, to: str, tps: float | None, labels: bool) -> None:
-    """Send a recorded file to a running service.
+@settings("shard_key")
+def command(detector: str, file: Path, to: str, tps: float | None, labels: bool, shard_key: str | None) -> None:
+    """Send a recorded file to a running service, or into a broker.
 
     FILE is .csv, .parquet or .ndjson. Events are sent in arrival order; each label follows at the place at which it
     became known.
     """
-    from penstock.assemble.traffic import read_recorded, recorded_items, send
+    from penstock.assemble.producers import send
+    from penstock.assemble.traffic import read_recorded, recorded_items
 
     recorded = read_recorded(detector, file)
     if len(recorded.refused):
         say(f"{len(recorded.refused):,} rows cannot be events; the first: {recorded.refused['message'][0]}")
     with sending(len(recorded.frame)) as on_sent:
-        send(to, recorded_items(detector, recorded, labels=labels), tps=tps, on_sent=on_sent)
+        key = settings_from(shard_key=shard_key).shard_key
+        send(to, recorded_items(detector, recorded, labels=labels), detector, shard_key=key, tps=tps, on_sent=on_sent)

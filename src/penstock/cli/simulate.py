@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from penstock.cli.options import detector_argument, say, sending
+from penstock.cli.options import DESTINATIONS, detector_argument, say, sending, settings, settings_from
 
 
 @click.command()
@@ -42,21 +42,24 @@ from penstock.cli.options import detector_argument, say, sending
     metavar="FILE",
     help="Write .parquet, .csv or .ndjson, with labels.",
 )
-@click.option("--to", metavar="URL", help="Send to a service: http://HOST:PORT.")
-def command(detector: str, out: Path | None, to: str | None, **world: Any) -> None:
+@click.option("--to", metavar="URL", help=f"Send to {DESTINATIONS}.")
+@settings("shard_key")
+def command(detector: str, out: Path | None, to: str | None, shard_key: str | None, **world: Any) -> None:
     """Make believable traffic, with attacks and late labels.
 
-    To a file, to a service, or as NDJSON on standard output. People have habits, places and merchants; honest ones
+    To a file, to a service, to a broker, or as NDJSON on standard output. People have habits, places and merchants; honest ones
     do odd things too. A file also holds what is known only later: the label, when it became known, and the attack.
     """
-    from penstock.assemble.traffic import send, simulation, write_frame
+    from penstock.assemble.producers import send
+    from penstock.assemble.traffic import simulation, write_frame
 
     if out is not None and to is not None:
         raise click.UsageError("--out and --to exclude one another; run the command twice with the same --seed")
     simulated = simulation(detector, **world)
     if to is not None:
         with sending(simulated.events) as on_sent:
-            send(to, simulated.items(), tps=world["tps"], on_sent=on_sent)
+            key = settings_from(shard_key=shard_key).shard_key
+            send(to, simulated.items(), detector, shard_key=key, tps=world["tps"], on_sent=on_sent)
     elif out is not None:
         frame = simulated.frame()
         write_frame(frame, out)
