@@ -1,0 +1,93 @@
+"""Alerts behind a broker: on their topic, by every channel, and on the pages of services beside; also over a takeover."""
+
+import pytest
+
+from penstock.cli import run
+from tests.integration.behind import ApiProcess, Behind, WorkerProcess, until
+from tests.service import mine
+
+RULES = """
+[alerting]
+limit = 10000
+[[alerts]]
+name = "reviewed"
+when = "decision = 'REVIEW'"
+cooldown = "0s"
+limit = 10000
+[[alerts]]
+name = "waiting"
+kind = "gauge"
+metric = "lag"
+more_than = 1000000
+"""
+
+
+@pytest.fixture
+def behind(redis_url):
+    found = Behind(redis_url, mine.detector.name)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def start(redis_url, tmp_path, monkeypatch):
+    """Starts workers, and services beside them, all with the same rules."""
+    (tmp_path / "alerts.toml").write_text(RULES)
+    monkeypatch.setenv("PENSTOCK_ALERTS", str(tmp_path / "alerts.toml"))
+    started = []
+
+    def worker(name):
+        started.append(WorkerProcess(mine.__file__, redis_url, tmp_path / name, name=name))
+        return started[-1]
+
+    def api():
+        started.append(ApiProcess(mine.__file__, redis_url, tmp_path / "api", log=tmp_path / "api.log"))
+        return started[-1]
+
+    worker.api = api
+    yield worker
+    for process in started:
+        process.end()
+
+
+def payments(first, count):
+    return [
+        {"transaction_id": f"t{k}", "timestamp": "2026-01-05T10:00:00Z", "customer_id": "c1", "amount": 5.0}
+        for k in range(first, first + count)
+    ]
+
+
+def told(behind):
+    return {alert["transaction_id"]: alert["key"] for alert in behind.read("alerts")}
+
+
+def reviewed(behind):
+    return {decision["transaction_id"] for decision in behind.read("decisions") if decision["decision"] == "REVIEW"}
+
+
+@pytest.mark.slow
+def test_every_alert_reaches_its_topic_and_the_pages_also_when_another_worker_takes_over(behind, start):
+    first, api = start("one"), start.api()
+    until(lambda: first.owns and api.ready, 90)
+    behind.put("transactions", payments(0, 10))
+    until(lambda: len(told(behind)) == 7, 30)
+    assert set(told(behind)) == reviewed(behind)
+    assert list(told(behind).values()) == [f"mine:reviewed:{seq}" for seq in range(3, 10)]
+    until(lambda: len(api.ask("GET", "/alerts")[1]["alerts"]) == 7, 30)
+    shown = api.ask("GET", "/alerts")[1]["alerts"]
+    assert {alert["key"] for alert in shown} == set(told(behind).values())
+    second = start("two")
+    until(lambda: second.follows, 90)
+    first.kill()
+    behind.put("transactions", payments(10, 20))
+    until(lambda: len(told(behind)) == 27, 60)
+    assert set(told(behind)) == reviewed(behind)
+    assert sorted(told(behind).values(), key=lambda key: int(key.split(":")[2])) == [f"mine:reviewed:{k}" for k in range(3, 30)]
+    until(lambda: len(api.ask("GET", "/alerts")[1]["alerts"]) == 27, 30)
+
+
+def test_a_worker_does_not_start_with_rules_that_cannot_work(redis_url, tmp_path, capsys):
+    (tmp_path / "alerts.toml").write_text("[[alerts]]\nname = 'a'\nwhen = 'nothing > 1'")
+    options = ["--stream", redis_url, "--data", str(tmp_path / "data"), "--alerts", str(tmp_path / "alerts.toml")]
+    assert run(["worker", mine.__file__, *options]) == 2
+    assert "alert 'a'" in capsys.readouterr().err
