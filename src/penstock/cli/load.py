@@ -1,7 +1,5 @@
 """`penstock load`: state from history."""
 
-from pathlib import Path
-
 import click
 
 from penstock.cli.options import detector_argument, progress, say, settings, settings_from
@@ -9,10 +7,10 @@ from penstock.cli.options import detector_argument, progress, say, settings, set
 
 @click.command()
 @detector_argument
-@click.argument("file", type=click.Path(path_type=Path))
-@settings("data")
-def command(detector: str, file: Path, data: str | None) -> None:
-    """Warm the state from recorded events.
+@click.argument("file")
+@settings("data", "ledger")
+def command(detector: str, file: str, **flags: str | None) -> None:
+    """Warm the state from recorded events: a file, or an archive.
 
     No decisions, alerts or cases come of it.
     """
@@ -20,7 +18,7 @@ def command(detector: str, file: Path, data: str | None) -> None:
     from penstock.assemble.engines import load_history, open_engine
     from penstock.assemble.traffic import read_recorded
 
-    settings = settings_from(data=data)
+    settings = settings_from(**flags)
     recorded = read_recorded(detector, file)
     with open_engine(load_detector(detector), settings, wait_for_models=True) as engine, progress("loading") as advance:
         loaded = load_history(engine, recorded, progress=advance)
