@@ -384,7 +384,7 @@ def test_what_is_put_while_the_server_is_away_is_delivered_once_when_it_is_back(
 
 
 @slow_on_kafka
-@pytest.mark.parametrize("outage", ["kill", "pause"])
+@pytest.mark.parametrize("outage", ["kill", pytest.param("pause", marks=pytest.mark.slow)])
 def test_nothing_is_lost_or_doubled_when_the_server_goes_away_between_commits(bench, outage):
     bench.put(*(b"t%d" % k for k in range(2_000)))
     inbox = bench.own(bench.candidate())
