@@ -17,7 +17,15 @@ ANSWER_S = 5.0
 """A server that says nothing for so long does not answer."""
 
 _WAIT_S = 0.2
-_PASSES = ("LOADING", "BUSY ", "MASTERDOWN", "READONLY", "MISCONF", "NOREPLICAS", "OOM", "TRYAGAIN", "CLUSTERDOWN")
+_PASSES = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.OutOfMemoryError,
+    exceptions.ReadOnlyError,
+    exceptions.MasterDownError,
+    OSError,
+)
+_PASSING = ("MISCONF", "NOREPLICAS", "BUSY ")
 """What a server answers that is to be asked again: it reads its file, changes its role, or has no room for now."""
 
 
@@ -111,7 +119,7 @@ def _passes(error: Exception) -> bool:
     """Whether waiting may help."""
     if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError):
         return False
-    return isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError | OSError) or str(error).startswith(_PASSES)
+    return isinstance(error, _PASSES) or str(error).startswith(_PASSING)
 
 
 def _as_it_came(answer: Any, **_: Any) -> Any:
