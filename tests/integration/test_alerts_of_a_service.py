@@ -168,3 +168,21 @@ def test_the_command_shows_the_rules_in_force_and_refuses_what_cannot_work(tmp_p
     (tmp_path / "penstock.toml").write_text("[channels.x]\nkind='email'\nhost='h'\nfrom='a@b'\nto=['c@d']\nport='x'")
     assert run(["alerts", "list"]) == 2
     assert "channel 'x'" in capsys.readouterr().err
+
+
+def test_the_log_says_what_became_of_every_alert(tmp_path, receiver, capsys):
+    url = f"http://127.0.0.1:{receiver.server_port}/"
+    chosen = settings(tmp_path, RULES + f"[channels.soc]\nkind = 'webhook'\nurl = '{url}'\n")
+    engine, _ = opened(chosen)
+    for number in range(5):
+        engine.decide(pay(number))
+    until(lambda: len(receiver.got) == 2)
+    engine.close()
+    assert run(["alerts", "log", "--data", str(chosen.data)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert lines[0].endswith("[warning] example: often of c: decision is REVIEW")
+    assert lines[1] == "    soc: delivered (1 attempts) 200 OK"
+    assert run(["alerts", "log", "--data", str(chosen.data), "--limit", "1", "--json"]) == 0
+    [newest] = json.loads(capsys.readouterr().out)
+    assert (newest["transaction_id"], newest["deliveries"][0]["outcome"]) == ("t4", "delivered")

@@ -35,9 +35,10 @@ def list_rules(detectors: tuple[str, ...], as_json: bool, **flags: str | None) -
         return
     whose = ", ".join(detector.name for detector in loaded)
     click.echo(f"{len(shown)} rules" + (f", checked against {whose}" if whose else ""))
-    for rule in shown:
-        about = f" ({rule.detector})" if rule.detector else ""
-        click.echo(f"  {rule.name + about:<34} {rule.severity:<9} {_said(rule)}")
+    names = [rule.name + (f" ({rule.detector})" if rule.detector else "") for rule in shown]
+    width = max(map(len, names), default=0)
+    for name, rule in zip(names, shown, strict=True):
+        click.echo(f"  {name:<{width}}  {rule.severity:<8}  {_said(rule)}")
     for name, table in declared.channels.items():
         click.echo(f"channel {name}: {_kind(table)}, from {table.get('severity', 'its usual severity')} on")
     if not declared.channels:
@@ -80,6 +81,33 @@ def test(channels: tuple[str, ...], as_json: bool, **flags: str | None) -> None:
         click.echo("no channels are declared; docs/guide/alerts.md shows how")
     if not all(each["delivered"] for each in found):
         raise click.exceptions.Exit(1)
+
+
+@command.command()
+@click.argument("detector", required=False, metavar="[DETECTOR]")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, help="How many.  [20]")
+@settings("data", "ledger")
+@as_json
+def log(detector: str | None, limit: int, as_json: bool, **flags: str | None) -> None:
+    """The newest alerts that were raised, and what became of each on its way: also while a service is running."""
+    import msgspec
+
+    from penstock.alerts import alert_of
+    from penstock.assemble.registries import name_of
+    from penstock.assemble.stores import ledger_to_read
+
+    with ledger_to_read(settings_from(**flags)) as ledger:
+        raised = ledger.tables.alerts(name_of(detector), limit=limit)
+        found = [(alert_of(each.body), ledger.tables.deliveries(each.key)) for each in raised]
+    if as_json:
+        print_json([{**msgspec.to_builtins(alert), "deliveries": msgspec.to_builtins(ways)} for alert, ways in found])
+        return
+    for alert, ways in found:
+        click.echo(f"{alert.at[:19].replace('T', ' ')}  {alert.title}")
+        for way in ways:
+            click.echo(f"    {way.channel}: {way.outcome} ({way.attempts} attempts) {way.detail}")
+    if not found:
+        click.echo("no alerts have been raised here")
 
 
 def _declared(names: tuple[str, ...], flags: dict[str, str | None]) -> "tuple[list[Detector], Declared]":
