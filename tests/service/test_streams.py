@@ -188,6 +188,33 @@ def test_no_more_replays_run_than_there_is_room_for_and_ended_ones_make_room(sce
     assert set(scene(again)) == {200}
 
 
+def test_a_pace_above_a_portion_each_tick_is_not_held_back(scene, engine, monkeypatch):
+    monkeypatch.setattr(streams, "TICK_S", 0.3)
+
+    async def work(client):
+        began = time.perf_counter()
+        await client.post("/stream", json={"count": 4096, "tps": 100_000})
+        await decided(engine, 4096)
+        return time.perf_counter() - began
+
+    assert scene(work) < 4096 / streams.PORTION * 0.3 / 2
+
+
+def test_a_replay_that_breaks_off_says_so_in_the_log(scene, replays, caplog):
+    def broken(name):
+        raise ZeroDivisionError(name)
+
+    replays.make = broken
+
+    async def work(client):
+        answer = await client.post("/stream")
+        await asyncio.sleep(0.1)
+        return answer
+
+    assert scene(work).status_code == 200
+    assert "a replay ended before its end" in caplog.text
+
+
 def test_a_replay_ends_with_the_service(scene, engine):
     began = time.perf_counter()
     scene(lambda client: client.post("/stream", json={"count": 1000, "tps": 1}))

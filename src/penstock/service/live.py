@@ -56,7 +56,9 @@ class Live:
             yield b"data: " + message + b"\n\n"
 
     async def messages(self) -> AsyncGenerator[bytes]:
-        """Messages as JSON, until the viewer goes or the service stops."""
+        """Messages as JSON, until the viewer goes or the service stops; none where many came at once and there is no room."""
+        if self._viewers >= MOST_VIEWERS:
+            return
         self._viewers += 1
         try:
             told = {name: Told(desk.feed.count, desk.feed.alert_count) for name, desk in self._desks.items()}

@@ -92,8 +92,13 @@ class Streams:
             self._starting -= 1
         task = asyncio.create_task(_run(desk, replay, asked.tps))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
         return desk.name, replay.ids
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a replay ended before its end", exc_info=error)
 
     def _desk(self, asked: StreamRequest) -> Serving:
         """The detector that was named, or the first for which there is the source."""
@@ -131,14 +136,14 @@ async def _run(desk: Serving, replay: Replay, tps: float | None) -> None:
     """Hand in every transaction, in order; what is turned away is tried again."""
     coming, sent, start = replay.bodies(), 0, time.perf_counter()
     while sent < len(replay.ids):
-        due = PORTION if tps is None else int((time.perf_counter() - start) * tps) + 1 - sent
+        due = PORTION if tps is None else min(PORTION, int((time.perf_counter() - start) * tps) + 1 - sent)
         if due > 0:
-            portion = await asyncio.to_thread(list, itertools.islice(coming, min(due, PORTION)))
+            portion = await asyncio.to_thread(list, itertools.islice(coming, due))
             if not portion:
                 return
             await _hand_in(desk, portion)
             sent += len(portion)
-        if tps is not None:
+        if due < PORTION:
             await asyncio.sleep(TICK_S)
 
 
