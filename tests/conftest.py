@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.integration.servers"]
+pytest_plugins = ["tests.integration.servers", "tests.integration.spark_servers"]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,124 @@
+"""Years of recorded events through a detector, on as many cores as Spark has; equal to the replay bit for bit.
+
+    files -> slices in sequence order -> blocks by entity and bucket -> kernel -> back by slice -> rules and models -> rows
+
+One shuffle brings every bucket its events, for all entities at once, since no aggregate reads another; a second one
+brings what they computed back beside the events.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from penstock.adapters.spark.blocks import BLOCK_TYPE, routes, shuffled
+from penstock.adapters.spark.buckets import Running, Spreading
+from penstock.adapters.spark.clock import Entry, entries, repeated_rows
+from penstock.adapters.spark.gathering import BASE, Gathering, result_schema
+from penstock.adapters.spark.scan import ROWS, Opening, Slices, slices_of, splits_of
+from penstock.adapters.spark.source import Source
+from penstock.errors import ConfigurationError, DataError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+BUCKETS = 16
+
+
+@dataclass(frozen=True)
+class Backfilled:
+    """What became of a backfill: events decided, rows refused, events whose id came before."""
+
+    events: int
+    refused: int
+    duplicates: int
+
+
+def backfill(
+    spark: "SparkSession",
+    source: Source,
+    files: Sequence[Path],
+    out: Path,
+    *,
+    buckets: int = BUCKETS,
+    slice_rows: int = ROWS,
+) -> Backfilled:
+    """Decide recorded events, and write one row for each, in arrival order: what `replay` returns.
+
+    Args:
+        spark: see `session.open_session`.
+        source: the detector, and the models that score.
+        files: .parquet, .csv, or folders of .parquet. All machines have to see them under these paths.
+        out: a folder, into which Spark writes Parquet files in order; or one file: .parquet, .csv or .ndjson.
+        buckets: how many buckets the keys of an entity are dealt to; a bucket's keys have to fit into a worker's memory.
+        slice_rows: how many events travel together.
+
+    Raises:
+        DataError: the data does not fit the detector, or cannot be worked through in parts.
+        ConfigurationError: `out` is there already.
+    """
+    if out.exists():
+        raise ConfigurationError(f"{out} is there already; a backfill overwrites nothing")
+    work = Path(tempfile.mkdtemp(prefix="penstock-backfill-"))
+    try:
+        places = routes(spark, 2 * spark.sparkContext.defaultParallelism)
+        slices = slices_of(spark, source, splits_of(files, work, slice_rows), places, slice_rows)
+        repeated = repeated_rows(source, slices, places)
+        frame = decided(source, slices, repeated, buckets, places)
+        _write(frame, out, work / "rows")
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    duplicates = sum(map(len, repeated.values()))
+    return Backfilled(sum(fact["rows"] for fact in slices.facts) - duplicates, slices.refused, duplicates)
+
+
+def decided(source: Source, slices: Slices, repeated: dict[int, list[int]], buckets: int, places: Sequence[int]) -> "DataFrame":
+    """The rows of a replay, in order from part to part."""
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    opening = Opening(source, repeated)
+    entered = entries(source, slices, repeated)
+    _check_labels(source, entered)
+    numbered = 1 + max((fact["slice"] for fact in slices.facts), default=0)
+    spread = slices.frame.mapInArrow(Spreading(opening, entered, buckets, tuple(places)), BLOCK_TYPE)
+    ran = shuffled(spread, len(places), ["group", "slice"]).mapInArrow(
+        Running(opening, buckets, numbered, tuple(places)), BLOCK_TYPE
+    )
+    base = slices.frame.selectExpr(f"{BASE} as group", "slice", _place_sql(places, numbered), "data")
+    gathered = shuffled(base.unionByName(ran), len(places), ["slice", "group"])
+    schema = from_arrow_schema(result_schema(source.detector, source.ensemble))
+    return gathered.mapInArrow(Gathering(opening, buckets), schema)
+
+
+def _place_sql(places: Sequence[int], slices: int) -> str:
+    """`scan.place_of` and the route there, where Spark itself has to say it."""
+    nth = f"least(cast(slice as bigint) * {len(places)} div {slices}, {len(places) - 1})"
+    return f"element_at(array({', '.join(map(str, places))}), cast({nth} as int) + 1) as place"
+
+
+def _check_labels(source: Source, entered: dict[int, Entry]) -> None:
+    """Labels counted by the time they became known move the pace clock of all keys where it lags behind."""
+    detector = source.detector
+    kind = len(detector.schema.kinds)
+    if any(plan.known_kinds >> kind & 1 for plan in detector.plan.entities) and any(entry.lags for entry in entered.values()):
+        raise DataError(
+            f"detector {detector.name!r} counts labels by the time they became known, and the events leave more than a day "
+            "without any; what is forgotten then follows from all labels together, which no bucket sees: use penstock replay"
+        )
+
+
+def _write(frame: "DataFrame", out: Path, rows: Path) -> None:
+    if not out.suffix:
+        frame.write.parquet(str(out))
+        return
+    if out.suffix not in _WRITERS:
+        raise ConfigurationError(f"{out}: cannot write {out.suffix}; name a folder, or a file: .parquet, .csv or .ndjson")
+    frame.write.parquet(str(rows))
+    getattr(pl.scan_parquet(rows / "*.parquet"), _WRITERS[out.suffix])(out)
+
+
+_WRITERS = {".parquet": "sink_parquet", ".csv": "sink_csv", ".ndjson": "sink_ndjson"}

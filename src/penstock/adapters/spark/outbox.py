@@ -1,0 +1,106 @@
+"""What a micro-batch has come to, for readers of Kafka: once each, wherever a crash falls.
+
+Spark runs a micro-batch again where it cannot know that it ended. All of its messages go out in one Kafka transaction, and
+with them, as the offset of a consumer group, the number of the next micro-batch. One that comes again finds its number
+taken and sends nothing.
+"""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from penstock.errors import BrokerError, Fenced, MissingExtra
+from penstock.stream.port import Topics
+
+_ASK_S = 30.0
+
+
+class Sent(NamedTuple):
+    """One message: the role of its topic, its key, its JSON."""
+
+    role: str
+    key: str
+    body: bytes
+
+
+class Outbox:
+    """A transactional way out. Opening one fences whoever ran on the same checkpoint before.
+
+    Args:
+        servers: host:port, separated by commas. properties: of librdkafka. topics: where to.
+        name: of the stream, the same for every start on one checkpoint.
+
+    Raises:
+        MissingExtra: the Kafka client is not installed.
+        BrokerError: Kafka does not answer.
+    """
+
+    def __init__(self, settings: dict[str, Any], topics: Topics, name: str) -> None:
+        try:
+            from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+        except ImportError as error:
+            raise MissingExtra("kafka", "a stream's way out") from error
+        self._topics, self._error = topics, KafkaException
+        self._mark = TopicPartition(topics.decisions, 0)
+        self._consumer = Consumer({**settings, "group.id": name, "enable.auto.commit": False})
+        self._producer = Producer(
+            {
+                **settings,
+                "transactional.id": name,
+                "compression.type": "lz4",
+                "linger.ms": 5,
+                "message.max.bytes": 32 << 20,
+                "queue.buffering.max.messages": 1_000_000,
+                "transaction.timeout.ms": 120_000,
+            }
+        )
+        try:
+            self._producer.init_transactions(_ASK_S)
+            self._consumer.list_topics(timeout=_ASK_S)
+            self._member = self._consumer.consumer_group_metadata()
+            self.next_batch = max(0, self._consumer.committed([self._mark], timeout=_ASK_S)[0].offset)
+        except KafkaException as error:
+            raise BrokerError(f"Kafka does not take part: {error.args[0].str()}") from error
+
+    def send(self, batch: int, messages: Iterable[Sent]) -> bool:
+        """Send all of a micro-batch; False where that was done before.
+
+        Raises:
+            Fenced: another process runs on the same checkpoint.
+            BrokerError: Kafka does not take it; Spark runs the micro-batch again.
+        """
+        if batch < self.next_batch:
+            return False
+        try:
+            self._producer.begin_transaction()
+            for message in messages:
+                self._produce(message)
+            self._mark.offset = batch + 1
+            self._producer.send_offsets_to_transaction([self._mark], self._member, _ASK_S)
+            self._producer.commit_transaction(_ASK_S)
+        except self._error as error:
+            raise self._explained(error) from error
+        self.next_batch = batch + 1
+        return True
+
+    def _produce(self, message: Sent) -> None:
+        topic, key = self._topics.named(message.role), message.key.encode() or None
+        while True:
+            try:
+                self._producer.produce(topic, message.body, key)
+            except BufferError:
+                self._producer.poll(0.1)
+            else:
+                return
+
+    def _explained(self, error: Any) -> BrokerError | Fenced:
+        told = error.args[0]
+        if told.fatal():
+            return Fenced(f"another process runs on this checkpoint: {told.str()}")
+        if told.txn_requires_abort():
+            self._producer.abort_transaction(_ASK_S)
+        return BrokerError(f"Kafka did not take a micro-batch: {told.str()}")
+
+    def close(self) -> None:
+        """Let go."""
+        self._consumer.close()
+        self._producer.flush(1)

@@ -1,0 +1,55 @@
+"""The detector that a job runs: named in the driver, opened once in every Python worker."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from penstock.detector import Detector
+from penstock.ingest import Reader
+from penstock.models import Ensemble, load_champion
+
+_PERSONAL_KEY = bytes(32)
+"""Recorded personal fields become tokens under one key everywhere, as in a replay."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A detector by reference, which travels to the workers in its place.
+
+    load: turns the reference into the detector; a function at the top of a module, so that it travels too.
+    models: the folder of bundles whose champion scores, None for rules alone.
+    """
+
+    reference: str
+    load: Callable[[str], Detector]
+    models: str | None = None
+    personal_key: bytes = _PERSONAL_KEY
+
+    @property
+    def detector(self) -> Detector:
+        """The detector."""
+        return _detector(self)
+
+    @property
+    def ensemble(self) -> Ensemble | None:
+        """The models that score."""
+        return _ensemble(self)
+
+    def reader(self) -> Reader:
+        """What reads its events."""
+        detector = self.detector
+        return Reader(detector.schema, detector.plan.layout, personal_key=self.personal_key)
+
+
+@functools.cache
+def _detector(source: Source) -> Detector:
+    return source.load(source.reference)
+
+
+@functools.cache
+def _ensemble(source: Source) -> Ensemble | None:
+    if source.models is None:
+        return None
+    from pathlib import Path
+
+    return load_champion(Path(source.models), source.detector.name)

@@ -1,0 +1,199 @@
+"""Transactions from Kafka, decided by Spark: state in Spark's keyed store, decisions back to Kafka, once each.
+
+    Kafka -> Inbox -> Claiming (by id) -> Holding (by entity and bucket) -> Finishing (by slice) -> Outbox -> Kafka
+
+Inside a micro-batch events are applied in the order (append time, partition, offset), whichever partitions they came by.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from penstock.adapters.spark.blocks import numbers, unpack
+from penstock.adapters.spark.finishing import DONE_TYPE, Finishing
+from penstock.adapters.spark.inbox import PARCEL_TYPE, Inbox
+from penstock.adapters.spark.outbox import Outbox, Sent
+from penstock.adapters.spark.source import Source
+from penstock.errors import ConfigurationError
+from penstock.stream.port import Topics
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.streaming.query import StreamingQuery
+
+BUCKETS = 8
+"""Of every entity's keys, and of ids."""
+MOST_EVENTS = 100_000
+"""Messages of a micro-batch, unless said otherwise."""
+SETTINGS = {
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "4096",
+    "spark.sql.streaming.stateStore.providerClass": "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider",
+    "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+    "spark.sql.streaming.metricsEnabled": "false",
+}
+"""What a session for streams needs beside `session.open_session`."""
+_PLACES = ("arrived_us", "partition", "offset")
+_DECLARED = "penstock.json"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where Kafka is. settings: of librdkafka, as `Address.client` makes them."""
+
+    servers: str
+    topics: Topics
+    settings: dict[str, Any]
+
+
+class Declared(msgspec.Struct):
+    """What a checkpoint was begun with; it cannot be gone on with otherwise.
+
+    salt: of the codes of ids. name: of the stream towards Kafka.
+    """
+
+    detector: str
+    state: str
+    buckets: int
+    salt: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a micro-batch. sent: False where that had been done before."""
+
+    batch: int
+    decisions: int
+    quarantined: int
+    sent: bool
+
+
+def start(
+    spark: "SparkSession",
+    source: Source,
+    cluster: Cluster,
+    checkpoint: Path,
+    *,
+    buckets: int = BUCKETS,
+    most_events: int = MOST_EVENTS,
+    on_done: Callable[[Done], None] = lambda _done: None,
+) -> "StreamingQuery":
+    """Start to decide what is in the topic `transactions` and what comes.
+
+    Args:
+        spark: opened with `SETTINGS` and the jars of Spark's Kafka source.
+        source: the detector and its models.
+        cluster: where messages come from and go to.
+        checkpoint: a folder that all machines see: how far Kafka has been read, and all state.
+        buckets: how many the keys of each entity, and ids, are dealt to; fixed by the first start.
+        most_events: messages of a micro-batch.
+        on_done: told of each micro-batch.
+
+    Raises:
+        ConfigurationError: the checkpoint belongs to another detector, or to other features.
+    """
+    declared = declare(source, checkpoint, buckets)
+    run = secrets.token_hex(8)
+    decided = _decided(_messages(spark, cluster, most_events), source, declared, run)
+    outbox = Outbox(cluster.settings, cluster.topics, declared.name)
+
+    def write(frame: "DataFrame", batch: int) -> None:
+        on_done(_write(frame, batch, source, declared, outbox))
+
+    writer = decided.writeStream.foreachBatch(write).queryName(f"penstock {declared.detector}")
+    return writer.option("checkpointLocation", str(checkpoint / "spark")).start()
+
+
+def declare(source: Source, checkpoint: Path, buckets: int) -> Declared:
+    """Write down what a new checkpoint is for, or make sure that an old one is for this.
+
+    Raises:
+        ConfigurationError: it is for something else.
+    """
+    detector, path = source.detector, checkpoint / _DECLARED
+    if not path.exists():
+        checkpoint.mkdir(parents=True, exist_ok=True)
+        name = f"penstock-spark-{detector.name}-{secrets.token_hex(6)}"
+        declared = Declared(detector.name, detector.state_fingerprint, buckets, secrets.token_hex(16), name)
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(declared)))
+        return declared
+    declared = msgspec.json.decode(path.read_bytes(), type=Declared)
+    if declared.detector != detector.name:
+        raise ConfigurationError(
+            f"the checkpoint {checkpoint} belongs to {declared.detector!r}; name another for {detector.name!r}"
+        )
+    if declared.state != detector.state_fingerprint:
+        raise ConfigurationError(
+            f"the aggregates of {detector.name!r} are others than those that {checkpoint} holds; name a new checkpoint, which "
+            "reads the topic from its beginning"
+        )
+    return declared
+
+
+# ---------------------------------------------------------------- the plan
+
+
+def _messages(spark: "SparkSession", cluster: Cluster, most_events: int) -> "DataFrame":
+    reader = spark.readStream.format("kafka").option("kafka.bootstrap.servers", cluster.servers)
+    for name, value in cluster.settings.items():
+        if name.split(".")[0] in ("security", "sasl", "ssl"):
+            reader = reader.option(f"kafka.{name}", str(value))
+    reader = reader.option("kafka.isolation.level", "read_committed").option("startingOffsets", "earliest")
+    reader = reader.option("subscribe", cluster.topics.transactions).option("maxOffsetsPerTrigger", most_events)
+    return reader.load().selectExpr("value", "unix_micros(timestamp) as arrived_us", "partition", "offset")
+
+
+def _decided(messages: "DataFrame", source: Source, declared: Declared, run: str) -> "DataFrame":
+    from penstock.adapters.spark.claiming import Claiming
+    from penstock.adapters.spark.holding import Holding
+
+    parcels = messages.mapInArrow(Inbox(source, declared.buckets, declared.salt), PARCEL_TYPE)
+    for stage in (Claiming(source, declared.buckets, run), Holding(source, declared.buckets, run)):
+        parcels = parcels.groupBy("group").transformWithStateInPandas(stage, PARCEL_TYPE, "Append", "None")
+    return parcels
+
+
+# ---------------------------------------------------------------- a micro-batch
+
+
+def _write(frame: "DataFrame", batch: int, source: Source, declared: Declared, outbox: Outbox) -> Done:
+    """Finish a micro-batch and send it."""
+    parts = frame.sparkSession.sparkContext.defaultParallelism
+    by_slice = frame.repartition(parts, "slice").sortWithinPartitions("slice", "group")
+    finishing = Finishing(source, declared.buckets, records=False)
+    rows = by_slice.mapInArrow(finishing, DONE_TYPE).collect()
+    decisions = _in_sequence([_unpacked(row.data) for row in rows if row.kind == "decisions"])
+    refused = [body for row in rows if row.kind == "quarantine" for body in _unpacked(row.data).column("body").to_pylist()]
+    sent = outbox.send(batch, _messages_of(decisions, refused, declared.detector))
+    return Done(batch, len(decisions), len(refused), sent)
+
+
+def _unpacked(data: bytearray) -> "pa.RecordBatch":
+    import pyarrow as pa
+
+    return unpack(pa.py_buffer(bytes(data)))
+
+
+def _in_sequence(parts: "list[pa.RecordBatch]") -> list[tuple[str, bytes]]:
+    """Ids and decisions of all slices, in the order in which their events were applied."""
+    if not parts:
+        return []
+    places = [np.concatenate([numbers(part, name) for part in parts]) for name in reversed(_PLACES)]
+    ids = [name for part in parts for name in part.column("id").to_pylist()]
+    bodies = [body for part in parts for body in part.column("body").to_pylist()]
+    return [(ids[at], bodies[at]) for at in np.lexsort(places).tolist()]
+
+
+def _messages_of(decisions: list[tuple[str, bytes]], refused: list[bytes], detector: str) -> Iterator[Sent]:
+    for id_, body in decisions:
+        yield Sent("decisions", id_, body)
+    for body in refused:
+        yield Sent("quarantine", detector, body)

@@ -1,0 +1,86 @@
+"""Spark between a real Kafka's topics decides what one process decides, once each, also across starts."""
+
+import json
+import os
+import time
+
+import msgspec
+import pytest
+
+from penstock import Engine
+from penstock.adapters.kafka.address import Address
+from penstock.assemble.detectors import load_detector
+from penstock.errors import ConfigurationError
+from penstock.offline.simulate import simulate, submitted
+from tests.integration import crash_worker
+from tests.integration.behind import Behind, embedded, essence, until
+from tests.integration.spark_servers import jars, lacking
+
+pytest.importorskip("pyspark")
+from penstock.adapters.spark.source import Source
+from penstock.adapters.spark.stream import Cluster, start
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # py4j leaves its sockets to the collector
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+EVENTS = int(os.environ.get("PENSTOCK_SPARK_EVENTS", "100000"))
+DETECTOR = f"{crash_worker.__file__}:crash"
+
+
+@pytest.fixture
+def behind(kafka, topic_prefix):
+    if not jars():
+        lacking("the jars with which Spark reads Kafka cannot be had")
+    found = Behind(f"{kafka.url}/{topic_prefix.rstrip('.')}", "crash")
+    yield found
+    found.close()
+
+
+def cluster(behind) -> Cluster:
+    address = Address.of(behind.url)
+    return Cluster(address.servers, address.topics, address.client())
+
+
+class Running:
+    """A stream that runs while the block lasts."""
+
+    def __init__(self, spark, behind, checkpoint, reference=DETECTOR, **options):
+        self.done = []
+        source = Source(reference, load_detector)
+        self.query = start(spark, source, cluster(behind), checkpoint, on_done=self.done.append, **options)
+
+    def __enter__(self):
+        return self
+
+    def wait(self, true, seconds=600):
+        def holds():
+            if self.query.exception() is not None:
+                raise self.query.exception()
+            return true()
+
+        return until(holds, seconds, 0.25)
+
+    def __exit__(self, *_):
+        self.query.stop()
+
+
+def test_decisions_features_and_order_are_those_of_one_process_across_starts(spark, behind, tmp_path):
+    """Late events, ids that come again, poison; the second start goes on where the first one was stopped."""
+    events = crash_worker.events(3_000)
+    poison = [b"not json", b"", msgspec.json.encode({**events[0], "transaction_id": "p", "amount": "much"})]
+    behind.put("transactions", [*events[:1_000], *poison, *events[:50]])
+    with Running(spark, behind, tmp_path, most_events=400) as running:
+        running.wait(lambda: len(behind.bodies("decisions")) >= 1_000)
+        running.wait(lambda: len(behind.bodies("quarantine")) == len(poison))
+    behind.put("transactions", [*events[900:], *events[:20], *events[2_900:]])
+    with Running(spark, behind, tmp_path, most_events=700) as running:
+        running.wait(lambda: len(behind.bodies("decisions")) >= len(events))
+        behind.put("transactions", [{**events[-1], "transaction_id": "last"}])
+        running.wait(lambda: any(found["transaction_id"] == "last" for found in behind.read("decisions")))
+    expected = embedded(crash_worker.detector, [*events, {**events[-1], "transaction_id": "last"}])
+    assert essence(behind.read("decisions")) == essence(expected)
+    assert all(found["cause"] for found in behind.read("quarantine"))
+    with pytest.raises(ConfigurationError, match="belongs to 'crash'"):
+        Running(spark, behind, tmp_path, "banking")
