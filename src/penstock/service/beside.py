@@ -183,7 +183,12 @@ class Beside:
         """Records are in the replica: once they can be looked up here, whoever waits for their decisions is told."""
         assert self._replica is not None
         loop = asyncio.get_running_loop()
-        self._replica.ledger.when_durable(lambda _error: loop.call_soon_threadsafe(self._show, records))
+
+        def durable(_error: BaseException | None) -> None:
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(self._show, records)
+
+        self._replica.ledger.when_durable(durable)
 
     def _show(self, records: Sequence[Record]) -> None:
         for record in records:
