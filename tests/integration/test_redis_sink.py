@@ -346,6 +346,24 @@ def test_a_server_that_is_away_is_unavailable_and_then_written_to(engine, redis,
     written.close()
 
 
+def test_a_key_of_another_type_is_trouble_that_is_told_to_nobody_else(engine, redis_url, store):
+    decide(engine, events(10))
+    store.set("penstock:shop:customer:c1", "not a hash")
+    written = RedisSink(redis_url, engine)
+    written.begin(1)
+    with store.pubsub(ignore_subscribe_messages=True) as hearing:
+        hearing.subscribe("penstock:shop:decisions")
+        hearing.get_message(timeout=5)
+        with pytest.raises(SinkUnavailable, match="WRONGTYPE"):
+            written.write(records(engine))
+        assert hearing.get_message(timeout=0.3) is None
+    assert not store.exists("penstock:shop:cursor")
+    store.delete("penstock:shop:customer:c1")
+    written.write(records(engine))
+    assert store.type("penstock:shop:customer:c1") == "hash"
+    written.close()
+
+
 def test_a_server_that_lost_its_scripts_is_written_to_all_the_same(engine, redis, redis_url, store):
     decide(engine, events(10))
     written = RedisSink(redis_url, engine)

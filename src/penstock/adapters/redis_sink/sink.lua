@@ -18,17 +18,7 @@ if position > tonumber(ARGV[2]) or (position == tonumber(ARGV[2]) and row >= ton
     return fence -- this was written already; its answer was lost on the way
 end
 
--- Quotes inside a text are escaped, so nothing in an event can be mistaken for these names.
-for i = 7, #ARGV, 2 do
-    local json = ARGV[i + 1]
-    redis.call('SET', KEYS[3] .. ARGV[i], json, 'EX', ARGV[4])
-    local short = string.sub(json, 1, string.find(json, ',"scores":', 1, true) - 1) .. '}'
-    redis.call('PUBLISH', KEYS[4], short)
-    if string.find(short, ',"decision":"BLOCK"', 1, true) then
-        redis.call('PUBLISH', KEYS[5], short)
-    end
-end
-
+-- Profiles first: a key of another type, made by somebody else, must fail before anybody is told anything.
 local profiles, at = ARGV[6], 0
 local size = #profiles
 while at >= 0 and at < size do
@@ -45,6 +35,17 @@ while at >= 0 and at < size do
         if not known or string.sub(known, 1, 10) ~= string.sub(time, 1, 10) then
             redis.call('EXPIRE', key, ARGV[5]) -- once a day is enough
         end
+    end
+end
+
+-- Quotes inside a text are escaped, so nothing in an event can be mistaken for these names.
+for i = 7, #ARGV, 2 do
+    local json = ARGV[i + 1]
+    redis.call('SET', KEYS[3] .. ARGV[i], json, 'EX', ARGV[4])
+    local short = string.sub(json, 1, string.find(json, ',"scores":', 1, true) - 1) .. '}'
+    redis.call('PUBLISH', KEYS[4], short)
+    if string.find(short, ',"decision":"BLOCK"', 1, true) then
+        redis.call('PUBLISH', KEYS[5], short)
     end
 end
 
