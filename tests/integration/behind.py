@@ -224,6 +224,15 @@ def essence(decisions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: value for key, value in decision.items() if key not in _OF_A_RUN} for decision in decisions]
 
 
+def assert_same(found: Sequence[dict[str, Any]], expected: Sequence[dict[str, Any]]) -> None:
+    """The same decisions in the same order; says where they first differ, and in what."""
+    left, right = essence(found), essence(expected)
+    for number, (one, other) in enumerate(zip(left, right, strict=False)):
+        unlike = {name: (one.get(name), other.get(name)) for name in one | other if one.get(name) != other.get(name)}
+        assert not unlike, f"decision {number} of {len(left)} differs: {unlike}"
+    assert len(left) == len(right)
+
+
 _OF_A_RUN = ("decided_at", "latency_ms")
 
 

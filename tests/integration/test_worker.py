@@ -14,11 +14,11 @@ import pytest
 
 from penstock import Engine
 from tests.integration import crash_worker
-from tests.integration.behind import Behind, WorkerProcess, embedded, essence, until
+from tests.integration.behind import Behind, WorkerProcess, assert_same, embedded, until
 
 ROUNDS = int(os.environ.get("PENSTOCK_CRASH_ROUNDS", "20"))
 DETECTOR = crash_worker.__file__
-BROKERS = ["kafka"]
+BROKERS = ["kafka", "redis"]
 
 
 @pytest.fixture(params=BROKERS)
@@ -77,7 +77,7 @@ def test_a_worker_decides_what_one_process_does_and_keeps_the_same_state(behind,
     assert "nobody" in behind.read("quarantine")[0]["cause"]
     process.stop()
 
-    assert essence(behind.read("decisions")) == essence(embedded(crash_worker.detector, events))
+    assert_same(behind.read("decisions"), embedded(crash_worker.detector, events))
     with Engine(crash_worker.detector) as one:
         crash_worker.feed(one, events, 0)
         crash_worker.label(one, events)
@@ -136,7 +136,7 @@ def test_a_standby_takes_over_from_one_that_was_killed(behind, worker):
     feeding.join()
     until(lambda: len(behind.bodies("decisions")) >= len(events))
     assert standby.owns
-    assert essence(behind.read("decisions")) == essence(embedded(crash_worker.detector, events))
+    assert_same(behind.read("decisions"), embedded(crash_worker.detector, events))
 
 
 @pytest.mark.slow
@@ -156,7 +156,7 @@ def test_a_frozen_worker_that_wakes_up_writes_nothing_and_stands_by(behind, work
     feeding.join()
     until(lambda: len(behind.bodies("decisions")) >= len(events))
     until(lambda: first.follows and not first.owns)
-    assert essence(behind.read("decisions")) == essence(embedded(crash_worker.detector, events))
+    assert_same(behind.read("decisions"), embedded(crash_worker.detector, events))
 
 
 @pytest.mark.slow
@@ -172,7 +172,7 @@ def test_a_new_version_takes_over_from_one_that_runs_which_then_ends(behind, wor
     assert first.process.wait(30) == 0
     feeding.join()
     until(lambda: len(behind.bodies("decisions")) >= len(events))
-    assert essence(behind.read("decisions")) == essence(embedded(crash_worker.detector, events))
+    assert_same(behind.read("decisions"), embedded(crash_worker.detector, events))
 
 
 @pytest.mark.slow
@@ -190,7 +190,7 @@ def test_a_broker_that_stops_for_a_while_costs_nothing_but_time(behind, worker, 
     feeding.join()
     until(lambda: len(behind.bodies("decisions")) >= len(events), 90)
     assert process.process.poll() is None
-    assert essence(behind.read("decisions")) == essence(embedded(crash_worker.detector, events))
+    assert_same(behind.read("decisions"), embedded(crash_worker.detector, events))
 
 
 @pytest.mark.slow
@@ -206,7 +206,7 @@ def test_a_worker_killed_at_random_moments_loses_nothing_and_shows_nothing_twice
     process = worker()
     until(lambda: len(behind.bodies("decisions")) >= len(events), 120)
     process.stop()
-    assert essence(behind.read("decisions")) == essence(embedded(crash_worker.detector, events))
+    assert_same(behind.read("decisions"), embedded(crash_worker.detector, events))
     with Engine(crash_worker.detector) as one:
         crash_worker.feed(one, events, 0)
         expected = one.path.state.digest()

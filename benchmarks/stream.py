@@ -1,0 +1,388 @@
+"""A worker behind a broker, with PostgreSQL and Redis beside it: events a second, latency, and what each part costs.
+
+Everything shares this machine: producer, broker, worker, PostgreSQL, Redis. Beside it the same decisions by a consumer that
+takes one message at a time: decides it, inserts its row and commits, sets its key, produces it and flushes, commits the offset.
+Latency is from the moment a message is handed to the producer until its decision is read by a consumer of committed data.
+CPU seconds of each process, divided by events, are the cost per event of each part.
+
+    python benchmarks/stream.py [--quick] [--json]            Kafka
+    BROKER=redis python benchmarks/stream.py                  Redis Streams
+    SECONDS=300 python benchmarks/stream.py                   longer
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from _report import Row, main, percentile
+from _servers import Kafka, Postgres, Redis
+from _served import detector
+from service import prepare
+
+from penstock import Engine
+from penstock.assemble.streams import open_broker
+from penstock.errors import BrokerError
+
+SERVED = str(Path(__file__).parent / "_served.py")
+BROKER = os.environ.get("BROKER", "kafka")
+TARGETS = {"kafka": 25_000, "redis": 15_000}
+ONE_BY_ONE = 20
+SAMPLED = 64
+"""One decision in so many is timed: reading all of them would be a load of its own."""
+
+
+def run(quick: bool) -> list[Row]:
+    """Start the servers, then one measurement after the other."""
+    seconds = int(os.environ.get("SECONDS", "8" if quick else "60"))
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="penstock-")))
+        lacking = [kind.missing() for kind in (Kafka, Postgres, Redis) if kind.missing()]
+        if lacking:
+            return [Row.absent("stream", "events/s", "; ".join(map(str, lacking)))]
+        bodies = prepare(folder, events=50_000 if quick else 200_000)
+        redis, postgres = stack.enter_context(Redis()), stack.enter_context(Postgres())
+        kafka = stack.enter_context(Kafka()) if BROKER == "kafka" else None
+        place = Place(folder, f"{kafka.url}/full" if kafka else f"{redis.url}?prefix=full.", redis, postgres, bodies)
+        parts = {"broker": kafka or redis, "PostgreSQL": postgres} | ({"Redis": redis} if kafka else {})
+        rows = []
+        with worker(place) as process:
+            full = flow(place, process, seconds=seconds, rate=None)
+            rows += throughput_rows(full, one_by_one(place, 3.0 if quick else 15.0), seconds, cpu_costs(full, parts))
+            half = flow(place, process, seconds=seconds, rate=TARGETS[BROKER] / 2)
+        return rows + latency_rows(half)
+
+
+@dataclass
+class Place:
+    """Where everything is."""
+
+    folder: Path
+    url: str
+    redis: Redis
+    postgres: Postgres
+    bodies: list[bytes]
+    sent: int = 0
+    database: str = ""
+
+    def __post_init__(self) -> None:
+        self.database = self.postgres.create("bench")
+        self.broker = open_broker(self.url, detector.name)
+        self.broker.create()
+
+
+@dataclass
+class Flow:
+    """What was seen of one run."""
+
+    events: int
+    seconds: float
+    latencies_ms: list[float] = field(default_factory=list)
+    cpu: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def per_second(self) -> float:
+        """Events a second."""
+        return self.events / self.seconds
+
+
+# ---------------------------------------------------------------- the worker, and what flows through it
+
+
+@contextlib.contextmanager
+def worker(place: Place) -> Iterator["Process"]:
+    """A worker that owns, with its stores."""
+    port_file = place.folder / "port"
+    command = [sys.executable, "-c", "from penstock.cli import main; main()", "worker", SERVED, "--stream", place.url]
+    command += ["--data", str(place.folder / "worker"), "--models", str(place.folder / "models"), "--metrics-port", "0"]
+    command += ["--port-file", str(port_file), "--ledger", place.database, "--redis", place.redis.url]
+    with (place.folder / "worker.log").open("wb") as log:
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "PYTHONWARNINGS": "ignore"}
+        process = Process(subprocess.Popen(command, stdout=log, stderr=log, env=environment), port_file, Path(log.name))
+    try:
+        process.wait_until(lambda status: status["owner"])
+        yield process
+    finally:
+        process.process.terminate()
+        process.process.wait(60)
+
+
+class Process:
+    """A running worker."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", port_file: Path, log: Path) -> None:
+        self.process, self._port_file, self._log = process, port_file, log
+
+    def status(self) -> dict[str, Any]:
+        """How its shard stands."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port_file.read_text()}/health", timeout=30) as answer:
+            return json.load(answer)["shards"][0]
+
+    def wait_until(self, true: Callable[[dict[str, Any]], bool], seconds: float = 120) -> dict[str, Any]:
+        """Its status, once it is as wanted."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if self.process.poll() is not None:
+                raise SystemExit("the worker ended: " + self._log.read_text()[-2_000:])
+            with contextlib.suppress(OSError, ValueError):
+                status = self.status()
+                if true(status):
+                    return status
+            time.sleep(0.1)
+        raise SystemExit("the worker did not become ready")
+
+
+def flow(place: Place, process: Process, *, seconds: float, rate: float | None) -> Flow:
+    """Let events through at a rate, or as many as go while the inbox never empties; count what is decided."""
+    target = rate or TARGETS[BROKER] * 4
+    tap = Tap(place)
+    producer = Producer(place, target, bounded=rate is None, process=process)
+    producer.start()
+    time.sleep(2.0)  # past the first batches
+    before, began, cpu = process.status()["events"], time.perf_counter(), cpu_seconds(process.process.pid)
+    tap.forget()
+    time.sleep(seconds)
+    status, spent = process.status(), time.perf_counter() - began
+    found = Flow(status["events"] - before, spent, cpu={"worker": cpu_seconds(process.process.pid) - cpu})
+    producer.stop()
+    process.wait_until(lambda now: now["lag"] == 0 and not any(sink["behind"] for sink in now["sinks"].values()), 300)
+    found.latencies_ms = tap.close(producer.handed)
+    return found
+
+
+class Producer(threading.Thread):
+    """Sends events in small portions, from a thread; ids count on over all runs."""
+
+    def __init__(self, place: Place, rate: float, *, bounded: bool, process: Process) -> None:
+        super().__init__(daemon=True)
+        self._place, self._rate, self._bounded, self._process = place, rate, bounded, process
+        self._ending = threading.Event()
+        self.handed: dict[int, float] = {}
+
+    def run(self) -> None:
+        """Send until told to stop."""
+        place, outlet = self._place, self._place.broker.outlet()
+        began, first, looked = time.perf_counter(), place.sent, 0.0
+        while not self._ending.is_set():
+            due = int((time.perf_counter() - began) * self._rate) - (place.sent - first)
+            if due <= 0:
+                time.sleep(0.002)
+                continue
+            if self._bounded and time.perf_counter() - looked > 0.5:
+                looked = time.perf_counter()
+                while place.sent - first - self._taken() > 200_000 and not self._ending.is_set():
+                    time.sleep(0.05)
+                    began += 0.05
+            for _ in range(min(due, 200)):
+                number = place.sent
+                body = b'{"transaction_id":"b%d",' % number + place.bodies[number % len(place.bodies)]
+                if number % SAMPLED == 0:
+                    self.handed[number] = time.perf_counter()
+                try:
+                    outlet.put("transactions", "", body)
+                except BrokerError:
+                    time.sleep(0.01)
+                    continue
+                place.sent += 1
+        outlet.close()
+
+    def _taken(self) -> int:
+        return int(self._process.status()["events"]) - self._first_events
+
+    def start(self) -> None:
+        """Begin, from where the worker stands."""
+        self._first_events = int(self._process.status()["events"])
+        super().start()
+
+    def stop(self) -> None:
+        """Send no more."""
+        self._ending.set()
+        self.join()
+
+
+class Tap(threading.Thread):
+    """Reads committed decisions and notes when each sampled one came."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(daemon=True)
+        self._ending = threading.Event()
+        self._seen: dict[int, float] = {}
+        self._place = place
+        self._ready = threading.Event()
+        self.start()
+        self._ready.wait(30)
+
+    def run(self) -> None:
+        """Read until told to stop."""
+        for key in (_kafka_keys if BROKER == "kafka" else _redis_keys)(self._place, self._ready, self._ending):
+            number = int(key[1:])
+            if number % SAMPLED == 0:
+                self._seen[number] = time.perf_counter()
+
+    def forget(self) -> None:
+        """Count only what comes from now on."""
+        self._from = time.perf_counter()
+
+    def close(self, handed: dict[int, float]) -> list[float]:
+        """Milliseconds from sending to reading."""
+        time.sleep(0.5)
+        self._ending.set()
+        self.join()
+        return [
+            1000 * (seen - handed[number])
+            for number, seen in self._seen.items()
+            if number in handed and handed[number] >= self._from
+        ]
+
+
+def _kafka_keys(place: Place, ready: threading.Event, ending: threading.Event) -> Iterator[bytes]:
+    from confluent_kafka import OFFSET_END, Consumer, TopicPartition
+
+    from penstock.adapters.kafka.address import Address
+
+    address = Address.of(place.url)
+    settings = address.client(group_id="bench-tap", isolation_level="read_committed", enable_auto_commit=False)
+    with contextlib.closing(Consumer(settings)) as consumer:
+        consumer.list_topics(timeout=10)
+        consumer.assign([TopicPartition(address.topics.decisions, 0, OFFSET_END)])
+        ready.set()
+        while not ending.is_set():
+            first = consumer.poll(0.2)
+            for message in [first, *consumer.consume(10_000, 0)] if first is not None else ():
+                if message.error() is None:
+                    yield message.key()
+
+
+def _redis_keys(place: Place, ready: threading.Event, ending: threading.Event) -> Iterator[bytes]:
+    import redis
+
+    with contextlib.closing(redis.Redis.from_url(place.redis.url)) as client:
+        after: bytes = b"$"
+        ready.set()
+        while not ending.is_set():
+            for _, entries in client.xread({place.broker.topics.decisions: after}, 1_000, 200) or ():
+                for entry, fields in entries:
+                    after = entry
+                    body = next(iter(fields.values()))
+                    yield body[19 : body.index(b'"', 19)]
+
+
+# ---------------------------------------------------------------- the consumer it is compared with
+
+
+def one_by_one(place: Place, seconds: float) -> float:
+    """Events a second of a consumer that flushes, inserts and commits each message."""
+    if BROKER == "redis":
+        return _redis_one_by_one(place, seconds)
+    import psycopg
+    import redis
+    from confluent_kafka import Consumer, Producer, TopicPartition
+
+    from penstock.adapters.kafka.address import Address
+
+    address = Address.of(place.url)
+    producer = Producer(address.client(enable_idempotence=True))
+    consumer = Consumer(address.client(group_id="bench-one", enable_auto_commit=False, auto_offset_reset="earliest"))
+    consumer.list_topics(timeout=10)
+    consumer.assign([TopicPartition(address.topics.transactions, 0, 0)])
+    keys = redis.Redis.from_url(place.redis.url)
+    with psycopg.connect(place.database) as rows, Engine(detector, models=place.folder / "models") as engine:
+        rows.execute("CREATE TABLE one_by_one (id text PRIMARY KEY, decision jsonb)")
+        consumer.poll(10)
+        began, count = time.perf_counter(), 0
+        while time.perf_counter() - began < seconds:
+            message = consumer.poll(1.0)
+            if message is None or message.error() is not None:
+                continue
+            [decision] = engine.decide_json([message.value()])
+            name = msgspec.json.decode(decision)["transaction_id"]
+            rows.execute("INSERT INTO one_by_one VALUES (%s, %s) ON CONFLICT DO NOTHING", (name, decision.decode()))
+            rows.commit()
+            keys.set(f"one:{name}", decision, ex=86_400)
+            producer.produce("one-by-one", decision, name)
+            producer.flush()
+            consumer.commit(message, asynchronous=False)
+            count += 1
+        spent = time.perf_counter() - began
+    consumer.close()
+    keys.close()
+    return count / spent
+
+
+def _redis_one_by_one(place: Place, seconds: float) -> float:
+    import psycopg
+    import redis
+
+    keys = redis.Redis.from_url(place.redis.url)
+    source = place.broker.topics.transactions
+    with psycopg.connect(place.database) as rows, Engine(detector, models=place.folder / "models") as engine:
+        rows.execute("CREATE TABLE one_by_one (id text PRIMARY KEY, decision jsonb)")
+        for number in range(20_000):  # what the worker has read may be trimmed already
+            body = b'{"transaction_id":"o%d",' % number + place.bodies[number % len(place.bodies)]
+            keys.xadd("one-by-one-in", {"event": body})
+        keys.xgroup_create("one-by-one-in", "one", "0")
+        began, count = time.perf_counter(), 0
+        while time.perf_counter() - began < seconds:
+            [[_, [(entry, fields)]]] = keys.xreadgroup("one", "c", {"one-by-one-in": ">"}, count=1)
+            [decision] = engine.decide_json([fields[b"event"]])
+            name = msgspec.json.decode(decision)["transaction_id"]
+            rows.execute("INSERT INTO one_by_one VALUES (%s, %s) ON CONFLICT DO NOTHING", (name, decision.decode()))
+            rows.commit()
+            keys.set(f"one:{name}", decision, ex=86_400)
+            keys.xadd("one-by-one-out", {"event": decision})
+            keys.xack("one-by-one-in", "one", entry)
+            count += 1
+        spent = time.perf_counter() - began
+    keys.close()
+    assert source
+    return count / spent
+
+
+# ---------------------------------------------------------------- rows
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process and its children so far."""
+    total = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(stat.parent.name) == pid or int(fields[1]) == pid:
+                total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_costs(full: Flow, _parts: dict[str, Any]) -> list[Row]:
+    """Microseconds of CPU per event, by part."""
+    return [Row.figure(f"CPU per event: {name}", 1e6 * spent / full.events, "us") for name, spent in full.cpu.items()]
+
+
+def throughput_rows(full: Flow, single: float, seconds: float, costs: list[Row]) -> list[Row]:
+    name = f"{BROKER} -> decisions, PostgreSQL, Redis, for {seconds:g} s"
+    return [
+        Row.at_least(name, full.per_second, "events/s", TARGETS[BROKER]),
+        Row.faster(f"{name}, beside", full.per_second, "events/s", "one message at a time", single, target=ONE_BY_ONE),
+        *costs,
+    ]
+
+
+def latency_rows(half: Flow) -> list[Row]:
+    at = f"from event to decision at {half.per_second:,.0f}/s"
+    limits = {50: 25.0, 95: 75.0, 99: 95.0}
+    return [
+        Row.at_most(f"p{percent} {at}", percentile(half.latencies_ms, percent), "ms", limit) for percent, limit in limits.items()
+    ]
+
+
+if __name__ == "__main__":
+    main(run)
