@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """What people are told at once: rules over decisions, and the channels that carry them.
+    """What people are told at once: rules, channels, the log.
 
-    They stand in penstock.toml, or in the file that the setting alerts names; --alerts defaults shows the rules that come
-    with Penstock and with the detectors.
+    Rules over decisions, and the channels that carry alerts, stand in penstock.toml, or in the file that the setting alerts
+    names; --alerts defaults shows the rules that come with Penstock and with the detectors.
     """
 
 
