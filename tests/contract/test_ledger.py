@@ -10,6 +10,7 @@ from penstock.codes import text_codes
 from penstock.errors import LedgerError, LedgerFull
 from penstock.ledger import Answered, Delivery, DetectorVersion, Field, FileLedger, Label, MemoryLedger, Quarantined, Raised
 from penstock.messages import Record
+from penstock.stream.journaled import Journaled
 
 DAY_US = 86_400_000_000
 
@@ -41,7 +42,7 @@ def same(left, right):
             assert np.array_equal(column, other, equal_nan=column.dtype.kind == "f")
 
 
-@pytest.fixture(params=["memory", "file", "file, tiny segments and runs", "postgres"])
+@pytest.fixture(params=["memory", "file", "file, tiny segments and runs", "file, behind a broker", "postgres"])
 def open_ledger(request, tmp_path):
     """Opens the ledger; a second call after `close` opens the same folder or database again (memory cannot)."""
     opened = []
@@ -52,6 +53,8 @@ def open_ledger(request, tmp_path):
             opened.append(MemoryLedger())
         elif request.param == "file":
             opened.append(FileLedger(tmp_path / "ledger"))
+        elif request.param == "file, behind a broker":
+            opened.append(Journaled(FileLedger(tmp_path / "ledger")))
         elif request.param == "postgres":
             opened.append(PostgresLedger(url))
         else:

@@ -1,0 +1,112 @@
+"""Stores beside the path get every record once, in order, whatever they do in between."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from penstock.codes import text_codes
+from penstock.errors import Fenced, SinkUnavailable
+from penstock.ledger import MemoryLedger
+from penstock.messages import Record
+from penstock.stream import sinks
+from penstock.stream.sinks import Feeding, Newest
+
+
+class Store:
+    """Keeps positions; refuses as often as it is told."""
+
+    name = "store"
+
+    def __init__(self, begin_at=0, refuse=0, fenced=False):
+        self.kept, self.begin_at, self.refuse, self.fenced = [], begin_at, refuse, fenced
+        self.closed = False
+
+    def begin(self, fence):
+        self._maybe_refuse()
+        self.fence = fence
+        return self.begin_at
+
+    def write(self, records):
+        self._maybe_refuse()
+        if self.fenced:
+            raise Fenced("a newer owner was here")
+        self.kept += [position for position, _ in records]
+
+    def _maybe_refuse(self):
+        if self.refuse:
+            self.refuse -= 1
+            raise SinkUnavailable("it is away")
+
+    def close(self):
+        self.closed = True
+
+
+def append(ledger, count, rows=2):
+    fresh = []
+    for _ in range(count):
+        ids = [f"t{ledger.next_seq + k}" for k in range(rows)]
+        arrived = np.zeros(rows, np.int64)
+        record = Record("decisions", "d", ledger.next_seq, ids, text_codes(ids), arrived, arrived)
+        fresh.append((ledger.append(record), record))
+    return fresh
+
+
+def until(true):
+    end = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("refuse", [0, 1, 3])
+def test_a_store_gets_what_was_there_and_what_comes_even_after_it_was_away(refuse):
+    ledger, newest, store = MemoryLedger(), Newest(), Store(refuse=refuse)
+    append(ledger, 5)
+    feeding = Feeding(store, ledger, newest, 7, pytest.fail)
+    for _ in range(4):
+        newest.add(append(ledger, 3))
+    until(lambda: len(store.kept) == 17)
+    feeding.close()
+    assert store.kept == list(range(17))
+    assert (store.fence, store.closed, feeding.trouble) == (7, True, None)
+
+
+def test_a_store_goes_on_where_it_says(tmp_path):
+    ledger, store = MemoryLedger(), Store(begin_at=3)
+    append(ledger, 5)
+    feeding = Feeding(store, ledger, Newest(), 1, pytest.fail)
+    feeding.finish(5)
+    feeding.close()
+    assert store.kept == [3, 4]
+
+
+def test_records_that_memory_no_longer_holds_are_read_from_the_ledger(monkeypatch):
+    monkeypatch.setattr(sinks, "_KEPT_ROWS", 4)
+    ledger, newest, store = MemoryLedger(), Newest(), Store()
+    for _ in range(30):
+        newest.add(append(ledger, 2))
+    feeding = Feeding(store, ledger, newest, 1, pytest.fail)
+    feeding.finish(5)
+    feeding.close()
+    assert store.kept == list(range(60))
+
+
+def test_whoever_is_fenced_hears_of_it_and_writes_no_more():
+    ledger, store, told = MemoryLedger(), Store(fenced=True), threading.Event()
+    append(ledger, 2)
+    feeding = Feeding(store, ledger, Newest(), 1, lambda error: told.set())
+    assert told.wait(5)
+    feeding.close()
+    assert store.kept == []
+
+
+def test_a_store_that_stays_away_does_not_hold_up_the_end():
+    ledger, store = MemoryLedger(), Store(refuse=1_000)
+    append(ledger, 2)
+    feeding = Feeding(store, ledger, Newest(), 1, pytest.fail)
+    until(lambda: feeding.trouble is not None)
+    assert feeding.behind == 2
+    feeding.close()
+    assert store.closed
