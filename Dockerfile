@@ -33,12 +33,17 @@ RUN pip install --quiet --require-hashes --requirement /source/requirements-spar
 
 # ---------------------------------------------------------------- Spark: docker build --target spark
 
+FROM maven:3.9-eclipse-temurin-17 AS spark-jars
+COPY deploy/spark/pom.xml /pom.xml
+RUN mvn --quiet --batch-mode --file /pom.xml dependency:copy-dependencies -DoutputDirectory=/jars
+
 FROM base AS spark
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends openjdk-17-jre-headless \
     && rm -rf /var/lib/apt/lists/*
 ENV PYSPARK_PYTHON=/opt/penstock/bin/python
 COPY --from=build-spark /opt/penstock /opt/penstock
+COPY --from=spark-jars /jars /opt/spark-jars
 USER penstock
 WORKDIR /data
 VOLUME /data
