@@ -273,6 +273,7 @@ def test_claims_of_what_is_older_than_dedupe_are_not_restored(ledger):
 
 
 def break_it(ledger, error):
+    ledger = ledger.local if isinstance(ledger, Journaled) else ledger
     if isinstance(ledger, MemoryLedger):
         ledger.trouble = error
         return lambda: setattr(ledger, "trouble", None)
