@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """The ledger in PostgreSQL: make it, bring it up to date, look at it, drop what is old.
+    """The ledger in PostgreSQL: make it, look at it, prune it.
 
     --ledger is postgresql://USER:PASSWORD@HOST:PORT/DATABASE; the password may also stand in PGPASSWORD or ~/.pgpass.
     """
