@@ -7,7 +7,7 @@ from penstock.cli.options import say, settings, settings_from
 
 @click.command()
 @click.argument("detectors", nargs=-1, required=True, metavar="DETECTOR...")
-@settings("host", "port", "data", "models", "registry", "alerts", "stream", "ledger")
+@settings("host", "port", "data", "models", "registry", "alerts", "stream", "ledger", "archive")
 def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     """Serve one or several detectors over HTTP.
 
