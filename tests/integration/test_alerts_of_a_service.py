@@ -76,6 +76,17 @@ def test_viewers_hear_of_every_alert_once_also_over_restarts(tmp_path):
         assert len(ledger.tables.alerts()) == 6
 
 
+def test_a_folder_that_a_worker_had_raises_alerts_again(tmp_path):
+    chosen = settings(tmp_path)
+    with FileLedger(chosen.data / "ledger") as ledger:
+        ledger.tables.put_setting("alerts.fence", 9)
+    engine, told = opened(chosen)
+    for number in range(4):
+        engine.decide(pay(number))
+    engine.close()
+    assert told == [("example", "t3")]
+
+
 def test_history_before_the_rules_raises_nothing(tmp_path):
     bare = Settings(data=tmp_path / "data")
     engine = openers([example_detector()], bare)["example"]()

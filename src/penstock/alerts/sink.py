@@ -25,7 +25,8 @@ LOOK_EVERY_S = 2.0
 """Time between looks at figures and at what was held back."""
 
 _SETTING = "alerts.snapshot"
-_FENCE = "alerts.fence"
+FENCE = "alerts.fence"
+"""The setting that holds the number of whoever sends."""
 _TOLD_AGAIN_US = 24 * 3600 * SECOND_US
 """What has waited for longer than a day is no news any more."""
 
@@ -94,9 +95,9 @@ class AlertSink:
     def begin(self, fence: int) -> int:
         """Take over with this fencing number; the position to go on from. See `penstock.stream.port.Sink`."""
         with self._reached():
-            if self._tables.setting(_FENCE, 0) > fence:
+            if self._tables.setting(FENCE, 0) > fence:
                 raise Fenced(f"alerts are sent by an owner with a higher number than {fence}; this one is no longer in charge")
-            self._tables.put_setting(_FENCE, fence)
+            self._tables.put_setting(FENCE, fence)
             kept = self._tables.setting(_SETTING)
             self._fence = fence
             mine = kept is not None and kept.get("fence", 0) >= fence - 1  # nobody else was in charge meanwhile
@@ -236,7 +237,7 @@ class AlertSink:
         self._kept_us = now_us
 
     def _check_fence(self) -> None:
-        if self._tables.setting(_FENCE, 0) > self._fence:
+        if self._tables.setting(FENCE, 0) > self._fence:
             raise Fenced("another owner sends alerts now; this one is no longer in charge")
 
     @contextmanager

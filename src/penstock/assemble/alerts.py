@@ -10,6 +10,7 @@ import msgspec
 from penstock.adapters.mail import Mail
 from penstock.adapters.webhook import Slack, Webhook
 from penstock.alerts import AlertSink, Channel, Declared, Evaluator, alert_json, evaluators, read_alerts
+from penstock.alerts.sink import FENCE
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine
@@ -148,7 +149,8 @@ class Alerting:
             on_alert=lambda alert: self._told(alert.detector, alert_json(alert)),
             metrics=self._metrics,
         )
-        self._feeding = Feeding(sink, ledger, Newest(), 0, _fenced)
+        fence = int(ledger.tables.setting(FENCE, 0))  # whoever has the folder is in charge, also after a worker had it
+        self._feeding = Feeding(sink, ledger, Newest(), fence, _fenced)
 
     def watch(self, engine: Engine) -> None:
         """Look at the figures of an engine, too."""
