@@ -8,8 +8,6 @@ so that everybody who looks the transaction up sees it beside the decision that 
 """
 
 import asyncio
-import logging
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -23,26 +21,22 @@ import numpy as np
 from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.engine.truth import read_statements
-from penstock.errors import BrokerError, NotReady, PenstockError
+from penstock.errors import BrokerError, NotReady
 from penstock.ledger import Answered
 from penstock.messages import Action, Record, Refusal
 from penstock.models import Ensemble
 from penstock.service.feed import PER_BATCH, Feed
+from penstock.service.following import Following
 from penstock.service.instead import instead_of
 from penstock.service.measures import Measures
 from penstock.service.port import Answer
 from penstock.service.problems import Busy
 from penstock.stream.parts import Parts
-from penstock.stream.port import Journal, Outlet
-from penstock.stream.replica import Replica
 
 _PORTION = 128
 _MORE_EACH_MS = 1.0
 _CONFIRMED_WITHIN_S = 30.0
-_SAVE_EVERY_S = 5.0
-_CAUGHT_UP_WITHIN_S = 600.0
 
-_log = logging.getLogger("penstock.service")
 _encode = msgspec.json.Encoder().encode
 
 Waiter = tuple["asyncio.Future[bytes]", int]
@@ -64,98 +58,28 @@ class Beside:
         self.models_trouble: str | None = None
         self._parts = parts
         self._waiting: dict[str, list[Waiter]] = {}
-        self._replica: Replica | None = None
-        self._journal: Journal | None = None
-        self._outlet: Outlet | None = None
-        self._trouble: str | None = None
-        self._closing = threading.Event()
-        self._following: threading.Thread | None = None
+        self._following: Following | None = None
 
     # ---------------------------------------------------------------- opening and closing
 
     async def open(self) -> None:
         """Catch up with the journal, then follow it."""
-        loop = asyncio.get_running_loop()
-        replica = await asyncio.to_thread(self._open)
-        replica.on_followed = self._followed
-        self._replica = replica
-        self._following = threading.Thread(target=self._follow, args=(loop,), name="penstock-follow", daemon=True)
-        self._following.start()
-
-    def _open(self) -> Replica:
-        replica = self._parts.open_replica(0)
-        try:
-            self._journal = self._parts.broker.journal(0, replica.place)
-            replica.catch_up(self._journal)
-            self._outlet = self._parts.broker.outlet()
-        except BaseException:
-            replica.close()
-            raise
-        return replica
-
-    def _follow(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Read the journal; what it holds is taken in on the event loop, whose engine it is."""
-        assert self._journal is not None
-        assert self._replica is not None
-        saved = time.monotonic()
-        while not self._closing.is_set():
-            try:
-                entries = self._journal.poll(0.2)
-            except BrokerError as error:
-                self._complain(str(error))
-                self._closing.wait(1.0)
-                continue
-            if entries:
-                taken = threading.Event()
-                loop.call_soon_threadsafe(self._enter, entries, taken)
-                while not taken.wait(0.5) and not self._closing.is_set():
-                    pass
-            if time.monotonic() - saved > _SAVE_EVERY_S and entries:
-                saved = time.monotonic()
-                self._replica.save()
-
-    def _enter(self, entries: list[tuple[str, bytes]], taken: threading.Event) -> None:
-        assert self._replica is not None
-        try:
-            for place, data in entries:
-                self._replica.enter(place, data)
-        except PenstockError as error:
-            self._complain(f"the journal cannot be followed any further: {error}")
-        finally:
-            taken.set()
-
-    def _complain(self, trouble: str) -> None:
-        if trouble != self._trouble:
-            _log.error("%s: %s", self.name, trouble)
-        self._trouble = trouble
+        self._following = await asyncio.to_thread(Following, self._parts, asyncio.get_running_loop(), self._show)
 
     async def close(self) -> None:
-        """Let go of the journal, the replica and the broker; who still waits is told to ask again."""
-        self._closing.set()
+        """Let go of the journal and the broker; callers who still wait are not answered."""
         for waiters in self._waiting.values():
             for future, _ in waiters:
                 future.cancel()
-        await asyncio.to_thread(self._close)
-
-    def _close(self) -> None:
         if self._following is not None:
-            self._following.join()
-        if self._journal is not None:
-            self._journal.close()
-        if self._outlet is not None:
-            self._outlet.close()
-        if self._replica is not None:
-            with suppress(PenstockError):
-                self._replica.save()
-            self._replica.close()
+            await asyncio.to_thread(self._following.close)
 
     @property
     def not_ready(self) -> str | None:
         """None, or the reason why nothing can be asked for now."""
-        if self._replica is None:
+        if self._following is None:
             return "models are being loaded and the journal is being followed"
-        journal, outlet = self._journal, self._outlet
-        return self._trouble or (journal and journal.trouble) or (outlet and outlet.trouble) or self._replica.engine.ready
+        return self._following.trouble or self._following.engine.ready
 
     @property
     def engine(self) -> Engine:
@@ -164,9 +88,9 @@ class Beside:
         Raises:
             NotReady: it is still being opened.
         """
-        if self._replica is None:
+        if self._following is None:
             raise NotReady(f"detector {self.name!r} is not ready: {self.not_ready}")
-        return self._replica.engine
+        return self._following.engine
 
     @property
     def queued_events(self) -> int:
@@ -179,18 +103,8 @@ class Beside:
 
     # ---------------------------------------------------------------- following
 
-    def _followed(self, records: Sequence[Record]) -> None:
-        """Records are in the replica: once they can be looked up here, whoever waits for their decisions is told."""
-        assert self._replica is not None
-        loop = asyncio.get_running_loop()
-
-        def durable(_error: BaseException | None) -> None:
-            with suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(self._show, records)
-
-        self._replica.ledger.when_durable(durable)
-
     def _show(self, records: Sequence[Record]) -> None:
+        """Records can be looked up here: whoever waits for one of their decisions is told."""
         for record in records:
             if record.kind != "decisions":
                 continue
@@ -284,8 +198,8 @@ class Beside:
         return answers, fresh
 
     def _put(self, role: str, key: str, body: bytes, done: Callable[[BaseException | None], None] | None = None) -> None:
-        assert self._outlet is not None
-        self._outlet.put(role, key, body, done)
+        assert self._following is not None
+        self._following.outlet.put(role, key, body, done)
 
     def _instead(self, transaction_id: str, body: bytes, future: "asyncio.Future[bytes]") -> bytes:
         """What the caller is told in place of the decision; kept, so that it is seen beside the decision."""

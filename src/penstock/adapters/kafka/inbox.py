@@ -13,6 +13,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 
 from penstock.adapters.kafka.address import Address
 from penstock.adapters.kafka.health import Health
+from penstock.clock import system_clock
 from penstock.errors import BrokerError, Fenced
 from penstock.stream.port import INBOX, Message, Unit
 
@@ -134,7 +135,7 @@ class KafkaInbox:
 
     def _message(self, message: Any) -> Message:
         _, stamp_ms = message.timestamp()
-        arrived_us = stamp_ms * 1000 if stamp_ms > 0 else time.time_ns() // 1000
+        arrived_us = stamp_ms * 1000 if stamp_ms > 0 else system_clock()
         return Message(
             self._roles[message.topic()], message.partition(), str(message.offset()), arrived_us, message.value() or b""
         )
