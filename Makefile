@@ -18,7 +18,7 @@ export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_REGION
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run infra infra-stop stream api generator test test-slow check bench bench-quick eval perf docs lock clean clean-kernels
+.PHONY: help setup run infra infra-stop stream api generator test test-slow test-spark spark-jars check bench bench-quick eval perf docs lock clean clean-kernels
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/\$$\(URL\)/, "$(URL)", $$2); printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,12 @@ test: .venv/.for-work  ## the tests
 
 test-slow: .venv/.for-work  ## the tests that take minutes
 	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+test-spark: .venv/.for-work spark-jars  ## the tests on Spark, with a real Kafka; PENSTOCK_SPARK_EVENTS says how much
+	@$(BIN)/python -m pytest -m slow tests/integration/test_spark_backfill.py tests/integration/test_spark_stream.py $(PYTEST_ARGS)
+
+spark-jars:  ## the jars with which Spark reads Kafka, by Maven, into .infra/spark-jars
+	@mvn -q -B -f deploy/spark/pom.xml dependency:copy-dependencies -DoutputDirectory="$(CURDIR)/.infra/spark-jars"
 
 check: .venv/.for-work  ## what CI runs: lint, format, types, import contract, tests
 	$(BIN)/ruff check .

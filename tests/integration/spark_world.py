@@ -103,7 +103,9 @@ def events(n: int = 3_000, *, seed: int = 0, days: int = 40) -> pl.DataFrame:
         {
             "transfer_id": ids,
             "at": [START + timedelta(seconds=int(s - w)) for s, w in zip(seconds, late, strict=True)],
-            "sender": [None if r < 0.02 and not l else s for r, s, l in zip(rng.random(n), senders, login, strict=True)],
+            "sender": [
+                None if lost and not at else who for lost, who, at in zip(rng.random(n) < 0.02, senders, login, strict=True)
+            ],
             "receiver": receivers,
             "amount": amounts,
             "city": [(None, "Köln", "Paris", "Rome")[k] for k in rng.integers(0, 4, n)],

@@ -98,7 +98,7 @@ def test_labels_counted_by_the_time_they_became_known(spark, tmp_path):
     with pytest.raises(DataError, match="more than a day"):
         backfill(spark, source("known"), [tmp_path / "pauses.parquet"], tmp_path / "none", slice_rows=SMALL)
 
-    steady = steady.with_columns(at=pl.lit(world.START) + pl.duration(minutes=11) * pl.int_range(pl.len())).drop("arrived_at")
+    steady = events.with_columns(at=pl.lit(world.START) + pl.duration(minutes=11) * pl.int_range(pl.len())).drop("arrived_at")
     steady.write_parquet(tmp_path / "steady.parquet")
     rows, _ = filled(spark, source("known"), [tmp_path / "steady.parquet"], tmp_path, slice_rows=SMALL)
     expected = replay(world.known, steady)
@@ -112,7 +112,7 @@ def test_parts_that_would_be_read_differently_are_refused(spark, tmp_path):
     keyed = events.with_columns(receiver=pl.int_range(pl.len()).cast(pl.Float64))
     keyed.write_parquet(tmp_path / "a.parquet")
     keyed.with_columns(receiver=pl.col("receiver") + 0.5).write_parquet(tmp_path / "b.parquet")
-    with pytest.raises(DataError, match="receiver reads as whole numbers in .*a.parquet and as fractions in .*b.parquet"):
+    with pytest.raises(DataError, match=r"receiver reads as whole numbers in .*a\.parquet and as fractions in .*b\.parquet"):
         backfill(spark, source("transfers"), [tmp_path / "a.parquet", tmp_path / "b.parquet"], tmp_path / "out")
 
 

@@ -1,18 +1,17 @@
 """Spark between a real Kafka's topics decides what one process decides, once each, also across starts."""
 
-import json
 import os
-import time
 
 import msgspec
 import pytest
 
-from penstock import Engine
 from penstock.adapters.kafka.address import Address
 from penstock.assemble.detectors import load_detector
+from penstock.detectors.banking.profile import profile
 from penstock.errors import ConfigurationError
 from penstock.offline.simulate import simulate, submitted
-from tests.integration import crash_worker
+from penstock.offline.train import train
+from tests.integration import crash_worker, spark_world
 from tests.integration.behind import Behind, embedded, essence, until
 from tests.integration.spark_servers import jars, lacking
 
@@ -31,6 +30,7 @@ DETECTOR = f"{crash_worker.__file__}:crash"
 
 @pytest.fixture
 def behind(kafka, topic_prefix):
+    """The topics of a detector, empty."""
     if not jars():
         lacking("the jars with which Spark reads Kafka cannot be had")
     found = Behind(f"{kafka.url}/{topic_prefix.rstrip('.')}", "crash")
@@ -46,9 +46,9 @@ def cluster(behind) -> Cluster:
 class Running:
     """A stream that runs while the block lasts."""
 
-    def __init__(self, spark, behind, checkpoint, reference=DETECTOR, **options):
+    def __init__(self, spark, behind, checkpoint, reference=DETECTOR, models=None, **options):
         self.done = []
-        source = Source(reference, load_detector)
+        source = Source(reference, load_detector, models)
         self.query = start(spark, source, cluster(behind), checkpoint, on_done=self.done.append, **options)
 
     def __enter__(self):
@@ -84,3 +84,22 @@ def test_decisions_features_and_order_are_those_of_one_process_across_starts(spa
     assert all(found["cause"] for found in behind.read("quarantine"))
     with pytest.raises(ConfigurationError, match="belongs to 'crash'"):
         Running(spark, behind, tmp_path, "banking")
+
+
+@pytest.mark.parametrize("name", ["banking", "scored"])
+def test_simulated_events_with_late_ones_give_identical_decisions(name, spark, behind, tmp_path):
+    """Two detectors, one of them with models; labels are not sent."""
+    if name == "scored":
+        reference, models = f"{spark_world.__file__}:scored", tmp_path / "models"
+        train(spark_world.scored, spark_world.events(2_500, seed=4).filter(type="transfer").drop("type"), save_to=models)
+        told = spark_world.events(EVENTS, seed=5).filter(type="transfer").drop("type", "fraud", "arrived_at")
+        events = [{**row, "at": row["at"].isoformat()} for row in told.rows(named=True)]
+    else:
+        reference, models = name, None
+        events = list(submitted(profile, simulate(profile, events=EVENTS, seed=3, fraud_rate=0.02, late_share=0.02)))
+    behind.put("transactions", events)
+    with Running(spark, behind, tmp_path / "state", reference, models and str(models)) as running:
+        expected = embedded(load_detector(reference), events, models=models)
+        running.wait(lambda: len(behind.bodies("decisions")) >= len(expected), 1_800)
+    assert essence(behind.read("decisions")) == essence(expected)
+    assert len({decision["decision"] for decision in expected}) > 1

@@ -53,7 +53,7 @@ def open_engine(
             memory_limit_gb=settings.memory_limit_gb,
             segment_mb=settings.ledger_segment_mb,
             snapshot_every_s=settings.snapshot_every_s,
-            personal_key=_personal_key(settings.personal_key_file),
+            personal_key=personal_key(settings.personal_key_file),
         )
     except BaseException:
         owned.close()
@@ -68,7 +68,7 @@ def engine_in_memory(detector: Detector, settings: Settings) -> Engine:
         detector,
         models=settings.models_folder,
         memory_limit_gb=settings.memory_limit_gb,
-        personal_key=_personal_key(settings.personal_key_file),
+        personal_key=personal_key(settings.personal_key_file),
     )
 
 
@@ -135,7 +135,12 @@ def load_history(engine: Engine, recorded: Recorded, *, progress: Callable[[floa
     return new
 
 
-def _personal_key(path: Path | None) -> bytes | None:
+def personal_key(path: Path | None) -> bytes | None:
+    """The key of personal fields in a file; None where no file is named.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is too short.
+    """
     if path is None:
         return None
     try:

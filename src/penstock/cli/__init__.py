@@ -32,6 +32,7 @@ COMMANDS = {
     "query": "query",
     "ledger": "ledger",
     "alerts": "alerts",
+    "spark": "spark",
     "loadtest": "loadtest",
     "detectors": "detectors",
     "doctor": "doctor",

@@ -16,11 +16,12 @@ import msgspec
 import numpy as np
 
 from penstock.adapters.spark.blocks import numbers, unpack
+from penstock.adapters.spark.buckets import Needs
 from penstock.adapters.spark.finishing import DONE_TYPE, Finishing
 from penstock.adapters.spark.inbox import PARCEL_TYPE, Inbox
 from penstock.adapters.spark.outbox import Outbox, Sent
 from penstock.adapters.spark.source import Source
-from penstock.errors import ConfigurationError
+from penstock.errors import BrokerError, ConfigurationError
 from penstock.stream.port import Topics
 
 if TYPE_CHECKING:
@@ -112,6 +113,40 @@ def start(
     return writer.option("checkpointLocation", str(checkpoint / "spark")).start()
 
 
+def check_fit(source: Source, *, without_labels: bool, has_key: bool) -> None:
+    """Refuse what this stream would not do as one process does.
+
+    Raises:
+        ConfigurationError: the detector counts labels, or hides personal fields without a key that all machines share.
+    """
+    detector = source.detector
+    if detector.schema.personal and not has_key:
+        raise ConfigurationError(
+            f"detector {detector.name!r} hides personal fields ({', '.join(detector.schema.personal)}) with a key that all "
+            "machines must share: name it with personal_key_file"
+        )
+    counted = [plan.entity.name for plan in detector.plan.entities if Needs(detector, plan).waits]
+    if counted and not without_labels:
+        raise ConfigurationError(
+            f"detector {detector.name!r} counts labels of {', '.join(counted)}, and this stream reads none; use penstock "
+            "worker, or say --without-labels: those features then count no fraud"
+        )
+
+
+def wait(query: "StreamingQuery") -> None:
+    """Return when the stream has been stopped.
+
+    Raises:
+        PenstockError: as whatever ended it says.
+    """
+    from pyspark.errors import StreamingQueryException
+
+    try:
+        query.awaitTermination()
+    except StreamingQueryException as error:
+        raise BrokerError(f"the stream ended: {error}") from error
+
+
 def declare(source: Source, checkpoint: Path, buckets: int) -> Declared:
     """Write down what a new checkpoint is for, or make sure that an old one is for this.
 
@@ -148,7 +183,15 @@ def _messages(spark: "SparkSession", cluster: Cluster, most_events: int) -> "Dat
             reader = reader.option(f"kafka.{name}", str(value))
     reader = reader.option("kafka.isolation.level", "read_committed").option("startingOffsets", "earliest")
     reader = reader.option("subscribe", cluster.topics.transactions).option("maxOffsetsPerTrigger", most_events)
-    return reader.load().selectExpr("value", "unix_micros(timestamp) as arrived_us", "partition", "offset")
+    try:
+        messages = reader.load()
+    except Exception as error:
+        if "kafka" not in str(error).lower():
+            raise
+        raise ConfigurationError(
+            "Spark has no jars that read Kafka; fetch them with make spark-jars, and name them: --jars DIR"
+        ) from error
+    return messages.selectExpr("value", "unix_micros(timestamp) as arrived_us", "partition", "offset")
 
 
 def _decided(messages: "DataFrame", source: Source, declared: Declared, run: str) -> "DataFrame":
