@@ -1,5 +1,6 @@
 """What has been decided so far: counts, money, latencies. Figures for people and for Prometheus."""
 
+import threading
 from collections import deque
 from typing import Any
 
@@ -27,6 +28,7 @@ class Totals:
         self.duplicates = self.conflicts = self.quarantined = self.quarantine_lost = self.degraded = 0
         self._series = Series(self.since_us)
         self._uncounted: list[tuple[Any, Any]] = []
+        self._counting = threading.RLock()  # a monitor asks from its own thread while events are being decided
         self._minute = self.since_us // MINUTE_US
         self._latencies_ms: deque[float] = deque(maxlen=_LATENCIES)
         self._recent: deque[tuple[int, int]] = deque()
@@ -53,24 +55,26 @@ class Totals:
     def _set_aside(self, action: Any, amounts: Any, decided_us: int) -> None:
         """Keep a batch to be counted with others of its minute."""
         minute = decided_us // MINUTE_US
-        if minute != self._minute or len(self._uncounted) >= _TOGETHER:
-            self._fold()
-            self._minute = minute
-        self._uncounted.append((action, amounts))
+        with self._counting:
+            if minute != self._minute or len(self._uncounted) >= _TOGETHER:
+                self._fold()
+                self._minute = minute
+            self._uncounted.append((action, amounts))
 
     def _fold(self) -> None:
         """Count what has been set aside: batches of one event are too small to be counted each."""
-        if not self._uncounted:
-            return
-        action = np.concatenate([action for action, _ in self._uncounted])
-        counts, sums = np.bincount(action, minlength=len(Action)), np.zeros_like(self.amounts)
-        if self._amount is not None:
-            money = np.nan_to_num(np.concatenate([amounts for _, amounts in self._uncounted]))
-            sums += np.bincount(action, weights=money, minlength=len(Action))
-        self._uncounted.clear()
-        self.actions += counts
-        self.amounts += sums
-        self._series.add(self._minute * MINUTE_US, counts, sums)
+        with self._counting:
+            if not self._uncounted:
+                return
+            action = np.concatenate([action for action, _ in self._uncounted])
+            counts, sums = np.bincount(action, minlength=len(Action)), np.zeros_like(self.amounts)
+            if self._amount is not None:
+                money = np.nan_to_num(np.concatenate([amounts for _, amounts in self._uncounted]))
+                sums += np.bincount(action, weights=money, minlength=len(Action))
+            self._uncounted.clear()
+            self.actions += counts
+            self.amounts += sums
+            self._series.add(self._minute * MINUTE_US, counts, sums)
 
     def stats(self) -> dict[str, Any]:
         """The public form; latency percentiles are over the newest micro-batches, rates over ten seconds."""

@@ -1,0 +1,40 @@
+"""Counters of what was decided."""
+
+import sys
+import threading
+
+import numpy as np
+
+from penstock.engine.totals import Totals
+from penstock.messages import Layout, Record, Type
+
+BATCHES, ROWS = 4_000, 3
+
+
+def test_counts_are_right_while_another_thread_looks_at_them():
+    layout = Layout()
+    layout.add("amount", Type.NUMBER)
+    totals = Totals("amount", layout, lambda: 0)
+    columns = {"x": np.full((ROWS, 1), 2.0), "action": np.zeros(ROWS, np.uint8)}
+    record = Record("decisions", "d", 0, ["t"] * ROWS, np.zeros(ROWS, np.uint64), np.zeros(ROWS, np.int64), None, columns, {})
+    record.meta["decided_us"] = 0
+    ending, failed = threading.Event(), []
+
+    def look():
+        try:
+            while not ending.is_set():
+                totals.metrics()
+        except ValueError as error:
+            failed.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    for _ in range(BATCHES):
+        totals.add_record(record, 0)
+    ending.set()
+    watcher.join()
+    sys.setswitchinterval(interval)
+    assert not failed
+    assert (totals.stats()["total"], totals.stats()["amount"]) == (BATCHES * ROWS, BATCHES * ROWS * 2.0)
