@@ -143,7 +143,7 @@ class Shared:
 
     def rows(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """What a query finds."""
-        return self.use(lambda db: db.execute(statement.encode(), values).fetchall())
+        return self.use(lambda db: db.execute(statement.encode(), values, prepare=True).fetchall())
 
     def _alive(self) -> Connection:
         if self._connection is None or self._connection.closed:

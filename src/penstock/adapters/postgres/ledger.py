@@ -186,12 +186,9 @@ class PostgresLedger:
 
     def find(self, detector: str, transaction_id: str, kinds: Collection[str] = DECISIONS) -> tuple[Record, int] | None:
         """See `Ledger.find`."""
-        for seq in self._reading.seqs_of(text_code(transaction_id)):
-            found = self._reading.record_of(seq)
-            if found is not None:
-                record, row = found
-                if record.kind in kinds and record.detector == detector and record.ids[row] == transaction_id:
-                    return found
+        for record, row in self._reading.find(text_code(transaction_id), kinds):
+            if record.detector == detector and record.ids[row] == transaction_id:
+                return record, row
         return None
 
     def record_of(self, seq: int) -> tuple[Record, int] | None:

@@ -77,14 +77,17 @@ class Reading:
                 return self._record(frame, position), seq - first_seq
         return None
 
-    def seqs_of(self, code: int) -> list[int]:
-        """The sequence numbers of an id's code, newest first."""
-        return [
-            seq
-            for (seq,) in self._server.rows(
-                "SELECT seq FROM events WHERE code = %s AND log = %s ORDER BY seq DESC", (code, self._log)
-            )
-        ]
+    def find(self, code: int, kinds: Collection[str]) -> Iterator[tuple[Record, int]]:
+        """The records of these kinds that hold an id's code, and its rows in them, newest first."""
+        found = self._server.rows(
+            "SELECT e.seq, f.position, f.first_seq, f.frame FROM events AS e CROSS JOIN LATERAL ("
+            " SELECT position, first_seq, frame FROM frames WHERE log = e.log AND first_seq <= e.seq AND rows > 0"
+            " ORDER BY first_seq DESC LIMIT 1) AS f"
+            " WHERE e.code = %s AND e.log = %s AND e.kind = ANY (%s) ORDER BY e.seq DESC",
+            (code, self._log, [KINDS.index(kind) for kind in kinds]),
+        )
+        for seq, position, first_seq, frame in found:
+            yield self._record(frame, position), seq - first_seq
 
     def backwards(self, detector: str, before: int, kinds: Collection[str]) -> Iterator[Record]:
         """Records of a detector that begin before a sequence number, newest first."""
