@@ -26,13 +26,14 @@ from typing import Any
 
 import msgspec
 from _report import Row, main, percentile
-from _servers import Kafka, Postgres, Redis
 from _served import detector
-from service import prepare
+from _servers import Kafka, Postgres, Redis
 
 from penstock import Engine
+from penstock.adapters.postgres import create
 from penstock.assemble.streams import open_broker
 from penstock.errors import BrokerError
+from service import prepare
 
 SERVED = str(Path(__file__).parent / "_served.py")
 BROKER = os.environ.get("BROKER", "kafka")
@@ -77,6 +78,7 @@ class Place:
 
     def __post_init__(self) -> None:
         self.database = self.postgres.create("bench")
+        create(self.database)
         self.broker = open_broker(self.url, detector.name)
         self.broker.create()
 

@@ -14,7 +14,7 @@ from penstock.alerts.sink import FENCE
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine
-from penstock.errors import ConfigurationError, Fenced, did_you_mean
+from penstock.errors import ConfigurationError, PenstockError, did_you_mean
 from penstock.ledger import Ledger
 from penstock.ledger.tables import Field
 from penstock.stream.port import Outlet
@@ -179,5 +179,5 @@ def figures(engine: Engine) -> dict[str, float]:
     return {name: float(getattr(totals, name)) for name in names}
 
 
-def _fenced(error: Fenced) -> None:
+def _fenced(error: PenstockError) -> None:
     _log.warning("alerts are no longer raised here: %s", error)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine
-from penstock.errors import ConfigurationError, Fenced
+from penstock.errors import ConfigurationError, PenstockError
 from penstock.ledger import FileLedger, Ledger
 from penstock.messages import Record
 from penstock.stream.port import Sink
@@ -163,7 +163,7 @@ def _name_of(ledger: Ledger) -> str:
     return str(name)
 
 
-def _followed(error: Fenced) -> None:
+def _followed(error: PenstockError) -> None:
     _log.error("nothing more is archived: %s", error)
 
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from penstock.errors import Fenced, LedgerError, SinkUnavailable
+from penstock.errors import ConfigurationError, Fenced, LedgerError, PenstockError, SinkUnavailable
 from penstock.ledger import Ledger
 from penstock.messages import Record
 from penstock.stream.port import Sink
@@ -66,15 +66,15 @@ class Feeding:
         ledger: the local one.
         newest: shared by all stores of an owner.
         fence: the owner's number.
-        on_fenced: called once, from the thread, where somebody else owns the detector by now.
+        on_end: called once, from the thread, where somebody else owns the detector by now, or the store cannot be used as it is.
     """
 
-    def __init__(self, sink: Sink, ledger: Ledger, newest: Newest, fence: int, on_fenced: Callable[[Fenced], None]) -> None:
+    def __init__(self, sink: Sink, ledger: Ledger, newest: Newest, fence: int, on_end: Callable[[PenstockError], None]) -> None:
         self.name = sink.name
         self.position = 0
         self.trouble: str | None = None
         self._sink, self._ledger, self._newest, self._fence = sink, ledger, newest, fence
-        self._on_fenced = on_fenced
+        self._on_end = on_end
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"penstock-sink-{sink.name}", daemon=True)
         self._thread.start()
@@ -92,8 +92,9 @@ class Feeding:
                     self._insist(lambda records=records: self._sink.write(records))  # type: ignore[misc]  # bound early
                     self.position = records[-1][0] + 1
                 self._newest.wait(self.position, 0.5)
-        except Fenced as error:
-            self._on_fenced(error)
+        except (Fenced, ConfigurationError) as error:
+            self.trouble = str(error)
+            self._on_end(error)
         except _Stopped:
             return
         except Exception as error:  # noqa: BLE001  one store must not take the others, or the decisions, with it

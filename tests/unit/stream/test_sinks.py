@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from penstock.codes import text_codes
-from penstock.errors import Fenced, SinkUnavailable
+from penstock.errors import ConfigurationError, Fenced, SinkUnavailable
 from penstock.ledger import MemoryLedger
 from penstock.messages import Record
 from penstock.stream import sinks
@@ -110,3 +110,16 @@ def test_a_store_that_stays_away_does_not_hold_up_the_end():
     assert feeding.behind == 2
     feeding.close()
     assert store.closed
+
+
+def test_a_store_that_cannot_be_used_as_it_is_ends_the_owner_with_the_reason():
+    class Unmade(Store):
+        def begin(self, fence):
+            raise ConfigurationError("it holds no ledger; make one")
+
+    ledger, told = MemoryLedger(), []
+    append(ledger, 1)
+    feeding = Feeding(Unmade(), ledger, Newest(), 1, told.append)
+    until(lambda: told)
+    feeding.close()
+    assert "make one" in str(told[0])
