@@ -237,7 +237,7 @@ def test_an_owner_whose_server_has_forgotten_everything_says_so(broker, client, 
         inbox.commit(Unit(b"next"))
     with pytest.raises(BrokerError, match="forgotten"):
         inbox.commit(Unit())
-    with pytest.raises(BrokerError, match="empty the data folder"):
+    with pytest.raises(BrokerError, match="remove ledger/ and state/ from the data folder"):
         journal.end()
 
 

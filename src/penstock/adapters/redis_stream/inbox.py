@@ -147,8 +147,8 @@ class RedisInbox:
         return BrokerError(
             f"Redis has forgotten what it had confirmed: {said.decode()} {value} where it was "
             f"{self._fence if said == b'fence' else self._unit}; let it write every change to disk (appendonly yes, "
-            "appendfsync always, maxmemory-policy noeviction), empty the data folders of the detector's workers, and start "
-            "them again"
+            "appendfsync always, maxmemory-policy noeviction), remove ledger/ and state/ from the data folders of the "
+            "detector's workers, and start them again"
         )
 
     def _words(self, unit: Unit) -> tuple[list[str], list[str | bytes | int]]:

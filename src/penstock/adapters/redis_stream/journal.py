@@ -50,8 +50,8 @@ class RedisJournal:
             )
         return BrokerError(
             f"the journal {name!r} goes on behind {before or 'its beginning'} and has been read up to {here}: Redis has "
-            "forgotten what it had confirmed; empty the data folder, which is filled from the journal again; let Redis write "
-            "every change to disk (appendonly yes, appendfsync always)"
+            "forgotten what it had confirmed; remove ledger/ and state/ from the data folder, which is filled from the "
+            "journal again, and let Redis write every change to disk (appendonly yes, appendfsync always)"
         )
 
     def end(self) -> bool:
