@@ -7,7 +7,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from penstock.adapters.postgres import PostgresLedger, PostgresSink, create, migrate, migrations, retain, status
+from penstock.adapters.postgres import PostgresLedger, PostgresSink, create, layouts, migrate, migrations, retain, status
 from penstock.adapters.postgres.migrations import Migration
 from penstock.assemble.engines import open_archive, open_engine, openers
 from penstock.cli import main
@@ -15,7 +15,7 @@ from penstock.config import Settings
 from penstock.decision import TEXT
 from penstock.engine import Engine
 from penstock.errors import ConfigurationError, Fenced, FolderInUse, LedgerError, SinkUnavailable
-from penstock.ledger import Label, MemoryLedger
+from penstock.ledger import Field, Label, MemoryLedger
 from penstock.testing import SetClock, example_detector
 from tests.integration.ledgers import BEGIN_US, LAYOUT, record, same
 
@@ -157,6 +157,39 @@ def test_a_view_shows_rows_of_an_old_layout_under_the_names_of_today(url, ask):
     kept.close()
     rows = ask("SELECT amount, night FROM penstock.decisions_banking ORDER BY seq")
     assert [tuple(row.values()) for row in rows] == [(5.5, True)] * 3 + [(7.5, False)] * 3
+
+
+def test_who_reads_a_view_holds_nobody_up_and_it_follows_later(url, ask, monkeypatch):
+    monkeypatch.setattr(layouts, "_AGAIN_S", 0.0)
+    ledger = local_ledger()
+    ledger.register_layout("v2", {**LAYOUT, "x": [Field("worth"), *LAYOUT["x"][1:]]})
+    kept = PostgresSink(url, "banking", ledger)
+    kept.begin(0)
+    kept.write([(0, record(0))])
+    new = record(3)
+    new.meta["layout"] = "v2"
+    with psycopg.connect(url) as reader:
+        reader.execute("SELECT * FROM penstock.decisions_banking")
+        kept.write([(1, new)])
+        assert [row["seq"] for row in ask("SELECT seq FROM penstock.decisions_banking")] == list(range(6))
+    again = record(6)
+    again.meta["layout"] = "v2"
+    kept.write([(2, again)])
+    kept.close()
+    rows = ask("SELECT worth FROM penstock.decisions_banking ORDER BY seq")
+    assert [row["worth"] for row in rows] == [None] * 3 + [5.5] * 6
+
+
+def test_a_new_version_of_the_models_leaves_the_view_as_it_is(url, ask):
+    kept = sink(url)
+    kept.begin(0)
+    kept.write([(0, record(0))])
+    ask("CREATE VIEW mine AS SELECT amount FROM penstock.decisions_banking")  # made of it: it cannot be dropped
+    new = record(3)
+    new.meta["versions"] = {"detector": "d1", "model": "m2", "rules": "r1"}
+    kept.write([(1, new)])
+    kept.close()
+    assert [row["amount"] for row in ask("SELECT amount FROM mine")] == [5.5] * 6
 
 
 def test_the_rows_of_an_engine_say_what_it_answered(url, ask):

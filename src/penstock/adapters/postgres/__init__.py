@@ -1,9 +1,10 @@
 """The ledger in PostgreSQL: as an engine's own (`PostgresLedger`), or kept beside the path of a worker (`PostgresSink`).
 
-connection   the server, and what its errors mean       layouts    what the columns of rows are called; views
-migrations   the schema, version by version             rows       a record as rows in PostgreSQL's binary form
-partitions   by day or month; retention                 store      one log: fencing, position, a group in one transaction
-tables       what people edit or look up                reading    records by position, sequence number and id
+connection   the server, and what its errors mean       layouts    what the columns of rows are called
+migrations   the schema, version by version             views      the rows under their names
+partitions   by day or month; retention                 rows       a record as rows in PostgreSQL's binary form
+tables       what people edit or look up                store      one log: fencing, position, a group in one transaction
+                                                        reading    records by position, sequence number and id
 
 Everything lies in the schema `penstock`. A record is kept twice: as its frame, from which it comes back bit for bit, and as
 rows that SQL reads through the views `decisions` and `decisions_<detector>`.

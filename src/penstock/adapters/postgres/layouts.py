@@ -1,6 +1,7 @@
-"""What the columns of rows are called: a *shape* for each detector, layout and set of versions, and the views made of them."""
+"""What the columns of rows are called: a *shape* for each detector, layout and set of versions."""
 
-import logging
+import math
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,11 +9,10 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import psycopg
 from numpy.typing import NDArray
-from psycopg import sql
 
 from penstock.adapters.postgres.connection import Connection
+from penstock.adapters.postgres.views import make_view
 from penstock.decision import TEXT
 from penstock.ledger import DetectorVersion, Field
 from penstock.messages import Record
@@ -21,7 +21,7 @@ Layouts = Mapping[str, Mapping[str, Sequence[Field]]]
 
 _MATRICES = ("x", "scores")
 _NONE = np.zeros(0, np.int64)
-_log = logging.getLogger(__name__)
+_AGAIN_S = 60.0  # after which a view is tried again that somebody was reading
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ class Shapes:
         self._amounts = amounts
         self._known: dict[Any, Shape] = {}
         self._numbers: dict[str, int] = {}
+        self._due: dict[str, float] = {}
 
     def of(self, record: Record) -> Shape:
         """The shape of a record."""
@@ -104,9 +105,13 @@ class Shapes:
         return Shape(record.detector, versions, columns, tuple(numbers), tuple(texts), place)
 
     def number(self, db: Connection, shape: Shape) -> int:
-        """The shape's number in the database, where it is entered if it is new."""
+        """The shape's number in the database, where it is entered if it is new; its detector's view follows."""
         if shape.key not in self._numbers:
             self._numbers[shape.key] = _entered(db, shape)
+            self._due[shape.detector] = 0.0
+        if self._due.get(shape.detector, math.inf) <= time.monotonic():
+            made = make_view(db, shape.detector)
+            self._due[shape.detector] = math.inf if made else time.monotonic() + _AGAIN_S
         return self._numbers[shape.key]
 
 
@@ -147,75 +152,4 @@ def _entered(db: Connection, shape: Shape) -> int:
         row,
     )
     [(number,)] = db.execute("SELECT shape FROM shapes WHERE key = %s", (shape.key,)).fetchall()
-    _make_view(db, shape.detector)
     return int(number)
-
-
-# ---------------------------------------------------------------- a view for each detector
-
-_BASE = (
-    "seq",
-    "transaction_id",
-    "event_time",
-    "arrived_at",
-    "decided_at",
-    "decision",
-    "fraud_probability",
-    "reasons",
-    "rules",
-    "degraded",
-)
-_ACTIONS = "(ARRAY['APPROVE', 'CHALLENGE', 'REVIEW', 'BLOCK'])[action + 1] AS decision"
-_TAKEN: Mapping[str, str] = {
-    "decision": _ACTIONS,
-    "fraud_probability": "nullif(probability, 'NaN') AS fraud_probability",
-    "reasons": "coalesce(reasons, '[]') AS reasons",
-    "rules": "coalesce(rules, '[]') AS rules",
-}
-_TYPED: Mapping[str, str] = {
-    "number": "nullif({}, 'NaN')",
-    "integer": "nullif({}, 'NaN')::bigint",
-    "boolean": "nullif({}, 'NaN') = 1",
-    "time": "timestamptz 'epoch' + nullif({}, 'NaN') * interval '1 microsecond'",
-}
-
-
-def _make_view(db: Connection, detector: str) -> None:
-    """`decisions_<detector>`: a column with its type for every field, feature, score and rule of the newest shape."""
-    rows = db.execute(
-        "SELECT shape, numbers, number_types, texts FROM shapes WHERE detector = %s ORDER BY shape", (detector,)
-    ).fetchall()
-    name = sql.Identifier("penstock", f"decisions_{detector}")
-    wanted: list[sql.Composable] = [sql.SQL(_TAKEN.get(column, column)) for column in _BASE]
-    taken = set(_BASE)
-    _, numbers, types, texts = rows[-1]
-    for column, type_ in zip(numbers, types, strict=True):
-        if column not in taken:
-            place = _place("numbers", {shape: names for shape, names, _, _ in rows}, column)
-            wanted.append(sql.SQL(_TYPED.get(type_, "{}")).format(place) + sql.SQL(" AS ") + sql.Identifier(column))
-            taken.add(column)
-    for column in texts:
-        if column not in taken:
-            place = _place("texts", {shape: names for shape, _, _, names in rows}, column)
-            wanted.append(place + sql.SQL(" AS ") + sql.Identifier(column))
-            taken.add(column)
-    statement = sql.SQL("CREATE VIEW {} AS SELECT {} FROM penstock.events WHERE kind = 0 AND shape = ANY ({})").format(
-        name, sql.SQL(", ").join(wanted), sql.Literal([shape for shape, *_ in rows])
-    )
-    try:
-        with db.transaction():
-            db.execute(sql.SQL("DROP VIEW IF EXISTS {}").format(name))
-            db.execute(statement)
-    except psycopg.errors.DependentObjectsStillExist:
-        _log.warning(
-            "view decisions_%s keeps its old columns: other views are made of it; drop them, and it is made anew", detector
-        )
-
-
-def _place(array: str, names: Mapping[int, Sequence[str]], column: str) -> sql.Composable:
-    """Where a column stands in an array; it may be elsewhere in rows of other shapes, or missing."""
-    places = {shape: list(known).index(column) + 1 if column in known else None for shape, known in names.items()}
-    if len(set(places.values())) == 1:
-        return sql.SQL(f"{array}[{next(iter(places.values()))}]")
-    cases = " ".join(f"WHEN {shape} THEN {array}[{place}]" for shape, place in places.items() if place is not None)
-    return sql.SQL(f"CASE shape {cases} END")

@@ -84,7 +84,8 @@ def _apply(url: str, partitions: str | None) -> list[str]:
         db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         if partitions is None and not _exists(db):
             raise ConfigurationError(f"{place} holds no ledger; make one: penstock ledger create --ledger URL")
-        db.execute("CREATE SCHEMA IF NOT EXISTS penstock")
+        if not _exists(db):  # asked first, since a role that may not create schemas may use one
+            db.execute("CREATE SCHEMA IF NOT EXISTS penstock")
         db.execute(
             "CREATE TABLE IF NOT EXISTS penstock.migrations (version integer PRIMARY KEY, name text NOT NULL,"
             " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
