@@ -57,6 +57,10 @@ def detector(features=NINE, *, models=(), rules=(), policy=None) -> Detector:
     )
 
 
+nine = detector()
+"""Declared, for processes that load this file."""
+
+
 def many_features() -> list:
     """120 features over 5 entities: count, sum, mean and std over six windows each."""
     entities = [customer, device, merchant, Entity("customer_id", "merchant_id"), Entity("customer_id", "device_id")]
