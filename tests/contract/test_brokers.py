@@ -384,38 +384,50 @@ def test_what_is_put_while_the_server_is_away_is_delivered_once_when_it_is_back(
 
 
 @slow_on_kafka
+def test_an_owner_says_that_its_broker_is_away_and_that_it_is_back(bench):
+    candidate = bench.candidate()
+    inbox = bench.own(candidate)
+    bench.server.stop()
+    assert eventually(lambda: inbox.poll(1, 0.1) == [] and inbox.trouble is not None) < 10
+    bench.server.start()
+    try:
+        inbox.commit(Unit(b"entry"))
+        eventually(lambda: inbox.poll(1, 0.1) == [] and inbox.trouble is None)
+    except Fenced:  # a broker may hold the election anew when it is back
+        inbox = bench.own(candidate)
+        inbox.commit(Unit(b"entry"))
+        assert inbox.trouble is None
+
+
+@slow_on_kafka
 @pytest.mark.parametrize("outage", ["kill", pytest.param("pause", marks=pytest.mark.slow)])
 def test_nothing_is_lost_or_doubled_when_the_server_goes_away_between_commits(bench, outage):
-    bench.put(*(b"t%d" % k for k in range(2_000)))
-    inbox = bench.own(bench.candidate())
-    committed: list[bytes] = []
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            while len(committed) < 2_000:
-                messages = inbox.poll(20, 0.2)
-                out = [Outgoing("labels", "k", message.body) for message in messages if message.role == "transactions"]
-                if out:
-                    inbox.commit(Unit(b" ".join(o.body for o in out), out, messages))
-                    committed.extend(o.body for o in out)
-        except BaseException as error:
-            failed.append(error)
-
-    worker = threading.Thread(target=work)
-    worker.start()
-    eventually(lambda: len(committed) > 200)
-    getattr(bench.server, outage)()
-    if outage == "kill":
-        assert eventually(lambda: inbox.trouble is not None) < 10
-        time.sleep(2)
-    else:
-        time.sleep(7)
-    bench.server.start()
-    worker.join(60)
-    assert not worker.is_alive()
-    assert not failed
     wanted = [b"t%d" % k for k in range(2_000)]
-    assert committed == wanted
-    assert b" ".join(data for _, data in bench.entries()).split() == wanted
-    eventually(lambda: inbox.trouble is None)
+    bench.put(*wanted)
+    candidate = bench.candidate()
+    reached: list[bytes] = [b""]
+    worker = threading.Thread(target=copy_to_labels, args=(bench, candidate, wanted[-1], reached), daemon=True)
+    worker.start()
+    eventually(lambda: reached[-1] > b"t1")
+    getattr(bench.server, outage)()
+    time.sleep(7 if outage == "pause" else 2)
+    bench.server.start()
+    worker.join(90)
+    assert reached[-1] == wanted[-1]
+    assert b" ".join(data for _, data in bench.entries(number=100)).split() == wanted
+    assert bodies(read(bench.own(candidate), 2_000), "labels") == wanted
+
+
+def copy_to_labels(bench: Bench, candidate: Candidate, last: bytes, reached: list[bytes]) -> None:
+    """An owner that passes transactions on as labels, twenty in a unit; where it is fenced meanwhile, it claims again."""
+    inbox = bench.own(candidate)
+    while reached[-1] != last:
+        try:
+            messages = [message for message in inbox.poll(20, 0.2) if message.role == "transactions"]
+            out = [Outgoing("labels", "k", message.body) for message in messages]
+            if out:
+                inbox.commit(Unit(b" ".join(o.body for o in out), out, messages))
+                reached.append(out[-1].body)
+        except Fenced:
+            inbox.close()
+            inbox = bench.own(candidate)
