@@ -1,19 +1,27 @@
 """Spark between a real Kafka's topics decides what one process decides, once each, also across starts."""
 
 import os
+import signal
+import subprocess
+import sys
 
 import msgspec
+import psycopg
 import pytest
+import redis
 
+from penstock import Engine
 from penstock.adapters.kafka.address import Address
 from penstock.assemble.detectors import load_detector
 from penstock.detectors.banking.profile import profile
 from penstock.errors import ConfigurationError
+from penstock.ledger import MemoryLedger
 from penstock.offline.simulate import simulate, submitted
 from penstock.offline.train import train
+from penstock.stream.replica import Replica
 from tests.integration import crash_worker, spark_world
 from tests.integration.behind import Behind, embedded, essence, until
-from tests.integration.spark_servers import jars, lacking
+from tests.integration.spark_servers import JARS, jars, lacking
 
 pytest.importorskip("pyspark")
 from penstock.adapters.spark.source import Source
@@ -25,6 +33,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 EVENTS = int(os.environ.get("PENSTOCK_SPARK_EVENTS", "100000"))
+PENSTOCK = [sys.executable, "-c", "from penstock.cli import main; main()"]
 DETECTOR = f"{crash_worker.__file__}:crash"
 
 
@@ -36,6 +45,10 @@ def behind(kafka, topic_prefix):
     found = Behind(f"{kafka.url}/{topic_prefix.rstrip('.')}", "crash")
     yield found
     found.close()
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 def cluster(behind) -> Cluster:
@@ -82,8 +95,48 @@ def test_decisions_features_and_order_are_those_of_one_process_across_starts(spa
     expected = embedded(crash_worker.detector, [*events, {**events[-1], "transaction_id": "last"}])
     assert essence(behind.read("decisions")) == essence(expected)
     assert all(found["cause"] for found in behind.read("quarantine"))
+    assert digest_of_the_journal(behind) == digest_of_one_process([*events, {**events[-1], "transaction_id": "last"}])
     with pytest.raises(ConfigurationError, match="belongs to 'crash'"):
         Running(spark, behind, tmp_path, "banking")
+
+
+def digest_of_the_journal(behind) -> str:
+    """The state of a replica that has followed it, as an API beside the stream would."""
+    replica = Replica(MemoryLedger(), lambda ledger: Engine(crash_worker.detector, ledger=ledger))
+    journal = behind.broker.journal(0, None)
+    replica.catch_up(journal)
+    journal.close()
+    assert replica.fence == 2
+    found = replica.engine.path.state.digest()
+    replica.close()
+    return found
+
+
+def digest_of_one_process(events) -> str:
+    with Engine(crash_worker.detector) as engine:
+        engine.decide_json([msgspec.json.encode(event) for event in events])
+        return engine.path.state.digest()
+
+
+def test_the_command_feeds_the_stores_and_ends_when_asked(behind, postgres_url, redis_url, tmp_path):
+    """What was decided is in PostgreSQL and in Redis, once each."""
+    subprocess.run([*PENSTOCK, "ledger", "create", "--ledger", postgres_url], check=True, env=environment())
+    events = crash_worker.events(300)
+    behind.put("transactions", [*events, *events[:30]])
+    command = [*PENSTOCK, "spark", "stream", DETECTOR, "--stream", behind.url, "--checkpoint", str(tmp_path / "state")]
+    command += ["--jars", str(JARS), "--master", "local[2]", "--ledger", postgres_url, "--redis", redis_url, "--without-labels"]
+    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, stderr=log, env=environment()) as process:
+        try:
+            until(lambda: len(behind.bodies("decisions")) == len(events) or process.poll() is not None, 300)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(120)
+    assert process.returncode == 0, (tmp_path / "log").read_text()
+    with psycopg.connect(postgres_url) as connection:
+        assert connection.execute("select count(*), count(distinct transaction_id) from decisions").fetchone() == (300, 300)
+    client = redis.Redis.from_url(redis_url)
+    assert len(list(client.scan_iter("penstock:crash:decision:*"))) == 300
+    client.close()
 
 
 @pytest.mark.parametrize("name", ["banking", "scored"])

@@ -10,7 +10,7 @@ import click
 from penstock.cli.options import as_json, detector_argument, print_json, say, settings, settings_from
 
 if TYPE_CHECKING:
-    from penstock.adapters.spark.stream import Done
+    from penstock.adapters.spark.told import Done
 
 _master = click.option(
     "--master", default="local[*]", metavar="URL", help="Where Spark runs: local[N], spark://HOST:PORT, yarn.  [local[*]]"
@@ -59,7 +59,7 @@ def backfill(
 
 @command.command()
 @detector_argument
-@settings("stream", "models")
+@settings("stream", "models", "ledger", "redis", "archive", "alerts")
 @click.option(
     "--checkpoint",
     required=True,
@@ -89,7 +89,8 @@ def stream(
 ) -> None:
     """Decide what comes through Kafka, in order, once each.
 
-    Reads the topic `transactions`, writes `decisions` and `quarantine`. State is Spark's; --models DIR scores.
+    Reads the topic `transactions`; writes `decisions`, `quarantine` and the journal, which the stores that are named follow.
+    State is Spark's; --models DIR scores.
     """
     from penstock.assemble.spark import run_stream
     from penstock.cli.logs import begin_logging

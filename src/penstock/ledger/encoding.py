@@ -87,6 +87,23 @@ def encode(record: Record, position: int, back: int = 0) -> bytes:
     return b"".join((header[:12], _NO_CRC.pack(crc), header[16:], packed))
 
 
+def renumbered(data: bytes, position: int, first_seq: int) -> bytes:
+    """The bytes of one record, made before its place was known, with its place.
+
+    >>> import numpy as np
+    >>> none = np.empty(0, np.int64)
+    >>> moved = renumbered(encode(Record("labels", "shop", 0, [], none, none, none), 0), 7, 90)
+    >>> header = header_of(moved)
+    >>> header.position, header.first_seq, intact(header, moved)
+    (7, 90, True)
+    """
+    fields = list(_HEADER.unpack(data[:HEADER_BYTES]))
+    fields[3], fields[9], fields[10] = 0, position, first_seq
+    header = _HEADER.pack(*fields)
+    crc = zlib.crc32(data[HEADER_BYTES:], zlib.crc32(header))
+    return b"".join((header[:12], _NO_CRC.pack(crc), header[16:], data[HEADER_BYTES:]))
+
+
 def _pack(record: Record, position: int, back: int, length: int, raw_length: int, *, crc: int) -> bytes:
     newest_us = int(record.arrived_us.max()) if len(record) else 0
     kind = KINDS.index(record.kind)

@@ -21,9 +21,9 @@ from penstock.adapters.spark.source import Source
 from penstock.ledger import Claims
 
 TIMES = -1
-"""The slice of the times of all new events, which every bucket of an entity is told."""
+"""The slice of the times of all new events, which every group is told."""
 KEPT = 1 << 20
-"""Groups from here on hold the events themselves: they pass the buckets untouched."""
+"""Groups from here on hold the events themselves, which wait for their features."""
 _MINUTE_US = 60_000_000
 _PLACES = ("arrived_us", "partition", "offset")
 
@@ -94,13 +94,12 @@ class Claiming(StatefulProcessor):
     # ---- onwards
 
     def _onwards(self, group: int, found: pa.RecordBatch) -> Iterator[tuple[int, int, bytes]]:
-        slices = numbers(found, "slice")
-        for number in np.unique(slices).tolist():
-            part = found.filter(pa.array(slices == number))
-            names = ("row", *_PLACES, "id", "body")
-            yield KEPT + group, number, pack({name: part.column(name) for name in names}).to_pybytes()
+        names = ("slice", "row", "arrived_us", "id", "body")
+        yield KEPT + group, 0, pack({name: found.column(name) for name in names}).to_pybytes()
         told = {name: numbers(found, name) for name in ("slice", "row", *_PLACES, "time_us")}
         times = pack(told).to_pybytes()
+        for number in range(self.buckets):
+            yield KEPT + number, TIMES, times
         kinds = numbers(found, "kind")
         for entity, plan in enumerate(self.source.detector.plan.entities):
             needs = Needs(self.source.detector, plan)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from penstock.adapters.spark.blocks import numbers, pack, row, rows_of, unpack
 from penstock.adapters.spark.buckets import Needs
@@ -19,20 +20,20 @@ from penstock.codes import text_codes
 from penstock.decision import compose
 from penstock.engine import Engine
 from penstock.engine.path import take
+from penstock.engine.records import applied
 from penstock.ledger.encoding import encode
 from penstock.messages import Batch
 
-DONE = pa.schema([("slice", pa.int64()), ("kind", pa.string()), ("data", pa.binary())])
-DONE_TYPE = "slice bigint, kind string, data binary"
-"""What a slice has come to. kind: `decisions`, `quarantine`, or `record`, as the ledger encodes it."""
-_PLACES = ("arrived_us", "partition", "offset")
+DONE = pa.schema([("slice", pa.int64()), ("nth", pa.int32()), ("kind", pa.string()), ("data", pa.binary())])
+DONE_TYPE = "slice bigint, nth int, kind string, data binary"
+"""What a slice has come to. kind: `decisions`, `quarantine`, or `record`, as the ledger encodes it; nth: among the slice's."""
 
 
 class Finishing:
     """Parcels of a micro-batch, by slice -> decisions."""
 
-    def __init__(self, source: Source, buckets: int, *, records: bool) -> None:
-        self.source, self.buckets, self.records = source, buckets, records
+    def __init__(self, source: Source, buckets: int) -> None:
+        self.source, self.buckets = source, buckets
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """What Spark calls for a part."""
@@ -40,7 +41,7 @@ class Finishing:
             kept, computed = [], []
             for cell in cells:
                 if cell["group"] == REFUSED:
-                    yield row(DONE, slice=number, kind="quarantine", data=cell["data"])
+                    yield row(DONE, slice=number, nth=0, kind="quarantine", data=cell["data"])
                 elif cell["group"] >= KEPT:
                     kept.append(unpack(cell["data"]))
                 else:
@@ -54,23 +55,20 @@ class Finishing:
         began_ns = time.perf_counter_ns()
         engine, detector = _engine(self.source), self.source.detector
         events = pa.Table.from_batches(kept).combine_chunks().to_batches()[0]
-        events = events.take(pa.array(np.lexsort([numbers(events, name) for name in reversed(_PLACES)])))
+        events = events.take(pa.array(np.argsort(numbers(events, "row"))))
         batch = self._batch(events)
-        places = np.empty(int(numbers(events, "row").max()) + 1, np.int64)
-        places[numbers(events, "row")] = np.arange(len(events))
         for entity, found in computed:
-            put(Needs(detector, detector.plan.entities[entity]), detector, batch, found, places)
+            put(Needs(detector, detector.plan.entities[entity]), detector, batch, found)
         complete(detector, batch)
-        rows = np.flatnonzero(batch.kinds == 0)
-        if not len(rows):
-            return
-        batch = take(batch, rows)
-        record, rendered = decide(engine, batch, began_ns)
-        columns: dict[str, Any] = {name: numbers(events, name)[rows] for name in _PLACES}
-        columns |= {"id": pa.array(list(batch.ids), pa.string()), "body": pa.array(rendered, pa.binary())}
-        yield row(DONE, slice=number, kind="decisions", data=pack(columns))
-        if self.records:
-            yield row(DONE, slice=number, kind="record", data=pa.py_buffer(encode(record, 0)))
+        for nth, rows in enumerate(_runs(batch.kinds > 0)):
+            part = take(batch, rows)
+            if part.kinds[0]:
+                record = applied(part, "informing", detector.name, 0, {"layout": engine.layout_id})
+            else:
+                record, rendered = decide(engine, part, began_ns)
+                columns = {"id": pa.array(list(part.ids), pa.string()), "body": pa.array(rendered, pa.binary())}
+                yield row(DONE, slice=number, nth=nth, kind="decisions", data=pack(columns))
+            yield row(DONE, slice=number, nth=nth, kind="record", data=pa.py_buffer(encode(record, 0)))
 
     def _batch(self, events: pa.RecordBatch) -> Batch:
         bodies = events.column("body").to_pylist()
@@ -79,6 +77,12 @@ class Finishing:
         for step in self.source.detector.plan.before:
             step.run(batch)
         return batch
+
+
+def _runs(informing: NDArray[np.bool_]) -> Iterator[slice]:
+    """Stretches of transactions, and of informing events."""
+    ends = [*(np.flatnonzero(informing[1:] != informing[:-1]) + 1).tolist(), len(informing)]
+    yield from (slice(start, end) for start, end in zip([0, *ends], ends, strict=False))
 
 
 def decide(engine: Engine, batch: Batch, began_ns: int) -> tuple[Any, list[bytes]]:

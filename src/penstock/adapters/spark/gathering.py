@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from penstock.adapters.spark.blocks import numbers, rows_of, unpack
 from penstock.adapters.spark.buckets import Needs
@@ -57,10 +56,9 @@ class Gathering:
             yield from _arrow(rows, schema)
 
 
-def put(needs: Needs, detector: Detector, batch: Batch, found: pa.RecordBatch, places: NDArray[np.int64] | None = None) -> None:
-    """Write what a bucket computed into the columns of its events. places: where each row of the slice stands in the batch."""
+def put(needs: Needs, detector: Detector, batch: Batch, found: pa.RecordBatch) -> None:
+    """Write what a bucket computed into the columns of its events."""
     rows, decided = numbers(found, "row"), numbers(found, "kind") == 0
-    rows = rows if places is None else places[rows]
     names = {column.index: name for name, column in detector.plan.layout.items() if column.type is Type.TEXT}
     for role in range(needs.roles):
         here = np.flatnonzero(decided & (numbers(found, f"in{role}") != 0))

@@ -22,6 +22,8 @@ from penstock.adapters.spark.held import Cache
 from penstock.adapters.spark.inbox import REFUSED
 from penstock.adapters.spark.source import Source
 
+SLICE = 4_096
+"""Events that are decided together."""
 LEAST_LOG = 1 << 20
 """Bytes of a log that are not worth a snapshot."""
 _PLACES = ("arrived_us", "partition", "offset")
@@ -47,7 +49,10 @@ _decode = msgspec.msgpack.Decoder(Saved).decode
 
 
 class Holding(StatefulProcessor):
-    """Parcels by entity and bucket -> the features that they fill, by slice. run: names this start."""
+    """Parcels by entity and bucket -> the features that they fill, and the events themselves, by slices of the sequence.
+
+    run: names this start.
+    """
 
     def __init__(self, source: Source, buckets: int, run: str) -> None:
         self.source, self.buckets, self.run = source, buckets, run
@@ -61,31 +66,40 @@ class Holding(StatefulProcessor):
     def handleInputRows(self, key: Any, rows: Iterator[pd.DataFrame], timerValues: Any) -> Iterator[pd.DataFrame]:  # noqa: ARG002, N802, N803  Spark's signature
         """One group of one micro-batch."""
         group, parcels = int(key[0]), pd.concat(list(rows))
-        if group == REFUSED or group >= KEPT:
+        if group == REFUSED:
             yield parcels
             return
         is_time = (parcels["slice"] == TIMES).to_numpy()
-        version, clock_us, pace_us, saved, logged = self.at.get() or (0, 0, 0, 0, 0)
-        times = _together(parcels["data"][is_time])
-        clocks = np.array([clock_us, pace_us], np.int64)
+        times, own = _together(parcels["data"][is_time]), parcels["data"][~is_time]
         order = np.lexsort([numbers(times, name) for name in reversed(_PLACES)])
-        walk = walked(
-            numbers(times, "time_us")[order], numbers(times, "arrived_us")[order], self.source.detector.max_ahead_us, clocks
-        )
-        if not is_time.all():
-            bucket = self._bucket(group, version)
-            block = _timed(_together(parcels["data"][~is_time]), times, order, walk)
-            columns = bucket.run(block)
-            yield pd.DataFrame(_by_slice(group, columns, numbers(block, "slice")), columns=["group", "slice", "data"])
-            saved, logged = self._keep(bucket, block, saved, logged)
-            version += 1
-            _cache.put((self.run, group), Held(version, bucket))
-        self.at.update((version, int(clocks[0]), int(clocks[1]), saved, logged))
+        found = _together(own) if len(own) else times.slice(0, 0)
+        at = _positions(found, times, order)
+        if group < KEPT:
+            found = self._computed(group, found, at, times.take(pa.array(order)))
+            at = np.sort(at)
+        if len(at):
+            yield pd.DataFrame(_by_slice(group, found, at), columns=["group", "slice", "data"])
 
     def close(self) -> None:
         """Called by Spark at the end."""
 
     # ---- state
+
+    def _computed(self, group: int, found: pa.RecordBatch, at: NDArray[np.int64], times: pa.RecordBatch) -> pa.RecordBatch:
+        """The features of the events at these places of all; times: of all events, in sequence order."""
+        version, clock_us, pace_us, saved, logged = self.at.get() or (0, 0, 0, 0, 0)
+        clocks = np.array([clock_us, pace_us], np.int64)
+        time_us, arrived_us = np.array(numbers(times, "time_us")), np.array(numbers(times, "arrived_us"))
+        walk = walked(time_us, arrived_us, self.source.detector.max_ahead_us, clocks)
+        if len(at):
+            bucket = self._bucket(group, version)
+            block = _timed(found, at, walk)
+            found = unpack(pack(bucket.run(block)))
+            saved, logged = self._keep(bucket, block, saved, logged)
+            version += 1
+            _cache.put((self.run, group), Held(version, bucket))
+        self.at.update((version, int(clocks[0]), int(clocks[1]), saved, logged))
+        return found
 
     def _bucket(self, group: int, version: int) -> Bucket:
         """The bucket as this process left it, or from Spark's state."""
@@ -131,12 +145,12 @@ def restore(bucket: Bucket, data: bytes) -> None:
 
 
 def _together(data: Any) -> pa.RecordBatch:
-    return pa.Table.from_batches([unpack(pa.py_buffer(part)) for part in data]).combine_chunks().to_batches()[0]
+    parts = [unpack(pa.py_buffer(part)) for part in data]
+    return pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
 
 
-def _timed(block: pa.RecordBatch, times: pa.RecordBatch, order: NDArray[np.int64], walk: Walk) -> pa.RecordBatch:
+def _timed(block: pa.RecordBatch, at: NDArray[np.int64], walk: Walk) -> pa.RecordBatch:
     """The block in sequence order, with the clock at each of its events."""
-    at = _positions(block, times, order)
     sequence = np.argsort(at)
     at, block = at[sequence], block.take(pa.array(sequence))
     clock = {"keep": walk.keep[at].view(np.uint8), "clock_us": walk.clock_us[at], "pace_us": walk.pace_us[at]}
@@ -145,7 +159,7 @@ def _timed(block: pa.RecordBatch, times: pa.RecordBatch, order: NDArray[np.int64
 
 
 def _positions(block: pa.RecordBatch, times: pa.RecordBatch, order: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where the events of the block stand among all."""
+    """Where the events of the block stand among all, in sequence order."""
     everywhere = np.rec.fromarrays([numbers(times, "slice")[order], numbers(times, "row")[order]])
     own = np.rec.fromarrays([numbers(block, "slice"), numbers(block, "row")])
     by_place = np.argsort(everywhere, kind="stable")
@@ -153,8 +167,11 @@ def _positions(block: pa.RecordBatch, times: pa.RecordBatch, order: NDArray[np.i
     return found
 
 
-def _by_slice(group: int, columns: dict[str, Any], slices: NDArray[np.int64]) -> Iterator[tuple[int, int, bytes]]:
-    whole = unpack(pack(columns))
+def _by_slice(group: int, found: pa.RecordBatch, at: NDArray[np.int64]) -> Iterator[tuple[int, int, bytes]]:
+    """The rows by slice of the sequence, each with its place there as `row`."""
+    columns = {name: found.column(name) for name in found.schema.names if name != "slice"}
+    whole = unpack(pack(columns | {"row": (at % SLICE).astype(np.int32)}))
+    slices = at // SLICE
     for number in np.unique(slices).tolist():
         part = whole.filter(pa.array(slices == number))
         yield group, number, pack({name: part.column(name) for name in part.schema.names}).to_pybytes()

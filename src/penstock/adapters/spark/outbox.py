@@ -8,6 +8,8 @@ taken and sends nothing.
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import msgspec
+
 from penstock.errors import BrokerError, Fenced, MissingExtra
 from penstock.stream.port import Topics
 
@@ -22,11 +24,22 @@ class Sent(NamedTuple):
     body: bytes
 
 
+class Noted(msgspec.Struct):
+    """What is committed beside the number of a micro-batch: where the journal goes on, and who writes it.
+
+    position: of the next record. seq: of the next event. fence: the number of this start.
+    """
+
+    position: int = 0
+    seq: int = 0
+    fence: int = 0
+
+
 class Outbox:
     """A transactional way out. Opening one fences whoever ran on the same checkpoint before.
 
     Args:
-        servers: host:port, separated by commas. properties: of librdkafka. topics: where to.
+        settings: of librdkafka. topics: where to.
         name: of the stream, the same for every start on one checkpoint.
 
     Raises:
@@ -39,7 +52,7 @@ class Outbox:
             from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
         except ImportError as error:
             raise MissingExtra("kafka", "a stream's way out") from error
-        self._topics, self._error = topics, KafkaException
+        self._topics, self._error, self._partition = topics, KafkaException, TopicPartition
         self._mark = TopicPartition(topics.decisions, 0)
         self._consumer = Consumer({**settings, "group.id": name, "enable.auto.commit": False})
         self._producer = Producer(
@@ -57,12 +70,14 @@ class Outbox:
             self._producer.init_transactions(_ASK_S)
             self._consumer.list_topics(timeout=_ASK_S)
             self._member = self._consumer.consumer_group_metadata()
-            self.next_batch = max(0, self._consumer.committed([self._mark], timeout=_ASK_S)[0].offset)
+            [known] = self._consumer.committed([self._mark], timeout=_ASK_S)
         except KafkaException as error:
             raise BrokerError(f"Kafka does not take part: {error.args[0].str()}") from error
+        self.next_batch = max(0, known.offset)
+        self.noted = msgspec.json.decode(known.metadata, type=Noted) if known.metadata else Noted()
 
-    def send(self, batch: int, messages: Iterable[Sent]) -> bool:
-        """Send all of a micro-batch; False where that was done before.
+    def send(self, batch: int, messages: Iterable[Sent], noted: Noted) -> bool:
+        """Send all of a micro-batch and note this; False where that was done before.
 
         Raises:
             Fenced: another process runs on the same checkpoint.
@@ -74,12 +89,12 @@ class Outbox:
             self._producer.begin_transaction()
             for message in messages:
                 self._produce(message)
-            self._mark.offset = batch + 1
-            self._producer.send_offsets_to_transaction([self._mark], self._member, _ASK_S)
+            mark = self._partition(self._mark.topic, 0, batch + 1, metadata=msgspec.json.encode(noted).decode())
+            self._producer.send_offsets_to_transaction([mark], self._member, _ASK_S)
             self._producer.commit_transaction(_ASK_S)
         except self._error as error:
             raise self._explained(error) from error
-        self.next_batch = batch + 1
+        self.next_batch, self.noted = batch + 1, noted
         return True
 
     def _produce(self, message: Sent) -> None:

@@ -7,25 +7,23 @@ Inside a micro-batch events are applied in the order (append time, partition, of
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 
-from penstock.adapters.spark.blocks import numbers, unpack
 from penstock.adapters.spark.buckets import Needs
 from penstock.adapters.spark.finishing import DONE_TYPE, Finishing
 from penstock.adapters.spark.inbox import PARCEL_TYPE, Inbox
-from penstock.adapters.spark.outbox import Outbox, Sent
+from penstock.adapters.spark.outbox import Outbox
 from penstock.adapters.spark.source import Source
+from penstock.adapters.spark.told import Done, Told
 from penstock.errors import BrokerError, ConfigurationError
 from penstock.stream.port import Topics
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming.query import StreamingQuery
 
@@ -40,7 +38,6 @@ SETTINGS = {
     "spark.sql.streaming.metricsEnabled": "false",
 }
 """What a session for streams needs beside `session.open_session`."""
-_PLACES = ("arrived_us", "partition", "offset")
 _DECLARED = "penstock.json"
 _log = logging.getLogger(__name__)
 
@@ -65,16 +62,6 @@ class Declared(msgspec.Struct):
     buckets: int
     salt: str
     name: str
-
-
-@dataclass(frozen=True)
-class Done:
-    """What became of a micro-batch. sent: False where that had been done before."""
-
-    batch: int
-    decisions: int
-    quarantined: int
-    sent: bool
 
 
 def start(
@@ -104,10 +91,10 @@ def start(
     declared = declare(source, checkpoint, buckets)
     run = secrets.token_hex(8)
     decided = _decided(_messages(spark, cluster, most_events), source, declared, run)
-    outbox = Outbox(cluster.settings, cluster.topics, declared.name)
+    told = Told(Outbox(cluster.settings, cluster.topics, declared.name), source, declared.name)
 
     def write(frame: "DataFrame", batch: int) -> None:
-        on_done(_write(frame, batch, source, declared, outbox))
+        on_done(told.tell(batch, _finished(frame, source, declared)))
 
     writer = decided.writeStream.foreachBatch(write).queryName(f"penstock {declared.detector}")
     return writer.option("checkpointLocation", str(checkpoint / "spark")).start()
@@ -207,36 +194,9 @@ def _decided(messages: "DataFrame", source: Source, declared: Declared, run: str
 # ---------------------------------------------------------------- a micro-batch
 
 
-def _write(frame: "DataFrame", batch: int, source: Source, declared: Declared, outbox: Outbox) -> Done:
-    """Finish a micro-batch and send it."""
+def _finished(frame: "DataFrame", source: Source, declared: Declared) -> list[Any]:
+    """What a micro-batch has come to, in sequence order."""
     parts = frame.sparkSession.sparkContext.defaultParallelism
     by_slice = frame.repartition(parts, "slice").sortWithinPartitions("slice", "group")
-    finishing = Finishing(source, declared.buckets, records=False)
-    rows = by_slice.mapInArrow(finishing, DONE_TYPE).collect()
-    decisions = _in_sequence([_unpacked(row.data) for row in rows if row.kind == "decisions"])
-    refused = [body for row in rows if row.kind == "quarantine" for body in _unpacked(row.data).column("body").to_pylist()]
-    sent = outbox.send(batch, _messages_of(decisions, refused, declared.detector))
-    return Done(batch, len(decisions), len(refused), sent)
-
-
-def _unpacked(data: bytearray) -> "pa.RecordBatch":
-    import pyarrow as pa
-
-    return unpack(pa.py_buffer(bytes(data)))
-
-
-def _in_sequence(parts: "list[pa.RecordBatch]") -> list[tuple[str, bytes]]:
-    """Ids and decisions of all slices, in the order in which their events were applied."""
-    if not parts:
-        return []
-    places = [np.concatenate([numbers(part, name) for part in parts]) for name in reversed(_PLACES)]
-    ids = [name for part in parts for name in part.column("id").to_pylist()]
-    bodies = [body for part in parts for body in part.column("body").to_pylist()]
-    return [(ids[at], bodies[at]) for at in np.lexsort(places).tolist()]
-
-
-def _messages_of(decisions: list[tuple[str, bytes]], refused: list[bytes], detector: str) -> Iterator[Sent]:
-    for id_, body in decisions:
-        yield Sent("decisions", id_, body)
-    for body in refused:
-        yield Sent("quarantine", detector, body)
+    rows = by_slice.mapInArrow(Finishing(source, declared.buckets), DONE_TYPE).collect()
+    return sorted(rows, key=lambda row: (row.slice, row.nth))
