@@ -39,6 +39,9 @@ SERVED = str(Path(__file__).parent / "_served.py")
 BROKER = os.environ.get("BROKER", "kafka")
 TARGETS = {"kafka": 25_000, "redis": 15_000}
 ONE_BY_ONE = 20
+WARM = 200
+"""Events before the one-at-a-time consumer is timed: topics are made, code is compiled."""
+
 SAMPLED = 64
 """One decision in so many is timed: reading all of them would be a load of its own."""
 
@@ -52,14 +55,14 @@ def run(quick: bool) -> list[Row]:
         if lacking:
             return [Row.absent("stream", "events/s", "; ".join(map(str, lacking)))]
         bodies = prepare(folder, events=50_000 if quick else 200_000)
-        redis, postgres = stack.enter_context(Redis()), stack.enter_context(Postgres())
+        redis, postgres = stack.enter_context(Redis()), stack.enter_context(Postgres(settings={"max_wal_size": "4GB"}))
         kafka = stack.enter_context(Kafka()) if BROKER == "kafka" else None
         place = Place(folder, f"{kafka.url}/full" if kafka else f"{redis.url}?prefix=full.", redis, postgres, bodies)
-        parts = {"broker": kafka or redis, "PostgreSQL": postgres} | ({"Redis": redis} if kafka else {})
+        place.pids = {"PostgreSQL": postgres.pid, "Redis": redis.pid} | ({"Kafka": kafka.pid} if kafka else {})
         rows = []
         with worker(place) as process:
-            full = flow(place, process, seconds=seconds, rate=None)
-            rows += throughput_rows(full, one_by_one(place, 3.0 if quick else 15.0), seconds, cpu_costs(full, parts))
+            full = flow(place, process, seconds=seconds, rate=TARGETS[BROKER] * 1.1)
+            rows += throughput_rows(full, one_by_one(place, 3.0 if quick else 15.0), seconds, cpu_costs(full))
             half = flow(place, process, seconds=seconds, rate=TARGETS[BROKER] / 2)
         return rows + latency_rows(half)
 
@@ -75,6 +78,7 @@ class Place:
     bodies: list[bytes]
     sent: int = 0
     database: str = ""
+    pids: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.database = self.postgres.create("bench")
@@ -91,11 +95,21 @@ class Flow:
     seconds: float
     latencies_ms: list[float] = field(default_factory=list)
     cpu: dict[str, float] = field(default_factory=dict)
+    slowest: float = 0.0
 
     @property
     def per_second(self) -> float:
-        """Events a second."""
-        return self.events / self.seconds
+        """Events a second that were decided and are in every store."""
+        return min(self.events, self.slowest) / self.seconds
+
+
+def stored(before: dict[str, Any], after: dict[str, Any]) -> dict[str, float]:
+    """Which share of what was decided in between each store has taken in meanwhile."""
+    decided = after["position"] - before["position"]
+    return {
+        name: (decided - sink["behind"] + before["sinks"][name]["behind"]) / max(decided, 1)
+        for name, sink in after["sinks"].items()
+    }
 
 
 # ---------------------------------------------------------------- the worker, and what flows through it
@@ -144,18 +158,21 @@ class Process:
         raise SystemExit("the worker did not become ready")
 
 
-def flow(place: Place, process: Process, *, seconds: float, rate: float | None) -> Flow:
-    """Let events through at a rate, or as many as go while the inbox never empties; count what is decided."""
-    target = rate or TARGETS[BROKER] * 4
+def flow(place: Place, process: Process, *, seconds: float, rate: float) -> Flow:
+    """Let events through at a rate; count what is decided."""
     tap = Tap(place)
-    producer = Producer(place, target, bounded=rate is None, process=process)
+    producer = Producer(place, rate)
     producer.start()
     time.sleep(2.0)  # past the first batches
-    before, began, cpu = process.status()["events"], time.perf_counter(), cpu_seconds(process.process.pid)
+    pids = place.pids | {"worker": process.process.pid, "producer and reader": os.getpid()}
+    before, began = process.status(), time.perf_counter()
+    cpu = {name: cpu_seconds(pid) for name, pid in pids.items()}
     tap.forget()
     time.sleep(seconds)
-    status, spent = process.status(), time.perf_counter() - began
-    found = Flow(status["events"] - before, spent, cpu={"worker": cpu_seconds(process.process.pid) - cpu})
+    after, spent = process.status(), time.perf_counter() - began
+    found = Flow(after["events"] - before["events"], spent)
+    found.cpu = {name: cpu_seconds(pid) - cpu[name] for name, pid in pids.items()}
+    found.slowest = found.events * min(stored(before, after).values(), default=1.0)
     producer.stop()
     process.wait_until(lambda now: now["lag"] == 0 and not any(sink["behind"] for sink in now["sinks"].values()), 300)
     found.latencies_ms = tap.close(producer.handed)
@@ -165,28 +182,22 @@ def flow(place: Place, process: Process, *, seconds: float, rate: float | None) 
 class Producer(threading.Thread):
     """Sends events in small portions, from a thread; ids count on over all runs."""
 
-    def __init__(self, place: Place, rate: float, *, bounded: bool, process: Process) -> None:
+    def __init__(self, place: Place, rate: float) -> None:
         super().__init__(daemon=True)
-        self._place, self._rate, self._bounded, self._process = place, rate, bounded, process
+        self._place, self._rate = place, rate
         self._ending = threading.Event()
         self.handed: dict[int, float] = {}
 
     def run(self) -> None:
         """Send until told to stop."""
         place, outlet = self._place, self._place.broker.outlet()
-        began, first, looked = time.perf_counter(), place.sent, 0.0
+        began, first = time.perf_counter(), place.sent
         while not self._ending.is_set():
             due = int((time.perf_counter() - began) * self._rate) - (place.sent - first)
             if due <= 0:
                 time.sleep(0.002)
                 continue
-            if self._bounded and time.perf_counter() - looked > 0.5:
-                looked = time.perf_counter()
-                while place.sent - first - self._taken() > 200_000 and not self._ending.is_set():
-                    time.sleep(0.05)
-                    began += 0.05
-            for _ in range(min(due, 200)):
-                number = place.sent
+            for number in range(place.sent, place.sent + min(due, 500)):
                 body = b'{"transaction_id":"b%d",' % number + place.bodies[number % len(place.bodies)]
                 if number % SAMPLED == 0:
                     self.handed[number] = time.perf_counter()
@@ -194,17 +205,9 @@ class Producer(threading.Thread):
                     outlet.put("transactions", "", body)
                 except BrokerError:
                     time.sleep(0.01)
-                    continue
-                place.sent += 1
+                    break
+                place.sent = number + 1
         outlet.close()
-
-    def _taken(self) -> int:
-        return int(self._process.status()["events"]) - self._first_events
-
-    def start(self) -> None:
-        """Begin, from where the worker stands."""
-        self._first_events = int(self._process.status()["events"])
-        super().start()
 
     def stop(self) -> None:
         """Send no more."""
@@ -289,10 +292,13 @@ def one_by_one(place: Place, seconds: float) -> float:
     import psycopg
     import redis
     from confluent_kafka import Consumer, Producer, TopicPartition
+    from confluent_kafka.admin import AdminClient, NewTopic
 
     from penstock.adapters.kafka.address import Address
 
     address = Address.of(place.url)
+    admin = AdminClient(address.client())
+    admin.create_topics([NewTopic("one-by-one", 1, 1)])["one-by-one"].result(30)
     producer = Producer(address.client(enable_idempotence=True))
     consumer = Consumer(address.client(group_id="bench-one", enable_auto_commit=False, auto_offset_reset="earliest"))
     consumer.list_topics(timeout=10)
@@ -300,9 +306,10 @@ def one_by_one(place: Place, seconds: float) -> float:
     keys = redis.Redis.from_url(place.redis.url)
     with psycopg.connect(place.database) as rows, Engine(detector, models=place.folder / "models") as engine:
         rows.execute("CREATE TABLE one_by_one (id text PRIMARY KEY, decision jsonb)")
-        consumer.poll(10)
-        began, count = time.perf_counter(), 0
-        while time.perf_counter() - began < seconds:
+        began, count = time.perf_counter(), -WARM
+        while count < 0 or time.perf_counter() - began < seconds:
+            if count == 0:
+                began = time.perf_counter()
             message = consumer.poll(1.0)
             if message is None or message.error() is not None:
                 continue
@@ -333,8 +340,10 @@ def _redis_one_by_one(place: Place, seconds: float) -> float:
             body = b'{"transaction_id":"o%d",' % number + place.bodies[number % len(place.bodies)]
             keys.xadd("one-by-one-in", {"event": body})
         keys.xgroup_create("one-by-one-in", "one", "0")
-        began, count = time.perf_counter(), 0
-        while time.perf_counter() - began < seconds:
+        began, count = time.perf_counter(), -WARM
+        while count < 0 or time.perf_counter() - began < seconds:
+            if count == 0:
+                began = time.perf_counter()
             [[_, [(entry, fields)]]] = keys.xreadgroup("one", "c", {"one-by-one-in": ">"}, count=1)
             [decision] = engine.decide_json([fields[b"event"]])
             name = msgspec.json.decode(decision)["transaction_id"]
@@ -364,7 +373,7 @@ def cpu_seconds(pid: int) -> float:
     return total / os.sysconf("SC_CLK_TCK")
 
 
-def cpu_costs(full: Flow, _parts: dict[str, Any]) -> list[Row]:
+def cpu_costs(full: Flow) -> list[Row]:
     """Microseconds of CPU per event, by part."""
     return [Row.figure(f"CPU per event: {name}", 1e6 * spent / full.events, "us") for name, spent in full.cpu.items()]
 
@@ -381,9 +390,8 @@ def throughput_rows(full: Flow, single: float, seconds: float, costs: list[Row])
 def latency_rows(half: Flow) -> list[Row]:
     at = f"from event to decision at {half.per_second:,.0f}/s"
     limits = {50: 25.0, 95: 75.0, 99: 95.0}
-    return [
-        Row.at_most(f"p{percent} {at}", percentile(half.latencies_ms, percent), "ms", limit) for percent, limit in limits.items()
-    ]
+    taken = half.latencies_ms
+    return [Row.at_most(f"p{percent} {at}", percentile(taken, percent), "ms", limit) for percent, limit in limits.items()]
 
 
 if __name__ == "__main__":
