@@ -66,7 +66,7 @@ class Feeding:
         ledger: the local one.
         newest: shared by all stores of an owner.
         fence: the owner's number.
-        on_end: called once, from the thread, where somebody else owns the detector by now, or the store cannot be used as it is.
+        on_end: called once, from the thread, where somebody else owns the detector by now, or the store cannot be used so.
     """
 
     def __init__(self, sink: Sink, ledger: Ledger, newest: Newest, fence: int, on_end: Callable[[PenstockError], None]) -> None:
