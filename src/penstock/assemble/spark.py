@@ -53,9 +53,10 @@ def run_stream(
     most_events: int | None,
     without_labels: bool,
     on_done: "Callable[[Done], None]",
-    on_started: Callable[[Callable[[], None]], None],
+    on_started: Callable[[], None],
+    stop: threading.Event,
 ) -> None:
-    """Decide what comes through Kafka until stopped; on_started is given what stops it.
+    """Decide what comes through Kafka until asked to stop.
 
     Raises:
         ConfigurationError: the detector counts labels, which this stream does not read, and nobody said that it may.
@@ -81,8 +82,8 @@ def run_stream(
     try:
         options = {"buckets": buckets or stream.BUCKETS, "most_events": most_events or stream.MOST_EVENTS}
         query = stream.start(spark, source, cluster, checkpoint, on_done=on_done, **options)
-        on_started(query.stop)
-        stream.wait(query)
+        on_started()
+        stream.wait(query, stop)
     finally:
         close_session(spark)
         if stores is not None:

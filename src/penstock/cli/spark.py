@@ -1,7 +1,7 @@
 """`penstock spark`: a detector beyond one machine."""
 
 import signal
-from collections.abc import Callable
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,9 +98,11 @@ def stream(
     chosen = settings_from(**flags)
     begin_logging(chosen)
 
-    def started(stop: Callable[[], None]) -> None:
+    stop = threading.Event()
+
+    def started() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop())
+            signal.signal(number, lambda *_: stop.set())
         say(f"deciding for {detector}; state in {checkpoint}")
 
     def told(done: "Done") -> None:
@@ -119,4 +121,5 @@ def stream(
         without_labels=without_labels,
         on_done=told,
         on_started=started,
+        stop=stop,
     )

@@ -1,5 +1,6 @@
 """Spark itself: found, started quietly, and told which Python to run."""
 
+import logging
 import os
 import shutil
 import sys
@@ -43,6 +44,8 @@ def open_session(
     """
     check_spark()
     from pyspark.sql import SparkSession
+
+    logging.getLogger("py4j").setLevel(logging.WARNING)
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_SUBMIT_ARGS", _quiet())

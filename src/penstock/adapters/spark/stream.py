@@ -7,6 +7,7 @@ Inside a micro-batch events are applied in the order (append time, partition, of
 
 import logging
 import secrets
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,16 +121,18 @@ def check_fit(source: Source, *, without_labels: bool, has_key: bool) -> None:
         )
 
 
-def wait(query: "StreamingQuery") -> None:
-    """Return when the stream has been stopped.
+def wait(query: "StreamingQuery", stop: threading.Event) -> None:
+    """Return when the stream has been asked to stop, and its micro-batch in hand has been dropped.
 
     Raises:
-        PenstockError: as whatever ended it says.
+        BrokerError: it ended by itself; says why.
     """
     from pyspark.errors import StreamingQueryException
 
     try:
-        query.awaitTermination()
+        while not stop.is_set() and query.isActive:
+            query.awaitTermination(1)  # a call at a time: a signal's handler must not talk to Java in the middle of one
+        query.stop()
     except StreamingQueryException as error:
         raise BrokerError(f"the stream ended: {error}") from error
 
