@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import msgspec
 import psycopg
@@ -95,18 +96,18 @@ def test_decisions_features_and_order_are_those_of_one_process_across_starts(spa
     expected = embedded(crash_worker.detector, [*events, {**events[-1], "transaction_id": "last"}])
     assert essence(behind.read("decisions")) == essence(expected)
     assert all(found["cause"] for found in behind.read("quarantine"))
-    assert digest_of_the_journal(behind) == digest_of_one_process([*events, {**events[-1], "transaction_id": "last"}])
+    assert digest_of_the_journal(behind, fence=2) == digest_of_one_process([*events, {**events[-1], "transaction_id": "last"}])
     with pytest.raises(ConfigurationError, match="belongs to 'crash'"):
         Running(spark, behind, tmp_path, "banking")
 
 
-def digest_of_the_journal(behind) -> str:
+def digest_of_the_journal(behind, *, fence: int) -> str:
     """The state of a replica that has followed it, as an API beside the stream would."""
     replica = Replica(MemoryLedger(), lambda ledger: Engine(crash_worker.detector, ledger=ledger))
     journal = behind.broker.journal(0, None)
     replica.catch_up(journal)
     journal.close()
-    assert replica.fence == 2
+    assert replica.fence == fence
     found = replica.engine.path.state.digest()
     replica.close()
     return found
@@ -118,25 +119,60 @@ def digest_of_one_process(events) -> str:
         return engine.path.state.digest()
 
 
+class Command:
+    """`penstock spark stream` as a process of its own, killed if it still runs when the block ends."""
+
+    def __init__(self, behind, folder, *options):
+        command = [*PENSTOCK, "spark", "stream", DETECTOR, "--stream", behind.url, "--checkpoint", str(folder / "state")]
+        command += ["--jars", str(JARS), "--master", "local[2]", "--without-labels", *options]
+        self.log = folder / "log"
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, stderr=log, env=environment())
+
+    def __enter__(self):
+        return self
+
+    def wait(self, true):
+        until(lambda: true() or self.process.poll() is not None, 300)
+        assert self.process.poll() is None, self.log.read_text()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(120) == 0, self.log.read_text()
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
 def test_the_command_feeds_the_stores_and_ends_when_asked(behind, postgres_url, redis_url, tmp_path):
     """What was decided is in PostgreSQL and in Redis, once each."""
     subprocess.run([*PENSTOCK, "ledger", "create", "--ledger", postgres_url], check=True, env=environment())
     events = crash_worker.events(300)
     behind.put("transactions", [*events, *events[:30]])
-    command = [*PENSTOCK, "spark", "stream", DETECTOR, "--stream", behind.url, "--checkpoint", str(tmp_path / "state")]
-    command += ["--jars", str(JARS), "--master", "local[2]", "--ledger", postgres_url, "--redis", redis_url, "--without-labels"]
-    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, stderr=log, env=environment()) as process:
-        try:
-            until(lambda: len(behind.bodies("decisions")) == len(events) or process.poll() is not None, 300)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(120)
-    assert process.returncode == 0, (tmp_path / "log").read_text()
+    with Command(behind, tmp_path, "--ledger", postgres_url, "--redis", redis_url) as running:
+        running.wait(lambda: len(behind.bodies("decisions")) == len(events))
+        running.stop()
     with psycopg.connect(postgres_url) as connection:
         assert connection.execute("select count(*), count(distinct transaction_id) from decisions").fetchone() == (300, 300)
     client = redis.Redis.from_url(redis_url)
     assert len(list(client.scan_iter("penstock:crash:decision:*"))) == 300
     client.close()
+
+
+def test_killed_at_any_moment_it_loses_nothing_and_shows_nothing_twice(behind, tmp_path):
+    """The driver with its Java and Python workers, twice, in the middle of a stream; the third start ends it."""
+    events = crash_worker.events(2_000)
+    behind.put("transactions", events)
+    for decided in (1, 900):
+        with Command(behind, tmp_path, "--max-events", "300") as running:
+            running.wait(lambda decided=decided: len(behind.bodies("decisions")) >= decided)
+            time.sleep(0.7)  # somewhere in the next micro-batch
+    with Command(behind, tmp_path, "--max-events", "300") as running:
+        running.wait(lambda: len(behind.bodies("decisions")) >= len(events))
+        running.stop()
+    assert essence(behind.read("decisions")) == essence(embedded(crash_worker.detector, events))
+    assert digest_of_the_journal(behind, fence=3) == digest_of_one_process(events)
 
 
 @pytest.mark.parametrize("name", ["banking", "scored"])
