@@ -1,0 +1,158 @@
+"""The database of the office: a port small enough for SQLite and PostgreSQL to be the same.
+
+Statements are ordinary SQL that both understand (`INSERT ... ON CONFLICT`, `RETURNING`, `CREATE TABLE IF NOT EXISTS`), with
+parameters as `:name`. Times are whole microseconds, booleans 0 and 1, JSON is text. Ids are texts or given by the
+statement, never by the database.
+"""
+
+import re
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from penstock.errors import LedgerError, LedgerFull
+
+Row = tuple[Any, ...]
+Values = Mapping[str, Any]
+
+_VERSIONS = "CREATE TABLE IF NOT EXISTS office_schema (drawer TEXT PRIMARY KEY, version INTEGER NOT NULL)"
+
+
+class Schema(NamedTuple):
+    """The tables of one drawer. steps: lists of statements; the n-th takes them from version n to n + 1, and never changes."""
+
+    drawer: str
+    steps: Sequence[Sequence[str]]
+
+
+class Transaction(Protocol):
+    """Statements that take effect together."""
+
+    def run(self, sql: str, values: Values = ...) -> list[Row]:
+        """Run one statement; what it selects or returns."""
+
+
+class Database(Protocol):
+    """A database of small tables. Any thread may call.
+
+    Raises, wherever it is asked: LedgerError where it does not answer, LedgerFull where there is no room.
+    """
+
+    def read(self, sql: str, values: Values = ...) -> list[Row]:
+        """The rows of a query."""
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """One transaction at a time: durable when the block has ended, undone where it raises."""
+
+    def prepare(self, schema: Schema) -> None:
+        """Make or bring up to date the tables of a drawer; safe to call from many processes at once."""
+
+    def close(self) -> None:
+        """Let go; twice is fine."""
+
+
+def migrate(transaction: Transaction, schema: Schema) -> None:
+    """Take the steps that a drawer's tables have not taken yet.
+
+    Raises:
+        LedgerError: they were made by a newer version of the program.
+    """
+    transaction.run(_VERSIONS)
+    rows = transaction.run("SELECT version FROM office_schema WHERE drawer = :drawer", {"drawer": schema.drawer})
+    reached = int(rows[0][0]) if rows else 0
+    if reached > len(schema.steps):
+        raise LedgerError(
+            f"the tables of {schema.drawer!r} are of version {reached}, this program knows {len(schema.steps)}; use a newer one"
+        )
+    for step in schema.steps[reached:]:
+        for statement in step:
+            transaction.run(statement)
+    transaction.run(
+        "INSERT INTO office_schema (drawer, version) VALUES (:drawer, :version) "
+        "ON CONFLICT (drawer) DO UPDATE SET version = excluded.version",
+        {"drawer": schema.drawer, "version": len(schema.steps)},
+    )
+
+
+class SqliteDatabase:
+    """`Database` in a file, or in memory where `path` is None.
+
+    >>> database = SqliteDatabase()
+    >>> database.prepare(Schema("notes", [["CREATE TABLE notes (id TEXT PRIMARY KEY, text TEXT NOT NULL)"]]))
+    >>> with database.write() as transaction:
+    ...     _ = transaction.run("INSERT INTO notes VALUES (:id, :text)", {"id": "a", "text": "first"})
+    >>> database.read("SELECT text FROM notes WHERE id = :id", {"id": "a"})
+    [('first',)]
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        with self._explained():
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            name = ":memory:" if path is None else str(path)
+            self._db = sqlite3.connect(name, check_same_thread=False, timeout=10, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+
+    def read(self, sql: str, values: Values | None = None) -> list[Row]:
+        """See `Database.read`."""
+        with self._lock, self._explained():
+            return self._db.execute(sql, values or {}).fetchall()
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """See `Database.write`."""
+        with self._lock, self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield _SqliteTransaction(self._db)
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def prepare(self, schema: Schema) -> None:
+        """See `Database.prepare`."""
+        with self.write() as transaction:
+            migrate(transaction, schema)
+
+    def close(self) -> None:
+        """Close; twice is fine."""
+        self._db.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            where = self._path or "the tables in memory"
+            if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
+                raise LedgerFull(f"no room for {where}: {error}; free space on this device") from error
+            raise LedgerError(f"cannot use {where}: {error}; check the file and its device") from error
+
+
+class _SqliteTransaction:
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def run(self, sql: str, values: Values | None = None) -> list[Row]:
+        return self._db.execute(sql, values or {}).fetchall()
+
+
+_PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
+
+
+def with_percent_names(sql: str) -> str:
+    """A statement as PostgreSQL's client wants it.
+
+    >>> with_percent_names("SELECT a FROM t WHERE b = :b AND c LIKE 'x%'")
+    "SELECT a FROM t WHERE b = %(b)s AND c LIKE 'x%%'"
+    """
+    return _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))
