@@ -1,5 +1,6 @@
 """Spark between a real Kafka's topics decides what one process decides, once each, also across starts."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -14,13 +15,12 @@ import redis
 from penstock import Engine
 from penstock.adapters.kafka.address import Address
 from penstock.assemble.detectors import load_detector
-from penstock.detectors.banking.profile import profile
 from penstock.errors import ConfigurationError
 from penstock.ledger import MemoryLedger
 from penstock.offline.simulate import simulate, submitted
 from penstock.offline.train import train
 from penstock.stream.replica import Replica
-from tests.integration import crash_worker, spark_world
+from tests.integration import crash_worker
 from tests.integration.behind import Behind, embedded, essence, until
 from tests.integration.spark_servers import JARS, jars, lacking
 
@@ -175,20 +175,19 @@ def test_killed_at_any_moment_it_loses_nothing_and_shows_nothing_twice(behind, t
     assert digest_of_the_journal(behind, fence=3) == digest_of_one_process(events)
 
 
-@pytest.mark.parametrize("name", ["banking", "scored"])
+@pytest.mark.parametrize("name", ["banking", "payments"])
 def test_simulated_events_with_late_ones_give_identical_decisions(name, spark, behind, tmp_path):
-    """Two detectors, one of them with models; labels are not sent."""
-    if name == "scored":
-        reference, models = f"{spark_world.__file__}:scored", tmp_path / "models"
-        train(spark_world.scored, spark_world.events(2_500, seed=4).filter(type="transfer").drop("type"), save_to=models)
-        told = spark_world.events(EVENTS, seed=5).filter(type="transfer").drop("type", "fraud", "arrived_at")
-        events = [{**row, "at": row["at"].isoformat()} for row in told.rows(named=True)]
-    else:
-        reference, models = name, None
-        events = list(submitted(profile, simulate(profile, events=EVENTS, seed=3, fraud_rate=0.02, late_share=0.02)))
+    """Two detectors with their models; labels are not sent."""
+    profile = importlib.import_module(f"penstock.detectors.{name}.profile").profile
+    detector = load_detector(name)
+    train(detector, simulate(profile, events=20_000, seed=1, fraud_rate=0.03), save_to=tmp_path / "models")
+    frame = simulate(profile, events=EVENTS, seed=3, fraud_rate=0.02, late_share=0.02)
+    events = list(submitted(profile, frame.drop(detector.label.field)))
     behind.put("transactions", events)
-    with Running(spark, behind, tmp_path / "state", reference, models and str(models)) as running:
-        expected = embedded(load_detector(reference), events, models=models)
+    with Running(spark, behind, tmp_path / "state", name, str(tmp_path / "models")) as running:
+        expected = embedded(detector, events, models=tmp_path / "models")
         running.wait(lambda: len(behind.bodies("decisions")) >= len(expected), 1_800)
+    assert len(expected) == EVENTS
     assert essence(behind.read("decisions")) == essence(expected)
     assert len({decision["decision"] for decision in expected}) > 1
+    assert all(decision["scores"] for decision in expected)

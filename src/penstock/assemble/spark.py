@@ -46,7 +46,6 @@ def run_stream(
     settings: Settings,
     checkpoint: Path,
     *,
-    with_models: bool,
     master: str,
     jars: Path | None,
     buckets: int | None,
@@ -60,6 +59,7 @@ def run_stream(
 
     Raises:
         ConfigurationError: the detector counts labels, which this stream does not read, and nobody said that it may.
+        BundleError: it declares models, and none have been trained.
     """
     from penstock.adapters.spark.session import check_spark, close_session, open_session
 
@@ -70,7 +70,7 @@ def run_stream(
 
     if settings.stream is None or not settings.stream.startswith("kafka://"):
         raise ConfigurationError(f"Spark reads Kafka: --stream kafka://HOST:PORT, not {settings.stream}")
-    models = str(settings.models_folder) if with_models else None
+    models = str(settings.models_folder) if load_detector(reference).models else None
     key = personal_key(settings.personal_key_file)
     source = Source(reference, load_detector, models, key) if key is not None else Source(reference, load_detector, models)
     stream.check_fit(source, without_labels=without_labels, has_key=key is not None)

@@ -90,7 +90,7 @@ def stream(
     """Decide what comes through Kafka, in order, once each.
 
     Reads the topic `transactions`; writes `decisions`, `quarantine` and the journal, which the stores that are named follow.
-    State is Spark's; --models DIR scores.
+    State is Spark's.
     """
     from penstock.assemble.spark import run_stream
     from penstock.cli.logs import begin_logging
@@ -113,7 +113,6 @@ def stream(
         detector,
         chosen,
         checkpoint,
-        with_models=flags.get("models") is not None,
         master=master,
         jars=jars,
         buckets=buckets,

@@ -21,7 +21,7 @@ from penstock.adapters.spark.inbox import PARCEL_TYPE, Inbox
 from penstock.adapters.spark.outbox import Outbox
 from penstock.adapters.spark.source import Source
 from penstock.adapters.spark.told import Done, Told
-from penstock.errors import BrokerError, ConfigurationError
+from penstock.errors import BrokerError, BundleError, ConfigurationError
 from penstock.stream.port import Topics
 
 if TYPE_CHECKING:
@@ -106,8 +106,13 @@ def check_fit(source: Source, *, without_labels: bool, has_key: bool) -> None:
 
     Raises:
         ConfigurationError: the detector counts labels, or hides personal fields without a key that all machines share.
+        BundleError: its models have not been trained.
     """
     detector = source.detector
+    if detector.models and source.ensemble is None:
+        raise BundleError(
+            f"detector {detector.name!r} declares models; train them first: penstock train {detector.name} --save"
+        )
     if detector.schema.personal and not has_key:
         raise ConfigurationError(
             f"detector {detector.name!r} hides personal fields ({', '.join(detector.schema.personal)}) with a key that all "
