@@ -48,7 +48,7 @@ generator: .venv/.for-use  ## only the simulated traffic: into the broker of `ma
 	@$(BIN)/penstock simulate banking --tps $(TPS) --to $(or $(KAFKA_URL),$(URL))
 
 test: .venv/.for-work  ## the tests
-	@$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(PYTEST_ARGS)
 
 test-slow: .venv/.for-work  ## the tests that take minutes
 	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)

@@ -100,6 +100,7 @@ def test_a_late_decision_stands_beside_the_answer_that_was_given(start):
     assert worker.owns
 
 
+@pytest.mark.slow
 def test_a_provisional_answer_is_scored_from_what_was_last_heard_and_changes_nothing(start, tmp_path):
     file = tmp_path / "provisional.py"
     text = Path(mine.__file__).read_text("utf-8")
@@ -132,6 +133,7 @@ def test_of_ten_payments_at_once_through_three_processes_exactly_seven_are_revie
             assert Counter(pool.map(send, range(10))) == {"REVIEW": 7, "APPROVE": 3}
 
 
+@pytest.mark.slow
 def test_an_api_process_that_starts_again_goes_on_where_the_journal_was(start):
     api, worker = start(**PATIENT), start.worker()
     until(lambda: api.ready and worker.owns, 90)

@@ -111,6 +111,7 @@ def test_what_is_no_event_goes_to_quarantine_with_its_cause_and_nothing_stops(be
     assert any("3,000," in kept["cause"] for kept in behind.read("quarantine"))
 
 
+@pytest.mark.slow
 def test_an_id_that_comes_again_is_decided_once(behind, worker):
     events = crash_worker.events(50)
     behind.put("transactions", [*events, *events[:10]])

@@ -194,11 +194,12 @@ def test_beside_a_worker_whoever_waits_is_woken_when_the_decision_can_be_looked_
     async def scene():
         with Engine(mine, data=tmp_path) as replica:
             beside = Beside("mine", None, Settings())
-            beside._replica = SimpleNamespace(engine=replica, ledger=replica.ledger)
+            beside._following = SimpleNamespace(engine=replica)
             with beside.feed.watch.waiting(b'"tx1"') as woken:
                 replica.decide_json([payment(1)])
                 record, _row = replica.ledger.record_of(0)
-                beside._followed([record])
+                replica.ledger.flush()
+                beside._show([record])
                 await asyncio.wait_for(woken, 5)
                 assert beside.feed.outcomes == {"APPROVE": 1}
                 return replica.outcome("tx1")

@@ -15,6 +15,7 @@ from penstock.offline.simulate import EXTRA, Profile, simulate, submitted
 
 FILES = {
     "__init__.py",
+    "alerts.toml",
     "detector.py",
     "event.py",
     "features.py",
