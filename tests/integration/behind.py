@@ -141,6 +141,11 @@ class WorkerProcess:
             return None
 
     @property
+    def port(self) -> int:
+        """Where it answers about its health."""
+        return int(self._port_file.read_text())
+
+    @property
     def owns(self) -> bool:
         status = self.status()
         return status is not None and bool(status["owner"])
