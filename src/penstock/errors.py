@@ -15,6 +15,8 @@
     |-- BrokerError               the broker does not answer, or refuses
     |-- SinkUnavailable           a store beside the path does not answer; the same is written again later
     |-- Fenced                    another owner has taken over; nothing more may be written
+    |-- Conflict                  somebody else holds, or has changed, what was to be changed
+    |-- NotFound                  there is no such thing to look at or to change
     `-- LedgerError               decisions cannot be made durable
         |-- LedgerFull            ... because no room is left on the device
         `-- LedgerDamaged         ... because stored bytes fail their checksum
@@ -93,6 +95,14 @@ class SinkUnavailable(PenstockError):
 
 class Fenced(PenstockError):
     """Another owner has taken over, so this one may write nothing more."""
+
+
+class Conflict(PenstockError):
+    """Somebody else holds, or has changed meanwhile, what was to be changed; nothing was."""
+
+
+class NotFound(PenstockError):
+    """There is no such thing to look at or to change."""
 
 
 class LedgerError(PenstockError):

@@ -8,7 +8,16 @@ from typing import Any
 
 import msgspec
 
-from penstock.errors import BrokerError, CapacityError, DeclarationError, LedgerError, MalformedEvent, NotReady
+from penstock.errors import (
+    BrokerError,
+    CapacityError,
+    Conflict,
+    DeclarationError,
+    LedgerError,
+    MalformedEvent,
+    NotFound,
+    NotReady,
+)
 from penstock.messages import Refusal
 
 log = logging.getLogger("penstock.service")
@@ -83,8 +92,10 @@ def of_error(error: BaseException) -> RequestRefused:
             return RequestRefused(503, str(error))
         case MalformedEvent(field=field):
             return RequestRefused(422, str(error), [(field, str(error))])
-        case DeclarationError():
+        case DeclarationError() | NotFound():
             return RequestRefused(404, str(error))
+        case Conflict():
+            return RequestRefused(409, str(error))
     return unexpected(error)
 
 
