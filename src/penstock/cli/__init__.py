@@ -32,6 +32,7 @@ COMMANDS = {
     "query": "query",
     "ledger": "ledger",
     "alerts": "alerts",
+    "audit": "audit",
     "spark": "spark",
     "loadtest": "loadtest",
     "detectors": "detectors",

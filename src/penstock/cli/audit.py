@@ -1,0 +1,67 @@
+"""`penstock audit`: who changed what, and whether the log of it is whole."""
+
+import click
+
+from penstock.cli.options import as_json, print_json, settings, settings_from
+
+
+@click.group()
+def command() -> None:
+    """Who changed what and when, and whether that log is whole."""
+
+
+@command.command("list")
+@click.option("--limit", type=click.IntRange(1), default=50, metavar="N", help="Most entries shown.  [50]")
+@click.option("--before", type=click.IntRange(1), metavar="SEQ", help="Only entries before this one: the next page.")
+@click.option("--who", metavar="NAME", help="Only what this user or key did.")
+@click.option("--action", metavar="ACTION", help="Only this kind of change, such as keys.add.")
+@click.option("--subject", metavar="SUBJECT", help="Only changes of this, such as users/ana.")
+@settings("data")
+@as_json
+def show(
+    limit: int, before: int | None, who: str | None, action: str | None, subject: str | None, as_json: bool, data: str
+) -> None:
+    """Changes, the newest first."""
+    import msgspec
+
+    from penstock.clock import iso
+    from penstock.office import open_office
+    from penstock.office.audit import AuditLog
+
+    with open_office(settings_from(data=data).data) as database:
+        entries = AuditLog(database).entries(limit, before, who, action, subject)
+    if as_json:
+        print_json(entries)
+        return
+    for entry in entries:
+        told = "(erased)" if entry.details is None else msgspec.json.encode(entry.details).decode()
+        click.echo(f"{entry.seq:>6}  {iso(entry.at_us)}  {entry.who:<16} {entry.action:<16} {entry.subject}  {told}")
+
+
+@command.command()
+@settings("data")
+@as_json
+def verify(as_json: bool, data: str) -> None:
+    """Check that no entry was changed, removed or put in. Exit 1 where one was.
+
+    Keep the head that this prints: whoever could replace the whole log could not make a new one with the same head.
+    """
+    from penstock.clock import iso
+    from penstock.office import open_office
+    from penstock.office.audit import AuditLog
+
+    with open_office(settings_from(data=data).data) as database:
+        log = AuditLog(database)
+        broken, head, erasures = log.verify(), log.head(), log.erasures()
+    if as_json:
+        print_json({"whole": broken is None, "broken": broken, "head": head, "erased": erasures})
+    else:
+        for erasure in erasures:
+            entries = ", ".join(map(str, erasure.entries)) or "none"
+            click.echo(f"{erasure.who} erased the details of {erasure.subject} at {iso(erasure.at_us)}: entries {entries}")
+        if broken is None:
+            click.echo(f"whole: {head.seq} entries, head {head.hash or 'none'}")
+        else:
+            click.echo(f"broken at entry {broken.seq}: {broken.reason}")
+    if broken is not None:
+        raise click.exceptions.Exit(1)
