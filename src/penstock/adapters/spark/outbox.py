@@ -5,6 +5,7 @@ with them, as the offset of a consumer group, the number of the next micro-batch
 taken and sends nothing.
 """
 
+import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from penstock.errors import BrokerError, Fenced, MissingExtra
 from penstock.stream.port import Topics
 
 _ASK_S = 30.0
+_SETTLING = {"NOT_COORDINATOR", "COORDINATOR_NOT_AVAILABLE", "COORDINATOR_LOAD_IN_PROGRESS"}
 
 
 class Sent(NamedTuple):
@@ -70,11 +72,22 @@ class Outbox:
             self._producer.init_transactions(_ASK_S)
             self._consumer.list_topics(timeout=_ASK_S)
             self._member = self._consumer.consumer_group_metadata()
-            [known] = self._consumer.committed([self._mark], timeout=_ASK_S)
+            known = self._known()
         except KafkaException as error:
             raise BrokerError(f"Kafka does not take part: {error.args[0].str()}") from error
         self.next_batch = max(0, known.offset)
         self.noted = msgspec.json.decode(known.metadata, type=Noted) if known.metadata else Noted()
+
+    def _known(self) -> Any:
+        """What was committed last; a broker that has just started first finds out who answers for a group."""
+        until = time.monotonic() + _ASK_S
+        while True:
+            try:
+                return self._consumer.committed([self._mark], timeout=_ASK_S)[0]
+            except self._error as error:
+                if error.args[0].name() not in _SETTLING or time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
 
     def send(self, batch: int, messages: Iterable[Sent], noted: Noted) -> bool:
         """Send all of a micro-batch and note this; False where that was done before.
