@@ -59,6 +59,15 @@ class Layout(Mapping[str, Column]):
         self._columns[name] = column
         return column
 
+    def without(self, *prefixes: str) -> "Layout":
+        """The columns before the first whose name begins like this; the others stand behind them."""
+        kept = Layout()
+        for name, column in self._columns.items():
+            if name.startswith(prefixes):
+                break
+            kept.add(name, column.type)
+        return kept
+
     def __getitem__(self, name: str) -> Column:
         return self._columns[name]
 

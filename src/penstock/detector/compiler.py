@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from penstock.detector.plan import SCORE, Plan, Step, fingerprint
+from penstock.detector.plan import SCORE, Plan, Step, fingerprint, scope
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.expressions import Expression, assemble, parse
 from penstock.features import Aggregate, Derived, Entity
@@ -64,8 +64,8 @@ class Compiler:
         )
 
     def _scope(self) -> dict[str, Type]:
-        """The columns that expressions may read by now, with their types; filters and rules are not among them."""
-        return {name: column.type for name, column in self.layout.items() if ":" not in name}
+        """The columns that expressions may read by now, with their types."""
+        return scope(self.layout)
 
     def _check_names(self) -> None:
         seen: set[str] = set()

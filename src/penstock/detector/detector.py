@@ -8,6 +8,7 @@ import inspect
 import re
 import warnings
 from collections.abc import Callable, Collection, Sequence
+from copy import copy
 from pathlib import Path
 
 import msgspec
@@ -119,6 +120,18 @@ class Detector:
 
     def __repr__(self) -> str:
         return f"Detector({self.name!r}, {len(self.features)} features, {len(self.models)} models, {len(self.rules)} rules)"
+
+    def with_rules(self, rules: Sequence[Rule]) -> "Detector":
+        """The same detector with other rules; its state and its models go on.
+
+        Raises:
+            DeclarationError: a rule cannot work.
+        """
+        changed = copy(self)
+        changed.rules = tuple(rules)
+        changed.plan = self.plan.with_rules(rules)
+        changed.version = changed._version()
+        return changed
 
     @property
     def warnings(self) -> list[str]:

@@ -1,15 +1,16 @@
 """A compiled detector: what happens to a batch, in order."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from penstock.expressions import Program
 from penstock.features import Aggregate, Derived
 from penstock.features.lookups import Loaded, Lookup
 from penstock.features.money import Conversion, Money
 from penstock.features.plan import EntityPlan
-from penstock.messages import Column, Layout
-from penstock.rules import RuleSet
+from penstock.messages import Column, Layout, Type
+from penstock.rules import Rule, RuleSet
 
 Feature = Aggregate | Derived | Lookup | Money
 Step = Program | Loaded | Conversion
@@ -35,6 +36,20 @@ class Plan:
     remembered: dict[str, list[Column]]
     fingerprints: dict[str, str]
     score: Column | None = None
+
+    def with_rules(self, rules: Sequence[Rule]) -> "Plan":
+        """The same plan with other rules: their columns are the layout's last, so everything else stays where it is.
+
+        Raises:
+            DeclarationError: a rule cannot work.
+        """
+        layout = self.layout.without("rule:", "watch:")
+        return replace(self, layout=layout, rules=RuleSet(rules, layout, scope(layout)))
+
+
+def scope(layout: Layout) -> dict[str, Type]:
+    """The columns that expressions may read, with their types; filters and rules are not among them."""
+    return {name: column.type for name, column in layout.items() if ":" not in name}
 
 
 def fingerprint(text: str) -> str:

@@ -37,6 +37,7 @@ from penstock.ingest import Read, Reader, masked
 from penstock.ledger import INDEXED, Answered, DetectorVersion, Ledger, Quarantined
 from penstock.messages import Batch, Decision, Record, Refusal, Versions
 from penstock.models import Ensemble
+from penstock.rules import Rule
 
 OnDurable = Callable[[BaseException | None], None]
 OnDecided = Callable[[Record, list[bytes]], None]
@@ -148,6 +149,17 @@ class Engine:
         """
         self.path.use(ensemble)
         self._waiting_for_models = False
+        self._versions()
+
+    def use_rules(self, rules: Sequence[Rule]) -> None:
+        """Let these rules decide from the next batch on, all of them at once; state and models go on.
+
+        Raises:
+            DeclarationError: one of them cannot work; nothing has changed.
+        """
+        self.detector = self.detector.with_rules(rules)
+        self.path.change(self.detector)
+        self.reader.use(self.detector.plan.layout)
         self._versions()
 
     def _versions(self) -> None:

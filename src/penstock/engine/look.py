@@ -14,7 +14,7 @@ from penstock.errors import DeclarationError, did_you_mean
 from penstock.features import Aggregate
 from penstock.features.kernel.places import find_slot
 from penstock.features.table import Table
-from penstock.messages import Action, Batch, Record, Type, Versions
+from penstock.messages import Action, Batch, Layout, Record, Type, Versions
 
 if TYPE_CHECKING:
     from penstock.engine.engine import Engine
@@ -28,15 +28,21 @@ class Look:
 
     def __init__(self, engine: "Engine") -> None:
         self._engine = engine
-        layout = engine.detector.plan.layout
-        numbers = sorted(
-            (column for column in layout.values() if column.type is not Type.TEXT), key=lambda column: column.index
-        )
-        self.columns = [column.name for column in numbers]
+        self._layout: Layout | None = None
+        self._columns: list[str] = []
         self._names: dict[str, list[str]] = {}
         self._renderers: dict[tuple[Versions, str], Renderer] = {}
 
     # ---- records
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the matrix columns, in their order."""
+        layout = self._engine.detector.plan.layout
+        if layout is not self._layout:
+            numbers = (column for column in layout.values() if column.type is not Type.TEXT)
+            self._layout, self._columns = layout, [column.name for column in sorted(numbers, key=lambda column: column.index)]
+        return self._columns
 
     def names_of(self, record: Record) -> list[str] | None:
         """What the matrix columns of a record are called; None where they are those of today."""

@@ -67,6 +67,11 @@ class Path:
         thresholds = self.detector.policy.thresholds(ensemble.thresholds if ensemble else {})
         self.judge = Judge(self.detector.policy, list(self.plan.rules), thresholds)
 
+    def change(self, detector: Detector) -> None:
+        """Go on as another version of the detector, which differs in its rules alone."""
+        self.detector, self.plan = detector, detector.plan
+        self.judge = Judge(detector.policy, list(self.plan.rules), self.judge.thresholds)
+
     # ---- stages
 
     def decide(self, batch: Batch, first_sequence: int, *, write: bool = True, explain: bool = True) -> Judged:

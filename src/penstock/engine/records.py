@@ -29,7 +29,7 @@ def layout_id(detector: Detector, members: Sequence[str]) -> str:
 def layout_fields(layout: Layout, members: Sequence[str], *, unknown: bool = False) -> dict[str, list[Field]]:
     """How the columns of records are called in the archive; columns that no user knows stay nameless."""
     numbers = sorted((c for c in layout.values() if c.type is not Type.TEXT), key=lambda c: c.index)
-    x = [Field("" if c.name.startswith("where:") else c.name.replace("rule:", "rule_"), _FIELD_TYPES[c.type]) for c in numbers]  # type: ignore[arg-type]  # the literal types of Field
+    x = [Field(_public(c.name), _FIELD_TYPES[c.type]) for c in numbers]  # type: ignore[arg-type]  # the literal types of Field
     return {
         "x": x,
         "kinds": [Field("")],
@@ -39,6 +39,12 @@ def layout_fields(layout: Layout, members: Sequence[str], *, unknown: bool = Fal
         **{TEXT + c.name: [Field(c.name, "text")] for c in layout.values() if c.type is Type.TEXT},
         **({TEXT + UNKNOWN: [Field(UNKNOWN, "text")]} if unknown else {}),
     }
+
+
+def _public(name: str) -> str:
+    """What a column is called outside: `rule_NAME` where a rule acted, `watch_NAME` where one would have."""
+    kind, _, rest = name.rpartition(":")
+    return "" if kind == "where" else f"{kind}_{rest}" if kind else rest
 
 
 def layout_of(fields: Mapping[str, Sequence[Field]]) -> Layout:

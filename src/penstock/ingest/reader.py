@@ -96,6 +96,12 @@ class Reader:
             name for event in schema.events for name in (*(f.name for f in event.fields), *event.ignored, TYPE)
         )
 
+    def use(self, layout: Layout) -> None:
+        """Read into batches of another layout, in which the columns of the schema stand where they did."""
+        self.layout = layout
+        for form in self.forms:
+            form.layout = layout
+
     # ---- JSON
 
     def read(self, bodies: Sequence[bytes], arrived_us: Arrived) -> Read:

@@ -2,5 +2,6 @@
 
 from penstock.rules.rule import Rule
 from penstock.rules.ruleset import CompiledRule, RuleSet
+from penstock.rules.share import Share
 
-__all__ = ["CompiledRule", "Rule", "RuleSet"]
+__all__ = ["CompiledRule", "Rule", "RuleSet", "Share"]

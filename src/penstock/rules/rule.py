@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from penstock.errors import DeclarationError, did_you_mean
+from penstock.rules.share import Share
 
 ACTIONS = ("allow", "challenge", "review", "block")
 """What a rule can ask for."""
@@ -25,6 +26,8 @@ class Rule:
         reason: a sentence for people, with `{name}` or `{name:format}` in place of values.
         code: what `decision_reason` says where this rule decides; its name unless given.
         hard: a block that no `allow` can lift.
+        share: the part of the traffic that it acts on, all of it unless given; elsewhere it only watches: that it would
+            have fired is recorded, and changes nothing.
 
     >>> Rule("amount_spike", "amount_ratio > 3", then="block", reason="{amount_ratio:.1f} times the usual").code
     'amount_spike'
@@ -39,6 +42,7 @@ class Rule:
     reason: str | None = None
     code: str = ""
     hard: bool = False
+    share: Share | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.errors import DeclarationError
+from penstock.errors import DeclarationError, did_you_mean
 from penstock.expressions import Expression, Program, assemble, constant_of, parse
 from penstock.expressions.tree import Name, walk
 from penstock.messages import Batch, Layout, Type
@@ -17,9 +17,10 @@ from penstock.wording import Template, Value, plain
 
 @dataclass(frozen=True, slots=True)
 class CompiledRule:
-    """A checked rule and the column that holds where it fired.
+    """A checked rule and the columns that hold where it fired.
 
-    index: of its column in `Batch.x`. reads: the columns that the condition reads, in the order of its text; values:
+    index: of the column in `Batch.x` that is 1 where it fired and acts. watch: of the one that is 1 where it fired, acting or
+    not; the same where it acts everywhere. reads: the columns that the condition reads, in the order of its text; values:
     those and what the reason's template says. about: the column a reason puts first, or None where it reads none.
     """
 
@@ -29,6 +30,7 @@ class CompiledRule:
     reads: tuple[str, ...]
     about: str | None
     template: Template | None
+    watch: int
 
     @property
     def name(self) -> str:
@@ -68,7 +70,8 @@ class RuleSet:
     """All rules of a detector, checked and compiled into one program.
 
     Every rule gets a boolean column called `rule:NAME` in the layout; `run` fills them (1 fired, 0 did not, NaN unknown
-    because of a null, which counts as not fired).
+    because of a null, which counts as not fired). One that acts on a share of the traffic gets `watch:NAME` as well, for
+    where its condition held; `rule:NAME` is where it acted.
 
     scope: the columns that conditions and reasons may read.
 
@@ -80,8 +83,9 @@ class RuleSet:
         _refuse_twins(rules)
         self.rules = tuple(_compile(rule, layout, scope) for rule in rules)
         self.columns: NDArray[np.int64] = np.array([rule.index for rule in self.rules], np.int64)
-        items = [(rule.expression, f"rule:{rule.name}") for rule in self.rules]
+        items = [(rule.expression, ("rule:" if rule.rule.share is None else "watch:") + rule.name) for rule in self.rules]
         self._program: Program | None = assemble(items, layout) if items else None
+        self._shared = [(rule, rule.rule.share, _codes_of(rule.rule, layout)) for rule in self.rules if rule.rule.share]
 
     def __len__(self) -> int:
         return len(self.rules)
@@ -93,11 +97,17 @@ class RuleSet:
         """Fill the columns of all rules for every row of the batch."""
         if self._program is not None:
             self._program.run(batch)
+        for rule, share, column in self._shared:
+            held = batch.x[:, rule.watch] == 1.0
+            batch.x[:, rule.index] = held & share.holds(batch.codes[:, column]) if column is not None else 0.0
 
     @property
     def version(self) -> str:
         """A short hash of everything that rules decide and say, in their order."""
-        parts = [repr((r.name, r.expression.sql, r.action, r.hard, r.code, r.rule.reason)) for r in self.rules]
+        parts = [
+            repr((r.name, r.expression.sql, r.action, r.hard, r.code, r.rule.reason, *([r.rule.share] if r.rule.share else [])))
+            for r in self.rules
+        ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
     @property
@@ -126,7 +136,24 @@ def _compile(rule: Rule, layout: Layout, scope: Mapping[str, Type]) -> CompiledR
     numbers = [node.name for node in names if node.type is Type.NUMBER]
     reads = tuple(dict.fromkeys(node.name for node in names))
     about = next(iter((*numbers, *reads)), None)
-    return CompiledRule(rule, expression, layout.add(f"rule:{rule.name}", Type.BOOLEAN).index, reads, about, template)
+    acts = layout.add(f"rule:{rule.name}", Type.BOOLEAN).index
+    watch = acts if rule.share is None else layout.add(f"watch:{rule.name}", Type.BOOLEAN).index
+    return CompiledRule(rule, expression, acts, reads, about, template, watch)
+
+
+def _codes_of(rule: Rule, layout: Layout) -> int | None:
+    """The column of codes whose keys are shared out; None for a rule that only watches."""
+    share = rule.share
+    if share is None or share.watches:
+        return None
+    column = layout.get(share.of or "")
+    if column is None or column.type is not Type.TEXT:
+        texts = [name for name, found in layout.items() if found.type is Type.TEXT]
+        hint = did_you_mean(share.of or "", texts)
+        raise DeclarationError(
+            f"{rule.place}: the keys of {share.of!r} cannot be shared out; name a text field or feature.{hint}"
+        )
+    return column.index
 
 
 def _constant(rules: Sequence[CompiledRule]) -> Iterator[str]:
