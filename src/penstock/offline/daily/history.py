@@ -1,17 +1,14 @@
 """The figures of days, from the ledger and the archive, by SQL; also while a service writes them."""
 
-import re
 from collections.abc import Sequence
 from datetime import date, timedelta
-from functools import cache
-from importlib.resources import files
-from string import Template
 from typing import Any
 
 import polars as pl
 
 from penstock.ledger.archive import Archive
 from penstock.offline.daily.day import OUTCOMES, Bin, Counted, Day, Share, Truth
+from penstock.offline.questions import filled, quoted, text
 from penstock.offline.report.curves import EDGES
 
 _NOBODY_KNOWS = "SELECT '' AS transaction_id, 0 AS fraud WHERE false"
@@ -25,7 +22,7 @@ class History:
 
     def __init__(self, archive: Archive, detector: str, amount: str | None, known_us: int) -> None:
         self._archive = archive
-        self._mine = f"detector = {_text(detector)}"
+        self._mine = f"detector = {text(detector)}"
         self._has = set(self._ask("columns", view="decisions").columns)
         labelled = "fraud" in self._ask("columns", view="labels").columns
         self._labels = _filled("labels", mine=self._mine, known_us=known_us) if labelled else _NOBODY_KNOWS
@@ -72,7 +69,7 @@ class History:
         rows = self._ask(
             "decided",
             between=self._between(first, last),
-            money=f"sum({_name(self._amount)})" if self._amount else "NULL",
+            money=f"sum({quoted(self._amount)})" if self._amount else "NULL",
             degraded="count(degraded)" if "degraded" in self._has else "0",
             latency="latency_ms_total" if "latency_ms_total" in self._has else "CAST(NULL AS DOUBLE)",
         )
@@ -82,7 +79,7 @@ class History:
         return by_day
 
     def _truth(self, first: date, last: date) -> dict[date, Truth]:
-        worth = _name(self._amount) if self._amount else "0"
+        worth = quoted(self._amount) if self._amount else "0"
         rows = self._ask("truth", labels=self._labels, worth=worth, between=self._between(first, last))
         return {
             row["day"]: Truth(row["known"], *(self._share(row, prefix) for prefix in ("caught_", "missed_", "false_")))
@@ -90,7 +87,7 @@ class History:
         }
 
     def _quarantined(self, first: date, last: date) -> dict[date, int]:
-        rows = self._ask("quarantined", mine=self._mine, first=_text(first), last=_text(last))
+        rows = self._ask("quarantined", mine=self._mine, first=text(first), last=text(last))
         return dict(zip(rows["day"].to_list(), rows["n"].to_list(), strict=True))
 
     # ---- of the day itself
@@ -100,7 +97,7 @@ class History:
         if not self._rules:
             return []
         sums = ", ".join(
-            f"count(*) FILTER ({_name(rule)}) AS f{at}, count(*) FILTER ({_name(rule)} AND decision <> 'APPROVE') AS s{at}"
+            f"count(*) FILTER ({quoted(rule)}) AS f{at}, count(*) FILTER ({quoted(rule)} AND decision <> 'APPROVE') AS s{at}"
             for at, rule in enumerate(self._rules)
         )
         rows = self._ask("rules", sums=sums, between=self._between(day - timedelta(days=7), day)).to_dicts()
@@ -151,25 +148,9 @@ class History:
 
     def _between(self, first: date, last: date) -> str:
         """Decisions of these days; the time itself is compared, so that stretches of other days need not be read."""
-        start, stop = (_text(f"{day} 00:00:00+00") for day in (first, last + timedelta(days=1)))
+        start, stop = (text(f"{day} 00:00:00+00") for day in (first, last + timedelta(days=1)))
         return f"{self._mine} AND event_time >= TIMESTAMPTZ {start} AND event_time < TIMESTAMPTZ {stop}"
 
 
-@cache
-def _queries() -> dict[str, str]:
-    text = files("penstock.offline.daily").joinpath("history.sql").read_text("utf-8")
-    parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
-
-
 def _filled(name: str, **values: object) -> str:
-    without_comment = re.sub(r"^--.*\n", "", _queries()[name], flags=re.MULTILINE)
-    return Template(without_comment).substitute(values)
-
-
-def _text(value: object) -> str:
-    return "'" + str(value).replace("'", "''") + "'"
-
-
-def _name(column: str | None) -> str:
-    return '"' + str(column).replace('"', '""') + '"'
+    return filled("penstock.offline.daily", "history.sql", name, **values)

@@ -1,0 +1,18 @@
+"""What a change would have done: a condition over recorded decisions, or a whole candidate beside what decides."""
+
+from penstock.offline.backtest.recorded import ASKED, Asked, NotRecorded, backtest, condition_of
+from penstock.offline.backtest.result import Caught, Day, Example, Money, Tried, Truth
+
+__all__ = [
+    "ASKED",
+    "Asked",
+    "Caught",
+    "Day",
+    "Example",
+    "Money",
+    "NotRecorded",
+    "Tried",
+    "Truth",
+    "backtest",
+    "condition_of",
+]

@@ -1,0 +1,100 @@
+"""Matched decisions, counted: how the figures of a backtest are made of counts by day, decision, rules and truth."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from penstock.offline.backtest.result import Example, Money, Truth
+
+ACTIONS = ("APPROVE", "CHALLENGE", "REVIEW", "BLOCK")
+"""Decisions, the least strict first."""
+
+RANKS = {"challenge": 1, "review": 2, "block": 3, "allow": 4, "hard": 5}
+"""The precedence of rules: where several fire, the highest decides, before any score does."""
+
+_DECIDES = {"allow": "APPROVE", "challenge": "CHALLENGE", "review": "REVIEW", "block": "BLOCK"}
+_GOOD = ("good", "unobjected")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Matched decisions that are alike.
+
+    day: of their events. before, after: what was decided, and what would have been. truth: a field of `Truth`. count, worth:
+    how many, and their amounts. caught: how many of them another rule caught.
+    """
+
+    day: date
+    before: str
+    after: str
+    truth: str
+    count: int
+    worth: float
+    caught: int
+    examples: tuple[Example, ...]
+
+    @property
+    def changed(self) -> int:
+        """How many would have been decided otherwise."""
+        return self.count if self.before != self.after else 0
+
+    @property
+    def newly_stopped(self) -> int:
+        """1 where approvals would have been stopped, -1 where what was stopped would have been approved, else 0."""
+        return (self.after != "APPROVE") - (self.before != "APPROVE")
+
+
+def cell_of(row: Mapping[str, Any], then: str) -> Cell:
+    """A cell from a row of the answer to `matched`; then: the action that the condition asks for."""
+    before, truth = row["decision"], row["truth"]
+    after = _DECIDES[then] if RANKS[then] > row["strongest"] else before
+    examples = tuple(
+        Example(each["transaction_id"], each["event_time"], before, after, truth, each["worth"], each["rules"])
+        for each in row["examples"]
+    )
+    return Cell(row["day"], before, after, truth, row["n"], row["worth"] or 0.0, row["caught"], examples)
+
+
+def truth_of(cells: Iterable[Cell]) -> Truth:
+    """What is known of the decisions in some cells."""
+    counts: Counter[str] = Counter()
+    for cell in cells:
+        counts[cell.truth] += cell.count
+    return Truth(**counts)
+
+
+def money_of(cells: Iterable[Cell]) -> Money:
+    """What changes in some cells, in money."""
+    sums = dict.fromkeys(Money.__struct_fields__, 0.0)
+    for cell in cells:
+        what = "loss_caught" if cell.truth == "fraud" else "good_stopped" if cell.truth in _GOOD else "undecided_stopped"
+        sums[what] += cell.newly_stopped * cell.worth
+    return Money(**{name: round(value, 2) + 0.0 for name, value in sums.items()})
+
+
+def per_day(cells: Iterable[Cell], days: int) -> dict[str, float]:
+    """How many more decisions of each kind there would have been a day."""
+    more: Counter[str] = Counter()
+    for cell in cells:
+        more[cell.after] += cell.count
+        more[cell.before] -= cell.count
+    return {action: round(more[action] / days, 2) if days else 0.0 for action in ACTIONS}
+
+
+def lowered(cells: Iterable[Cell]) -> int:
+    """How many would have been decided less strictly."""
+    return sum(cell.count for cell in cells if ACTIONS.index(cell.after) < ACTIONS.index(cell.before))
+
+
+def examples_of(cells: Iterable[Cell], most: int) -> list[Example]:
+    """Some decisions of each truth, those that would have changed and are newest first."""
+    found: dict[str, list[Example]] = {}
+    for cell in cells:
+        found.setdefault(cell.truth, []).extend(cell.examples)
+    return [
+        example
+        for truth in Truth.__struct_fields__
+        for example in sorted(found.get(truth, []), key=lambda e: (e.decision != e.then, e.event_time), reverse=True)[:most]
+    ]

@@ -1,0 +1,310 @@
+"""A condition over what was decided, by SQL: nothing is computed again, so the answer comes at once."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Protocol
+
+import polars as pl
+
+from penstock.clock import from_us
+from penstock.detector import Detector
+from penstock.errors import DataError, DeclarationError, did_you_mean
+from penstock.expressions import Expression, parse
+from penstock.messages import Type
+from penstock.offline.backtest.cells import ACTIONS, RANKS, Cell, cell_of, examples_of, lowered, money_of, per_day, truth_of
+from penstock.offline.backtest.result import Caught, Day, Money, Tried
+from penstock.offline.questions import filled, quoted, text
+
+ASKED = ("allow", "challenge", "review", "block")
+"""What a condition may ask for."""
+
+EXAMPLES = 10
+"""How many decisions of each truth are shown."""
+
+_FITTING = {
+    Type.NUMBER: {"DOUBLE", "FLOAT", "BIGINT", "INTEGER"},
+    Type.BOOLEAN: {"BOOLEAN"},
+    Type.TEXT: {"VARCHAR"},
+    Type.TIME: {"TIMESTAMP WITH TIME ZONE", "TIMESTAMP"},
+}
+_VIEWS = ("decisions", "labels", "informing", "loaded", "quarantine")
+
+
+class Asked(Protocol):
+    """What answers SQL over recorded decisions: `penstock.ledger.archive.Archive`, or the archive of an object store."""
+
+    def query(self, sql: str) -> pl.DataFrame:
+        """The answer to one SELECT."""
+        ...
+
+
+class NotRecorded(DataError):
+    """The condition needs columns that no recorded decision has; `names` says which. A replay computes them."""
+
+    def __init__(self, detector: str, names: Sequence[str]) -> None:
+        listed = ", ".join(names)
+        super().__init__(f"{listed}: not recorded with the decisions of {detector!r}; a replay computes features that are new")
+        self.names = tuple(names)
+
+
+def condition_of(detector: Detector, when: str) -> Expression:
+    """The condition, checked against the fields and features of a detector.
+
+    Raises:
+        ExpressionError: naming the part at fault.
+    """
+    scope = {name: column.type for name, column in detector.plan.layout.items() if ":" not in name}
+    return parse(when, scope, place="condition", expect=Type.BOOLEAN)
+
+
+def backtest(
+    archive: Asked,
+    detector: Detector,
+    when: str,
+    *,
+    now_us: int,
+    then: str = "block",
+    days: int | None = 30,
+    leaving_out: str | None = None,
+    replayed: Sequence[str] = (),
+) -> Tried:
+    """What a rule with this condition would have done.
+
+    Args:
+        archive: what was decided, and said of it.
+        detector: whose decisions; its fields, features and rules give the condition its meaning.
+        when: the condition.
+        now_us: labels count that were known by now, and days end here.
+        then: the action that the rule would ask for.
+        days: how many days, the newest with decisions included; all unless given.
+        leaving_out: the rule whose condition this is, which is not counted among those that caught it already.
+        replayed: features of the archive that were computed again.
+
+    Raises:
+        ExpressionError: the condition cannot be read.
+        NotRecorded: it needs columns that were not recorded.
+        DataError: nothing was decided here, or the action is none.
+    """
+    began = time.perf_counter()
+    if then not in ASKED:
+        raise DeclarationError(f"then={then!r} is no action of a rule.{did_you_mean(str(then), ASKED)}")
+    if days is not None and days < 1:
+        raise DeclarationError(f"days={days}: at least 1 day is read")
+    condition = condition_of(detector, when)
+    found = _Recorded(archive, detector, now_us)
+    found.check(condition)
+    return _Trial(found, condition, then, leaving_out, days, tuple(replayed)).result(began)
+
+
+class _Recorded:
+    """What is recorded of one detector, and the questions about it."""
+
+    def __init__(self, archive: Asked, detector: Detector, now_us: int) -> None:
+        self._archive, self.detector, self.now_us = archive, detector, now_us
+        self.table = "decisions" if detector.name in _VIEWS else detector.name
+        columns = self._ask("columns", table=text(self.table)).rows()
+        self.columns = {name: kind for table, name, kind in columns if table == self.table}
+        if not self.columns:
+            raise DataError(f"detector {detector.name!r} has decided nothing here; name another data folder or detector")
+        labelled = any(table == "labels" and name == "fraud" for table, name, _ in columns)
+        self._mine = f"detector = {text(detector.name)}"
+        self.told = labelled
+        self.newest = self._newest()
+        self.rules = sorted(name.removeprefix("rule_") for name in self.columns if name.startswith("rule_"))
+        worth = detector.schema.amount
+        self.worth = worth if worth in self.columns else None
+        delay_us = detector.label.delay_us if detector.label is not None else 0
+        self.mature_us = now_us - delay_us
+
+    def _newest(self) -> date | None:
+        told = self._filled("told", mine=self._mine, now_us=self.now_us) if self.told else "false"
+        row = self._ask("newest", table=quoted(self.table), mine=self._mine, now_us=self.now_us, told=told)
+        self.told = bool(row["told"].item())
+        newest = row["newest"].item()
+        return newest.date() if isinstance(newest, datetime) else None
+
+    def check(self, condition: Expression) -> None:
+        """Refuse a condition that needs what is not there."""
+        layout = self.detector.plan.layout
+        missing = [name for name in sorted(condition.names) if self.columns.get(name) not in _FITTING[layout[name].type]]
+        if missing:
+            raise NotRecorded(self.detector.name, missing)
+
+    def within(self, first: date | None) -> str:
+        """Decisions of the days from `first` on; the time itself is compared, so that stretches of other days are not read."""
+        assert self.newest is not None
+        stop = text(f"{self.newest + timedelta(days=1)} 00:00:00+00")
+        start = "" if first is None else f" AND event_time >= TIMESTAMPTZ {text(f'{first} 00:00:00+00')}"
+        mine = f"{self._mine} AND " if self.table in _VIEWS else ""
+        return f"{mine}event_time < TIMESTAMPTZ {stop}{start}"
+
+    def read(self, within: str, names: Sequence[str]) -> pl.DataFrame:
+        """Decisions by day and version, and how many of them know each of these columns."""
+        known = "".join(f", count({quoted(name)}) AS {quoted('k' + str(at))}" for at, name in enumerate(names))
+        version = "versions_detector" if "versions_detector" in self.columns else "''"
+        return self._ask("read", table=quoted(self.table), within=within, version=version, known=known)
+
+    def matched(self, within: str, condition: Expression, leaving_out: str | None) -> pl.DataFrame:
+        """The matched decisions, by what matters."""
+        others = [name for name in self.rules if name != leaving_out]
+        fired = "".join(f", count(*) FILTER (list_contains(rules, {text(name)})) AS f{at}" for at, name in enumerate(others))
+        said = {"mine": self._mine, "now_us": self.now_us}
+        labels = self._filled("labels", **said) if self.told else "SELECT '' AS transaction_id, 0 AS fraud WHERE false"
+        return self._ask(
+            "matched",
+            table=quoted(self.table),
+            within=within,
+            condition=condition.to_sql("duckdb"),
+            worth=quoted(self.worth) if self.worth else "CAST(NULL AS DOUBLE)",
+            strongest=self._strongest(),
+            rules=_fired(others),
+            fired=fired,
+            labels=labels,
+            told="true" if self.told else "false",
+            mature_us=self.mature_us,
+            shown=EXAMPLES,
+        )
+
+    def _strongest(self) -> str:
+        """The highest rank of the rules that fired; of one that is no longer declared, that of what was decided."""
+        declared = {rule.name: RANKS["hard" if rule.hard else rule.then] for rule in self.detector.rules}
+        as_decided = "CASE decision WHEN 'CHALLENGE' THEN 1 WHEN 'REVIEW' THEN 2 WHEN 'BLOCK' THEN 3 ELSE 0 END"
+        ranks = [f"CASE WHEN {_rule(name)} THEN {declared.get(name, as_decided)} ELSE 0 END" for name in self.rules]
+        return f"greatest(0, {', '.join(ranks)})" if ranks else "0"
+
+    def _filled(self, name: str, **values: object) -> str:
+        return filled("penstock.offline.backtest", "condition.sql", name, **values)
+
+    def _ask(self, name: str, **values: object) -> pl.DataFrame:
+        return self._archive.query(self._filled(name, **values))
+
+
+def _rule(name: str) -> str:
+    return quoted(f"rule_{name}")
+
+
+def _fired(names: Sequence[str]) -> str:
+    """The names of the rules that fired, as a list."""
+    if not names:
+        return "CAST([] AS VARCHAR[])"
+    each = ", ".join(f"CASE WHEN {_rule(name)} THEN {text(name)} END" for name in names)
+    return f"list_filter([{each}], lambda name : name IS NOT NULL)"
+
+
+class _Trial:
+    """One condition over what is recorded."""
+
+    def __init__(
+        self,
+        found: _Recorded,
+        condition: Expression,
+        then: str,
+        leaving_out: str | None,
+        days: int | None,
+        replayed: Sequence[str],
+    ) -> None:
+        self._found, self._condition, self._then, self._replayed = found, condition, then, replayed
+        self._others = [name for name in found.rules if name != leaving_out]
+        self._names = sorted(condition.names)
+        self._first = None if days is None or found.newest is None else found.newest - timedelta(days=days - 1)
+        self._read = self._matched = pl.DataFrame()
+        if found.newest is not None:
+            within = found.within(self._first)
+            self._read = found.read(within, self._names)
+            self._matched = found.matched(within, condition, leaving_out)
+
+    def result(self, began: float) -> Tried:
+        """Everything it says."""
+        cells = [cell_of(row, self._then) for row in self._matched.iter_rows(named=True)]
+        changed = [cell for cell in cells if cell.changed]
+        read = Counter[date]()
+        for row in self._read.iter_rows(named=True):
+            read[row["day"]] += row["n"]
+        decisions = Counter(dict.fromkeys(ACTIONS, 0))
+        for cell in cells:
+            decisions[cell.before] += cell.count
+        matched, caught = sum(cell.count for cell in cells), sum(cell.caught for cell in cells)
+        return Tried(
+            detector=self._found.detector.name,
+            when=self._condition.sql,
+            then=self._then,
+            since=min(read, default=None),
+            until=self._found.newest,
+            days=len(read),
+            replayed=list(self._replayed),
+            read=read.total(),
+            matched=matched,
+            decisions=dict(decisions),
+            caught=caught,
+            caught_by=self._caught_by(),
+            new=matched - caught,
+            changed=sum(cell.changed for cell in cells),
+            lowered=lowered(cells),
+            truth=truth_of(cells),
+            truth_changed=truth_of(changed),
+            money=self._money(cells),
+            per_day=per_day(cells, len(read)),
+            by_day=self._by_day(read, cells),
+            examples=examples_of(cells, EXAMPLES),
+            notes=self._notes(changed),
+            seconds=round(time.perf_counter() - began, 3),
+        )
+
+    def _caught_by(self) -> list[Caught]:
+        counts = [
+            Caught(name, int(self._matched[f"f{at}"].sum())) for at, name in enumerate(self._others) if len(self._matched)
+        ]
+        return sorted((each for each in counts if each.count), key=lambda each: (-each.count, each.rule))
+
+    def _money(self, cells: Sequence[Cell]) -> Money | None:
+        return money_of(cells) if self._found.worth is not None else None
+
+    def _by_day(self, read: Mapping[date, int], cells: Sequence[Cell]) -> list[Day]:
+        of: dict[date, list[Cell]] = {day: [] for day in sorted(read)}
+        for cell in cells:
+            of[cell.day].append(cell)
+        mature = from_us(self._found.mature_us).date()
+        return [
+            Day(
+                date=day,
+                read=read[day],
+                matched=sum(cell.count for cell in here),
+                changed=sum(cell.changed for cell in here),
+                young=self._found.told and day >= mature,
+                truth=truth_of(here),
+                money=self._money(here),
+            )
+            for day, here in of.items()
+        ]
+
+    def _notes(self, changed: Sequence[Cell]) -> list[str]:
+        """What a person should know before believing the figures."""
+        found, notes = self._found, []
+        if not found.told:
+            notes.append("Nobody has labelled any transaction here, so what is fraud and what is good is not known.")
+        if found.worth is None:
+            notes.append("Events do not say what they are worth, so there are counts alone.")
+        if lowered(changed):
+            notes.append("A rule decides before the score does: some of what the score stops would be decided less strictly.")
+        unknown = [name for name in found.rules if name not in {rule.name for rule in found.detector.rules}]
+        if unknown:
+            notes.append(f"No longer declared, and taken to have asked for what was decided: {', '.join(unknown)}.")
+        return notes + self._gaps()
+
+    def _gaps(self) -> list[str]:
+        """Columns that whole versions of the detector do not know."""
+        if not len(self._read):
+            return []
+        versions = self._read.group_by("version").agg(
+            pl.col("n").sum(), *(pl.col(f"k{k}").sum() for k in range(len(self._names)))
+        )
+        return [_gap(name, row) for k, name in enumerate(self._names) for row in versions.to_dicts() if not row[f"k{k}"]]
+
+
+def _gap(name: str, row: Mapping[str, Any]) -> str:
+    return (
+        f"{name} is not known in any of the {row['n']:,} decisions of version {row['version']}: it was not recorded then, or"
+        " nothing was there to compute it from. A replay computes it."
+    )

@@ -1,0 +1,45 @@
+"""SQL that is kept in files beside the code that asks it: `-- name: X`, then one SELECT with `${...}` to be filled in."""
+
+import re
+from functools import cache
+from importlib.resources import files
+from string import Template
+
+_NAMED = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
+_COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
+
+
+@cache
+def _questions(package: str, file: str) -> dict[str, str]:
+    parts = _NAMED.split(files(package).joinpath(file).read_text("utf-8"))
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def filled(package: str, file: str, name: str, **values: object) -> str:
+    """One question of a file, its places filled in.
+
+    Args:
+        package: where the file is kept.
+        file: its name.
+        name: which one.
+        values: SQL for each `${...}`; texts and names have to be quoted already.
+    """
+    return Template(_COMMENT.sub("", _questions(package, file)[name])).substitute(values)
+
+
+def text(value: object) -> str:
+    """A text as SQL.
+
+    >>> text("it's")
+    "'it''s'"
+    """
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def quoted(name: str) -> str:
+    """The name of a column or view as SQL.
+
+    >>> quoted('a"b')
+    '"a""b"'
+    """
+    return '"' + name.replace('"', '""') + '"'
