@@ -32,6 +32,8 @@ COMMANDS = {
     "query": "query",
     "ledger": "ledger",
     "alerts": "alerts",
+    "users": "users",
+    "keys": "keys",
     "audit": "audit",
     "spark": "spark",
     "loadtest": "loadtest",

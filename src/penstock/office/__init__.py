@@ -26,6 +26,8 @@ def open_office(data: Path) -> Iterator[Database]:
     ...     database.read("SELECT 1")
     [(1,)]
     """
+    data.mkdir(parents=True, exist_ok=True)
+    (data / FILE).touch(mode=0o600)  # it holds the hashes of passwords; what SQLite puts beside it has the same mode
     database = SqliteDatabase(data / FILE)
     try:
         yield database

@@ -1,0 +1,85 @@
+"""`penstock keys`: API keys of programs."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from penstock.cli.options import as_json, print_json, say, settings, settings_from
+
+if TYPE_CHECKING:
+    from penstock.office.keys import Key
+
+
+@click.group()
+def command() -> None:
+    """API keys: what programs show to be let in.
+
+    As soon as one exists, nearly everything that a service on the same data folder offers needs one.
+    """
+
+
+@command.command()
+@click.argument("name")
+@click.option(
+    "--role", "roles", multiple=True, required=True, metavar="ROLE", help="decider, viewer, analyst, rule_author, ..."
+)
+@click.option("--expires", metavar="DURATION", help="How long it lasts, such as 90d; for ever unless given.")
+@settings("data")
+@as_json
+def add(name: str, roles: tuple[str, ...], expires: str | None, as_json: bool, data: str) -> None:
+    """Make a key and show it, this once. --role may be given several times."""
+    from penstock.clock import duration_us, system_clock
+    from penstock.office import open_office
+    from penstock.office.keys import Keys
+    from penstock.office.roles import LOCAL
+
+    until = None if expires is None else system_clock() + duration_us(expires, what="--expires")
+    with open_office(settings_from(data=data).data) as database:
+        secret, key = Keys(database).add(name, roles, expires_us=until, who=LOCAL.name)
+    if as_json:
+        print_json({"secret": secret, "key": key})
+    else:
+        say(f"the key {key.id} of {name}, for {', '.join(key.roles)}; it is shown this once:")
+        click.echo(secret)
+
+
+@command.command("list")
+@settings("data")
+@as_json
+def show(as_json: bool, data: str) -> None:
+    """Every key, by the letters that follow psk_."""
+    from penstock.office import open_office
+    from penstock.office.keys import Keys
+
+    with open_office(settings_from(data=data).data) as database:
+        keys = Keys(database).all()
+    if as_json:
+        print_json(keys)
+        return
+    for key in keys:
+        click.echo(f"{key.id}  {key.name:<24} {', '.join(key.roles):<32} {_state(key)}")
+
+
+@command.command()
+@click.argument("key_id", metavar="ID")
+@settings("data")
+def revoke(key_id: str, data: str) -> None:
+    """Let a key open nothing any more; running services know within a second."""
+    from penstock.office import open_office
+    from penstock.office.keys import Keys
+    from penstock.office.roles import LOCAL
+
+    with open_office(settings_from(data=data).data) as database:
+        Keys(database).revoke(key_id, who=LOCAL.name)
+    click.echo(f"{key_id} opens nothing any more")
+
+
+def _state(key: "Key") -> str:
+    from penstock.clock import iso, system_clock
+
+    if key.revoked_us is not None:
+        return f"revoked at {iso(key.revoked_us)}"
+    if key.expires_us is not None and key.expires_us <= system_clock():
+        return f"expired at {iso(key.expires_us)}"
+    used = "never used" if key.used_us is None else f"last used at {iso(key.used_us)}"
+    return used if key.expires_us is None else f"{used}, expires at {iso(key.expires_us)}"

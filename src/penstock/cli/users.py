@@ -1,0 +1,104 @@
+"""`penstock users`: who may sign in."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from penstock.cli.options import as_json, print_json, settings, settings_from
+
+if TYPE_CHECKING:
+    from penstock.office.people import Person
+
+_name = click.argument("name")
+_from_stdin = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input, not from the terminal."
+)
+
+
+@click.group()
+def command() -> None:
+    """Who may sign in, and in which roles."""
+
+
+@command.command()
+@_name
+@click.option(
+    "--role", "roles", multiple=True, required=True, metavar="ROLE", help="viewer, analyst, rule_author, approver, ..."
+)
+@_from_stdin
+@settings("data")
+@as_json
+def add(name: str, roles: tuple[str, ...], password_stdin: bool, as_json: bool, data: str) -> None:
+    """Add a user; the password is asked for. --role may be given several times."""
+    from penstock.office import open_office
+    from penstock.office.people import People
+    from penstock.office.roles import LOCAL, known_roles
+
+    known_roles(roles)  # before anybody has thought of a password
+    password = _password(from_stdin=password_stdin)
+    with open_office(settings_from(data=data).data) as database:
+        added = People(database).add(name, password, roles, who=LOCAL.name)
+    if as_json:
+        print_json(added)
+    else:
+        click.echo(f"{added.name} may sign in as {', '.join(added.roles)}")
+
+
+@command.command("list")
+@settings("data")
+@as_json
+def show(as_json: bool, data: str) -> None:
+    """Every user, with roles."""
+    from penstock.office import open_office
+    from penstock.office.people import People
+
+    with open_office(settings_from(data=data).data) as database:
+        people = People(database).all()
+    if as_json:
+        print_json(people)
+        return
+    for person in people:
+        click.echo(f"{person.name:<24} {', '.join(person.roles):<32} {_state(person)}")
+
+
+@command.command()
+@_name
+@settings("data")
+def disable(name: str, data: str) -> None:
+    """Let a user in no more; whoever is signed in by this name is signed out within a second."""
+    from penstock.office import open_office
+    from penstock.office.people import People
+    from penstock.office.roles import LOCAL
+
+    with open_office(settings_from(data=data).data) as database:
+        People(database).disable(name, who=LOCAL.name)
+    click.echo(f"{name} may sign in no more")
+
+
+@command.command()
+@_name
+@_from_stdin
+@settings("data")
+def password(name: str, password_stdin: bool, data: str) -> None:
+    """Give a user another password; it is asked for. Sessions with the old one end."""
+    from penstock.office import open_office
+    from penstock.office.people import People
+    from penstock.office.roles import LOCAL
+
+    given = _password(from_stdin=password_stdin)
+    with open_office(settings_from(data=data).data) as database:
+        People(database).set_password(name, given, who=LOCAL.name)
+    click.echo(f"{name} signs in with the new password from now on")
+
+
+def _password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+
+
+def _state(person: "Person") -> str:
+    from penstock.clock import iso
+
+    return f"since {iso(person.created_us)}" if person.disabled_us is None else f"disabled at {iso(person.disabled_us)}"

@@ -1,0 +1,232 @@
+"""People who sign in: their passwords (argon2id), their roles, their sessions."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from argon2 import PasswordHasher, profiles
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from penstock.clock import Clock, system_clock
+from penstock.errors import Conflict, MalformedEvent, NotFound
+from penstock.office import audit
+from penstock.office.database import Database, Row, Schema, Transaction
+from penstock.office.roles import LOCAL, known_roles
+
+SCHEMA = Schema(
+    "people",
+    [
+        [
+            """CREATE TABLE people (name TEXT PRIMARY KEY, password TEXT NOT NULL, roles TEXT NOT NULL,
+                created_us BIGINT NOT NULL, disabled_us BIGINT)""",
+            """CREATE TABLE people_sessions (digest TEXT PRIMARY KEY, person TEXT NOT NULL, begun_us BIGINT NOT NULL,
+                expires_us BIGINT NOT NULL)""",
+            "CREATE INDEX people_sessions_of ON people_sessions (person)",
+        ]
+    ],
+)
+
+SESSION_US = 12 * 3600 * 1_000_000
+"""How long a session lasts: a working day."""
+SHORTEST, LONGEST = 12, 1024
+"""Letters of a password; the upper bound keeps hashing cheap to refuse."""
+
+hasher = PasswordHasher.from_parameters(profiles.RFC_9106_LOW_MEMORY)
+"""argon2id with the parameters of RFC 9106 for machines with little memory to spare: 3 passes over 64 MiB, 4 lanes."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
+
+
+class Person(msgspec.Struct, frozen=True):
+    """A user; the password never leaves this module."""
+
+    name: str
+    roles: list[str]
+    created_us: int
+    disabled_us: int | None = None
+
+
+class Session(msgspec.Struct, frozen=True):
+    """Somebody who has signed in. digest: SHA-256 of the token that the browser keeps."""
+
+    digest: str
+    person: str
+    roles: list[str]
+    expires_us: int
+
+
+class People:
+    """The users of an office and their sessions. Every change is noted in the audit log with it.
+
+    >>> from penstock.office.database import SqliteDatabase
+    >>> people = People(SqliteDatabase())
+    >>> people.add("ana", "correct horse battery", ["analyst"], who="local").roles
+    ['analyst']
+    >>> token = people.sign_in("ana", "correct horse battery")
+    >>> [session.person for session in people.sessions()]
+    ['ana']
+    >>> people.sign_in("ana", "wrong") is None
+    True
+    """
+
+    def __init__(self, database: Database, clock: Clock = system_clock) -> None:
+        database.prepare(audit.SCHEMA)
+        database.prepare(SCHEMA)
+        self._database = database
+        self._clock = clock
+
+    def add(self, name: str, password: str, roles: Iterable[str], *, who: str) -> Person:
+        """Add a user.
+
+        Raises:
+            MalformedEvent: the name, the password or a role cannot be used.
+            Conflict: there is one of this name.
+        """
+        if not _NAME.fullmatch(name) or name == LOCAL.name:
+            raise MalformedEvent(f"the name {name[:120]!r} cannot be used; letters, digits and . _ @ + - can", "name")
+        person = Person(name, sorted(known_roles(roles)), self._clock())
+        values = {"name": name, "password": _hashed(password), "roles": " ".join(person.roles), "at_us": person.created_us}
+        with self._database.write() as transaction:
+            added = transaction.run(
+                "INSERT INTO people (name, password, roles, created_us) VALUES (:name, :password, :roles, :at_us) "
+                "ON CONFLICT (name) DO NOTHING RETURNING name",
+                values,
+            )
+            if not added:
+                raise Conflict(f"there is a user {name!r} already; choose another name, or change its password")
+            self._note(transaction, who, "users.add", name, {"roles": person.roles})
+        return person
+
+    def set_password(self, name: str, password: str, *, who: str) -> None:
+        """Give a user another password; whoever is signed in with the old one is signed out.
+
+        Raises:
+            NotFound, MalformedEvent: no such user; the password cannot be used.
+        """
+        hashed = _hashed(password)
+        with self._database.write() as transaction:
+            self._change(
+                transaction, "UPDATE people SET password = :new WHERE name = :name RETURNING name", name, {"new": hashed}
+            )
+            self._end_all(transaction, name)
+            self._note(transaction, who, "users.password", name, {})
+
+    def set_roles(self, name: str, roles: Iterable[str], *, who: str) -> None:
+        """Give a user other roles, from now on and in running sessions.
+
+        Raises:
+            NotFound, MalformedEvent: no such user; no such role.
+        """
+        given = sorted(known_roles(roles))
+        with self._database.write() as transaction:
+            sql = "UPDATE people SET roles = :roles WHERE name = :name RETURNING name"
+            self._change(transaction, sql, name, {"roles": " ".join(given)})
+            self._note(transaction, who, "users.roles", name, {"roles": given})
+
+    def disable(self, name: str, *, who: str) -> None:
+        """Let a user in no more, and end the sessions there are. The name stays taken.
+
+        Raises:
+            NotFound: no such user.
+        """
+        with self._database.write() as transaction:
+            sql = "UPDATE people SET disabled_us = :at_us WHERE name = :name RETURNING name"
+            self._change(transaction, sql, name, {"at_us": self._clock()})
+            self._end_all(transaction, name)
+            self._note(transaction, who, "users.disable", name, {})
+
+    def all(self) -> list[Person]:
+        """Every user, by name."""
+        rows = self._database.read("SELECT name, roles, created_us, disabled_us FROM people ORDER BY name")
+        return [Person(name, roles.split(), created, disabled) for name, roles, created, disabled in rows]
+
+    def sign_in(self, name: str, password: str) -> str | None:
+        """Begin a session: its token, which is shown once; None where name and password do not belong together.
+
+        That takes as long for a name that nobody has as for a wrong password.
+        """
+        hashed = self._password_of(name)
+        if not _fits(hashed or _nobody(), password) or hashed is None:
+            return None
+        token, now = secrets.token_urlsafe(32), self._clock()
+        values = {"digest": digest(token), "person": name, "now": now, "expires": now + SESSION_US}
+        with self._database.write() as transaction:
+            transaction.run("DELETE FROM people_sessions WHERE expires_us < :now", {"now": now})
+            transaction.run(
+                "INSERT INTO people_sessions (digest, person, begun_us, expires_us) VALUES (:digest, :person, :now, :expires)",
+                values,
+            )
+            self._note(transaction, name, "sessions.begin", name, {})
+        return token
+
+    def sign_out(self, token: str) -> None:
+        """End a session; one that has ended already stays so."""
+        sql = "DELETE FROM people_sessions WHERE digest = :digest RETURNING person"
+        with self._database.write() as transaction:
+            for (person,) in transaction.run(sql, {"digest": digest(token)}):
+                self._note(transaction, person, "sessions.end", person, {})
+
+    def sessions(self) -> list[Session]:
+        """Every session that has not ended, of users who are let in, with the roles they have now."""
+        rows: list[Row] = self._database.read(
+            "SELECT s.digest, s.person, p.roles, s.expires_us FROM people_sessions s JOIN people p ON p.name = s.person "
+            "WHERE p.disabled_us IS NULL AND s.expires_us > :now",
+            {"now": self._clock()},
+        )
+        return [Session(found, person, roles.split(), expires) for found, person, roles, expires in rows]
+
+    def _password_of(self, name: str) -> str | None:
+        sql = "SELECT password FROM people WHERE name = :name AND disabled_us IS NULL"
+        rows = self._database.read(sql, {"name": name})
+        return str(rows[0][0]) if rows else None
+
+    def _change(self, transaction: Transaction, sql: str, name: str, values: Mapping[str, Any]) -> None:
+        if not transaction.run(sql, {**values, "name": name}):
+            raise NotFound(f"there is no user {name!r}; `penstock users list` shows them")
+
+    def _end_all(self, transaction: Transaction, name: str) -> None:
+        transaction.run("DELETE FROM people_sessions WHERE person = :name", {"name": name})
+
+    def _note(self, transaction: Transaction, who: str, action: str, name: str, details: Mapping[str, Any]) -> None:
+        audit.note(transaction, who=who, action=action, subject=f"users/{name}", details=details, at_us=self._clock())
+
+
+def digest(token: str) -> str:
+    """What is kept of a token or key: it is long and random, so one fast hash is enough.
+
+    >>> digest("")[:8]
+    'e3b0c442'
+    """
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two digests are equal, in a time that does not tell how far they agree."""
+    return hmac.compare_digest(one, other)
+
+
+def _hashed(password: str) -> str:
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise MalformedEvent(f"a password has {SHORTEST} to {LONGEST} letters, this one {len(password)}", "password")
+    return hasher.hash(password)
+
+
+def _fits(hashed: str, password: str) -> bool:
+    try:
+        return len(password) <= LONGEST and hasher.verify(hashed, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+_made: list[str] = []
+
+
+def _nobody() -> str:
+    """A hash that no password has, made once: a name that is not there costs what a wrong password costs."""
+    if not _made:
+        _made.append(hasher.hash(secrets.token_urlsafe()))
+    return _made[0]

@@ -1,0 +1,77 @@
+"""What each role may do: one table."""
+
+import enum
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from penstock.errors import MalformedEvent, did_you_mean
+
+
+class Right(enum.Flag):
+    """One thing that somebody may do."""
+
+    READ = enum.auto()
+    """Look at decisions, figures, features, rules and cases."""
+    DECIDE = enum.auto()
+    """Send transactions and events; ask what became of them."""
+    LABEL = enum.auto()
+    """Say what is known: labels, cases, verdicts."""
+    AUTHOR = enum.auto()
+    """Write rules and lists, try them on the past and in shadow."""
+    APPROVE = enum.auto()
+    """Let rules and models decide, and take them back."""
+    ADMINISTER = enum.auto()
+    """Users, keys, the audit log, erasure."""
+
+
+ANYBODY = Right(0)
+"""What needs no right at all, not even a key."""
+SOMEBODY = ~ANYBODY
+"""What needs any right, whichever it is: a valid key or session is enough."""
+
+ROLES = {
+    "viewer": Right.READ,
+    "analyst": Right.READ | Right.LABEL,
+    "rule_author": Right.READ | Right.AUTHOR,
+    "approver": Right.READ | Right.APPROVE,
+    "administrator": Right.READ | Right.LABEL | Right.AUTHOR | Right.APPROVE | Right.ADMINISTER,
+    "decider": Right.DECIDE,
+}
+"""What each role may do. Whoever has several may do what any of them may; `decider` is for the programs that pay."""
+
+
+class Actor(NamedTuple):
+    """Who asks: the name of a user or key, and its roles."""
+
+    name: str
+    roles: frozenset[str]
+
+
+LOCAL = Actor("local", frozenset(ROLES))
+"""Whoever works on the machine itself: the command line, and the open service on the loopback address."""
+
+
+def rights(roles: Iterable[str]) -> Right:
+    """All that these roles may do; a role of another version of the program adds nothing.
+
+    >>> Right.LABEL in rights(["viewer", "analyst"]), Right.DECIDE in rights(["administrator"])
+    (True, False)
+    """
+    held = ANYBODY
+    for role in roles:
+        held |= ROLES.get(role, ANYBODY)
+    return held
+
+
+def known_roles(names: Iterable[str]) -> frozenset[str]:
+    """The roles of these names.
+
+    Raises:
+        MalformedEvent: none is given, or one is not a role.
+    """
+    found = frozenset(names)
+    for name in sorted(found - ROLES.keys()):
+        raise MalformedEvent(f"there is no role {name!r}.{did_you_mean(name, ROLES)}", "roles")
+    if not found:
+        raise MalformedEvent(f"at least one role is needed: {', '.join(ROLES)}", "roles")
+    return found
