@@ -148,18 +148,18 @@ class Archive:
 
     # ------------------------------------------------------------ querying
 
-    def query(self, sql: str) -> pl.DataFrame:
+    def query(self, sql: str, *, limit_s: float | None = None) -> pl.DataFrame:
         """The answer to one SELECT, over everything that is durable now. Times are UTC.
 
         Views: `decisions`, `labels`, `informing`, `loaded`, `quarantine`, and one of each detector's name with its
-        decisions. No other file of this machine can be read with it.
+        decisions. No other file of this machine can be read with it. limit_s: how long it may take.
 
         Raises:
-            DataError: the SQL is not one SELECT, or does not fit the views; the message is DuckDB's.
+            DataError: the SQL is not one SELECT, or does not fit the views; the message is DuckDB's. Or it took too long.
         """
         with self._lock:
             folders = [folder for folder in (self._folder, self._scratch) if folder is not None]
-            return answer(sql, self._files(), self._scratch, folders, quarantine=self._quarantine())
+            return answer(sql, self._files(), self._scratch, folders, quarantine=self._quarantine(), limit_s=limit_s)
 
     def _files(self) -> dict[tuple[str, str], list[Path]]:
         """Parquet files by detector and kind: what is rolled, then the tail."""

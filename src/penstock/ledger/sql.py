@@ -1,6 +1,8 @@
 """SQL over recorded rows in Parquet files: one SELECT, answered by DuckDB, which may read nothing else of this machine."""
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +21,15 @@ Files = Mapping[tuple[str, str], Sequence[Path]]
 """Parquet files by detector and kind."""
 
 
-def answer(sql: str, files: Files, scratch: Path, readable: Sequence[Path], *, quarantine: Path | None = None) -> pl.DataFrame:
+def answer(
+    sql: str,
+    files: Files,
+    scratch: Path,
+    readable: Sequence[Path],
+    *,
+    quarantine: Path | None = None,
+    limit_s: float | None = None,
+) -> pl.DataFrame:
     """The answer to one SELECT. Times are UTC.
 
     Args:
@@ -28,9 +38,10 @@ def answer(sql: str, files: Files, scratch: Path, readable: Sequence[Path], *, q
         scratch: a folder for the answer on its way.
         readable: the folders in which all of these lie.
         quarantine: the file of malformed events.
+        limit_s: how long it may take.
 
     Raises:
-        DataError: the SQL is not one SELECT, or does not fit the views; the message is DuckDB's.
+        DataError: the SQL is not one SELECT, or does not fit the views; the message is DuckDB's. Or it took too long.
     """
     import duckdb  # half a second that a service which is never asked need not spend
 
@@ -43,10 +54,28 @@ def answer(sql: str, files: Files, scratch: Path, readable: Sequence[Path], *, q
             folders = ", ".join(map(_text, readable))
             db.execute(f"SET TimeZone = 'UTC'; SET allowed_directories = [{folders}]; SET enable_external_access = false")
             path = scratch / "answer.parquet"
-            db.execute(f"COPY ({sql.strip().rstrip(';')}\n) TO {_text(path)} (FORMAT parquet)")
+            with _limited(db, limit_s):
+                db.execute(f"COPY ({sql.strip().rstrip(';')}\n) TO {_text(path)} (FORMAT parquet)")
             return pl.read_parquet(path)
+        except duckdb.InterruptException as error:
+            raise DataError(f"the query was stopped after {limit_s:.0f} s; ask for less") from error
         except duckdb.Error as error:
             raise DataError(f"the query does not work: {error}") from error
+
+
+@contextmanager
+def _limited(db: "duckdb.DuckDBPyConnection", limit_s: float | None) -> Iterator[None]:
+    """Stop what this connection does after so long."""
+    if limit_s is None:
+        yield
+        return
+    timer = threading.Timer(limit_s, db.interrupt)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 def _make_views(db: "duckdb.DuckDBPyConnection", files: Files, quarantine: Path | None) -> None:

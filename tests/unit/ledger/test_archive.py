@@ -246,3 +246,11 @@ def test_the_background_rolls_full_stretches(tmp_path, monkeypatch):
         while archive.rolled_position == 0:
             archive._closed.wait(0.01)
         assert everything(archive) == rows
+
+
+def test_a_query_that_takes_too_long_is_stopped(ledger):
+    with Archive(ledger) as archive:
+        decide(ledger, np.random.default_rng(3), 1)
+        with pytest.raises(DataError, match="stopped after 0 s"):
+            archive.query("SELECT sum(sqrt(a.range * b.range)) FROM range(1000000) a, range(1000000) b", limit_s=0.05)
+        assert archive.query("SELECT 1 AS one", limit_s=5.0)["one"].item() == 1

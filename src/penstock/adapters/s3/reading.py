@@ -57,17 +57,17 @@ class ObjectArchive:
             listed = [file for path in _paths(self._place) if (file := file_of(path)) is not None]
         self.files = [file for file in that_count(listed, reigns) if _inside(file, since, until)]
 
-    def query(self, sql: str) -> pl.DataFrame:
+    def query(self, sql: str, *, limit_s: float | None = None) -> pl.DataFrame:
         """The answer to one SELECT over what was archived: see `penstock.ledger.archive.Archive.query`.
 
         Raises:
-            DataError: the SQL is not one SELECT, or does not fit the views.
+            DataError: the SQL is not one SELECT, or does not fit the views. Or it took longer than `limit_s`.
         """
         files: dict[tuple[str, str], list[Path]] = {}
         for file, path in self._fetched(self.files).items():
             files.setdefault((file.detector, file.kind), []).append(path)
         readable = [self._scratch, *([self._place.folder] if self._place.folder is not None else [])]
-        return answer(sql, files, self._scratch, readable)
+        return answer(sql, files, self._scratch, readable, limit_s=limit_s)
 
     def frames(self, detector: str, kinds: Collection[str]) -> Mapping[str, pl.DataFrame]:
         """All rows of a detector by kind, in the order in which they were written.
