@@ -10,12 +10,14 @@ from tests.integration import spark_world as world
 
 from penstock import replay
 from penstock.adapters.spark.blocks import bucket_of, pack, unpack
-from penstock.adapters.spark.buckets import Bucket, Needs, Running, Spreading
+from penstock.adapters.spark.buckets import Bucket, Needs, Running
 from penstock.adapters.spark.clock import STRIDE_US, Asking, Entry, Naming, Timing, Walking
+from penstock.adapters.spark.files import splits_of
 from penstock.adapters.spark.gathering import BASE, Gathering
 from penstock.adapters.spark.held import Cache
-from penstock.adapters.spark.scan import Cutting, Merging, Opening, Reading, splits_of
+from penstock.adapters.spark.scan import Cutting, Merging, Opening, Reading
 from penstock.adapters.spark.source import Source
+from penstock.adapters.spark.spreading import Spreading
 
 BUCKETS, SIZE, PLACES = 3, 100, (0, 1, 2)
 

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from penstock.adapters.spark.blocks import BLOCK_TYPE, routes, shuffled
-from penstock.adapters.spark.buckets import Running, Spreading
+from penstock.adapters.spark.buckets import Running
 from penstock.adapters.spark.clock import Entry, entries, repeated_rows
+from penstock.adapters.spark.files import splits_of
 from penstock.adapters.spark.gathering import BASE, Gathering, result_schema
-from penstock.adapters.spark.scan import ROWS, Opening, Slices, slices_of, splits_of
+from penstock.adapters.spark.scan import ROWS, Opening, Slices, slices_of
 from penstock.adapters.spark.source import Source
+from penstock.adapters.spark.spreading import Spreading
 from penstock.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
@@ -61,8 +63,7 @@ def backfill(
         DataError: the data does not fit the detector, or cannot be worked through in parts.
         ConfigurationError: `out` is there already.
     """
-    if out.exists():
-        raise ConfigurationError(f"{out} is there already; a backfill overwrites nothing")
+    _check_out(out)
     work = Path(tempfile.mkdtemp(prefix="penstock-backfill-"))
     try:
         places = routes(spark, 2 * spark.sparkContext.defaultParallelism)
@@ -111,12 +112,19 @@ def _check_labels(source: Source, entered: dict[int, Entry]) -> None:
         )
 
 
+def _check_out(out: Path) -> None:
+    if out.exists():
+        raise ConfigurationError(f"{out} is there already; a backfill overwrites nothing")
+    if out.suffix and out.suffix not in _WRITERS:
+        raise ConfigurationError(f"{out}: cannot write {out.suffix}; name a folder, or a file: .parquet, .csv or .ndjson")
+    if not out.absolute().parent.is_dir():
+        raise ConfigurationError(f"{out}: there is no folder {out.parent}; make it first")
+
+
 def _write(frame: "DataFrame", out: Path, rows: Path) -> None:
     if not out.suffix:
         frame.write.parquet(str(out))
         return
-    if out.suffix not in _WRITERS:
-        raise ConfigurationError(f"{out}: cannot write {out.suffix}; name a folder, or a file: .parquet, .csv or .ndjson")
     frame.write.parquet(str(rows))
     getattr(pl.scan_parquet(rows / "*.parquet"), _WRITERS[out.suffix])(out)
 

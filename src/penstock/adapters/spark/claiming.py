@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from pyspark.sql.streaming.stateful_processor import StatefulProcessor, StatefulProcessorHandle
 
 from penstock.adapters.spark.blocks import bucket_of, numbers, pack, unpack
-from penstock.adapters.spark.buckets import Needs, dealt, takes_in
+from penstock.adapters.spark.buckets import Needs
 from penstock.adapters.spark.held import Cache
 from penstock.adapters.spark.inbox import REFUSED
 from penstock.adapters.spark.source import Source
+from penstock.adapters.spark.spreading import dealt, takes_in
 from penstock.ledger import Claims
 
 TIMES = -1

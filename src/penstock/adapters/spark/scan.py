@@ -7,7 +7,6 @@ slice at a time; whichever way, the slices one after another hold what `penstock
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from penstock.adapters.spark.blocks import BLOCK_TYPE, block, pack_frame, row, rows_of, shuffled, unpack_frame
+from penstock.adapters.spark.files import TOGETHER, Split
 from penstock.adapters.spark.source import Source
 from penstock.errors import DataError
 from penstock.messages import Batch
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 ROWS = 65_536
 """Events of a slice: enough to spread the costs of a block over its buckets, few enough for a worker's memory."""
-_TOGETHER = 4
-"""Slices of a file that are read together."""
 FILE = "file"
 """The column that says which file a row came from, by number."""
 _SAMPLES = 128
@@ -52,17 +50,6 @@ SLICE = _META.append(pa.field("data", pa.binary()))
 
 
 @dataclass(frozen=True)
-class Split:
-    """Some rows of one file. name: what rows without an id are called after."""
-
-    file: int
-    path: str
-    name: str
-    first: int
-    rows: int
-
-
-@dataclass(frozen=True)
 class Slices:
     """The whole sequence.
 
@@ -74,49 +61,6 @@ class Slices:
     facts: list[dict[str, Any]]
     timed: bool
     refused: int
-
-
-# ---------------------------------------------------------------- which files
-
-
-def splits_of(files: Sequence[Path], work: Path, size: int = ROWS) -> list[Split]:
-    """The rows of the files, in pieces of a few slices of this size; CSV becomes Parquet in `work` first.
-
-    Raises:
-        DataError: a file is not there, or is of another kind.
-    """
-    found: list[Split] = []
-    for number, file in enumerate(_expanded(files)):
-        path = _as_parquet(file, work / f"{number:04d}.parquet")
-        total = int(pl.scan_parquet(path).select(pl.len()).collect().item())
-        starts = range(0, max(total, 1), _TOGETHER * size)
-        found += [Split(number, str(path), str(file), first, min(_TOGETHER * size, total - first)) for first in starts]
-    return found
-
-
-def _expanded(files: Sequence[Path]) -> Iterator[Path]:
-    for file in files:
-        if file.is_dir():
-            inside = sorted(file.glob("**/*.parquet"))
-            if not inside:
-                raise DataError(f"the folder {file} holds no .parquet file")
-            yield from inside
-        elif file.is_file():
-            yield file
-        else:
-            raise DataError(f"there is no file {file}")
-
-
-def _as_parquet(file: Path, target: Path) -> Path:
-    if file.suffix.lower() == ".parquet":
-        return file.resolve()
-    if file.suffix.lower() != ".csv":
-        raise DataError(f"{file}: a backfill reads .parquet and .csv; turn it into Parquet first")
-    try:
-        pl.scan_csv(file, infer_schema=False).sink_parquet(target)  # as texts, so that a key 007 stays 007
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{file} cannot be read as csv: {error}") from error
-    return target
 
 
 # ---------------------------------------------------------------- slices
@@ -161,7 +105,7 @@ def _check_readings(splits: Sequence[Split], facts: list[dict[str, Any]]) -> Non
     """A column has to be read alike everywhere: what a part holds must not decide what its values mean."""
     seen: dict[str, tuple[str, str]] = {}
     for fact in facts:
-        name = splits[fact["slice"] // _TOGETHER].name
+        name = splits[fact["slice"] // TOGETHER].name
         for text in fact["readings"]:
             column, _, reading = text.partition(": ")
             before, where = seen.setdefault(column, (reading, name))
@@ -202,10 +146,10 @@ class Reading:
             texts.append(f"its columns: {' '.join(recorded.frame.columns)}")
             typed = recorded.frame.with_columns(pl.lit(split.file, pl.Int32).alias(FILE))
             frame, unfit = accepted(self.source, typed)
-            for nth in range(_TOGETHER):
+            for nth in range(TOGETHER):
                 part = frame.slice(nth * self.size, self.size)
                 refused = len(recorded.refused) + unfit if nth == 0 else 0
-                yield describe(self.source, cell["id"] * _TOGETHER + nth, part, refused, texts)
+                yield describe(self.source, cell["id"] * TOGETHER + nth, part, refused, texts)
 
 
 def accepted(source: Source, frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
