@@ -125,6 +125,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             " detectors; `penstock.toml` where it has tables `[[alerts]]`. Nothing is raised unless given."
         ),
     ] = None
+    case_sample: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Share of the decisions that are no reviews and become cases all the same, chosen at random by the"
+            " transaction's id.",
+        ),
+    ] = 0.001
+    case_lock_minutes: Annotated[Positive, Meta(description="How long a case stays with whoever has taken it, in minutes.")] = (
+        15.0
+    )
     replays: Annotated[
         dict[str, Path],
         Meta(description="Recorded files that `POST /stream` may replay, by the name that a request calls them (a table)."),

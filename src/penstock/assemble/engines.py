@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from penstock.assemble.alerts import Alerting
+from penstock.assemble.cases import CaseWork
 from penstock.assemble.detectors import installed, load_detector
 from penstock.assemble.stores import Archiving, ledger_to_read, open_ledger
 from penstock.config import Settings
@@ -73,24 +74,27 @@ def engine_in_memory(detector: Detector, settings: Settings) -> Engine:
 
 
 def openers(
-    detectors: Sequence[Detector], settings: Settings, *, alerting: Alerting | None = None
+    detectors: Sequence[Detector], settings: Settings, *, alerting: Alerting | None = None, work: CaseWork | None = None
 ) -> dict[str, Callable[[], Engine]]:
-    """What opens an engine for each detector, by name; alerting: follows what they decide.
+    """What opens an engine for each detector, by name; alerting, work: follow what they decide.
 
     A detector whose models are not trained yet is served, and is not ready.
     """
-    shared = _SharedLedger(settings, detectors, alerting)
+    shared = _SharedLedger(settings, detectors, alerting, work)
     return {detector.name: partial(shared.open_engine, detector) for detector in detectors}
 
 
 class _SharedLedger:
     """The ledger that the settings name and its archive, opened for the first detector of several and closed after the last."""
 
-    def __init__(self, settings: Settings, detectors: Sequence[Detector], alerting: Alerting | None) -> None:
+    def __init__(
+        self, settings: Settings, detectors: Sequence[Detector], alerting: Alerting | None, work: CaseWork | None
+    ) -> None:
         self._settings = settings
         self._detectors = detectors
         self._users = len(detectors)
         self._alerting = alerting
+        self._work = work
         self._ledger: Ledger | None = None
         self._archive: Archive | None = None
         self._archiving = Archiving.of(settings)
@@ -106,6 +110,9 @@ class _SharedLedger:
             if self._alerting is not None:
                 self._alerting.watch(engine)
                 self._alerting.start(self._ledger)
+            if self._work is not None:
+                self._work.watch(engine)
+                self._work.start(self._ledger)
             if self._archiving is not None:
                 self._archiving.watch(engine)
                 self._archiving.start(self._ledger)
@@ -117,6 +124,8 @@ class _SharedLedger:
             if self._users == 0 and self._ledger is not None and self._archive is not None:
                 if self._alerting is not None:
                     self._alerting.close()
+                if self._work is not None:
+                    self._work.close()
                 if self._archiving is not None:
                     self._archiving.close()
                 self._archive.close()

@@ -140,7 +140,7 @@ class Archiving:
     def start(self, ledger: Ledger) -> None:
         """Follow a ledger from where this stopped the last time; once."""
         if self._feeding is None:
-            sink = archive_sink(self._settings, _name_of(ledger), ledger, self._render)
+            sink = archive_sink(self._settings, name_of(ledger), ledger, self._render)
             self._feeding = Feeding(sink, ledger, Newest(), 0, _followed)
 
     def _render(self, record: Record, rows: Sequence[int]) -> list[bytes]:
@@ -154,8 +154,8 @@ class Archiving:
             self._feeding = None
 
 
-def _name_of(ledger: Ledger) -> str:
-    """What tells this ledger from all others in an archive: made once, and kept in it."""
+def name_of(ledger: Ledger) -> str:
+    """What tells this ledger from all others: made once, and kept in it."""
     name = ledger.tables.setting(_ARCHIVED_AS)
     if name is None:
         name = f"engine-{secrets.token_hex(6)}"

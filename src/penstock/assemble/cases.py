@@ -1,0 +1,55 @@
+"""Cases: from the settings to a drawer of them, and what fills it beside the engines of a service."""
+
+import logging
+from collections.abc import Sequence
+
+from penstock.assemble.stores import name_of
+from penstock.config import Settings
+from penstock.detector import Detector
+from penstock.engine import Engine
+from penstock.errors import PenstockError
+from penstock.ledger import Ledger
+from penstock.office import FILE, SqliteDatabase
+from penstock.office.cases import Cases
+from penstock.stream.cases import CaseSink
+from penstock.stream.sinks import Feeding, Newest
+
+_log = logging.getLogger("penstock.cases")
+
+
+class CaseWork:
+    """The cases of a service: a drawer in the data folder, filled from the ledger of its engines or of a replica.
+
+    Raises:
+        LedgerError: the database in the data folder cannot be used.
+    """
+
+    def __init__(self, detectors: Sequence[Detector], settings: Settings) -> None:
+        self._names = {detector.name for detector in detectors}
+        self._sample = settings.case_sample
+        self._engines: dict[str, Engine] = {}
+        self._feeding: Feeding | None = None
+        self._database = SqliteDatabase(settings.data / FILE)
+        self.cases = Cases(self._database, lock_minutes=settings.case_lock_minutes)
+
+    def watch(self, engine: Engine) -> None:
+        """Make cases of what this engine decides."""
+        self._engines[engine.detector.name] = engine
+
+    def start(self, ledger: Ledger) -> None:
+        """Follow a ledger from where this stopped the last time; once, and not before every engine is there."""
+        if self._feeding is None and self._names <= self._engines.keys():
+            sink = CaseSink(self.cases, name_of(ledger), self._engines.get, sample=self._sample)
+            self._feeding = Feeding(sink, ledger, Newest(), 0, _ended)
+
+    def close(self) -> None:
+        """Take in what is durable by now, and let go of the database; twice is fine."""
+        if self._feeding is not None:
+            self._feeding.finish(5.0)
+            self._feeding.close()
+            self._feeding = None
+        self._database.close()
+
+
+def _ended(error: PenstockError) -> None:
+    _log.error("no more cases are opened: %s", error)

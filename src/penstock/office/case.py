@@ -1,0 +1,163 @@
+"""What a case is: a decision put before a person, with who holds it and what was found."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from penstock.errors import MalformedEvent, did_you_mean
+
+REVIEW = "review"
+"""Where decisions to review wait, and the origin of their cases."""
+
+SAMPLE = "sample"
+"""Where the random sample of all other decisions waits, and the origin of its cases."""
+
+SOURCE = "analyst"
+"""The source of labels that verdicts become."""
+
+REASONS: Mapping[str, tuple[str, ...]] = {
+    "fraud": (
+        "account_takeover",
+        "card_stolen",
+        "card_testing",
+        "synthetic_identity",
+        "first_party",
+        "scam",
+        "money_mule",
+        "merchant_fraud",
+    ),
+    "good": ("customer_confirmed", "known_behaviour", "known_device", "false_alarm"),
+    "unsure": ("no_answer", "too_little_evidence"),
+}
+"""The verdicts, and the reason codes of each; the kind of a label is the reason code where one is given."""
+
+ORDERS = ("expected_loss", "newest", "oldest")
+STATES = ("open", "taken", "escalated", "decided")
+
+
+class Key(msgspec.Struct, frozen=True):
+    """One key that the transaction is about."""
+
+    entity: str
+    key: str
+
+
+class NewCase(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision that becomes a case. origin: `review` or `sample`; propensity: the probability with which it was chosen.
+
+    expected_loss: see `expected_loss`. reason: the first of the decision's reasons, as a sentence.
+    """
+
+    detector: str
+    transaction_id: str
+    origin: str
+    propensity: float
+    decision: str
+    score: float | None
+    amount: float | None
+    expected_loss: float
+    reason: str | None
+    event_us: int
+    keys: tuple[Key, ...] = ()
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What others than analysts came to know about a transaction: a chargeback, a dispute."""
+
+    detector: str
+    transaction_id: str
+    fraud: bool
+    source: str
+    known_us: int
+
+
+class Case(msgspec.Struct, frozen=True):
+    """A case as it is at one instant. state: open, taken (until `locked_until_us`), escalated or decided.
+
+    version: grows with every change but notes; who decides says which one was looked at. known_*: what others came to know.
+    """
+
+    id: str
+    detector: str
+    transaction_id: str
+    origin: str
+    propensity: float
+    queue: str
+    state: str
+    decision: str
+    score: float | None
+    amount: float | None
+    expected_loss: float
+    reason: str | None
+    event_us: int
+    opened_us: int
+    owner: str | None
+    locked_until_us: int | None
+    escalations: int
+    verdict: str | None
+    reason_code: str | None
+    decided_by: str | None
+    decided_us: int | None
+    known_fraud: bool | None
+    known_source: str | None
+    known_us: int | None
+    version: int
+
+
+class Happening(msgspec.Struct, frozen=True):
+    """One line of a case's history."""
+
+    at_us: int
+    who: str
+    action: str
+    details: dict[str, Any]
+
+
+class Untold(msgspec.Struct, frozen=True):
+    """A verdict that has not become a label yet."""
+
+    case_id: str
+    version: int
+    detector: str
+    transaction_id: str
+    fraud: bool
+    kind: str
+
+
+def case_id(detector: str, transaction_id: str) -> str:
+    """The id of the one case that a transaction can have; fits into an address.
+
+    >>> case_id("banking", "tx1")
+    'c07a6a10b17c0fa2a'
+    """
+    return "c" + hashlib.blake2b(f"{detector}\0{transaction_id}".encode(), digest_size=8).hexdigest()
+
+
+def expected_loss(score: float | None, amount: float | None, *, has_amount: bool) -> float:
+    """What is lost on average where the transaction is let through: probability times amount.
+
+    Where no model scores, a rule alone asked for the review, and nobody says how likely fraud is: the amount counts whole.
+    Where the detector has no amount, the probability alone orders.
+
+    >>> expected_loss(0.5, 80.0, has_amount=True), expected_loss(None, 80.0, has_amount=True)
+    (40.0, 80.0)
+    >>> expected_loss(0.5, None, has_amount=False)
+    0.5
+    """
+    probability = 1.0 if score is None else score
+    return probability * (amount or 0.0) if has_amount else probability
+
+
+def check_verdict(verdict: str, reason: str | None) -> None:
+    """Say what is wrong with a verdict.
+
+    Raises:
+        MalformedEvent: it is none, or the reason code is not one of this verdict.
+    """
+    if verdict not in REASONS:
+        raise MalformedEvent(f"verdict {verdict!r} is not known.{did_you_mean(verdict, REASONS)}", "verdict")
+    if reason is not None and reason not in REASONS[verdict]:
+        hint = did_you_mean(reason, REASONS[verdict])
+        raise MalformedEvent(f"reason {reason!r} is not one for the verdict {verdict}.{hint}", "reason")

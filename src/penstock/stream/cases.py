@@ -1,0 +1,143 @@
+"""Cases, made of what a ledger records: every decision to review, and a random sample of all others.
+
+Beside the path, as every sink: no decision waits for a case. Whether a transaction is in the sample follows from its id
+alone, so a ledger that is read again samples the same ones.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.engine import Engine
+from penstock.messages import Action, Record
+from penstock.office.case import REVIEW, SAMPLE, SOURCE, Key, Known, NewCase, expected_loss
+from penstock.office.cases import Cases
+
+_KEPT_EVERY_S = 10.0
+"""How often the position is kept where there is nothing else to write. What is read twice changes nothing."""
+
+_log = logging.getLogger("penstock.cases")
+
+
+class _Explained(msgspec.Struct):
+    reasons: list[dict[str, Any]]
+
+
+class _Told(msgspec.Struct):
+    """What is read of a decision as it was answered."""
+
+    decision: str
+    fraud_probability: float | None
+    explanation: _Explained
+
+
+class CaseSink:
+    """Opens cases in a drawer, and tells it what others came to know about them: see `penstock.stream.port.Sink`.
+
+    Args:
+        cases: the drawer, which keeps how far this has come together with the cases. Closed by whoever opened it.
+        log: what tells this ledger from others in the same database.
+        engines: the engine or replica of a detector, by its name; None where it is not served.
+        sample: the share of decisions other than reviews that become cases, from 0 to 1.
+    """
+
+    name = "cases"
+
+    def __init__(self, cases: Cases, log: str, engines: Callable[[str], Engine | None], *, sample: float) -> None:
+        self._cases, self._log, self._engines, self._sample = cases, log, engines, sample
+        self._kept_s = 0.0
+
+    def begin(self, fence: int) -> int:  # noqa: ARG002 - opening a case twice does nothing, so nobody needs to be fenced
+        """The position of the first record that was not followed yet."""
+        return self._cases.position(self._log) or 0
+
+    def write(self, records: Sequence[tuple[int, Record]]) -> None:
+        """Open the cases of these records."""
+        opened: list[NewCase] = []
+        known: list[Known] = []
+        for _, record in records:
+            if record.kind == "labels":
+                known += _known(record)
+            elif record.kind == "decisions":
+                opened += self._opened(record)
+        now_s = time.monotonic()
+        if opened or known or now_s >= self._kept_s + _KEPT_EVERY_S:
+            self._cases.follow(self._log, records[-1][0] + 1, opened, known)
+            self._kept_s = now_s
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _opened(self, record: Record) -> Iterator[NewCase]:
+        engine = self._engines(record.detector)
+        if engine is None:
+            return
+        review = np.asarray(record.columns["action"]) == Action.REVIEW.value
+        chosen = np.flatnonzero(review | sampled(record.codes, self._sample)).tolist()
+        for row, decision in zip(chosen, engine.look.render(record, chosen), strict=True):
+            yield self._case(engine, record, row, decision, review=bool(review[row]))
+
+    def _case(self, engine: Engine, record: Record, row: int, decision: bytes, *, review: bool) -> NewCase:
+        told = msgspec.json.decode(decision, type=_Told)
+        name = engine.detector.schema.amount
+        value = None if name is None else engine.look.value(record, row, name)
+        amount = float(value) if isinstance(value, float) else None
+        reasons = told.explanation.reasons
+        return NewCase(
+            detector=record.detector,
+            transaction_id=record.ids[row],
+            origin=REVIEW if review else SAMPLE,
+            propensity=1.0 if review else self._sample,
+            decision=told.decision,
+            score=told.fraud_probability,
+            amount=amount,
+            expected_loss=expected_loss(told.fraud_probability, amount, has_amount=name is not None),
+            reason=reasons[0].get("text") if reasons else None,
+            event_us=int(record.time_us[row]),
+            keys=tuple(_keys(engine, record, row)),
+        )
+
+
+def sampled(codes: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
+    """Which transactions are in a sample of this share, by the codes of their ids.
+
+    The codes are mixed once more, so that the sample has nothing to do with other choices that are made by them. The mixing
+    is the finaliser of SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
+
+    >>> codes = np.arange(100_000)
+    >>> int(sampled(codes, 0.01).sum()), int(sampled(codes, 0.0).sum()), int(sampled(codes, 1.0).sum())
+    (987, 0, 100000)
+    """
+    mixed = codes.astype(np.uint64)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(31)
+    chosen: NDArray[np.bool_] = (mixed >> np.uint64(11)) * 2.0**-53 < share
+    return chosen
+
+
+def _keys(engine: Engine, record: Record, row: int) -> Iterator[Key]:
+    """Every key of the transaction, in every role."""
+    for table in engine.path.state.tables:
+        for columns in table.plan.keys:
+            values = [engine.look.value(record, row, column.name) for column in columns]
+            if None not in values:
+                yield Key(table.plan.entity.name, "|".join(map(_text, values)))
+
+
+def _text(value: float | str | None) -> str:
+    return str(int(value)) if isinstance(value, float) and math.isfinite(value) and value.is_integer() else str(value)
+
+
+def _known(record: Record) -> Iterator[Known]:
+    columns: Any = record.columns
+    for row, transaction_id in enumerate(record.ids):
+        if columns["source"][row] != SOURCE:
+            known_us = int(columns["known_us"][row])
+            yield Known(record.detector, transaction_id, bool(columns["fraud"][row]), columns["source"][row], known_us)
