@@ -112,7 +112,7 @@ def bucket_of(keys: NDArray[np.int64], buckets: int) -> NDArray[np.int32]:
     """The bucket of every key: keys are hashes already, but not of something that a bucket should follow.
 
     >>> bucket_of(np.array([1, 2, 3]), 4).tolist()
-    [2, 0, 3]
+    [0, 1, 2]
     """
     spread = (keys.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(33)
     return (spread % np.uint64(buckets)).astype(np.int32)
