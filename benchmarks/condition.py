@@ -31,8 +31,8 @@ RULES = [
 ]
 CONDITIONS = {
     "two features": "amount > 100 AND customer_count_1h >= 4",
-    "five features, a quotient, a text": "amount / customer_mean_amount_7d > 3 AND customer_count_24h > 5 AND device_id LIKE 'D1%'"
-    " OR hour(timestamp) < 5 AND customer_sum_amount_24h > 1500 AND amount > 120",
+    "five features, a quotient, a text": "amount / customer_mean_amount_7d > 3 AND customer_count_24h > 5"
+    " AND device_id LIKE 'D1%' OR hour(timestamp) < 5 AND customer_sum_amount_24h > 1500 AND amount > 120",
 }
 
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "topics": "topics",
     "train": "train",
     "report": "report",
+    "backtest": "backtest",
     "models": "models",
     "trainer": "trainer",
     "replay": "replay",
