@@ -8,11 +8,13 @@ import msgspec
 from penstock.assemble.alerts import Alerting, alert_sink, figures
 from penstock.assemble.engines import open_engine
 from penstock.assemble.registries import champions
+from penstock.assemble.rulebooks import newer_rules
 from penstock.assemble.stores import open_stores
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.errors import ConfigurationError, FolderInUse, did_you_mean
 from penstock.ledger import FileLedger
+from penstock.office import Database
 from penstock.stream.parts import Parts
 from penstock.stream.port import Broker, Outlet, Sink
 from penstock.stream.replica import Replica
@@ -138,8 +140,11 @@ def parts_of(
     *,
     worker: bool = True,
     alerting: Alerting | None = None,
+    office: Database | None = None,
 ) -> Parts:
     """What a worker of this detector is made of, or an API process beside it, whose viewers `alerting` tells of alerts.
+
+    office: where rules that people change are kept; without it, those of the detector's file decide for ever.
 
     Raises:
         ConfigurationError: several processes must know the key of personal fields, and none is named.
@@ -158,6 +163,7 @@ def parts_of(
         ),
         open_sinks=lambda shard, replica: open_sinks(settings, replica, shard if shards > 1 else None, broker.outlet),
         newer=champions([detector], settings).get(detector.name),
+        newer_rules=None if office is None else newer_rules(office, [detector])[detector.name],
         follow_every_s=settings.follow_every_s,
     )
 

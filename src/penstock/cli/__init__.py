@@ -22,6 +22,7 @@ COMMANDS = {
     "report": "report",
     "backtest": "backtest",
     "models": "models",
+    "rules": "rules",
     "trainer": "trainer",
     "replay": "replay",
     "score": "score",

@@ -20,8 +20,10 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     from penstock.assemble.engines import openers
     from penstock.assemble.registries import champions
     from penstock.assemble.replays import Replays
+    from penstock.assemble.rulebooks import newer_rules
     from penstock.assemble.streams import besides
     from penstock.cli.logs import begin_logging
+    from penstock.office import open_office
     from penstock.service import bind, serve
 
     settings = settings_from(**flags)
@@ -33,13 +35,15 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     beside = besides(loaded, settings, alerting) if settings.stream is not None else {}
     opening = {} if beside else openers(loaded, settings, alerting=alerting)
     names = ", ".join([*opening, *beside])
-    serve(
-        opening,
-        settings,
-        sock=sock,
-        replays=Replays(dict(zip(detectors, loaded, strict=True)), settings),
-        champions=champions(loaded, settings),
-        beside=beside,
-        alerts=None if alerting is None else alerting.listen,
-        on_ready=lambda: say(f"serving {names} on http://{settings.host}:{port}  (Ctrl-C stops)"),
-    )
+    with open_office(settings.data) as office:
+        serve(
+            opening,
+            settings,
+            sock=sock,
+            replays=Replays(dict(zip(detectors, loaded, strict=True)), settings),
+            champions=champions(loaded, settings),
+            rules=newer_rules(office, loaded),
+            beside=beside,
+            alerts=None if alerting is None else alerting.listen,
+            on_ready=lambda: say(f"serving {names} on http://{settings.host}:{port}  (Ctrl-C stops)"),
+        )

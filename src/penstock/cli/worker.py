@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -33,6 +34,7 @@ def command(
     from penstock.assemble.detectors import load_detector
     from penstock.assemble.streams import open_broker, parts_of, shards_of
     from penstock.cli.logs import begin_logging
+    from penstock.office import open_office
     from penstock.worker import Monitor, Worker
 
     settings = settings_from(**flags)
@@ -43,9 +45,9 @@ def command(
     broker = open_broker(settings.stream, loaded.name)
     shards = shards_of(broker, loaded, settings)
     name = name or f"{socket.gethostname()}-{os.getpid()}"
-    worker = Worker(parts_of(broker, loaded, settings, shards), name, shards, takeover=takeover)
     monitor = None
-    try:
+    with closing(broker), open_office(settings.data) as office:
+        worker = Worker(parts_of(broker, loaded, settings, shards, office=office), name, shards, takeover=takeover)
         if metrics_port is not None:
             monitor = Monitor(worker.status, loaded.name, settings.host, metrics_port)
             if port_file is not None:
@@ -53,8 +55,8 @@ def command(
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
         say(f"{name} works for {loaded.name} at {settings.stream}, {shards} shard{'s' * (shards > 1)}  (Ctrl-C stops)")
-        worker.run()
-    finally:
-        if monitor is not None:
-            monitor.close()
-        broker.close()
+        try:
+            worker.run()
+        finally:
+            if monitor is not None:
+                monitor.close()

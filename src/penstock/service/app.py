@@ -17,7 +17,7 @@ from penstock.config import Settings
 from penstock.errors import PenstockError
 from penstock.service import latest, pages, profiles, records, sockets, streams, transactions, writes
 from penstock.service.desks import Desks
-from penstock.service.follow import Follower, Newer
+from penstock.service.follow import Follower, Newer, NewerRules, RulesFollower
 from penstock.service.front import Front
 from penstock.service.live import Live
 from penstock.service.metrics import CONTENT_TYPE, Exposition
@@ -56,6 +56,7 @@ def create_app(
     traffic: Traffic | None = None,
     replays: Replays | None = None,
     champions: Mapping[str, Newer] | None = None,
+    rules: Mapping[str, NewerRules] | None = None,
     on_ready: Callable[[], None] = lambda: None,
     on_failure: Callable[[BaseException], None] = lambda _error: None,
 ) -> Service:
@@ -67,6 +68,7 @@ def create_app(
         traffic: simulated traffic to send through one of the desks.
         replays: where `POST /stream` takes transactions from; nowhere unless given.
         champions: by detector, where newer models come from; without it those of the start decide for ever.
+        rules: by detector, where newer rules come from; without it those of its file decide for ever.
         on_ready: called once when all desks are open.
         on_failure: called when one cannot be opened; until the process ends, /ready says why.
     """
@@ -74,10 +76,11 @@ def create_app(
     live = Live(served)
     replaying = Streams(served, replays)
     followers = [Follower(served[name], newer, settings.follow_every_s) for name, newer in (champions or {}).items()]
+    books = [RulesFollower(served[name], newer) for name, newer in (rules or {}).items()]
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        opening = asyncio.create_task(_run(served, on_ready, on_failure, traffic, followers))
+        opening = asyncio.create_task(_run(served, on_ready, on_failure, traffic, followers, books))
         yield
         opening.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -114,16 +117,19 @@ async def _run(
     on_failure: Callable[[BaseException], None],
     traffic: Traffic | None,
     followers: Sequence[Follower],
+    books: Sequence[RulesFollower],
 ) -> None:
-    """Open every desk, then follow champions and let simulated traffic run until the task is cancelled."""
+    """Open every desk with the rules in force, then follow models and rules, and let simulated traffic run, until cancelled."""
     try:
         for desk in desks.values():
             await desk.open()
+        for book in books:
+            await book.look()
     except Exception as error:  # noqa: BLE001 - whoever started the service decides what a failed start means
         on_failure(error)
         return
     on_ready()
-    lasting = [follower.run() for follower in followers]
+    lasting = [*(follower.run() for follower in followers), *(book.run() for book in books)]
     if traffic is not None:
         lasting.append(traffic.run(desks.named(traffic.detector)))
     await asyncio.gather(*lasting)

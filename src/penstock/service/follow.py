@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from penstock.errors import PenstockError
 from penstock.models import Ensemble
+from penstock.rules import Rule
 from penstock.service.port import Serving
 
 log = logging.getLogger("penstock.service")
@@ -14,6 +15,12 @@ Newer = Callable[[str | None], Ensemble | None]
 """Asked in a thread, with the version that decides: the champion where it is another one, loaded, warm and fitting; else
 None. Raises a PenstockError where it cannot be had; it is then asked again later."""
 
+
+NewerRules = Callable[[int], "tuple[int, Sequence[Rule]] | None"]
+"""Asked in a thread, with the revision of the rules in force: a newer one and its rules, or None."""
+
+RULES_EVERY_S = 0.3
+"""Time between two looks for newer rules: a change is in force within a second."""
 
 RARELY_S = 60.0
 """The longest pause between looks while the champion cannot be had."""
@@ -54,3 +61,33 @@ class Follower:
             return False
         self._desk.models_trouble = None
         return True
+
+
+class RulesFollower:
+    """Looks several times a second for newer rules, and lets a desk use them: all of them at once, between two batches."""
+
+    def __init__(self, desk: Serving, newer: NewerRules) -> None:
+        self._desk, self._newer = desk, newer
+        self._revision = 0
+        self._trouble: str | None = None
+
+    async def run(self) -> None:
+        """Follow until the task is cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(RULES_EVERY_S)
+
+    async def look(self) -> None:
+        """Ask once; what cannot be had changes nothing."""
+        try:
+            found = await asyncio.to_thread(self._newer, self._revision)
+            if found is not None:
+                self._revision, rules = found
+                self._desk.engine.use_rules(rules)
+                log.info("%s: %d rules of revision %d decide from now on", self._desk.name, len(rules), self._revision)
+            self._trouble = None
+        except Exception as error:  # noqa: BLE001 - whatever the book does, the rules in force stay in force
+            trouble = str(error) if isinstance(error, PenstockError) else f"{type(error).__name__}: {error}"
+            if trouble != self._trouble:
+                log.warning("%s: the rules in force stay in force: %s", self._desk.name, trouble)
+            self._trouble = trouble

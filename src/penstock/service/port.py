@@ -31,6 +31,7 @@ from penstock.config import Settings
 from penstock.ledger import Answered
 from penstock.messages import Refusal
 from penstock.models import Ensemble
+from penstock.rules import Rule
 from penstock.service.feed import Feed
 from penstock.service.measures import Measures
 
@@ -99,6 +100,14 @@ class Looking(Protocol):
 
         Raises:
             BundleError: they do not fit the detector's features.
+        """
+        ...
+
+    def use_rules(self, rules: Sequence[Rule]) -> None:
+        """Let these rules decide from the next batch on, all of them at once.
+
+        Raises:
+            DeclarationError: one of them cannot work.
         """
         ...
 

@@ -14,7 +14,7 @@ from penstock.errors import ConfigurationError
 from penstock.service.app import Service, create_app
 from penstock.service.beside import Beside
 from penstock.service.desk import Desk
-from penstock.service.follow import Newer
+from penstock.service.follow import Newer, NewerRules
 from penstock.service.joined import JoiningProtocol
 from penstock.service.port import Opener, Serving
 from penstock.service.sockets import HangingUpProtocol
@@ -78,6 +78,7 @@ def serve(
     traffic: Traffic | None = None,
     replays: Replays | None = None,
     champions: Mapping[str, Newer] | None = None,
+    rules: Mapping[str, NewerRules] | None = None,
     beside: Mapping[str, Parts] | None = None,
     alerts: Callable[[Raised], None] | None = None,
     on_ready: Callable[[], None] = lambda: None,
@@ -91,6 +92,7 @@ def serve(
         traffic: simulated traffic, for the demo.
         replays: where `POST /stream` takes transactions from.
         champions: by detector, where newer models come from while it serves.
+        rules: by detector, where newer rules come from while it serves.
         beside: by detector, what a desk beside a worker behind a broker is made of, in place of an opener.
         alerts: given what tells live pages of an alert: the detector's name, and the alert as JSON.
         on_ready: called when everything is open, for instance to say so.
@@ -114,7 +116,9 @@ def serve(
         failures.append(error)
         server.should_exit = True
 
-    app = create_app(desks, settings, traffic=traffic, replays=replays, champions=champions, on_ready=ready, on_failure=failed)
+    app = create_app(
+        desks, settings, traffic=traffic, replays=replays, champions=champions, rules=rules, on_ready=ready, on_failure=failed
+    )
     server = Server(app)
     server.run(sockets=[listening])
     if failures:

@@ -11,12 +11,13 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from penstock.errors import Fenced, PenstockError
+from penstock.errors import DeclarationError, Fenced, PenstockError
 from penstock.ingest import masked
 from penstock.ledger import Answered, Quarantined
 from penstock.ledger.encoding import encode
 from penstock.messages import Record, Refusal
 from penstock.models import Ensemble
+from penstock.rules import Rule
 from penstock.stream.entry import Entry
 from penstock.stream.entry import encode as encode_entry
 from penstock.stream.journaled import Gathered
@@ -87,6 +88,7 @@ class Owner:
         self._alone = alone
         self._on_committed = on_committed
         self._newer: Ensemble | None = None
+        self._newer_rules: Sequence[Rule] | None = None
         self._told_of: tuple[str, object] | None = None
         self._held: list[Message] = []
         self._seen_us = 0
@@ -100,6 +102,10 @@ class Owner:
     def use(self, ensemble: Ensemble) -> None:
         """Decide with these models from the next unit on; any thread may say so."""
         self._newer = ensemble
+
+    def use_rules(self, rules: Sequence[Rule]) -> None:
+        """Decide with these rules from the next unit on; any thread may say so."""
+        self._newer_rules = rules
 
     def fail(self, error: BaseException) -> None:
         """Own no more, for this reason; any thread may say so."""
@@ -142,6 +148,12 @@ class Owner:
         if self._newer is not None:
             self._engine.use(self._newer)
             self._newer = None
+        if self._newer_rules is not None:
+            rules, self._newer_rules = self._newer_rules, None
+            try:
+                self._engine.use_rules(rules)
+            except DeclarationError as error:  # another version of the detector's file wrote them
+                _log.error("the rules in force stay in force: %s", error)
         self._describe()
         transactions = [message for message in messages if message.role == "transactions"]
         self._held += [message for message in messages if message.role != "transactions"]

@@ -4,11 +4,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from penstock.models import Ensemble
+from penstock.rules import Rule
 from penstock.stream.port import Broker, Sink
 from penstock.stream.replica import Replica
 
 Newer = Callable[[str | None], Ensemble | None]
 """Asked with the version that decides: the models that are champion by now, where these are others; else None."""
+
+
+NewerRules = Callable[[int], "tuple[int, Sequence[Rule]] | None"]
+"""Asked with the revision of the rules in force: a newer one and its rules, or None."""
 
 
 @dataclass(frozen=True)
@@ -17,11 +22,13 @@ class Parts:
 
     open_replica: the replica of a shard, over the data on this machine. open_sinks: the stores that an owner
     of a shard feeds.
-    newer: where models come from; None where the detector declares none. follow_every_s: time between looks for them.
+    newer: where models come from; None where the detector declares none. newer_rules: where rules come from; None where
+    those of the detector's file decide for ever. follow_every_s: time between looks for models.
     """
 
     broker: Broker
     open_replica: Callable[[int], Replica]
     open_sinks: Callable[[int, Replica], Sequence[Sink]]
     newer: Newer | None = None
+    newer_rules: NewerRules | None = None
     follow_every_s: float = 2.0

@@ -8,6 +8,7 @@ from typing import Any
 
 from penstock.errors import Fenced, PenstockError
 from penstock.models import Ensemble
+from penstock.rules import Rule
 from penstock.stream.owner import Owner
 from penstock.stream.parts import Parts
 from penstock.stream.port import Candidate, Journal
@@ -17,6 +18,7 @@ from penstock.stream.sinks import Feeding, Newest
 SAVE_EVERY_S = 5.0
 """How often a follower notes how far it has read the journal."""
 
+_RULES_EVERY_S = 0.3
 _SINKS_FINISH_S = 5.0
 
 _log = logging.getLogger(__name__)
@@ -43,7 +45,8 @@ class Seat:
         self._feedings: list[Feeding] = []
         self._was_owner = self.ended = False
         self._fresh: Ensemble | None = None
-        self._looked = 0.0
+        self._fresh_rules: Sequence[Rule] | None = None
+        self._revision = 0
 
     # ------------------------------------------------------------ running
 
@@ -57,7 +60,9 @@ class Seat:
         watching.start()
         while not stop.is_set() and not self.ended:
             self._replica = replica = self._parts.open_replica(self.shard)
+            self._revision = 0
             try:
+                self._look_for_rules()
                 self._serve(replica, stop)
             except Fenced as error:
                 _log.warning("%s stands by from now on: %s", self._name, error)
@@ -95,9 +100,7 @@ class Seat:
                 _log.info("%s ends: another worker has taken over", self._name)
                 self.ended = True
                 return False
-            if self._fresh is not None:
-                replica.engine.use(self._fresh)
-                self._fresh = None
+            self._take_up(replica)
             if moved and time.monotonic() - saved > SAVE_EVERY_S:
                 replica.save()
                 saved = time.monotonic()
@@ -134,22 +137,48 @@ class Seat:
         self._newest.add(records)
 
     def _watch(self, stop: threading.Event) -> None:
-        """Look which models are the champion, beside everything else."""
-        newer = self._parts.newer
-        while newer is not None and not stop.wait(self._parts.follow_every_s):
+        """Look which models and which rules are to decide, beside everything else."""
+        looked = 0.0
+        while not stop.wait(_RULES_EVERY_S):
             replica = self._replica
             if replica is None:
                 continue
             try:
-                found = newer(replica.engine.model_version)
+                self._look_for_rules()
+                if self._parts.newer is not None and time.monotonic() - looked > self._parts.follow_every_s:
+                    looked = time.monotonic()
+                    self._look_for_models(replica)
             except PenstockError as error:
-                _log.warning("newer models cannot be had: %s", error)
-                continue
-            owner = self._owner
-            if found is not None and owner is not None:
-                owner.use(found)
-            elif found is not None:
-                self._fresh = found
+                _log.warning("newer models or rules cannot be had: %s", error)
+
+    def _look_for_rules(self) -> None:
+        found = self._parts.newer_rules(self._revision) if self._parts.newer_rules is not None else None
+        if found is None:
+            return
+        self._revision, rules = found
+        owner = self._owner
+        if owner is not None:
+            owner.use_rules(rules)
+        else:
+            self._fresh_rules = rules
+
+    def _look_for_models(self, replica: Replica) -> None:
+        assert self._parts.newer is not None
+        found = self._parts.newer(replica.engine.model_version)
+        owner = self._owner
+        if found is not None and owner is not None:
+            owner.use(found)
+        elif found is not None:
+            self._fresh = found
+
+    def _take_up(self, replica: Replica) -> None:
+        """What was found while nobody owned."""
+        if self._fresh is not None:
+            replica.engine.use(self._fresh)
+            self._fresh = None
+        if self._fresh_rules is not None:
+            replica.engine.use_rules(self._fresh_rules)
+            self._fresh_rules = None
 
     # ------------------------------------------------------------ what is seen from outside
 

@@ -1,0 +1,53 @@
+"""`penstock rules` as a person uses it."""
+
+import json
+
+import pytest
+from tests.service import mine
+
+from penstock.cli import run
+
+FILE = mine.__file__
+
+
+@pytest.fixture
+def rules(tmp_path, capfd):
+    def ask(*arguments, fails=0):
+        needs_data = arguments[0] != "test"
+        options = ["--data", str(tmp_path)] if needs_data else []
+        assert run(["rules", arguments[0], FILE, *arguments[1:], *options]) == fails
+        return capfd.readouterr()
+
+    return ask
+
+
+def test_the_life_of_a_rule(rules, tmp_path):
+    assert "fourth_in_an_hour 1  active" in rules("list").out
+    assert "draft" in rules("add", "large", "--when", "amount > 900", "--then", "block", "--note", "as agreed").err
+    assert "shadow" in rules("shadow", "large", "1").err
+    assert "rollout 10 % of customer_id" in rules("rollout", "large", "1", "--percent", "10", "--of", "customer_id").err
+    assert "active" in rules("promote", "large").err
+    exported = [json.loads(line) for line in rules("export").out.splitlines()]
+    assert exported[-1] == {
+        "name": "large",
+        "version": 1,
+        "body": {"when": "amount > 900", "then": "block", "reason": None, "code": "", "hard": False},
+    }
+    assert "paused" in rules("pause", "large").err
+    file = tmp_path / "rules.ndjson"
+    file.write_text(json.dumps({"name": "larger", "body": {"when": "amount > 9000"}}))
+    assert "larger 1  draft" in rules("import", str(file)).err
+    rules("archive", "larger")
+    assert "larger" not in rules("list").out
+    assert "larger" in rules("list", "--all").out
+
+
+def test_conditions_are_checked_without_being_saved(rules):
+    assert "reads amount" in rules("test", "amount > 3").out
+    assert "is always true" in rules("test", "1 < 2").out
+    assert "same condition" in rules("test", "amount_ratio > 10").out
+    assert "Did you mean amount" in rules("test", "amuont > 3", fails=2).err
+
+
+def test_mistakes_say_what_there_is(rules):
+    assert "Did you mean amount_spike" in rules("promote", "amount_spik", fails=2).err
