@@ -16,13 +16,14 @@ def constant_of(expression: Expression) -> Literal | None:
     >>> constant_of(parse("amount > 5 AND 1 = 2", {"amount": Type.NUMBER}, place="rule"))
     Literal(value=0.0, type=<Type.BOOLEAN: 'boolean'>)
     """
-    return _fold(expression.root)
+    return folded(expression.root)
 
 
-def _fold(node: Node) -> Literal | None:
+def folded(node: Node) -> Literal | None:
+    """The value of a part of an expression, whatever the event; None where it depends on it."""
     if not isinstance(node, Call):
         return node if isinstance(node, Literal) else None
-    args = [_fold(arg) for arg in node.args]
+    args = [folded(arg) for arg in node.args]
     known = [arg for arg in args if arg is not None]
     name = node.function.name
     if name not in _TOLERATES_NULL and any(arg.value is None for arg in known):

@@ -1,0 +1,113 @@
+"""What can be said of rules before any event has come: those that cannot work, never fire, always fire, or never decide.
+
+Every finding is certain; `penstock.expressions.possible` says what is not seen.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import msgspec
+
+from penstock.errors import ExpressionError
+from penstock.expressions import Expression, constant_of, parse
+from penstock.expressions.possible import TooMany, can_be_true, can_fail, implies
+from penstock.messages import Type
+from penstock.rules.rule import Rule
+
+KINDS = ("unreadable", "never_true", "always_true", "same_as", "never_reached", "not_told")
+"""What a finding can be about; `not_told`: the condition has too many cases to be followed."""
+
+_RANKS = {"challenge": 1, "review": 2, "block": 3, "allow": 4}
+_HARD = 5
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What is to be said of one rule.
+
+    rule: its name. kind: one of `KINDS`. sentence: for people. place: the condition, or the part of it that is at fault.
+    other: the rule that it collides with.
+    """
+
+    rule: str
+    kind: str
+    sentence: str
+    place: str
+    other: str | None = None
+
+
+def check(rules: Sequence[Rule], scope: Mapping[str, Type], *, known: Collection[str] = ()) -> list[Finding]:
+    """What is wrong with some rules of one detector, in their order.
+
+    Args:
+        rules: in the order in which they are declared.
+        scope: the columns that conditions may read.
+        known: columns that no event lacks.
+
+    >>> rules = [Rule("large", "amount > 100", then="block"), Rule("larger", "amount >= 200 AND night", then="review")]
+    >>> [(found.rule, found.kind, found.other) for found in check(rules, {"amount": Type.NUMBER, "night": Type.BOOLEAN})]
+    [('larger', 'never_reached', 'large')]
+    """
+    findings: dict[str, list[Finding]] = {rule.name: [] for rule in rules}
+    read: list[tuple[Rule, Expression]] = []
+    for rule in rules:
+        try:
+            read.append((rule, parse(rule.when, scope, place=rule.place, expect=Type.BOOLEAN)))
+        except ExpressionError as error:
+            findings[rule.name].append(Finding(rule.name, "unreadable", str(error), rule.when))
+    sound = []
+    for rule, condition in read:
+        alone = _alone(rule, condition, known)
+        findings[rule.name] += [] if alone is None else [alone]
+        if alone is None:
+            sound.append((rule, condition))
+    for at in range(len(sound)):
+        findings[sound[at][0].name] += list(_beside(at, sound, known))[:1]
+    return [finding for each in findings.values() for finding in each]
+
+
+def _alone(rule: Rule, condition: Expression, known: Collection[str]) -> Finding | None:
+    """What is to be said of a condition by itself."""
+    place, constant = condition.sql, constant_of(condition)
+    try:
+        if (constant is not None and constant.value != 1.0) or not can_be_true(condition.root, known=known):
+            return Finding(rule.name, "never_true", f"{rule.place} is never true, so it never fires: {place}", place)
+        if not can_fail(condition.root, known=known):
+            return Finding(
+                rule.name, "always_true", f"{rule.place} is true for every event, so it always fires: {place}", place
+            )
+        if not can_fail(condition.root, known=None):
+            names = ", ".join(sorted(condition.names - frozenset(known)))
+            sentence = f"{rule.place} is true for every event of which {names} is known: {place}"
+            return Finding(rule.name, "always_true", sentence, place)
+    except TooMany:
+        sentence = f"{rule.place} has too many cases to tell whether it can be true, or fail: {place}"
+        return Finding(rule.name, "not_told", sentence, place)
+    return None
+
+
+def _beside(at: int, rules: Sequence[tuple[Rule, Expression]], known: Collection[str]) -> Iterator[Finding]:
+    """What is to be said of a rule beside the others: those before it that are the same, and those that it never gets past."""
+    rule, condition = rules[at]
+    for place, (other, wider) in enumerate(rules):
+        if place == at or not condition.names & wider.names or not _covers(condition, wider, known):
+            continue
+        if place < at and _covers(wider, condition, known):
+            sentence = f"{rule.place} has the same condition as {other.place}: {condition.sql}"
+            yield Finding(rule.name, "same_as", sentence, condition.sql, other.name)
+        elif other.share is None and (-_rank(other), place) < (-_rank(rule), at) and not _covers(wider, condition, known):
+            sentence = (
+                f"{rule.place} never decides: wherever it is true, {other.place} is too, and asks for "
+                f"{'a hard block' if other.hard else other.then} first: {wider.sql}"
+            )
+            yield Finding(rule.name, "never_reached", sentence, condition.sql, other.name)
+
+
+def _covers(narrow: Expression, wide: Expression, known: Collection[str]) -> bool:
+    try:
+        return narrow.sql == wide.sql or implies(narrow.root, wide.root, known=known)
+    except TooMany:
+        return False
+
+
+def _rank(rule: Rule) -> int:
+    """As the judge ranks them: the highest decides, and of equal ones the first declared."""
+    return _HARD if rule.hard else _RANKS[rule.then]
