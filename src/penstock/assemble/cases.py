@@ -9,7 +9,7 @@ from penstock.detector import Detector
 from penstock.engine import Engine
 from penstock.errors import PenstockError
 from penstock.ledger import Ledger
-from penstock.office import FILE, SqliteDatabase
+from penstock.office import Database
 from penstock.office.cases import Cases
 from penstock.stream.cases import CaseSink
 from penstock.stream.sinks import Feeding, Newest
@@ -18,19 +18,20 @@ _log = logging.getLogger("penstock.cases")
 
 
 class CaseWork:
-    """The cases of a service: a drawer in the data folder, filled from the ledger of its engines or of a replica.
+    """The cases of a service: a drawer of the office, filled from the ledger of its engines or of a replica.
+
+    office: closed by whoever opened it, after this.
 
     Raises:
-        LedgerError: the database in the data folder cannot be used.
+        LedgerError: the database cannot be used.
     """
 
-    def __init__(self, detectors: Sequence[Detector], settings: Settings) -> None:
+    def __init__(self, detectors: Sequence[Detector], settings: Settings, office: Database) -> None:
         self._names = {detector.name for detector in detectors}
         self._sample = settings.case_sample
         self._engines: dict[str, Engine] = {}
         self._feeding: Feeding | None = None
-        self._database = SqliteDatabase(settings.data / FILE)
-        self.cases = Cases(self._database, lock_minutes=settings.case_lock_minutes)
+        self.cases = Cases(office, lock_minutes=settings.case_lock_minutes)
 
     def watch(self, engine: Engine) -> None:
         """Make cases of what this engine decides."""
@@ -43,12 +44,11 @@ class CaseWork:
             self._feeding = Feeding(sink, ledger, Newest(), 0, _ended)
 
     def close(self) -> None:
-        """Take in what is durable by now, and let go of the database; twice is fine."""
+        """Take in what is durable by now, and stop; twice is fine."""
         if self._feeding is not None:
             self._feeding.finish(5.0)
             self._feeding.close()
             self._feeding = None
-        self._database.close()
 
 
 def _ended(error: PenstockError) -> None:

@@ -16,6 +16,7 @@ SLOW_S = 30.0
 
 JSON = b"application/json"
 NDJSON = b"application/x-ndjson"
+CSV = b"text/csv"
 _NDJSON_NAMES = frozenset({NDJSON, b"application/ndjson", b"application/jsonl", b"application/x-jsonlines"})
 
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
@@ -32,6 +33,11 @@ def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes:
 def is_ndjson(content_type: bytes) -> bool:
     """Whether the body is one JSON value per line. Everything else is read as one JSON value."""
     return bool(content_type) and content_type.split(b";", 1)[0].strip().lower() in _NDJSON_NAMES
+
+
+def is_csv(content_type: bytes) -> bool:
+    """Whether the body is a table of text."""
+    return content_type.split(b";", 1)[0].strip().lower() == CSV
 
 
 async def read_body(scope: Any, receive: Any, most_bytes: int) -> bytes:

@@ -1,5 +1,6 @@
 """What becomes known beside the transactions: labels and informing events, answered when durable."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,8 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 
 from penstock.config import Settings
+from penstock.errors import DataError
+from penstock.ingest.label_rows import read_label_rows
 from penstock.messages import Refusal
 from penstock.service import bodies
 from penstock.service.desks import Desks
@@ -47,13 +50,27 @@ def add_routes(routes: FastAPI, desks: Desks, settings: Settings) -> None:
     )
     async def labels(request: Request) -> Response:
         """The truth about transactions, as far as it is known: one label or an array, each answered in its place."""
+        if bodies.is_csv(bodies.header(request.headers.raw, b"content-type")):
+            return await table(request)
         given, form = await bodies.read_values(request.scope, request.receive, settings.max_body_bytes)
-        found: list[bytes | Refusal] = []
-        for start in range(0, len(given), PORTION):
-            found += await _label(desks, given[start : start + PORTION])
-        if form == "one":
-            return json_response(_accepted(found[0]))
-        return json_response(b"[" + b",".join(_rendered(answer) for answer in found) + b"]")
+        found = await _label_all(desks, given)
+        return json_response(_accepted(found[0])) if form == "one" else _each(found)
+
+    @routes.post(
+        "/labels/csv",
+        tags=["events"],
+        responses=answers("LabelAnswer", 400, 408, 413, 415, many=True),
+        openapi_extra={"requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}},
+    )
+    async def table(request: Request) -> Response:
+        """Labels as a CSV table with transaction_id, fraud, and known_at, source, kind, detector if known; answered by row."""
+        bodies.check_encoding(request.headers.raw)
+        body = await bodies.read_body(request.scope, request.receive, settings.max_body_bytes)
+        try:
+            rows = await asyncio.to_thread(read_label_rows, body)
+        except DataError as error:
+            raise RequestRefused(422, str(error)) from None
+        return _each(await _label_all(desks, rows))
 
     @routes.post(
         "/events",
@@ -77,6 +94,16 @@ def add_routes(routes: FastAPI, desks: Desks, settings: Settings) -> None:
                 raise RequestRefused(found[0].status, found[0].detail, found[0].errors)
         answer = msgspec.json.encode({"accepted": len(given) - len(refused), "refused": refused})
         return Response(answer, status_code=202, media_type="application/json")
+
+
+async def _label_all(desks: Desks, given: Sequence[bytes | Refusal]) -> list[bytes | Refusal]:
+    """The answers to labels in their places, in portions; what is refused already stays so."""
+    found: list[bytes | Refusal] = []
+    for start in range(0, len(given), PORTION):
+        portion = given[start : start + PORTION]
+        answered = iter(await _label(desks, [label for label in portion if isinstance(label, bytes)]))
+        found += [label if isinstance(label, Refusal) else next(answered) for label in portion]
+    return found
 
 
 async def _label(desks: Desks, given: Sequence[bytes]) -> list[bytes | Refusal]:
@@ -153,6 +180,10 @@ def _accepted(answer: bytes | Refusal) -> bytes:
     if isinstance(answer, Refusal):
         raise RequestRefused(answer.status, answer.detail, answer.errors)
     return answer
+
+
+def _each(found: Sequence[bytes | Refusal]) -> Response:
+    return json_response(b"[" + b",".join(_rendered(answer) for answer in found) + b"]")
 
 
 def _rendered(answer: bytes | Refusal) -> bytes:
