@@ -13,6 +13,9 @@ import msgspec
 import pytest
 
 from penstock import Engine
+from penstock.assemble.rulebooks import open_book
+from penstock.config import Settings
+from penstock.office.rulebook import Body
 from tests.integration import crash_worker
 from tests.integration.behind import Behind, WorkerProcess, assert_same, embedded, until
 
@@ -221,3 +224,29 @@ def _paced(behind, events, per_second):
     for start in range(0, len(events), 20):
         time.sleep(max(0.0, began + start / per_second - time.monotonic()))
         behind.put("transactions", events[start : start + 20])
+
+
+@pytest.mark.slow
+def test_rules_that_people_change_reach_a_worker_between_two_units(behind, worker, tmp_path):
+    events = crash_worker.events(2_000)
+    process = worker()
+    until(lambda: process.owns)
+    behind.put("transactions", events[:1_000])
+    until(lambda: len(behind.bodies("decisions")) == 1_000)
+    with open_book(crash_worker.detector, Settings(data=tmp_path / "w")) as book:
+        book.add("any", Body(when="amount > 0", then="block"), who="ann")
+        book.promote("any", 1, who="ann")
+    time.sleep(1)
+    behind.put("transactions", events[1_000:])
+    until(lambda: len(behind.bodies("decisions")) == 2_000)
+    decisions = behind.read("decisions")
+    assert {decision["decision"] for decision in decisions[1_000:]} == {"BLOCK"}
+    assert len({decision["versions"]["rules"] for decision in decisions}) == 2
+    unchanged = embedded(crash_worker.detector, events)
+    assert [decision["features"] for decision in decisions] == [decision["features"] for decision in unchanged]
+    process.kill()
+    again = worker()
+    until(lambda: again.owns)
+    behind.put("transactions", [{**events[0], "transaction_id": "last"}])
+    until(lambda: len(behind.bodies("decisions")) == 2_001)
+    assert behind.read("decisions")[-1]["decision"] == "BLOCK"
