@@ -99,6 +99,8 @@ def test_decisions_features_and_order_are_those_of_one_process_across_starts(spa
     assert digest_of_the_journal(behind, fence=2) == digest_of_one_process([*events, {**events[-1], "transaction_id": "last"}])
     with pytest.raises(ConfigurationError, match="belongs to 'crash'"):
         Running(spark, behind, tmp_path, "banking")
+    with pytest.raises(ConfigurationError, match="holds the journal of a worker, or of another checkpoint"):
+        Running(spark, behind, tmp_path / "another")
 
 
 def digest_of_the_journal(behind, *, fence: int) -> str:

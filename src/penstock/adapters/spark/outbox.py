@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from penstock.errors import BrokerError, Fenced, MissingExtra
+from penstock.errors import BrokerError, ConfigurationError, Fenced, MissingExtra
 from penstock.stream.port import Topics
 
 _ASK_S = 30.0
@@ -46,6 +46,7 @@ class Outbox:
 
     Raises:
         MissingExtra: the Kafka client is not installed.
+        ConfigurationError: the journal is somebody else's.
         BrokerError: Kafka does not answer.
     """
 
@@ -77,6 +78,30 @@ class Outbox:
             raise BrokerError(f"Kafka does not take part: {error.args[0].str()}") from error
         self.next_batch = max(0, known.offset)
         self.noted = msgspec.json.decode(known.metadata, type=Noted) if known.metadata else Noted()
+        if not self.noted.fence:
+            self._check_journal(settings)
+
+    def _check_journal(self, settings: dict[str, Any]) -> None:
+        """A new checkpoint begins a journal, so nothing may be committed in it; what was begun and never committed may."""
+        from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError
+
+        own = {"group.id": self._mark.topic, "enable.auto.commit": False, "enable.partition.eof": True}
+        reading = Consumer({**settings, **own, "isolation.level": "read_committed"})
+        reading.assign([self._partition(self._topics.journal, 0, OFFSET_BEGINNING)])
+        try:
+            first = reading.poll(_ASK_S)
+        finally:
+            reading.close()
+        error = None if first is None else first.error()
+        if first is None or (error is not None and error.code() != KafkaError._PARTITION_EOF):
+            cause = "no answer" if error is None else error.str()
+            raise BrokerError(f"{self._topics.journal}: {cause}; create the topics: penstock topics create")
+        if error is None:
+            raise ConfigurationError(
+                f"the topic {self._topics.journal!r} holds the journal of a worker, or of another checkpoint; give this stream "
+                "topics of its own: kafka://HOST:PORT/PREFIX, or ?journal=TOPIC&decisions=TOPIC&quarantine=TOPIC to share the "
+                "transactions"
+            )
 
     def _known(self) -> Any:
         """What was committed last; a broker that has just started first finds out who answers for a group."""
@@ -112,9 +137,10 @@ class Outbox:
 
     def _produce(self, message: Sent) -> None:
         topic, key = self._topics.named(message.role), message.key.encode() or None
+        only: Any = {"partition": 0} if message.role == "journal" else {}  # a journal is one sequence
         while True:
             try:
-                self._producer.produce(topic, message.body, key)
+                self._producer.produce(topic, message.body, key, **only)
             except BufferError:
                 self._producer.poll(0.1)
             else:
