@@ -11,7 +11,7 @@ from penstock.adapters.s3 import ArchiveSink
 from penstock.assemble.detectors import load_detector
 from penstock.cli import run
 
-DECLARED = '''
+DECLARED = """
 from datetime import datetime
 import msgspec
 from penstock import Detector, Entity, Label, Policy, Rule
@@ -30,7 +30,7 @@ detector = Detector(
     rules=[{rules}],
     policy=Policy(),
 )
-'''
+"""
 RULES = 'Rule("large", "amount > 80", then="block"), Rule("often", "customer_count_1d >= 5", then="review")'
 START = datetime(2026, 2, 1, tzinfo=UTC)
 COUNT = 400
@@ -118,7 +118,11 @@ def test_a_feature_that_was_not_recorded_is_replayed(shop, capsys):
 def test_every_rule_of_a_candidate_is_tried(shop, capsys):
     folder, events = shop
     found = asked(capsys, "rules", folder / "candidate.py", "--data", folder / "data")["rules"]
-    assert {name: tried["then"] for name, tried in found.items()} == {"large": "block", "often": "review", "spends": "challenge"}
+    assert {name: tried["then"] for name, tried in found.items()} == {
+        "large": "block",
+        "often": "review",
+        "spends": "challenge",
+    }
     assert found["large"]["matched"] == sum(event["amount"] > 70 for event in events)
     assert "large" not in {each["rule"] for each in found["large"]["caught_by"]}
 

@@ -61,6 +61,7 @@ class Trials:
         told: is told what takes longer.
         clock: tells which labels are known by now.
         limit_s: how long a trial may take; features that were not recorded are an error then, else they are replayed.
+        archive: what is asked instead; it stays open.
     """
 
     def __init__(
@@ -73,11 +74,12 @@ class Trials:
         told: Callable[[str], object] = lambda _message: None,
         clock: Clock = system_clock,
         limit_s: float | None = None,
+        archive: Archive | None = None,
     ) -> None:
         self._settings, self._detector, self._days, self._archived = settings, detector, days, archived
         self._told, self._clock, self._limit_s = told, clock, limit_s
         self._owned = ExitStack()
-        self._recorded: Archive | ObjectArchive | None = None
+        self._recorded: Archive | ObjectArchive | None = archive
 
     def run(self, when: str, then: str = "block", *, leaving_out: str | None = None) -> Tried:
         """What a rule with this condition would have done.
@@ -141,10 +143,13 @@ class _Limited:
 
     def __init__(self, archive: "Archive | ObjectArchive", limit_s: float | None) -> None:
         self._archive = archive
+        self._limit_s = limit_s
         self._until_s = None if limit_s is None else time.monotonic() + limit_s
 
     def query(self, sql: str) -> pl.DataFrame:
-        left_s = None if self._until_s is None else max(0.0, self._until_s - time.monotonic())
+        left_s = None if self._until_s is None else self._until_s - time.monotonic()
+        if left_s is not None and left_s <= 0:
+            raise DataError(f"the backtest was stopped after {self._limit_s:.0f} s; ask for fewer days")
         return self._archive.query(sql, limit_s=left_s)
 
 
