@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from penstock.assemble.alerts import Alerting, alert_sink, figures
+from penstock.assemble.cases import CaseWork
 from penstock.assemble.engines import open_engine
 from penstock.assemble.registries import champions
 from penstock.assemble.rulebooks import newer_rules
@@ -95,24 +96,38 @@ def check_shard_key(detector: Detector, key: str | None, shards: int) -> None:
                 )
 
 
-def open_replica(detector: Detector, settings: Settings, folders: Iterable[Path], alerting: Alerting | None = None) -> Replica:
-    """A replica in the first of these folders that no other process has; alerting: follows what is decided.
+def open_replica(
+    detector: Detector,
+    settings: Settings,
+    folders: Iterable[Path],
+    alerting: Alerting | None = None,
+    work: CaseWork | None = None,
+) -> Replica:
+    """A replica in the first of these folders that no other process has; alerting, work: follow what is decided.
 
     Raises:
         FolderInUse: all of them are taken.
     """
     local, data = _first_free(folders, settings.ledger_segment_mb << 20)
     placed = msgspec.structs.replace(settings, data=data, models=settings.models_folder)
+
+    def left() -> None:
+        for follower in (alerting, work):
+            if follower is not None:
+                follower.close()
+
     try:
-        on_close = (lambda: None) if alerting is None else alerting.close
         replica = Replica(
-            local, lambda ledger: open_engine(detector, placed, wait_for_models=True, ledger=ledger, on_close=on_close)
+            local, lambda ledger: open_engine(detector, placed, wait_for_models=True, ledger=ledger, on_close=left)
         )
     except BaseException:
         local.close()
         raise
     if alerting is not None:
         alerting.start(replica.ledger)
+    if work is not None:
+        work.watch(replica.engine)
+        work.start(replica.ledger)
     return replica
 
 
@@ -141,9 +156,11 @@ def parts_of(
     worker: bool = True,
     alerting: Alerting | None = None,
     office: Database | None = None,
+    work: CaseWork | None = None,
 ) -> Parts:
     """What a worker of this detector is made of, or an API process beside it, whose viewers `alerting` tells of alerts.
 
+    work: makes cases of what is decided.
     office: where rules that people change are kept; without it, those of the detector's file decide for ever.
 
     Raises:
@@ -159,7 +176,7 @@ def parts_of(
     return Parts(
         broker=broker,
         open_replica=lambda shard: open_replica(
-            detector, settings, _folders(settings.data, shard, shards, worker=worker), alerting
+            detector, settings, _folders(settings.data, shard, shards, worker=worker), alerting, work
         ),
         open_sinks=lambda shard, replica: open_sinks(settings, replica, shard if shards > 1 else None, broker.outlet),
         newer=champions([detector], settings).get(detector.name),
@@ -168,7 +185,9 @@ def parts_of(
     )
 
 
-def besides(detectors: Sequence[Detector], settings: Settings, alerting: Alerting | None = None) -> dict[str, Parts]:
+def besides(
+    detectors: Sequence[Detector], settings: Settings, alerting: Alerting | None = None, work: CaseWork | None = None
+) -> dict[str, Parts]:
     """What the desks beside the workers of these detectors are made of, by name.
 
     Raises:
@@ -186,7 +205,7 @@ def besides(detectors: Sequence[Detector], settings: Settings, alerting: Alertin
                 f"the inbox of {detector.name!r} has {shards} partitions; a service follows one, so let producers write to the"
                 " broker directly"
             )
-        found[detector.name] = parts_of(broker, detector, settings, shards, worker=False, alerting=alerting)
+        found[detector.name] = parts_of(broker, detector, settings, shards, worker=False, alerting=alerting, work=work)
     return found
 
 
