@@ -208,6 +208,7 @@ class Beside:
         if not waiters:
             self._waiting.pop(transaction_id, None)
         future.cancel()
+        self.measures.late += 1
         cause = f"no decision within {self.settings.predict_budget_ms:g} ms"
         told = instead_of(self.engine, transaction_id, body, cause)
         answered = Answered(self.name, transaction_id, told.decision, cause, self.engine.clock())

@@ -53,6 +53,7 @@ class Measures:
         self.stages = {stage: Histogram(SECONDS) for stage in ("queue", "decide", "durable", "total")}
         self.batch_events = Histogram(EVENTS)
         self.turned_away = 0
+        self.late = 0
         self.newest_ns: deque[int] = deque(maxlen=NEWEST)
 
     def batch(self, events: int, decide_ns: int, durable_ns: int) -> None:

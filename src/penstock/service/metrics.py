@@ -32,6 +32,9 @@ class ServiceCollector(Collector):
         yield self._counter(
             "penstock_turned_away", "Requests answered 503: the queue was full.", lambda desk: desk.measures.turned_away
         )
+        yield self._counter(
+            "penstock_late_answers", "Callers told something in place of a late decision.", lambda desk: desk.measures.late
+        )
         yield self._batches()
         yield self._stages()
         yield from self._engines()

@@ -1,6 +1,6 @@
 """An owner's hold on one shard: reads its messages, and commits units as Kafka transactions.
 
-The transactional id belongs to the shard. Whoever claims it raises the epoch, and from then on Kafka refuses what an
+The transactional ids belong to the shard. Whoever claims them raises their epochs, and from then on Kafka refuses what an
 earlier owner still sends; a transaction that was open is rolled back. How far the inbox has been read is committed in the
 same transaction, for tools that show the lag; the journal's own word for it counts.
 """
@@ -19,6 +19,11 @@ from penstock.stream.port import INBOX, Message, Unit
 
 LARGEST_POLL = 8 << 20
 """Bytes of messages that are given out at once."""
+
+_IN_TURN = 2
+"""Transactional ids that take turns. Right after a commit the coordinator is still writing its markers and refuses the next
+transaction of the same id, which the client then asks for again after 20 ms. One of another id need not wait; it is committed
+only after the one before it, so the journal keeps its order."""
 
 _ASK_S = 10.0
 _CLAIM_S = 30.0
@@ -50,21 +55,8 @@ class KafkaInbox:
         self._lag, self._measured = 0, 0.0
         self._member: Any = None
         self._standing: dict[tuple[str, int], int] = {}
-        self._producer = Producer(
-            address.client(
-                self._health,
-                transactional_id=f"{group}.{shard}",
-                compression_type="lz4",
-                linger_ms=0,
-                message_max_bytes=32 << 20,
-                queue_buffering_max_messages=1_000_000,
-                retry_backoff_ms=2,  # after a commit the coordinator says "again"; waiting 100 ms would be the pace of units
-            )
-        )
-        try:
-            self._producer.init_transactions(_CLAIM_S)
-        except KafkaException as error:
-            raise BrokerError(f"shard {shard} cannot be claimed: {error.args[0].str()}") from error
+        self._producers = [self._claim(address, f"{group}.{shard}.{number}") for number in range(_IN_TURN)]
+        self._turn = 0
         self._consumer = Consumer(
             address.client(
                 self._health,
@@ -78,6 +70,25 @@ class KafkaInbox:
                 max_partition_fetch_bytes=16 << 20,
             )
         )
+
+    def _claim(self, address: Address, transactional_id: str) -> Producer:
+        """A producer of transactions; whoever had this id before is fenced."""
+        producer = Producer(
+            address.client(
+                self._health,
+                transactional_id=transactional_id,
+                compression_type="lz4",
+                linger_ms=0,
+                message_max_bytes=32 << 20,
+                queue_buffering_max_messages=1_000_000,
+                retry_backoff_ms=2,  # where the coordinator says "again", waiting 100 ms would be the pace of units
+            )
+        )
+        try:
+            producer.init_transactions(_CLAIM_S)
+        except KafkaException as error:
+            raise BrokerError(f"shard {self.shard} cannot be claimed: {error.args[0].str()}") from error
+        return producer
 
     # ------------------------------------------------------------ reading
 
@@ -169,10 +180,11 @@ class KafkaInbox:
                 self._recover(error.args[0])
             else:
                 self._health.answered()
+                self._turn = (self._turn + 1) % _IN_TURN
                 return self._place if unit.entry else None
 
     def _transact(self, unit: Unit, offsets: list[TopicPartition]) -> None:
-        producer = self._producer
+        producer = self._producers[self._turn]
         producer.begin_transaction()
         if unit.entry:
             self._produce(self._topics.journal, unit.entry, None, partition=self.shard, on_delivery=self._noted)
@@ -185,9 +197,9 @@ class KafkaInbox:
     def _produce(self, topic: str, body: bytes, key: bytes | None, **more: Any) -> None:
         while True:
             try:
-                return self._producer.produce(topic, body, key, **more)
+                return self._producers[self._turn].produce(topic, body, key, **more)
             except BufferError:
-                self._producer.poll(0.1)
+                self._producers[self._turn].poll(0.1)
 
     def _noted(self, error: Any, message: Any) -> None:
         if error is None:
@@ -220,7 +232,7 @@ class KafkaInbox:
         if self._lost:
             raise Fenced(f"shard {self.shard} goes to another worker")
         try:
-            self._insist(self._producer.abort_transaction)
+            self._insist(self._producers[self._turn].abort_transaction)
         except KafkaException as failed:
             if failed.args[0].fatal() or failed.args[0].code() in _FENCED:
                 raise Fenced(f"shard {self.shard} has another owner by now: {failed.args[0].str()}") from failed
