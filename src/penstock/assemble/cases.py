@@ -1,15 +1,16 @@
 """Cases: from the settings to a drawer of them, and what fills it beside the engines of a service."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from penstock.assemble.stores import name_of
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine
-from penstock.errors import PenstockError
+from penstock.errors import ConfigurationError, PenstockError
 from penstock.ledger import Ledger
-from penstock.office import Database
+from penstock.office import FILE, Database, open_office
 from penstock.office.cases import Cases
 from penstock.stream.cases import CaseSink
 from penstock.stream.sinks import Feeding, Newest
@@ -49,6 +50,20 @@ class CaseWork:
             self._feeding.finish(5.0)
             self._feeding.close()
             self._feeding = None
+
+
+@contextmanager
+def open_cases(settings: Settings) -> Iterator[Cases]:
+    """The cases of the data folder, also while a service runs over it.
+
+    Raises:
+        ConfigurationError: nothing was ever kept in this folder.
+        LedgerError: the database cannot be used.
+    """
+    if not (settings.data / FILE).exists():
+        raise ConfigurationError(f"{settings.data} holds no cases; a service makes them there: penstock serve --data DIR")
+    with open_office(settings.data) as office:
+        yield Cases(office, lock_minutes=settings.case_lock_minutes)
 
 
 def _ended(error: PenstockError) -> None:

@@ -36,6 +36,8 @@ COMMANDS = {
     "alerts": "alerts",
     "users": "users",
     "keys": "keys",
+    "cases": "cases",
+    "labels": "labels",
     "audit": "audit",
     "spark": "spark",
     "loadtest": "loadtest",

@@ -1,0 +1,107 @@
+"""`penstock cases`: decisions that people should look at, from the command line."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from penstock.cli.options import as_json, print_json, settings, settings_from
+
+if TYPE_CHECKING:
+    from penstock.office.case import Case
+
+
+@click.group()
+def command() -> None:
+    """Decisions that people should look at: list and show them, give a verdict.
+
+    Works on the cases of the data folder, also while a service runs over it. The service makes labels of verdicts within
+    seconds; where none runs, it does so when it starts.
+    """
+
+
+@command.command("list")
+@click.option("--queue", metavar="NAME", help="Only this queue.")
+@click.option("--state", type=click.Choice(["open", "taken", "escalated", "decided"]), help="Only cases in this state.")
+@click.option(
+    "--order",
+    type=click.Choice(["expected_loss", "newest", "oldest"]),
+    default="expected_loss",
+    show_default=True,
+    help="What comes first.",
+)
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, metavar="N", help="How many.  [20]")
+@settings("data")
+@as_json
+def list_cases(queue: str | None, state: str | None, order: str, limit: int, as_json: bool, **flags: str | None) -> None:
+    """Cases, those with the highest expected loss first."""
+    from penstock.assemble.cases import open_cases
+    from penstock.office.queues import Filter, page
+
+    with open_cases(settings_from(**flags)) as cases:
+        found, _ = page(cases, Filter(queue=queue, state=state), order=order, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    for case in found:
+        click.echo(_line(case))
+    if not found:
+        click.echo("no such cases")
+
+
+@command.command()
+@click.argument("case_id", metavar="ID")
+@settings("data")
+@as_json
+def show(case_id: str, as_json: bool, **flags: str | None) -> None:
+    """One case, what it is about, and its history; penstock explain shows the decision."""
+    from penstock.assemble.cases import open_cases
+    from penstock.clock import iso
+
+    with open_cases(settings_from(**flags)) as cases:
+        case, keys, history = cases.case(case_id), cases.keys(case_id), cases.history(case_id)
+    if as_json:
+        print_json({"case": case, "keys": keys, "history": history})
+        return
+    click.echo(_line(case))
+    click.echo("about " + ", ".join(f"{key.entity} {key.key}" for key in keys))
+    for line in history:
+        told = ", ".join(f"{name} {value}" for name, value in line.details.items())
+        click.echo(f"  {iso(line.at_us)[:19]}  {line.who:<12} {line.action:<9} {told}")
+
+
+@command.command()
+@click.argument("case_id", metavar="ID")
+@click.argument("verdict", type=click.Choice(["fraud", "good", "unsure"]))
+@click.option("--reason", metavar="CODE", help="Why, as one of the codes that docs/guide/cases.md lists.")
+@click.option("--note", metavar="TEXT", help="What should be remembered.")
+@click.option("--version", "seen", type=int, metavar="N", help="The version looked at: needed to correct a verdict.")
+@click.option("--as", "who", default="local", show_default=True, metavar="NAME", help="Whose verdict it is.")
+@settings("data")
+@as_json
+def verdict(
+    case_id: str,
+    verdict: str,
+    reason: str | None,
+    note: str | None,
+    seen: int | None,
+    who: str,
+    as_json: bool,
+    **flags: str | None,
+) -> None:
+    """Give a verdict: fraud and good become a label. Exit 1 where somebody else holds the case or was first."""
+    from penstock.assemble.cases import open_cases
+
+    with open_cases(settings_from(**flags)) as cases:
+        case = cases.decide(case_id, who, verdict, reason=reason, note=note, version=seen)
+    if as_json:
+        print_json(case)
+    else:
+        click.echo(_line(case))
+
+
+def _line(case: "Case") -> str:
+    told = case.verdict or (f"taken by {case.owner}" if case.owner else case.state)
+    score = "" if case.score is None else f"{case.score:.0%} "
+    return (
+        f"{case.id}  {case.queue:<10} {told:<16} {case.expected_loss:>10.2f}  {score}{case.transaction_id}  {case.reason or ''}"
+    )

@@ -1,0 +1,37 @@
+"""`penstock labels`: what became known about transactions, from a file to a running service."""
+
+from pathlib import Path
+
+import click
+
+from penstock.cli.options import as_json, print_json, progress, say
+
+
+@click.group()
+def command() -> None:
+    """What became known about transactions: chargebacks, disputes, verdicts from elsewhere."""
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--to", "url", default="http://127.0.0.1:8000", show_default=True, metavar="URL", help="The service.")
+@as_json
+def import_file(file: Path, url: str, as_json: bool) -> None:
+    """Post a CSV table of labels to a running service.
+
+    The first row names the columns: transaction_id and fraud (true, false, 1, 0, yes, no), and where they are known
+    known_at, source, kind, detector. A row that is refused is shown with its line. Exit 1 where one was.
+    """
+    from penstock.adapters.http import Address
+    from penstock.adapters.label_rows import post_labels
+
+    with progress("posting") as advance:
+        accepted, refused = post_labels(Address.of(url), file.read_bytes(), advance)
+    if as_json:
+        print_json({"accepted": accepted, "refused": [{"row": row, "detail": detail} for row, detail in refused]})
+    else:
+        for row, detail in refused:
+            say(f"row {row}: {detail}")
+        click.echo(f"{accepted} labels taken in, {len(refused)} refused")
+    if refused:
+        raise click.exceptions.Exit(1)
