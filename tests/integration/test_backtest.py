@@ -1,9 +1,11 @@
 """Backtests over a data folder, by command: what was recorded, what has to be replayed, and what cannot be asked."""
 
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import polars as pl
 import pytest
 
 from penstock import Engine
@@ -137,9 +139,80 @@ def test_people_are_told_the_same(shop, capsys):
     assert "often" in capsys.readouterr().out
 
 
+def decided(reference, events):
+    """What an engine of its own decides."""
+    with Engine(load_detector(str(reference))) as engine:
+        return {decision.transaction_id: decision.decision for decision in engine.decide_many(events)}
+
+
+def known(k, before):
+    """What is known of an event in the end, said plainly."""
+    if k % 9 == 0:
+        return "fraud" if k % 2 == 0 else "good"
+    return before
+
+
+@pytest.mark.parametrize("source", ["data", "archive"])
+def test_what_decided_decides_the_same_in_a_replay(shop, capsys, source):
+    folder, _ = shop
+    found = asked(capsys, "--detector", folder / "champion.py", "--data", folder / source)
+    assert (found["events"], found["flips"], found["alone"]) == (COUNT, 0, 0)
+    assert (found["champion"]["how"], found["candidate"]["how"]) == ("recorded", "replayed")
+
+
+@pytest.mark.parametrize("champion", [[], ["--champion"]])
+def test_a_candidate_is_compared_with_what_decides(shop, capsys, tmp_path, champion):
+    folder, events = shop
+    given = [*champion, *([folder / "champion.py"] if champion else [])]
+    out = tmp_path / "flips.ndjson"
+    found = asked(capsys, "--detector", folder / "candidate.py", "--data", folder / "data", "--out", out, *given)
+    before, after = decided(folder / "champion.py", events), decided(folder / "candidate.py", events)
+    pairs = Counter((before[name], after[name]) for name in before)
+    assert {(a, b): n for a, row in found["matrix"].items() for b, n in row.items() if n} == dict(pairs)
+    differ = [event for event in events if before[event["id"]] != after[event["id"]]]
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(row["id"], row["champion"], row["candidate"], row["amount"]) for row in rows] == [
+        (event["id"], before[event["id"]], after[event["id"]], event["amount"]) for event in differ
+    ]
+    assert found["flips"] == len(differ) > 5
+    assert {row["candidate_by"] for row in rows} <= {"large", "often", "spends"}
+    end = events[-1]["time"] - timedelta(days=2)
+    truth = {
+        event["id"]: known(
+            k, "young" if event["time"] > end else "unobjected" if before[event["id"]] == "APPROVE" else "untold"
+        )
+        for k, event in enumerate(events)
+    }
+    assert {row["id"]: row["truth"] for row in rows} == {event["id"]: truth[event["id"]] for event in differ}
+    newly = [event for event in differ if before[event["id"]] == "APPROVE"]
+    frauds = sum(event["amount"] for event in newly if truth[event["id"]] == "fraud")
+    goods = sum(event["amount"] for event in newly if truth[event["id"]] in ("good", "unobjected"))
+    assert found["money"]["loss_caught"] == pytest.approx(frauds, abs=0.01)
+    assert found["money"]["good_stopped"] == pytest.approx(goods, abs=0.01)
+    caught = [name for name, what in truth.items() if what == "fraud" and after[name] != "APPROVE"]
+    assert found["candidate"]["frauds_stopped"] == len(caught)
+    assert found["candidate"]["latency_us"]["total"] > 0
+    assert bool(found["champion"]["latency_us"]) == bool(champion)
+
+
+def test_a_file_that_does_not_say_what_was_decided_needs_a_champion(shop, capsys, tmp_path):
+    folder, events = shop
+    file = tmp_path / "events.parquet"
+    pl.DataFrame(events).write_parquet(file)
+    asks = ["--detector", folder / "candidate.py", "--data", file]
+    assert run(["backtest", *map(str, asks)]) == 2
+    assert "--champion" in capsys.readouterr().err
+    found = asked(capsys, *asks, "--champion", folder / "champion.py")
+    assert found["events"] == COUNT
+    assert any("labelled" in note for note in found["notes"])
+    assert run(["backtest", *map(str, [*asks, "--champion", folder / "champion.py"])]) == 0
+    assert "champion (replayed)" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("--detector", "champion.py"), "name a candidate and its events"),
         (("condition", "champion.py", "amuont > 1"), "Did you mean amount"),
         (("condition", "champion.py", "amount > 1", "--data", "nowhere"), "there is no ledger"),
         (("condition", "champion.py", "amount > 1", "--days", "0"), "--days"),

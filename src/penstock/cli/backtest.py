@@ -1,6 +1,7 @@
 """`penstock backtest`: what a change would have done."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,16 +10,49 @@ from penstock.cli.options import as_json, detector_argument, print_json, say, se
 
 if TYPE_CHECKING:
     from penstock.offline.backtest import Tried
+    from penstock.offline.backtest.compare import Compared
 
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_FOLDER = click.Path(path_type=Path, file_okay=False)
 _DAYS = click.option(
     "--days", type=click.IntRange(1), metavar="N", default=30, show_default=True, help="The newest N days with decisions."
 )
 _ALL = click.option("--all", "everything", is_flag=True, help="All days instead.")
 
 
-@click.group()
-def command() -> None:
-    """See what a condition, all rules, or a whole candidate would have done, in decisions and in money."""
+@click.group(invoke_without_command=True)
+@click.option("--detector", metavar="DETECTOR", help="A candidate, to be compared with what decides now.")
+@click.option("--data", "events", metavar="SOURCE", help="Its events: a recorded file, a data folder, or an archive's URL.")
+@click.option("--champion", metavar="DETECTOR", help="What decides now, replayed.  [as recorded]")
+@click.option("--models", type=_FOLDER, metavar="DIR", help="Models of the candidate; rules alone decide unless given.")
+@click.option("--champion-models", type=_FOLDER, metavar="DIR", help="Models of a champion that is replayed.")
+@click.option("--out", type=_FILE, metavar="FILE", help="Write each decision that differs: .parquet, .csv, .ndjson.")
+@as_json
+@click.pass_context
+def command(context: click.Context, /, detector: str | None, events: str | None, out: Path | None, **given: Any) -> None:
+    """See what a condition, all rules, or a whole candidate would have done, in decisions and in money.
+
+    With --detector and --data a candidate is replayed and compared with the champion: features, models, rules and policy.
+
+    \b
+    penstock backtest --detector candidate.py --data history.parquet --champion mine.py --out flips.parquet
+    """  # noqa: D301 -- click's mark for lines that are kept as they are
+    if context.invoked_subcommand is not None:
+        return
+    if detector is None or events is None:
+        raise click.UsageError("name a candidate and its events: --detector DETECTOR --data SOURCE", context)
+    from penstock.assemble.candidates import compare_candidate
+    from penstock.assemble.traffic import write_frame
+
+    as_json = given.pop("as_json")
+    found, flips = compare_candidate(settings_from(), detector, events, **given)
+    if out is not None:
+        write_frame(flips, out)
+        say(f"{len(flips):,} rows in {out}")
+    if as_json:
+        print_json(found)
+    else:
+        _show_compared(found)
 
 
 @command.command()
@@ -117,18 +151,39 @@ def _truth(found: "Tried") -> str:
 
 def _show_rules(found: "dict[str, Tried]") -> None:
     heads = ("rule", "then", "matched", "by no other", "fraud", "good", "not known")
-    rows: list[Sequence[Any]] = [heads]
+    rows: list[Sequence[str]] = [heads]
     for name, tried in found.items():
         truth = tried.truth
         counts = (tried.matched, tried.new, truth.fraud, truth.good + truth.unobjected, truth.young + truth.untold)
         rows.append((name, tried.then, *(f"{count:,}" for count in counts)))
-    widths = [max(len(str(row[k])) for row in rows) for k in range(len(heads))]
-    for row in rows:
-        cells = [
-            str(cell).ljust(w) if k < 2 else str(cell).rjust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ]
-        click.echo("  ".join(cells).rstrip())
+    _table(rows, left=2)
     _notes(sorted({note for tried in found.values() for note in tried.notes}))
+
+
+def _show_compared(found: "Compared") -> None:
+    click.echo(f"{found.detector}: {found.events:,} events of {found.days} days in {found.data}")
+    heads = ["champion \\ candidate", *found.matrix]
+    _table([heads, *([name, *(f"{count:,}" for count in row.values())] for name, row in found.matrix.items())])
+    click.echo(f"decided otherwise: {found.flips:,}")
+    for name, side in (("champion", found.champion), ("candidate", found.candidate)):
+        known = [("precision", side.precision), ("recall", side.recall), ("loss", side.loss)]
+        known += [("good revenue stopped", side.good_revenue_stopped), ("reviews a day", side.per_day["REVIEW"])]
+        known += [("us an event", side.latency_us.get("total"))]
+        click.echo(f"{name} ({side.how}): " + ", ".join(f"{what} {value:,.4g}" for what, value in known if value is not None))
+    if found.money is not None:
+        click.echo(
+            f"the candidate: loss caught {found.money.loss_caught:,.2f}, good revenue stopped {found.money.good_stopped:,.2f},"
+            f" not known {found.money.undecided_stopped:,.2f}"
+        )
+    _notes(found.notes)
+
+
+def _table(rows: Sequence[Sequence[str]], left: int = 1) -> None:
+    """Rows as aligned text, the first columns to the left."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    for row in rows:
+        cells = [cell.ljust(w) if k < left else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        click.echo("  ".join(cells).rstrip())
 
 
 def _notes(notes: Sequence[str]) -> None:

@@ -1,0 +1,200 @@
+"""A whole candidate beside what decides: the same events, the decisions of both, and what the difference is worth."""
+
+import time
+from typing import Any, Literal
+
+import msgspec
+import polars as pl
+
+from penstock.detector import Detector
+from penstock.offline.backtest.cells import ACTIONS
+from penstock.offline.backtest.result import Money, Truth
+from penstock.offline.backtest.side import Side
+from penstock.offline.datasets import DECISION, Recorded
+
+_STOPPED = pl.col("decision") != "APPROVE"
+_GOOD = pl.col("truth").is_in(["good", "unobjected"])
+_FRAUD = pl.col("truth") == "fraud"
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """What one side did.
+
+    version: of the detector, where it was replayed. decisions: counts; per_day: the same a day. frauds_stopped, frauds_missed,
+    good_stopped: counts of what is known. precision: of the stopped whose truth is known; recall: of the known frauds. loss:
+    amounts of known frauds that it approved; good_revenue_stopped: of good ones that it stopped; null where events do not say
+    what they are worth. latency_us: of an event, on average, by stage, in a replay.
+    """
+
+    how: Literal["recorded", "replayed"]
+    version: str | None
+    decisions: dict[str, int]
+    per_day: dict[str, float]
+    frauds_stopped: int
+    frauds_missed: int
+    good_stopped: int
+    precision: float | None
+    recall: float | None
+    loss: float | None
+    good_revenue_stopped: float | None
+    latency_us: dict[str, float]
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """A candidate beside the champion, over the events that both decided.
+
+    matrix: how many the champion decided as the first, and the candidate as the second. flips: those that differ. truth: what
+    is known of these. money: what the candidate changes; null where events do not say what they are worth. alone: events that
+    only one of them decided, which are left out.
+    """
+
+    detector: str
+    data: str
+    events: int
+    days: int
+    champion: Figures
+    candidate: Figures
+    matrix: dict[str, dict[str, int]]
+    flips: int
+    truth: Truth
+    money: Money | None
+    alone: int
+    notes: list[str]
+    seconds: float
+
+
+def compare(detector: Detector, recorded: Recorded, champion: Side, candidate: Side) -> tuple[Compared, pl.DataFrame]:
+    """The figures, and one row for each event that is decided otherwise.
+
+    Args:
+        detector: the candidate; says where time, amount and label are.
+        recorded: the events that both decided.
+        champion: what decides now.
+        candidate: what would.
+
+    Returns:
+        The figures; and the flips with id, time, amount, `champion`, `candidate`, `champion_by`, `candidate_by`, `score` and
+        `truth` (a field of `Truth`), in the order of the events.
+    """
+    began = time.perf_counter()
+    facts = _facts(detector, recorded)
+    both = facts
+    for side, name in ((champion, "champion"), (candidate, "candidate")):
+        both = both.join(_named(side, name), on="id", maintain_order="left")
+    days = both["time"].dt.date().n_unique() if len(both) else 0
+    flips = both.filter(pl.col("champion") != pl.col("candidate"))
+    alone = len(champion.decided) + len(candidate.decided) - 2 * len(both)
+    compared = Compared(
+        detector=detector.name,
+        data=recorded.name,
+        events=len(both),
+        days=days,
+        champion=_figures(champion, both, "champion", days, detector),
+        candidate=_figures(candidate, both, "candidate", days, detector),
+        matrix=_matrix(both),
+        flips=len(flips),
+        truth=Truth(**dict(flips["truth"].value_counts().iter_rows())),
+        money=_money(flips) if detector.schema.amount is not None else None,
+        alone=alone,
+        notes=_notes(champion, candidate, both, alone),
+        seconds=0.0,
+    )
+    return msgspec.structs.replace(compared, seconds=round(time.perf_counter() - began, 3)), _shown(flips, detector)
+
+
+def _named(side: Side, name: str) -> pl.DataFrame:
+    columns: dict[str, Any] = {"id": pl.col("id"), name: pl.col("decision")}
+    columns[f"{name}_by"] = pl.col("by") if "by" in side.decided.columns else pl.lit(None, pl.String)
+    if name == "candidate":
+        columns["score"] = pl.col("score") if "score" in side.decided.columns else pl.lit(None, pl.Float64)
+    return side.decided.select(**columns)
+
+
+def _facts(detector: Detector, recorded: Recorded) -> pl.DataFrame:
+    """For each event its id, time, amount, and what is known of it."""
+    frame = recorded.frame
+    amount = detector.schema.amount
+    label = detector.label.field if detector.label is not None else None
+    fraud = pl.col(label) if label in frame.columns else pl.lit(None, pl.Boolean)
+    approved = pl.col(DECISION).str.to_uppercase() == "APPROVE" if DECISION in frame.columns else pl.lit(False)
+    told = label in frame.columns and frame[label].count() > 0
+    delay = pl.duration(microseconds=detector.label.delay_us if detector.label is not None else 0)
+    young = pl.col(detector.time) > pl.col(detector.time).max() - delay
+    truth = (
+        pl.when(fraud)
+        .then(pl.lit("fraud"))
+        .when(~fraud)
+        .then(pl.lit("good"))
+        .when(pl.lit(not told))
+        .then(pl.lit("untold"))
+        .when(young)
+        .then(pl.lit("young"))
+        .when(approved)
+        .then(pl.lit("unobjected"))
+        .otherwise(pl.lit("untold"))
+    )
+    return frame.select(
+        id=pl.col(detector.id).cast(pl.String),
+        time=pl.col(detector.time),
+        amount=pl.col(amount) if amount is not None else pl.lit(None, pl.Float64),
+        truth=truth,
+    ).unique("id", keep="first", maintain_order=True)
+
+
+def _figures(side: Side, both: pl.DataFrame, name: str, days: int, detector: Detector) -> Figures:
+    rows = both.select("amount", "truth", decision=pl.col(name))
+    counts = dict(rows["decision"].value_counts().iter_rows())
+    decisions = {action: counts.get(action, 0) for action in ACTIONS}
+    worth = detector.schema.amount is not None
+    caught, missed, good = (rows.filter(each) for each in (_FRAUD & _STOPPED, _FRAUD & ~_STOPPED, _GOOD & _STOPPED))
+    return Figures(
+        how=side.how,
+        version=side.version,
+        decisions=decisions,
+        per_day={action: round(count / days, 2) if days else 0.0 for action, count in decisions.items()},
+        frauds_stopped=len(caught),
+        frauds_missed=len(missed),
+        good_stopped=len(good),
+        precision=_share(len(caught), len(good)),
+        recall=_share(len(caught), len(missed)),
+        loss=_sum(missed) if worth else None,
+        good_revenue_stopped=_sum(good) if worth else None,
+        latency_us=side.latency_us,
+    )
+
+
+def _share(part: int, rest: int) -> float | None:
+    return round(part / (part + rest), 4) if part + rest else None
+
+
+def _sum(rows: pl.DataFrame) -> float:
+    return round(float(rows["amount"].sum()), 2)
+
+
+def _matrix(both: pl.DataFrame) -> dict[str, dict[str, int]]:
+    counts = {(a, b): n for a, b, n in both.group_by("champion", "candidate").len().iter_rows()}
+    return {a: {b: counts.get((a, b), 0) for b in ACTIONS} for a in ACTIONS}
+
+
+def _money(flips: pl.DataFrame) -> Money:
+    """What the candidate stops and the champion approves, less what is the other way round."""
+    turn = (pl.col("candidate") != "APPROVE").cast(pl.Int8) - (pl.col("champion") != "APPROVE").cast(pl.Int8)
+    worth = flips.select("truth", worth=pl.col("amount") * turn)
+    known = (_FRAUD, _GOOD, ~(_FRAUD | _GOOD))
+    return Money(*(round(float(worth.filter(each)["worth"].sum()), 2) + 0.0 for each in known))
+
+
+def _notes(champion: Side, candidate: Side, both: pl.DataFrame, alone: int) -> list[str]:
+    notes = []
+    if champion.how != candidate.how:
+        notes.append("What the champion cost in time is not known: its decisions were recorded, not replayed.")
+    if alone:
+        notes.append(f"{alone:,} decisions of only one of the two are left out: history that was loaded, or events refused.")
+    if not both["truth"].is_in(["fraud", "good"]).any():
+        notes.append("Nobody has labelled any of these events, so what is fraud and what is good is not known.")
+    return notes
+
+
+def _shown(flips: pl.DataFrame, detector: Detector) -> pl.DataFrame:
+    names = ["id", "time", "amount", "champion", "candidate", "champion_by", "candidate_by", "score", "truth"]
+    return flips.select(names).rename({"id": detector.id, "time": detector.time})
