@@ -20,7 +20,7 @@ from penstock.adapters.spark.session import close_session, open_session
 from penstock.adapters.spark.source import Source
 from penstock.assemble.detectors import load_detector
 
-QUICK_ROWS = 500_000
+QUICK_ROWS = 300_000
 _DAY_S = 86_400
 
 

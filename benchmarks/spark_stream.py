@@ -22,7 +22,7 @@ from _workload import stream
 
 from deploy.infra import Kafka
 
-QUICK_EVENTS, EVENTS, MICRO_BATCH = 40_000, 300_000, 100_000
+QUICK_EVENTS, EVENTS, MICRO_BATCH = 90_000, 300_000, 100_000
 _SETTLE_S = 25.0
 
 
@@ -33,7 +33,7 @@ def run(quick: bool) -> list[Row]:
         return [Row.absent(name, "events/s", lacks)]
     events = QUICK_EVENTS if quick else EVENTS
     with Kafka() as kafka:
-        rate, waits = _measured(kafka, events, 20_000 if quick else MICRO_BATCH, quick=quick)
+        rate, waits = _measured(kafka, events, QUICK_EVENTS // 3 if quick else MICRO_BATCH, quick=quick)
     rows = [Row.at_least(name, rate, "events/s", 10_000)]
     if waits:
         rows += [Row.figure(f"spark, event to decision, p{p}", percentile(waits, p), "ms") for p in (50, 95, 99)]
