@@ -15,7 +15,7 @@ import pytest
 from penstock import Engine
 from penstock.assemble.rulebooks import open_book
 from penstock.config import Settings
-from penstock.office.rulebook import Body
+from penstock.office.rule_versions import Body
 from tests.integration import crash_worker
 from tests.integration.behind import Behind, WorkerProcess, assert_same, embedded, until
 

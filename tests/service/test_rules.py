@@ -11,7 +11,7 @@ from penstock.assemble.rulebooks import book_of, newer_rules
 from penstock.config import Settings
 from penstock.errors import DeclarationError
 from penstock.office import open_office
-from penstock.office.rulebook import Body
+from penstock.office.rule_versions import Body
 from penstock.service import Desk, create_app
 
 

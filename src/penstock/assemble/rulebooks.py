@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.office import Database, open_office
-from penstock.office.rulebook import Acting, Body, RuleBook
+from penstock.office.rule_versions import Acting, Body
+from penstock.office.rulebook import RuleBook
 from penstock.rules import Rule, Share
 
 Newer = Callable[[int], "tuple[int, Sequence[Rule]] | None"]

@@ -11,7 +11,7 @@ import click
 from penstock.cli.options import as_json, detector_argument, print_json, say, settings, settings_from
 
 if TYPE_CHECKING:
-    from penstock.office.rulebook import Version
+    from penstock.office.rule_versions import Version
 
 _who = click.option("--who", default=getpass.getuser, help="Who makes the change.  [the user of this machine]")
 _why = click.option("--note", "why", default="", help="Why.")
@@ -56,7 +56,7 @@ def add(
     detector: str, rule: str, when: str, then: str, reason: str | None, hard: bool, who: str, why: str, **flags: Any
 ) -> None:
     """Add a version of a rule, as a draft: it is checked, and does nothing yet."""
-    from penstock.office.rulebook import Body
+    from penstock.office.rule_versions import Body
 
     with _book(detector, flags) as book:
         say(_line(book.add(rule, Body(when=when, then=then, reason=reason, hard=hard), who=who, why=why)))
@@ -180,7 +180,7 @@ def import_(detector: str, file: Path, who: str, why: str, **flags: Any) -> None
     import msgspec
 
     from penstock.errors import DataError
-    from penstock.office.rulebook import Body
+    from penstock.office.rule_versions import Body
 
     text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
     with _book(detector, flags) as book:

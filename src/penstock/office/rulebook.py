@@ -8,7 +8,7 @@ candidate is rolled out to n per cent of the keys, the active version acts on th
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -16,11 +16,19 @@ from penstock.clock import Clock, system_clock
 from penstock.errors import ConfigurationError, did_you_mean
 from penstock.office.audit import AuditLog, note
 from penstock.office.database import Database, Schema, Transaction
-
-State = Literal["draft", "shadow", "rollout", "active", "paused", "archived"]
-
-CANDIDATE = ("shadow", "rollout")
-"""The states of a version that is being tried."""
+from penstock.office.rule_versions import (
+    CANDIDATE,
+    COLUMNS,
+    Acting,
+    Body,
+    State,
+    Version,
+    acting,
+    by_name,
+    in_state,
+    read_versions,
+    watching,
+)
 
 FILE = "file"
 """The author of versions that stand in the detector's file."""
@@ -37,50 +45,10 @@ _SCHEMA = Schema(
         ]
     ],
 )
-_COLUMNS = "name, version, body, author, note, at_us, state, percent, share_of, was_active"
 
-_INSERT = f"""INSERT INTO rule_versions (detector, place, {_COLUMNS})
+_INSERT = f"""INSERT INTO rule_versions (detector, place, {COLUMNS})
     VALUES (:detector, (SELECT count(*) + 1 FROM rule_versions), :name, :version, :body, :author, :note, :at_us, :state,
     :percent, :share_of, :was_active)"""  # noqa: S608  constants
-
-
-class Body(msgspec.Struct, frozen=True, kw_only=True):
-    """What a version of a rule says: the arguments of `penstock.Rule` but its name."""
-
-    when: str
-    then: str = "review"
-    reason: str | None = None
-    code: str = ""
-    hard: bool = False
-
-
-class Version(msgspec.Struct, frozen=True):
-    """One version of a rule. percent, share_of: of a rollout. was_active: when it last became active, in order; 0: never."""
-
-    name: str
-    version: int
-    body: Body
-    author: str
-    note: str
-    at_us: int
-    state: State
-    percent: float
-    share_of: str | None
-    was_active: int
-
-
-class Acting(NamedTuple):
-    """A version that is to be compiled: where it acts, from `begin` to `end` per cent of the keys of `share_of`.
-
-    name: of the rule; of a candidate, with its version behind it. begin, end: equal where it only watches.
-    """
-
-    name: str
-    rule: str
-    body: Body
-    begin: float
-    end: float
-    share_of: str | None
 
 
 Check = Callable[[Sequence[Acting]], None]
@@ -112,7 +80,7 @@ class RuleBook:
 
     def versions(self, name: str | None = None) -> list[Version]:
         """All versions of a rule, or of all, the oldest first."""
-        return _versions(self._database.read, self._detector, name)
+        return read_versions(self._database.read, self._detector, name)
 
     def acting(self) -> list[Acting]:
         """What is to be compiled: everything that acts or watches, rules in the order in which they first came."""
@@ -127,11 +95,11 @@ class RuleBook:
         run time is active, the file's new version is a draft: nothing that people decided is overruled by a deployment.
         """
         with self._database.write() as transaction:
-            known = _by_name(_versions(transaction.run, self._detector))
+            known = by_name(read_versions(transaction.run, self._detector))
             changed = [self._adopt(transaction, known.get(name, []), name, body) for name, body in rules]
             dropped = set(known) - {name for name, _ in rules}
             for name in dropped:
-                active = _in_state(known[name], "active")
+                active = in_state(known[name], "active")
                 if active is not None and active.author == FILE:
                     self._set(transaction, active, "archived", who=FILE, action="rule.drop")
                     changed.append(True)
@@ -143,7 +111,7 @@ class RuleBook:
         of_file = [version for version in known if version.author == FILE]
         if of_file and of_file[-1].body == body and of_file[-1].state != "archived":
             return False
-        active = _in_state(known, "active")
+        active = in_state(known, "active")
         follows = active is None or active.author == FILE
         if active is not None and follows:
             self._set(transaction, active, "archived", who=FILE, action="rule.replace")
@@ -159,10 +127,10 @@ class RuleBook:
             DeclarationError: it could not work.
         """
         with self._database.write() as transaction:
-            versions = _versions(transaction.run, self._detector)
+            versions = read_versions(transaction.run, self._detector)
             known = [version for version in versions if version.name == name]
             added = self._insert(transaction, known, name, body, who, why)
-            self._check([*acting(versions), _watching(added)])
+            self._check([*acting(versions), watching(added)])
             return added
 
     def shadow(self, name: str, version: int, *, who: str) -> Version:
@@ -194,7 +162,7 @@ class RuleBook:
         """Let a version, or the candidate, act on everything; the one that did is archived."""
         with self._database.write() as transaction:
             known, chosen = self._chosen(transaction, name, version)
-            active = _in_state(known, "active")
+            active = in_state(known, "active")
             if active is not None and active.version != chosen.version:
                 self._set(transaction, active, "archived", who=who, action="rule.replace")
             return self._settled(transaction, self._set(transaction, chosen, "active", who=who, action="rule.promote"))
@@ -203,7 +171,7 @@ class RuleBook:
         """Let the candidate stop, or where there is none the active version."""
         with self._database.write() as transaction:
             known, _ = self._chosen(transaction, name, None, anything=True)
-            tried = next((version for version in known if version.state in CANDIDATE), None) or _in_state(known, "active")
+            tried = next((version for version in known if version.state in CANDIDATE), None) or in_state(known, "active")
             if tried is None:
                 raise ConfigurationError(f"no version of {name!r} acts or watches, so there is nothing to pause")
             return self._settled(transaction, self._set(transaction, tried, "paused", who=who, action="rule.pause", why=why))
@@ -217,7 +185,7 @@ class RuleBook:
                 return self._settled(
                     transaction, self._set(transaction, tried, "paused", who=who, action="rule.rollback", why=why)
                 )
-            active = _in_state(known, "active")
+            active = in_state(known, "active")
             before = [version for version in known if version.was_active and version is not active]
             if not before:
                 raise ConfigurationError(f"no version of {name!r} was active before, so there is nothing to go back to")
@@ -241,7 +209,7 @@ class RuleBook:
         self, transaction: Transaction, name: str, version: int | None, *, anything: bool = False
     ) -> tuple[list[Version], Version]:
         """All versions of a rule, and the one that is meant: the candidate unless a number is given."""
-        every = _versions(transaction.run, self._detector)
+        every = read_versions(transaction.run, self._detector)
         known = [each for each in every if each.name == name]
         if not known:
             raise ConfigurationError(
@@ -306,7 +274,7 @@ class RuleBook:
 
     def _settled(self, transaction: Transaction, changed: Version) -> Version:
         """Everything that acts by now fits the detector, and whoever follows hears of it."""
-        self._check(acting(_versions(transaction.run, self._detector)))
+        self._check(acting(read_versions(transaction.run, self._detector)))
         self._turn(transaction)
         return changed
 
@@ -316,43 +284,3 @@ class RuleBook:
             " ON CONFLICT (detector) DO UPDATE SET revision = rule_revisions.revision + 1",
             {"detector": self._detector},
         )
-
-
-def acting(versions: Sequence[Version]) -> list[Acting]:
-    """Everything among these that acts or watches."""
-    found: list[Acting] = []
-    for known in _by_name(versions).values():
-        tried = next((version for version in known if version.state in CANDIDATE), None)
-        active = _in_state(known, "active")
-        if active is not None:
-            taken = tried.percent if tried is not None else 0.0
-            share_of = tried.share_of if tried is not None and taken else None
-            found.append(Acting(active.name, active.name, active.body, taken, 100.0, share_of))
-        if tried is not None:
-            found.append(_watching(tried)._replace(end=tried.percent, share_of=tried.share_of))
-    return found
-
-
-def _watching(version: Version) -> Acting:
-    return Acting(f"{version.name}_v{version.version}", version.name, version.body, 0.0, 0.0, None)
-
-
-def _versions(read: Callable[..., list[tuple[Any, ...]]], detector: str, name: str | None = None) -> list[Version]:
-    rows = read(
-        f"SELECT {_COLUMNS} FROM rule_versions WHERE detector = :detector"  # noqa: S608  constants
-        " AND (name = :name OR :anything = 1) ORDER BY place",
-        {"detector": detector, "name": name or "", "anything": int(name is None)},
-    )
-    return [Version(row[0], row[1], msgspec.json.decode(row[2], type=Body), *row[3:]) for row in rows]
-
-
-def _by_name(versions: Sequence[Version]) -> dict[str, list[Version]]:
-    """Versions by rule, rules in the order in which they first came."""
-    found: dict[str, list[Version]] = {}
-    for version in versions:
-        found.setdefault(version.name, []).append(version)
-    return found
-
-
-def _in_state(versions: Sequence[Version], state: State) -> Version | None:
-    return next((version for version in versions if version.state == state), None)

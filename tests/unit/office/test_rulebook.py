@@ -4,7 +4,8 @@ import pytest
 
 from penstock.errors import ConfigurationError, DeclarationError
 from penstock.office import SqliteDatabase
-from penstock.office.rulebook import FILE, Body, RuleBook
+from penstock.office.rule_versions import Body
+from penstock.office.rulebook import FILE, RuleBook
 
 LARGE, LARGER = Body(when="amount > 100", then="block"), Body(when="amount > 50", then="block")
 
