@@ -178,7 +178,8 @@ def _conditions(chosen: Filter, now: int) -> tuple[list[str], dict[str, Any]]:
             where.append(f"{name} = :{name}")
             values[name] = getattr(chosen, name)
     if chosen.state is not None:
-        where.append(f"{STATE} = :state")
+        decided = "IS NOT NULL" if chosen.state == "decided" else "IS NULL"
+        where += [f"{STATE} = :state", f"verdict {decided}"]  # said twice, so that the indices of what waits are used
         values["state"] = chosen.state
     if chosen.owner is not None:
         where.append("verdict IS NULL AND locked_until_us > :now AND owner = :owner")
