@@ -30,7 +30,7 @@ _ALL = click.option("--all", "everything", is_flag=True, help="All days instead.
 @as_json
 @click.pass_context
 def command(context: click.Context, /, detector: str | None, events: str | None, out: Path | None, **given: Any) -> None:
-    """See what a condition, all rules, or a whole candidate would have done, in decisions and in money.
+    """See what a condition, rules or a candidate would have done.
 
     With --detector and --data a candidate is replayed and compared with the champion: features, models, rules and policy.
 
