@@ -34,7 +34,8 @@ def run(quick: bool) -> list[Row]:
     events = QUICK_EVENTS if quick else EVENTS
     with Kafka() as kafka:
         rate, waits = _measured(kafka, events, QUICK_EVENTS // 3 if quick else MICRO_BATCH, quick=quick)
-    rows = [Row.at_least(name, rate, "events/s", 10_000)]
+    # the quick run ends before Java has compiled what it runs: a figure, no verdict
+    rows = [Row.figure(name, rate, "events/s") if quick else Row.at_least(name, rate, "events/s", 10_000)]
     if waits:
         rows += [Row.figure(f"spark, event to decision, p{p}", percentile(waits, p), "ms") for p in (50, 95, 99)]
     return rows
