@@ -141,6 +141,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         dict[str, Path],
         Meta(description="Recorded files that `POST /stream` may replay, by the name that a request calls them (a table)."),
     ] = {}
+    open_access: Annotated[
+        bool,
+        Meta(
+            description="Ask nobody for a key though others than this machine reach the address, until the first key or user"
+            " is made: `true` or `false`. For a network that is closed itself."
+        ),
+    ] = False
+    rate_limit: Annotated[
+        Positive | None, Meta(description="Requests a second that one API key may make; unlimited unless given.")
+    ] = None
+    rate_burst: Annotated[int, Meta(ge=1, description="Requests that an API key may make at once, beyond its rate.")] = 100
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The least that is logged.")] = "info"
     log_format: Annotated[Literal["text", "json"], Meta(description="Lines for people, or one JSON object each.")] = "text"
 

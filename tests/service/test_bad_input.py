@@ -54,7 +54,7 @@ def bombard(url, examples):
 
 
 def test_every_route_keeps_what_the_document_promises(real):
-    assert bombard(real, examples=8) == 21
+    assert bombard(real, examples=8) > 20
 
 
 def impatiently(case):
@@ -66,7 +66,7 @@ def impatiently(case):
 
 @pytest.mark.slow
 def test_every_route_keeps_what_the_document_promises_at_length(real):
-    assert bombard(real, examples=400) == 21
+    assert bombard(real, examples=400) > 20
 
 
 @pytest.mark.parametrize("examples", [60, pytest.param(3_000, marks=pytest.mark.slow)])

@@ -303,7 +303,12 @@ def test_the_features_of_a_key_are_shown(ask):
 
 
 def test_health_names_versions_and_ready_says_why_not(ask, engine):
-    assert ask("GET", "/health").json() == {"status": "ok", "version": "0.1.0", "detectors": {"fake": {"model_version": "m1"}}}
+    assert ask("GET", "/health").json() == {
+        "status": "ok",
+        "version": "0.1.0",
+        "access": "open",
+        "detectors": {"fake": {"model_version": "m1"}},
+    }
     assert ask("GET", "/ready").status_code == 200
     engine.ready = "no model bundle is loaded"
     assert "no model bundle" in problem(ask("GET", "/ready"), 503)["detail"]
@@ -401,6 +406,9 @@ def test_the_document_describes_every_route_and_resolves_within_itself(ask):
         "/health",
         "/ready",
         "/metrics",
+        "/session",
+        "/detectors/{name}/backtest",
+        "/labels/csv",
     }
     assert document["components"]["schemas"]["Payment"]["required"] == ["transaction_id", "timestamp", "customer_id", "amount"]
     for reference in _references(document):

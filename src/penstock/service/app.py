@@ -15,7 +15,10 @@ from starlette.requests import Request
 import penstock
 from penstock.config import Settings
 from penstock.errors import PenstockError
-from penstock.service import latest, pages, profiles, records, sockets, streams, transactions, writes
+from penstock.office.cases import Cases
+from penstock.service import backtests, latest, pages, profiles, records, session, sockets, streams, transactions, writes
+from penstock.service import cases as case_routes
+from penstock.service.access import Access
 from penstock.service.desks import Desks
 from penstock.service.follow import Follower, Newer, NewerRules, RulesFollower
 from penstock.service.front import Front
@@ -26,8 +29,10 @@ from penstock.service.port import Serving
 from penstock.service.predict import Predict
 from penstock.service.problems import RequestRefused, headers, of_error
 from penstock.service.records import json_response
+from penstock.service.rights import Rights
 from penstock.service.streams import Replays, Streams
 from penstock.service.traffic import Traffic
+from penstock.service.verdicts import Verdicts
 
 log = logging.getLogger("penstock.service")
 
@@ -37,8 +42,8 @@ DESCRIPTION = "Decides about every transaction while it happens: approve, review
 class Service(Front):
     """The ASGI application. `stopping()` ends what would otherwise go on for ever, before a graceful stop."""
 
-    def __init__(self, app: FastAPI, desks: Desks, predict: Predict, live: Live) -> None:
-        super().__init__(app, desks, predict)
+    def __init__(self, app: FastAPI, desks: Desks, predict: Predict, live: Live, access: Access | None) -> None:
+        super().__init__(app, desks, predict, access)
         self._served = desks
         self._live = live
 
@@ -57,6 +62,8 @@ def create_app(
     replays: Replays | None = None,
     champions: Mapping[str, Newer] | None = None,
     rules: Mapping[str, NewerRules] | None = None,
+    access: Access | None = None,
+    cases: Cases | None = None,
     on_ready: Callable[[], None] = lambda: None,
     on_failure: Callable[[BaseException], None] = lambda _error: None,
 ) -> Service:
@@ -69,23 +76,34 @@ def create_app(
         replays: where `POST /stream` takes transactions from; nowhere unless given.
         champions: by detector, where newer models come from; without it those of the start decide for ever.
         rules: by detector, where newer rules come from; without it those of its file decide for ever.
+        access: who is let in; everybody unless given, so that whoever embeds the service guards it.
+        cases: what people work on; there are no routes for it unless given.
         on_ready: called once when all desks are open.
         on_failure: called when one cannot be opened; until the process ends, /ready says why.
     """
     served = Desks(desks)
     live = Live(served)
     replaying = Streams(served, replays)
+    trying = backtests.Backtests(served, settings)
     followers = [Follower(served[name], newer, settings.follow_every_s) for name, newer in (champions or {}).items()]
     books = [RulesFollower(served[name], newer) for name, newer in (rules or {}).items()]
 
+    verdicts = None if cases is None else Verdicts(cases, served)
+
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        opening = asyncio.create_task(_run(served, on_ready, on_failure, traffic, followers, books))
+        going = [asyncio.create_task(_run(served, on_ready, on_failure, traffic, followers, books))]
+        if access is not None:
+            going.append(asyncio.create_task(access.follow()))
+        if verdicts is not None:
+            going.append(asyncio.create_task(verdicts.run()))
         yield
-        opening.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await opening
+        for task in going:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         await replaying.close()
+        await trying.close()
         await asyncio.gather(*(desk.close() for desk in served.values()))
 
     app = FastAPI(
@@ -98,16 +116,22 @@ def create_app(
         lifespan=lifespan,
         exception_handlers=_handlers(),
     )
-    service = Service(app, served, Predict(served, settings), live)
-    _add_routes(app, served, Exposition(served, service))
+    service = Service(app, served, Predict(served, settings), live, access)
+    _add_routes(app, served, Exposition(served, service), access)
+    session.add_routes(app, access)
     transactions.add_routes(app, served, settings)
     streams.add_routes(app, replaying, settings)
     records.add_routes(app, served)
+    backtests.add_routes(app, trying, settings)
     latest.add_routes(app, served)
     profiles.add_routes(app, served)
     writes.add_routes(app, served, settings)
+    if cases is not None and verdicts is not None:
+        case_routes.add_routes(app, cases, served, verdicts, settings)
     sockets.add_routes(app, live)
     pages.add_routes(app, served, live, traffic)
+    if access is not None:
+        access.guard(Rights(app.routes))
     return service
 
 
@@ -135,14 +159,16 @@ async def _run(
     await asyncio.gather(*lasting)
 
 
-def _add_routes(routes: FastAPI, desks: Desks, exposition: Exposition) -> None:
+def _add_routes(routes: FastAPI, desks: Desks, exposition: Exposition, access: Access | None) -> None:
     """What the service says about itself."""
 
     @routes.get("/health", tags=["service"], responses=answers("Health"))
     async def health() -> Response:
-        """The process is up; which versions it serves."""
+        """The process is up; which versions it serves; whether a key is needed."""
         models = {name: {"model_version": _model_version(desk)} for name, desk in desks.items()}
-        return json_response(msgspec.json.encode({"status": "ok", "version": penstock.__version__, "detectors": models}))
+        let_in = "open" if access is None or access.open else "closed"
+        found = {"status": "ok", "version": penstock.__version__, "access": let_in, "detectors": models}
+        return json_response(msgspec.json.encode(found))
 
     @routes.get("/ready", tags=["service"], responses=answers("Ready", 503))
     async def ready() -> Response:

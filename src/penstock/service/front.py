@@ -1,32 +1,55 @@
-"""The outermost ASGI application: hot paths go straight to their handler, everything else to FastAPI."""
+"""The outermost ASGI application: who asks is checked, hot paths go straight to their handler, everything else to FastAPI."""
 
+import asyncio
+import contextlib
 from collections import Counter
+from collections.abc import Coroutine
 from typing import Any
 
 from starlette.routing import Match
 
+from penstock.office.roles import LOCAL
+from penstock.service.access import ACTOR, Access
 from penstock.service.desks import Desks
 from penstock.service.port import Serving
 from penstock.service.predict import Predict
-from penstock.service.problems import RequestRefused, of_error, send_problem
+from penstock.service.problems import RequestRefused, headers, of_error, send_problem
+from penstock.service.roster import REFRESH_S
 
 _BEFORE, _AFTER = "/detectors/", "/predict"
+_LASTING = "/live"
+_POLICY = 1008
+"""The registered code with which a socket is closed on somebody who may not listen any more."""
 
 
 class Front:
     """Routes, counts requests by route and status, and turns every error into a problem document."""
 
-    def __init__(self, app: Any, desks: Desks, predict: Predict) -> None:
+    def __init__(self, app: Any, desks: Desks, predict: Predict, access: Access | None = None) -> None:
         self.app = app
+        self._access = access
         self.requests: Counter[tuple[str, int]] = Counter()
         self._desks = desks
         self._predict = predict
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """One request (or the lifespan) as ASGI has it."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
-        elif scope["path"] == _AFTER or _names_detector(scope["path"]):
+            return
+        hot = scope["path"] == _AFTER or _names_detector(scope["path"])
+        try:
+            if self._access is None:
+                scope[ACTOR] = LOCAL
+            else:
+                self._access.admit(scope, hot=hot)
+        except RequestRefused as refused:
+            await _refuse(scope, send, refused)
+            self.requests[_AFTER if hot else "other", refused.status] += 1
+            return
+        if scope["type"] != "http":
+            await self._while_let_in(scope, self.app(scope, receive, send), send)
+        elif hot:
             await self._hot(scope, receive, send)
         elif scope["method"] == "OPTIONS":
             await self._options(scope, send)
@@ -52,14 +75,31 @@ class Front:
         seen = _Seen(send)
         # HEAD is GET without the body, which the server drops because it knows the method that was asked for.
         asked = scope if scope["method"] != "HEAD" else {**scope, "method": "GET"}
+        answering = self.app(asked, receive, seen)
         try:
-            await self.app(asked, receive, seen)
+            await (self._while_let_in(scope, answering, seen) if scope["path"] == _LASTING else answering)
         except Exception as error:
             if not seen.status:
                 await send_problem(seen, of_error(error))
             elif not seen.complete:
                 raise
         self.requests[getattr(asked.get("route"), "path", "other"), seen.status] += 1
+
+    async def _while_let_in(self, scope: Any, answering: Coroutine[Any, Any, None], send: Any) -> None:
+        """Let an answer that lasts go on until its end, or until who asked may not have it any more."""
+        if self._access is None:
+            await answering
+            return
+        task = asyncio.ensure_future(answering)
+        try:
+            while not (await asyncio.wait([task], timeout=REFRESH_S))[0]:
+                if not self._access.still(scope):
+                    await _hang_up(scope, task, send)
+                    return
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+        task.result()
 
     async def _options(self, scope: Any, send: Any) -> None:
         """What may be done with a path."""
@@ -87,6 +127,28 @@ class _Seen:
         elif message["type"] == "http.response.body":
             self.complete = not message.get("more_body", False)
         await self._send(message)
+
+
+async def _refuse(scope: Any, send: Any, refused: RequestRefused) -> None:
+    """Answer in place of the application; a socket is refused before it is accepted."""
+    if scope["type"] == "http":
+        await send_problem(send, refused)
+    elif "websocket.http.response" in scope.get("extensions", {}):
+        head = headers(refused.status, len(refused.problem), refused.headers)
+        await send({"type": "websocket.http.response.start", "status": refused.status, "headers": head})
+        await send({"type": "websocket.http.response.body", "body": refused.problem})
+    else:
+        await send({"type": "websocket.close"})
+
+
+async def _hang_up(scope: Any, task: asyncio.Future[None], send: Any) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+    with contextlib.suppress(Exception):  # gone already
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": _POLICY, "reason": "the key or session has ended"})
+        else:
+            await send({"type": "http.response.body", "body": b""})
 
 
 async def send_options(send: Any, methods: set[str]) -> None:

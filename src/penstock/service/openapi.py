@@ -8,7 +8,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from penstock.messages import Decision
-from penstock.service import schemas
+from penstock.offline.backtest.result import Tried
+from penstock.service import case_forms, schemas
 from penstock.service.desks import Desks
 from penstock.service.problems import MEDIA_TYPE, Problem
 
@@ -16,14 +17,16 @@ _REF = "#/components/schemas/{name}"
 
 _REFUSALS = {
     400: "What was sent is not JSON.",
+    401: "Who asks is not known: the key or session is missing, unknown, revoked or expired.",
+    403: "Who asks may not do this.",
     404: "There is no such thing.",
     405: "The path is not for this method.",
     408: "The body took too long to arrive.",
-    409: "The transaction is known from loaded history, without a decision.",
+    409: "Somebody else holds or has changed it, or the transaction is known from loaded history, without a decision.",
     413: "The body is too large.",
     415: "Compressed bodies are not read.",
     422: "What was sent cannot be used; `errors` names the fields.",
-    429: "As many as may run at once run already; see `Retry-After`.",
+    429: "Too many: of what may run at once, or of requests by this key; see `Retry-After`.",
     503: "Not now: the queue is full, the ledger cannot write, or models and state are not loaded yet; see `Retry-After`.",
 }
 
@@ -32,7 +35,9 @@ _TAGS = {
     "decisions": "Ask for decisions.",
     "events": "Say what became known beside the transactions.",
     "records": "Look up what was decided and what is known.",
+    "cases": "Work on what people should look at.",
     "service": "What is served, and how it fares.",
+    "access": "Sign in and out, and see who one is.",
 }
 
 _STATIC = (
@@ -48,11 +53,31 @@ _STATIC = (
     schemas.Accepted,
     schemas.Pending,
     schemas.Processed,
+    schemas.BacktestRequest,
+    Tried,
     schemas.StreamRequest,
     schemas.StreamAnswer,
     schemas.AlertList,
     schemas.RiskProfile,
+    case_forms.CaseForm,
+    case_forms.CaseList,
+    case_forms.CaseDetail,
+    case_forms.QueueList,
+    case_forms.AnalystList,
+    case_forms.TakeNext,
+    case_forms.GiveNote,
+    case_forms.GiveVerdict,
+    case_forms.Escalate,
+    case_forms.GiveVerdicts,
+    case_forms.VerdictsAnswer,
+    schemas.SignIn,
+    schemas.Session,
 )
+_SECURITY = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
+    "session": {"type": "apiKey", "in": "cookie", "name": "penstock_session", "description": "Set by POST /session."},
+}
 _OPEN = {"Entity", "Detectors", "InformingEvent", "Health", "Ready", "Result"}
 """Answers whose fields depend on the detector."""
 
@@ -89,6 +114,11 @@ def takes(name: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": _json({"anyOf": [one, {"type": "array", "items": one}]})}}
 
 
+def requires(name: str) -> dict[str, Any]:
+    """FastAPI's `openapi_extra` of a route that reads one value."""
+    return {"requestBody": {"required": True, "content": _json(ref(name))}}
+
+
 def may_take(name: str) -> dict[str, Any]:
     """FastAPI's `openapi_extra` of a route that reads one value, or nothing."""
     return {"requestBody": {"required": False, "content": _json(ref(name))}}
@@ -106,6 +136,8 @@ def document(app: FastAPI, desks: Desks) -> dict[str, Any]:
     events_of, components = _schemas(events)
     components |= {name: {"type": "object"} for name in sorted(_OPEN)}
     found.setdefault("components", {})["schemas"] = components
+    found["components"]["securitySchemes"] = _SECURITY
+    found["security"] = [{}, *({name: []} for name in _SECURITY)]
     for operation in (operation for path in found["paths"].values() for operation in path.values()):
         operation["summary"] = operation.pop("description", operation["summary"]).split("\n")[0].rstrip(".")
     anyone = [events_of[name] for name in events] or [{"type": "object"}]

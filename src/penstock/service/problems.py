@@ -116,7 +116,7 @@ def printable(text: str) -> str:
 def headers(status: int, length: int, extra: Sequence[tuple[bytes, bytes]] = ()) -> list[tuple[bytes, bytes]]:
     """The headers of a problem document."""
     found = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % length), *extra]
-    if status in {429, 503}:
+    if status in {429, 503} and all(name != b"retry-after" for name, _ in extra):
         found.append((b"retry-after", b"%d" % RETRY_AFTER_S))
     return found
 

@@ -29,6 +29,21 @@ class LabelAnswer(msgspec.Struct):
     accepted: bool
 
 
+class SignIn(msgspec.Struct, forbid_unknown_fields=True):
+    """Name and password of a user."""
+
+    name: Annotated[str, Meta(max_length=100)]
+    password: Annotated[str, Meta(max_length=1024)]
+
+
+class Session(msgspec.Struct):
+    """Who asks, in which roles; open: the service asks nobody who they are."""
+
+    name: str
+    roles: list[str]
+    open: bool
+
+
 class TransactionList(msgspec.Struct):
     """One page of recorded decisions, newest first."""
 
@@ -142,6 +157,14 @@ class Processed(msgspec.Struct, kw_only=True):
     origin: Any | UnsetType = UNSET
     destination: Any | UnsetType = UNSET
     processed_at: str
+
+
+class BacktestRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """A condition to be tried over what was decided. then: what it asks for. days: the newest days with decisions."""
+
+    when: Annotated[str, Meta(max_length=4000)]
+    then: Literal["allow", "challenge", "review", "block"] = "block"
+    days: Annotated[int, Meta(ge=1, le=3660)] = 30
 
 
 class StreamRequest(msgspec.Struct, forbid_unknown_fields=True):

@@ -1,6 +1,7 @@
 """The process that serves: a socket, an event loop, garbage collection out of the way, and a graceful stop."""
 
 import gc
+import logging
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -11,6 +12,9 @@ import uvicorn
 
 from penstock.config import Settings
 from penstock.errors import ConfigurationError
+from penstock.office import open_office
+from penstock.office.cases import Cases
+from penstock.service.access import Access, is_loopback
 from penstock.service.app import Service, create_app
 from penstock.service.beside import Beside
 from penstock.service.desk import Desk
@@ -21,6 +25,8 @@ from penstock.service.sockets import HangingUpProtocol
 from penstock.service.streams import Replays
 from penstock.service.traffic import Traffic
 from penstock.stream.parts import Parts
+
+log = logging.getLogger("penstock.service")
 
 KEEP_ALIVE_S = 60
 """Load balancers keep connections for about a minute; a server that closes first makes them answer 502."""
@@ -81,6 +87,7 @@ def serve(
     rules: Mapping[str, NewerRules] | None = None,
     beside: Mapping[str, Parts] | None = None,
     alerts: Callable[[Raised], None] | None = None,
+    cases: Cases | None = None,
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve detectors until SIGTERM or SIGINT, then answer what was accepted, flush and close.
@@ -95,6 +102,7 @@ def serve(
         rules: by detector, where newer rules come from while it serves.
         beside: by detector, what a desk beside a worker behind a broker is made of, in place of an opener.
         alerts: given what tells live pages of an alert: the detector's name, and the alert as JSON.
+        cases: what people work on.
         on_ready: called when everything is open, for instance to say so.
 
     Raises:
@@ -116,11 +124,23 @@ def serve(
         failures.append(error)
         server.should_exit = True
 
-    app = create_app(
-        desks, settings, traffic=traffic, replays=replays, champions=champions, rules=rules, on_ready=ready, on_failure=failed
-    )
-    server = Server(app)
-    server.run(sockets=[listening])
+    with open_office(settings.data) as office:
+        access = Access(office, settings, exposed=not (settings.open_access or is_loopback(listening.getsockname()[0])))
+        log.warning("access is %s", access.explain())
+        app = create_app(
+            desks,
+            settings,
+            traffic=traffic,
+            replays=replays,
+            champions=champions,
+            rules=rules,
+            access=access,
+            cases=cases,
+            on_ready=ready,
+            on_failure=failed,
+        )
+        server = Server(app)
+        server.run(sockets=[listening])
     if failures:
         raise failures[0]
 

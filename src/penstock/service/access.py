@@ -1,0 +1,198 @@
+"""Who asks, and may they: checked for every request before a route or the hot path runs."""
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import math
+from collections.abc import MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+
+from penstock.clock import Clock, system_clock
+from penstock.config import Settings
+from penstock.errors import PenstockError
+from penstock.office.database import Database
+from penstock.office.people import People
+from penstock.office.roles import ANYBODY, LOCAL, Actor
+from penstock.service.limits import Attempts
+from penstock.service.problems import RequestRefused
+from penstock.service.rights import HOT, Rights
+from penstock.service.roster import REFRESH_S, Known, Roster
+from penstock.service.sockets import is_own
+
+log = logging.getLogger("penstock.service")
+
+ACTOR = "penstock.actor"
+"""Where a request's scope names who asks."""
+COOKIE = "penstock_session"
+NOBODY = Actor("", frozenset())
+"""Who asks for what needs no key."""
+
+_READING = {"GET", "HEAD", "OPTIONS"}
+_CHALLENGE = ((b"www-authenticate", b'Bearer realm="penstock"'),)
+_Scope = MutableMapping[str, Any]
+
+
+class Access:
+    """Lets requests in or refuses them.
+
+    Open, everybody is `LOCAL` and may do everything: so long as nobody was ever given a key or a password, and `exposed`
+    (others than this machine reach the service) is false.
+    """
+
+    def __init__(self, database: Database, settings: Settings, *, exposed: bool, clock: Clock = system_clock) -> None:
+        self.roster = Roster(database, clock, settings.rate_limit, settings.rate_burst)
+        self.attempts = Attempts()
+        self.clock = clock
+        self._exposed = exposed
+        self._rights = Rights([])
+        self._answers = True
+
+    @property
+    def open(self) -> bool:
+        """Whether everybody may do everything."""
+        return not (self._exposed or self.roster.any)
+
+    @property
+    def people(self) -> People:
+        """Who signs in."""
+        return self.roster.people
+
+    def guard(self, rights: Rights) -> None:
+        """Guard these routes from here on."""
+        self._rights = rights
+
+    def admit(self, scope: _Scope, *, hot: bool = False) -> None:
+        """Let a request in and write down who asks, as `scope["penstock.actor"]`.
+
+        Raises:
+            RequestRefused: 401 who asks is not known, 403 may not, 429 asks too often.
+        """
+        if self.open:
+            scope[ACTOR] = LOCAL
+            return
+        needed = HOT if hot else self._rights.needed(scope)
+        if needed == ANYBODY:
+            scope[ACTOR] = NOBODY
+            return
+        now = self.clock()
+        known = self._known(scope, now)
+        if needed is None or not known.rights & needed:
+            raise RequestRefused(403, _may_not(known, scope))
+        wait_s = known.bucket.wait_s(now) if known.bucket is not None else 0.0
+        if wait_s:
+            raise too_often("this key asks more often than the service allows", wait_s)
+        scope[ACTOR] = known.actor
+
+    def still(self, scope: _Scope) -> bool:
+        """Whether a request that was let in would be let in again, however often it asks."""
+        if self.open:
+            return True
+        try:
+            known = self._known(scope, self.clock())
+        except RequestRefused:
+            return False
+        needed = self._rights.needed(scope)
+        return needed is not None and bool(needed == ANYBODY or known.rights & needed)
+
+    async def follow(self) -> None:
+        """Keep up with what is changed, also by other processes, until cancelled."""
+        try:
+            while True:
+                await asyncio.sleep(REFRESH_S)
+                await self.refresh()
+        finally:
+            with contextlib.suppress(PenstockError):
+                self.roster.write_used()
+
+    async def refresh(self) -> None:
+        """Look at what was changed. While the database does not answer, who was known stays known, and the log says so."""
+        try:
+            await asyncio.to_thread(self.roster.refresh)
+        except PenstockError as error:
+            if self._answers:
+                log.warning("changes of keys and users are not seen: %s", error)
+            self._answers = False
+        else:
+            self._answers = True
+
+    def explain(self) -> str:
+        """For whoever starts the service: who is let in."""
+        if self.open:
+            return (
+                "open: no key or user exists, so whoever reaches this address may do everything; `penstock keys add` closes it"
+            )
+        if not self.roster.any:
+            return "closed: others reach this address and no key or user exists; `penstock keys add` makes the first"
+        return "closed: a key or a session is needed"
+
+    def _known(self, scope: _Scope, now: int) -> Known:
+        headers = dict(scope["headers"])
+        secret = _secret(headers)
+        if secret is not None:
+            known = self.roster.by_key(secret, now)
+            if known is None:
+                raise RequestRefused(401, "this key opens nothing here: it is unknown, revoked or expired", headers=_CHALLENGE)
+            return known
+        token = cookie(headers)
+        session = self.roster.by_session(token, now) if token else None
+        if session is None:
+            detail = "sign in, or send a key as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
+            raise RequestRefused(401, detail, headers=_CHALLENGE)
+        if scope.get("method") not in _READING:
+            refuse_other_pages(headers)
+        return session
+
+
+def _secret(headers: dict[bytes, bytes]) -> str | None:
+    given = headers.get(b"authorization")
+    if given is not None:
+        scheme, _, value = given.partition(b" ")
+        return value.strip().decode("latin-1") if scheme.lower() == b"bearer" else ""
+    key = headers.get(b"x-api-key")
+    return None if key is None else key.decode("latin-1")
+
+
+def cookie(headers: dict[bytes, bytes]) -> str | None:
+    """The token of the session, where the browser sent one."""
+    try:
+        found = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1")).get(COOKIE)
+    except CookieError:
+        return None
+    return None if found is None else found.value
+
+
+def refuse_other_pages(headers: dict[bytes, bytes]) -> None:
+    """A browser sends the cookie by itself, so what changes something is only taken from pages of this service.
+
+    Raises:
+        RequestRefused: 403, the page that asks is from elsewhere.
+    """
+    origin = headers.get(b"origin")
+    if origin is not None and not is_own([origin.decode("latin-1")], headers.get(b"host", b"").decode("latin-1")):
+        raise RequestRefused(403, "a page from elsewhere asks; only pages of this service may change something in a session")
+
+
+def too_often(detail: str, wait_s: float) -> RequestRefused:
+    """429, with the seconds to wait."""
+    return RequestRefused(429, detail, headers=[(b"retry-after", b"%d" % max(1, math.ceil(wait_s)))])
+
+
+def _may_not(known: Known, scope: _Scope) -> str:
+    roles = ", ".join(sorted(known.actor.roles)) or "none"
+    return (
+        f"{known.actor.name} may not do this; its roles: {roles} (needed for {scope['path'][:200]}: see docs/guide/access.md)"
+    )
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches an address.
+
+    >>> [is_loopback(address) for address in ("127.0.0.1", "::1", "0.0.0.0", "::", "10.1.2.3", "a name")]
+    [True, True, False, False, False, False]
+    """
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

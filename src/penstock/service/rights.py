@@ -1,0 +1,114 @@
+"""What may be asked for with which right: one table of all routes. A route that is not here is closed to everybody."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.routing import BaseRoute, Match
+
+from penstock.office.roles import ANYBODY, SOMEBODY, Right
+
+TABLE: Mapping[tuple[str, str], Right] = {
+    # without a key: whether it lives, signing in, and files that hold nothing
+    ("GET", "/health"): ANYBODY,
+    ("GET", "/ready"): ANYBODY,
+    ("POST", "/session"): ANYBODY,
+    ("GET", "/"): ANYBODY,
+    ("GET", "/docs"): ANYBODY,
+    ("GET", "/assets/{name}"): ANYBODY,
+    # with any
+    ("GET", "/session"): SOMEBODY,
+    ("DELETE", "/session"): SOMEBODY,
+    ("GET", "/openapi.json"): SOMEBODY,
+    # the programs that send transactions
+    ("POST", "/predict"): Right.DECIDE,
+    ("POST", "/detectors/{name}/predict"): Right.DECIDE,
+    ("POST", "/transactions"): Right.DECIDE,
+    ("POST", "/detectors/{name}/transactions"): Right.DECIDE,
+    ("GET", "/transaction/{transaction_id:path}/status"): Right.DECIDE | Right.READ,
+    ("POST", "/events"): Right.DECIDE,
+    ("POST", "/stream"): Right.DECIDE,
+    # looking
+    ("GET", "/transactions"): Right.READ,
+    ("GET", "/transactions/{transaction_id:path}"): Right.READ,
+    ("GET", "/entities/{entity}/{key:path}"): Right.READ,
+    ("GET", "/users/{key:path}/risk-profile"): Right.READ,
+    ("GET", "/results/recent"): Right.READ,
+    ("GET", "/get"): Right.READ,
+    ("GET", "/alerts"): Right.READ,
+    ("GET", "/stats"): Right.READ,
+    ("GET", "/stats/overview"): Right.READ,
+    ("GET", "/detectors"): Right.READ,
+    ("GET", "/metrics"): Right.READ,
+    ("GET", "/live"): Right.READ,
+    ("GET", "/live/setup"): Right.READ,
+    ("WS", "/ws/live"): Right.READ,
+    ("GET", "/cases"): Right.READ,
+    ("GET", "/cases/queues"): Right.READ,
+    ("GET", "/cases/{case_id}"): Right.READ,
+    ("GET", "/analysts"): Right.READ,
+    # saying what is known
+    ("POST", "/labels"): Right.LABEL,
+    ("POST", "/labels/csv"): Right.LABEL,
+    ("POST", "/cases/next"): Right.LABEL,
+    ("POST", "/cases/verdicts"): Right.LABEL,
+    ("POST", "/cases/{case_id}/take"): Right.LABEL,
+    ("POST", "/cases/{case_id}/release"): Right.LABEL,
+    ("POST", "/cases/{case_id}/note"): Right.LABEL,
+    ("POST", "/cases/{case_id}/verdict"): Right.LABEL,
+    ("POST", "/cases/{case_id}/escalate"): Right.LABEL,
+    # trying rules on the past
+    ("POST", "/detectors/{name}/backtest"): Right.AUTHOR | Right.APPROVE,
+    # the demo's thieves
+    ("POST", "/demo/attack/{name}"): Right.ADMINISTER,
+}
+"""By method (WS: a WebSocket) and path as it is declared: the rights of which one is needed."""
+
+HOT = Right.DECIDE
+"""What the hot paths need: `/predict`, and `/detectors/NAME/predict`, which no route declares."""
+
+
+class Rights:
+    """Finds the right that a request needs, by the same routes in the same order as the router will."""
+
+    def __init__(self, routes: Sequence[BaseRoute], table: Mapping[tuple[str, str], Right] = TABLE) -> None:
+        self._routes = routes
+        self._table = table
+        self._exact: dict[tuple[str, str], Right | None] = {}
+
+    def needed(self, scope: Mapping[str, Any]) -> Right | None:
+        """The right that is needed; None where nobody has it, because the table does not know the route.
+
+        Where there is no such route, or not for this method, any key learns so.
+        """
+        asked = method(scope), scope["path"]
+        if asked in self._exact:
+            return self._exact[asked]
+        if asked[0] == "OPTIONS":
+            return SOMEBODY
+        found = self._of_route(scope, asked[0])
+        if asked in self._table and "{" not in asked[1]:
+            self._exact[asked] = found
+        return found
+
+    def _of_route(self, scope: Mapping[str, Any], asked: str) -> Right | None:
+        matched = {**scope, "method": asked}
+        for route in self._routes:
+            if route.matches(matched)[0] is Match.FULL:
+                return self._table.get((asked, getattr(route, "path", "")))
+        return SOMEBODY
+
+
+def method(scope: Mapping[str, Any]) -> str:
+    """The method of the table.
+
+    >>> method({"type": "http", "method": "HEAD"}), method({"type": "websocket"})
+    ('GET', 'WS')
+    """
+    if scope["type"] == "websocket":
+        return "WS"
+    return "GET" if scope["method"] == "HEAD" else str(scope["method"])
+
+
+def declared(routes: Sequence[BaseRoute]) -> set[tuple[str, str]]:
+    """Every route as the table names it."""
+    return {(each, getattr(route, "path", "")) for route in routes for each in getattr(route, "methods", None) or {"WS"}}

@@ -1,0 +1,113 @@
+"""Who is known right now: keys and sessions in memory, so that a request asks a dict and not a database."""
+
+import logging
+from typing import NamedTuple
+
+from penstock.clock import Clock
+from penstock.errors import PenstockError
+from penstock.office.audit import AuditLog
+from penstock.office.database import Database
+from penstock.office.keys import Keys, id_of
+from penstock.office.people import People, digest, same
+from penstock.office.roles import Actor, Right, rights
+from penstock.service.limits import Bucket
+
+log = logging.getLogger("penstock.service")
+
+REFRESH_S = 0.4
+"""How long a key that was revoked, or a session that was ended, may still be let in: well under a second."""
+
+_WRITE_USED_US = 30 * 1_000_000
+
+
+class Known(NamedTuple):
+    """A key or session that may come in. digest: of its secret; bucket: how often it may, None where there is no limit."""
+
+    actor: Actor
+    rights: Right
+    digest: str
+    expires_us: int | None
+    key: str | None = None
+    bucket: Bucket | None = None
+
+
+class Roster:
+    """Keys and sessions as they were at the last look at the office's database. `any`: somebody was ever given access."""
+
+    def __init__(self, database: Database, clock: Clock, rate: float | None = None, burst: int = 1) -> None:
+        self.people = People(database, clock)
+        self.any = False
+        self._keys_of = Keys(database, clock)
+        self._audit = AuditLog(database)
+        self._clock = clock
+        self._rate, self._burst = rate, burst
+        self._seen = -1
+        self._keys: dict[str, Known] = {}
+        self._sessions: dict[str, Known] = {}
+        self._used: dict[str, int] = {}
+        self._written_us = clock()
+        self.refresh()
+
+    def by_key(self, secret: str, now_us: int) -> Known | None:
+        """Whose key this is, if it opens anything."""
+        found = self._keys.get(id_of(secret) or "")
+        if found is None or not same(found.digest, digest(secret)) or _over(found, now_us):
+            return None
+        assert found.key is not None
+        self._used[found.key] = now_us
+        return found
+
+    def by_session(self, token: str, now_us: int) -> Known | None:
+        """Whose session this is, if it has not ended. What is looked up is a hash, so its time tells nothing of the token."""
+        found = self._sessions.get(digest(token))
+        return None if found is None or _over(found, now_us) else found
+
+    def refresh(self) -> None:
+        """Look whether anything was changed, which the audit log shows; blocks.
+
+        Raises:
+            LedgerError: the database does not answer; who was known stays known.
+        """
+        seen = self._audit.head().seq
+        if seen != self._seen:
+            self._read()
+            self._seen = seen
+        if self._used and self._clock() - self._written_us > _WRITE_USED_US:
+            self.write_used()
+
+    def write_used(self) -> None:
+        """Remember when keys were used; that it failed is no reason to refuse anything."""
+        used, self._used = self._used, {}
+        self._written_us = self._clock()
+        try:
+            self._keys_of.used(used)
+        except PenstockError as error:
+            log.warning("when keys were last used could not be written: %s", error)
+
+    def _read(self) -> None:
+        before = self._keys
+        self._keys = {
+            key.id: Known(
+                Actor(f"key:{key.name}", frozenset(key.roles)),
+                rights(key.roles),
+                secret,
+                key.expires_us,
+                key.id,
+                before[key.id].bucket if key.id in before else self._bucket(),
+            )
+            for key, secret in self._keys_of.valid()
+        }
+        self._sessions = {
+            session.digest: Known(
+                Actor(session.person, frozenset(session.roles)), rights(session.roles), session.digest, session.expires_us
+            )
+            for session in self.people.sessions()
+        }
+        self.any = bool(self._keys_of.all() or self.people.all())
+
+    def _bucket(self) -> Bucket | None:
+        return None if self._rate is None else Bucket(self._rate, self._burst)
+
+
+def _over(known: Known, now_us: int) -> bool:
+    return known.expires_us is not None and known.expires_us <= now_us

@@ -1,0 +1,90 @@
+"""`/session`: signing in, out, and who one is."""
+
+import asyncio
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+
+from penstock.office.people import SESSION_US
+from penstock.office.roles import LOCAL, Actor
+from penstock.service import bodies
+from penstock.service.access import ACTOR, COOKIE, Access, cookie, refuse_other_pages, too_often
+from penstock.service.openapi import answers, requires
+from penstock.service.problems import RequestRefused
+from penstock.service.records import json_response
+from penstock.service.schemas import SignIn
+
+_MOST_BYTES = 8192
+_AT_ONCE = 2
+"""Passwords hashed at a time: each takes 64 MiB and a tenth of a second of a processor, which decisions need more."""
+
+
+def add_routes(routes: FastAPI, access: Access | None) -> None:
+    """Add the routes; without `access` everybody is local, and nobody can sign in."""
+    hashing = asyncio.Semaphore(_AT_ONCE)
+
+    @routes.post(
+        "/session", tags=["access"], responses=answers("Session", 400, 401, 403, 413, 429), openapi_extra=requires("SignIn")
+    )
+    async def sign_in(request: Request) -> Response:
+        """Sign in with name and password; the answer sets a cookie."""
+        headers = dict(request.scope["headers"])
+        refuse_other_pages(headers)
+        given = _decoded(await bodies.read_body(request.scope, request.receive, _MOST_BYTES))
+        if access is None:
+            raise RequestRefused(401, "nobody can sign in here: this service keeps no users")
+        address = request.client.host if request.client else ""
+        wait_s = access.attempts.wait_s(given.name, address, access.clock())
+        if wait_s:
+            raise too_often("too many attempts to sign in", wait_s)
+        async with hashing:
+            token = await asyncio.to_thread(access.people.sign_in, given.name, given.password)
+        if token is None:
+            raise RequestRefused(401, "name and password do not belong together")
+        access.attempts.succeeded(given.name, address)
+        await access.refresh()
+        known = access.roster.by_session(token, access.clock())
+        answer = _told(known.actor if known else Actor(given.name, frozenset()), is_open=False)
+        answer.headers["set-cookie"] = _cookie(token, SESSION_US // 1_000_000, secure=_is_secure(request))
+        return answer
+
+    @routes.delete("/session", tags=["access"], responses=answers("Session", 401, 403))
+    async def sign_out(request: Request) -> Response:
+        """Sign out: the session ends, whoever still has its cookie."""
+        token = cookie(dict(request.scope["headers"]))
+        if token is not None and access is not None:
+            await asyncio.to_thread(access.people.sign_out, token)
+            await access.refresh()
+        answer = _told(Actor("", frozenset()), is_open=access is None or access.open)
+        answer.headers["set-cookie"] = _cookie("", 0, secure=_is_secure(request))
+        return answer
+
+    @routes.get("/session", tags=["access"], responses=answers("Session", 401))
+    async def who(request: Request) -> Response:
+        """Who asks, and in which roles."""
+        return _told(request.scope.get(ACTOR, LOCAL), is_open=access is None or access.open)
+
+
+def _told(actor: Actor, *, is_open: bool) -> Response:
+    answer = json_response(msgspec.json.encode({"name": actor.name, "roles": sorted(actor.roles), "open": is_open}))
+    answer.headers["cache-control"] = "no-store"
+    return answer
+
+
+def _decoded(body: bytes) -> SignIn:
+    try:
+        return msgspec.json.decode(body, type=SignIn)
+    except msgspec.ValidationError as error:
+        raise RequestRefused(422, f"a name and a password are needed: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestRefused(400, f"this is not valid JSON: {error}") from None
+
+
+def _cookie(token: str, age_s: int, *, secure: bool) -> str:
+    """The cookie: no script reads it, no page from elsewhere sends it, and where there is TLS nothing else carries it."""
+    return f"{COOKIE}={token}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Strict" + ("; Secure" if secure else "")
+
+
+def _is_secure(request: Request) -> bool:
+    """TLS reaches this process or the proxy in front of it; whoever claims it wrongly keeps only itself out."""
+    return request.url.scheme == "https" or request.headers.get("x-forwarded-proto", "") == "https"

@@ -1,0 +1,441 @@
+"""Who may do what: every route in every role, by the table; keys, sessions and sockets; nothing more open than it says."""
+
+import asyncio
+import contextlib
+import json
+import time
+
+import httpx
+import pytest
+import websockets
+
+from penstock.config import Settings
+from penstock.office import SqliteDatabase
+from penstock.office.keys import Keys
+from penstock.office.people import People
+from penstock.office.roles import ANYBODY, ROLES, Right
+from penstock.service import Desk, Traffic, cases, create_app
+from penstock.service.access import ACTOR, Access
+from penstock.service.limits import Bucket
+from penstock.service.rights import TABLE, Rights, declared
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def office():
+    database = SqliteDatabase()
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def guarded(office, client_for, engine):
+    """A client of a guarded service: `async with guarded() as client`; client.access is its Access."""
+
+    @contextlib.asynccontextmanager
+    async def open_client(*, exposed=False, **settings):
+        settings = Settings(**settings)
+        access = Access(office, settings, exposed=exposed)
+        traffic = Traffic("fake", iter(()), 1.0, attacks={"x": lambda: None})
+        async with client_for(engine, settings=settings, access=access, traffic=traffic) as client:
+            client.access = access
+            yield client
+
+    return open_client
+
+
+def key(office, *roles, **options):
+    return Keys(office).add("program", roles, who="test", **options)[0]
+
+
+def bearer(secret):
+    return {"authorization": f"Bearer {secret}"}
+
+
+FILLED = {"{case_id}": "x", "{name}": "fake", "{transaction_id:path}": "tx1", "{entity}": "customer", "{key:path}": "C1"}
+
+
+def filled(path):
+    for part, value in FILLED.items():
+        path = path.replace(part, value)
+    return path
+
+
+# ---------------------------------------------------------------- the table
+
+
+HOT = {("POST", "/predict"), ("POST", "/detectors/{name}/predict")}
+
+
+def with_every_route(app):
+    """The application with the routes that it has only where their drawer is there; none of them is able to answer."""
+    if ("GET", "/cases") not in declared(app.routes):
+        cases.add_routes(app, None, None, None, Settings())
+    return app
+
+
+def test_every_route_of_the_service_is_in_the_table_and_nothing_else_is(engine):
+    traffic = Traffic("fake", iter(()), 1.0, attacks={})
+    app = with_every_route(create_app({"fake": Desk.of(engine, Settings())}, Settings(), traffic=traffic).app)
+    assert declared(app.routes) - set(TABLE) == set(), "routes that are closed to everybody: add them to TABLE"
+    assert set(TABLE) - declared(app.routes) == HOT, "rows of the table for which there is no route"
+
+
+@pytest.mark.parametrize("role", [None, *ROLES])
+def test_every_route_lets_in_whom_the_table_says_and_nobody_else(run, guarded, office, role):
+    headers = bearer(key(office, role)) if role else {}
+    key(office, "viewer")
+
+    async def scene():
+        async with guarded() as client:
+            with_every_route(client.app.app)
+            for (method, path), needed in TABLE.items():
+                if method == "WS" or path in {"/live", "/session"}:
+                    continue  # sockets, streams and sessions have tests of their own
+                for asked in [method, "HEAD"] if method == "GET" else [method]:
+                    status = (await client.request(asked, filled(path), headers=headers)).status_code
+                    if needed == ANYBODY or (role and ROLES[role] & needed):
+                        assert status not in {401, 403}, (asked, path, role)
+                    else:
+                        assert status == (403 if role else 401), (asked, path, role)
+
+    run(scene())
+
+
+def test_a_route_that_the_table_does_not_know_is_closed_to_everybody(run, guarded, office):
+    secret = key(office, *ROLES)
+
+    async def scene():
+        async with guarded() as client:
+            client.app.app.add_api_route("/new", lambda: {"secret": 1}, methods=["GET"])
+            assert (await client.get("/new", headers=bearer(secret))).status_code == 403
+
+    run(scene())
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "//stats", "/stats/", "/STATS", "/transactions/", "/predict/", "/%73tats"])
+def test_a_path_written_otherwise_is_no_way_in(run, guarded, office, path):
+    key(office, "viewer")
+
+    async def scene():
+        async with guarded() as client:
+            for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"):
+                assert (await client.request(method, f"http://penstock{path}")).status_code == 401, method
+
+    run(scene())
+
+
+def test_what_is_not_for_a_method_or_not_there_is_told_to_whoever_has_a_key(run, guarded, office):
+    secret = key(office, "decider")
+
+    async def scene():
+        async with guarded() as client:
+            assert (await client.get("/nowhere", headers=bearer(secret))).status_code == 404
+            assert (await client.delete("/stats", headers=bearer(secret))).status_code == 405
+            assert (await client.options("/stats", headers=bearer(secret))).status_code == 204
+
+    run(scene())
+
+
+# ---------------------------------------------------------------- open or closed
+
+
+def test_on_the_loopback_address_everything_is_open_until_the_first_key_and_then_never_again(run, guarded, office, payment):
+    async def scene():
+        async with guarded() as client:
+            assert (await client.get("/health")).json()["access"] == "open"
+            assert (await client.post("/predict", content=payment(1))).status_code == 200
+            assert (await client.get("/session")).json() == {"name": "local", "roles": sorted(ROLES), "open": True}
+            keys = Keys(office)
+            _, made = keys.add("program", ["viewer"], who="test")
+            await client.access.refresh()
+            refused = await client.post("/predict", content=payment(2))
+            assert refused.status_code == 401
+            assert refused.headers["content-type"] == "application/problem+json"
+            assert refused.headers["www-authenticate"].startswith("Bearer")
+            assert (await client.get("/health")).json()["access"] == "closed"
+            keys.revoke(made.id, who="test")
+            await client.access.refresh()
+            assert (await client.get("/stats")).status_code == 401
+
+    run(scene())
+
+
+def test_an_address_that_others_reach_is_closed_from_the_start(run, guarded, payment):
+    async def scene():
+        async with guarded(exposed=True) as client:
+            assert (await client.post("/predict", content=payment(1))).status_code == 401
+            assert (await client.get("/health")).status_code == 200
+            assert client.access.explain().startswith("closed")
+
+    run(scene())
+
+
+def test_the_route_is_told_who_asks(run, guarded, office):
+    secret = key(office, "viewer", "analyst")
+    seen = {}
+
+    async def scene():
+        async with guarded() as client:
+            inner = client.app.app
+
+            async def spy(scope, receive, send):
+                seen["actor"] = scope[ACTOR]
+                await inner(scope, receive, send)
+
+            client.app.app = spy
+            await client.get("/stats", headers=bearer(secret))
+            client.app.app = inner
+
+    run(scene())
+    assert seen["actor"] == ("key:program", frozenset({"viewer", "analyst"}))
+
+
+# ---------------------------------------------------------------- keys
+
+
+@pytest.mark.parametrize("header", ["authorization", "x-api-key"])
+def test_a_key_is_taken_in_either_header_and_only_whole(run, guarded, office, header, payment):
+    secret = key(office, "decider")
+    form = "bearer {}" if header == "authorization" else "{}"
+
+    async def scene():
+        async with guarded() as client:
+
+            async def status(given):
+                headers = {header: form.format(given)}
+                return (await client.post("/predict", content=payment(1), headers=headers)).status_code
+
+            assert await status(secret) == 200
+            other = secret[:-1] + ("A" if secret[-1] != "A" else "B")
+            for wrong in (other, secret[:-1], secret + "x", secret.removeprefix("psk_"), "", "x" * 5000):
+                assert await status(wrong) == 401, wrong
+            assert (await client.get("/stats", headers={"authorization": "Basic YTpi"})).status_code == 401
+
+    run(scene())
+
+
+def test_a_key_that_is_revoked_elsewhere_is_refused_within_a_second(run, tmp_path, engine, client_for):
+    ours, theirs = SqliteDatabase(tmp_path / "office"), SqliteDatabase(tmp_path / "office")
+    keys = Keys(theirs)
+    secret, made = keys.add("program", ["viewer"], who="test")
+
+    async def scene():
+        access = Access(ours, Settings(), exposed=False)
+        async with client_for(engine, access=access) as client:
+            assert (await client.get("/stats", headers=bearer(secret))).status_code == 200
+            keys.revoke(made.id, who="test")
+            begun = time.perf_counter()
+            while (await client.get("/stats", headers=bearer(secret))).status_code == 200:
+                await asyncio.sleep(0.02)
+            assert time.perf_counter() - begun < 1.0
+
+    run(scene())
+    [kept] = keys.all()
+    assert kept.used_us is not None
+    ours.close()
+    theirs.close()
+
+
+def test_a_key_is_refused_from_the_instant_it_expires(run, office, engine, client_for):
+    now = [1_000_000]
+    secret, _ = Keys(office, lambda: now[0]).add("program", ["viewer"], expires_us=2_000_000, who="test")
+
+    async def scene():
+        access = Access(office, Settings(), exposed=False, clock=lambda: now[0])
+        async with client_for(engine, access=access) as client:
+            assert (await client.get("/stats", headers=bearer(secret))).status_code == 200
+            now[0] = 2_000_000
+            assert (await client.get("/stats", headers=bearer(secret))).status_code == 401
+
+    run(scene())
+
+
+def test_each_key_has_a_rate_of_its_own_and_is_told_when_to_come_again(run, guarded, office, payment):
+    first, second = key(office, "decider"), key(office, "decider")
+
+    async def scene():
+        async with guarded(rate_limit=0.25, rate_burst=3) as client:
+            found = [await client.post("/predict", content=payment(n), headers=bearer(first)) for n in range(4)]
+            assert [answer.status_code for answer in found] == [200, 200, 200, 429]
+            assert [value for name, value in found[3].headers.items() if name == "retry-after"] == ["4"]
+            Keys(office).add("another", ["viewer"], who="test")
+            await client.access.refresh()  # a change elsewhere fills nobody's bucket
+            assert (await client.post("/predict", content=payment(5), headers=bearer(first))).status_code == 429
+            assert (await client.post("/predict", content=payment(6), headers=bearer(second))).status_code == 200
+
+    run(scene())
+
+
+def test_a_bucket_fills_with_time_up_to_its_burst_and_not_when_the_clock_goes_back():
+    bucket = Bucket(per_s=10.0, burst=2)
+    assert [bucket.wait_s(0) for _ in range(3)] == [0.0, 0.0, pytest.approx(0.1)]
+    assert bucket.wait_s(-5_000_000) > 0
+    assert [bucket.wait_s(60_000_000) > 0 for _ in range(3)] == [False, False, True]
+
+
+def test_no_secret_reaches_the_log(run, guarded, office, caplog, payment):
+    People(office).add("ana", PASSWORD, ["viewer"], who="test")
+    secret = key(office, "decider")
+    caplog.set_level("DEBUG")
+
+    async def scene():
+        async with guarded() as client:
+            await client.post("/predict", content=payment(1), headers=bearer(secret))
+            await client.post("/predict", content=payment(1), headers=bearer(secret[:-1]))
+            await client.post("/session", json={"name": "ana", "password": PASSWORD})
+            await client.post("/session", json={"name": "ana", "password": PASSWORD + "x"})
+
+    run(scene())
+    assert PASSWORD not in caplog.text
+    assert secret[:-1] not in caplog.text
+
+
+# ---------------------------------------------------------------- sessions
+
+
+def test_a_person_signs_in_works_and_signs_out(run, guarded, office):
+    People(office).add("ana", PASSWORD, ["analyst"], who="test")
+
+    async def scene():
+        async with guarded() as client:
+            signed = await client.post("/session", json={"name": "ana", "password": PASSWORD})
+            assert signed.json() == {"name": "ana", "roles": ["analyst"], "open": False}
+            cookie = signed.headers["set-cookie"]
+            for said in ("HttpOnly", "SameSite=Strict", "Path=/"):
+                assert said in cookie
+            token = cookie.partition("=")[2].partition(";")[0]
+            client.cookies.clear()
+            asks = {"cookie": f"penstock_session={token}"}
+            assert (await client.get("/session", headers=asks)).json()["name"] == "ana"
+            assert (await client.get("/stats", headers=asks)).status_code == 200
+            assert (await client.post("/predict", headers=asks, content=b"{}")).status_code == 403
+            left = await client.delete("/session", headers=asks)
+            assert left.status_code == 200
+            assert "Max-Age=0" in left.headers["set-cookie"]
+            assert (await client.get("/stats", headers=asks)).status_code == 401
+
+    run(scene())
+
+
+def test_behind_tls_the_cookie_is_for_tls_alone(run, guarded, office):
+    People(office).add("ana", PASSWORD, ["analyst"], who="test")
+
+    async def scene():
+        async with guarded() as client:
+            given = {"name": "ana", "password": PASSWORD}
+            plain = await client.post("/session", json=given)
+            secure = await client.post("/session", json=given, headers={"x-forwarded-proto": "https"})
+            assert ("Secure" in plain.headers["set-cookie"], "Secure" in secure.headers["set-cookie"]) == (False, True)
+
+    run(scene())
+
+
+def test_a_page_from_elsewhere_changes_nothing_in_a_session(run, guarded, office):
+    People(office).add("ana", PASSWORD, ["analyst"], who="test")
+
+    async def scene():
+        async with guarded() as client:
+            given, elsewhere = {"name": "ana", "password": PASSWORD}, {"origin": "http://elsewhere.example"}
+            assert (await client.post("/session", json=given, headers=elsewhere)).status_code == 403
+            await client.post("/session", json=given)
+            assert (await client.post("/labels", content=b"[]", headers=elsewhere)).status_code == 403
+            assert (await client.post("/labels", content=b"[]", headers={"origin": "http://penstock"})).status_code != 403
+
+    run(scene())
+
+
+def test_what_is_wrong_with_a_sign_in_is_said_and_guessing_is_slowed_down(run, guarded, office, monkeypatch):
+    People(office).add("ana", PASSWORD, ["analyst"], who="test")
+    monkeypatch.setattr("penstock.office.people._fits", lambda _hashed, password: password == PASSWORD)
+
+    async def scene():
+        async with guarded() as client:
+
+            async def status(body):
+                return (await client.post("/session", content=body)).status_code
+
+            assert [await status(body) for body in (b"", b"{", b"[]", b"{}", b'"x"', b"\xff")] == [400, 400, 422, 422, 422, 400]
+            assert await status(b" " * 10_000) == 413
+            wrong = json.dumps({"name": "ana", "password": "wrong"}).encode()
+            right = json.dumps({"name": "ana", "password": PASSWORD}).encode()
+            assert [await status(wrong) for _ in range(4)] == [401] * 4
+            assert await status(right) == 200
+            assert [await status(wrong) for _ in range(5)] == [401] * 5
+            limited = await client.post("/session", content=right)
+            assert limited.status_code == 429
+            assert int(limited.headers["retry-after"]) > 20
+
+    run(scene())
+
+
+# ---------------------------------------------------------------- what lasts
+
+
+def served(serve_in_thread, engine, database):
+    settings = Settings()
+    access = Access(database, settings, exposed=False)
+    return serve_in_thread(create_app({"fake": Desk.of(engine, settings)}, settings, access=access))
+
+
+def test_sockets_and_streams_need_a_key_and_end_when_it_does(run, serve_in_thread, engine, tmp_path):
+    database = SqliteDatabase(tmp_path / "office")
+    keys = Keys(database)
+    secret, made = keys.add("program", ["viewer"], who="test")
+    other, _ = keys.add("program", ["decider"], who="test")
+
+    async def refused(url, headers):
+        with pytest.raises(websockets.InvalidStatus) as found:
+            await websockets.connect(url, additional_headers=headers)
+        return found.value.response.status_code
+
+    async def scene(url):
+        socket_url = url.replace("http", "ws") + "/ws/live"
+        assert await refused(socket_url, {}) == 401
+        assert await refused(socket_url, bearer(other)) == 403
+        async with (
+            websockets.connect(socket_url, additional_headers=bearer(secret)) as socket,
+            httpx.AsyncClient(base_url=url) as client,
+        ):
+            assert (await client.get("/live")).status_code == 401
+            async with client.stream("GET", "/live", headers=bearer(secret)) as stream:
+                assert stream.status_code == 200
+                begun = time.perf_counter()
+                keys.revoke(made.id, who="test")
+                async for _ in stream.aiter_bytes():
+                    pass
+                with pytest.raises(websockets.ConnectionClosed) as closed:
+                    while True:
+                        await socket.recv()
+                assert closed.value.rcvd.code == 1008
+                assert time.perf_counter() - begun < 2.0
+
+    with served(serve_in_thread, engine, database) as url:
+        run(scene(url))
+    database.close()
+
+
+# ---------------------------------------------------------------- what it costs
+
+
+def test_an_open_service_does_not_look_at_headers_or_routes(office):
+    access = Access(office, Settings(), exposed=False)
+    scope = {"type": "http"}  # anything else that was read would be missing
+    access.admit(scope, hot=True)
+    assert scope[ACTOR].name == "local"
+
+
+def test_no_request_asks_the_database(office):
+    secret = key(office, "decider")
+    access = Access(office, Settings(), exposed=False)
+    access.guard(Rights([]))
+    access.roster._keys_of = access.roster._audit = access.roster.people = None
+    scope = {"type": "http", "method": "POST", "path": "/predict", "headers": [(b"x-api-key", secret.encode())]}
+    access.admit(scope, hot=True)
+    assert scope[ACTOR].roles == frozenset({"decider"})
+
+
+def test_the_roles_of_the_table_are_the_ones_people_can_have():
+    assert all(needed == ANYBODY or any(held & needed for held in ROLES.values()) for needed in TABLE.values())
+    assert Right.DECIDE in TABLE["POST", "/predict"]
