@@ -50,7 +50,7 @@ def answer(
             statements = db.extract_statements(sql)
             if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
                 raise DataError("a query is one SELECT over decisions, labels, informing, loaded or quarantine")
-            _make_views(db, files, quarantine)
+            _make_views(db, sql, files, quarantine)
             folders = ", ".join(map(_text, readable))
             db.execute(f"SET TimeZone = 'UTC'; SET allowed_directories = [{folders}]; SET enable_external_access = false")
             path = scratch / "answer.parquet"
@@ -78,12 +78,15 @@ def _limited(db: "duckdb.DuckDBPyConnection", limit_s: float | None) -> Iterator
         timer.join()
 
 
-def _make_views(db: "duckdb.DuckDBPyConnection", files: Files, quarantine: Path | None) -> None:
-    for kind in VIEWS:
-        db.execute(_view(kind, [path for (_, k), paths in files.items() if k == kind for path in paths]))
-    for detector in {detector for detector, kind in files if kind == "decisions"} - {*VIEWS, "quarantine"}:
-        db.execute(_view(detector, files[detector, "decisions"]))
-    db.execute(_view("quarantine", [] if quarantine is None else [quarantine]))
+def _make_views(db: "duckdb.DuckDBPyConnection", sql: str, files: Files, quarantine: Path | None) -> None:
+    """The views that the query names: making one opens all its files. All of them where it names none, for the error."""
+    found = {kind: [path for (_, k), paths in files.items() if k == kind for path in paths] for kind in VIEWS}
+    found["quarantine"] = [] if quarantine is None else [quarantine]
+    for detector in {detector for detector, kind in files if kind == "decisions"} - set(found):
+        found[detector] = list(files[detector, "decisions"])
+    asked = sql.lower()
+    for name in [name for name in found if name.lower() in asked] or found:
+        db.execute(_view(name, found[name]))
 
 
 def _view(name: str, paths: Sequence[Path]) -> str:
