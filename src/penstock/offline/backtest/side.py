@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from penstock.detector import Detector
+from penstock.ingest import SeriesTexts
 from penstock.messages import Action
 from penstock.models import Ensemble
 from penstock.offline.datasets import DECISION, Recorded
@@ -65,7 +66,7 @@ def replayed_side(detector: Detector, ensemble: Ensemble | None, recorded: Recor
 
 def _decided(detector: Detector, chunk: Chunk) -> pl.DataFrame:
     """The decisions of a chunk; informing events get none."""
-    judged = chunk.judged
+    judged, ids = chunk.judged, chunk.batch.ids
     assert judged is not None
     rules = [rule.name for rule in detector.plan.rules]
     by = pl.Series([*rules, *BY.values()], dtype=pl.String)
@@ -73,7 +74,7 @@ def _decided(detector: Detector, chunk: Chunk) -> pl.DataFrame:
     places = np.where(places >= 0, places, len(rules) - 1 - places)
     frame = pl.DataFrame(
         {
-            "id": pl.Series(list(chunk.batch.ids), dtype=pl.String),
+            "id": ids.series if isinstance(ids, SeriesTexts) else pl.Series(list(ids), dtype=pl.String),
             "decision": _NAMES.gather(judged.verdicts.action),
             "by": by.gather(places),
             "score": pl.Series(np.ascontiguousarray(judged.scores[:, 0]), nan_to_null=True),
