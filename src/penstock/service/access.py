@@ -73,12 +73,12 @@ class Access:
             scope[ACTOR] = LOCAL
             return
         needed = HOT if hot else self._rights.needed(scope)
-        if needed == ANYBODY:
+        if needed is ANYBODY:
             scope[ACTOR] = NOBODY
             return
         now = self.clock()
         known = self._known(scope, now)
-        if needed is None or not known.rights & needed:
+        if not known.may(needed):
             raise RequestRefused(403, _may_not(known, scope))
         wait_s = known.bucket.wait_s(now) if known.bucket is not None else 0.0
         if wait_s:
@@ -93,8 +93,7 @@ class Access:
             known = self._known(scope, self.clock())
         except RequestRefused:
             return False
-        needed = self._rights.needed(scope)
-        return needed is not None and bool(needed == ANYBODY or known.rights & needed)
+        return known.may(self._rights.needed(scope))
 
     async def follow(self) -> None:
         """Keep up with what is changed, also by other processes, until cancelled."""

@@ -21,14 +21,21 @@ _WRITE_USED_US = 30 * 1_000_000
 
 
 class Known(NamedTuple):
-    """A key or session that may come in. digest: of its secret; bucket: how often it may, None where there is no limit."""
+    """A key or session that may come in.
+
+    held: its rights as bits; digest: of its secret; bucket: how often it may, None where there is no limit.
+    """
 
     actor: Actor
-    rights: Right
+    held: int
     digest: str
     expires_us: int | None
     key: str | None = None
     bucket: Bucket | None = None
+
+    def may(self, needed: Right | None) -> bool:
+        """Whether it has one of the rights that are needed; None is what nobody may."""
+        return needed is not None and self.held & needed.value != 0
 
 
 class Roster:
@@ -89,7 +96,7 @@ class Roster:
         self._keys = {
             key.id: Known(
                 Actor(f"key:{key.name}", frozenset(key.roles)),
-                rights(key.roles),
+                rights(key.roles).value,
                 secret,
                 key.expires_us,
                 key.id,
@@ -99,7 +106,7 @@ class Roster:
         }
         self._sessions = {
             session.digest: Known(
-                Actor(session.person, frozenset(session.roles)), rights(session.roles), session.digest, session.expires_us
+                Actor(session.person, frozenset(session.roles)), rights(session.roles).value, session.digest, session.expires_us
             )
             for session in self.people.sessions()
         }
