@@ -6,7 +6,9 @@ import json
 import time
 
 import httpx
+import hypothesis
 import pytest
+import schemathesis
 import websockets
 
 from penstock.config import Settings
@@ -414,6 +416,49 @@ def test_sockets_and_streams_need_a_key_and_end_when_it_does(run, serve_in_threa
     with served(serve_in_thread, engine, database) as url:
         run(scene(url))
     database.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("role", [None, *ROLES])
+def test_whatever_schemathesis_sends_in_a_role_no_route_is_more_open_than_the_table(
+    serve_in_thread, make_engine, tmp_path, role
+):
+    database = SqliteDatabase(tmp_path / "office")
+    headers = bearer(key(database, role)) if role else {}
+    viewer = bearer(key(database, "viewer"))
+    tried = set()
+    with served(serve_in_thread, make_engine(), database) as url:
+        schema = schemathesis.openapi.from_url(url + "/openapi.json", headers=viewer)
+        for found in schema.get_all_operations():
+            operation = found.ok()
+            path = operation.path.replace("/fake/", "/{name}/")
+            needed = next(
+                right for (method, row), right in TABLE.items() if (method, plain(row)) == (operation.method.upper(), path)
+            )
+            may = needed == ANYBODY or bool(role and ROLES[role] & needed)
+            send(operation, headers, may=may, refusal=403 if role else 401)
+            tried.add(operation.method + path)
+    database.close()
+    assert len(tried) > 20
+
+
+def plain(path):
+    return path.replace(":path}", "}")
+
+
+def send(operation, headers, *, may, refusal):
+    @hypothesis.settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck))
+    @hypothesis.given(case=operation.as_strategy())
+    def each(case):
+        if "wait_seconds" in (case.query or {}):
+            del case.query["wait_seconds"]
+        status = case.call(headers=headers).status_code
+        if not may:
+            assert status == refusal
+        elif operation.path != "/session":
+            assert status not in {401, 403}
+
+    each()
 
 
 # ---------------------------------------------------------------- what it costs
