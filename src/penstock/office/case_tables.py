@@ -26,8 +26,10 @@ SCHEMA = Schema(
     [
         [
             _CASES,
-            "CREATE INDEX cases_waiting ON cases (queue, expected_loss DESC, opened_us, id, locked_until_us) "
-            "WHERE verdict IS NULL",
+            (
+                "CREATE INDEX cases_waiting ON cases (queue, expected_loss DESC, opened_us, id, locked_until_us) "
+                "WHERE verdict IS NULL"
+            ),
             "CREATE INDEX cases_by_loss ON cases (expected_loss DESC, opened_us, id) WHERE verdict IS NULL",
             "CREATE INDEX cases_by_time ON cases (opened_us, id)",
             "CREATE INDEX cases_untold ON cases (decided_us, id) WHERE untold = 1",
