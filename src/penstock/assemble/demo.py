@@ -12,6 +12,7 @@ import msgspec
 from penstock.adapters.http import Address, Unreachable
 from penstock.adapters.traffic import Item, NotAccepted, send
 from penstock.adapters.world import LiveWorld, Place
+from penstock.assemble.cases import CaseWork
 from penstock.assemble.detectors import load_detector
 from penstock.assemble.engines import load_history, open_engine, openers
 from penstock.assemble.registries import champions
@@ -22,6 +23,7 @@ from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine, warm_up
 from penstock.models import Ensemble
+from penstock.office import Database
 from penstock.offline.datasets import Recorded, read
 from penstock.offline.train import has_champion, train
 
@@ -42,6 +44,7 @@ class Demo:
     openers: dict[str, Callable[[], Engine]]
     champions: dict[str, Callable[[str | None], Ensemble | None]]
     replays: Replays
+    work: CaseWork
 
     @contextmanager
     def running(self, url: str, tps: float) -> Iterator[Iterator[bytes]]:
@@ -67,7 +70,9 @@ class Demo:
             _write_place(self.settings.data, self.world.place)
 
 
-def prepare_demo(settings: Settings, *, attack: str | None, say: Say, progress: Advance, clock: Clock = system_clock) -> Demo:
+def prepare_demo(
+    settings: Settings, office: Database, *, attack: str | None, say: Say, progress: Advance, clock: Clock = system_clock
+) -> Demo:
     """Bring everything to where a demo can start: the first time this simulates, trains and warms the state.
 
     Raises:
@@ -92,7 +97,8 @@ def prepare_demo(settings: Settings, *, attack: str | None, say: Say, progress: 
     if attack is not None:
         world.begin(attack)
     replays = Replays({DETECTOR: detector}, settings, worlds={DETECTOR: world.frames})
-    return Demo(settings, world, openers([detector], settings), champions([detector], settings), replays)
+    work = CaseWork([detector], settings, office)
+    return Demo(settings, world, openers([detector], settings, work=work), champions([detector], settings), replays, work)
 
 
 def _train(detector: Detector, history: Recorded, settings: Settings, progress: Advance, clock: Clock) -> None:

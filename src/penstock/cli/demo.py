@@ -1,5 +1,7 @@
 """`penstock demo`: the whole thing at work, with simulated bank customers."""
 
+import contextlib
+
 import click
 
 from penstock.cli.options import progress, say, settings, settings_from
@@ -24,15 +26,18 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
     """
     from penstock.assemble.demo import DETECTOR, prepare_demo
     from penstock.cli.logs import begin_logging
+    from penstock.office import open_office
     from penstock.service import Traffic, bind, serve
 
     settings = settings_from(**flags)
     begin_logging(settings)
     sock = bind(settings.host, settings.port)
     url = f"http://{settings.host}:{sock.getsockname()[1]}"
-    with progress("preparing") as advance:
-        demo = prepare_demo(settings, attack=attack, say=say, progress=advance)
-    with demo.running(url, tps) as bodies:
+    with contextlib.ExitStack() as opened:
+        office = opened.enter_context(open_office(settings.data))
+        with progress("preparing") as advance:
+            demo = prepare_demo(settings, office, attack=attack, say=say, progress=advance)
+        bodies = opened.enter_context(demo.running(url, tps))
         traffic = Traffic(DETECTOR, bodies, tps, attacks=demo.world.attacks()) if tps else None
         serve(
             demo.openers,
@@ -41,6 +46,7 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
             traffic=traffic,
             replays=demo.replays,
             champions=demo.champions,
+            cases=demo.work.cases,
             on_ready=lambda: welcome(url, str(settings.data)),
         )
 

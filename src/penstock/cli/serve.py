@@ -16,6 +16,7 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     the broker, where `penstock worker` decides, and follows what is decided there.
     """
     from penstock.assemble.alerts import Alerting
+    from penstock.assemble.cases import CaseWork
     from penstock.assemble.detectors import load_detectors
     from penstock.assemble.engines import openers
     from penstock.assemble.registries import champions
@@ -32,10 +33,11 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     port = sock.getsockname()[1]
     loaded = load_detectors(detectors)
     alerting = Alerting.of(loaded, settings)
-    beside = besides(loaded, settings, alerting) if settings.stream is not None else {}
-    opening = {} if beside else openers(loaded, settings, alerting=alerting)
-    names = ", ".join([*opening, *beside])
     with open_office(settings.data) as office:
+        work = CaseWork(loaded, settings, office)
+        beside = besides(loaded, settings, alerting, work) if settings.stream is not None else {}
+        opening = {} if beside else openers(loaded, settings, alerting=alerting, work=work)
+        names = ", ".join([*opening, *beside])
         serve(
             opening,
             settings,
@@ -45,5 +47,6 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
             rules=newer_rules(office, loaded),
             beside=beside,
             alerts=None if alerting is None else alerting.listen,
+            cases=work.cases,
             on_ready=lambda: say(f"serving {names} on http://{settings.host}:{port}  (Ctrl-C stops)"),
         )

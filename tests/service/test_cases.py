@@ -1,0 +1,210 @@
+"""Cases over HTTP, beside a real engine: what is to be reviewed is worked on, and a verdict becomes a label."""
+
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from penstock import Engine
+from penstock.assemble.cases import CaseWork
+from penstock.config import Settings
+from penstock.office import open_office
+from penstock.service import Desk, create_app
+from penstock.service.rights import TABLE
+
+MINE = str(Path(__file__).with_name("mine.py"))
+
+
+def payment(number, amount=20.0, customer="C1"):
+    at = f"2026-02-06T10:{number // 60:02}:{number % 60:02}Z"
+    return {"transaction_id": f"tx{number}", "timestamp": at, "customer_id": customer, "amount": amount}
+
+
+class Desktop:
+    """A client of a service with cases, and what stands behind it."""
+
+    def __init__(self, client, engine, work):
+        self.client, self.engine, self.work = client, engine, work
+
+    def cases(self, expected, **params):
+        """The cases, as soon as there are so many."""
+        until = time.monotonic() + 15
+        while True:
+            found = self.client.get("/cases", params=params).json()["cases"]
+            if len(found) >= expected or time.monotonic() > until:
+                assert len(found) == expected
+                return found
+            time.sleep(0.02)
+
+    def post(self, path, **body):
+        return self.client.post(path, json=body)
+
+
+@pytest.fixture
+def opened(mine, tmp_path, serve_in_thread):
+    """Opens a service over the same data folder, as often as asked."""
+
+    @contextmanager
+    def start(sample=0.0):
+        settings = Settings(data=tmp_path, case_sample=sample, max_body_bytes=200_000)
+        with open_office(tmp_path) as office:
+            work = CaseWork([mine], settings, office)
+            engine = Engine(mine, data=tmp_path, on_close=work.close)
+            work.watch(engine)
+            work.start(engine.ledger)
+            app = create_app({"mine": Desk.of(engine, settings)}, settings, cases=work.cases)
+            with serve_in_thread(app) as url, httpx.Client(base_url=url, timeout=20) as client:
+                yield Desktop(client, engine, work)
+                work._feeding.close()
+                work._feeding = None
+
+    return start
+
+
+@pytest.fixture
+def desktop(opened):
+    with opened() as found:
+        yield found
+
+
+def reviewed(desktop, amounts=(20.0, 30.0, 25.0)):
+    """Payments of which those from the fourth on are reviewed; their cases, the highest expected loss first."""
+    desktop.client.post("/predict", json=[payment(n) for n in range(3)])
+    desktop.client.post("/predict", json=[payment(3 + n, amount) for n, amount in enumerate(amounts)])
+    return desktop.cases(len(amounts), queue="review")
+
+
+def test_reviews_become_cases_in_the_order_of_what_is_at_stake(desktop):
+    found = reviewed(desktop)
+    assert [case["transaction_id"] for case in found] == ["tx4", "tx5", "tx3"]
+    assert [case["expected_loss"] for case in found] == [30.0, 25.0, 20.0]
+    assert {case["state"] for case in found} == {"open"}
+    first = desktop.client.get("/cases", params={"limit": 2}).json()
+    rest = desktop.client.get("/cases", params={"limit": 2, "before": first["next"]}).json()
+    assert ([case["transaction_id"] for case in rest["cases"]], rest["next"]) == (["tx3"], None)
+    [queue] = desktop.client.get("/cases/queues").json()["queues"]
+    assert (queue["queue"], queue["waiting"], queue["taken"], queue["held_by"]) == ("review", 3, 0, {})
+
+
+def test_a_case_shows_the_decision_what_is_linked_to_it_and_its_history(desktop):
+    case = reviewed(desktop)[0]
+    desktop.post(f"/cases/{case['id']}/take")
+    desktop.post(f"/cases/{case['id']}/note", text="called the customer")
+    found = desktop.client.get(f"/cases/{case['id']}").json()
+    assert found["case"]["state"] == "taken"
+    assert found["decision"] == desktop.client.get("/transactions/tx4").json()
+    [link] = found["links"]
+    assert (link["entity"], link["key"], link["decisions"]["total"]) == ("customer", "C1", 6)
+    assert {decision["transaction_id"] for decision in link["recent"]} == {f"tx{n}" for n in range(6)}
+    assert [(line["who"], line["action"]) for line in found["history"]] == [
+        ("penstock", "open"),
+        ("local", "take"),
+        ("local", "note"),
+    ]
+    assert desktop.client.get("/cases/nothing").status_code == 404
+
+
+def test_what_somebody_else_holds_is_409(desktop):
+    case = reviewed(desktop)[0]
+    desktop.work.cases.take(case["id"], "ana")
+    for act, body in (("take", {}), ("release", {}), ("verdict", {"verdict": "fraud"}), ("escalate", {"queue": "experts"})):
+        answer = desktop.post(f"/cases/{case['id']}/{act}", **body)
+        assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json"), act
+        assert "ana" in answer.json()["detail"] or act == "release"
+    taken = [desktop.post("/cases/next").json()["transaction_id"] for _ in range(2)]
+    assert taken == ["tx5", "tx3"]
+    assert desktop.post("/cases/next").status_code == 204
+    assert desktop.post("/cases/next", queue="nobodys").status_code == 204
+
+
+def test_a_verdict_becomes_a_label_and_a_correction_another(desktop):
+    case = reviewed(desktop)[0]
+    answer = desktop.post(f"/cases/{case['id']}/verdict", verdict="fraud", reason="card_stolen", note="sure")
+    assert answer.json()["state"] == "decided"
+    label = desktop.engine.ledger.tables.label_of("mine", "tx4")
+    assert (label.fraud, label.kind, label.source) == (True, "card_stolen", "analyst")
+    assert desktop.post(f"/cases/{case['id']}/verdict", verdict="good").status_code == 409
+    seen = answer.json()["version"]
+    assert desktop.post(f"/cases/{case['id']}/verdict", verdict="good", version=seen).json()["verdict"] == "good"
+    history = desktop.engine.ledger.tables.label_history("mine", "tx4")
+    assert [(each.fraud, each.kind) for each in history] == [(True, "card_stolen"), (False, "good")]
+    assert desktop.engine.ledger.tables.label_of("mine", "tx4").fraud is False
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, None),
+        ({"verdict": "frod"}, "verdict"),
+        ({"verdict": "good", "reason": "card_stolen"}, "reason"),
+        ({"verdit": "x"}, None),
+    ],
+)
+def test_a_verdict_that_is_none_is_422(desktop, body, field):
+    case = reviewed(desktop)[0]
+    answer = desktop.client.post(f"/cases/{case['id']}/verdict", json=body)
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert answer.json()["errors"][0]["field"] == field
+
+
+def test_a_verdict_given_by_command_becomes_a_label_of_the_running_service(desktop):
+    case = reviewed(desktop)[0]
+    desktop.work.cases.decide(case["id"], "ana", "fraud")
+    desktop.post(f"/cases/{desktop.cases(3)[1]['id']}/verdict", verdict="unsure")  # whatever comes next tells what waits
+    assert desktop.engine.ledger.tables.label_of("mine", "tx4").fraud is True
+    assert desktop.engine.ledger.tables.label_of("mine", "tx5") is None, "unsure is no label"
+
+
+def test_a_verdict_over_many_says_what_it_would_touch_and_then_does(desktop):
+    reviewed(desktop)
+    asked = {"verdict": "good", "filter": {"queue": "review", "entity": "customer", "key": "C1"}}
+    dry = desktop.post("/cases/verdicts", **asked).json()
+    assert (dry["dry_run"], dry["count"], dry["amount"]) == (True, 3, 75.0)
+    assert len(desktop.cases(3, state="open")) == 3
+    assert desktop.post("/cases/verdicts", **asked, dry_run=False, expect=4).status_code == 409
+    assert desktop.post("/cases/verdicts", **asked, dry_run=False, expect=3).json()["count"] == 3
+    assert {desktop.engine.ledger.tables.label_of("mine", f"tx{n}").fraud for n in (3, 4, 5)} == {False}
+    [analyst] = desktop.client.get("/analysts").json()["analysts"]
+    assert (analyst["analyst"], analyst["handled"], analyst["agreement"]) == ("local", 3, None)
+    assert desktop.post("/cases/verdicts", verdict="good").status_code == 422
+
+
+def test_a_chargeback_that_says_otherwise_overturns(desktop):
+    case = reviewed(desktop)[0]
+    desktop.post(f"/cases/{case['id']}/verdict", verdict="good")
+    desktop.client.post("/labels/csv", content="transaction_id,fraud,source\ntx4,1,chargeback\n")
+    until = time.monotonic() + 10
+    while desktop.client.get(f"/cases/{case['id']}").json()["case"]["known"] is None and time.monotonic() < until:
+        time.sleep(0.02)
+    [analyst] = desktop.client.get("/analysts").json()["analysts"]
+    assert (analyst["compared"], analyst["agreed"], analyst["overturned"]) == (1, 0, 1)
+
+
+def test_after_a_restart_nothing_is_there_twice_and_what_was_not_told_is_told(opened):
+    with opened(sample=0.5) as first:
+        found = reviewed(first)
+        first.client.post("/predict", json=[payment(n, customer=f"D{n}") for n in range(10, 40)])
+        until = time.monotonic() + 10
+        while first.work._feeding.behind and time.monotonic() < until:
+            time.sleep(0.02)
+        before = first.client.get("/cases", params={"limit": 100}).json()["cases"]
+        assert len(before) > 6
+        first.work.cases.decide(found[0]["id"], "ana", "fraud")  # as where the process dies before it tells the engine
+    with opened(sample=0.5) as again:
+        until = time.monotonic() + 10
+        while again.engine.ledger.tables.label_of("mine", "tx4") is None and time.monotonic() < until:
+            time.sleep(0.02)
+        assert again.engine.ledger.tables.label_of("mine", "tx4").source == "analyst"
+        after = again.client.get("/cases", params={"limit": 100}).json()["cases"]
+        assert sorted(case["id"] for case in after) == sorted(case["id"] for case in before)
+
+
+def test_every_route_of_cases_needs_a_right(desktop):
+    paths = desktop.client.get("/openapi.json").json()["paths"]
+    declared = {
+        (method.upper(), path) for path, each in paths.items() if path.startswith(("/cases", "/analysts")) for method in each
+    }
+    assert len(declared) == 11
+    assert declared <= TABLE.keys()
