@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """Decisions that people should look at: list and show them, give a verdict.
+    """Decisions that people should look at, and their verdicts.
 
     Works on the cases of the data folder, also while a service runs over it. The service makes labels of verdicts within
     seconds; where none runs, it does so when it starts.

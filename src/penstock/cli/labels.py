@@ -9,7 +9,7 @@ from penstock.cli.options import as_json, print_json, progress, say
 
 @click.group()
 def command() -> None:
-    """What became known about transactions: chargebacks, disputes, verdicts from elsewhere."""
+    """What became known later: chargebacks, disputes, verdicts."""
 
 
 @command.command("import")

@@ -20,7 +20,7 @@ _name = click.argument("rule")
 
 @click.group()
 def command() -> None:
-    """Rules as data: every version kept; draft, shadow, rollout, active, paused, archived.
+    """Rules as data, from draft to archived, every version kept.
 
     Services and workers over the same data folder decide by a change within a second.
     """
