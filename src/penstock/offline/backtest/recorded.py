@@ -4,21 +4,19 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 
 from penstock.clock import from_us
 from penstock.detector import Detector
 from penstock.errors import DataError, DeclarationError, did_you_mean
-from penstock.expressions import Expression, parse
+from penstock.expressions import Expression
 from penstock.messages import Type
+from penstock.offline.backtest.asked import ASKED, Asked, NotRecorded, condition_of
 from penstock.offline.backtest.cells import ACTIONS, RANKS, Cell, cell_of, examples_of, lowered, money_of, per_day, truth_of
 from penstock.offline.backtest.result import Caught, Day, Money, Tried
 from penstock.offline.questions import filled, quoted, text
-
-ASKED = ("allow", "challenge", "review", "block")
-"""What a condition may ask for."""
 
 EXAMPLES = 10
 """How many decisions of each truth are shown."""
@@ -30,33 +28,6 @@ _FITTING = {
     Type.TIME: {"TIMESTAMP WITH TIME ZONE", "TIMESTAMP"},
 }
 _VIEWS = ("decisions", "labels", "informing", "loaded", "quarantine")
-
-
-class Asked(Protocol):
-    """What answers SQL over recorded decisions: `penstock.ledger.archive.Archive`, or the archive of an object store."""
-
-    def query(self, sql: str) -> pl.DataFrame:
-        """The answer to one SELECT."""
-        ...
-
-
-class NotRecorded(DataError):
-    """The condition needs columns that no recorded decision has; `names` says which. A replay computes them."""
-
-    def __init__(self, detector: str, names: Sequence[str]) -> None:
-        listed = ", ".join(names)
-        super().__init__(f"{listed}: not recorded with the decisions of {detector!r}; a replay computes features that are new")
-        self.names = tuple(names)
-
-
-def condition_of(detector: Detector, when: str) -> Expression:
-    """The condition, checked against the fields and features of a detector.
-
-    Raises:
-        ExpressionError: naming the part at fault.
-    """
-    scope = {name: column.type for name, column in detector.plan.layout.items() if ":" not in name}
-    return parse(when, scope, place="condition", expect=Type.BOOLEAN)
 
 
 def backtest(
