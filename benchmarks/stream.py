@@ -10,6 +10,7 @@ CPU seconds of each process, divided by events, are the cost per event of each p
     SECONDS=300 python benchmarks/stream.py                   longer
 """
 
+import bisect
 import contextlib
 import json
 import os
@@ -33,6 +34,7 @@ from penstock import Engine
 from penstock.adapters.postgres import create
 from penstock.assemble.streams import open_broker
 from penstock.errors import BrokerError
+from penstock.stream.port import Broker
 from service import prepare
 
 SERVED = str(Path(__file__).parent / "_served.py")
@@ -41,9 +43,6 @@ TARGETS = {"kafka": 25_000, "redis": 15_000}
 ONE_BY_ONE = 20
 WARM = 200
 """Events before the one-at-a-time consumer is timed: topics are made, code is compiled."""
-
-SAMPLED = 64
-"""One decision in so many is timed: reading all of them would be a load of its own."""
 
 
 def run(quick: bool) -> list[Row]:
@@ -67,7 +66,7 @@ def run(quick: bool) -> list[Row]:
         with worker(place) as process:
             full = flow(place, process, seconds=seconds, rate=TARGETS[BROKER] * 1.1)
             rows += throughput_rows(full, one_by_one(place, 3.0 if quick else 15.0), seconds, cpu_costs(full))
-            half = flow(place, process, seconds=seconds, rate=TARGETS[BROKER] / 2)
+            half = flow(place, process, seconds=seconds, rate=TARGETS[BROKER] / 2, timed=True)
         return rows + latency_rows(half)
 
 
@@ -89,6 +88,8 @@ class Place:
         create(self.database)
         self.broker = open_broker(self.url, detector.name)
         self.broker.create()
+        batched = f"{self.url}?linger.ms=10" if BROKER == "kafka" else self.url  # as a producer of so much would have it
+        self.producing = open_broker(batched, detector.name)
 
 
 @dataclass
@@ -99,12 +100,12 @@ class Flow:
     seconds: float
     latencies_ms: list[float] = field(default_factory=list)
     cpu: dict[str, float] = field(default_factory=dict)
-    slowest: float = 0.0
+    stores: dict[str, float] = field(default_factory=dict)
 
     @property
     def per_second(self) -> float:
         """Events a second that were decided and are in every store."""
-        return min(self.events, self.slowest) / self.seconds
+        return min(self.events / self.seconds, *self.stores.values())
 
 
 def stored(before: dict[str, Any], after: dict[str, Any]) -> dict[str, float]:
@@ -162,49 +163,50 @@ class Process:
         raise SystemExit("the worker did not become ready")
 
 
-def flow(place: Place, process: Process, *, seconds: float, rate: float) -> Flow:
-    """Let events through at a rate; count what is decided."""
-    tap = Tap(place)
-    producer = Producer(place, rate)
+def flow(place: Place, process: Process, *, seconds: float, rate: float, timed: bool = False) -> Flow:
+    """Let events through at a rate; count what is decided, and if asked time a sample of it."""
+    producer = Producer(place, rate, place.broker if timed else place.producing)
     producer.start()
-    time.sleep(2.0)  # past the first batches
-    pids = place.pids | {"worker": process.process.pid, "producer and reader": os.getpid()}
+    time.sleep(3.0)  # past the first batches
+    pids = place.pids | {"worker": process.process.pid, "producer": os.getpid()}
     before, began = process.status(), time.perf_counter()
     cpu = {name: cpu_seconds(name, pid) for name, pid in pids.items()}
-    tap.forget()
-    time.sleep(seconds)
+    latencies = sampled(place, producer, seconds) if timed else time.sleep(seconds)
     after, spent = process.status(), time.perf_counter() - began
-    found = Flow(after["events"] - before["events"], spent)
+    found = Flow(after["events"] - before["events"], spent, latencies or [])
     found.cpu = {name: cpu_seconds(name, pid) - cpu[name] for name, pid in pids.items()}
-    found.slowest = found.events * min(stored(before, after).values(), default=1.0)
+    found.stores = {name: share * found.events / spent for name, share in stored(before, after).items()}
     producer.stop()
     process.wait_until(lambda now: now["lag"] == 0 and not any(sink["behind"] for sink in now["sinks"].values()), 300)
-    found.latencies_ms = tap.close(producer.handed)
     return found
 
 
 class Producer(threading.Thread):
     """Sends events in small portions, from a thread; ids count on over all runs."""
 
-    def __init__(self, place: Place, rate: float) -> None:
+    def __init__(self, place: Place, rate: float, broker: Broker) -> None:
         super().__init__(daemon=True)
-        self._place, self._rate = place, rate
+        self._place, self._rate, self._broker = place, rate, broker
         self._ending = threading.Event()
-        self.handed: dict[int, float] = {}
+        self._handed: list[tuple[int, float]] = []
+
+    def handed_at(self, number: int) -> float | None:
+        """When an event was given to the broker's client, to some milliseconds; None where it was before this run."""
+        place = bisect.bisect_right(self._handed, (number, float("inf"))) - 1
+        return self._handed[place][1] if place >= 0 else None
 
     def run(self) -> None:
         """Send until told to stop."""
-        place, outlet = self._place, self._place.broker.outlet()
+        place, outlet = self._place, self._broker.outlet()
         began, first = time.perf_counter(), place.sent
         while not self._ending.is_set():
             due = int((time.perf_counter() - began) * self._rate) - (place.sent - first)
             if due <= 0:
                 time.sleep(0.002)
                 continue
+            self._handed.append((place.sent, time.perf_counter()))
             for number in range(place.sent, place.sent + min(due, 500)):
                 body = b'{"transaction_id":"b%d",' % number + place.bodies[number % len(place.bodies)]
-                if number % SAMPLED == 0:
-                    self.handed[number] = time.perf_counter()
                 try:
                     outlet.put("transactions", "", body)
                 except BrokerError:
@@ -219,42 +221,18 @@ class Producer(threading.Thread):
         self.join()
 
 
-class Tap(threading.Thread):
-    """Reads committed decisions and notes when each sampled one came."""
-
-    def __init__(self, place: Place) -> None:
-        super().__init__(daemon=True)
-        self._ending = threading.Event()
-        self._seen: dict[int, float] = {}
-        self._place = place
-        self._ready = threading.Event()
-        self.start()
-        self._ready.wait(30)
-
-    def run(self) -> None:
-        """Read until told to stop."""
-        for key in (_kafka_keys if BROKER == "kafka" else _redis_keys)(self._place, self._ready, self._ending):
-            number = int(key[1:])
-            if number % SAMPLED == 0:
-                self._seen[number] = time.perf_counter()
-
-    def forget(self) -> None:
-        """Count only what comes from now on."""
-        self._from = time.perf_counter()
-
-    def close(self, handed: dict[int, float]) -> list[float]:
-        """Milliseconds from sending to reading."""
-        time.sleep(0.5)
-        self._ending.set()
-        self.join()
-        return [
-            1000 * (seen - handed[number])
-            for number, seen in self._seen.items()
-            if number in handed and handed[number] >= self._from
-        ]
+def sampled(place: Place, producer: Producer, seconds: float) -> list[float]:
+    """Milliseconds from sending to reading, of the first decision that comes after each of many moments."""
+    found, until = [], time.perf_counter() + seconds
+    for number in (_kafka_numbers if BROKER == "kafka" else _redis_numbers)(place, until):
+        handed = producer.handed_at(number)
+        if handed is not None:
+            found.append(1000 * (time.perf_counter() - handed))
+    return found
 
 
-def _kafka_keys(place: Place, ready: threading.Event, ending: threading.Event) -> Iterator[bytes]:
+def _kafka_numbers(place: Place, until: float) -> Iterator[int]:
+    """One committed decision in 64, as a consumer of all of them sees it."""
     from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
     from penstock.adapters.kafka.address import Address
@@ -264,26 +242,23 @@ def _kafka_keys(place: Place, ready: threading.Event, ending: threading.Event) -
     with contextlib.closing(Consumer(settings)) as consumer:
         consumer.list_topics(timeout=10)
         consumer.assign([TopicPartition(address.topics.decisions, 0, OFFSET_END)])
-        ready.set()
-        while not ending.is_set():
-            first = consumer.poll(0.2)
-            for message in [first, *consumer.consume(10_000, 0)] if first is not None else ():
-                if message.error() is None:
-                    yield message.key()
+        consumer.poll(5.0)
+        while time.perf_counter() < until:
+            for message in consumer.consume(256, 0.01):
+                if message.offset() % 64 == 0:
+                    yield int(message.key()[1:])
 
 
-def _redis_keys(place: Place, ready: threading.Event, ending: threading.Event) -> Iterator[bytes]:
+def _redis_numbers(place: Place, until: float) -> Iterator[int]:
     import redis
 
     with contextlib.closing(redis.Redis.from_url(place.redis.url)) as client:
-        after: bytes = b"$"
-        ready.set()
-        while not ending.is_set():
-            for _, entries in client.xread({place.broker.topics.decisions: after}, 1_000, 200) or ():
-                for entry, fields in entries:
-                    after = entry
+        while time.perf_counter() < until:
+            for _, entries in client.xread({place.broker.topics.decisions: "$"}, 1, 1_000) or ():
+                for _, fields in entries:
                     body = next(iter(fields.values()))
-                    yield body[19 : body.index(b'"', 19)]
+                    yield int(body[20 : body.index(b'"', 20)])
+            time.sleep(0.01)
 
 
 # ---------------------------------------------------------------- the consumer it is compared with
@@ -387,6 +362,8 @@ def throughput_rows(full: Flow, single: float, seconds: float, costs: list[Row])
     return [
         Row.at_least(name, full.per_second, "events/s", TARGETS[BROKER]),
         Row.faster(f"{name}, beside", full.per_second, "events/s", "one message at a time", single, target=ONE_BY_ONE),
+        Row.figure("of these decided", full.events / full.seconds, "events/s"),
+        *(Row.figure(f"of these in {store}", rate, "events/s") for store, rate in full.stores.items()),
         *costs,
     ]
 

@@ -279,14 +279,14 @@ def test_a_new_owner_goes_on_where_the_last_one_stopped_and_repeats_nothing(engi
     decide(engine, stream)
     first = RedisSink(redis_url, engine)
     first.begin(1)
-    arguments, calls = first._arguments, iter([1, 2])
+    write, calls = first._write, iter([1, 2])
 
     def lost_at_the_third(*given):
         if next(calls, None) is None:
             raise client_library.ConnectionError("gone")
-        return arguments(*given)
+        return write(*given)
 
-    monkeypatch.setattr(first, "_arguments", lost_at_the_third)
+    monkeypatch.setattr(first, "_write", lost_at_the_third)
     with pytest.raises(SinkUnavailable):
         first.write(records(engine))
     first.close()

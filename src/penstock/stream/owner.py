@@ -24,8 +24,11 @@ from penstock.stream.journaled import Gathered
 from penstock.stream.port import Inbox, Message, Outgoing, Unit
 from penstock.stream.replica import Replica
 
-MOST_EVENTS = 1_000
-"""Messages of one unit: enough to share the cost of a transaction, few enough for a short wait."""
+MOST_EVENTS = 4_000
+"""Messages of one unit, where so many wait: enough to share the cost of a transaction."""
+
+AT_ONCE = 1_000
+"""Transactions decided together, and kept as one record: looking at one later reads all of them."""
 
 LARGEST_BODY = 1 << 20
 """A longer message is no event: it goes to quarantine unread."""
@@ -191,9 +194,10 @@ class Owner:
             if len(message.body) > LARGEST_BODY:
                 text = f"the message has {len(message.body):,} bytes; an event has at most {LARGEST_BODY:,}"
                 self._quarantine([self._unread(message, text)])
-        if fitting:
-            arrived_us = np.array([message.arrived_us for message in fitting], np.int64)
-            refused, malformed = self._engine.take_json([message.body for message in fitting], arrived_us)
+        for start in range(0, len(fitting), AT_ONCE):
+            some = fitting[start : start + AT_ONCE]
+            arrived_us = np.array([message.arrived_us for message in some], np.int64)
+            refused, malformed = self._engine.take_json([message.body for message in some], arrived_us)
             self._quarantine(malformed)
             for refusal in refused[len(malformed) :]:
                 _log.info("not decided: %s", refusal.detail)

@@ -1,6 +1,7 @@
 """The sink: decisions, profiles and news, written by one script at a time together with how far it has come."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.resources import files
 from itertools import chain
 
@@ -19,6 +20,9 @@ PROFILE_TTL_S = 90 * 24 * 3600
 MOST_ROWS = 512
 """Rows of one script: Redis does nothing else while it runs."""
 
+
+_Sent = tuple[tuple[int, int], "Future[int]"]
+"""How far a portion goes, and the answer to it."""
 
 _TAKE = """
 local fence = tonumber(redis.call('GET', KEYS[1]) or '0')
@@ -78,6 +82,7 @@ class RedisSink:
         self._ttls_s = decision_ttl_s, profile_ttl_s
         self._take = self._redis.register_script(_TAKE)
         self._write = self._redis.register_script((files(__package__) / "sink.lua").read_text())
+        self._sending = ThreadPoolExecutor(1, thread_name_prefix="penstock-redis")
         self._fence = 0
         self._reached = 0, 0
 
@@ -91,14 +96,24 @@ class RedisSink:
 
     def write(self, records: Sequence[tuple[int, Record]]) -> None:
         """See `Sink.write`."""
+        sent: _Sent | None = None
         for rows, reached in _portions(records, self._reached):
+            arguments = self._arguments(rows, reached)  # made while the server still works on the portion before
+            self._settle(sent)
+            sent = reached, self._sending.submit(self._write, self._keys, arguments)
+        self._settle(sent)
+
+    def _settle(self, sent: "_Sent | None") -> None:
+        """Wait for the answer to what was sent."""
+        if sent is not None:
             with explained(self._place):
-                held = self._write(keys=self._keys, args=self._arguments(rows, reached))
+                held = sent[1].result()
             self._check(held, self._fence)
-            self._reached = reached
+            self._reached = sent[0]
 
     def close(self) -> None:
         """See `Sink.close`."""
+        self._sending.shutdown(wait=True)
         self._redis.close()
 
     def _check(self, held: int, fence: int) -> None:
