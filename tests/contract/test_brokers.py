@@ -270,7 +270,7 @@ def test_the_journal_ends_where_a_claim_cut_off_what_was_open(bench):
     inbox.commit(Unit(b"entry"))
     inbox.close()
     topic = bench.broker.topics.journal
-    open_ = Producer({"bootstrap.servers": bench.broker.address.servers, "transactional.id": f"{bench.broker.group}.0"})
+    open_ = Producer({"bootstrap.servers": bench.broker.address.servers, "transactional.id": f"{bench.broker.group}.0.0"})
     open_.init_transactions(20)
     open_.begin_transaction()
     open_.produce(topic, b"never committed", partition=0)

@@ -166,7 +166,8 @@ def test_text_stands_out_from_its_ground(browser, url, scheme):
 def test_the_documentation_shows_every_route_and_asks_nobody_else(page, url):
     page.goto(url + "/docs")
     page.wait_for_selector("text=/predict")
-    assert page.locator(".opblock").count() == 21
+    document = page.evaluate("fetch('/openapi.json').then(answer => answer.json())")
+    assert page.locator(".opblock").count() == sum(len(methods) for methods in document["paths"].values()) > 20
     assert page.wrong == []
     assert [address for address in page.asked if not address.startswith(url)] == []
 

@@ -82,9 +82,10 @@ class RulesFollower:
         try:
             found = await asyncio.to_thread(self._newer, self._revision)
             if found is not None:
-                self._revision, rules = found
+                before, (self._revision, rules) = self._revision, found
                 self._desk.engine.use_rules(rules)
-                log.info("%s: %d rules of revision %d decide from now on", self._desk.name, len(rules), self._revision)
+                if before:
+                    log.info("%s: %d rules of revision %d decide from now on", self._desk.name, len(rules), self._revision)
             self._trouble = None
         except Exception as error:  # noqa: BLE001 - whatever the book does, the rules in force stay in force
             trouble = str(error) if isinstance(error, PenstockError) else f"{type(error).__name__}: {error}"

@@ -5,6 +5,7 @@ meanwhile. If the connection breaks while a group is committed, the position tel
 """
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -94,10 +95,14 @@ class Store:
         return self.place
 
     def _lock(self, db: Connection) -> None:
-        if self._alone and not db.execute("SELECT pg_try_advisory_lock(%s, %s)", (_OWNER, self.place.log)).fetchall()[0][0]:
-            raise Fenced(
-                f"the ledger in {self.at} has another owner; one ledger has one. Stop that process, or name another one"
-            )
+        """Be the only owner. The server lets a lock go a moment after its holder has gone, so that is waited for."""
+        until = time.monotonic() + _GONE_WITHIN_S
+        while self._alone and not db.execute("SELECT pg_try_advisory_lock(%s, %s)", (_OWNER, self.place.log)).fetchall()[0][0]:
+            if time.monotonic() > until:
+                raise Fenced(
+                    f"the ledger in {self.at} has another owner; one ledger has one. Stop that process, or name another one"
+                )
+            time.sleep(0.05)
 
     def take(self, fence: int | None) -> Place:
         """Own the log from now on, with this fencing number; with the next one where it is None.
@@ -231,6 +236,7 @@ class _Day:
     partition: str
 
 
+_GONE_WITHIN_S = 2.0
 _OWNER = 0x50656E6F  # "Peno": the first half of the key of the advisory lock of a log's owner
 
 
