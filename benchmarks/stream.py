@@ -88,7 +88,7 @@ class Place:
         create(self.database)
         self.broker = open_broker(self.url, detector.name)
         self.broker.create()
-        batched = f"{self.url}?linger.ms=10" if BROKER == "kafka" else self.url  # as a producer of so much would have it
+        batched = f"{self.url}?linger.ms=5" if BROKER == "kafka" else self.url  # as a producer of so much would have it
         self.producing = open_broker(batched, detector.name)
 
 
@@ -165,7 +165,7 @@ class Process:
 
 def flow(place: Place, process: Process, *, seconds: float, rate: float, timed: bool = False) -> Flow:
     """Let events through at a rate; count what is decided, and if asked time a sample of it."""
-    producer = Producer(place, rate, place.broker if timed else place.producing)
+    producer = Producer(place, rate, place.producing)
     producer.start()
     time.sleep(3.0)  # past the first batches
     pids = place.pids | {"worker": process.process.pid, "producer": os.getpid()}

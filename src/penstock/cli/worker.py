@@ -11,7 +11,7 @@ import click
 
 from penstock.cli.options import detector_argument, say, settings, settings_from
 
-_SWITCH_S = 0.0002
+_SWITCH_S = 0.0005
 """Deciding, committing and every store have threads of their own. With Python's usual 5 ms each of the others would wait so
 long for its turn after every answer of a server."""
 

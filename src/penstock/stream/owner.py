@@ -39,6 +39,10 @@ KEPT_OF_A_BODY = 4_096
 HEARTBEAT_S = 1.0
 """An idle owner asks this often whether it still is the owner."""
 
+WORTH_A_UNIT = 500
+"""Messages that a unit must have had for the next to be decided while it is committed. Smaller ones would only queue up behind
+one another: what comes meanwhile waits in the inbox, and goes with the next as a whole."""
+
 _HELD = 100_000
 _IN_FLIGHT = 2
 
@@ -99,6 +103,9 @@ class Owner:
         self._entry = Entry(fence=self.fence, owner=name, takeover=takeover)
         self._last_unit = 0.0
         self._ready: queue.Queue[_Ready | None] = queue.Queue(_IN_FLIGHT)
+        self._idle = threading.Event()
+        self._idle.set()
+        self._large = False
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._commit_all, name="penstock-commit", daemon=True)
 
@@ -113,6 +120,7 @@ class Owner:
     def fail(self, error: BaseException) -> None:
         """Own no more, for this reason; any thread may say so."""
         self._failure = self._failure or error
+        self._idle.set()
 
     # ------------------------------------------------------------ deciding
 
@@ -141,7 +149,10 @@ class Owner:
         if self._ledger.trouble is not None:  # the disk is full: nothing is lost while it stays in the inbox
             time.sleep(0.25)
             return
+        if not self._large and not self._idle.wait(0.5):
+            return
         messages = self.inbox.poll(MOST_EVENTS, 0.1 if self._held else 0.5)
+        self._large = len(messages) >= WORTH_A_UNIT
         if messages or self._held or self._entry.owner or time.monotonic() - self._last_unit > HEARTBEAT_S:
             self._last_unit = time.monotonic()
             self._submit(self._unit(messages))
@@ -237,6 +248,7 @@ class Owner:
 
     def _submit(self, ready: _Ready) -> None:
         """Hand a unit over; waits while two are on their way."""
+        self._idle.clear()
         while self._failure is None:
             with suppress(queue.Full):
                 self._ready.put(ready, timeout=0.5)
@@ -246,6 +258,8 @@ class Owner:
         try:
             while (ready := self._ready.get()) is not None:
                 self._commit(ready)
+                if self._ready.empty():
+                    self._idle.set()
         except BaseException as error:  # noqa: BLE001  whatever it is, the deciding side must hear of it
             self.fail(error)
             self._ledger.abandon()
