@@ -1,11 +1,15 @@
 """Whether a client reaches its Kafka."""
 
 import threading
+import time
+from contextlib import suppress
 from typing import Any
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 _LOST = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT}
+_ASK_EVERY_S = 1.0
+_ASK_S = 0.5
 
 
 class Health:
@@ -15,6 +19,7 @@ class Health:
         self._servers = servers
         self._lock = threading.Lock()
         self._trouble: str | None = None
+        self._asked = 0.0
 
     def __call__(self, error: Any) -> None:
         """The client has something to say."""
@@ -27,6 +32,16 @@ class Health:
         if self._trouble is not None:
             with self._lock:
                 self._trouble = None
+
+    def ask(self, client: Any) -> None:
+        """In trouble, ask now and then: errors may arrive late, and a client that has nothing to do hears nothing else."""
+        now = time.monotonic()
+        if self._trouble is None or now - self._asked < _ASK_EVERY_S:
+            return
+        self._asked = now
+        with suppress(KafkaException):
+            client.list_topics(timeout=_ASK_S)
+            self.answered()
 
     @property
     def trouble(self) -> str | None:

@@ -136,6 +136,7 @@ class KafkaInbox:
         self._waiting = self._waiting[taken:]
         if found:
             self._health.answered()
+        self._health.ask(self._consumer)
         self._measure()
         return found
 

@@ -42,6 +42,7 @@ class KafkaJournal:
         if not found:
             first = self._consumer.poll(timeout_s)
             found = [] if first is None else [first]
+        self._health.ask(self._consumer)
         entries = []
         message: Any
         for message in found:

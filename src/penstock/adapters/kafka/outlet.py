@@ -56,6 +56,7 @@ class KafkaOutlet:
         """Deliveries are reported within polls."""
         while not self._closing.is_set():
             self._producer.poll(0.2)
+            self._health.ask(self._producer)
 
     def flush(self, timeout_s: float) -> int:
         """See `Outlet.flush`."""
