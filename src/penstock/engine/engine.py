@@ -9,7 +9,6 @@ snapshot and the log after it, and `open` (see `recovery`) brings both together.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -21,21 +20,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.clock import Clock, system_clock, to_us
-from penstock.decision import Renderer, compose
+from penstock.decision import Renderer
 from penstock.detector import Detector
 from penstock.engine import records
+from penstock.engine.deciding import Deciding
 from penstock.engine.history import History
+from penstock.engine.intake import Intake
 from penstock.engine.look import Look
 from penstock.engine.opening import ensemble_of, ledger_of, personal_key_of
-from penstock.engine.path import Judged, Path, take
+from penstock.engine.path import Path
+from penstock.engine.reads import chosen, runs
 from penstock.engine.recovery import Recovery
-from penstock.engine.repeats import CodesMeet, Repeats
+from penstock.engine.refused import Refused
+from penstock.engine.repeats import Repeats
 from penstock.engine.totals import Totals
 from penstock.engine.truth import Truth
-from penstock.errors import LedgerError, MalformedEvent, NotReady
-from penstock.ingest import Read, Reader, masked
-from penstock.ledger import INDEXED, Answered, DetectorVersion, Ledger, Quarantined
-from penstock.messages import Batch, Decision, Record, Refusal, Versions
+from penstock.errors import MalformedEvent
+from penstock.ingest import Read, Reader
+from penstock.ledger import Answered, DetectorVersion, Ledger, Quarantined
+from penstock.messages import Decision, Record, Refusal, Versions
 from penstock.models import Ensemble
 from penstock.rules import Rule
 
@@ -105,8 +108,10 @@ class Engine:
         self.look = Look(self)
         self.history = History(self)
         self.repeats = Repeats(self)
+        self.refused = Refused(self)
+        self.intake = Intake(self)
+        self.deciding = Deciding(self)
         self._waiting_for_models = bool(detector.models) and ensemble is None
-        self._aside = ThreadPoolExecutor(1, thread_name_prefix="penstock-aside")
         self._versions()
         self.recovery = Recovery(self, self.folder, snapshot_every_s)
         self.recovery.recover()
@@ -172,7 +177,7 @@ class Engine:
             self.layout_id, records.layout_fields(plan.layout, members, unknown=self.detector.schema.keep_unknown)
         )
         self.versions = Versions(self.version, self.model_version, plan.rules.version)
-        self._plain_versions = msgspec.to_builtins(self.versions)
+        self.plain_versions = msgspec.to_builtins(self.versions)
         self.renderer = Renderer(
             self.detector.name,
             plan.layout,
@@ -208,7 +213,7 @@ class Engine:
         read = self._read_objects([event])
         for row, refusal in read.refused:
             _raise(row, refusal)
-        [answer] = self._decide(read, 1, dry_run=dry_run, on_durable=None)
+        [answer] = self.deciding.decide(read, 1, dry_run=dry_run)
         if isinstance(answer, Refusal):
             _raise(0, answer)
         if not dry_run:
@@ -235,7 +240,7 @@ class Engine:
             for row, refusal in read.refused:
                 (on_refused or _raise)(first + row, refusal)
             refused = {row for row, _ in read.refused}
-            for row, answer in enumerate(self._decide(read, len(piece), dry_run=dry_run, on_durable=None)):
+            for row, answer in enumerate(self.deciding.decide(read, len(piece), dry_run=dry_run)):
                 if isinstance(answer, bytes):
                     decisions.append(_decode(answer))
                 elif row not in refused:
@@ -258,9 +263,9 @@ class Engine:
         """Decide one micro-batch of JSON objects, in order; `on_durable` is called when all of it survives a crash."""
         started = time.perf_counter_ns()
         read = self.reader.read(bodies, self.clock())
-        if read.refused and not dry_run:
-            self._quarantine(bodies, read)
-        return self._decide(read, len(bodies), dry_run=dry_run, on_durable=on_durable, started_ns=started)
+        if not dry_run:
+            self.refused.keep(bodies, read)
+        return self.deciding.decide(read, len(bodies), dry_run=dry_run, on_durable=on_durable, started_ns=started)
 
     def take_json(self, bodies: Sequence[bytes], arrived_us: NDArray[np.int64]) -> tuple[list[Refusal], list[Quarantined]]:
         """Take in transactions and informing events as they came from a broker, each with the time of its arrival.
@@ -271,143 +276,18 @@ class Engine:
         started = time.perf_counter_ns()
         read = self.reader.read(bodies, arrived_us)
         refused = [refusal for _, refusal in read.refused]
-        for rows in _runs(read.batch.kinds > 0):
+        for rows in runs(read.batch.kinds > 0):
             part = replace(chosen(read, rows) if len(rows) < len(read.batch) else read, rows=np.arange(len(rows)), refused=[])
             if read.batch.kinds[rows[0]]:
-                self._apply(part, "informing", None)
+                self.intake.apply(part, "informing", None)
             else:
-                answers = self._decide(part, len(rows), dry_run=False, on_durable=None, started_ns=started)
+                answers = self.deciding.decide(part, len(rows), started_ns=started)
                 refused += [answer for answer in answers if isinstance(answer, Refusal)]
-        return refused, self._malformed(bodies, read)
+        return refused, self.refused.of(bodies, read)
 
     def follow(self, record: Record) -> None:
         """Take in a record that the owner of this detector has written: state and ledger become as they are there."""
-        if record.kind in INDEXED:
-            seqs = np.arange(record.first_seq, record.first_seq + len(record))
-            if (self.claims.claim(record.codes, record.arrived_us, record.first_seq) >= 0).any():
-                self.claims.unclaim(
-                    record.codes, record.first_seq
-                )  # numbered otherwise: an id came again, or two meet in a code
-                self.claims.restore(record.codes, record.arrived_us, seqs)
-        self.recovery.apply(record)
-        self.ledger.append(record)
-        self.recovery.maybe_snapshot()
-
-    def _decide(
-        self, read: Read, n: int, *, dry_run: bool, on_durable: OnDurable | None, started_ns: int | None = None
-    ) -> list[bytes | Refusal]:
-        if self.ready is not None:
-            raise NotReady(f"detector {self.detector.name!r} is not ready: {self.ready}")
-        if self.ledger.trouble is not None and not dry_run:
-            raise self.ledger.trouble
-        answers: list[bytes | Refusal | None] = [None] * n
-        for row, refusal in read.refused:
-            answers[row] = refusal
-        records.keep_unknown(read)
-        batch, codes = read.batch, read.id_codes
-        first_seq = self.ledger.next_seq
-        try:
-            seen = self.repeats.seen(batch, codes, first_seq, dry_run=dry_run)
-        except CodesMeet:
-            return self._one_by_one(read, answers, dry_run=dry_run, on_durable=on_durable)
-        decoded_ns = time.perf_counter_ns()
-        rendered: list[bytes] = []
-        new = None if seen is None else np.flatnonzero(seen < 0)
-        fresh, fresh_codes = (batch, codes) if new is None else (take(batch, new), codes[new])
-        if len(fresh):
-            rendered = self._fresh(fresh, fresh_codes, first_seq, dry_run, on_durable, started_ns, decoded_ns)
-        elif on_durable is not None:
-            self.ledger.when_durable(on_durable)
-        if new is None:
-            if not read.refused:
-                return rendered  # type: ignore[return-value]  # a list of bytes is a list of answers
-            new = np.arange(len(batch))
-        for position, answer in zip(read.rows[new].tolist(), rendered, strict=True):
-            answers[position] = answer
-        if seen is not None:
-            by_row = dict(zip(new.tolist(), rendered, strict=True))
-            for row, again in self.repeats.answer(batch, seen, first_seq, by_row, dry_run=dry_run).items():
-                answers[int(read.rows[row])] = again
-        return answers  # type: ignore[return-value]  # every place is filled
-
-    def _one_by_one(
-        self, read: Read, answers: list[bytes | Refusal | None], *, dry_run: bool, on_durable: OnDurable | None
-    ) -> list[bytes | Refusal]:
-        """Decide each event as a batch of its own."""
-        for row, position in enumerate(read.rows.tolist()):
-            alone = replace(chosen(read, np.array([row])), rows=np.zeros(1, np.int64), refused=[])
-            [answers[position]] = self._decide(alone, 1, dry_run=dry_run, on_durable=None)
-        if on_durable is not None:
-            self.ledger.when_durable(on_durable)
-        return answers  # type: ignore[return-value]  # every place is filled
-
-    def _fresh(
-        self,
-        batch: Batch,
-        codes: NDArray[np.int64],
-        first_seq: int,
-        dry_run: bool,
-        on_durable: OnDurable | None,
-        started_ns: int | None,
-        decoded_ns: int,
-    ) -> list[bytes]:
-        """Decide events whose ids are new, and hand them to the ledger."""
-        begun_ns = time.perf_counter_ns()
-        self._enter(batch, codes, first_seq, read=True, write=not dry_run)
-        try:
-            judged = self.path.conclude(batch, begun_ns, explain=self.detector.policy.explain)
-            record = self._record(judged, codes, first_seq, started_ns, decoded_ns)
-            self.renderer.explain(
-                record, judged.verdicts.unusual
-            )  # kept with the record: it reads the same when rules and models have changed
-            rendered = self.renderer.render(record)
-        except BaseException:
-            if not dry_run:  # state holds these events, so the log must: sent again, they count no second time
-                self.ledger.append(self._applied(batch, codes, "informing", first_seq), on_durable)
-            raise
-        if not dry_run:
-            self.ledger.append(record, on_durable)
-            if self.on_decided is not None:
-                self.on_decided(record, rendered)
-            self.totals.add(judged, record.meta["latency_ms"]["total"])
-            self.recovery.maybe_snapshot()
-        return rendered
-
-    def _enter(self, batch: Batch, codes: NDArray[np.int64], first_seq: int, *, read: bool, write: bool = True) -> None:
-        """Let events into state; where that is refused, none has entered and their ids are free again."""
-        try:
-            self.path.enter(batch, first_seq, read=read, write=write)
-        except BaseException:
-            if write:
-                self.claims.unclaim(codes, first_seq)
-            raise
-        self.repeats.entered(batch, codes, first_seq)
-
-    def _applied(self, batch: Batch, codes: NDArray[np.int64], kind: str, first_seq: int) -> Record:
-        return records.applied(batch, kind, self.detector.name, first_seq, {"layout": self.layout_id}, codes)
-
-    def _record(
-        self, judged: Judged, codes: NDArray[np.int64], first_seq: int, started_ns: int | None, decoded_ns: int
-    ) -> Record:
-        """What the ledger keeps of a batch; every event of it waited for all of it, so stages are timed once."""
-        spent_ns = {"decode": decoded_ns - started_ns if started_ns else 0, **judged.latency_ns}
-        spent_ns["total"] = sum(spent_ns.values())
-        latency_ms = {stage: ns // 100 / 10_000 for stage, ns in spent_ns.items()}  # in tenths of a microsecond
-        return compose(
-            judged.batch,
-            codes,
-            judged.verdicts,
-            judged.scores,
-            detector=self.detector.name,
-            first_seq=first_seq,
-            decided_us=self.clock(),
-            layout=self.layout_id,
-            versions=self._plain_versions,
-            latency_ms=latency_ms,
-            degraded=[judged.degraded] * len(judged.batch) if judged.degraded else None,
-            explained=judged.explained,
-            contributions=judged.contributions,
-        )
+        self.intake.follow(record)
 
     # ---- informing events, history and labels
 
@@ -420,7 +300,7 @@ class Engine:
         read = self.reader.read_objects([event], self.clock())
         for row, refusal in [*read.refused, *self.not_informing(read)]:
             _raise(row, refusal)
-        self._apply(read, "informing", None)
+        self.intake.apply(read, "informing", None)
         self.ledger.flush()
 
     def inform_json(self, bodies: Sequence[bytes], *, on_durable: OnDurable | None = None) -> list[Refusal | None]:
@@ -431,46 +311,18 @@ class Engine:
         answers: list[Refusal | None] = [None] * len(bodies)
         for row, refusal in [*read.refused, *self.not_informing(read)]:
             answers[row] = refusal
-        if read.refused:
-            self._quarantine(bodies, read)
+        self.refused.keep(bodies, read)
         keep = np.flatnonzero(read.batch.kinds > 0)
-        self._apply(chosen(read, keep) if len(keep) < len(read.batch) else read, "informing", on_durable)
+        self.intake.apply(chosen(read, keep) if len(keep) < len(read.batch) else read, "informing", on_durable)
         return answers
 
     def not_informing(self, read: Read) -> list[tuple[int, Refusal]]:
         """Refusals for those that are transactions."""
-        names = ", ".join(self.informs) or "none"
-        text = f"this is a transaction, which is decided by POST /predict; informing events carry a type, one of: {names}"
-        return [(int(read.rows[row]), Refusal(422, text, (("type", text),))) for row in np.flatnonzero(read.batch.kinds == 0)]
+        return self.intake.not_informing(read)
 
     def load(self, read: Read) -> int:
         """Warm the state with recorded history: no decisions, no answers. Returns the number of new events."""
-        return self._apply(read, "loaded", None)
-
-    def _apply(self, read: Read, kind: str, on_durable: OnDurable | None) -> int:
-        """Let events into state without deciding about them."""
-        records.keep_unknown(read)
-        first_seq = self.ledger.next_seq
-        try:
-            seen = self.repeats.seen(read.batch, read.id_codes, first_seq)
-        except CodesMeet:
-            alone = [self._apply(chosen(read, np.array([row])), kind, None) for row in range(len(read.batch))]
-            if on_durable is not None:
-                self.ledger.when_durable(on_durable)
-            return sum(alone)
-        if seen is not None:
-            read = chosen(read, np.flatnonzero(seen < 0))
-        batch, codes = read.batch, read.id_codes
-        if not len(batch):
-            if on_durable is not None:
-                self.ledger.when_durable(on_durable)
-            return 0
-        self._enter(batch, codes, first_seq, read=False)
-        self.ledger.append(self._applied(batch, codes, kind, first_seq), on_durable)
-        if kind == "loaded":
-            self.truth.recorded(batch, first_seq, read)
-        self.recovery.maybe_snapshot()
-        return len(batch)
+        return self.intake.apply(read, "loaded", None)
 
     def label(
         self, transaction_id: str, *, fraud: bool, at: datetime | None = None, kind: str | None = None, source: str = "unknown"
@@ -544,40 +396,12 @@ class Engine:
 
     # ---- the end
 
-    def _quarantine(self, bodies: Sequence[bytes], read: Read) -> None:
-        """Keep what was refused, with its cause; beside the path, since nobody waits for it."""
-        self._aside.submit(self._keep, self._malformed(bodies, read))
-
-    def _malformed(self, bodies: Sequence[bytes], read: Read) -> list[Quarantined]:
-        """What was refused, as it is kept."""
-        if not read.refused:
-            return []
-        now, personal = self.clock(), self.detector.schema.personal
-        kept = [
-            Quarantined(
-                self.detector.name,
-                now,
-                refusal.detail,
-                refusal.errors[0][0] if refusal.errors else None,
-                masked(bodies[row], personal),
-            )
-            for row, refusal in read.refused
-        ]
-        self.totals.quarantined += len(kept)
-        return kept
-
-    def _keep(self, kept: list[Quarantined]) -> None:
-        try:
-            self.ledger.tables.quarantine(kept)
-        except LedgerError:
-            self.totals.quarantine_lost += len(kept)
-
     def close(self) -> None:
         """Make everything durable, save the state and let go of the data folder. Closing twice is fine."""
         if self._closed:
             return
         self._closed = True
-        self._aside.shutdown(wait=True)
+        self.refused.close()
         self.recovery.close()
         if self._owns_ledger:
             self.ledger.close()
@@ -588,24 +412,6 @@ class Engine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def chosen(read: Read, rows: NDArray[np.intp]) -> Read:
-    """Some of the accepted events, with what belongs to them."""
-    fraud, known_us = read.labels
-    labels = None if fraud is None else fraud[rows], None if known_us is None else known_us[rows]
-    batch, codes, extras = (
-        take(read.batch, rows),
-        read.id_codes[rows],
-        [read.extras[row] for row in rows] if read.extras else [],
-    )
-    return replace(read, batch=batch, rows=read.rows[rows], id_codes=codes, labels=labels, extras=extras)
-
-
-def _runs(informing: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
-    """Rows in order, in stretches that are all informing or all not."""
-    ends = np.flatnonzero(np.diff(informing)) + 1
-    return [rows for rows in np.split(np.arange(len(informing)), ends) if len(rows)]
 
 
 _encode = msgspec.json.Encoder().encode

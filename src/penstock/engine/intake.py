@@ -1,0 +1,86 @@
+"""How events get into state: new ones only, all of a batch or none."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.engine import records
+from penstock.engine.reads import chosen
+from penstock.engine.repeats import CodesMeet
+from penstock.ingest import Read
+from penstock.ledger import INDEXED
+from penstock.messages import Batch, Record, Refusal
+
+if TYPE_CHECKING:
+    from penstock.engine.engine import Engine, OnDurable
+
+
+class Intake:
+    """The way of events into the state and the log of one engine."""
+
+    def __init__(self, engine: "Engine") -> None:
+        self._engine = engine
+
+    def enter(self, batch: Batch, codes: NDArray[np.int64], first_seq: int, *, read: bool, write: bool = True) -> None:
+        """Let new events into state; where that is refused, none has entered and their ids are free again."""
+        engine = self._engine
+        try:
+            engine.path.enter(batch, first_seq, read=read, write=write)
+        except BaseException:
+            if write:
+                engine.claims.unclaim(codes, first_seq)
+            raise
+        engine.repeats.entered(batch, codes, first_seq)
+
+    def record(self, batch: Batch, codes: NDArray[np.int64], kind: str, first_seq: int) -> Record:
+        """What the log keeps of events that were not decided."""
+        engine = self._engine
+        return records.applied(batch, kind, engine.detector.name, first_seq, {"layout": engine.layout_id}, codes)
+
+    def apply(self, read: Read, kind: str, on_durable: "OnDurable | None") -> int:
+        """Let events into state without deciding about them; how many were new."""
+        engine = self._engine
+        records.keep_unknown(read)
+        first_seq = engine.ledger.next_seq
+        try:
+            seen = engine.repeats.seen(read.batch, read.id_codes, first_seq)
+        except CodesMeet:
+            applied = sum(self.apply(chosen(read, np.array([row])), kind, None) for row in range(len(read.batch)))
+            self._when_durable(on_durable)
+            return applied
+        if seen is not None:
+            read = chosen(read, np.flatnonzero(seen < 0))
+        batch, codes = read.batch, read.id_codes
+        if not len(batch):
+            self._when_durable(on_durable)
+            return 0
+        self.enter(batch, codes, first_seq, read=False)
+        engine.ledger.append(self.record(batch, codes, kind, first_seq), on_durable)
+        if kind == "loaded":
+            engine.truth.recorded(batch, first_seq, read)
+        engine.recovery.maybe_snapshot()
+        return len(batch)
+
+    def _when_durable(self, told: "OnDurable | None") -> None:
+        if told is not None:
+            self._engine.ledger.when_durable(told)
+
+    def not_informing(self, read: Read) -> list[tuple[int, Refusal]]:
+        """Refusals for those that are transactions."""
+        names = ", ".join(self._engine.informs) or "none"
+        text = f"this is a transaction, which is decided by POST /predict; informing events carry a type, one of: {names}"
+        return [(int(read.rows[row]), Refusal(422, text, (("type", text),))) for row in np.flatnonzero(read.batch.kinds == 0)]
+
+    def follow(self, record: Record) -> None:
+        """Take in a record that another engine has written."""
+        engine = self._engine
+        if record.kind in INDEXED:
+            seqs = np.arange(record.first_seq, record.first_seq + len(record))
+            if (engine.claims.claim(record.codes, record.arrived_us, record.first_seq) >= 0).any():
+                # numbered otherwise: an id came again, or two meet in a code
+                engine.claims.unclaim(record.codes, record.first_seq)
+                engine.claims.restore(record.codes, record.arrived_us, seqs)
+        engine.recovery.apply(record)
+        engine.ledger.append(record)
+        engine.recovery.maybe_snapshot()
