@@ -152,6 +152,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Positive | None, Meta(description="Requests a second that one API key may make; unlimited unless given.")
     ] = None
     rate_burst: Annotated[int, Meta(ge=1, description="Requests that an API key may make at once, beyond its rate.")] = 100
+    key: Annotated[
+        str | None,
+        Meta(
+            description="API key that commands show to a service: `send`, `simulate`, `loadtest`, `labels import`. Better a"
+            " variable than a flag, which others on the machine can see.",
+            extra={"secret": True},
+        ),
+    ] = None
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The least that is logged.")] = "info"
     log_format: Annotated[Literal["text", "json"], Meta(description="Lines for people, or one JSON object each.")] = "text"
 
@@ -168,6 +176,7 @@ class Setting(msgspec.Struct, frozen=True):
     allowed: str
     default: Any
     description: str
+    secret: bool = False
 
 
 def describe() -> list[Setting]:
@@ -269,7 +278,7 @@ def _path(kind: type, value: Any) -> Any:
 def _setting(field: msgspec.structs.FieldInfo) -> Setting:
     kind: Any = msgspec.inspect.type_info(field.type)
     description = kind.extra_json_schema["description"]
-    return Setting(field.name, _allowed(kind.type), field.default, description)
+    return Setting(field.name, _allowed(kind.type), field.default, description, bool((kind.extra or {}).get("secret")))
 
 
 def _allowed(kind: Any) -> str:

@@ -8,7 +8,10 @@ import httpx
 import pytest
 
 from penstock.config import Settings
+from penstock.office import SqliteDatabase
+from penstock.office.people import People
 from penstock.service import Desk, Traffic, create_app
+from penstock.service.access import Access
 
 pytestmark = pytest.mark.browser
 
@@ -205,3 +208,45 @@ _CONTRAST = """selector => {
   const [one, two] = [light(parse(getComputedStyle(element).color)), light(colour)].sort((a, b) => b - a);
   return (one + 0.05) / (two + 0.05);
 }"""
+
+
+@pytest.fixture
+def closed(engine, serve_in_thread):
+    """The address of a service that has a user, so that nobody sees anything without signing in."""
+    office = SqliteDatabase()
+    People(office).add("ana", "correct horse battery", ["viewer", "decider"], who="test")
+    settings = Settings()
+    access = Access(office, settings, exposed=False)
+    with serve_in_thread(create_app({"fake": Desk.of(engine, settings)}, settings, access=access)) as address:
+        yield address
+    office.close()
+
+
+def test_a_closed_service_asks_who_looks_and_shows_everything_to_whom_it_knows(page, closed):
+    page.goto(closed)
+    page.wait_for_selector("#sign-in:not([hidden])")
+    assert not page.is_visible("#main")
+    page.fill("#user", "ana")
+    page.fill("#password", "not this one at all")
+    page.click("#credentials button")
+    until(page, "document.querySelector('#sign-in-said').innerText.includes('do not belong together')")
+    page.fill("#password", "correct horse battery")
+    page.click("#credentials button")
+    page.wait_for_selector("#status[data-state=live]")
+    assert page.inner_text("#name") == "ana"
+    until(page, "document.querySelector('#event').value.includes('transaction_id')")
+    assert "Authorization: Bearer $PENSTOCK_KEY" in page.inner_text("#curl")
+    page.click("#form button.main")
+    until(page, "document.querySelector('#answer').innerText.startsWith('200')")
+    page.click("#sign-out")
+    page.wait_for_selector("#sign-in:not([hidden])")
+    assert httpx.get(closed + "/stats").status_code == 401
+
+
+def test_an_open_service_asks_nobody_who_looks(page, url):
+    page.goto(url)
+    page.wait_for_selector("#status[data-state=live]")
+    assert page.is_visible("#main")
+    assert not page.is_visible("#sign-in")
+    assert not page.is_visible("#who")
+    assert "Authorization" not in page.inner_text("#curl")

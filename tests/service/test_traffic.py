@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import queue
 import time
 
 from penstock.config import Settings
@@ -63,3 +64,15 @@ def test_attacks_can_be_started_only_where_there_is_simulated_traffic(client_for
     assert (known.status_code, unknown.status_code, setup["attacks"], started) == (202, 404, ["card_testing"], ["card_testing"])
     known, _, setup = run(scene())
     assert (known.status_code, setup["attacks"]) == (404, [])
+
+
+def test_labels_of_simulated_traffic_reach_the_same_desk(engine, payment, run):
+    known = queue.SimpleQueue()
+    known.put(b'{"transaction_id": "tx1", "fraud": true}')
+    known.put(b'{"transaction_id": "tx2", "fraud": false}')
+
+    async def scene():
+        await Traffic("fake", iter([payment(1), payment(2)]), tps=1000, labels=known).run(Desk.of(engine, Settings()))
+
+    run(scene())
+    assert [label["transaction_id"] for label in engine.labels] == ["tx1", "tx2"]

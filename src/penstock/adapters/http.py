@@ -6,7 +6,7 @@ because a load client must cost much less than the server that it measures.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -25,22 +25,25 @@ class Unreachable(PenstockError):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a service is.
+    """Where a service is, and the key that opens it.
 
-    >>> Address.of("http://127.0.0.1:8000/")
+    >>> Address.of("http://127.0.0.1:8000/", key="psk_0123abcd_...")
     Address(host='127.0.0.1', port=8000)
     """
 
     host: str
     port: int
+    key: str | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, url: str) -> "Address":
+    def of(cls, url: str, key: str | None = None) -> "Address":
         """The address in an http URL.
 
         Raises:
-            ConfigurationError: it is not an http URL.
+            ConfigurationError: it is not an http URL, or the key cannot travel in a header.
         """
+        if key is not None and not (key.isascii() and key.isprintable()):
+            raise ConfigurationError("the key is not one of a service: it holds what a header cannot; give it as it was shown")
         try:
             parts = urlsplit(url)
             port = parts.port or 80
@@ -48,12 +51,14 @@ class Address:
             raise ConfigurationError(f"{url!r} is not a URL: {error}") from error
         if parts.scheme != "http" or not parts.hostname:
             raise ConfigurationError(f"{url!r} is not the URL of a service; it reads http://HOST:PORT")
-        return cls(parts.hostname, port)
+        return cls(parts.hostname, port, key)
 
 
 def request(address: Address, method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> bytes:
     """The bytes of one request."""
     head = f"{method} {path} HTTP/1.1\r\nHost: {address.host}:{address.port}\r\n"
+    if address.key is not None:
+        head += f"Authorization: Bearer {address.key}\r\n"
     if body:
         head += f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body

@@ -3,14 +3,12 @@
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from penstock.adapters.http import Address, Unreachable
-from penstock.adapters.traffic import Item, NotAccepted, send
 from penstock.adapters.world import LiveWorld, Place
 from penstock.assemble.cases import CaseWork
 from penstock.assemble.detectors import load_detector
@@ -47,21 +45,16 @@ class Demo:
     work: CaseWork
 
     @contextmanager
-    def running(self, url: str, tps: float) -> Iterator[Iterator[bytes]]:
-        """Events as JSON, without end; labels follow them to the service at this URL, and the world's place is kept."""
+    def running(self, tps: float) -> Iterator[tuple[Iterator[bytes], "queue.SimpleQueue[bytes]"]]:
+        """Events as JSON, without end, and the labels that follow them; the world's place is kept meanwhile."""
         stop, labels = threading.Event(), queue.SimpleQueue[bytes]()
-        threads = [
-            threading.Thread(target=_tell, args=(Address.of(url), labels, stop), name="penstock-labels", daemon=True),
-            threading.Thread(target=self._remember, args=(stop,), name="penstock-demo", daemon=True),
-        ]
-        for thread in threads:
-            thread.start()
+        remembering = threading.Thread(target=self._remember, args=(stop,), name="penstock-demo", daemon=True)
+        remembering.start()
         try:
-            yield self.world.bodies(labels.put, at_once=max(4, round(tps / 4)))
+            yield self.world.bodies(labels.put, at_once=max(4, round(tps / 4))), labels
         finally:
             stop.set()
-            for thread in threads:
-                thread.join()
+            remembering.join()
 
     def _remember(self, stop: threading.Event) -> None:
         done = False
@@ -113,16 +106,6 @@ def _train(detector: Detector, history: Recorded, settings: Settings, progress: 
     train(detector, history, save_to=settings.models_folder, progress=advance, clock=clock)
     if compiling.ident is not None:
         compiling.join()
-
-
-def _tell(address: Address, labels: "queue.SimpleQueue[bytes]", stop: threading.Event) -> None:
-    """Post labels when they become known; the service may still be starting, and may stop at any time."""
-    while not stop.wait(1.0):
-        waiting = []
-        while not labels.empty():
-            waiting.append(Item("/labels", labels.get()))
-        with suppress(Unreachable, NotAccepted):
-            send(address, waiting)
 
 
 def _read_place(data: Path) -> Place | None:

@@ -23,8 +23,9 @@ def send(
     shard_key: str | None,
     tps: float | None,
     on_sent: Callable[[Sent], None],
+    key: str | None = None,
 ) -> Sent:
-    """Send events of a detector to whatever the URL names: a service, or the topics of a broker.
+    """Send events of a detector to whatever the URL names: a service, which `key` opens, or the topics of a broker.
 
     Raises:
         BrokerError: the broker does not answer, or has no such topics.
@@ -32,7 +33,7 @@ def send(
     """
     scheme = url.partition("://")[0]
     if scheme not in BROKERS:
-        return send_http(Address.of(url), events, tps=tps, on_sent=on_sent)
+        return send_http(Address.of(url, key), events, tps=tps, on_sent=on_sent)
     broker = open_broker(broker_url(url), load_detector(reference).name)
     try:
         if not broker.shards():

@@ -108,13 +108,13 @@ _WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
 }
 
 
-def load_test(url: str, *, requests: int, concurrency: int, rate: float | None) -> Measured:
-    """Measure a running service with simulated events of the detector that it serves.
+def load_test(url: str, *, requests: int, concurrency: int, rate: float | None, key: str | None = None) -> Measured:
+    """Measure a running service, which `key` opens, with simulated events of the detector that it serves.
 
     Raises:
         ConfigurationError: it serves none that can be simulated.
     """
-    address = Address.of(url)
+    address = Address.of(url, key)
     profile = profile_of(_served(address))
     frame = simulate(profile, events=min(requests, _MOST_SIMULATED))
     bodies = [msgspec.json.encode(event)[1:] for event in submitted(profile, frame.drop(profile.id))]

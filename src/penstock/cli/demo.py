@@ -37,8 +37,8 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
         office = opened.enter_context(open_office(settings.data))
         with progress("preparing") as advance:
             demo = prepare_demo(settings, office, attack=attack, say=say, progress=advance)
-        bodies = opened.enter_context(demo.running(url, tps))
-        traffic = Traffic(DETECTOR, bodies, tps, attacks=demo.world.attacks()) if tps else None
+        bodies, labels = opened.enter_context(demo.running(tps))
+        traffic = Traffic(DETECTOR, bodies, tps, attacks=demo.world.attacks(), labels=labels) if tps else None
         serve(
             demo.openers,
             settings,

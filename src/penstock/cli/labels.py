@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from penstock.cli.options import as_json, print_json, progress, say
+from penstock.cli.options import as_json, print_json, progress, say, settings, settings_from
 
 
 @click.group()
@@ -15,8 +15,9 @@ def command() -> None:
 @command.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--to", "url", default="http://127.0.0.1:8000", show_default=True, metavar="URL", help="The service.")
+@settings("key")
 @as_json
-def import_file(file: Path, url: str, as_json: bool) -> None:
+def import_file(file: Path, url: str, key: str | None, as_json: bool) -> None:
     """Post a CSV table of labels to a running service.
 
     The first row names the columns: transaction_id and fraud (true, false, 1, 0, yes, no), and where they are known
@@ -25,8 +26,9 @@ def import_file(file: Path, url: str, as_json: bool) -> None:
     from penstock.adapters.http import Address
     from penstock.adapters.label_rows import post_labels
 
+    address = Address.of(url, settings_from(key=key).key)
     with progress("posting") as advance:
-        accepted, refused = post_labels(Address.of(url), file.read_bytes(), advance)
+        accepted, refused = post_labels(address, file.read_bytes(), advance)
     if as_json:
         print_json({"accepted": accepted, "refused": [{"row": row, "detail": detail} for row, detail in refused]})
     else:

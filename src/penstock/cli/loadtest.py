@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from penstock.cli.options import as_json, print_json
+from penstock.cli.options import as_json, print_json, settings, settings_from
 from penstock.errors import NotReady
 
 if TYPE_CHECKING:
@@ -28,8 +28,11 @@ if TYPE_CHECKING:
 @click.option(
     "--serve", metavar="DETECTOR", help="Start a service of its own with this detector, in a scratch folder, and measure that."
 )
+@settings("key")
 @as_json
-def command(base_url: str, requests: int, concurrency: int, rate: float | None, serve: str | None, as_json: bool) -> None:
+def command(
+    base_url: str, requests: int, concurrency: int, rate: float | None, serve: str | None, key: str | None, as_json: bool
+) -> None:
     """Measure a running service: throughput and latency.
 
     It is sent simulated events of what it serves. Without --rate every connection sends as soon as it was answered:
@@ -42,7 +45,8 @@ def command(base_url: str, requests: int, concurrency: int, rate: float | None, 
         with own_service(serve) as url:
             measured = load_test(url, requests=requests, concurrency=concurrency, rate=rate)
     else:
-        measured = load_test(base_url, requests=requests, concurrency=concurrency, rate=rate)
+        key = settings_from(key=key).key
+        measured = load_test(base_url, requests=requests, concurrency=concurrency, rate=rate, key=key)
     if as_json:
         print_json(measured.as_json())
     else:
@@ -70,7 +74,6 @@ def own_service(detector: str) -> Iterator[str]:
         NotReady: it did not come up; the message is what it said.
     """
     from penstock.assemble.traffic import is_ready
-    from penstock.cli.options import settings_from
 
     port = _free_port()
     models = settings_from().models_folder

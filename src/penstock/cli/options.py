@@ -51,6 +51,7 @@ _METAVARS = {
     "ledger": "URL",
     "redis": "URL",
     "archive": "URL",
+    "key": "KEY",
 }
 
 

@@ -18,8 +18,8 @@ from penstock.cli.options import DESTINATIONS, detector_argument, say, sending, 
     help="Events a second; as fast as they are taken unless given.",
 )
 @click.option("--labels/--no-labels", default=True, show_default=True, help="Send each label at its place among the events.")
-@settings("shard_key")
-def command(detector: str, file: Path, to: str, tps: float | None, labels: bool, shard_key: str | None) -> None:
+@settings("shard_key", "key")
+def command(detector: str, file: Path, to: str, tps: float | None, labels: bool, **flags: str | None) -> None:
     """Send a recorded file to a running service, or into a broker.
 
     FILE is .csv, .parquet or .ndjson. Events are sent in arrival order; each label follows at the place at which it
@@ -32,5 +32,6 @@ def command(detector: str, file: Path, to: str, tps: float | None, labels: bool,
     if len(recorded.refused):
         say(f"{len(recorded.refused):,} rows cannot be events; the first: {recorded.refused['message'][0]}")
     with sending(len(recorded.frame)) as on_sent:
-        key = settings_from(shard_key=shard_key).shard_key
-        send(to, recorded_items(detector, recorded, labels=labels), detector, shard_key=key, tps=tps, on_sent=on_sent)
+        given = settings_from(**flags)
+        items = recorded_items(detector, recorded, labels=labels)
+        send(to, items, detector, shard_key=given.shard_key, tps=tps, on_sent=on_sent, key=given.key)

@@ -43,8 +43,8 @@ from penstock.cli.options import DESTINATIONS, detector_argument, say, sending, 
     help="Write .parquet, .csv or .ndjson, with labels.",
 )
 @click.option("--to", metavar="URL", help=f"Send to {DESTINATIONS}.")
-@settings("shard_key")
-def command(detector: str, out: Path | None, to: str | None, shard_key: str | None, **world: Any) -> None:
+@settings("shard_key", "key")
+def command(detector: str, out: Path | None, to: str | None, shard_key: str | None, key: str | None, **world: Any) -> None:
     """Make believable traffic, with attacks and late labels.
 
     To a file, to a service, to a broker, or as NDJSON on standard output. People have habits, places and merchants; honest ones
@@ -58,8 +58,9 @@ def command(detector: str, out: Path | None, to: str | None, shard_key: str | No
     simulated = simulation(detector, **world)
     if to is not None:
         with sending(simulated.events) as on_sent:
-            key = settings_from(shard_key=shard_key).shard_key
-            send(to, simulated.items(), detector, shard_key=key, tps=world["tps"], on_sent=on_sent)
+            given = settings_from(shard_key=shard_key, key=key)
+            shards, pace = given.shard_key, world["tps"]
+            send(to, simulated.items(), detector, shard_key=shards, tps=pace, on_sent=on_sent, key=given.key)
     elif out is not None:
         frame = simulated.frame()
         write_frame(frame, out)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import queue
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
@@ -22,17 +23,23 @@ class Traffic:
     """Sends JSON events from an iterator to one detector, `tps` a second, until they end or the service stops.
 
     attacks: what can be switched on, by name; each is called when the page's button is pressed.
-    example: the newest event that was sent.
+    example: the newest event that was sent. labels: what became known since, as JSON, to be told to the same desk.
     """
 
     def __init__(
-        self, detector: str, bodies: Iterator[bytes], tps: float, attacks: Mapping[str, Callable[[], object]] | None = None
+        self,
+        detector: str,
+        bodies: Iterator[bytes],
+        tps: float,
+        attacks: Mapping[str, Callable[[], object]] | None = None,
+        labels: "queue.SimpleQueue[bytes] | None" = None,
     ) -> None:
         self.detector = detector
         self.tps = tps
         self.attacks = dict(attacks or {})
         self.example: bytes | None = None
         self._bodies = bodies
+        self._labels = labels
 
     async def run(self, desk: Serving) -> None:
         """Feed the desk; the iterator runs in a thread, since it may compute for a while."""
@@ -47,6 +54,7 @@ class Traffic:
                     return
                 sent += len(bodies)
                 await self._send(desk, bodies)
+                await self._tell(desk)
 
     async def _send(self, desk: Serving, bodies: list[bytes]) -> None:
         try:
@@ -54,6 +62,14 @@ class Traffic:
             self.example = bodies[-1]
         except (PenstockError, RequestRefused) as error:
             log.debug("simulated traffic was turned away: %s", error)
+
+    async def _tell(self, desk: Serving) -> None:
+        told = []
+        while self._labels is not None and not self._labels.empty():
+            told.append(self._labels.get())
+        if told:
+            with contextlib.suppress(PenstockError, RequestRefused):  # simulated, like what they are about
+                await desk.label(b"[" + b",".join(told) + b"]")
 
     @contextlib.asynccontextmanager
     async def running(self, desk: Serving) -> AsyncIterator[None]:

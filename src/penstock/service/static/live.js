@@ -219,7 +219,8 @@ function showCurl() {
   let body = $("event").value;
   try { body = JSON.stringify(JSON.parse(body)); } catch { /* shown as typed */ }
   const url = new URL(path(), location.href).href;
-  $("curl").textContent = `curl -s ${url.includes("?") ? `'${url}'` : url} \\\n  -H 'content-type: application/json' \\\n  -d '${body.replaceAll("'", "'\\''")}'`;
+  const key = state.closed ? `  -H "Authorization: Bearer $PENSTOCK_KEY" \\\n` : "";
+  $("curl").textContent = `curl -s ${url.includes("?") ? `'${url}'` : url} \\\n${key}  -H 'content-type: application/json' \\\n  -d '${body.replaceAll("'", "'\\''")}'`;
 }
 
 function showSamples() {
@@ -251,7 +252,9 @@ function renewId() {
 }
 
 async function loadSetup() {
-  setup = await (await fetch("live/setup")).json();
+  const answer = await fetch("live/setup");
+  if (!answer.ok) return;
+  setup = await answer.json();
   const names = Object.keys(setup.detectors);
   if (!names.length) return void setTimeout(loadSetup, 1000);
   state.several = names.length > 1;
@@ -329,16 +332,68 @@ function show(message) {
   }
 }
 
+let source = null;
+
 function connect() {
-  const source = new EventSource("live");
+  source?.close();
+  source = new EventSource("live");
   source.onmessage = (event) => show(JSON.parse(event.data));
   source.onerror = () => {
-    $("status").dataset.state = "lost";
-    $("status").textContent = "connection lost, trying again";
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 3000);
+    say("lost", "connection lost, trying again");
+    if (source.readyState === EventSource.CLOSED) setTimeout(begin, 3000);
   };
 }
 
+function say(kind, text) {
+  $("status").dataset.state = kind;
+  $("status").textContent = text;
+}
+
+// ---------------------------------------------------------------- who looks
+
+// An open service needs nobody to sign in; a closed one answers 401 until somebody has.
+async function begin() {
+  let answer;
+  try { answer = await fetch("session"); } catch { return void setTimeout(begin, 3000); }
+  if (answer.status === 401) return askWho();
+  if (!answer.ok) return void setTimeout(begin, 3000);
+  const { name, open } = await answer.json();
+  state.closed = !open;
+  $("sign-in").hidden = true;
+  $("main").hidden = false;
+  $("who").hidden = open;
+  $("name").textContent = name;
+  loadSetup();
+  connect();
+}
+
+async function askWho() {
+  source?.close();
+  $("main").hidden = $("who").hidden = true;
+  $("sign-in").hidden = false;
+  say("wait", "sign in to see more");
+  $("user").focus();
+  const health = await (await fetch("health")).json();
+  $("provider").hidden = !health.sign_in?.includes("oidc");
+}
+
+$("credentials").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const given = JSON.stringify({ name: $("user").value, password: $("password").value });
+  $("password").value = $("sign-in-said").textContent = "";
+  try {
+    const answer = await fetch("session", { method: "POST", headers: { "content-type": "application/json" }, body: given });
+    if (answer.ok) return void begin();
+    $("sign-in-said").textContent = (await answer.json()).detail ?? `The service answered ${answer.status}.`;
+  } catch (error) {
+    $("sign-in-said").textContent = `The service could not be reached: ${error.message}`;
+  }
+});
+// What was shown to one must not stay on the screen for the next: the page begins anew.
+$("sign-out").addEventListener("click", async () => {
+  await fetch("session", { method: "DELETE" });
+  location.reload();
+});
+
 showRows();
-loadSetup();
-connect();
+begin();
