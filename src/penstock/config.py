@@ -70,6 +70,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             " service in place of files in the data folder, of a worker beside them."
         ),
     ] = None
+    office: Annotated[
+        str | None,
+        Meta(
+            description="Database that holds users, keys, rules, lists, cases and the log of changes,"
+            " `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`, for several processes to share; `office.sqlite` in the data"
+            " folder unless given."
+        ),
+    ] = None
     redis: Annotated[
         str | None,
         Meta(

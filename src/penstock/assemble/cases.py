@@ -4,13 +4,14 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from penstock.assemble.office import has_office, office_of
 from penstock.assemble.stores import name_of
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine
 from penstock.errors import ConfigurationError, PenstockError
 from penstock.ledger import Ledger
-from penstock.office import FILE, Database, open_office
+from penstock.office import Database
 from penstock.office.cases import Cases
 from penstock.stream.cases import CaseSink
 from penstock.stream.sinks import Feeding, Newest
@@ -60,9 +61,9 @@ def open_cases(settings: Settings) -> Iterator[Cases]:
         ConfigurationError: nothing was ever kept in this folder.
         LedgerError: the database cannot be used.
     """
-    if not (settings.data / FILE).exists():
+    if not has_office(settings):
         raise ConfigurationError(f"{settings.data} holds no cases; a service makes them there: penstock serve --data DIR")
-    with open_office(settings.data) as office:
+    with office_of(settings) as office:
         yield Cases(office, lock_minutes=settings.case_lock_minutes)
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from penstock.assemble.office import office_of
 from penstock.config import Settings
 from penstock.detector import Detector
-from penstock.office import Database, open_office
+from penstock.office import Database
 from penstock.office.rule_versions import Acting, Body
 from penstock.office.rulebook import RuleBook
 from penstock.rules import Rule, Share
@@ -26,7 +27,7 @@ def book_of(database: Database, detector: Detector) -> RuleBook:
 @contextmanager
 def open_book(detector: Detector, settings: Settings) -> Iterator[RuleBook]:
     """The book in the data folder, with the rules of the detector's file in it."""
-    with open_office(settings.data) as database:
+    with office_of(settings) as database:
         book = book_of(database, detector)
         book.adopt(bodies_of(detector.rules))
         yield book

@@ -16,19 +16,19 @@ def command() -> None:
 @click.option("--who", metavar="NAME", help="Only what this user or key did.")
 @click.option("--action", metavar="ACTION", help="Only this kind of change, such as keys.add.")
 @click.option("--subject", metavar="SUBJECT", help="Only changes of this, such as users/ana.")
-@settings("data")
+@settings("data", "office")
 @as_json
 def show(
-    limit: int, before: int | None, who: str | None, action: str | None, subject: str | None, as_json: bool, data: str
+    limit: int, before: int | None, who: str | None, action: str | None, subject: str | None, as_json: bool, **place: str | None
 ) -> None:
     """Changes, the newest first."""
     import msgspec
 
+    from penstock.assemble.office import office_of
     from penstock.clock import iso
-    from penstock.office import open_office
     from penstock.office.audit import AuditLog
 
-    with open_office(settings_from(data=data).data) as database:
+    with office_of(settings_from(**place)) as database:
         entries = AuditLog(database).entries(limit, before, who, action, subject)
     if as_json:
         print_json(entries)
@@ -39,18 +39,18 @@ def show(
 
 
 @command.command()
-@settings("data")
+@settings("data", "office")
 @as_json
-def verify(as_json: bool, data: str) -> None:
+def verify(as_json: bool, **place: str | None) -> None:
     """Check that no entry was changed, removed or put in. Exit 1 where one was.
 
     Keep the head that this prints: whoever could replace the whole log could not make a new one with the same head.
     """
+    from penstock.assemble.office import office_of
     from penstock.clock import iso
-    from penstock.office import open_office
     from penstock.office.audit import AuditLog
 
-    with open_office(settings_from(data=data).data) as database:
+    with office_of(settings_from(**place)) as database:
         log = AuditLog(database)
         broken, head, erasures = log.verify(), log.head(), log.erasures()
     if as_json:

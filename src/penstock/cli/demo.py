@@ -25,8 +25,8 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
     data folder, so that later starts are quick.
     """
     from penstock.assemble.demo import DETECTOR, prepare_demo
+    from penstock.assemble.office import office_of
     from penstock.cli.logs import begin_logging
-    from penstock.office import open_office
     from penstock.service import Traffic, bind, serve
 
     settings = settings_from(**flags)
@@ -34,7 +34,7 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
     sock = bind(settings.host, settings.port)
     url = f"http://{settings.host}:{sock.getsockname()[1]}"
     with contextlib.ExitStack() as opened:
-        office = opened.enter_context(open_office(settings.data))
+        office = opened.enter_context(office_of(settings))
         with progress("preparing") as advance:
             demo = prepare_demo(settings, office, attack=attack, say=say, progress=advance)
         bodies, labels = opened.enter_context(demo.running(tps))

@@ -24,17 +24,17 @@ def command() -> None:
     "--role", "roles", multiple=True, required=True, metavar="ROLE", help="decider, viewer, analyst, rule_author, ..."
 )
 @click.option("--expires", metavar="DURATION", help="How long it lasts, such as 90d; for ever unless given.")
-@settings("data")
+@settings("data", "office")
 @as_json
-def add(name: str, roles: tuple[str, ...], expires: str | None, as_json: bool, data: str) -> None:
+def add(name: str, roles: tuple[str, ...], expires: str | None, as_json: bool, **place: str | None) -> None:
     """Make a key and show it, this once. --role may be given several times."""
+    from penstock.assemble.office import office_of
     from penstock.clock import duration_us, system_clock
-    from penstock.office import open_office
     from penstock.office.keys import Keys
     from penstock.office.roles import LOCAL
 
     until = None if expires is None else system_clock() + duration_us(expires, what="--expires")
-    with open_office(settings_from(data=data).data) as database:
+    with office_of(settings_from(**place)) as database:
         secret, key = Keys(database).add(name, roles, expires_us=until, who=LOCAL.name)
     if as_json:
         print_json({"secret": secret, "key": key})
@@ -44,14 +44,14 @@ def add(name: str, roles: tuple[str, ...], expires: str | None, as_json: bool, d
 
 
 @command.command("list")
-@settings("data")
+@settings("data", "office")
 @as_json
-def show(as_json: bool, data: str) -> None:
+def show(as_json: bool, **place: str | None) -> None:
     """Every key, by the letters that follow psk_."""
-    from penstock.office import open_office
+    from penstock.assemble.office import office_of
     from penstock.office.keys import Keys
 
-    with open_office(settings_from(data=data).data) as database:
+    with office_of(settings_from(**place)) as database:
         keys = Keys(database).all()
     if as_json:
         print_json(keys)
@@ -62,14 +62,14 @@ def show(as_json: bool, data: str) -> None:
 
 @command.command()
 @click.argument("key_id", metavar="ID")
-@settings("data")
-def revoke(key_id: str, data: str) -> None:
+@settings("data", "office")
+def revoke(key_id: str, **place: str | None) -> None:
     """Let a key open nothing any more; running services know within a second."""
-    from penstock.office import open_office
+    from penstock.assemble.office import office_of
     from penstock.office.keys import Keys
     from penstock.office.roles import LOCAL
 
-    with open_office(settings_from(data=data).data) as database:
+    with office_of(settings_from(**place)) as database:
         Keys(database).revoke(key_id, who=LOCAL.name)
     click.echo(f"{key_id} opens nothing any more")
 

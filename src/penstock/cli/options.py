@@ -52,6 +52,7 @@ _METAVARS = {
     "redis": "URL",
     "archive": "URL",
     "key": "KEY",
+    "office": "URL",
 }
 
 

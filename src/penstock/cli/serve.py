@@ -7,7 +7,7 @@ from penstock.cli.options import say, settings, settings_from
 
 @click.command()
 @click.argument("detectors", nargs=-1, required=True, metavar="DETECTOR...")
-@settings("host", "port", "data", "models", "registry", "alerts", "stream", "ledger", "archive")
+@settings("host", "port", "data", "models", "registry", "alerts", "stream", "ledger", "archive", "office")
 def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     """Serve one or several detectors over HTTP.
 
@@ -19,12 +19,12 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     from penstock.assemble.cases import CaseWork
     from penstock.assemble.detectors import load_detectors
     from penstock.assemble.engines import openers
+    from penstock.assemble.office import office_of
     from penstock.assemble.registries import champions
     from penstock.assemble.replays import Replays
     from penstock.assemble.rulebooks import newer_rules
     from penstock.assemble.streams import besides
     from penstock.cli.logs import begin_logging
-    from penstock.office import open_office
     from penstock.service import bind, serve
 
     settings = settings_from(**flags)
@@ -33,7 +33,7 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     port = sock.getsockname()[1]
     loaded = load_detectors(detectors)
     alerting = Alerting.of(loaded, settings)
-    with open_office(settings.data) as office:
+    with office_of(settings) as office:
         work = CaseWork(loaded, settings, office)
         beside = besides(loaded, settings, alerting, work) if settings.stream is not None else {}
         opening = {} if beside else openers(loaded, settings, alerting=alerting, work=work)

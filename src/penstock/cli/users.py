@@ -27,17 +27,17 @@ def command() -> None:
     "--role", "roles", multiple=True, required=True, metavar="ROLE", help="viewer, analyst, rule_author, approver, ..."
 )
 @_from_stdin
-@settings("data")
+@settings("data", "office")
 @as_json
-def add(name: str, roles: tuple[str, ...], password_stdin: bool, as_json: bool, data: str) -> None:
+def add(name: str, roles: tuple[str, ...], password_stdin: bool, as_json: bool, **place: str | None) -> None:
     """Add a user; the password is asked for. --role may be given several times."""
-    from penstock.office import open_office
+    from penstock.assemble.office import office_of
     from penstock.office.people import People
     from penstock.office.roles import LOCAL, known_roles
 
     known_roles(roles)  # before anybody has thought of a password
     password = _password(from_stdin=password_stdin)
-    with open_office(settings_from(data=data).data) as database:
+    with office_of(settings_from(**place)) as database:
         added = People(database).add(name, password, roles, who=LOCAL.name)
     if as_json:
         print_json(added)
@@ -46,14 +46,14 @@ def add(name: str, roles: tuple[str, ...], password_stdin: bool, as_json: bool, 
 
 
 @command.command("list")
-@settings("data")
+@settings("data", "office")
 @as_json
-def show(as_json: bool, data: str) -> None:
+def show(as_json: bool, **place: str | None) -> None:
     """Every user, with roles."""
-    from penstock.office import open_office
+    from penstock.assemble.office import office_of
     from penstock.office.people import People
 
-    with open_office(settings_from(data=data).data) as database:
+    with office_of(settings_from(**place)) as database:
         people = People(database).all()
     if as_json:
         print_json(people)
@@ -64,14 +64,14 @@ def show(as_json: bool, data: str) -> None:
 
 @command.command()
 @_name
-@settings("data")
-def disable(name: str, data: str) -> None:
+@settings("data", "office")
+def disable(name: str, **place: str | None) -> None:
     """Let a user in no more; whoever is signed in by this name is signed out within a second."""
-    from penstock.office import open_office
+    from penstock.assemble.office import office_of
     from penstock.office.people import People
     from penstock.office.roles import LOCAL
 
-    with open_office(settings_from(data=data).data) as database:
+    with office_of(settings_from(**place)) as database:
         People(database).disable(name, who=LOCAL.name)
     click.echo(f"{name} may sign in no more")
 
@@ -79,15 +79,15 @@ def disable(name: str, data: str) -> None:
 @command.command()
 @_name
 @_from_stdin
-@settings("data")
-def password(name: str, password_stdin: bool, data: str) -> None:
+@settings("data", "office")
+def password(name: str, password_stdin: bool, **place: str | None) -> None:
     """Give a user another password; it is asked for. Sessions with the old one end."""
-    from penstock.office import open_office
+    from penstock.assemble.office import office_of
     from penstock.office.people import People
     from penstock.office.roles import LOCAL
 
     given = _password(from_stdin=password_stdin)
-    with open_office(settings_from(data=data).data) as database:
+    with office_of(settings_from(**place)) as database:
         People(database).set_password(name, given, who=LOCAL.name)
     click.echo(f"{name} signs in with the new password from now on")
 

@@ -18,7 +18,7 @@ long for its turn after every answer of a server."""
 
 @click.command()
 @detector_argument
-@settings("stream", "data", "models", "registry", "ledger", "redis", "archive", "alerts", "shard_key")
+@settings("stream", "data", "models", "registry", "ledger", "redis", "archive", "alerts", "office", "shard_key")
 @click.option("--name", metavar="NAME", help="Who this process is, for people.  [host and process number]")
 @click.option("--takeover", is_flag=True, help="Follow until up to date, then take over from the worker that runs, which ends.")
 @click.option(
@@ -37,9 +37,9 @@ def command(
     it ends. Decisions, the journal and the offsets are committed together.
     """
     from penstock.assemble.detectors import load_detector
+    from penstock.assemble.office import office_of
     from penstock.assemble.streams import open_broker, parts_of, shards_of
     from penstock.cli.logs import begin_logging
-    from penstock.office import open_office
     from penstock.worker import Monitor, Worker
 
     settings = settings_from(**flags)
@@ -52,7 +52,7 @@ def command(
     shards = shards_of(broker, loaded, settings)
     name = name or f"{socket.gethostname()}-{os.getpid()}"
     monitor = None
-    with closing(broker), open_office(settings.data) as office:
+    with closing(broker), office_of(settings) as office:
         worker = Worker(parts_of(broker, loaded, settings, shards, office=office), name, shards, takeover=takeover)
         if metrics_port is not None:
             monitor = Monitor(worker.status, loaded.name, settings.host, metrics_port)

@@ -51,6 +51,9 @@ class Database(Protocol):
     def prepare(self, schema: Schema) -> None:
         """Make or bring up to date the tables of a drawer; safe to call from many processes at once."""
 
+    def scrub(self, table: str) -> None:
+        """Take what was deleted from a table, or overwritten there, out of the database's files, too, as far as it can."""
+
     def close(self) -> None:
         """Let go; twice is fine."""
 
@@ -99,6 +102,7 @@ class SqliteDatabase:
             self._db = sqlite3.connect(name, check_same_thread=False, timeout=10, isolation_level=None)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten, not only given free
 
     def read(self, sql: str, values: Values | None = None) -> list[Row]:
         """See `Database.read`."""
@@ -122,6 +126,11 @@ class SqliteDatabase:
         """See `Database.prepare`."""
         with self.write() as transaction:
             migrate(transaction, schema)
+
+    def scrub(self, table: str) -> None:  # noqa: ARG002 - the log of changes is one for all tables
+        """See `Database.scrub`: old pages are left in the log of changes until that is emptied."""
+        with self._lock, self._explained():
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close; twice is fine."""

@@ -10,9 +10,9 @@ from typing import Any
 
 import uvicorn
 
+from penstock.assemble.office import office_of
 from penstock.config import Settings
 from penstock.errors import ConfigurationError
-from penstock.office import open_office
 from penstock.office.cases import Cases
 from penstock.service.access import Access, is_loopback
 from penstock.service.app import Service, create_app
@@ -124,7 +124,7 @@ def serve(
         failures.append(error)
         server.should_exit = True
 
-    with open_office(settings.data) as office:
+    with office_of(settings) as office:
         access = Access(office, settings, exposed=not (settings.open_access or is_loopback(listening.getsockname()[0])))
         log.warning("access is %s", access.explain())
         app = create_app(

@@ -4,6 +4,7 @@ connection   the server, and what its errors mean       layouts    what the colu
 migrations   the schema, version by version             views      the rows under their names
 partitions   by day or month; retention                 rows       a record as rows in PostgreSQL's binary form
 tables       what people edit or look up                store      one log: fencing, position, a group in one transaction
+office       users, keys, rules, cases, log of changes
                                                         reading    records by position, sequence number and id
 
 Everything lies in the schema `penstock`. A record is kept twice: as its frame, from which it comes back bit for bit, and as
@@ -19,7 +20,8 @@ except ImportError as error:  # pragma: no cover -- shown in an environment with
 
 from penstock.adapters.postgres.ledger import PostgresLedger
 from penstock.adapters.postgres.migrations import Status, create, migrate, status
+from penstock.adapters.postgres.office import PostgresDatabase
 from penstock.adapters.postgres.partitions import retain
 from penstock.adapters.postgres.sink import PostgresSink
 
-__all__ = ["PostgresLedger", "PostgresSink", "Status", "create", "migrate", "retain", "status"]
+__all__ = ["PostgresDatabase", "PostgresLedger", "PostgresSink", "Status", "create", "migrate", "retain", "status"]

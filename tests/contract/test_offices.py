@@ -1,0 +1,264 @@
+"""What every database of the office owes (`penstock.office.database`), and its drawers on top, on each implementation."""
+
+import threading
+from itertools import count
+
+import pytest
+
+from penstock.adapters.postgres import PostgresDatabase
+from penstock.errors import ConfigurationError, Conflict, LedgerError
+from penstock.office import Schema, SqliteDatabase
+from penstock.office.audit import AuditLog, erase, note
+from penstock.office.case import Key, NewCase
+from penstock.office.cases import Cases
+from penstock.office.keys import Keys
+from penstock.office.people import People
+from penstock.office.queues import Filter, page, queues, sweep
+from penstock.office.rule_versions import Body
+from penstock.office.rulebook import RuleBook
+
+NOTES = Schema("notes", [["CREATE TABLE notes (id TEXT PRIMARY KEY, text TEXT NOT NULL, n BIGINT)"]])
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def open_office(request, tmp_path):
+    """Opens the same office as often as it is called."""
+    opened = []
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
+
+    def open_it():
+        opened.append(PostgresDatabase(url) if url is not None else SqliteDatabase(tmp_path / "office.sqlite"))
+        return opened[-1]
+
+    yield open_it
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture
+def office(open_office):
+    return open_office()
+
+
+def all_at_once(*work):
+    """Run these in threads of their own, and raise what one of them raised."""
+    raised = []
+
+    def guarded(each):
+        try:
+            each()
+        except BaseException as error:
+            raised.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(each,)) for each in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if raised:
+        raise raised[0]
+
+
+# ---------------------------------------------------------------- the port
+
+
+def test_a_transaction_is_whole_or_nothing(office):
+    office.prepare(NOTES)
+    with pytest.raises(LedgerError), office.write() as transaction:
+        transaction.run("INSERT INTO notes VALUES (:id, 'first', 1)", {"id": "a"})
+        transaction.run("INSERT INTO notes VALUES (:id, 'again', 2)", {"id": "a"})
+    assert office.read("SELECT count(*) FROM notes") == [(0,)]
+    with pytest.raises(RuntimeError), office.write() as transaction:
+        transaction.run("INSERT INTO notes VALUES ('a', '100 %', 1)")
+        raise RuntimeError
+    assert office.read("SELECT id FROM notes") == []
+
+
+def test_values_come_back_as_they_were_given(office):
+    office.prepare(NOTES)
+    given = {"id": "it's :not %(a) parameter", "text": 'ü "x" 100 %', "n": 1 << 60}
+    with office.write() as transaction:
+        rows = transaction.run("INSERT INTO notes VALUES (:id, :text, :n) RETURNING id, text, n", given)
+    assert rows == office.read("SELECT * FROM notes WHERE id = :id AND text LIKE 'ü%'", given) == [tuple(given.values())]
+
+
+def test_what_a_transaction_has_written_it_reads_and_others_do_not_before_its_end(open_office):
+    office, other = open_office(), open_office()
+    office.prepare(NOTES)
+    with office.write() as transaction:
+        transaction.run("INSERT INTO notes VALUES ('a', 'x', NULL)")
+        assert office.read("SELECT id, n FROM notes") == [("a", None)]
+        assert other.read("SELECT id FROM notes") == []
+    assert other.read("SELECT id FROM notes") == [("a",)]
+
+
+def test_what_is_read_and_then_changed_by_many_at_once_adds_up(open_office):
+    offices = [open_office() for _ in range(4)]
+    offices[0].prepare(NOTES)
+    with offices[0].write() as transaction:
+        transaction.run("INSERT INTO notes VALUES ('a', 'x', 0)")
+
+    def add(office):
+        for _ in range(10):
+            with office.write() as transaction:
+                [(n,)] = transaction.run("SELECT n FROM notes")
+                transaction.run("UPDATE notes SET n = :n", {"n": n + 1})
+
+    all_at_once(*(lambda each=each: add(each) for each in offices))
+    assert offices[0].read("SELECT n FROM notes") == [(40,)]
+
+
+def test_tables_are_made_and_changed_once_by_however_many_begin(open_office):
+    more = Schema("notes", [*NOTES.steps, ["ALTER TABLE notes ADD COLUMN author TEXT"]])
+    offices = [open_office() for _ in range(4)]
+    all_at_once(*(lambda each=each: each.prepare(NOTES) for each in offices))
+    all_at_once(*(lambda each=each: each.prepare(more) for each in offices))
+    assert offices[0].read("SELECT author FROM notes") == []
+    with pytest.raises(LedgerError, match="use a newer one"):
+        offices[0].prepare(NOTES)
+
+
+def test_scrubbing_a_table_changes_nothing_that_is_there(office):
+    office.prepare(NOTES)
+    with office.write() as transaction:
+        transaction.run("INSERT INTO notes VALUES ('a', 'x', 1), ('b', 'y', 2)")
+        transaction.run("DELETE FROM notes WHERE id = 'a'")
+    office.scrub("notes")
+    assert office.read("SELECT id FROM notes") == [("b",)]
+
+
+def test_a_closed_office_says_so(open_office):
+    office = open_office()
+    office.close()
+    office.close()
+    with pytest.raises(LedgerError):
+        office.read("SELECT 1")
+
+
+# ---------------------------------------------------------------- the drawers
+
+
+def test_many_processes_write_one_whole_chain(open_office):
+    offices = [open_office() for _ in range(4)]
+    logs = [AuditLog(office) for office in offices]
+
+    def write(office, who):
+        for n in range(12):
+            with office.write() as transaction:
+                note(transaction, who=who, action="x.y", subject=f"x/{n % 3}", details={"n": n}, at_us=n)
+
+    all_at_once(*(lambda each=each, k=k: write(each, f"p{k}") for k, each in enumerate(offices)))
+    assert logs[0].head().seq == 48
+    assert logs[1].verify() is None
+    with offices[2].write() as transaction:
+        assert erase(transaction, who="ana", subject="x/1", at_us=99) == 16
+    assert logs[3].verify() is None
+    assert logs[3].erasures()[0].subject == "x/1"
+    with offices[0].write() as transaction:
+        transaction.run("UPDATE audit SET who = 'nobody' WHERE seq = 7")
+    assert logs[1].verify().seq == 7
+    assert [entry.seq for entry in logs[0].entries(limit=2, before=48, action="x.y")] == [47, 46]
+
+
+def test_users_sessions_and_keys_are_shared(open_office):
+    here, there = open_office(), open_office()
+    people = People(here)
+    people.add("ana", "correct horse battery", ["analyst"], who="local")
+    with pytest.raises(Conflict):
+        People(there).add("ana", "another long password", ["viewer"], who="local")
+    token = People(there).sign_in("ana", "correct horse battery")
+    assert [session.person for session in people.sessions()] == ["ana"]
+    people.sign_out(token)
+    assert People(there).sessions() == []
+    secret, key = Keys(here).add("checkout", ["decider"], expires_us=1 << 60, who="local")
+    assert [found.id for found, _ in Keys(there).valid()] == [key.id]
+    Keys(there).used({key.id: 5})
+    Keys(there).revoke(key.id, who="local")
+    assert Keys(here).valid() == []
+    assert Keys(here).all()[0].used_us == 5
+    assert AuditLog(there).verify() is None
+    assert secret not in str(there.read("SELECT * FROM api_keys"))
+
+
+def new(number):
+    return NewCase(
+        detector="shop",
+        transaction_id=f"t{number}",
+        origin="review",
+        propensity=1.0,
+        decision="REVIEW",
+        score=0.5,
+        amount=float(number),
+        expected_loss=number / 2,
+        reason=None,
+        event_us=number,
+        keys=(Key("customer", f"c{number % 2}"),),
+    )
+
+
+def test_a_case_is_taken_by_one_person_however_many_ask_at_once(open_office):
+    drawers = [Cases(open_office()) for _ in range(4)]
+    drawers[0].follow("log", 3, [new(n) for n in range(8)])
+    assert drawers[1].follow("log", 3, [new(1)]) == 0, "a transaction has one case"
+    taken, number = [], count()
+
+    def take(drawer):
+        who = f"p{next(number)}"
+        while (case := drawer.take_next(who)) is not None:
+            taken.append(case.id)
+            drawer.decide(case.id, who, "fraud", reason="card_stolen")
+
+    all_at_once(*(lambda each=each: take(each) for each in drawers))
+    assert len(taken) == len(set(taken)) == 8
+    assert queues(drawers[0]) == []
+    decided, _ = page(drawers[0], Filter(state="decided", entity="customer", key="c1"))
+    assert [case.transaction_id for case in decided] == ["t7", "t5", "t3", "t1"]
+    assert len(drawers[1].untold("shop")) == 8
+
+
+def test_lists_of_cases_are_the_same_everywhere(open_office):
+    cases = Cases(open_office())
+    cases.follow("log", 3, [new(n) for n in range(5)])
+    first, following = page(cases, Filter(), limit=2)
+    rest, end = page(cases, Filter(), limit=3, before=following)
+    assert [case.transaction_id for case in first + rest] == ["t4", "t3", "t2", "t1", "t0"]
+    assert end is None
+    [queue] = queues(cases)
+    assert (queue.waiting, queue.taken, queue.expected_loss) == (5, 0, 5.0)
+    assert sweep(cases, "ana", "good", chosen=Filter(entity="customer", key="c0"), dry_run=False).count == 3
+
+
+def test_a_rule_lives_its_life_and_all_processes_see_it(open_office):
+    books = [RuleBook(open_office(), "shop", lambda _acting: None) for _ in range(2)]
+    body = Body(when="amount > 5", then="review")
+    books[0].adopt([("big", body)])
+    assert not books[1].adopt([("big", body)])
+    added = books[1].add("big", Body(when="amount > 9", then="block"), who="ana", why="less noise")
+    books[0].rollout("big", added.version, percent=10.0, share_of="customer_id", who="ana")
+    before = books[1].revision()
+    books[0].promote("big", who="bob")
+    assert books[1].revision() == before + 1
+    books[1].rollback("big", who="bob", why="too many")
+    assert [(each.version, each.state) for each in books[0].versions("big")] == [(1, "active"), (2, "paused")]
+
+
+# ---------------------------------------------------------------- the server
+
+
+def test_a_server_that_goes_and_comes_back_is_found_again(postgres, postgres_url):
+    office = PostgresDatabase(postgres_url)
+    office.prepare(NOTES)
+    postgres.stop()
+    with pytest.raises(LedgerError, match="does not answer") as caught:
+        office.read("SELECT 1")
+    assert "penstock:" not in str(caught.value), "no password is told"
+    postgres.start()
+    with office.write() as transaction:
+        transaction.run("INSERT INTO notes VALUES ('a', 'x', 1)")
+    assert office.read("SELECT id FROM notes") == [("a",)]
+    office.close()
+
+
+def test_what_is_no_url_of_a_database_is_refused_without_telling_it():
+    with pytest.raises(ConfigurationError):
+        PostgresDatabase("mysql://u:secret@h/d")
