@@ -163,11 +163,12 @@ class Degraded(msgspec.Struct, frozen=True):
 
 
 class Versions(msgspec.Struct, frozen=True):
-    """The versions of everything that took part."""
+    """The versions of everything that took part. lists: of those that rules ask, as `stolen_devices 12-3fa9c1d2, ...`."""
 
     detector: str
     model: str | None
     rules: str
+    lists: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Decision(msgspec.Struct, kw_only=True, omit_defaults=False):

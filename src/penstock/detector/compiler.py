@@ -49,7 +49,7 @@ class Compiler:
             self._refuse(waiting[0])
         inputs = self._inputs()
         score = self.layout.add(SCORE, Type.NUMBER) if self.detector.models and SCORE not in self.layout else None
-        rules = RuleSet(self.detector.rules, self.layout, self._scope())
+        rules = RuleSet(self.detector.rules, self.layout, self._scope(), self.detector.lists, self.detector.schema.required)
         return Plan(
             layout=self.layout,
             before=before,

@@ -7,8 +7,9 @@ detector that exists can run. `plan` is the compiled form that the engine, repla
 import inspect
 import re
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -27,6 +28,7 @@ from penstock.features.table import STATE_FORMAT
 from penstock.ingest import Schema, Steps
 from penstock.models import Model
 from penstock.rules import Rule
+from penstock.rules.lists import Declared, declared_lists
 
 
 class Detector:
@@ -38,6 +40,7 @@ class Detector:
         features: aggregates of entities, `derive(...)`, `lookup(...)`, `Money(...)`; none is needed.
         models: what scores; [] is a detector of rules alone.
         rules, policy: what decides.
+        lists: by name the values that `field IN list('name')` finds, or the file that holds them; people change them later.
         label: where recorded data keeps the truth; see `Label`.
         informs: further event types that change state and get no decision.
         skew: how far clocks jitter. lateness: how far behind a key's newest event one may still enter its state.
@@ -68,6 +71,7 @@ class Detector:
         models: Sequence[Model] = (),
         rules: Sequence[Rule] = (),
         policy: Policy | None = None,
+        lists: Mapping[str, Declared] | None = None,
         label: Label | None = None,
         informs: Sequence[type[msgspec.Struct]] = (),
         skew: str = "5s",
@@ -100,6 +104,7 @@ class Detector:
         self.recorded = recorded
         self.training = training
         self.folder = _declaring_folder()
+        self.lists = declared_lists(lists or {}, self.folder)
         self.schema = Schema(
             event,
             informs,
@@ -121,15 +126,19 @@ class Detector:
     def __repr__(self) -> str:
         return f"Detector({self.name!r}, {len(self.features)} features, {len(self.models)} models, {len(self.rules)} rules)"
 
-    def with_rules(self, rules: Sequence[Rule]) -> "Detector":
-        """The same detector with other rules; its state and its models go on.
+    def with_rules(self, rules: Sequence[Rule], lists: Mapping[str, Declared] | None = None) -> "Detector":
+        """The same detector with other rules, and other lists where any are given; its state and its models go on.
 
         Raises:
             DeclarationError: a rule cannot work.
         """
         changed = copy(self)
         changed.rules = tuple(rules)
-        changed.plan = self.plan.with_rules(rules)
+        changed.lists = self.lists if lists is None else declared_lists(lists, self.folder)
+        if changed.rules == self.rules and lists is not None:
+            changed.plan = replace(self.plan, rules=self.plan.rules.with_lists(changed.lists))
+            return changed
+        changed.plan = self.plan.with_rules(rules, changed.lists, self.schema.required)
         changed.version = changed._version()
         return changed
 
@@ -165,6 +174,7 @@ class Detector:
     def _version(self) -> str:
         parts = [f"{name}={print_}" for name, print_ in sorted(self.plan.fingerprints.items())]
         parts += [repr(self.models), repr(self.policy), self.plan.rules.version, repr(self.label), str(self.dedupe_us)]
+        parts += [self.policy.control] if self.policy.control else []
         return fingerprint("\n".join(parts))[:12]
 
 

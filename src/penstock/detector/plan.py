@@ -1,10 +1,10 @@
 """A compiled detector: what happens to a batch, in order."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from penstock.expressions import Program
+from penstock.expressions import Members, Program
 from penstock.features import Aggregate, Derived
 from penstock.features.lookups import Loaded, Lookup
 from penstock.features.money import Conversion, Money
@@ -37,14 +37,16 @@ class Plan:
     fingerprints: dict[str, str]
     score: Column | None = None
 
-    def with_rules(self, rules: Sequence[Rule]) -> "Plan":
+    def with_rules(self, rules: Sequence[Rule], lists: Mapping[str, Members], known: Collection[str] = ()) -> "Plan":
         """The same plan with other rules: their columns are the layout's last, so everything else stays where it is.
+
+        known: columns that no event lacks.
 
         Raises:
             DeclarationError: a rule cannot work.
         """
         layout = self.layout.without("rule:", "watch:")
-        return replace(self, layout=layout, rules=RuleSet(rules, layout, scope(layout)))
+        return replace(self, layout=layout, rules=RuleSet(rules, layout, scope(layout), lists, known))
 
 
 def scope(layout: Layout) -> dict[str, Type]:

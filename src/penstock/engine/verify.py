@@ -1,21 +1,27 @@
 """Verification: a recorded decision computed again from the log, and compared to the last bit."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from penstock.clock import Clock, system_clock
 from penstock.decision import contributions_of, versions_of
+from penstock.decision.divided import by_challenger
 from penstock.detector import Detector
 from penstock.engine import records
 from penstock.engine.engine import Engine
+from penstock.engine.trying import Challenger
 from penstock.errors import BundleError, DataError
+from penstock.expressions import Members
 from penstock.ledger import Ledger
-from penstock.messages import Record
+from penstock.messages import Record, Versions
 from penstock.models import Ensemble, load_bundle
+from penstock.rules import Rule, Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +38,27 @@ class Verification:
         return not self.differences
 
 
+ListAt = Callable[[str, str], Members | None]
+"""Asked with the name and version of a list: what was on it then; None where nobody knows."""
+
+
 def verify(
-    ledger: Ledger, detector: Detector, transaction_id: str, models: FilePath | None, *, clock: Clock = system_clock
+    ledger: Ledger,
+    detector: Detector,
+    transaction_id: str,
+    models: FilePath | None,
+    *,
+    list_at: ListAt = lambda _name, _version: None,
+    clock: Clock = system_clock,
 ) -> Verification:
     """Compute a recorded decision again: the log up to it rebuilds the state, the models that decided score again.
 
     Args:
         ledger: holds the decision and everything before it; may be open for reading only.
-        detector: as it was then.
+        detector: as it was then, but for rules that people change: those of the decision stand in the ledger.
         transaction_id: of the decision.
         models: the folder of model bundles.
+        list_at: knows what lists were, where they are not as the detector declares them.
         clock: tells nothing that the decision depends on.
 
     Raises:
@@ -53,14 +70,11 @@ def verify(
         raise DataError(f"there is no decision {transaction_id!r} of detector {detector.name!r} in this ledger")
     recorded, row = found
     versions = versions_of(recorded)
-    if versions.detector != detector.version:
-        raise DataError(
-            f"{transaction_id!r} was decided by version {versions.detector} of {detector.name!r}; this is {detector.version}: "
-            "verify it with the detector file of that time"
-        )
+    detector = _as_then(ledger, detector, versions, list_at, transaction_id)
     if ledger.first_position > 0:
         raise DataError(f"the log begins at record {ledger.first_position}: the state of that time cannot be rebuilt from it")
     engine = Engine(detector, models=_models(models, detector, versions.model), wait_for_models=True, clock=clock)
+    engine.challenge(_challenger(models, detector, recorded))
     events = _rebuild(engine, ledger, recorded)
     batch = records.batch_of(recorded, detector, None)
     judged = engine.path.decide(batch, recorded.first_seq)
@@ -70,11 +84,41 @@ def verify(
         "by": judged.verdicts.by,
         "x": judged.batch.x,
     }
+    if judged.verdicts.control is not None:
+        fresh["control"] = judged.verdicts.control
+    tried = judged.tried
+    if tried is not None:
+        fresh |= {"would": tried.would} if tried.scores is None else {"would": tried.would, "trial_scores": tried.scores}
     differences = [d for name, column in fresh.items() for d in _differences(engine, name, recorded, column, row)]
-    again = dict(zip(judged.explained.tolist(), judged.contributions.astype(np.float32).tolist(), strict=True))
-    if contributions_of(recorded).get(row) != again.get(row):
-        differences.append(("contributions", contributions_of(recorded).get(row), again.get(row)))
+    again = _moved(judged.explained, judged.contributions)
+    before = contributions_of(recorded)
+    if tried is not None:
+        before, again = before | contributions_of(by_challenger(recorded)), again | _moved(tried.explained, tried.contributions)
+    if before.get(row) != again.get(row):
+        differences.append(("contributions", before.get(row), again.get(row)))
     return Verification(transaction_id, tuple(differences), events)
+
+
+def _as_then(ledger: Ledger, detector: Detector, versions: Versions, list_at: ListAt, transaction_id: str) -> Detector:
+    """The detector with the rules and lists that decided."""
+    lists = dict(detector.lists)
+    for told in versions.lists.split(", ") if isinstance(versions.lists, str) else ():
+        name, _, version = told.partition(" ")
+        found = lists[name] if name in lists and lists[name].version == version else list_at(name, version)
+        if found is None or found.version != version:
+            raise DataError(f"{transaction_id!r} was decided by version {version} of the list {name!r}, which is not here")
+        lists[name] = found
+    key = f"{versions.detector}/{versions.model}"
+    declared = [each.declared for each in ledger.tables.versions(detector.name) if each.version == key]
+    rules = next((each["rules"] for each in declared if "rules" in each), None)
+    if rules is not None or isinstance(versions.lists, str):
+        detector = detector.with_rules(detector.rules if rules is None else msgspec.convert(rules, list[Rule]), lists)
+    if versions.detector != detector.version:
+        raise DataError(
+            f"{transaction_id!r} was decided by version {versions.detector} of {detector.name!r}; this is {detector.version}: "
+            "verify it with the detector file of that time"
+        )
+    return detector
 
 
 def _models(folder: FilePath | None, detector: Detector, version: str | None) -> Ensemble | None:
@@ -83,6 +127,21 @@ def _models(folder: FilePath | None, detector: Detector, version: str | None) ->
     if folder is None or not (folder / detector.name / version).exists():
         raise BundleError(f"the models that decided, version {version}, are not in {folder}; name their folder with --models")
     return load_bundle(folder / detector.name / version)
+
+
+def _challenger(folder: FilePath | None, detector: Detector, recorded: Record) -> Challenger | None:
+    """What was tried beside the models that decided; what failed then is not tried again."""
+    version = recorded.meta["versions"].get("challenger")
+    if version is None or "challenger_error" in recorded.meta:
+        return None
+    ensemble = _models(folder, detector, version)
+    assert ensemble is not None
+    trial = recorded.meta.get("trial")
+    return Challenger(ensemble, None if trial is None else Share(**trial))
+
+
+def _moved(rows: NDArray[np.int32], contributions: NDArray[np.float64]) -> dict[int, list[float]]:
+    return dict(zip(rows.tolist(), contributions.astype(np.float32).tolist(), strict=True))
 
 
 def _rebuild(engine: Engine, ledger: Ledger, until: Record) -> int:

@@ -10,6 +10,7 @@ The whole language stands on one page: docs/reference/expressions.md.
 from penstock.expressions.assembler import assemble
 from penstock.expressions.expression import Expression, parse
 from penstock.expressions.fold import constant_of
+from penstock.expressions.members import Member, Members
 from penstock.expressions.program import Program
 
-__all__ = ["Expression", "Program", "assemble", "constant_of", "parse"]
+__all__ = ["Expression", "Member", "Members", "Program", "assemble", "constant_of", "parse"]

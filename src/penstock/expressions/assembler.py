@@ -6,7 +6,7 @@ text function reads a text that the machine has chosen.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,17 +16,18 @@ from penstock.codes import NULL, text_code
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.expressions import machine
 from penstock.expressions.expression import Expression
-from penstock.expressions.program import Auxiliary, ChosenText, ComputedText, Program, Stage
+from penstock.expressions.members import Members
+from penstock.expressions.program import Arrival, Auxiliary, ChosenText, ComputedText, Program, Stage
 from penstock.expressions.texts import column_of, texts_read
 from penstock.expressions.tree import Call, Literal, Name, Node, only_in_python
 from penstock.expressions.zones import zone_directory, zone_table
 from penstock.messages import Batch, Column, Layout, Type
 
 
-def assemble(items: Sequence[tuple[Expression, str]], layout: Layout) -> Program:
+def assemble(items: Sequence[tuple[Expression, str]], layout: Layout, lists: Mapping[str, Members] | None = None) -> Program:
     """A program that computes every expression into the column named beside it, in this order.
 
-    An expression reads a column as the ones before it left it.
+    An expression reads a column as the ones before it left it. lists: what is on the lists that they ask.
 
     Raises:
         DeclarationError: where a column is not in the layout, or is of another type.
@@ -38,7 +39,7 @@ def assemble(items: Sequence[tuple[Expression, str]], layout: Layout) -> Program
             stages.append(_Assembly(layout))
         stages[-1].add(expression, target)
     texts = frozenset[str]().union(*(expression.texts for expression, _ in items))
-    return Program(tuple(stage.finished() for stage in stages), texts)
+    return Program(tuple(stage.finished() for stage in stages), texts).with_lists(lists or {})
 
 
 def _target(expression: Expression, name: str, layout: Layout) -> Column:
@@ -51,6 +52,10 @@ def _target(expression: Expression, name: str, layout: Layout) -> Column:
             f"{expression.place}: {expression.sql!r} is a {expression.type.value}, the column {name!r} a {target.type.value}"
         )
     return target
+
+
+_ARRIVAL = Name("", Type.TIME)
+"""Stands for the arrival of an event, which is no column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,8 @@ class _Assembly:
     words: list[int] = field(default_factory=list)
     placed: dict[object, int] = field(default_factory=dict)
     computed: list[ComputedText] = field(default_factory=list)
-    auxiliaries: dict[Node, Auxiliary] = field(default_factory=dict)
+    auxiliaries: dict[Node, Auxiliary | Arrival] = field(default_factory=dict)
+    lists: dict[str, int] = field(default_factory=dict)
     chosen: list[ChosenText] = field(default_factory=list)
 
     def add(self, expression: Expression, target: Column) -> None:
@@ -99,7 +105,7 @@ class _Assembly:
         """The stage as it runs."""
         code, registers = _allocated(self.instructions)
         numbers, words = np.array(self.numbers or [0.0], np.float64), np.array(self.words or [0], np.int64)
-        return Stage(self.computed, tuple(self.auxiliaries.values()), self.chosen, code, numbers, words, registers)
+        return Stage(self.computed, tuple(self.auxiliaries.values()), self.chosen, code, numbers, words, registers, self.lists)
 
     # ------------------------------------------------------------ values
 
@@ -137,11 +143,18 @@ class _Assembly:
         made = self.auxiliaries.setdefault(node, Auxiliary(len(self.auxiliaries), node.type, column_of(node, place)))
         return self._emit(machine.LOAD_AUX_TEXT if node.type is Type.TEXT else machine.LOAD_AUX, (), (made.index,))
 
+    def _arrival(self) -> int:
+        made = self.auxiliaries.setdefault(_ARRIVAL, Arrival(len(self.auxiliaries)))
+        return self._emit(machine.LOAD_AUX, (), (made.index,))
+
     def _called(self, call: Call, name: str, place: str) -> int:
         opcode: int = getattr(machine, name)
         args = call.args
         if name in {"IN", "IN_TEXT"}:
             return self._emit(opcode, (self._value(args[0], place),), self._listed(args[1:]))
+        if name == "IN_LIST":
+            slot = self._slot(str(_literal(args[1]).value))
+            return self._emit(opcode, (self._value(args[0], place), self._arrival()), (slot,))
         if name == "LOCAL":
             return self._emit(opcode, (self._value(args[0], place),), (self._zone(str(_literal(args[1]).value)),))
         if name == "LOCAL_BY":
@@ -177,6 +190,13 @@ class _Assembly:
             self.placed[values] = len(self.words)
             self.words += values
         return self.placed[values]
+
+    def _slot(self, name: str) -> int:
+        """The word that will say where this list begins."""
+        if name not in self.lists:
+            self.lists[name] = len(self.words)
+            self.words.append(0)
+        return self.lists[name]
 
     def _zone(self, name: str) -> int:
         return self._words(tuple(zone_table(name).tolist()))

@@ -1,7 +1,7 @@
 """From sqlglot's syntax tree to a checked tree of our own: names, types, arguments, and what the language leaves out."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -10,7 +10,7 @@ from sqlglot import exp
 from penstock.clock import to_us
 from penstock.errors import ExpressionError, did_you_mean
 from penstock.expressions.functions import FUNCTIONS, HIDDEN, REFUSED, SYNONYMS
-from penstock.expressions.tree import ATOM, Call, Constant, Function, Literal, Name, Node, runs_on_texts
+from penstock.expressions.tree import ATOM, Call, Constant, Function, Literal, Name, Node, runs_on_texts, walk
 from penstock.expressions.zones import zone_names
 from penstock.messages import Type
 
@@ -39,10 +39,11 @@ _REMEDIES = {
 class Checker:
     """Reads one expression; errors name its place, quote it, and point at the part."""
 
-    def __init__(self, sql: str, scope: Mapping[str, Type], place: str) -> None:
+    def __init__(self, sql: str, scope: Mapping[str, Type], place: str, lists: Collection[str] | None = None) -> None:
         self._sql = sql
         self._scope = scope
         self._place = place
+        self._lists = lists
         self._depth = 0
 
     def refuse(self, what: str, at: exp.Expression | None = None) -> NoReturn:
@@ -178,14 +179,33 @@ class Checker:
         return self._call("AND", (low, high), e)
 
     def _in(self, e: exp.Expression) -> Node:
-        if not e.expressions:
-            self.refuse("IN takes a list in parentheses; a list kept elsewhere is a lookup", e)
         node = self.read(e.this)
+        if not e.expressions:
+            return self._in_list(node, e)
         items = [self.read(item) for item in e.expressions]
         plain = [item for item in items if isinstance(item, Literal) and item.type is node.type]
         tests = [self._call("IN", (node, *plain), e)] if plain and node.type in {Type.NUMBER, Type.TEXT} else []
         tests += [self._compared("=", node, item, e) for item in items if not (tests and item in plain)]
         return tests[0] if len(tests) == 1 else self._call("OR", tests, e)
+
+    def _in_list(self, node: Node, e: exp.Expression) -> Node:
+        """`field IN list('name')`: a list that people keep, beside the rules."""
+        named = e.args.get("field")
+        if not isinstance(named, exp.Anonymous) or str(named.this).upper() != "LIST":
+            self.refuse("IN takes a list in parentheses, or list('name') for one that people keep", e)
+        if not any(isinstance(part, Name) for part in walk(node)):
+            self.refuse("what is looked for on a list is a field or feature that is a text", e)
+        if self._lists is None:
+            self.refuse("lists change, so only the conditions of rules may ask them", e)
+        call = self._call("IN LIST", [node, *(self.read(part) for part in named.expressions)], e)
+        assert isinstance(call, Call)
+        name = call.args[1]
+        assert isinstance(name, Literal)
+        if name.value not in self._lists:
+            hint = did_you_mean(str(name.value), self._lists)
+            more = hint or " There is none yet: `penstock lists create`, or lists={...} of the detector, makes one."
+            self.refuse(f"there is no list {name.value!r}.{more}", e)
+        return call
 
     def _if(self, e: exp.Expression) -> Node:
         otherwise = self.read(e.args["false"]) if e.args.get("false") else Literal(None, None)

@@ -2,13 +2,13 @@
 
 import functools
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from penstock.errors import ExpressionError
-from penstock.expressions.translate import Rename, to_sql
-from penstock.expressions.tree import Call, Name, Node, only_in_python, walk
+from penstock.expressions.translate import Lists, Rename, to_sql
+from penstock.expressions.tree import Call, Literal, Name, Node, only_in_python, walk
 from penstock.messages import Type
 
 if TYPE_CHECKING:
@@ -41,16 +41,30 @@ class Expression:
         """The columns whose text itself is read (by LIKE, LOWER, ...), not only compared: `Batch.texts` must hold them."""
         return frozenset(node.name for node in _read_as_text(self.root))
 
-    def to_sql(self, dialect: str, rename: Rename | None = None) -> str:
+    @property
+    def lists(self) -> frozenset[str]:
+        """The lists that are asked."""
+        return frozenset(_listed(self.root))
+
+    def to_sql(self, dialect: str, rename: Rename | None = None, lists: Lists | None = None) -> str:
         """The same condition for duckdb, postgres or spark.
 
         Columns are expected as float64, BOOLEAN, text, and times: TIMESTAMP (UTC) or TIMESTAMPTZ in DuckDB, TIMESTAMPTZ in
-        PostgreSQL, TIMESTAMP in Spark. `rename` maps a column to the SQL that stands for it; others are quoted.
+        PostgreSQL, TIMESTAMP in Spark. `rename` maps a column to the SQL that stands for it; others are quoted. `lists` says
+        which values are on each list that is asked.
 
         >>> parse("amount / usual > 3", {"amount": Type.NUMBER, "usual": Type.NUMBER}, place="rule").to_sql("duckdb")
         'CAST("amount" AS DOUBLE) / NULLIF("usual", 0) > 3'
         """
-        return to_sql(self.root, dialect, rename)
+        return to_sql(self.root, dialect, rename, lists)
+
+
+def _listed(root: Node) -> Iterator[str]:
+    for node in walk(root):
+        if isinstance(node, Call) and node.function.name == "IN LIST":
+            name = node.args[1]
+            assert isinstance(name, Literal)
+            yield str(name.value)
 
 
 def _read_as_text(node: Node, inside: bool = False) -> Iterator[Name]:
@@ -61,10 +75,13 @@ def _read_as_text(node: Node, inside: bool = False) -> Iterator[Name]:
             yield from _read_as_text(arg, inside or only_in_python(node))
 
 
-def parse(sql: str, scope: Mapping[str, Type], *, place: str, expect: Type | None = None) -> Expression:
+def parse(
+    sql: str, scope: Mapping[str, Type], *, place: str, expect: Type | None = None, lists: Collection[str] | None = None
+) -> Expression:
     """Read and check an expression over the columns of `scope`.
 
-    place: what the expression belongs to, as errors shall name it. expect: the type that it must have.
+    place: what the expression belongs to, as errors shall name it. expect: the type that it must have. lists: the names of
+    the lists that it may ask, where it may ask any.
 
     >>> parse("amount > 2000 and hour(timestamp) < 6", {"amount": Type.NUMBER, "timestamp": Type.TIME}, place="rule").sql
     'amount > 2000 AND HOUR(timestamp) < 6'
@@ -74,7 +91,7 @@ def parse(sql: str, scope: Mapping[str, Type], *, place: str, expect: Type | Non
     """
     from penstock.expressions.check import Checker
 
-    checker = Checker(sql, scope, place)
+    checker = Checker(sql, scope, place, lists)
     try:
         root = checker.read(_syntax(sql, place))
     except RecursionError:

@@ -23,6 +23,8 @@ def folded(node: Node) -> Literal | None:
     """The value of a part of an expression, whatever the event; None where it depends on it."""
     if not isinstance(node, Call):
         return node if isinstance(node, Literal) else None
+    if node.function.name == "IN LIST":
+        return None
     args = [folded(arg) for arg in node.args]
     known = [arg for arg in args if arg is not None]
     name = node.function.name

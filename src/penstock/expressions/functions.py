@@ -22,6 +22,7 @@ _START = Constant(N, "a whole number from 1 on, written out", lambda v: v == int
 _COUNT = Constant(N, "a whole number from 0 on, written out", lambda v: v == int(v) >= 0)
 _DIGITS = Constant(N, "a number of digits from 0 to 15, written out", lambda v: v == int(v) and 0 <= v <= 15)
 _SEPARATOR = Constant(S, "a separator in quotes that is not empty", bool)
+_LIST = Constant(S, "the name of a list in quotes", bool)
 
 
 # ---------------------------------------------------------------- forms of entries
@@ -126,6 +127,8 @@ _CONDITIONS = [
     *_null_test("IS NOT NULL", "IS_NOT_NULL", "whether it is there"),
     *_for((N, S), Function("IN", (N, N), B, "IN", "equal to one of them", {"*": "{0:p} IN ({rest})"}, more=N,
                            precedence=COMPARISON)),
+    Function("IN LIST", (S, _LIST), B, "IN_LIST", "is on a list that people keep, when the event arrives",
+             {"*": "{0:p} IN list({1})"}, precedence=COMPARISON),
 ]  # fmt: skip
 
 _CHOICES = [

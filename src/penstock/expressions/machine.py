@@ -7,7 +7,8 @@ by a block and most inner loops become vector instructions.
 
 `numbers` holds the constants; `words` (int64) holds text constants, and the tables of time zones: at a table's
 position stands the number of transitions k, then k instants (microseconds, UTC), then k + 1 offsets (microseconds). The
-directory of zones, for zones read from a field, is a count z, then z sorted text codes, then z positions.
+directory of zones, for zones read from a field, is a count z, then z sorted text codes, then z positions. A list is a
+count n, n sorted text codes, and since when and until when each counts; a slot among the words says where it begins.
 
 Null is NaN, in text registers 0. A result that is not a finite number is null: `r + (r - r)` is r where r is finite
 and NaN elsewhere, without a branch.
@@ -37,7 +38,7 @@ ADD, SUBTRACT, MULTIPLY, DIVIDE, NEGATE, SECONDS = range(8, 14)
 EQ, NE, LT, LE, GT, GE, EQ_TEXT, NE_TEXT = range(14, 22)
 AND, OR, NOT, IS_NULL, IS_NOT_NULL, IS_NULL_TEXT, IS_NOT_NULL_TEXT = range(22, 29)
 IF, IF_TEXT, COALESCE, COALESCE_TEXT, NULLIF, NULLIF_TEXT = range(29, 35)
-IN, IN_TEXT, LOCAL, LOCAL_BY = range(35, 39)
+IN, IN_TEXT, LOCAL, LOCAL_BY, IN_LIST = range(35, 40)
 ABS, ROUND, FLOOR, CEIL, SQRT, LN, LOG10, EXP, POWER, MODULO, LEAST, GREATEST = range(40, 52)
 HOUR, MINUTE, DAY, MONTH, YEAR, WEEKDAY, IS_WEEKEND, DISTANCE_KM = range(52, 60)
 
@@ -185,6 +186,29 @@ def _local(words, a, zones, d, table, directory):
 
 
 @nb.njit(cache=True, error_model="numpy")
+def _in_list(words, at, codes, arrived, d):
+    """Whether each text is on the list at `at`, by the instant at which its event arrived."""
+    n = words[at]
+    for i in range(d.shape[0]):
+        if codes[i] == 0:
+            d[i] = np.nan
+            continue
+        low, high = np.int64(0), n
+        while low < high:
+            middle = (low + high) // 2
+            if words[at + 1 + middle] < codes[i]:
+                low = middle + 1
+            else:
+                high = middle
+        found, now = 0.0, np.int64(arrived[i])
+        while low < n and words[at + 1 + low] == codes[i]:
+            if words[at + 1 + n + low] <= now < words[at + 1 + 2 * n + low]:
+                found = 1.0
+            low += 1
+        d[i] = found
+
+
+@nb.njit(cache=True, error_model="numpy")
 def run_program(program, numbers, words, x, codes, aux, registers):
     """Run the instructions over every row of `x`, `codes` and `aux`; results are stored into `x` and `codes`.
 
@@ -263,6 +287,9 @@ def run_program(program, numbers, words, x, codes, aux, registers):
             tb = text_scratch[q, :m]
             if op == LOCAL_BY:
                 _local(words, a, tb, d, np.int64(-1), np.int64(program[k, 4]))
+                continue
+            if op == IN_LIST:
+                _in_list(words, words[program[k, 4]], ta, b, d)
                 continue
             c = scratch[program[k, 4], :m]
             tc = text_scratch[program[k, 4], :m]

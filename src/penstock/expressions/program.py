@@ -1,14 +1,15 @@
 """What runs: instructions for the machine, and the text functions beside it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from penstock.codes import text_codes
 from penstock.expressions.machine import run_program
-from penstock.expressions.texts import Column, Texts, Values
+from penstock.expressions.members import Members
+from penstock.expressions.texts import Column, Values
 from penstock.messages import Batch, Type
 
 _NO_AUX = np.empty((0, 0), np.float64)
@@ -22,13 +23,24 @@ class Auxiliary:
     type: Type
     column: Column
 
-    def fill(self, texts: Texts, aux: NDArray[np.float64]) -> None:
+    def fill(self, batch: Batch, aux: NDArray[np.float64]) -> None:
         """Compute the column for all rows."""
-        values = self.column(texts, aux.shape[0])
+        values = self.column(batch.texts, aux.shape[0])
         if self.type is Type.TEXT:
             aux.view(np.int64)[:, self.index] = text_codes(_as_texts(values))
         else:
             aux[:, self.index] = np.array(values, np.float64)  # None becomes NaN
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """When each event arrived, which says whether it is on a list: column `index` of the auxiliary matrix."""
+
+    index: int
+
+    def fill(self, batch: Batch, aux: NDArray[np.float64]) -> None:
+        """Pass on the arrivals of all rows; microseconds, exact in float64 until the year 2255."""
+        aux[:, self.index] = batch.arrived_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +87,29 @@ def _as_texts(values: Values) -> list[str | None]:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Text functions, then the machine, then the texts of what the machine chose."""
+    """Text functions, then the machine, then the texts of what the machine chose.
+
+    lists: the slot, among the words, of each list that is asked; the lists themselves stand behind all other words.
+    """
 
     computed: Sequence[ComputedText]
-    auxiliaries: Sequence[Auxiliary]
+    auxiliaries: Sequence[Auxiliary | Arrival]
     chosen: Sequence[ChosenText]
     code: NDArray[np.int32]
     numbers: NDArray[np.float64]
     words: NDArray[np.int64]
     registers: int
+    lists: Mapping[str, int]
+
+    def with_lists(self, lists: Mapping[str, Members]) -> "Stage":
+        """The same stage over other lists."""
+        if not self.lists:
+            return self
+        slots = list(self.lists.values())
+        own = self.words[: self.words[slots].min() or len(self.words)].copy()
+        tables = [lists[name].table for name in self.lists]
+        own[slots] = np.cumsum([len(own), *map(len, tables[:-1])])
+        return replace(self, words=np.concatenate([own, *tables]))
 
     def run(self, batch: Batch) -> None:
         """Fill this stage's targets."""
@@ -93,7 +119,7 @@ class Stage:
         if self.auxiliaries:
             aux = np.empty((len(batch), len(self.auxiliaries)), np.float64)
             for auxiliary in self.auxiliaries:
-                auxiliary.fill(batch.texts, aux)
+                auxiliary.fill(batch, aux)
         run_program(self.code, self.numbers, self.words, batch.x, batch.codes, aux, self.registers)
         for chosen in self.chosen:
             chosen.fill(batch)
@@ -113,6 +139,10 @@ class Program:
     def instructions(self) -> int:
         """How many instructions the machine runs for each row."""
         return sum(len(stage.code) for stage in self.stages)
+
+    def with_lists(self, lists: Mapping[str, Members]) -> "Program":
+        """The same program over other lists: nothing is read or checked again."""
+        return replace(self, stages=tuple(stage.with_lists(lists) for stage in self.stages))
 
     def run(self, batch: Batch) -> None:
         """Fill the target columns for all rows of the batch; targets that are texts go into `batch.texts` too.

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC
 
 from penstock.clock import from_us
@@ -14,6 +14,9 @@ from penstock.messages import Type
 
 Rename = Mapping[str, str]
 """Column name -> the SQL that stands for it."""
+
+Lists = Mapping[str, Collection[str]]
+"""Name of a list -> the values on it."""
 
 LANGUAGE = "penstock"
 _SQL_TYPES = {Type.NUMBER: "DOUBLE", Type.BOOLEAN: "BOOLEAN", Type.TEXT: "VARCHAR", Type.TIME: "TIMESTAMP"}
@@ -43,17 +46,18 @@ class _Sql(str):
         return str(self) if self.binds >= least else f"({self})"
 
 
-def to_sql(node: Node, dialect: str, rename: Rename | None = None) -> str:
+def to_sql(node: Node, dialect: str, rename: Rename | None = None, lists: Lists | None = None) -> str:
     """The expression in a dialect: duckdb, postgres, spark, or penstock for the language itself."""
     if dialect not in (*DIALECTS, LANGUAGE):
         raise ExpressionError(f"no SQL dialect {dialect!r}.{did_you_mean(dialect, DIALECTS)}")
-    return str(_Writer(dialect, rename or {}).write(node))
+    return str(_Writer(dialect, rename or {}, lists or {}).write(node))
 
 
 class _Writer:
-    def __init__(self, dialect: str, rename: Rename) -> None:
+    def __init__(self, dialect: str, rename: Rename, lists: Lists) -> None:
         self._dialect = dialect
         self._rename = rename
+        self._lists = lists
 
     def write(self, node: Node, bare: bool = True) -> _Sql:
         """One node; a `bare` number may be written as whole number, others say that they are floats."""
@@ -69,6 +73,8 @@ class _Writer:
 
     def _call(self, call: Call) -> _Sql:
         function = call.function
+        if function.name == "IN LIST" and self._dialect != LANGUAGE:
+            return self._listed(call)
         bare = function.precedence < ATOM
         pieces = [self._argument(call, i, bare) for i in range(len(call.args))]
         pieces += [
@@ -80,6 +86,16 @@ class _Writer:
             text = f" {function.name} ".join(piece.wrapped(function.precedence + 1) for piece in pieces)
             return _Sql(text, function.precedence)
         return _Sql(self._filled(call, pieces), function.precedence)
+
+    def _listed(self, call: Call) -> _Sql:
+        """A list by its values; without any, it is false of what is known."""
+        asked, name = call.args
+        assert isinstance(name, Literal)
+        if name.value not in self._lists:
+            raise ExpressionError(f"what is on the list {name.value!r} has to be given, for databases do not know it")
+        text, values = self.write(asked).wrapped(ATOM), sorted(self._lists[str(name.value)])
+        among = ", ".join(map(self._text, values))
+        return _Sql(f"{text} IN ({among})" if values else f"{text} <> {text}", COMPARISON)
 
     def _filled(self, call: Call, pieces: Sequence[_Sql]) -> str:
         function = call.function

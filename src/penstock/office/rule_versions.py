@@ -5,13 +5,37 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from penstock.office.database import Schema, Transaction
+
 State = Literal["draft", "shadow", "rollout", "active", "paused", "archived"]
 
 CANDIDATE = ("shadow", "rollout")
 """The states of a version that is being tried."""
 
-COLUMNS = "name, version, body, author, note, at_us, state, percent, share_of, was_active"
+FILE = "file"
+"""The author of versions that stand in the detector's file."""
+
+COLUMNS = "name, version, body, author, note, at_us, state, percent, share_of, was_active, changed_us, changed_by"
 """Of a version, in the order of its fields."""
+
+SCHEMA = Schema(
+    "rules",
+    [
+        [
+            """CREATE TABLE rule_versions (detector TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,
+            place INTEGER NOT NULL, body TEXT NOT NULL, author TEXT NOT NULL, note TEXT NOT NULL, at_us BIGINT NOT NULL,
+            state TEXT NOT NULL, percent DOUBLE PRECISION NOT NULL, share_of TEXT, was_active INTEGER NOT NULL,
+            PRIMARY KEY (detector, name, version))""",
+            "CREATE TABLE rule_revisions (detector TEXT PRIMARY KEY, revision INTEGER NOT NULL)",
+        ],
+        [
+            "ALTER TABLE rule_versions ADD COLUMN changed_us BIGINT NOT NULL DEFAULT 0",
+            "ALTER TABLE rule_versions ADD COLUMN changed_by TEXT NOT NULL DEFAULT ''",
+            "UPDATE rule_versions SET changed_us = at_us, changed_by = author",
+        ],
+    ],
+)
+"""Versions of rules; and for each detector a number that grows with every change of its rules and lists."""
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +49,10 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Version(msgspec.Struct, frozen=True):
-    """One version of a rule. percent, share_of: of a rollout. was_active: when it last became active, in order; 0: never."""
+    """One version of a rule. percent, share_of: of a rollout. was_active: when it last became active, in order; 0: never.
+
+    changed_us, changed_by: since when its state is what it is, and who changed it.
+    """
 
     name: str
     version: int
@@ -37,6 +64,8 @@ class Version(msgspec.Struct, frozen=True):
     percent: float
     share_of: str | None
     was_active: int
+    changed_us: int = 0
+    changed_by: str = ""
 
 
 class Acting(NamedTuple):
@@ -89,6 +118,26 @@ def by_name(versions: Sequence[Version]) -> dict[str, list[Version]]:
     for version in versions:
         found.setdefault(version.name, []).append(version)
     return found
+
+
+def turn(transaction: Transaction, detector: str) -> None:
+    """Let everybody who follows what decides for a detector look again."""
+    transaction.run(
+        "INSERT INTO rule_revisions (detector, revision) VALUES (:detector, 1)"
+        " ON CONFLICT (detector) DO UPDATE SET revision = rule_revisions.revision + 1",
+        {"detector": detector},
+    )
+
+
+def difference(before: Body | None, after: Body) -> dict[str, tuple[Any, Any]]:
+    """What one body says otherwise than another: by field, before and after.
+
+    >>> difference(Body(when="amount > 3"), Body(when="amount > 5"))
+    {'when': ('amount > 3', 'amount > 5')}
+    """
+    new = msgspec.to_builtins(after)
+    old = dict.fromkeys(new) if before is None else msgspec.to_builtins(before)
+    return {name: (old[name], new[name]) for name in new if old[name] != new[name]}
 
 
 def in_state(versions: Sequence[Version], state: State) -> Version | None:

@@ -16,6 +16,9 @@ from penstock.rules.rule import Rule
 KINDS = ("unreadable", "never_true", "always_true", "same_as", "never_reached", "not_told")
 """What a finding can be about; `not_told`: the condition has too many cases to be followed."""
 
+QUIET = ("not_told",)
+"""Kinds that say nothing against a rule."""
+
 _RANKS = {"challenge": 1, "review": 2, "block": 3, "allow": 4}
 _HARD = 5
 
@@ -34,13 +37,16 @@ class Finding(msgspec.Struct, frozen=True):
     other: str | None = None
 
 
-def check(rules: Sequence[Rule], scope: Mapping[str, Type], *, known: Collection[str] = ()) -> list[Finding]:
+def check(
+    rules: Sequence[Rule], scope: Mapping[str, Type], *, known: Collection[str] = (), lists: Collection[str] = ()
+) -> list[Finding]:
     """What is wrong with some rules of one detector, in their order.
 
     Args:
         rules: in the order in which they are declared.
         scope: the columns that conditions may read.
         known: columns that no event lacks.
+        lists: the names of the lists that conditions may ask.
 
     >>> rules = [Rule("large", "amount > 100", then="block"), Rule("larger", "amount >= 200 AND night", then="review")]
     >>> [(found.rule, found.kind, found.other) for found in check(rules, {"amount": Type.NUMBER, "night": Type.BOOLEAN})]
@@ -50,7 +56,7 @@ def check(rules: Sequence[Rule], scope: Mapping[str, Type], *, known: Collection
     read: list[tuple[Rule, Expression]] = []
     for rule in rules:
         try:
-            read.append((rule, parse(rule.when, scope, place=rule.place, expect=Type.BOOLEAN)))
+            read.append((rule, parse(rule.when, scope, place=rule.place, expect=Type.BOOLEAN, lists=lists)))
         except ExpressionError as error:
             findings[rule.name].append(Finding(rule.name, "unreadable", str(error), rule.when))
     sound = []
@@ -88,7 +94,9 @@ def _beside(at: int, rules: Sequence[tuple[Rule, Expression]], known: Collection
     """What is to be said of a rule beside the others: those before it that are the same, and those that it never gets past."""
     rule, condition = rules[at]
     for place, (other, wider) in enumerate(rules):
-        if place == at or not condition.names & wider.names or not _covers(condition, wider, known):
+        if place == at or _origin(other) == _origin(rule) or not condition.names & wider.names:
+            continue
+        if not _covers(condition, wider, known):
             continue
         if place < at and _covers(wider, condition, known):
             sentence = f"{rule.place} has the same condition as {other.place}: {condition.sql}"
@@ -99,6 +107,11 @@ def _beside(at: int, rules: Sequence[tuple[Rule, Expression]], known: Collection
                 f"{'a hard block' if other.hard else other.then} first: {wider.sql}"
             )
             yield Finding(rule.name, "never_reached", sentence, condition.sql, other.name)
+
+
+def _origin(rule: Rule) -> str:
+    """The rule of which it is a version: versions that are tried beside one another are meant to be alike."""
+    return rule.share.seed if rule.share is not None and rule.share.seed else rule.name
 
 
 def _covers(narrow: Expression, wide: Expression, known: Collection[str]) -> bool:

@@ -1,16 +1,18 @@
 """Rules, compiled: one column of the layout and one part of a program each."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from penstock.errors import DeclarationError, did_you_mean
-from penstock.expressions import Expression, Program, assemble, constant_of, parse
+from penstock.expressions import Expression, Members, Program, assemble, parse
 from penstock.expressions.tree import Name, walk
 from penstock.messages import Batch, Layout, Type
+from penstock.rules.checks import QUIET, Finding, check
 from penstock.rules.rule import Rule
 from penstock.wording import Template, Value, plain
 
@@ -53,6 +55,11 @@ class CompiledRule:
         return self.rule.code
 
     @property
+    def target(self) -> str:
+        """The name of the column that its condition fills."""
+        return ("rule:" if self.rule.share is None else "watch:") + self.name
+
+    @property
     def said(self) -> tuple[str, ...]:
         """The columns whose values `sentence` needs."""
         return self.reads if self.template is None else self.template.names
@@ -73,18 +80,32 @@ class RuleSet:
     because of a null, which counts as not fired). One that acts on a share of the traffic gets `watch:NAME` as well, for
     where its condition held; `rule:NAME` is where it acted.
 
-    scope: the columns that conditions and reasons may read.
+    scope: the columns that conditions and reasons may read. lists: those that conditions may ask. known: columns that no
+    event lacks, for what is said of rules before any has come.
+
+    Hard blocks are a program of their own that runs first: whatever is wrong with other rules, these have run.
 
     Raises:
         DeclarationError: a rule cannot work; the message names the rule and the remedy.
     """
 
-    def __init__(self, rules: Sequence[Rule], layout: Layout, scope: Mapping[str, Type]) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        layout: Layout,
+        scope: Mapping[str, Type],
+        lists: Mapping[str, Members] | None = None,
+        known: Collection[str] = (),
+    ) -> None:
         _refuse_twins(rules)
-        self.rules = tuple(_compile(rule, layout, scope) for rule in rules)
+        self._scope, self._known, self._lists = scope, known, dict(lists or {})
+        self.rules = tuple(_compile(rule, layout, scope, self._lists) for rule in rules)
         self.columns: NDArray[np.int64] = np.array([rule.index for rule in self.rules], np.int64)
-        items = [(rule.expression, ("rule:" if rule.rule.share is None else "watch:") + rule.name) for rule in self.rules]
-        self._program: Program | None = assemble(items, layout) if items else None
+        self._programs: list[Program] = [
+            assemble([(rule.expression, rule.target) for rule in some], layout, self._lists)
+            for some in ([rule for rule in self.rules if rule.hard is hard] for hard in (True, False))
+            if some
+        ]
         self._shared = [(rule, rule.rule.share, _codes_of(rule.rule, layout)) for rule in self.rules if rule.rule.share]
 
     def __len__(self) -> int:
@@ -95,11 +116,37 @@ class RuleSet:
 
     def run(self, batch: Batch) -> None:
         """Fill the columns of all rules for every row of the batch."""
-        if self._program is not None:
-            self._program.run(batch)
-        for rule, share, column in self._shared:
-            held = batch.x[:, rule.watch] == 1.0
-            batch.x[:, rule.index] = held & share.holds(batch.codes[:, column]) if column is not None else 0.0
+        try:
+            for program in self._programs:
+                program.run(batch)
+        finally:
+            for rule, share, column in self._shared:
+                held = batch.x[:, rule.watch] == 1.0
+                batch.x[:, rule.index] = held & share.holds(batch.codes[:, column]) if column is not None else 0.0
+
+    def with_lists(self, lists: Mapping[str, Members]) -> "RuleSet":
+        """The same rules over other lists: nothing is read or checked again.
+
+        Raises:
+            DeclarationError: a list that a rule asks is not among them.
+        """
+        missing = sorted(self.asked - lists.keys())
+        if missing:
+            raise DeclarationError(f"a rule asks the list {missing[0]!r}, which is gone.{did_you_mean(missing[0], lists)}")
+        changed = copy(self)
+        changed._lists = dict(lists)
+        changed._programs = [program.with_lists(lists) for program in self._programs]
+        return changed
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """The lists that conditions ask."""
+        return frozenset().union(*(rule.expression.lists for rule in self.rules))
+
+    @property
+    def lists(self) -> str | None:
+        """The version of every list that conditions ask, by name; None where they ask none."""
+        return ", ".join(f"{name} {self._lists[name].version}" for name in sorted(self.asked)) or None
 
     @property
     def version(self) -> str:
@@ -118,7 +165,12 @@ class RuleSet:
     @property
     def warnings(self) -> list[str]:
         """What works, but probably not as meant."""
-        return [*_constant(self.rules), *_repeated(self.rules)]
+        return [finding.sentence for finding in self.findings if finding.kind not in QUIET]
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What is to be said of these rules before any event has come."""
+        return check([rule.rule for rule in self.rules], self._scope, known=self._known, lists=self._lists)
 
 
 def _refuse_twins(rules: Sequence[Rule]) -> None:
@@ -129,8 +181,8 @@ def _refuse_twins(rules: Sequence[Rule]) -> None:
         seen.add(rule.name)
 
 
-def _compile(rule: Rule, layout: Layout, scope: Mapping[str, Type]) -> CompiledRule:
-    expression = parse(rule.when, scope, place=rule.place, expect=Type.BOOLEAN)
+def _compile(rule: Rule, layout: Layout, scope: Mapping[str, Type], lists: Collection[str]) -> CompiledRule:
+    expression = parse(rule.when, scope, place=rule.place, expect=Type.BOOLEAN, lists=lists)
     template = Template(rule.reason, scope, place=f"{rule.place}: reason") if rule.reason is not None else None
     names = [node for node in walk(expression.root) if isinstance(node, Name)]
     numbers = [node.name for node in names if node.type is Type.NUMBER]
@@ -154,21 +206,3 @@ def _codes_of(rule: Rule, layout: Layout) -> int | None:
             f"{rule.place}: the keys of {share.of!r} cannot be shared out; name a text field or feature.{hint}"
         )
     return column.index
-
-
-def _constant(rules: Sequence[CompiledRule]) -> Iterator[str]:
-    for rule in rules:
-        constant = constant_of(rule.expression)
-        if constant is not None:
-            what = (
-                "is always true, so it fires for every event" if constant.value == 1.0 else "is never true, so it never fires"
-            )
-            yield f"{rule.rule.place}: {rule.rule.when!r} {what}"
-
-
-def _repeated(rules: Sequence[CompiledRule]) -> Iterator[str]:
-    first: dict[str, CompiledRule] = {}
-    for rule in rules:
-        other = first.setdefault(rule.expression.sql, rule)
-        if other is not rule:
-            yield f"{rule.rule.place} has the same condition as {other.rule.place}: {rule.expression.sql}"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from penstock.errors import ConfigurationError, DeclarationError
+from penstock.errors import DeclarationError, PenstockError
 from penstock.office import SqliteDatabase
 from penstock.office.rule_versions import Body
 from penstock.office.rulebook import FILE, RuleBook
@@ -19,7 +19,7 @@ def database():
 
 @pytest.fixture
 def book(database):
-    found = RuleBook(database, "d", lambda acting: None, clock=lambda: 1)
+    found = RuleBook(database, "d", lambda *_: None, clock=lambda: 1)
     found.adopt([("large", LARGE), ("burst", Body(when="n > 3"))])
     return found
 
@@ -84,7 +84,7 @@ def test_a_deployment_follows_the_file_but_overrules_nobody(book):
 
 
 def test_what_could_not_work_changes_nothing(database):
-    def check(acting):
+    def check(acting, lists):
         if any("amuont" in each.body.when for each in acting):
             raise DeclarationError("Did you mean amount?")
 
@@ -108,7 +108,7 @@ def test_what_could_not_work_changes_nothing(database):
     ],
 )
 def test_a_step_that_makes_no_sense_says_why(book, ask, message):
-    with pytest.raises(ConfigurationError, match=message):
+    with pytest.raises(PenstockError, match=message):
         ask(book)
 
 
@@ -124,7 +124,7 @@ def test_every_change_is_in_the_audit_log_with_who_made_it(book, database):
 
 
 def test_two_detectors_share_a_database_and_nothing_else(database, book):
-    other = RuleBook(database, "e", lambda acting: None)
+    other = RuleBook(database, "e", lambda *_: None)
     assert (other.versions(), other.revision()) == ([], 0)
     other.adopt([("large", LARGER)])
     assert book.acting()[0].body == LARGE

@@ -92,9 +92,10 @@ def test_a_reason_that_names_no_column_is_refused_with_the_rule():
 @pytest.mark.parametrize(
     ("rules", "warning"),
     [
-        ([Rule("a", "1 = 1")], "rule 'a': '1 = 1' is always true, so it fires for every event"),
+        ([Rule("a", "1 = 1")], "rule 'a' is true for every event, so it always fires: 1 = 1"),
         ([Rule("a", "amount > 1 AND FALSE")], "is never true, so it never fires"),
         ([Rule("a", "amount > NULL")], "is never true, so it never fires"),
+        ([Rule("a", "amount > 3"), Rule("b", "amount > 4")], "rule 'b' never decides"),
         ([Rule("a", "amount > 3"), Rule("b", "amount>3.0", then="block")], "rule 'b' has the same condition as rule 'a'"),
     ],
 )
@@ -103,7 +104,7 @@ def test_what_works_but_cannot_be_meant_is_warned_about(rules, warning):
 
 
 def test_ordinary_rules_are_not_warned_about():
-    assert compiled(Rule("a", "amount > 3"), Rule("b", "amount > 4")).warnings == []
+    assert compiled(Rule("a", "amount > 4"), Rule("b", "amount > 3")).warnings == []
 
 
 def test_the_version_changes_with_what_is_decided_or_said_and_with_nothing_else():

@@ -1,0 +1,142 @@
+"""Lists as files hold them, and as a detector declares them: values, with who put them there, why, and until when.
+
+    value,reason,author,added_at,expires_at,removed_at
+    D-4711,reported stolen,ana,2026-02-06T10:00:00Z,,
+
+Only `value` is needed. `penstock lists export` writes such a file with everything that ever was on a list, so that a replay of
+recorded events finds each value on it when it was.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from penstock.clock import iso, to_us
+from penstock.errors import DataError, DeclarationError
+from penstock.expressions import Member, Members
+from penstock.expressions.members import ALWAYS_US, NEVER_US
+
+COLUMNS = ("value", "reason", "author", "added_at", "expires_at", "removed_at")
+LONGEST_VALUE = 500
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
+
+
+class Listed(NamedTuple):
+    """One line of such a file; the times are None where nobody says."""
+
+    value: str
+    reason: str = ""
+    author: str = ""
+    added_us: int | None = None
+    expires_us: int | None = None
+    removed_us: int | None = None
+
+    @property
+    def member(self) -> Member:
+        """The value, for the arrivals that it counts for."""
+        until = min(NEVER_US if time is None else time for time in (self.expires_us, self.removed_us))
+        return Member(self.value, ALWAYS_US if self.added_us is None else self.added_us, until)
+
+
+Declared = Sequence[str] | Path | str | Members
+"""Values, or the file that holds them."""
+
+
+def read_listed(text: str, place: str) -> list[Listed]:
+    r"""The lines of a file; place: what errors call it.
+
+    >>> [line.value for line in read_listed("value,reason\nD1,stolen\n\nD2,\n", "devices.csv")]
+    ['D1', 'D2']
+
+    Raises:
+        DataError: there is no column `value`, or a line cannot be read; names the line.
+    """
+    rows = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
+    header = [name.strip().lower() for name in next(rows, [])]
+    unknown = [name for name in header if name not in COLUMNS]
+    if "value" not in header or unknown:
+        what = f"does not know {', '.join(map(repr, unknown))}" if unknown else "needs a column `value`"
+        raise DataError(f"{place}: a list {what}; its first line names some of: {', '.join(COLUMNS)}")
+    return [_listed(dict(zip(header, row, strict=False)), f"{place}, line {rows.line_num}") for row in rows if any(row)]
+
+
+def _listed(row: Mapping[str, str], place: str) -> Listed:
+    value = checked_value(row.get("value", ""), place)
+    times = [_instant(row.get(name, ""), f"{place}: {name}") for name in COLUMNS[3:]]
+    return Listed(value, row.get("reason", "").strip(), row.get("author", "").strip(), *times)
+
+
+def checked_value(value: str, place: str) -> str:
+    """A value as it is compared: to the letter, but without spaces around it.
+
+    Raises:
+        DataError: there is none, or it is too long.
+    """
+    value = value.strip()
+    if not 0 < len(value) <= LONGEST_VALUE:
+        raise DataError(f"{place}: a value has 1 to {LONGEST_VALUE} characters, this one {len(value)}")
+    return value
+
+
+def _instant(text: str, place: str) -> int | None:
+    if not text.strip():
+        return None
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise DataError(f"{place}: {text!r} is no time; write it as 2026-01-31T12:00:00Z") from None
+    return to_us(found if found.tzinfo else found.replace(tzinfo=UTC))
+
+
+def write_listed(lines: Iterable[Listed]) -> str:
+    """The file of these lines."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for line in lines:
+        times = ("" if time is None else iso(time) for time in line[3:])
+        writer.writerow([line.value, line.reason, line.author, *times])
+    return out.getvalue()
+
+
+def check_list_name(name: object) -> str:
+    """The name, where it can be one.
+
+    Raises:
+        DeclarationError: it cannot.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise DeclarationError(f"list {name!r}: a name has up to 63 letters, digits and _, as in stolen_devices")
+    return name
+
+
+def declared_lists(lists: Mapping[str, Declared], folder: Path) -> dict[str, Members]:
+    """What a detector declares: by name, values or the file that holds them, relative to `folder` or to where one is.
+
+    >>> declared_lists({"vip": ["C1"]}, Path("."))["vip"].values
+    ('C1',)
+
+    Raises:
+        DeclarationError: a name, a value or a file cannot be used.
+    """
+    return {check_list_name(name): _declared(name, given, folder) for name, given in lists.items()}
+
+
+def _declared(name: str, given: Declared, folder: Path) -> Members:
+    place = f"list {name!r}"
+    if isinstance(given, Members):
+        return given
+    try:
+        if not isinstance(given, str | Path):
+            return Members.of(Member(checked_value(value, place)) for value in given)
+        path = folder / given if (folder / given).exists() else Path(given)
+        return Members.of(line.member for line in read_listed(path.read_text("utf-8"), str(path)))
+    except OSError as error:
+        raise DeclarationError(f"{place}: {given} cannot be read: {error.strerror}") from error
+    except (DataError, UnicodeDecodeError, TypeError, AttributeError) as error:
+        raise DeclarationError(f"{place}: give values as texts, or a CSV file of them: {error}") from error
