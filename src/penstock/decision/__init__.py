@@ -5,13 +5,19 @@ record = compose(batch, codes, verdicts, scores, ...)      # what the ledger kee
 answers = Renderer(name, layout, versions, rules, features).render(record)
 """
 
-from penstock.decision.judge import Judge, Verdicts
+from penstock.decision.divided import Divided
+from penstock.decision.guard import GUARDS, Guard
+from penstock.decision.judge import NO_ACTION, Judge, Verdicts
 from penstock.decision.policy import Policy, Thresholds
 from penstock.decision.record import TEXT, as_list, compose, contributions_of, versions_of
 from penstock.decision.render import Renderer, conflicting, decision_of
 
 __all__ = [
+    "GUARDS",
+    "NO_ACTION",
     "TEXT",
+    "Divided",
+    "Guard",
     "Judge",
     "Policy",
     "Renderer",

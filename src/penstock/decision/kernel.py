@@ -6,8 +6,9 @@ import numpy as np
 CHALLENGES, REVIEWS, BLOCKS, ALLOWS, BLOCKS_HARD = range(1, 6)
 """Ranks of rules: where several fire, the highest decides, and of equal ones the first declared."""
 
-BY_SCORE, BY_NOTHING, BY_FAILURE = -1, -2, -3
-"""What decided, where no rule did. `BY_NOTHING` is an approval: nothing spoke against it."""
+BY_SCORE, BY_NOTHING, BY_FAILURE, BY_CONTROL = -1, -2, -3, -4
+"""What decided, where no rule did. `BY_NOTHING` is an approval: nothing spoke against it; `BY_CONTROL` one of what would have
+been blocked."""
 
 _ACTION_OF_RANK = np.array([0, 1, 2, 3, 0, 3], np.uint8)
 

@@ -1,9 +1,10 @@
 """What becomes of a score, and of a failure."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
+from penstock.decision.guard import GUARDS, Guard
 from penstock.errors import DeclarationError, did_you_mean
 
 ON_FAILURE = ("approve", "review", "block")
@@ -11,6 +12,8 @@ ON_FAILURE = ("approve", "review", "block")
 
 ON_TIMEOUT = (*ON_FAILURE, "provisional")
 """What a caller may be told while the decision of a worker behind a broker is awaited in vain."""
+
+_MOST_CONTROL = 0.2
 
 NEVER = float("inf")
 """A threshold that no probability reaches."""
@@ -42,6 +45,11 @@ class Policy:
         challenge_at: the probability from which a step-up is asked for; never, where it is left out.
         time_budget_ms: how long lookups and models may take for one micro-batch; no limit where it is left out.
         explain: compute contributions for decisions that are not approvals.
+        guards: what rules and models that are rolled out must not do; those of `decision.guard.GUARDS` unless given. They
+            decide nothing, so they belong to no version.
+        control_share: the share of would-be blocks that is let through, chosen by the transaction id: the only honest source
+            of what blocks are worth. Hard blocks never are. At most 0.2.
+        control_salt: part of what chooses them; whoever knows it and names transactions can tell which.
 
     >>> Policy(review_at=0.5, block_at=0.8).thresholds({}).block_at
     0.8
@@ -57,9 +65,13 @@ class Policy:
     time_budget_ms: float | None = None
     explain: bool = True
     on_timeout: str = "review"
+    guards: Sequence[Guard] = field(default=GUARDS, repr=False)
+    control_share: float = field(default=0.0, repr=False)
+    control_salt: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         self._check_thresholds()
+        self._check_control()
         if self.on_failure not in ON_FAILURE:
             hint = did_you_mean(str(self.on_failure), ON_FAILURE)
             raise DeclarationError(f"policy: on_failure={self.on_failure!r} is not understood.{hint}")
@@ -69,6 +81,21 @@ class Policy:
         if self.on_timeout not in ON_TIMEOUT:
             hint = did_you_mean(str(self.on_timeout), ON_TIMEOUT)
             raise DeclarationError(f"policy: on_timeout={self.on_timeout!r} is not understood.{hint}")
+
+    def _check_control(self) -> None:
+        object.__setattr__(self, "guards", tuple(self.guards))
+        for guard in self.guards:
+            if not isinstance(guard, Guard):
+                raise DeclarationError(f"policy: guards={guard!r}: write Guard('block_rate', more=0.05)")
+        if not _is_number(self.control_share) or not 0 <= self.control_share <= _MOST_CONTROL:
+            raise DeclarationError(
+                f"policy: control_share={self.control_share!r} must lie between 0 and {_MOST_CONTROL}, as in 0.01"
+            )
+
+    @property
+    def control(self) -> str:
+        """What decides who is let through, as part of a detector's version; nothing where nobody is."""
+        return f"control {self.control_share!r} {self.control_salt!r}" if self.control_share else ""
 
     def _check_thresholds(self) -> None:
         named = [(name, getattr(self, name)) for name in ("challenge_at", "review_at", "block_at")]

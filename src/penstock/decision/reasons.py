@@ -20,6 +20,8 @@ MOST_REASONS = 4
 LEAST_CONTRIBUTION = 0.01
 """Contributions below this (log-odds) are no reason for anything."""
 
+_CONTROL = Reason("control_share", "would have been blocked, and is one of the few let through to see what blocks are worth")
+
 _LAST_US = 253_402_300_799_999_999  # the year 9999
 _FIRST_US = -62_135_596_800_000_000
 
@@ -129,10 +131,11 @@ class Narrator:
         fired = [rule for rule in self.rules if row.numbers[rule.index] == 1.0]
         approved = action is Action.APPROVE
         ranked = [] if approved else self._ranked(row, moved)
+        reasons = [] if approved else self._reasons(row, action, by, probability, degraded, fired, ranked)
         return Explanation(
             decision_reason=self._decider(action, by),
             model_confidence=shown(max(probability, 1 - probability)),
-            reasons=[] if approved else self._reasons(row, action, by, probability, degraded, fired, ranked),
+            reasons=[_CONTROL] if by == kernel.BY_CONTROL else reasons,
             rules=[RuleHit(rule.name, rule.action, {name: public(row[name]) for name in rule.reads}) for rule in fired],
             contributions=ranked,
         )
@@ -142,6 +145,8 @@ class Narrator:
             return self.rules[by].code
         if by == kernel.BY_FAILURE:
             return "degraded"
+        if by == kernel.BY_CONTROL:
+            return _CONTROL.code
         return "normal_behavior" if action is Action.APPROVE else "ml_probability"
 
     def _ranked(self, row: Row, moved: Sequence[float]) -> list[Contribution]:

@@ -8,6 +8,13 @@ Columns of a record of kind `decisions`, n rows:
     action        uint8 (n,)            the value of `messages.Action`
     by            int16 (n,)            the rule that decided, or `kernel.BY_SCORE`, `BY_NOTHING`, `BY_FAILURE`
     degraded      texts                 "part: cause" where something failed; the column is left out where nothing did
+    control       uint8 (n,)            what was let through would have been, `NO_ACTION` elsewhere; left out where nothing is
+
+While something is tried (`penstock.engine.trying`) also
+
+    would         uint8 (n, 1 + t)      what the champion alone would have decided, then each candidate; `NO_ACTION`: could not
+    trial_scores  float64 (n, 2)        the champion's probability and the challenger's; left out where there is none
+    decided_by    uint8 (n,)            1 where the challenger decided; `scores` are then its own
 
 `meta` holds `decided_us`, `layout`, `versions` (detector, model, rules), `latency_ms` by stage, and where rows were
 explained `explained` (int32 row numbers) and `contributions` (float32, one row each per model feature) as bytes.
@@ -61,6 +68,8 @@ def compose(
         columns[TEXT + name] = as_list(texts)
     if degraded is not None:
         columns["degraded"] = degraded
+    if verdicts.control is not None:
+        columns["control"] = verdicts.control
     meta: dict[str, Any] = {
         "decided_us": decided_us,
         "layout": layout,

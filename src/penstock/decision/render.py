@@ -70,7 +70,7 @@ class Renderer:
         unusual: the rows that have one, where the judge has just said (`Verdicts.unusual`).
         """
         found = self._unusual(record, np.arange(len(record))) if unusual is None else unusual.tolist()
-        keep_explanations(record, self._explanations(record, found))
+        keep_explanations(record, self.explanations(record, found))
 
     def render(self, record: Record, rows: Sequence[int] | None = None) -> list[bytes]:
         """The JSON of these rows of the record (all, where none are named), in order."""
@@ -124,7 +124,7 @@ class Renderer:
         Returns where each row's pieces stop; nothing at all where no row has any.
         """
         kept = explanations_of(record)
-        explanations = self._explanations(record, self._unusual(record, rows)) if kept is None else kept
+        explanations = self.explanations(record, self._unusual(record, rows)) if kept is None else kept
         degraded: Any = record.columns.get("degraded")
         if not explanations and degraded is None:
             return _NO_STOPS
@@ -147,7 +147,7 @@ class Renderer:
         rows: list[int] = found[:count].tolist()
         return rows
 
-    def _explanations(self, record: Record, rows: Sequence[int]) -> dict[int, bytes]:
+    def explanations(self, record: Record, rows: Sequence[int]) -> dict[int, bytes]:
         """The explanation of each of these rows, as JSON."""
         if not rows:
             return {}

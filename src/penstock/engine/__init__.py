@@ -2,7 +2,8 @@
 
 from penstock.engine.engine import Engine
 from penstock.engine.path import Judged, Path
+from penstock.engine.trying import Challenger
 from penstock.engine.verify import Verification, verify
 from penstock.engine.warm import warm_up
 
-__all__ = ["Engine", "Judged", "Path", "Verification", "verify", "warm_up"]
+__all__ = ["Challenger", "Engine", "Judged", "Path", "Verification", "verify", "warm_up"]

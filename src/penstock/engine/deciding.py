@@ -118,6 +118,7 @@ class Deciding:
             if engine.on_decided is not None:
                 engine.on_decided(record, rendered)
             engine.totals.add(judged, record.meta["latency_ms"]["total"])
+            engine.trials.add(judged)
             engine.recovery.maybe_snapshot()
         return rendered
 
@@ -129,7 +130,7 @@ class Deciding:
         spent_ns = {"decode": decoded_ns - started_ns if started_ns else 0, **judged.latency_ns}
         spent_ns["total"] = sum(spent_ns.values())
         latency_ms = {stage: ns // 100 / 10_000 for stage, ns in spent_ns.items()}  # in tenths of a microsecond
-        return compose(
+        record = compose(
             judged.batch,
             codes,
             judged.verdicts,
@@ -144,3 +145,5 @@ class Deciding:
             explained=judged.explained,
             contributions=judged.contributions,
         )
+        records.keep_tried(record, judged.tried, engine.voices.tried)
+        return record

@@ -20,9 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.clock import Clock, system_clock, to_us
-from penstock.decision import Renderer
 from penstock.detector import Detector
-from penstock.engine import records
 from penstock.engine.deciding import Deciding
 from penstock.engine.history import History
 from penstock.engine.intake import Intake
@@ -34,7 +32,10 @@ from penstock.engine.recovery import Recovery
 from penstock.engine.refused import Refused
 from penstock.engine.repeats import Repeats
 from penstock.engine.totals import Totals
+from penstock.engine.trials import Trials
 from penstock.engine.truth import Truth
+from penstock.engine.trying import Challenger
+from penstock.engine.voices import Voices
 from penstock.errors import MalformedEvent
 from penstock.ingest import Read, Reader
 from penstock.ledger import Answered, DetectorVersion, Ledger, Quarantined
@@ -104,6 +105,7 @@ class Engine:
         key = personal_key or (personal_key_of(self.folder) if detector.schema.personal else None)
         self.reader = Reader(detector.schema, detector.plan.layout, personal_key=key)
         self.totals = Totals(detector.schema.amount, detector.plan.layout, clock)
+        self.trials = Trials(clock)
         self.truth = Truth(self)
         self.look = Look(self)
         self.history = History(self)
@@ -156,6 +158,16 @@ class Engine:
         self._waiting_for_models = False
         self._versions()
 
+    def challenge(self, challenger: Challenger | None) -> None:
+        """Try these models beside those that decide, from the next batch on; None ends that.
+
+        Raises:
+            BundleError: they do not fit this detector's features.
+            DeclarationError: the keys of its share cannot be shared out.
+        """
+        self.path.challenge(challenger)
+        self._versions()
+
     def use_rules(self, rules: Sequence[Rule]) -> None:
         """Let these rules decide from the next batch on, all of them at once; state and models go on.
 
@@ -170,32 +182,18 @@ class Engine:
     def _versions(self) -> None:
         """Everything that depends on which detector, models and rules decide."""
         ensemble, plan = self.path.ensemble, self.detector.plan
-        members = ensemble.names if ensemble else ()
-        usual = ensemble.usual_values() if ensemble else {}
-        self.layout_id = records.layout_id(self.detector, members)
-        self.ledger.register_layout(
-            self.layout_id, records.layout_fields(plan.layout, members, unknown=self.detector.schema.keep_unknown)
-        )
         self.versions = Versions(self.version, self.model_version, plan.rules.version)
         self.plain_versions = msgspec.to_builtins(self.versions)
-        self.renderer = Renderer(
-            self.detector.name,
-            plan.layout,
-            self.versions,
-            list(plan.rules),
-            plan.features,
-            members=members,
-            model_features=ensemble.features if ensemble else (),
-            usual=usual,
-            words=self.detector.words,
-            thresholds=self.path.judge.thresholds,
-        )
+        self.voices = Voices(self, self.versions)
+        self.layout_id, self.renderer = self.voices.layout_id, self.voices.renderer
+        self.ledger.register_layout(self.layout_id, self.voices.fields)
+        self.trials.use(self.voices.trials)
         declared = {
             "layout": self.layout_id,
             "features": list(plan.features),
-            "members": list(members),
+            "members": list(self.path.members),
             "state": self.detector.state_fingerprint,
-            "usual": usual,
+            "usual": ensemble.usual_values() if ensemble else {},
         }
         version = f"{self.version}/{self.model_version}"
         self.ledger.tables.put_version(DetectorVersion(self.detector.name, version, declared, self.clock()))

@@ -4,11 +4,13 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from penstock.clock import EVER_US, iso
 from penstock.codes import text_codes
-from penstock.decision import TEXT, Renderer, versions_of
+from penstock.decision import TEXT, Divided, Renderer, versions_of
+from penstock.decision.divided import DECIDED_BY
 from penstock.engine import records
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.features import Aggregate
@@ -69,10 +71,17 @@ class Look:
         """Decisions of a record as JSON, as they were answered: detector, models and rules may have changed since."""
         return self._renderer_of(record).render(record, rows)
 
-    def _renderer_of(self, record: Record) -> Renderer:
+    def _renderer_of(self, record: Record) -> Renderer | Divided:
         engine, versions, layout_id = self._engine, versions_of(record), record.meta["layout"]
         if (versions, layout_id) == (engine.versions, engine.layout_id):
             return engine.renderer
+        ours = self._kept(versions, layout_id)
+        if DECIDED_BY not in record.columns:
+            return ours
+        challenger = record.meta["versions"]["challenger"]
+        return Divided(ours, self._kept(msgspec.structs.replace(versions, model=challenger), layout_id))
+
+    def _kept(self, versions: Versions, layout_id: str) -> Renderer:
         if (versions, layout_id) not in self._renderers:
             self._renderers[versions, layout_id] = self._renderer_of_old(versions, layout_id)
         return self._renderers[versions, layout_id]

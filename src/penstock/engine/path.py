@@ -10,12 +10,14 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.decision import Judge, Verdicts
+from penstock.decision import Judge, Thresholds, Verdicts
 from penstock.detector import Detector
+from penstock.engine.control import Control
 from penstock.engine.inputs import Inputs
 from penstock.engine.labels import PendingLabels
-from penstock.errors import BundleError
-from penstock.messages import Action, Batch
+from penstock.engine.trying import Challenger, Tried, Trying, stopped
+from penstock.errors import BundleError, DeclarationError, did_you_mean
+from penstock.messages import Batch, Type
 from penstock.models import Ensemble
 
 _NO_ROWS = np.empty(0, np.int32)
@@ -29,7 +31,7 @@ class Judged:
     scores: (n, 1 + m), the ensemble's probability and each member's, NaN without models. verdicts: actions and who
     decided. explained: rows that carry contributions.
     degraded: what failed, so that the policy's `on_failure` decided.
-    latency_ns: time spent in each stage.
+    latency_ns: time spent in each stage. tried: what candidates would have decided, where there are any.
     """
 
     batch: Batch
@@ -39,12 +41,14 @@ class Judged:
     contributions: NDArray[np.float64]
     degraded: str | None = None
     latency_ns: dict[str, int] = field(default_factory=dict)
+    tried: Tried | None = None
 
 
 class Path:
     """A detector's stages over its state.
 
-    ensemble: the models that score, None for rules alone. One thread uses a path at a time: its state has one writer.
+    ensemble: the models that score, None for rules alone. trying: what is tried beside them, None where nothing is. One thread
+    uses a path at a time: its state has one writer.
     """
 
     def __init__(self, detector: Detector, ensemble: Ensemble | None = None, *, memory_limit: int | None = None) -> None:
@@ -52,6 +56,7 @@ class Path:
         self.plan = detector.plan
         self.state = detector.state(memory_limit=memory_limit)
         self.pending = PendingLabels(self)
+        self.challenger: Challenger | None = None
         self.use(ensemble)
 
     def use(self, ensemble: Ensemble | None) -> None:
@@ -65,12 +70,39 @@ class Path:
         self.ensemble = ensemble
         self._inputs = Inputs(self.plan.layout, ensemble.features, ensemble.encodings) if ensemble else None
         thresholds = self.detector.policy.thresholds(ensemble.thresholds if ensemble else {})
-        self.judge = Judge(self.detector.policy, list(self.plan.rules), thresholds)
+        self._settle(thresholds)
+
+    def challenge(self, challenger: Challenger | None) -> None:
+        """Try these models beside those that decide from the next batch on; None ends that.
+
+        Raises:
+            BundleError: they were trained on other features than this detector computes.
+            DeclarationError: the keys of its share cannot be shared out.
+        """
+        if challenger is not None:
+            check_fits(self.detector, challenger.ensemble)
+            check_keys(self.detector, challenger)
+        self.challenger = challenger
+        self._settle(self.judge.thresholds)
 
     def change(self, detector: Detector) -> None:
         """Go on as another version of the detector, which differs in its rules alone."""
         self.detector, self.plan = detector, detector.plan
-        self.judge = Judge(detector.policy, list(self.plan.rules), self.judge.thresholds)
+        self._settle(self.judge.thresholds)
+
+    def _settle(self, thresholds: Thresholds) -> None:
+        """Everything that judges, for the rules and models there are."""
+        policy, rules = self.detector.policy, self.plan.rules
+        self.judge = Judge(policy, list(rules), thresholds)
+        self.control = Control.of(policy, rules)
+        self.trying = Trying.of(self.detector, self.ensemble, thresholds, self.challenger)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The names of the columns of scores after the first."""
+        if self.trying is not None:
+            return self.trying.members
+        return self.ensemble.names if self.ensemble is not None else ()
 
     # ---- stages
 
@@ -109,19 +141,33 @@ class Path:
 
         Where a part fails, the policy's `on_failure` decides, and the decision says so.
         """
+        trying = self.trying
         failed = _attempt("features", self._derive, batch)
         featured = time.perf_counter_ns()
-        scores, failed = self._score(batch, featured) if failed is None else (self._no_scores(batch), failed)
+        champion, failed = self._score(batch, featured) if failed is None else (self._no_scores(batch), failed)
+        scored = time.perf_counter_ns()
+        challenged = trying.challenge(batch) if trying is not None and failed is None else None
+        scores = champion if trying is None else trying.merged(champion, challenged)
         if self.plan.score is not None:
             batch.x[:, self.plan.score.index] = scores[:, 0]
-        scored = time.perf_counter_ns()
+        challenged_by = time.perf_counter_ns()
         failed = _attempt("rules", self.plan.rules.run, batch) or failed
         verdicts = self.judge.decide(batch.x, scores, np.ones(len(batch), np.bool_) if failed is not None else None)
+        tried = None
+        if trying is not None and failed is not None:
+            scores = trying.merged(champion, None)
+        elif trying is not None:
+            verdicts = trying.judged(batch, scores, verdicts, challenged)
+            tried = trying.tried(batch, champion, challenged)
+        if self.control is not None:
+            self.control.let_through(batch.ids, verdicts)
         ruled = time.perf_counter_ns()
         explained, contributions = _NO_ROWS, _NO_CONTRIBUTIONS
         if len(verdicts.unusual) and explain and failed is None:
-            explained, contributions = self._explain(batch, verdicts)
-        latency = {"features": featured - started_ns, "models": scored - featured, "rules": ruled - scored}
+            explained, contributions = self._explain(batch, verdicts, tried)
+        latency = {"features": featured - started_ns, "models": scored - featured, "rules": ruled - challenged_by}
+        if challenged is not None:
+            latency["challenger"] = challenged_by - scored
         latency["explain"] = time.perf_counter_ns() - ruled
         return Judged(
             batch=batch,
@@ -131,6 +177,7 @@ class Path:
             contributions=contributions,
             degraded=failed,
             latency_ns=latency,
+            tried=tried,
         )
 
     def _derive(self, batch: Batch) -> None:
@@ -164,11 +211,14 @@ class Path:
     def _no_scores(self, batch: Batch) -> NDArray[np.float64]:
         return np.full((len(batch), 1 + (len(self.ensemble.names) if self.ensemble is not None else 0)), np.nan)
 
-    def _explain(self, batch: Batch, verdicts: Verdicts) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    def _explain(self, batch: Batch, verdicts: Verdicts, tried: Tried | None) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """The rows that are not approved, and how far each input moved their scores."""
         if self.ensemble is None or self._inputs is None:
             return _NO_ROWS, _NO_CONTRIBUTIONS
-        rows = verdicts.unusual[verdicts.action[verdicts.unusual] != Action.APPROVE.value].astype(np.int32)
+        rows = stopped(verdicts)
+        if tried is not None and tried.decided_by is not None and self.trying is not None:
+            self.trying.explain(tried, batch, verdicts)
+            rows = rows[tried.decided_by[rows] == 0]
         if not len(rows):
             return _NO_ROWS, _NO_CONTRIBUTIONS
         return rows, self.ensemble.contributions(self._inputs.matrix(batch, rows))
@@ -212,4 +262,20 @@ def check_fits(detector: Detector, ensemble: Ensemble) -> None:
         raise BundleError(
             f"model {version} was trained on other definitions of the features of {detector.name!r} than it has now; "
             f"train it again: penstock train {detector.name}"
+        )
+
+
+def check_keys(detector: Detector, challenger: Challenger) -> None:
+    """A challenger decides for a share of the keys of a text field or feature.
+
+    Raises:
+        DeclarationError: it names another.
+    """
+    share, layout = challenger.share, detector.plan.layout
+    column = None if share is None else layout.get(share.of or "")
+    if share is not None and (column is None or column.type is not Type.TEXT):
+        texts = [name for name, column in layout.items() if column.type is Type.TEXT]
+        raise DeclarationError(
+            f"the keys of {share.of!r} cannot be shared out; name a text field or feature of {detector.name!r}."
+            f"{did_you_mean(share.of or '', texts)}"
         )

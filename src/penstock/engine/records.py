@@ -7,11 +7,14 @@ import numpy as np
 
 from penstock.codes import text_codes
 from penstock.decision import TEXT, as_list
+from penstock.decision.divided import CONTRIBUTIONS, DECIDED_BY, EXPLAINED
 from penstock.detector import Detector
+from penstock.engine.trying import Tried, Trying
 from penstock.ingest import Read
 from penstock.ledger import Field
 from penstock.messages import Batch, Layout, Record, Type
 
+_ACTIONS = ("APPROVE", "CHALLENGE", "REVIEW", "BLOCK")
 _FIELD_TYPES = {Type.NUMBER: "number", Type.BOOLEAN: "boolean", Type.TIME: "time"}
 _TYPES = {text: type_ for type_, text in _FIELD_TYPES.items()}
 
@@ -20,25 +23,70 @@ UNKNOWN = "unknown_fields"
 """The text column that holds, as JSON, the fields of an event that no type declares, where a detector keeps them."""
 
 
-def layout_id(detector: Detector, members: Sequence[str]) -> str:
-    """Names the arrangement of columns in this detector's records."""
+def layout_id(detector: Detector, members: Sequence[str], versions: Sequence[str | None] = ()) -> str:
+    """Names the arrangement of columns in this detector's records. versions: of champion and challenger, where there is one."""
     unknown = "-unknown" if detector.schema.keep_unknown else ""
-    return f"{detector.name}-{detector.version}-{'-'.join(members) or 'rules'}{unknown}"
+    tried = "".join(f"-{version}" for version in versions)
+    return f"{detector.name}-{detector.version}-{'-'.join(members) or 'rules'}{unknown}{tried}"
 
 
-def layout_fields(layout: Layout, members: Sequence[str], *, unknown: bool = False) -> dict[str, list[Field]]:
-    """How the columns of records are called in the archive; columns that no user knows stay nameless."""
+def layout_fields(
+    layout: Layout,
+    members: Sequence[str],
+    *,
+    unknown: bool = False,
+    trying: Trying | None = None,
+    versions: Sequence[str | None] = (),
+) -> dict[str, list[Field]]:
+    """How the columns of records are called in the archive; columns that no user knows stay nameless.
+
+    trying: what is tried, and versions: of champion and challenger; both are columns of their own.
+    """
     numbers = sorted((c for c in layout.values() if c.type is not Type.TEXT), key=lambda c: c.index)
     x = [Field(_public(c.name), _FIELD_TYPES[c.type]) for c in numbers]  # type: ignore[arg-type]  # the literal types of Field
     return {
         "x": x,
         "kinds": [Field("")],
         "scores": [Field("fraud_probability"), *(Field(f"score_{name}") for name in members)],
-        "action": [Field("decision", "text", ("APPROVE", "CHALLENGE", "REVIEW", "BLOCK"))],
+        "action": [Field("decision", "text", _ACTIONS)],
         "by": [Field("")],
+        "control": [Field("control_decision", "text", _ACTIONS)],
+        **_tried_fields(trying, versions),
         **{TEXT + c.name: [Field(c.name, "text")] for c in layout.values() if c.type is Type.TEXT},
         **({TEXT + UNKNOWN: [Field(UNKNOWN, "text")]} if unknown else {}),
     }
+
+
+def _tried_fields(trying: Trying | None, versions: Sequence[str | None]) -> dict[str, list[Field]]:
+    if trying is None:
+        return {}
+    names = ["champion_decision", *(would(name) for name in trying.names)]
+    return {
+        "would": [Field(name, "text", _ACTIONS) for name in names],
+        "trial_scores": [Field("champion_score"), Field("challenger_score")],
+        DECIDED_BY: [Field("versions_model", "text", tuple(version or "" for version in versions))],
+    }
+
+
+def would(trial: str) -> str:
+    """What the column of a trial is called in the archive: what its candidate would have decided."""
+    return f"would_{trial}"
+
+
+def keep_tried(record: Record, tried: Tried | None, meta: Mapping[str, Any]) -> None:
+    """Put what was tried into the record, before it goes to the ledger. meta: what is to be said of the challenger."""
+    if tried is None:
+        return
+    record.columns["would"] = tried.would
+    if tried.scores is None or tried.decided_by is None:
+        return
+    record.columns |= {"trial_scores": tried.scores, DECIDED_BY: tried.decided_by}
+    record.meta |= meta
+    if tried.error is not None:
+        record.meta["challenger_error"] = tried.error
+    if len(tried.explained):
+        record.meta[EXPLAINED] = tried.explained.tobytes()
+        record.meta[CONTRIBUTIONS] = tried.contributions.astype(np.float32).tobytes()
 
 
 def _public(name: str) -> str:

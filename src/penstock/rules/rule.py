@@ -9,7 +9,7 @@ from penstock.rules.share import Share
 ACTIONS = ("allow", "challenge", "review", "block")
 """What a rule can ask for."""
 
-RESERVED_CODES = ("ml_probability", "normal_behavior", "degraded")
+RESERVED_CODES = ("ml_probability", "normal_behavior", "degraded", "control_share")
 """What `decision_reason` says where no rule decided."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")

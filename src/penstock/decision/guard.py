@@ -1,0 +1,160 @@
+"""Guards: what a candidate must not do while it is tried, held against what the champion would have done with the same events.
+
+An attack raises the block rate of both, so it removes nobody; a rule that blocks everything blocks what the champion approves.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import msgspec
+
+from penstock.clock import duration_us
+from penstock.errors import DeclarationError, did_you_mean
+from penstock.messages import Action
+
+Figure = Literal["block_rate", "review_rate", "approval_rate", "precision", "error_rate", "p99_ms"]
+"""What a guard can watch."""
+
+FIGURES: tuple[str, ...] = get_args(Figure)
+
+HARMFUL_UNSEEN = ("error_rate", "p99_ms")
+"""Figures that hurt also while a candidate only watches: its errors, and the time that everybody waits for it."""
+
+_RATES = {"block_rate": Action.BLOCK, "review_rate": Action.REVIEW, "approval_rate": Action.APPROVE}
+_LONGEST_US = duration_us("1d")
+_SHORTEST_US = duration_us("1s")
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What a champion and a candidate did with the same events.
+
+    events: that both judged. champion, candidate: counts by action, the weakest first. errors: further events, which the
+    candidate could not judge. p99_ms: what each took, None where it is not known. blocked, frauds: of those that each would
+    have blocked, how many are labelled by now, and how many of these as fraud.
+    """
+
+    events: int
+    champion: tuple[int, ...] = (0, 0, 0, 0)
+    candidate: tuple[int, ...] = (0, 0, 0, 0)
+    errors: int = 0
+    p99_ms: tuple[float, float] | None = None
+    blocked: tuple[int, int] = (0, 0)
+    frauds: tuple[int, int] = (0, 0)
+
+
+class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a candidate must not do. Where it does, it is rolled back without anybody's help.
+
+    Args:
+        figure: `block_rate`, `review_rate`, `approval_rate`, `precision` (of what would be blocked, by mature labels),
+            `error_rate` or `p99_ms` (of scoring).
+        more: how far the candidate's may lie above the champion's on the same events: 0.05 is five points, for `p99_ms` it
+            is milliseconds. No limit where it is left out.
+        less: how far it may lie below.
+        window: of the newest events, as in 5m. Precision is taken over everything since the trial began.
+        least: events that must have been seen (labelled ones for `precision`) before anything is concluded.
+
+    >>> guard = Guard("block_rate", more=0.05, least=100)
+    >>> guard.breach(Seen(200, champion=(190, 0, 0, 10), candidate=(0, 0, 0, 200)))
+    'block_rate is 100.0 %, the champion has 5.0 % on the same 200 events; at most 5.0 points more are allowed'
+    >>> guard.breach(Seen(200, champion=(0, 0, 0, 200), candidate=(0, 0, 0, 200))) is None      # an attack
+    True
+
+    Raises:
+        DeclarationError: naming the value and what is allowed.
+    """
+
+    figure: Figure
+    more: float | None = None
+    less: float | None = None
+    window: str = "5m"
+    least: int = 500
+
+    def __post_init__(self) -> None:
+        if self.figure not in FIGURES:
+            raise DeclarationError(f"guard: there is no figure {self.figure!r}.{did_you_mean(str(self.figure), FIGURES)}")
+        if self.more is None and self.less is None:
+            raise DeclarationError(f"guard of {self.figure}: give more=... or less=..., or leave the guard out")
+        for name, value in (("more", self.more), ("less", self.less)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9):
+                raise DeclarationError(f"guard of {self.figure}: {name}={value!r} must be a number, and not below 0")
+        if not _SHORTEST_US <= self.window_us <= _LONGEST_US:
+            raise DeclarationError(f"guard of {self.figure}: window={self.window!r} must lie between 1s and 1d")
+        if isinstance(self.least, bool) or not isinstance(self.least, int) or self.least < 1:
+            raise DeclarationError(f"guard of {self.figure}: least={self.least!r} must be a whole number above 0")
+
+    @property
+    def window_us(self) -> int:
+        """The window, in microseconds."""
+        return duration_us(self.window, what=f"guard of {self.figure}: window")
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether it waits for labels, so that the ledger must be asked."""
+        return self.figure == "precision"
+
+    def breach(self, seen: Seen) -> str | None:
+        """What is wrong, as a sentence; None where nothing is, or too little was seen to tell."""
+        found = self._figures(seen)
+        if found is None:
+            return None
+        champion, candidate, events = found
+        for by, limit, word in ((candidate - champion, self.more, "more"), (champion - candidate, self.less, "less")):
+            if limit is not None and by > limit:
+                of = "labelled events" if self.needs_labels else "events"
+                return (
+                    f"{self.figure} is {self._said(candidate)}, the champion has {self._said(champion)} on the same"
+                    f" {events:,} {of}; at most {self._said_limit(limit)} {word} are allowed"
+                )
+        return None
+
+    def _figures(self, seen: Seen) -> tuple[float, float, int] | None:
+        """The champion's, the candidate's, and of how many events; None where these are too few."""
+        if self.figure == "precision":
+            return None if min(seen.blocked) < self.least else (*_ratios(seen.frauds, seen.blocked), min(seen.blocked))
+        if seen.events + seen.errors < self.least:
+            return None
+        if self.figure == "error_rate":
+            return 0.0, seen.errors / (seen.events + seen.errors), seen.events + seen.errors
+        if self.figure == "p99_ms":
+            return None if seen.p99_ms is None else (*seen.p99_ms, seen.events)
+        if not seen.events:
+            return None
+        action = _RATES[self.figure].value
+        return seen.champion[action] / seen.events, seen.candidate[action] / seen.events, seen.events
+
+    def _said(self, value: float) -> str:
+        return f"{value:.1f} ms" if self.figure == "p99_ms" else f"{value:.1%}".replace("%", " %")
+
+    def _said_limit(self, value: float) -> str:
+        return f"{value:g} ms" if self.figure == "p99_ms" else f"{100 * value:.1f} points"
+
+
+GUARDS = (
+    Guard("block_rate", more=0.05),
+    Guard("approval_rate", less=0.10),
+    Guard("error_rate", more=0.01),
+    Guard("p99_ms", more=50.0),
+)
+"""Those of a policy that declares none."""
+
+
+def _ratios(parts: tuple[int, int], wholes: tuple[int, int]) -> tuple[float, float]:
+    return parts[0] / wholes[0], parts[1] / wholes[1]
+
+
+def guards_of(told: Sequence[object]) -> tuple[Guard, ...]:
+    """Guards from what JSON says.
+
+    >>> guards_of([{"figure": "block_rate", "more": 0.02}])[0].more
+    0.02
+
+    Raises:
+        DeclarationError: one of them is none.
+    """
+    try:
+        return tuple(msgspec.convert(list(told), list[Guard]))
+    except msgspec.ValidationError as error:
+        if isinstance(error.__cause__, DeclarationError):
+            raise error.__cause__ from None
+        raise DeclarationError(f"guards: {error}; write {{'figure': 'block_rate', 'more': 0.05}}") from None
