@@ -175,7 +175,6 @@ class Detector:
         parts = [f"{name}={print_}" for name, print_ in sorted(self.plan.fingerprints.items())]
         parts += [repr(self.models), repr(self.policy), self.plan.rules.version, repr(self.label), str(self.dedupe_us)]
         parts += [self.policy.control] if self.policy.control else []
-        parts += [self.policy.control] if self.policy.control else []
         return fingerprint("\n".join(parts))[:12]
 
 

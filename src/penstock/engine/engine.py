@@ -37,6 +37,7 @@ from penstock.engine.truth import Truth
 from penstock.engine.trying import Challenger
 from penstock.engine.voices import Voices
 from penstock.errors import MalformedEvent
+from penstock.expressions import Members
 from penstock.ingest import Read, Reader
 from penstock.ledger import Answered, DetectorVersion, Ledger, Quarantined
 from penstock.messages import Decision, Record, Refusal, Versions
@@ -168,13 +169,15 @@ class Engine:
         self.path.challenge(challenger)
         self._versions()
 
-    def use_rules(self, rules: Sequence[Rule]) -> None:
+    def use_rules(self, rules: Sequence[Rule], lists: Mapping[str, Members] | None = None) -> None:
         """Let these rules decide from the next batch on, all of them at once; state and models go on.
+
+        lists: what they ask; as before unless given.
 
         Raises:
             DeclarationError: one of them cannot work; nothing has changed.
         """
-        self.detector = self.detector.with_rules(rules)
+        self.detector = self.detector.with_rules(rules, lists)
         self.path.change(self.detector)
         self.reader.use(self.detector.plan.layout)
         self._versions()
@@ -182,7 +185,7 @@ class Engine:
     def _versions(self) -> None:
         """Everything that depends on which detector, models and rules decide."""
         ensemble, plan = self.path.ensemble, self.detector.plan
-        self.versions = Versions(self.version, self.model_version, plan.rules.version)
+        self.versions = Versions(self.version, self.model_version, plan.rules.version, plan.rules.lists or msgspec.UNSET)
         self.plain_versions = msgspec.to_builtins(self.versions)
         self.voices = Voices(self, self.versions)
         self.layout_id, self.renderer = self.voices.layout_id, self.voices.renderer
@@ -194,6 +197,7 @@ class Engine:
             "members": list(self.path.members),
             "state": self.detector.state_fingerprint,
             "usual": ensemble.usual_values() if ensemble else {},
+            "rules": msgspec.to_builtins(self.detector.rules),
         }
         version = f"{self.version}/{self.model_version}"
         self.ledger.tables.put_version(DetectorVersion(self.detector.name, version, declared, self.clock()))

@@ -12,18 +12,15 @@ from numpy.typing import NDArray
 from penstock.clock import Clock, system_clock
 from penstock.decision import contributions_of, versions_of
 from penstock.decision.divided import by_challenger
-from penstock.decision.divided import by_challenger
 from penstock.detector import Detector
 from penstock.engine import records
 from penstock.engine.engine import Engine
-from penstock.engine.trying import Challenger
 from penstock.engine.trying import Challenger
 from penstock.errors import BundleError, DataError
 from penstock.expressions import Members
 from penstock.ledger import Ledger
 from penstock.messages import Record, Versions
 from penstock.models import Ensemble, load_bundle
-from penstock.rules import Share
 from penstock.rules import Rule, Share
 
 
@@ -78,7 +75,6 @@ def verify(
         raise DataError(f"the log begins at record {ledger.first_position}: the state of that time cannot be rebuilt from it")
     engine = Engine(detector, models=_models(models, detector, versions.model), wait_for_models=True, clock=clock)
     engine.challenge(_challenger(models, detector, recorded))
-    engine.challenge(_challenger(models, detector, recorded))
     events = _rebuild(engine, ledger, recorded)
     batch = records.batch_of(recorded, detector, None)
     judged = engine.path.decide(batch, recorded.first_seq)
@@ -88,11 +84,6 @@ def verify(
         "by": judged.verdicts.by,
         "x": judged.batch.x,
     }
-    if judged.verdicts.control is not None:
-        fresh["control"] = judged.verdicts.control
-    tried = judged.tried
-    if tried is not None:
-        fresh |= {"would": tried.would} if tried.scores is None else {"would": tried.would, "trial_scores": tried.scores}
     if judged.verdicts.control is not None:
         fresh["control"] = judged.verdicts.control
     tried = judged.tried
@@ -136,21 +127,6 @@ def _models(folder: FilePath | None, detector: Detector, version: str | None) ->
     if folder is None or not (folder / detector.name / version).exists():
         raise BundleError(f"the models that decided, version {version}, are not in {folder}; name their folder with --models")
     return load_bundle(folder / detector.name / version)
-
-
-def _challenger(folder: FilePath | None, detector: Detector, recorded: Record) -> Challenger | None:
-    """What was tried beside the models that decided; what failed then is not tried again."""
-    version = recorded.meta["versions"].get("challenger")
-    if version is None or "challenger_error" in recorded.meta:
-        return None
-    ensemble = _models(folder, detector, version)
-    assert ensemble is not None
-    trial = recorded.meta.get("trial")
-    return Challenger(ensemble, None if trial is None else Share(**trial))
-
-
-def _moved(rows: NDArray[np.int32], contributions: NDArray[np.float64]) -> dict[int, list[float]]:
-    return dict(zip(rows.tolist(), contributions.astype(np.float32).tolist(), strict=True))
 
 
 def _challenger(folder: FilePath | None, detector: Detector, recorded: Record) -> Challenger | None:
