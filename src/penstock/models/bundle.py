@@ -2,6 +2,7 @@
 
     MODELS/<detector>/<version>/manifest.json        what it is and how it came about; see docs/reference/bundles.md
                                /members/<name>/...   each member's numbers: JSON and .npy, no pickle
+                               /reference.json       what it was trained on, in bins; see `penstock.models.reference`
 
 A bundle is written beside its place and renamed into it, so it is there as a whole or not at all, and never changes
 afterwards. Its version is a digest of its content without the time it was made: the same training gives the same one.
@@ -27,6 +28,7 @@ from penstock.models.ensemble import Ensemble, Part
 from penstock.models.linear import LinearMember
 from penstock.models.onnx import OnnxMember
 from penstock.models.port import Member
+from penstock.models.reference import REFERENCE, Reference
 from penstock.models.trees import TreeMember
 
 FORMAT = 1
@@ -47,7 +49,8 @@ class About:
     """What a manifest says beside the ensemble. Plain values that JSON can hold; NaN becomes null.
 
     created_at: ISO 8601. fingerprint: of the features it reads, as the engine computes it. schema: the detector's event
-    as it was. training: period, rows, frauds, data. metrics: the figures of `penstock.models.metrics`.
+    as it was. training: period, rows, frauds, data. metrics: the figures of `penstock.models.metrics`. reference: what
+    later traffic is held against; a file of its own.
     """
 
     detector: str
@@ -56,6 +59,7 @@ class About:
     schema: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    reference: Reference | None = None
 
 
 # ---------------------------------------------------------------- writing
@@ -83,6 +87,8 @@ def save(ensemble: Ensemble, models_dir: Path, about: About) -> Ensemble:
 def save_bundle(folder: Path, ensemble: Ensemble, about: About) -> str:
     """Write the bundle's files into an empty folder, made durable; the version it got."""
     members = [_export(folder, part) for part in ensemble.parts]
+    if about.reference is not None:
+        (folder / REFERENCE).write_bytes(about.reference.as_bytes())
     content = _plain(
         {
             "format": FORMAT,

@@ -15,8 +15,10 @@ from typing import Any
 from penstock.clock import Clock, system_clock
 from penstock.detector import Detector
 from penstock.models import Ensemble, Model, metrics
+from penstock.models.reference import Reference
 from penstock.offline import measure, thresholds
 from penstock.offline.datasets import Recorded, read
+from penstock.offline.drift.reference import reference_of
 from penstock.offline.learn import learn
 from penstock.offline.options import Options, chosen_models, splits_of
 from penstock.offline.periods import Counted, Split
@@ -140,6 +142,7 @@ class _Job:
             test=test,
             scores=ensemble.score(test.x),
             recorded=self.recorded.name,
+            reference=self._reference(rows, split, ensemble),
         )
         return self._measured(
             trained, models, parts, {name: each.as_json() for name, each in tuning.items() if each.trials}
@@ -151,6 +154,13 @@ class _Job:
         if recipe is not None:
             return in_time_order(parts["train"], recipe.folds, features)
         return held_out(parts["train"], parts["valid"], features, period=rows.take(split.masks(rows.time_us)["train"]))
+
+    def _reference(self, rows: Rows, split: Split, ensemble: Ensemble) -> Reference:
+        """Everything recorded up to the test's end; the models have learned from nothing that came after the training."""
+        masks = split.masks(rows.time_us)
+        after = rows.time_us[masks["valid"] | masks["test"]]
+        within = rows.take(rows.time_us <= after.max())
+        return reference_of(self.detector, ensemble, within, within.time_us >= after.min(), Path(self.recorded.name).name)
 
     def _tune(self, models: Sequence[Model], study: Study, progress: Progress) -> dict[str, Tuned]:
         trials, count = self.options.trials_for(self.detector), len(models)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from penstock.clock import Clock, iso, system_clock
 from penstock.detector import Detector
 from penstock.models import About, Ensemble, Scores, save
+from penstock.models.reference import Reference
 from penstock.offline.periods import Split
 from penstock.offline.rows import Rows
 from penstock.offline.study import Study
@@ -95,7 +96,8 @@ class Trained:
     """Everything a training has found: what reports, registries and evaluations read.
 
     study: what was fitted and judged; `study.judged` are the validation rows. judged: the ensemble's score of each of them.
-    test: the test's rows, encoded. scores: of the test. recorded: the name of the data.
+    test: the test's rows, encoded. scores: of the test. recorded: the name of the data. reference: what later traffic is held
+    against.
     """
 
     report: Report
@@ -105,6 +107,7 @@ class Trained:
     test: Rows
     scores: Scores
     recorded: str
+    reference: Reference | None = None
 
 
 def mean_of(figures: list[Figures]) -> Figures:
@@ -134,6 +137,7 @@ def bundled(detector: Detector, trained: Trained, folder: Path, *, clock: Clock 
         schema=msgspec.json.schema(detector.event),
         training=training,
         metrics={"test": report.test, "members": report.members, "intervals": report.intervals, "decided": report.decided},
+        reference=trained.reference,
     )
     saved = save(ensemble, folder, about)
     assert saved.version is not None

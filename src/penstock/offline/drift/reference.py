@@ -1,0 +1,102 @@
+"""Making a reference: from the rows of a training, or from a recorded file."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.clock import from_us
+from penstock.detector import Detector
+from penstock.models import Ensemble
+from penstock.models.reference import Column, Reference, cut, cut_texts
+from penstock.offline import measure
+from penstock.offline.drift.estimate import figures, sums_of
+from penstock.offline.drift.sketch import DAY_US, SCORE
+from penstock.offline.report.importance import importance
+from penstock.offline.rows import Rows
+
+DAYS = 28
+"""Of how many days, the newest: four whole weeks, in which windows have filled as far as they will."""
+
+_EXPLAINED = 2000
+
+
+def reference_of(detector: Detector, ensemble: Ensemble, rows: Rows, fresh: NDArray[np.bool_], data: str) -> Reference:
+    """The reference of an ensemble.
+
+    Args:
+        detector: whose models they are.
+        ensemble: scores the fresh rows.
+        rows: everything that was recorded, whether its truth is known or not; texts not encoded yet.
+        fresh: the rows that the ensemble has not learned from. Scores are taken of these alone: of its own lessons a model
+            is surer than of anything it will see.
+        data: the name of what was recorded.
+    """
+    day = rows.time_us // DAY_US
+    last, begun_us = int(day.max()), int(rows.time_us.min())
+    first = max(last - DAYS + 1, int(day.min()))
+    newest = day >= first
+    dates = [f"{from_us(each * DAY_US):%Y-%m-%d}" for each in range(first, last + 1)]
+    kept, number = rows.take(newest), (day[newest] - first).astype(np.int64)
+    columns = [_input(name, at, kept, number, len(dates)) for at, name in enumerate(detector.plan.inputs)]
+    encoded = rows.take(newest & fresh).encoded(ensemble.encodings, detector.plan.inputs)
+    x = encoded.x[:, [detector.plan.inputs.index(name) for name in ensemble.features]]
+    of_fresh = (day[newest & fresh] - first).astype(np.int64)
+    scores = scores_of(ensemble, x)
+    columns += [_score(name, score, of_fresh, len(dates)) for name, score in scores.items()]
+    return Reference(
+        data=data,
+        days=dates,
+        ages_d=((first * DAY_US - begun_us) / DAY_US, ((last + 1) * DAY_US - begun_us) / DAY_US),
+        columns=columns,
+        importance=_importance(ensemble, x, scores[SCORE]),
+        expected=_expected(detector, ensemble, scores[SCORE], encoded.fraud),
+    )
+
+
+def scores_of(ensemble: Ensemble, x: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """The scores of some rows, by the names that their columns have in the ledger."""
+    found = ensemble.score(x)
+    return {SCORE: found.ensemble, **{f"score_{name}": found.members[:, at] for at, name in enumerate(ensemble.names)}}
+
+
+def _input(name: str, at: int, rows: Rows, day: NDArray[np.int64], days: int) -> Column:
+    if name in rows.texts:
+        texts: Sequence[str | None] = rows.texts[name].texts.tolist()
+        column = cut_texts(name, texts)
+        return column.counted(column.place_texts(texts), day, days)
+    column = cut(name, rows.x[:, at])
+    return column.counted(column.place(rows.x[:, at]), day, days)
+
+
+def _score(name: str, score: NDArray[np.float64], day: NDArray[np.int64], days: int) -> Column:
+    column = cut(name, score, "score")
+    return column.counted(column.place(score), day, days)
+
+
+def _importance(ensemble: Ensemble, x: NDArray[np.float64], score: NDArray[np.float64]) -> dict[str, dict[str, float]]:
+    """The share of every input, rounded: in the ensemble's scores and in each member's."""
+    if not len(x):
+        return {}
+    found: list[dict[str, Any]] = importance(ensemble, x, score)
+    return {
+        each["feature"]: {name: round(share, 4) for name, share in {"ensemble": each["share"], **each["members"]}.items()}
+        for each in found
+    }
+
+
+def _expected(
+    detector: Detector, ensemble: Ensemble, score: NDArray[np.float64], fraud: NDArray[np.float64]
+) -> dict[str, float | None]:
+    """What the scores of fresh rows say, and what turned out, where that is known."""
+    review_at = measure.in_force(detector, ensemble)["review_at"]
+    said = figures(sums_of(score, None, np.zeros(len(score), np.intp), 1, review_at)[0])
+    known = ~np.isnan(fraud)
+    flagged = known & (score >= review_at)
+    found: Mapping[str, float | None] = {
+        "known": float(known.sum()),
+        "known_fraud_rate": float(fraud[known].mean()) if known.any() else None,
+        "known_precision": float(fraud[flagged].mean()) if flagged.any() else None,
+    }
+    return {name: value for name, value in said.items() if not name.startswith("stopped")} | dict(found)

@@ -1,0 +1,129 @@
+"""What a drift report says, as plain values: what `GET /detectors/{name}/drift` and `penstock drift --json` answer."""
+
+from datetime import date, datetime
+from typing import Literal
+
+import msgspec
+
+State = Literal["stable", "drifted", "filling", "few", "absent"]
+"""Of a column: stable; drifted: beyond what days, chance and age explain; filling: what it looks back on is not recorded yet,
+so it cannot be compared; few: it has moved, but on too few rows to tell from chance; absent: no decision has it."""
+
+Advice = Literal["retrain", "recalibrate", "look at the source", "nothing"]
+
+
+class Bin(msgspec.Struct, frozen=True):
+    """One bin: which rows fall into it, and what share of all they are."""
+
+    label: str
+    training: float
+    live: float
+
+
+class Daily(msgspec.Struct, frozen=True):
+    """A column on one day (UTC): rows, and the index against training; None where there were too few rows."""
+
+    day: date
+    rows: int
+    psi: float | None
+
+
+class ColumnDrift(msgspec.Struct, frozen=True):
+    """One input or score, live against training.
+
+    psi, ks, js: see `penstock.offline.drift.measures`; ks is None for texts. limit: how large the index must be to count.
+    lasting: the index without the six hours that add most to it, so that a burst is not taken for a drift. recent: the index
+    against the seven days before, with its limit. missing: shares (live, training). unseen: share of texts never seen.
+    ageing: it looks back further than training had recorded, so it moves by itself as time goes on. importance: share in
+    the scores of the ensemble and of each member. models: members that read it. rules: those that read it.
+    """
+
+    name: str
+    kind: Literal["number", "text", "score"]
+    state: State
+    rows: int
+    psi: float
+    ks: float | None
+    js: float
+    limit: float
+    lasting: float
+    recent: float | None
+    recent_limit: float | None
+    missing: tuple[float, float]
+    unseen: float
+    ageing: bool
+    importance: dict[str, float]
+    models: list[str]
+    rules: list[str]
+    bins: list[Bin]
+    days: list[Daily]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Something that a person should know. kind: shift, missing or unseen (of an input), score, calibration (labels
+    and scores disagree) or estimate (scores tell frauds apart less well than before). alarm: it is worth an alarm. column:
+    None where it is about the whole. text: one sentence; advice: what to do; because: why that. models: members that read
+    the column, with its share in their scores; rules: those that read it.
+    """
+
+    kind: Literal["shift", "missing", "unseen", "score", "calibration", "estimate"]
+    alarm: bool
+    column: str | None
+    text: str
+    advice: Advice
+    because: str
+    models: dict[str, float] = {}
+    rules: list[str] = []
+
+
+class TruthOfDay(msgspec.Struct, frozen=True):
+    """What is known by now about one day's decisions.
+
+    expected: frauds that the calibrated scores say. frauds, stopped, caught: known frauds, decisions with a label that were
+    stopped, and frauds among them. fraud_rate, precision: of what is known; None where nothing is. young: labels of this day
+    are still on their way, so its figures say less than they will.
+    """
+
+    day: date
+    decisions: int
+    known: int
+    frauds: int
+    stopped: int
+    caught: int
+    fraud_rate: float | None
+    precision: float | None
+    expected: float | None
+    young: bool
+
+
+class DriftReport(msgspec.Struct, frozen=True):
+    """Live traffic of a detector against what its models were trained on.
+
+    since, until: the window that is judged, by event time. estimate: see `penstock.offline.drift.estimate`, for this window
+    and for training. columns: the most important first. notes: what a person should know before believing it.
+    """
+
+    detector: str
+    model_version: str | None
+    made_at: datetime
+    reference: str
+    reference_days: tuple[str, str]
+    since: datetime | None
+    until: datetime | None
+    rows: int
+    judged: bool
+    findings: list[Finding]
+    estimate: dict[str, dict[str, float | None]]
+    truth: list[TruthOfDay]
+    columns: list[ColumnDrift]
+    notes: list[str]
+
+    @property
+    def alarms(self) -> list[Finding]:
+        """The findings that are worth an alarm."""
+        return [finding for finding in self.findings if finding.alarm]
+
+    @property
+    def retrain(self) -> bool:
+        """Whether an alarm asks for a training."""
+        return any(finding.advice == "retrain" for finding in self.alarms)

@@ -1,0 +1,61 @@
+"""What labels say by now, day by day, beside what calibrated scores had said."""
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime, time, timedelta
+
+from penstock.clock import to_us
+from penstock.offline.daily.day import Day
+from penstock.offline.drift.estimate import figures
+from penstock.offline.drift.result import TruthOfDay
+from penstock.offline.drift.sketch import HOUR_US, Sketch
+
+LEAST_DAYS = 7
+LEAST_FRAUDS = 30
+TIMES = 2.0
+SURE = 2.0
+"""Fraud comes in attacks, so the distance from what was expected is held against that of single days."""
+
+COVERED = 0.9
+"""Where fewer decisions than this share have a label, few frauds may only mean few labels."""
+
+
+def truth_of(days: Sequence[Day], sketch: Sketch, *, now_us: int, label_delay_us: int) -> list[TruthOfDay]:
+    """Days that decided anything, with what is known of them; days whose labels are still on their way are young."""
+    return [_day(day, sketch, now_us - label_delay_us) for day in days if day.decided.count]
+
+
+def _day(day: Day, sketch: Sketch, mature_us: int) -> TruthOfDay:
+    start_us = to_us(datetime.combine(day.date, time(), UTC))
+    stop_us = to_us(datetime.combine(day.date + timedelta(days=1), time(), UTC))
+    said = figures(sketch.summed(start_us // HOUR_US, stop_us // HOUR_US))
+    truth = day.truth
+    stopped = truth.caught.count + truth.false_alarms.count
+    return TruthOfDay(
+        day=day.date,
+        decisions=day.decided.count,
+        known=truth.known,
+        frauds=truth.frauds,
+        stopped=stopped,
+        caught=truth.caught.count,
+        fraud_rate=truth.frauds / truth.known if truth.known else None,
+        precision=truth.caught.count / stopped if stopped else None,
+        expected=said["frauds"] if said["rows"] else None,
+        young=stop_us > mature_us,
+    )
+
+
+def miscalibrated(truth: Sequence[TruthOfDay], usual: float = 1.0) -> tuple[float, float, int] | None:
+    """Known frauds, expected frauds and days, where these do not agree; None where they do, or too little is known.
+
+    Only days that are not young count. usual: known frauds for each that was expected, when the models were trained.
+    """
+    mature = [day for day in truth if not day.young and day.known and day.expected is not None]
+    known, expected = sum(day.frauds for day in mature), usual * sum(day.expected or 0.0 for day in mature)
+    if len(mature) < LEAST_DAYS or max(known, expected) < LEAST_FRAUDS:
+        return None
+    covered = sum(day.known for day in mature) >= COVERED * sum(day.decisions for day in mature)
+    apart = [day.frauds - usual * (day.expected or 0.0) for day in mature]
+    sure = abs(sum(apart)) > SURE * math.sqrt(sum(each * each for each in apart))
+    off = known > TIMES * expected or (covered and TIMES * known < expected)
+    return (float(known), expected, len(mature)) if off and sure else None
