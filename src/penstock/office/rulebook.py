@@ -193,6 +193,15 @@ class RuleBook:
             latest = max(before, key=lambda version: version.was_active)
             return self._settled(steps, steps.promote(latest, who=who, why=why))
 
+    def stop(self, name: str, version: int, *, who: str, why: str) -> bool:
+        """Pause a version if it is still tried; whether it was. Of two who do so the second changes nothing."""
+        with self._steps() as steps:
+            tried = _candidate(steps.known(name))
+            if tried is None or tried.version != version:
+                return False
+            self._settled(steps, steps.set(tried, "paused", who=who, action="rule.rollback", why=why))
+            return True
+
     def archive(self, name: str, *, who: str, why: str = "") -> None:
         """Let no version of a rule act or watch any more."""
         with self._steps() as steps:

@@ -1,0 +1,132 @@
+"""Trials of models have a life: who began one, what it does, how it ended; and nobody ends one twice."""
+
+import threading
+
+import pytest
+
+from penstock.errors import Conflict, MalformedEvent
+from penstock.office import SqliteDatabase
+from penstock.office.audit import AuditLog
+from penstock.office.model_trials import REGISTRY, ModelTrials
+from penstock.office.rule_versions import Body
+from penstock.office.rulebook import RuleBook
+
+
+@pytest.fixture
+def database(tmp_path):
+    found = SqliteDatabase(tmp_path / "office.sqlite")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def trials(database):
+    return ModelTrials(database, "d")
+
+
+def told(database):
+    return [(entry.who, entry.action, entry.subject) for entry in reversed(AuditLog(database).entries())]
+
+
+def test_a_version_goes_from_shadow_to_champion_and_the_audit_log_tells(trials, database):
+    revisions = [trials.revision()]
+    first = trials.shadow("v2", champion="v1", who="ann", why="newer")
+    revisions.append(trials.revision())
+    rolled = trials.rollout("v2", champion="v1", percent=10, share_of="customer_id", who="ann")
+    revisions.append(trials.revision())
+    assert rolled.id == first.id
+    crowned = []
+    trials.promote("v2", who="bob", then=lambda: crowned.append("v2"))
+    revisions.append(trials.revision())
+    assert (crowned, trials.running()) == (["v2"], None)
+    assert revisions == sorted(set(revisions))
+    assert told(database) == [
+        ("ann", "model.shadow", "d/models/v2"),
+        ("ann", "model.rollout", "d/models/v2"),
+        ("bob", "model.promote", "d/models/v2"),
+    ]
+    [ended] = trials.all()
+    assert (ended.state, ended.ended_by, ended.champion) == ("promoted", "bob", "v1")
+
+
+def test_of_two_trials_the_second_takes_the_place_of_the_first(trials):
+    trials.shadow("v2", champion="v1", who="ann")
+    trials.rollout("v3", champion="v1", percent=5, share_of="customer_id", who="ann")
+    assert {trial.version: trial.state for trial in trials.all()} == {"v2": "withdrawn", "v3": "rollout"}
+
+
+def test_guards_stay_with_a_trial_until_others_are_given(trials):
+    trials.shadow("v2", champion="v1", who="ann", guards=[{"figure": "block_rate", "more": 0.1}])
+    assert trials.rollout("v2", champion="v1", percent=5, share_of="k", who="ann").guards[0]["more"] == 0.1
+    assert trials.rollout("v2", champion="v1", percent=9, share_of="k", who="ann", guards=[]).guards == []
+
+
+def test_of_many_who_stop_a_trial_one_does(trials, tmp_path):
+    trial = trials.rollout("v2", champion="v1", percent=10, share_of="k", who="ann")
+    stopped = []
+
+    def stop():
+        other = SqliteDatabase(tmp_path / "office.sqlite")
+        stopped.append(ModelTrials(other, "d").stop(trial.id, who="guard", why="blocks"))
+        other.close()
+
+    threads = [threading.Thread(target=stop) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(stopped) == [False] * 4 + [True]
+    assert trials.all()[0].reason == "blocks"
+
+
+def test_a_stop_of_the_one_before_leaves_the_next_alone(trials):
+    before = trials.rollout("v2", champion="v1", percent=10, share_of="k", who="ann")
+    trials.rollout("v3", champion="v1", percent=10, share_of="k", who="ann")
+    assert not trials.stop(before.id, who="guard", why="late")
+    assert trials.running().version == "v3"
+
+
+def test_what_cannot_be_made_champion_goes_on_being_tried(trials, database):
+    trials.shadow("v2", champion="v1", who="ann")
+
+    def fails():
+        raise RuntimeError("the registry does not answer")
+
+    with pytest.raises(RuntimeError):
+        trials.promote("v2", who="ann", then=fails)
+    assert trials.running().state == "shadow"
+    assert len(told(database)) == 1
+
+
+def test_with_four_eyes_another_person_promotes(trials):
+    trials.shadow("v2", champion="v1", who="ann")
+    with pytest.raises(Conflict, match="four eyes"):
+        trials.promote("v2", who="ann", then=lambda: None, four_eyes=True)
+    trials.promote("v2", who="bob", then=lambda: None, four_eyes=True)
+
+
+def test_a_challenger_by_alias_is_watched_once_and_not_again(trials):
+    assert not trials.adopt("v1", champion="v1")
+    assert trials.adopt("v2", champion="v1")
+    assert trials.running().who == REGISTRY
+    trials.stop(trials.running().id, who="ann", why="no good")
+    assert not trials.adopt("v2", champion="v1")
+
+
+@pytest.mark.parametrize("percent", [0, -1, 100.5])
+def test_a_share_that_is_none_is_refused(trials, percent):
+    with pytest.raises(MalformedEvent, match="per cent"):
+        trials.rollout("v2", champion="v1", percent=percent, share_of="k", who="ann")
+    with pytest.raises(Conflict, match="decides already"):
+        trials.shadow("v1", champion="v1", who="ann")
+
+
+def test_a_rule_that_is_stopped_twice_is_not_rolled_back_twice(database):
+    book = RuleBook(database, "d", lambda acting, lists: None)
+    book.add("large", Body(when="amount > 100", then="block"), who="ann")
+    book.promote("large", 1, who="ann")
+    book.add("large", Body(when="amount > 1", then="block"), who="ann")
+    book.rollout("large", 2, percent=10, share_of="customer_id", who="ann")
+    assert book.stop("large", 2, who="guard", why="blocks everything")
+    assert not book.stop("large", 2, who="guard", why="blocks everything")
+    assert [(version.version, version.state) for version in book.versions("large")] == [(1, "active"), (2, "paused")]
