@@ -29,8 +29,8 @@ class Seen(msgspec.Struct, frozen=True):
     """What a champion and a candidate did with the same events.
 
     events: that both judged. champion, candidate: counts by action, the weakest first. errors: further events, which the
-    candidate could not judge. p99_ms: what each took, None where it is not known. blocked, frauds: of those that each would
-    have blocked, how many are labelled by now, and how many of these as fraud.
+    candidate could not judge. p99_ms: what each took, None where it is not known. stopped, frauds: of those that each would
+    not have approved, of how many the truth is known by now, and how many of these are fraud.
     """
 
     events: int
@@ -38,7 +38,7 @@ class Seen(msgspec.Struct, frozen=True):
     candidate: tuple[int, ...] = (0, 0, 0, 0)
     errors: int = 0
     p99_ms: tuple[float, float] | None = None
-    blocked: tuple[int, int] = (0, 0)
+    stopped: tuple[int, int] = (0, 0)
     frauds: tuple[int, int] = (0, 0)
 
 
@@ -46,7 +46,7 @@ class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a candidate must not do. Where it does, it is rolled back without anybody's help.
 
     Args:
-        figure: `block_rate`, `review_rate`, `approval_rate`, `precision` (of what would be blocked, by mature labels),
+        figure: `block_rate`, `review_rate`, `approval_rate`, `precision` (of what would be stopped, by mature labels),
             `error_rate` or `p99_ms` (of scoring).
         more: how far the candidate's may lie above the champion's on the same events: 0.05 is five points, for `p99_ms` it
             is milliseconds. No limit where it is left out.
@@ -111,7 +111,7 @@ class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def _figures(self, seen: Seen) -> tuple[float, float, int] | None:
         """The champion's, the candidate's, and of how many events; None where these are too few."""
         if self.figure == "precision":
-            return None if min(seen.blocked) < self.least else (*_ratios(seen.frauds, seen.blocked), min(seen.blocked))
+            return None if min(seen.stopped) < self.least else (*_ratios(seen.frauds, seen.stopped), min(seen.stopped))
         if seen.events + seen.errors < self.least:
             return None
         if self.figure == "error_rate":

@@ -38,13 +38,14 @@ class Verdicts:
     action: uint8 (n,), values of `messages.Action`. by: int16 (n,): the index of the rule that decided, or
     `kernel.BY_SCORE`, `BY_NOTHING` (an approval), `BY_FAILURE`. unusual: the rows that are no plain approvals, for which
     no rule fired and nothing failed. control: uint8 (n,), what was let through would have been, `NO_ACTION` for all others;
-    None where nothing is let through.
+    None where nothing is let through. control_share: how likely each of these was to be let through.
     """
 
     action: NDArray[np.uint8]
     by: NDArray[np.int16]
     unusual: NDArray[np.int64]
     control: NDArray[np.uint8] | None = None
+    control_share: float = 0.0
 
 
 NO_ACTION = 255

@@ -76,6 +76,8 @@ def compose(
         "versions": msgspec.to_builtins(versions) if isinstance(versions, Versions) else versions,
         "latency_ms": latency_ms,
     }
+    if verdicts.control is not None:
+        meta["control_share"] = verdicts.control_share
     if explained is not None and contributions is not None and len(explained):
         meta["explained"] = explained.astype(np.int32).tobytes()
         meta["contributions"] = contributions.astype(np.float32).tobytes()

@@ -24,6 +24,7 @@ class Control:
     """
 
     def __init__(self, policy: Policy, rules: RuleSet) -> None:
+        self._policy = policy
         self._share = Share(_FIELD, 0.0, 100 * policy.control_share, f"control {policy.control_salt}")
         self._hard = np.array([rule.hard for rule in rules] + [False], np.bool_)
 
@@ -34,6 +35,7 @@ class Control:
 
     def let_through(self, ids: Sequence[str], verdicts: Verdicts) -> None:
         """Approve the chosen ones; `verdicts.control` says what they would have been."""
+        verdicts.control_share = self._policy.control_share
         verdicts.control = np.full(len(verdicts.action), NO_ACTION, np.uint8)
         hard = (verdicts.by >= 0) & self._hard[np.maximum(verdicts.by, -1)]
         rows = np.flatnonzero((verdicts.action == Action.BLOCK.value) & ~hard & (verdicts.by != BY_FAILURE))

@@ -1,0 +1,246 @@
+"""What is recorded of a trial, asked of the ledger or its archive in SQL."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from penstock.clock import SECOND_US, iso
+from penstock.decision.guard import Seen
+from penstock.detector import Detector
+from penstock.engine.records import would
+from penstock.engine.trying import MODEL
+from penstock.errors import DataError, did_you_mean
+from penstock.offline.backtest import Asked
+from penstock.offline.questions import filled, quoted, text
+from penstock.offline.trial.cells import Cell, Further, changes, part_of, seen_of
+from penstock.offline.trial.intervals import resampled, share
+from penstock.offline.trial.result import Blocks, Compared, Times
+
+_VIEWS = ("decisions", "labels", "informing", "loaded", "quarantine")
+_BY_HOUR_DAYS = 7
+_STEPS = 20
+_DAY_US = 86_400 * SECOND_US
+_CONTROL = {"control_share", "control_decision"}
+_NO_LABELS = "SELECT '' AS transaction_id, 0 AS fraud WHERE false"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be compared.
+
+    trial: `model`, or the name of a candidate rule with its version, as in `amount_spike_v2`. version: of the model; the one
+    tried last unless given. days: how many, up to the newest event of the trial. since_us: nothing before this arrival.
+    """
+
+    trial: str = MODEL
+    version: str | None = None
+    days: int = 7
+    since_us: int | None = None
+
+
+def tried(archive: Asked, detector: Detector) -> list[str]:
+    """Every trial that is recorded of a detector: `model`, and candidate rules with their versions."""
+    prefix = would("")
+    return sorted(name.removeprefix(prefix) for name in _Recorded(archive, detector, 0).columns if name.startswith(prefix))
+
+
+def compare(archive: Asked, detector: Detector, question: Question, *, now_us: int) -> Compared:
+    """Champion and candidate side by side, by hour (by day beyond a week), with intervals.
+
+    Raises:
+        DataError: no such trial is recorded.
+    """
+    began = time.perf_counter()
+    return _Trial(_Recorded(archive, detector, now_us), question).compared(began)
+
+
+def blocks(archive: Asked, detector: Detector, *, days: int = 30, now_us: int) -> Blocks | None:
+    """What the control share tells of blocks, whether anything is tried or not; None where there is none."""
+    found = _Recorded(archive, detector, now_us)
+    if not found.columns >= _CONTROL:
+        return None
+    since = f"arrived_at > TIMESTAMPTZ {text(iso(now_us - days * _DAY_US))}"
+    return blocks_of(found.ask_truth("blocks", within=f"{found.mine} AND {since}"), worth=found.worth is not None)
+
+
+def seen(archive: Asked, detector: Detector, question: Question, *, now_us: int) -> Seen:
+    """What a guard that waits for labels needs to know of a trial; nothing where it is not recorded yet."""
+    try:
+        return seen_of(_Trial(_Recorded(archive, detector, now_us), question).cells())
+    except DataError:
+        return Seen(0)
+
+
+class _Recorded:
+    """What is recorded of one detector, and how it is asked."""
+
+    def __init__(self, archive: Asked, detector: Detector, now_us: int) -> None:
+        self._archive, self.detector, self.now_us = archive, detector, now_us
+        self.table = "decisions" if detector.name in _VIEWS else detector.name
+        rows = self.ask("columns", table=text(self.table)).rows()
+        self.columns = {name for table, name in rows if table == self.table}
+        self.mine = f"detector = {text(detector.name)}"
+        labelled = ("labels", "fraud") in rows
+        given = {"mine": self.mine, "now_us": now_us}
+        self._labels = filled("penstock.offline.trial", "trial.sql", "labels", **given) if labelled else _NO_LABELS
+        self.told = labelled and bool(len(archive.query(f"{self._labels} LIMIT 1")))
+        worth = detector.schema.amount
+        self.worth = worth if worth in self.columns else None
+        self._mature_us = now_us - (detector.label.delay_us if detector.label is not None else 0)
+
+    def ask(self, name: str, **values: object) -> pl.DataFrame:
+        """The answer to one of the questions."""
+        return self._archive.query(filled("penstock.offline.trial", "trial.sql", name, **values))
+
+    def ask_truth(self, name: str, **values: object) -> pl.DataFrame:
+        """The answer to a question about what is known."""
+        return self.ask(
+            name,
+            table=quoted(self.table),
+            labels=self._labels,
+            told="true" if self.told else "false",
+            mature_us=self._mature_us,
+            worth=quoted(self.worth) if self.worth else "CAST(NULL AS DOUBLE)",
+            **values,
+        )
+
+
+class _Trial:
+    """One trial of what is recorded.
+
+    Raises:
+        DataError: it is not recorded.
+    """
+
+    def __init__(self, found: _Recorded, question: Question) -> None:
+        self._found, self._question = found, question
+        self._column = would(question.trial)
+        if self._column not in found.columns:
+            known = [name.removeprefix(would("")) for name in found.columns if name.startswith(would(""))]
+            hint = did_you_mean(question.trial, known)
+            raise DataError(f"nothing is recorded of a trial {question.trial!r} of {found.detector.name!r}.{hint}")
+        self.version = question.version or self._newest_version()
+        self._tried = f"{quoted(self._column)} IS NOT NULL"
+        if question.trial == MODEL:
+            self._tried = f"versions_challenger = {text(self.version)}"
+        self.until = self._newest()
+        self.period = "hour" if question.days <= _BY_HOUR_DAYS else "day"
+        self._within = f"{found.mine} AND {self._tried}{self._since()}"
+
+    def _newest_version(self) -> str:
+        if self._question.trial != MODEL:
+            return self._question.trial
+        return str(self._found.ask("version", table=quoted(self._found.table), mine=self._found.mine)["version"].item())
+
+    def _newest(self) -> datetime | None:
+        row = self._found.ask("newest", table=quoted(self._found.table), mine=self._found.mine, tried=self._tried)
+        newest = row["newest"].item()
+        return newest if isinstance(newest, datetime) else None
+
+    def _since(self) -> str:
+        if self.until is None:
+            return ""
+        since = f" AND arrived_at > TIMESTAMPTZ {text(self.until - timedelta(days=self._question.days))}"
+        if self._question.since_us is not None:
+            since += f" AND arrived_at >= TIMESTAMPTZ {text(iso(self._question.since_us))}"
+        return since
+
+    def cells(self) -> list[Cell]:
+        """Events by period, decisions and truth."""
+        rows = self._found.ask_truth("cells", period=self.period, candidate=quoted(self._column), within=self._within)
+        names = ("period", "champion", "candidate", "truth", "n", "worth")
+        found = [Cell(*row) for row in rows.select(names).sort("period").iter_rows()]
+        return [cell for cell in found if cell.champion is not None]
+
+    def compared(self, began: float) -> Compared:
+        """Everything it says."""
+        cells, worth = self.cells(), self._found.worth is not None
+        further = self._further()
+        by_period: dict[datetime, list[Cell]] = {}
+        for cell in cells:
+            by_period.setdefault(cell.period, []).append(cell)
+        nothing = Further({}, {})
+        money = [changes(some) for some in by_period.values()]
+        return Compared(
+            detector=self._found.detector.name,
+            trial=self._question.trial,
+            candidate=self.version,
+            since=min(by_period, default=None),
+            until=self.until,
+            period=self.period,
+            total=part_of(None, cells, further.get(None, nothing), worth=worth),
+            parts=[part_of(at, some, further.get(at, nothing), worth=worth) for at, some in by_period.items()],
+            loss_caught=resampled([caught for caught, _ in money]) if worth else None,
+            good_stopped=resampled([stopped for _, stopped in money]) if worth else None,
+            blocks=self._blocks(),
+            notes=self._notes(cells),
+            seconds=round(time.perf_counter() - began, 3),
+        )
+
+    def _further(self) -> dict[datetime | None, Further]:
+        """Scores and times by period, and of all periods together."""
+        if self._question.trial != MODEL:
+            return {}
+        asked = {"table": quoted(self._found.table), "period": self.period, "within": self._within}
+        scores: dict[datetime | None, dict[str, list[int]]] = {None: {}}
+        for period, which, step, n in self._found.ask("scores", **asked).iter_rows():
+            for at in (None, period):
+                scores.setdefault(at, {}).setdefault(which, [0] * _STEPS)[step] += n
+        times = {row["period"]: _times(row) for row in self._found.ask("times", **asked).iter_rows(named=True)}
+        return {at: Further(scores.get(at, {}), times.get(at, {})) for at in {*scores, *times}}
+
+    def _blocks(self) -> Blocks | None:
+        if not self._found.columns >= _CONTROL:
+            return None
+        return blocks_of(self._found.ask_truth("blocks", within=self._within), worth=self._found.worth is not None)
+
+    def _notes(self, cells: Sequence[Cell]) -> list[str]:
+        notes = []
+        if not self._found.told:
+            notes.append("Nobody has labelled any transaction here, so what is fraud and what is good is not known.")
+        if self._found.worth is None:
+            notes.append("Events do not say what they are worth, so there are counts alone.")
+        young = sum(cell.n for cell in cells if cell.truth == "young")
+        if young and self._found.told:
+            notes.append(
+                f"Labels of {young:,} events may still come; precision and recall leave those that are not labelled out."
+            )
+        if any(cell.champion == "BLOCK" and cell.truth == "untold" for cell in cells):
+            notes.append("Of what the champion stopped nobody learns the truth but by verdicts, or by a control share.")
+        return notes
+
+
+def blocks_of(rows: pl.DataFrame, *, worth: bool) -> Blocks | None:
+    """What the control share tells; None where nothing was blocked under one. Each one let through stands for 1/share."""
+    if not len(rows):
+        return None
+    told = [row for row in rows.iter_rows(named=True) if row["let_through"]]
+    known = [row for row in told if row["truth"] != "unknown"]
+    frauds = [row for row in known if row["truth"] == "fraud"]
+    good = [row for row in known if row["truth"] != "fraud"]
+    count, weight = _total(known, "n"), sum(row["n"] / row["share"] for row in known)
+    precision = sum(row["n"] / row["share"] for row in frauds) / weight if weight else 0.0
+    blocked = sum(row["n"] for row in rows.iter_rows(named=True) if not row["let_through"])
+    return Blocks(
+        blocked=blocked,
+        let_through=_total(told, "n"),
+        known=count,
+        fraud=_total(frauds, "n"),
+        precision=share(precision * count, count),
+        good_stopped=round(sum(row["worth"] * (1 / row["share"] - 1) for row in good), 2) if worth else None,
+    )
+
+
+def _total(rows: Sequence[Mapping[str, Any]], name: str) -> int:
+    return sum(row[name] for row in rows)
+
+
+def _times(row: Mapping[str, Any]) -> dict[str, Times]:
+    def rounded(name: str) -> float | None:
+        return None if row[name] is None else round(row[name], 4)
+
+    return {which: Times(rounded(f"{which}_p50"), rounded(f"{which}_p99")) for which in ("champion", "candidate")}

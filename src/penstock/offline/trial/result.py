@@ -1,0 +1,110 @@
+"""What a comparison of champion and candidate says."""
+
+from datetime import datetime
+
+import msgspec
+
+from penstock.offline.backtest import Truth
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """A share of events, and the interval in which it lies in 95 of 100 cases; None where there were no events."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    of: int
+
+
+class Amount(msgspec.Struct, frozen=True):
+    """An amount of money in the currency of the events, and its interval by resampling whole periods."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Times(msgspec.Struct, frozen=True):
+    """What scoring took, in milliseconds."""
+
+    p50: float | None
+    p99: float | None
+
+
+class Side(msgspec.Struct, frozen=True):
+    """What one of the two did, or would have done, with all events.
+
+    decisions: counts. block_rate, review_rate, approval_rate: of all. precision: how many of those that it stopped are fraud,
+    as far as the truth is known; recall: how many of the known frauds it stopped. loss: amounts of known frauds that it approved;
+    good_stopped: of good ones that it stopped; None where events do not say what they are worth. scores: how many lie in each
+    twentieth; None for rules.
+    """
+
+    decisions: dict[str, int]
+    block_rate: Rate
+    review_rate: Rate
+    approval_rate: Rate
+    precision: Rate
+    recall: Rate
+    loss: float | None
+    good_stopped: float | None
+    latency_ms: Times | None = None
+    scores: list[int] | None = None
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A period, or all of them together.
+
+    since: its beginning; None for all. events: that both judged; errors: further ones that the candidate could not. agreement:
+    how many were decided the same. matrix: how many the champion decided as the first, and the candidate as the second. truth:
+    what is known. block_rate_change: the candidate's less the champion's, on the same events.
+    """
+
+    since: datetime | None
+    events: int
+    errors: int
+    agreement: Rate
+    matrix: dict[str, dict[str, int]]
+    truth: Truth
+    champion: Side
+    candidate: Side
+    block_rate_change: Rate
+
+
+class Blocks(msgspec.Struct, frozen=True):
+    """What blocks are worth, from the control share: those let through tell of all, each for as many as it stands for.
+
+    blocked: how many were. let_through: how many would have been, and were not. known: of how many of these the truth is known,
+    and fraud: how many were. precision: of would-be blocks. good_stopped: the amount of good transactions among those that were
+    blocked, as estimated; None where events do not say what they are worth.
+    """
+
+    blocked: int
+    let_through: int
+    known: int
+    fraud: int
+    precision: Rate
+    good_stopped: float | None
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """A candidate beside the champion, on the same recorded events.
+
+    trial: `model`, or the name of a candidate rule with its version. candidate: the version of a model. since, until: of
+    arrival. period: `hour` or `day`. loss_caught, good_stopped: what the candidate would have changed, in money: loss that it
+    catches beside the champion, and good revenue that it stops. blocks: what the control share tells, where there is one.
+    """
+
+    detector: str
+    trial: str
+    candidate: str
+    since: datetime | None
+    until: datetime | None
+    period: str
+    total: Part
+    parts: list[Part]
+    loss_caught: Amount | None
+    good_stopped: Amount | None
+    blocks: Blocks | None
+    notes: list[str]
+    seconds: float

@@ -1,0 +1,63 @@
+-- The questions behind the comparison of a champion and a candidate, in DuckDB's SQL over the views of an archive. ${...} is filled
+-- in by recorded.py.
+
+-- name: columns
+-- What is recorded of a detector, and whether anything was said of its transactions.
+SELECT table_name, column_name FROM duckdb_columns() WHERE table_name IN (${table}, 'labels')
+
+-- name: labels
+-- The statement that counts about each transaction: of the most trusted source, then the latest.
+SELECT transaction_id, fraud FROM labels WHERE ${mine} AND known_us <= ${now_us}
+QUALIFY row_number() OVER (PARTITION BY transaction_id ORDER BY rank DESC, known_us DESC, seq DESC) = 1
+
+-- name: version
+-- The version of the models that was tried last.
+SELECT max_by(versions_challenger, seq) AS version FROM ${table} WHERE ${mine} AND versions_challenger IS NOT NULL
+
+-- name: newest
+-- When the newest event of a trial was decided.
+SELECT max(arrived_at) AS newest FROM ${table} WHERE ${mine} AND ${tried}
+
+-- name: cells
+-- Events by period, by what both decided, and by what is known of them. Periods are of arrival, for a trial runs in real time.
+WITH known AS (${labels})
+SELECT date_trunc('${period}', arrived_at) AS period, champion_decision AS champion, ${candidate} AS candidate,
+    CASE
+        WHEN known.fraud = 1 THEN 'fraud'
+        WHEN known.fraud = 0 THEN 'good'
+        WHEN NOT ${told} THEN 'untold'
+        WHEN event_time > make_timestamptz(${mature_us}) THEN 'young'
+        WHEN decision = 'APPROVE' THEN 'unobjected'
+        ELSE 'untold'
+    END AS truth,
+    count(*) AS n, coalesce(sum(${worth}), 0) AS worth
+FROM ${table} LEFT JOIN known USING (transaction_id) WHERE ${within} GROUP BY ALL
+
+-- name: scores
+-- How the scores of both are distributed, in steps of a twentieth.
+SELECT date_trunc('${period}', arrived_at) AS period, which, least(19, CAST(floor(20 * score) AS INTEGER)) AS step, count(*) AS n
+FROM (
+    SELECT arrived_at, unnest(['champion', 'candidate']) AS which, unnest([champion_score, challenger_score]) AS score
+    FROM ${table} WHERE ${within}
+) WHERE score IS NOT NULL GROUP BY ALL
+
+-- name: times
+-- What scoring took in milliseconds: every event waited for its batch.
+SELECT date_trunc('${period}', arrived_at) AS period,
+    quantile_cont(latency_ms_models, 0.5) AS champion_p50, quantile_cont(latency_ms_models, 0.99) AS champion_p99,
+    quantile_cont(latency_ms_challenger, 0.5) AS candidate_p50, quantile_cont(latency_ms_challenger, 0.99) AS candidate_p99
+FROM ${table} WHERE ${within} GROUP BY GROUPING SETS ((1), ())
+
+-- name: blocks
+-- What would be blocked, and the few of it that were let through, by what is known of them.
+WITH known AS (${labels})
+SELECT control_share AS share, control_decision IS NOT NULL AS let_through,
+    CASE
+        WHEN known.fraud = 1 THEN 'fraud'
+        WHEN known.fraud = 0 THEN 'good'
+        WHEN ${told} AND event_time <= make_timestamptz(${mature_us}) AND control_decision IS NOT NULL THEN 'unobjected'
+        ELSE 'unknown'
+    END AS truth,
+    count(*) AS n, coalesce(sum(${worth}), 0) AS worth
+FROM ${table} LEFT JOIN known USING (transaction_id)
+WHERE ${within} AND control_share > 0 AND (control_decision = 'BLOCK' OR decision = 'BLOCK') GROUP BY ALL
