@@ -145,6 +145,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     case_lock_minutes: Annotated[Positive, Meta(description="How long a case stays with whoever has taken it, in minutes.")] = (
         15.0
     )
+    four_eyes: Annotated[
+        bool,
+        Meta(
+            description="Whoever wrote a version of a rule is not the one who rolls it out or promotes it: what an author asks"
+            " for waits until another person approves it: `true` or `false`."
+        ),
+    ] = False
     replays: Annotated[
         dict[str, Path],
         Meta(description="Recorded files that `POST /stream` may replay, by the name that a request calls them (a table)."),

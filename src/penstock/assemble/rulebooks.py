@@ -1,49 +1,76 @@
-"""The book of rules of a detector: what stands in its file, and what people changed since, as rules for an engine."""
+"""The books of a detector: what its file says, and what people changed since, as rules and lists for an engine."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from penstock.assemble.office import office_of
 from penstock.config import Settings
 from penstock.detector import Detector
+from penstock.expressions import Members
 from penstock.office import Database
+from penstock.office.lists import ListBook
 from penstock.office.rule_versions import Acting, Body
-from penstock.office.rulebook import RuleBook
-from penstock.rules import Rule, Share
+from penstock.office.rulebook import Check, RuleBook
+from penstock.rules import InForce, NewerRules, Rule, Share
 
-Newer = Callable[[int], "tuple[int, Sequence[Rule]] | None"]
-"""Asked with the revision in force: a newer one and its rules, or None."""
+_EMPTY = Members.of([])
 
 
-def book_of(database: Database, detector: Detector) -> RuleBook:
-    """The book of a detector: a change that could not work is refused with the reason, and undone."""
+def book_of(database: Database, detector: Detector, *, four_eyes: bool = False) -> RuleBook:
+    """The book of a detector's rules: a change that could not work is refused with the reason, and undone."""
+    return RuleBook(database, detector.name, check_of(detector), four_eyes=four_eyes)
 
-    def check(acting: Sequence[Acting]) -> None:
-        detector.with_rules(rules_of(acting))
 
-    return RuleBook(database, detector.name, check)
+def check_of(detector: Detector) -> Check:
+    """What a book asks before a change."""
+
+    def check(acting: Sequence[Acting], lists: Collection[str]) -> None:
+        detector.with_rules(rules_of(acting), dict.fromkeys(lists, _EMPTY))
+
+    return check
 
 
 @contextmanager
 def open_book(detector: Detector, settings: Settings) -> Iterator[RuleBook]:
-    """The book in the data folder, with the rules of the detector's file in it."""
+    """The book of rules in the office that the settings name, with what the detector's file says in it."""
     with office_of(settings) as database:
-        book = book_of(database, detector)
-        book.adopt(bodies_of(detector.rules))
+        book, lists = book_of(database, detector, four_eyes=settings.four_eyes), list_book_of(database, detector)
+        adopt(book, lists, detector)
         yield book
 
 
-def newer_rules(database: Database, detectors: Sequence[Detector]) -> dict[str, Newer]:
-    """For each detector, what a process that decides asks for newer rules; its file's rules are in the book from then on."""
-    return {detector.name: _newer(book_of(database, detector), detector) for detector in detectors}
+def list_book_of(database: Database, detector: Detector) -> ListBook:
+    """The book of a detector's lists, without the key that personal values need."""
+    return ListBook(database, detector.name, check_of(detector))
 
 
-def _newer(book: RuleBook, detector: Detector) -> Newer:
-    book.adopt(bodies_of(detector.rules))
+def adopt(rules: RuleBook, lists: ListBook, detector: Detector) -> None:
+    """Take what the detector's file says into its books; lists first, for rules ask them."""
+    lists.adopt(detector.lists)
+    rules.adopt(bodies_of(detector.rules))
 
-    def newer(revision: int) -> tuple[int, Sequence[Rule]] | None:
-        found = book.revision()  # before the rules: if they change in between, they are read once more
-        return None if found == revision else (found, rules_of(book.acting()))
+
+def newer_rules(database: Database, detectors: Sequence[Detector]) -> dict[str, NewerRules]:
+    """For each detector, what a process that decides asks for newer rules; what its file says is in the books from then on."""
+    return {
+        detector.name: following(book_of(database, detector), list_book_of(database, detector), detector)
+        for detector in detectors
+    }
+
+
+def following(rules: RuleBook, lists: ListBook, detector: Detector) -> NewerRules:
+    """What answers whoever follows these books."""
+    adopt(rules, lists, detector)
+    known: dict[str, Members] = {}
+
+    def newer(revision: int) -> InForce | None:
+        found = rules.revision()  # before the rest: if that changes in between, it is read once more
+        if found == revision:
+            return None
+        held = lists.members(known)
+        known.clear()
+        known.update(held)
+        return InForce(found, rules_of(rules.acting()), held)
 
     return newer
 
@@ -58,14 +85,16 @@ def bodies_of(rules: Sequence[Rule]) -> list[tuple[str, Body]]:
 def rules_of(acting: Sequence[Acting]) -> list[Rule]:
     """What acts and watches, as rules of a detector; keys are shared out by the rule's name, so that its versions meet."""
     return [
-        Rule(
+        rule_of(
             each.name,
-            each.body.when,
-            then=each.body.then,
-            reason=each.body.reason,
-            code=each.body.code or each.rule,
-            hard=each.body.hard,
+            each.body,
+            code=each.rule,
             share=None if (each.begin, each.end) == (0.0, 100.0) else Share(each.share_of, each.begin, each.end, each.rule),
         )
         for each in acting
     ]
+
+
+def rule_of(name: str, body: Body, *, code: str = "", share: Share | None = None) -> Rule:
+    """A rule that says this; code: what decisions say where it decides, unless the body does."""
+    return Rule(name, body.when, then=body.then, reason=body.reason, code=body.code or code, hard=body.hard, share=share)

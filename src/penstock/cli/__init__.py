@@ -23,6 +23,7 @@ COMMANDS = {
     "backtest": "backtest",
     "models": "models",
     "rules": "rules",
+    "lists": "lists",
     "trainer": "trainer",
     "replay": "replay",
     "score": "score",

@@ -79,17 +79,18 @@ def condition(detector: str, when: str, then: str, days: int, everything: bool, 
     penstock backtest condition banking "amount > 1000 AND is_night" --then review
     """  # noqa: D301 -- click's mark for lines that are kept as they are
     from penstock.assemble.backtests import Trials
+    from penstock.assemble.books import as_changed
     from penstock.assemble.detectors import load_detector
 
     archived = flags["archive"] is not None
-    span = None if everything else days
-    loaded, chosen = load_detector(detector), settings_from(**flags)
-    with Trials(chosen, loaded, days=span, archived=archived, told=say) as trials:
+    span, chosen = None if everything else days, settings_from(**flags)
+    now = as_changed(load_detector(detector), chosen)
+    with Trials(chosen, now, days=span, archived=archived, told=say) as trials:
         found = trials.run(when, then)
     if as_json:
         print_json(found)
     else:
-        _show(found)
+        show_tried(found)
 
 
 @command.command()
@@ -104,11 +105,12 @@ def rules(detector: str, days: int, everything: bool, as_json: bool, **flags: st
     DETECTOR may be a candidate in a file: its rules need not be those that decided.
     """
     from penstock.assemble.backtests import Trials
+    from penstock.assemble.books import as_changed
     from penstock.assemble.detectors import load_detector
 
     archived = flags["archive"] is not None
-    span = None if everything else days
-    loaded, chosen = load_detector(detector), settings_from(**flags)
+    span, chosen = None if everything else days, settings_from(**flags)
+    loaded = as_changed(load_detector(detector), chosen, rules=False)
     with Trials(chosen, loaded, days=span, archived=archived, told=say) as trials:
         found = {rule.name: trials.run(rule.when, rule.then, leaving_out=rule.name) for rule in loaded.rules}
     if as_json:
@@ -117,7 +119,7 @@ def rules(detector: str, days: int, everything: bool, as_json: bool, **flags: st
         _show_rules(found)
 
 
-def _show(found: "Tried") -> None:
+def show_tried(found: "Tried") -> None:
     """What a condition would have done, for people."""
     span = f"{found.since} to {found.until}" if found.since else "no day"
     click.echo(f"{found.detector}: {found.when} -> {found.then}")

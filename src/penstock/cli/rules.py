@@ -1,45 +1,71 @@
 """`penstock rules`: rules as data, with a life."""
 
-import getpass
-import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.options import as_json, detector_argument, print_json, say, settings, settings_from
+from penstock.cli.books import approvals, as_changer, books, say_request, since, text_of
+from penstock.cli.options import as_json, detector_argument, print_json, say, settings
 
 if TYPE_CHECKING:
+    from penstock.office.approvals import Request
     from penstock.office.rule_versions import Version
+    from penstock.rules.checks import Finding
 
-_who = click.option("--who", default=getpass.getuser, help="Who makes the change.  [the user of this machine]")
-_why = click.option("--note", "why", default="", help="Why.")
 _name = click.argument("rule")
+_version = click.argument("version", type=int)
 
 
 @click.group()
 def command() -> None:
     """Rules as data, from draft to archived, every version kept.
 
-    Services and workers over the same data folder decide by a change within a second.
+    Services and workers over the same office decide by a change within a second.
     """
 
 
 @command.command("list")
 @detector_argument
-@settings("data")
+@settings("data", "office")
 @click.option("--all", "everything", is_flag=True, help="Archived versions, too.")
 @as_json
 def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
     """The versions of every rule, and what each is doing."""
-    with _book(detector, flags) as book:
-        found = [version for version in book.versions() if everything or version.state != "archived"]
+    with books(detector, flags) as found:
+        versions = [version for version in found.rules.versions() if everything or version.state != "archived"]
     if as_json:
-        print_json(found)
+        print_json(versions)
         return
-    for version in found:
+    for version in versions:
         click.echo(_line(version))
+
+
+@command.command()
+@detector_argument
+@_name
+@settings("data", "office")
+@as_json
+def show(detector: str, rule: str, as_json: bool, **flags: Any) -> None:
+    """All versions of a rule, and what each says otherwise than the one before it."""
+    from penstock.errors import NotFound, did_you_mean
+    from penstock.office.rule_versions import by_name, difference
+
+    with books(detector, flags) as found:
+        rules = by_name(found.rules.versions())
+    if rule not in rules:
+        raise NotFound(f"detector {detector!r} has no rule {rule!r}.{did_you_mean(rule, rules)}")
+    before = [None, *(version.body for version in rules[rule])]
+    changes = [difference(old, version.body) for old, version in zip(before, rules[rule], strict=False)]
+    if as_json:
+        print_json([{"version": each, "changed": change} for each, change in zip(rules[rule], changes, strict=True)])
+        return
+    for version, change in zip(rules[rule], changes, strict=True):
+        click.echo(f"{_line(version)}  since {since(version.changed_us)} by {version.changed_by}")
+        for field, (old, new) in change.items() if version.version > 1 else ():
+            click.echo(f"    {field}: {old!r} -> {new!r}")
 
 
 @command.command()
@@ -48,158 +74,179 @@ def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
 @click.option("--when", required=True, metavar="SQL", help="The condition.")
 @click.option("--then", default="review", show_default=True, help="allow, challenge, review or block.")
 @click.option("--reason", metavar="TEXT", help="A sentence for people, with {name} in place of values.")
+@click.option("--code", metavar="CODE", default="", help="What decisions say where it decides.  [the rule's name]")
 @click.option("--hard", is_flag=True, help="A block that no allow can lift.")
-@_who
-@_why
-@settings("data")
-def add(
-    detector: str, rule: str, when: str, then: str, reason: str | None, hard: bool, who: str, why: str, **flags: Any
-) -> None:
+@as_changer
+@settings("data", "office")
+def add(detector: str, rule: str, hard: bool, who: str, why: str, **given: Any) -> None:
     """Add a version of a rule, as a draft: it is checked, and does nothing yet."""
     from penstock.office.rule_versions import Body
 
-    with _book(detector, flags) as book:
-        say(_line(book.add(rule, Body(when=when, then=then, reason=reason, hard=hard), who=who, why=why)))
+    body = Body(hard=hard, **{name: given.pop(name) for name in ("when", "then", "reason", "code")})
+    with books(detector, given) as found:
+        say(_line(found.rules.add(rule, body, who=who, why=why)))
+        _say_findings(found.check(rule, body).findings)
 
 
 @command.command()
 @detector_argument
 @click.argument("condition")
+@click.option("--then", default="review", show_default=True, help="What it would ask for.")
+@settings("data", "office")
 @as_json
-def test(detector: str, condition: str, as_json: bool) -> None:
-    """Check a condition without saving it: names, types, and what is probably not meant."""
-    from penstock.assemble.detectors import load_detector
-    from penstock.rules import Rule
+def test(detector: str, condition: str, then: str, as_json: bool, **flags: Any) -> None:
+    """Check a condition without saving it: names, types, and what is probably not meant.
 
-    loaded = load_detector(detector)
-    tried = loaded.with_rules([*loaded.rules, Rule("condition_under_test", condition)])
-    compiled = list(tried.plan.rules)[-1]
-    doubts = [doubt for doubt in tried.plan.rules.warnings if "condition_under_test" in doubt]
-    found = {"condition": compiled.expression.sql, "reads": list(compiled.reads), "warnings": doubts}
+    It is looked at beside the rules that act by now: the same as another, never reached, never or always true.
+    """
+    from penstock.assemble.books import UNDER_TEST
+    from penstock.office.rule_versions import Body
+
+    with books(detector, flags) as found:
+        checked = found.check(UNDER_TEST, Body(when=condition, then=then))
     if as_json:
-        print_json(found)
-    else:
-        click.echo(f"{found['condition']}\nreads {', '.join(compiled.reads) or 'nothing'}")
-        for doubt in doubts:
-            click.echo(f"warning: {doubt}")
-
-
-@command.command()
-@detector_argument
-@_name
-@click.argument("version", type=int)
-@_who
-@settings("data")
-def shadow(detector: str, rule: str, version: int, who: str, **flags: Any) -> None:
-    """Let a version watch: where it would have fired is recorded, and changes nothing."""
-    with _book(detector, flags) as book:
-        say(_line(book.shadow(rule, version, who=who)))
-
-
-@command.command()
-@detector_argument
-@_name
-@click.argument("version", type=int)
-@click.option("--percent", type=float, required=True, metavar="N", help="Share of the keys.")
-@click.option("--of", "share_of", required=True, metavar="FIELD", help="The field whose keys are shared out.")
-@_who
-@settings("data")
-def rollout(detector: str, rule: str, version: int, percent: float, share_of: str, who: str, **flags: Any) -> None:
-    """Let a version act on a share of the keys; the active one goes on for the others."""
-    with _book(detector, flags) as book:
-        say(_line(book.rollout(rule, version, percent=percent, share_of=share_of, who=who)))
+        warnings = [finding.sentence for finding in checked.findings]
+        print_json({**checked._asdict(), "warnings": warnings})
+        return
+    click.echo(f"{checked.condition}\nreads {', '.join(checked.reads) or 'nothing'}")
+    if checked.lists:
+        click.echo(f"asks the lists {', '.join(checked.lists)}")
+    for finding in checked.findings:
+        click.echo(f"warning: {finding.sentence}")
 
 
 @command.command()
 @detector_argument
 @_name
 @click.argument("version", type=int, required=False)
-@_who
-@settings("data")
-def promote(detector: str, rule: str, version: int | None, who: str, **flags: Any) -> None:
-    """Let the candidate, or a version, act on everything."""
-    with _book(detector, flags) as book:
-        say(_line(book.promote(rule, version, who=who)))
+@click.option("--days", type=click.IntRange(1), metavar="N", default=30, show_default=True, help="The newest N days.")
+@settings("data", "office", "ledger", "archive")
+@as_json
+def backtest(detector: str, rule: str, version: int | None, days: int, as_json: bool, **flags: Any) -> None:
+    """Try a version of a rule over recorded decisions: the newest unless told otherwise."""
+    from penstock.assemble.backtests import Trials
+    from penstock.cli.backtest import show_tried
+    from penstock.cli.options import settings_from
+
+    archived = flags["archive"] is not None
+    with books(detector, flags) as found:
+        now, body = found.now(), found.body(rule, version)
+    with Trials(settings_from(**flags), now, days=days, archived=archived, told=say) as trials:
+        tried = trials.run(body.when, body.then, leaving_out=rule)
+    if as_json:
+        print_json(tried)
+    else:
+        show_tried(tried)
 
 
 @command.command()
 @detector_argument
 @_name
-@_who
-@_why
-@settings("data")
+@_version
+@as_changer
+@settings("data", "office")
+def shadow(detector: str, rule: str, version: int, who: str, why: str, **flags: Any) -> None:
+    """Let a version watch: where it would have fired is recorded, and changes nothing."""
+    with books(detector, flags) as found:
+        _say(found.rules.shadow(rule, version, who=who, why=why))
+
+
+@command.command()
+@detector_argument
+@_name
+@_version
+@click.option("--percent", type=float, required=True, metavar="N", help="Share of the keys.")
+@click.option("--of", "share_of", required=True, metavar="FIELD", help="The field whose keys are shared out.")
+@as_changer
+@settings("data", "office")
+def rollout(detector: str, rule: str, version: int, percent: float, share_of: str, who: str, why: str, **flags: Any) -> None:
+    """Let a version act on a share of the keys; the active one goes on for the others."""
+    with books(detector, flags) as found:
+        _say(found.rules.rollout(rule, version, percent=percent, share_of=share_of, who=who, why=why))
+
+
+@command.command()
+@detector_argument
+@_name
+@click.argument("version", type=int, required=False)
+@as_changer
+@settings("data", "office")
+def promote(detector: str, rule: str, version: int | None, who: str, why: str, **flags: Any) -> None:
+    """Let the candidate, or a version, act on everything."""
+    with books(detector, flags) as found:
+        _say(found.rules.promote(rule, version, who=who, why=why))
+
+
+@command.command()
+@detector_argument
+@_name
+@as_changer
+@settings("data", "office")
 def pause(detector: str, rule: str, who: str, why: str, **flags: Any) -> None:
     """Let the candidate stop, or where there is none the active version."""
-    with _book(detector, flags) as book:
-        say(_line(book.pause(rule, who=who, why=why)))
+    with books(detector, flags) as found:
+        _say(found.rules.pause(rule, who=who, why=why))
 
 
 @command.command()
 @detector_argument
 @_name
-@_who
-@_why
-@settings("data")
+@as_changer
+@settings("data", "office")
 def rollback(detector: str, rule: str, who: str, why: str, **flags: Any) -> None:
     """Undo the last step: stop the candidate, or bring the version back that was active before."""
-    with _book(detector, flags) as book:
-        say(_line(book.rollback(rule, who=who, why=why)))
+    with books(detector, flags) as found:
+        _say(found.rules.rollback(rule, who=who, why=why))
 
 
 @command.command()
 @detector_argument
 @_name
-@_who
-@_why
-@settings("data")
+@as_changer
+@settings("data", "office")
 def archive(detector: str, rule: str, who: str, why: str, **flags: Any) -> None:
     """Let no version of a rule act or watch any more."""
-    with _book(detector, flags) as book:
-        book.archive(rule, who=who, why=why)
+    with books(detector, flags) as found:
+        found.rules.archive(rule, who=who, why=why)
+
+
+command.add_command(approvals)
 
 
 @command.command()
 @detector_argument
-@settings("data")
+@settings("data", "office")
 def export(detector: str, **flags: Any) -> None:
     """The active rules as JSON, one object each: for `import`, or for the detector's file."""
-    with _book(detector, flags) as book:
-        for version in book.versions():
-            if version.state == "active":
-                print_json({"name": version.name, "version": version.version, "body": version.body})
+    with books(detector, flags) as found:
+        for line in found.export():
+            click.echo(line)
 
 
 @command.command("import")
 @detector_argument
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@_who
-@_why
-@settings("data")
+@as_changer
+@settings("data", "office")
 def import_(detector: str, file: Path, who: str, why: str, **flags: Any) -> None:
     """Add what `export` wrote, as drafts; a rule that says the same already is left alone."""
-    import msgspec
-
-    from penstock.errors import DataError
-    from penstock.office.rule_versions import Body
-
-    text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
-    with _book(detector, flags) as book:
-        for number, line in enumerate(filter(None, text.splitlines()), 1):
-            try:
-                found = json.loads(line)
-                name, body = str(found["name"]), msgspec.convert(found["body"], Body)
-            except (ValueError, KeyError, TypeError) as error:
-                raise DataError(f"{file}, line {number}: this is no exported rule: {error}") from error
-            if any(version.body == body for version in book.versions(name) if version.state != "archived"):
-                continue
-            say(_line(book.add(name, body, who=who, why=why)))
+    with books(detector, flags) as found:
+        for version in found.import_(text_of(file, sys.stdin), str(file), who=who, why=why):
+            say(_line(version))
 
 
-def _book(detector: str, flags: dict[str, Any]) -> Any:
-    from penstock.assemble.detectors import load_detector
-    from penstock.assemble.rulebooks import open_book
+def _say(done: "Version | Request") -> None:
+    from penstock.office.approvals import Request
 
-    return open_book(load_detector(detector), settings_from(**flags))
+    if isinstance(done, Request):
+        say_request(done)
+    else:
+        say(_line(done))
+
+
+def _say_findings(findings: "Sequence[Finding]") -> None:
+    for finding in findings:
+        say(f"warning: {finding.sentence}")
 
 
 def _line(version: "Version") -> str:

@@ -8,7 +8,7 @@ from penstock.cli.options import as_json, print_json, settings, settings_from
 @click.command()
 @click.argument("transaction_id", metavar="ID")
 @click.option("--detector", metavar="DETECTOR", help="Who decided; looked for in the data folder unless given.")
-@settings("data", "models")
+@settings("data", "models", "office")
 @as_json
 def command(transaction_id: str, detector: str | None, as_json: bool, **flags: str | None) -> None:
     """Recompute a recorded decision: identical or not.
@@ -16,12 +16,13 @@ def command(transaction_id: str, detector: str | None, as_json: bool, **flags: s
     The state of that moment is brought back from the log before it; exit 0 only when everything is identical to the
     last bit.
     """
+    from penstock.assemble.books import list_at
     from penstock.assemble.engines import recorded_decisions
     from penstock.engine import verify
 
     settings = settings_from(**flags)
     with recorded_decisions(settings, transaction_id, detector) as (loaded, ledger):
-        found = verify(ledger, loaded, transaction_id, settings.models_folder)
+        found = verify(ledger, loaded, transaction_id, settings.models_folder, list_at=list_at(loaded, settings))
     differences = [{"column": name, "recorded": before, "recomputed": after} for name, before, after in found.differences]
     if as_json:
         events = found.events_replayed

@@ -110,12 +110,21 @@ class Steps:
         self._note(who, action, changed, told)
         return changed
 
-    def try_(self, version: Version, state: State, *, who: str, percent: float = 0.0, share_of: str | None = None) -> Version:
+    def try_(
+        self,
+        version: Version,
+        state: State,
+        *,
+        who: str,
+        percent: float = 0.0,
+        share_of: str | None = None,
+        why: str = "",
+    ) -> Version:
         """Let a version be the candidate; the one that was is a draft again."""
         for other in self.known(version.name):
             if other.state in CANDIDATE and other.version != version.version:
                 self.set(other, "draft", who=who, action="rule.withdraw")
-        return self.set(version, state, who=who, action=f"rule.{state}", percent=percent, share_of=share_of)
+        return self.set(version, state, who=who, action=f"rule.{state}", percent=percent, share_of=share_of, why=why)
 
     def promote(self, version: Version, *, who: str, why: str = "") -> Version:
         """Let a version act on everything; the one that did is archived."""

@@ -98,7 +98,7 @@ class RuleBook:
             self._look_at(steps, [*acting(versions), watching(added)])
             return added
 
-    def shadow(self, name: str, version: int, *, who: str) -> Version:
+    def shadow(self, name: str, version: int, *, who: str, why: str = "") -> Version:
         """Let a version watch: where it would have fired is recorded, and changes nothing.
 
         Raises:
@@ -106,7 +106,7 @@ class RuleBook:
             Conflict: it acts already.
         """
         with self._steps() as steps:
-            return self._settled(steps, steps.try_(_not_active(steps.chosen(name, version)[1]), "shadow", who=who))
+            return self._settled(steps, steps.try_(_not_active(steps.chosen(name, version)[1]), "shadow", who=who, why=why))
 
     def rollout(self, name: str, version: int, *, percent: float, share_of: str, who: str, why: str = "") -> Version | Request:
         """Let a version act on a share of the keys of a field; the active one goes on for the others.
@@ -123,7 +123,7 @@ class RuleBook:
         with self._steps() as steps:
             chosen = _not_active(steps.chosen(name, version)[1])
             details = {"version": chosen.version, "percent": percent, "of": share_of}
-            return self._asked(steps, chosen, "rollout", details, who, why) or self._rollout(steps, chosen, details, who)
+            return self._asked(steps, chosen, "rollout", details, who, why) or self._rollout(steps, chosen, details, who, why)
 
     def promote(self, name: str, version: int | None = None, *, who: str, why: str = "") -> Version | Request:
         """Let a version, or the candidate, act on everything; the one that did is archived.
@@ -166,7 +166,7 @@ class RuleBook:
             self.approvals.settle(steps.transaction, request, "approved", who=who, why=why)
             if request.action == "promote":
                 return self._settled(steps, steps.promote(chosen, who=who, why=why))
-            return self._rollout(steps, _not_active(chosen), request.details, who)
+            return self._rollout(steps, _not_active(chosen), request.details, who, why)
 
     def pause(self, name: str, *, who: str, why: str = "") -> Version:
         """Let the candidate stop, or where there is none the active version."""
@@ -225,9 +225,9 @@ class RuleBook:
             steps.transaction, "rule", chosen.name, action, details, author=chosen.author, who=who, why=why
         )
 
-    def _rollout(self, steps: Steps, chosen: Version, details: dict[str, Any], who: str) -> Version:
+    def _rollout(self, steps: Steps, chosen: Version, details: dict[str, Any], who: str, why: str) -> Version:
         percent, share_of = float(details["percent"]), str(details["of"])
-        return self._settled(steps, steps.try_(chosen, "rollout", who=who, percent=percent, share_of=share_of))
+        return self._settled(steps, steps.try_(chosen, "rollout", who=who, percent=percent, share_of=share_of, why=why))
 
     def _settled(self, steps: Steps, changed: Version) -> Version:
         """Everything that acts by now fits the detector, and whoever follows hears of it."""

@@ -16,11 +16,12 @@ import penstock
 from penstock.config import Settings
 from penstock.errors import PenstockError
 from penstock.office.cases import Cases
+from penstock.rules import NewerRules
 from penstock.service import backtests, latest, pages, profiles, records, session, sockets, streams, transactions, writes
 from penstock.service import cases as case_routes
 from penstock.service.access import Access
 from penstock.service.desks import Desks
-from penstock.service.follow import Follower, Newer, NewerRules, RulesFollower
+from penstock.service.follow import Follower, Newer, RulesFollower
 from penstock.service.front import Front
 from penstock.service.live import Live
 from penstock.service.metrics import CONTENT_TYPE, Exposition

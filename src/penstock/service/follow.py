@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from penstock.errors import PenstockError
 from penstock.models import Ensemble
-from penstock.rules import Rule
+from penstock.rules import NewerRules
 from penstock.service.port import Serving
 
 log = logging.getLogger("penstock.service")
@@ -15,9 +15,6 @@ Newer = Callable[[str | None], Ensemble | None]
 """Asked in a thread, with the version that decides: the champion where it is another one, loaded, warm and fitting; else
 None. Raises a PenstockError where it cannot be had; it is then asked again later."""
 
-
-NewerRules = Callable[[int], "tuple[int, Sequence[Rule]] | None"]
-"""Asked in a thread, with the revision of the rules in force: a newer one and its rules, or None."""
 
 RULES_EVERY_S = 0.3
 """Time between two looks for newer rules: a change is in force within a second."""
@@ -82,10 +79,12 @@ class RulesFollower:
         try:
             found = await asyncio.to_thread(self._newer, self._revision)
             if found is not None:
-                before, (self._revision, rules) = self._revision, found
-                self._desk.engine.use_rules(rules)
+                before, self._revision = self._revision, found.revision
+                self._desk.engine.use_rules(found.rules, found.lists)
                 if before:
-                    log.info("%s: %d rules of revision %d decide from now on", self._desk.name, len(rules), self._revision)
+                    log.info(
+                        "%s: %d rules of revision %d decide from now on", self._desk.name, len(found.rules), found.revision
+                    )
             self._trouble = None
         except Exception as error:  # noqa: BLE001 - whatever the book does, the rules in force stay in force
             trouble = str(error) if isinstance(error, PenstockError) else f"{type(error).__name__}: {error}"

@@ -28,6 +28,7 @@ from typing import Any, Protocol
 import msgspec
 
 from penstock.config import Settings
+from penstock.expressions import Members
 from penstock.ledger import Answered
 from penstock.messages import Refusal
 from penstock.models import Ensemble
@@ -103,8 +104,8 @@ class Looking(Protocol):
         """
         ...
 
-    def use_rules(self, rules: Sequence[Rule]) -> None:
-        """Let these rules decide from the next batch on, all of them at once.
+    def use_rules(self, rules: Sequence[Rule], lists: Mapping[str, Members] | None = None) -> None:
+        """Let these rules decide from the next batch on, all of them at once, over these lists where any are given.
 
         Raises:
             DeclarationError: one of them cannot work.

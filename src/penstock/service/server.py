@@ -14,11 +14,12 @@ from penstock.assemble.office import office_of
 from penstock.config import Settings
 from penstock.errors import ConfigurationError
 from penstock.office.cases import Cases
+from penstock.rules import NewerRules
 from penstock.service.access import Access, is_loopback
 from penstock.service.app import Service, create_app
 from penstock.service.beside import Beside
 from penstock.service.desk import Desk
-from penstock.service.follow import Newer, NewerRules
+from penstock.service.follow import Newer
 from penstock.service.joined import JoiningProtocol
 from penstock.service.port import Opener, Serving
 from penstock.service.sockets import HangingUpProtocol

@@ -17,7 +17,7 @@ from penstock.ledger import Answered, Quarantined
 from penstock.ledger.encoding import encode
 from penstock.messages import Record, Refusal
 from penstock.models import Ensemble
-from penstock.rules import Rule
+from penstock.rules import InForce
 from penstock.stream.entry import Entry
 from penstock.stream.entry import encode as encode_entry
 from penstock.stream.journaled import Gathered
@@ -95,7 +95,7 @@ class Owner:
         self._alone = alone
         self._on_committed = on_committed
         self._newer: Ensemble | None = None
-        self._newer_rules: Sequence[Rule] | None = None
+        self._newer_rules: InForce | None = None
         self._told_of: tuple[str, object] | None = None
         self._held: list[Message] = []
         self._seen_us = 0
@@ -113,8 +113,8 @@ class Owner:
         """Decide with these models from the next unit on; any thread may say so."""
         self._newer = ensemble
 
-    def use_rules(self, rules: Sequence[Rule]) -> None:
-        """Decide with these rules from the next unit on; any thread may say so."""
+    def use_rules(self, rules: InForce) -> None:
+        """Decide with these rules and lists from the next unit on; any thread may say so."""
         self._newer_rules = rules
 
     def fail(self, error: BaseException) -> None:
@@ -165,7 +165,7 @@ class Owner:
         if self._newer_rules is not None:
             rules, self._newer_rules = self._newer_rules, None
             try:
-                self._engine.use_rules(rules)
+                self._engine.use_rules(rules.rules, rules.lists)
             except DeclarationError as error:  # another version of the detector's file wrote them
                 _log.error("the rules in force stay in force: %s", error)
         self._describe()

@@ -4,16 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from penstock.models import Ensemble
-from penstock.rules import Rule
+from penstock.rules import NewerRules
 from penstock.stream.port import Broker, Sink
 from penstock.stream.replica import Replica
 
 Newer = Callable[[str | None], Ensemble | None]
 """Asked with the version that decides: the models that are champion by now, where these are others; else None."""
-
-
-NewerRules = Callable[[int], "tuple[int, Sequence[Rule]] | None"]
-"""Asked with the revision of the rules in force: a newer one and its rules, or None."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from penstock.errors import Fenced, PenstockError
 from penstock.models import Ensemble
-from penstock.rules import Rule
+from penstock.rules import InForce
 from penstock.stream.owner import Owner
 from penstock.stream.parts import Parts
 from penstock.stream.port import Candidate, Journal
@@ -45,7 +45,7 @@ class Seat:
         self._feedings: list[Feeding] = []
         self._was_owner = self.ended = False
         self._fresh: Ensemble | None = None
-        self._fresh_rules: Sequence[Rule] | None = None
+        self._fresh_rules: InForce | None = None
         self._revision = 0
 
     # ------------------------------------------------------------ running
@@ -155,12 +155,12 @@ class Seat:
         found = self._parts.newer_rules(self._revision) if self._parts.newer_rules is not None else None
         if found is None:
             return
-        self._revision, rules = found
+        self._revision = found.revision
         owner = self._owner
         if owner is not None:
-            owner.use_rules(rules)
+            owner.use_rules(found)
         else:
-            self._fresh_rules = rules
+            self._fresh_rules = found
 
     def _look_for_models(self, replica: Replica) -> None:
         assert self._parts.newer is not None
@@ -177,7 +177,7 @@ class Seat:
             replica.engine.use(self._fresh)
             self._fresh = None
         if self._fresh_rules is not None:
-            replica.engine.use_rules(self._fresh_rules)
+            replica.engine.use_rules(self._fresh_rules.rules, self._fresh_rules.lists)
             self._fresh_rules = None
 
     # ------------------------------------------------------------ what is seen from outside

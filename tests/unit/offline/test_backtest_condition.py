@@ -101,6 +101,7 @@ CONDITIONS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore::penstock.detector.DetectorWarning")
 @pytest.mark.parametrize("then", ["allow", "challenge", "review", "block"])
 @pytest.mark.parametrize("when", CONDITIONS)
 def test_figures_are_those_of_an_engine_that_has_the_rule(world, when, then):

@@ -38,4 +38,4 @@ def condition_of(detector: Detector, when: str) -> Expression:
         ExpressionError: naming the part at fault.
     """
     scope = {name: column.type for name, column in detector.plan.layout.items() if ":" not in name}
-    return parse(when, scope, place="condition", expect=Type.BOOLEAN)
+    return parse(when, scope, place="condition", expect=Type.BOOLEAN, lists=detector.lists)

@@ -88,6 +88,7 @@ class _Recorded:
         self.worth = worth if worth in self.columns else None
         delay_us = detector.label.delay_us if detector.label is not None else 0
         self.mature_us = now_us - delay_us
+        self.lists = {name: members.at(now_us) for name, members in detector.lists.items()}
 
     def _newest(self) -> date | None:
         told = self._filled("told", mine=self._mine, now_us=self.now_us) if self.told else "false"
@@ -127,7 +128,7 @@ class _Recorded:
             "matched",
             table=quoted(self.table),
             within=within,
-            condition=condition.to_sql("duckdb"),
+            condition=condition.to_sql("duckdb", lists=self.lists),
             worth=quoted(self.worth) if self.worth else "CAST(NULL AS DOUBLE)",
             strongest=self._strongest(),
             rules=_fired(others),
@@ -259,6 +260,9 @@ class _Trial:
             notes.append("Events do not say what they are worth, so there are counts alone.")
         if lowered(changed):
             notes.append("A rule decides before the score does: some of what the score stops would be decided less strictly.")
+        if self._condition.lists:
+            names = ", ".join(sorted(self._condition.lists))
+            notes.append(f"Taken as they are now, also for decisions that are older than their entries: {names}.")
         unknown = [name for name in found.rules if name not in {rule.name for rule in found.detector.rules}]
         if unknown:
             notes.append(f"No longer declared, and taken to have asked for what was decided: {', '.join(unknown)}.")

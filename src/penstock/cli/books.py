@@ -1,0 +1,105 @@
+"""What the commands about rules and about lists share."""
+
+import getpass
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+import click
+
+from penstock.cli.options import as_json, detector_argument, print_json, say, settings, settings_from
+
+if TYPE_CHECKING:
+    from penstock.assemble.books import Books
+    from penstock.office.approvals import Request
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def as_changer(function: F) -> F:
+    """Add --who and --note."""
+    return with_who(click.option("--note", "why", default="", help="Why.")(function))
+
+
+def with_who(function: F) -> F:
+    """Add --who."""
+    return click.option("--who", default=getpass.getuser, help="Who makes the change.  [the user of this machine]")(function)
+
+
+def books(detector: str, flags: dict[str, Any]) -> "AbstractContextManager[Books]":
+    """The books of a detector, where the flags say that they are."""
+    from penstock.assemble.books import open_books
+    from penstock.assemble.detectors import load_detector
+
+    return open_books(load_detector(detector), settings_from(**flags))
+
+
+def text_of(file: Path, standard_input: TextIO) -> str:
+    """What a file holds, or standard input where it is called -."""
+    return standard_input.read() if str(file) == "-" else file.read_text("utf-8")
+
+
+def since(us: int) -> str:
+    """An instant, for people."""
+    from penstock.clock import from_us
+
+    return f"{from_us(us):%Y-%m-%d %H:%M}"
+
+
+def say_request(request: "Request") -> None:
+    """Say that something waits for another person."""
+    say(f"{request.id}  waits for another person to approve it: {_told(request)}")
+
+
+def _told(request: "Request") -> str:
+    details = ", ".join(f"{name} {value}" for name, value in request.details.items() if not isinstance(value, list))
+    counted = ", ".join(f"{len(value)} {name}" for name, value in request.details.items() if isinstance(value, list))
+    return f"{request.action} {request.kind} {request.name} ({', '.join(filter(None, (details, counted)))})"
+
+
+@click.group()
+def approvals() -> None:
+    """What waits for a second pair of eyes."""
+
+
+@approvals.command("list")
+@detector_argument
+@click.option("--all", "everything", is_flag=True, help="Also what was approved, rejected or withdrawn.")
+@settings("data", "office")
+@as_json
+def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
+    """What was asked for, the newest first."""
+    with books(detector, flags) as found:
+        requests = found.requests(None if everything else "pending")
+    if as_json:
+        print_json(requests)
+        return
+    for each in requests:
+        settled = f" by {each.settled_by}" if each.settled_by else ""
+        note = f": {each.note}" if each.note else ""
+        click.echo(f"{each.id}  {each.stage}{settled}  {_told(each)}  ({each.asked_by}, {since(each.asked_us)}{note})")
+
+
+@approvals.command()
+@detector_argument
+@click.argument("request_id", metavar="ID")
+@as_changer
+@settings("data", "office")
+def approve(detector: str, request_id: str, who: str, why: str, **flags: Any) -> None:
+    """Do what was asked for; its author cannot."""
+    with books(detector, flags) as found:
+        found.approve(request_id, who=who, why=why)
+    say(f"{request_id} is approved")
+
+
+@approvals.command()
+@detector_argument
+@click.argument("request_id", metavar="ID")
+@as_changer
+@settings("data", "office")
+def reject(detector: str, request_id: str, who: str, why: str, **flags: Any) -> None:
+    """Let what was asked for not be done; whoever asked withdraws it so."""
+    with books(detector, flags) as found:
+        stage = found.approvals.reject(request_id, who=who, why=why).stage
+    say(f"{request_id} is {stage}")

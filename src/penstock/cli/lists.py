@@ -1,0 +1,192 @@
+"""`penstock lists`: allow, block and watch lists that conditions ask."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from penstock.cli.books import approvals, as_changer, books, say_request, since, text_of, with_who
+from penstock.cli.options import as_json, detector_argument, print_json, say, settings
+
+if TYPE_CHECKING:
+    from penstock.office.approvals import Request
+    from penstock.office.list_steps import Outcome
+    from penstock.office.list_tables import Entry
+
+_list = click.argument("name", metavar="LIST")
+
+
+@click.group()
+def command() -> None:
+    """Lists that conditions ask: device_id IN list('stolen_devices').
+
+    Services and workers over the same office decide by a change within a second.
+    """
+
+
+@command.command("list")
+@detector_argument
+@click.option("--all", "everything", is_flag=True, help="Those that were put away, too.")
+@settings("data", "office")
+@as_json
+def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
+    """Every list, and how much is on it. Also: ls."""
+    with books(detector, flags) as found:
+        kept, counts = [each for each in found.lists.all() if everything or not each.archived], found.lists.counts()
+    if as_json:
+        print_json([{"list": each, "entries": counts.get(each.name)} for each in kept])
+        return
+    for each in kept:
+        count = counts.get(each.name)
+        marks = "".join(f"  {mark}" for mark in ("personal", "protected", "archived") if getattr(each, mark))
+        changed = f"revision {each.revision}, {since(each.changed_us)} by {each.changed_by}"
+        click.echo(f"{each.name}  {each.kind}  {count.in_force if count else 0:,} values  {changed}{marks}  {each.about}")
+
+
+command.add_command(list_, "ls")
+
+
+@command.command()
+@detector_argument
+@_list
+@click.option("--kind", type=click.Choice(["block", "allow", "watch"]), default="block", show_default=True, help="What for.")
+@click.option("--about", default="", metavar="TEXT", help="A sentence for people.")
+@click.option("--personal", is_flag=True, help="For a field that is personal: only tokens of its values are kept.")
+@click.option("--protected", is_flag=True, help="Every change waits for another person.")
+@with_who
+@settings("data", "office")
+def create(detector: str, name: str, who: str, **given: Any) -> None:
+    """Make a list, or take one up again that was put away."""
+    options = {option: given.pop(option) for option in ("kind", "about", "personal", "protected")}
+    with books(detector, given) as found:
+        found.create_list(name, who=who, **options)
+    say(f"{name} is a list; rules ask it as: FIELD IN list('{name}')")
+
+
+@command.command()
+@detector_argument
+@_list
+@click.argument("values", nargs=-1, required=True, metavar="VALUE...")
+@click.option("--reason", default="", metavar="TEXT", help="Why they are on it.")
+@click.option("--expires", metavar="DURATION", help="How long they stay on it, such as 30d; for ever unless given.")
+@as_changer
+@settings("data", "office")
+def add(
+    detector: str, name: str, values: tuple[str, ...], reason: str, expires: str | None, who: str, why: str, **flags: Any
+) -> None:
+    """Put values on a list; of one that is on it already, reason and expiry change."""
+    from penstock.clock import duration_us, system_clock
+    from penstock.office.list_steps import NewEntry
+
+    until = None if expires is None else system_clock() + duration_us(expires, what="--expires")
+    with books(detector, flags) as found:
+        _say(found.put(name, [NewEntry(value, reason or why, until) for value in values], who=who, why=why or reason))
+
+
+@command.command()
+@detector_argument
+@_list
+@click.argument("values", nargs=-1, required=True, metavar="VALUE...")
+@as_changer
+@settings("data", "office")
+def remove(detector: str, name: str, values: tuple[str, ...], who: str, why: str, **flags: Any) -> None:
+    """Take values off a list."""
+    with books(detector, flags) as found:
+        _say(found.lists.remove(name, values, who=who, why=why))
+
+
+@command.command()
+@detector_argument
+@_list
+@click.option("--state", type=click.Choice(["in_force", "expired", "removed", "all"]), default="in_force", show_default=True)
+@click.option("--search", default="", metavar="TEXT", help="How values begin.")
+@click.option("--limit", type=click.IntRange(1), default=200, show_default=True, help="The newest so many.")
+@settings("data", "office")
+@as_json
+def show(detector: str, name: str, state: str, search: str, limit: int, as_json: bool, **flags: Any) -> None:
+    """What is on a list: who put it there, when, why, and until when."""
+    with books(detector, flags) as found:
+        entries, more = found.lists.entries(name, state, search=search, limit=limit)
+        now = found.clock()
+    if as_json:
+        print_json(entries)
+        return
+    for entry in entries:
+        click.echo(_line(entry, now))
+    if more:
+        say(f"only the newest {limit:,} are shown; --limit shows more")
+
+
+@command.command()
+@detector_argument
+@click.argument("value")
+@settings("data", "office")
+@as_json
+def find(detector: str, value: str, as_json: bool, **flags: Any) -> None:
+    """On which lists a value is, or was. Exit 1 where it is on none by now."""
+    with books(detector, flags) as books_:
+        found, now = books_.lists.find(value), books_.clock()
+    held = any(entry.state(now) == "in_force" for entries in found.values() for entry in entries)
+    if as_json:
+        print_json(found)
+    else:
+        for name, entries in found.items():
+            for entry in entries:
+                click.echo(f"{name}  {_line(entry, now)}")
+    if not held:
+        raise click.exceptions.Exit(1)
+
+
+@command.command("import")
+@detector_argument
+@_list
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@as_changer
+@settings("data", "office")
+def import_(detector: str, name: str, file: Path, who: str, why: str, **flags: Any) -> None:
+    """Put the values of a CSV file on a list: columns value, reason, expires_at; only value is needed."""
+    with books(detector, flags) as found:
+        _say(found.import_list(name, text_of(file, sys.stdin), str(file), who=who, why=why))
+
+
+@command.command()
+@detector_argument
+@_list
+@settings("data", "office")
+def export(detector: str, name: str, **flags: Any) -> None:
+    """Everything that ever was on a list, as CSV: for `import`, or for lists={...} of a detector's file."""
+    with books(detector, flags) as found:
+        click.echo(found.export_list(name), nl=False)
+
+
+@command.command()
+@detector_argument
+@_list
+@as_changer
+@settings("data", "office")
+def archive(detector: str, name: str, who: str, why: str, **flags: Any) -> None:
+    """Put a list away that no rule asks any more; what was on it is kept."""
+    with books(detector, flags) as found:
+        found.lists.archive(name, who=who, why=why)
+
+
+command.add_command(approvals)
+
+
+def _say(done: "Outcome | Request") -> None:
+    from penstock.office.approvals import Request
+
+    if isinstance(done, Request):
+        say_request(done)
+        return
+    counts = {"added": done.added, "changed": done.replaced, "removed": done.removed, "as they were": done.unchanged}
+    told = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    say(f"{done.list}, revision {done.revision}: {told or 'nothing'}")
+
+
+def _line(entry: "Entry", now: int) -> str:
+    until = "" if entry.expires_us is None else f", until {since(entry.expires_us)}"
+    gone = "" if entry.removed_us is None else f", removed {since(entry.removed_us)} by {entry.removed_by}"
+    state = entry.state(now)
+    return f"{entry.value}  {state}  {entry.reason}  ({entry.author}, {since(entry.added_us)}{until}{gone})"
