@@ -56,6 +56,7 @@ class AlertSink:
         on_close: called when nothing is sent any more.
         on_alert: told of every new alert as well, from the thread that writes.
         metrics: figures for rules about the running process.
+        others: alerts that were raised elsewhere, such as by a guard; asked now and then, each is given once.
         courier: makes the courier of a channel.
     """
 
@@ -72,12 +73,13 @@ class AlertSink:
         on_alert: OnAlert = lambda _alert: None,
         on_close: Callable[[], None] = lambda: None,
         metrics: Metrics = dict,
+        others: Callable[[], Sequence[Alert]] = list,
         clock: Clock = system_clock,
         courier: Callable[[Channel, Tables], Courier] = Courier,
     ) -> None:
         self._evaluators, self._tables = dict(evaluators), tables
         self._ledger, self._again_us = ledger, round(again_s * SECOND_US)
-        self._metrics, self._clock = metrics, clock
+        self._metrics, self._others, self._clock = metrics, others, clock
         self.on_alert, self._on_close = on_alert, on_close
         self._channels, self._make = tuple(channels), courier
         self._couriers: list[Courier] = []
@@ -132,6 +134,7 @@ class AlertSink:
         """
         with self._lock, self._reached():
             now_us, figures = self._clock(), self._metrics()
+            self._found += self._others()
             for detector, evaluator in self._evaluators.items():
                 self._found += [*evaluator.observe(figures.get(detector, {}), now_us), *evaluator.tick(now_us)]
             self._settle()

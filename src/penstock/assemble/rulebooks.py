@@ -89,10 +89,16 @@ def rules_of(acting: Sequence[Acting]) -> list[Rule]:
             each.name,
             each.body,
             code=each.rule,
-            share=None if (each.begin, each.end) == (0.0, 100.0) else Share(each.share_of, each.begin, each.end, each.rule),
+            share=share_of(each),
         )
         for each in acting
     ]
+
+
+def share_of(each: Acting) -> Share | None:
+    """Where it acts; a candidate keeps its share also where that is everything, for it is still tried."""
+    everything = (each.begin, each.end) == (0.0, 100.0) and each.name == each.rule
+    return None if everything else Share(each.share_of, each.begin, each.end, each.rule)
 
 
 def rule_of(name: str, body: Body, *, code: str = "", share: Share | None = None) -> Rule:

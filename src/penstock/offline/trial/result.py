@@ -35,9 +35,9 @@ class Side(msgspec.Struct, frozen=True):
     """What one of the two did, or would have done, with all events.
 
     decisions: counts. block_rate, review_rate, approval_rate: of all. precision: how many of those that it stopped are fraud,
-    as far as the truth is known; recall: how many of the known frauds it stopped. loss: amounts of known frauds that it approved;
-    good_stopped: of good ones that it stopped; None where events do not say what they are worth. scores: how many lie in each
-    twentieth; None for rules.
+    as far as the truth is known; recall: how many of the known frauds it stopped. loss: amounts of known frauds that it
+    approved; good_stopped: of good ones that it stopped; None where events do not say what they are worth. scores: how many
+    lie in each twentieth; None for rules.
     """
 
     decisions: dict[str, int]

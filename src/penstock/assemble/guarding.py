@@ -1,0 +1,173 @@
+"""Guards at work: whoever decides looks several times a second whether a candidate does what it must not, and ends that."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from penstock.alerts import Alert
+from penstock.assemble.challengers import Challengers
+from penstock.assemble.rulebooks import book_of
+from penstock.clock import iso
+from penstock.config import Settings
+from penstock.decision.guard import HARMFUL_UNSEEN, Guard, Seen, guards_of
+from penstock.detector import Detector
+from penstock.engine import Engine
+from penstock.engine.trying import MODEL, candidates
+from penstock.ledger.archive import Archive
+from penstock.office import Database
+from penstock.office.rulebook import RuleBook
+from penstock.offline.registry import Registry
+from penstock.offline.trial import Question, seen
+
+GUARD = "guard"
+"""Who rolls back, as the audit log says."""
+
+LABELS_EVERY_S = 60.0
+"""Time between two questions to the ledger, for guards that wait for labels."""
+
+_MOST_TOLD = 1000
+_log = logging.getLogger("penstock.guards")
+
+
+class Announcements:
+    """Alerts that are raised beside the ledger's records, until the sink of alerts takes them. Any thread may call."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Alert] = deque(maxlen=_MOST_TOLD)
+
+    def tell(self, alert: Alert) -> None:
+        """Raise an alert."""
+        self._waiting.append(alert)
+
+    def take(self) -> list[Alert]:
+        """What was raised since; it is given once."""
+        return [self._waiting.popleft() for _ in range(len(self._waiting))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """What is tried: the name and version it is recorded under, since when, its guards, and what ends it."""
+
+    trial: str
+    version: str
+    since_us: int | None
+    acts: bool
+    guards: Sequence[Guard]
+    stop: Callable[[str], bool]
+
+
+class Guarding:
+    """The guards of one detector. `look` is called again and again by one thread at a time, of whoever decides.
+
+    Every guard holds the candidate against what the champion would have done with the same events. What ends a trial is a
+    compare-and-set in the office, so several processes may guard the same.
+
+    Args:
+        database, registry: of the office, and of models.
+        detector: as its file declares it.
+        tell: told of every rollback.
+    """
+
+    def __init__(
+        self, database: Database, detector: Detector, registry: Registry, settings: Settings, tell: Callable[[Alert], None]
+    ) -> None:
+        self._challengers = Challengers(database, detector, registry)
+        self._book: RuleBook = book_of(database, detector)
+        self._detector, self._settings, self._tell = detector, settings, tell
+        self._archive: Archive | None = None
+        self._asked_s: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def look(self, engine: Engine) -> None:
+        """Roll back what breaches a guard."""
+        if engine.path.trying is None:
+            return
+        with self._lock:
+            for candidate in [*self._model(engine), *self._rules(engine)]:
+                reason = self._breach(engine, candidate)
+                if reason is not None and candidate.stop(reason):
+                    self._announce(engine, candidate, reason)
+
+    def _model(self, engine: Engine) -> list[_Candidate]:
+        trial, challenger = self._challengers.trials.running(), engine.path.challenger
+        if trial is None or challenger is None or challenger.ensemble.version != trial.version:
+            return []
+        guards = self._detector.policy.guards if trial.guards is None else guards_of(trial.guards)
+
+        def stop(reason: str) -> bool:
+            return self._challengers.stop(trial, who=GUARD, why=reason)
+
+        return [_Candidate(MODEL, trial.version, trial.at_us, challenger.share is not None, guards, stop)]
+
+    def _rules(self, engine: Engine) -> list[_Candidate]:
+        found = []
+        for rule in candidates(list(engine.detector.plan.rules)):
+            share = rule.rule.share
+            if share is None or share.watches:
+                continue
+            name, version = share.seed, int(rule.name.rpartition("_v")[2])
+
+            def stop(reason: str, name: str = name, version: int = version) -> bool:
+                return self._book.stop(name, version, who=GUARD, why=reason)
+
+            found.append(_Candidate(rule.name, rule.name, None, True, self._detector.policy.guards, stop))
+        return found
+
+    def _breach(self, engine: Engine, candidate: _Candidate) -> str | None:
+        mature: Seen | None = None
+        for guard in candidate.guards:
+            if not candidate.acts and guard.figure not in HARMFUL_UNSEEN:
+                continue
+            if guard.needs_labels:
+                mature = mature or self._mature(engine, candidate)
+                found = mature
+            else:
+                found = engine.trials.seen(candidate.trial, guard.window_us)
+            reason = guard.breach(found)
+            if reason is not None:
+                return reason
+        return None
+
+    def _mature(self, engine: Engine, candidate: _Candidate) -> Seen:
+        """What labels tell by now; asked of the ledger now and then."""
+        if time.monotonic() - self._asked_s.get(candidate.trial, -LABELS_EVERY_S) < LABELS_EVERY_S:
+            return Seen(0)
+        self._asked_s[candidate.trial] = time.monotonic()
+        if self._archive is None:
+            self._archive = Archive(engine.ledger, self._settings.data / "archive")
+        question = Question(candidate.trial, candidate.version, days=90, since_us=candidate.since_us)
+        return seen(self._archive, engine.detector, question, now_us=engine.clock())
+
+    def _announce(self, engine: Engine, candidate: _Candidate, reason: str) -> None:
+        what = f"model version {candidate.version}" if candidate.trial == MODEL else f"rule {candidate.trial}"
+        text = f"{what} was rolled back: {reason}"
+        _log.warning("%s: %s", self._detector.name, text)
+        now = iso(engine.clock())
+        self._tell(
+            Alert(
+                key=f"guard:{self._detector.name}:{candidate.version}:{now}",
+                rule=GUARD,
+                detector=self._detector.name,
+                severity="critical",
+                at=now,
+                text=text,
+                about={"trial": candidate.trial, "version": candidate.version},
+            )
+        )
+
+    def close(self) -> None:
+        """Let go of what was read."""
+        with self._lock:
+            if self._archive is not None:
+                self._archive.close()
+                self._archive = None
+
+
+def guarding(
+    database: Database, detectors: Sequence[Detector], registry: Registry, settings: Settings, tell: Callable[[Alert], None]
+) -> dict[str, Guarding]:
+    """The guards of each detector, by name."""
+    return {detector.name: Guarding(database, detector, registry, settings, tell) for detector in detectors}
