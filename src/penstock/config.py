@@ -152,6 +152,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             " for waits until another person approves it: `true` or `false`."
         ),
     ] = False
+    drift_every_s: Annotated[
+        Positive,
+        Meta(
+            description="Time between looks at whether live traffic has drifted from what models were trained on, in seconds."
+        ),
+    ] = 3600.0
     replays: Annotated[
         dict[str, Path],
         Meta(description="Recorded files that `POST /stream` may replay, by the name that a request calls them (a table)."),

@@ -387,6 +387,7 @@ def test_the_document_describes_every_route_and_resolves_within_itself(ask):
     document = ask("GET", "/openapi.json").json()
     assert set(document["paths"]) == {
         "/predict",
+        "/detectors/{name}/drift",
         "/detectors/fake/predict",
         "/detectors/fake/transactions",
         "/transaction/{transaction_id}/status",

@@ -120,6 +120,7 @@ class Alerting:
         self._channels = [] if told_elsewhere else channels
         self._evaluators = evaluators(detectors, declared.rules, self._layouts, limit=declared.limit)
         self._told: Told = lambda _detector, _body: None
+        self._more: Callable[[], Mapping[str, Mapping[str, float]]] = dict
         self._feeding: Feeding | None = None
         self._lock = threading.Lock()
 
@@ -157,6 +158,10 @@ class Alerting:
         with self._lock:
             self._engines[engine.detector.name] = engine
 
+    def also(self, more: Callable[[], Mapping[str, Mapping[str, float]]]) -> None:
+        """Look at further figures by detector, too, such as that of drift; read from a thread of its own."""
+        self._more = more
+
     def close(self) -> None:
         """Evaluate what is durable by now, and stop."""
         if self._feeding is not None:
@@ -165,8 +170,9 @@ class Alerting:
             self._feeding = None
 
     def _metrics(self) -> Mapping[str, Mapping[str, float]]:
+        more = self._more()
         with self._lock:
-            return {name: figures(engine) for name, engine in self._engines.items()}
+            return {name: figures(engine) | dict(more.get(name, {})) for name, engine in self._engines.items()}
 
     def _layouts(self) -> Mapping[str, Mapping[str, Sequence[Field]]]:
         return {} if self._ledger is None else self._ledger.layouts()

@@ -21,6 +21,7 @@ COMMANDS = {
     "train": "train",
     "report": "report",
     "backtest": "backtest",
+    "drift": "drift",
     "models": "models",
     "rules": "rules",
     "lists": "lists",

@@ -18,6 +18,7 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     from penstock.assemble.alerts import Alerting
     from penstock.assemble.cases import CaseWork
     from penstock.assemble.detectors import load_detectors
+    from penstock.assemble.drift import DriftWork
     from penstock.assemble.engines import openers
     from penstock.assemble.office import office_of
     from penstock.assemble.registries import champions
@@ -32,7 +33,9 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     sock = bind(settings.host, settings.port)
     port = sock.getsockname()[1]
     loaded = load_detectors(detectors)
-    alerting = Alerting.of(loaded, settings)
+    alerting, drift = Alerting.of(loaded, settings), DriftWork(settings)
+    if alerting is not None:
+        alerting.also(drift.figures)
     with office_of(settings) as office:
         work = CaseWork(loaded, settings, office)
         beside = besides(loaded, settings, alerting, work) if settings.stream is not None else {}
@@ -48,5 +51,6 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
             beside=beside,
             alerts=None if alerting is None else alerting.listen,
             cases=work.cases,
+            drift=drift,
             on_ready=lambda: say(f"serving {names} on http://{settings.host}:{port}  (Ctrl-C stops)"),
         )

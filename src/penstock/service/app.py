@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 import penstock
+from penstock.assemble.drift import DriftWork
 from penstock.config import Settings
 from penstock.errors import PenstockError
 from penstock.office.cases import Cases
@@ -21,6 +22,8 @@ from penstock.service import backtests, latest, pages, profiles, records, sessio
 from penstock.service import cases as case_routes
 from penstock.service.access import Access
 from penstock.service.desks import Desks
+from penstock.service.drift import Drifting
+from penstock.service.drift import add_routes as add_drift
 from penstock.service.follow import Follower, Newer, RulesFollower
 from penstock.service.front import Front
 from penstock.service.live import Live
@@ -65,6 +68,7 @@ def create_app(
     rules: Mapping[str, NewerRules] | None = None,
     access: Access | None = None,
     cases: Cases | None = None,
+    drift: DriftWork | None = None,
     on_ready: Callable[[], None] = lambda: None,
     on_failure: Callable[[BaseException], None] = lambda _error: None,
 ) -> Service:
@@ -79,6 +83,7 @@ def create_app(
         rules: by detector, where newer rules come from; without it those of its file decide for ever.
         access: who is let in; everybody unless given, so that whoever embeds the service guards it.
         cases: what people work on; there are no routes for it unless given.
+        drift: looks at the drift of what is served; one of the settings unless given.
         on_ready: called once when all desks are open.
         on_failure: called when one cannot be opened; until the process ends, /ready says why.
     """
@@ -86,6 +91,7 @@ def create_app(
     live = Live(served)
     replaying = Streams(served, replays)
     trying = backtests.Backtests(served, settings)
+    drifting = Drifting(served, drift or DriftWork(settings))
     followers = [Follower(served[name], newer, settings.follow_every_s) for name, newer in (champions or {}).items()]
     books = [RulesFollower(served[name], newer) for name, newer in (rules or {}).items()]
 
@@ -98,6 +104,7 @@ def create_app(
             going.append(asyncio.create_task(access.follow()))
         if verdicts is not None:
             going.append(asyncio.create_task(verdicts.run()))
+        drifting.start()
         yield
         for task in going:
             task.cancel()
@@ -105,6 +112,7 @@ def create_app(
                 await task
         await replaying.close()
         await trying.close()
+        await drifting.close()
         await asyncio.gather(*(desk.close() for desk in served.values()))
 
     app = FastAPI(
@@ -118,12 +126,13 @@ def create_app(
         exception_handlers=_handlers(),
     )
     service = Service(app, served, Predict(served, settings), live, access)
-    _add_routes(app, served, Exposition(served, service), access)
+    _add_routes(app, served, Exposition(served, service, drifting), access)
     session.add_routes(app, access)
     transactions.add_routes(app, served, settings)
     streams.add_routes(app, replaying, settings)
     records.add_routes(app, served)
     backtests.add_routes(app, trying, settings)
+    add_drift(app, drifting)
     latest.add_routes(app, served)
     profiles.add_routes(app, served)
     writes.add_routes(app, served, settings)

@@ -94,9 +94,10 @@ class ServiceCollector(Collector):
 class Exposition:
     """The text of `/metrics`."""
 
-    def __init__(self, desks: Desks, front: Front) -> None:
+    def __init__(self, desks: Desks, front: Front, *others: Collector) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(ServiceCollector(desks, front))
+        for each in (ServiceCollector(desks, front), *others):
+            self._registry.register(each)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)
 

@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from penstock.messages import Decision
 from penstock.offline.backtest.result import Tried
+from penstock.offline.drift.result import DriftReport
 from penstock.service import case_forms, schemas
 from penstock.service.desks import Desks
 from penstock.service.problems import MEDIA_TYPE, Problem
@@ -55,6 +56,7 @@ _STATIC = (
     schemas.Processed,
     schemas.BacktestRequest,
     Tried,
+    DriftReport,
     schemas.StreamRequest,
     schemas.StreamAnswer,
     schemas.AlertList,

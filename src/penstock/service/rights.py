@@ -39,6 +39,7 @@ TABLE: Mapping[tuple[str, str], Right] = {
     ("GET", "/stats/overview"): Right.READ,
     ("GET", "/detectors"): Right.READ,
     ("GET", "/metrics"): Right.READ,
+    ("GET", "/detectors/{name}/drift"): Right.READ,
     ("GET", "/live"): Right.READ,
     ("GET", "/live/setup"): Right.READ,
     ("WS", "/ws/live"): Right.READ,

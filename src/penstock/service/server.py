@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 
+from penstock.assemble.drift import DriftWork
 from penstock.assemble.office import office_of
 from penstock.config import Settings
 from penstock.errors import ConfigurationError
@@ -89,6 +90,7 @@ def serve(
     beside: Mapping[str, Parts] | None = None,
     alerts: Callable[[Raised], None] | None = None,
     cases: Cases | None = None,
+    drift: DriftWork | None = None,
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve detectors until SIGTERM or SIGINT, then answer what was accepted, flush and close.
@@ -104,6 +106,7 @@ def serve(
         beside: by detector, what a desk beside a worker behind a broker is made of, in place of an opener.
         alerts: given what tells live pages of an alert: the detector's name, and the alert as JSON.
         cases: what people work on.
+        drift: looks at the drift of what is served; one of the settings unless given.
         on_ready: called when everything is open, for instance to say so.
 
     Raises:
@@ -137,6 +140,7 @@ def serve(
             rules=rules,
             access=access,
             cases=cases,
+            drift=drift,
             on_ready=ready,
             on_failure=failed,
         )

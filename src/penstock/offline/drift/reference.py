@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from penstock.clock import from_us
 from penstock.detector import Detector
-from penstock.models import Ensemble
+from penstock.errors import DataError
+from penstock.models import Encoding, Ensemble
 from penstock.models.reference import Column, Reference, cut, cut_texts
 from penstock.offline import measure
 from penstock.offline.drift.estimate import figures, sums_of
@@ -33,26 +35,45 @@ def reference_of(detector: Detector, ensemble: Ensemble, rows: Rows, fresh: NDAr
             is surer than of anything it will see.
         data: the name of what was recorded.
     """
-    day = rows.time_us // DAY_US
-    last, begun_us = int(day.max()), int(rows.time_us.min())
-    first = max(last - DAYS + 1, int(day.min()))
-    newest = day >= first
-    dates = [f"{from_us(each * DAY_US):%Y-%m-%d}" for each in range(first, last + 1)]
-    kept, number = rows.take(newest), (day[newest] - first).astype(np.int64)
-    columns = [_input(name, at, kept, number, len(dates)) for at, name in enumerate(detector.plan.inputs)]
-    encoded = rows.take(newest & fresh).encoded(ensemble.encodings, detector.plan.inputs)
+    found = reference_of_inputs(detector, rows, data)
+    first, days = _first_day(rows), len(found.days)
+    chosen = rows.take((rows.time_us // DAY_US >= first) & fresh)
+    unknown = {name: Encoding({}, np.nan, None) for name in chosen.texts}
+    encoded = chosen.encoded({**unknown, **ensemble.encodings}, detector.plan.inputs)
     x = encoded.x[:, [detector.plan.inputs.index(name) for name in ensemble.features]]
-    of_fresh = (day[newest & fresh] - first).astype(np.int64)
+    day = (chosen.time_us // DAY_US - first).astype(np.int64)
     scores = scores_of(ensemble, x)
-    columns += [_score(name, score, of_fresh, len(dates)) for name, score in scores.items()]
+    return msgspec.structs.replace(
+        found,
+        columns=[*found.columns, *(_score(name, score, day, days) for name, score in scores.items())],
+        importance=_importance(ensemble, x, scores[SCORE]),
+        expected=_expected(detector, ensemble, scores[SCORE], encoded.fraud),
+    )
+
+
+def reference_of_inputs(detector: Detector, rows: Rows, data: str) -> Reference:
+    """The reference without scores: what models would read.
+
+    Raises:
+        DataError: there are no rows.
+    """
+    if not len(rows):
+        raise DataError(f"{data} holds no transactions that a reference could be made from")
+    first, last, begun_us = _first_day(rows), int(rows.time_us.max()) // DAY_US, int(rows.time_us.min())
+    dates = [f"{from_us(each * DAY_US):%Y-%m-%d}" for each in range(first, last + 1)]
+    newest = rows.take(rows.time_us // DAY_US >= first)
+    day = (newest.time_us // DAY_US - first).astype(np.int64)
     return Reference(
         data=data,
         days=dates,
         ages_d=((first * DAY_US - begun_us) / DAY_US, ((last + 1) * DAY_US - begun_us) / DAY_US),
-        columns=columns,
-        importance=_importance(ensemble, x, scores[SCORE]),
-        expected=_expected(detector, ensemble, scores[SCORE], encoded.fraud),
+        columns=[_input(name, at, newest, day, len(dates)) for at, name in enumerate(detector.plan.inputs)],
     )
+
+
+def _first_day(rows: Rows) -> int:
+    """The first day of the reference, counted since 1970."""
+    return max(int(rows.time_us.max()) // DAY_US - DAYS + 1, int(rows.time_us.min()) // DAY_US)
 
 
 def scores_of(ensemble: Ensemble, x: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

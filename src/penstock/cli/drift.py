@@ -1,0 +1,126 @@
+"""`penstock drift`: live traffic against what the models were trained on."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from penstock.cli.options import as_json, detector_argument, print_json, progress, say, settings, settings_from
+
+if TYPE_CHECKING:
+    from penstock.offline.drift.result import ColumnDrift, DriftReport
+
+_SHOWN = 15
+
+
+@click.command()
+@detector_argument
+@click.option("--last", metavar="DURATION", default="1d", show_default=True, help="The newest stretch of decisions: 1d, 7d.")
+@click.option("--since", type=click.DateTime(), metavar="TIME", help="Decisions since then, UTC, instead.")
+@click.option("--until", type=click.DateTime(), metavar="TIME", help="Decisions before then, UTC.")
+@click.option("--reference", metavar="FILE", help="Make a reference of recorded data first, where the models have none.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write a page (.html) as well.")
+@settings("data", "models", "registry", "ledger")
+@as_json
+def command(
+    detector: str,
+    last: str,
+    since: datetime | None,
+    until: datetime | None,
+    reference: str | None,
+    out: Path | None,
+    as_json: bool,
+    **flags: str | None,
+) -> None:
+    """How far live decisions have drifted from what the models were trained on.
+
+    Every input and score against the training, what is missing or was never seen, what labels say by now and what calibrated
+    scores say without them; what each finding touches, and what to do. Also while a service is running.
+    """
+    from penstock.assemble.detectors import load_detector
+    from penstock.assemble.drift import drift_report, make_reference
+    from penstock.assemble.traffic import read_recorded
+    from penstock.clock import duration_us
+
+    loaded, chosen = load_detector(detector), settings_from(**flags)
+    if reference is not None:
+        with progress("reading the reference"):
+            say(f"written: {make_reference(chosen, loaded, read_recorded(detector, reference))}")
+    found = drift_report(
+        chosen, loaded, last_us=duration_us(last, what="--last"), since_us=_instant(since), until_us=_instant(until)
+    )
+    if out is not None:
+        from penstock.offline.drift.page import page
+
+        out.write_text(page(found), encoding="utf-8")
+        say(f"written: {out}")
+    if as_json:
+        print_json(found)
+    else:
+        _show(found)
+
+
+def _instant(time: datetime | None) -> int | None:
+    from datetime import UTC
+
+    from penstock.clock import to_us
+
+    return None if time is None else to_us(time.replace(tzinfo=UTC) if time.tzinfo is None else time)
+
+
+def _show(found: "DriftReport") -> None:
+    span = f"{found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M}" if found.since and found.until else "no time"
+    click.echo(f"{found.detector}, models {found.model_version or 'none'}: {found.rows:,} decisions of {span}")
+    click.echo(f"held against {found.reference} ({found.reference_days[0]} to {found.reference_days[1]})")
+    if found.judged and not found.findings:
+        click.echo("no drift")
+    for finding in found.findings:
+        click.echo(
+            f"{'!' if finding.alarm else '-'} {finding.text}: {finding.advice}, for {finding.because}{_touched(finding)}"
+        )
+    live, training = found.estimate["live"], found.estimate["training"]
+    said = [
+        f"{name.replace('_', ' ')} {live[key]:.4g} ({training[key]:.4g} in training)"
+        for name, key in (("fraud_rate", "fraud_rate"), ("precision", "precision"), ("recall", "recall"), ("AUC", "roc_auc"))
+        if live.get(key) is not None and training.get(key) is not None
+    ]
+    if said:
+        click.echo("by the scores alone: " + ", ".join(said))
+    _columns(found.columns[:_SHOWN])
+    if len(found.columns) > _SHOWN:
+        say(f"and {len(found.columns) - _SHOWN} more, with --json or --out")
+    for note in found.notes:
+        say(f"note: {note}")
+
+
+def _touched(finding: object) -> str:
+    from penstock.offline.drift.result import Finding
+
+    assert isinstance(finding, Finding)
+    models = ", ".join(f"{name} {share:.1%}" for name, share in finding.models.items())
+    parts = [f"in models: {models}" if models else "", f"in rules: {', '.join(finding.rules)}" if finding.rules else ""]
+    said = "; ".join(part for part in parts if part)
+    return f" ({said})" if said else ""
+
+
+def _columns(columns: "list[ColumnDrift]") -> None:
+    rows = [("", "state", "PSI", "limit", "KS", "missing", "importance")]
+    for column in columns:
+        importance = max(column.importance.values(), default=None)
+        rows.append(
+            (
+                column.name,
+                column.state + (", ages" if column.ageing else ""),
+                f"{column.psi:.3f}",
+                f"{column.limit:.3f}",
+                "" if column.ks is None else f"{column.ks:.3f}",
+                f"{column.missing[0]:.1%}",
+                "" if importance is None else f"{importance:.1%}",
+            )
+        )
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    for row in rows:
+        cells = [text.ljust(width) for text, width in zip(row[:2], widths, strict=False)]
+        cells += [text.rjust(width) for text, width in zip(row[2:], widths[2:], strict=True)]
+        click.echo("  ".join(cells).rstrip())

@@ -1,0 +1,156 @@
+"""The report of drift as one self-contained page: nothing is fetched, nothing runs in it."""
+
+from collections.abc import Sequence
+from html import escape
+
+from penstock.offline.drift.result import Bin, ColumnDrift, Daily, DriftReport, Finding
+from penstock.offline.report.markup import ABSENT, card, document, number, percent, table
+
+_TREND, _BARS = (140, 26), (150, 34)
+_FIGURES = {
+    "fraud_rate": "share of fraud",
+    "precision": "precision of what the score flags",
+    "recall": "frauds that the score flags",
+    "stopped_precision": "precision of what was stopped",
+    "stopped_recall": "frauds that were stopped",
+    "roc_auc": "area under the ROC curve",
+}
+
+
+def page(report: DriftReport) -> str:
+    """The whole page as HTML."""
+    sections = {
+        "Findings": findings(report),
+        "Without labels": _estimate(report),
+        "With labels": _truth(report),
+        "Columns": _columns(report.columns),
+    }
+    until = f", {report.until:%Y-%m-%d %H:%M} UTC" if report.until else ""
+    return document(f"Drift of {report.detector}{until}", _lead(report), _cards(report), sections)
+
+
+def _lead(report: DriftReport) -> str:
+    first, last = report.reference_days
+    window = f"{report.since:%Y-%m-%d %H:%M} to {report.until:%Y-%m-%d %H:%M}" if report.since and report.until else "no time"
+    return (
+        f"{report.rows:,} decisions of {window} (UTC), held against {escape(report.reference)} of {first} to {last},"
+        f" which models {escape(report.model_version or 'none')} were trained on."
+    )
+
+
+def _cards(report: DriftReport) -> str:
+    drifted = sum(column.state == "drifted" for column in report.columns)
+    live, training = report.estimate["live"], report.estimate["training"]
+    shown = [
+        card(f"{len(report.alarms)}", "alarms", "" if report.judged else "nothing is judged yet"),
+        card(f"{drifted}", "columns have drifted", f"of {len(report.columns)}"),
+        card(
+            percent(live.get("fraud_rate"), 2), "fraud, by the scores", f"{percent(training.get('fraud_rate'), 2)} in training"
+        ),
+        card(number(live.get("roc_auc")), "expected AUC", f"{number(training.get('roc_auc'))} in training"),
+    ]
+    return "".join(shown)
+
+
+def findings(report: DriftReport) -> str:
+    """The findings as a table, with what a person should know."""
+    notes = "".join(f"<p class=note>{escape(note)}</p>" for note in report.notes)
+    if not report.findings:
+        return notes + ("<p>Nothing has drifted.</p>" if report.judged else "<p>Nothing can be said yet.</p>")
+    rows = [[each.text, _advice(each), each.because, _touched(each)] for each in report.findings]
+    return notes + table(["what", "what to do", "why that", "touches"], rows)
+
+
+def _advice(finding: Finding) -> str:
+    return finding.advice if finding.alarm else f"{finding.advice} (no alarm)"
+
+
+def _touched(finding: Finding) -> str:
+    models = [f"{name} ({percent(share)})" for name, share in finding.models.items()]
+    return ", ".join([*models, *(f"rule {rule}" for rule in finding.rules)]) or ABSENT
+
+
+def _estimate(report: DriftReport) -> str:
+    live, training = report.estimate["live"], report.estimate["training"]
+    said = (
+        "What calibrated scores say by themselves: of decisions with a score of 0.2, a fifth are frauds. It holds as long as"
+        " the same payments are as often fraud as they were; where that changes, only labels tell."
+    )
+    rows = [[name, number(live.get(key)), number(training.get(key))] for key, name in _FIGURES.items()]
+    return f"<p>{escape(said)}</p>" + table(["", "now", "in training"], rows)
+
+
+def _truth(report: DriftReport) -> str:
+    if not report.truth:
+        return "<p>Nothing is known of what was decided.</p>"
+    head = ["day", "decisions", "labels", "frauds", "the scores say", "share of fraud", "precision", ""]
+    rows = [
+        [
+            f"{day.day:%a %-d %b}",
+            f"{day.decisions:,}",
+            f"{day.known:,}",
+            f"{day.frauds:,}",
+            ABSENT if day.expected is None else f"{day.expected:,.1f}",
+            percent(day.fraud_rate, 2),
+            percent(day.precision),
+            "labels are still on their way" if day.young else "",
+        ]
+        for day in reversed(report.truth)
+    ]
+    return table(head, rows, caption="Share of fraud and precision among decisions with a label, by day of the event")
+
+
+def _columns(columns: Sequence[ColumnDrift]) -> str:
+    head = ["column", "state", "PSI", "limit", "KS", "JS", "missing", "in training", "importance", "bins", "PSI by day"]
+    rows = [
+        [
+            escape(column.name),
+            column.state,
+            f"{column.psi:.3f}",
+            f"{column.limit:.3f}",
+            ABSENT if column.ks is None else f"{column.ks:.3f}",
+            f"{column.js:.3f}",
+            percent(column.missing[0]),
+            percent(column.missing[1]),
+            percent(max(column.importance.values(), default=None)),
+            _bars(column.bins),
+            _trend(column.days, column.limit),
+        ]
+        for column in columns
+    ]
+    caption = "Bins: training pale, live dark. By day: the dashed line is the limit of the window."
+    return table(head, rows, raw=True, caption=caption)
+
+
+def _bars(bins: Sequence[Bin]) -> str:
+    """Two bars for each bin."""
+    width, height = _BARS
+    highest = max((max(each.training, each.live) for each in bins), default=0.0) or 1.0
+    step = width / max(len(bins), 1)
+    drawn = []
+    for at, each in enumerate(bins):
+        title = f"<title>{escape(each.label)}: {percent(each.live)}, in training {percent(each.training)}</title>"
+        for share, side, opacity in ((each.training, 0.08, 0.3), (each.live, 0.5, 0.85)):
+            tall = height * share / highest
+            drawn.append(
+                f'<rect x="{step * (at + side):.1f}" y="{height - tall:.1f}" width="{step * 0.4:.1f}" height="{tall:.1f}"'
+                f' fill="currentColor" fill-opacity="{opacity}">{title}</rect>'
+            )
+    return f'<svg role="img" width="{width}" height="{height}" viewBox="0 0 {width} {height}">{"".join(drawn)}</svg>'
+
+
+def _trend(days: Sequence[Daily], limit: float) -> str:
+    """The index day by day."""
+    known = [(at, day.psi) for at, day in enumerate(days) if day.psi is not None]
+    if len(known) < 2:
+        return ABSENT
+    width, height = _TREND
+    highest = max(limit, *(psi for _, psi in known)) or 1.0
+    step = width / (len(days) - 1)
+    line = " ".join(f"{step * at:.1f},{height - height * psi / highest:.1f}" for at, psi in known)
+    at_limit = height - height * limit / highest
+    return (
+        f'<svg role="img" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
+        f'<line x1="0" x2="{width}" y1="{at_limit:.1f}" y2="{at_limit:.1f}" stroke="currentColor" stroke-dasharray="3 3"'
+        f' stroke-opacity="0.5"/><polyline points="{line}" fill="none" stroke="currentColor" stroke-width="1.5"/></svg>'
+    )
