@@ -13,7 +13,11 @@ import numpy as np
 import pytest
 
 from penstock import LogisticRegression
+from penstock.assemble.office import office_of
+from penstock.assemble.registries import note_challenger
+from penstock.config import Settings
 from penstock.models import metrics
+from penstock.office.audit import AuditLog
 from penstock.offline.options import Options
 from penstock.offline.registry import FolderRegistry, register
 from penstock.offline.trainer import Round, Trainer, scores_of, take_request
@@ -200,3 +204,71 @@ def test_the_command_trains_at_once_then_by_file_and_by_signal_and_stops_cleanly
 def test_a_round_says_whether_it_decides():
     assert Round("asked", "a", "a", 0.5).decides
     assert not Round("asked", "a", "b", 0.5).decides
+
+
+# ---------------------------------------------------------------- by itself
+
+
+def test_what_is_trained_by_schedule_is_the_challenger_and_never_the_champion(tmp_path, file):
+    """It would be better than the champion, and by --promote always it would decide if somebody had asked for it."""
+    clock = Time(hours=3)
+    crippled = detector(models=[LogisticRegression(C=1e-9)])
+    registry = FolderRegistry(tmp_path, clock=clock)
+    champion = register(registry, crippled, trained(crippled, events(2500)), clock=clock).report.model_version
+    [first, *_], _ = attend(trainer(tmp_path, file, clock, "always", detector()), clock, every_us=2 * HOUR_US)
+    assert first.average_precision > first.champion_average_precision
+    assert (registry.alias("paid", "champion"), registry.alias("paid", "challenger")) == (champion, first.version)
+    assert (first.challenger, first.decides) == (first.version, False)
+
+
+def test_drift_asks_for_a_training_that_makes_a_challenger(tmp_path, file):
+    clock = Time(hours=2)
+    registry = FolderRegistry(tmp_path, clock=clock)
+    old = trained(detector(), events(4000))
+    champion = register(registry, detector(), old, clock=clock).report.model_version
+    reasons = iter([None, "drift: amount has moved"])
+    rounds = []
+    trainer(tmp_path, file, clock, "always").attend(
+        every_us=None,
+        asked=lambda: None,
+        wait=clock.wait,
+        told=rounds.append,
+        failed=pytest.fail,
+        drifted=lambda: next(reasons, None),
+    )
+    assert [each.why for each in rounds] == ["drift: amount has moved"]
+    assert (registry.alias("paid", "champion"), registry.alias("paid", "challenger")) == (champion, rounds[0].version)
+
+
+def test_the_first_model_decides_even_where_drift_asked_for_it(tmp_path, file):
+    done = trainer(tmp_path, file, Time(hours=1)).train("drift", by_itself=True)
+    assert (done.decides, done.challenger) == (True, None)
+
+
+def test_a_training_by_itself_that_gives_the_champion_again_challenges_nothing(tmp_path, file):
+    clock = Time(hours=1)
+    subject = trainer(tmp_path, file, clock)
+    subject.train("first")
+    again = subject.train("schedule", by_itself=True)
+    assert (again.decides, again.challenger) == (True, None)
+    assert "nothing has changed" in again.notes[0]
+
+
+def test_a_new_challenger_is_written_into_the_audit_log(tmp_path, file):
+    settings = Settings(data=tmp_path, models=tmp_path / "models")
+    registry = FolderRegistry(settings.models_folder)
+    register(registry, detector(), trained(detector(), events(4000)))
+    done = Trainer(lone(), file, registry).train("schedule", by_itself=True)
+    note_challenger(settings, lone(), done, clock=lambda: 7)
+    with office_of(settings) as office:
+        [entry] = AuditLog(office).entries()
+        assert AuditLog(office).verify() is None
+    assert (entry.who, entry.action, entry.subject) == ("trainer", "model.challenge", f"models/paid/{done.version}")
+    assert entry.details["why"] == "schedule"
+    assert entry.details["champion"] == done.champion != done.version
+
+
+def test_where_there_is_no_data_folder_nothing_is_noted(tmp_path):
+    done = Round("schedule", "new", "old", 0.5, challenger="new")
+    note_challenger(Settings(data=tmp_path / "none"), lone(), done)
+    assert not (tmp_path / "none").exists()

@@ -4,11 +4,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from penstock.assemble.office import has_office, office_of
+from penstock.clock import Clock, system_clock
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.errors import ConfigurationError
 from penstock.models import Ensemble, promote
+from penstock.office.audit import AuditLog, note
 from penstock.offline.registry import FolderRegistry, Registry, fitting
+from penstock.offline.trainer import Round
 
 
 def open_registry(settings: Settings) -> Registry:
@@ -83,6 +87,28 @@ def name_of(reference: str | None) -> str | None:
     from penstock.assemble.detectors import load_detector
 
     return load_detector(reference).name
+
+
+def note_challenger(settings: Settings, detector: Detector, done: Round, *, clock: Clock = system_clock) -> None:
+    """Write into the audit log that a training made a version the challenger; where there is a data folder or an office.
+
+    Raises:
+        LedgerError: the office does not answer.
+    """
+    if done.challenger != done.version or not (settings.data.is_dir() or has_office(settings)):
+        return
+    with office_of(settings) as office:
+        AuditLog(office)
+        told = {"why": done.why, "champion": done.champion, "average_precision": done.average_precision}
+        with office.write() as transaction:
+            note(
+                transaction,
+                who="trainer",
+                action="model.challenge",
+                subject=f"models/{detector.name}/{done.version}",
+                details=told | {"champion_average_precision": done.champion_average_precision},
+                at_us=clock(),
+            )
 
 
 def request_file(settings: Settings, detector: str) -> Path:

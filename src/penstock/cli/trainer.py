@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 @file_option
 @click.option("--every", metavar="DURATION", help="Train again so long after the last time: 24h, 7d.")
 @click.option(
-    "--promote", type=click.Choice(["better", "always", "never"]), default="better", help="When the result decides.  [better]"
+    "--on-drift",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Train again when what is decided in this data folder has drifted.",
+)
+@click.option(
+    "--promote",
+    type=click.Choice(["better", "always", "never"]),
+    default="better",
+    help="When the result of a training that somebody asked for decides.  [better]",
 )
 @click.option("--once", is_flag=True, help="Train now, and leave.")
 @training_options
@@ -29,6 +38,7 @@ def command(
     detector: str,
     data: Path,
     every: str | None,
+    on_drift: Path | None,
     promote: Any,
     once: bool,
     as_json: bool,
@@ -38,16 +48,18 @@ def command(
 ) -> None:
     """Train when there are no models yet, and again when due.
 
-    Due is what --every says, or whenever somebody asks: by the signal SIGUSR1, or by making the file MODELS/NAME/train-now.
-    FILE is read anew each time. What is trained decides where it is better than the champion on the same test (or always, or
-    never). A service follows.
+    Due is what --every says, or when live traffic has drifted (--on-drift), or whenever somebody asks: by the signal SIGUSR1,
+    or by making the file MODELS/NAME/train-now. FILE is read anew each time. What somebody asked for decides where it is
+    better than the champion on the same test (or always, or never). What is trained by schedule or drift becomes the
+    challenger, never the champion. A service follows.
     """
     from penstock.assemble.detectors import load_detector
-    from penstock.assemble.registries import open_registry, request_file
+    from penstock.assemble.drift import drift_asks
+    from penstock.assemble.registries import note_challenger, open_registry, request_file
     from penstock.clock import duration_us
     from penstock.offline.trainer import Trainer, take_request
 
-    chosen = settings_from(models=models, registry=registry)
+    chosen = settings_from(models=models, registry=registry, data=on_drift)
     loaded = load_detector(detector)
     pictured = pictures_for(loaded, data) if chosen.registry == "mlflow" else None
     trainer = Trainer(loaded, data, open_registry(chosen), options_from(wishes), promote, pictured)
@@ -67,14 +79,21 @@ def command(
             return "SIGUSR1"
         return request.name if take_request(request) else None
 
+    def told(done: "Round") -> None:
+        note_challenger(chosen, loaded, done)
+        tell(done, as_json=as_json)
+
     often = f"every {every}" if every else "when nothing decides"
+    often += ", when it has drifted" if on_drift is not None else ""
     say(f"training {loaded.name} {often}, and whenever {request} is made or SIGUSR1 comes  (Ctrl-C stops)")
+    drifted = drift_asks(chosen, loaded) if on_drift is not None else lambda: None
     trainer.attend(
         every_us=every_us,
         asked=asked,
         wait=stop.wait,
-        told=lambda done: tell(done, as_json=as_json),
+        told=told,
         failed=lambda error: say(f"training failed, the next one follows: {error}"),
+        drifted=drifted,
     )
 
 
@@ -90,4 +109,5 @@ def tell(done: "Round", *, as_json: bool) -> None:
     worth = "-" if done.average_precision is None else f"{done.average_precision:.4f}"
     held = "" if done.champion_average_precision is None else f", the champion before {done.champion_average_precision:.4f}"
     decides = "it decides" if done.decides else f"{done.champion} still decides"
+    decides += ", it is the challenger" if done.challenger == done.version else ""
     click.echo(f"{done.version} ({done.why}): average precision {worth}{held}; {decides}")

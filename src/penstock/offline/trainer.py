@@ -1,4 +1,8 @@
-"""A trainer: trains when a detector has no models yet, again on schedule or when asked, and lets the better one decide."""
+"""A trainer: trains when a detector has no models yet, again on schedule, when traffic has drifted, or when asked.
+
+What a person asks for may decide at once. What trains by itself, by schedule or drift, becomes the challenger and never the
+champion: a model that was fitted to what thieves or a broken source did last week must be watched before it decides.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,8 +23,10 @@ from penstock.offline.train import run
 from penstock.offline.trained import Trained
 
 Promotion = Literal["better", "always", "never"]
-"""When what was trained shall decide: where its average precision is higher on the same test, in any case, or when a
+"""When what was asked for shall decide: where its average precision is higher on the same test, in any case, or when a
 person says so. Where nothing decides yet, it decides in any case."""
+
+SCHEDULE = "schedule"
 
 RETRY_S = 60.0
 """After a training that failed, the next one is tried so much later."""
@@ -32,9 +38,9 @@ LOOK_S = 0.5
 class Round(msgspec.Struct, frozen=True):
     """What one training came to.
 
-    why: it was done. version: of what was trained. champion: which version decides afterwards. average_precision: on the
-    test. champion_average_precision: of the champion before, on the same test; None where there was none. notes: what a
-    person should know.
+    why: it was done. version: of what was trained. champion: which version decides afterwards, challenger: which is held
+    against it. average_precision: on the test. champion_average_precision: of the champion before, on the same test; None where
+    there was none. notes: what a person should know.
     """
 
     why: str
@@ -43,6 +49,7 @@ class Round(msgspec.Struct, frozen=True):
     average_precision: float | None
     champion_average_precision: float | None = None
     notes: list[str] = []
+    challenger: str | None = None
 
     @property
     def decides(self) -> bool:
@@ -65,8 +72,8 @@ class Trainer:
     attached: Callable[[Trained], dict[str, str]] | None = None
     clock: Clock = system_clock
 
-    def train(self, why: str, progress: Callable[[float], None] = lambda _share: None) -> Round:
-        """Train once, keep the result as a version, and let it decide where it shall.
+    def train(self, why: str, progress: Callable[[float], None] = lambda _share: None, *, by_itself: bool = False) -> Round:
+        """Train once, keep the result as a version, and let it decide where it shall; by itself, only be the challenger.
 
         Raises:
             DataError: the file cannot be learned from, or not yet. RegistryError: the result cannot be kept.
@@ -76,12 +83,17 @@ class Trainer:
         worth = trained.report.test.get("average_precision")
         held, notes = (None, []) if before is None else self._hold(before, trained)
         better = held is None or (worth is not None and worth > held)
-        chosen = self.promotion == "always" or (self.promotion == "better" and better)
+        chosen = not by_itself and (self.promotion == "always" or (self.promotion == "better" and better))
         kept = register(
             self.registry, self.detector, trained, make_champion=chosen, attached=self.attached, clock=self.clock
         ).report
         assert kept.model_version is not None
-        return Round(why, kept.model_version, kept.champion, worth, held, [*notes, *kept.notes])
+        if by_itself and kept.champion == kept.model_version and before is not None:
+            notes.append("nothing has changed: the same data gave the champion again")
+        elif by_itself and kept.champion != kept.model_version:
+            self.registry.challenge(self.detector.name, kept.model_version)
+        challenger = self.registry.alias(self.detector.name, "challenger")
+        return Round(why, kept.model_version, kept.champion, worth, held, [*notes, *kept.notes], challenger)
 
     def _hold(self, champion: Ensemble, trained: Trained) -> tuple[float | None, list[str]]:
         """The champion's average precision on the same test, and what makes that doubtful."""
@@ -113,6 +125,7 @@ class Trainer:
         wait: Callable[[float], bool],
         told: Callable[[Round], None],
         failed: Callable[[PenstockError], None],
+        drifted: Callable[[], str | None] = lambda: None,
     ) -> None:
         """Train whenever that is due or asked for, until `wait` says that it is time to stop.
 
@@ -122,20 +135,27 @@ class Trainer:
             wait: sleeps so many seconds; true ends it.
             told: what a training came to.
             failed: why one failed; it is tried again later.
+            drifted: why drift asks for a training, once; None while it does not.
         """
         due_us = self.due_us(every_us)
         while True:
-            due = due_us is not None and self.clock() >= due_us
-            why = asked() or (None if not due else "nothing decides yet" if self._unserved else "schedule")
+            why, by_itself = asked(), False
+            if why is None:
+                why, by_itself = self._due(due_us) or drifted(), not self._unserved
             if why is not None:
                 try:
-                    told(self.train(why))
+                    told(self.train(why, by_itself=by_itself))
                     due_us = None if every_us is None else self.clock() + every_us
                 except PenstockError as error:
                     failed(error)
                     due_us = self.clock() + round(RETRY_S * 1e6)
             if wait(LOOK_S):
                 return
+
+    def _due(self, due_us: int | None) -> str | None:
+        if due_us is None or self.clock() < due_us:
+            return None
+        return "nothing decides yet" if self._unserved else SCHEDULE
 
     @property
     def _unserved(self) -> bool:

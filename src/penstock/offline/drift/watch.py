@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.decision.record import TEXT
+from penstock.decision.record import DECIDED_BY, TEXT
 from penstock.ledger import Ledger
 from penstock.messages import Record
 from penstock.models.reference import Reference
@@ -124,6 +124,8 @@ class Watch:
         scores = [field.name for field in layout.get("scores", ())]
         mine = self._version is None or _version(records[0]) == self._version
         x, scored = _joined(records, "x"), _joined(records, "scores")
+        if DECIDED_BY in records[0].columns:  # scores of the rows that a challenger decided are its own
+            scored = np.where((_joined(records, DECIDED_BY) == 0)[:, None], scored, np.nan)
         texts = [name for name in self._texts if TEXT + name in records[0].columns]
         return Seen(
             time_us=np.concatenate([record.time_us for record in records]),
