@@ -9,7 +9,7 @@ import msgspec
 
 from penstock.adapters.mail import Mail
 from penstock.adapters.webhook import Slack, Webhook
-from penstock.alerts import AlertSink, Channel, Declared, Evaluator, alert_json, evaluators, read_alerts
+from penstock.alerts import Alert, AlertSink, Channel, Declared, Evaluator, alert_json, evaluators, read_alerts
 from penstock.alerts.sink import FENCE
 from penstock.config import Settings
 from penstock.detector import Detector
@@ -23,6 +23,9 @@ from penstock.stream.told import Topic
 
 Told = Callable[[str, bytes], None]
 """Called with the detector's name and an alert as JSON, from any thread."""
+
+Others = Callable[[], Sequence[Alert]]
+"""Gives alerts that were raised elsewhere since it was last asked."""
 
 _CHANNELS: dict[str, type[Webhook | Mail]] = {kind.kind: kind for kind in (Slack, Webhook, Mail)}
 
@@ -80,11 +83,13 @@ def alert_sink(
     log: str | None = None,
     outlet: Callable[[], Outlet] | None = None,
     metrics: Callable[[], Mapping[str, float]] = dict,
+    others: Others = list,
 ) -> AlertSink | None:
     """The sink of alerts of a worker; None where the settings name no rules.
 
     log: what tells this ledger from those of other shards. outlet: opens the way to the topic of alerts, which is told of
-    everything beside the channels of the file. metrics: figures of the process, `lag` among them.
+    everything beside the channels of the file. metrics: figures of the process, `lag` among them. others: alerts that were
+    raised elsewhere; asked now and then.
     """
     declared = declared_alerts(settings, [detector])
     if declared is None:
@@ -99,6 +104,7 @@ def alert_sink(
         again_s=_AGAIN_S,
         on_close=(lambda: None) if way is None else way.close,
         metrics=lambda: {detector.name: metrics()},
+        others=others,
     )
 
 
@@ -121,6 +127,7 @@ class Alerting:
         self._evaluators = evaluators(detectors, declared.rules, self._layouts, limit=declared.limit)
         self._told: Told = lambda _detector, _body: None
         self._more: Callable[[], Mapping[str, Mapping[str, float]]] = dict
+        self._others: Others = list
         self._feeding: Feeding | None = None
         self._lock = threading.Lock()
 
@@ -149,6 +156,7 @@ class Alerting:
             ledger=ledger,
             on_alert=lambda alert: self._told(alert.detector, alert_json(alert)),
             metrics=self._metrics,
+            others=self._others,
         )
         fence = int(ledger.tables.setting(FENCE, 0))  # whoever has the folder is in charge, also after a worker had it
         self._feeding = Feeding(sink, ledger, Newest(), fence, _fenced)
@@ -161,6 +169,10 @@ class Alerting:
     def also(self, more: Callable[[], Mapping[str, Mapping[str, float]]]) -> None:
         """Look at further figures by detector, too, such as that of drift; read from a thread of its own."""
         self._more = more
+
+    def others(self, others: Others) -> None:
+        """Tell people of alerts that were raised elsewhere, too, such as by guards."""
+        self._others = others
 
     def close(self) -> None:
         """Evaluate what is durable by now, and stop."""

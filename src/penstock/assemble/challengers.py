@@ -13,11 +13,11 @@ from penstock.decision.guard import guards_of
 from penstock.detector import Detector
 from penstock.engine import Challenger
 from penstock.engine.path import check_keys
-from penstock.errors import BundleError, PenstockError
+from penstock.errors import BundleError, Conflict, NotFound, PenstockError
 from penstock.models.shelf import way_back
 from penstock.office import Database
 from penstock.office.model_trials import ModelTrial, ModelTrials
-from penstock.offline.registry import Registry, find, fitting
+from penstock.offline.registry import Entry, Registry, find, fitting
 from penstock.rules import Share
 
 _log = logging.getLogger("penstock.models")
@@ -60,6 +60,10 @@ class Challengers:
         self._detector, self._registry, self._four_eyes = detector, registry, four_eyes
         self.trials = ModelTrials(database, detector.name)
 
+    def versions(self) -> list[Entry]:
+        """Every version, oldest first, with its aliases and what it was worth on its test."""
+        return self._registry.entries(self._detector.name)
+
     @property
     def champion(self) -> str | None:
         """The version that decides."""
@@ -69,7 +73,8 @@ class Challengers:
         """Let a version score beside the champion, and decide nothing.
 
         Raises:
-            BundleError: there is none, or it does not fit the detector.
+            NotFound: there is none.
+            BundleError: it does not fit the detector.
             DeclarationError: a guard is none.
             Conflict: it is the champion.
         """
@@ -89,7 +94,7 @@ class Challengers:
         """Let a version decide for a share of the keys of a text field or feature; guards watch it.
 
         Raises:
-            BundleError, DeclarationError, Conflict: as `shadow`; or the keys cannot be shared out.
+            NotFound, BundleError, DeclarationError, Conflict: as `shadow`; or the keys cannot be shared out.
             MalformedEvent: the percentage is none.
         """
         found, given = self._fitting(version, share_of), _checked(guards)
@@ -103,12 +108,13 @@ class Challengers:
         """Let a version, or the one that is tried, decide everything; which that is.
 
         Raises:
-            BundleError: there is none, or it does not fit the detector.
-            Conflict: four eyes are asked for, and whoever began the trial would end it so.
+            NotFound: there is none.
+            BundleError: it does not fit the detector.
+            Conflict: nothing is tried; or four eyes are asked for, and whoever began the trial would end it so.
         """
         running = self.trials.running()
         if version is None and running is None:
-            raise BundleError(f"no version of {self._detector.name!r} is tried; name the one to promote")
+            raise Conflict(f"no version of {self._detector.name!r} is tried; name the one to promote")
         found = self._fitting(version or str(running and running.version), None)
         if found != self.champion:
             self.trials.promote(found, who=who, why=why, then=lambda: self._crown(found), four_eyes=self._four_eyes)
@@ -118,14 +124,15 @@ class Challengers:
         """Undo the last step: end the trial that runs; where none does, return to the champion before this one.
 
         Raises:
-            BundleError: there was no champion before, or it no longer fits the detector.
+            Conflict: nothing is tried, and there was no champion before.
+            BundleError: that no longer fits the detector.
         """
         running, before = self.trials.running(), self.champion
         if running is not None and self.stop(running, who=who, why=why):
             return Ended("rollback", running.version, before)
         past = way_back(self._registry.changes(self._detector.name), before)
         if not past:
-            raise BundleError(
+            raise Conflict(
                 f"detector {self._detector.name!r} has had no champion before {before or 'now'}, and nothing is tried: there is"
                 " nothing to return to; `penstock models list` shows what could be promoted"
             )
@@ -164,7 +171,10 @@ class Challengers:
     # ---- inside
 
     def _fitting(self, version: str, share_of: str | None) -> str:
-        found = find(self._registry, version, self._detector.name).version
+        try:
+            found = find(self._registry, version, self._detector.name).version
+        except BundleError as error:
+            raise NotFound(str(error)) from error
         ensemble = fitting(self._registry, self._detector, found)
         if share_of is not None:
             check_keys(self._detector, Challenger(ensemble, Share(share_of, 0, 1)))

@@ -16,6 +16,7 @@ from penstock.assemble.engines import load_history, open_engine, openers
 from penstock.assemble.registries import champions
 from penstock.assemble.replays import Replays
 from penstock.assemble.traffic import profile_of
+from penstock.assemble.trials import TrialWork
 from penstock.clock import Clock, system_clock
 from penstock.config import Settings
 from penstock.detector import Detector
@@ -43,6 +44,7 @@ class Demo:
     champions: dict[str, Callable[[str | None], Ensemble | None]]
     replays: Replays
     work: CaseWork
+    trials: TrialWork
 
     @contextmanager
     def running(self, tps: float) -> Iterator[tuple[Iterator[bytes], "queue.SimpleQueue[bytes]"]]:
@@ -91,7 +93,8 @@ def prepare_demo(
         world.begin(attack)
     replays = Replays({DETECTOR: detector}, settings, worlds={DETECTOR: world.frames})
     work = CaseWork([detector], settings, office)
-    return Demo(settings, world, openers([detector], settings, work=work), champions([detector], settings), replays, work)
+    opening, trials = openers([detector], settings, work=work), TrialWork(office, [detector], settings)
+    return Demo(settings, world, opening, champions([detector], settings), replays, work, trials)
 
 
 def _train(detector: Detector, history: Recorded, settings: Settings, progress: Advance, clock: Clock) -> None:

@@ -6,12 +6,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.decision.record import keep_explanations
+from penstock.decision.record import DECIDED_BY, keep_explanations
 from penstock.decision.render import Renderer, decision_of
 from penstock.messages import Decision, Record
-
-DECIDED_BY = "decided_by"
-"""The column that is 1 where the challenger decided; `versions.challenger` says which version that is."""
 
 EXPLAINED, CONTRIBUTIONS = "challenger_explained", "challenger_contributions"
 """As `explained` and `contributions` in a record's meta, of the rows that the challenger decided."""

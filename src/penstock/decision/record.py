@@ -38,6 +38,8 @@ T = TypeVar("T")
 TEXT = "text:"
 """What the columns of texts begin with, so that a field may be called `action`."""
 
+DECIDED_BY = "decided_by"
+"""The column that is 1 where a challenger decided; `versions.challenger` says which version that is."""
 
 _NONE_KEPT = [b"", b"", b""]
 

@@ -10,7 +10,7 @@ import numpy as np
 from penstock.clock import EVER_US, iso
 from penstock.codes import text_codes
 from penstock.decision import TEXT, Divided, Renderer, versions_of
-from penstock.decision.divided import DECIDED_BY
+from penstock.decision.record import DECIDED_BY
 from penstock.engine import records
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.features import Aggregate

@@ -7,7 +7,8 @@ import numpy as np
 
 from penstock.codes import text_codes
 from penstock.decision import TEXT, as_list
-from penstock.decision.divided import CONTRIBUTIONS, DECIDED_BY, EXPLAINED
+from penstock.decision.divided import CONTRIBUTIONS, EXPLAINED
+from penstock.decision.record import DECIDED_BY
 from penstock.detector import Detector
 from penstock.engine.trying import Tried, Trying
 from penstock.ingest import Read

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from penstock.service.problems import RequestRefused
+
+F = TypeVar("F", bound=msgspec.Struct)
 
 MOST_EVENTS = 65_536
 """Events of one request; more are better sent in parts."""
@@ -38,6 +40,21 @@ def is_ndjson(content_type: bytes) -> bool:
 def is_csv(content_type: bytes) -> bool:
     """Whether the body is a table of text."""
     return content_type.split(b";", 1)[0].strip().lower() == CSV
+
+
+def read_as(body: bytes, form: type[F]) -> F:
+    """What a body of JSON says, as this struct; one that is empty says nothing.
+
+    Raises:
+        RequestRefused: 400 it is not JSON, 422 it does not fit; names the place.
+    """
+    try:
+        return msgspec.json.decode(body.strip() or b"{}", type=form)
+    except msgspec.ValidationError as error:
+        path = str(error).rpartition("$.")[2].rstrip("`") if "$." in str(error) else None
+        raise RequestRefused(422, f"this is not understood: {error}", [(path, str(error))]) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise not_json(error) from None
 
 
 async def read_body(scope: Any, receive: Any, most_bytes: int) -> bytes:
