@@ -16,7 +16,7 @@ from penstock.office import SqliteDatabase
 from penstock.office.keys import Keys
 from penstock.office.people import People
 from penstock.office.roles import ANYBODY, ROLES, Right
-from penstock.service import Desk, Traffic, cases, create_app
+from penstock.service import Desk, Traffic, book_routes, cases, create_app, models, trials
 from penstock.service.access import ACTOR, Access
 from penstock.service.limits import Bucket
 from penstock.service.rights import TABLE, Rights, declared
@@ -56,6 +56,7 @@ def bearer(secret):
 
 
 FILLED = {"{case_id}": "x", "{name}": "fake", "{transaction_id:path}": "tx1", "{entity}": "customer", "{key:path}": "C1"}
+FILLED |= {"{version}": "v1", "{trial}": "model", "{rule}": "large", "{list_name}": "stolen", "{request_id}": "a1"}
 
 
 def filled(path):
@@ -74,6 +75,9 @@ def with_every_route(app):
     """The application with the routes that it has only where their drawer is there; none of them is able to answer."""
     if ("GET", "/cases") not in declared(app.routes):
         cases.add_routes(app, None, None, None, Settings())
+        models.add_routes(app, None)
+        trials.add_routes(app, None)
+        book_routes.add_routes(app, None, Settings())
     return app
 
 

@@ -118,8 +118,7 @@ class Books:
         Raises:
             NotFound, Conflict: there is no such request, it was settled before, or is who approves's own.
         """
-        kinds = {request.id: request.kind for request in self.requests()}
-        if kinds.get(id) == "list":
+        if self.approvals.one(id).kind == "list":
             return self.lists.approve(id, who=who, why=why)
         return self.rules.approve(id, who=who, why=why)
 

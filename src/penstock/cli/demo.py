@@ -47,6 +47,7 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
             replays=demo.replays,
             champions=demo.champions,
             cases=demo.work.cases,
+            trials=demo.trials,
             on_ready=lambda: welcome(url, str(settings.data)),
         )
 

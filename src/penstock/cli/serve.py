@@ -16,6 +16,7 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     the broker, where `penstock worker` decides, and follows what is decided there.
     """
     from penstock.assemble.alerts import Alerting
+    from penstock.assemble.books import books_of
     from penstock.assemble.cases import CaseWork
     from penstock.assemble.detectors import load_detectors
     from penstock.assemble.drift import DriftWork
@@ -25,6 +26,7 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     from penstock.assemble.replays import Replays
     from penstock.assemble.rulebooks import newer_rules
     from penstock.assemble.streams import besides
+    from penstock.assemble.trials import TrialWork
     from penstock.cli.logs import begin_logging
     from penstock.service import bind, serve
 
@@ -40,6 +42,9 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
         work = CaseWork(loaded, settings, office)
         beside = besides(loaded, settings, alerting, work) if settings.stream is not None else {}
         opening = {} if beside else openers(loaded, settings, alerting=alerting, work=work)
+        trials = TrialWork(office, loaded, settings, alerted=alerting is not None)
+        if alerting is not None:
+            alerting.others(trials.announcements.take)
         names = ", ".join([*opening, *beside])
         serve(
             opening,
@@ -52,5 +57,7 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
             alerts=None if alerting is None else alerting.listen,
             cases=work.cases,
             drift=drift,
+            trials=trials,
+            books={detector.name: books_of(office, detector, settings) for detector in loaded},
             on_ready=lambda: say(f"serving {names} on http://{settings.host}:{port}  (Ctrl-C stops)"),
         )

@@ -74,6 +74,18 @@ class Approvals:
         values = {"detector": self._detector, "stage": stage or "", "anything": int(stage is None), "limit": limit}
         return [_request(row) for row in self._database.read(sql, values)]
 
+    def one(self, id: str) -> Request:
+        """A request.
+
+        Raises:
+            NotFound: there is none of this id.
+        """
+        sql = f"SELECT {_COLUMNS} FROM approvals WHERE detector = :detector AND id = :id"  # noqa: S608  constants
+        rows = self._database.read(sql, {"detector": self._detector, "id": id})
+        if not rows:
+            raise NotFound(f"there is no request {id[:100]!r} about {self._detector!r}; its list of approvals shows them")
+        return _request(rows[0])
+
     def ask(
         self,
         transaction: Transaction,

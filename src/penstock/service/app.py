@@ -13,13 +13,29 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 import penstock
+from penstock.assemble.books import Books
 from penstock.assemble.drift import DriftWork
+from penstock.assemble.trials import TrialWork
 from penstock.config import Settings
 from penstock.errors import PenstockError
 from penstock.office.cases import Cases
 from penstock.rules import NewerRules
-from penstock.service import backtests, latest, pages, profiles, records, session, sockets, streams, transactions, writes
+from penstock.service import (
+    backtests,
+    book_routes,
+    latest,
+    pages,
+    profiles,
+    records,
+    session,
+    sockets,
+    streams,
+    transactions,
+    writes,
+)
 from penstock.service import cases as case_routes
+from penstock.service import models as model_routes
+from penstock.service import trials as trial_routes
 from penstock.service.access import Access
 from penstock.service.desks import Desks
 from penstock.service.drift import Drifting
@@ -34,6 +50,7 @@ from penstock.service.predict import Predict
 from penstock.service.problems import RequestRefused, headers, of_error
 from penstock.service.records import json_response
 from penstock.service.rights import Rights
+from penstock.service.shelf import Shelf
 from penstock.service.streams import Replays, Streams
 from penstock.service.traffic import Traffic
 from penstock.service.verdicts import Verdicts
@@ -69,6 +86,8 @@ def create_app(
     access: Access | None = None,
     cases: Cases | None = None,
     drift: DriftWork | None = None,
+    trials: TrialWork | None = None,
+    books: Mapping[str, Books] | None = None,
     on_ready: Callable[[], None] = lambda: None,
     on_failure: Callable[[BaseException], None] = lambda _error: None,
 ) -> Service:
@@ -84,6 +103,8 @@ def create_app(
         access: who is let in; everybody unless given, so that whoever embeds the service guards it.
         cases: what people work on; there are no routes for it unless given.
         drift: looks at the drift of what is served; one of the settings unless given.
+        trials: what is tried beside what decides; nothing, and there are no routes for it, unless given.
+        books: by detector, the rules and lists that people change; there are no routes for them unless given.
         on_ready: called once when all desks are open.
         on_failure: called when one cannot be opened; until the process ends, /ready says why.
     """
@@ -92,14 +113,18 @@ def create_app(
     replaying = Streams(served, replays)
     trying = backtests.Backtests(served, settings)
     drifting = Drifting(served, drift or DriftWork(settings))
-    followers = [Follower(served[name], newer, settings.follow_every_s) for name, newer in (champions or {}).items()]
-    books = [RulesFollower(served[name], newer) for name, newer in (rules or {}).items()]
+    followers = {name: Follower(served[name], newer, settings.follow_every_s) for name, newer in (champions or {}).items()}
+    tried = None if trials is None else trial_routes.Trials(served, trials, followers)
+    ruling = {name: RulesFollower(served[name], newer) for name, newer in (rules or {}).items()}
+    shelf = None if books is None else Shelf(books, served, ruling, settings)
 
     verdicts = None if cases is None else Verdicts(cases, served)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        going = [asyncio.create_task(_run(served, on_ready, on_failure, traffic, followers, books))]
+        going = [
+            asyncio.create_task(_run(served, on_ready, on_failure, traffic, [*followers.values()], [*ruling.values()], tried))
+        ]
         if access is not None:
             going.append(asyncio.create_task(access.follow()))
         if verdicts is not None:
@@ -112,6 +137,10 @@ def create_app(
                 await task
         await replaying.close()
         await trying.close()
+        if shelf is not None:
+            await shelf.close()
+        if tried is not None:
+            await tried.close()
         await drifting.close()
         await asyncio.gather(*(desk.close() for desk in served.values()))
 
@@ -133,11 +162,16 @@ def create_app(
     records.add_routes(app, served)
     backtests.add_routes(app, trying, settings)
     add_drift(app, drifting)
+    if trials is not None and tried is not None:
+        trial_routes.add_routes(app, tried)
+        model_routes.add_routes(app, model_routes.Models(served, trials.challengers, settings))
     latest.add_routes(app, served)
     profiles.add_routes(app, served)
     writes.add_routes(app, served, settings)
     if cases is not None and verdicts is not None:
         case_routes.add_routes(app, cases, served, verdicts, settings)
+    if shelf is not None:
+        book_routes.add_routes(app, shelf, settings)
     sockets.add_routes(app, live)
     pages.add_routes(app, served, live, traffic)
     if access is not None:
@@ -152,18 +186,23 @@ async def _run(
     traffic: Traffic | None,
     followers: Sequence[Follower],
     books: Sequence[RulesFollower],
+    tried: "trial_routes.Trials | None",
 ) -> None:
-    """Open every desk with the rules in force, then follow models and rules, and let simulated traffic run, until cancelled."""
+    """Open every desk with what is in force, then follow models and rules, and let simulated traffic run, until cancelled."""
     try:
         for desk in desks.values():
             await desk.open()
         for book in books:
             await book.look()
+        if tried is not None:
+            await tried.begin()
     except Exception as error:  # noqa: BLE001 - whoever started the service decides what a failed start means
         on_failure(error)
         return
     on_ready()
     lasting = [*(follower.run() for follower in followers), *(book.run() for book in books)]
+    if tried is not None:
+        lasting.append(tried.run())
     if traffic is not None:
         lasting.append(traffic.run(desks.named(traffic.detector)))
     await asyncio.gather(*lasting)

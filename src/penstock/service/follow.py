@@ -67,6 +67,7 @@ class RulesFollower:
         self._desk, self._newer = desk, newer
         self._revision = 0
         self._trouble: str | None = None
+        self._looking = asyncio.Lock()
 
     async def run(self) -> None:
         """Follow until the task is cancelled."""
@@ -76,6 +77,10 @@ class RulesFollower:
 
     async def look(self) -> None:
         """Ask once; what cannot be had changes nothing."""
+        async with self._looking:
+            await self._look()
+
+    async def _look(self) -> None:
         try:
             found = await asyncio.to_thread(self._newer, self._revision)
             if found is not None:

@@ -10,7 +10,8 @@ from fastapi.openapi.utils import get_openapi
 from penstock.messages import Decision
 from penstock.offline.backtest.result import Tried
 from penstock.offline.drift.result import DriftReport
-from penstock.service import case_forms, schemas
+from penstock.offline.trial import Compared
+from penstock.service import case_forms, list_forms, model_forms, rule_asks, rule_forms, schemas
 from penstock.service.desks import Desks
 from penstock.service.problems import MEDIA_TYPE, Problem
 
@@ -36,6 +37,9 @@ _TAGS = {
     "decisions": "Ask for decisions.",
     "events": "Say what became known beside the transactions.",
     "records": "Look up what was decided and what is known.",
+    "models": "See which models decide and which are tried, and change that.",
+    "rules": "Change what decides: rules from draft to archived, and what waits for a second pair of eyes.",
+    "lists": "Keep the lists that conditions ask.",
     "cases": "Work on what people should look at.",
     "service": "What is served, and how it fares.",
     "access": "Sign in and out, and see who one is.",
@@ -57,6 +61,14 @@ _STATIC = (
     schemas.BacktestRequest,
     Tried,
     DriftReport,
+    Compared,
+    model_forms.ModelList,
+    model_forms.TrialForm,
+    model_forms.Moved,
+    model_forms.StartShadow,
+    model_forms.StartRollout,
+    model_forms.Why,
+    model_forms.TrialList,
     schemas.StreamRequest,
     schemas.StreamAnswer,
     schemas.AlertList,
@@ -72,6 +84,27 @@ _STATIC = (
     case_forms.Escalate,
     case_forms.GiveVerdicts,
     case_forms.VerdictsAnswer,
+    rule_forms.RuleList,
+    rule_forms.RuleHistory,
+    rule_forms.RuleDiff,
+    rule_forms.RuleChanged,
+    rule_forms.RulesImported,
+    rule_forms.RuleTested,
+    rule_forms.RequestList,
+    rule_asks.NewRule,
+    rule_asks.TryCondition,
+    rule_asks.ShadowRule,
+    rule_asks.RolloutRule,
+    rule_asks.PromoteRule,
+    rule_asks.AskForRule,
+    rule_asks.GiveReason,
+    list_forms.ListList,
+    list_forms.ListChanged,
+    list_forms.EntryList,
+    list_forms.FoundList,
+    list_forms.NewList,
+    list_forms.AddEntries,
+    list_forms.RemoveEntries,
     schemas.SignIn,
     schemas.Session,
 )
@@ -98,7 +131,8 @@ def answers(model: type | str, *refusals: int, status: int = 200, many: bool = F
     """FastAPI's `responses` of a route that answers with this schema (or, with `many`, with an array), or refuses so."""
     name = model if isinstance(model, str) else model.__name__
     content = _json(each(name) if many else ref(name))
-    good = {"description": "Done." if status == 200 else "Accepted, and durable.", "content": content}
+    done = {200: "Done.", 201: "Made.", 202: "Accepted, and durable."}
+    good = {"description": done[status], "content": content}
     return {status: good, **{code: refusal(code) for code in (*refusals, 422, 503)}}
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import uvicorn
 
+from penstock.assemble.books import Books
 from penstock.assemble.drift import DriftWork
 from penstock.assemble.office import office_of
+from penstock.assemble.trials import TrialWork
 from penstock.config import Settings
 from penstock.errors import ConfigurationError
 from penstock.office.cases import Cases
@@ -91,6 +93,8 @@ def serve(
     alerts: Callable[[Raised], None] | None = None,
     cases: Cases | None = None,
     drift: DriftWork | None = None,
+    trials: TrialWork | None = None,
+    books: Mapping[str, Books] | None = None,
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve detectors until SIGTERM or SIGINT, then answer what was accepted, flush and close.
@@ -107,6 +111,8 @@ def serve(
         alerts: given what tells live pages of an alert: the detector's name, and the alert as JSON.
         cases: what people work on.
         drift: looks at the drift of what is served; one of the settings unless given.
+        trials: what is tried beside what decides.
+        books: by detector, the rules and lists that people change.
         on_ready: called when everything is open, for instance to say so.
 
     Raises:
@@ -119,6 +125,8 @@ def serve(
     desks |= {name: Beside(name, parts, settings) for name, parts in (beside or {}).items()}
     if alerts is not None:
         alerts(lambda detector, alert: desks[detector].feed.alert(alert))
+    if trials is not None:
+        trials.listen(lambda detector, alert: desks[detector].feed.alert(alert))
 
     def ready() -> None:
         settle_garbage()
@@ -141,6 +149,8 @@ def serve(
             access=access,
             cases=cases,
             drift=drift,
+            trials=trials,
+            books=books,
             on_ready=ready,
             on_failure=failed,
         )

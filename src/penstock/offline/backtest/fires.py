@@ -1,0 +1,46 @@
+"""How often rules fired lately, and when they last did, by SQL over what was recorded."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+
+from penstock.offline.backtest.asked import Asked
+from penstock.offline.questions import quoted, text
+
+_VIEWS = ("decisions", "labels", "informing", "loaded", "quarantine")
+
+
+class Fires(msgspec.Struct, frozen=True):
+    """How often a rule's condition was true within some days, and when it last was; event times."""
+
+    count: int
+    last: datetime | None
+
+
+def fires(archive: Asked, detector: str, days: float) -> Mapping[str, Fires]:
+    """Of every recorded rule, by the name of its column: `rule_NAME` where it acted, `watch_NAME` where it would have.
+
+    days: the newest so many with decisions.
+
+    Raises:
+        DataError: the archive does not answer in time.
+    """
+    table = "decisions" if detector in _VIEWS else detector
+    named = archive.query(f"SELECT column_name FROM duckdb_columns() WHERE table_name = {text(table)}")  # noqa: S608 -- quoted
+    columns = [name for name in named["column_name"].to_list() if name.startswith(("rule_", "watch_"))]
+    if not columns:
+        return {}
+    mine = f"detector = {text(detector)}"
+    newest = archive.query(f"SELECT max(event_time) AS t FROM {quoted(table)} WHERE {mine}")["t"].item()  # noqa: S608 -- quoted
+    if newest is None:
+        return {}
+    since = text((newest - timedelta(days=days)).isoformat())
+    asked = ", ".join(
+        f"count(*) FILTER (WHERE {quoted(name)}) AS n{k}, max(event_time) FILTER (WHERE {quoted(name)}) AS t{k}"
+        for k, name in enumerate(columns)
+    )
+    row = archive.query(
+        f"SELECT {asked} FROM {quoted(table)} WHERE {mine} AND event_time > TIMESTAMPTZ {since}"  # noqa: S608 -- quoted
+    ).row(0, named=True)
+    return {name: Fires(int(row[f"n{k}"]), row[f"t{k}"]) for k, name in enumerate(columns)}

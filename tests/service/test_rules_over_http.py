@@ -1,0 +1,309 @@
+"""Rules and lists over HTTP: everything that the command line can, in force when the answer is there."""
+
+import json
+import threading
+import time
+
+import httpx
+import pytest
+
+from penstock import Engine
+from penstock.assemble.books import books_of
+from penstock.assemble.rulebooks import newer_rules
+from penstock.config import Settings
+from penstock.office import open_office
+from penstock.office.keys import Keys
+from penstock.service import Desk, create_app
+from penstock.service.access import Access
+
+NOW = "2026-01-05T10:00:00Z"
+
+
+@pytest.fixture
+def serve(mine, tmp_path, serve_in_thread):
+    """Serves a detector with its books: `with serve(four_eyes=True) as client`."""
+    opened = []
+
+    def start(detector=mine, **settings):
+        chosen = Settings(data=tmp_path, **settings)
+        office = open_office(tmp_path)
+        database = office.__enter__()
+        engine = Engine(detector, data=tmp_path)
+        app = create_app(
+            {detector.name: Desk.of(engine, chosen)},
+            chosen,
+            rules=newer_rules(database, [detector]),
+            books={detector.name: books_of(database, detector, chosen)},
+            access=Access(database, chosen, exposed=False),
+        )
+        served = serve_in_thread(app)
+        client = httpx.Client(base_url=served.__enter__())
+        opened.extend([client.close, lambda: served.__exit__(None, None, None), lambda: office.__exit__(None, None, None)])
+        return client
+
+    yield start
+    for close in opened:
+        close()
+
+
+@pytest.fixture
+def client(serve):
+    return serve()
+
+
+RULES = "/detectors/mine/rules"
+LISTS = "/detectors/mine/lists"
+APPROVALS = "/detectors/mine/approvals"
+
+
+def done(response, status=200):
+    assert response.status_code == status, response.text
+    return response.json()
+
+
+def pay(client, number, amount=50.0, customer=None, **more):
+    payment = {"transaction_id": f"t{number}", "timestamp": NOW, "customer_id": customer or f"c{number}", "amount": amount}
+    return done(client.post("/predict", json=payment | more))
+
+
+def test_a_rule_goes_from_draft_to_active_and_back_and_each_answer_is_in_force(client):
+    made = done(client.post(RULES, json={"name": "large", "when": "amount > 900", "then": "block", "note": "Monday"}), 201)
+    assert (made["rule"]["state"], made["version"]["version"], made["version"]["note"]) == ("draft", 1, "Monday")
+    assert pay(client, 1, 1000.0)["decision"] == "APPROVE"
+    done(client.post(f"{RULES}/large/shadow", json={"version": 1}))
+    assert pay(client, 2, 1000.0)["decision"] == "APPROVE"
+    rolled = done(client.post(f"{RULES}/large/rollout", json={"version": 1, "percent": 100, "of": "customer_id"}))
+    assert rolled["rule"]["candidate"]["rollout"] == {"percent": 100.0, "of": "customer_id"}
+    assert pay(client, 3, 1000.0)["decision"] == "BLOCK"
+    promoted = done(client.post(f"{RULES}/large/promote"))
+    assert (promoted["rule"]["state"], promoted["rule"]["active"]["version"]) == ("active", 1)
+    assert pay(client, 4, 1000.0)["decision"] == "BLOCK"
+    done(client.post(f"{RULES}/large/pause", json={"note": "too many"}))
+    assert pay(client, 5, 1000.0)["decision"] == "APPROVE"
+    done(client.post(f"{RULES}/large/promote", json={"version": 1}))
+    done(client.post(f"{RULES}/large/archive"))
+    assert pay(client, 6, 1000.0)["decision"] == "APPROVE"
+
+
+def test_the_list_says_what_each_rule_does_since_when_by_whom_and_how_often_it_fired(client):
+    for number in range(4):
+        pay(client, number, customer="c1")
+    done(client.post(RULES, json={"name": "larger", "when": "amount > 90", "then": "review"}), 201)
+    found = done(client.get(RULES))
+    rules = {rule["name"]: rule for rule in found["rules"]}
+    assert list(rules) == ["fourth_in_an_hour", "amount_spike", "larger"]
+    fourth = rules["fourth_in_an_hour"]
+    assert (fourth["state"], fourth["author"], fourth["changed_by"]) == ("active", "file", "file")
+    assert fourth["fires"]["count"] == 1
+    assert fourth["fires"]["last_at"].startswith("2026-01-05T10:00:00")
+    assert found["in_force"] == pay(client, 10)["versions"]["rules"]
+
+
+def test_every_version_is_kept_with_what_it_changed(client):
+    done(client.post(RULES, json={"name": "large", "when": "amount > 900"}), 201)
+    done(client.post(RULES, json={"name": "large", "when": "amount > 800", "note": "lower"}), 201)
+    history = done(client.get(f"{RULES}/large"))
+    assert [version["version"] for version in history["versions"]] == [2, 1]
+    assert history["versions"][0]["changed"] == {"when": ["amount > 900", "amount > 800"]}
+    assert done(client.get(f"{RULES}/large/diff", params={"before": 2, "after": 1}))["changed"] == {
+        "when": ["amount > 800", "amount > 900"]
+    }
+    assert client.get(f"{RULES}/large/diff", params={"before": 1, "after": 7}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("when", "kind"),
+    [
+        ("amount > 5 AND amount < 3", "never_true"),
+        ("amount >= 0 OR amount < 0", "always_true"),
+        ("amount_ratio > 10", "same_as"),
+        ("amount_ratio > 20", "never_reached"),
+    ],
+)
+def test_a_condition_is_looked_at_without_being_saved(client, when, kind):
+    tested = done(client.post(f"{RULES}/test", json={"when": when}))
+    assert [finding["kind"] for finding in tested["warnings"]] == [kind]
+    assert len(done(client.get(RULES))["rules"]) == 2
+
+
+def test_a_condition_that_cannot_work_is_refused_with_the_remedy(client):
+    for body in ({"when": "amuont > 1"}, {"when": "amount > 'x'"}, {"when": "customer_id IN list('stolen')"}):
+        refused = client.post(f"{RULES}/test", json=body)
+        assert refused.status_code == 422, refused.text
+        assert client.post(RULES, json=body | {"name": "wrong"}).status_code == 422
+    assert "Did you mean amount" in client.post(f"{RULES}/test", json={"when": "amuont > 1"}).json()["detail"]
+
+
+def test_a_condition_is_tried_on_an_event_that_has_not_happened_and_on_one_that_has(client):
+    pay(client, 1, customer="c1")
+    event = {"transaction_id": "new", "timestamp": NOW, "customer_id": "c1", "amount": 70.0}
+    asked = {"when": "customer_count_1h = 2 AND amount > 60", "reason": "{amount:.0f} at once", "event": event}
+    seen = done(client.post(f"{RULES}/test", json=asked))["event"]
+    assert (seen["fired"], seen["decision"], seen["sentence"]) == (True, "APPROVE", "70 at once")
+    assert seen["values"] == {"customer_count_1h": 2, "amount": 70}
+    assert pay(client, 2, customer="c1")["features"]["customer_count_1h"] == 2
+    seen = done(client.post(f"{RULES}/test", json={"when": "customer_count_1h = 1", "transaction_id": "t1"}))["event"]
+    assert (seen["fired"], seen["values"]) == (True, {"customer_count_1h": 1})
+    unknown = done(client.post(f"{RULES}/test", json={"when": "amount_ratio > 3", "transaction_id": "t1"}))["event"]
+    assert unknown["fired"] is None
+    assert client.post(f"{RULES}/test", json={"when": "amount > 1", "transaction_id": "t9"}).status_code == 404
+    assert client.post(f"{RULES}/test", json={"when": "amount > 1", "event": {"amount": 3}}).status_code == 422
+
+
+def test_steps_that_make_no_sense_say_why(client):
+    assert client.post(f"{RULES}/lage/promote").status_code == 404
+    assert client.post(f"{RULES}/amount_spike/shadow", json={"version": 1}).status_code == 409
+    assert client.post(f"{RULES}/amount_spike/rollback").status_code == 409
+    assert client.post(f"{RULES}/amount_spike/rollout", json={"version": 1, "percent": 0, "of": "x"}).status_code == 422
+    done(client.post(RULES, json={"name": "large", "when": "amount > 900"}), 201)
+    refused = client.post(f"{RULES}/large/rollout", json={"version": 1, "percent": 5, "of": "costumer_id"})
+    assert refused.status_code == 422
+    assert "Did you mean customer_id" in refused.json()["detail"]
+    assert client.get("/detectors/yours/rules").status_code == 404
+
+
+def test_rules_travel_as_lines(client):
+    exported = client.get(f"{RULES}/export").text
+    assert [json.loads(line)["name"] for line in exported.splitlines()] == ["fourth_in_an_hour", "amount_spike"]
+    assert done(client.post(f"{RULES}/import", content=exported))["added"] == []
+    other = exported.replace("amount_ratio > 10", "amount_ratio > 7")
+    [added] = done(client.post(f"{RULES}/import", content=other))["added"]
+    assert (added["rule"], added["version"], added["state"]) == ("amount_spike", 2, "draft")
+    assert client.post(f"{RULES}/import", content="not a rule").status_code == 422
+
+
+def test_a_change_by_post_is_in_force_within_a_second_under_load_and_no_request_fails(client):
+    seen, ending = [], threading.Event()
+
+    def load(first):
+        with httpx.Client(base_url=client.base_url) as own:
+            number = first
+            while not ending.is_set():
+                seen.append((time.monotonic(), pay(own, number)))
+                number += 1
+
+    threads = [threading.Thread(target=load, args=(first,)) for first in (0, 1_000_000)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    done(client.post(RULES, json={"name": "any", "when": "amount > 1", "then": "block"}), 201)
+    done(client.post(f"{RULES}/any/promote", json={"version": 1}))
+    changed = time.monotonic()
+    time.sleep(0.6)
+    ending.set()
+    for thread in threads:
+        thread.join()
+    after = [decision for at, decision in seen if at > changed + 0.3]
+    assert after
+    assert {decision["decision"] for decision in after} == {"BLOCK"}
+    assert len({(decision["versions"]["rules"], decision["decision"]) for _, decision in seen}) == 2
+
+
+def test_lists_are_kept_looked_up_and_asked_by_rules_at_once(client):
+    made = done(client.post(LISTS, json={"name": "stolen", "about": "reported by phone"}), 201)
+    assert (made["list"]["in_force"], made["list"]["kind"], made["list"]["asked_by"]) == (0, "block", [])
+    rule = {"name": "stolen_card", "when": "customer_id IN list('stolen')", "then": "block", "hard": True}
+    done(client.post(RULES, json=rule), 201)
+    done(client.post(f"{RULES}/stolen_card/promote", json={"version": 1}))
+    assert pay(client, 1, customer="bad")["decision"] == "APPROVE"
+    added = done(client.post(f"{LISTS}/stolen/entries", json={"value": " bad ", "reason": "case 7"}))
+    assert (added["added"], added["list"]["in_force"], added["list"]["asked_by"]) == (1, 1, ["stolen_card"])
+    blocked = pay(client, 2, customer="bad")
+    assert blocked["decision"] == "BLOCK"
+    assert blocked["versions"]["lists"].startswith("stolen 2-")
+    found = done(client.get(f"{LISTS}/lookup", params={"value": "bad"}))
+    assert [(each["name"], each["in_force"]) for each in found["lists"]] == [("stolen", True)]
+    assert found["lists"][0]["entries"][0]["reason"] == "case 7"
+    removed = done(client.post(f"{LISTS}/stolen/remove", json={"values": ["bad", "good"]}))
+    assert (removed["removed"], removed["unchanged"]) == (1, 1)
+    assert pay(client, 3, customer="bad")["decision"] == "APPROVE"
+    assert client.post(f"{LISTS}/stolen/archive").status_code == 409
+    assert [each["state"] for each in done(client.get(f"{LISTS}/stolen/entries?state=all"))["entries"]] == ["removed"]
+
+
+def test_lists_travel_as_csv(client):
+    done(client.post(LISTS, json={"name": "stolen"}), 201)
+    lines = "value,reason,expires_at\nD1,phone,2099-01-01T00:00:00Z\nD2,,\nD3,long ago,2001-01-01\n"
+    headers = {"content-type": "text/csv"}
+    assert done(client.post(f"{LISTS}/stolen/entries", content=lines, headers=headers))["added"] == 2
+    exported = client.get(f"{LISTS}/stolen/export")
+    assert exported.headers["content-type"].startswith("text/csv")
+    assert exported.text.splitlines()[1].startswith("D1,phone,local,")
+    wrong = client.post(f"{LISTS}/stolen/entries", content="device\nD1\n", headers=headers)
+    assert wrong.status_code == 422
+    assert "value, reason" in wrong.json()["detail"]
+    page = done(client.get(f"{LISTS}/stolen/entries", params={"limit": 1}))
+    following = done(client.get(f"{LISTS}/stolen/entries", params={"limit": 1, "before": page["next"]}))
+    assert [each["value"] for each in (*page["entries"], *following["entries"])] == ["D1", "D2"]
+    assert following["next"] is None
+
+
+def test_a_backtest_knows_rules_and_lists_that_people_have_changed(client):
+    for number in range(3):
+        pay(client, number, 100.0 * (number + 1), customer=f"c{number}")
+    done(client.post(LISTS, json={"name": "watched", "kind": "watch"}), 201)
+    done(client.post(f"{LISTS}/watched/entries", json={"entries": [{"value": "c1"}, {"value": "c2"}]}))
+    done(client.post(RULES, json={"name": "large", "when": "amount > 250", "then": "block"}), 201)
+    done(client.post(f"{RULES}/large/promote", json={"version": 1}))
+    pay(client, 7, 300.0, customer="c1")
+    tried = done(client.post("/detectors/mine/backtest", json={"when": "customer_id IN list('watched')"}))
+    assert (tried["matched"], tried["caught_by"]) == (3, [{"rule": "large", "count": 1}])
+    assert any("as they are now" in note for note in tried["notes"])
+
+
+@pytest.fixture
+def people(serve, tmp_path):
+    """A service that wants four eyes, and clients of two who may both write rules and let them decide."""
+    client = serve(four_eyes=True)
+    with open_office(tmp_path) as office:
+        secrets = [Keys(office).add(name, ["rule_author", "approver"], who="local")[0] for name in ("ann", "bob")]
+    time.sleep(1)
+    clients = [httpx.Client(base_url=client.base_url, headers={"x-api-key": secret}) for secret in secrets]
+    yield clients
+    for each in clients:
+        each.close()
+
+
+def test_with_four_eyes_what_the_author_asks_for_waits_for_another(people):
+    ann, bob = people
+    made = done(ann.post(RULES, json={"name": "any", "when": "amount > 1", "then": "block"}), 201)
+    assert made["version"]["author"] == "key:ann"
+    asked = {"version": 1, "percent": 100, "of": "customer_id", "note": "please"}
+    waiting = done(ann.post(f"{RULES}/any/rollout", json=asked), 202)
+    request = waiting["request"]
+    assert (request["action"], request["stage"], request["note"]) == ("rollout", "pending", "please")
+    assert waiting["rule"]["state"] == "draft"
+    assert waiting["rule"]["pending"] == [request["id"]]
+    assert done(ann.post(f"{RULES}/any/rollout", json=asked), 202)["request"]["id"] == request["id"]
+    own = ann.post(f"{APPROVALS}/{request['id']}/approve")
+    assert own.status_code == 409
+    assert "another person" in own.json()["detail"]
+    approved = done(bob.post(f"{APPROVALS}/{request['id']}/approve", json={"note": "seen"}))
+    assert (approved["stage"], approved["settled_by"], approved["settled_note"]) == ("approved", "key:bob", "seen")
+    assert done(ann.get(f"{RULES}/any"))["rule"]["state"] == "rollout"
+    assert bob.post(f"{APPROVALS}/{request['id']}/approve").status_code == 409
+    assert done(bob.post(f"{RULES}/any/promote"))["rule"]["state"] == "active"
+
+
+def test_a_request_is_rejected_by_another_or_withdrawn_by_whoever_asked(people):
+    ann, bob = people
+    done(ann.post(RULES, json={"name": "any", "when": "amount > 1"}), 201)
+    for client, stage in ((bob, "rejected"), (ann, "withdrawn")):
+        request = done(ann.post(f"{RULES}/any/request", json={"version": 1}), 202)["request"]
+        assert done(client.post(f"{APPROVALS}/{request['id']}/reject", json={"note": "no"}))["stage"] == stage
+        assert bob.post(f"{APPROVALS}/{request['id']}/approve").status_code == 409
+    assert done(ann.get(APPROVALS, params={"stage": "pending"}))["requests"] == []
+    assert [each["stage"] for each in done(ann.get(APPROVALS))["requests"]] == ["withdrawn", "rejected"]
+    assert done(ann.get(f"{RULES}/any"))["rule"]["state"] == "draft"
+    assert ann.post(f"{APPROVALS}/a0/approve").status_code == 404
+
+
+def test_a_change_of_a_protected_list_waits_for_another(people):
+    ann, bob = people
+    done(ann.post(LISTS, json={"name": "sanctions", "protected": True}), 201)
+    waiting = done(ann.post(f"{LISTS}/sanctions/entries", json={"value": "X1", "reason": "UN"}), 202)
+    assert (waiting["list"]["in_force"], waiting["list"]["pending"]) == (0, [waiting["request"]["id"]])
+    assert ann.post(f"{APPROVALS}/{waiting['request']['id']}/approve").status_code == 409
+    done(bob.post(f"{APPROVALS}/{waiting['request']['id']}/approve"))
+    [entry] = done(ann.get(f"{LISTS}/sanctions/entries"))["entries"]
+    assert (entry["value"], entry["author"], entry["reason"]) == ("X1", "key:ann", "UN")
