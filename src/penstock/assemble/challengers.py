@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -13,6 +13,7 @@ from penstock.decision.guard import guards_of
 from penstock.detector import Detector
 from penstock.engine import Challenger
 from penstock.engine.path import check_keys
+from penstock.engine.trying import InTrial, NewerTrial
 from penstock.errors import BundleError, Conflict, NotFound, PenstockError
 from penstock.models.shelf import way_back
 from penstock.office import Database
@@ -21,17 +22,6 @@ from penstock.offline.registry import Entry, Registry, find, fitting
 from penstock.rules import Share
 
 _log = logging.getLogger("penstock.models")
-
-
-class Tried(NamedTuple):
-    """What is to be tried from now on: nothing where `challenger` is None."""
-
-    revision: int
-    challenger: Challenger | None
-
-
-NewerTried = Callable[[int], Tried | None]
-"""Asked with the revision in force: what is tried by now where that is another, loaded, warm and fitting; else None."""
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -202,7 +192,7 @@ def share_of(detector: Detector, trial: ModelTrial) -> Share | None:
     return Share(trial.share_of, 0.0, trial.percent, f"models of {detector.name}")
 
 
-def newer_challengers(database: Database, detectors: Sequence[Detector], settings: Settings) -> dict[str, NewerTried]:
+def newer_challengers(database: Database, detectors: Sequence[Detector], settings: Settings) -> dict[str, NewerTrial]:
     """For each detector that declares models, what a process that decides asks for the challenger."""
     registry = open_registry(settings)
     return {
@@ -212,16 +202,16 @@ def newer_challengers(database: Database, detectors: Sequence[Detector], setting
     }
 
 
-def _following(challengers: Challengers, adopt_every_s: float) -> NewerTried:
+def _following(challengers: Challengers, adopt_every_s: float) -> NewerTrial:
     adopted = -float("inf")
 
-    def newer(revision: int) -> Tried | None:
+    def newer(revision: int) -> InTrial | None:
         nonlocal adopted
         if time.monotonic() - adopted > adopt_every_s:
             adopted = time.monotonic()
             challengers.adopt()
         found = challengers.trials.revision()  # before the rest: if that changes in between, it is read once more
-        return None if found == revision else Tried(found, challengers.challenger())
+        return None if found == revision else InTrial(found, challengers.challenger())
 
     return newer
 

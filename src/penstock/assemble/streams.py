@@ -5,12 +5,13 @@ from pathlib import Path
 
 import msgspec
 
-from penstock.assemble.alerts import Alerting, alert_sink, figures
+from penstock.assemble.alerts import Alerting, Others, alert_sink, figures
 from penstock.assemble.cases import CaseWork
 from penstock.assemble.engines import open_engine
 from penstock.assemble.registries import champions
 from penstock.assemble.rulebooks import newer_rules
 from penstock.assemble.stores import open_stores
+from penstock.assemble.trials import TrialWork
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.errors import ConfigurationError, FolderInUse, did_you_mean
@@ -157,10 +158,11 @@ def parts_of(
     alerting: Alerting | None = None,
     office: Database | None = None,
     work: CaseWork | None = None,
+    trials: TrialWork | None = None,
 ) -> Parts:
     """What a worker of this detector is made of, or an API process beside it, whose viewers `alerting` tells of alerts.
 
-    work: makes cases of what is decided.
+    work: makes cases of what is decided. trials: what is tried beside what decides, and who looks after it.
     office: where rules that people change are kept; without it, those of the detector's file decide for ever.
 
     Raises:
@@ -173,13 +175,16 @@ def parts_of(
         )
     if worker:
         Alerting.of([detector], settings)  # what is wrong with rules and channels is said now, not at the first takeover
+    others: Others = list if trials is None else trials.announcements.take
     return Parts(
         broker=broker,
         open_replica=lambda shard: open_replica(
             detector, settings, _folders(settings.data, shard, shards, worker=worker), alerting, work
         ),
-        open_sinks=lambda shard, replica: open_sinks(settings, replica, shard if shards > 1 else None, broker.outlet),
+        open_sinks=lambda shard, replica: open_sinks(settings, replica, shard if shards > 1 else None, broker.outlet, others),
         newer=champions([detector], settings).get(detector.name),
+        newer_trial=None if trials is None else trials.newer.get(detector.name),
+        guard=None if trials is None else trials.guards[detector.name].look,
         newer_rules=None if office is None else newer_rules(office, [detector])[detector.name],
         follow_every_s=settings.follow_every_s,
     )
@@ -210,9 +215,16 @@ def besides(
 
 
 def open_sinks(
-    settings: Settings, replica: Replica, shard: int | None = None, outlet: Callable[[], Outlet] | None = None
+    settings: Settings,
+    replica: Replica,
+    shard: int | None = None,
+    outlet: Callable[[], Outlet] | None = None,
+    others: Others = list,
 ) -> Sequence[Sink]:
-    """The stores that the settings name, for the only shard or for one of several; outlet: opens the way to the broker."""
+    """The stores that the settings name, for the only shard or for one of several; outlet: opens the way to the broker.
+
+    others: alerts that were raised beside the ledger.
+    """
     engine = replica.engine
     log = engine.detector.name if shard is None else f"{engine.detector.name}.shard-{shard}"
     stores = open_stores(engine.detector, settings, log, replica.ledger, engine.look.render)
@@ -227,6 +239,7 @@ def open_sinks(
         log=log,
         outlet=outlet,
         metrics=lambda: figures(engine) | {"lag": float(replica.lag())},
+        others=others,
     )
     if alerts is not None:
         stores.append(alerts)

@@ -39,6 +39,7 @@ def command(
     from penstock.assemble.detectors import load_detector
     from penstock.assemble.office import office_of
     from penstock.assemble.streams import open_broker, parts_of, shards_of
+    from penstock.assemble.trials import TrialWork
     from penstock.cli.logs import begin_logging
     from penstock.worker import Monitor, Worker
 
@@ -53,7 +54,9 @@ def command(
     name = name or f"{socket.gethostname()}-{os.getpid()}"
     monitor = None
     with closing(broker), office_of(settings) as office:
-        worker = Worker(parts_of(broker, loaded, settings, shards, office=office), name, shards, takeover=takeover)
+        trials = TrialWork(office, [loaded], settings, alerted=settings.alerts is not None)
+        parts = parts_of(broker, loaded, settings, shards, office=office, trials=trials)
+        worker = Worker(parts, name, shards, takeover=takeover)
         if metrics_port is not None:
             monitor = Monitor(worker.status, loaded.name, settings.host, metrics_port)
             if port_file is not None:
@@ -64,5 +67,6 @@ def command(
         try:
             worker.run()
         finally:
+            trials.close()
             if monitor is not None:
                 monitor.close()

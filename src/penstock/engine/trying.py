@@ -6,8 +6,9 @@ it acted on everything; so both are always held against each other on the same e
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,17 @@ class Challenger:
 
     ensemble: Ensemble
     share: Share | None = None
+
+
+class InTrial(NamedTuple):
+    """What is to be tried from now on: nothing where `challenger` is None. revision: of the book of trials."""
+
+    revision: int
+    challenger: Challenger | None
+
+
+NewerTrial = Callable[[int], InTrial | None]
+"""Asked in a thread, with the revision in force: what is tried by now where that is another, loaded, warm and fitting."""
 
 
 @dataclass(slots=True)

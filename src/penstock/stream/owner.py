@@ -11,7 +11,9 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from penstock.errors import DeclarationError, Fenced, PenstockError
+from penstock.engine import Engine
+from penstock.engine.trying import InTrial
+from penstock.errors import BundleError, DeclarationError, Fenced, PenstockError
 from penstock.ingest import masked
 from penstock.ledger import Answered, Quarantined
 from penstock.ledger.encoding import encode
@@ -51,6 +53,14 @@ _answer = msgspec.json.Decoder(Answered).decode
 _encode = msgspec.json.Encoder().encode
 
 OnCommitted = Callable[[Sequence[tuple[int, Record]]], None]
+
+
+def try_beside(engine: Engine, trial: InTrial) -> None:
+    """Try what is in trial; where it does not fit another version of the detector's file, go on as before."""
+    try:
+        engine.challenge(trial.challenger)
+    except (BundleError, DeclarationError) as error:
+        _log.error("what was tried goes on as it was: %s", error)
 
 
 class _Ready(NamedTuple):
@@ -96,6 +106,7 @@ class Owner:
         self._on_committed = on_committed
         self._newer: Ensemble | None = None
         self._newer_rules: InForce | None = None
+        self._newer_trial: InTrial | None = None
         self._told_of: tuple[str, object] | None = None
         self._held: list[Message] = []
         self._seen_us = 0
@@ -116,6 +127,10 @@ class Owner:
     def use_rules(self, rules: InForce) -> None:
         """Decide with these rules and lists from the next unit on; any thread may say so."""
         self._newer_rules = rules
+
+    def use_trial(self, trial: InTrial) -> None:
+        """Try these models beside those that decide from the next unit on; any thread may say so."""
+        self._newer_trial = trial
 
     def fail(self, error: BaseException) -> None:
         """Own no more, for this reason; any thread may say so."""
@@ -168,6 +183,9 @@ class Owner:
                 self._engine.use_rules(rules.rules, rules.lists)
             except DeclarationError as error:  # another version of the detector's file wrote them
                 _log.error("the rules in force stay in force: %s", error)
+        if self._newer_trial is not None:
+            trial, self._newer_trial = self._newer_trial, None
+            try_beside(self._engine, trial)
         self._describe()
         transactions = [message for message in messages if message.role == "transactions"]
         self._held += [message for message in messages if message.role != "transactions"]

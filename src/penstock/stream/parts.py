@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from penstock.engine import Engine
+from penstock.engine.trying import NewerTrial
 from penstock.models import Ensemble
 from penstock.rules import NewerRules
 from penstock.stream.port import Broker, Sink
@@ -19,7 +21,8 @@ class Parts:
     open_replica: the replica of a shard, over the data on this machine. open_sinks: the stores that an owner
     of a shard feeds.
     newer: where models come from; None where the detector declares none. newer_rules: where rules come from; None where
-    those of the detector's file decide for ever. follow_every_s: time between looks for models.
+    those of the detector's file decide for ever. newer_trial: what is tried beside the models that decide. guard: looks at
+    that, several times a second where this process decides. follow_every_s: time between looks for models.
     """
 
     broker: Broker
@@ -27,4 +30,6 @@ class Parts:
     open_sinks: Callable[[int, Replica], Sequence[Sink]]
     newer: Newer | None = None
     newer_rules: NewerRules | None = None
+    newer_trial: NewerTrial | None = None
+    guard: Callable[[Engine], None] | None = None
     follow_every_s: float = 2.0

@@ -3,13 +3,15 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from penstock.engine import Engine
+from penstock.engine.trying import InTrial
 from penstock.errors import Fenced, PenstockError
 from penstock.models import Ensemble
 from penstock.rules import InForce
-from penstock.stream.owner import Owner
+from penstock.stream.owner import Owner, try_beside
 from penstock.stream.parts import Parts
 from penstock.stream.port import Candidate, Journal
 from penstock.stream.replica import Replica
@@ -19,6 +21,7 @@ SAVE_EVERY_S = 5.0
 """How often a follower notes how far it has read the journal."""
 
 _RULES_EVERY_S = 0.3
+_GUARD_EVERY_S = 0.5
 _SINKS_FINISH_S = 5.0
 
 _log = logging.getLogger(__name__)
@@ -46,6 +49,8 @@ class Seat:
         self._was_owner = self.ended = False
         self._fresh: Ensemble | None = None
         self._fresh_rules: InForce | None = None
+        self._fresh_trial: InTrial | None = None
+        self._trial_revision = -1
         self._revision = 0
 
     # ------------------------------------------------------------ running
@@ -58,9 +63,11 @@ class Seat:
         """
         watching = threading.Thread(target=self._watch, args=(stop,), name="penstock-champion", daemon=True)
         watching.start()
+        if self._parts.guard is not None:
+            threading.Thread(target=self._guard, args=(stop, self._parts.guard), name="penstock-guard", daemon=True).start()
         while not stop.is_set() and not self.ended:
             self._replica = replica = self._parts.open_replica(self.shard)
-            self._revision = 0
+            self._revision, self._trial_revision = 0, -1
             try:
                 self._look_for_rules()
                 self._serve(replica, stop)
@@ -113,6 +120,7 @@ class Seat:
         return replica.engine.ready is None and (self._takeover or self._candidate.elected(self.shard))
 
     def _own(self, replica: Replica, owner: Owner, stop: threading.Event) -> None:
+        self._take_up(replica)
         newest = Newest()
         self._newest, self._owner, self._was_owner = newest, owner, True
         self._takeover = False
@@ -145,11 +153,23 @@ class Seat:
                 continue
             try:
                 self._look_for_rules()
+                self._look_for_trial()
                 if self._parts.newer is not None and time.monotonic() - looked > self._parts.follow_every_s:
                     looked = time.monotonic()
                     self._look_for_models(replica)
             except PenstockError as error:
                 _log.warning("newer models or rules cannot be had: %s", error)
+
+    def _guard(self, stop: threading.Event, guard: Callable[[Engine], None]) -> None:
+        """Look after what is tried, while this process decides."""
+        while not stop.wait(_GUARD_EVERY_S):
+            replica = self._replica
+            if self._owner is None or replica is None:
+                continue
+            try:
+                guard(replica.engine)
+            except Exception as error:  # noqa: BLE001  an office that fails must not end what watches it
+                _log.warning("guards cannot look: %s", error)
 
     def _look_for_rules(self) -> None:
         found = self._parts.newer_rules(self._revision) if self._parts.newer_rules is not None else None
@@ -161,6 +181,17 @@ class Seat:
             owner.use_rules(found)
         else:
             self._fresh_rules = found
+
+    def _look_for_trial(self) -> None:
+        found = self._parts.newer_trial(self._trial_revision) if self._parts.newer_trial is not None else None
+        if found is None:
+            return
+        self._trial_revision = found.revision
+        owner = self._owner
+        if owner is not None:
+            owner.use_trial(found)
+        else:
+            self._fresh_trial = found
 
     def _look_for_models(self, replica: Replica) -> None:
         assert self._parts.newer is not None
@@ -179,6 +210,9 @@ class Seat:
         if self._fresh_rules is not None:
             replica.engine.use_rules(self._fresh_rules.rules, self._fresh_rules.lists)
             self._fresh_rules = None
+        if self._fresh_trial is not None:
+            try_beside(replica.engine, self._fresh_trial)
+            self._fresh_trial = None
 
     # ------------------------------------------------------------ what is seen from outside
 

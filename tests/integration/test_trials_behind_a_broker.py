@@ -1,0 +1,50 @@
+"""What is tried reaches a worker, and what breaches a guard is rolled back there, with the decisions of a single process."""
+
+import time
+
+import pytest
+
+from penstock.assemble.rulebooks import open_book
+from penstock.config import Settings
+from penstock.office import open_office
+from penstock.office.audit import AuditLog
+from penstock.office.rule_versions import Body
+from tests.integration import crash_worker
+from tests.integration.behind import Behind, WorkerProcess, until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def behind(redis_url):
+    found = Behind(redis_url, "crash")
+    yield found
+    found.close()
+
+
+def test_a_rule_that_blocks_everything_is_rolled_back_by_the_worker(behind, tmp_path):
+    process = WorkerProcess(crash_worker.__file__, behind.url, tmp_path / "w")
+    events = crash_worker.events(6_000)
+    try:
+        until(lambda: process.owns)
+        with open_book(crash_worker.detector, Settings(data=tmp_path / "w")) as book:
+            book.add("everything", Body(when="amount > 0", then="block"), who="ann")
+            book.rollout("everything", 1, percent=10, share_of="customer_id", who="ann")
+        sent = 0
+        with open_office(tmp_path / "w") as office:
+            log = AuditLog(office)
+            while not [entry for entry in log.entries() if entry.who == "guard"]:
+                assert sent < 5_000, "nothing was rolled back"
+                behind.put("transactions", events[sent : sent + 100])
+                sent += 100
+                time.sleep(0.1)
+            [entry] = [entry for entry in log.entries() if entry.who == "guard"]
+            assert entry.action == "rule.rollback"
+        time.sleep(1.0)
+        behind.put("transactions", events[sent : sent + 500])
+        until(lambda: len(behind.bodies("decisions")) == sent + 500)
+        decisions = [decision["decision"] for decision in behind.read("decisions")]
+        assert "BLOCK" in decisions[:sent]
+        assert "BLOCK" not in decisions[sent:]
+    finally:
+        process.end()

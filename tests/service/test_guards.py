@@ -1,0 +1,247 @@
+"""Guards at work under load: what breaks things is rolled back on its own, and an attack removes nothing."""
+
+import itertools
+import json
+import threading
+import time
+from datetime import UTC, datetime
+
+import httpx
+import msgspec
+import numpy as np
+import pytest
+
+from penstock import Detector, Engine, Entity, LogisticRegression, Policy, Rule
+from penstock.alerts import alert_of
+from penstock.assemble.challengers import Challengers
+from penstock.assemble.registries import champions
+from penstock.assemble.rulebooks import book_of, newer_rules
+from penstock.assemble.trials import TrialWork
+from penstock.config import Settings
+from penstock.decision import Guard
+from penstock.models import About, fit_ensemble, promote, save
+from penstock.office import open_office
+from penstock.office.audit import AuditLog
+from penstock.office.rule_versions import Body
+from penstock.offline.registry import FolderRegistry
+from penstock.service import Desk, create_app
+
+WINDOW_S = 5.0
+POLICY = Policy(
+    review_at=0.5, block_at=0.9, guards=[Guard("block_rate", more=0.05, window="5s", least=200), Guard("error_rate", more=0.01)]
+)
+
+
+class Payment(msgspec.Struct):
+    transaction_id: str
+    timestamp: datetime
+    customer_id: str
+    amount: float
+
+
+customer = Entity("customer_id")
+detector = Detector(
+    "guarded",
+    event=Payment,
+    id="transaction_id",
+    time="timestamp",
+    features=[customer.count("1h"), customer.sum("amount", "24h")],
+    models=[LogisticRegression()],
+    rules=[Rule("large", "amount > 1000", then="block")],
+    policy=POLICY,
+)
+
+
+def trained(folder, seed, shift):
+    """A model that says fraud above an amount that many, or hardly any, payments reach."""
+    rng = np.random.default_rng(seed)
+    x = rng.exponential(50, size=(600, len(detector.plan.inputs)))
+    y = (x[:, 0] > shift).astype(float)
+    ensemble = fit_ensemble(detector.models, x[:400], y[:400], x[400:], y[400:], detector.plan.inputs, seed=seed)
+    about = About(detector.name, detector.version, detector.fingerprint(detector.plan.inputs), {}, {}, {})
+    return str(save(ensemble.with_thresholds({"review_at": 0.5, "block_at": 0.9}), folder, about).version)
+
+
+class Load:
+    """Payments from several customers at once, until left; every answer must be a decision."""
+
+    def __init__(self, url, amount=20.0, threads=2):
+        self.url, self.amount = url, amount
+        self.seen, self._numbers, self._ending = [], itertools.count(), threading.Event()
+        self._threads = [threading.Thread(target=self._send) for _ in range(threads)]
+
+    def _send(self):
+        with httpx.Client(timeout=30) as client:
+            while not self._ending.is_set():
+                events = [self._event(next(self._numbers)) for _ in range(20)]
+                answer = client.post(f"{self.url}/predict", json=events)
+                assert answer.status_code == 200, answer.text
+                self.seen += [(time.monotonic(), decision) for decision in answer.json()]
+
+    def _event(self, number):
+        return {
+            "transaction_id": f"{id(self)}-{number}",
+            "timestamp": datetime.now(UTC).isoformat(),
+            "customer_id": f"c{number % 500}-{number // 500}",
+            "amount": self.amount,
+        }
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ending.set()
+        for thread in self._threads:
+            thread.join()
+
+    def since(self, moment):
+        return [decision for at, decision in self.seen if at > moment]
+
+
+@pytest.fixture
+def served(tmp_path, serve_in_thread):
+    """Address, office, challengers and desk of a service with a champion and two versions beside it."""
+    models = tmp_path / "models"
+    versions = [trained(models, 0, 150.0), trained(models, 1, 120.0), trained(models, 2, 1.0)]
+    promote(models, detector.name, versions[0])
+    settings = Settings(data=tmp_path, models=models)
+    with open_office(tmp_path) as office:
+        desk = Desk.of(Engine(detector, models=models, data=tmp_path), settings)
+        work = TrialWork(office, [detector], settings)
+        work.listen(lambda _detector, body: desk.feed.alert(body))
+        app = create_app(
+            {"guarded": desk},
+            settings,
+            champions=champions([detector], settings),
+            rules=newer_rules(office, [detector]),
+            trials=work,
+        )
+        with serve_in_thread(app) as address:
+            yield address, office, Challengers(office, detector, FolderRegistry(models)), desk, versions
+
+
+def until(condition, seconds=15.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+    return time.monotonic()
+
+
+def told(office):
+    return [entry for entry in AuditLog(office).entries() if entry.who == "guard"]
+
+
+def test_a_rule_that_blocks_everything_is_back_within_the_window_on_its_own(served):
+    url, office, _, desk, _ = served
+    book = book_of(office, detector)
+    book.add("everything", Body(when="amount > 0", then="block"), who="ann")
+    with Load(url) as load:
+        time.sleep(0.5)
+        book.rollout("everything", 1, percent=10, share_of="customer_id", who="ann")
+        begun = time.monotonic()
+        ended = until(lambda: told(office))
+        time.sleep(1.5)
+        over = load.since(ended + 1.0)
+    assert ended - begun < WINDOW_S
+    blocked = [decision for decision in load.since(begun) if decision["decision"] == "BLOCK"]
+    assert 0 < len(blocked) < 0.2 * len(load.since(begun))
+    assert over
+    assert not any(decision["decision"] == "BLOCK" for decision in over)
+    [entry] = told(office)
+    assert (entry.action, entry.subject) == ("rule.rollback", "guarded/everything/1")
+    assert "block_rate is 100.0 %, the champion has 0.0 % on the same" in entry.details["why"]
+    assert book.versions("everything")[0].state == "paused"
+    [(_, body)] = desk.feed.alerts_since(0)
+    alert = alert_of(body)
+    assert (alert.rule, alert.severity) == ("guard", "critical")
+    assert alert.text.startswith("rule everything_v1 was rolled back: block_rate is 100.0 %")
+
+
+def test_an_attack_that_both_would_block_removes_nothing(served):
+    url, office, *_ = served
+    book = book_of(office, detector)
+    book.add("large", Body(when="amount > 900", then="block"), who="ann")
+    book.rollout("large", 2, percent=50, share_of="customer_id", who="ann")
+    with Load(url, amount=5000.0) as load:
+        begun = until(lambda: len(load.seen) > 300)
+        until(lambda: len(load.since(begun)) > 500)
+        time.sleep(2.0)
+    assert all(decision["decision"] == "BLOCK" for _, decision in load.seen)
+    assert told(office) == []
+    assert [version.state for version in book.versions("large")] == ["active", "rollout"]
+
+
+def test_a_model_that_blocks_too_much_is_rolled_back_and_a_good_one_is_promoted_within_a_second(served):
+    url, office, challengers, desk, (champion, good, bad) = served
+    with Load(url, amount=60.0) as load, httpx.Client() as client:
+        until(lambda: len(load.seen) > 100)
+        answer = client.post(
+            f"{url}/detectors/guarded/models/{bad}/rollout", json={"percent": 20, "of": "customer_id", "note": "try"}
+        )
+        assert answer.status_code == 200, answer.text
+        begun = time.monotonic()
+        ended = until(lambda: told(office))
+        assert ended - begun < WINDOW_S + 2  # a model has to be loaded first
+        assert challengers.trials.all()[0].state == "rolled_back"
+        assert {decision["model_version"] for decision in load.since(begun)} == {champion, bad}
+        until(lambda: desk.engine.path.challenger is None)
+        listed = client.get(f"{url}/detectors/guarded/models").json()
+        assert (listed["champion"], listed["trial"], listed["trials"][0]["ended_by"]) == (champion, None, "guard")
+        assert client.post(f"{url}/detectors/guarded/models/{good}/shadow").status_code == 200
+        until(lambda: desk.engine.path.challenger is not None)
+        until(lambda: desk.engine.trials.seen("model", 10**9).events > 300)
+        [live] = client.get(f"{url}/detectors/guarded/trials").json()["trials"]
+        assert (live["trial"], live["errors"]) == ("model", 0)
+        found = client.get(f"{url}/detectors/guarded/trials/model").json()
+        assert (found["candidate"], found["total"]["errors"]) == (good, 0)
+        assert found["total"]["events"] > 300
+        assert client.post(f"{url}/detectors/guarded/models/{good}/promote").json()["champion"] == good
+        promoted = time.monotonic()
+        until(lambda: desk.engine.model_version == good)
+        assert time.monotonic() - promoted < 1.5
+        assert client.post(f"{url}/detectors/guarded/models/rollback", json={"note": "no"}).json()["champion"] == champion
+        until(lambda: desk.engine.model_version == champion)
+
+
+def test_a_challenger_that_fails_is_rolled_back_even_from_shadow(served, monkeypatch):
+    url, office, challengers, desk, (champion, good, _) = served
+    challengers.shadow(good, who="ann")
+    until(lambda: desk.engine.path.challenger is not None)
+    monkeypatch.setattr(desk.engine.path.trying.challenger.ensemble, "fill", _fails, raising=False)
+    with Load(url) as load:
+        until(lambda: told(office))
+    assert "error_rate is 100.0 %" in told(office)[0].details["why"]
+    assert {decision["model_version"] for _, decision in load.seen} == {champion}
+    assert all(decision["degraded"] is None for _, decision in load.seen)
+
+
+def _fails(*_):
+    raise RuntimeError("out of order")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("models/nothing/shadow", {}, 404),
+        ("models/{good}/rollout", {"percent": 0, "of": "customer_id"}, 422),
+        ("models/{good}/rollout", {"percent": 5, "of": "amount"}, 422),
+        ("models/{good}/rollout", {"percent": 5, "of": "customer_id", "guards": [{"figure": "block_rat"}]}, 422),
+        ("models/{champion}/shadow", {}, 409),
+        ("models/{good}/shadow", {"nots": "x"}, 422),
+        ("models/rollback", {}, 409),
+    ],
+)
+def test_what_cannot_be_tried_is_refused_with_the_reason(served, path, body, status):
+    url, *_, (champion, good, _) = served
+    answer = httpx.post(f"{url}/detectors/guarded/{path.format(champion=champion, good=good)}", json=body)
+    assert answer.status_code == status, answer.text
+    assert json.loads(answer.content)["detail"]
+
+
+def test_a_trial_that_nobody_recorded_is_not_found(served):
+    url, *_ = served
+    assert httpx.get(f"{url}/detectors/guarded/trials/large_v9").status_code == 404
+    assert httpx.get(f"{url}/detectors/other/trials").status_code == 404
