@@ -52,6 +52,7 @@ class FakeEngine:
 
     def __post_init__(self):
         self.detector = SimpleNamespace(name=self.name, id="transaction_id", folder=None)
+        self.personal = SimpleNamespace(fields=[])
         self.metrics = {"duplicates": 0}
         self.writable = threading.Event()
         self.writable.set()
@@ -224,7 +225,7 @@ def client_for():
     @contextlib.asynccontextmanager
     async def open_client(*engines, settings=None, **options):
         settings = settings or Settings()
-        app = create_app({e.name: Desk.of(e, settings) for e in engines}, settings, **options)
+        app = create_app({e.detector.name: Desk.of(e, settings) for e in engines}, settings, **options)
         async with app.app.router.lifespan_context(app.app):
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://penstock") as client:

@@ -17,9 +17,9 @@ from penstock.office.keys import Keys
 from penstock.office.people import People
 from penstock.office.roles import ANYBODY, ROLES, Right
 from penstock.service import Desk, Traffic, book_routes, cases, create_app, models, trials
-from penstock.service.access import ACTOR, Access
+from penstock.service.access import Access
 from penstock.service.limits import Bucket
-from penstock.service.rights import TABLE, Rights, declared
+from penstock.service.rights import ACTOR, TABLE, Rights, declared
 
 PASSWORD = "correct horse battery"
 
@@ -74,7 +74,7 @@ HOT = {("POST", "/predict"), ("POST", "/detectors/{name}/predict")}
 def with_every_route(app):
     """The application with the routes that it has only where their drawer is there; none of them is able to answer."""
     if ("GET", "/cases") not in declared(app.routes):
-        cases.add_routes(app, None, None, None, Settings())
+        cases.add_routes(app, None, None, None, Settings(), None)
         models.add_routes(app, None)
         trials.add_routes(app, None)
         book_routes.add_routes(app, None, Settings())

@@ -409,6 +409,7 @@ def test_the_document_describes_every_route_and_resolves_within_itself(ask):
         "/metrics",
         "/session",
         "/detectors/{name}/backtest",
+        "/detectors/{name}/erasures",
         "/labels/csv",
     }
     assert document["components"]["schemas"]["Payment"]["required"] == ["transaction_id", "timestamp", "customer_id", "amount"]

@@ -12,10 +12,11 @@ from penstock.assemble.detectors import installed, load_detector
 from penstock.assemble.stores import Archiving, ledger_to_read, open_ledger
 from penstock.config import Settings
 from penstock.detector import Detector
-from penstock.engine import Engine, warm_up
+from penstock.engine import Engine, OnPersonal, warm_up
 from penstock.errors import ConfigurationError, DataError
 from penstock.ledger import Ledger
 from penstock.ledger.archive import Archive
+from penstock.office.keeping import Keeping
 from penstock.offline.datasets import Recorded
 
 _CHUNK = 1024  # rows of a record: a label found in the log costs the reading of one
@@ -27,9 +28,12 @@ def open_engine(
     *,
     wait_for_models: bool = False,
     ledger: Ledger | None = None,
+    on_personal: OnPersonal | None = None,
     on_close: Callable[[], None] = lambda: None,
 ) -> Engine:
     """An engine over the data folder, compiled and ready; over a ledger that it shares with others, where one is given.
+
+    on_personal: keeps what personal fields said.
 
     Raises:
         BundleError: a declared model has no bundle, unless the engine shall wait for one.
@@ -55,6 +59,7 @@ def open_engine(
             segment_mb=settings.ledger_segment_mb,
             snapshot_every_s=settings.snapshot_every_s,
             personal_key=personal_key(settings.personal_key_file),
+            on_personal=on_personal,
         )
     except BaseException:
         owned.close()
@@ -74,13 +79,20 @@ def engine_in_memory(detector: Detector, settings: Settings) -> Engine:
 
 
 def openers(
-    detectors: Sequence[Detector], settings: Settings, *, alerting: Alerting | None = None, work: CaseWork | None = None
+    detectors: Sequence[Detector],
+    settings: Settings,
+    *,
+    alerting: Alerting | None = None,
+    work: CaseWork | None = None,
+    keeping: Keeping | None = None,
 ) -> dict[str, Callable[[], Engine]]:
     """What opens an engine for each detector, by name; alerting, work: follow what they decide.
 
+    keeping: keeps what personal fields said.
+
     A detector whose models are not trained yet is served, and is not ready.
     """
-    shared = _SharedLedger(settings, detectors, alerting, work)
+    shared = _SharedLedger(settings, detectors, alerting, work, keeping)
     return {detector.name: partial(shared.open_engine, detector) for detector in detectors}
 
 
@@ -88,13 +100,19 @@ class _SharedLedger:
     """The ledger that the settings name and its archive, opened for the first detector of several and closed after the last."""
 
     def __init__(
-        self, settings: Settings, detectors: Sequence[Detector], alerting: Alerting | None, work: CaseWork | None
+        self,
+        settings: Settings,
+        detectors: Sequence[Detector],
+        alerting: Alerting | None,
+        work: CaseWork | None,
+        keeping: Keeping | None,
     ) -> None:
         self._settings = settings
         self._detectors = detectors
         self._users = len(detectors)
         self._alerting = alerting
         self._work = work
+        self._keeping = keeping
         self._ledger: Ledger | None = None
         self._archive: Archive | None = None
         self._archiving = Archiving.of(settings)
@@ -106,7 +124,14 @@ class _SharedLedger:
                 self._ledger = open_ledger(self._detectors, self._settings)
                 self._archive = Archive(self._ledger, self._settings.data / "archive")
                 self._archive.start()
-            engine = open_engine(detector, self._settings, wait_for_models=True, ledger=self._ledger, on_close=self._left)
+            engine = open_engine(
+                detector,
+                self._settings,
+                wait_for_models=True,
+                ledger=self._ledger,
+                on_personal=handing_on(self._keeping, detector),
+                on_close=self._left,
+            )
             if self._alerting is not None:
                 self._alerting.watch(engine)
                 self._alerting.start(self._ledger)
@@ -142,6 +167,11 @@ def load_history(engine: Engine, recorded: Recorded, *, progress: Callable[[floa
         progress(done / len(recorded.frame))
     engine.ledger.flush()
     return new
+
+
+def handing_on(keeping: Keeping | None, detector: Detector) -> OnPersonal | None:
+    """Where an engine of this detector is to put what personal fields said."""
+    return None if keeping is None or not detector.schema.personal else partial(keeping.hand_on, detector.name)
 
 
 def personal_key(path: Path | None) -> bytes | None:

@@ -7,7 +7,7 @@ import msgspec
 
 from penstock.assemble.alerts import Alerting, Others, alert_sink, figures
 from penstock.assemble.cases import CaseWork
-from penstock.assemble.engines import open_engine
+from penstock.assemble.engines import handing_on, open_engine
 from penstock.assemble.registries import champions
 from penstock.assemble.rulebooks import newer_rules
 from penstock.assemble.stores import open_stores
@@ -17,6 +17,7 @@ from penstock.detector import Detector
 from penstock.errors import ConfigurationError, FolderInUse, did_you_mean
 from penstock.ledger import FileLedger
 from penstock.office import Database
+from penstock.office.keeping import Keeping
 from penstock.stream.parts import Parts
 from penstock.stream.port import Broker, Outlet, Sink
 from penstock.stream.replica import Replica
@@ -103,8 +104,11 @@ def open_replica(
     folders: Iterable[Path],
     alerting: Alerting | None = None,
     work: CaseWork | None = None,
+    keeping: Keeping | None = None,
 ) -> Replica:
     """A replica in the first of these folders that no other process has; alerting, work: follow what is decided.
+
+    keeping: keeps what personal fields said, where this process decides.
 
     Raises:
         FolderInUse: all of them are taken.
@@ -119,7 +123,15 @@ def open_replica(
 
     try:
         replica = Replica(
-            local, lambda ledger: open_engine(detector, placed, wait_for_models=True, ledger=ledger, on_close=left)
+            local,
+            lambda ledger: open_engine(
+                detector,
+                placed,
+                wait_for_models=True,
+                ledger=ledger,
+                on_personal=handing_on(keeping, detector),
+                on_close=left,
+            ),
         )
     except BaseException:
         local.close()
@@ -159,10 +171,12 @@ def parts_of(
     office: Database | None = None,
     work: CaseWork | None = None,
     trials: TrialWork | None = None,
+    keeping: Keeping | None = None,
 ) -> Parts:
     """What a worker of this detector is made of, or an API process beside it, whose viewers `alerting` tells of alerts.
 
     work: makes cases of what is decided. trials: what is tried beside what decides, and who looks after it.
+    keeping: keeps what personal fields said.
     office: where rules that people change are kept; without it, those of the detector's file decide for ever.
 
     Raises:
@@ -179,7 +193,7 @@ def parts_of(
     return Parts(
         broker=broker,
         open_replica=lambda shard: open_replica(
-            detector, settings, _folders(settings.data, shard, shards, worker=worker), alerting, work
+            detector, settings, _folders(settings.data, shard, shards, worker=worker), alerting, work, keeping
         ),
         open_sinks=lambda shard, replica: open_sinks(settings, replica, shard if shards > 1 else None, broker.outlet, others),
         newer=champions([detector], settings).get(detector.name),

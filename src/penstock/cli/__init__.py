@@ -41,6 +41,7 @@ COMMANDS = {
     "cases": "cases",
     "labels": "labels",
     "audit": "audit",
+    "erase": "erase",
     "spark": "spark",
     "loadtest": "loadtest",
     "detectors": "detectors",

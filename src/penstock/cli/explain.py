@@ -10,9 +10,9 @@ from penstock.cli.options import as_json, settings, settings_from
 @click.command()
 @click.argument("transaction_id", metavar="ID")
 @click.option("--detector", metavar="DETECTOR", help="Who decided; looked for in the data folder unless given.")
-@settings("data")
+@settings("data", "office")
 @as_json
-def command(transaction_id: str, detector: str | None, as_json: bool, data: str | None) -> None:
+def command(transaction_id: str, detector: str | None, as_json: bool, **place: str | None) -> None:
     """Show a recorded decision: what, why, from which values.
 
     Works beside a running service too.
@@ -20,14 +20,20 @@ def command(transaction_id: str, detector: str | None, as_json: bool, data: str 
     import msgspec
 
     from penstock.assemble.engines import recorded_decisions
+    from penstock.assemble.personal import erasure_of
+    from penstock.clock import iso
     from penstock.offline.past import explain
 
-    with recorded_decisions(settings_from(data=data), transaction_id, detector) as (loaded, ledger):
+    settings = settings_from(**place)
+    with recorded_decisions(settings, transaction_id, detector) as (loaded, ledger):
         found = explain(loaded, ledger, transaction_id)
+        erasure = erasure_of(transaction_id, loaded, ledger, settings)
     if as_json:
         click.echo(found)
     else:
         show(msgspec.json.decode(found))
+        if erasure is not None:
+            click.echo(f"what its personal fields said was erased at {iso(erasure.at_us)} by {erasure.who}")
 
 
 def show(decision: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     from penstock.assemble.drift import DriftWork
     from penstock.assemble.engines import openers
     from penstock.assemble.office import office_of
+    from penstock.assemble.personal import keeping
     from penstock.assemble.registries import champions
     from penstock.assemble.replays import Replays
     from penstock.assemble.rulebooks import newer_rules
@@ -38,10 +39,10 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     alerting, drift = Alerting.of(loaded, settings), DriftWork(settings)
     if alerting is not None:
         alerting.also(drift.figures)
-    with office_of(settings) as office:
+    with office_of(settings) as office, keeping(loaded, settings, office) as kept:
         work = CaseWork(loaded, settings, office)
         beside = besides(loaded, settings, alerting, work) if settings.stream is not None else {}
-        opening = {} if beside else openers(loaded, settings, alerting=alerting, work=work)
+        opening = {} if beside else openers(loaded, settings, alerting=alerting, work=work, keeping=kept)
         trials = TrialWork(office, loaded, settings, alerted=alerting is not None)
         if alerting is not None:
             alerting.others(trials.announcements.take)
@@ -59,5 +60,6 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
             drift=drift,
             trials=trials,
             books={detector.name: books_of(office, detector, settings) for detector in loaded},
+            vault=None if kept is None else kept.vault,
             on_ready=lambda: say(f"serving {names} on http://{settings.host}:{port}  (Ctrl-C stops)"),
         )

@@ -14,26 +14,31 @@ def command(transaction_id: str, detector: str | None, as_json: bool, **flags: s
     """Recompute a recorded decision: identical or not.
 
     The state of that moment is brought back from the log before it; exit 0 only when everything is identical to the
-    last bit.
+    last bit. Says where the personal fields of the transaction were erased, which changes nothing else about it.
     """
     from penstock.assemble.books import list_at
     from penstock.assemble.engines import recorded_decisions
+    from penstock.assemble.personal import erasure_of
+    from penstock.clock import iso
     from penstock.engine import verify
 
     settings = settings_from(**flags)
     with recorded_decisions(settings, transaction_id, detector) as (loaded, ledger):
         found = verify(ledger, loaded, transaction_id, settings.models_folder, list_at=list_at(loaded, settings))
+        erasure = erasure_of(transaction_id, loaded, ledger, settings)
+    erased = None if erasure is None else {"at": iso(erasure.at_us), "by": erasure.who}
     differences = [{"column": name, "recorded": before, "recomputed": after} for name, before, after in found.differences]
     if as_json:
         events = found.events_replayed
-        print_json(
-            {"transaction_id": transaction_id, "identical": found.identical, "events": events, "differences": differences}
-        )
+        told = {"transaction_id": transaction_id, "identical": found.identical, "events": events, "differences": differences}
+        print_json(told | {"erased": erased})
     elif found.identical:
         click.echo(f"{transaction_id} is identical, recomputed after {found.events_replayed:,} events from the log")
     else:
         click.echo(f"{transaction_id} differs in {len(differences)} values:")
         for each in differences:
             click.echo(f"  {each['column']:<32} recorded {each['recorded']!r}, recomputed {each['recomputed']!r}")
+    if erased is not None and not as_json:
+        click.echo(f"what its personal fields said was erased at {erased['at']} by {erased['by']}")
     if not found.identical:
         raise click.exceptions.Exit(1)

@@ -38,6 +38,7 @@ def command(
     """
     from penstock.assemble.detectors import load_detector
     from penstock.assemble.office import office_of
+    from penstock.assemble.personal import keeping
     from penstock.assemble.streams import open_broker, parts_of, shards_of
     from penstock.assemble.trials import TrialWork
     from penstock.cli.logs import begin_logging
@@ -53,9 +54,9 @@ def command(
     shards = shards_of(broker, loaded, settings)
     name = name or f"{socket.gethostname()}-{os.getpid()}"
     monitor = None
-    with closing(broker), office_of(settings) as office:
+    with closing(broker), office_of(settings) as office, keeping([loaded], settings, office) as kept:
         trials = TrialWork(office, [loaded], settings, alerted=settings.alerts is not None)
-        parts = parts_of(broker, loaded, settings, shards, office=office, trials=trials)
+        parts = parts_of(broker, loaded, settings, shards, office=office, trials=trials, keeping=kept)
         worker = Worker(parts, name, shards, takeover=takeover)
         if metrics_port is not None:
             monitor = Monitor(worker.status, loaded.name, settings.host, metrics_port)

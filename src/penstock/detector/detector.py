@@ -26,6 +26,7 @@ from penstock.features import Aggregate, Label
 from penstock.features.state import FeatureState
 from penstock.features.table import STATE_FORMAT
 from penstock.ingest import Schema, Steps
+from penstock.messages import Type
 from penstock.models import Model
 from penstock.rules import Rule
 from penstock.rules.lists import Declared, declared_lists
@@ -48,6 +49,8 @@ class Detector:
         dedupe: how long an id is remembered.
         naive_times: the zone of times without one; refused where it is None.
         personal: text fields that are replaced by keyed hashes before anything is written.
+        person: the text field that says whose personal fields an event holds, who can be erased; that of the first entity
+            unless given.
         keep_unknown: keep fields that the schema does not know, in the ledger.
         steps: the field that says when an event happened where it has no time; see `penstock.ingest.Steps`.
         inputs: the columns that models read; every numeric field and feature unless given. Texts only where named here:
@@ -80,6 +83,7 @@ class Detector:
         dedupe: str = "30d",
         naive_times: str | None = None,
         personal: Collection[str] = (),
+        person: str | None = None,
         keep_unknown: bool = False,
         steps: Steps | None = None,
         inputs: Sequence[str] | None = None,
@@ -114,10 +118,12 @@ class Detector:
             label_time=label.known_at if label else None,
             naive_times=naive_times,
             personal=personal,
+            person=person,
             keep_unknown=keep_unknown,
             steps=steps,
         )
         _check_models(name, self.models)
+        self.person = self._person()
         self.plan = Compiler(self, inputs).compile()
         self.version = self._version()
         for doubt in self.warnings:
@@ -170,6 +176,13 @@ class Detector:
     def fingerprint(self, names: Sequence[str]) -> str:
         """A hash of the definitions of these columns: a model is bound to that of the features it reads."""
         return fingerprint("\n".join(f"{name}={self.plan.fingerprints[name]}" for name in names))
+
+    def _person(self) -> str | None:
+        if not self.schema.personal or self.schema.person is not None:
+            return self.schema.person
+        aggregates = (feature for feature in self.features if isinstance(feature, Aggregate))
+        firsts = (feature.entity.keys[0] for feature in aggregates)
+        return next((key[0] for key in firsts if len(key) == 1 and self.schema.columns.get(key[0]) is Type.TEXT), None)
 
     def _version(self) -> str:
         parts = [f"{name}={print_}" for name, print_ in sorted(self.plan.fingerprints.items())]

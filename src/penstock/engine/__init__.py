@@ -2,8 +2,9 @@
 
 from penstock.engine.engine import Engine
 from penstock.engine.path import Judged, Path
+from penstock.engine.personal import OnPersonal, Personal
 from penstock.engine.trying import Challenger
 from penstock.engine.verify import Verification, verify
 from penstock.engine.warm import warm_up
 
-__all__ = ["Challenger", "Engine", "Judged", "Path", "Verification", "verify", "warm_up"]
+__all__ = ["Challenger", "Engine", "Judged", "OnPersonal", "Path", "Personal", "Verification", "verify", "warm_up"]

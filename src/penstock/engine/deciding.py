@@ -115,6 +115,7 @@ class Deciding:
             raise
         if not dry_run:
             engine.ledger.append(record, on_durable)
+            engine.personal.keep(batch)
             if engine.on_decided is not None:
                 engine.on_decided(record, rendered)
             engine.totals.add(judged, record.meta["latency_ms"]["total"])

@@ -27,6 +27,7 @@ from penstock.engine.intake import Intake
 from penstock.engine.look import Look
 from penstock.engine.opening import ensemble_of, ledger_of, personal_key_of
 from penstock.engine.path import Path
+from penstock.engine.personal import OnPersonal, Personal
 from penstock.engine.reads import chosen, runs
 from penstock.engine.recovery import Recovery
 from penstock.engine.refused import Refused
@@ -70,6 +71,7 @@ class Engine:
         segment_mb: the size at which a ledger file is sealed.
         snapshot_every_s: the least time between snapshots of the state.
         personal_key: the secret behind tokens of personal fields; made in the data folder where it is None.
+        on_personal: given what personal fields said, to be kept where it can be erased; nobody keeps it otherwise.
         on_close: called when the engine has let go of its ledger.
 
     Raises:
@@ -90,6 +92,7 @@ class Engine:
         segment_mb: int = 64,
         snapshot_every_s: float = 60.0,
         personal_key: bytes | None = None,
+        on_personal: OnPersonal | None = None,
         on_close: Callable[[], None] = lambda: None,
     ) -> None:
         self.detector = detector
@@ -104,7 +107,9 @@ class Engine:
         self.on_decided: OnDecided | None = None
         self.ledger = ledger or ledger_of(self.folder, segment_mb, clock)
         key = personal_key or (personal_key_of(self.folder) if detector.schema.personal else None)
-        self.reader = Reader(detector.schema, detector.plan.layout, personal_key=key)
+        remember = on_personal is not None
+        self.reader = Reader(detector.schema, detector.plan.layout, personal_key=key, remember=remember)
+        self.personal = Personal(self, on_personal)
         self.totals = Totals(detector.schema.amount, detector.plan.layout, clock)
         self.trials = Trials(clock)
         self.truth = Truth(self)

@@ -57,6 +57,7 @@ class Intake:
             return 0
         self.enter(batch, codes, first_seq, read=False)
         engine.ledger.append(self.record(batch, codes, kind, first_seq), on_durable)
+        engine.personal.keep(batch)
         if kind == "loaded":
             engine.truth.recorded(batch, first_seq, read)
         engine.recovery.maybe_snapshot()

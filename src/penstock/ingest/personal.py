@@ -35,3 +35,21 @@ def tokeniser(key: bytes | None) -> Callable[[str], str]:
         return PREFIX + state.hexdigest()
 
     return token
+
+
+def remembering(token: Callable[[str], str], said: dict[str, str]) -> Callable[[str], str]:
+    """The same function, which writes down what each token stands for.
+
+    >>> said = {}
+    >>> remembering(tokeniser(b"0123456789abcdef"), said)("ana")
+    'tok_e76f5e1401e8f4bfc34b0b78acba5938'
+    >>> list(said.values())
+    ['ana']
+    """
+
+    def token_of(value: str) -> str:
+        found = token(value)
+        said[found] = value
+        return found
+
+    return token_of

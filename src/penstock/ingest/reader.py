@@ -20,7 +20,7 @@ from penstock.ingest.frames import FrameForm, arrivals, frame_kinds, frame_label
 from penstock.ingest.identity import NewIds
 from penstock.ingest.labels import Labels, labels_of
 from penstock.ingest.part import Part, fill, joined, kept
-from penstock.ingest.personal import tokeniser
+from penstock.ingest.personal import remembering, tokeniser
 from penstock.ingest.refusals import kind_of, refused_body, refused_object
 from penstock.ingest.schema import TYPE, Schema
 from penstock.messages import Batch, Layout, Refusal
@@ -80,15 +80,17 @@ class Reader:
     Args:
         schema: the event types. layout: has every column of the schema; further columns are left null.
         personal_key: the secret under which personal fields become tokens; needed where there are any.
+        remember: write down in `said` what the tokens of the events read last stand for.
     """
 
-    def __init__(self, schema: Schema, layout: Layout, *, personal_key: bytes | None = None) -> None:
+    def __init__(self, schema: Schema, layout: Layout, *, personal_key: bytes | None = None, remember: bool = False) -> None:
         self.schema, self.layout = schema, layout
+        self.said: dict[str, str] = {}
         self.token = tokeniser(personal_key) if schema.personal else None
+        token = remembering(self.token, self.said) if remember and self.token is not None else self.token
         self._several = len(schema.events) > 1
         self.forms = [
-            Form(event, layout, schema.naive_times, self.token, several=self._several, steps=schema.steps)
-            for event in schema.events
+            Form(event, layout, schema.naive_times, token, several=self._several, steps=schema.steps) for event in schema.events
         ]
         self._marked = msgspec.json.Decoder(_Marked).decode
         self._new_ids = NewIds()
@@ -119,6 +121,7 @@ class Reader:
         >>> read.batch.ids, read.batch.x.tolist(), read.refused[0][1].detail
         (['1'], [[5000000.0, 2.5]], 'amount is missing; expected a number')
         """
+        self.said.clear()
         try:
             events = list(map(self.forms[0].decode, bodies))
         except _REFUSING:
@@ -156,6 +159,7 @@ class Reader:
 
         Labels are taken from those that carry them; whether they count is for the caller to say.
         """
+        self.said.clear()
         found = [event if type(event) is dict else self._as_dict(event) for event in events]
         decoded = self._one_by_one(found, self._convert, self._refused_object)
         read = self._batch(decoded, arrived_us, lambda i: self._refused_object(found[i], None))
@@ -205,6 +209,7 @@ class Reader:
         Raises:
             DataError: naming the column that is missing or holds something else, and what was expected.
         """
+        self.said.clear()
         kinds, refused = frame_kinds(self.schema, frame, first)
         arrived_us = None if arrived is None else arrivals(self.schema, frame, arrived, first)
         parts: list[tuple[NDArray[np.int64] | None, Part]] = []

@@ -48,6 +48,7 @@ class Schema:
         label, label_time: the fields of recorded events that hold the truth, and since when it was known.
         naive_times: the zone of times that come without one; they are refused where it is None.
         personal: text fields that are replaced by a keyed token before anything else sees them.
+        person: the text field of the transaction that says whose personal fields an event holds.
         keep_unknown: keep fields that no type declares, for the ledger.
         steps: the field that says when a transaction happened where its time is missing; else that is its arrival.
 
@@ -80,6 +81,7 @@ class Schema:
         label_time: str | None = None,
         naive_times: str | None = None,
         personal: Collection[str] = (),
+        person: str | None = None,
         keep_unknown: bool = False,
         steps: Steps | None = None,
     ) -> None:
@@ -106,6 +108,7 @@ class Schema:
         self.needed = frozenset(field.name for field in self.events[0].fields if field.needed)
         numbers = [field.name for field in main if field.type is Type.NUMBER]
         self.amount = _amount(numbers)
+        self.person = None if person is None else _person(event, declared[0], person)
         self.steps = steps
         if steps is not None:
             steps.check([field.name for field in main], numbers, optional=not self.events[0].time.needed)
@@ -163,6 +166,13 @@ def _check_personal(
             raise DeclarationError(
                 f"{event.__name__}.{name} names the event or its label, which are kept as sent; it cannot be personal"
             )
+
+
+def _person(event: type[msgspec.Struct], fields: list[Field], name: str) -> str:
+    found = _named(event, fields, name, "person")
+    if found.type is not Type.TEXT:
+        raise DeclarationError(f"person={name!r} is not a text field of {event.__name__}; it says whose data an event holds")
+    return found.name
 
 
 def _check_id(struct: type[msgspec.Struct], field: Field) -> None:

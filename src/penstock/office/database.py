@@ -51,8 +51,8 @@ class Database(Protocol):
     def prepare(self, schema: Schema) -> None:
         """Make or bring up to date the tables of a drawer; safe to call from many processes at once."""
 
-    def scrub(self, table: str) -> None:
-        """Take what was deleted from a table, or overwritten there, out of the database's files, too, as far as it can."""
+    def scrub(self, *tables: str) -> None:
+        """Take what was deleted from tables, or overwritten there, out of the database's files, too, as far as it can."""
 
     def close(self) -> None:
         """Let go; twice is fine."""
@@ -127,8 +127,8 @@ class SqliteDatabase:
         with self.write() as transaction:
             migrate(transaction, schema)
 
-    def scrub(self, table: str) -> None:  # noqa: ARG002 - the log of changes is one for all tables
-        """See `Database.scrub`: old pages are left in the log of changes until that is emptied."""
+    def scrub(self, *_tables: str) -> None:
+        """See `Database.scrub`: old pages are left in the write-ahead log of all tables until that is emptied."""
         with self._lock, self._explained():
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

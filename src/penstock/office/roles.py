@@ -22,6 +22,8 @@ class Right(enum.Flag):
     """Let rules and models decide, and take them back."""
     ADMINISTER = enum.auto()
     """Users, keys, the audit log, erasure."""
+    PERSONAL = enum.auto()
+    """See what personal fields said, where everybody else sees masks."""
 
 
 ANYBODY = Right(0)
@@ -31,10 +33,10 @@ SOMEBODY = ~ANYBODY
 
 ROLES = {
     "viewer": Right.READ,
-    "analyst": Right.READ | Right.LABEL,
+    "analyst": Right.READ | Right.LABEL | Right.PERSONAL,
     "rule_author": Right.READ | Right.AUTHOR,
     "approver": Right.READ | Right.APPROVE,
-    "administrator": Right.READ | Right.LABEL | Right.AUTHOR | Right.APPROVE | Right.ADMINISTER,
+    "administrator": Right.READ | Right.LABEL | Right.AUTHOR | Right.APPROVE | Right.ADMINISTER | Right.PERSONAL,
     "decider": Right.DECIDE,
 }
 """What each role may do. Whoever has several may do what any of them may; `decider` is for the programs that pay."""

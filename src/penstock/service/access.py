@@ -17,14 +17,14 @@ from penstock.office.people import People
 from penstock.office.roles import ANYBODY, LOCAL, Actor
 from penstock.service.limits import Attempts
 from penstock.service.problems import RequestRefused
-from penstock.service.rights import HOT, Rights
+from penstock.service.rights import ACTOR, HOT, Rights
 from penstock.service.roster import REFRESH_S, Known, Roster
 from penstock.service.sockets import is_own
 
+__all__ = ["ACTOR", "COOKIE", "NOBODY", "Access", "cookie", "is_loopback", "refuse_other_pages", "too_often"]
+
 log = logging.getLogger("penstock.service")
 
-ACTOR = "penstock.actor"
-"""Where a request's scope names who asks."""
 COOKIE = "penstock_session"
 NOBODY = Actor("", frozenset())
 """Who asks for what needs no key."""

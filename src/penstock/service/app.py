@@ -23,6 +23,7 @@ from penstock.rules import NewerRules
 from penstock.service import (
     backtests,
     book_routes,
+    erasures,
     latest,
     pages,
     profiles,
@@ -45,6 +46,7 @@ from penstock.service.front import Front
 from penstock.service.live import Live
 from penstock.service.metrics import CONTENT_TYPE, Exposition
 from penstock.service.openapi import answers, document
+from penstock.service.personal import Unmasking
 from penstock.service.port import Serving
 from penstock.service.predict import Predict
 from penstock.service.problems import RequestRefused, headers, of_error
@@ -88,6 +90,7 @@ def create_app(
     drift: DriftWork | None = None,
     trials: TrialWork | None = None,
     books: Mapping[str, Books] | None = None,
+    personal: Unmasking | None = None,
     on_ready: Callable[[], None] = lambda: None,
     on_failure: Callable[[BaseException], None] = lambda _error: None,
 ) -> Service:
@@ -105,11 +108,13 @@ def create_app(
         drift: looks at the drift of what is served; one of the settings unless given.
         trials: what is tried beside what decides; nothing, and there are no routes for it, unless given.
         books: by detector, the rules and lists that people change; there are no routes for them unless given.
+        personal: what personal fields said, for those who may see it; nothing is known of that unless given.
         on_ready: called once when all desks are open.
         on_failure: called when one cannot be opened; until the process ends, /ready says why.
     """
     served = Desks(desks)
     live = Live(served)
+    unmasking = personal or Unmasking()
     replaying = Streams(served, replays)
     trying = backtests.Backtests(served, settings)
     drifting = Drifting(served, drift or DriftWork(settings))
@@ -159,7 +164,8 @@ def create_app(
     session.add_routes(app, access)
     transactions.add_routes(app, served, settings)
     streams.add_routes(app, replaying, settings)
-    records.add_routes(app, served)
+    records.add_routes(app, served, unmasking)
+    erasures.add_routes(app, served, unmasking)
     backtests.add_routes(app, trying, settings)
     add_drift(app, drifting)
     if trials is not None and tried is not None:
@@ -169,7 +175,7 @@ def create_app(
     profiles.add_routes(app, served)
     writes.add_routes(app, served, settings)
     if cases is not None and verdicts is not None:
-        case_routes.add_routes(app, cases, served, verdicts, settings)
+        case_routes.add_routes(app, cases, served, verdicts, settings, unmasking)
     if shelf is not None:
         book_routes.add_routes(app, shelf, settings)
     sockets.add_routes(app, live)

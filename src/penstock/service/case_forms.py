@@ -9,7 +9,7 @@ from penstock.clock import iso
 from penstock.office.analysts import Analyst
 from penstock.office.case import Case, Happening
 from penstock.office.queues import Filter, Queue, Skipped
-from penstock.service.schemas import KeyDecisions, KeyLabels, LookedThrough, RecordedDecision
+from penstock.service.schemas import KeyDecisions, KeyLabels, LookedThrough, PersonalFields, RecordedDecision
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Verdict = Literal["fraud", "good", "unsure"]
@@ -86,6 +86,7 @@ class CaseDetail(msgspec.Struct):
 
     case: CaseForm
     decision: RecordedDecision | None
+    personal: PersonalFields | None
     links: list[LinkForm]
     history: list[LineForm]
 

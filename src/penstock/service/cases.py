@@ -12,9 +12,8 @@ from penstock.office.analysts import analysts
 from penstock.office.case import Case
 from penstock.office.cases import Cases
 from penstock.office.queues import Filter, page, queues, sweep
-from penstock.office.roles import LOCAL
+from penstock.office.roles import Actor
 from penstock.service import bodies
-from penstock.service.access import ACTOR
 from penstock.service.case_forms import (
     AnalystList,
     CaseDetail,
@@ -31,6 +30,7 @@ from penstock.service.case_forms import (
 )
 from penstock.service.desks import Desks
 from penstock.service.openapi import answers, may_take, requires
+from penstock.service.personal import Unmasking, actor_of, as_kept
 from penstock.service.problems import RequestRefused
 from penstock.service.records import json_response
 from penstock.service.verdicts import Verdicts
@@ -41,15 +41,18 @@ _REFUSED = (400, 404, 408, 409, 413, 415)
 _Text = Annotated[str | None, Query(max_length=1000)]
 
 
-def add_routes(routes: FastAPI, cases: Cases, desks: Desks, verdicts: Verdicts, settings: Settings) -> None:
+def add_routes(
+    routes: FastAPI, cases: Cases, desks: Desks, verdicts: Verdicts, settings: Settings, personal: Unmasking
+) -> None:
     """Add the routes, over this drawer and these desks."""
-    _add_looking(routes, cases, desks)
+    _add_looking(routes, cases, desks, personal)
     _add_working(routes, cases, verdicts, settings)
 
 
-def _add_looking(routes: FastAPI, cases: Cases, desks: Desks) -> None:
+def _add_looking(routes: FastAPI, cases: Cases, desks: Desks, personal: Unmasking) -> None:
     @routes.get("/cases", tags=["cases"], responses=answers(CaseList))
     async def listed(
+        request: Request,
         *,
         queue: _Text = None,
         state: Annotated[str | None, Query(pattern="^(open|taken|escalated|decided)$")] = None,
@@ -64,6 +67,8 @@ def _add_looking(routes: FastAPI, cases: Cases, desks: Desks) -> None:
         before: Annotated[str | None, Query(max_length=200, description="`next` of the page before.")] = None,
     ) -> Response:
         """Cases: those with the highest expected loss first, unless asked otherwise."""
+        if entity is not None and key is not None:
+            key = as_kept(list(desks.values()), entity, key, actor_of(request))
         chosen = Filter(queue=queue, state=state, detector=detector, owner=owner, entity=entity, key=key)
         found, following = await asyncio.to_thread(page, cases, chosen, order=order, limit=limit, before=before)
         return _answer({"cases": [case_form(case) for case in found], "next": following})
@@ -75,9 +80,9 @@ def _add_looking(routes: FastAPI, cases: Cases, desks: Desks) -> None:
         return _answer({"queues": [queue_form(queue, cases.clock()) for queue in found]})
 
     @routes.get("/cases/{case_id}", tags=["cases"], responses=answers(CaseDetail, 404))
-    async def one(case_id: str) -> Response:
+    async def one(case_id: str, request: Request) -> Response:
         """One case, with the decision, all that is known about the same customer, card, device or address, and its history."""
-        return _answer(await asyncio.to_thread(_detail, cases, desks, case_id))
+        return _answer(await asyncio.to_thread(_detail, cases, desks, case_id, personal, actor_of(request)))
 
     @routes.get("/analysts", tags=["cases"], responses=answers(AnalystList))
     async def analyst_list(
@@ -183,10 +188,10 @@ def _add_working(routes: FastAPI, cases: Cases, verdicts: Verdicts, settings: Se
 
 
 def _who(request: Request) -> str:
-    return str(request.scope.get(ACTOR, LOCAL).name)
+    return actor_of(request).name
 
 
-def _detail(cases: Cases, desks: Desks, case_id: str) -> dict[str, Any]:
+def _detail(cases: Cases, desks: Desks, case_id: str, personal: Unmasking, who: Actor) -> dict[str, Any]:
     case = cases.case(case_id)
     desk = desks.get(case.detector)
     served = desk is not None and desk.not_ready is None
@@ -199,9 +204,11 @@ def _detail(cases: Cases, desks: Desks, case_id: str) -> dict[str, Any]:
                 continue
             links.append({"entity": key.entity, "key": key.key, **found})
     decision = desk.engine.transaction(case.transaction_id) if desk is not None and served else None
+    said = personal.of(desk, case.transaction_id, who) if desk is not None and served else None
     return {
         "case": case_form(case),
         "decision": None if decision is None else msgspec.Raw(decision),
+        "personal": said,
         "links": links,
         "history": [line_form(line) for line in cases.history(case_id)],
     }

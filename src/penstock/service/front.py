@@ -9,11 +9,12 @@ from typing import Any
 from starlette.routing import Match
 
 from penstock.office.roles import LOCAL
-from penstock.service.access import ACTOR, Access
+from penstock.service.access import Access
 from penstock.service.desks import Desks
 from penstock.service.port import Serving
 from penstock.service.predict import Predict
 from penstock.service.problems import RequestRefused, headers, of_error, send_problem
+from penstock.service.rights import ACTOR
 from penstock.service.roster import REFRESH_S
 
 _BEFORE, _AFTER = "/detectors/", "/predict"

@@ -52,6 +52,8 @@ _STATIC = (
     schemas.LabelAnswer,
     schemas.TransactionList,
     schemas.RecordedDecision,
+    schemas.AskErasure,
+    schemas.Erased,
     schemas.EventAnswer,
     schemas.Stats,
     schemas.Overview,

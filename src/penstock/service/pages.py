@@ -7,6 +7,7 @@ import msgspec
 from fastapi import FastAPI, Response
 from fastapi.responses import StreamingResponse
 
+from penstock.ingest import masked
 from penstock.service.desks import Desks
 from penstock.service.example import samples
 from penstock.service.live import Live
@@ -100,6 +101,8 @@ def _add_attacks(routes: FastAPI, traffic: Traffic) -> None:
 def _form(desk: Serving, traffic: Traffic | None) -> dict[str, Any]:
     """What the form for one detector offers."""
     newest = traffic.example if traffic is not None and traffic.detector == desk.name else None
+    if newest is not None:
+        newest = masked(newest, desk.engine.personal.fields)
     detector = desk.engine.detector
     return {"id": detector.id, "samples": samples(detector.folder, desk.engine.event_type, newest)}
 

@@ -28,6 +28,7 @@ from typing import Any, Protocol
 import msgspec
 
 from penstock.config import Settings
+from penstock.engine import Personal
 from penstock.expressions import Members
 from penstock.ledger import Answered
 from penstock.messages import Refusal
@@ -114,6 +115,11 @@ class Looking(Protocol):
 
     def transaction(self, transaction_id: str) -> bytes | None:
         """The recorded decision as JSON."""
+        ...
+
+    @property
+    def personal(self) -> Personal:
+        """Its personal fields, and whose they are."""
         ...
 
     def answered(self, transaction_id: str) -> Answered | None:

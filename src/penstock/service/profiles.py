@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import FastAPI, Query, Response
+from fastapi import FastAPI, Query, Request, Response
 
 from penstock.errors import DeclarationError, MalformedEvent
+from penstock.office.roles import Actor
 from penstock.service.desks import Desks
 from penstock.service.openapi import answers
+from penstock.service.personal import actor_of, as_kept
 from penstock.service.port import Serving
 from penstock.service.problems import RequestRefused
 from penstock.service.records import DetectorName, json_response
@@ -28,12 +30,14 @@ def add_routes(routes: FastAPI, desks: Desks) -> None:
     @routes.get("/users/{key:path}/risk-profile", tags=["records"], responses=answers("RiskProfile", 404))
     async def risk_profile(
         key: str,
+        request: Request,
         detector: DetectorName = None,
         entity: Annotated[str | None, Query(max_length=200, description="Another entity than the detector's first.")] = None,
     ) -> Response:
         """What is known about a user, who is the first entity of the detector: features, decisions, labels."""
         async with room:
-            found = [each for desk in desks.chosen(detector) if (each := await _known(desk, entity, key)) is not None]
+            who = actor_of(request)
+            found = [each for desk in desks.chosen(detector) if (each := await _known(desk, entity, key, who)) is not None]
         if len(found) > 1:
             names = ", ".join(each["detector"] for each in found)
             raise RequestRefused(
@@ -57,9 +61,10 @@ def _sought(among: Sequence[Serving], entity: str | None) -> str:
     return f"looked for as {', '.join(each)}" if each else "no detector has such an entity"
 
 
-async def _known(desk: Serving, entity: str | None, key: str) -> dict[str, Any] | None:
+async def _known(desk: Serving, entity: str | None, given: str, who: Actor) -> dict[str, Any] | None:
     """What a detector knows about a key, as the first of these entities that it knows."""
     for name in _entities(desk, entity):
+        key = as_kept([desk], name, given, who)
         state = _state(desk, name, key)
         decided = await asyncio.to_thread(desk.engine.decided_about, name, key)
         if state is not None or decided["decisions"]["total"]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import FastAPI, Query, Response
+from fastapi import FastAPI, Query, Request, Response
 
 from penstock.clock import iso
 from penstock.errors import DeclarationError, MalformedEvent
@@ -15,26 +15,30 @@ from penstock.service.instants import instant_us
 from penstock.service.measures import percentiles_ms
 from penstock.service.openapi import answers
 from penstock.service.paging import Asked, page
+from penstock.service.personal import Unmasking, actor_of, as_kept
 from penstock.service.port import Serving
 from penstock.service.problems import RequestRefused
 
 DetectorName = Annotated[str | None, Query(description="Only this detector.", max_length=200)]
 
 
-def add_routes(routes: FastAPI, desks: Desks) -> None:
+def add_routes(routes: FastAPI, desks: Desks, personal: Unmasking) -> None:
     """Add the routes, over these desks."""
 
     @routes.get("/transactions/{transaction_id:path}", tags=["records"], responses=answers("RecordedDecision", 404))
-    async def transaction(transaction_id: str, detector: DetectorName = None) -> Response:
+    async def transaction(transaction_id: str, request: Request, detector: DetectorName = None) -> Response:
         """One recorded decision, with everything needed to explain it."""
         for desk in desks.chosen(detector):
             decision = desk.engine.transaction(transaction_id)
             if decision is not None:
-                return json_response(_with_answer(decision, desk.engine.answered(transaction_id)))
+                told = _with_answer(decision, desk.engine.answered(transaction_id))
+                said = await asyncio.to_thread(personal.of, desk, transaction_id, actor_of(request))
+                return json_response(told if said is None else told[:-1] + b',"personal":' + msgspec.json.encode(said) + b"}")
         raise RequestRefused(404, f"there is no transaction {transaction_id[:200]!r}")
 
     @routes.get("/transactions", tags=["records"], responses=answers("TransactionList", 404))
     async def transactions(
+        request: Request,
         *,
         detector: DetectorName = None,
         limit: Annotated[int, Query(ge=1, le=1000, description="Decisions per page.")] = 50,
@@ -51,6 +55,8 @@ def add_routes(routes: FastAPI, desks: Desks) -> None:
         if (entity is None) != (key is None):
             missing = "key" if key is None else "entity"
             raise RequestRefused(422, "entity and key go together", [(missing, "is required where the other is given")])
+        if entity is not None and key is not None:
+            key = as_kept(desks.chosen(detector), entity, key, actor_of(request))
         asked = Asked(limit, decision and decision.upper(), entity, key, instant_us(since, "from"), instant_us(until, "to"))
         try:
             found, following = await asyncio.to_thread(page, desks.chosen(detector), asked, before)
@@ -60,9 +66,10 @@ def add_routes(routes: FastAPI, desks: Desks) -> None:
         return json_response(b'{"transactions":[' + b",".join(found) + b'],"next":' + rest + b"}")
 
     @routes.get("/entities/{entity}/{key:path}", tags=["records"], responses=answers("Entity", 404))
-    async def features(entity: str, key: str, detector: DetectorName = None) -> Response:
+    async def features(entity: str, key: str, request: Request, detector: DetectorName = None) -> Response:
         """The current features of one key."""
-        return json_response(msgspec.json.encode(_entity(desks.chosen(detector), entity, key)))
+        among = desks.chosen(detector)
+        return json_response(msgspec.json.encode(_entity(among, entity, as_kept(among, entity, key, actor_of(request)))))
 
     @routes.get("/stats", tags=["records"], responses=answers("Stats", 404))
     async def stats(detector: DetectorName = None) -> Response:

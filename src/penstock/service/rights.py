@@ -95,10 +95,15 @@ TABLE: Mapping[tuple[str, str], Right] = {
     ("POST", "/detectors/{name}/models/{version}/rollout"): Right.APPROVE,
     ("POST", "/detectors/{name}/models/{version}/promote"): Right.APPROVE,
     ("POST", "/detectors/{name}/models/rollback"): Right.APPROVE,
+    # forgetting somebody
+    ("POST", "/detectors/{name}/erasures"): Right.ADMINISTER,
     # the demo's thieves
     ("POST", "/demo/attack/{name}"): Right.ADMINISTER,
 }
 """By method (WS: a WebSocket) and path as it is declared: the rights of which one is needed."""
+
+ACTOR = "penstock.actor"
+"""Where a request's scope names who asks."""
 
 HOT = Right.DECIDE
 """What the hot paths need: `/predict`, and `/detectors/NAME/predict`, which no route declares."""

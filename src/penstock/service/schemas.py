@@ -122,10 +122,44 @@ class Answered(msgspec.Struct):
     answered_at: str
 
 
+class ErasedBy(msgspec.Struct):
+    """When and by whom somebody was erased."""
+
+    at: str
+    by: str
+
+
+class PersonalFields(msgspec.Struct):
+    """Personal fields: what they said, or why that is not shown: `[hidden]`, `[erased]`, `[not kept]`."""
+
+    fields: dict[str, str | None]
+    erased: ErasedBy | None
+
+
 class RecordedDecision(Decision, kw_only=True):
     """A recorded decision; where the caller was told something else, that stands beside it."""
 
     answered: Answered | UnsetType = UNSET
+    personal: PersonalFields | UnsetType = UNSET
+
+
+class AskErasure(msgspec.Struct, forbid_unknown_fields=True):
+    """Who is to be erased. key: as it was sent, or as it is kept; reason: for the log of changes."""
+
+    entity: Annotated[str, Meta(min_length=1, max_length=200)]
+    key: Annotated[str, Meta(min_length=1, max_length=1000)]
+    reason: Annotated[str, Meta(max_length=1000)] | None = None
+
+
+class Erased(msgspec.Struct):
+    """Who was erased. values: of personal fields that were kept; cases: whose notes went."""
+
+    detector: str
+    entity: str
+    values: int
+    cases: int
+    erased_at: str
+    erased_by: str
 
 
 class Accepted(msgspec.Struct):

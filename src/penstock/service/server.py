@@ -17,6 +17,7 @@ from penstock.assemble.trials import TrialWork
 from penstock.config import Settings
 from penstock.errors import ConfigurationError
 from penstock.office.cases import Cases
+from penstock.office.vault import Vault
 from penstock.rules import NewerRules
 from penstock.service.access import Access, is_loopback
 from penstock.service.app import Service, create_app
@@ -24,6 +25,7 @@ from penstock.service.beside import Beside
 from penstock.service.desk import Desk
 from penstock.service.follow import Newer
 from penstock.service.joined import JoiningProtocol
+from penstock.service.personal import Unmasking
 from penstock.service.port import Opener, Serving
 from penstock.service.sockets import HangingUpProtocol
 from penstock.service.streams import Replays
@@ -95,6 +97,7 @@ def serve(
     drift: DriftWork | None = None,
     trials: TrialWork | None = None,
     books: Mapping[str, Books] | None = None,
+    vault: Vault | None = None,
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve detectors until SIGTERM or SIGINT, then answer what was accepted, flush and close.
@@ -113,6 +116,7 @@ def serve(
         drift: looks at the drift of what is served; one of the settings unless given.
         trials: what is tried beside what decides.
         books: by detector, the rules and lists that people change.
+        vault: what personal fields said.
         on_ready: called when everything is open, for instance to say so.
 
     Raises:
@@ -151,6 +155,7 @@ def serve(
             drift=drift,
             trials=trials,
             books=books,
+            personal=None if vault is None else Unmasking(office, vault),
             on_ready=ready,
             on_failure=failed,
         )

@@ -8,10 +8,11 @@ from fastapi import FastAPI, Request, Response
 from penstock.office.people import SESSION_US
 from penstock.office.roles import LOCAL, Actor
 from penstock.service import bodies
-from penstock.service.access import ACTOR, COOKIE, Access, cookie, refuse_other_pages, too_often
+from penstock.service.access import COOKIE, Access, cookie, refuse_other_pages, too_often
 from penstock.service.openapi import answers, requires
 from penstock.service.problems import RequestRefused
 from penstock.service.records import json_response
+from penstock.service.rights import ACTOR
 from penstock.service.schemas import SignIn
 
 _MOST_BYTES = 8192

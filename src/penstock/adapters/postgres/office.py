@@ -69,10 +69,10 @@ class PostgresDatabase:
             transaction.run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
             migrate(transaction, schema)
 
-    def scrub(self, table: str) -> None:
+    def scrub(self, *tables: str) -> None:
         """See `Database.scrub`: rows that were changed or deleted go when the table is vacuumed."""
         with self._lock, self._explained():
-            self._ready().execute(f"VACUUM {table}".encode())
+            self._ready().execute(f"VACUUM {', '.join(tables)}".encode())
 
     def close(self) -> None:
         """Let go; twice is fine."""

@@ -1,0 +1,59 @@
+"""Personal values on their way into the vault: nobody waits, and what is left out is counted."""
+
+import threading
+
+from penstock.errors import LedgerError
+from penstock.office import SqliteDatabase, keeping
+from penstock.office.keeping import Keeping
+from penstock.office.vault import Vault
+
+
+class Slow:
+    """A vault that keeps nothing before it may."""
+
+    def __init__(self):
+        self.may = threading.Event()
+        self.kept = []
+
+    def keep(self, detector, said):
+        self.may.wait(10)
+        self.kept += [(detector, *each) for each in said]
+
+
+def test_what_was_handed_on_is_kept_when_it_has_been_closed():
+    database = SqliteDatabase()
+    vault = Vault(database, b"sixteen bytes at least")
+    kept = Keeping(vault)
+    for number in range(2500):
+        kept.hand_on("shop", [(f"tok_p{number % 7}", f"tok_{number}", f"value {number}")])
+    kept.close()
+    kept.close()
+    assert kept.lost == 0
+    assert database.read("SELECT count(*) FROM vault_values") == [(2500,)]
+    assert vault.values("shop", "tok_p3", ["tok_10"]) == {"tok_10": "value 10"}
+    database.close()
+
+
+def test_nobody_waits_for_a_vault_that_is_slow_and_what_finds_no_room_is_counted(monkeypatch):
+    monkeypatch.setattr(keeping, "MOST_WAITING", 10)
+    vault = Slow()
+    kept = Keeping(vault)
+    for number in range(100):
+        kept.hand_on("shop", [("tok_p", f"tok_{number}", "v")])
+    assert 80 <= kept.lost < 100
+    vault.may.set()
+    kept.close()
+    assert len(vault.kept) + kept.lost == 100
+
+
+def test_a_vault_that_fails_stops_nothing(caplog):
+    class Failing(Slow):
+        def keep(self, detector, said):
+            raise LedgerError("gone")
+
+    kept = Keeping(Failing())
+    kept.hand_on("shop", [("tok_p", "tok_1", "the value")])
+    kept.close()
+    assert kept.lost == 1
+    assert "not kept" in caplog.text
+    assert "the value" not in caplog.text
