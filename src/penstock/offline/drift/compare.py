@@ -5,11 +5,12 @@ The index of a window is held against a limit that is the largest of
 * LEAST: less does not matter, however sure it is;
 * what chance exceeds once in a million windows or so, for this many rows, bins and columns looked at every hour. Rows of one
   customer are alike, so chance is taken as much larger as the reference's own days show;
-* three times the furthest that any day of the reference lies from its other days: weekdays, paydays and attacks are no drift.
+* five times the furthest that any day of the reference lies from its other days: weekdays, paydays and attacks are no drift.
 
 A column that looks back further than training had recorded goes on moving by itself, the further the longer; its limit grows
-with the square of that distance, as the index does. Such a column is held against the seven days before as well, which finds
-a jump however old the reference is. What lasts no longer than six hours is a burst, for alerts to tell of, and no drift.
+with the square of that distance, as the index does. Such a column is held against the seven days before as well, which finds a
+jump however old the reference is; not so what is computed from labels, which jumps whenever an attack becomes known. What lasts
+no longer than six hours is a burst, for alerts to tell of, and no drift.
 """
 
 from dataclasses import dataclass
@@ -29,8 +30,11 @@ UNLIKELY = 0.01
 
 LOOKS = 30 * 24
 
-FURTHER = 3.0
+FURTHER = 5.0
 """How much further than the reference's own days a window must lie."""
+
+JUMPS = 8.0
+"""The same against the days before: one large payment moves the highest of a busy merchant for everybody at once."""
 
 BURST_H = 6
 DAY_H = 24
@@ -44,6 +48,7 @@ _UNKNOWN = 0.5
 """The limit where the reference has too few days to show how they differ."""
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +66,8 @@ class Usual:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """By column: the index of a window and its limit, the same without its worst hours, and the same against the days before,
-    for columns that age (NaN for others, and where there are no such days). counts, training: (columns, bins).
+    """By column: the index of a window and its limit, the same without its worst hours, and the same against the days before
+    where it is held against these, else NaN. counts, training: (columns, bins).
     """
 
     counts: Counts
@@ -132,11 +137,11 @@ class Compared:
         rows = self._days.sum(axis=-1)
         return np.array([np.median(each[each > 0]) if (each > 0).any() else 0.0 for each in rows.T])
 
-    def window(self, sketch: Sketch, first: int, stop: int, ageing: NDArray[np.bool_], beyond_d: float) -> Moved:
+    def window(self, sketch: Sketch, first: int, stop: int, *, ageing: Mask, against_before: Mask, beyond_d: float) -> Moved:
         """Every column between two hours.
 
-        ageing: which look back further than training had recorded. beyond_d: how many days older than the reference's
-        newest the window's state is.
+        ageing: which look back further than training had recorded. against_before: which are held against the days before as
+        well. beyond_d: how many days older than the reference's newest the window's state is.
         """
         hours = sketch.between(first, stop)
         counts: Counts = hours.sum(axis=0)
@@ -149,10 +154,10 @@ class Compared:
         span_d = self.reference.ages_d[1] - self.reference.ages_d[0]
         older = np.where(ageing, (1 + max(beyond_d, 0.0) / max(span_d / 2, 1.0)) ** 2, 1.0)
         usual = np.where(np.isnan(self.usual.apart), _UNKNOWN, FURTHER * self.usual.apart)
-        usual_before = np.where(np.isnan(self.usual.apart_before), _UNKNOWN, FURTHER * self.usual.apart_before)
+        usual_before = np.where(np.isnan(self.usual.apart_before), _UNKNOWN, JUMPS * self.usual.apart_before)
         chance_before = measures.by_chance(rows, past.sum(axis=-1), self._bins, alpha) * self.usual.wider_before
         seen = (rows > 0) & (known > 0)
-        recent = seen & ageing & enough & (past.sum(axis=-1) > 0)
+        recent = seen & against_before & enough & (past.sum(axis=-1) > 0)
         return Moved(
             counts=counts,
             training=self.training,

@@ -141,13 +141,12 @@ def _bars(bins: Sequence[Bin]) -> str:
 
 def _trend(days: Sequence[Daily], limit: float) -> str:
     """The index day by day."""
-    known = [(at, day.psi) for at, day in enumerate(days) if day.psi is not None]
-    if len(known) < 2:
+    if len(days) < 2:
         return ABSENT
     width, height = _TREND
-    highest = max(limit, *(psi for _, psi in known)) or 1.0
+    highest = max(limit, *(day.psi for day in days))
     step = width / (len(days) - 1)
-    line = " ".join(f"{step * at:.1f},{height - height * psi / highest:.1f}" for at, psi in known)
+    line = " ".join(f"{step * at:.1f},{height - height * day.psi / highest:.1f}" for at, day in enumerate(days))
     at_limit = height - height * limit / highest
     return (
         f'<svg role="img" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'

@@ -13,7 +13,7 @@ from penstock.offline.daily.day import Day
 from penstock.offline.drift import findings, measures
 from penstock.offline.drift.compare import DAY_H, Compared, Moved, column_bins
 from penstock.offline.drift.estimate import figures
-from penstock.offline.drift.reach import reaches
+from penstock.offline.drift.reach import over_labels, reaches
 from penstock.offline.drift.result import Bin, ColumnDrift, Daily, DriftReport, Finding, State
 from penstock.offline.drift.sketch import DAY_US, HOUR_US, Counts, Sketch
 from penstock.offline.drift.truth import truth_of
@@ -40,6 +40,8 @@ class Reporter:
         found = reaches(detector)
         self._reach_d = np.array([self._reach(column, found) / DAY_US for column in reference.columns])
         self._ageing = self._reach_d > reference.ages_d[0]
+        labels = over_labels(detector)
+        self._against_before = self._ageing & np.array([column.name not in labels for column in reference.columns])
         self._reads = _readers(detector, reference.columns)
 
     def _reach(self, column: Column, found: Mapping[str, int]) -> int:
@@ -74,7 +76,10 @@ class Reporter:
         age_d = None if begun_us is None else (first * HOUR_US - begun_us) / DAY_US
         moved = self._moved(sketch, first, stop, age_d)
         judged = span is not None and stop - max(first, span[0]) >= LEAST_H
-        columns = [self._column(at, moved, sketch, stop, age_d, judged=judged) for at in range(len(self._ageing))]
+        columns = [
+            self._column(at, moved, trend, self._state(at, moved, age_d, judged=judged))
+            for at, trend in enumerate(self._trends(sketch, stop))
+        ]
         estimate = figures(sketch.summed(first, stop))
         known = truth_of(days, sketch, now_us=now_us, label_delay_us=_delay_us(self._detector))
         found = self._findings(columns, moved)
@@ -100,16 +105,23 @@ class Reporter:
     def _moved(self, sketch: Sketch, first: int, stop: int, age_d: float | None) -> Moved:
         youngest, oldest = self._reference.ages_d
         end_d = None if age_d is None else age_d + (stop - first) / DAY_H
-        return self._compared.window(sketch, first, stop, self._ageing, oldest - youngest if end_d is None else end_d - oldest)
+        return self._compared.window(
+            sketch,
+            first,
+            stop,
+            ageing=self._ageing,
+            against_before=self._against_before,
+            beyond_d=oldest - youngest if end_d is None else end_d - oldest,
+        )
 
-    def _column(self, at: int, moved: Moved, sketch: Sketch, stop: int, age_d: float | None, *, judged: bool) -> ColumnDrift:
+    def _column(self, at: int, moved: Moved, days: list[Daily], state: State) -> ColumnDrift:
         column = self._reference.columns[at]
         live, training = moved.counts[at, : column.bins], moved.training[at, : column.bins]
         models, rules = self._reads[column.name]
         return ColumnDrift(
             name=column.name,
             kind=column.kind,
-            state=self._state(at, moved, age_d, judged=judged),
+            state=state,
             rows=int(live.sum()),
             psi=float(moved.psi[at]),
             ks=None if column.kind == "text" else float(measures.ks(live, training)),
@@ -125,7 +137,7 @@ class Reporter:
             models=models,
             rules=rules,
             bins=[Bin(*each) for each in column_bins(column, training, live)],
-            days=self._days(at, sketch, stop),
+            days=days,
         )
 
     def _state(self, at: int, moved: Moved, age_d: float | None, *, judged: bool) -> State:
@@ -137,17 +149,18 @@ class Reporter:
             return "drifted"
         return "few" if not judged or moved.few[at] else "stable"
 
-    def _days(self, at: int, sketch: Sketch, stop: int) -> list[Daily]:
-        """The index of every day that decided anything, against training."""
+    def _trends(self, sketch: Sketch, stop: int) -> list[list[Daily]]:
+        """Of every column the index of each of the last days that decided anything, against training."""
         last = (stop - 1) // DAY_H
-        found = []
-        for day in range(last - SHOWN_D + 1, last + 1):
-            counts = sketch.column(at, day * DAY_H, (day + 1) * DAY_H)
-            rows = int(counts.sum())
-            if rows:
-                index = float(measures.psi(counts, self._compared.training[at, : len(counts)]))
-                found.append(Daily(from_us(day * DAY_US).date(), rows, index))
-        return found
+        first = max(last - SHOWN_D + 1, sketch.span[0] // DAY_H) if sketch.span else last
+        hours = sketch.between(first * DAY_H, (last + 1) * DAY_H)
+        days: Counts = hours.reshape(-1, DAY_H, *hours.shape[1:]).sum(axis=1)
+        rows, index = days.sum(axis=-1), measures.psi(days, self._compared.training)
+        dates = [from_us(day * DAY_US).date() for day in range(first, last + 1)]
+        return [
+            [Daily(date, int(rows[day, at]), float(index[day, at])) for day, date in enumerate(dates) if rows[day, at]]
+            for at in range(len(self._reference.columns))
+        ]
 
     def _findings(self, columns: Sequence[ColumnDrift], moved: Moved) -> list[Finding]:
         drifted = [(at, column) for at, column in enumerate(columns) if column.state == "drifted"]

@@ -21,11 +21,11 @@ class Bin(msgspec.Struct, frozen=True):
 
 
 class Daily(msgspec.Struct, frozen=True):
-    """A column on one day (UTC): rows, and the index against training; None where there were too few rows."""
+    """A column on one day (UTC): rows, and the index against training."""
 
     day: date
     rows: int
-    psi: float | None
+    psi: float
 
 
 class ColumnDrift(msgspec.Struct, frozen=True):

@@ -89,14 +89,6 @@ class Sketch:
             return nothing[None][:0]
         return np.stack([self.hours.get(hour, nothing) for hour in range(first, stop)])
 
-    def column(self, at: int, first: int, stop: int) -> Counts:
-        """Counts (bins) of one column over these hours."""
-        result: Counts = np.zeros(self.columns[at].bins, np.int64)
-        for hour in range(first, stop):
-            if hour in self.hours:
-                result += self.hours[hour][at, : len(result)]
-        return result
-
     def summed(self, first: int, stop: int) -> NDArray[np.float64]:
         """The sums of these hours."""
         found = [self.sums[hour] for hour in range(first, stop) if hour in self.sums]
