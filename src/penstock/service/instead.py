@@ -4,27 +4,39 @@ import msgspec
 
 from penstock.clock import iso
 from penstock.engine import Engine
+from penstock.errors import PenstockError
 from penstock.messages import Action, Decision, Degraded, Explanation, Reason, Refusal
 
 CODE = "no_decision_in_time"
+PROVISIONAL = "provisional"
 
 _decode = msgspec.json.Decoder(Decision).decode
 
 
 def instead_of(engine: Engine, transaction_id: str, body: bytes, cause: str) -> Decision:
-    """What the detector's `on_timeout` names, marked degraded with the cause.
+    """What the detector's `on_timeout` names, marked degraded with the cause; a hard block, where one fires.
 
     A provisional answer is scored at once, from what the replica knows, and changes nothing. Where even that fails, the
     policy's `on_failure` stands in.
     """
     policy = engine.detector.policy
-    named = policy.on_timeout
-    if named == "provisional":
-        [answer] = engine.decide_json([body], dry_run=True)
-        if not isinstance(answer, Refusal):
-            return msgspec.structs.replace(_decode(answer), transaction_id=transaction_id, degraded=Degraded("worker", cause))
-        named = policy.on_failure
+    hard = {rule.name for rule in engine.detector.plan.rules if rule.hard}
+    found = _provisional(engine, transaction_id, body, cause) if hard or policy.on_timeout == PROVISIONAL else None
+    if found is not None and (policy.on_timeout == PROVISIONAL or any(hit.name in hard for hit in found.explanation.rules)):
+        return found
+    named = policy.on_failure if policy.on_timeout == PROVISIONAL else policy.on_timeout
     return _fixed(engine, transaction_id, body, Action.named(named), cause)
+
+
+def _provisional(engine: Engine, transaction_id: str, body: bytes, cause: str) -> Decision | None:
+    """What would be decided from what is known here; None where that is nothing."""
+    try:
+        [answer] = engine.decide_json([body], dry_run=True)
+    except PenstockError:  # no models, no room: whoever waits is answered all the same
+        return None
+    if isinstance(answer, Refusal):
+        return None
+    return msgspec.structs.replace(_decode(answer), transaction_id=transaction_id, degraded=Degraded("worker", cause))
 
 
 def _fixed(engine: Engine, transaction_id: str, body: bytes, action: Action, cause: str) -> Decision:
