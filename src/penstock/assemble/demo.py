@@ -10,11 +10,13 @@ from pathlib import Path
 import msgspec
 
 from penstock.adapters.world import LiveWorld, Place
+from penstock.assemble.books import Books, books_of
 from penstock.assemble.cases import CaseWork
 from penstock.assemble.detectors import load_detector
 from penstock.assemble.engines import load_history, open_engine, openers
 from penstock.assemble.registries import champions
 from penstock.assemble.replays import Replays
+from penstock.assemble.rulebooks import newer_rules
 from penstock.assemble.traffic import profile_of
 from penstock.assemble.trials import TrialWork
 from penstock.clock import Clock, system_clock
@@ -25,6 +27,7 @@ from penstock.models import Ensemble
 from penstock.office import Database
 from penstock.offline.datasets import Recorded, read
 from penstock.offline.train import has_champion, train
+from penstock.rules import NewerRules
 
 DETECTOR = "banking"
 _PLACE = "demo.json"
@@ -45,6 +48,8 @@ class Demo:
     replays: Replays
     work: CaseWork
     trials: TrialWork
+    rules: dict[str, NewerRules]
+    books: dict[str, Books]
 
     @contextmanager
     def running(self, tps: float) -> Iterator[tuple[Iterator[bytes], "queue.SimpleQueue[bytes]"]]:
@@ -94,7 +99,8 @@ def prepare_demo(
     replays = Replays({DETECTOR: detector}, settings, worlds={DETECTOR: world.frames})
     work = CaseWork([detector], settings, office)
     opening, trials = openers([detector], settings, work=work), TrialWork(office, [detector], settings)
-    return Demo(settings, world, opening, champions([detector], settings), replays, work, trials)
+    rules, books = newer_rules(office, [detector]), {DETECTOR: books_of(office, detector, settings)}
+    return Demo(settings, world, opening, champions([detector], settings), replays, work, trials, rules, books)
 
 
 def _train(detector: Detector, history: Recorded, settings: Settings, progress: Advance, clock: Clock) -> None:

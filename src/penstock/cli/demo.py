@@ -48,6 +48,8 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
             champions=demo.champions,
             cases=demo.work.cases,
             trials=demo.trials,
+            rules=demo.rules,
+            books=demo.books,
             on_ready=lambda: welcome(url, str(settings.data)),
         )
 
