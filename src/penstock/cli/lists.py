@@ -19,9 +19,9 @@ _list = click.argument("name", metavar="LIST")
 
 @click.group()
 def command() -> None:
-    """Lists that conditions ask: device_id IN list('stolen_devices').
+    """Lists that rules ask: stolen devices, trusted customers.
 
-    Services and workers over the same office decide by a change within a second.
+    A condition asks one as device_id IN list('stolen_devices'). Services and workers over the same office decide by a change within a second.
     """
 
 
