@@ -414,20 +414,26 @@ def test_nothing_is_lost_or_doubled_when_the_server_goes_away_between_commits(be
     bench.server.start()
     worker.join(90)
     assert reached[-1] == wanted[-1]
-    assert b" ".join(data for _, data in bench.entries(number=100)).split() == wanted
+    entries = [data.partition(b"@") for _, data in bench.entries(number=100)]
+    assert b" ".join(sent for sent, _, _ in entries).split() == wanted
     assert bodies(read(bench.own(candidate), 2_000), "labels") == wanted
 
 
 def copy_to_labels(bench: Bench, candidate: Candidate, last: bytes, reached: list[bytes]) -> None:
-    """An owner that passes transactions on as labels, twenty in a unit; where it is fenced meanwhile, it claims again."""
-    inbox = bench.own(candidate)
+    """An owner that passes transactions on as labels, twenty in a unit; where it is fenced meanwhile, it claims again, and
+    goes on where the journal ends."""
+    inbox: Inbox | None = None
     while reached[-1] != last:
         try:
+            if inbox is None:
+                place = [data.partition(b"@")[2].decode() for _, data in bench.entries()[-1:]]
+                inbox = bench.own(candidate, {"transactions": place[0]} if place else {})
             messages = [message for message in inbox.poll(20, 0.2) if message.role == "transactions"]
             out = [Outgoing("labels", "k", message.body) for message in messages]
             if out:
-                inbox.commit(Unit(b" ".join(o.body for o in out), out, messages))
+                inbox.commit(Unit(b" ".join(o.body for o in out) + b"@" + messages[-1].place.encode(), out, messages))
                 reached.append(out[-1].body)
-        except Fenced:
-            inbox.close()
-            inbox = bench.own(candidate)
+        except (Fenced, BrokerError):
+            if inbox is not None:
+                inbox.close()
+            inbox = None

@@ -104,7 +104,7 @@ class Inbox(Protocol):
 
     def commit(self, unit: Unit) -> str | None:
         """Return when the unit is committed, with the place of its entry in the journal; waits while the broker does not
-        answer. A unit of nothing asks whether this still is the owner.
+        answer. A unit of nothing asks whether this still is the owner, if the broker answers at all.
 
         Raises:
             Fenced: another owner has claimed; the unit does not count.

@@ -9,11 +9,11 @@ import contextlib
 import threading
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from penstock.adapters.kafka.address import Address
 from penstock.adapters.kafka.health import Health
-from penstock.adapters.kafka.inbox import KafkaInbox
+from penstock.adapters.kafka.inbox import KafkaInbox, Offsets
 
 SESSION_S = 6.0
 """How long a member may be silent before its shards go to another: the least that brokers allow unless told otherwise."""
@@ -30,6 +30,8 @@ class KafkaCandidate:
         self._changed = threading.Condition()
         self._assigned: set[int] = set()
         self._owned: dict[int, KafkaInbox] = {}
+        self._untold: Offsets = {}
+        self._telling = 0
         self._closing = threading.Event()
         self._consumer = Consumer(
             address.client(
@@ -42,6 +44,7 @@ class KafkaCandidate:
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
             )
+            | {"on_commit": self._on_commit}
         )
         self._consumer.subscribe(
             [address.topics.transactions], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
@@ -53,6 +56,7 @@ class KafkaCandidate:
         """Rebalances happen within polls; nothing is ever read here."""
         while not self._closing.is_set():
             self._consumer.poll(0.1)
+            self._tell_group()
 
     def _on_assign(self, consumer: Any, partitions: list[Any]) -> None:
         consumer.incremental_assign(partitions)
@@ -77,10 +81,33 @@ class KafkaCandidate:
 
     def claim(self, shard: int) -> KafkaInbox:
         """See `Candidate.claim`."""
-        inbox = KafkaInbox(self._address, self._group, shard, on_close=self._let_go)
+        inbox = KafkaInbox(self._address, self._group, shard, tell_group=self._tell, on_close=self._let_go)
         with self._changed:
             self._owned[shard] = inbox
         return inbox
+
+    def _tell(self, offsets: Offsets, wait_s: float) -> None:
+        """Only a member of a group may commit for it, and what a member of an earlier election says is refused."""
+        with self._changed:
+            self._untold |= offsets
+            if wait_s:
+                self._changed.wait_for(lambda: not (self._untold or self._telling), wait_s)
+
+    def _tell_group(self) -> None:
+        """Commit what is to be told; between two polls, since a client takes one call at a time."""
+        with self._changed:
+            offsets, self._untold = self._untold, {}
+            self._telling += bool(offsets)
+        if offsets:
+            try:
+                self._consumer.commit(offsets=[TopicPartition(*where, offset) for where, offset in offsets.items()])
+            except KafkaException as error:  # what comes next tells it again
+                self._on_commit(error, None)
+
+    def _on_commit(self, _error: Any, _partitions: Any) -> None:
+        with self._changed:
+            self._telling -= 1
+            self._changed.notify_all()
 
     def _let_go(self, shard: int) -> None:
         with self._changed:

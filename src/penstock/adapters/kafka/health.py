@@ -2,7 +2,6 @@
 
 import threading
 import time
-from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -39,9 +38,16 @@ class Health:
         if self._trouble is None or now - self._asked < _ASK_EVERY_S:
             return
         self._asked = now
-        with suppress(KafkaException):
+        self.reaches(client)
+
+    def reaches(self, client: Any) -> bool:
+        """Whether the brokers answer right now."""
+        try:
             client.list_topics(timeout=_ASK_S)
-            self.answered()
+        except KafkaException:
+            return False
+        self.answered()
+        return True
 
     @property
     def trouble(self) -> str | None:

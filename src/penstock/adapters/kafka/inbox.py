@@ -1,8 +1,10 @@
 """An owner's hold on one shard: reads its messages, and commits units as Kafka transactions.
 
 The transactional ids belong to the shard. Whoever claims them raises their epochs, and from then on Kafka refuses what an
-earlier owner still sends; a transaction that was open is rolled back. How far the inbox has been read is committed in the
-same transaction, for tools that show the lag; the journal's own word for it counts.
+earlier owner still sends; a transaction that was open is rolled back. How far the inbox has been read stands in the journal's
+entries, so in the same transaction. The consumer group is told of it afterwards, for tools that show the lag: sent within
+every transaction it would cost two more round trips, and a client of librdkafka up to 2.16 can wait for the group's
+coordinator for ever after an outage, whatever its timeout (librdkafka's issues 5456 and 5511).
 """
 
 import time
@@ -25,6 +27,9 @@ _IN_TURN = 2
 transaction of the same id, which the client then asks for again after 20 ms. One of another id need not wait; it is committed
 only after the one before it, so the journal keeps its order."""
 
+Offsets = dict[tuple[str, int], int]
+"""The next message to read, by topic and partition."""
+
 _ASK_S = 10.0
 _CLAIM_S = 30.0
 _FENCED = {
@@ -39,22 +44,38 @@ _FENCED = {
 class KafkaInbox:
     """`Inbox` on Kafka. Making one is the claim.
 
+    Args:
+        address: of the cluster and its topics.
+        group: of the candidates.
+        shard: what is claimed.
+        tell_group: commits offsets as a member of the group, and waits for it at most so many seconds.
+        on_close: told when this lets go of the shard.
+
     Raises:
         BrokerError: Kafka does not answer.
     """
 
-    def __init__(self, address: Address, group: str, shard: int, *, on_close: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        address: Address,
+        group: str,
+        shard: int,
+        *,
+        tell_group: Callable[[Offsets, float], None],
+        on_close: Callable[[int], None],
+    ) -> None:
         self.shard = shard
-        self._topics, self._on_close = address.topics, on_close
+        self._topics, self._tell_group, self._on_close = address.topics, tell_group, on_close
         self._health = Health(address.servers)
         self._lost = self._closed = False
         self._roles = {self._topics.named(role): role for role in INBOX}
         self._waiting: list[Any] = []
         self._assigned: list[TopicPartition] = []
         self._place: str | None = None
-        self._lag, self._measured = 0, 0.0
+        self._lag, self._looked = 0, 0.0
         self._member: Any = None
-        self._standing: dict[tuple[str, int], int] = {}
+        self._standing: Offsets = {}
+        self._told: Offsets = {}
         self._producers = [self._claim(address, f"{group}.{shard}.{number}") for number in range(_IN_TURN)]
         self._turn = 0
         self._consumer = Consumer(
@@ -137,7 +158,11 @@ class KafkaInbox:
         if found:
             self._health.answered()
         self._health.ask(self._consumer)
-        self._measure()
+        now = time.monotonic()
+        if now - self._looked >= 1.0:
+            self._looked = now
+            self._measure()
+            self._tell()
         return found
 
     def _complain(self, error: Any) -> None:
@@ -157,11 +182,7 @@ class KafkaInbox:
         return self._lag
 
     def _measure(self) -> None:
-        """How much waits, now and then: asked by another thread, the client would answer only between two polls."""
-        now = time.monotonic()
-        if now - self._measured < 1.0:
-            return
-        self._measured = now
+        """How much waits: asked by another thread, the client would answer only between two polls."""
         waiting = len(self._waiting)
         for partition in self._assigned:
             known = self._consumer.get_watermark_offsets(partition, cached=True)
@@ -169,22 +190,31 @@ class KafkaInbox:
             waiting += max(0, known[1] - here) if known is not None else 0
         self._lag = waiting
 
+    def _tell(self, wait_s: float = 0.0) -> None:
+        """Tell the consumer group how far the inbox has been read and committed."""
+        standing = dict(self._standing)
+        if not self._lost and standing != self._told:
+            self._tell_group(standing, wait_s)
+            self._told = standing
+
     # ------------------------------------------------------------ committing
 
     def commit(self, unit: Unit) -> str | None:
         """See `Inbox.commit`."""
-        offsets = self._offsets(unit)
         while True:
             try:
-                self._transact(unit, offsets)
+                if unit.entry or unit.out:
+                    self._transact(unit)
+                elif self._health.reaches(self._consumer):
+                    self._confirm()
             except KafkaException as error:
                 self._recover(error.args[0])
             else:
-                self._health.answered()
+                self._standing |= {(self._topics.named(m.role), m.shard): int(m.place) + 1 for m in unit.read}
                 self._turn = (self._turn + 1) % _IN_TURN
                 return self._place if unit.entry else None
 
-    def _transact(self, unit: Unit, offsets: list[TopicPartition]) -> None:
+    def _transact(self, unit: Unit) -> None:
         producer = self._producers[self._turn]
         producer.begin_transaction()
         if unit.entry:
@@ -192,6 +222,14 @@ class KafkaInbox:
         names = {role: self._topics.named(role) for role in {out.role for out in unit.out}}
         for role, key, body in unit.out:
             self._produce(names[role], body, key.encode())
+        self._insist(producer.commit_transaction)
+        self._health.answered()
+
+    def _confirm(self) -> None:
+        """A transaction that only says again how far has been read, which Kafka refuses to whoever owned before."""
+        producer = self._producers[self._turn]
+        offsets = [TopicPartition(*partition, offset) for partition, offset in self._standing.items()]
+        producer.begin_transaction()
         producer.send_offsets_to_transaction(offsets, self._member, _ASK_S)
         self._insist(producer.commit_transaction)
 
@@ -205,12 +243,6 @@ class KafkaInbox:
     def _noted(self, error: Any, message: Any) -> None:
         if error is None:
             self._place = str(message.offset())
-
-    def _offsets(self, unit: Unit) -> list[TopicPartition]:
-        """How far the inbox has been read with this unit; a unit of nothing says it again, which only the owner may."""
-        read = {(self._topics.named(m.role), m.shard): int(m.place) + 1 for m in unit.read}
-        self._standing |= read
-        return [TopicPartition(*partition, offset) for partition, offset in (read or self._standing).items()]
 
     def _insist(self, ask: Callable[[], None]) -> None:
         """Ask again while the answer is only late."""
@@ -248,5 +280,6 @@ class KafkaInbox:
         """Let go."""
         if not self._closed:
             self._closed = True
+            self._tell(1.0)
             self._consumer.close()
             self._on_close(self.shard)
