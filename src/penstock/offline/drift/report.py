@@ -73,7 +73,7 @@ class Reporter:
         span = sketch.span
         stop = (span[1] if span else 0) if stop is None else stop
         first = stop - DAY_H if first is None else first
-        age_d = None if begun_us is None else (first * HOUR_US - begun_us) / DAY_US
+        age_d = None if begun_us is None else max(first * HOUR_US - begun_us, 0) / DAY_US
         moved = self._moved(sketch, first, stop, age_d)
         judged = span is not None and stop - max(first, span[0]) >= LEAST_H
         columns = [
