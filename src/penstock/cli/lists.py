@@ -21,7 +21,8 @@ _list = click.argument("name", metavar="LIST")
 def command() -> None:
     """Lists that rules ask: stolen devices, trusted customers.
 
-    A condition asks one as device_id IN list('stolen_devices'). Services and workers over the same office decide by a change within a second.
+    A condition asks one as device_id IN list('stolen_devices'). Services and workers over the same office decide by a change
+    within a second.
     """
 
 
