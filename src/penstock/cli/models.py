@@ -1,27 +1,20 @@
 """`penstock models`: versions, who decides, and the way back."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.options import as_json, print_json, say, settings, settings_from
+from penstock.cli.model_options import challengers, file_of, found_version, open_models, where, who, why
+from penstock.cli.model_trials import rollout, shadow
+from penstock.cli.options import print_json, say
 
 if TYPE_CHECKING:
     from penstock.offline.registry import Entry, Registry
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def where(function: F) -> F:
-    """The options that every command here has: which registry, which detector, for whom."""
-    named = click.option("--detector", metavar="DETECTOR", help="Whose versions: a name or a file; needed where several have.")
-    return settings("data", "models", "registry")(named(as_json(function)))
-
 
 @click.group()
 def command() -> None:
-    """Versions of models: who decides, and the way back.
+    """Versions of models: who decides, who is tried, and the way back.
 
     VERSION is one that `list` shows, its first characters, its number in MLflow, or champion or challenger. A service
     that is running follows within seconds.
@@ -36,7 +29,7 @@ def list_versions(detector: str | None, as_json: bool, **flags: str | None) -> N
 
     from penstock.assemble.registries import name_of
 
-    registry = _registry(flags)
+    registry = open_models(flags)
     names = registry.detectors() if detector is None else [str(name_of(detector))]
     entries = [entry for name in names for entry in registry.entries(name)]
     if as_json:
@@ -59,7 +52,7 @@ def list_versions(detector: str | None, as_json: bool, **flags: str | None) -> N
 @where
 def show(version: str, detector: str | None, as_json: bool, **flags: str | None) -> None:
     """What a version is: members, thresholds, what it was trained on, its figures."""
-    registry, entry, manifest = _found(version, detector, flags)
+    registry, entry, manifest = found_version(version, detector, flags)
     if as_json:
         shown = {name: manifest[name] for name in manifest if name not in ("files", "schema", "usual", "encodings")}
         print_json({**shown, "aliases": entry.aliases, "number": entry.number, "folder": str(_folder(registry, entry))})
@@ -84,14 +77,21 @@ def show(version: str, detector: str | None, as_json: bool, **flags: str | None)
 
 
 @command.command()
-@click.argument("first")
-@click.argument("second")
+@click.argument("first", required=False)
+@click.argument("second", required=False)
+@click.option("--days", type=click.IntRange(1), default=7, show_default=True, help="Of a trial: its newest N days.")
 @where
-def compare(first: str, second: str, detector: str | None, as_json: bool, **flags: str | None) -> None:
-    """Two versions side by side."""
+def compare(first: str | None, second: str | None, days: int, detector: str | None, as_json: bool, **flags: str | None) -> None:
+    """Two versions side by side, by their tests; without SECOND, a version that is tried beside the champion.
+
+    A trial is compared over recorded decisions, on the same events: see `penstock trials`.
+    """
     from penstock.offline.registry import compare as held_against
 
-    found = held_against(_found(first, detector, flags)[2], _found(second, detector, flags)[2])
+    if first is None or second is None:
+        _compare_trial(first, detector, flags, days, as_json=as_json)
+        return
+    found = held_against(found_version(first, detector, flags)[2], found_version(second, detector, flags)[2])
     if as_json:
         print_json(found)
         return
@@ -115,32 +115,50 @@ def compare(first: str, second: str, detector: str | None, as_json: bool, **flag
 @click.option(
     "--as", "alias", type=click.Choice(["champion", "challenger"]), default="champion", help="What it becomes.  [champion]"
 )
+@who
+@why
 @where
-def promote(version: str, alias: Any, detector: str | None, as_json: bool, **flags: str | None) -> None:
-    """Let a version decide; refused where it does not fit the detector's features."""
+def promote(version: str, alias: Any, who: str, why: str, detector: str | None, as_json: bool, **flags: str | None) -> None:
+    """Let a version decide; refused where it does not fit the detector's features.
+
+    Where it is tried, its trial ends with that. A challenger is watched in shadow by whoever decides.
+    """
     from penstock.assemble.registries import detector_named
     from penstock.offline.registry import promote_to
 
-    registry, entry, _ = _found(version, detector, flags)
+    registry, entry, _ = found_version(version, detector, flags)
     before = registry.alias(entry.detector, alias)
-    promote_to(registry, detector_named(entry.detector, _file(detector)), entry.version, alias)
+    if alias == "champion":
+        _crown(registry, entry.detector, entry.version, detector, flags, who, why)
+    else:
+        promote_to(registry, detector_named(entry.detector, file_of(detector)), entry.version, alias)
     _moved(entry.detector, alias, before, entry.version, as_json=as_json)
 
 
 @command.command()
+@who
+@why
 @where
-def rollback(detector: str | None, as_json: bool, **flags: str | None) -> None:
-    """Return to the champion before this one."""
+def rollback(who: str, why: str, detector: str | None, as_json: bool, **flags: str | None) -> None:
+    """End the trial that runs; where none does, return to the champion before this one."""
     from penstock.assemble.registries import detector_named, name_of
     from penstock.offline.registry import roll_back
 
-    registry = _registry(flags)
+    registry = open_models(flags)
     names = registry.detectors()
     name = name_of(detector) or (names[0] if len(names) == 1 else None)
     if name is None:
         raise click.UsageError(f"there are models of {', '.join(names) or 'no detector'}; say whose: --detector NAME")
     before = registry.alias(name, "champion")
-    after = roll_back(registry, detector_named(name, _file(detector)))
+    with challengers(name, detector, flags) as office:
+        if office is None:
+            after = roll_back(registry, detector_named(name, file_of(detector)))
+        else:
+            ended = office.rollback(who=who, why=why)
+            if ended.action == "rollback":
+                _ended(name, ended.version, ended.champion, as_json=as_json)
+                return
+            after = str(ended.champion)
     _moved(name, "champion", before, after, as_json=as_json)
 
 
@@ -149,29 +167,31 @@ def rollback(detector: str | None, as_json: bool, **flags: str | None) -> None:
 @click.option("--review-at", type=float, required=True, metavar="P", help="Review from this probability on.")
 @click.option("--block-at", type=float, required=True, metavar="P", help="Block from this probability on.")
 @click.option("--promote", is_flag=True, help="Let the new version decide.")
+@who
+@why
 @where
 def thresholds(
     version: str,
     review_at: float,
     block_at: float,
     promote: bool,
+    who: str,
+    why: str,
     detector: str | None,
     as_json: bool,
     **flags: str | None,
 ) -> None:
     """Make a version with other thresholds, without training again."""
-    from penstock.assemble.registries import detector_named
-    from penstock.offline.registry import promote_to
     from penstock.offline.thresholds import rewrite
 
-    registry, entry, _ = _found(version, detector, flags)
+    registry, entry, _ = found_version(version, detector, flags)
     registry.fetch(entry.detector, entry.version)
     made = rewrite(registry.folder, entry.detector, entry.version, {"review_at": review_at, "block_at": block_at})
     registry.publish(entry.detector, made)
     if promote:
-        promote_to(registry, detector_named(entry.detector, _file(detector)), made)
+        _crown(registry, entry.detector, made, detector, flags, who, why)
     decides = registry.alias(entry.detector, "champion")
-    _say_what_wins(entry.detector, _file(detector), {"review_at": review_at, "block_at": block_at})
+    _say_what_wins(entry.detector, file_of(detector), {"review_at": review_at, "block_at": block_at})
     if as_json:
         print_json({"detector": entry.detector, "version": made, "of": entry.version, "champion": decides})
         return
@@ -183,26 +203,44 @@ def thresholds(
 # ---------------------------------------------------------------- what they share
 
 
-def _registry(flags: dict[str, str | None]) -> "Registry":
-    from penstock.assemble.registries import open_registry
+def _crown(
+    registry: "Registry", name: str, version: str, detector: str | None, flags: dict[str, str | None], who: str, why: str
+) -> None:
+    """Let a version decide, and write down who wanted that, where an office is kept."""
+    from penstock.assemble.registries import detector_named
+    from penstock.offline.registry import promote_to
 
-    return open_registry(settings_from(**flags))
+    with challengers(name, detector, flags) as office:
+        if office is not None:
+            office.promote(version, who=who, why=why)
+        else:
+            promote_to(registry, detector_named(name, file_of(detector)), version)
 
 
-def _found(version: str, detector: str | None, flags: dict[str, str | None]) -> "tuple[Registry, Entry, dict[str, Any]]":
-    """The registry, the version that was meant, and its manifest."""
+def _compare_trial(
+    version: str | None, detector: str | None, flags: dict[str, str | None], days: int, *, as_json: bool
+) -> None:
     from penstock.assemble.registries import name_of
-    from penstock.models.bundle import read_manifest
-    from penstock.offline.registry import find
+    from penstock.cli.trials import show_compared
 
-    registry = _registry(flags)
-    entry = find(registry, version, name_of(detector))
-    return registry, entry, read_manifest(registry.fetch(entry.detector, entry.version))
+    registry = open_models(flags)
+    name = name_of(detector)
+    if version is not None:
+        entry = found_version(version, detector, flags)[1]
+        name, version = entry.detector, entry.version
+    if name is None:
+        names = registry.detectors()
+        if len(names) != 1:
+            raise click.UsageError(f"there are models of {', '.join(names) or 'no detector'}; say whose: --detector NAME")
+        name = names[0]
+    show_compared(file_of(detector) or name, "model", version, days, flags, as_json=as_json)
 
 
-def _file(detector: str | None) -> str | None:
-    """The file of the detector, where one was named; a name alone is looked up by the version's own."""
-    return detector if detector is not None and detector.partition(":")[0].endswith(".py") else None
+def _ended(detector: str, version: str, champion: str | None, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"detector": detector, "rolled_back": version, "champion": champion})
+    else:
+        click.echo(f"{version} of {detector} is tried no more; {champion or 'nothing'} decides")
 
 
 def _say_what_wins(name: str, file: str | None, wanted: dict[str, float]) -> None:
@@ -244,3 +282,7 @@ def _said(entry: "Entry") -> str:
 
 def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
+
+
+command.add_command(shadow)
+command.add_command(rollout)

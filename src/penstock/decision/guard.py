@@ -72,7 +72,7 @@ class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if self.figure not in FIGURES:
-            raise DeclarationError(f"guard: there is no figure {self.figure!r}.{did_you_mean(str(self.figure), FIGURES)}")
+            raise _no_figure(str(self.figure))
         if self.more is None and self.less is None:
             raise DeclarationError(f"guard of {self.figure}: give more=... or less=..., or leave the guard out")
         for name, value in (("more", self.more), ("less", self.less)):
@@ -139,8 +139,32 @@ GUARDS = (
 """Those of a policy that declares none."""
 
 
+def _no_figure(name: str) -> DeclarationError:
+    return DeclarationError(f"guard: there is no figure {name!r}.{did_you_mean(name, FIGURES)}")
+
+
 def _ratios(parts: tuple[int, int], wholes: tuple[int, int]) -> tuple[float, float]:
     return parts[0] / wholes[0], parts[1] / wholes[1]
+
+
+def guard_of(text: str) -> Guard:
+    """A guard as it is written on the command line: the figure, then what is allowed.
+
+    >>> guard_of("block_rate more=0.02 window=10m least=300").least
+    300
+
+    Raises:
+        DeclarationError: it is none.
+    """
+    figure, *rest = text.replace(",", " ").split() or [""]
+    told: dict[str, object] = {"figure": figure}
+    for each in rest:
+        name, _, value = each.partition("=")
+        try:
+            told[name] = value if name == "window" else int(value) if name == "least" else float(value)
+        except ValueError:
+            raise DeclarationError(f"guard {text!r}: {each!r} is not understood; write {name}=NUMBER") from None
+    return guards_of([told])[0]
 
 
 def guards_of(told: Sequence[object]) -> tuple[Guard, ...]:
@@ -152,6 +176,10 @@ def guards_of(told: Sequence[object]) -> tuple[Guard, ...]:
     Raises:
         DeclarationError: one of them is none.
     """
+    for each in told:
+        figure = each.get("figure") if isinstance(each, dict) else None
+        if isinstance(figure, str) and figure not in FIGURES:
+            raise _no_figure(figure)
     try:
         return tuple(msgspec.convert(list(told), list[Guard]))
     except msgspec.ValidationError as error:

@@ -1,0 +1,67 @@
+"""What the commands about models share: whose versions, which one is meant, who changes something, and where that is kept."""
+
+import getpass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from penstock.cli.options import as_json, settings, settings_from
+
+if TYPE_CHECKING:
+    from penstock.assemble.challengers import Challengers
+    from penstock.offline.registry import Entry, Registry
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def where(function: F) -> F:
+    """The options that every command here has: which registry, which detector, for whom."""
+    named = click.option("--detector", metavar="DETECTOR", help="Whose versions: a name or a file; needed where several have.")
+    return settings("data", "models", "registry")(named(as_json(function)))
+
+
+who = click.option("--who", default=getpass.getuser, help="Who makes the change.  [the user of this machine]")
+why = click.option("--note", "why", default="", help="Why.")
+
+
+def open_models(flags: dict[str, str | None]) -> "Registry":
+    """The registry that the settings name."""
+    from penstock.assemble.registries import open_registry
+
+    return open_registry(settings_from(**flags))
+
+
+def found_version(version: str, detector: str | None, flags: dict[str, str | None]) -> "tuple[Registry, Entry, dict[str, Any]]":
+    """The registry, the version that was meant, and its manifest."""
+    from penstock.assemble.registries import name_of
+    from penstock.models.bundle import read_manifest
+    from penstock.offline.registry import find
+
+    registry = open_models(flags)
+    entry = find(registry, version, name_of(detector))
+    return registry, entry, read_manifest(registry.fetch(entry.detector, entry.version))
+
+
+def file_of(detector: str | None) -> str | None:
+    """The file of the detector, where one was named; a name alone is looked up by the version's own."""
+    return detector if detector is not None and detector.partition(":")[0].endswith(".py") else None
+
+
+@contextmanager
+def challengers(
+    name: str, detector: str | None, flags: dict[str, str | None], *, begin: bool = False
+) -> "Iterator[Challengers | None]":
+    """The trials of a detector's models; None where nobody keeps anything in the data folder yet, unless this begins to."""
+    from penstock.assemble.challengers import Challengers
+    from penstock.assemble.office import has_office, office_of
+    from penstock.assemble.registries import detector_named, open_registry
+
+    settings = settings_from(**flags)
+    if not begin and not has_office(settings):
+        yield None
+        return
+    with office_of(settings) as database:
+        loaded = detector_named(name, file_of(detector))
+        yield Challengers(database, loaded, open_registry(settings), four_eyes=settings.four_eyes)

@@ -1,0 +1,130 @@
+"""`penstock trials`: candidate and champion over recorded decisions, on the same events."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from penstock.cli.options import as_json, detector_argument, print_json, settings, settings_from
+
+if TYPE_CHECKING:
+    from penstock.offline.trial import Blocks, Compared, Rate, Side
+
+
+@click.command()
+@detector_argument
+@click.argument("trial", required=False)
+@click.option("--version", metavar="VERSION", help="Of the model; the one that was tried last unless given.")
+@click.option("--days", type=click.IntRange(1), default=7, show_default=True, help="The newest N days of the trial.")
+@settings("data", "ledger", "archive")
+@as_json
+def command(detector: str, trial: str | None, version: str | None, days: int, as_json: bool, **flags: str | None) -> None:
+    """Compare what is tried with what decides, on the same recorded events.
+
+    TRIAL is `model`, or a candidate rule with its version, as in amount_spike_v2. Without it, the trials that are recorded
+    are listed, and what the control share tells of blocks.
+    """
+    if trial is not None:
+        show_compared(detector, trial, version, days, flags, as_json=as_json)
+        return
+    from penstock.assemble.backtests import recorded
+    from penstock.assemble.detectors import load_detector
+    from penstock.clock import system_clock
+    from penstock.offline.trial import blocks, tried
+
+    loaded = load_detector(detector)
+    with recorded(settings_from(**flags), loaded.name, archived=flags["archive"] is not None, days=days) as archive:
+        names, told = tried(archive, loaded), blocks(archive, loaded, days=days, now_us=system_clock())
+    if as_json:
+        print_json({"trials": names, "blocks": told})
+        return
+    click.echo("\n".join(names) or f"nothing was tried beside {loaded.name}")
+    _show_blocks(told)
+
+
+def show_compared(detector: str, trial: str, version: str | None, days: int, flags: dict[str, Any], *, as_json: bool) -> None:
+    """Compare, and print what comes of it.
+
+    Raises:
+        DataError: no such trial is recorded.
+    """
+    from penstock.assemble.backtests import recorded
+    from penstock.assemble.detectors import load_detector
+    from penstock.clock import system_clock
+    from penstock.offline.trial import Question, compare
+
+    loaded = load_detector(detector)
+    given = {name: value for name, value in flags.items() if name in ("data", "ledger", "archive")}
+    with recorded(settings_from(**given), loaded.name, archived=bool(given.get("archive")), days=days) as archive:
+        found = compare(archive, loaded, Question(trial, version, days), now_us=system_clock())
+    if as_json:
+        print_json(found)
+    else:
+        _show(found)
+
+
+def _show(found: "Compared") -> None:
+    total = found.total
+    click.echo(f"{found.candidate} beside the champion of {found.detector}: {total.events:,} events, {total.errors:,} errors")
+    if found.since is not None:
+        click.echo(f"from {found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC")
+    click.echo(f"agreement {_rate(total.agreement)}, blocks {_change(total.block_rate_change)} beside the champion's\n")
+    click.echo(f"{'':<16}{'champion':>26}{'candidate':>26}")
+    for title, value in _ROWS.items():
+        shown = [value(side) for side in (total.champion, total.candidate)]
+        if any(each != "-" for each in shown):
+            click.echo(f"{title:<16}{shown[0]:>26}{shown[1]:>26}")
+    for title, amount in (("loss caught", found.loss_caught), ("good stopped", found.good_stopped)):
+        if amount is not None:
+            click.echo(f"{title} beside the champion: {amount.value:,.2f} ({amount.low:,.2f} to {amount.high:,.2f})")
+    click.echo(f"\n{found.period:<18}{'events':>10}{'agreement':>11}{'blocks':>18}")
+    for part in found.parts:
+        blocks = f"{_short(part.champion.block_rate)} / {_short(part.candidate.block_rate)}"
+        click.echo(f"{part.since:%Y-%m-%d %H:%M}  {part.events:>10,}{_short(part.agreement):>11}{blocks:>18}")
+    _show_blocks(found.blocks)
+    for note in found.notes:
+        click.echo(f"note: {note}")
+
+
+def _show_blocks(told: "Blocks | None") -> None:
+    if told is not None:
+        click.echo(
+            f"control share: {told.let_through:,} would-be blocks let through beside {told.blocked:,} blocked; precision of"
+            f" blocks {_rate(told.precision)}"
+        )
+
+
+def _rate(rate: "Rate") -> str:
+    if rate.value is None or rate.low is None or rate.high is None:
+        return "-"
+    return f"{rate.value:.2%} ({rate.low:.2%} to {rate.high:.2%})"
+
+
+def _short(rate: "Rate") -> str:
+    return "-" if rate.value is None else f"{rate.value:.2%}"
+
+
+def _change(rate: "Rate") -> str:
+    if rate.value is None or rate.low is None or rate.high is None:
+        return "-"
+    return f"{100 * rate.value:+.2f} points ({100 * rate.low:+.2f} to {100 * rate.high:+.2f})"
+
+
+def _money(amount: float | None) -> str:
+    return "-" if amount is None else f"{amount:,.2f}"
+
+
+def _times(side: "Side") -> str:
+    times = side.latency_ms
+    return "-" if times is None or times.p50 is None or times.p99 is None else f"{times.p50:.3f} / {times.p99:.3f} ms"
+
+
+_ROWS = {
+    "block rate": lambda side: _rate(side.block_rate),
+    "review rate": lambda side: _rate(side.review_rate),
+    "approval rate": lambda side: _rate(side.approval_rate),
+    "precision": lambda side: _rate(side.precision),
+    "recall": lambda side: _rate(side.recall),
+    "loss": lambda side: _money(side.loss),
+    "good stopped": lambda side: _money(side.good_stopped),
+    "p50 / p99": _times,
+}
