@@ -7,11 +7,14 @@ import pytest
 
 from penstock.adapters.postgres import PostgresDatabase
 from penstock.errors import ConfigurationError, Conflict, LedgerError
+from penstock.expressions import Member, Members
 from penstock.office import Schema, SqliteDatabase
 from penstock.office.audit import AuditLog, erase, note
 from penstock.office.case import Key, NewCase
 from penstock.office.cases import Cases
 from penstock.office.keys import Keys
+from penstock.office.list_steps import NewEntry
+from penstock.office.lists import ListBook
 from penstock.office.people import People
 from penstock.office.queues import Filter, page, queues, sweep
 from penstock.office.rule_versions import Body
@@ -229,7 +232,7 @@ def test_lists_of_cases_are_the_same_everywhere(open_office):
 
 
 def test_a_rule_lives_its_life_and_all_processes_see_it(open_office):
-    books = [RuleBook(open_office(), "shop", lambda _acting: None) for _ in range(2)]
+    books = [RuleBook(open_office(), "shop", lambda *_: None) for _ in range(2)]
     body = Body(when="amount > 5", then="review")
     books[0].adopt([("big", body)])
     assert not books[1].adopt([("big", body)])
@@ -240,6 +243,46 @@ def test_a_rule_lives_its_life_and_all_processes_see_it(open_office):
     assert books[1].revision() == before + 1
     books[1].rollback("big", who="bob", why="too many")
     assert [(each.version, each.state) for each in books[0].versions("big")] == [(1, "active"), (2, "paused")]
+
+
+def test_lists_live_their_lives_and_all_processes_see_them(open_office):
+    books = [ListBook(open_office(), "shop", lambda *_: None) for _ in range(2)]
+    declared = {"stolen": Members.of([Member("a"), Member("b")])}
+    all_at_once(*(lambda book=book: book.adopt(declared) for book in books))
+    assert books[0].one("stolen").revision == 2
+    books[1].add("stolen", [NewEntry("c", "phoned", books[1]._clock() + 10**9), NewEntry("a")], who="ana")
+    books[0].remove("stolen", ["b"], who="bob", why="found")
+    assert sorted(books[1].members()["stolen"].values) == ["a", "c"]
+    assert sorted(books[1].at("stolen", 2).values) == ["a", "b"]
+    first, following = books[0].entries("stolen", limit=1)
+    assert ([e.value for e in first], len(books[0].entries("stolen", before=following)[0])) == (["a"], 1)
+    assert [e.value for e in books[0].entries("stolen", search="c")[0]] == ["c"]
+    assert books[0].counts()["stolen"].in_force == 2
+    assert [(name, len(entries)) for name, entries in books[1].find("a").items()] == [("stolen", 2)]
+    books[0].archive("stolen", who="bob")
+    assert books[1].members() == {}
+    assert not books[1].create("stolen", "watch", protected=True, who="ana").archived
+    asked = books[0].add("stolen", [NewEntry("z")], who="ana")
+    assert books[1].approve(asked.id, who="bob").added == 1
+    assert AuditLog(open_office()).verify() is None
+
+
+def test_of_two_who_approve_at_once_one_does(open_office):
+    offices = [open_office(), open_office()]
+    books = [RuleBook(office, "shop", lambda *_: None, four_eyes=True) for office in offices]
+    books[0].add("big", Body(when="amount > 9"), who="ana")
+    request = books[0].promote("big", 1, who="ana")
+    assert books[1].approvals.all("pending") == [request]
+    outcomes = []
+
+    def approve(book):
+        try:
+            outcomes.append(book.approve(request.id, who="bob").state)
+        except Conflict:
+            outcomes.append("too late")
+
+    all_at_once(*(lambda book=book: approve(book) for book in books))
+    assert sorted(outcomes) == ["active", "too late"]
 
 
 # ---------------------------------------------------------------- the server
