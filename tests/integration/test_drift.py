@@ -3,7 +3,9 @@
 import hashlib
 import json
 import shutil
+import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -11,14 +13,27 @@ import polars as pl
 import pytest
 
 from penstock import Engine
-from penstock.assemble.drift import Drift, DriftWork, drift_asks, drift_of_day, drift_report, make_reference, reference_file
-from penstock.assemble.engines import load_history
+from penstock.alerts.alert import alert_of
+from penstock.assemble.alerts import Alerting
+from penstock.assemble.daily import daily_reports
+from penstock.assemble.drift import (
+    Drift,
+    DriftSink,
+    DriftWork,
+    drift_asks,
+    drift_of_day,
+    drift_report,
+    make_reference,
+    reference_file,
+)
+from penstock.assemble.engines import load_history, openers
 from penstock.cli import run
 from penstock.clock import to_us
 from penstock.config import Settings
 from penstock.errors import BundleError, DataError
 from penstock.ledger import FileLedger
 from penstock.models.reference import REFERENCE, read_reference
+from penstock.offline.daily import page as daily_page
 from penstock.offline.datasets import read
 from penstock.offline.drift.page import page
 from penstock.offline.drift.result import DriftReport
@@ -342,3 +357,44 @@ def test_the_day_on_which_it_shifted_says_so_and_the_day_before_does_not(setting
     assert "amount" in {each.column for each in bad.alarms}
     assert good.findings == []
     assert "amount has moved" in page(bad)
+
+
+def test_the_report_of_the_day_has_a_section_about_drift(settings, mine):
+    bad, good = (daily_reports(settings, mine, day.date(), clock=clock)["paid"] for day in (SHIFT, SHIFT - timedelta(days=1)))
+    assert "amount has moved against training" in daily_page(bad)
+    assert "Nothing has drifted" in daily_page(good)
+    psi, limit = bad.as_json()["drift"]["columns"]["amount"]
+    assert psi > limit
+
+
+def test_a_sink_of_a_worker_looks_for_as_long_as_it_is_in_charge(engine, tmp_path):
+    work = DriftWork(Settings(data=tmp_path / "data", drift_every_s=0.01), clock=clock)
+    sink = DriftSink(engine, work)
+    assert sink.begin(1) == engine.ledger.durable_position
+    deadline = time.monotonic() + 20
+    while not work.reports and time.monotonic() < deadline:
+        time.sleep(0.01)
+    sink.close()
+    sink.close()
+    assert work.figures()["paid"]["drift"] > 0
+
+
+def test_an_alert_tells_people(folder, tmp_path):
+    """By the rules that come with Penstock: the figure of drift, looked at beside the running service."""
+    data = tmp_path / "data"
+    shutil.copytree(folder, data)
+    settings = Settings(data=data, alerts=Path("defaults"))
+    alerting, work, told = Alerting.of([detector()], settings), DriftWork(settings, clock=clock), []
+    alerting.listen(lambda _name, body: told.append(alert_of(body)))
+    alerting.also(work.figures)
+    engine = openers([detector()], settings, alerting=alerting)["paid"]()
+    try:
+        work.look([engine])
+        deadline = time.monotonic() + 20
+        while not [alert for alert in told if alert.rule == "drift"] and time.monotonic() < deadline:
+            time.sleep(0.05)
+    finally:
+        engine.close()
+    [alert] = [alert for alert in told if alert.rule == "drift"]
+    assert "has drifted from what the models were trained on" in alert.text
+    assert alert.values["value"] == len(work.reports["paid"].alarms)

@@ -1,19 +1,24 @@
 """The report of a day: from the settings and a name to the files."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import msgspec
 
 from penstock.assemble.detectors import installed, load_detector
+from penstock.assemble.drift import drift_of_day
 from penstock.assemble.stores import ledger_to_read
-from penstock.clock import Clock, system_clock
+from penstock.clock import Clock, system_clock, to_us
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.errors import DataError, did_you_mean
+from penstock.ledger import Ledger
 from penstock.ledger.archive import Archive
 from penstock.offline.daily import Report, make_report, page, table
+from penstock.offline.daily.day import DayDrift
+
+_FURTHEST = 8
 
 
 def daily_reports(
@@ -35,7 +40,7 @@ def daily_reports(
         known = archive.query("SELECT DISTINCT detector FROM decisions ORDER BY 1")["detector"].to_list()
         reports = {}
         for name, detector in _chosen(reference, known).items():
-            reports[name] = make_report(
+            made = make_report(
                 ledger,
                 archive,
                 name,
@@ -44,7 +49,19 @@ def daily_reports(
                 amount=detector.schema.amount if detector else None,
                 label_delay_us=detector.label.delay_us if detector and detector.label else 0,
             )
+            drift = None if detector is None or not detector.models else _drift(settings, detector, ledger, made)
+            reports[name] = msgspec.structs.replace(made, drift=drift)
     return reports
+
+
+def _drift(settings: Settings, detector: Detector, ledger: Ledger, report: Report) -> DayDrift:
+    """What the day's drift comes to; the furthest columns, each as its own limit measures it."""
+    now_us = to_us(datetime.fromisoformat(report.made_at))
+    found, missing = drift_of_day(settings, detector, ledger, report.date, now_us=now_us)
+    if found is None:
+        return DayDrift(missing=missing)
+    furthest = sorted(found.columns, key=lambda column: -column.lasting / column.limit)[:_FURTHEST]
+    return DayDrift(found.judged, found.findings, {column.name: (column.psi, column.limit) for column in furthest})
 
 
 def _chosen(reference: str | None, known: list[str]) -> dict[str, Detector | None]:

@@ -15,6 +15,7 @@ from penstock.engine import Engine
 from penstock.errors import BundleError, DataError, PenstockError
 from penstock.ledger import Ledger
 from penstock.ledger.archive import Archive
+from penstock.messages import Record
 from penstock.models import Ensemble, load_bundle
 from penstock.models.reference import Reference, read_reference, reference_in
 from penstock.offline import measure
@@ -248,6 +249,36 @@ class DriftWork:
     def _rest(self, seconds: float) -> None:
         if self._closed.wait(_REST * seconds):
             raise _Stopped
+
+
+class DriftSink:
+    """Looks at the drift of what a worker decides, for as long as it is in charge: a `penstock.stream.port.Sink` that stores
+    nothing. Its figures are for alerts.
+    """
+
+    name = "drift"
+
+    def __init__(self, engine: Engine, work: DriftWork) -> None:
+        self._engine, self._work = engine, work
+        self._thread: threading.Thread | None = None
+
+    def begin(self, fence: int) -> int:  # noqa: ARG002 - whoever is in charge looks
+        """Begin to look; nothing is written, so there is nothing to go on from."""
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._work.run, args=(lambda: [self._engine],), name="penstock-drift", daemon=True
+            )
+            self._thread.start()
+        return self._engine.ledger.durable_position
+
+    def write(self, records: Sequence[tuple[int, Record]]) -> None:
+        """Nothing: a look reads the ledger."""
+
+    def close(self) -> None:
+        """Stop looking; twice is fine."""
+        self._work.stop()
+        if self._thread is not None:
+            self._thread.join()
 
 
 class _Stopped(Exception):

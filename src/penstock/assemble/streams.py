@@ -7,6 +7,7 @@ import msgspec
 
 from penstock.assemble.alerts import Alerting, Others, alert_sink, figures
 from penstock.assemble.cases import CaseWork
+from penstock.assemble.drift import DriftSink, DriftWork
 from penstock.assemble.engines import handing_on, open_engine
 from penstock.assemble.registries import champions
 from penstock.assemble.rulebooks import newer_rules
@@ -246,15 +247,16 @@ def open_sinks(
         from penstock.adapters.redis_sink import RedisSink
 
         stores.append(RedisSink(settings.redis, engine, shard=shard or 0))
+    drift = DriftWork(settings)
     alerts = alert_sink(
         engine.detector,
         settings,
         replica.ledger,
         log=log,
         outlet=outlet,
-        metrics=lambda: figures(engine) | {"lag": float(replica.lag())},
+        metrics=lambda: figures(engine) | {"lag": float(replica.lag()), **drift.figures().get(engine.detector.name, {})},
         others=others,
     )
     if alerts is not None:
-        stores.append(alerts)
+        stores += [alerts, DriftSink(engine, drift)]
     return stores

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from penstock.messages import Action
+from penstock.offline.drift.result import Finding
 
 OUTCOMES = tuple(action.name for action in Action)
 
@@ -77,12 +78,24 @@ class Bin(msgspec.Struct, frozen=True):
     frauds: int
 
 
+class DayDrift(msgspec.Struct, frozen=True):
+    """How far the day lies from what the models were trained on; missing: why nothing can be said.
+
+    findings: as in `penstock.offline.drift`. columns: how far the furthest lie, by name, and from where on that counts.
+    """
+
+    judged: bool = False
+    findings: list[Finding] = []
+    columns: dict[str, tuple[float, float]] = {}
+    missing: str | None = None
+
+
 class Report(msgspec.Struct, frozen=True):
     """Everything that the report of a day says.
 
     days: the eight days up to it, the oldest first. finished: the day was over when this was made. labels_known_from: when
     most of its labels are known; young: that lies ahead. reasons: of decisions that were no approvals; reasons_of: of how
-    many of them they were read. versions: decisions by version of the models.
+    many of them they were read. versions: decisions by version of the models. drift: None where nobody looked.
     """
 
     detector: str
@@ -98,6 +111,7 @@ class Report(msgspec.Struct, frozen=True):
     scores: list[Bin]
     versions: dict[str, int]
     notes: list[str]
+    drift: DayDrift | None = None
 
     @property
     def day(self) -> Day:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from penstock.offline.daily.day import OUTCOMES, Counted, Day, Report, Share
+from penstock.offline.daily.day import OUTCOMES, Counted, Day, DayDrift, Report, Share
 from penstock.offline.report.markup import ABSENT, card, document, figure, money_of, percent, table
 from penstock.offline.report.plots import COLOURS, picture
 
@@ -22,6 +22,7 @@ def page(report: Report) -> str:
         "Fraud": _fraud(report),
         "Reasons and rules": _reasons(report),
         "Scores": _scores(report),
+        **({} if report.drift is None else {"Drift": _drift(report.drift)}),
         "Running": _running(report),
         "The week": _week(report),
     }
@@ -146,6 +147,19 @@ def _scores(report: Report) -> str:
     svg = picture("scores", "Decisions by score", _draw_scores, report)
     caption = "Decisions by score, on a scale that shows the rare ones; frauds as far as they are known."
     return figure(svg, caption, "narrow")
+
+
+def _drift(drift: DayDrift) -> str:
+    if drift.missing is not None:
+        return f"<p>{escape(drift.missing)}</p>"
+    if not drift.judged:
+        return "<p>There was too little of the day to hold it against what the models were trained on.</p>"
+    html = "<p>Nothing has drifted from what the models were trained on.</p>"
+    if drift.findings:
+        rows = [[each.text, each.advice, each.because] for each in drift.findings]
+        html = table(["what", "what to do", "why that"], rows, caption="The day against what the models were trained on")
+    rows = [[name, f"{psi:.3f}", f"{limit:.3f}"] for name, (psi, limit) in drift.columns.items()]
+    return html + table(["column", "PSI", "limit"], rows, caption="What lies furthest from training, as its limit measures it")
 
 
 def _running(report: Report) -> str:
