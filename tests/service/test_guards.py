@@ -13,6 +13,7 @@ import pytest
 
 from penstock import Detector, Engine, Entity, LogisticRegression, Policy, Rule
 from penstock.alerts import alert_of
+from penstock.assemble.books import Books
 from penstock.assemble.challengers import Challengers
 from penstock.assemble.registries import champions
 from penstock.assemble.rulebooks import book_of, newer_rules
@@ -245,3 +246,22 @@ def test_a_trial_that_nobody_recorded_is_not_found(served):
     url, *_ = served
     assert httpx.get(f"{url}/detectors/guarded/trials/large_v9").status_code == 404
     assert httpx.get(f"{url}/detectors/other/trials").status_code == 404
+
+
+def test_guards_given_with_a_rollout_count_in_place_of_those_of_the_policy(served):
+    url, office, *_ = served
+    book = book_of(office, detector)
+    book.add("everything", Body(when="amount > 0", then="review"), who="ann")
+    work = Books(office, detector)
+    work.roll_out(
+        "everything", 1, percent=10, share_of="customer_id", who="ann", guards=[Guard("review_rate", more=0.5, least=100)]
+    )
+    with Load(url):
+        until(lambda: told(office))
+    assert "review_rate is 100.0 %" in told(office)[0].details["why"]
+    book.add("everything", Body(when="amount > 1", then="block"), who="ann")
+    work.roll_out("everything", 2, percent=10, share_of="customer_id", who="ann", guards=[])
+    with Load(url) as load:
+        until(lambda: len([1 for _, decision in load.seen if decision["decision"] == "BLOCK"]) > 50)
+        time.sleep(1.5)
+    assert book.versions("everything")[1].state == "rollout"

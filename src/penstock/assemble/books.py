@@ -12,6 +12,7 @@ from penstock.assemble.office import has_office, office_of
 from penstock.assemble.rulebooks import adopt, book_of, check_of, list_book_of, rule_of, rules_of
 from penstock.clock import Clock, system_clock
 from penstock.config import Settings
+from penstock.decision import Guard
 from penstock.detector import Detector
 from penstock.engine.opening import personal_key_of
 from penstock.errors import DataError, NotFound, did_you_mean
@@ -21,6 +22,7 @@ from penstock.office import Database
 from penstock.office.approvals import Approvals, Request, Stage
 from penstock.office.list_steps import NewEntry, Outcome
 from penstock.office.lists import ListBook
+from penstock.office.rule_guards import RuleGuards
 from penstock.office.rule_versions import Body, Version, by_name
 from penstock.rules import Share
 from penstock.rules.checks import Finding
@@ -62,6 +64,7 @@ class Books:
         self.rules = book_of(database, detector, four_eyes=four_eyes)
         self.lists = ListBook(database, detector.name, check_of(detector), clock, token=token)
         self.approvals: Approvals = self.rules.approvals
+        self._guards = RuleGuards(database, detector.name, clock)
         adopt(self.rules, self.lists, detector)
         self._lock = threading.Lock()
         self._now: tuple[int, Detector] | None = None
@@ -105,6 +108,23 @@ class Books:
         if not found:
             raise NotFound(f"rule {name!r} has no version {version}; it has 1 to {len(rules[name])}")
         return found[-1]
+
+    def roll_out(
+        self,
+        name: str,
+        version: int,
+        *,
+        percent: float,
+        share_of: str,
+        who: str,
+        why: str = "",
+        guards: Sequence[Guard] | None = None,
+    ) -> Version | Request:
+        """Let a version act on a share of the keys, as `RuleBook.rollout`; guards: in place of those of the policy."""
+        found = self.rules.rollout(name, version, percent=percent, share_of=share_of, who=who, why=why)
+        if guards is not None:
+            self._guards.give(name, version, msgspec.to_builtins(list(guards)), who=who)
+        return found
 
     # ------------------------------------------------------------ approvals
 

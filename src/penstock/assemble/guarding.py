@@ -18,6 +18,7 @@ from penstock.engine import Engine
 from penstock.engine.trying import MODEL, candidates
 from penstock.ledger.archive import Archive
 from penstock.office import Database
+from penstock.office.rule_guards import RuleGuards
 from penstock.office.rulebook import RuleBook
 from penstock.offline.registry import Registry
 from penstock.offline.trial import Question, seen
@@ -76,6 +77,7 @@ class Guarding:
     ) -> None:
         self._challengers = Challengers(database, detector, registry)
         self._book: RuleBook = book_of(database, detector)
+        self._given = RuleGuards(database, detector.name)
         self._detector, self._settings, self._tell = detector, settings, tell
         self._archive: Archive | None = None
         self._asked_s: dict[str, float] = {}
@@ -113,7 +115,9 @@ class Guarding:
             def stop(reason: str, name: str = name, version: int = version) -> bool:
                 return self._book.stop(name, version, who=GUARD, why=reason)
 
-            found.append(_Candidate(rule.name, rule.name, None, True, self._detector.policy.guards, stop))
+            given = self._given.of(name, version)
+            guards = self._detector.policy.guards if given is None else guards_of(given)
+            found.append(_Candidate(rule.name, rule.name, None, True, guards, stop))
         return found
 
     def _breach(self, engine: Engine, candidate: _Candidate) -> str | None:

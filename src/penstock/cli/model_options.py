@@ -19,7 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def where(function: F) -> F:
     """The options that every command here has: which registry, which detector, for whom."""
     named = click.option("--detector", metavar="DETECTOR", help="Whose versions: a name or a file; needed where several have.")
-    return settings("data", "models", "registry")(named(as_json(function)))
+    return settings("data", "models", "registry", "office")(named(as_json(function)))
 
 
 who = click.option("--who", default=getpass.getuser, help="Who makes the change.  [the user of this machine]")

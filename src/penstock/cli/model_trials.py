@@ -6,23 +6,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from penstock.cli.model_options import challengers, found_version, where, who, why
-from penstock.cli.options import print_json
+from penstock.cli.options import guard_options, print_json, read_guards
 
 if TYPE_CHECKING:
     from penstock.office.model_trials import ModelTrial
 
-_guards = click.option(
-    "--guard",
-    "guards",
-    multiple=True,
-    metavar="GUARD",
-    help="In place of the policy's, as in 'block_rate more=0.02 window=10m least=300'; `none` for no guard at all.",
-)
-
 
 @click.command()
 @click.argument("version")
-@_guards
+@guard_options
 @who
 @why
 @where
@@ -34,14 +26,14 @@ def shadow(version: str, guards: Sequence[str], who: str, why: str, detector: st
     entry = found_version(version, detector, flags)[1]
     with challengers(entry.detector, detector, flags, begin=True) as office:
         assert office is not None
-        _show(entry.detector, office.shadow(entry.version, who=who, why=why, guards=_read(guards)), as_json=as_json)
+        _show(entry.detector, office.shadow(entry.version, who=who, why=why, guards=_plain(guards)), as_json=as_json)
 
 
 @click.command()
 @click.argument("version")
 @click.option("--percent", type=float, required=True, metavar="N", help="Share of the keys.")
 @click.option("--of", "share_of", required=True, metavar="FIELD", help="The field whose keys are shared out.")
-@_guards
+@guard_options
 @who
 @why
 @where
@@ -63,18 +55,14 @@ def rollout(
     entry = found_version(version, detector, flags)[1]
     with challengers(entry.detector, detector, flags, begin=True) as office:
         assert office is not None
-        trial = office.rollout(entry.version, percent=percent, share_of=share_of, who=who, why=why, guards=_read(guards))
+        trial = office.rollout(entry.version, percent=percent, share_of=share_of, who=who, why=why, guards=_plain(guards))
         _show(entry.detector, trial, as_json=as_json)
 
 
-def _read(guards: Sequence[str]) -> list[dict[str, Any]] | None:
+def _plain(guards: Sequence[str]) -> list[dict[str, Any]] | None:
     import msgspec
 
-    from penstock.decision.guard import guard_of
-
-    if not guards:
-        return None
-    found: list[dict[str, Any]] = msgspec.to_builtins([guard_of(each) for each in guards if each != "none"])
+    found: list[dict[str, Any]] | None = msgspec.to_builtins(read_guards(guards))
     return found
 
 

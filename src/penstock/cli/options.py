@@ -1,6 +1,6 @@
 """What several commands share: the DETECTOR argument, settings as flags, output for programs and for people."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -9,12 +9,33 @@ import click
 if TYPE_CHECKING:
     from penstock.adapters.traffic import Sent
     from penstock.config import Settings
+    from penstock.decision import Guard
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 detector_argument = click.argument("detector")
 DESTINATIONS = "http://HOST:PORT, kafka://HOST:PORT/transactions or redis://HOST:PORT/transactions"
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON value on standard output, nothing else.")
+
+
+guard_options = click.option(
+    "--guard",
+    "guards",
+    multiple=True,
+    metavar="GUARD",
+    help="In place of the policy's, as in 'block_rate more=0.02 window=10m least=300'; `none` for no guard at all.",
+)
+
+
+def read_guards(guards: Sequence[str]) -> "list[Guard] | None":
+    """What `guard_options` was given; None where that is nothing.
+
+    Raises:
+        DeclarationError: one of them is no guard.
+    """
+    from penstock.decision.guard import guard_of
+
+    return [guard_of(each) for each in guards if each != "none"] if guards else None
 
 
 class SettingOption(click.Option):

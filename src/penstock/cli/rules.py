@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from penstock.cli.books import approvals, as_changer, books, say_request, since, text_of
-from penstock.cli.options import as_json, detector_argument, print_json, say, settings
+from penstock.cli.options import as_json, detector_argument, guard_options, print_json, read_guards, say, settings
 
 if TYPE_CHECKING:
     from penstock.office.approvals import Request
@@ -157,12 +157,27 @@ def shadow(detector: str, rule: str, version: int, who: str, why: str, **flags: 
 @_version
 @click.option("--percent", type=float, required=True, metavar="N", help="Share of the keys.")
 @click.option("--of", "share_of", required=True, metavar="FIELD", help="The field whose keys are shared out.")
+@guard_options
 @as_changer
 @settings("data", "office")
-def rollout(detector: str, rule: str, version: int, percent: float, share_of: str, who: str, why: str, **flags: Any) -> None:
-    """Let a version act on a share of the keys; the active one goes on for the others."""
+def rollout(
+    detector: str,
+    rule: str,
+    version: int,
+    percent: float,
+    share_of: str,
+    guards: Sequence[str],
+    who: str,
+    why: str,
+    **flags: Any,
+) -> None:
+    """Let a version act on a share of the keys; the active one goes on for the others.
+
+    Guards hold both against each other on the same events, and stop the version where it breaches one.
+    """
+    given = read_guards(guards)
     with books(detector, flags) as found:
-        _say(found.rules.rollout(rule, version, percent=percent, share_of=share_of, who=who, why=why))
+        _say(found.roll_out(rule, version, percent=percent, share_of=share_of, who=who, why=why, guards=given))
 
 
 @command.command()

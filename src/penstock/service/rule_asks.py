@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from penstock.decision import Guard
 from penstock.office.rule_versions import Body
 
 Note = Annotated[str, Meta(max_length=2000)]
@@ -52,12 +53,13 @@ class ShadowRule(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class RolloutRule(msgspec.Struct, forbid_unknown_fields=True):
-    """A version that is to act on a share of the keys of a field."""
+    """A version that is to act on a share of the keys of a field. guards: in place of those of the detector's policy."""
 
     version: Number
     percent: Annotated[float, Meta(gt=0, le=100)]
     of: Annotated[str, Meta(min_length=1, max_length=200)]
     note: Note = ""
+    guards: list[Guard] | None = None
 
 
 class PromoteRule(msgspec.Struct, forbid_unknown_fields=True):

@@ -194,7 +194,7 @@ def _add_deciding(routes: FastAPI, shelf: Shelf, settings: Settings) -> None:
         """Let a version act on a share of the keys of a field; the active one goes on for the others."""
         books, given = shelf.of(name), await asked(request, RolloutRule, most)
         share: dict[str, Any] = {"percent": given.percent, "share_of": given.of}
-        roll = partial(books.rules.rollout, rule, given.version, **share, who=who(request), why=given.note)
+        roll = partial(books.roll_out, rule, given.version, **share, who=who(request), why=given.note, guards=given.guards)
         return await _changed(shelf, name, rule, roll)
 
     @routes.post(
