@@ -6,11 +6,14 @@ import polars as pl
 import pytest
 from tests.unit.offline.drifting import LIVE, after, drifted, hourly, hours_after, payments, seen, sketched
 
+from penstock import replay
 from penstock.clock import to_us
 from penstock.detectors.banking import detector
 from penstock.offline.datasets import read
-from penstock.offline.drift.sketch import Sketch
+from penstock.offline.drift.report import Reporter
+from penstock.offline.drift.sketch import Seen, Sketch
 from penstock.offline.rows import unjudged
+from penstock.offline.train import run
 
 SHIFT = LIVE + timedelta(days=9)
 
@@ -84,3 +87,32 @@ def test_a_state_that_still_fills_is_not_compared_with_one_that_was_full(history
     assert states["amount"] == states["count_last_1h"] == "stable"
     assert report.alarms == []
     assert any("still fill up" in note for note in report.notes)
+
+
+@pytest.mark.slow
+def test_thirty_quiet_days_with_models_raise_no_alarm_and_another_population_moves_scores():
+    """Every hour, with the scores of the models that banking declares and what is estimated from them."""
+    frame = payments(a_day=1000, days=91, seed=5)
+    trained = run(detector, frame.filter(pl.col("timestamp") < LIVE))
+    assert trained.reference is not None
+    quiet = decided(frame, trained)
+    reporter = Reporter(detector, trained.reference, trained.ensemble)
+    reports = [report for _, report in hourly(reporter, quiet)]
+    assert len(reports) >= 30 * 24
+    assert [finding.text for report in reports for finding in report.alarms] == []
+    moved = decided(after(SHIFT, frame, customer_id=pl.concat_str(pl.lit("new"), "customer_id")), trained)
+    [report] = [report for hour, report in hourly(reporter, moved, since=SHIFT) if hours_after(SHIFT, hour) == 24]
+    assert {"fraud_probability", "is_new_customer"} <= drifted(report)
+    assert {finding.advice for finding in report.alarms if finding.kind == "score"} == {"retrain"}
+
+
+def decided(frame, trained):
+    """The sketch of what the models decided after LIVE."""
+    found = replay(detector, frame, trained.ensemble).join(frame.select("transaction_id", "amount"), on="transaction_id")
+    live = found.filter(pl.col("timestamp") >= LIVE)
+    sketch = Sketch(trained.reference.columns, review_at=0.2)
+    floats = {name: live[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in detector.plan.inputs}
+    scores = {f"score_{name}": live[f"score_{name}"].to_numpy() for name in trained.ensemble.names}
+    time_us = live["timestamp"].cast(pl.Int64).to_numpy()
+    sketch.add(Seen(time_us, floats, {}, {"fraud_probability": live["score"].to_numpy(), **scores}))
+    return sketch
