@@ -1,9 +1,8 @@
 """Lists as conditions read them: which values are on a list, and for which arrivals."""
 
-import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,42 +21,100 @@ class Member(NamedTuple):
     until_us: int = NEVER_US
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Members:
     """What a list holds. An event is on it where one of its values is, at the time at which the event arrived.
 
     The arrival is recorded with every event, so the same list gives the same answer in every replay, whenever that runs.
 
-    version: names this content, for whoever repeats a decision. values: as often as each came, in the order of the table.
-    table: how many there are, their codes in rising order, since when and until when each counts; int64, end to end.
+    version: names this content, for whoever repeats a decision. values: texts, as often as each came, in the order of the
+    table. table: how many there are, their codes in rising order, since when and until when each counts; int64, end to end.
 
     >>> members = Members.of([Member("D1"), Member("D2", until_us=100)])
-    >>> members.at(50), members.at(100)
-    (frozenset({'D1', 'D2'}), frozenset({'D1'}))
+    >>> sorted(members.at(50)), sorted(members.at(100))
+    (['D1', 'D2'], ['D1'])
     """
 
     version: str
-    values: tuple[str, ...]
+    values: NDArray[Any]
     table: NDArray[np.int64]
 
     @classmethod
     def of(cls, members: Iterable[Member], revision: int | None = None) -> "Members":
         """A list of these; revision: counts the changes of a list that changes."""
         ordered = sorted(set(members))
-        codes = text_codes([member.value for member in ordered])
+        times = np.array([(member.since_us, member.until_us) for member in ordered], np.int64).reshape(-1, 2)
+        return cls.of_columns([member.value for member in ordered], times[:, 0], times[:, 1], revision)
+
+    @classmethod
+    def of_columns(
+        cls,
+        values: Sequence[str],
+        since_us: NDArray[np.int64],
+        until_us: NDArray[np.int64],
+        revision: int | None = None,
+    ) -> "Members":
+        """The same from columns, for lists that are long; no value comes twice with the same times."""
+        codes = text_codes(values)
         order = np.argsort(codes, kind="stable")
-        times = np.array([(member.since_us, member.until_us) for member in ordered], np.int64).reshape(-1, 2)[order]
-        table = np.concatenate([[len(ordered)], codes[order], times[:, 0], times[:, 1]]).astype(np.int64)
-        digest = hashlib.sha256("\0".join(f"{m.value}\0{m.since_us}\0{m.until_us}" for m in ordered).encode()).hexdigest()
-        version = digest[:12] if revision is None else f"{revision}-{digest[:8]}"
-        return cls(version, tuple(ordered[at].value for at in order.tolist()), table)
+        return _made(_texts(values)[order], codes[order], since_us[order], until_us[order], revision)
+
+    def changed(self, gone: Collection[str], new: Collection[Member], revision: int) -> "Members":
+        """The list without some of its values and with others: as `of` would make it, but without a look at the rest.
+
+        >>> before = Members.of([Member("a"), Member("b")], 1)
+        >>> before.changed(["a"], [Member("c")], 2).version == Members.of([Member("b"), Member("c")], 2).version
+        True
+        """
+        codes, since_us, until_us = np.split(self.table[1:], 3)
+        stay = ~np.isin(codes, text_codes(list(gone)))
+        added = Members.of(new)
+        fresh = np.split(added.table[1:], 3)
+        at = np.searchsorted(codes[stay], fresh[0])
+        return _made(
+            np.insert(self.values[stay], at, added.values),
+            np.insert(codes[stay], at, fresh[0]),
+            np.insert(since_us[stay], at, fresh[1]),
+            np.insert(until_us[stay], at, fresh[2]),
+            revision,
+        )
 
     def __len__(self) -> int:
         return len(self.values)
 
     def at(self, arrived_us: int) -> frozenset[str]:
         """The values that count for an event that arrives now."""
-        n = len(self.values)
-        since, until = self.table[1 + n : 1 + 2 * n], self.table[1 + 2 * n :]
-        held = np.flatnonzero((since <= arrived_us) & (arrived_us < until))
-        return frozenset(self.values[at] for at in held.tolist())
+        _, since_us, until_us = np.split(self.table[1:], 3)
+        return frozenset(self.values[(since_us <= arrived_us) & (arrived_us < until_us)].tolist())
+
+
+def _made(
+    values: NDArray[Any],
+    codes: NDArray[np.int64],
+    since_us: NDArray[np.int64],
+    until_us: NDArray[np.int64],
+    revision: int | None,
+) -> Members:
+    digest = f"{_digest(codes, since_us, until_us):016x}"
+    version = digest[:12] if revision is None else f"{revision}-{digest[:8]}"
+    return Members(version, values, np.concatenate([np.array([len(codes)]), codes, since_us, until_us]).astype(np.int64))
+
+
+def _texts(values: Sequence[str]) -> NDArray[Any]:
+    found = np.empty(len(values), object)
+    found[:] = values
+    return found
+
+
+def _digest(*columns: NDArray[np.int64]) -> int:
+    """A number for the content, whatever its order: the sum over the entries of all their bits, well mixed.
+
+    The mixing is the finisher of splitmix64 (Steele, Lea and Flood, 2014).
+    """
+    mixed = np.zeros(len(columns[0]), np.uint64)
+    for column in columns:
+        mixed = (mixed ^ column.view(np.uint64)) + np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        mixed ^= mixed >> np.uint64(31)
+    return int(mixed.sum(dtype=np.uint64))

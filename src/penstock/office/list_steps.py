@@ -1,6 +1,7 @@
 """Single changes of lists, inside one transaction: each is one revision of the list, and written into the audit log with it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -88,8 +89,8 @@ class ListSteps:
     def add(self, kept: KeptList, entries: Sequence[NewEntry], *, who: str) -> Outcome:
         """Put values on a list."""
         revision, now = kept.revision + 1, self._clock()
-        held = {each.value: each for each in read_entries(self.transaction.run, self._detector, kept.name, _HELD)}
         new = {each.value: each for each in entries}
+        held = self._held(kept, new)
         same = [each for each in new.values() if _says(held.get(each.value), each)]
         fresh = [each for each in new.values() if not _says(held.get(each.value), each)]
         for each in fresh:
@@ -103,8 +104,7 @@ class ListSteps:
     def remove(self, kept: KeptList, values: Sequence[str], *, who: str, why: str = "") -> Outcome:
         """Take values off a list."""
         revision, now = kept.revision + 1, self._clock()
-        held = {each.value for each in read_entries(self.transaction.run, self._detector, kept.name, _HELD)}
-        gone = sorted(held & set(values))
+        gone = sorted(self._held(kept, set(values)))
         for value in gone:
             self._off(kept.name, value, who, now, revision)
         done = Outcome(kept.name, revision, removed=len(gone), unchanged=len(set(values)) - len(gone))
@@ -125,7 +125,7 @@ class ListSteps:
             kept = self.create(name, "block", "stands in the detector's file", who=FILE)
         said = {
             value: None if until == NEVER_US else until
-            for value, until in zip(members.values, members.table[1 + 2 * len(members) :].tolist(), strict=True)
+            for value, until in zip(members.values.tolist(), members.table[1 + 2 * len(members) :].tolist(), strict=True)
         }
         of_file = read_entries(self.transaction.run, self._detector, name, "AND author = :file ORDER BY added_in", file=FILE)
         known = {each.value: each for each in of_file}
@@ -145,6 +145,15 @@ class ListSteps:
     def turn(self) -> None:
         """Whoever follows looks again."""
         turn(self.transaction, self._detector)
+
+    def _held(self, kept: KeptList, values: Collection[str]) -> dict[str, Entry]:
+        """The entries of those of these values that are on a list, expired or not."""
+        read = partial(read_entries, self.transaction.run, self._detector, kept.name)
+        if len(values) <= _FEW:
+            found = [entry for value in values for entry in read(f"{_HELD} AND value = :value", value=value)]
+        else:
+            found = [entry for entry in read(_HELD) if entry.value in values]
+        return {entry.value: entry for entry in found}
 
     def _on(self, name: str, entry: Entry) -> None:
         places = ", ".join(f":{each}" for each in ENTRY_COLUMNS.split(", "))
@@ -181,6 +190,7 @@ class ListSteps:
 
 
 _HELD = "AND removed_in IS NULL"
+_FEW = 1_000  # values that are looked up one by one; for more, the list is read once
 
 
 def _says(held: Entry | None, new: NewEntry) -> bool:

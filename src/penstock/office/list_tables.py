@@ -23,8 +23,9 @@ SCHEMA = Schema(
             reason TEXT NOT NULL, author TEXT NOT NULL, added_us BIGINT NOT NULL, added_in INTEGER NOT NULL,
             expires_us BIGINT, removed_us BIGINT, removed_by TEXT, removed_in INTEGER,
             PRIMARY KEY (detector, list, value, added_in))""",
-            "CREATE INDEX list_entries_by_time ON list_entries (detector, list, added_us, value)",
-            "CREATE INDEX list_entries_in_force ON list_entries (detector, list) WHERE removed_in IS NULL",
+            "CREATE INDEX list_entries_by_round ON list_entries (detector, list, added_in DESC, value)",
+            "CREATE INDEX list_entries_by_removal ON list_entries (detector, list, removed_in)",
+            "CREATE INDEX list_entries_in_force ON list_entries (detector, list, expires_us) WHERE removed_in IS NULL",
         ]
     ],
 )

@@ -6,9 +6,11 @@ in which it came and went, so what was on the list at any revision can be told f
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from penstock.clock import Clock, system_clock
 from penstock.errors import Conflict, DeclarationError, MalformedEvent, NotFound, did_you_mean
@@ -142,24 +144,39 @@ class ListBook:
         return found
 
     def members(self, known: Mapping[str, Members] | None = None) -> dict[str, Members]:
-        """What is on each list that rules may ask; of `known` what has not changed since."""
+        """What is on each list that rules may ask; of `known`, what has changed since is read alone."""
         found = {}
         for kept in self.all():
             before = (known or {}).get(kept.name)
-            if kept.archived:
-                continue
-            same = before is not None and before.version.partition("-")[0] == str(kept.revision)
-            found[kept.name] = before if same and before is not None else self.at(kept.name, kept.revision)
+            revision = -1 if before is None else int(before.version.partition("-")[0])
+            if not kept.archived and before is not None and revision <= kept.revision:
+                found[kept.name] = before if revision == kept.revision else self._since(kept, before, revision)
+            elif not kept.archived:
+                found[kept.name] = self.at(kept.name, kept.revision)
         return found
 
     def at(self, name: str, revision: int) -> Members:
         """What was on a list after so many changes."""
-        where = "AND added_in <= :revision AND (removed_in IS NULL OR removed_in > :revision)"
-        entries = read_entries(self._database.read, self._detector, name, where, revision=revision)
-        return Members.of(
-            (Member(each.value, ALWAYS_US, NEVER_US if each.expires_us is None else each.expires_us) for each in entries),
-            revision,
+        rows = self._database.read(
+            "SELECT value, expires_us FROM list_entries WHERE detector = :detector AND list = :list"
+            " AND added_in <= :revision AND (removed_in IS NULL OR removed_in > :revision)",
+            {"detector": self._detector, "list": name, "revision": revision},
         )
+        until_us = np.array([NEVER_US if row[1] is None else row[1] for row in rows], np.int64)
+        return Members.of_columns([row[0] for row in rows], np.full(len(rows), ALWAYS_US), until_us, revision)
+
+    def _since(self, kept: KeptList, before: Members, revision: int) -> Members:
+        """The list as it is now, from what it was after so many changes."""
+        values: dict[str, Any] = {"since": revision, "until": kept.revision}
+        read = partial(read_entries, self._database.read, self._detector, kept.name, **values)
+        came = read(where="AND added_in > :since AND added_in <= :until")
+        went = read(where="AND removed_in > :since AND removed_in <= :until")
+        new = [
+            Member(each.value, ALWAYS_US, NEVER_US if each.expires_us is None else each.expires_us)
+            for each in came
+            if each.removed_in is None or each.removed_in > kept.revision
+        ]
+        return before.changed([each.value for each in went if each.added_in <= revision], new, kept.revision)
 
     # ------------------------------------------------------------ changing
 

@@ -118,8 +118,8 @@ def check_list_name(name: object) -> str:
 def declared_lists(lists: Mapping[str, Declared], folder: Path) -> dict[str, Members]:
     """What a detector declares: by name, values or the file that holds them, relative to `folder` or to where one is.
 
-    >>> declared_lists({"vip": ["C1"]}, Path("."))["vip"].values
-    ('C1',)
+    >>> declared_lists({"vip": ["C1"]}, Path("."))["vip"].values.tolist()
+    ['C1']
 
     Raises:
         DeclarationError: a name, a value or a file cannot be used.

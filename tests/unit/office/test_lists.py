@@ -1,6 +1,8 @@
 """Lists are kept with who, why and until when; what was on them at any revision can be told for ever."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from penstock.errors import Conflict, DeclarationError, MalformedEvent, NotFound
 from penstock.expressions import Member, Members
@@ -43,6 +45,14 @@ def held(book, name="stolen"):
     return sorted(entry.value for entry in book.entries(name)[0])
 
 
+def same(one, other):
+    return (one.version, one.table.tolist(), one.values.tolist()) == (
+        other.version,
+        other.table.tolist(),
+        other.values.tolist(),
+    )
+
+
 def revision(database):
     return database.read("SELECT revision FROM rule_revisions WHERE detector = 'd'")[0][0]
 
@@ -82,7 +92,7 @@ def test_an_entry_counts_for_events_that_arrive_before_its_expiry_whenever_that_
 
 
 def test_what_was_on_a_list_after_each_change_can_be_told_for_ever(book):
-    seen = [book.members()["stolen"]]
+    seen, followed = [book.members()["stolen"]], book.members()
     for change in (
         lambda: book.add("stolen", [NewEntry("D1"), NewEntry("D2")], who="ann"),
         lambda: book.remove("stolen", ["D1"], who="ann"),
@@ -90,11 +100,13 @@ def test_what_was_on_a_list_after_each_change_can_be_told_for_ever(book):
         lambda: book.add("stolen", [NewEntry("D1", "once more")], who="ann"),
     ):
         change()
-        seen.append(book.members(None)["stolen"])
+        seen.append(book.members()["stolen"])
+        followed = book.members(followed)
+        assert same(followed["stolen"], seen[-1])
     assert len({members.version for members in seen}) == 5
     for members in seen:
         again = book.at("stolen", int(members.version.partition("-")[0]))
-        assert (again.version, again.table.tolist()) == (members.version, members.table.tolist())
+        assert same(again, members)
 
 
 def test_lists_that_have_not_changed_are_not_read_again(book):
@@ -177,3 +189,26 @@ def test_mistakes_say_what_there_is(book):
         book.create("stolen", who="ann")
     with pytest.raises(MalformedEvent, match="no place in a list"):
         book.entries("stolen", before="x")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from([None, 5_000, 6_000, "off"])), max_size=4), max_size=8
+    )
+)
+def test_whoever_follows_change_by_change_or_misses_some_holds_what_a_fresh_look_finds(rounds):
+    """Changes are read alone, so they are compared with reading everything."""
+    database = SqliteDatabase()
+    book = ListBook(database, "d", lambda *_: None, lambda: 1)
+    book.create("l", who="ann")
+    followed = late = book.members()
+    for number, changes in enumerate(rounds):
+        book.remove("l", [value for value, until in changes if until == "off"], who="ann")
+        book.add("l", [NewEntry(value, str(number), until) for value, until in changes if until != "off"], who="ann")
+        followed = book.members(followed)
+        if number % 3 == 2:
+            late = book.members(late)
+            assert same(late["l"], book.members()["l"])
+        assert same(followed["l"], book.members()["l"])
+    database.close()
