@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.compilation import choose_cache as _choose_cache
 
 if TYPE_CHECKING:
-    from penstock.decision import Policy
+    from penstock.decision import Guard, Policy
     from penstock.detector import Detector, DetectorWarning
     from penstock.engine import Engine
     from penstock.errors import PenstockError
@@ -37,6 +37,7 @@ __all__ = [
     "Engine",
     "Entity",
     "GradientBoosting",
+    "Guard",
     "IsolationForest",
     "Label",
     "LightGBM",
@@ -62,6 +63,7 @@ _HOMES = {
     "Engine": "engine",
     "Entity": "features",
     "GradientBoosting": "models",
+    "Guard": "decision",
     "IsolationForest": "models",
     "Label": "features",
     "LightGBM": "models",

@@ -54,6 +54,7 @@ class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         window: of the newest events, as in 5m. Precision is taken over everything since the trial began.
         least: events that must have been seen (labelled ones for `precision`) before anything is concluded.
 
+    >>> from penstock.decision.guard import Seen
     >>> guard = Guard("block_rate", more=0.05, least=100)
     >>> guard.breach(Seen(200, champion=(190, 0, 0, 10), candidate=(0, 0, 0, 200)))
     'block_rate is 100.0 %, the champion has 5.0 % on the same 200 events; at most 5.0 points more are allowed'

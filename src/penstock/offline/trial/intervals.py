@@ -49,7 +49,7 @@ def resampled(values: Sequence[float]) -> Amount:
     """The sum over periods, with the interval that drawing as many periods anew gives; the same on every run.
 
     >>> resampled([10.0, 10.0]).low
-    10.0
+    20.0
     """
     found = np.array(values, np.float64)
     total = round(float(found.sum()), 2) + 0.0
