@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from penstock.errors import ConfigurationError, did_you_mean
+from penstock.errors import ConfigurationError, did_you_mean, shown_url
 
 PREFIX = "PENSTOCK_"
 FILE = "penstock.toml"
@@ -173,6 +173,42 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Positive | None, Meta(description="Requests a second that one API key may make; unlimited unless given.")
     ] = None
     rate_burst: Annotated[int, Meta(ge=1, description="Requests that an API key may make at once, beyond its rate.")] = 100
+    oidc_issuer: Annotated[
+        str | None,
+        Meta(
+            description="Address of an identity provider (OpenID Connect), as its tokens name it, whose people may sign in and"
+            " whose programs may show its tokens; the service is closed then."
+        ),
+    ] = None
+    oidc_client_id: Annotated[str | None, Meta(description="What the service is called at the identity provider.")] = None
+    oidc_client_secret: Annotated[
+        str | None,
+        Meta(description="Password of the service at the identity provider; none for a public client.", extra={"secret": True}),
+    ] = None
+    oidc_audience: Annotated[
+        str | None,
+        Meta(description="For whom the tokens of programs are that are accepted; `oidc_client_id` unless given."),
+    ] = None
+    oidc_scopes: Annotated[str, Meta(description="What the identity provider is asked to tell of people.")] = (
+        "openid profile email"
+    )
+    oidc_roles_claim: Annotated[
+        str, Meta(description="Claim that names roles or groups; inside another one as `realm_access.roles`.")
+    ] = "roles"
+    oidc_roles: Annotated[
+        dict[str, str],
+        Meta(
+            description="Roles here by values of that claim (a table), several with spaces between them; unless given, values"
+            " that are names of roles are these."
+        ),
+    ] = {}
+    public_url: Annotated[
+        str | None,
+        Meta(
+            description="Address under which browsers reach the service, where a proxy changes the host; taken from requests"
+            " unless given."
+        ),
+    ] = None
     key: Annotated[
         str | None,
         Meta(
@@ -183,6 +219,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The least that is logged.")] = "info"
     log_format: Annotated[Literal["text", "json"], Meta(description="Lines for people, or one JSON object each.")] = "text"
+
+    def __repr__(self) -> str:
+        given = {field.name: getattr(self, field.name) for field in msgspec.structs.fields(self)}
+        said = (f"{name}={_said(name, value)}" for name, value in given.items())
+        return f"Settings({', '.join(said)})"
 
     @property
     def models_folder(self) -> Path:
@@ -198,6 +239,13 @@ class Setting(msgspec.Struct, frozen=True):
     default: Any
     description: str
     secret: bool = False
+
+
+def _said(name: str, value: Any) -> str:
+    """A value for messages, without what it may hold of secrets."""
+    if value is not None and name in _SECRET:
+        return "***"
+    return repr(shown_url(value) if isinstance(value, str) else value)
 
 
 def describe() -> list[Setting]:
@@ -271,7 +319,7 @@ def _checked(name: str, value: Any, place: str) -> Any:
     except (msgspec.ValidationError, TypeError) as error:
         shown = _variable_or_key(name, place)
         raise ConfigurationError(
-            f"{place}: {shown} = {value!r} cannot be used; allowed is {_setting(field).allowed}"
+            f"{place}: {shown} = {_said(name, value)} cannot be used; allowed is {_setting(field).allowed}"
         ) from error
 
 
@@ -330,3 +378,6 @@ def _range(kind: Any) -> str:
     if kind.ge is not None:
         return f" of at least {kind.ge}"
     return f" greater than {kind.gt:g}" if kind.gt is not None else ""
+
+
+_SECRET = frozenset(setting.name for setting in describe() if setting.secret)

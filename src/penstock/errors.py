@@ -26,6 +26,7 @@ reads it, so the command line prints it as it is and HTTP puts it into `detail`.
 """
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -115,6 +116,16 @@ class LedgerFull(LedgerError):
 
 class LedgerDamaged(LedgerError):
     """Stored bytes fail their checksum in a place where no crash can explain it."""
+
+
+def shown_url(url: str) -> str:
+    """A URL for messages, without what it may hold of secrets.
+
+    >>> shown_url("postgresql://penstock:secret@db/penstock"), shown_url("kafka://a:9092?sasl.password=secret&prefix=p.")
+    ('postgresql://***@db/penstock', 'kafka://a:9092?sasl.password=***&prefix=p.')
+    """
+    plain = re.sub(r"://.*@", "://***@", url)
+    return re.sub(r"(?i)([?&][^=&]*(?:password|secret|token|key|credential)[^=&]*=)[^&]*", r"\1***", plain)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -303,5 +303,6 @@ def test_a_server_that_goes_and_comes_back_is_found_again(postgres, postgres_url
 
 
 def test_what_is_no_url_of_a_database_is_refused_without_telling_it():
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError) as caught:
         PostgresDatabase("mysql://u:secret@h/d")
+    assert "secret" not in str(caught.value)

@@ -307,6 +307,7 @@ def test_health_names_versions_and_ready_says_why_not(ask, engine):
         "status": "ok",
         "version": "0.1.0",
         "access": "open",
+        "sign_in": ["password"],
         "detectors": {"fake": {"model_version": "m1"}},
     }
     assert ask("GET", "/ready").status_code == 200

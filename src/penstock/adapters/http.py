@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import urlsplit
 
-from penstock.errors import ConfigurationError, PenstockError
+from penstock.errors import ConfigurationError, PenstockError, shown_url
 
 OnAnswer = Callable[[int, bytes], None]
 """Called with status and body; status 0 where the connection broke before an answer came."""
@@ -48,9 +48,9 @@ class Address:
             parts = urlsplit(url)
             port = parts.port or 80
         except ValueError as error:
-            raise ConfigurationError(f"{url!r} is not a URL: {error}") from error
+            raise ConfigurationError(f"{shown_url(url)!r} is not a URL: {error}") from error
         if parts.scheme != "http" or not parts.hostname:
-            raise ConfigurationError(f"{url!r} is not the URL of a service; it reads http://HOST:PORT")
+            raise ConfigurationError(f"{shown_url(url)!r} is not the URL of a service; it reads http://HOST:PORT")
         return cls(parts.hostname, port, key)
 
 

@@ -9,7 +9,7 @@ from penstock.adapters.traffic import Item, Sent
 from penstock.adapters.traffic import send as send_http
 from penstock.assemble.detectors import load_detector
 from penstock.assemble.streams import BROKERS, open_broker
-from penstock.errors import BrokerError
+from penstock.errors import BrokerError, shown_url
 from penstock.stream.port import Topics
 
 _MAIN = "transactions"
@@ -38,8 +38,9 @@ def send(
     try:
         if not broker.shards():
             raise BrokerError(
-                f"there is no topic {broker.topics.transactions!r} at {url}: a URL to send to names the topic itself, such as "
-                f"{scheme}://HOST:PORT/banking.{_MAIN}; create it with: penstock topics create {reference} --stream URL"
+                f"there is no topic {broker.topics.transactions!r} at {shown_url(url)}: a URL to send to names the topic"
+                f" itself, such as {scheme}://HOST:PORT/banking.{_MAIN}; create it with:"
+                f" penstock topics create {reference} --stream URL"
             )
         outlet = broker.outlet()
         try:

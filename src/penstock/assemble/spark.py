@@ -11,7 +11,7 @@ from penstock.assemble.engines import personal_key
 from penstock.assemble.streams import open_broker, open_replica, open_sinks
 from penstock.config import Settings
 from penstock.detector import Detector
-from penstock.errors import BrokerError, ConfigurationError, PenstockError
+from penstock.errors import BrokerError, ConfigurationError, PenstockError, shown_url
 from penstock.stream.sinks import Feeding, Newest
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def run_stream(
     from penstock.adapters.spark.source import Source
 
     if settings.stream is None or not settings.stream.startswith("kafka://"):
-        raise ConfigurationError(f"Spark reads Kafka: --stream kafka://HOST:PORT, not {settings.stream}")
+        raise ConfigurationError(f"Spark reads Kafka: --stream kafka://HOST:PORT, not {shown_url(str(settings.stream))}")
     models = str(settings.models_folder) if load_detector(reference).models else None
     key = personal_key(settings.personal_key_file)
     source = Source(reference, load_detector, models, key) if key is not None else Source(reference, load_detector, models)

@@ -15,7 +15,7 @@ from penstock.assemble.stores import open_stores
 from penstock.assemble.trials import TrialWork
 from penstock.config import Settings
 from penstock.detector import Detector
-from penstock.errors import ConfigurationError, FolderInUse, did_you_mean
+from penstock.errors import ConfigurationError, FolderInUse, did_you_mean, shown_url
 from penstock.ledger import FileLedger
 from penstock.office import Database
 from penstock.office.keeping import Keeping
@@ -37,7 +37,7 @@ def open_broker(url: str, detector: str) -> Broker:
     scheme = url.partition("://")[0]
     if scheme not in BROKERS:
         raise ConfigurationError(
-            f"{url!r} names no stream.{did_you_mean(scheme, BROKERS)} Write kafka://HOST:PORT or redis://HOST:PORT"
+            f"{shown_url(url)!r} names no stream.{did_you_mean(scheme, BROKERS)} Write kafka://HOST:PORT or redis://HOST:PORT"
         )
     return BROKERS[scheme](url, detector)
 

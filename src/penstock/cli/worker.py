@@ -42,6 +42,7 @@ def command(
     from penstock.assemble.streams import open_broker, parts_of, shards_of
     from penstock.assemble.trials import TrialWork
     from penstock.cli.logs import begin_logging
+    from penstock.errors import shown_url
     from penstock.worker import Monitor, Worker
 
     settings = settings_from(**flags)
@@ -64,7 +65,8 @@ def command(
                 port_file.write_text(str(monitor.port))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
-        say(f"{name} works for {loaded.name} at {settings.stream}, {shards} shard{'s' * (shards > 1)}  (Ctrl-C stops)")
+        place = f"{shown_url(settings.stream)}, {shards} shard{'s' * (shards > 1)}"
+        say(f"{name} works for {loaded.name} at {place}  (Ctrl-C stops)")
         try:
             worker.run()
         finally:

@@ -26,7 +26,8 @@ SCHEMA = Schema(
             """CREATE TABLE people_sessions (digest TEXT PRIMARY KEY, person TEXT NOT NULL, begun_us BIGINT NOT NULL,
                 expires_us BIGINT NOT NULL)""",
             "CREATE INDEX people_sessions_of ON people_sessions (person)",
-        ]
+        ],
+        ["ALTER TABLE people_sessions ADD COLUMN roles TEXT"],
     ],
 )
 
@@ -152,15 +153,26 @@ class People:
         hashed = self._password_of(name)
         if not _fits(hashed or _nobody(), password) or hashed is None:
             return None
+        return self._begin(name, None, {})
+
+    def let_in(self, name: str, roles: Iterable[str], issuer: str) -> str:
+        """Begin a session of somebody who has no account here: an identity provider says who it is, and what they may do.
+
+        name: as nobody is called here. roles: of the whole session. Returns its token.
+        """
+        return self._begin(name, " ".join(sorted(known_roles(roles))), {"issuer": issuer, "roles": sorted(roles)})
+
+    def _begin(self, name: str, roles: str | None, details: Mapping[str, Any]) -> str:
         token, now = secrets.token_urlsafe(32), self._clock()
-        values = {"digest": digest(token), "person": name, "now": now, "expires": now + SESSION_US}
+        values = {"digest": digest(token), "person": name, "roles": roles, "now": now, "expires": now + SESSION_US}
         with self._database.write() as transaction:
             transaction.run("DELETE FROM people_sessions WHERE expires_us < :now", {"now": now})
             transaction.run(
-                "INSERT INTO people_sessions (digest, person, begun_us, expires_us) VALUES (:digest, :person, :now, :expires)",
+                "INSERT INTO people_sessions (digest, person, roles, begun_us, expires_us) "
+                "VALUES (:digest, :person, :roles, :now, :expires)",
                 values,
             )
-            self._note(transaction, name, "sessions.begin", name, {})
+            self._note(transaction, name, "sessions.begin", name, details)
         return token
 
     def sign_out(self, token: str) -> None:
@@ -173,8 +185,9 @@ class People:
     def sessions(self) -> list[Session]:
         """Every session that has not ended, of users who are let in, with the roles they have now."""
         rows: list[Row] = self._database.read(
-            "SELECT s.digest, s.person, p.roles, s.expires_us FROM people_sessions s JOIN people p ON p.name = s.person "
-            "WHERE p.disabled_us IS NULL AND s.expires_us > :now",
+            "SELECT s.digest, s.person, coalesce(s.roles, p.roles), s.expires_us FROM people_sessions s "
+            "LEFT JOIN people p ON p.name = s.person WHERE s.expires_us > :now "
+            "AND (s.roles IS NOT NULL OR (p.name IS NOT NULL AND p.disabled_us IS NULL))",
             {"now": self._clock()},
         )
         return [Session(found, person, roles.split(), expires) for found, person, roles, expires in rows]

@@ -19,6 +19,7 @@ from penstock.service.limits import Attempts
 from penstock.service.problems import RequestRefused
 from penstock.service.rights import ACTOR, HOT, Rights
 from penstock.service.roster import REFRESH_S, Known, Roster
+from penstock.service.sign_on import SignOn
 from penstock.service.sockets import is_own
 
 __all__ = ["ACTOR", "COOKIE", "NOBODY", "Access", "cookie", "is_loopback", "refuse_other_pages", "too_often"]
@@ -37,15 +38,24 @@ _Scope = MutableMapping[str, Any]
 class Access:
     """Lets requests in or refuses them.
 
-    Open, everybody is `LOCAL` and may do everything: so long as nobody was ever given a key or a password, and `exposed`
-    (others than this machine reach the service) is false.
+    Open, everybody is `LOCAL` and may do everything: so long as nobody was ever given a key or a password, `exposed` (others
+    than this machine reach the service) is false, and no provider of identities (`sign_on`) is configured.
     """
 
-    def __init__(self, database: Database, settings: Settings, *, exposed: bool, clock: Clock = system_clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        *,
+        exposed: bool,
+        sign_on: SignOn | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
         self.roster = Roster(database, clock, settings.rate_limit, settings.rate_burst)
         self.attempts = Attempts()
         self.clock = clock
-        self._exposed = exposed
+        self.sign_on = sign_on
+        self._exposed = exposed or sign_on is not None
         self._rights = Rights([])
         self._answers = True
 
@@ -62,6 +72,15 @@ class Access:
     def guard(self, rights: Rights) -> None:
         """Guard these routes from here on."""
         self._rights = rights
+
+    async def meet(self, scope: _Scope) -> None:
+        """Find out whose token a request shows, where it shows one of the identity provider's; before it is admitted.
+
+        Raises:
+            RequestRefused: 403 its owner has no role here, 503 the provider does not answer.
+        """
+        if self.sign_on is not None and (secret := _secret(dict(scope["headers"]))) is not None:
+            await self.sign_on.meet(secret)
 
     def admit(self, scope: _Scope, *, hot: bool = False) -> None:
         """Let a request in and write down who asks, as `scope["penstock.actor"]`.
@@ -126,11 +145,15 @@ class Access:
             return "closed: others reach this address and no key or user exists; `penstock keys add` makes the first"
         return "closed: a key or a session is needed"
 
+    def _by_token(self, secret: str, now: int) -> Known | None:
+        known = None if self.sign_on is None else self.sign_on.known(secret)
+        return None if known is None or (known.expires_us or 0) <= now else known
+
     def _known(self, scope: _Scope, now: int) -> Known:
         headers = dict(scope["headers"])
         secret = _secret(headers)
         if secret is not None:
-            known = self.roster.by_key(secret, now)
+            known = self.roster.by_key(secret, now) or self._by_token(secret, now)
             if known is None:
                 raise RequestRefused(401, "this key opens nothing here: it is unknown, revoked or expired", headers=_CHALLENGE)
             return known

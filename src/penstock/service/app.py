@@ -28,6 +28,7 @@ from penstock.service import (
     pages,
     profiles,
     records,
+    redirects,
     session,
     sockets,
     streams,
@@ -162,6 +163,7 @@ def create_app(
     service = Service(app, served, Predict(served, settings), live, access)
     _add_routes(app, served, Exposition(served, service, drifting), access)
     session.add_routes(app, access)
+    redirects.add_routes(app, access, settings.public_url)
     transactions.add_routes(app, served, settings)
     streams.add_routes(app, replaying, settings)
     records.add_routes(app, served, unmasking)
@@ -222,7 +224,9 @@ def _add_routes(routes: FastAPI, desks: Desks, exposition: Exposition, access: A
         """The process is up; which versions it serves; whether a key is needed."""
         models = {name: {"model_version": _model_version(desk)} for name, desk in desks.items()}
         let_in = "open" if access is None or access.open else "closed"
-        found = {"status": "ok", "version": penstock.__version__, "access": let_in, "detectors": models}
+        ways = ["password", "oidc"] if access is not None and access.sign_on is not None else ["password"]
+        about = {"status": "ok", "version": penstock.__version__}
+        found = {**about, "access": let_in, "sign_in": ways, "detectors": models}
         return json_response(msgspec.json.encode(found))
 
     @routes.get("/ready", tags=["service"], responses=answers("Ready", 503))

@@ -43,6 +43,8 @@ class Front:
             if self._access is None:
                 scope[ACTOR] = LOCAL
             else:
+                if self._access.sign_on is not None:
+                    await self._access.meet(scope)
                 self._access.admit(scope, hot=hot)
         except RequestRefused as refused:
             await _refuse(scope, send, refused)

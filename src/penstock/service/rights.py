@@ -12,6 +12,8 @@ TABLE: Mapping[tuple[str, str], Right] = {
     ("GET", "/health"): ANYBODY,
     ("GET", "/ready"): ANYBODY,
     ("POST", "/session"): ANYBODY,
+    ("GET", "/session/oidc"): ANYBODY,
+    ("GET", "/session/oidc/callback"): ANYBODY,
     ("GET", "/"): ANYBODY,
     ("GET", "/docs"): ANYBODY,
     ("GET", "/assets/{name}"): ANYBODY,

@@ -27,6 +27,7 @@ from penstock.service.follow import Newer
 from penstock.service.joined import JoiningProtocol
 from penstock.service.personal import Unmasking
 from penstock.service.port import Opener, Serving
+from penstock.service.sign_on import SignOn
 from penstock.service.sockets import HangingUpProtocol
 from penstock.service.streams import Replays
 from penstock.service.traffic import Traffic
@@ -141,7 +142,8 @@ def serve(
         server.should_exit = True
 
     with office_of(settings) as office:
-        access = Access(office, settings, exposed=not (settings.open_access or is_loopback(listening.getsockname()[0])))
+        exposed = not (settings.open_access or is_loopback(listening.getsockname()[0]))
+        access = Access(office, settings, exposed=exposed, sign_on=SignOn.of(settings))
         log.warning("access is %s", access.explain())
         app = create_app(
             desks,

@@ -46,7 +46,7 @@ def add_routes(routes: FastAPI, access: Access | None) -> None:
         await access.refresh()
         known = access.roster.by_session(token, access.clock())
         answer = _told(known.actor if known else Actor(given.name, frozenset()), is_open=False)
-        answer.headers["set-cookie"] = _cookie(token, SESSION_US // 1_000_000, secure=_is_secure(request))
+        answer.headers["set-cookie"] = session_cookie(token, SESSION_US // 1_000_000, secure=is_secure(request))
         return answer
 
     @routes.delete("/session", tags=["access"], responses=answers("Session", 401, 403))
@@ -57,7 +57,7 @@ def add_routes(routes: FastAPI, access: Access | None) -> None:
             await asyncio.to_thread(access.people.sign_out, token)
             await access.refresh()
         answer = _told(Actor("", frozenset()), is_open=access is None or access.open)
-        answer.headers["set-cookie"] = _cookie("", 0, secure=_is_secure(request))
+        answer.headers["set-cookie"] = session_cookie("", 0, secure=is_secure(request))
         return answer
 
     @routes.get("/session", tags=["access"], responses=answers("Session", 401))
@@ -81,11 +81,11 @@ def _decoded(body: bytes) -> SignIn:
         raise RequestRefused(400, f"this is not valid JSON: {error}") from None
 
 
-def _cookie(token: str, age_s: int, *, secure: bool) -> str:
+def session_cookie(token: str, age_s: int, *, secure: bool) -> str:
     """The cookie: no script reads it, no page from elsewhere sends it, and where there is TLS nothing else carries it."""
     return f"{COOKIE}={token}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Strict" + ("; Secure" if secure else "")
 
 
-def _is_secure(request: Request) -> bool:
+def is_secure(request: Request) -> bool:
     """TLS reaches this process or the proxy in front of it; whoever claims it wrongly keeps only itself out."""
     return request.url.scheme == "https" or request.headers.get("x-forwarded-proto", "") == "https"

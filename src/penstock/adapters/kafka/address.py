@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
-from penstock.errors import ConfigurationError
+from penstock.errors import ConfigurationError, shown_url
 from penstock.stream.port import Topics
 
 Properties = dict[str, Any]
@@ -34,7 +34,9 @@ class Address(msgspec.Struct, frozen=True):
         """
         parts = urlsplit(url)
         if not parts.netloc:
-            raise ConfigurationError(f"{url!r} names no Kafka; it is written kafka://HOST:PORT or kafka://HOST:PORT/PREFIX")
+            raise ConfigurationError(
+                f"{shown_url(url)!r} names no Kafka; it is written kafka://HOST:PORT or kafka://HOST:PORT/PREFIX"
+            )
         properties: Properties = {}
         named: dict[str, str] = {}
         for name, value in parse_qsl(parts.query, keep_blank_values=True):
@@ -47,7 +49,8 @@ class Address(msgspec.Struct, frozen=True):
             else:
                 roles = ", ".join(Topics.__struct_fields__)
                 raise ConfigurationError(
-                    f"{url!r}: {name!r} is no topic and no property of the client; topics are {roles}; a property has a dot"
+                    f"{shown_url(url)!r}: {name!r} is no topic and no property of the client; topics are {roles}; "
+                    "a property has a dot"
                 )
         prefix = unquote(parts.path.strip("/"))
         return cls(parts.netloc, Topics.under(f"{prefix}." if prefix else "", **named), properties)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from penstock.errors import ConfigurationError, LedgerError, LedgerFull
+from penstock.errors import ConfigurationError, LedgerError, LedgerFull, shown_url
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 T = TypeVar("T")
@@ -49,7 +49,9 @@ def place_of(url: str) -> str:
 
 def _parts(url: str) -> dict[str, Any]:
     if not url.startswith(("postgresql://", "postgres://")):
-        raise ConfigurationError(f"{url!r} is no URL of a ledger; write postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+        raise ConfigurationError(
+            f"{shown_url(url)!r} is no URL of a database; write postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        )
     try:
         return dict(conninfo_to_dict(url))
     except psycopg.Error as error:

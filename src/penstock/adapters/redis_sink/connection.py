@@ -8,7 +8,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from penstock.errors import ConfigurationError, SinkUnavailable
+from penstock.errors import ConfigurationError, SinkUnavailable, shown_url
 
 _ANSWER_WITHIN_S = 10
 
@@ -24,7 +24,7 @@ def place_of(url: str) -> str:
     """
     parts = urlsplit(url)
     if parts.scheme not in ("redis", "rediss", "unix"):
-        raise ConfigurationError(f"{parts.scheme or url!r}://... is no URL of Redis; write redis://HOST:PORT")
+        raise ConfigurationError(f"{parts.scheme or shown_url(url)!r}://... is no URL of Redis; write redis://HOST:PORT")
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 

@@ -4,7 +4,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
-from penstock.errors import ConfigurationError
+from penstock.errors import ConfigurationError, shown_url
 from penstock.stream.port import Topics
 
 SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
@@ -43,11 +43,13 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         parts = urlsplit(url)
         database = parts.path.strip("/")
         if parts.scheme not in SCHEMES or not parts.hostname:
-            raise ConfigurationError(f"{url!r} names no Redis; it is written redis://HOST:PORT or redis://HOST:PORT/DATABASE")
+            raise ConfigurationError(
+                f"{shown_url(url)!r} names no Redis; it is written redis://HOST:PORT or redis://HOST:PORT/DATABASE"
+            )
         if database and not database.isdecimal():
             raise ConfigurationError(
-                f"{url!r}: a Redis database has a number, {database!r} is none; what the names of the streams begin with is "
-                f"written redis://{parts.netloc.rpartition('@')[2]}?prefix={database}."
+                f"{shown_url(url)!r}: a Redis database has a number, {database!r} is none; what the names of the streams begin "
+                f"with is written redis://{parts.netloc.rpartition('@')[2]}?prefix={database}."
             )
         named: dict[str, str] = {}
         numbers: dict[str, int] = {}
@@ -65,8 +67,8 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
             else:
                 roles = ", ".join(Topics.__struct_fields__)
                 raise ConfigurationError(
-                    f"{url!r}: {name!r} is not known; there are prefix, {', '.join(_NUMBERS)}, ssl_... and, to name streams,"
-                    f" {roles}"
+                    f"{shown_url(url)!r}: {name!r} is not known; there are prefix, {', '.join(_NUMBERS)}, ssl_... and, "
+                    f"to name streams, {roles}"
                 )
         return cls(
             url=urlunsplit((SCHEMES[parts.scheme], parts.netloc, parts.path, urlencode(client), "")),

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import LocalStore, S3Store
 
-from penstock.errors import ConfigurationError, SinkUnavailable
+from penstock.errors import ConfigurationError, SinkUnavailable, shown_url
 
 Store = S3Store | LocalStore
 
@@ -38,7 +38,7 @@ class Place:
             return
         if parts.scheme not in ("", "file"):
             raise ConfigurationError(
-                f"{url!r} names no archive; write s3://BUCKET/PREFIX?endpoint=URL&region=NAME, or a folder"
+                f"{shown_url(url)!r} names no archive; write s3://BUCKET/PREFIX?endpoint=URL&region=NAME, or a folder"
             )
         self.folder = Path(parts.path if parts.scheme == "file" else url).absolute()
         self.name = str(self.folder)
@@ -69,7 +69,9 @@ def _bucket(url: str) -> S3Store:
     wanted = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     if not parts.netloc or set(wanted) - _KNOWN:
         unknown = ", ".join(sorted(set(wanted) - _KNOWN)) or "no bucket"
-        raise ConfigurationError(f"{url!r} names no archive ({unknown}); write s3://BUCKET/PREFIX?endpoint=URL&region=NAME")
+        raise ConfigurationError(
+            f"{shown_url(url)!r} names no archive ({unknown}); write s3://BUCKET/PREFIX?endpoint=URL&region=NAME"
+        )
     return S3Store(
         parts.netloc,
         prefix=parts.path.strip("/") or None,

@@ -1,0 +1,247 @@
+"""OpenID Connect: people who sign in with another service's account, and programs that show its tokens.
+
+The authorization code flow with PKCE (RFC 7636), `state` and `nonce`; tokens are verified as OpenID Connect Core 1.0 (3.1.3.7)
+asks. Keys of the provider are fetched when they are needed and kept for minutes; a token under a key that is not known has them
+fetched again, so that the provider can change them.
+"""
+
+import base64
+import hashlib
+import http.client
+import ipaddress
+import secrets
+import ssl
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode, urlsplit
+
+import jwt
+import msgspec
+
+from penstock.errors import ConfigurationError, PenstockError
+
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+"""How a token may be signed: never by a secret that we know, too, and never not at all."""
+
+_DISCOVERY = "/.well-known/openid-configuration"
+_KEPT_S = 3600.0
+_TIMEOUT_S = 10.0
+_LEEWAY_S = 60
+_MOST_BYTES = 1 << 20
+
+
+class SignInRefused(PenstockError):
+    """The provider, or what it sent, does not say who this is."""
+
+
+class ProviderUnavailable(PenstockError):
+    """The provider does not answer, or not as one."""
+
+
+class Begun(NamedTuple):
+    """A sign-in on its way: kept by the browser until it comes back. url: where to send it."""
+
+    url: str
+    state: str
+    nonce: str
+    verifier: str
+
+
+class Endpoints(msgspec.Struct):
+    """What is read of a provider's description."""
+
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    jwks_uri: str
+
+
+class Provider:
+    """One provider of identities. Its methods may wait for it; any thread may call.
+
+    Args:
+        issuer: its address, as its tokens name it.
+        client_id: what this service is called there.
+        client_secret: the password of this service there; none for a public client.
+        audience: whom tokens of programs are for; `client_id` unless given.
+        scopes: what is asked for.
+        again_s: least time between two fetches of keys because a token's is not known.
+
+    Raises:
+        ConfigurationError: the issuer is no address that can be trusted.
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        client_id: str,
+        client_secret: str | None = None,
+        *,
+        audience: str | None = None,
+        scopes: str = "openid profile email",
+        again_s: float = 30.0,
+    ) -> None:
+        self.issuer = issuer
+        self._client_id, self._secret = client_id, client_secret
+        self._audience = audience or client_id
+        self._scopes = scopes
+        self._again_s = again_s
+        self._known: tuple[float, Endpoints, jwt.PyJWKClient] | None = None
+        _check(issuer, ConfigurationError)
+
+    def begin(self, redirect_uri: str) -> Begun:
+        """Where a browser is sent to sign in, and what it must bring back."""
+        endpoints, _ = self._discovered()
+        state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        asked = {
+            "response_type": "code",
+            "client_id": self._client_id,
+            "redirect_uri": redirect_uri,
+            "scope": self._scopes,
+            "state": state,
+            "nonce": nonce,
+            "code_challenge": challenge,
+            "code_challenge_method": "S256",
+        }
+        mark = "&" if urlsplit(endpoints.authorization_endpoint).query else "?"
+        return Begun(f"{endpoints.authorization_endpoint}{mark}{urlencode(asked)}", state, nonce, verifier)
+
+    def complete(self, code: str, redirect_uri: str, *, nonce: str, verifier: str) -> dict[str, Any]:
+        """Who came back with this code: the claims of the identity token.
+
+        Raises:
+            SignInRefused: the code or the token is not good.
+            ProviderUnavailable: the provider does not answer.
+        """
+        endpoints, _ = self._discovered()
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": redirect_uri,
+            "client_id": self._client_id,
+            "code_verifier": verifier,
+        }
+        status, body = _asked("POST", endpoints.token_endpoint, urlencode(form).encode(), self._credentials())
+        if status != 200:
+            raise SignInRefused(f"the provider takes this code for none of its own ({status}); sign in again")
+        token = _decoded(body, dict[str, Any]).get("id_token")
+        if not isinstance(token, str):
+            raise SignInRefused("the provider sent no identity token; does the client there allow `openid`?")
+        claims = self._verified(token, self._client_id)
+        if not secrets.compare_digest(str(claims.get("nonce", "")), nonce):
+            raise SignInRefused("the identity token is not for this sign-in; sign in again")
+        if claims.get("azp", self._client_id) != self._client_id:
+            raise SignInRefused("the identity token was made for another client")
+        return claims
+
+    def of_program(self, token: str) -> dict[str, Any]:
+        """Whose token this is: its claims.
+
+        Raises:
+            SignInRefused: it is not from this provider, not for this service, changed, or over.
+            ProviderUnavailable: the provider does not answer.
+        """
+        return self._verified(token, self._audience)
+
+    def _verified(self, token: str, audience: str) -> dict[str, Any]:
+        _, keys = self._discovered()
+        try:
+            key = keys.get_signing_key_from_jwt(token)
+            return jwt.decode(
+                token,
+                key,
+                algorithms=ALGORITHMS,
+                audience=audience,
+                issuer=self.issuer,
+                leeway=_LEEWAY_S,
+                options={"require": ["exp", "iat", "iss", "aud", "sub"]},
+            )
+        except jwt.PyJWKClientConnectionError as error:
+            raise ProviderUnavailable(f"{self.issuer} does not tell its keys: {error}") from error
+        except jwt.PyJWTError as error:
+            raise SignInRefused(f"the token is not good: {error}") from error
+
+    def _credentials(self) -> dict[str, str]:
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+        if self._secret is not None:
+            pair = f"{quote(self._client_id, safe='')}:{quote(self._secret, safe='')}"
+            headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+        return headers
+
+    def _discovered(self) -> tuple[Endpoints, jwt.PyJWKClient]:
+        """What the provider says of itself, asked now and then."""
+        if self._known is None or time.monotonic() - self._known[0] > _KEPT_S:
+            endpoints = self._described()
+            keys = jwt.PyJWKClient(endpoints.jwks_uri, timeout=_TIMEOUT_S, cooldown_duration=self._again_s)
+            self._known = time.monotonic(), endpoints, keys
+        return self._known[1], self._known[2]
+
+    def _described(self) -> Endpoints:
+        status, body = _asked("GET", self.issuer.rstrip("/") + _DISCOVERY, None, {"Accept": "application/json"})
+        if status != 200:
+            raise ProviderUnavailable(f"{self.issuer}{_DISCOVERY} answers {status}; is it the address of an issuer?")
+        found: Endpoints = _decoded(body, Endpoints)
+        if found.issuer != self.issuer:
+            raise ProviderUnavailable(f"{self.issuer} calls itself {found.issuer!r}; set oidc_issuer to exactly that")
+        for url in (found.authorization_endpoint, found.token_endpoint, found.jwks_uri):
+            _check(url, ProviderUnavailable)
+        return found
+
+
+def claim(claims: Mapping[str, Any], path: str) -> Any:
+    """A claim, also one inside others: `realm_access.roles`. A claim of that very name comes first.
+
+    >>> claim({"realm_access": {"roles": ["a"]}}, "realm_access.roles"), claim({"https://x.y/r": 1}, "https://x.y/r")
+    (['a'], 1)
+    """
+    if path in claims:
+        return claims[path]
+    found: Any = claims
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
+
+
+def _check(url: str, kind: type[PenstockError]) -> None:
+    """Raises: the kind, where what travels there could be read or changed on its way."""
+    parts = urlsplit(url)
+    if parts.scheme == "https" and parts.hostname:
+        return
+    if parts.scheme != "http" or not parts.hostname or not _is_here(parts.hostname):
+        raise kind(f"{url!r} is no address of a provider: it reads https://HOST/..., or http:// on this machine")
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _asked(method: str, url: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    connection: http.client.HTTPConnection
+    if parts.scheme == "https":
+        context = ssl.create_default_context()
+        connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=_TIMEOUT_S, context=context)
+    else:
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=_TIMEOUT_S)
+    try:
+        connection.request(method, path, body, headers)
+        with connection.getresponse() as answer:
+            return answer.status, answer.read(_MOST_BYTES)
+    except (OSError, http.client.HTTPException) as error:
+        raise ProviderUnavailable(f"{parts.hostname} does not answer: {error or type(error).__name__}") from error
+    finally:
+        connection.close()
+
+
+def _decoded(body: bytes, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProviderUnavailable(f"the provider answers what cannot be understood: {error}") from error
