@@ -33,7 +33,7 @@ def command(
     as_json: bool,
     **flags: str | None,
 ) -> None:
-    """How far live decisions have drifted from what the models were trained on.
+    """How far live decisions have drifted from the training data.
 
     Every input and score against the training, what is missing or was never seen, what labels say by now and what calibrated
     scores say without them; what each finding touches, and what to do. Also while a service is running.

@@ -38,10 +38,12 @@ def layout_fields(
     unknown: bool = False,
     trying: Trying | None = None,
     versions: Sequence[str | None] = (),
+    control: bool = False,
 ) -> dict[str, list[Field]]:
     """How the columns of records are called in the archive; columns that no user knows stay nameless.
 
-    trying: what is tried, and versions: of champion and challenger; both are columns of their own.
+    trying: what is tried, and versions: of champion and challenger; both are columns of their own. control:
+    whether some of what would be blocked is let through.
     """
     numbers = sorted((c for c in layout.values() if c.type is not Type.TEXT), key=lambda c: c.index)
     x = [Field(_public(c.name), _FIELD_TYPES[c.type]) for c in numbers]  # type: ignore[arg-type]  # the literal types of Field
@@ -51,7 +53,7 @@ def layout_fields(
         "scores": [Field("fraud_probability"), *(Field(f"score_{name}") for name in members)],
         "action": [Field("decision", "text", _ACTIONS)],
         "by": [Field("")],
-        "control": [Field("control_decision", "text", _ACTIONS)],
+        **({"control": [Field("control_decision", "text", _ACTIONS)]} if control else {}),
         **_tried_fields(trying, versions),
         **{TEXT + c.name: [Field(c.name, "text")] for c in layout.values() if c.type is Type.TEXT},
         **({TEXT + UNKNOWN: [Field(UNKNOWN, "text")]} if unknown else {}),
