@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """Versions of models: who decides, who is tried, and the way back.
+    """Versions of models: who decides, who is tried.
 
     VERSION is one that `list` shows, its first characters, its number in MLflow, or champion or challenger. A service
     that is running follows within seconds.

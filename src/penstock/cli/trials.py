@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 @settings("data", "ledger", "archive")
 @as_json
 def command(detector: str, trial: str | None, version: str | None, days: int, as_json: bool, **flags: str | None) -> None:
-    """Compare what is tried with what decides, on the same recorded events.
+    """What is tried beside what decides, compared.
 
-    TRIAL is `model`, or a candidate rule with its version, as in amount_spike_v2. Without it, the trials that are recorded
-    are listed, and what the control share tells of blocks.
+    Both are counted on the same recorded events. TRIAL is `model`, or a candidate rule with its version, as in
+    amount_spike_v2. Without it, the trials that are recorded are listed, and what the control share tells of blocks.
     """
     if trial is not None:
         show_compared(detector, trial, version, days, flags, as_json=as_json)

@@ -34,6 +34,7 @@ class Voices:
             unknown=detector.schema.keep_unknown,
             trying=path.trying,
             versions=theirs,
+            control=path.control is not None,
         )
         self.tried: dict[str, Any] = {}
         self.renderer: Renderer | Divided = self._renderer(versions, path.ensemble, path.judge.thresholds)
