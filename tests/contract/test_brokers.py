@@ -302,6 +302,8 @@ def test_an_owner_that_is_closed_twice_is_closed(bench):
     inbox = candidate.claim(0)
     for part in (inbox, inbox, candidate, candidate):
         part.close()
+    following = bench.using(bench.broker.candidate("b"))
+    assert eventually(lambda: following.elected(0)) < 10
 
 
 FROZEN = """

@@ -257,7 +257,8 @@ def test_doctor_finds_a_taken_port(folder, service):
 
 def test_doctor_is_content_with_a_good_machine(tmp_path, monkeypatch):
     monkeypatch.setenv("PENSTOCK_SOMETHING_ELSE", "1")
-    penstock("doctor", "--port", free_port(), "--data", tmp_path)
+    findings = json.loads(penstock("doctor", "--port", free_port(), "--data", tmp_path, "--json").stdout)
+    assert [found["what"] for found in findings if found["remedy"]] == []
 
 
 def test_doctor_finds_a_misspelt_variable(tmp_path, monkeypatch):

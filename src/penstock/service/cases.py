@@ -1,7 +1,7 @@
 """`/cases`: queues of decisions that people look at, one holder at a time, and the verdicts they give."""
 
 import asyncio
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 import msgspec
 from fastapi import FastAPI, Query, Request, Response
@@ -46,7 +46,9 @@ def add_routes(
 ) -> None:
     """Add the routes, over this drawer and these desks."""
     _add_looking(routes, cases, desks, personal)
-    _add_working(routes, cases, verdicts, settings)
+    asked = _asking(settings.max_body_bytes)
+    _add_holding(routes, cases, asked)
+    _add_saying(routes, cases, verdicts, asked)
 
 
 def _add_looking(routes: FastAPI, cases: Cases, desks: Desks, personal: Unmasking) -> None:
@@ -92,11 +94,21 @@ def _add_looking(routes: FastAPI, cases: Cases, desks: Desks, personal: Unmaskin
         return _answer({"days": days, "analysts": await asyncio.to_thread(analysts, cases, days)})
 
 
-def _add_working(routes: FastAPI, cases: Cases, verdicts: Verdicts, settings: Settings) -> None:
+class _Asked(Protocol):
+    """Reads the body of a request as a form."""
+
+    async def __call__(self, request: Request, form: type[T], /) -> T: ...
+
+
+def _asking(largest: int) -> _Asked:
     async def asked(request: Request, form: type[T]) -> T:
         bodies.check_encoding(request.headers.raw)
-        return _read(await bodies.read_body(request.scope, request.receive, settings.max_body_bytes), form)
+        return _read(await bodies.read_body(request.scope, request.receive, largest), form)
 
+    return asked
+
+
+def _add_holding(routes: FastAPI, cases: Cases, asked: _Asked) -> None:
     none: dict[int | str, dict[str, Any]] = {204: {"description": "Nothing waits."}}
 
     @routes.post(
@@ -108,6 +120,18 @@ def _add_working(routes: FastAPI, cases: Cases, verdicts: Verdicts, settings: Se
         case = await asyncio.to_thread(cases.take_next, _who(request), queue)
         return Response(status_code=204) if case is None else _answer(case_form(case))
 
+    @routes.post("/cases/{case_id}/take", tags=["cases"], responses=answers("CaseForm", 404, 409))
+    async def take(case_id: str, request: Request) -> Response:
+        """Take a case that nobody else holds, or hold one's own for longer."""
+        return _answer(case_form(await asyncio.to_thread(cases.take, case_id, _who(request))))
+
+    @routes.post("/cases/{case_id}/release", tags=["cases"], responses=answers("CaseForm", 404, 409))
+    async def release(case_id: str, request: Request) -> Response:
+        """Give a case back to its queue."""
+        return _answer(case_form(await asyncio.to_thread(cases.release, case_id, _who(request))))
+
+
+def _add_saying(routes: FastAPI, cases: Cases, verdicts: Verdicts, asked: _Asked) -> None:
     @routes.post(
         "/cases/verdicts",
         tags=["cases"],
@@ -131,16 +155,6 @@ def _add_working(routes: FastAPI, cases: Cases, verdicts: Verdicts, settings: Se
         )
         await verdicts.tell()
         return _answer(found)
-
-    @routes.post("/cases/{case_id}/take", tags=["cases"], responses=answers("CaseForm", 404, 409))
-    async def take(case_id: str, request: Request) -> Response:
-        """Take a case that nobody else holds, or hold one's own for longer."""
-        return _answer(case_form(await asyncio.to_thread(cases.take, case_id, _who(request))))
-
-    @routes.post("/cases/{case_id}/release", tags=["cases"], responses=answers("CaseForm", 404, 409))
-    async def release(case_id: str, request: Request) -> Response:
-        """Give a case back to its queue."""
-        return _answer(case_form(await asyncio.to_thread(cases.release, case_id, _who(request))))
 
     @routes.post(
         "/cases/{case_id}/note", tags=["cases"], responses=answers("CaseForm", *_REFUSED), openapi_extra=requires("GiveNote")

@@ -110,7 +110,10 @@ def test_the_machine_as_plain_python_gives_the_same_within_its_bounds(monkeypatc
 
 def test_an_empty_batch_is_fine():
     program, layout = assembled(MANY)
-    program.run(batch_of(layout, 0))
+    batch = batch_of(layout, 0)
+    program.run(batch)
+    assert batch.x.shape[0] == 0
+    assert not any(batch.texts.values())
 
 
 def test_an_expression_reads_what_the_ones_before_it_computed():
