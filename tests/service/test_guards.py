@@ -265,3 +265,12 @@ def test_guards_given_with_a_rollout_count_in_place_of_those_of_the_policy(serve
         until(lambda: len([1 for _, decision in load.seen if decision["decision"] == "BLOCK"]) > 50)
         time.sleep(1.5)
     assert book.versions("everything")[1].state == "rollout"
+
+
+def test_the_document_describes_every_route_and_all_that_they_answer(served):
+    url, *_ = served
+    text = httpx.get(f"{url}/openapi.json").text
+    found = json.loads(text)
+    assert "/detectors/{name}/models/{version}/rollout" in found["paths"]
+    wanted = {part.partition('"')[0] for part in text.split('"#/components/schemas/')[1:]}
+    assert wanted <= set(found["components"]["schemas"])
