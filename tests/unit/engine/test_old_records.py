@@ -50,7 +50,7 @@ def of_now() -> Detector:
         event=Later,
         **FIXED,
         features=[customer.max("amount", "7d"), derive("large", "amount * 2"), customer.count("1h")],
-        rules=[Rule("large_one", "amount > 1", then="review"), Rule("other", "amount > 2")],
+        rules=[Rule("large_one", "amount > 1", then="review"), Rule("other", "amount > 2", then="block")],
     )
 
 
