@@ -24,8 +24,7 @@ from penstock.office.list_steps import NewEntry, Outcome
 from penstock.office.lists import ListBook
 from penstock.office.rule_guards import RuleGuards
 from penstock.office.rule_versions import Body, Version, by_name
-from penstock.rules import Share
-from penstock.rules.checks import Finding
+from penstock.rules.checks import Finding, origin
 from penstock.rules.lists import Listed, check_list_name, checked_value, read_listed, write_listed
 
 UNDER_TEST = "condition_under_test"
@@ -68,6 +67,7 @@ class Books:
         adopt(self.rules, self.lists, detector)
         self._lock = threading.Lock()
         self._now: tuple[int, Detector] | None = None
+        self._said: tuple[Detector, list[Finding]] | None = None
 
     # ------------------------------------------------------------ what decides
 
@@ -80,6 +80,16 @@ class Books:
                 self._now = revision, self.detector.with_rules(rules_of(self.rules.acting()), held)
             return self._now[1]
 
+    def findings(self, name: str) -> list[Finding]:
+        """What is to be said of the versions of a rule that act or watch by now."""
+        detector = self.now()
+        with self._lock:
+            if self._said is None or self._said[0] is not detector:
+                self._said = detector, detector.plan.rules.findings
+            said = self._said[1]
+        names = {rule.name for rule in detector.rules if origin(rule) == name}
+        return [finding for finding in said if finding.rule in names]
+
     def check(self, name: str, body: Body) -> Checked:
         """What is to be said of a condition beside the rules that act by now, of which it is a version if one has its name.
 
@@ -87,12 +97,12 @@ class Books:
             DeclarationError: it cannot work.
         """
         detector = self.now()
-        own = UNDER_TEST if name == UNDER_TEST else f"{name}_under_test"
-        others = [rule for rule in detector.rules if rule.name != own]
-        rule = rule_of(own, body, share=None if name == UNDER_TEST else Share(seed=name))
-        plan = detector.with_rules([*others, rule]).plan
-        compiled = list(plan.rules)[-1]
-        findings = [finding for finding in plan.rules.findings if finding.rule == own]
+        mine = [at for at, rule in enumerate(detector.rules) if origin(rule) == name]
+        others = [rule for rule in detector.rules if origin(rule) != name]
+        place = mine[0] if mine else len(others)
+        plan = detector.with_rules([*others[:place], rule_of(name, body), *others[place:]]).plan
+        compiled = list(plan.rules)[place]
+        findings = [finding for finding in plan.rules.findings if finding.rule == name]
         return Checked(compiled.expression.sql, compiled.reads, sorted(compiled.expression.lists), findings)
 
     def body(self, name: str, version: int | None = None) -> Body:

@@ -19,6 +19,8 @@ KINDS = ("unreadable", "never_true", "always_true", "same_as", "never_reached", 
 QUIET = ("not_told",)
 """Kinds that say nothing against a rule."""
 
+_LOOSE = frozenset({"OR", "NOT", "IF", "COALESCE", "NULLIF"})
+"""Where none of these is in a condition, all of its parts must hold."""
 _RANKS = {"challenge": 1, "review": 2, "block": 3, "allow": 4}
 _HARD = 5
 
@@ -94,7 +96,7 @@ def _beside(at: int, rules: Sequence[tuple[Rule, Expression]], known: Collection
     """What is to be said of a rule beside the others: those before it that are the same, and those that it never gets past."""
     rule, condition = rules[at]
     for place, (other, wider) in enumerate(rules):
-        if place == at or _origin(other) == _origin(rule) or not condition.names & wider.names:
+        if place == at or origin(other) == origin(rule) or not condition.names & wider.names:
             continue
         if not _covers(condition, wider, known):
             continue
@@ -109,12 +111,14 @@ def _beside(at: int, rules: Sequence[tuple[Rule, Expression]], known: Collection
             yield Finding(rule.name, "never_reached", sentence, condition.sql, other.name)
 
 
-def _origin(rule: Rule) -> str:
+def origin(rule: Rule) -> str:
     """The rule of which it is a version: versions that are tried beside one another are meant to be alike."""
     return rule.share.seed if rule.share is not None and rule.share.seed else rule.name
 
 
 def _covers(narrow: Expression, wide: Expression, known: Collection[str]) -> bool:
+    if not wide.functions & _LOOSE and not wide.names <= narrow.names:
+        return False  # each of its parts must hold, and one is about a column of which the narrow one says nothing
     try:
         return narrow.sql == wide.sql or implies(narrow.root, wide.root, known=known)
     except TooMany:

@@ -40,7 +40,7 @@ class TryCondition(msgspec.Struct, forbid_unknown_fields=True):
     then: Then = "review"
     reason: Annotated[str, Meta(max_length=1000)] | None = None
     hard: bool = False
-    name: Annotated[str, Meta(min_length=1, max_length=50)] | None = None
+    name: Annotated[str, Meta(min_length=1, max_length=63)] | None = None
     event: dict[str, Any] | None = None
     transaction_id: str | None = None
 

@@ -69,11 +69,8 @@ def _add_looking(routes: FastAPI, shelf: Shelf) -> None:
 
         def found() -> RuleList:
             rules = by_name(books.rules.versions())
-            findings, waiting = books.now().plan.rules.findings, books.requests("pending")
-            forms = [
-                rule_form(known, [each for each in findings if each.rule == rule], fired, waiting)
-                for rule, known in rules.items()
-            ]
+            waiting = books.requests("pending")
+            forms = [rule_form(known, books.findings(rule), fired, waiting) for rule, known in rules.items()]
             kept = [form for form in forms if archived or form.state != "archived"]
             now = shelf.in_force(name)
             return RuleList(name, books.rules.revision(), books.rules.four_eyes, now.rules, now.lists, FIRES_DAYS, kept)
@@ -96,10 +93,11 @@ def _add_looking(routes: FastAPI, shelf: Shelf) -> None:
         def found() -> RuleHistory:
             known = _known(shelf, name, rule)
             requests = [each for each in books.requests() if (each.kind, each.name) == ("rule", rule)]
-            findings = [each for each in books.now().plan.rules.findings if each.rule == rule]
             waiting = [each for each in requests if each.stage == "pending"]
             versions = list(version_forms(known).values())[::-1]
-            return RuleHistory(rule_form(known, findings, fired, waiting), versions, [request_form(each) for each in requests])
+            return RuleHistory(
+                rule_form(known, books.findings(rule), fired, waiting), versions, [request_form(each) for each in requests]
+            )
 
         return answer(await shelf.look(found))
 
@@ -244,7 +242,7 @@ async def _changed(shelf: Shelf, name: str, rule: str, work: Callable[[], Done |
         version = next((each for each in known if isinstance(done, Version) and each.version == done.version), None)
         findings = [] if version is None else books.check(rule, version.body).findings
         return RuleChanged(
-            rule_form(known, (), None, pending),
+            rule_form(known, books.findings(rule), None, pending),
             None if version is None else version_forms(known)[version.version],
             None if request is None else request_form(request),
             [finding_form(each) for each in findings],
