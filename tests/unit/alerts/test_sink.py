@@ -344,3 +344,20 @@ def test_what_is_kept_for_windows_is_bounded():
         groups.add((at % 700,), at, None)
         assert len(groups) <= 101
     assert threading.active_count() < 50
+
+
+def test_what_was_raised_elsewhere_is_kept_told_and_delivered_like_everything_else(fresh, tables):
+    box, told = Box(), []
+    alert = Alert(
+        key="guard:1", rule="guard", detector="shop", severity="critical", at="2026-01-05T00:00:00Z", text="rolled back"
+    )
+    waiting = [alert]
+    sink = sink_of(fresh, tables, box, ledger=fresh.ledger, on_alert=told.append, others=lambda: waiting and [waiting.pop()])
+    sink.begin(1)
+    sink.look()
+    sink.look()
+    until(lambda: box.sent)
+    sink.close()
+    assert told == [alert]
+    assert [raised.key for raised in tables.alerts()] == ["guard:1"]
+    assert box.sent == ["guard:1"]
