@@ -209,6 +209,19 @@ def test_the_rows_of_an_engine_say_what_it_answered(url, ask):
     assert (label["transaction_id"], label["fraud"]) == ("t4", True)
 
 
+def test_each_row_names_the_version_that_decided_it(url, ask):
+    kept = sink(url)
+    kept.begin(0)
+    divided = record(0)
+    divided.columns["decided_by"] = np.array([0, 1, 0], np.uint8)
+    divided.meta["versions"] = {"detector": "d1", "model": "m1", "rules": "r1", "challenger": "m2"}
+    kept.write([(0, divided)])
+    kept.close()
+    rows = ask("SELECT model_version, amount, features FROM penstock.decisions ORDER BY seq")
+    assert [row["model_version"] for row in rows] == ["m1", "m2", "m1"]
+    assert len({row["amount"] for row in rows}) == len({str(row["features"]) for row in rows}) == 1
+
+
 # ---------------------------------------------------------------- the schema
 
 

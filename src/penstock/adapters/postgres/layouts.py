@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from penstock.adapters.postgres.connection import Connection
 from penstock.adapters.postgres.views import make_view
 from penstock.decision import TEXT
+from penstock.decision.divided import by_challenger
+from penstock.decision.record import DECIDED_BY
 from penstock.ledger import DetectorVersion, Field
 from penstock.messages import Record
 
@@ -113,6 +115,14 @@ class Shapes:
             made = make_view(db, shape.detector)
             self._due[shape.detector] = math.inf if made else time.monotonic() + _AGAIN_S
         return self._numbers[shape.key]
+
+    def numbers(self, db: Connection, record: Record, shape: Shape) -> "int | NDArray[np.int64]":
+        """The number of a record's shape; where a challenger decided some of its rows, that of each row."""
+        number, decided_by = self.number(db, shape), record.columns.get(DECIDED_BY)
+        if decided_by is None:
+            return number
+        theirs = self.number(db, self.of(by_challenger(record)))
+        return np.where(np.asarray(decided_by) == 1, theirs, number)
 
 
 def _width(column: Any) -> tuple[int, ...]:

@@ -67,8 +67,8 @@ class _Explained(msgspec.Struct):
 _explained = msgspec.json.Decoder(_Explained)
 
 
-def event_rows(record: Record, day: int, log: int, shape: Shape, number: int) -> bytes:
-    """The rows of a record. day: since 1970. number: the shape's."""
+def event_rows(record: Record, day: int, log: int, shape: Shape, number: int | NDArray[np.int64]) -> bytes:
+    """The rows of a record. day: since 1970. number: the shape's, or that of each row."""
     pieces = _numbers(record, day, log, shape, number)
     ids = _texts(record.ids)
     arrays = _arrays([record.columns[column] for column, _, _ in shape.texts], len(record))
@@ -109,7 +109,7 @@ def _blank(width: int) -> NDArray[np.void]:
     return row
 
 
-def _numbers(record: Record, day: int, log: int, shape: Shape, number: int) -> list[bytes]:
+def _numbers(record: Record, day: int, log: int, shape: Shape, number: int | NDArray[np.int64]) -> list[bytes]:
     """The constant stretch of every row."""
     n, width = len(record), len(shape.numbers)
     rows = np.repeat(_blank(width), n)

@@ -157,7 +157,7 @@ class Store:
         after = last.position + 1, last.first_seq + last.rows
         day = self._today(db)
         shapes = [self._shapes.of(each.record) for each in new]
-        numbers = [self._shapes.number(db, shape) for shape in shapes]
+        numbers = [self._shapes.numbers(db, each.record, shape) for each, shape in zip(new, shapes, strict=True)]
         with db.transaction():
             self._advance(db, *after)
             _put_labels(db, [each.record for each in new])
