@@ -14,12 +14,16 @@ from penstock.detector import Detector
 from penstock.engine import Challenger
 from penstock.engine.path import check_keys
 from penstock.engine.trying import InTrial, NewerTrial
-from penstock.errors import BundleError, Conflict, NotFound, PenstockError
+from penstock.errors import BundleError, Conflict, NotFound, PenstockError, RegistryError
+from penstock.models import Ensemble
 from penstock.models.shelf import way_back
 from penstock.office import Database
 from penstock.office.model_trials import ModelTrial, ModelTrials
 from penstock.offline.registry import Entry, Registry, find, fitting
 from penstock.rules import Share
+
+_AGAIN_S = 5.0
+"""After so long a challenger that could not be loaded is asked for again; what ends its trial is heard of at once."""
 
 _log = logging.getLogger("penstock.models")
 
@@ -49,6 +53,7 @@ class Challengers:
     def __init__(self, database: Database, detector: Detector, registry: Registry, *, four_eyes: bool = False) -> None:
         self._detector, self._registry, self._four_eyes = detector, registry, four_eyes
         self.trials = ModelTrials(database, detector.name)
+        self._loaded: Ensemble | None = None
 
     def versions(self) -> list[Entry]:
         """Every version, oldest first, with its aliases and what it was worth on its test."""
@@ -152,11 +157,14 @@ class Challengers:
             RegistryError: the registry does not answer.
         """
         trial = self.trials.running()
-        if trial is None or trial.version == self.champion:
+        if trial is None:
             return None
-        ensemble = fitting(self._registry, self._detector, trial.version)
-        ensemble.warm()
-        return Challenger(ensemble, share_of(self._detector, trial))
+        if self._loaded is None or self._loaded.version != trial.version:
+            if trial.version == self.champion:
+                return None
+            self._loaded = fitting(self._registry, self._detector, trial.version)
+            self._loaded.warm()
+        return Challenger(self._loaded, share_of(self._detector, trial))
 
     # ---- inside
 
@@ -203,17 +211,32 @@ def newer_challengers(database: Database, detectors: Sequence[Detector], setting
 
 
 def _following(challengers: Challengers, adopt_every_s: float) -> NewerTrial:
-    adopted = -float("inf")
+    adopted_s, failed, failed_s = -float("inf"), -1, 0.0
 
     def newer(revision: int) -> InTrial | None:
-        nonlocal adopted
-        if time.monotonic() - adopted > adopt_every_s:
-            adopted = time.monotonic()
-            challengers.adopt()
+        nonlocal adopted_s, failed, failed_s
+        now_s = time.monotonic()
+        if now_s - adopted_s > adopt_every_s:
+            adopted_s = now_s
+            _adopt(challengers)
         found = challengers.trials.revision()  # before the rest: if that changes in between, it is read once more
-        return None if found == revision else InTrial(found, challengers.challenger())
+        if found == revision or (found == failed and now_s - failed_s < _AGAIN_S):
+            return None
+        try:
+            return InTrial(found, challengers.challenger())
+        except PenstockError:
+            failed, failed_s = found, now_s
+            raise
 
     return newer
+
+
+def _adopt(challengers: Challengers) -> None:
+    """A registry that does not answer must not keep a trial from ending."""
+    try:
+        challengers.adopt()
+    except RegistryError as error:
+        _log.debug("which version is the challenger cannot be had: %s", error)
 
 
 def _checked(guards: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:

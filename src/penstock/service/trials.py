@@ -15,7 +15,7 @@ from penstock.errors import DataError, PenstockError
 from penstock.offline.trial import Compared, Question
 from penstock.service.desk import Desk
 from penstock.service.desks import Desks
-from penstock.service.follow import RARELY_S, RULES_EVERY_S, Follower
+from penstock.service.follow import RULES_EVERY_S, Follower
 from penstock.service.openapi import answers
 from penstock.service.problems import RequestRefused
 from penstock.service.records import json_response
@@ -54,13 +54,12 @@ class Trials:
         return [desk for desk in self._deciding() if desk.name in self._work.newer]
 
     async def _follow(self, desk: Desk) -> None:
-        pause_s = RULES_EVERY_S
         while True:
-            pause_s = RULES_EVERY_S if await self._look(desk) else min(2 * pause_s, RARELY_S)
-            await asyncio.sleep(pause_s)
+            await self._look(desk)
+            await asyncio.sleep(RULES_EVERY_S)
 
-    async def _look(self, desk: Desk) -> bool:
-        """Ask once; whether there was an answer."""
+    async def _look(self, desk: Desk) -> None:
+        """Ask once."""
         newer = self._work.newer[desk.name]
 
         async def look() -> None:
@@ -73,7 +72,7 @@ class Trials:
             if before >= 0 and desk.name in self._champions:
                 await self._champions[desk.name].look()
 
-        return await self._tell(f"{desk.name}: what is tried goes on as it was", look)
+        await self._tell(f"{desk.name}: what is tried goes on as it was", look)
 
     async def _guard(self, desk: Desk) -> None:
         async def look() -> None:
@@ -84,7 +83,7 @@ class Trials:
             await self._tell(f"{desk.name}: guards cannot look", look)
             await asyncio.sleep(GUARDS_EVERY_S)
 
-    async def _tell(self, what: str, look: Callable[[], Awaitable[None]]) -> bool:
+    async def _tell(self, what: str, look: Callable[[], Awaitable[None]]) -> None:
         """Look; whatever happens, deciding goes on, and the log says it once."""
         try:
             await look()
@@ -93,9 +92,8 @@ class Trials:
             if self._troubles.get(what) != trouble:
                 log.warning("%s: %s", what, trouble)
             self._troubles[what] = trouble
-            return False
-        self._troubles.pop(what, None)
-        return True
+        else:
+            self._troubles.pop(what, None)
 
     def engine(self, name: str) -> Engine:
         """The engine of a detector that decides here.
