@@ -23,10 +23,9 @@ from penstock.assemble.drift import (
     drift_asks,
     drift_of_day,
     drift_report,
-    make_reference,
-    reference_file,
 )
 from penstock.assemble.engines import load_history, openers
+from penstock.assemble.references import make_reference, reference_file
 from penstock.cli import run
 from penstock.clock import to_us
 from penstock.config import Settings

@@ -10,7 +10,8 @@ import pytest
 from tests.integration.paid import START, detector, events
 
 from penstock import Engine
-from penstock.assemble.drift import DriftWork, make_reference
+from penstock.assemble.drift import DriftWork
+from penstock.assemble.references import make_reference
 from penstock.clock import to_us
 from penstock.config import Settings
 from penstock.offline.datasets import read

@@ -39,7 +39,8 @@ def command(
     scores say without them; what each finding touches, and what to do. Also while a service is running.
     """
     from penstock.assemble.detectors import load_detector
-    from penstock.assemble.drift import drift_report, make_reference
+    from penstock.assemble.drift import drift_report
+    from penstock.assemble.references import make_reference
     from penstock.assemble.traffic import read_recorded
     from penstock.clock import duration_us
 

@@ -6,7 +6,7 @@ from html import escape
 from penstock.offline.drift.result import Bin, ColumnDrift, Daily, DriftReport, Finding
 from penstock.offline.report.markup import ABSENT, card, document, number, percent, table
 
-_TREND, _BARS = (140, 26), (150, 34)
+_TREND, _BARS = (100, 26), (130, 34)
 _FIGURES = {
     "fraud_rate": "share of fraud",
     "precision": "precision of what the score flags",
@@ -57,17 +57,18 @@ def findings(report: DriftReport) -> str:
     notes = "".join(f"<p class=note>{escape(note)}</p>" for note in report.notes)
     if not report.findings:
         return notes + ("<p>Nothing has drifted.</p>" if report.judged else "<p>Nothing can be said yet.</p>")
-    rows = [[each.text, _advice(each), each.because, _touched(each)] for each in report.findings]
-    return notes + table(["what", "what to do", "why that", "touches"], rows)
+    return notes + "".join(_finding(each) for each in report.findings)
 
 
-def _advice(finding: Finding) -> str:
-    return finding.advice if finding.alarm else f"{finding.advice} (no alarm)"
+def _finding(finding: Finding) -> str:
+    alarm = "" if finding.alarm else " (no alarm)"
+    todo = f"<b>{escape(finding.advice.capitalize())}</b>{alarm}: {escape(finding.because)}."
+    return f"<p>{escape(finding.text)}.<br>{todo} Touches {escape(_touched(finding))}.</p>"
 
 
 def _touched(finding: Finding) -> str:
     models = [f"{name} ({percent(share)})" for name, share in finding.models.items()]
-    return ", ".join([*models, *(f"rule {rule}" for rule in finding.rules)]) or ABSENT
+    return ", ".join([*models, *(f"rule {rule}" for rule in finding.rules)]) or "nothing"
 
 
 def _estimate(report: DriftReport) -> str:
@@ -101,7 +102,7 @@ def _truth(report: DriftReport) -> str:
 
 
 def _columns(columns: Sequence[ColumnDrift]) -> str:
-    head = ["column", "state", "PSI", "limit", "KS", "JS", "missing", "in training", "importance", "bins", "PSI by day"]
+    head = ["column", "state", "PSI", "limit", "KS", "JS", "missing", "importance", "bins", "PSI by day"]
     rows = [
         [
             escape(column.name),
@@ -110,15 +111,14 @@ def _columns(columns: Sequence[ColumnDrift]) -> str:
             f"{column.limit:.3f}",
             ABSENT if column.ks is None else f"{column.ks:.3f}",
             f"{column.js:.3f}",
-            percent(column.missing[0]),
-            percent(column.missing[1]),
+            f"{percent(column.missing[0])} ({percent(column.missing[1])})",
             percent(max(column.importance.values(), default=None)),
             _bars(column.bins),
             _trend(column.days, column.limit),
         ]
         for column in columns
     ]
-    caption = "Bins: training pale, live dark. By day: the dashed line is the limit of the window."
+    caption = "Missing: now (in training). Bins: training pale, live dark. By day: the dashed line is the limit."
     return table(head, rows, raw=True, caption=caption)
 
 
