@@ -6,6 +6,10 @@ import time
 
 import httpx
 import pytest
+import schemathesis
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.service.test_bad_input import CHECKS, LONGEST_S, QUIET
 
 from penstock import Engine
 from penstock.assemble.books import books_of
@@ -170,6 +174,34 @@ def test_rules_travel_as_lines(client):
     [added] = done(client.post(f"{RULES}/import", content=other))["added"]
     assert (added["rule"], added["version"], added["state"]) == ("amount_spike", 2, "draft")
     assert client.post(f"{RULES}/import", content="not a rule").status_code == 422
+
+
+def test_whatever_is_sent_is_answered_as_the_document_promises(client):
+    """Every route of rules, lists and approvals, with bodies good and bad, for things that exist and that do not."""
+    done(client.post(LISTS, json={"name": "stolen"}), 201)
+    schema = schemathesis.openapi.from_url(f"{client.base_url}/openapi.json")
+    known = {"name": "mine", "rule": "amount_spike", "list_name": "stolen"}
+    tried = 0
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        if not operation.path.startswith(("/detectors/{name}/rules", "/detectors/{name}/lists", "/detectors/{name}/approvals")):
+            continue
+
+        @settings(max_examples=5, deadline=None, suppress_health_check=QUIET, database=None)
+        @given(
+            case=st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in schemathesis.GenerationMode)),
+            exists=st.booleans(),
+        )
+        def send(case, exists):
+            case.path_parameters = {
+                name: known.get(name, "x") if exists or name == "name" else value
+                for name, value in (case.path_parameters or {}).items()
+            }
+            case.call_and_validate(checks=list(CHECKS), timeout=LONGEST_S)
+
+        send()
+        tried += 1
+    assert tried >= 22
 
 
 def test_a_change_by_post_is_in_force_within_a_second_under_load_and_no_request_fails(client):

@@ -46,7 +46,9 @@ _RULES = "/detectors/{name}/rules"
 _RULE = _RULES + "/{rule}"
 
 _LINES: dict[str, Any] = {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}
-_TAKES_LINES = {"requestBody": {"required": True, **_LINES}}
+_TAKES_LINES = {
+    "requestBody": {"required": True, "content": {**_LINES["content"], "application/json": {"schema": {"type": "object"}}}}
+}
 _NDJSON = {"description": "One rule a line.", **_LINES}
 
 Done = Version | approvals.Request
