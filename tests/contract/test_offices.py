@@ -12,13 +12,16 @@ from penstock.office import Schema, SqliteDatabase
 from penstock.office.audit import AuditLog, erase, note
 from penstock.office.case import Key, NewCase
 from penstock.office.cases import Cases
+from penstock.office.erasing import erase_person
 from penstock.office.keys import Keys
 from penstock.office.list_steps import NewEntry
 from penstock.office.lists import ListBook
+from penstock.office.model_trials import ModelTrials
 from penstock.office.people import People
 from penstock.office.queues import Filter, page, queues, sweep
 from penstock.office.rule_versions import Body
 from penstock.office.rulebook import RuleBook
+from penstock.office.vault import Vault
 
 NOTES = Schema("notes", [["CREATE TABLE notes (id TEXT PRIMARY KEY, text TEXT NOT NULL, n BIGINT)"]])
 
@@ -283,6 +286,44 @@ def test_of_two_who_approve_at_once_one_does(open_office):
 
     all_at_once(*(lambda book=book: approve(book) for book in books))
     assert sorted(outcomes) == ["active", "too late"]
+
+
+def test_lists_and_what_waits_for_another_person_are_shared(open_office):
+    here, there = (ListBook(open_office(), "shop", lambda *_: None) for _ in range(2))
+    here.create("stolen", "block", who="ana")
+    here.add("stolen", [NewEntry("D-1", "seen"), NewEntry("D-2", expires_us=1 << 60)], who="ana")
+    assert [entry.value for entry in there.entries("stolen", search="D-")[0]] == ["D-1", "D-2"]
+    assert list(there.find("D-1")) == ["stolen"]
+    here.create("sanctions", "block", protected=True, who="ana")
+    asked = here.add("sanctions", [NewEntry("X")], who="ana")
+    assert there.approvals.one(asked.id).stage == "pending"
+    there.approvals.reject(asked.id, who="bob", why="not him")
+    assert here.entries("sanctions")[0] == []
+
+
+def test_of_many_processes_that_stop_a_trial_one_does(open_office):
+    offices = [open_office() for _ in range(3)]
+    trials = [ModelTrials(office, "shop") for office in offices]
+    begun = trials[0].rollout("v2", champion="v1", percent=10, share_of="k", who="ana")
+    stopped = []
+    all_at_once(*(lambda each=each: stopped.append(each.stop(begun.id, who="guard", why="blocks")) for each in trials))
+    assert sum(map(bool, stopped)) == 1
+    assert trials[2].running() is None
+    assert AuditLog(offices[1]).verify() is None
+
+
+def test_what_personal_fields_said_is_shared_and_erased_for_all(open_office):
+    here, there = open_office(), open_office()
+    vaults = [Vault(office, b"a secret that both processes know") for office in (here, there)]
+    all_at_once(*(lambda each=each: each.keep("shop", [("tok_p", f"tok_{n}", f"v{n}") for n in range(20)]) for each in vaults))
+    assert vaults[0].values("shop", "tok_p", ["tok_7"]) == vaults[1].values("shop", "tok_p", ["tok_7"]) == {"tok_7": "v7"}
+    erased = erase_person(here, vaults[0], "shop", "customer", "C1", "tok_p", who="ana", reason="asked")
+    assert erased.values == 20
+    assert vaults[1].values("shop", "tok_p", ["tok_7"]) == {}
+    assert vaults[1].erasure("shop", "tok_p").who == "ana"
+    vaults[1].keep("shop", [("tok_p", "tok_7", "v7")])
+    assert vaults[1].values("shop", "tok_p", ["tok_7"]) == {}
+    assert AuditLog(there).verify() is None
 
 
 # ---------------------------------------------------------------- the server

@@ -12,6 +12,8 @@ import pytest
 import websockets
 
 from penstock import Detector, Engine, Entity, Policy, Rule
+from penstock.assemble.books import books_of
+from penstock.assemble.trials import TrialWork
 from penstock.cli import run as penstock
 from penstock.config import Settings
 from penstock.engine import verify
@@ -21,6 +23,7 @@ from penstock.office.audit import AuditLog
 from penstock.office.cases import Cases
 from penstock.office.keeping import Keeping
 from penstock.office.keys import Keys
+from penstock.office.list_steps import NewEntry
 from penstock.office.roles import ROLES, Right
 from penstock.office.vault import Vault
 from penstock.service import Desk, Traffic, create_app
@@ -73,6 +76,7 @@ def payment(number, **more):
 @pytest.fixture
 def place(tmp_path):
     """An office, a vault and an engine over one data folder, with two payments of C1 and one of C2, each a case."""
+    (tmp_path / "personal.key").write_bytes(SECRET)
     with open_office(tmp_path) as office:
         vault = Vault(office, SECRET)
         keeping = Keeping(vault)
@@ -99,7 +103,11 @@ def guarded(place, client_for):
         traffic = Traffic("shop", iter(()), 1.0, attacks={"x": lambda: None})
         traffic.example = payment(9)
         personal = Unmasking(place.office, place.vault)
+        books = books_of(place.office, place.engine.detector, settings)
+        books.create_list("stolen", "block", "cards", personal=True, protected=False, who="test")
+        books.lists.add("stolen", [NewEntry(CARD)], who="test")
         options = {"access": access, "traffic": traffic, "cases": place.cases, "personal": personal}
+        options |= {"books": {"shop": books}, "trials": TrialWork(place.office, [place.engine.detector], settings)}
         async with client_for(place.engine, settings=settings, **options) as client:
             yield client
 
@@ -124,6 +132,11 @@ def addresses(place):
         "{transaction_id:path}": "t1",
         "{entity}": "card",
         "{key:path}": token,
+        "{list_name}": "stolen",
+        "{rule}": "large",
+        "{version}": "1",
+        "{trial}": "model",
+        "{request_id}": "a1",
     }
     bodies = {"/detectors/{name}/backtest": {"condition": "amount > 1", "days": 3650, "when": "amount > 1"}}
     for method, path in TABLE:
@@ -197,6 +210,24 @@ def test_who_may_see_a_value_may_ask_by_it_and_nobody_else_can_find_out_by_tryin
             assert (await client.get(f"/entities/card/{CARD}", headers=viewer)).status_code == 404
             none = await client.get("/transactions", params={"entity": "card", "key": CARD}, headers=viewer)
             assert none.json()["transactions"] == []
+
+    run(scene())
+
+
+def test_nobody_finds_out_by_way_of_lists_what_a_token_stands_for_but_who_fills_them(run, place, guarded):
+    token = place.engine.personal.key("card", CARD)
+
+    async def scene():
+        async with guarded() as client:
+            for role, tries in (("viewer", False), ("approver", False), ("rule_author", True), ("analyst", True)):
+                headers = keys(place, role)
+                await client.app._access.refresh()
+                found = await client.get("/detectors/shop/lists/lookup", params={"value": CARD}, headers=headers)
+                listed = await client.get("/detectors/shop/lists/stolen/entries", params={"search": CARD}, headers=headers)
+                assert (token in found.text) is tries, (role, found.text)
+                assert (token in listed.text) is tries, (role, listed.text)
+                by_token = await client.get("/detectors/shop/lists/lookup", params={"value": token}, headers=headers)
+                assert token in by_token.text
 
     run(scene())
 
@@ -359,7 +390,6 @@ def test_the_command_line_erases_and_verify_says_so(place, tmp_path, capsys, mon
     place.engine.close()
     source = tmp_path / "shop.py"
     source.write_text(DETECTOR)
-    (tmp_path / "personal.key").write_bytes(SECRET)
     where = ["--data", str(place.folder)]
     assert penstock(["verify", "t1", "--detector", str(source), *where]) == 0
     assert "erased" not in capsys.readouterr().out

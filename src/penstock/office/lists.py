@@ -99,11 +99,19 @@ class ListBook:
         return {str(name): Counts(int(held), int(kept) - int(held)) for name, held, kept in rows}
 
     def entries(
-        self, name: str, state: str = "in_force", *, search: str = "", limit: int = PAGE, before: str | None = None
+        self,
+        name: str,
+        state: str = "in_force",
+        *,
+        search: str = "",
+        as_sent: bool = True,
+        limit: int = PAGE,
+        before: str | None = None,
     ) -> tuple[list[Entry], str | None]:
         """Entries of a list, the newest first, and what `before` must be for the next page.
 
-        state: in_force, expired, removed or all. search: how their values begin.
+        state: in_force, expired, removed or all. search: how their values begin. as_sent: a personal value may be sought as it
+        was sent; otherwise only by its token, so that nobody finds out by trying what a token stands for.
 
         Raises:
             NotFound: there is no such list.
@@ -115,7 +123,7 @@ class ListBook:
         values: dict[str, Any] = {"now": self._clock()} if ":now" in _STATES[state] else {}
         where = _STATES[state]
         if search:
-            wanted = self.form_of(kept, search) if kept.personal else search
+            wanted = self._sought(kept, search, as_sent=as_sent)
             where += " AND substr(value, 1, :length) = :search"
             values |= {"length": len(wanted), "search": wanted}
         if before is not None:
@@ -131,13 +139,13 @@ class ListBook:
         self.one(name)
         return read_entries(self._database.read, self._detector, name, "ORDER BY added_in, value")
 
-    def find(self, value: str) -> dict[str, list[Entry]]:
-        """Where a value is, or was: its entries by list, the newest first."""
+    def find(self, value: str, *, as_sent: bool = True) -> dict[str, list[Entry]]:
+        """Where a value is, or was: its entries by list, the newest first. as_sent: see `entries`."""
         found = {}
         for kept in self.all():
             where = "AND value = :value ORDER BY added_in DESC"
             entries = read_entries(
-                self._database.read, self._detector, kept.name, where, value=self.form_of(kept, value.strip())
+                self._database.read, self._detector, kept.name, where, value=self._sought(kept, value.strip(), as_sent=as_sent)
             )
             if entries:
                 found[kept.name] = entries
@@ -289,6 +297,9 @@ class ListBook:
         if done.changed:
             steps.turn()
         return done
+
+    def _sought(self, kept: KeptList, value: str, *, as_sent: bool) -> str:
+        return self.form_of(kept, value) if as_sent else value
 
     def form_of(self, kept: KeptList, value: str) -> str:
         """A value as the list keeps it."""

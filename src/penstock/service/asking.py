@@ -7,8 +7,8 @@ from fastapi import Request, Response
 
 from penstock.office.roles import LOCAL, Actor
 from penstock.service import bodies
-from penstock.service.access import ACTOR
 from penstock.service.problems import RequestRefused
+from penstock.service.rights import ACTOR
 
 T = TypeVar("T", bound=msgspec.Struct)
 

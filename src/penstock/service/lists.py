@@ -10,7 +10,8 @@ from penstock.assemble.books import Books
 from penstock.config import Settings
 from penstock.office.approvals import Request as Waiting
 from penstock.office.list_steps import NewEntry, Outcome
-from penstock.service.asking import answer, asked, text, who
+from penstock.office.roles import Right, rights
+from penstock.service.asking import actor, answer, asked, text, who
 from penstock.service.bodies import header, is_csv
 from penstock.service.instants import instant_us
 from penstock.service.list_forms import (
@@ -53,13 +54,15 @@ def _add_looking(routes: FastAPI, shelf: Shelf) -> None:
         return answer(ListList(name, [form for form in forms if archived or not form.archived]))
 
     @routes.get(_LISTS + "/lookup", tags=["lists"], responses=answers(FoundList, 404))
-    async def lookup(name: str, value: Annotated[str, Query(max_length=500, description="To the letter.")]) -> Response:
+    async def lookup(
+        name: str, request: Request, value: Annotated[str, Query(max_length=500, description="To the letter.")]
+    ) -> Response:
         """On which lists a value is, or was."""
         books = shelf.of(name)
 
         def found() -> FoundList:
             kinds, now = {kept.name: kept.kind for kept in books.lists.all()}, books.clock()
-            by_list = books.lists.find(value).items()
+            by_list = books.lists.find(value, as_sent=_may_try(request)).items()
             forms = {each: [entry_form(entry, now) for entry in entries] for each, entries in by_list}
             held = {each: any(entry.state == "in_force" for entry in entries) for each, entries in forms.items()}
             return FoundList(value, [Found(each, kinds[each], held[each], entries) for each, entries in forms.items()])
@@ -76,6 +79,7 @@ def _add_looking(routes: FastAPI, shelf: Shelf) -> None:
     async def entries(
         name: str,
         list_name: str,
+        request: Request,
         *,
         state: Literal["in_force", "expired", "removed", "all"] = "in_force",
         search: Annotated[str, Query(max_length=500, description="How values begin.")] = "",
@@ -86,7 +90,9 @@ def _add_looking(routes: FastAPI, shelf: Shelf) -> None:
         books = shelf.of(name)
 
         def found() -> EntryList:
-            page, following = books.lists.entries(list_name, state, search=search, limit=limit, before=before)
+            page, following = books.lists.entries(
+                list_name, state, search=search, as_sent=_may_try(request), limit=limit, before=before
+            )
             return EntryList(list_name, [entry_form(each, books.clock()) for each in page], following)
 
         return answer(await shelf.look(found))
@@ -99,6 +105,11 @@ def _add_looking(routes: FastAPI, shelf: Shelf) -> None:
         """Everything that ever was on a list, as CSV: value, reason, author, added_at, expires_at, removed_at."""
         books = shelf.of(name)
         return Response(await shelf.look(lambda: books.export_list(list_name)), media_type="text/csv")
+
+
+def _may_try(request: Request) -> bool:
+    """Whether somebody may seek personal values as they were sent: who sees them, and who puts them on lists."""
+    return bool((Right.PERSONAL | Right.AUTHOR) & rights(actor(request).roles))
 
 
 def _add_changing(routes: FastAPI, shelf: Shelf, settings: Settings) -> None:
