@@ -248,6 +248,6 @@ def drift_asks(settings: Settings, detector: Detector, *, clock: Clock = system_
         if not report.retrain or report.model_version in asked:
             return None
         asked.add(report.model_version)
-        return "drift: " + "; ".join(finding.text for finding in report.alarms if finding.advice == "retrain")
+        return "drift of " + ", ".join(str(each.column) for each in report.alarms if each.advice == "retrain")
 
     return ask

@@ -6,6 +6,7 @@ what they do not explain.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,7 +45,7 @@ class Column(msgspec.Struct, frozen=True):
 
     >>> column = Column("amount", "number", edges=[10.0, 100.0])
     >>> column.place(np.array([np.nan, 10.0, 10.5, 1e6])).tolist(), column.labels()
-    ([0, 1, 2, 3], ['missing', 'up to 10', 'up to 100', 'above 100'])
+    ([0, 1, 2, 3], ['missing', 'up to 10', '10 to 100', 'above 100'])
     """
 
     name: str
@@ -79,7 +80,9 @@ class Column(msgspec.Struct, frozen=True):
             return ["missing", *self.values, "rarer ones", "never seen"]
         if not self.edges:
             return ["missing", "known"]
-        return ["missing", *(f"up to {edge:.6g}" for edge in self.edges), f"above {self.edges[-1]:.6g}"]
+        said = [f"{edge:.5g}" for edge in self.edges]
+        between = [f"{low} to {high}" for low, high in pairwise(said)]
+        return ["missing", f"up to {said[0]}", *between, f"above {said[-1]}"]
 
     def counted(self, placed: NDArray[np.int64], day: NDArray[np.int64], days: int) -> "Column":
         """The same with the rows of each day; day: its number from 0 for every row."""
