@@ -86,7 +86,7 @@ class Compiler:
         waiting = list(features)
         pending = {f.name for f in self.detector.features} - set(self.layout)
         while True:
-            now = [f for f in waiting if not (_words_of(f) & pending)]
+            now = [f for f in waiting if not (words_of(f) & pending)]
             if not now:
                 return steps, waiting
             items: list[tuple[Expression, str]] = []
@@ -121,7 +121,7 @@ class Compiler:
         return loaded
 
     def _refuse(self, feature: Derived | Lookup | Money) -> None:
-        waits_for = sorted(_words_of(feature) & ({f.name for f in self.detector.features} - set(self.layout)))
+        waits_for = sorted(words_of(feature) & ({f.name for f in self.detector.features} - set(self.layout)))
         raise DeclarationError(
             f"feature {feature.name!r} reads {', '.join(waits_for)}, which in turn reads it; "
             "break the circle by deriving one of them from fields"
@@ -253,7 +253,7 @@ class Compiler:
         return {f.name for f in msgspec.structs.fields(self.detector.event)}
 
 
-def _words_of(feature: Derived | Lookup | Money) -> set[str]:
+def words_of(feature: Derived | Lookup | Money) -> set[str]:
     """The words that may be names of columns in a feature's definition."""
     if isinstance(feature, Derived):
         return set(re.findall(r"[A-Za-z_]\w*", re.sub(r"'[^']*'", "", feature.sql))) - {feature.name}

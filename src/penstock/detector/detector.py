@@ -17,12 +17,13 @@ import polars as pl
 
 from penstock.clock import duration_us
 from penstock.decision import Policy
-from penstock.detector.compiler import Compiler
+from penstock.detector.compiler import Compiler, words_of
 from penstock.detector.doubts import DetectorWarning, self_comparisons
 from penstock.detector.plan import Feature, fingerprint
 from penstock.detector.recipe import Recipe
 from penstock.errors import DeclarationError
-from penstock.features import Aggregate, Label
+from penstock.features import Aggregate, Derived, Label
+from penstock.features.described import Added, feature_of
 from penstock.features.state import FeatureState
 from penstock.features.table import STATE_FORMAT
 from penstock.ingest import Schema, Steps
@@ -124,7 +125,9 @@ class Detector:
         )
         _check_models(name, self.models)
         self.person = self._person()
-        self.plan = Compiler(self, inputs).compile()
+        self.added: tuple[Added, ...] = ()
+        self._declared, self._inputs = self.features, None if inputs is None else tuple(inputs)
+        self.plan = Compiler(self, self._inputs).compile()
         self.version = self._version()
         for doubt in self.warnings:
             warnings.warn(f"detector {name!r}: {doubt}", DetectorWarning, stacklevel=2)
@@ -148,6 +151,27 @@ class Detector:
         changed.version = changed._version()
         return changed
 
+    def with_features(self, added: Sequence[Added]) -> "Detector":
+        """The same detector with these features beside those of its file, in place of others that were added before.
+
+        What the file declares means what it meant before, so models that read it still fit; the state is another one.
+
+        Raises:
+            DeclarationError: one of them cannot work, or a rule reads one that is gone.
+        """
+        changed = copy(self)
+        changed.added, features = tuple(added), list(self._declared)
+        entities = {f.entity.name: f.entity for f in self._declared if isinstance(f, Aggregate)}
+        for each in added:
+            feature = feature_of(each.name, each.described, entities)
+            if isinstance(feature, Aggregate):
+                entities.setdefault(feature.entity.name, feature.entity)
+            features.append(feature)
+        changed.features = tuple(features)
+        changed.plan = Compiler(changed, self._inputs).compile()
+        changed.version = changed._version()
+        return changed
+
     @property
     def warnings(self) -> list[str]:
         """What works, but probably not as meant."""
@@ -163,6 +187,14 @@ class Detector:
             max_ahead_us=self.max_ahead_us,
             memory_limit=memory_limit,
         )
+
+    def reads_of(self, feature: Feature) -> frozenset[str]:
+        """The fields and features that a feature reads."""
+        if isinstance(feature, Aggregate):
+            words = {feature.field or "", *feature.entity.fields, *words_of(Derived("", feature.where or ""))}
+        else:
+            words = words_of(feature)
+        return frozenset(name for name in words if name in self.plan.layout)
 
     @property
     def state_fingerprint(self) -> str:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from penstock.clock import Clock, system_clock, to_us
 from penstock.detector import Detector
 from penstock.engine.deciding import Deciding
+from penstock.engine.filling import Filling
 from penstock.engine.history import History
 from penstock.engine.intake import Intake
 from penstock.engine.look import Look
@@ -29,6 +30,7 @@ from penstock.engine.opening import ensemble_of, ledger_of, personal_key_of
 from penstock.engine.path import Path
 from penstock.engine.personal import OnPersonal, Personal
 from penstock.engine.reads import chosen, runs
+from penstock.engine.rebuilding import Rebuilding
 from penstock.engine.recovery import Recovery
 from penstock.engine.refused import Refused
 from penstock.engine.repeats import Repeats
@@ -39,6 +41,7 @@ from penstock.engine.trying import Challenger
 from penstock.engine.voices import Voices
 from penstock.errors import MalformedEvent
 from penstock.expressions import Members
+from penstock.features.described import written
 from penstock.ingest import Read, Reader
 from penstock.ledger import Answered, DetectorVersion, Ledger, Quarantined
 from penstock.messages import Decision, Record, Refusal, Versions
@@ -99,13 +102,14 @@ class Engine:
         self.clock = clock
         self.folder = FilePath(data) if data is not None else None
         ensemble = ensemble_of(detector, models, self.folder, wait=wait_for_models)
-        memory_limit = int(memory_limit_gb * 2**30) if memory_limit_gb else None
-        self.path = Path(detector, ensemble, memory_limit=memory_limit)
+        self.memory_limit = int(memory_limit_gb * 2**30) if memory_limit_gb else None
+        self.path = Path(detector, ensemble, memory_limit=self.memory_limit)
         self._owns_ledger = ledger is None
         self._on_close = on_close
         self._closed = False
         self.on_decided: OnDecided | None = None
         self.ledger = ledger or ledger_of(self.folder, segment_mb, clock)
+        self.rebuilding = Rebuilding(self.path, self.ledger)
         key = personal_key or (personal_key_of(self.folder) if detector.schema.personal else None)
         remember = on_personal is not None
         self.reader = Reader(detector.schema, detector.plan.layout, personal_key=key, remember=remember)
@@ -187,6 +191,26 @@ class Engine:
         self.reader.use(self.detector.plan.layout)
         self._versions()
 
+    def grow(self, filling: Filling) -> None:
+        """Let another version of the detector decide from the next batch on, whose state was filled beside this one.
+
+        Rules, lists, models and trials go on, also those that changed meanwhile.
+
+        Raises:
+            DeclarationError, BundleError: they do not fit it; nothing has changed.
+        """
+        path, detector = filling.finish(), filling.path.detector
+        if (detector.rules, detector.lists) != (self.detector.rules, self.detector.lists):
+            path.change(detector.with_rules(self.detector.rules, self.detector.lists))
+        path.use(self.path.ensemble)
+        path.challenge(self.path.challenger)
+        path.state.limit(self.memory_limit)
+        self.path, self.detector = path, path.detector
+        self.rebuilding = Rebuilding(path, self.ledger)
+        self.reader.use(self.detector.plan.layout)
+        self.recovery.renew()
+        self._versions()
+
     def _versions(self) -> None:
         """Everything that depends on which detector, models and rules decide."""
         ensemble, plan = self.path.ensemble, self.detector.plan
@@ -203,6 +227,7 @@ class Engine:
             "state": self.detector.state_fingerprint,
             "usual": ensemble.usual_values() if ensemble else {},
             "rules": msgspec.to_builtins(self.detector.rules),
+            "added": [[each.name, written(each.described)] for each in self.detector.added],
         }
         version = f"{self.version}/{self.model_version}"
         self.ledger.tables.put_version(DetectorVersion(self.detector.name, version, declared, self.clock()))

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.clock import SECOND_US
-from penstock.engine import records
 from penstock.errors import PenstockError
 from penstock.ledger import snapshots
 from penstock.messages import Record
@@ -74,22 +73,23 @@ class Recovery:
         engine.path.state.load(arrays, words, meta["clock_us"], meta["pace_us"])
         engine.totals.restore(meta["totals"])
         for known_us, change, seq in meta["pending"]:
-            engine.truth.expect(known_us, change, seq)
+            engine.rebuilding.expect(known_us, change, seq)
         return int(meta["position"])
 
     def apply(self, record: Record) -> None:
         """Let a record of the log into state."""
         engine = self._engine
+        engine.rebuilding.apply(record)
         if record.kind == "labels":
-            engine.truth.replay(record)
-        elif record.kind in ("decisions", "informing", "loaded"):
-            names = engine.names_of(record)
-            batch = records.batch_of(record, engine.detector, names)
-            engine.path.features(batch, record.first_seq, read=False)
-            if record.kind == "decisions":
-                amount = engine.detector.schema.amount
-                column = (names or list(engine.look.columns)).index(amount) if amount else None
-                engine.totals.add_record(record, column)
+            engine.truth.keep(record)
+        elif record.kind == "decisions":
+            amount = engine.detector.schema.amount
+            names = engine.names_of(record) or list(engine.look.columns)
+            engine.totals.add_record(record, names.index(amount) if amount else None)
+
+    def renew(self) -> None:
+        """The state is another one: what was saved does not fit any more."""
+        self._saved_position = -1
 
     def _note(self, text: str) -> None:
         self.notes.append(text)

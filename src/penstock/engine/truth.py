@@ -9,9 +9,8 @@ import numpy as np
 
 from penstock.clock import iso, to_us
 from penstock.codes import text_codes
-from penstock.engine import records
 from penstock.ingest import Read
-from penstock.ledger import Label, Ledger
+from penstock.ledger import Label
 from penstock.messages import Batch, Record, Refusal
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ class Truth:
         # without a time of its own a label is known as of the newest event: it precedes whatever comes next
         effective_us = known_us if known_us is not None else engine.path.state.clock_us
         record, row = found
-        batch = self._with_derived(record, row)
+        batch = engine.rebuilding.with_derived(record, row)
         engine.path.pending.add(effective_us, change, record.first_seq + row, batch, 0)
         self._append([label], [effective_us], [change], [record.first_seq + row], on_durable)
         return None
@@ -167,13 +166,11 @@ class Truth:
         name = self._engine.detector.name
         ledger.append(Record("labels", name, ledger.next_seq, ids, text_codes(ids), times, arrived, columns), durable)
 
-    def replay(self, record: Record) -> None:
-        """Expect again the labels of a record that was written before a restart."""
+    def keep(self, record: Record) -> None:
+        """Keep again the labels of a record that was written before a restart, or by another engine."""
         columns: Any = record.columns
-        labels = []
-        for row, transaction_id in enumerate(record.ids):
-            change, seq = int(columns["change"][row]), int(columns["seq"][row])
-            labels.append(
+        self._engine.ledger.tables.put_labels(
+            [
                 Label(
                     record.detector,
                     transaction_id,
@@ -184,31 +181,9 @@ class Truth:
                     int(record.arrived_us[row]),
                     int(columns["rank"][row]),
                 )
-            )
-            self.expect(int(record.time_us[row]), change, seq)
-        self._engine.ledger.tables.put_labels(labels)
-
-    def expect_all(self, record: Record, ledger: Ledger) -> None:
-        """Expect the labels of a record of another ledger."""
-        columns: Any = record.columns
-        for row, known_us in enumerate(record.time_us.tolist()):
-            self.expect(known_us, int(columns["change"][row]), int(columns["seq"][row]), ledger)
-
-    def expect(self, known_us: int, change: int, seq: int, ledger: Ledger | None = None) -> None:
-        """Expect a label of the event with this sequence number."""
-        ledger = ledger or self._engine.ledger
-        found = ledger.record_of(seq) if change and self._engine.path.pending.matter else None
-        if found is not None:
-            self._engine.path.pending.add(known_us, change, seq, self._with_derived(*found), 0)
-
-    def _with_derived(self, record: Record, row: int) -> Batch:
-        """One event with its fields and what is derived from them, as the kernel saw it."""
-        engine = self._engine
-        one = records.row_of(record, row)
-        batch = records.batch_of(one, engine.detector, engine.names_of(record))
-        for step in engine.detector.plan.before:
-            step.run(batch)
-        return batch
+                for row, transaction_id in enumerate(record.ids)
+            ]
+        )
 
 
 def read_statements(body: bytes) -> list[Statement | Refusal]:

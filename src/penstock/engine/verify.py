@@ -15,9 +15,11 @@ from penstock.decision.divided import by_challenger
 from penstock.detector import Detector
 from penstock.engine import records
 from penstock.engine.engine import Engine
+from penstock.engine.rebuilding import ENTERED, Rebuilding
 from penstock.engine.trying import Challenger
 from penstock.errors import BundleError, DataError
 from penstock.expressions import Members
+from penstock.features.described import Added, read_described
 from penstock.ledger import Ledger
 from penstock.messages import Record, Versions
 from penstock.models import Ensemble, load_bundle
@@ -110,6 +112,10 @@ def _as_then(ledger: Ledger, detector: Detector, versions: Versions, list_at: Li
         lists[name] = found
     key = f"{versions.detector}/{versions.model}"
     declared = [each.declared for each in ledger.tables.versions(detector.name) if each.version == key]
+    told_of: list[tuple[str, Any]] = next((each["added"] for each in declared if "added" in each), [])
+    added = tuple(Added(name, read_described(told, name)) for name, told in told_of)
+    if added != detector.added:
+        detector = detector.with_rules([]).with_features(added)
     rules = next((each["rules"] for each in declared if "rules" in each), None)
     if rules is not None or isinstance(versions.lists, str):
         detector = detector.with_rules(detector.rules if rules is None else msgspec.convert(rules, list[Rule]), lists)
@@ -146,23 +152,14 @@ def _moved(rows: NDArray[np.int32], contributions: NDArray[np.float64]) -> dict[
 
 def _rebuild(engine: Engine, ledger: Ledger, until: Record) -> int:
     """Bring the state to the moment before a record; labels in between are expected as they were."""
-    events = 0
+    rebuilding, events = Rebuilding(engine.path, ledger), 0
     for _, record in ledger.read():
         if record.first_seq >= until.first_seq:
             return events
-        if record.detector != engine.detector.name:
-            continue
-        if record.kind == "labels":
-            engine.truth.expect_all(record, ledger)
-        elif record.kind in ("decisions", "informing", "loaded"):
-            names = None if record.meta.get("layout") == until.meta.get("layout") else _names(ledger, record)
-            engine.path.features(records.batch_of(record, engine.detector, names), record.first_seq, read=False)
-            events += len(record)
+        if record.detector == engine.detector.name:
+            rebuilding.apply(record)
+            events += len(record) if record.kind in ENTERED else 0
     return events
-
-
-def _names(ledger: Ledger, record: Record) -> list[str]:
-    return [field.name for field in ledger.layouts()[record.meta["layout"]]["x"]]
 
 
 def _differences(engine: Engine, name: str, recorded: Record, fresh: NDArray[Any], row: int) -> list[tuple[str, Any, Any]]:

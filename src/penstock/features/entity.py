@@ -156,6 +156,10 @@ class Entity:
         """Seconds since the first event; null at the first."""
         return self._aggregate("since_first", None, "ever", options)
 
+    def aggregate(self, kind: str, field: str | None = None, window: str = "ever", **options: object) -> Aggregate:
+        """The aggregate of this kind, one of WINDOWED or REMEMBERED: for whoever reads its name from somewhere."""
+        return self._aggregate(kind, field, window, options)
+
     def _aggregate(self, kind: str, field: str | None, window: str, options: dict[str, object]) -> Aggregate:
         of = options.pop("of", ())
         options["of"] = of if isinstance(of, tuple) else (of,)

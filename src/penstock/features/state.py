@@ -56,6 +56,11 @@ class FeatureState:
         """The clock by which idle keys are forgotten."""
         return int(self._clocks[1])
 
+    def limit(self, memory_limit: int | None) -> None:
+        """The most bytes that each entity may use from now on."""
+        for table in self.tables:
+            table.memory_limit = memory_limit
+
     def check_room(self) -> None:
         """Asked once before a batch, which is then let in as a whole, however many pieces due labels cut it into.
 
