@@ -13,8 +13,9 @@ import msgspec
 import pytest
 
 from penstock import Engine
-from penstock.assemble.rulebooks import open_book
+from penstock.assemble.books import open_books
 from penstock.config import Settings
+from penstock.office.list_steps import NewEntry
 from penstock.office.rule_versions import Body
 from tests.integration import crash_worker
 from tests.integration.behind import Behind, WorkerProcess, assert_same, embedded, until
@@ -227,21 +228,24 @@ def _paced(behind, events, per_second):
 
 
 @pytest.mark.slow
-def test_rules_that_people_change_reach_a_worker_between_two_units(behind, worker, tmp_path):
+def test_rules_and_lists_that_people_change_reach_a_worker_between_two_units(behind, worker, tmp_path):
     events = crash_worker.events(2_000)
     process = worker()
     until(lambda: process.owns)
     behind.put("transactions", events[:1_000])
     until(lambda: len(behind.bodies("decisions")) == 1_000)
-    with open_book(crash_worker.detector, Settings(data=tmp_path / "w")) as book:
-        book.add("any", Body(when="amount > 0", then="block"), who="ann")
-        book.promote("any", 1, who="ann")
+    with open_books(crash_worker.detector, Settings(data=tmp_path / "w")) as books:
+        books.create_list("known", "block", "", personal=False, protected=False, who="ann")
+        books.put("known", [NewEntry(customer) for customer in {event["customer_id"] for event in events}], who="ann")
+        books.rules.add("any", Body(when="customer_id IN list('known')", then="block"), who="ann")
+        books.rules.promote("any", 1, who="ann")
     time.sleep(1)
     behind.put("transactions", events[1_000:])
     until(lambda: len(behind.bodies("decisions")) == 2_000)
     decisions = behind.read("decisions")
     assert {decision["decision"] for decision in decisions[1_000:]} == {"BLOCK"}
     assert len({decision["versions"]["rules"] for decision in decisions}) == 2
+    assert {decision["versions"].get("lists", "")[:8] for decision in decisions} == {"", "known 2-"}
     unchanged = embedded(crash_worker.detector, events)
     assert [decision["features"] for decision in decisions] == [decision["features"] for decision in unchanged]
     process.kill()
