@@ -132,6 +132,16 @@ def test_a_name_elsewhere_is_nobodys_name_here(url, browser, office):
     assert browser.get(url + "/session").status_code == 200
 
 
+def test_a_session_of_somebody_from_elsewhere_can_be_ended_here(url, browser, office):
+    browser.get(url + "/session/oidc")
+    assert browser.get(url + "/stats").status_code == 200
+    assert People(office).sign_out_everywhere("oidc:ana", who="local") == 1
+    assert People(office).sign_out_everywhere("oidc:ana", who="local") == 0
+    time.sleep(0.6)
+    assert browser.get(url + "/stats").status_code == 401
+    assert AuditLog(office).entries(action="sessions.end")[0].details == {"sessions": 1}
+
+
 def changed(**change):
     return lambda provider: provider.change.update(change)
 

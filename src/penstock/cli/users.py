@@ -76,6 +76,20 @@ def disable(name: str, **place: str | None) -> None:
     click.echo(f"{name} may sign in no more")
 
 
+@command.command("sign-out")
+@_name
+@settings("data", "office")
+def sign_out(name: str, **place: str | None) -> None:
+    """End every session of somebody, also of who signed in with an account elsewhere (oidc:NAME), within a second."""
+    from penstock.assemble.office import office_of
+    from penstock.office.people import People
+    from penstock.office.roles import LOCAL
+
+    with office_of(settings_from(**place)) as database:
+        ended = People(database).sign_out_everywhere(name, who=LOCAL.name)
+    click.echo(f"{ended} sessions of {name} have ended")
+
+
 @command.command()
 @_name
 @_from_stdin

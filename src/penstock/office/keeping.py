@@ -32,6 +32,8 @@ class Keeping:
             try:
                 self._waiting.put_nowait((detector, each))
             except queue.Full:
+                if not self.lost:
+                    _log.error("the vault is behind: what some personal fields said is not kept")
                 self.lost += 1
 
     def close(self) -> None:

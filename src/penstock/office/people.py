@@ -182,6 +182,15 @@ class People:
             for (person,) in transaction.run(sql, {"digest": digest(token)}):
                 self._note(transaction, person, "sessions.end", person, {})
 
+    def sign_out_everywhere(self, name: str, *, who: str) -> int:
+        """End every session of somebody, also of who signed in with an account elsewhere; how many there were."""
+        sql = "DELETE FROM people_sessions WHERE person = :name AND expires_us > :now RETURNING digest"
+        with self._database.write() as transaction:
+            ended = len(transaction.run(sql, {"name": name, "now": self._clock()}))
+            if ended:
+                self._note(transaction, who, "sessions.end", name, {"sessions": ended})
+        return ended
+
     def sessions(self) -> list[Session]:
         """Every session that has not ended, of users who are let in, with the roles they have now."""
         rows: list[Row] = self._database.read(
