@@ -205,6 +205,11 @@ def test_a_service_that_begins_empty_as_training_did_is_judged_from_its_first_da
     assert (report.judged, report.alarms) == (True, [])
 
 
+def test_a_stretch_before_what_is_counted_is_refused(settings):
+    with pytest.raises(DataError, match="35 days back from the newest: ask for a time after 2025-12-2"):
+        drift_report(settings, detector(), since_us=to_us(NOW - timedelta(days=40)), clock=clock)
+
+
 # ---------------------------------------------------------------- without a reference
 
 

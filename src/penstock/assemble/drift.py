@@ -73,9 +73,17 @@ class Drift:
             last_us: length of the window, where no beginning is given.
             since_us: the hour with which it begins.
             until_us: the hour before which it ends; that after the newest decision unless given.
+
+        Raises:
+            DataError: it begins before what is counted.
         """
         self._watch.catch_up(pause)
         span = self._watch.sketch.span
+        if since_us is not None and span is not None and since_us // HOUR_US < span[1] - KEPT_D * 24:
+            kept = from_us((span[1] - KEPT_D * 24) * HOUR_US)
+            raise DataError(
+                f"decisions are counted for {KEPT_D} days back from the newest: ask for a time after {kept:%Y-%m-%d}"
+            )
         stop = span[1] if until_us is None and span is not None else None if until_us is None else until_us // HOUR_US
         begin = None if since_us is None else since_us // HOUR_US
         first = begin if begin is not None or stop is None else stop - hours_of(last_us)
@@ -120,9 +128,9 @@ def drift_of_day(
     start_us = (day - date(1970, 1, 1)) // timedelta(microseconds=1)
     try:
         drift = Drift(detector, settings, ledger, champion_version(settings, detector), since_us=start_us - 8 * DAY_US)
+        return drift.look(None, now_us=now_us, since_us=start_us, until_us=start_us + DAY_US), None
     except PenstockError as error:
         return None, str(error)
-    return drift.look(None, now_us=now_us, since_us=start_us, until_us=start_us + DAY_US), None
 
 
 # ---------------------------------------------------------------- beside a service

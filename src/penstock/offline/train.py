@@ -159,7 +159,8 @@ class _Job:
         """Everything recorded up to the test's end; the models have learned from nothing that came after the training."""
         masks = split.masks(rows.time_us)
         after = rows.time_us[masks["valid"] | masks["test"]]
-        within = rows.take(rows.time_us <= after.max())
+        until = rows.time_us <= after.max()
+        within = rows if until.all() else rows.take(until)
         return reference_of(self.detector, ensemble, within, within.time_us >= after.min(), Path(self.recorded.name).name)
 
     def _tune(self, models: Sequence[Model], study: Study, progress: Progress) -> dict[str, Tuned]:

@@ -21,8 +21,6 @@ from penstock.offline.rows import Rows
 DAYS = 28
 """Of how many days, the newest: four whole weeks, in which windows have filled as far as they will."""
 
-_EXPLAINED = 2000
-
 
 def reference_of(detector: Detector, ensemble: Ensemble, rows: Rows, fresh: NDArray[np.bool_], data: str) -> Reference:
     """The reference of an ensemble.
