@@ -149,6 +149,7 @@ class Guarding:
         what = f"model version {candidate.version}" if candidate.trial == MODEL else f"rule {candidate.trial}"
         text = f"{what} was rolled back: {reason}"
         _log.warning("%s: %s", self._detector.name, text)
+        engine.totals.meter.rolled_back(MODEL if candidate.trial == MODEL else "rule")
         now = iso(engine.clock())
         self._tell(
             Alert(

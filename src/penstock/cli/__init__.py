@@ -105,8 +105,20 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if "--debug" in arguments[:1]:
             raise
-        click.echo(f"Error: {explained(error)}", err=True)
+        _tell(error)
         return 2 if isinstance(error, WRONG_INPUT) else 1
+
+
+def _tell(error: Exception) -> None:
+    """Say what ended a command: to the person, or in the log where programs read it."""
+    from penstock.cli.logs import in_json
+
+    if in_json():
+        import logging
+
+        logging.getLogger("penstock").critical("%s", explained(error))
+    else:
+        click.echo(f"Error: {explained(error)}", err=True)
 
 
 def explained(error: Exception) -> str:

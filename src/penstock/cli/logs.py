@@ -7,31 +7,78 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from penstock.config import Settings
 
+CONTEXT = ("detector", "shard", "transaction_id", "request_id", "decision", "latency_ms", "method", "route", "status")
+"""What a line may say beside its message, where whoever logs knows it: `log.info(..., extra={"transaction_id": ...})`."""
 
-def begin_logging(settings: "Settings") -> None:
-    """Log as the settings say, from here on."""
+_log = logging.getLogger("penstock")
+
+
+def begin_logging(settings: "Settings", detector: str | None = None) -> None:
+    """Log as the settings say, from here on. detector: the only one of this process, which every line is about then."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        JsonLines() if settings.log_format == "json" else logging.Formatter("%(levelname)-7s %(name)s: %(message)s")
+        JsonLines(detector) if settings.log_format == "json" else logging.Formatter("%(levelname)-7s %(name)s: %(message)s")
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
+    for name in _OTHERS:
+        logging.getLogger(name).setLevel(max(logging.INFO, root.level))
+    logging.captureWarnings(capture=settings.log_format == "json")
+
+
+_OTHERS = ("asyncio", "numba", "matplotlib", "websockets", "uvicorn")
+"""What libraries say to those who work on them is not for the log of a service, whatever its level."""
+
+
+def announce(message: str) -> None:
+    """Tell the person at the terminal, or the log where it is read by programs."""
+    if in_json():
+        _log.info(message)
+        return
+    from penstock.cli.options import say
+
+    say(message)
+
+
+def in_json() -> bool:
+    """Whether standard error holds one JSON object per line."""
+    return any(isinstance(handler.formatter, JsonLines) for handler in logging.getLogger().handlers)
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object per line: time in seconds since 1970, level, logger, message, and the traceback of an error."""
+    """One JSON object per line: `time` (ISO 8601, UTC), `level`, `logger`, `message`, what is known of `CONTEXT`, and of an
+    error its kind, text and traceback.
+
+    >>> record = logging.LogRecord("penstock", logging.INFO, "", 0, "%s events", (3,), None)
+    >>> record.created = 0.0
+    >>> JsonLines("card").format(record)
+    '{"time":"1970-01-01T00:00:00Z","level":"info","logger":"penstock","message":"3 events","detector":"card"}'
+    """
+
+    def __init__(self, detector: str | None = None) -> None:
+        super().__init__()
+        self._known = {} if detector is None else {"detector": detector}
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
         import msgspec
 
-        line = {
-            "time": record.created,
+        from penstock.clock import iso
+
+        line: dict[str, object] = {
+            "time": iso(round(record.created * 1e6)),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": record.getMessage().encode("utf-8", "replace").decode(),
+            **self._known,
         }
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line).decode()
+        line |= {name: getattr(record, name) for name in CONTEXT if hasattr(record, name)}
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            line["error"] = {
+                "kind": type(error).__name__,
+                "text": str(error),
+                "traceback": self.formatException(record.exc_info),
+            }
+        return msgspec.json.encode(line, enc_hook=str).decode()

@@ -2,7 +2,7 @@
 
 import click
 
-from penstock.cli.options import say, settings, settings_from
+from penstock.cli.options import settings, settings_from
 
 
 @click.command()
@@ -28,7 +28,7 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     from penstock.assemble.rulebooks import newer_rules
     from penstock.assemble.streams import besides
     from penstock.assemble.trials import TrialWork
-    from penstock.cli.logs import begin_logging
+    from penstock.cli.logs import announce, begin_logging
     from penstock.service import bind, serve
 
     settings = settings_from(**flags)
@@ -36,6 +36,7 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     sock = bind(settings.host, settings.port)
     port = sock.getsockname()[1]
     loaded = load_detectors(detectors)
+    begin_logging(settings, loaded[0].name if len(loaded) == 1 else None)
     alerting, drift = Alerting.of(loaded, settings), DriftWork(settings)
     if alerting is not None:
         alerting.also(drift.figures)
@@ -61,5 +62,5 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
             trials=trials,
             books={detector.name: books_of(office, detector, settings) for detector in loaded},
             vault=None if kept is None else kept.vault,
-            on_ready=lambda: say(f"serving {names} on http://{settings.host}:{port}  (Ctrl-C stops)"),
+            on_ready=lambda: announce(f"serving {names} on http://{settings.host}:{port}  (Ctrl-C stops)"),
         )

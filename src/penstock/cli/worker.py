@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from penstock.cli.options import detector_argument, say, settings, settings_from
+from penstock.cli.options import detector_argument, settings, settings_from
 
 _SWITCH_S = 0.0005
 """Deciding, committing and every store have threads of their own. With Python's usual 5 ms each of the others would wait so
@@ -41,7 +41,7 @@ def command(
     from penstock.assemble.personal import keeping
     from penstock.assemble.streams import open_broker, parts_of, shards_of
     from penstock.assemble.trials import TrialWork
-    from penstock.cli.logs import begin_logging
+    from penstock.cli.logs import announce, begin_logging
     from penstock.errors import shown_url
     from penstock.worker import Monitor, Worker
 
@@ -51,6 +51,7 @@ def command(
     begin_logging(settings)
     sys.setswitchinterval(_SWITCH_S)
     loaded = load_detector(detector)
+    begin_logging(settings, loaded.name)
     broker = open_broker(settings.stream, loaded.name)
     shards = shards_of(broker, loaded, settings)
     name = name or f"{socket.gethostname()}-{os.getpid()}"
@@ -60,13 +61,13 @@ def command(
         parts = parts_of(broker, loaded, settings, shards, office=office, trials=trials, keeping=kept)
         worker = Worker(parts, name, shards, takeover=takeover)
         if metrics_port is not None:
-            monitor = Monitor(worker.status, loaded.name, settings.host, metrics_port)
+            monitor = Monitor(worker.status, loaded.name, settings.host, metrics_port, meters=worker.meters)
             if port_file is not None:
                 port_file.write_text(str(monitor.port))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
         place = f"{shown_url(settings.stream)}, {shards} shard{'s' * (shards > 1)}"
-        say(f"{name} works for {loaded.name} at {place}  (Ctrl-C stops)")
+        announce(f"{name} works for {loaded.name} at {place}  (Ctrl-C stops)")
         try:
             worker.run()
         finally:

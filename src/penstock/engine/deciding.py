@@ -1,5 +1,6 @@
 """From events that were read to durable decisions: which are new, what the path says of them, what is recorded."""
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,17 @@ from penstock.engine.reads import alone
 from penstock.engine.repeats import CodesMeet
 from penstock.errors import NotReady
 from penstock.ingest import Read
-from penstock.messages import Batch, Record, Refusal
+from penstock.messages import Action, Batch, Record, Refusal
 
 if TYPE_CHECKING:
     from penstock.engine.engine import Engine, OnDurable
 
 Answers = list[bytes | Refusal]
+
+WARM_UP = "warm_up"
+"""The detector whose decisions are made for the sake of compiling alone, and are no news."""
+
+_log = logging.getLogger("penstock.decisions")
 
 
 class Deciding:
@@ -115,10 +121,12 @@ class Deciding:
             raise
         if not dry_run:
             engine.ledger.append(record, on_durable)
+            if _log.isEnabledFor(logging.DEBUG) and record.detector != WARM_UP:
+                _say(record)
             engine.personal.keep(batch)
             if engine.on_decided is not None:
                 engine.on_decided(record, rendered)
-            engine.totals.add(judged, record.meta["latency_ms"]["total"])
+            engine.totals.add(judged, record.meta["latency_ms"], engine.path.plan.rules.rules)
             engine.trials.add(judged)
             engine.recovery.maybe_snapshot()
         return rendered
@@ -148,3 +156,11 @@ class Deciding:
         )
         records.keep_tried(record, judged.tried, engine.voices.tried)
         return record
+
+
+def _say(record: Record) -> None:
+    """A line of the log per decision: which, what and how long; nothing of the event itself."""
+    actions, total_ms = record.columns["action"], record.meta["latency_ms"]["total"]
+    for each, action in zip(record.ids, np.asarray(actions).tolist(), strict=True):
+        said = {"detector": record.detector, "transaction_id": each, "decision": Action(action).name, "latency_ms": total_ms}
+        _log.debug("decided", extra=said)

@@ -2,11 +2,13 @@
 
 import threading
 from collections import deque
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from penstock.clock import SECOND_US, Clock, iso
+from penstock.engine.meter import Meter
 from penstock.engine.path import Judged
 from penstock.engine.series import MINUTE_US, Series
 from penstock.messages import Action, Layout, Record
@@ -17,11 +19,15 @@ _TOGETHER = 64
 
 
 class Totals:
-    """Counters of one engine. amount: the field that is the money at stake, where there is one."""
+    """Counters of one engine. amount: the field that is the money at stake, where there is one.
+
+    meter: what is counted for Prometheus alone, since the process began.
+    """
 
     def __init__(self, amount: str | None, layout: Layout, clock: Clock) -> None:
         self._amount = layout[amount].index if amount else None
         self._clock = clock
+        self.meter = Meter()
         self.since_us = clock()
         self.actions = np.zeros(len(Action), np.int64)
         self.amounts = np.zeros(len(Action), np.float64)
@@ -33,13 +39,14 @@ class Totals:
         self._latencies_ms: deque[float] = deque(maxlen=_LATENCIES)
         self._recent: deque[tuple[int, int]] = deque()
 
-    def add(self, judged: Judged, total_ms: float) -> None:
-        """Count a batch whose decision took so long."""
+    def add(self, judged: Judged, latency_ms: Mapping[str, float], rules: Sequence[Any]) -> None:
+        """Count a batch whose decision took so long, in every stage and in `total`, over these compiled rules."""
+        self.meter.add(judged, latency_ms, rules)
         now = self._clock()
         amounts = judged.batch.x[:, self._amount] if self._amount is not None else None
         self._set_aside(judged.verdicts.action, amounts, now)
         self.degraded += len(judged.batch) if judged.degraded else 0
-        self._latencies_ms.append(total_ms)
+        self._latencies_ms.append(latency_ms["total"])
         self._recent.append((now, len(judged.batch)))
         while self._recent[0][0] < now - _RATE_S * SECOND_US:
             self._recent.popleft()

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from penstock.detector import Detector
+from penstock.engine.deciding import WARM_UP
 from penstock.engine.engine import Engine
 from penstock.features import Entity, Label
 from penstock.rules import Rule
@@ -41,7 +42,7 @@ def _small() -> Detector:
     customer = Entity("customer_id")
     features = [customer.count("1h"), customer.max("amount", "1d"), customer.distinct("note", "1h"), customer.last("note")]
     return Detector(
-        "warm_up",
+        WARM_UP,
         event=_Payment,
         id="transaction_id",
         time="timestamp",

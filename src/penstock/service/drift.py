@@ -1,16 +1,17 @@
 """`GET /detectors/{name}/drift`, and the metrics of it: what a thread beside the traffic finds every hour."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 from fastapi import FastAPI, Response
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from penstock.assemble.drift import DriftWork
 from penstock.engine import Engine
-from penstock.offline.drift.result import ColumnDrift, DriftReport
+from penstock.metrics import Families
+from penstock.offline.drift.result import DriftReport
 from penstock.service.desks import Desks
 from penstock.service.openapi import answers
 from penstock.service.problems import RequestRefused
@@ -59,36 +60,19 @@ class Drifting(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Gauges of the newest look; as many as there are inputs and scores."""
-        found = dict(self._work.reports)
-        yield self._of_columns(found, "penstock_drift_psi", "Population stability index against training.", lambda c: c.psi)
-        yield self._of_columns(found, "penstock_drift_limit", "The index above which a column has drifted.", lambda c: c.limit)
-        yield self._of_columns(
-            found, "penstock_drift_missing_share", "Share of decisions without a value.", lambda c: c.missing[0]
-        )
-        yield self._whole(found, "penstock_drift_alarms", "Findings worth an alarm.", lambda r: len(r.alarms))
-        yield self._whole(found, "penstock_drift_looked_at", "Unix time of the newest look.", lambda r: r.made_at.timestamp())
-        family = GaugeMetricFamily(
-            "penstock_estimated", "Worth of the models as their calibrated scores say.", labels=["detector", "figure"]
-        )
-        for name, report in found.items():
+        families = Families("drift")
+        for name, report in dict(self._work.reports).items():
+            for column in report.columns:
+                families.add("penstock_drift_psi", [name, column.name], column.psi)
+                families.add("penstock_drift_limit", [name, column.name], column.limit)
+                families.add("penstock_drift_missing_share", [name, column.name], column.missing[0])
+            families.add("penstock_drift_alarms", [name], len(report.alarms))
+            families.add("penstock_drift_looked_at", [name], report.made_at.timestamp())
             for figure in _ESTIMATED:
                 value = report.estimate["live"].get(figure)
                 if value is not None:
-                    family.add_metric([name, figure], value)
-        yield family
-
-    def _of_columns(self, found: dict[str, DriftReport], name: str, text: str, value: Callable[[ColumnDrift], float]) -> Metric:
-        family = GaugeMetricFamily(name, text, labels=["detector", "column"])
-        for detector, report in found.items():
-            for column in report.columns:
-                family.add_metric([detector, column.name], value(column))
-        return family
-
-    def _whole(self, found: dict[str, DriftReport], name: str, text: str, value: Callable[[DriftReport], float]) -> Metric:
-        family = GaugeMetricFamily(name, text, labels=["detector"])
-        for detector, report in found.items():
-            family.add_metric([detector], value(report))
-        return family
+                    families.add("penstock_estimated", [name, figure], value)
+        yield from families
 
 
 def add_routes(routes: FastAPI, drifting: Drifting) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
@@ -21,6 +22,8 @@ _BEFORE, _AFTER = "/detectors/", "/predict"
 _LASTING = "/live"
 _POLICY = 1008
 """The registered code with which a socket is closed on somebody who may not listen any more."""
+
+_log = logging.getLogger("penstock.requests")
 
 
 class Front:
@@ -48,7 +51,7 @@ class Front:
                 self._access.admit(scope, hot=hot)
         except RequestRefused as refused:
             await _refuse(scope, send, refused)
-            self.requests[_AFTER if hot else "other", refused.status] += 1
+            self._answered(scope, _AFTER if hot else "other", refused.status)
             return
         if scope["type"] != "http":
             await self._while_let_in(scope, self.app(scope, receive, send), send)
@@ -69,7 +72,14 @@ class Front:
             refused = of_error(error)
             status = refused.status
             await send_problem(send, refused)
-        self.requests[_AFTER, status] += 1
+        self._answered(scope, _AFTER, status)
+
+    def _answered(self, scope: Any, route: str, status: int) -> None:
+        """Count a request; at the level of debugging there is a line of it in the log, which names no key and no value."""
+        self.requests[route, status] += 1
+        if _log.isEnabledFor(logging.DEBUG):
+            said = {"method": scope.get("method", "WEBSOCKET"), "route": route, "status": status}
+            _log.debug("answered", extra=said)
 
     def _desk(self, path: str) -> Serving | None:
         return None if path == _AFTER else self._desks.named(path[len(_BEFORE) : -len(_AFTER)])
@@ -86,7 +96,7 @@ class Front:
                 await send_problem(seen, of_error(error))
             elif not seen.complete:
                 raise
-        self.requests[getattr(asked.get("route"), "path", "other"), seen.status] += 1
+        self._answered(asked, getattr(asked.get("route"), "path", "other"), seen.status)
 
     async def _while_let_in(self, scope: Any, answering: Coroutine[Any, Any, None], send: Any) -> None:
         """Let an answer that lasts go on until its end, or until who asked may not have it any more."""

@@ -102,7 +102,7 @@ def of_error(error: BaseException) -> RequestRefused:
 def unexpected(error: BaseException) -> RequestRefused:
     """A bug: logged with its traceback under an id that the caller is given."""
     reference = secrets.token_hex(6)
-    log.error("unexpected error %s", reference, exc_info=error)
+    log.error("unexpected error %s", reference, exc_info=error, extra={"request_id": reference})
     refused = RequestRefused(500, f"an unexpected error, recorded in the log as {reference}; the request may be sent again")
     refused.problem = problem(500, str(refused), instance=f"urn:penstock:error:{reference}")
     return refused

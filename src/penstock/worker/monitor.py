@@ -1,26 +1,33 @@
 """A worker's health, readiness and metrics over HTTP."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import msgspec
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from penstock.engine.meter import Meter, tell
 from penstock.errors import ConfigurationError
+from penstock.metrics import Families
 
 Status = list[dict[str, Any]]
 
+Meters = Mapping[int, Meter]
+"""By shard, what the engine that decides for it has metered."""
+
 _GAUGES = {
-    "owner": ("penstock_worker_owner", "1 where this process decides for the shard, 0 where it stands by."),
-    "fence": ("penstock_worker_fence", "The number of the shard's newest owner."),
-    "lag": ("penstock_worker_lag_messages", "Messages that wait in the inbox."),
-    "position": ("penstock_worker_position", "Records in this process's copy of the journal."),
+    "owner": "penstock_worker_owner",
+    "fence": "penstock_worker_fence",
+    "lag": "penstock_worker_lag_messages",
+    "position": "penstock_worker_position",
+    "events": "penstock_worker_messages_total",
 }
+_DECISIONS = "decisions_"
 
 
 class Monitor:
@@ -29,15 +36,18 @@ class Monitor:
     Args:
         status: how each shard stands: see `Seat.status`.
         detector: whose worker this is.
+        meters: what engines have metered: see `Worker.meters`.
 
     Raises:
         ConfigurationError: the address cannot be had.
     """
 
-    def __init__(self, status: Callable[[], Status], detector: str, host: str, port: int) -> None:
+    def __init__(
+        self, status: Callable[[], Status], detector: str, host: str, port: int, *, meters: Callable[[], Meters] = dict
+    ) -> None:
         self._status = status
         self._registry = CollectorRegistry()
-        self._registry.register(ShardCollector(status, detector))
+        self._registry.register(ShardCollector(status, detector, meters))
         ProcessCollector(registry=self._registry)
         try:
             self._server = ThreadingHTTPServer((host, port), self._handler())
@@ -89,29 +99,28 @@ class Monitor:
 class ShardCollector(Collector):
     """What Prometheus sees of each shard."""
 
-    def __init__(self, status: Callable[[], Status], detector: str) -> None:
-        self._status, self._detector = status, detector
+    def __init__(self, status: Callable[[], Status], detector: str, meters: Callable[[], Meters] = dict) -> None:
+        self._status, self._detector, self._meters = status, detector, meters
 
     def collect(self) -> Iterator[Metric]:
         """Every metric of the worker."""
-        shards = self._status()
-        for key, (name, text) in _GAUGES.items():
-            gauge = GaugeMetricFamily(name, text, labels=["detector", "shard"])
-            for shard in shards:
-                if key in shard:
-                    gauge.add_metric(self._labels(shard), float(shard[key]))
-            yield gauge
-        events = CounterMetricFamily("penstock_worker_messages", "Messages taken in for good.", labels=["detector", "shard"])
-        behind = GaugeMetricFamily(
-            "penstock_sink_behind_records", "Records that a store does not have yet.", labels=["detector", "shard", "sink"]
-        )
-        up = GaugeMetricFamily("penstock_sink_up", "1 where a store takes records.", labels=["detector", "shard", "sink"])
-        for shard in shards:
-            events.add_metric(self._labels(shard), shard.get("events", 0))
-            for name, sink in shard.get("sinks", {}).items():
-                behind.add_metric([*self._labels(shard), name], sink["behind"])
-                up.add_metric([*self._labels(shard), name], float(sink["trouble"] is None))
-        yield from (events, behind, up)
+        families = Families("engine", "worker", sharded=True)
+        meters = self._meters()
+        for shard in self._status():
+            self._add(families, shard, meters.get(shard["shard"]))
+        yield from families
 
-    def _labels(self, shard: dict[str, Any]) -> list[str]:
-        return [self._detector, str(shard["shard"])]
+    def _add(self, families: Families, shard: dict[str, Any], meter: Meter | None) -> None:
+        labels = [self._detector, str(shard["shard"])]
+        families.add("penstock_worker_ready", labels, shard["trouble"] is None)
+        for key, name in _GAUGES.items():
+            if key in shard:
+                families.add(name, labels, float(shard[key]))
+        counters = shard.get("engine", {})
+        for name, count in counters.items() if shard["owner"] else ():
+            if name.startswith(_DECISIONS):
+                families.add("penstock_decisions_total", [*labels, name.removeprefix(_DECISIONS)], count)
+        tell(families, labels, counters, meter)
+        for name, sink in shard.get("sinks", {}).items():
+            families.add("penstock_sink_behind_records", [*labels, name], sink["behind"])
+            families.add("penstock_sink_up", [*labels, name], sink["trouble"] is None)

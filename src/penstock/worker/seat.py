@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from penstock.engine import Engine
+from penstock.engine.meter import Meter
 from penstock.engine.trying import InTrial
 from penstock.errors import Fenced, PenstockError
 from penstock.models import Ensemble
@@ -215,6 +216,12 @@ class Seat:
             self._fresh_trial = None
 
     # ------------------------------------------------------------ what is seen from outside
+
+    @property
+    def meter(self) -> Meter | None:
+        """What the engine has metered; None while it is being opened."""
+        replica = self._replica
+        return None if replica is None else replica.engine.totals.meter
 
     def status(self) -> dict[str, Any]:
         """How it stands: `owner`, `fence`, `lag`, `events`, `position`, `sinks`, `trouble`."""

@@ -4,6 +4,7 @@ import logging
 import threading
 from typing import Any
 
+from penstock.engine.meter import Meter
 from penstock.errors import BrokerError, PenstockError
 from penstock.stream.parts import Parts
 from penstock.worker.seat import Seat
@@ -64,3 +65,8 @@ class Worker:
     def status(self) -> list[dict[str, Any]]:
         """How each shard stands."""
         return [seat.status() for seat in self.seats]
+
+    def meters(self) -> dict[int, Meter]:
+        """By shard, what the engine has metered; none where it is being opened."""
+        found = {seat.shard: seat.meter for seat in self.seats}
+        return {shard: meter for shard, meter in found.items() if meter is not None}
