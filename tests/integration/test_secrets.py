@@ -84,6 +84,7 @@ def wait_until_ready(url, process, log):
     raise AssertionError(log.read_text())
 
 
+@pytest.mark.slow
 def test_a_service_with_every_secret_writes_none_of_them(tmp_path):
     port, log = free_port(), tmp_path / "log"
     url = f"http://127.0.0.1:{port}"
