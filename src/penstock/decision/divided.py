@@ -24,6 +24,9 @@ class Divided:
     def explain(self, record: Record, unusual: NDArray[np.int64]) -> None:
         """See `Renderer.explain`."""
         theirs = _theirs(record)[unusual]
+        if not theirs.any():
+            self.champion.explain(record, unusual)
+            return
         found = self.champion.explanations(record, unusual[~theirs].tolist())
         found |= self.challenger.explanations(by_challenger(record), unusual[theirs].tolist())
         keep_explanations(record, {row: found[row] for row in sorted(found)})
@@ -33,6 +36,8 @@ class Divided:
         theirs = _theirs(record)
         if not theirs.any():
             return self.champion.render(record, rows)
+        if theirs.all():
+            return self.challenger.render(by_challenger(record), rows)
         chosen = np.arange(len(record)) if rows is None else np.array(rows, np.int64)
         out = [b""] * len(chosen)
         for renderer, view, which in (

@@ -21,6 +21,9 @@ _MINUTE_US = 60 * SECOND_US
 _SECONDS, _MINUTES = 600, 1440
 """How many seconds, and how many minutes before them, are kept one by one."""
 
+_TOGETHER = 64
+"""Batches that are counted together."""
+
 _ACTIONS = len(Action)
 _PAIRS = _ACTIONS * _ACTIONS
 _STEPS = 96
@@ -41,6 +44,7 @@ class Trials:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._counts: dict[str, _Counts] = {}
+        self._waiting: list[tuple[int, Tried, int]] = []
         self._lock = threading.Lock()
 
     def use(self, candidates: Sequence[tuple[str, str]]) -> None:
@@ -49,6 +53,7 @@ class Trials:
         Counts go on for those that are as they were; the others begin anew, or end.
         """
         with self._lock:
+            self._fold()
             before = self._counts
             self._counts = {
                 name: before[name] if name in before and before[name].what == what else _Counts(what, self._clock())
@@ -57,14 +62,24 @@ class Trials:
 
     def add(self, judged: Judged) -> None:
         """Count a batch; nothing where nothing is tried."""
-        tried = judged.tried
-        if tried is None:
+        if judged.tried is None:
             return
-        now_us = self._clock()
+        second = self._clock() // SECOND_US
         with self._lock:
-            for place, name in enumerate(tried.names, 1):
-                if name in self._counts:
-                    self._counts[name].add(_counted(judged, tried, place), now_us)
+            if len(self._waiting) >= _TOGETHER or (self._waiting and self._waiting[0][0] != second):
+                self._fold()
+            self._waiting.append((second, judged.tried, judged.latency_ns["models"]))
+
+    def _fold(self) -> None:
+        """Count what waits, all of one second: batches of one event are too small to be counted each."""
+        if not self._waiting:
+            return
+        batches, self._waiting = self._waiting, []
+        second, first, _ = batches[0]
+        for place, name in enumerate(first.names, 1):
+            if name in self._counts:
+                counts = _counted([tried for _, tried, _ in batches], [ns for _, _, ns in batches], place)
+                self._counts[name].add(counts, second * SECOND_US)
 
     @property
     def names(self) -> list[str]:
@@ -75,12 +90,14 @@ class Trials:
     def seen(self, name: str, window_us: int) -> Seen:
         """What champion and candidate did with the newest events; nothing of a trial that has ended."""
         with self._lock:
+            self._fold()
             found = self._counts.get(name)
             return _seen(np.zeros(_WIDTH, np.int64) if found is None else found.newest(window_us, self._clock()))
 
     def form(self) -> list[dict[str, Any]]:
         """Every trial since it began here: counts, matrix of decisions, scores, times. For people."""
         with self._lock:
+            self._fold()
             return [_form(name, found) for name, found in self._counts.items()]
 
 
@@ -118,18 +135,23 @@ def _into(panes: "deque[tuple[int, NDArray[np.int64]]]", at: int, counts: NDArra
         panes.append((at, counts.copy()))
 
 
-def _counted(judged: Judged, tried: Tried, place: int) -> NDArray[np.int64]:
+def _counted(batches: Sequence[Tried], models_ns: Sequence[int], place: int) -> NDArray[np.int64]:
+    """The counts of some batches for the trial in this place. models_ns: what scoring took the champion."""
     out = np.zeros(_WIDTH, np.int64)
-    champion, candidate = tried.would[:, 0].astype(np.int64), tried.would[:, place].astype(np.int64)
+    would = np.concatenate([tried.would for tried in batches])
+    champion, candidate = would[:, 0].astype(np.int64), would[:, place].astype(np.int64)
     both = (champion < _ACTIONS) & (candidate < _ACTIONS)
     out[:_PAIRS] = np.bincount(_ACTIONS * champion[both] + candidate[both], minlength=_PAIRS)
     out[_ERRORS] = len(both) - np.count_nonzero(both)
-    if tried.names[place - 1] == MODEL and tried.scores is not None:
-        for at, spent_ns in enumerate((judged.latency_ns["models"], tried.spent_ns)):  # every event waited for its batch
-            step = int(np.searchsorted(_EDGES_MS, spent_ns / 1e6, side="left"))
-            out[_TIMES + at * (_STEPS + 1) + step] = len(both)
+    if batches[0].names[place - 1] == MODEL:
+        sizes = [len(tried.would) for tried in batches]  # every event waited for its batch
+        for at, spent_ns in enumerate((models_ns, [tried.spent_ns for tried in batches])):
+            steps = np.searchsorted(_EDGES_MS, np.array(spent_ns) / 1e6, side="left")
+            start = _TIMES + at * (_STEPS + 1)
+            out[start : start + _STEPS + 1] = np.bincount(steps, weights=sizes, minlength=_STEPS + 1)
+        scores = np.concatenate([tried.scores for tried in batches if tried.scores is not None])
         for at in range(2):
-            known = tried.scores[~np.isnan(tried.scores[:, at]), at]
+            known = scores[~np.isnan(scores[:, at]), at]
             start = _SCORES + at * _BINS
             out[start : start + _BINS] = np.bincount(np.searchsorted(_SCORE_EDGES, known, side="right"), minlength=_BINS)
     return out

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock import Guard, Policy
@@ -12,12 +12,14 @@ from penstock.errors import DeclarationError
 counts = st.tuples(*[st.integers(0, 1000)] * 4)
 
 
+@settings(deadline=None)
 @given(counts)
 def test_whoever_decides_the_same_in_sum_breaches_nothing(found):
     seen = Seen(sum(found), champion=found, candidate=found, p99_ms=(3.0, 3.0), stopped=(600, 600), frauds=(5, 5))
     assert [guard.breach(seen) for guard in GUARDS] == [None] * len(GUARDS)
 
 
+@settings(deadline=None)
 @given(counts, counts, st.floats(0, 0.5), st.integers(1, 2000))
 def test_a_rate_breaches_where_counting_says_so(champion, candidate, more, least):
     n = min(sum(champion), sum(candidate))

@@ -70,6 +70,7 @@ def test_another_candidate_of_the_same_name_begins_anew_and_the_same_one_goes_on
     assert (trials.names, trials.seen("large_v2", 10**9).events) == ([], 0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=40, unique=True), st.floats(0, 100), st.floats(0, 100))
 def test_a_key_in_a_share_stays_in_it_when_it_grows_whatever_else_is_asked(keys, first, second):
     less, more = sorted((first, second))
