@@ -68,11 +68,11 @@ def _show(found: "Compared") -> None:
     if found.since is not None:
         click.echo(f"from {found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC")
     click.echo(f"agreement {_rate(total.agreement)}, blocks {_change(total.block_rate_change)} beside the champion's\n")
-    click.echo(f"{'':<16}{'champion':>26}{'candidate':>26}")
+    click.echo(f"{'':<16}{'champion':>30}{'candidate':>30}")
     for title, value in _ROWS.items():
         shown = [value(side) for side in (total.champion, total.candidate)]
         if any(each != "-" for each in shown):
-            click.echo(f"{title:<16}{shown[0]:>26}{shown[1]:>26}")
+            click.echo(f"{title:<16}{shown[0]:>30}{shown[1]:>30}")
     for title, amount in (("loss caught", found.loss_caught), ("good stopped", found.good_stopped)):
         if amount is not None:
             click.echo(f"{title} beside the champion: {amount.value:,.2f} ({amount.low:,.2f} to {amount.high:,.2f})")
