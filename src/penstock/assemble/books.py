@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from penstock.assemble.engines import personal_key
+from penstock.assemble.features import grown
 from penstock.assemble.office import has_office, office_of
 from penstock.assemble.rulebooks import adopt, book_of, check_of, list_book_of, rule_of, rules_of
 from penstock.clock import Clock, system_clock
@@ -59,9 +60,9 @@ class Books:
         token: Callable[[str], str] | None = None,
         clock: Clock = system_clock,
     ) -> None:
-        self.detector, self.clock = detector, clock
+        self.detector, self.clock, self._database = detector, clock, database
         self.rules = book_of(database, detector, four_eyes=four_eyes)
-        self.lists = ListBook(database, detector.name, check_of(detector), clock, token=token)
+        self.lists = ListBook(database, detector.name, check_of(database, detector), clock, token=token)
         self.approvals: Approvals = self.rules.approvals
         self._guards = RuleGuards(database, detector.name, clock)
         adopt(self.rules, self.lists, detector)
@@ -77,7 +78,8 @@ class Books:
         with self._lock:
             if self._now is None or self._now[0] != revision:
                 held: dict[str, Members] = self.lists.members(self._now[1].lists if self._now else None)
-                self._now = revision, self.detector.with_rules(rules_of(self.rules.acting()), held)
+                bare = grown(self._database, self.detector.with_rules([]))
+                self._now = revision, bare.with_rules(rules_of(self.rules.acting()), held)
             return self._now[1]
 
     def findings(self, name: str) -> list[Finding]:
@@ -256,8 +258,8 @@ def as_changed(detector: Detector, settings: Settings, *, rules: bool = True) ->
         return detector
     with office_of(settings) as database:
         book, lists = book_of(database, detector), list_book_of(database, detector)
-        held = {**detector.lists, **lists.members()}
-        return detector.with_rules(rules_of(book.acting()) if rules and book.versions() else detector.rules, held)
+        held, bare = {**detector.lists, **lists.members()}, grown(database, detector.with_rules([])) if rules else detector
+        return bare.with_rules(rules_of(book.acting()) if rules and book.versions() else detector.rules, held)
 
 
 def list_at(detector: Detector, settings: Settings) -> Callable[[str, str], Members | None]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from penstock.assemble.alerts import Alerting
 from penstock.assemble.cases import CaseWork
 from penstock.assemble.detectors import installed, load_detector
+from penstock.assemble.features import as_grown
 from penstock.assemble.stores import Archiving, ledger_to_read, open_ledger
 from penstock.config import Settings
 from penstock.detector import Detector
@@ -39,7 +40,7 @@ def open_engine(
         BundleError: a declared model has no bundle, unless the engine shall wait for one.
         FolderInUse: another process owns the folder.
     """
-    owned = ExitStack()
+    owned, detector = ExitStack(), as_grown(detector, settings)
     if ledger is None and settings.ledger is not None:
         ledger = owned.enter_context(open_ledger([detector], settings))
 

@@ -3,11 +3,16 @@
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
+from penstock.assemble.features import grown, not_active
 from penstock.assemble.office import office_of
 from penstock.config import Settings
 from penstock.detector import Detector
+from penstock.detector.compiler import words_of
+from penstock.errors import DeclarationError
 from penstock.expressions import Members
+from penstock.features import Derived
 from penstock.office import Database
+from penstock.office.feature_versions import SCHEMA
 from penstock.office.lists import ListBook
 from penstock.office.rule_versions import Acting, Body
 from penstock.office.rulebook import Check, RuleBook
@@ -18,14 +23,22 @@ _EMPTY = Members.of([])
 
 def book_of(database: Database, detector: Detector, *, four_eyes: bool = False) -> RuleBook:
     """The book of a detector's rules: a change that could not work is refused with the reason, and undone."""
-    return RuleBook(database, detector.name, check_of(detector), four_eyes=four_eyes)
+    return RuleBook(database, detector.name, check_of(database, detector), four_eyes=four_eyes)
 
 
-def check_of(detector: Detector) -> Check:
-    """What a book asks before a change."""
+def check_of(database: Database, detector: Detector) -> Check:
+    """What a book asks before a change: whether rules fit the detector with the features that are active by now."""
+    database.prepare(SCHEMA)
 
     def check(acting: Sequence[Acting], lists: Collection[str]) -> None:
-        detector.with_rules(rules_of(acting), dict.fromkeys(lists, _EMPTY))
+        rules, now = rules_of(acting), grown(database, detector.with_rules([]))
+        try:
+            now.with_rules(rules, dict.fromkeys(lists, _EMPTY))
+        except DeclarationError:
+            told = not_active(database, now, {word for rule in rules for word in words_of(Derived("", rule.when))})
+            if told is None:
+                raise
+            raise DeclarationError(told) from None
 
     return check
 
@@ -41,7 +54,7 @@ def open_book(detector: Detector, settings: Settings) -> Iterator[RuleBook]:
 
 def list_book_of(database: Database, detector: Detector) -> ListBook:
     """The book of a detector's lists, without the key that personal values need."""
-    return ListBook(database, detector.name, check_of(detector))
+    return ListBook(database, detector.name, check_of(database, detector))
 
 
 def adopt(rules: RuleBook, lists: ListBook, detector: Detector) -> None:

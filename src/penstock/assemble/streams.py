@@ -9,6 +9,7 @@ from penstock.assemble.alerts import Alerting, Others, alert_sink, figures
 from penstock.assemble.cases import CaseWork
 from penstock.assemble.drift import DriftSink, DriftWork
 from penstock.assemble.engines import handing_on, open_engine
+from penstock.assemble.features import as_grown
 from penstock.assemble.registries import champions
 from penstock.assemble.rulebooks import newer_rules
 from penstock.assemble.stores import open_stores
@@ -114,6 +115,7 @@ def open_replica(
     Raises:
         FolderInUse: all of them are taken.
     """
+    detector = as_grown(detector, settings)
     local, data = _first_free(folders, settings.ledger_segment_mb << 20)
     placed = msgspec.structs.replace(settings, data=data, models=settings.models_folder)
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "models": "models",
     "rules": "rules",
     "lists": "lists",
+    "features": "features",
     "trials": "trials",
     "trainer": "trainer",
     "replay": "replay",

@@ -21,6 +21,7 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     from penstock.assemble.detectors import load_detectors
     from penstock.assemble.drift import DriftWork
     from penstock.assemble.engines import openers
+    from penstock.assemble.growing import growing
     from penstock.assemble.office import office_of
     from penstock.assemble.personal import keeping
     from penstock.assemble.registries import champions
@@ -60,6 +61,7 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
             cases=work.cases,
             drift=drift,
             trials=trials,
+            features=growing(office, loaded, settings, decides=not beside),
             books={detector.name: books_of(office, detector, settings) for detector in loaded},
             vault=None if kept is None else kept.vault,
             on_ready=lambda: announce(f"serving {names} on http://{settings.host}:{port}  (Ctrl-C stops)"),

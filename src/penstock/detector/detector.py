@@ -160,14 +160,12 @@ class Detector:
             DeclarationError: one of them cannot work, or a rule reads one that is gone.
         """
         changed = copy(self)
-        changed.added, features = tuple(added), list(self._declared)
+        changed.added = tuple(sorted(added, key=lambda each: each.name))  # whatever the order, the columns are the same
         entities = {f.entity.name: f.entity for f in self._declared if isinstance(f, Aggregate)}
-        for each in added:
+        for each in (each for each in changed.added if each.described.keys or each.described.roles):
             feature = feature_of(each.name, each.described, entities)
-            if isinstance(feature, Aggregate):
-                entities.setdefault(feature.entity.name, feature.entity)
-            features.append(feature)
-        changed.features = tuple(features)
+            entities |= {feature.entity.name: feature.entity} if isinstance(feature, Aggregate) else {}
+        changed.features = (*self._declared, *(feature_of(each.name, each.described, entities) for each in changed.added))
         changed.plan = Compiler(changed, self._inputs).compile()
         changed.version = changed._version()
         return changed

@@ -15,6 +15,7 @@ from starlette.requests import Request
 import penstock
 from penstock.assemble.books import Books
 from penstock.assemble.drift import DriftWork
+from penstock.assemble.growing import Growing
 from penstock.assemble.trials import TrialWork
 from penstock.config import Settings
 from penstock.errors import PenstockError
@@ -36,6 +37,7 @@ from penstock.service import (
     writes,
 )
 from penstock.service import cases as case_routes
+from penstock.service import features as feature_routes
 from penstock.service import models as model_routes
 from penstock.service import trials as trial_routes
 from penstock.service.access import Access
@@ -44,6 +46,7 @@ from penstock.service.drift import Drifting
 from penstock.service.drift import add_routes as add_drift
 from penstock.service.follow import Follower, Newer, RulesFollower
 from penstock.service.front import Front
+from penstock.service.growing import FeaturesFollower
 from penstock.service.live import Live
 from penstock.service.metrics import CONTENT_TYPE, Exposition
 from penstock.service.openapi import answers, document
@@ -91,6 +94,7 @@ def create_app(
     drift: DriftWork | None = None,
     trials: TrialWork | None = None,
     books: Mapping[str, Books] | None = None,
+    features: Mapping[str, Growing] | None = None,
     personal: Unmasking | None = None,
     on_ready: Callable[[], None] = lambda: None,
     on_failure: Callable[[BaseException], None] = lambda _error: None,
@@ -109,6 +113,7 @@ def create_app(
         drift: looks at the drift of what is served; one of the settings unless given.
         trials: what is tried beside what decides; nothing, and there are no routes for it, unless given.
         books: by detector, the rules and lists that people change; there are no routes for them unless given.
+        features: by detector, the features that people make; none unless given.
         personal: what personal fields said, for those who may see it; nothing is known of that unless given.
         on_ready: called once when all desks are open.
         on_failure: called when one cannot be opened; until the process ends, /ready says why.
@@ -122,6 +127,7 @@ def create_app(
     followers = {name: Follower(served[name], newer, settings.follow_every_s) for name, newer in (champions or {}).items()}
     tried = None if trials is None else trial_routes.Trials(served, trials, followers)
     ruling = {name: RulesFollower(served[name], newer) for name, newer in (rules or {}).items()}
+    fed = {name: FeaturesFollower(served[name], growing) for name, growing in (features or {}).items()}
     shelf = None if books is None else Shelf(books, served, ruling, settings)
 
     verdicts = None if cases is None else Verdicts(cases, served)
@@ -129,7 +135,9 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         going = [
-            asyncio.create_task(_run(served, on_ready, on_failure, traffic, [*followers.values()], [*ruling.values()], tried))
+            asyncio.create_task(
+                _run(served, on_ready, on_failure, traffic, [*followers.values(), *fed.values()], [*ruling.values()], tried)
+            )
         ]
         if access is not None:
             going.append(asyncio.create_task(access.follow()))
@@ -143,6 +151,8 @@ def create_app(
                 await task
         await replaying.close()
         await trying.close()
+        for each in fed.values():
+            await each.close()
         if shelf is not None:
             await shelf.close()
         if tried is not None:
@@ -180,6 +190,7 @@ def create_app(
         case_routes.add_routes(app, cases, served, verdicts, settings, unmasking)
     if shelf is not None:
         book_routes.add_routes(app, shelf, settings)
+    feature_routes.add_routes(app, features or {}, served, settings)
     sockets.add_routes(app, live)
     pages.add_routes(app, served, live, traffic)
     if access is not None:
@@ -192,7 +203,7 @@ async def _run(
     on_ready: Callable[[], None],
     on_failure: Callable[[BaseException], None],
     traffic: Traffic | None,
-    followers: Sequence[Follower],
+    followers: Sequence[Follower | FeaturesFollower],
     books: Sequence[RulesFollower],
     tried: "trial_routes.Trials | None",
 ) -> None:

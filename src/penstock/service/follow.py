@@ -84,8 +84,9 @@ class RulesFollower:
         try:
             found = await asyncio.to_thread(self._newer, self._revision)
             if found is not None:
-                before, self._revision = self._revision, found.revision
-                self._desk.engine.use_rules(found.rules, found.lists)
+                before = self._revision
+                self._desk.engine.use_rules(found.rules, found.lists)  # asked again while they do not fit: a feature may come
+                self._revision = found.revision
                 if before:
                     log.info(
                         "%s: %d rules of revision %d decide from now on", self._desk.name, len(found.rules), found.revision

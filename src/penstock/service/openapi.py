@@ -11,7 +11,7 @@ from penstock.messages import Decision
 from penstock.offline.backtest.result import Tried
 from penstock.offline.drift.result import DriftReport
 from penstock.offline.trial import Compared
-from penstock.service import case_forms, list_forms, model_forms, rule_asks, rule_forms, schemas
+from penstock.service import case_forms, feature_forms, list_forms, model_forms, rule_asks, rule_forms, schemas
 from penstock.service.desks import Desks
 from penstock.service.problems import MEDIA_TYPE, Problem
 
@@ -39,6 +39,7 @@ _TAGS = {
     "records": "Look up what was decided and what is known.",
     "models": "See which models decide and which are tried, and change that.",
     "rules": "Change what decides: rules from draft to archived, and what waits for a second pair of eyes.",
+    "features": "Change what is computed of transactions: features from draft to active, filled from the log.",
     "lists": "Keep the lists that conditions ask.",
     "cases": "Work on what people should look at.",
     "service": "What is served, and how it fares.",
@@ -86,6 +87,12 @@ _STATIC = (
     case_forms.Escalate,
     case_forms.GiveVerdicts,
     case_forms.VerdictsAnswer,
+    feature_forms.FeatureList,
+    feature_forms.FeatureForm,
+    feature_forms.FeatureTested,
+    feature_forms.NewFeature,
+    feature_forms.TryFeature,
+    feature_forms.ActivateFeature,
     rule_forms.RuleList,
     rule_forms.RuleHistory,
     rule_forms.RuleDiff,

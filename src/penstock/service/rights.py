@@ -66,6 +66,8 @@ TABLE: Mapping[tuple[str, str], Right] = {
     ("GET", "/detectors/{name}/rules/export"): Right.READ,
     ("GET", "/detectors/{name}/rules/{rule}"): Right.READ,
     ("GET", "/detectors/{name}/rules/{rule}/diff"): Right.READ,
+    ("GET", "/detectors/{name}/features"): Right.READ,
+    ("GET", "/detectors/{name}/features/{feature}"): Right.READ,
     ("GET", "/detectors/{name}/lists"): Right.READ,
     ("GET", "/detectors/{name}/lists/lookup"): Right.READ,
     ("GET", "/detectors/{name}/lists/{list_name}"): Right.READ,
@@ -78,6 +80,8 @@ TABLE: Mapping[tuple[str, str], Right] = {
     ("POST", "/detectors/{name}/rules/test"): Right.AUTHOR | Right.APPROVE,
     ("POST", "/detectors/{name}/rules/{rule}/shadow"): Right.AUTHOR | Right.APPROVE,
     ("POST", "/detectors/{name}/rules/{rule}/request"): Right.AUTHOR | Right.APPROVE,
+    ("POST", "/detectors/{name}/features"): Right.AUTHOR,
+    ("POST", "/detectors/{name}/features/test"): Right.AUTHOR | Right.APPROVE,
     ("POST", "/detectors/{name}/lists"): Right.AUTHOR,
     ("POST", "/detectors/{name}/lists/{list_name}/entries"): Right.AUTHOR,
     ("POST", "/detectors/{name}/lists/{list_name}/remove"): Right.AUTHOR,
@@ -90,6 +94,10 @@ TABLE: Mapping[tuple[str, str], Right] = {
     ("POST", "/detectors/{name}/rules/{rule}/rollback"): Right.APPROVE,
     ("POST", "/detectors/{name}/rules/{rule}/archive"): Right.APPROVE,
     ("POST", "/detectors/{name}/approvals/{request_id}/approve"): Right.APPROVE,
+    # letting features be computed, and taking them back
+    ("POST", "/detectors/{name}/features/{feature}/activate"): Right.APPROVE,
+    ("POST", "/detectors/{name}/features/{feature}/rollback"): Right.APPROVE,
+    ("POST", "/detectors/{name}/features/{feature}/archive"): Right.APPROVE,
     # trying rules on the past
     ("POST", "/detectors/{name}/backtest"): Right.AUTHOR | Right.APPROVE,
     # letting models decide, and taking them back

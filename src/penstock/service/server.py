@@ -12,6 +12,7 @@ import uvicorn
 
 from penstock.assemble.books import Books
 from penstock.assemble.drift import DriftWork
+from penstock.assemble.growing import Growing
 from penstock.assemble.office import office_of
 from penstock.assemble.trials import TrialWork
 from penstock.config import Settings
@@ -98,6 +99,7 @@ def serve(
     drift: DriftWork | None = None,
     trials: TrialWork | None = None,
     books: Mapping[str, Books] | None = None,
+    features: Mapping[str, Growing] | None = None,
     vault: Vault | None = None,
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
@@ -117,6 +119,7 @@ def serve(
         drift: looks at the drift of what is served; one of the settings unless given.
         trials: what is tried beside what decides.
         books: by detector, the rules and lists that people change.
+        features: by detector, the features that people make.
         vault: what personal fields said.
         on_ready: called when everything is open, for instance to say so.
 
@@ -157,6 +160,7 @@ def serve(
             drift=drift,
             trials=trials,
             books=books,
+            features=features,
             personal=None if vault is None else Unmasking(office, vault),
             on_ready=ready,
             on_failure=failed,

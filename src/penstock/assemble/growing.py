@@ -1,0 +1,181 @@
+"""The book of the features of a detector, and what lets an engine follow it: filled beside the traffic, then swapped in."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from penstock.assemble.features import added_of, not_active
+from penstock.assemble.office import office_of
+from penstock.assemble.rulebooks import book_of, list_book_of, rules_of
+from penstock.config import Settings
+from penstock.detector import Detector
+from penstock.detector.compiler import words_of
+from penstock.engine import Engine, Filling, Reach
+from penstock.engine.path import check_fits
+from penstock.errors import BundleError, CapacityError, DeclarationError, PenstockError
+from penstock.features import Derived
+from penstock.features.described import Added, read_described
+from penstock.models import Ensemble, load_bundle
+from penstock.models.shelf import alias
+from penstock.office import Database
+from penstock.office.feature_versions import Version, Wanted
+from penstock.office.features import FeatureBook
+from penstock.rules import Rule
+
+AGAIN_S = 3.0
+"""What could not be filled is tried again after so long, where that is not for good."""
+
+FINAL = (DeclarationError, BundleError, CapacityError)
+"""What will not be otherwise when it is tried again."""
+
+SERVICE = "service"
+"""Who says that a feature has been filled, or cannot be."""
+
+
+class Checks:
+    """What a book of features asks before a change: the detector's file, the rules that act by now, and the models.
+
+    Args:
+        models: the folder of bundles; those that decide or are tried must go on fitting.
+    """
+
+    def __init__(self, database: Database, detector: Detector, models: Path) -> None:
+        self._database, self._detector, self._folder = database, detector, models
+        self._rules, self._lists = book_of(database, detector), list_book_of(database, detector)
+
+    def fit(self, versions: Sequence[Version]) -> None:
+        """See `office.features.Checks`."""
+        try:
+            changed = self._detector.with_rules([]).with_features(added_of(versions))
+        except DeclarationError:
+            told = not_active(self._database, self._detector, set().union(*map(_words, versions)) - {v.name for v in versions})
+            if told is None:
+                raise
+            raise DeclarationError(told) from None
+        changed.with_rules(self._acting(), {**self._detector.lists, **self._lists.members()})
+        for ensemble in self._models():
+            check_fits(changed, ensemble)
+
+    def readers(self, name: str, others: Sequence[Version]) -> Sequence[str]:
+        """See `office.features.Checks`."""
+        features = [f"feature {each.name!r}" for each in others if name in _words(each)]
+        rules = [f"rule {rule.name!r}" for rule in self._acting() if _asks(rule, name)]
+        models = [f"model {each.version or 'unsaved'}" for each in self._models() if name in each.features]
+        return [*rules, *features, *models]
+
+    def _acting(self) -> list[Rule]:
+        return rules_of(self._rules.acting()) if self._rules.versions() else list(self._detector.rules)
+
+    def _models(self) -> list[Ensemble]:
+        versions = {
+            alias(self._folder, self._detector.name, "champion"),
+            alias(self._folder, self._detector.name, "challenger"),
+        }
+        return [load_bundle(self._folder / self._detector.name / version) for version in sorted(filter(None, versions))]
+
+
+def feature_book(database: Database, detector: Detector, settings: Settings) -> FeatureBook:
+    """The book of a detector's features: a change that could not work is refused with the reason, and undone."""
+    return FeatureBook(database, detector.name, Checks(database, detector, settings.models_folder))
+
+
+@contextmanager
+def open_features(detector: Detector, settings: Settings) -> Iterator[FeatureBook]:
+    """The book of features in the office that the settings name."""
+    with office_of(settings) as database:
+        yield feature_book(database, detector, settings)
+
+
+class Grown(NamedTuple):
+    """Features that were filled beside an engine, ready to be swapped in; filling: None where it has them already."""
+
+    wanted: Wanted
+    filling: Filling | None
+
+
+class Growing:
+    """What a process asks that keeps an engine. decides: whether its word counts, as that of whoever decides does.
+
+    `prepare`, then `Engine.grow` in the engine's own thread, then `settle`.
+    """
+
+    def __init__(self, book: FeatureBook, detector: Detector, *, decides: bool = True) -> None:
+        self.book, self.decides, self._detector = book, decides, detector
+        self._revision = -1
+        self._reaches: dict[str, Reach] = {}
+        self._again_at = 0.0
+        self.trouble: str | None = None
+
+    def test(self, name: str, body: dict[str, Any]) -> tuple[str, str, list[str]]:
+        """Look at a feature without saving it: its name, its type and what it reads.
+
+        Raises:
+            DeclarationError, BundleError: it cannot work beside those that are wanted.
+        """
+        others = [each for each in added_of(self.book.wanted().versions) if each.name != name]
+        detector = self._detector.with_rules([]).with_features([*others, Added(name, read_described(body, name))])
+        feature = next(each for each in detector.features if each.name == name)
+        return name, detector.plan.layout[name].type.value, sorted(detector.reads_of(feature))
+
+    def prepare(self, engine: Engine, stopped: Callable[[], bool] = lambda: False) -> Grown | None:
+        """What is wanted, filled from the log but for a few records; None where nothing has changed. May take a while.
+
+        What cannot be filled is a draft again, and says why.
+        """
+        if time.monotonic() < self._again_at or self.book.revision() == self._revision:
+            return None
+        wanted = self.book.wanted()
+        added = added_of(wanted.versions)
+        if tuple(added) == engine.detector.added:
+            return Grown(wanted, None)
+        try:
+            filling = Filling(engine, added)
+            filling.run(stopped)
+        except PenstockError as error:
+            self.fail(wanted, error)
+            return None
+        return None if stopped() else Grown(wanted, filling)
+
+    def settle(self, grown: Grown) -> None:
+        """It has been swapped in: what was filled is active from now on."""
+        self._revision, self.trouble = grown.wanted.revision, None
+        if grown.filling is not None:
+            self._reaches = {reach.name: reach for reach in grown.filling.reaches}
+        for version in _filling(grown.wanted) if self.decides else ():
+            reach = self._reaches.get(version.name, Reach(version.name, None, None))
+            self.book.filled(version.name, version.version, _told(reach), who=SERVICE)
+
+    def fail(self, wanted: Wanted, error: PenstockError) -> None:
+        """It cannot be filled, or what was filled does not fit any more."""
+        self.trouble, self._again_at = str(error), time.monotonic() + AGAIN_S
+        if not self.decides or not isinstance(error, FINAL):
+            return
+        for version in _filling(wanted):
+            self.book.failed(version.name, version.version, str(error), who=SERVICE)
+
+
+def _filling(wanted: Wanted) -> list[Version]:
+    return [version for version in wanted.versions if version.state == "filling"]
+
+
+def _told(reach: Reach) -> dict[str, Any]:
+    return {**reach._asdict(), "sentence": reach.sentence}
+
+
+def _words(version: Version) -> set[str]:
+    told = read_described(version.body, version.name)
+    return words_of(Derived("", f"{told.derive or ''} {told.where or ''} {told.field or ''}"))
+
+
+def _asks(rule: Rule, name: str) -> bool:
+    share = rule.share is not None and rule.share.of == name
+    return share or name in words_of(Derived("", rule.when)) or f"{{{name}" in (rule.reason or "")
+
+
+def growing(
+    database: Database, detectors: Sequence[Detector], settings: Settings, *, decides: bool = True
+) -> dict[str, Growing]:
+    """For each detector, what a process that keeps its engine follows."""
+    return {each.name: Growing(feature_book(database, each, settings), each, decides=decides) for each in detectors}

@@ -1,0 +1,172 @@
+"""`penstock features`: features as data, with a life."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from penstock.cli.books import as_changer
+from penstock.cli.options import as_json, detector_argument, print_json, say, settings
+
+if TYPE_CHECKING:
+    from penstock.assemble.growing import Growing
+    from penstock.office.feature_versions import Version
+
+_name = click.argument("feature")
+
+
+@click.group()
+def command() -> None:
+    """Features that are made at run time, from draft to archived, every version kept.
+
+    An activated feature is filled from the log by services and workers over the same office, beside their traffic; rules and
+    models may read it as soon as it is active.
+    """
+
+
+def as_described(function: Any) -> Any:
+    """Add what a feature is made of."""
+    options = [
+        click.option("--derive", metavar="SQL", help="An expression; it stands alone."),
+        click.option("--kind", metavar="KIND", help="count, sum, mean, std, min, max, distinct, last, ..."),
+        click.option("--entity", metavar="NAME", help="Of the detector, or a new one."),
+        click.option("--key", "keys", metavar="FIELD", multiple=True, help="A field of the key of a new entity; repeatable."),
+        click.option("--field", metavar="FIELD", help="What is summed, counted or remembered."),
+        click.option("--window", metavar="TIME", help="1h, 7d, ever."),
+        click.option("--delay", metavar="TIME", help="How far before the event the window ends."),
+        click.option("--where", metavar="SQL", help="Which events count."),
+        click.option("--before", is_flag=True, help="Leave the event itself out."),
+        click.option("--role", metavar="ROLE", help="Count the events in which the key has this role."),
+        click.option("--at", metavar="ROLE", help="For the key that has this role in the event."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@command.command("list")
+@detector_argument
+@settings("data", "office")
+@click.option("--all", "everything", is_flag=True, help="Archived versions, too.")
+@as_json
+def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
+    """The versions of every feature, and what history gave to each."""
+    with _growing(detector, flags) as found:
+        versions = [version for version in found.book.versions() if everything or version.state != "archived"]
+    if as_json:
+        print_json(versions)
+        return
+    for version in versions:
+        click.echo(_line(version))
+
+
+@command.command()
+@detector_argument
+@_name
+@settings("data", "office")
+@as_json
+def show(detector: str, feature: str, as_json: bool, **flags: Any) -> None:
+    """All versions of a feature."""
+    from penstock.cli.books import since
+
+    with _growing(detector, flags) as found:
+        known = found.book.known(feature)
+    if as_json:
+        print_json(known)
+        return
+    for version in known:
+        click.echo(f"{_line(version)}  since {since(version.changed_us)} by {version.changed_by}")
+
+
+@command.command()
+@detector_argument
+@_name
+@as_described
+@as_changer
+@settings("data", "office", "models")
+def add(detector: str, feature: str, who: str, why: str, **given: Any) -> None:
+    """Add a version of a feature, as a draft: it is checked, and computed nowhere yet."""
+    body = _body(given)
+    with _growing(detector, given) as found:
+        say(_line(found.book.add(feature, body, who=who, why=why)))
+
+
+@command.command()
+@detector_argument
+@_name
+@as_described
+@settings("data", "office")
+@as_json
+def test(detector: str, feature: str, as_json: bool, **given: Any) -> None:
+    """Check a feature without saving it: names, types and windows, as in a detector's file."""
+    body = _body(given)
+    with _growing(detector, given) as found:
+        name, type_, reads = found.test(feature, body)
+    if as_json:
+        print_json({"name": name, "type": type_, "reads": reads})
+    else:
+        click.echo(f"{name}  {type_}, reads {', '.join(reads) or 'nothing'}")
+
+
+@command.command()
+@detector_argument
+@_name
+@click.argument("version", type=int, required=False)
+@as_changer
+@settings("data", "office", "models")
+def activate(detector: str, feature: str, version: int | None, who: str, why: str, **flags: Any) -> None:
+    """Let a version, the newest unless told otherwise, be filled; it is active as soon as it has been."""
+    with _growing(detector, flags) as found:
+        say(_line(found.book.activate(feature, version, who=who, why=why)))
+
+
+@command.command()
+@detector_argument
+@_name
+@as_changer
+@settings("data", "office", "models")
+def rollback(detector: str, feature: str, who: str, why: str, **flags: Any) -> None:
+    """Undo the last step: fill no more, or fill the version that was active before."""
+    with _growing(detector, flags) as found:
+        say(_line(found.book.rollback(feature, who=who, why=why)))
+
+
+@command.command()
+@detector_argument
+@_name
+@as_changer
+@settings("data", "office", "models")
+def archive(detector: str, feature: str, who: str, why: str, **flags: Any) -> None:
+    """Compute a feature no more; refused while a rule, a model or another feature reads it."""
+    with _growing(detector, flags) as found:
+        found.book.archive(feature, who=who, why=why)
+    say(f"{feature} is archived")
+
+
+@contextmanager
+def _growing(detector: str, flags: dict[str, Any]) -> "Iterator[Growing]":
+    from penstock.assemble.detectors import load_detector
+    from penstock.assemble.growing import growing
+    from penstock.assemble.office import office_of
+    from penstock.cli.options import settings_from
+
+    loaded, chosen = load_detector(detector), settings_from(**flags)
+    with office_of(chosen) as database:
+        yield growing(database, [loaded], chosen)[loaded.name]
+
+
+def _body(given: dict[str, Any]) -> dict[str, Any]:
+    names = ("derive", "kind", "entity", "field", "window", "delay", "where", "role", "at")
+    body = {name: value for name in names if (value := given.pop(name)) is not None}
+    keys, before = given.pop("keys"), given.pop("before")
+    return body | ({"keys": list(keys)} if keys else {}) | ({"current": False} if before else {})
+
+
+def _line(version: "Version") -> str:
+    body = version.body
+    told = body.get("derive") or " ".join(f"{name}={value}" for name, value in body.items())
+    history = f"  {version.reach['sentence']}" if version.reach else ""
+    trouble = f"  not filled: {version.trouble}" if version.trouble else ""
+    note = f"{version.author}{': ' + version.note if version.note else ''}"
+    return f"{version.name} {version.version}  {version.state}  {told}  ({note}){history}{trouble}"

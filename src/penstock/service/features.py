@@ -1,0 +1,129 @@
+"""`/detectors/{name}/features`: features as data, filled from the log beside the traffic, from draft to archived."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
+
+from fastapi import FastAPI, Request, Response
+
+from penstock.assemble.growing import Growing
+from penstock.config import Settings
+from penstock.engine import Engine
+from penstock.errors import BundleError, DeclarationError, did_you_mean
+from penstock.service.asking import answer, asked, who
+from penstock.service.desks import Desks
+from penstock.service.feature_forms import (
+    ActivateFeature,
+    FeatureForm,
+    FeatureList,
+    FeatureTested,
+    NewFeature,
+    TryFeature,
+    feature_form,
+)
+from penstock.service.openapi import answers, may_take, requires
+from penstock.service.problems import RequestRefused
+from penstock.service.rule_asks import GiveReason
+
+T = TypeVar("T")
+
+_REFUSED = (400, 404, 408, 409, 413, 415)
+_FEATURES = "/detectors/{name}/features"
+_FEATURE = _FEATURES + "/{feature}"
+
+
+def add_routes(routes: FastAPI, growing: Mapping[str, Growing], desks: Desks, settings: Settings) -> None:
+    """Add the routes, over the books of these detectors."""
+    most = settings.max_body_bytes
+
+    def of(name: str) -> Growing:
+        if name not in growing:
+            raise RequestRefused(404, f"no detector {name!r} is served here.{did_you_mean(name, growing)}")
+        return growing[name]
+
+    async def changed(name: str, feature: str, work: Callable[[], object], status: int = 200) -> Response:
+        """Make a change, and show the feature as it is then."""
+        book = of(name).book
+        await _look(work)
+        return answer(feature_form(await _look(partial(book.known, feature))), status)
+
+    @routes.get(_FEATURES, tags=["features"], responses=answers(FeatureList, 404))
+    async def listed(name: str, *, archived: bool = False) -> Response:
+        """The features that were made at run time: what each is doing, and what history could not give it."""
+        book, desk = of(name).book, desks.named(name)
+        engine = desk.engine if desk.not_ready is None and isinstance(desk.engine, Engine) else None
+        computed = None if engine is None else [each.name for each in engine.detector.added]
+
+        def found() -> FeatureList:
+            revision, versions = book.revision(), book.versions()
+            names = sorted({each.name for each in versions})
+            forms = [feature_form([each for each in versions if each.name == one]) for one in names]
+            return FeatureList(name, revision, computed, [each for each in forms if archived or each.state != "archived"])
+
+        return answer(await _look(found))
+
+    @routes.get(_FEATURE, tags=["features"], responses=answers(FeatureForm, 404))
+    async def one(name: str, feature: str) -> Response:
+        """A feature with all its versions, the newest first."""
+        return answer(feature_form(await _look(partial(of(name).book.known, feature))))
+
+    @routes.post(
+        _FEATURES, tags=["features"], status_code=201, responses=answers(FeatureForm, *_REFUSED, status=201),
+        openapi_extra=requires("NewFeature"),
+    )  # fmt: skip
+    async def add(name: str, request: Request) -> Response:
+        """Add a version of a feature, as a draft: it is checked, and computed nowhere yet."""
+        book, given = of(name).book, await asked(request, NewFeature, most)
+        work = partial(book.add, given.name, given.body, who=who(request), why=given.note)
+        return await changed(name, given.name, work, 201)
+
+    @routes.post(
+        _FEATURES + "/test",
+        tags=["features"],
+        responses=answers(FeatureTested, *_REFUSED),
+        openapi_extra=requires("TryFeature"),
+    )
+    async def test(name: str, request: Request) -> Response:
+        """Look at a feature without saving it: names, types and windows, as in a detector's file."""
+        found, given = of(name), await asked(request, TryFeature, most)
+        return answer(FeatureTested(*await _look(partial(found.test, given.name, given.body))))
+
+    @routes.post(
+        _FEATURE + "/activate", tags=["features"], responses=answers(FeatureForm, *_REFUSED),
+        openapi_extra=may_take("ActivateFeature"),
+    )  # fmt: skip
+    async def activate(name: str, feature: str, request: Request) -> Response:
+        """Let a version be filled from the log, beside the traffic; it is active as soon as it has been."""
+        book, given = of(name).book, await asked(request, ActivateFeature, most)
+        return await changed(name, feature, partial(book.activate, feature, given.version, who=who(request), why=given.note))
+
+    @routes.post(
+        _FEATURE + "/rollback",
+        tags=["features"],
+        responses=answers(FeatureForm, *_REFUSED),
+        openapi_extra=may_take("GiveReason"),
+    )
+    async def rollback(name: str, feature: str, request: Request) -> Response:
+        """Undo the last step: fill no more, or fill the version that was active before."""
+        book, given = of(name).book, await asked(request, GiveReason, most)
+        return await changed(name, feature, partial(book.rollback, feature, who=who(request), why=given.note))
+
+    @routes.post(
+        _FEATURE + "/archive",
+        tags=["features"],
+        responses=answers(FeatureForm, *_REFUSED),
+        openapi_extra=may_take("GiveReason"),
+    )
+    async def archive(name: str, feature: str, request: Request) -> Response:
+        """Compute a feature no more; refused while a rule, a model or another feature reads it."""
+        book, given = of(name).book, await asked(request, GiveReason, most)
+        return await changed(name, feature, partial(book.archive, feature, who=who(request), why=given.note))
+
+
+async def _look(work: Callable[[], T]) -> T:
+    """Do something that waits for a database, beside the traffic."""
+    try:
+        return await asyncio.to_thread(work)
+    except (DeclarationError, BundleError) as error:
+        raise RequestRefused(422, str(error), [(None, str(error))]) from None
