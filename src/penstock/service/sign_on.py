@@ -93,8 +93,7 @@ class SignOn:
 
     async def meet(self, token: str) -> None:
         """Find out whose token this is, unless that is known; what is not good stays unknown."""
-        found = digest(token)
-        if found in self._known or not is_token(token):
+        if not is_token(token) or (found := digest(token)) in self._known:
             return
         async with self._asking:
             try:
