@@ -110,7 +110,7 @@ $(MODELS)/banking/champion: | .venv/.for-use
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links --upgrade --custom-compile-command "make lock"
 
-IMAGE = --extra kafka --extra mlflow --extra postgres --extra redis --extra s3
+IMAGE = --extra kafka --extra mlflow --extra otel --extra postgres --extra redis --extra s3
 
 # A fast installer where it works, plain pip where it does not; both check every hash.
 define install
