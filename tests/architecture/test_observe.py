@@ -55,11 +55,18 @@ def test_brackets_of_a_query_are_closed(query):
     assert all(query.count(left) == query.count(right) for left, right in ("()", "{}", "[]"))
 
 
-SHOWN = """
-    penstock_decisions_total penstock_stage_seconds_bucket penstock_engine_seconds_bucket penstock_worker_lag_messages
-    penstock_quarantined_total penstock_sink_behind_records penstock_drift_psi penstock_rule_fires_total
-    penstock_rollbacks_total penstock_alerts_total
-""".split()
+SHOWN = [
+    "penstock_decisions_total",
+    "penstock_stage_seconds_bucket",
+    "penstock_engine_seconds_bucket",
+    "penstock_worker_lag_messages",
+    "penstock_quarantined_total",
+    "penstock_sink_behind_records",
+    "penstock_drift_psi",
+    "penstock_rule_fires_total",
+    "penstock_rollbacks_total",
+    "penstock_alerts_total",
+]
 
 
 @pytest.mark.parametrize("name", SHOWN)
