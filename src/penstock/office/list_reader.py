@@ -158,6 +158,9 @@ class ListReader:
         ]
         return before.changed([each.value for each in went if each.added_in <= revision], new, kept.revision)
 
+    def _sought(self, kept: KeptList, value: str, *, as_sent: bool) -> str:
+        return self.form_of(kept, value) if as_sent else value
+
     def form_of(self, kept: KeptList, value: str) -> str:
         """A value as the list keeps it."""
         if not kept.personal or value.startswith(TOKEN):

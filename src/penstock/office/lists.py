@@ -166,6 +166,3 @@ class ListBook(ListReader):
         if done.changed:
             steps.turn()
         return done
-
-    def _sought(self, kept: KeptList, value: str, *, as_sent: bool) -> str:
-        return self.form_of(kept, value) if as_sent else value
