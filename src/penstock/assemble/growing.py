@@ -14,7 +14,7 @@ from penstock.detector import Detector
 from penstock.detector.compiler import words_of
 from penstock.engine import Engine, Filling, Reach
 from penstock.engine.path import check_fits
-from penstock.errors import BundleError, CapacityError, DeclarationError, PenstockError
+from penstock.errors import BundleError, CapacityError, ConfigurationError, DeclarationError, PenstockError
 from penstock.features import Derived
 from penstock.features.described import Added, read_described
 from penstock.models import Ensemble, load_bundle
@@ -27,7 +27,7 @@ from penstock.rules import Rule
 AGAIN_S = 3.0
 """What could not be filled is tried again after so long, where that is not for good."""
 
-FINAL = (DeclarationError, BundleError, CapacityError)
+FINAL = (DeclarationError, BundleError, CapacityError, ConfigurationError)
 """What will not be otherwise when it is tried again."""
 
 SERVICE = "service"
@@ -97,12 +97,20 @@ class Grown(NamedTuple):
 
 class Growing:
     """What a process asks that keeps an engine. decides: whether its word counts, as that of whoever decides does.
+    fits: raises where this process cannot compute what is asked for.
 
     `prepare`, then `Engine.grow` in the engine's own thread, then `settle`.
     """
 
-    def __init__(self, book: FeatureBook, detector: Detector, *, decides: bool = True) -> None:
-        self.book, self.decides, self._detector = book, decides, detector
+    def __init__(
+        self,
+        book: FeatureBook,
+        detector: Detector,
+        *,
+        decides: bool = True,
+        fits: Callable[[Detector], None] = lambda _detector: None,
+    ) -> None:
+        self.book, self.decides, self._detector, self._fits = book, decides, detector, fits
         self._revision = -1
         self._reaches: dict[str, Reach] = {}
         self._again_at = 0.0
@@ -132,11 +140,16 @@ class Growing:
             return Grown(wanted, None)
         try:
             filling = Filling(engine, added)
+            self._fits(filling.path.detector)
             filling.run(stopped)
         except PenstockError as error:
             self.fail(wanted, error)
             return None
         return None if stopped() else Grown(wanted, filling)
+
+    def again(self) -> None:
+        """Look once more, whether anything has changed or not."""
+        self._revision = -1
 
     def settle(self, grown: Grown) -> None:
         """It has been swapped in: what was filled is active from now on."""

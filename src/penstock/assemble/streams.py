@@ -1,6 +1,7 @@
 """Streams: which broker a URL names, and what a worker behind it is made of."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,7 @@ from penstock.assemble.cases import CaseWork
 from penstock.assemble.drift import DriftSink, DriftWork
 from penstock.assemble.engines import handing_on, open_engine
 from penstock.assemble.features import as_grown
+from penstock.assemble.growing import Growing, feature_book
 from penstock.assemble.registries import champions
 from penstock.assemble.rulebooks import newer_rules
 from penstock.assemble.stores import open_stores
@@ -203,8 +205,19 @@ def parts_of(
         newer_trial=None if trials is None else trials.newer.get(detector.name),
         guard=None if trials is None else trials.guards[detector.name].look,
         newer_rules=None if office is None else newer_rules(office, [detector])[detector.name],
+        growing=None if office is None else partial(_growing, office, detector, settings, shards),
         follow_every_s=settings.follow_every_s,
     )
+
+
+def _growing(office: Database, detector: Detector, settings: Settings, shards: int) -> Growing:
+    """Where a shard finds features that are made at run time; where it is one of several, they must be of its keys."""
+
+    def fits(changed: Detector) -> None:
+        if shards > 1:
+            check_shard_key(changed, settings.shard_key, shards)
+
+    return Growing(feature_book(office, detector, settings), detector, fits=fits)
 
 
 def besides(

@@ -85,6 +85,7 @@ class Owner:
             to another.
         takeover: the owner before lives, and is to end.
         on_committed: told of records, with their positions, once they count.
+        between: called before each unit, in the engine's thread.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Owner:
         alone: bool = True,
         takeover: bool = False,
         on_committed: OnCommitted = lambda _records: None,
+        between: Callable[[], None] = lambda: None,
     ) -> None:
         self.replica, self.inbox = replica, inbox
         self.fence = replica.fence + 1
@@ -104,6 +106,8 @@ class Owner:
         self._engine, self._ledger = replica.engine, replica.ledger
         self._alone = alone
         self._on_committed = on_committed
+        self._between = between
+        self._rules_trouble: str | None = None
         self._newer: Ensemble | None = None
         self._newer_rules: InForce | None = None
         self._newer_trial: InTrial | None = None
@@ -174,15 +178,12 @@ class Owner:
 
     def _unit(self, messages: list[Message]) -> _Ready:
         """Decide what has come."""
+        self._between()
         if self._newer is not None:
             self._engine.use(self._newer)
             self._newer = None
         if self._newer_rules is not None:
-            rules, self._newer_rules = self._newer_rules, None
-            try:
-                self._engine.use_rules(rules.rules, rules.lists)
-            except DeclarationError as error:  # another version of the detector's file wrote them
-                _log.error("the rules in force stay in force: %s", error)
+            self._use_rules(self._newer_rules)
         if self._newer_trial is not None:
             trial, self._newer_trial = self._newer_trial, None
             try_beside(self._engine, trial)
@@ -205,6 +206,19 @@ class Owner:
         out, self._out = self._out, []
         entry.places = {message.role: message.place for message in (*transactions, *others)}
         return _Ready(records, out, [*transactions, *others], entry)
+
+    def _use_rules(self, rules: InForce) -> None:
+        """What does not fit is tried again before the next unit: a feature that it reads may come."""
+        try:
+            self._engine.use_rules(rules.rules, rules.lists)
+        except DeclarationError as error:  # or another version of the detector's file wrote them
+            if str(error) != self._rules_trouble:
+                _log.error("the rules in force stay in force: %s", error)
+            self._rules_trouble = str(error)
+            return
+        self._rules_trouble = None
+        if self._newer_rules is rules:
+            self._newer_rules = None
 
     def _due(self, *, caught_up: bool) -> list[Message]:
         """The labels and answers whose transactions have been decided."""

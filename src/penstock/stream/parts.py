@@ -2,13 +2,50 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
-from penstock.engine import Engine
+from penstock.engine import Engine, Filling
 from penstock.engine.trying import NewerTrial
+from penstock.errors import PenstockError
 from penstock.models import Ensemble
 from penstock.rules import NewerRules
 from penstock.stream.port import Broker, Sink
 from penstock.stream.replica import Replica
+
+
+class Grown(Protocol):
+    """Features that were filled beside an engine; filling: None where it has them already."""
+
+    @property
+    def wanted(self) -> Any:
+        """What was asked for."""
+
+    @property
+    def filling(self) -> Filling | None:
+        """What is to be swapped in."""
+
+
+class Growing(Protocol):
+    """Where features come from that are made at run time.
+
+    `prepare` may take a while; then `Engine.grow` in the engine's own thread, then `settle`, or `fail` where that fails.
+    """
+
+    decides: bool
+    """Whether this process's word counts: what it has swapped in is active from then on."""
+
+    def prepare(self, engine: Engine, stopped: Callable[[], bool] = ...) -> Grown | None:
+        """What is wanted by now, filled; None where nothing has changed."""
+
+    def settle(self, grown: Any) -> None:
+        """It has been swapped in."""
+
+    def fail(self, wanted: Any, error: PenstockError) -> None:
+        """It could not be."""
+
+    def again(self) -> None:
+        """Look once more, whether anything has changed or not."""
+
 
 Newer = Callable[[str | None], Ensemble | None]
 """Asked with the version that decides: the models that are champion by now, where these are others; else None."""
@@ -22,7 +59,8 @@ class Parts:
     of a shard feeds.
     newer: where models come from; None where the detector declares none. newer_rules: where rules come from; None where
     those of the detector's file decide for ever. newer_trial: what is tried beside the models that decide. guard: looks at
-    that, several times a second where this process decides. follow_every_s: time between looks for models.
+    that, several times a second where this process decides. growing: opens, for one shard, where features come from that are
+    made at run time. follow_every_s: time between looks for models.
     """
 
     broker: Broker
@@ -32,4 +70,5 @@ class Parts:
     newer_rules: NewerRules | None = None
     newer_trial: NewerTrial | None = None
     guard: Callable[[Engine], None] | None = None
+    growing: Callable[[], Growing] | None = None
     follow_every_s: float = 2.0

@@ -4,19 +4,21 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from penstock.engine import Engine
 from penstock.engine.meter import Meter
 from penstock.engine.trying import InTrial
-from penstock.errors import Fenced, PenstockError
+from penstock.errors import DeclarationError, Fenced, PenstockError
 from penstock.models import Ensemble
 from penstock.rules import InForce
 from penstock.stream.owner import Owner, try_beside
-from penstock.stream.parts import Parts
+from penstock.stream.parts import Growing, Parts
 from penstock.stream.port import Candidate, Journal
 from penstock.stream.replica import Replica
 from penstock.stream.sinks import Feeding, Newest
+from penstock.worker.growth import Growth
 
 SAVE_EVERY_S = 5.0
 """How often a follower notes how far it has read the journal."""
@@ -53,6 +55,8 @@ class Seat:
         self._fresh_trial: InTrial | None = None
         self._trial_revision = -1
         self._revision = 0
+        self._growing: Growing | None = None
+        self._growth: Growth | None = None
 
     # ------------------------------------------------------------ running
 
@@ -66,6 +70,11 @@ class Seat:
         watching.start()
         if self._parts.guard is not None:
             threading.Thread(target=self._guard, args=(stop, self._parts.guard), name="penstock-guard", daemon=True).start()
+        if self._parts.growing is not None:
+            self._growing = self._parts.growing()
+            growth = Growth(self._growing, lambda: self._replica, lambda: self._owner is not None)
+            self._growth = growth
+            threading.Thread(target=growth.run, args=(stop,), name="penstock-features", daemon=True).start()
         while not stop.is_set() and not self.ended:
             self._replica = replica = self._parts.open_replica(self.shard)
             self._revision, self._trial_revision = 0, -1
@@ -92,7 +101,15 @@ class Seat:
         try:
             self._own(
                 replica,
-                Owner(replica, inbox, self._name, alone=self._alone, takeover=self._takeover, on_committed=self._committed),
+                Owner(
+                    replica,
+                    inbox,
+                    self._name,
+                    alone=self._alone,
+                    takeover=self._takeover,
+                    on_committed=self._committed,
+                    between=lambda: self._grow(replica),
+                ),
                 stop,
             )
         finally:
@@ -108,6 +125,7 @@ class Seat:
                 _log.info("%s ends: another worker has taken over", self._name)
                 self.ended = True
                 return False
+            self._grow(replica)
             self._take_up(replica)
             if moved and time.monotonic() - saved > SAVE_EVERY_S:
                 replica.save()
@@ -124,6 +142,8 @@ class Seat:
         self._take_up(replica)
         newest = Newest()
         self._newest, self._owner, self._was_owner = newest, owner, True
+        if self._growing is not None:
+            self._growing.again()
         self._takeover = False
         self._feedings = [
             Feeding(sink, replica.ledger, newest, owner.fence, owner.fail)
@@ -203,14 +223,20 @@ class Seat:
         elif found is not None:
             self._fresh = found
 
+    def _grow(self, replica: Replica) -> None:
+        """Swap in features that have been filled; here, in the engine's thread."""
+        if self._growth is not None:
+            self._growth.swap(replica.engine)
+
     def _take_up(self, replica: Replica) -> None:
         """What was found while nobody owned."""
         if self._fresh is not None:
             replica.engine.use(self._fresh)
             self._fresh = None
         if self._fresh_rules is not None:
-            replica.engine.use_rules(self._fresh_rules.rules, self._fresh_rules.lists)
-            self._fresh_rules = None
+            with suppress(DeclarationError):  # tried again: a feature that they read may come
+                replica.engine.use_rules(self._fresh_rules.rules, self._fresh_rules.lists)
+                self._fresh_rules = None
         if self._fresh_trial is not None:
             try_beside(replica.engine, self._fresh_trial)
             self._fresh_trial = None

@@ -1,0 +1,70 @@
+"""A feature that people make reaches a worker, and is what it would always have been."""
+
+import time
+
+import pytest
+
+from penstock import Engine
+from penstock.assemble.books import open_books
+from penstock.assemble.growing import open_features
+from penstock.config import Settings
+from penstock.features.described import Added, read_described
+from penstock.ledger import FileLedger
+from penstock.office.rule_versions import Body
+from tests.integration import crash_worker
+from tests.integration.behind import Behind, WorkerProcess, until
+
+pytestmark = pytest.mark.slow
+
+BODY = {"kind": "sum", "entity": "merchant", "field": "amount", "window": "2d"}
+
+
+@pytest.fixture
+def behind(redis_url):
+    found = Behind(redis_url, "crash")
+    yield found
+    found.close()
+
+
+def test_a_worker_fills_a_feature_swaps_it_in_and_has_it_after_a_crash(behind, tmp_path):
+    events = crash_worker.events(3_000)
+    process = WorkerProcess(crash_worker.__file__, behind.url, tmp_path / "w")
+    started = [process]
+    try:
+        until(lambda: process.owns)
+        behind.put("transactions", events[:1_000])
+        until(lambda: len(behind.bodies("decisions")) == 1_000)
+        with open_features(crash_worker.detector, Settings(data=tmp_path / "w")) as book:
+            book.add("taken", BODY, who="ann")
+            book.activate("taken", who="ann")
+            for start in range(1_000, 1_500, 50):  # it decides while it fills
+                behind.put("transactions", events[start : start + 50])
+                time.sleep(0.05)
+            until(lambda: book.known("taken")[0].state == "active")
+        with open_books(crash_worker.detector, Settings(data=tmp_path / "w")) as books:
+            books.rules.add("much", Body(when="taken > 0", then="block"), who="ann")
+            books.rules.promote("much", 1, who="ann")
+        time.sleep(1.5)
+        behind.put("transactions", events[1_500:2_000])
+        until(lambda: len(behind.bodies("decisions")) == 2_000)
+        process.kill()
+        again = WorkerProcess(crash_worker.__file__, behind.url, tmp_path / "w")
+        started.append(again)
+        until(lambda: again.owns)
+        behind.put("transactions", events[2_000:])
+        until(lambda: len(behind.bodies("decisions")) == 3_000)
+    finally:
+        for each in started:
+            each.end()
+    decisions = behind.read("decisions")
+    assert len({decision["transaction_id"] for decision in decisions}) == 3_000
+    whole = crash_worker.detector.with_features([Added("taken", read_described(BODY, "taken"))])
+    with Engine(whole) as engine:
+        expected = [decision.features for decision in engine.decide_many(events)]
+    for decision, features in zip(decisions, expected, strict=True):
+        shown = decision["features"]
+        assert shown == {name: value for name, value in features.items() if name in shown}
+    assert ["taken" in decision["features"] for decision in decisions[1_500:]] == [True] * 1_500
+    assert {decision["decision"] for decision in decisions[1_500:]} == {"BLOCK"}
+    with FileLedger(tmp_path / "w" / "ledger", read_only=True) as ledger:
+        assert len([0 for each in ledger.tables.versions("crash") if each.declared.get("added")]) >= 1
