@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from penstock.assemble.features import grown
 from penstock.assemble.registries import open_registry
 from penstock.config import Settings
 from penstock.decision.guard import guards_of
@@ -18,6 +19,7 @@ from penstock.errors import BundleError, Conflict, NotFound, PenstockError, Regi
 from penstock.models import Ensemble
 from penstock.models.shelf import way_back
 from penstock.office import Database
+from penstock.office.feature_versions import SCHEMA
 from penstock.office.model_trials import ModelTrial, ModelTrials
 from penstock.offline.registry import Entry, Registry, find, fitting
 from penstock.rules import Share
@@ -52,6 +54,8 @@ class Challengers:
 
     def __init__(self, database: Database, detector: Detector, registry: Registry, *, four_eyes: bool = False) -> None:
         self._detector, self._registry, self._four_eyes = detector, registry, four_eyes
+        self._database = database
+        database.prepare(SCHEMA)
         self.trials = ModelTrials(database, detector.name)
         self._loaded: Ensemble | None = None
 
@@ -173,9 +177,10 @@ class Challengers:
             found = find(self._registry, version, self._detector.name).version
         except BundleError as error:
             raise NotFound(str(error)) from error
-        ensemble = fitting(self._registry, self._detector, found)
+        detector = grown(self._database, self._detector)
+        ensemble = fitting(self._registry, detector, found)
         if share_of is not None:
-            check_keys(self._detector, Challenger(ensemble, Share(share_of, 0, 1)))
+            check_keys(detector, Challenger(ensemble, Share(share_of, 0, 1)))
         return found
 
     def _began(self, trial: ModelTrial) -> ModelTrial:

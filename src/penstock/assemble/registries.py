@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from penstock.assemble.features import as_grown
 from penstock.assemble.office import has_office, office_of
 from penstock.clock import Clock, system_clock
 from penstock.config import Settings
@@ -43,6 +44,7 @@ class Champion:
     """
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._registry = open_registry(settings)  # imports what is needed before there is traffic
 
     def newer(self, detector: Detector, version: str | None) -> Ensemble | None:
@@ -55,7 +57,7 @@ class Champion:
         wanted = self._registry.alias(detector.name, "champion")
         if wanted is None or wanted == version:
             return None
-        ensemble = fitting(self._registry, detector, wanted)
+        ensemble = fitting(self._registry, as_grown(detector, self._settings), wanted)
         ensemble.warm()
         if not isinstance(self._registry, FolderRegistry):
             promote(self._registry.folder, detector.name, wanted)

@@ -27,11 +27,12 @@ def command(detector: str, file: str, out: Path | None, as_json: bool, models: s
     also be an archive: its folder, or s3://BUCKET/PREFIX?endpoint=URL.
     """
     from penstock.assemble.detectors import load_detector
+    from penstock.assemble.features import as_grown
     from penstock.assemble.traffic import read_recorded, write_frame
     from penstock.offline.outcome import outcome
     from penstock.offline.replay import replay
 
-    loaded = load_detector(detector)
+    loaded = as_grown(load_detector(detector), settings_from(models=models))
     recorded = read_recorded(detector, file)
     began = time.perf_counter()
     frame = replay(loaded, recorded, models=settings_from(models=models).models_folder if models else None)

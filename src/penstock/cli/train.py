@@ -44,6 +44,7 @@ def command(
     data and printed.
     """
     from penstock.assemble.detectors import load_detector
+    from penstock.assemble.features import as_grown
     from penstock.assemble.registries import open_registry
     from penstock.assemble.traffic import read_recorded
     from penstock.offline.registry import register
@@ -51,7 +52,7 @@ def command(
 
     chosen = settings_from(models=models, registry=registry)
     options = options_from(wishes, treatments=compare_imbalance)
-    loaded = load_detector(detector)
+    loaded = as_grown(load_detector(detector), chosen)
     opened = open_registry(chosen) if save or promote else None
     if opened is not None:
         opened.alias(loaded.name, "champion")  # that it does not answer is better known before the training

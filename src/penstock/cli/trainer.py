@@ -55,12 +55,13 @@ def command(
     """
     from penstock.assemble.detectors import load_detector
     from penstock.assemble.drift import drift_asks
+    from penstock.assemble.features import as_grown
     from penstock.assemble.registries import note_challenger, open_registry, request_file
     from penstock.clock import duration_us
     from penstock.offline.trainer import Trainer, take_request
 
     chosen = settings_from(models=models, registry=registry, data=on_drift)
-    loaded = load_detector(detector)
+    loaded = as_grown(load_detector(detector), chosen)
     pictured = pictures_for(loaded, data) if chosen.registry == "mlflow" else None
     trainer = Trainer(loaded, data, open_registry(chosen), options_from(wishes), promote, pictured)
     every_us = None if every is None else duration_us(every, what="--every")
