@@ -13,6 +13,7 @@ from penstock.office.audit import AuditLog, erase, note
 from penstock.office.case import Key, NewCase
 from penstock.office.cases import Cases
 from penstock.office.erasing import erase_person
+from penstock.office.features import FeatureBook
 from penstock.office.keys import Keys
 from penstock.office.list_steps import NewEntry
 from penstock.office.lists import ListBook
@@ -246,6 +247,30 @@ def test_a_rule_lives_its_life_and_all_processes_see_it(open_office):
     assert books[1].revision() == before + 1
     books[1].rollback("big", who="bob", why="too many")
     assert [(each.version, each.state) for each in books[0].versions("big")] == [(1, "active"), (2, "paused")]
+
+
+class AnyFeature:
+    """Checks that refuse nothing."""
+
+    def fit(self, _versions):
+        pass
+
+    def readers(self, _name, _others):
+        return ()
+
+
+def test_a_feature_lives_its_life_and_all_processes_see_it(open_office):
+    books = [FeatureBook(open_office(), "shop", AnyFeature()) for _ in range(2)]
+    body = {"kind": "count", "entity": "customer", "window": "1h"}
+    books[0].add("busy", body, who="ana", why="for a rule")
+    books[1].activate("busy", who="bob")
+    assert [(each.name, each.body) for each in books[0].wanted().versions] == [("busy", body)]
+    before = books[0].revision()
+    all_at_once(*(lambda book=book: book.filled("busy", 1, {"since_us": 1}, who="service") for book in books))
+    assert books[1].revision() == before + 1
+    assert [(each.state, each.reach) for each in books[1].versions()] == [("active", {"since_us": 1})]
+    books[1].archive("busy", who="bob")
+    assert books[0].wanted().versions == []
 
 
 def test_lists_live_their_lives_and_all_processes_see_them(open_office):
