@@ -217,6 +217,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             extra={"secret": True},
         ),
     ] = None
+    traces: Annotated[
+        str | None,
+        Meta(
+            description="Where traces are sent by OTLP over HTTP, `http://HOST:4318`; nowhere unless given here or by"
+            " `OTEL_EXPORTER_OTLP_ENDPOINT`."
+        ),
+    ] = None
+    trace_share: Annotated[
+        float, Meta(ge=0, le=1, description="Share of requests, and of a worker's micro-batches, that are traced.")
+    ] = 0.01
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The least that is logged.")] = "info"
     log_format: Annotated[Literal["text", "json"], Meta(description="Lines for people, or one JSON object each.")] = "text"
 

@@ -1,16 +1,20 @@
 """What a real service and a real worker tell of themselves: every metric as declared, every line of the log an object."""
 
+import gzip
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from datetime import datetime
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
 from penstock.cli.logs import CONTEXT
@@ -20,6 +24,8 @@ from tests.integration.behind import Behind, WorkerProcess, until
 
 DETECTOR = crash_worker.__file__
 EVENTS = crash_worker.events(300)
+TRACED = "00-000102030405060708090a0b0c0d0e0f-0102030405060708-01"
+UNSAMPLED = "00-100102030405060708090a0b0c0d0e0f-1102030405060708-00"
 SECRET = "hunter2-never-in-a-log"
 LOGGED = {"PENSTOCK_LOG_FORMAT": "json", "PENSTOCK_LOG_LEVEL": "debug", "PENSTOCK_KEY": SECRET}
 
@@ -37,7 +43,33 @@ def answers(url):
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory):
+def receiver():
+    """A receiver of OTLP over HTTP: its address, and every span that it was sent, with the name of the service."""
+    found = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            body = gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body
+            assert (self.path, self.headers["content-type"]) == ("/v1/traces", "application/x-protobuf")
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+                named = {each.key: each.value.string_value for each in resource.resource.attributes}
+                found.extend((named["service.name"], span) for scope in resource.scope_spans for span in scope.spans)
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", found
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory, receiver):
     """What a service that decided told of itself, and every line of its log."""
     folder = tmp_path_factory.mktemp("service")
     with socket.socket() as free:
@@ -46,13 +78,16 @@ def service(tmp_path_factory):
     url, log = f"http://127.0.0.1:{port}", folder / "log"
     command = [sys.executable, "-c", "from penstock.cli import main; main()", "serve", DETECTOR]
     command += ["--data", str(folder / "data"), "--port", str(port)]
-    environment = {**os.environ, **LOGGED, "PYTHONPATH": os.pathsep.join(sys.path)}
+    traced = {"PENSTOCK_TRACES": receiver[0], "PENSTOCK_TRACE_SHARE": "0"}
+    environment = {**os.environ, **LOGGED, **traced, "PYTHONPATH": os.pathsep.join(sys.path)}
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, env=environment) as process:
         try:
             until(lambda: answers(f"{url}/ready"), 90)
             body = json.dumps(EVENTS).encode()
-            asked = urllib.request.Request(f"{url}/predict", body, {"content-type": "application/json"})
-            urllib.request.urlopen(asked, timeout=30).close()
+            headers = {"content-type": "application/json"}
+            for more in ({"traceparent": TRACED}, {"traceparent": UNSAMPLED}, {"traceparent": "nonsense"}, {}):
+                asked = urllib.request.Request(f"{url}/predict", body, headers | more)
+                urllib.request.urlopen(asked, timeout=30).close()
             metrics = get(f"{url}/metrics")
         finally:
             process.send_signal(signal.SIGTERM)
@@ -61,12 +96,13 @@ def service(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def worker(tmp_path_factory, redis):
+def worker(tmp_path_factory, redis, receiver):
     """The same of a worker."""
     folder = tmp_path_factory.mktemp("worker")
     behind = Behind(f"{redis.url}?prefix=observed.", "crash")
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in LOGGED.items():
+        traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver[0], "OTEL_SERVICE_NAME": "a-worker", "PENSTOCK_TRACE_SHARE": "1"}
+        for name, value in (LOGGED | traced).items():
             patch.setenv(name, value)
         process = WorkerProcess(DETECTOR, behind.url, folder / "w", "--archive", str(folder / "archive"))
     try:
@@ -104,7 +140,8 @@ def test_what_a_process_tells_is_what_is_declared(request, who, sources, sharded
 @pytest.mark.parametrize("who", ["service", "worker"])
 def test_every_decision_is_counted_and_every_stage_timed(request, who):
     found = families(request.getfixturevalue(who)[0])
-    assert sum(sample.value for sample in found["penstock_decisions_total"].samples) == len(EVENTS)
+    times = 4 if who == "service" else 1  # a service counts answers: what comes again is answered again
+    assert sum(sample.value for sample in found["penstock_decisions_total"].samples) == times * len(EVENTS)
     timed = {s.labels["stage"] for s in found["penstock_engine_seconds"].samples if s.name.endswith("_count") and s.value}
     assert timed >= {"decode", "features", "rules"}
 
@@ -146,3 +183,44 @@ def test_what_ends_a_command_is_a_line_as_well(tmp_path):
     [line] = [json.loads(line) for line in done.stderr.splitlines()]
     assert done.returncode == 2
     assert (line["level"], "no_such_detector" in line["message"]) == ("critical", True)
+
+
+def test_a_request_of_a_traced_caller_is_a_span_with_its_stages_and_others_are_none(service, receiver):
+    spans = [span for name, span in receiver[1] if name == "penstock"]
+    assert {span.trace_id.hex() for span in spans} == {TRACED[3:35]}
+    by_name = {}
+    for span in spans:
+        by_name.setdefault(span.name, []).append(span)
+    [request] = by_name["POST /predict"]
+    assert request.parent_span_id.hex() == TRACED[36:52]
+    attributes = {each.key: each.value.string_value or each.value.int_value for each in request.attributes}
+    assert (attributes["http.route"], attributes["http.response.status_code"]) == ("/predict", 200)
+    assert attributes["penstock.detector"] == "crash"
+    assert {event["transaction_id"] for event in EVENTS} >= {attributes["penstock.transaction_id"]}
+    for name in ("queue", "decide", "durable"):
+        assert {span.parent_span_id for span in by_name[name]} == {request.span_id}
+        assert all(
+            request.start_time_unix_nano <= span.start_time_unix_nano <= span.end_time_unix_nano for span in by_name[name]
+        )
+    decided = {span.span_id for span in by_name["decide"]}
+    for name in ("decode", "features", "rules"):
+        assert {span.parent_span_id for span in by_name[name]} <= decided
+
+
+def test_every_batch_of_a_worker_is_a_span_with_its_stages(worker, receiver):
+    spans = [span for name, span in receiver[1] if name == "a-worker"]
+    batches = [span for span in spans if span.name == "decide"]
+    attributes = [{each.key: each.value.int_value for each in span.attributes} for span in batches]
+    assert sum(found["penstock.events"] for found in attributes) >= len(EVENTS)
+    stages = {span.name for span in spans if span.parent_span_id == batches[0].span_id}
+    assert stages >= {"decode", "features", "models", "rules", "explain"}
+    for span in spans:
+        assert span.start_time_unix_nano <= span.end_time_unix_nano
+
+
+def test_without_traces_nothing_of_opentelemetry_is_imported():
+    program = "import sys, penstock.service, penstock.worker, penstock.assemble.traces as t\n"
+    program += "from penstock.config import Settings\nassert t.spans_of(Settings()) is None\n"
+    program += "assert not [name for name in sys.modules if name.startswith(('opentelemetry.sdk', 'opentelemetry.exporter'))]"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60, env=environment)

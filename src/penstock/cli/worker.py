@@ -40,8 +40,10 @@ def command(
     from penstock.assemble.office import office_of
     from penstock.assemble.personal import keeping
     from penstock.assemble.streams import open_broker, parts_of, shards_of
+    from penstock.assemble.traces import BatchSpans, spans_of
     from penstock.assemble.trials import TrialWork
     from penstock.cli.logs import announce, begin_logging
+    from penstock.engine.meter import Meter
     from penstock.errors import shown_url
     from penstock.worker import Monitor, Worker
 
@@ -60,6 +62,9 @@ def command(
         trials = TrialWork(office, [loaded], settings, alerted=settings.alerts is not None)
         parts = parts_of(broker, loaded, settings, shards, office=office, trials=trials, keeping=kept)
         worker = Worker(parts, name, shards, takeover=takeover)
+        spans = spans_of(settings)
+        if spans is not None:
+            Meter.watching = BatchSpans(spans, loaded.name, settings.trace_share)
         if metrics_port is not None:
             monitor = Monitor(worker.status, loaded.name, settings.host, metrics_port, meters=worker.meters)
             if port_file is not None:
@@ -72,5 +77,7 @@ def command(
             worker.run()
         finally:
             trials.close()
+            if spans is not None:
+                spans.close()
             if monitor is not None:
                 monitor.close()

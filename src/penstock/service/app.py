@@ -58,6 +58,7 @@ from penstock.service.records import json_response
 from penstock.service.rights import Rights
 from penstock.service.shelf import Shelf
 from penstock.service.streams import Replays, Streams
+from penstock.service.tracing import Tracing
 from penstock.service.traffic import Traffic
 from penstock.service.verdicts import Verdicts
 
@@ -69,8 +70,10 @@ DESCRIPTION = "Decides about every transaction while it happens: approve, review
 class Service(Front):
     """The ASGI application. `stopping()` ends what would otherwise go on for ever, before a graceful stop."""
 
-    def __init__(self, app: FastAPI, desks: Desks, predict: Predict, live: Live, access: Access | None) -> None:
-        super().__init__(app, desks, predict, access)
+    def __init__(
+        self, app: FastAPI, desks: Desks, predict: Predict, live: Live, access: Access | None, tracing: Tracing | None
+    ) -> None:
+        super().__init__(app, desks, predict, access, tracing)
         self._served = desks
         self._live = live
 
@@ -96,6 +99,7 @@ def create_app(
     books: Mapping[str, Books] | None = None,
     features: Mapping[str, Growing] | None = None,
     personal: Unmasking | None = None,
+    tracing: Tracing | None = None,
     on_ready: Callable[[], None] = lambda: None,
     on_failure: Callable[[BaseException], None] = lambda _error: None,
 ) -> Service:
@@ -115,6 +119,7 @@ def create_app(
         books: by detector, the rules and lists that people change; there are no routes for them unless given.
         features: by detector, the features that people make; none unless given.
         personal: what personal fields said, for those who may see it; nothing is known of that unless given.
+        tracing: traces requests for decisions; none is traced unless given.
         on_ready: called once when all desks are open.
         on_failure: called when one cannot be opened; until the process ends, /ready says why.
     """
@@ -170,7 +175,7 @@ def create_app(
         lifespan=lifespan,
         exception_handlers=_handlers(),
     )
-    service = Service(app, served, Predict(served, settings), live, access)
+    service = Service(app, served, Predict(served, settings), live, access, tracing)
     _add_routes(app, served, Exposition(served, service, drifting), access)
     session.add_routes(app, access)
     redirects.add_routes(app, access, settings.public_url)

@@ -9,6 +9,7 @@ from penstock.errors import LedgerError
 from penstock.service.measures import Measures
 from penstock.service.port import Answer, OnDurable
 from penstock.service.problems import of_error
+from penstock.service.tracing import CURRENT, Traced
 
 STALLED_S = 30.0
 """How long a batch may take to become durable before its callers are told that the disk does not answer."""
@@ -17,13 +18,14 @@ STALLED_S = 30.0
 class Waiting:
     """Some events of one caller, in the queue or in a batch."""
 
-    __slots__ = ("answer", "bodies", "dry_run", "since_ns")
+    __slots__ = ("answer", "bodies", "dry_run", "since_ns", "traced")
 
     def __init__(self, bodies: Sequence[bytes], answer: "asyncio.Future[list[Answer]]", *, dry_run: bool) -> None:
         self.bodies = bodies
         self.answer = answer
         self.dry_run = dry_run
         self.since_ns = time.perf_counter_ns()
+        self.traced = CURRENT.get()
 
     def fail(self, error: Exception) -> None:
         """Tell the caller, unless it has been told already."""
@@ -94,7 +96,17 @@ class Batch:
             if not waiting.answer.done():
                 waiting.answer.set_result(self.answers[start:stop])
             self._measures.request(self._taken_ns - waiting.since_ns, now_ns - waiting.since_ns)
+            if waiting.traced is not None:
+                self._trace(waiting, waiting.traced, self.answers[start], now_ns)
             start = stop
+
+    def _trace(self, waiting: Waiting, traced: Traced, answer: Answer, now_ns: int) -> None:
+        """Note where the time of one caller went."""
+        traced.went("queue", waiting.since_ns, self._taken_ns)
+        traced.went("decide", self._taken_ns, self._decided_ns)
+        traced.went("durable", self._decided_ns, now_ns)
+        if traced.answer is None and isinstance(answer, bytes):
+            traced.answer = answer
 
 
 async def durable(work: Callable[[OnDurable], Any]) -> Any:

@@ -17,6 +17,7 @@ from penstock.service.predict import Predict
 from penstock.service.problems import RequestRefused, headers, of_error, send_problem
 from penstock.service.rights import ACTOR
 from penstock.service.roster import REFRESH_S
+from penstock.service.tracing import CURRENT, Tracing
 
 _BEFORE, _AFTER = "/detectors/", "/predict"
 _LASTING = "/live"
@@ -29,8 +30,11 @@ _log = logging.getLogger("penstock.requests")
 class Front:
     """Routes, counts requests by route and status, and turns every error into a problem document."""
 
-    def __init__(self, app: Any, desks: Desks, predict: Predict, access: Access | None = None) -> None:
+    def __init__(
+        self, app: Any, desks: Desks, predict: Predict, access: Access | None = None, tracing: Tracing | None = None
+    ) -> None:
         self.app = app
+        self._tracing = tracing
         self._access = access
         self.requests: Counter[tuple[str, int]] = Counter()
         self._desks = desks
@@ -66,6 +70,8 @@ class Front:
         if scope["method"] == "OPTIONS":
             await send_options(send, {"POST", "OPTIONS"})
             return
+        traced = None if self._tracing is None else self._tracing.begin(scope["headers"])
+        token = None if traced is None else CURRENT.set(traced)
         try:
             status = await self._predict(scope, receive, send, self._desk(scope["path"]))
         except Exception as error:  # noqa: BLE001 - this is where every error of the hot path becomes an answer
@@ -73,6 +79,9 @@ class Front:
             status = refused.status
             await send_problem(send, refused)
         self._answered(scope, _AFTER, status)
+        if self._tracing is not None and traced is not None and token is not None:
+            CURRENT.reset(token)
+            self._tracing.end(traced, _AFTER, status)
 
     def _answered(self, scope: Any, route: str, status: int) -> None:
         """Count a request; at the level of debugging there is a line of it in the log, which names no key and no value."""

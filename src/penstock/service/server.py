@@ -1,10 +1,11 @@
 """The process that serves: a socket, an event loop, garbage collection out of the way, and a graceful stop."""
 
+import contextlib
 import gc
 import logging
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
@@ -14,6 +15,7 @@ from penstock.assemble.books import Books
 from penstock.assemble.drift import DriftWork
 from penstock.assemble.growing import Growing
 from penstock.assemble.office import office_of
+from penstock.assemble.traces import spans_of
 from penstock.assemble.trials import TrialWork
 from penstock.config import Settings
 from penstock.errors import ConfigurationError
@@ -31,6 +33,7 @@ from penstock.service.port import Opener, Serving
 from penstock.service.sign_on import SignOn
 from penstock.service.sockets import HangingUpProtocol
 from penstock.service.streams import Replays
+from penstock.service.tracing import Tracing
 from penstock.service.traffic import Traffic
 from penstock.stream.parts import Parts
 
@@ -144,7 +147,7 @@ def serve(
         failures.append(error)
         server.should_exit = True
 
-    with office_of(settings) as office:
+    with office_of(settings) as office, _traced(settings) as tracing:
         exposed = not (settings.open_access or is_loopback(listening.getsockname()[0]))
         access = Access(office, settings, exposed=exposed, sign_on=SignOn.of(settings))
         log.warning("access is %s", access.explain())
@@ -162,6 +165,7 @@ def serve(
             books=books,
             features=features,
             personal=None if vault is None else Unmasking(office, vault),
+            tracing=tracing,
             on_ready=ready,
             on_failure=failed,
         )
@@ -169,6 +173,19 @@ def serve(
         server.run(sockets=[listening])
     if failures:
         raise failures[0]
+
+
+@contextlib.contextmanager
+def _traced(settings: Settings) -> Iterator[Tracing | None]:
+    """Traces as the settings say; what is left is sent in the end."""
+    spans = spans_of(settings)
+    if spans is None:
+        yield None
+        return
+    try:
+        yield Tracing(spans, settings.trace_share)
+    finally:
+        spans.close()
 
 
 def settle_garbage() -> None:

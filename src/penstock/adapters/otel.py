@@ -1,0 +1,81 @@
+"""Traces over OTLP (HTTP, protobuf): spans that are over are handed to OpenTelemetry's SDK, which sends them in batches."""
+
+import os
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+
+from penstock.errors import MissingExtra
+
+try:
+    from opentelemetry.context import Context
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, set_span_in_context
+except ImportError as error:  # pragma: no cover -- shown in an environment without it
+    raise MissingExtra("otel", "sending traces") from error
+
+Spell = tuple[str, int, int]
+"""What a piece of work is called, when it began and when it ended, in nanoseconds since 1970."""
+
+_PATH = "/v1/traces"
+_LINGER_S = 2.0
+
+
+class Spans:
+    """Sends spans. `add` may be called from any thread, and waits for nothing: what cannot be sent is dropped.
+
+    url: of the receiver, `http://HOST:4318`; where OpenTelemetry's own variables say, unless given.
+    """
+
+    def __init__(self, url: str | None, *, version: str) -> None:
+        named = {} if "OTEL_SERVICE_NAME" in os.environ else {"service.name": "penstock"}
+        self._provider = TracerProvider(resource=Resource.create({**named, "service.version": version}), shutdown_on_exit=False)
+        self._exporter = OTLPSpanExporter() if url is None else OTLPSpanExporter(endpoint=url.rstrip("/") + _PATH)
+        self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
+        self._tracer = self._provider.get_tracer("penstock", version)
+
+    def add(
+        self,
+        spell: Spell,
+        children: Iterable[tuple[Spell, Sequence[Spell]]] = (),
+        *,
+        parent: tuple[int, int] | None = None,
+        server: bool = False,
+        failed: bool = False,
+        attributes: Mapping[str, str | int] | None = None,
+    ) -> None:
+        """One piece of work and what it was made of, two levels deep.
+
+        parent: trace and span that it belongs to. server: it answered a request. failed: it ended in an error.
+        """
+        from opentelemetry.trace import Status, StatusCode
+
+        name, start_ns, end_ns = spell
+        kind = SpanKind.SERVER if server else SpanKind.INTERNAL
+        span = self._tracer.start_span(name, _context(parent), kind, dict(attributes or {}), start_time=start_ns)
+        if failed:
+            span.set_status(Status(StatusCode.ERROR))
+        inside = set_span_in_context(span, Context())
+        for (child, child_start_ns, child_end_ns), parts in children:
+            found = self._tracer.start_span(child, inside, start_time=child_start_ns)
+            within = set_span_in_context(found, Context())
+            for part, part_start_ns, part_end_ns in parts:
+                self._tracer.start_span(part, within, start_time=part_start_ns).end(part_end_ns)
+            found.end(child_end_ns)
+        span.end(end_ns)
+
+    def close(self) -> None:
+        """Send what is left; a receiver that does not answer is not waited for."""
+        giving_up = threading.Timer(_LINGER_S, self._exporter.shutdown)
+        giving_up.start()
+        self._provider.shutdown()
+        giving_up.cancel()
+
+
+def _context(parent: tuple[int, int] | None) -> Context:
+    if parent is None:
+        return Context()
+    found = SpanContext(*parent, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    return set_span_in_context(NonRecordingSpan(found), Context())
