@@ -18,9 +18,9 @@ _name = click.argument("feature")
 
 @click.group()
 def command() -> None:
-    """Features that are made at run time, from draft to archived, every version kept.
+    """Features made at run time: filled from the log, then read.
 
-    An activated feature is filled from the log by services and workers over the same office, beside their traffic; rules and
+    Every version is kept, from draft to archived. An activated feature is filled from the log by services and workers over the same office, beside their traffic; rules and
     models may read it as soon as it is active.
     """
 

@@ -51,6 +51,13 @@ class Look:
         layout_id = record.meta.get("layout")
         if layout_id == self._engine.layout_id or layout_id is None:
             return None
+        return self.names_in(record)
+
+    def names_in(self, record: Record) -> list[str]:
+        """What the matrix columns of a record are called; from any thread, also while the detector is changing."""
+        layout_id = record.meta.get("layout")
+        if layout_id is None:
+            return self.columns
         if layout_id not in self._names:
             fields = self._engine.ledger.layouts()[layout_id]["x"]
             self._names[layout_id] = [
@@ -72,9 +79,9 @@ class Look:
         return self._renderer_of(record).render(record, rows)
 
     def _renderer_of(self, record: Record) -> Renderer | Divided:
-        engine, versions, layout_id = self._engine, versions_of(record), record.meta["layout"]
-        if (versions, layout_id) == (engine.versions, engine.layout_id):
-            return engine.renderer
+        voices, versions, layout_id = self._engine.voices, versions_of(record), record.meta["layout"]
+        if (versions, layout_id) == (voices.versions, voices.layout_id):
+            return voices.renderer
         ours = self._kept(versions, layout_id)
         if DECIDED_BY not in record.columns:
             return ours
@@ -157,7 +164,7 @@ class Look:
 
     def numbers(self, record: Record, name: str) -> Any:
         """A column of a record's matrix; None where the record has none of this name."""
-        names, x = self.names_of(record) or self.columns, record.columns["x"]
+        names, x = self.names_in(record), record.columns["x"]
         return x[:, names.index(name)] if name in names else None  # type: ignore[call-overload]  # a matrix
 
     # ---- entities

@@ -88,8 +88,8 @@ class Recovery:
             engine.totals.add_record(record, names.index(amount) if amount else None)
 
     def renew(self) -> None:
-        """The state is another one: what was saved does not fit any more."""
-        self._saved_position = -1
+        """The state is another one: what was saved does not fit any more, so it is saved as soon as events come."""
+        self._saved_position, self._saved_seq, self._saved_at_us = -1, -self.every_events, 0
 
     def _note(self, text: str) -> None:
         self.notes.append(text)

@@ -19,9 +19,9 @@ class Described(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     entity: the name of one that the detector has, or a new one over the fields `keys` (all of its key fields); roles: the
     fields of a new one by role, in place of those. The rest is as `Entity.count(...)` and its siblings take it.
 
-    >>> feature_of("spent", Described(kind="sum", entity="customer", field="amount", window="1d"), {"customer": Entity("c_id")})
-    Aggregate(entity=Entity(customer), kind='sum', field='amount', window='1d', delay=None, where=None, current=True, of=(), \
-role=None, at=None, by='event', given_name='spent')
+    >>> spent = Described(kind="sum", entity="customer", field="amount", window="1d")
+    >>> feature_of("spent", spent, {"customer": Entity("customer_id")}).window_us // 1_000_000
+    86400
     """
 
     derive: str | None = None

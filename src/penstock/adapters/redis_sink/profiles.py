@@ -108,7 +108,7 @@ class Profiles:
         """The numeric features of these rows; NaN where the record's layout has no such column."""
         layout = record.meta.get("layout")
         if layout not in self._places:
-            names = look.names_of(record) or look.columns
+            names = look.names_in(record)
             place = {name: index for index, name in enumerate(names)}
             self._places[layout] = np.array([place.get(name, -1) for name in self._numbers], np.int64)
         places, x = self._places[layout], record.columns["x"]
