@@ -12,7 +12,8 @@ from penstock.features.described import Added, read_described
 from penstock.ledger import FileLedger
 from penstock.office.rule_versions import Body
 from tests.integration import crash_worker
-from tests.integration.behind import Behind, WorkerProcess, until
+from tests.integration.behind import ApiProcess, Behind, WorkerProcess, until
+from tests.service import mine
 
 pytestmark = pytest.mark.slow
 
@@ -68,3 +69,34 @@ def test_a_worker_fills_a_feature_swaps_it_in_and_has_it_after_a_crash(behind, t
     assert {decision["decision"] for decision in decisions[1_500:]} == {"BLOCK"}
     with FileLedger(tmp_path / "w" / "ledger", read_only=True) as ledger:
         assert len([0 for each in ledger.tables.versions("crash") if each.declared.get("added")]) >= 1
+
+
+def test_a_service_beside_a_worker_follows_and_shows_what_the_worker_made_active(redis_url, tmp_path):
+    started = [WorkerProcess(mine.__file__, redis_url, tmp_path / "data")]
+    api = ApiProcess(mine.__file__, redis_url, tmp_path / "data", log=tmp_path / "api.log", PENSTOCK_PREDICT_BUDGET_MS="20000")
+    features, rules = "/detectors/mine/features", "/detectors/mine/rules"
+
+    def pay(number):
+        at = "2026-01-05T10:00:00Z"
+        body = {"transaction_id": f"t{number}", "timestamp": at, "customer_id": "c1", "amount": 5.0}
+        return api.ask("POST", "/predict", body)[1]
+
+    try:
+        until(lambda: api.ready and started[0].owns, 90)
+        for number in range(3):
+            pay(number)
+        body = {"kind": "count", "entity": "customer", "window": "30d"}
+        assert api.ask("POST", features, {"name": "month", "body": body})[0] == 201
+        assert api.ask("POST", f"{features}/month/activate", {})[0] == 200
+        until(lambda: api.ask("GET", f"{features}/month")[1]["state"] == "active")
+        until(lambda: api.ask("GET", features)[1]["computed"] == ["month"])
+        assert api.ask("POST", rules, {"name": "busy", "when": "month >= 4", "then": "block"})[0] == 201
+        assert api.ask("POST", f"{rules}/busy/promote", {"version": 1})[0] == 200
+        time.sleep(1.5)
+        assert pay(4)["decision"] == "BLOCK"
+        assert api.ask("GET", "/transactions/t4")[1]["features"]["month"] == 4
+        assert api.ask("GET", "/entities/customer/c1")[1]["features"]["month"] == 4
+        assert "month" not in api.ask("GET", "/transactions/t1")[1]["features"]
+    finally:
+        for each in [*started, api]:
+            each.end()
