@@ -138,6 +138,7 @@ class Growing:
         added = added_of(wanted.versions)
         if tuple(added) == engine.detector.added:
             return Grown(wanted, None)
+        self._again_at = time.monotonic() + AGAIN_S
         try:
             filling = Filling(engine, added)
             self._fits(filling.path.detector)
@@ -153,7 +154,7 @@ class Growing:
 
     def settle(self, grown: Grown) -> None:
         """It has been swapped in: what was filled is active from now on."""
-        self._revision, self.trouble = grown.wanted.revision, None
+        self._revision, self._again_at, self.trouble = grown.wanted.revision, 0.0, None
         if grown.filling is not None:
             self._reaches = {reach.name: reach for reach in grown.filling.reaches}
         for version in _filling(grown.wanted) if self.decides else ():

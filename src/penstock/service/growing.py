@@ -50,9 +50,14 @@ class FeaturesFollower:
             if grown is not None:
                 await asyncio.to_thread(self.growing.settle, grown)
             self._complain(self.growing.trouble)
-        except PenstockError as error:
-            self._complain(str(error))
-            if grown is not None:
+        except Exception as error:  # noqa: BLE001 - whatever fails, what is computed goes on being computed
+            self._complain(str(error) if isinstance(error, PenstockError) else f"{type(error).__name__}: {error}")
+            await self._failed(grown, error)
+
+    async def _failed(self, grown: Grown | None, error: Exception) -> None:
+        """What was filled did not fit after all: say so in the book, where that answers."""
+        if grown is not None and isinstance(error, PenstockError):
+            with suppress(PenstockError):
                 await asyncio.to_thread(self.growing.fail, grown.wanted, error)
 
     def _complain(self, trouble: str | None) -> None:
@@ -64,5 +69,5 @@ class FeaturesFollower:
         """Let go of the log: before the engine is closed."""
         self._stopped.set()
         if self._work is not None:
-            with suppress(PenstockError, asyncio.CancelledError):
+            with suppress(Exception, asyncio.CancelledError):
                 await self._work
