@@ -37,7 +37,6 @@ from penstock.service import (
     writes,
 )
 from penstock.service import cases as case_routes
-from penstock.service import features as feature_routes
 from penstock.service import models as model_routes
 from penstock.service import trials as trial_routes
 from penstock.service.access import Access
@@ -117,7 +116,7 @@ def create_app(
         drift: looks at the drift of what is served; one of the settings unless given.
         trials: what is tried beside what decides; nothing, and there are no routes for it, unless given.
         books: by detector, the rules and lists that people change; there are no routes for them unless given.
-        features: by detector, the features that people make; none unless given.
+        features: by detector, the features that people make; none unless given, and no routes for them without books.
         personal: what personal fields said, for those who may see it; nothing is known of that unless given.
         tracing: traces requests for decisions; none is traced unless given.
         on_ready: called once when all desks are open.
@@ -194,8 +193,7 @@ def create_app(
     if cases is not None and verdicts is not None:
         case_routes.add_routes(app, cases, served, verdicts, settings, unmasking)
     if shelf is not None:
-        book_routes.add_routes(app, shelf, settings)
-    feature_routes.add_routes(app, features or {}, served, settings)
+        book_routes.add_routes(app, shelf, settings, features or {}, served)
     sockets.add_routes(app, live)
     pages.add_routes(app, served, live, traffic)
     if access is not None:
