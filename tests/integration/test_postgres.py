@@ -509,7 +509,7 @@ def test_a_server_restored_from_an_older_copy_is_noticed(url, ask):
 
 
 def test_a_url_without_its_password_is_what_messages_show():
-    with pytest.raises(ConfigurationError, match="is no URL of a ledger"):
+    with pytest.raises(ConfigurationError, match="is no URL of a database"):
         PostgresLedger("mysql://somebody@db/x")
     with pytest.raises(LedgerError) as error:
         PostgresLedger("postgresql://somebody:secret@127.0.0.1:1/x")

@@ -20,8 +20,8 @@ _name = click.argument("feature")
 def command() -> None:
     """Features made at run time: filled from the log, then read.
 
-    Every version is kept, from draft to archived. An activated feature is filled from the log by services and workers over the same office, beside their traffic; rules and
-    models may read it as soon as it is active.
+    Every version is kept, from draft to archived. An activated feature is filled from the log by services and workers over
+    the same office, beside their traffic; rules and models may read it as soon as it is active.
     """
 
 
