@@ -14,7 +14,7 @@ from tests.service import mine
 
 ROUNDS = int(os.environ.get("PENSTOCK_BURST_ROUNDS", "50"))
 PATIENT = {"PENSTOCK_PREDICT_BUDGET_MS": "20000"}
-BROKERS = ["kafka", "redis"]
+BROKERS = [pytest.param("kafka", marks=pytest.mark.slow), "redis"]
 
 
 @pytest.fixture(params=BROKERS)

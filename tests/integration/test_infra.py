@@ -73,6 +73,7 @@ def test_postgres_survives_kill_with_its_rows_and_takes_no_harm_from_stale_files
     postgres.drop("killed")
 
 
+@pytest.mark.slow
 def test_kafka_keeps_its_messages_over_a_kill(kafka, topic_prefix):
     from confluent_kafka import Consumer, Producer
     from confluent_kafka.admin import AdminClient, NewTopic

@@ -21,6 +21,7 @@ def test_it_is_short_and_holds_no_results_of_a_former_run(source):
     assert all(not cell.outputs and cell.execution_count is None for cell in code)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Proactor event loop", "ignore:zmq.eventloop", "ignore::DeprecationWarning")
 def test_it_runs_and_explains_a_decision(source, tmp_path):
     client = NotebookClient(source, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}})

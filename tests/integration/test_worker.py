@@ -22,7 +22,7 @@ from tests.integration.behind import Behind, WorkerProcess, assert_same, embedde
 
 ROUNDS = int(os.environ.get("PENSTOCK_CRASH_ROUNDS", "20"))
 DETECTOR = crash_worker.__file__
-BROKERS = ["kafka", "redis"]
+BROKERS = ["kafka", pytest.param("redis", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(params=BROKERS)

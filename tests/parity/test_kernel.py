@@ -293,7 +293,9 @@ def _run_with_restart(rows: _Rows, table: Table, cut: int, entity, features) -> 
         start = end
 
 
-@pytest.mark.parametrize("name", ["windows", "delayed and labelled", "totals only"])
+@pytest.mark.parametrize(
+    "name", ["delayed and labelled", *(pytest.param(name, marks=pytest.mark.slow) for name in ("windows", "totals only"))]
+)
 def test_a_hot_key_with_late_events_matches_the_oracle(name: str) -> None:
     """Rings that grow, shrink and shift, with block summaries of several levels."""
     entity, features = PLANS[name]
@@ -361,6 +363,7 @@ def _rerun(tmp_path: Path, **environment: str) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
 
 
+@pytest.mark.slow
 def test_the_kernel_runs_as_plain_python(tmp_path: Path) -> None:
     """The same suite without compilation, where numpy itself checks bounds and overflow."""
     _rerun(tmp_path, NUMBA_DISABLE_JIT="1", PENSTOCK_KERNEL_EXAMPLES="6")

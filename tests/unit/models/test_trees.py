@@ -30,7 +30,19 @@ def test_any_forest_scores_as_a_walk_through_its_nodes(seed, arithmetic, depth):
 
 @pytest.mark.parametrize(
     ("depth", "trees"),
-    [(1, 300), (2, 50), (3, 1), (4, 40), (5, 20), (6, 200), (7, 30), (8, 25), (9, 15), (10, 10)],
+    [
+        (1, 300),
+        (2, 50),
+        (3, 1),
+        (4, 40),
+        (5, 20),
+        pytest.param(6, 200, marks=pytest.mark.slow),
+        (6, 40),
+        (7, 30),
+        (8, 25),
+        (9, 15),
+        (10, 10),
+    ],
 )
 def test_margins_equal_those_of_xgboost_bit_for_bit(rows, depth, trees):
     x, y = rows(3000, seed=depth, missing=0.1)
