@@ -56,6 +56,7 @@ class KafkaCandidate:
         """Rebalances happen within polls; nothing is ever read here."""
         while not self._closing.is_set():
             self._consumer.poll(0.1)
+            self._health.ask(self._consumer)
             self._tell_group()
 
     def _on_assign(self, consumer: Any, partitions: list[Any]) -> None:
@@ -81,7 +82,7 @@ class KafkaCandidate:
 
     def claim(self, shard: int) -> KafkaInbox:
         """See `Candidate.claim`."""
-        inbox = KafkaInbox(self._address, self._group, shard, tell_group=self._tell, on_close=self._let_go)
+        inbox = KafkaInbox(self._address, self._group, shard, health=self._health, tell_group=self._tell, on_close=self._let_go)
         with self._changed:
             self._owned[shard] = inbox
         return inbox

@@ -48,6 +48,7 @@ class KafkaInbox:
         address: of the cluster and its topics.
         group: of the candidates.
         shard: what is claimed.
+        health: of the candidate, whose thread listens also while this one waits for a commit.
         tell_group: commits offsets as a member of the group, and waits for it at most so many seconds.
         on_close: told when this lets go of the shard.
 
@@ -61,12 +62,13 @@ class KafkaInbox:
         group: str,
         shard: int,
         *,
+        health: Health,
         tell_group: Callable[[Offsets, float], None],
         on_close: Callable[[int], None],
     ) -> None:
         self.shard = shard
         self._topics, self._tell_group, self._on_close = address.topics, tell_group, on_close
-        self._health = Health(address.servers)
+        self._health = health
         self._lost = self._closed = False
         self._roles = {self._topics.named(role): role for role in INBOX}
         self._waiting: list[Any] = []
@@ -157,7 +159,6 @@ class KafkaInbox:
         self._waiting = self._waiting[taken:]
         if found:
             self._health.answered()
-        self._health.ask(self._consumer)
         now = time.monotonic()
         if now - self._looked >= 1.0:
             self._looked = now
