@@ -391,6 +391,7 @@ def test_an_owner_says_that_its_broker_is_away_and_that_it_is_back(bench):
     inbox = bench.own(candidate)
     bench.server.stop()
     assert eventually(lambda: inbox.poll(1, 0.1) == [] and inbox.trouble is not None) < 10
+    assert eventually(lambda: candidate.trouble is not None) < 10
     bench.server.start()
     try:
         inbox.commit(Unit(b"entry"))

@@ -134,6 +134,10 @@ class Candidate(Protocol):
             BrokerError: the broker does not answer.
         """
 
+    @property
+    def trouble(self) -> str | None:
+        """Why the broker cannot be reached; None when all is well."""
+
     def close(self) -> None:
         """Stand no longer."""
 

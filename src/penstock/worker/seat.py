@@ -252,12 +252,13 @@ class Seat:
     def status(self) -> dict[str, Any]:
         """How it stands: `owner`, `fence`, `lag`, `events`, `position`, `sinks`, `trouble`."""
         owner, replica = self._owner, self._replica
-        found: dict[str, Any] = {"shard": self.shard, "owner": owner is not None, "trouble": self.trouble}
+        trouble = self.trouble or self._candidate.trouble
+        found: dict[str, Any] = {"shard": self.shard, "owner": owner is not None, "trouble": trouble}
         if replica is not None:
             found |= {"fence": replica.fence, "position": replica.ledger.position, "engine": dict(replica.engine.metrics)}
         if owner is not None:
             found |= {"fence": owner.fence, "lag": owner.inbox.lag(), "events": owner.committed_events}
-            found["trouble"] = owner.inbox.trouble
+            found["trouble"] = owner.inbox.trouble or self._candidate.trouble
             found["sinks"] = {
                 feeding.name: {"behind": feeding.behind, "trouble": feeding.trouble} for feeding in self._feedings
             }

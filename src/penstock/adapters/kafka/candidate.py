@@ -115,6 +115,11 @@ class KafkaCandidate:
             self._owned.pop(shard, None)
             self._changed.notify_all()
 
+    @property
+    def trouble(self) -> str | None:
+        """See `Candidate.trouble`."""
+        return self._health.trouble
+
     def close(self) -> None:
         """Leave the group at once, so that another need not wait for the silence."""
         if not self._closing.is_set():

@@ -67,6 +67,11 @@ class RedisCandidate:
             self._inbox, self._held_until = None, 0.0
             self._line.run(self._release, [self._address.lease], [self._token])
 
+    @property
+    def trouble(self) -> str | None:
+        """See `Candidate.trouble`."""
+        return self._line.trouble
+
     def close(self) -> None:
         """Stand no longer."""
         if not self._closing.is_set():
