@@ -40,11 +40,13 @@ def command(
     """
     from penstock.assemble.detectors import load_detector
     from penstock.assemble.drift import drift_report
+    from penstock.assemble.features import as_grown
     from penstock.assemble.references import make_reference
     from penstock.assemble.traffic import read_recorded
     from penstock.clock import duration_us
 
-    loaded, chosen = load_detector(detector), settings_from(**flags)
+    chosen = settings_from(**flags)
+    loaded = as_grown(load_detector(detector), chosen)
     if reference is not None:
         with progress("reading the reference"):
             say(f"written: {make_reference(chosen, loaded, read_recorded(detector, reference))}")

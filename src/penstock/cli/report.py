@@ -29,11 +29,12 @@ def train(detector: str, data: str, no_treatments: bool, out: Path | None, as_js
     members and treatments of the imbalance did, and the most costly mistakes. With --json, the same as JSON.
     """
     from penstock.assemble.detectors import load_detector
+    from penstock.assemble.features import as_grown
     from penstock.assemble.traffic import read_recorded
     from penstock.offline.train import run
 
     options = options_from(wishes, treatments=not no_treatments)
-    loaded = load_detector(detector)
+    loaded = as_grown(load_detector(detector), settings_from())
     recorded = read_recorded(detector, data)
     with progress("training") as advance:
         trained = run(loaded, recorded, options, progress=lambda _what, share: advance(share))

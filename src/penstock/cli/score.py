@@ -29,9 +29,11 @@ def command(detector: str, file: Path | None, models: str | None) -> None:
 
     from penstock.assemble.detectors import load_detector
     from penstock.assemble.engines import engine_in_memory
+    from penstock.assemble.features import as_grown
     from penstock.messages import Refusal
 
-    engine = engine_in_memory(load_detector(detector), settings_from(models=models))
+    chosen = settings_from(models=models)
+    engine = engine_in_memory(as_grown(load_detector(detector), chosen), chosen)
     output = sys.stdout.buffer
     refused = 0
     with file.open("rb") if file else nullcontext(sys.stdin.buffer) as stream:
