@@ -1,9 +1,7 @@
 """The service as an ASGI application: the hot path in front, FastAPI behind it, the desks between it and the engines."""
 
-import asyncio
-import contextlib
-import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -40,6 +38,7 @@ from penstock.service import cases as case_routes
 from penstock.service import models as model_routes
 from penstock.service import trials as trial_routes
 from penstock.service.access import Access
+from penstock.service.background import Background
 from penstock.service.desks import Desks
 from penstock.service.drift import Drifting
 from penstock.service.drift import add_routes as add_drift
@@ -60,8 +59,6 @@ from penstock.service.streams import Replays, Streams
 from penstock.service.tracing import Tracing
 from penstock.service.traffic import Traffic
 from penstock.service.verdicts import Verdicts
-
-log = logging.getLogger("penstock.service")
 
 DESCRIPTION = "Decides about every transaction while it happens: approve, review or block, with reasons."
 
@@ -123,6 +120,7 @@ def create_app(
         on_failure: called when one cannot be opened; until the process ends, /ready says why.
     """
     served = Desks(desks)
+    background = Background(served, on_ready, on_failure)
     live = Live(served)
     unmasking = personal or Unmasking()
     replaying = Streams(served, replays)
@@ -133,36 +131,23 @@ def create_app(
     ruling = {name: RulesFollower(served[name], newer) for name, newer in (rules or {}).items()}
     fed = {name: FeaturesFollower(served[name], growing) for name, growing in (features or {}).items()}
     shelf = None if books is None else Shelf(books, served, ruling, settings)
-
     verdicts = None if cases is None else Verdicts(cases, served)
 
-    @contextlib.asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        going = [
-            asyncio.create_task(
-                _run(served, on_ready, on_failure, traffic, [*followers.values(), *fed.values()], [*ruling.values()], tried)
-            )
-        ]
-        if access is not None:
-            going.append(asyncio.create_task(access.follow()))
-        if verdicts is not None:
-            going.append(asyncio.create_task(verdicts.run()))
-        drifting.start()
-        yield
-        for task in going:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        await replaying.close()
-        await trying.close()
-        for each in fed.values():
-            await each.close()
-        if shelf is not None:
-            await shelf.close()
-        if tried is not None:
-            await tried.close()
-        await drifting.close()
-        await asyncio.gather(*(desk.close() for desk in served.values()))
+    background.first += [book.look for book in ruling.values()]
+    background.following += [follower.run for follower in followers.values()]
+    background.following += [*(each.run for each in fed.values()), *(book.run for book in ruling.values())]
+    background.beside.append(drifting.run)
+    background.closing += [replaying.close, trying.close, *(each.close for each in fed.values())]
+    background.closing += [*([] if shelf is None else [shelf.close]), *([] if tried is None else [tried.close]), drifting.close]
+    if access is not None:
+        background.beside.append(access.follow)
+    if verdicts is not None:
+        background.beside.append(verdicts.run)
+    if tried is not None:
+        background.first.append(tried.begin)
+        background.following.append(tried.run)
+    if traffic is not None:
+        background.following.append(partial(_send, traffic, served))
 
     app = FastAPI(
         title="Penstock",
@@ -171,7 +156,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        lifespan=lifespan,
+        lifespan=background.lifespan,
         exception_handlers=_handlers(),
     )
     service = Service(app, served, Predict(served, settings), live, access, tracing)
@@ -201,33 +186,8 @@ def create_app(
     return service
 
 
-async def _run(
-    desks: Desks,
-    on_ready: Callable[[], None],
-    on_failure: Callable[[BaseException], None],
-    traffic: Traffic | None,
-    followers: Sequence[Follower | FeaturesFollower],
-    books: Sequence[RulesFollower],
-    tried: "trial_routes.Trials | None",
-) -> None:
-    """Open every desk with what is in force, then follow models and rules, and let simulated traffic run, until cancelled."""
-    try:
-        for desk in desks.values():
-            await desk.open()
-        for book in books:
-            await book.look()
-        if tried is not None:
-            await tried.begin()
-    except Exception as error:  # noqa: BLE001 - whoever started the service decides what a failed start means
-        on_failure(error)
-        return
-    on_ready()
-    lasting = [*(follower.run() for follower in followers), *(book.run() for book in books)]
-    if tried is not None:
-        lasting.append(tried.run())
-    if traffic is not None:
-        lasting.append(traffic.run(desks.named(traffic.detector)))
-    await asyncio.gather(*lasting)
+async def _send(traffic: Traffic, desks: Desks) -> None:
+    await traffic.run(desks.named(traffic.detector))
 
 
 def _add_routes(routes: FastAPI, desks: Desks, exposition: Exposition, access: Access | None) -> None:

@@ -27,9 +27,10 @@ class Drifting(Collector):
         self._desks, self._work = desks, work
         self._running: asyncio.Future[None] | None = None
 
-    def start(self) -> None:
-        """Begin to look, in a thread of its own."""
+    async def run(self) -> None:
+        """Look, in a thread of its own, until the task is cancelled; the thread ends with `close`."""
         self._running = asyncio.ensure_future(asyncio.to_thread(self._work.run, self._engines))
+        await asyncio.shield(self._running)
 
     async def close(self) -> None:
         """Stop looking."""

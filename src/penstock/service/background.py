@@ -1,0 +1,58 @@
+"""What a service does beside answering: desks are opened, what is newer is followed, and everything is let go of at the end."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from penstock.service.desks import Desks
+
+Work = Callable[[], Awaitable[object]]
+
+
+@dataclass(slots=True)
+class Background:
+    """The work of one application, from its start to its end; every part of it adds its own.
+
+    first: done in this order when the desks are open, before anything is decided. following: goes on after that. beside: goes
+    on from the start, whether desks are open or not. closing: done in this order at the end, before the desks are closed.
+
+    Args:
+        desks: opened at the start, closed at the end.
+        on_ready: called once when they are open, and `first` is done.
+        on_failure: called when that cannot be; nothing is followed then.
+    """
+
+    desks: Desks
+    on_ready: Callable[[], None] = lambda: None
+    on_failure: Callable[[BaseException], None] = lambda _error: None
+    first: list[Work] = field(default_factory=list)
+    following: list[Work] = field(default_factory=list)
+    beside: list[Work] = field(default_factory=list)
+    closing: list[Work] = field(default_factory=list)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _app: object) -> AsyncIterator[None]:
+        """Everything, for as long as the application runs."""
+        going = [asyncio.ensure_future(work()) for work in (self._run, *self.beside)]
+        yield
+        for task in going:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        for close in self.closing:
+            await close()
+        await asyncio.gather(*(desk.close() for desk in self.desks.values()))
+
+    async def _run(self) -> None:
+        try:
+            for work in self._opening():
+                await work()
+        except Exception as error:  # noqa: BLE001 - whoever started the service decides what a failed start means
+            self.on_failure(error)
+            return
+        self.on_ready()
+        await asyncio.gather(*(work() for work in self.following))
+
+    def _opening(self) -> Sequence[Work]:
+        return [*(desk.open for desk in self.desks.values()), *self.first]
