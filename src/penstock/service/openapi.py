@@ -185,6 +185,8 @@ def document(app: FastAPI, desks: Desks) -> dict[str, Any]:
     found["security"] = [{}, *({name: []} for name in _SECURITY)]
     for operation in (operation for path in found["paths"].values() for operation in path.values()):
         operation["summary"] = operation.pop("description", operation["summary"]).split("\n")[0].rstrip(".")
+        if "422" in operation["responses"]:  # FastAPI describes a form of its own, which no route answers
+            operation["responses"]["422"] = refusal(422)
     anyone = [events_of[name] for name in events] or [{"type": "object"}]
     for path in ("predict", "transactions"):
         _add(found, f"/{path}", _deciding(path, "whichever detector fits", anyone, path))
