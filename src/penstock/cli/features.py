@@ -8,6 +8,7 @@ import click
 
 from penstock.cli.books import as_changer
 from penstock.cli.options import as_json, detector_argument, print_json, say, settings
+from penstock.cli.versions import by_author, listing, show_version, show_versions
 
 if TYPE_CHECKING:
     from penstock.assemble.growing import Growing
@@ -46,19 +47,11 @@ def as_described(function: Any) -> Any:
 
 
 @command.command("list")
-@detector_argument
-@settings("data", "office")
-@click.option("--all", "everything", is_flag=True, help="Archived versions, too.")
-@as_json
+@listing
 def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
     """The versions of every feature, and what history gave to each."""
     with _growing(detector, flags) as found:
-        versions = [version for version in found.book.versions() if everything or version.state != "archived"]
-    if as_json:
-        print_json(versions)
-        return
-    for version in versions:
-        click.echo(_line(version))
+        show_versions(found.book.versions(), _line, everything=everything, as_json=as_json)
 
 
 @command.command()
@@ -68,15 +61,13 @@ def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
 @as_json
 def show(detector: str, feature: str, as_json: bool, **flags: Any) -> None:
     """All versions of a feature."""
-    from penstock.cli.books import since
-
     with _growing(detector, flags) as found:
         known = found.book.known(feature)
     if as_json:
         print_json(known)
         return
     for version in known:
-        click.echo(f"{_line(version)}  since {since(version.changed_us)} by {version.changed_by}")
+        show_version(version, _line)
 
 
 @command.command()
@@ -168,5 +159,4 @@ def _line(version: "Version") -> str:
     told = body.get("derive") or " ".join(f"{name}={value}" for name, value in body.items())
     history = f"  {version.reach['sentence']}" if version.reach else ""
     trouble = f"  not filled: {version.trouble}" if version.trouble else ""
-    note = f"{version.author}{': ' + version.note if version.note else ''}"
-    return f"{version.name} {version.version}  {version.state}  {told}  ({note}){history}{trouble}"
+    return f"{version.name} {version.version}  {version.state}  {told}  {by_author(version)}{history}{trouble}"

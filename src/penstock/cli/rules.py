@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.books import approvals, as_changer, books, say_request, since, text_of
+from penstock.cli.books import approvals, as_changer, books, say_request, text_of
 from penstock.cli.options import as_json, detector_argument, guard_options, print_json, read_guards, say, settings
+from penstock.cli.versions import by_author, listing, show_version, show_versions
 
 if TYPE_CHECKING:
     from penstock.office.approvals import Request
@@ -28,19 +29,11 @@ def command() -> None:
 
 
 @command.command("list")
-@detector_argument
-@settings("data", "office")
-@click.option("--all", "everything", is_flag=True, help="Archived versions, too.")
-@as_json
+@listing
 def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
     """The versions of every rule, and what each is doing."""
     with books(detector, flags) as found:
-        versions = [version for version in found.rules.versions() if everything or version.state != "archived"]
-    if as_json:
-        print_json(versions)
-        return
-    for version in versions:
-        click.echo(_line(version))
+        show_versions(found.rules.versions(), _line, everything=everything, as_json=as_json)
 
 
 @command.command()
@@ -63,7 +56,7 @@ def show(detector: str, rule: str, as_json: bool, **flags: Any) -> None:
         print_json([{"version": each, "changed": change} for each, change in zip(rules[rule], changes, strict=True)])
         return
     for version, change in zip(rules[rule], changes, strict=True):
-        click.echo(f"{_line(version)}  since {since(version.changed_us)} by {version.changed_by}")
+        show_version(version, _line)
         for field, (old, new) in change.items() if version.version > 1 else ():
             click.echo(f"    {field}: {old!r} -> {new!r}")
 
@@ -266,5 +259,5 @@ def _say_findings(findings: "Sequence[Finding]") -> None:
 
 def _line(version: "Version") -> str:
     share = f" {version.percent:g} % of {version.share_of}" if version.state == "rollout" else ""
-    told = f"  ({version.author}{': ' + version.note if version.note else ''})"
-    return f"{version.name} {version.version}  {version.state}{share}  {version.body.when} -> {version.body.then}{told}"
+    told = f"{version.body.when} -> {version.body.then}  {by_author(version)}"
+    return f"{version.name} {version.version}  {version.state}{share}  {told}"

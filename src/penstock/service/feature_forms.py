@@ -8,9 +8,8 @@ from msgspec import Meta
 
 from penstock.clock import iso
 from penstock.office.feature_versions import State, Version
-from penstock.service.rule_asks import Note
-
-Name = Annotated[str, Meta(min_length=1, max_length=63)]
+from penstock.service.rule_asks import Name, Note
+from penstock.service.written import Written, written
 
 
 class NewFeature(msgspec.Struct, forbid_unknown_fields=True):
@@ -37,20 +36,14 @@ class ActivateFeature(msgspec.Struct, forbid_unknown_fields=True):
     note: Note = ""
 
 
-class FeatureVersion(msgspec.Struct):
+class FeatureVersion(Written):
     """One version of a feature. state: since when, and who changed it. since_event: the time of the first event that it could
     count. whole_from: from when on its windows lie within the log; null where they reach back for ever. history: the same as
     a sentence. trouble: why it could not be filled.
     """
 
     feature: str
-    version: int
     state: State
-    since: str
-    changed_by: str
-    author: str
-    written_at: str
-    note: str
     body: dict[str, Any]
     since_event: str | None
     whole_from: str | None
@@ -98,14 +91,9 @@ def _version(version: Version) -> FeatureVersion:
         return None if reach.get(name) is None else iso(reach[name])
 
     return FeatureVersion(
+        **written(version),
         feature=version.name,
-        version=version.version,
         state=version.state,
-        since=iso(version.changed_us),
-        changed_by=version.changed_by,
-        author=version.author,
-        written_at=iso(version.at_us),
-        note=version.note,
         body=version.body,
         since_event=at("since_us"),
         whole_from=at("whole_us"),

@@ -33,27 +33,59 @@ _FEATURES = "/detectors/{name}/features"
 _FEATURE = _FEATURES + "/{feature}"
 
 
+class Fed:
+    """The books of features by detector, for routes, and the desks that compute by them."""
+
+    def __init__(self, growing: Mapping[str, Growing], desks: Desks) -> None:
+        self._growing, self._desks = growing, desks
+
+    def of(self, name: str) -> Growing:
+        """What is grown of a detector.
+
+        Raises:
+            RequestRefused: 404, there is no such detector.
+        """
+        if name not in self._growing:
+            raise RequestRefused(404, f"no detector {name!r} is served here.{did_you_mean(name, self._growing)}")
+        return self._growing[name]
+
+    def computed(self, name: str) -> list[str] | None:
+        """The features made at run time that the engine has by now; None where it is elsewhere."""
+        desk = self._desks.named(name)
+        if desk.not_ready is not None or not isinstance(desk.engine, Engine):
+            return None
+        return [each.name for each in desk.engine.detector.added]
+
+    async def look(self, work: Callable[[], T]) -> T:
+        """Do something that waits for a database, beside the traffic.
+
+        Raises:
+            RequestRefused: 422, what was asked for cannot work.
+        """
+        try:
+            return await asyncio.to_thread(work)
+        except (DeclarationError, BundleError) as error:
+            raise RequestRefused(422, str(error), [(None, str(error))]) from None
+
+    async def changed(self, name: str, feature: str, work: Callable[[], object], status: int = 200) -> Response:
+        """Make a change, and show the feature as it is then."""
+        await self.look(work)
+        return answer(feature_form(await self.look(partial(self.of(name).book.known, feature))), status)
+
+
 def add_routes(routes: FastAPI, growing: Mapping[str, Growing], desks: Desks, settings: Settings) -> None:
     """Add the routes, over the books of these detectors."""
-    most = settings.max_body_bytes
+    fed = Fed(growing, desks)
+    _add_looking(routes, fed)
+    _add_writing(routes, fed, settings.max_body_bytes)
+    _add_deciding(routes, fed, settings.max_body_bytes)
 
-    def of(name: str) -> Growing:
-        if name not in growing:
-            raise RequestRefused(404, f"no detector {name!r} is served here.{did_you_mean(name, growing)}")
-        return growing[name]
 
-    async def changed(name: str, feature: str, work: Callable[[], object], status: int = 200) -> Response:
-        """Make a change, and show the feature as it is then."""
-        book = of(name).book
-        await _look(work)
-        return answer(feature_form(await _look(partial(book.known, feature))), status)
-
+def _add_looking(routes: FastAPI, fed: Fed) -> None:
     @routes.get(_FEATURES, tags=["features"], responses=answers(FeatureList, 404))
     async def listed(name: str, *, archived: bool = False) -> Response:
         """The features that were made at run time: what each is doing, and what history could not give it."""
-        book, desk = of(name).book, desks.named(name)
-        engine = desk.engine if desk.not_ready is None and isinstance(desk.engine, Engine) else None
-        computed = None if engine is None else [each.name for each in engine.detector.added]
+        book, computed = fed.of(name).book, fed.computed(name)
 
         def found() -> FeatureList:
             revision, versions = book.revision(), book.versions()
@@ -61,22 +93,24 @@ def add_routes(routes: FastAPI, growing: Mapping[str, Growing], desks: Desks, se
             forms = [feature_form([each for each in versions if each.name == one]) for one in names]
             return FeatureList(name, revision, computed, [each for each in forms if archived or each.state != "archived"])
 
-        return answer(await _look(found))
+        return answer(await fed.look(found))
 
     @routes.get(_FEATURE, tags=["features"], responses=answers(FeatureForm, 404))
     async def one(name: str, feature: str) -> Response:
         """A feature with all its versions, the newest first."""
-        return answer(feature_form(await _look(partial(of(name).book.known, feature))))
+        return answer(feature_form(await fed.look(partial(fed.of(name).book.known, feature))))
 
+
+def _add_writing(routes: FastAPI, fed: Fed, most: int) -> None:
     @routes.post(
         _FEATURES, tags=["features"], status_code=201, responses=answers(FeatureForm, *_REFUSED, status=201),
         openapi_extra=requires("NewFeature"),
     )  # fmt: skip
     async def add(name: str, request: Request) -> Response:
         """Add a version of a feature, as a draft: it is checked, and computed nowhere yet."""
-        book, given = of(name).book, await asked(request, NewFeature, most)
+        book, given = fed.of(name).book, await asked(request, NewFeature, most)
         work = partial(book.add, given.name, given.body, who=who(request), why=given.note)
-        return await changed(name, given.name, work, 201)
+        return await fed.changed(name, given.name, work, 201)
 
     @routes.post(
         _FEATURES + "/test",
@@ -86,17 +120,21 @@ def add_routes(routes: FastAPI, growing: Mapping[str, Growing], desks: Desks, se
     )
     async def test(name: str, request: Request) -> Response:
         """Look at a feature without saving it: names, types and windows, as in a detector's file."""
-        found, given = of(name), await asked(request, TryFeature, most)
-        return answer(FeatureTested(*await _look(partial(found.test, given.name, given.body))))
+        found, given = fed.of(name), await asked(request, TryFeature, most)
+        return answer(FeatureTested(*await fed.look(partial(found.test, given.name, given.body))))
 
+
+def _add_deciding(routes: FastAPI, fed: Fed, most: int) -> None:
     @routes.post(
         _FEATURE + "/activate", tags=["features"], responses=answers(FeatureForm, *_REFUSED),
         openapi_extra=may_take("ActivateFeature"),
     )  # fmt: skip
     async def activate(name: str, feature: str, request: Request) -> Response:
         """Let a version be filled from the log, beside the traffic; it is active as soon as it has been."""
-        book, given = of(name).book, await asked(request, ActivateFeature, most)
-        return await changed(name, feature, partial(book.activate, feature, given.version, who=who(request), why=given.note))
+        book, given = fed.of(name).book, await asked(request, ActivateFeature, most)
+        return await fed.changed(
+            name, feature, partial(book.activate, feature, given.version, who=who(request), why=given.note)
+        )
 
     @routes.post(
         _FEATURE + "/rollback",
@@ -106,8 +144,8 @@ def add_routes(routes: FastAPI, growing: Mapping[str, Growing], desks: Desks, se
     )
     async def rollback(name: str, feature: str, request: Request) -> Response:
         """Undo the last step: fill no more, or fill the version that was active before."""
-        book, given = of(name).book, await asked(request, GiveReason, most)
-        return await changed(name, feature, partial(book.rollback, feature, who=who(request), why=given.note))
+        book, given = fed.of(name).book, await asked(request, GiveReason, most)
+        return await fed.changed(name, feature, partial(book.rollback, feature, who=who(request), why=given.note))
 
     @routes.post(
         _FEATURE + "/archive",
@@ -117,13 +155,5 @@ def add_routes(routes: FastAPI, growing: Mapping[str, Growing], desks: Desks, se
     )
     async def archive(name: str, feature: str, request: Request) -> Response:
         """Compute a feature no more; refused while a rule, a model or another feature reads it."""
-        book, given = of(name).book, await asked(request, GiveReason, most)
-        return await changed(name, feature, partial(book.archive, feature, who=who(request), why=given.note))
-
-
-async def _look(work: Callable[[], T]) -> T:
-    """Do something that waits for a database, beside the traffic."""
-    try:
-        return await asyncio.to_thread(work)
-    except (DeclarationError, BundleError) as error:
-        raise RequestRefused(422, str(error), [(None, str(error))]) from None
+        book, given = fed.of(name).book, await asked(request, GiveReason, most)
+        return await fed.changed(name, feature, partial(book.archive, feature, who=who(request), why=given.note))

@@ -8,8 +8,7 @@ from msgspec import Meta
 from penstock.clock import iso
 from penstock.decision import Guard
 from penstock.office.model_trials import ModelTrial
-
-Note = Annotated[str, Meta(max_length=2000)]
+from penstock.service.rule_asks import Note
 
 
 class StartShadow(msgspec.Struct, forbid_unknown_fields=True):

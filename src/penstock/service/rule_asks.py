@@ -9,6 +9,7 @@ from penstock.decision import Guard
 from penstock.office.rule_versions import Body
 
 Note = Annotated[str, Meta(max_length=2000)]
+Name = Annotated[str, Meta(min_length=1, max_length=63)]
 Condition = Annotated[str, Meta(max_length=4000)]
 Number = Annotated[int, Meta(ge=1)]
 Then = Literal["allow", "challenge", "review", "block"]
@@ -17,7 +18,7 @@ Then = Literal["allow", "challenge", "review", "block"]
 class NewRule(msgspec.Struct, forbid_unknown_fields=True):
     """A version of a rule, as a draft."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=63)]
+    name: Name
     when: Condition
     then: Then = "review"
     reason: Annotated[str, Meta(max_length=1000)] | None = None
@@ -40,7 +41,7 @@ class TryCondition(msgspec.Struct, forbid_unknown_fields=True):
     then: Then = "review"
     reason: Annotated[str, Meta(max_length=1000)] | None = None
     hard: bool = False
-    name: Annotated[str, Meta(min_length=1, max_length=63)] | None = None
+    name: Name | None = None
     event: dict[str, Any] | None = None
     transaction_id: str | None = None
 

@@ -10,6 +10,7 @@ from penstock.office.approvals import Request, Stage
 from penstock.office.rule_versions import CANDIDATE, State, Version, difference, in_state
 from penstock.offline.backtest.fires import Fires
 from penstock.rules.checks import Finding
+from penstock.service.written import Written, written
 
 
 class RolloutForm(msgspec.Struct):
@@ -19,19 +20,13 @@ class RolloutForm(msgspec.Struct):
     of: str | None
 
 
-class RuleVersion(msgspec.Struct):
+class RuleVersion(Written):
     """One version of a rule. state: since when, and who changed it. changed: what it says otherwise than the version before, by
     field as [before, after]; null in the first.
     """
 
     rule: str
-    version: int
     state: State
-    since: str
-    changed_by: str
-    author: str
-    written_at: str
-    note: str
     when: str
     then: str
     reason: str | None
@@ -181,14 +176,9 @@ def version_form(version: Version, before: Version | None = None) -> RuleVersion
     """A version as it is answered; before: the version before it."""
     body = version.body
     return RuleVersion(
+        **written(version),
         rule=version.name,
-        version=version.version,
         state=version.state,
-        since=iso(version.changed_us),
-        changed_by=version.changed_by,
-        author=version.author,
-        written_at=iso(version.at_us),
-        note=version.note,
         when=body.when,
         then=body.then,
         reason=body.reason,
