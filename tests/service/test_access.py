@@ -152,7 +152,10 @@ def test_on_the_loopback_address_everything_is_open_until_the_first_key_and_then
         async with guarded() as client:
             assert (await client.get("/health")).json()["access"] == "open"
             assert (await client.post("/predict", content=payment(1))).status_code == 200
-            assert (await client.get("/session")).json() == {"name": "local", "roles": sorted(ROLES), "open": True}
+            told = (await client.get("/session")).json()
+            assert (told["name"], told["roles"], told["open"]) == ("local", sorted(ROLES), True)
+            assert (told["sign_in"]["needed"], len(told["rights"])) == (False, len(Right))
+            assert told["notice"].startswith("Nobody is asked for a key")
             keys = Keys(office)
             _, made = keys.add("program", ["viewer"], who="test")
             await client.access.refresh()
@@ -307,7 +310,8 @@ def test_a_person_signs_in_works_and_signs_out(run, guarded, office):
     async def scene():
         async with guarded() as client:
             signed = await client.post("/session", json={"name": "ana", "password": PASSWORD})
-            assert signed.json() == {"name": "ana", "roles": ["analyst"], "open": False}
+            told = {"name": "ana", "roles": ["analyst"], "rights": ["label", "personal", "read"], "open": False, "notice": None}
+            assert signed.json() == told | {"sign_in": {"needed": False, "password": True, "oidc": False}}
             cookie = signed.headers["set-cookie"]
             for said in ("HttpOnly", "SameSite=Strict", "Path=/"):
                 assert said in cookie
@@ -321,6 +325,20 @@ def test_a_person_signs_in_works_and_signs_out(run, guarded, office):
             assert left.status_code == 200
             assert "Max-Age=0" in left.headers["set-cookie"]
             assert (await client.get("/stats", headers=asks)).status_code == 401
+
+    run(scene())
+
+
+def test_whoever_has_not_signed_in_is_told_how_and_a_wrong_key_is_refused(run, guarded, office):
+    secret = key(office, "viewer")
+
+    async def scene():
+        async with guarded() as client:
+            told = await client.get("/session", headers={"cookie": "penstock_session=gone"})
+            assert (told.status_code, told.json()["name"], told.json()["rights"]) == (200, "", [])
+            assert told.json()["sign_in"] == {"needed": True, "password": True, "oidc": False}
+            assert (await client.get("/session", headers=bearer(secret))).json()["rights"] == ["read"]
+            assert (await client.get("/session", headers=bearer(secret[:-1]))).status_code == 401
 
     run(scene())
 

@@ -14,7 +14,7 @@ from websockets.sync.client import connect
 from penstock.config import Settings
 from penstock.service import Desk, create_app, live
 from penstock.service.desks import Desks
-from penstock.service.feed import Feed
+from penstock.service.feed import ALERTS, Feed
 
 
 @pytest.fixture
@@ -51,7 +51,9 @@ def test_a_socket_tells_decisions_alerts_and_statistics(app, url, payment):
         app._desks["fake"].feed.alert(b'{"at":"2026-01-01T00:00:00Z","text":"a burst of blocks"}')
         told = until(lambda: viewer.recv(5), lambda message: message["decisions"] and message["alerts"])
         assert told["decisions"][0]["transaction_id"] == "tx1"
-        assert told["alerts"] == [{"at": "2026-01-01T00:00:00Z", "text": "a burst of blocks"}]
+        number = 1767225600000000
+        assert told["alerts"] == [{"number": number, "at": "2026-01-01T00:00:00Z", "text": "a burst of blocks"}]
+        assert told["alert_number"] == number
         assert told["outcomes"] == {"fake": {"BLOCK": 1}}
         later = json.loads(viewer.recv(5))
         assert (later["decisions"], later["alerts"]) == ([], []), "nothing is told twice"
@@ -155,20 +157,66 @@ def test_a_slow_viewer_is_told_the_newest_and_how_many_were_left_out(engine, run
         for start in range(0, 50_000, 500):
             desk.feed.saw([decision(n) for n in range(start, start + 500)])
         for number in range(300):
-            desk.feed.alert(json.dumps({"number": number}).encode())
-        message = json.loads(await anext(told))
-        later = json.loads(await anext(told))
+            desk.feed.alert(json.dumps({"n": number}).encode())
+        messages = [json.loads(await anext(told)) for _ in range(6)]
         await told.aclose()
-        return message, later
+        return messages[0], messages
 
-    message, later = run(scene())
+    message, messages = run(scene())
     shown = len(message["decisions"])
     assert 0 < shown <= live.MOST_SHOWN
     assert message["left_out"]["decisions"] == 50_000 - shown
     assert message["decisions"][-1]["n"] >= 49_500
-    assert [alert["number"] for alert in message["alerts"]] == list(range(300 - live.MOST_SHOWN, 300))
-    assert message["left_out"]["alerts"] == 300 - live.MOST_SHOWN
-    assert later["left_out"] == {"decisions": 0, "alerts": 0}
+    assert [alert["n"] for each in messages for alert in each["alerts"]] == list(range(300)), "no alert is left out"
+    assert messages[0]["left_out"]["alerts"] == 300 - live.MOST_ALERTS
+    assert messages[-1]["left_out"] == {"decisions": 0, "alerts": 0}
+
+
+def test_a_viewer_that_comes_back_is_told_every_alert_since_the_last_it_knows(make_engine, run):
+    async def scene():
+        desks = {name: Desk.of(make_engine(name=name), Settings()) for name in ("one", "two")}
+        watched, alerts = live.Live(Desks(desks)), []
+
+        async def all_of(since):
+            told, found = watched.messages(since), []
+            while (message := json.loads(await anext(told)))["alerts"]:
+                found += message["alerts"]
+            await told.aclose()
+            return found
+
+        def burst(name, count):
+            for _ in range(count):
+                alerts.append(len(alerts))
+                at = f"2026-01-01T00:00:{len(alerts) % 7:02}Z"  # neither in order nor different
+                desks[name].feed.alert(json.dumps({"at": at, "n": alerts[-1]}).encode())
+
+        burst("one", 3)
+        known = (await all_of(0))[-1]["number"]
+        burst("two", 150)
+        burst("one", 150)
+        missed = await all_of(known)
+        return missed, await all_of(missed[-1]["number"]), len(await all_of(None))
+
+    missed, later, newest = run(scene())
+    assert [alert["n"] for alert in missed] == list(range(3, 303))
+    assert later == []
+    assert newest == live.MOST_SHOWN
+
+
+def test_after_a_restart_alerts_have_the_numbers_that_they_had(url, app):
+    alerts = [json.dumps({"at": f"2026-01-01T00:00:{second:02}Z", "n": second}).encode() for second in (1, 1, 2, 5, 5, 5, 9)]
+    before, after = Feed(), Feed()
+    for alert in alerts:
+        before.alert(alert)
+        after.alert(alert)
+        app._desks["fake"].feed.alert(alert)
+    assert before.alerts_since(0) == after.alerts_since(0)
+    known = before.alerts_since(0)[3][0]
+    with connect(socket_of(url) + f"?alerts_since={known}") as viewer:
+        assert [alert["n"] for alert in json.loads(viewer.recv(5))["alerts"]] == [5, 5, 9]
+    for nonsense in ("x", "-1", "", "9" * 40):
+        with connect(socket_of(url) + f"?alerts_since={nonsense}") as viewer:
+            assert len(json.loads(viewer.recv(5))["alerts"]) == len(alerts)
 
 
 def test_of_several_detectors_each_is_shown_however_busy_another_is(make_engine, run):
@@ -210,7 +258,8 @@ def test_alerts_may_come_from_any_thread_and_the_newest_are_kept():
     for thread in threads:
         thread.join()
     assert feed.alert_count == 2000
-    assert len(feed.alerts_since(0)) == 100
+    kept = [number for number, _ in feed.alerts_since(0)]
+    assert (len(kept), kept) == (ALERTS, sorted(set(kept)))
 
 
 def test_the_newest_alerts_are_listed_newest_first_whichever_detector_raised_them(client_for, make_engine, run):

@@ -32,7 +32,7 @@ _CHANNELS: dict[str, type[Webhook | Mail]] = {kind.kind: kind for kind in (Slack
 _AGAIN_S = 60.0
 """How far back a new owner looks for alerts that the one before may not have told of: longer than a takeover lasts."""
 
-_SHOWN = 100
+_SHOWN = 1000
 """Alerts of earlier that live viewers are told of at the start."""
 
 _log = logging.getLogger("penstock.alerts")

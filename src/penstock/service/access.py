@@ -104,6 +104,21 @@ class Access:
             raise too_often("this key asks more often than the service allows", wait_s)
         scope[ACTOR] = known.actor
 
+    def asker(self, scope: _Scope) -> Actor:
+        """Who asks for what needs no key: `NOBODY` where no key, and no session that lasts, is shown.
+
+        Raises:
+            RequestRefused: 401, a key is shown that opens nothing.
+        """
+        if self.open:
+            return LOCAL
+        try:
+            return self._known(scope, self.clock()).actor
+        except RequestRefused:
+            if _secret(dict(scope["headers"])) is not None:
+                raise
+            return NOBODY
+
     def still(self, scope: _Scope) -> bool:
         """Whether a request that was let in would be let in again, however often it asks."""
         if self.open:

@@ -1,9 +1,13 @@
 """The live feed of one desk: counts by outcome, the newest decisions and alerts, the first block that shows its reasons."""
 
-import itertools
+import threading
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
+import msgspec
+
+from penstock.clock import Clock, system_clock, to_us
 from penstock.messages import Refusal
 from penstock.service.watch import Watch
 
@@ -13,8 +17,8 @@ SHOWN = 64
 PER_BATCH = 8
 """Decisions of one batch that are kept at most, so that a page shows several moments and not one batch."""
 
-ALERTS = 100
-"""Alerts kept: the newest."""
+ALERTS = 1000
+"""Alerts kept: the newest. A viewer that was away misses none of those."""
 
 _MARK = b'"decision":"'
 
@@ -33,10 +37,41 @@ Numbered = tuple[int, bytes]
 """The number of a decision or alert of a feed, and its JSON."""
 
 
+class AlertNumbers:
+    """Numbers alerts in the order in which they are told: by when they were raised, in microseconds, each beyond the last.
+
+    So a viewer that comes back, to this process after a restart or to another one, can say up to where it was told.
+
+    >>> numbers = AlertNumbers()
+    >>> [numbers.of(b'{"at":"1970-01-01T00:00:01Z"}') for _ in range(2)]
+    [1000000, 1000001]
+    """
+
+    def __init__(self, clock: Clock = system_clock) -> None:
+        self._clock = clock
+        self._last = 0
+        self.lock = threading.Lock()
+
+    def of(self, body: bytes) -> int:
+        """The number of an alert. Whoever keeps it holds the `lock` until it can be read, so that none is overtaken."""
+        try:
+            raised_us = to_us(datetime.fromisoformat(msgspec.json.decode(body, type=_Raised).at))
+        except (msgspec.MsgspecError, ValueError):
+            raised_us = self._clock()
+        self._last = max(self._last + 1, raised_us)
+        return self._last
+
+
+class _Raised(msgspec.Struct):
+    """When an alert was raised."""
+
+    at: str
+
+
 class Feed:
     """What the live page, the counters by outcome, and callers who wait for a status are fed from.
 
-    Everything but `alert` is for the event loop's thread.
+    Everything but `alert` is for the event loop's thread. numbers: shared by the feeds of one service.
     """
 
     def __init__(self) -> None:
@@ -47,7 +82,8 @@ class Feed:
         self.first_block: bytes | None = None
         self.alerts: deque[Numbered] = deque(maxlen=ALERTS)
         self.watch = Watch()
-        self._alert_numbers = itertools.count(1)
+        self.alert_count = 0
+        self.numbers = AlertNumbers()
 
     def followed(self, outcomes: Mapping[str, int], shown: Sequence[bytes]) -> None:
         """Decisions were made elsewhere: how many of each outcome, and the JSON of some of them. Those who wait for one are
@@ -84,12 +120,9 @@ class Feed:
 
     def alert(self, body: bytes) -> None:
         """Something was raised, as JSON: live pages are told, and the newest are kept. From any thread."""
-        self.alerts.append((next(self._alert_numbers), body))
-
-    @property
-    def alert_count(self) -> int:
-        """How many alerts there were."""
-        return self.alerts[-1][0] if self.alerts else 0
+        with self.numbers.lock:
+            self.alert_count += 1
+            self.alerts.append((self.numbers.of(body), body))
 
     def alerts_since(self, number: int) -> list[Numbered]:
         """The kept alerts that came after this one, oldest first."""

@@ -50,7 +50,7 @@ def add_routes(routes: FastAPI, desks: Desks) -> None:
 
     @routes.get("/alerts", tags=["records"], responses=answers("AlertList", 404))
     async def alerts(
-        limit: Annotated[int, Query(ge=1, le=ALERTS, description="How many.")] = ALERTS, detector: DetectorName = None
+        limit: Annotated[int, Query(ge=1, le=ALERTS, description="How many.")] = 100, detector: DetectorName = None
     ) -> Response:
         """The newest alerts, newest first; no more than the service keeps at hand."""
         kept = [alert for desk in desks.chosen(detector) for alert in desk.feed.alerts_since(0)]

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from penstock.service.desks import Desks
-from penstock.service.feed import Numbered
+from penstock.service.feed import AlertNumbers, Numbered
 from penstock.service.measures import percentiles_ms
 from penstock.service.problems import Busy
 from penstock.service.records import statistics
@@ -19,6 +19,9 @@ EVERY_S = 0.5
 MOST_SHOWN = 14
 """Decisions, and alerts, per message; the rest is counted."""
 
+MOST_ALERTS = 50
+"""Alerts per message; further ones come with the next. None is left out."""
+
 MOST_VIEWERS = 64
 
 
@@ -26,11 +29,15 @@ class Live:
     """The messages, for any number of viewers up to a bound. They end when the service is asked to stop.
 
     Nothing is kept for a viewer but up to where it was told. One that reads slowly gets fewer messages, each with the
-    newest decisions, and the number of those that it was not shown.
+    newest decisions, and the number of those that it was not shown. Alerts are never left out: each has a `number`, and a
+    viewer that comes back says up to which it was told; that is the `alert_number` of the last message.
     """
 
     def __init__(self, desks: Desks) -> None:
         self._desks = desks
+        self._numbers = AlertNumbers()
+        for desk in desks.values():
+            desk.feed.numbers = self._numbers
         self._viewers = 0
         self._facts: dict[str, Any] = {}
         self._measured_ns = 0
@@ -55,13 +62,16 @@ class Live:
         async for message in self.messages():
             yield b"data: " + message + b"\n\n"
 
-    async def messages(self) -> AsyncGenerator[bytes]:
-        """Messages as JSON, until the viewer goes or the service stops; none where many came at once and there is no room."""
+    async def messages(self, alerts_since: int | None = None) -> AsyncGenerator[bytes]:
+        """Messages as JSON, until the viewer goes or the service stops; none where many came at once and there is no room.
+
+        alerts_since: the number of the last alert that this viewer knows of; the newest few are told unless given.
+        """
         if self._viewers >= MOST_VIEWERS:
             return
         self._viewers += 1
         try:
-            told = {name: Told(desk.feed.count, desk.feed.alert_count) for name, desk in self._desks.items()}
+            told = Told({name: desk.feed.count for name, desk in self._desks.items()}, self._alerts_from(alerts_since))
             while not self.stopping.is_set():
                 yield self._message(told)
                 await self._pause()
@@ -74,20 +84,34 @@ class Live:
         except TimeoutError:
             return
 
-    def _message(self, told: "dict[str, Told]") -> bytes:
-        """One message; `told` remembers by detector up to where this viewer was told."""
-        decisions, alerts = Sample(), Sample()
+    def _alerts_from(self, since: int | None) -> int:
+        """Behind which alert a viewer begins."""
+        if since is not None:
+            return since
+        kept = self._alerts_since(0)
+        return kept[-MOST_SHOWN - 1][0] if len(kept) > MOST_SHOWN else 0
+
+    def _alerts_since(self, number: int) -> list[Numbered]:
+        with self._numbers.lock:
+            return sorted(alert for desk in self._desks.values() for alert in desk.feed.alerts_since(number))
+
+    def _message(self, told: "Told") -> bytes:
+        """One message; `told` remembers up to where this viewer was told."""
+        decisions = Sample()
         for name, desk in self._desks.items():
-            mark, feed = told[name], desk.feed
-            decisions.add(feed.since(mark.decisions), feed.count - mark.decisions)
-            mark.decisions = feed.count
-            raised = feed.alerts_since(mark.alerts)
-            if raised:
-                newest = raised[-1][0]
-                alerts.add(raised, newest - mark.alerts)
-                mark.alerts = newest
-        shown = {"decisions": decisions.shown(), "alerts": alerts.shown()}
-        left_out = {"decisions": decisions.new - len(shown["decisions"]), "alerts": alerts.new - len(shown["alerts"])}
+            feed = desk.feed
+            decisions.add(feed.since(told.decisions[name]), feed.count - told.decisions[name])
+            told.decisions[name] = feed.count
+        raised = self._alerts_since(told.alerts)
+        alerts = raised[:MOST_ALERTS]
+        if alerts:
+            told.alerts = alerts[-1][0]
+        shown: dict[str, Any] = {
+            "decisions": decisions.shown(),
+            "alerts": [_numbered(*alert) for alert in alerts],
+            "alert_number": told.alerts,
+        }
+        left_out = {"decisions": decisions.new - len(shown["decisions"]), "alerts": len(raised) - len(alerts)}
         return msgspec.json.encode({**self._measured(), **shown, "left_out": left_out})
 
     def _measured(self) -> dict[str, Any]:
@@ -112,13 +136,20 @@ class Live:
 
 
 class Told:
-    """Up to which decision and alert of one detector a viewer was told; the newest that are there already are shown."""
+    """Up to which decision of each detector, and up to which alert, a viewer was told; the newest decisions that are there
+    already are shown.
+    """
 
     __slots__ = ("alerts", "decisions")
 
-    def __init__(self, decisions: int, alerts: int) -> None:
-        self.decisions = max(0, decisions - MOST_SHOWN)
-        self.alerts = max(0, alerts - MOST_SHOWN)
+    def __init__(self, decisions: dict[str, int], alerts: int) -> None:
+        self.decisions = {name: max(0, count - MOST_SHOWN) for name, count in decisions.items()}
+        self.alerts = alerts
+
+
+def _numbered(number: int, alert: bytes) -> msgspec.Raw:
+    """An alert with its number."""
+    return msgspec.Raw(b'{"number":%d' % number + (b"}" if alert == b"{}" else b"," + alert[1:]))
 
 
 class Sample:

@@ -11,6 +11,7 @@ TABLE: Mapping[tuple[str, str], Right] = {
     # without a key: whether it lives, signing in, and files that hold nothing
     ("GET", "/health"): ANYBODY,
     ("GET", "/ready"): ANYBODY,
+    ("GET", "/session"): ANYBODY,
     ("POST", "/session"): ANYBODY,
     ("GET", "/session/oidc"): ANYBODY,
     ("GET", "/session/oidc/callback"): ANYBODY,
@@ -18,7 +19,6 @@ TABLE: Mapping[tuple[str, str], Right] = {
     ("GET", "/docs"): ANYBODY,
     ("GET", "/assets/{name}"): ANYBODY,
     # with any
-    ("GET", "/session"): SOMEBODY,
     ("DELETE", "/session"): SOMEBODY,
     ("GET", "/openapi.json"): SOMEBODY,
     # the programs that send transactions

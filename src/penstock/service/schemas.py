@@ -36,12 +36,25 @@ class SignIn(msgspec.Struct, forbid_unknown_fields=True):
     password: Annotated[str, Meta(max_length=1024)]
 
 
-class Session(msgspec.Struct):
-    """Who asks, in which roles; open: the service asks nobody who they are."""
+class SignInWays(msgspec.Struct, frozen=True):
+    """How one signs in."""
 
-    name: str
-    roles: list[str]
-    open: bool
+    needed: Annotated[bool, Meta(description="Nothing more is answered until somebody signs in or shows a key.")]
+    password: Annotated[bool, Meta(description="With name and password: `POST /session`.")]
+    oidc: Annotated[bool, Meta(description="At an identity provider: let the browser go to `/session/oidc`.")]
+
+
+class Session(msgspec.Struct, frozen=True):
+    """Who asks, and what they may do."""
+
+    name: Annotated[str, Meta(description="Of the user or key; empty where nobody has signed in, `local` where open.")]
+    roles: Annotated[list[str], Meta(description="Sorted: administrator, analyst, approver, decider, rule_author, viewer.")]
+    rights: Annotated[
+        list[str], Meta(description="Sorted, of all roles: administer, approve, author, decide, label, personal, read.")
+    ]
+    open: Annotated[bool, Meta(description="The service asks nobody who they are.")]
+    sign_in: Annotated[SignInWays, Meta(description="How one signs in, and whether that is needed now.")]
+    notice: Annotated[str | None, Meta(description="A warning to show, where everybody may do everything.")]
 
 
 class TransactionList(msgspec.Struct):

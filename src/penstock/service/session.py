@@ -1,4 +1,4 @@
-"""`/session`: signing in, out, and who one is."""
+"""`/session`: signing in, out, who one is, and what one may do."""
 
 import asyncio
 
@@ -6,18 +6,23 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 
 from penstock.office.people import SESSION_US
-from penstock.office.roles import LOCAL, Actor
+from penstock.office.roles import LOCAL, Actor, Right, rights
 from penstock.service import bodies
 from penstock.service.access import COOKIE, Access, cookie, refuse_other_pages, too_often
 from penstock.service.openapi import answers, requires
 from penstock.service.problems import RequestRefused
 from penstock.service.records import json_response
 from penstock.service.rights import ACTOR
-from penstock.service.schemas import SignIn
+from penstock.service.schemas import Session, SignIn, SignInWays
 
 _MOST_BYTES = 8192
 _AT_ONCE = 2
 """Passwords hashed at a time: each takes 64 MiB and a tenth of a second of a processor, which decisions need more."""
+
+_OPEN = (
+    "Nobody is asked for a key: whoever reaches this address may do everything. The first key or user closes the service: "
+    "penstock keys add, or Operations in the console."
+)
 
 
 def add_routes(routes: FastAPI, access: Access | None) -> None:
@@ -45,7 +50,7 @@ def add_routes(routes: FastAPI, access: Access | None) -> None:
         access.attempts.succeeded(given.name, address)
         await access.refresh()
         known = access.roster.by_session(token, access.clock())
-        answer = _told(known.actor if known else Actor(given.name, frozenset()), is_open=False)
+        answer = _told(known.actor if known else Actor(given.name, frozenset()), access)
         answer.headers["set-cookie"] = session_cookie(token, SESSION_US // 1_000_000, secure=is_secure(request))
         return answer
 
@@ -56,18 +61,28 @@ def add_routes(routes: FastAPI, access: Access | None) -> None:
         if token is not None and access is not None:
             await asyncio.to_thread(access.people.sign_out, token)
             await access.refresh()
-        answer = _told(Actor("", frozenset()), is_open=access is None or access.open)
+        answer = _told(Actor("", frozenset()), access)
         answer.headers["set-cookie"] = session_cookie("", 0, secure=is_secure(request))
         return answer
 
     @routes.get("/session", tags=["access"], responses=answers("Session", 401))
     async def who(request: Request) -> Response:
-        """Who asks, and in which roles."""
-        return _told(request.scope.get(ACTOR, LOCAL), is_open=access is None or access.open)
+        """Who asks and what they may do; also told to whoever has not signed in: how that is done here."""
+        return _told(request.scope.get(ACTOR, LOCAL) if access is None else access.asker(request.scope), access)
 
 
-def _told(actor: Actor, *, is_open: bool) -> Response:
-    answer = json_response(msgspec.json.encode({"name": actor.name, "roles": sorted(actor.roles), "open": is_open}))
+def _told(actor: Actor, access: Access | None) -> Response:
+    is_open = access is None or access.open
+    ways = SignInWays(
+        needed=not is_open and not actor.name,
+        password=access is not None,
+        oidc=access is not None and access.sign_on is not None,
+    )
+    held = sorted(str(right.name).lower() for right in Right if right in rights(actor.roles))
+    told = Session(
+        name=actor.name, roles=sorted(actor.roles), rights=held, open=is_open, sign_in=ways, notice=_OPEN if is_open else None
+    )
+    answer = json_response(msgspec.json.encode(told))
     answer.headers["cache-control"] = "no-store"
     return answer
 

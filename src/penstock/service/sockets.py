@@ -14,6 +14,9 @@ from penstock.service.problems import Busy
 GOING_AWAY, TRY_LATER = 1001, 1013
 """The registered codes with which a server that stops, or has no room, says goodbye."""
 
+_LONGEST = 18
+"""Digits of a number of an alert."""
+
 GOODBYE_S = 1.0
 """How long a viewer may take to hear it."""
 
@@ -32,7 +35,10 @@ def add_routes(routes: FastAPI, live: Live) -> None:
 
     @routes.websocket("/ws/live")
     async def socket(websocket: WebSocket) -> None:
-        """The same messages as /live. What a viewer sends is read, so that it is noticed when it goes, and means nothing."""
+        """The same messages as /live; `?alerts_since=N` asks for all alerts after the last one that a viewer knows.
+
+        What a viewer sends is read, so that it is noticed when it goes, and means nothing.
+        """
         if not is_own(websocket.headers.getlist("origin"), websocket.headers.get("host", "")):
             await websocket.close()  # before it is accepted: 403
             return
@@ -42,12 +48,20 @@ def add_routes(routes: FastAPI, live: Live) -> None:
         except Busy as busy:
             await websocket.close(TRY_LATER, str(busy))
             return
-        await _serve(websocket, live)
+        await _serve(websocket, live, _number(websocket.query_params.get("alerts_since", "")))
 
 
-async def _serve(websocket: WebSocket, live: Live) -> None:
+def _number(text: str) -> int | None:
+    """A number, where it is one."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST else None
+
+
+async def _serve(websocket: WebSocket, live: Live, alerts_since: int | None) -> None:
     """Tell until the viewer goes or the service stops, whichever is first, also while a viewer does not read."""
-    going = [asyncio.create_task(work) for work in (_tell(websocket, live), _until_gone(websocket), live.stopping.wait())]
+    going = [
+        asyncio.create_task(work)
+        for work in (_tell(websocket, live, alerts_since), _until_gone(websocket), live.stopping.wait())
+    ]
     try:
         await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -60,10 +74,10 @@ async def _serve(websocket: WebSocket, live: Live) -> None:
                 await websocket.close(GOING_AWAY, "the service is stopping")
 
 
-async def _tell(websocket: WebSocket, live: Live) -> None:
+async def _tell(websocket: WebSocket, live: Live, alerts_since: int | None) -> None:
     """Send messages; a viewer that does not read holds up nothing but itself."""
     with contextlib.suppress(WebSocketDisconnect):
-        async with contextlib.aclosing(live.messages()) as messages:
+        async with contextlib.aclosing(live.messages(alerts_since)) as messages:
             async for message in messages:
                 await websocket.send_text(message.decode())
 
