@@ -1,0 +1,42 @@
+/** What is served. */
+
+import { useQuery } from "@tanstack/react-query";
+import { useSearch } from "@tanstack/react-router";
+import { fetchJson } from "./client";
+
+export interface ServedFeature {
+  name: string;
+  type: string;
+  entity?: string;
+  aggregate?: string;
+  field?: string | null;
+  window?: string;
+  definition?: string;
+}
+
+export interface Served {
+  name: string;
+  version: string;
+  model_version: string | null;
+  ready: boolean;
+  fields: Record<string, string>;
+  required: string[];
+  informs: string[];
+  features: ServedFeature[];
+}
+
+/** Every detector of the service. */
+export function useDetectors() {
+  return useQuery({
+    queryKey: ["detectors"],
+    staleTime: 60_000,
+    queryFn: async () => (await fetchJson<{ detectors: Served[] }>("/detectors")).detectors,
+  });
+}
+
+/** The detector a page is about: the one that is chosen, else the first. */
+export function useDetector(): Served | undefined {
+  const { data } = useDetectors();
+  const { detector } = useSearch({ from: "__root__" });
+  return data?.find((each) => each.name === detector) ?? data?.[0];
+}

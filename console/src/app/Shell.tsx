@@ -1,0 +1,170 @@
+import { Link, Outlet, useNavigate, useSearch } from "@tanstack/react-router";
+import { LogOut, Search } from "lucide-react";
+import { type FormEvent, Suspense } from "react";
+import { useDetectors } from "~/api/detectors";
+import { useLink } from "~/live/useLive";
+import { SignIn } from "~/session/SignIn";
+import { useMay, useSession, useSigning } from "~/session/session";
+import { Failed, Waiting } from "~/ui/Asked";
+import { Badge } from "~/ui/Badge";
+import { SaidCorner } from "~/ui/said";
+import { SCREENS } from "./screens";
+
+/** The frame around every page: who is here, where one can go, whether the feed is alive. Without a session: the sign-in. */
+export function Shell() {
+  const session = useSession();
+  if (session.isError) return <Failed error={session.error} again={() => void session.refetch()} />;
+  if (session.data === undefined) return <div className="min-h-screen" />;
+  if (session.data.sign_in.needed) return <SignIn oidc={session.data.sign_in.oidc} />;
+  return (
+    <div className="flex min-h-screen flex-col lg:flex-row">
+      <button
+        type="button"
+        onClick={() => document.getElementById("main")?.focus()}
+        className="sr-only focus:not-sr-only focus:absolute focus:z-50 focus:bg-panel focus:p-2"
+      >
+        To the content
+      </button>
+      <Menu />
+      <div className="flex min-w-0 flex-1 flex-col">
+        <Top />
+        <main id="main" tabIndex={-1} className="min-w-0 flex-1 outline-none">
+          <Suspense fallback={<Waiting height={400} />}>
+            <Outlet />
+          </Suspense>
+        </main>
+      </div>
+      <SaidCorner />
+    </div>
+  );
+}
+
+function Menu() {
+  const may = useMay();
+  return (
+    <nav
+      aria-label="Pages"
+      className="flex shrink-0 items-center gap-1 overflow-x-auto border-b bg-panel px-2 py-1 lg:sticky lg:top-0 lg:h-screen lg:w-48 lg:flex-col lg:items-stretch lg:border-r lg:border-b-0 lg:p-3"
+    >
+      <Link to="/" className="flex items-center gap-2 px-2 py-1.5 font-semibold text-base lg:mb-3">
+        <img src="./icon.svg" alt="" width={26} height={26} />
+        <span className="max-lg:sr-only">Penstock</span>
+      </Link>
+      {SCREENS.filter((screen) => may(screen.right)).map((screen) => (
+        <Link
+          key={screen.path}
+          to={screen.path}
+          activeOptions={{ exact: screen.path === "/", includeSearch: false }}
+          activeProps={{
+            className: "bg-raised text-ink font-medium shadow-[inset_3px_0_0_var(--accent)] max-lg:shadow-none",
+          }}
+          inactiveProps={{ className: "text-soft hover:bg-raised hover:text-ink" }}
+          className="flex items-center gap-2 whitespace-nowrap rounded-md px-2.5 py-2"
+        >
+          <screen.icon aria-hidden size={17} />
+          {screen.name}
+        </Link>
+      ))}
+    </nav>
+  );
+}
+
+function Top() {
+  return (
+    <header className="flex flex-wrap items-center gap-2 border-b bg-panel px-4 py-2 lg:px-6">
+      <Find />
+      <ChooseDetector />
+      <div className="ml-auto flex items-center gap-3">
+        <LinkState />
+        <Who />
+      </div>
+    </header>
+  );
+}
+
+function Find() {
+  const navigate = useNavigate();
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const id = String(new FormData(event.currentTarget).get("id")).trim();
+    if (id) void navigate({ to: "/transactions/$id", params: { id } });
+  }
+  return (
+    <form onSubmit={submit} className="flex min-w-0 flex-1 items-center gap-2 sm:max-w-xs">
+      <label className="flex w-full items-center gap-2 rounded-md border bg-ground px-2 py-1">
+        <Search aria-hidden size={15} className="shrink-0 text-soft" />
+        <span className="sr-only">Find a transaction by its id</span>
+        <input
+          name="id"
+          placeholder="Transaction id"
+          className="w-full min-w-0 bg-transparent outline-none placeholder:text-soft"
+        />
+      </label>
+    </form>
+  );
+}
+
+function ChooseDetector() {
+  const { data } = useDetectors();
+  const { detector } = useSearch({ from: "__root__" });
+  const navigate = useNavigate();
+  if (!data || data.length < 2) return data?.[0] ? <Badge>{data[0].name}</Badge> : null;
+  return (
+    <label className="flex items-center gap-2 text-soft text-xs">
+      Detector
+      <select
+        value={detector ?? ""}
+        onChange={(event) =>
+          void navigate({ to: ".", search: (kept) => ({ ...kept, detector: event.target.value || undefined }) })
+        }
+        className="rounded-md border bg-panel px-2 py-1 text-ink text-sm"
+      >
+        <option value="">all</option>
+        {data.map((each) => (
+          <option key={each.name}>{each.name}</option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+const LINKS = {
+  connecting: { tone: "plain", text: "connecting" },
+  live: { tone: "good", text: "● live" },
+  lost: { tone: "bad", text: "○ connection lost, trying again" },
+  refused: { tone: "bad", text: "○ not let in" },
+} as const;
+
+/** Only pages that watch open the feed; elsewhere there is no link to speak of. */
+function LinkState() {
+  const link = useLink();
+  return (
+    <span role="status" data-link={link}>
+      {link !== "connecting" && <Badge tone={LINKS[link].tone}>{LINKS[link].text}</Badge>}
+    </span>
+  );
+}
+
+function Who() {
+  const { data } = useSession();
+  const { signOut } = useSigning();
+  if (!data) return null;
+  if (data.open)
+    return (
+      <span title={data.notice ?? undefined}>
+        <Badge tone="warn">open: no key is asked for</Badge>
+      </span>
+    );
+  return (
+    <span className="flex items-center gap-2">
+      <span title={data.roles.join(", ")}>{data.name}</span>
+      <button
+        type="button"
+        onClick={() => void signOut()}
+        className="flex cursor-pointer items-center gap-1 text-soft hover:text-ink"
+      >
+        <LogOut aria-hidden size={15} /> Sign out
+      </button>
+    </span>
+  );
+}

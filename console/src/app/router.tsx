@@ -1,0 +1,175 @@
+/**
+ * Every page and its address. Addresses stand after `#`, so that no page takes a route of the API and the console works from
+ * any path. Filters and ranges live in the address; each is read by the page's own `search`.
+ */
+
+import {
+  createHashHistory,
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  retainSearchParams,
+} from "@tanstack/react-router";
+import { Missing } from "./Missing";
+import { Shell } from "./Shell";
+
+/** A part of an address that is a text, or nothing. */
+export function text(found: unknown): string | undefined {
+  if (typeof found === "number") return String(found);
+  return typeof found === "string" && found !== "" ? found : undefined;
+}
+
+/** One of these, or nothing. */
+export function oneOf<T extends string>(options: readonly T[], found: unknown): T | undefined {
+  return options.find((option) => option === found);
+}
+
+export const RANGES = ["5m", "1h", "24h", "30d"] as const;
+export type Range = (typeof RANGES)[number];
+
+/** What all pages share: which detector they show (all where none is named) and over which time. */
+export interface Shared {
+  detector?: string;
+  range?: Range;
+}
+
+const root = createRootRoute({
+  component: Shell,
+  notFoundComponent: Missing,
+  validateSearch: (search: Record<string, unknown>): Shared => ({
+    detector: text(search.detector),
+    range: oneOf(RANGES, search.range),
+  }),
+  search: { middlewares: [retainSearchParams(["detector"])] },
+});
+
+const live = createRoute({
+  getParentRoute: () => root,
+  path: "/",
+  component: lazyRouteComponent(() => import("~/screens/live/LivePage"), "LivePage"),
+});
+
+const queue = createRoute({
+  getParentRoute: () => root,
+  path: "/queue",
+  validateSearch: (search: Record<string, unknown>): { queue?: string; case?: string; state?: string } => ({
+    queue: text(search.queue),
+    case: text(search.case),
+    state: text(search.state),
+  }),
+  component: lazyRouteComponent(() => import("~/screens/queue/QueuePage"), "QueuePage"),
+});
+
+const transactions = createRoute({
+  getParentRoute: () => root,
+  path: "/transactions",
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): { decision?: string; entity?: string; key?: string; from?: string; to?: string; rule?: string } => ({
+    decision: text(search.decision),
+    entity: text(search.entity),
+    key: text(search.key),
+    from: text(search.from),
+    to: text(search.to),
+    rule: text(search.rule),
+  }),
+  component: lazyRouteComponent(() => import("~/screens/transactions/TransactionsPage"), "TransactionsPage"),
+});
+
+const transaction = createRoute({
+  getParentRoute: () => root,
+  path: "/transactions/$id",
+  component: lazyRouteComponent(() => import("~/screens/transactions/TransactionPage"), "TransactionPage"),
+});
+
+const entity = createRoute({
+  getParentRoute: () => root,
+  path: "/entities/$entity/$key",
+  component: lazyRouteComponent(() => import("~/screens/entity/EntityPage"), "EntityPage"),
+});
+
+const rules = createRoute({
+  getParentRoute: () => root,
+  path: "/rules",
+  validateSearch: (search: Record<string, unknown>): { state?: string; tab?: string } => ({
+    state: text(search.state),
+    tab: text(search.tab),
+  }),
+  component: lazyRouteComponent(() => import("~/screens/rules/RulesPage"), "RulesPage"),
+});
+
+const newRule = createRoute({
+  getParentRoute: () => root,
+  path: "/rules/new",
+  component: lazyRouteComponent(() => import("~/screens/rules/NewRulePage"), "NewRulePage"),
+});
+
+const rule = createRoute({
+  getParentRoute: () => root,
+  path: "/rules/$detectorName/$rule",
+  component: lazyRouteComponent(() => import("~/screens/rules/RulePage"), "RulePage"),
+});
+
+const models = createRoute({
+  getParentRoute: () => root,
+  path: "/models",
+  validateSearch: (search: Record<string, unknown>): { version?: string; trial?: string; tab?: string } => ({
+    version: text(search.version),
+    trial: text(search.trial),
+    tab: text(search.tab),
+  }),
+  component: lazyRouteComponent(() => import("~/screens/models/ModelsPage"), "ModelsPage"),
+});
+
+const features = createRoute({
+  getParentRoute: () => root,
+  path: "/features",
+  validateSearch: (search: Record<string, unknown>): { feature?: string; find?: string } => ({
+    feature: text(search.feature),
+    find: text(search.find),
+  }),
+  component: lazyRouteComponent(() => import("~/screens/features/FeaturesPage"), "FeaturesPage"),
+});
+
+const attempt = createRoute({
+  getParentRoute: () => root,
+  path: "/try",
+  component: lazyRouteComponent(() => import("~/screens/try/TryPage"), "TryPage"),
+});
+
+const operations = createRoute({
+  getParentRoute: () => root,
+  path: "/operations",
+  validateSearch: (search: Record<string, unknown>): { tab?: string; id?: string } => ({
+    tab: text(search.tab),
+    id: text(search.id),
+  }),
+  component: lazyRouteComponent(() => import("~/screens/operations/OperationsPage"), "OperationsPage"),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([
+    live,
+    queue,
+    transactions,
+    transaction,
+    entity,
+    rules,
+    newRule,
+    rule,
+    models,
+    features,
+    attempt,
+    operations,
+  ]),
+  history: createHashHistory(),
+  defaultPreload: "intent",
+  scrollRestoration: true,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

@@ -1,0 +1,32 @@
+/** The screens of the console in the order of the menu. To add one: a folder in `screens`, a line here, a route in `router`. */
+
+import {
+  Activity,
+  Boxes,
+  FlaskConical,
+  Gauge,
+  Inbox,
+  type LucideIcon,
+  ScrollText,
+  ServerCog,
+  SlidersHorizontal,
+} from "lucide-react";
+import type { Right } from "~/session/session";
+
+export interface Screen {
+  path: string;
+  name: string;
+  icon: LucideIcon;
+  right: Right;
+}
+
+export const SCREENS: readonly Screen[] = [
+  { path: "/", name: "Live", icon: Activity, right: "read" },
+  { path: "/queue", name: "Review queue", icon: Inbox, right: "read" },
+  { path: "/transactions", name: "Transactions", icon: ScrollText, right: "read" },
+  { path: "/rules", name: "Rules", icon: SlidersHorizontal, right: "read" },
+  { path: "/models", name: "Models", icon: Gauge, right: "read" },
+  { path: "/features", name: "Features", icon: Boxes, right: "read" },
+  { path: "/try", name: "Try it", icon: FlaskConical, right: "decide" },
+  { path: "/operations", name: "Operations", icon: ServerCog, right: "read" },
+];

@@ -1,0 +1,5 @@
+import { Page } from "~/ui/Page";
+
+export function NewRulePage() {
+  return <Page title="NewRule">{null}</Page>;
+}

@@ -1,0 +1,5 @@
+import { Page } from "~/ui/Page";
+
+export function TryPage() {
+  return <Page title="Try">{null}</Page>;
+}

@@ -1,0 +1,37 @@
+/** Who is here and what they may do. */
+
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { api, type Schemas, say } from "~/api/client";
+
+export type Session = Schemas["Session"];
+export type Right = "read" | "decide" | "label" | "author" | "approve" | "administer" | "personal";
+
+const KEY = ["session"];
+
+/** Asks who one is. Where `sign_in.needed`, nothing else is answered before somebody signs in. */
+export function useSession() {
+  return useQuery({ queryKey: KEY, staleTime: 60_000, queryFn: async () => say(await api.GET("/session")) });
+}
+
+/** Whether who is here may do this; buttons that would only be refused are not shown. */
+export function useMay(): (right: Right) => boolean {
+  const { data } = useSession();
+  return (right) => data?.rights.includes(right) ?? false;
+}
+
+/** Signs in and out; everything that was asked as somebody else is forgotten. */
+export function useSigning() {
+  const queries = useQueryClient();
+  return {
+    async signIn(name: string, password: string): Promise<void> {
+      const session = say(await api.POST("/session", { body: { name, password } }));
+      queries.clear();
+      queries.setQueryData(KEY, session);
+    },
+    async signOut(): Promise<void> {
+      const nobody = say(await api.DELETE("/session"));
+      queries.clear();
+      queries.setQueryData(KEY, nobody);
+    },
+  };
+}

@@ -1,0 +1,27 @@
+import { type ReactNode, useEffect } from "react";
+
+interface Props {
+  title: string;
+  about?: ReactNode;
+  actions?: ReactNode;
+  children: ReactNode;
+}
+
+/** A page: its heading, which is the document's title as well, what one can do, and its parts. */
+export function Page({ title, about, actions, children }: Props) {
+  useEffect(() => {
+    document.title = `${title} · Penstock`;
+  }, [title]);
+  return (
+    <div className="mx-auto flex w-full max-w-[1500px] flex-col gap-4 p-4 lg:p-6">
+      <header className="flex flex-wrap items-end gap-x-4 gap-y-2">
+        <div className="min-w-0 flex-1">
+          <h1 className="break-words font-semibold text-xl">{title}</h1>
+          {about && <p className="text-soft">{about}</p>}
+        </div>
+        {actions && <div className="flex flex-wrap items-center gap-2">{actions}</div>}
+      </header>
+      {children}
+    </div>
+  );
+}

@@ -1,0 +1,23 @@
+import { ago, inFull, moment, utc } from "~/words/times";
+
+/** A moment in the viewer's zone; UTC on hover. */
+export function Time({
+  at,
+  form = "moment",
+}: {
+  at: string | number | null | undefined;
+  form?: "moment" | "full" | "ago";
+}) {
+  if (at === null || at === undefined) return <span className="text-soft">–</span>;
+  const iso = new Date(at);
+  const said = form === "full" ? inFull(at) : form === "ago" ? ago(at) : moment(at);
+  return (
+    <time
+      dateTime={Number.isNaN(iso.getTime()) ? undefined : iso.toISOString()}
+      title={utc(at)}
+      className="whitespace-nowrap tabular-nums"
+    >
+      {said}
+    </time>
+  );
+}

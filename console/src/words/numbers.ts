@@ -1,0 +1,67 @@
+/** Numbers, shares and money as people read them. What is not known is a dash, never a zero. */
+
+export const UNKNOWN = "–";
+
+type Known = number | null | undefined;
+
+const whole = new Intl.NumberFormat("en");
+const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
+
+/** A count: exact below a million. */
+export function count(n: Known): string {
+  if (n == null) return UNKNOWN;
+  return Math.abs(n) < 1e6 ? whole.format(n) : compact.format(n);
+}
+
+/** A share of one, in percent: 0.0123 is "1.2 %". */
+export function percent(share: Known): string {
+  if (share == null) return UNKNOWN;
+  if (share > 0 && share < 0.0001) return "<0.01 %";
+  return `${(100 * share).toFixed(share < 0.1 && share > 0 ? 2 : 1)} %`;
+}
+
+/** A rate per second. */
+export function perSecond(rate: Known): string {
+  if (rate == null) return UNKNOWN;
+  return rate < 100 ? rate.toFixed(1) : whole.format(Math.round(rate));
+}
+
+/** Milliseconds. */
+export function ms(value: Known): string {
+  if (value == null) return UNKNOWN;
+  return value < 10 ? `${value.toFixed(2)} ms` : `${whole.format(Math.round(value))} ms`;
+}
+
+/** An amount, with its currency where it is known. */
+export function money(amount: Known, currency?: string | null): string {
+  if (amount == null) return UNKNOWN;
+  const large = Math.abs(amount) >= 1e6;
+  const options: Intl.NumberFormatOptions = large
+    ? { notation: "compact", maximumFractionDigits: 2 }
+    : { minimumFractionDigits: 2, maximumFractionDigits: 2 };
+  if (!currency) return new Intl.NumberFormat("en", options).format(amount);
+  try {
+    return new Intl.NumberFormat("en", { ...options, style: "currency", currency }).format(amount);
+  } catch {
+    return `${new Intl.NumberFormat("en", options).format(amount)} ${currency}`;
+  }
+}
+
+/** Any value of an event or a feature. */
+export function value(found: unknown): string {
+  if (found === null || found === undefined) return UNKNOWN;
+  if (typeof found === "number") return short.format(found);
+  if (typeof found === "boolean") return found ? "yes" : "no";
+  return typeof found === "string" ? found : JSON.stringify(found);
+}
+
+/** A name of a feature, rule or reason in words: amount_ratio is "amount ratio". */
+export function words(name: string): string {
+  return name.replaceAll("_", " ");
+}
+
+/** "1 review", "2 reviews". */
+export function plural(n: number, one: string, many = `${one}s`): string {
+  return `${count(n)} ${n === 1 ? one : many}`;
+}
