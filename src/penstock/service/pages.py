@@ -1,13 +1,14 @@
-"""What a browser is shown: the live page, its stream, and the documentation with Swagger UI. Nothing comes from outside."""
+"""What a browser is shown: the console, its stream, and the documentation with Swagger UI. Nothing comes from outside."""
 
 from importlib import resources
 from typing import Any
 
 import msgspec
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
 from penstock.ingest import masked
+from penstock.service.console import HEADERS, TYPES, Console
 from penstock.service.desks import Desks
 from penstock.service.example import samples
 from penstock.service.live import Live
@@ -16,17 +17,7 @@ from penstock.service.problems import RequestRefused
 from penstock.service.records import json_response
 from penstock.service.traffic import Traffic
 
-_TYPES = {"html": "text/html; charset=utf-8", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-
-_OWN = {"live.css", "live.js", "icon.svg"}
 _SWAGGER = {"swagger-ui-bundle.js", "swagger-ui.css"}
-
-_HEADERS = {
-    "content-security-policy": "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-}
 
 _DOCS = """<!doctype html>
 <html lang="en">
@@ -34,7 +25,7 @@ _DOCS = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Penstock API</title>
-<link rel="icon" href="assets/icon.svg">
+<link rel="icon" href="icon.svg">
 <link rel="stylesheet" href="assets/swagger-ui.css">
 </head>
 <body>
@@ -54,22 +45,27 @@ _DOCS_SCRIPT = """SwaggerUIBundle({
 
 def add_routes(routes: FastAPI, desks: Desks, live: Live, traffic: Traffic | None) -> None:
     """Add the pages; buttons that start attacks are there only where there is simulated traffic."""
+    console = Console()
 
     @routes.get("/", include_in_schema=False)
-    async def page() -> Response:
-        return _file("live.html")
+    async def page(request: Request) -> Response:
+        return console.page(_accept(request))
+
+    @routes.get("/icon.svg", include_in_schema=False)
+    async def icon(request: Request) -> Response:
+        return _found(console.file("icon.svg", _accept(request)), "icon.svg")
 
     @routes.get("/docs", include_in_schema=False)
     async def docs() -> Response:
-        return Response(_DOCS, media_type=_TYPES["html"], headers=_HEADERS)
+        return Response(_DOCS, media_type=TYPES["html"], headers=HEADERS)
 
     @routes.get("/assets/{name}", include_in_schema=False)
-    async def asset(name: str) -> Response:
+    async def asset(name: str, request: Request) -> Response:
         if name == "docs.js":
-            return Response(_DOCS_SCRIPT, media_type=_TYPES["js"], headers=_HEADERS)
-        if name not in _OWN | _SWAGGER:
-            raise RequestRefused(404, f"there is no asset {name[:100]!r}")
-        return _file(name)
+            return Response(_DOCS_SCRIPT, media_type=TYPES["js"], headers=HEADERS)
+        if name in _SWAGGER:
+            return _swagger(name)
+        return _found(console.file(f"assets/{name}", _accept(request)), name)
 
     @routes.get("/live", include_in_schema=False)
     async def stream() -> Response:
@@ -107,10 +103,17 @@ def _form(desk: Serving, traffic: Traffic | None) -> dict[str, Any]:
     return {"id": detector.id, "samples": samples(detector.folder, desk.engine.event_type, newest)}
 
 
-def _file(name: str) -> Response:
-    folder = (
-        resources.files("fastapi_swagger") / "resources" if name in _SWAGGER else resources.files("penstock.service") / "static"
-    )
-    content = (folder / name).read_bytes()
-    age = "public, max-age=86400" if name in _SWAGGER else "no-cache"
-    return Response(content, media_type=_TYPES[name.rsplit(".", 1)[1]], headers=_HEADERS | {"cache-control": age})
+def _accept(request: Request) -> str:
+    return request.headers.get("accept-encoding", "")
+
+
+def _found(file: Response | None, name: str) -> Response:
+    if file is None:
+        raise RequestRefused(404, f"there is no asset {name[:100]!r}")
+    return file
+
+
+def _swagger(name: str) -> Response:
+    content = (resources.files("fastapi_swagger") / "resources" / name).read_bytes()
+    head = HEADERS | {"cache-control": "public, max-age=86400"}
+    return Response(content, media_type=TYPES[name.rsplit(".", 1)[1]], headers=head)

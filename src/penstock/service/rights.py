@@ -16,6 +16,7 @@ TABLE: Mapping[tuple[str, str], Right] = {
     ("GET", "/session/oidc"): ANYBODY,
     ("GET", "/session/oidc/callback"): ANYBODY,
     ("GET", "/"): ANYBODY,
+    ("GET", "/icon.svg"): ANYBODY,
     ("GET", "/docs"): ANYBODY,
     ("GET", "/assets/{name}"): ANYBODY,
     # with any
