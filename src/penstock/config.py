@@ -101,6 +101,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ledger_segment_mb: Annotated[
         int, Meta(ge=1, le=4096, description="Size at which a ledger file is sealed and the next one begun, in MiB.")
     ] = 64
+    quarantine_kept: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Refused events kept for people to look at, of each detector the newest; at most 4 KiB of each are kept.",
+        ),
+    ] = 10_000
     snapshot_every_s: Annotated[Positive, Meta(description="Time between snapshots of the state, in seconds.")] = 60.0
     memory_limit_gb: Annotated[
         Positive | None, Meta(description="Most memory the state of features may take, in GiB; unlimited unless given.")

@@ -17,6 +17,8 @@ import pytest
 
 from penstock.config import Settings
 from penstock.errors import DeclarationError
+from penstock.ledger import Quarantined
+from penstock.ledger.sqlite import SqliteTables
 from penstock.messages import Refusal
 from penstock.service import Desk, create_app
 from penstock.service.server import Server, bind
@@ -54,6 +56,7 @@ class FakeEngine:
         self.detector = SimpleNamespace(name=self.name, id="transaction_id", folder=None)
         self.personal = SimpleNamespace(fields=[])
         self.metrics = {"duplicates": 0}
+        self.tables = SqliteTables()
         self.writable = threading.Event()
         self.writable.set()
         self._jobs = queue.Queue()
@@ -122,6 +125,14 @@ class FakeEngine:
         self.informed += bodies
         self._jobs.put(on_durable)
         return [None if b.startswith(b"{") else Refusal(422, "an event is a JSON object") for b in bodies]
+
+    def check_json(self, body):
+        answer = self._decide(body)
+        return answer if isinstance(answer, Refusal) else None
+
+    def set_aside(self, body, refusal, *, nobodys=False):
+        name = "" if nobodys else self.name
+        self.tables.quarantine([Quarantined(name, time.time_ns() // 1000, refusal.detail, None, body)])
 
     def transaction(self, transaction_id):
         return self.recorded.get(transaction_id)

@@ -61,6 +61,7 @@ def open_engine(
             snapshot_every_s=settings.snapshot_every_s,
             personal_key=personal_key(settings.personal_key_file),
             on_personal=on_personal,
+            quarantine_kept=settings.quarantine_kept,
         )
     except BaseException:
         owned.close()

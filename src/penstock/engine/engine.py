@@ -33,6 +33,7 @@ from penstock.engine.reads import chosen, runs
 from penstock.engine.rebuilding import Rebuilding
 from penstock.engine.recovery import Recovery
 from penstock.engine.refused import Refused
+from penstock.engine.refused import KEPT as QUARANTINE_KEPT
 from penstock.engine.repeats import Repeats
 from penstock.engine.totals import Totals
 from penstock.engine.trials import Trials
@@ -43,7 +44,7 @@ from penstock.errors import MalformedEvent
 from penstock.expressions import Members
 from penstock.features.described import written
 from penstock.ingest import Read, Reader
-from penstock.ledger import Answered, DetectorVersion, Ledger, Quarantined
+from penstock.ledger import Answered, DetectorVersion, Ledger, Quarantined, Tables
 from penstock.messages import Decision, Record, Refusal, Versions
 from penstock.models import Ensemble
 from penstock.rules import Rule
@@ -76,6 +77,7 @@ class Engine:
         personal_key: the secret behind tokens of personal fields; made in the data folder where it is None.
         on_personal: given what personal fields said, to be kept where it can be erased; nobody keeps it otherwise.
         on_close: called when the engine has let go of its ledger.
+        quarantine_kept: how many refused events stay in quarantine, the newest.
 
     Raises:
         BundleError: a declared model has no bundle, or one that does not fit.
@@ -97,6 +99,7 @@ class Engine:
         personal_key: bytes | None = None,
         on_personal: OnPersonal | None = None,
         on_close: Callable[[], None] = lambda: None,
+        quarantine_kept: int = QUARANTINE_KEPT,
     ) -> None:
         self.detector = detector
         self.clock = clock
@@ -120,7 +123,7 @@ class Engine:
         self.look = Look(self)
         self.history = History(self)
         self.repeats = Repeats(self)
-        self.refused = Refused(self)
+        self.refused = Refused(self, quarantine_kept)
         self.intake = Intake(self)
         self.deciding = Deciding(self)
         self._waiting_for_models = bool(detector.models) and ensemble is None
@@ -375,8 +378,22 @@ class Engine:
         return self.truth.tell_json(body, on_durable)
 
     # ---- looking
+    def check_json(self, body: bytes) -> Refusal | None:
+        """Why this event would be refused for what it says; None where it would be taken. Nothing is changed or kept."""
+        read = self.reader.read([body], self.clock())
+        return read.refused[0][1] if read.refused else None
+
+    def set_aside(self, body: bytes, refusal: Refusal, *, nobodys: bool = False) -> None:
+        """Keep in quarantine what was refused before it came here; nobodys: no detector could be found for it."""
+        self.refused.put([(body, refusal)], "" if nobodys else None)
+
 
     def names_of(self, record: Record) -> list[str] | None:
+    @property
+    def tables(self) -> Tables:
+        """What is looked up beside the log: quarantine, alerts, labels. For any thread."""
+        return self.ledger.tables
+
         """What the matrix columns of a stored record are called; None where they are today's."""
         return self.look.names_of(record)
 

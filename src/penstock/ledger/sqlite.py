@@ -63,14 +63,21 @@ class SqliteTables:
         with self._writing() as db:
             db.executemany(_queries()["quarantine"], rows)
 
-    def quarantined(self, detector: str | None = None, *, limit: int = 100, before: int | None = None) -> list[Quarantined]:
+    def quarantined(
+        self, detector: str | None = None, *, limit: int = 100, before: int | None = None, received_us: int | None = None
+    ) -> list[Quarantined]:
         """Malformed events, newest first."""
-        rows = self._rows("quarantined", {"detector": detector, "before": before, "limit": limit})
-        return [Quarantined(*row) for row in rows]
+        asked = {"detector": detector, "before": before, "limit": limit, "received_us": received_us}
+        return [Quarantined(*row) for row in self._rows("quarantined", asked)]
 
     def quarantine_count(self, detector: str | None = None) -> int:
         """How many are kept."""
         return int(self._rows("quarantine_count", {"detector": detector})[0][0])
+
+    def trim_quarantine(self, detector: str, most: int) -> None:
+        """Forget all but the newest."""
+        with self._writing() as db:
+            db.execute(_queries()["trim_quarantine"], {"detector": detector, "most": most})
 
     def put_labels(self, labels: Sequence[Label]) -> None:
         """Add statements, and update the states they take precedence in."""

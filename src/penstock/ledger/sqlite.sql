@@ -77,7 +77,14 @@ INSERT INTO quarantine (detector, received_us, cause, field, body) VALUES (?, ?,
 -- name: quarantined
 -- Malformed events, newest first; a null detector means all.
 SELECT detector, received_us, cause, field, body, id FROM quarantine
-WHERE (:detector IS NULL OR detector = :detector) AND (:before IS NULL OR id < :before) ORDER BY id DESC LIMIT :limit;
+WHERE (:detector IS NULL OR detector = :detector) AND (:before IS NULL OR id < :before)
+    AND (:received_us IS NULL OR received_us = :received_us)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: trim_quarantine
+-- Forget all but the newest of a detector.
+DELETE FROM quarantine WHERE detector = :detector
+    AND id <= (SELECT id FROM quarantine WHERE detector = :detector ORDER BY id DESC LIMIT 1 OFFSET :most);
 
 -- name: quarantine_count
 -- How many are kept; a null detector means all.

@@ -102,11 +102,16 @@ class Tables(Protocol):
     def quarantine(self, events: Sequence[Quarantined]) -> None:
         """Keep malformed events; `id` is given here."""
 
-    def quarantined(self, detector: str | None = None, *, limit: int = 100, before: int | None = None) -> list[Quarantined]:
-        """Malformed events with an id below `before`, newest first."""
+    def quarantined(
+        self, detector: str | None = None, *, limit: int = 100, before: int | None = None, received_us: int | None = None
+    ) -> list[Quarantined]:
+        """Malformed events with an id below `before`, received at that very instant or at any, newest first."""
 
     def quarantine_count(self, detector: str | None = None) -> int:
         """How many are kept."""
+
+    def trim_quarantine(self, detector: str, most: int) -> None:
+        """Forget all but so many of the newest of one detector."""
 
     def put_labels(self, labels: Sequence[Label]) -> None:
         """Add statements to the history, and let each be the state of its transaction where it takes precedence."""

@@ -25,6 +25,7 @@ from penstock.errors import BrokerError, NotReady
 from penstock.ledger import Answered
 from penstock.messages import Action, Record, Refusal
 from penstock.models import Ensemble
+from penstock.service.aside import Aside
 from penstock.service.feed import PER_BATCH, Feed
 from penstock.service.following import Following
 from penstock.service.instead import instead_of
@@ -58,6 +59,7 @@ class Beside:
         self.models_trouble: str | None = None
         self._parts = parts
         self._waiting: dict[str, list[Waiter]] = {}
+        self._aside = Aside(self._put)
         self._following: Following | None = None
 
     # ---------------------------------------------------------------- opening and closing
@@ -187,6 +189,7 @@ class Beside:
         for place, refusal in read.refused:
             answers[place] = refusal
             self.feed.refused += 1
+            self.set_aside(bodies[place], refusal)
         known = engine.claims.peek(read.id_codes, read.batch.arrived_us) >= 0
         fresh = []
         for row, place in enumerate(read.rows.tolist()):
@@ -225,6 +228,7 @@ class Beside:
         answers: list[str | Refusal] = [""] * len(bodies)
         for place, refusal in read.refused:
             answers[place] = refusal
+            self.set_aside(bodies[place], refusal)
         sent = []
         for row, place in enumerate(read.rows.tolist()):
             transaction_id = read.batch.ids[row]
@@ -255,6 +259,8 @@ class Beside:
         answers: list[Refusal | None] = [None] * len(bodies)
         for place, refusal in [*read.refused, *self.engine.not_informing(read)]:
             answers[place] = refusal
+        for place, refusal in read.refused:
+            self.set_aside(bodies[place], refusal)
         sent = [
             ("transactions", read.batch.ids[row], _with_id(bodies[place], self.engine.detector.id, read.batch.ids[row]))
             for row, place in enumerate(read.rows.tolist())
@@ -262,6 +268,10 @@ class Beside:
         ]
         await self._confirmed(sent)
         return answers
+
+    def set_aside(self, body: bytes, refusal: Refusal, *, nobodys: bool = False) -> None:  # noqa: ARG002 - it has one detector
+        """Hand on to the worker what was refused for what it says, to be kept."""
+        self._aside.hand_on(self.engine, body, refusal)
 
     async def _confirmed(self, messages: Sequence[tuple[str, str, bytes]]) -> None:
         """Publish, and return when the broker has all of them.

@@ -237,6 +237,10 @@ class Desk:
         result: list[dict[str, Any] | Refusal] = await durable(lambda told: self.engine.label_json(body, on_durable=told))
         return result
 
+    def set_aside(self, body: bytes, refusal: Refusal, *, nobodys: bool = False) -> None:
+        """Keep what was refused for what it says, before it came to the engine."""
+        self.engine.set_aside(body, refusal, nobodys=nobodys)
+
     async def inform(self, bodies: Sequence[bytes]) -> list[Refusal | None]:
         """Take in informing events; answered when durable."""
         result: list[Refusal | None] = await durable(lambda told: self.engine.inform_json(bodies, on_durable=told))

@@ -66,8 +66,13 @@ class Desks(Mapping[str, Serving]):
         events: Sequence[bytes],
         desk: Serving | None,
         ask: Callable[[Serving, Sequence[bytes]], Awaitable[list[T | Refusal]]],
+        *,
+        keep: bool = True,
     ) -> list[T | Refusal]:
-        """What the desks say to these events, each in its place; every detector gets its own in order, all at once."""
+        """What the desks say to these events, each in its place; every detector gets its own in order, all at once.
+
+        keep: those that belong to no detector are kept in quarantine.
+        """
         only = desk or self.only
         if only is not None:
             return await ask(only, events)
@@ -77,11 +82,20 @@ class Desks(Mapping[str, Serving]):
             taking = self.taking(event)
             if isinstance(taking, Refusal):
                 found[place] = taking
+                if keep:
+                    self.set_aside(event, taking)
             else:
                 places.setdefault(taking.name, []).append(place)
         for name, where in places.items():
             found |= zip(where, await ask(self._desks[name], [events[place] for place in where]), strict=True)
         return [found[place] for place in range(len(events))]
+
+    def set_aside(self, body: bytes, refusal: Refusal, desk: Serving | None = None) -> None:
+        """Keep in quarantine what was refused for what it says, before any detector had it; desk: for whom it was meant."""
+        meant = desk or self.only
+        ready = next((each for each in self._desks.values() if each.not_ready is None), None) if meant is None else meant
+        if ready is not None and ready.not_ready is None:
+            ready.set_aside(body, refusal, nobodys=meant is None)
 
     def _required_by(self, name: str) -> frozenset[str]:
         """The fields without which this detector refuses an event."""

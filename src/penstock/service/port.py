@@ -30,7 +30,7 @@ import msgspec
 from penstock.config import Settings
 from penstock.engine import Personal
 from penstock.expressions import Members
-from penstock.ledger import Answered
+from penstock.ledger import Answered, Tables
 from penstock.messages import Refusal
 from penstock.models import Ensemble
 from penstock.rules import Rule
@@ -185,6 +185,15 @@ class Looking(Protocol):
         ...
 
     @property
+    def tables(self) -> Tables:
+        """What is looked up beside the log: quarantine, alerts, labels. For any thread."""
+        ...
+
+    def check_json(self, body: bytes) -> Refusal | None:
+        """Why this event would be refused for what it says; None where it would be taken. Nothing is changed or kept."""
+        ...
+
+    @property
     def metrics(self) -> Mapping[str, float]:
         """Counters since the start by name (`quarantined`, `duplicates`, `degraded`, ...), for Prometheus."""
         ...
@@ -206,6 +215,10 @@ class Decider(Looking, Protocol):
         self, bodies: Sequence[bytes], *, dry_run: bool = False, on_durable: OnDurable | None = None
     ) -> list[bytes | Refusal]:
         """Decide one micro-batch, in order: decisions as JSON. A dry run changes and records nothing."""
+        ...
+
+    def set_aside(self, body: bytes, refusal: Refusal, *, nobodys: bool = False) -> None:
+        """Keep in quarantine what was refused before it came here; nobodys: no detector could be found for it."""
         ...
 
     def label_json(self, body: bytes, *, on_durable: OnDurable | None = None) -> list[dict[str, Any] | Refusal]:
@@ -294,4 +307,8 @@ class Serving(Protocol):
 
     async def inform(self, bodies: Sequence[bytes]) -> list[Refusal | None]:
         """Take in informing events; answered when durable."""
+        ...
+
+    def set_aside(self, body: bytes, refusal: Refusal, *, nobodys: bool = False) -> None:
+        """Let what was refused before it came here be kept in quarantine; nobodys: no detector could be found for it."""
         ...

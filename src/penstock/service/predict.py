@@ -38,7 +38,7 @@ class Predict:
             return await _send(send, b"".join(line + b"\n" for line in _rendered(answers)), bodies.NDJSON)
         match bodies.first_byte(body):
             case b"[":
-                answers = await self._many(bodies.counted(bodies.elements(body)), desk, dry_run=dry_run)
+                answers = await self._many(bodies.counted(self._elements(body, desk, keep=not dry_run)), desk, dry_run=dry_run)
                 return await _send(send, b"[" + b",".join(_rendered(answers)) + b"]", bodies.JSON)
             case b"":
                 raise RequestRefused(400, "the body is empty; send an event as a JSON object")
@@ -47,6 +47,8 @@ class Predict:
 
     async def _one(self, body: bytes, desk: Serving | None, send: Any, *, dry_run: bool) -> int:
         taking = desk or self._desks.taking(body)
+        if isinstance(taking, Refusal) and not dry_run:
+            self._desks.set_aside(body, taking)
         answer = taking if isinstance(taking, Refusal) else (await taking.submit((body,), dry_run=dry_run))[0]
         if isinstance(answer, bytes):
             return await _send(send, answer, bodies.JSON)
@@ -55,7 +57,16 @@ class Predict:
         return refused.status
 
     async def _many(self, events: Sequence[bytes], desk: Serving | None, *, dry_run: bool) -> list[Answer]:
-        return await self._desks.each(events, desk, partial(_decide, dry_run=dry_run))
+        return await self._desks.each(events, desk, partial(_decide, dry_run=dry_run), keep=not dry_run)
+
+    def _elements(self, body: bytes, desk: Serving | None, *, keep: bool) -> list[bytes]:
+        """The events of an array; one that is no JSON goes to quarantine as a whole, where it is to be kept."""
+        try:
+            return bodies.elements(body)
+        except RequestRefused as refused:
+            if keep:
+                self._desks.set_aside(body, Refusal(refused.status, str(refused)), desk)
+            raise
 
 
 async def _decide(desk: Serving, events: Sequence[bytes], *, dry_run: bool) -> list[Answer]:

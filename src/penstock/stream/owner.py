@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from penstock.engine import Engine
-from penstock.engine.trying import InTrial
+from penstock.engine.challenger import InTrial
 from penstock.errors import BundleError, DeclarationError, Fenced, PenstockError
 from penstock.ingest import masked
 from penstock.ledger import Answered, Quarantined
@@ -50,6 +50,7 @@ _IN_FLIGHT = 2
 
 _log = logging.getLogger(__name__)
 _answer = msgspec.json.Decoder(Answered).decode
+_refused = msgspec.json.Decoder(Quarantined).decode
 _encode = msgspec.json.Encoder().encode
 
 OnCommitted = Callable[[Sequence[tuple[int, Record]]], None]
@@ -58,7 +59,7 @@ OnCommitted = Callable[[Sequence[tuple[int, Record]]], None]
 def try_beside(engine: Engine, trial: InTrial) -> None:
     """Try what is in trial; where it does not fit another version of the detector's file, go on as before."""
     try:
-        engine.challenge(trial.challenger)
+        engine.challenge(*trial.challengers)
     except (BundleError, DeclarationError) as error:
         _log.error("what was tried goes on as it was: %s", error)
 
@@ -251,11 +252,21 @@ class Owner:
     def _take_other(self, message: Message) -> None:
         """A label, or what a caller was told."""
         if message.role == "answers":
-            self._entry.answered.append(_answer(message.body))
+            self._take_told(message)
             return
         for answer in self._engine.label_json(message.body):
             if isinstance(answer, Refusal) and (self._alone or answer.status != 404):
                 self._quarantine([self._unread(message, f"label: {answer.detail}")])
+
+    def _take_told(self, message: Message) -> None:
+        """What a caller was told: an answer in place of a decision, or why an event was refused before it came here."""
+        try:
+            self._entry.answered.append(_answer(message.body))
+        except msgspec.MsgspecError:
+            try:
+                self._quarantine([_refused(message.body)])
+            except msgspec.MsgspecError:
+                self._quarantine([self._unread(message, "this is nothing that a caller was told")])
 
     def _unread(self, message: Message, cause: str) -> Quarantined:
         body = masked(message.body[:KEPT_OF_A_BODY], self._engine.detector.schema.personal)

@@ -6,7 +6,13 @@ INSERT INTO quarantine (detector, received_us, cause, field, body) VALUES (%s, %
 -- Malformed events, newest first; a null detector means all.
 SELECT detector, received_us, cause, field, body, id FROM quarantine
 WHERE (%(detector)s::text IS NULL OR detector = %(detector)s) AND (%(before)s::bigint IS NULL OR id < %(before)s)
+    AND (%(received_us)s::bigint IS NULL OR received_us = %(received_us)s)
 ORDER BY id DESC LIMIT %(limit)s;
+
+-- name: trim_quarantine
+-- Forget all but the newest of a detector.
+DELETE FROM quarantine WHERE detector = %s
+    AND id <= (SELECT id FROM quarantine WHERE detector = %s ORDER BY id DESC LIMIT 1 OFFSET %s);
 
 -- name: quarantine_count
 -- How many are kept; a null detector means all.
