@@ -75,22 +75,22 @@ class LiveWorld:
                 self._begin_again()
             yield frame
 
-    def attacks(self) -> dict[str, Callable[[], object]]:
-        """Each attack of the profile, as something to call."""
+    def attacks(self) -> dict[str, Callable[[], list[str]]]:
+        """Each attack of the profile, as something to call; it tells the ids of its payments."""
 
-        def beginning(name: str) -> Callable[[], object]:
+        def beginning(name: str) -> Callable[[], list[str]]:
             return lambda: self.begin(name)
 
         return {name: beginning(name) for name in attack_shares(self.profile, None)}
 
-    def begin(self, name: str) -> None:
-        """Begin an attack now.
+    def begin(self, name: str) -> list[str]:
+        """Begin an attack now; the ids of its payments, which come among those of others.
 
         Raises:
             ConfigurationError: there is no attack of this name.
         """
         with self._lock:
-            self._simulator.attack(name)
+            return self._simulator.attack(name)
 
     def _world(self, start: datetime) -> Simulator:
         only = None if self._attack is None else [self._attack]

@@ -90,8 +90,8 @@ def _add_attacks(routes: FastAPI, traffic: Traffic) -> None:
     async def attack(name: str) -> Response:
         if name not in traffic.attacks:
             raise RequestRefused(404, f"there is no attack {name[:100]!r}; there are {', '.join(sorted(traffic.attacks))}")
-        traffic.attacks[name]()
-        return Response(msgspec.json.encode({"attack": name}), status_code=202, media_type="application/json")
+        begun = {"attack": name, "transactions": traffic.attacks[name]()}
+        return Response(msgspec.json.encode(begun), status_code=202, media_type="application/json")
 
 
 def _form(desk: Serving, traffic: Traffic | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import itertools
 import logging
 import queue
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
 from penstock.errors import PenstockError
 from penstock.service.port import Serving
@@ -22,7 +22,8 @@ LONGEST_CATCH_UP_S = 1.0
 class Traffic:
     """Sends JSON events from an iterator to one detector, `tps` a second, until they end or the service stops.
 
-    attacks: what can be switched on, by name; each is called when the page's button is pressed.
+    attacks: what can be switched on, by name; each is called when the page's button is pressed, and tells the ids of the
+    events that it will send, so that a page can say when the first of them was stopped.
     example: the newest event that was sent. labels: what became known since, as JSON, to be told to the same desk.
     """
 
@@ -31,7 +32,7 @@ class Traffic:
         detector: str,
         bodies: Iterator[bytes],
         tps: float,
-        attacks: Mapping[str, Callable[[], object]] | None = None,
+        attacks: Mapping[str, Callable[[], Sequence[str]]] | None = None,
         labels: "queue.SimpleQueue[bytes] | None" = None,
     ) -> None:
         self.detector = detector
