@@ -88,6 +88,19 @@ def test_reviews_become_cases_in_the_order_of_what_is_at_stake(desktop):
     assert (queue["queue"], queue["waiting"], queue["taken"], queue["held_by"]) == ("review", 3, 0, {})
 
 
+def test_what_is_undecided_is_open_held_or_escalated(desktop):
+    first, second, third = reviewed(desktop)
+    desktop.post(f"/cases/{first['id']}/take")
+    desktop.post(f"/cases/{second['id']}/escalate", queue="experts")
+    assert len(desktop.cases(3, state="undecided")) == 3
+    reasons = desktop.client.get("/cases/queues").json()["reasons"]
+    given = desktop.post(f"/cases/{third['id']}/verdict", verdict="good", reason=reasons["good"][0])
+    assert given.json()["state"] == "decided"
+    assert [case["id"] for case in desktop.cases(2, state="undecided")] == [first["id"], second["id"]]
+    swept = desktop.post("/cases/verdicts", verdict="good", filter={"state": "undecided"})
+    assert sorted(swept.json()["cases"]) == sorted([first["id"], second["id"]])
+
+
 def test_a_case_shows_the_decision_what_is_linked_to_it_and_its_history(desktop):
     case = reviewed(desktop)[0]
     desktop.post(f"/cases/{case['id']}/take")

@@ -35,6 +35,8 @@ REASONS: Mapping[str, tuple[str, ...]] = {
 
 ORDERS = ("expected_loss", "newest", "oldest")
 STATES = ("open", "taken", "escalated", "decided")
+UNDECIDED = "undecided"
+"""What a filter of cases may say in place of a state: every case but those that are decided."""
 
 
 class Key(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from penstock.errors import Conflict, MalformedEvent, did_you_mean
-from penstock.office.case import ORDERS, STATES, Case, check_verdict
+from penstock.office.case import ORDERS, STATES, UNDECIDED, Case, check_verdict
 from penstock.office.case_tables import COLUMNS, FREE, STATE, read_case
 from penstock.office.cases import Cases, check_note, give
 from penstock.office.database import Transaction
@@ -18,7 +18,7 @@ _SORTED = {"expected_loss": ("expected_loss", "DESC"), "newest": ("opened_us", "
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which cases are meant; None is no condition. entity, key: cases about one key."""
+    """Which cases are meant; None is no condition. state: see `STATES`, or `UNDECIDED`. entity, key: cases about one key."""
 
     queue: str | None = None
     state: str | None = None
@@ -169,15 +169,17 @@ def _split(meant: Sequence[Case], who: str) -> tuple[list[Case], list[Skipped]]:
 def _conditions(chosen: Filter, now: int) -> tuple[list[str], dict[str, Any]]:
     if (chosen.entity is None) != (chosen.key is None):
         raise MalformedEvent("entity and key go together", "key" if chosen.key is None else "entity")
-    if chosen.state is not None and chosen.state not in STATES:
-        raise MalformedEvent(f"state {chosen.state!r} is not known.{did_you_mean(chosen.state, STATES)}", "state")
+    if chosen.state is not None and chosen.state not in (*STATES, UNDECIDED):
+        raise MalformedEvent(f"state {chosen.state!r} is not known.{did_you_mean(chosen.state, (*STATES, UNDECIDED))}", "state")
     where = ["1 = 1"]
     values: dict[str, Any] = {"now": now}
     for name in ("queue", "detector"):
         if getattr(chosen, name) is not None:
             where.append(f"{name} = :{name}")
             values[name] = getattr(chosen, name)
-    if chosen.state is not None:
+    if chosen.state == UNDECIDED:
+        where.append("verdict IS NULL")
+    elif chosen.state is not None:
         decided = "IS NOT NULL" if chosen.state == "decided" else "IS NULL"
         where += [f"{STATE} = :state", f"verdict {decided}"]  # said twice, so that the indices of what waits are used
         values["state"] = chosen.state

@@ -104,9 +104,10 @@ class QueueForm(msgspec.Struct):
 
 
 class QueueList(msgspec.Struct):
-    """The queues, by name."""
+    """The queues, by name. reasons: the reason codes of each verdict."""
 
     queues: list[QueueForm]
+    reasons: dict[Verdict, list[str]]
 
 
 class AnalystList(msgspec.Struct):

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Query, Request, Response
 from penstock.config import Settings
 from penstock.errors import PenstockError
 from penstock.office.analysts import analysts
-from penstock.office.case import Case
+from penstock.office.case import REASONS, Case
 from penstock.office.cases import Cases
 from penstock.office.queues import Filter, page, queues, sweep
 from penstock.office.roles import Actor
@@ -57,7 +57,7 @@ def _add_looking(routes: FastAPI, cases: Cases, desks: Desks, personal: Unmaskin
         request: Request,
         *,
         queue: _Text = None,
-        state: Annotated[str | None, Query(pattern="^(open|taken|escalated|decided)$")] = None,
+        state: Annotated[str | None, Query(pattern="^(open|taken|escalated|decided|undecided)$")] = None,
         detector: _Text = None,
         owner: _Text = None,
         entity: Annotated[str | None, Query(max_length=200, description="An entity, together with `key`.")] = None,
@@ -77,9 +77,9 @@ def _add_looking(routes: FastAPI, cases: Cases, desks: Desks, personal: Unmaskin
 
     @routes.get("/cases/queues", tags=["cases"], responses=answers(QueueList))
     async def queue_list() -> Response:
-        """The queues: how much waits, since when, and who holds what."""
+        """The queues: how much waits, since when, and who holds what; and which reasons a verdict may have."""
         found = await asyncio.to_thread(queues, cases)
-        return _answer({"queues": [queue_form(queue, cases.clock()) for queue in found]})
+        return _answer({"queues": [queue_form(queue, cases.clock()) for queue in found], "reasons": REASONS})
 
     @routes.get("/cases/{case_id}", tags=["cases"], responses=answers(CaseDetail, 404))
     async def one(case_id: str, request: Request) -> Response:
