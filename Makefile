@@ -18,14 +18,14 @@ export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_REGION
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run infra infra-stop stream api generator test test-slow test-spark spark-jars check bench bench-quick eval perf docs lock clean clean-kernels
+.PHONY: help setup run console console-build console-check console-test console-if-possible client infra infra-stop stream api generator test test-slow test-spark spark-jars check bench bench-quick eval perf docs lock clean clean-kernels
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/\$$\(URL\)/, "$(URL)", $$2); printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: .venv/.for-work  ## .venv with everything that is needed to work on the project
+setup: .venv/.for-work console-if-possible  ## .venv with everything that is needed to work on the project, and the console
 
-run: .venv/.for-use  ## a server on $(URL) with simulated traffic through a trained detector
+run: .venv/.for-use console-if-possible  ## a server on $(URL) with its console and simulated traffic through a trained detector
 	@$(BIN)/penstock demo --port $(PORT) --tps $(TPS) --data $(DATA)
 
 infra:  ## Kafka, Redis, PostgreSQL and an S3 server, those that this machine can run; addresses in .infra/servers.env
@@ -40,7 +40,24 @@ stream: .venv/.for-use $(MODELS)/banking/champion  ## the worker behind the serv
 	@$(BIN)/penstock worker banking --stream $(KAFKA_URL) --data $(DATA)/worker --models $(MODELS) \
 		$(if $(POSTGRES_URL),--ledger $(POSTGRES_URL)) $(if $(REDIS_URL),--redis $(REDIS_URL)) $(if $(S3_URL),--archive $(S3_URL))
 
-api: .venv/.for-use  ## only the service: beside the worker where `make infra` has a broker, else deciding itself on the demo's data
+console: console/node_modules/.installed  ## the console in development on port 3000, in front of the service on URL
+	@PENSTOCK_URL=$(URL) $(NPM) run dev
+
+console-build: $(CONSOLE)  ## build the console into the package
+
+console-check: console/node_modules/.installed .venv/.for-work  ## lint, types, tests of its logic, and its client in step with the API
+	@$(BIN)/python console/document.py --check
+	@$(NPM) run check
+	@$(NPM) run test
+
+console-test: .venv/.for-work $(CONSOLE)  ## the console in a real browser, in front of a real server
+	@$(BIN)/python -m pytest tests/console -m slow $(PYTEST_ARGS)
+
+client: console/node_modules/.installed .venv/.for-use  ## after a change of the API: write the document that the console's client is made from
+	@$(BIN)/python console/document.py
+	@$(NPM) run client
+
+api: .venv/.for-use console-if-possible  ## only the service: beside the worker where `make infra` has a broker, else deciding itself on the demo's data
 	@$(BIN)/penstock serve banking --port $(PORT) --models $(MODELS) \
 		$(if $(KAFKA_URL),--data $(DATA)/api --stream $(KAFKA_URL),--data $(DATA))
 
@@ -50,8 +67,8 @@ generator: .venv/.for-use  ## only the simulated traffic: into the broker of `ma
 test: .venv/.for-work  ## the tests
 	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(PYTEST_ARGS)
 
-test-slow: .venv/.for-work  ## the tests that take minutes
-	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+test-slow: .venv/.for-work  ## the tests that take minutes, without those of the console
+	@$(BIN)/python -m pytest -m slow --ignore tests/console $(PYTEST_ARGS)
 
 test-spark: .venv/.for-work spark-jars  ## the tests on Spark, with a real Kafka; PENSTOCK_SPARK_EVENTS says how much
 	@$(BIN)/python -m pytest -m slow tests/integration/test_spark_backfill.py tests/integration/test_spark_stream.py $(PYTEST_ARGS)
@@ -59,12 +76,13 @@ test-spark: .venv/.for-work spark-jars  ## the tests on Spark, with a real Kafka
 spark-jars:  ## the jars with which Spark reads Kafka, by Maven, into .infra/spark-jars
 	@mvn -q -B -f deploy/spark/pom.xml dependency:copy-dependencies -DoutputDirectory="$(CURDIR)/.infra/spark-jars"
 
-check: .venv/.for-work  ## what CI runs: lint, format, types, import contract, tests
+check: .venv/.for-work  ## what CI runs: lint, format, types, import contract, the console, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
+	@$(MAKE) --no-print-directory console-check
 	@$(MAKE) --no-print-directory test
 
 bench: .venv/.for-work  ## every benchmark; the table goes to benchmarks/results.json
@@ -88,10 +106,11 @@ lock: .venv/.bootstrapped  ## resolve the dependencies again and write the lock 
 	$(LOCK) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
 	$(LOCK) pyproject.toml $(IMAGE) -c requirements-dev.lock -o requirements-image.lock
 	$(LOCK) pyproject.toml $(IMAGE) --extra spark -c requirements-dev.lock -o requirements-spark.lock
+	$(LOCK) --group node -o requirements-node.lock
 	$(LOCK) --group bootstrap -c requirements-dev.lock -o requirements-bootstrap.lock
 
 clean:  ## remove the environment, caches and build results (not the data folder)
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist console/node_modules src/penstock/service/static/console .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 clean-kernels:  ## forget compiled kernels: after editing one that other files call
@@ -104,6 +123,35 @@ $(MODELS)/banking/champion: | .venv/.for-use
 	@mkdir -p $(DATA)
 	@$(BIN)/penstock simulate banking --events 200000 --days 60 --out $(DATA)/history.parquet
 	@$(BIN)/penstock trainer banking --data $(DATA)/history.parquet --models $(MODELS) --once
+
+# ---------------------------------------------------------------- how the console comes to be (docs/adr/0009-console.md)
+
+CONSOLE = src/penstock/service/static/console/index.html
+CONSOLE_SOURCES = $(shell find console -path console/node_modules -prune -o -type f -not -name schema.d.ts -print)
+
+# Node of the machine where it is recent; else the one that .venv/.node put into .venv.
+NPM = PATH="$$PATH:$(CURDIR)/$(BIN)" $(if $(wildcard $(BIN)/npm),$(CURDIR)/$(BIN)/npm,npm) --prefix console --no-update-notifier --silent
+
+$(CONSOLE): $(CONSOLE_SOURCES) | console/node_modules/.installed
+	@echo "building the console"
+	@$(NPM) run build
+	@touch $@
+
+# As the lock says. Not `npm ci`: that refuses a lock without the binaries of platforms that a registry does not carry.
+console/node_modules/.installed: console/package-lock.json .venv/.node
+	@echo "installing what the console is built with"
+	@$(NPM) install --no-save
+	@touch $@
+
+.venv/.node: requirements-node.lock | .venv/.bootstrapped
+	@node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 : 0)' 2>/dev/null && command -v npm >/dev/null \
+		|| { echo "no recent Node here: installing one into .venv"; \
+		$(BIN)/python -m pip install --quiet --require-hashes -r requirements-node.lock; }
+	@touch $@
+
+# The service works without its console, and says how to get it.
+console-if-possible: .venv/.for-use
+	@$(MAKE) --no-print-directory console-build || echo "the console could not be built (above is why); the service runs without it"
 
 # ---------------------------------------------------------------- how .venv comes to be
 

@@ -10,24 +10,16 @@ from pathlib import Path
 import msgspec
 
 from penstock.adapters.world import LiveWorld, Place
-from penstock.assemble.books import Books, books_of
-from penstock.assemble.cases import CaseWork
 from penstock.assemble.detectors import load_detector
-from penstock.assemble.engines import load_history, open_engine, openers
-from penstock.assemble.registries import champions
+from penstock.assemble.engines import load_history, open_engine
 from penstock.assemble.replays import Replays
-from penstock.assemble.rulebooks import newer_rules
 from penstock.assemble.traffic import profile_of
-from penstock.assemble.trials import TrialWork
 from penstock.clock import Clock, system_clock
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine, warm_up
-from penstock.models import Ensemble
-from penstock.office import Database
 from penstock.offline.datasets import Recorded, read
 from penstock.offline.train import has_champion, train
-from penstock.rules import NewerRules
 
 DETECTOR = "banking"
 _PLACE = "demo.json"
@@ -39,17 +31,12 @@ Advance = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Demo:
-    """Everything that a demo needs to run."""
+    """What a demo has beside what is served."""
 
     settings: Settings
+    detector: Detector
     world: LiveWorld
-    openers: dict[str, Callable[[], Engine]]
-    champions: dict[str, Callable[[str | None], Ensemble | None]]
     replays: Replays
-    work: CaseWork
-    trials: TrialWork
-    rules: dict[str, NewerRules]
-    books: dict[str, Books]
 
     @contextmanager
     def running(self, tps: float) -> Iterator[tuple[Iterator[bytes], "queue.SimpleQueue[bytes]"]]:
@@ -70,9 +57,7 @@ class Demo:
             _write_place(self.settings.data, self.world.place)
 
 
-def prepare_demo(
-    settings: Settings, office: Database, *, attack: str | None, say: Say, progress: Advance, clock: Clock = system_clock
-) -> Demo:
+def prepare_demo(settings: Settings, *, attack: str | None, say: Say, progress: Advance, clock: Clock = system_clock) -> Demo:
     """Bring everything to where a demo can start: the first time this simulates, trains and warms the state.
 
     Raises:
@@ -97,10 +82,7 @@ def prepare_demo(
     if attack is not None:
         world.begin(attack)
     replays = Replays({DETECTOR: detector}, settings, worlds={DETECTOR: world.frames})
-    work = CaseWork([detector], settings, office)
-    opening, trials = openers([detector], settings, work=work), TrialWork(office, [detector], settings)
-    rules, books = newer_rules(office, [detector]), {DETECTOR: books_of(office, detector, settings)}
-    return Demo(settings, world, opening, champions([detector], settings), replays, work, trials, rules, books)
+    return Demo(settings, detector, world, replays)
 
 
 def _train(detector: Detector, history: Recorded, settings: Settings, progress: Advance, clock: Clock) -> None:

@@ -1,8 +1,7 @@
 """`penstock demo`: the whole thing at work, with simulated bank customers."""
 
-import contextlib
-
 import click
+import msgspec
 
 from penstock.cli.options import progress, say, settings, settings_from
 
@@ -25,39 +24,26 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
     data folder, so that later starts are quick.
     """
     from penstock.assemble.demo import DETECTOR, prepare_demo
-    from penstock.assemble.office import office_of
+    from penstock.assemble.served import served
     from penstock.cli.logs import begin_logging
     from penstock.service import Traffic, bind, serve
 
     settings = settings_from(**flags)
+    settings = msgspec.structs.replace(settings, alerts=settings.alerts or "defaults")
     begin_logging(settings)
     sock = bind(settings.host, settings.port)
     url = f"http://{settings.host}:{sock.getsockname()[1]}"
-    with contextlib.ExitStack() as opened:
-        office = opened.enter_context(office_of(settings))
-        with progress("preparing") as advance:
-            demo = prepare_demo(settings, office, attack=attack, say=say, progress=advance)
-        bodies, labels = opened.enter_context(demo.running(tps))
+    with progress("preparing") as advance:
+        demo = prepare_demo(settings, attack=attack, say=say, progress=advance)
+    with served({DETECTOR: demo.detector}, settings, demo.replays) as parts, demo.running(tps) as (bodies, labels):
         traffic = Traffic(DETECTOR, bodies, tps, attacks=demo.world.attacks(), labels=labels) if tps else None
-        serve(
-            demo.openers,
-            settings,
-            sock=sock,
-            traffic=traffic,
-            replays=demo.replays,
-            champions=demo.champions,
-            cases=demo.work.cases,
-            trials=demo.trials,
-            rules=demo.rules,
-            books=demo.books,
-            on_ready=lambda: welcome(url, str(settings.data)),
-        )
+        serve(parts, settings, sock=sock, traffic=traffic, on_ready=lambda: welcome(url, str(settings.data)))
 
 
 def welcome(url: str, data: str) -> None:
     """What to do next."""
     text = f"""
-Penstock is deciding: {url}
+Penstock is deciding. Its console: {url}
 
 Ask it:
 

@@ -5,37 +5,28 @@ import gc
 import logging
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
 import uvicorn
 
-from penstock.assemble.books import Books
-from penstock.assemble.drift import DriftWork
-from penstock.assemble.growing import Growing
 from penstock.assemble.office import office_of
+from penstock.assemble.served import Served
 from penstock.assemble.traces import spans_of
-from penstock.assemble.trials import TrialWork
 from penstock.config import Settings
 from penstock.errors import ConfigurationError
-from penstock.office.cases import Cases
-from penstock.office.vault import Vault
-from penstock.rules import NewerRules
 from penstock.service.access import Access, is_loopback
 from penstock.service.app import Service, create_app
 from penstock.service.beside import Beside
 from penstock.service.desk import Desk
-from penstock.service.follow import Newer
 from penstock.service.joined import JoiningProtocol
 from penstock.service.personal import Unmasking
-from penstock.service.port import Opener, Serving
+from penstock.service.port import Serving
 from penstock.service.sign_on import SignOn
 from penstock.service.sockets import HangingUpProtocol
-from penstock.service.streams import Replays
 from penstock.service.tracing import Tracing
 from penstock.service.traffic import Traffic
-from penstock.stream.parts import Parts
 
 log = logging.getLogger("penstock.service")
 
@@ -50,9 +41,6 @@ MOST_SAID = 1024
 
 GC_THRESHOLDS = (50_000, 50, 1_000)
 """The hot path leaves little that needs collecting; the defaults cost a p99 of tens of milliseconds."""
-
-Raised = Callable[[str, bytes], None]
-"""Told of an alert of a detector, as JSON, from any thread."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -88,42 +76,20 @@ def _cannot_bind(host: str, port: int, error: OSError) -> str:
 
 
 def serve(
-    openers: Mapping[str, Opener],
+    parts: Served,
     settings: Settings,
     *,
     sock: socket.socket | None = None,
     traffic: Traffic | None = None,
-    replays: Replays | None = None,
-    champions: Mapping[str, Newer] | None = None,
-    rules: Mapping[str, NewerRules] | None = None,
-    beside: Mapping[str, Parts] | None = None,
-    alerts: Callable[[Raised], None] | None = None,
-    cases: Cases | None = None,
-    drift: DriftWork | None = None,
-    trials: TrialWork | None = None,
-    books: Mapping[str, Books] | None = None,
-    features: Mapping[str, Growing] | None = None,
-    vault: Vault | None = None,
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve detectors until SIGTERM or SIGINT, then answer what was accepted, flush and close.
 
     Args:
-        openers: by detector name, what loads its models and recovers its state; run while the port already answers.
+        parts: what is served; openers are run while the port already answers.
         settings: address and limits.
         sock: a bound socket, where the caller wanted to know early that the address is free.
         traffic: simulated traffic, for the demo.
-        replays: where `POST /stream` takes transactions from.
-        champions: by detector, where newer models come from while it serves.
-        rules: by detector, where newer rules come from while it serves.
-        beside: by detector, what a desk beside a worker behind a broker is made of, in place of an opener.
-        alerts: given what tells live pages of an alert: the detector's name, and the alert as JSON.
-        cases: what people work on.
-        drift: looks at the drift of what is served; one of the settings unless given.
-        trials: what is tried beside what decides.
-        books: by detector, the rules and lists that people change.
-        features: by detector, the features that people make.
-        vault: what personal fields said.
         on_ready: called when everything is open, for instance to say so.
 
     Raises:
@@ -132,12 +98,11 @@ def serve(
     """
     listening = sock or bind(settings.host, settings.port)
     failures: list[BaseException] = []
-    desks: dict[str, Serving] = {name: Desk(name, opener, settings) for name, opener in openers.items()}
-    desks |= {name: Beside(name, parts, settings) for name, parts in (beside or {}).items()}
-    if alerts is not None:
-        alerts(lambda detector, alert: desks[detector].feed.alert(alert))
-    if trials is not None:
-        trials.listen(lambda detector, alert: desks[detector].feed.alert(alert))
+    desks: dict[str, Serving] = {name: Desk(name, opener, settings) for name, opener in parts.openers.items()}
+    desks |= {name: Beside(name, its, settings) for name, its in parts.beside.items()}
+    for raising in (parts.alerting, parts.trials):
+        if raising is not None:
+            raising.listen(lambda detector, alert: desks[detector].feed.alert(alert))
 
     def ready() -> None:
         settle_garbage()
@@ -155,16 +120,16 @@ def serve(
             desks,
             settings,
             traffic=traffic,
-            replays=replays,
-            champions=champions,
-            rules=rules,
+            replays=parts.replays,
+            champions=parts.champions,
+            rules=parts.rules,
             access=access,
-            cases=cases,
-            drift=drift,
-            trials=trials,
-            books=books,
-            features=features,
-            personal=None if vault is None else Unmasking(office, vault),
+            cases=parts.cases,
+            drift=parts.drift,
+            trials=parts.trials,
+            books=parts.books,
+            features=parts.features,
+            personal=None if parts.vault is None else Unmasking(office, parts.vault),
             tracing=tracing,
             on_ready=ready,
             on_failure=failed,

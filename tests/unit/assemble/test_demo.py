@@ -6,7 +6,6 @@ from penstock.adapters import world
 from penstock.assemble.demo import prepare_demo
 from penstock.config import load_settings
 from penstock.models import champion
-from penstock.office import open_office
 
 
 def test_the_first_start_trains_and_the_second_goes_on(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,15 +14,13 @@ def test_the_first_start_trains_and_the_second_goes_on(tmp_path, monkeypatch: py
     settings = load_settings({"data": str(tmp_path)}, environment={}, folder=tmp_path)
     said: list[str] = []
     shares: list[float] = []
-    with open_office(tmp_path) as office:
-        demo = prepare_demo(settings, office, attack=None, say=said.append, progress=shares.append)
+    demo = prepare_demo(settings, attack=None, say=said.append, progress=shares.append)
     trained = champion(settings.models_folder, "banking")
     assert trained is not None
     assert "first start" in said[0]
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1.0)
-    with open_office(tmp_path) as office:
-        again = prepare_demo(settings, office, attack=None, say=said.append, progress=shares.append)
+    again = prepare_demo(settings, attack=None, say=said.append, progress=shares.append)
     assert len(said) == 1
     assert champion(settings.models_folder, "banking") == trained
     assert again.world.place == demo.world.place

@@ -1,0 +1,93 @@
+"""Everything that a service is made of, by the settings: what `penstock serve` and `penstock demo` serve."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from penstock.assemble.alerts import Alerting
+from penstock.assemble.books import Books, books_of
+from penstock.assemble.cases import CaseWork
+from penstock.assemble.drift import DriftWork
+from penstock.assemble.engines import openers
+from penstock.assemble.growing import Growing, growing
+from penstock.assemble.office import office_of
+from penstock.assemble.personal import keeping
+from penstock.assemble.registries import champions
+from penstock.assemble.replays import Replays
+from penstock.assemble.rulebooks import newer_rules
+from penstock.assemble.streams import besides
+from penstock.assemble.trials import TrialWork
+from penstock.config import Settings
+from penstock.detector import Detector
+from penstock.engine import Engine
+from penstock.models import Ensemble
+from penstock.office import Database
+from penstock.office.cases import Cases
+from penstock.office.vault import Vault
+from penstock.rules import NewerRules
+from penstock.stream.parts import Parts
+
+
+@dataclass(frozen=True)
+class Served:
+    """By detector name where there is one of each.
+
+    openers: what loads the models and recovers the state of one that decides here. beside: what a desk beside a worker
+    behind a broker is made of, in its place. replays: where `POST /stream` takes transactions from. champions, rules,
+    features: where newer ones come from while it serves. books: the rules and lists that people change. cases: what people
+    work on. trials: what is tried beside what decides. drift: looks at what is served. alerting: raises alerts, where the
+    settings name rules for them. vault: what personal fields said.
+    """
+
+    openers: Mapping[str, Callable[[], Engine]]
+    beside: Mapping[str, Parts]
+    replays: Replays
+    champions: Mapping[str, Callable[[str | None], Ensemble | None]]
+    rules: Mapping[str, NewerRules]
+    features: Mapping[str, Growing]
+    books: Mapping[str, Books]
+    cases: Cases
+    trials: TrialWork
+    drift: DriftWork
+    alerting: Alerting | None
+    vault: Vault | None
+
+
+@contextmanager
+def served(detectors: Mapping[str, Detector], settings: Settings, replays: Replays | None = None) -> Iterator[Served]:
+    """The parts of a service of these detectors, by what they were called when they were asked for; closed in the end.
+
+    replays: where `POST /stream` takes transactions from, where that is not a simulator of its own.
+
+    Raises:
+        PenstockError: as the parts do, naming the setting and the remedy.
+    """
+    loaded = list(detectors.values())
+    alerting, drift = Alerting.of(loaded, settings), DriftWork(settings)
+    with office_of(settings) as office, keeping(loaded, settings, office) as kept:
+        work = CaseWork(loaded, settings, office)
+        beside = besides(loaded, settings, alerting, work) if settings.stream is not None else {}
+        trials = _trials(office, loaded, settings, alerting)
+        if alerting is not None:
+            alerting.also(drift.figures)
+        yield Served(
+            openers={} if beside else openers(loaded, settings, alerting=alerting, work=work, keeping=kept),
+            beside=beside,
+            replays=replays or Replays(dict(detectors), settings),
+            champions=champions(loaded, settings),
+            rules=newer_rules(office, loaded),
+            features=growing(office, loaded, settings, decides=not beside),
+            books={detector.name: books_of(office, detector, settings) for detector in loaded},
+            cases=work.cases,
+            trials=trials,
+            drift=drift,
+            alerting=alerting,
+            vault=None if kept is None else kept.vault,
+        )
+
+
+def _trials(office: Database, loaded: list[Detector], settings: Settings, alerting: Alerting | None) -> TrialWork:
+    trials = TrialWork(office, loaded, settings, alerted=alerting is not None)
+    if alerting is not None:
+        alerting.others(trials.announcements.take)
+    return trials
