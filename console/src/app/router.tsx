@@ -20,6 +20,12 @@ export function text(found: unknown): string | undefined {
   return typeof found === "string" && found !== "" ? found : undefined;
 }
 
+/** A whole number above zero, or nothing. */
+export function whole(found: unknown): number | undefined {
+  const n = Number(found);
+  return Number.isInteger(n) && n > 0 ? n : undefined;
+}
+
 /** One of these, or nothing. */
 export function oneOf<T extends string>(options: readonly T[], found: unknown): T | undefined {
   return options.find((option) => option === found);
@@ -92,9 +98,14 @@ const entity = createRoute({
 const rules = createRoute({
   getParentRoute: () => root,
   path: "/rules",
-  validateSearch: (search: Record<string, unknown>): { state?: string; tab?: string } => ({
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): { state?: string; tab?: string; find?: string; list?: string; stage?: string } => ({
     state: text(search.state),
     tab: text(search.tab),
+    find: text(search.find),
+    list: text(search.list),
+    stage: text(search.stage),
   }),
   component: lazyRouteComponent(() => import("~/screens/rules/RulesPage"), "RulesPage"),
 });
@@ -108,6 +119,11 @@ const newRule = createRoute({
 const rule = createRoute({
   getParentRoute: () => root,
   path: "/rules/$detectorName/$rule",
+  validateSearch: (search: Record<string, unknown>): { edit?: number; before?: number; after?: number } => ({
+    edit: whole(search.edit),
+    before: whole(search.before),
+    after: whole(search.after),
+  }),
   component: lazyRouteComponent(() => import("~/screens/rules/RulePage"), "RulePage"),
 });
 
@@ -125,9 +141,14 @@ const models = createRoute({
 const features = createRoute({
   getParentRoute: () => root,
   path: "/features",
-  validateSearch: (search: Record<string, unknown>): { feature?: string; find?: string } => ({
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): { feature?: string; find?: string; entity?: string; kind?: string; edit?: string } => ({
     feature: text(search.feature),
     find: text(search.find),
+    entity: text(search.entity),
+    kind: text(search.kind),
+    edit: text(search.edit),
   }),
   component: lazyRouteComponent(() => import("~/screens/features/FeaturesPage"), "FeaturesPage"),
 });
