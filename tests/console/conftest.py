@@ -1,0 +1,193 @@
+"""The console in a real Chromium in front of a real demo server: its fixtures.
+
+A screenshot of everything that is looked at goes to build/screens, at 1440 and 390 pixels, light and dark.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCREENS = ROOT / "build" / "screens"
+AXE = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
+BUILT = ROOT / "src" / "penstock" / "service" / "static" / "console" / "index.html"
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-quic",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WIDTHS = {1440: 900, 390: 844}
+PATIENCE_S = 240
+
+
+class Demo:
+    """A running `penstock demo`; `restart` stops it and starts it again on the same port and folder."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = folder.with_suffix(".log")
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "penstock.cli", "demo", "--port", str(self.port), "--data", str(self.folder)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen([*command, *self._options], stdout=log, stderr=log, cwd=self.folder.parent)
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"{self.url}/ready").status_code == 200:
+                    return
+            assert self._process.poll() is None, self._log.read_text()[-2000:]
+            assert time.monotonic() < until, self._log.read_text()[-2000:]
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(30)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a demo that has trained and stopped: copied by every server that starts, so that only one trains.
+
+    PENSTOCK_TEST_DEMO names one that is there already, which saves a minute.
+    """
+    kept = os.environ.get("PENSTOCK_TEST_DEMO")
+    if kept:
+        return Path(kept)
+    folder = tmp_path_factory.mktemp("trained") / "data"
+    first = Demo(folder, "--tps", "0")
+    first.start()
+    first.stop()
+    return folder
+
+
+Starting = Callable[..., contextlib.AbstractContextManager[Demo]]
+
+
+@pytest.fixture(scope="session")
+def demo(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Starting:
+    """Starts demo servers: `with demo("--tps", "100") as server`."""
+
+    @contextlib.contextmanager
+    def started(*options: str) -> Iterator[Demo]:
+        folder = tmp_path_factory.mktemp("demo") / "data"
+        shutil.copytree(trained, folder)
+        server = Demo(folder, *options)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+    return started
+
+
+@pytest.fixture(scope="module")
+def console(demo: Starting) -> Iterator[str]:
+    """The address of a demo with traffic, for all tests of a module."""
+    with demo("--tps", "40") as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def browser():
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("no Chromium is installed here; Debian's package is called chromium")
+    if not BUILT.exists():
+        pytest.fail("the console is not built: make console-build")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A page that fails its test when something went wrong in it, or when it asked anybody else for anything.
+
+    What a test expects to be refused it takes out of `page.wrong`.
+    """
+    context = browser.new_context(viewport={"width": 1440, "height": WIDTHS[1440]})
+    opened = context.new_page()
+    opened.set_default_timeout(15_000)
+    opened.wrong, opened.hosts = [], set()
+    opened.on("pageerror", lambda error: opened.wrong.append(str(error)))
+    opened.on("console", lambda message: opened.wrong.append(message.text) if message.type == "error" else None)
+    opened.on("request", lambda request: opened.hosts.add(request.url.split("/")[2]) if "//" in request.url else None)
+    yield opened
+    context.close()
+    assert opened.wrong == []
+    assert len(opened.hosts) <= 1
+
+
+@pytest.fixture
+def shots():
+    """Takes pictures of a page: `shots(page, "queue")`, both widths and both themes."""
+
+    def take(page, name: str) -> None:
+        SCREENS.mkdir(parents=True, exist_ok=True)
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            for width, height in WIDTHS.items():
+                page.set_viewport_size({"width": width, "height": height})
+                page.wait_for_timeout(300)
+                page.screenshot(path=str(SCREENS / f"{name}-{width}-{theme}.png"), full_page=True)
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size({"width": 1440, "height": WIDTHS[1440]})
+
+    return take
+
+
+@pytest.fixture
+def axe():
+    """Fails on what axe-core finds serious, in both themes: `axe(page)`."""
+
+    def check(page) -> None:
+        page.evaluate(AXE.read_text())
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            page.wait_for_timeout(150)
+            found = page.evaluate("axe.run({ resultTypes: ['violations'] })")
+            grave = [each for each in found["violations"] if each["impact"] in {"serious", "critical"}]
+            told = [(each["id"], each["help"], [node["html"][:160] for node in each["nodes"][:3]]) for each in grave]
+            assert told == [], theme
+        page.emulate_media(color_scheme="light")
+
+    return check

@@ -1,0 +1,52 @@
+"""What is around every page: the menu, the address that leads nowhere, the documentation, and what a first visit loads."""
+
+import gzip
+
+import httpx
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+MOST_PACKED = 300_000
+"""Bytes of a first visit, packed."""
+
+PAGES = ["Live", "Review queue", "Transactions", "Rules", "Models", "Features", "Try it", "Operations"]
+
+
+def test_every_page_of_the_menu_opens_by_keyboard_and_has_a_heading_of_its_own(page, console):
+    page.goto(console)
+    for name in PAGES:
+        link = page.get_by_role("navigation", name="Pages").get_by_role("link", name=name, exact=True)
+        link.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(400)
+        assert page.locator("h1").count() == 1, name
+        assert page.title().endswith("· Penstock")
+
+
+def test_an_address_that_leads_nowhere_says_so(page, console):
+    page.goto(f"{console}/#/nothing/here")
+    page.get_by_text("There is no page at this address").wait_for()
+    page.get_by_role("link", name="Back to the live page").click()
+    page.locator("h1").wait_for()
+
+
+def test_a_first_visit_loads_less_than_300_kb_packed_and_nothing_from_elsewhere(page, console):
+    sizes = {}
+    page.on("response", lambda answer: sizes.__setitem__(answer.url, answer))
+    page.goto(console)
+    page.locator("h1").wait_for()
+    page.wait_for_load_state("load")
+    files = [url for url in sizes if url.endswith((".js", ".css", ".svg")) or url.rstrip("/") == console]
+    packed = 0
+    for url in files:
+        answer = httpx.get(url, headers={"accept-encoding": "gzip"})
+        packed += int(answer.headers["content-length"])
+        assert answer.headers.get("content-encoding") == "gzip" or len(gzip.compress(answer.content)) < 2048, url
+    assert len(files) >= 3
+    assert packed < MOST_PACKED, packed
+
+
+def test_the_documentation_is_shown_without_anything_from_elsewhere(page, console):
+    page.goto(f"{console}/docs")
+    page.locator(".opblock").first.wait_for()
