@@ -25,6 +25,7 @@ from penstock.engine.deciding import Deciding
 from penstock.engine.filling import Filling
 from penstock.engine.history import History
 from penstock.engine.intake import Intake
+from penstock.engine.learned import Learned
 from penstock.engine.look import Look
 from penstock.engine.opening import ensemble_of, ledger_of, personal_key_of
 from penstock.engine.path import Path
@@ -35,6 +36,7 @@ from penstock.engine.recovery import Recovery
 from penstock.engine.refused import Refused
 from penstock.engine.refused import KEPT as QUARANTINE_KEPT
 from penstock.engine.repeats import Repeats
+from penstock.engine.spread import category_of, worth_of
 from penstock.engine.totals import Totals
 from penstock.engine.trials import Trials
 from penstock.engine.truth import Truth
@@ -117,11 +119,12 @@ class Engine:
         remember = on_personal is not None
         self.reader = Reader(detector.schema, detector.plan.layout, personal_key=key, remember=remember)
         self.personal = Personal(self, on_personal)
-        self.totals = Totals(detector.schema.amount, detector.plan.layout, clock)
+        self.totals = Totals(worth_of(detector)[0], detector.plan.layout, clock, category_of(detector))
         self.trials = Trials(clock)
         self.truth = Truth(self)
         self.look = Look(self)
         self.history = History(self)
+        self.learned = Learned(self)
         self.repeats = Repeats(self)
         self.refused = Refused(self, quarantine_kept)
         self.intake = Intake(self)
@@ -387,13 +390,14 @@ class Engine:
         """Keep in quarantine what was refused before it came here; nobodys: no detector could be found for it."""
         self.refused.put([(body, refusal)], "" if nobodys else None)
 
+    # ---- looking
 
-    def names_of(self, record: Record) -> list[str] | None:
     @property
     def tables(self) -> Tables:
         """What is looked up beside the log: quarantine, alerts, labels. For any thread."""
         return self.ledger.tables
 
+    def names_of(self, record: Record) -> list[str] | None:
         """What the matrix columns of a stored record are called; None where they are today's."""
         return self.look.names_of(record)
 

@@ -83,9 +83,9 @@ class Recovery:
         if record.kind == "labels":
             engine.truth.keep(record)
         elif record.kind == "decisions":
-            amount = engine.detector.schema.amount
-            names = engine.names_of(record) or list(engine.look.columns)
-            engine.totals.add_record(record, names.index(amount) if amount else None)
+            amount = engine.totals.amount
+            names = engine.names_of(record) or engine.look.columns
+            engine.totals.add_record(record, names.index(amount) if amount in names else None, names)
 
     def renew(self) -> None:
         """The state is another one: what was saved does not fit any more, so it is saved as soon as events come."""

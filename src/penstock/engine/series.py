@@ -1,4 +1,4 @@
-"""Counts over time for a chart: by minute for the last hour, by hour for the last day."""
+"""Counts over time for charts: in steps of the four ranges, and by minute and hour."""
 
 from typing import Any
 
@@ -6,10 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.clock import SECOND_US, iso
+from penstock.engine.ranges import RANGES, Range
 from penstock.messages import Action
 
 MINUTE_US, HOUR_US = 60 * SECOND_US, 3600 * SECOND_US
 MINUTES, HOURS = 60, 24
+
+FINEST_US = min(each.step_us for each in RANGES.values())
+"""The length of the shortest period."""
 
 
 class Series:
@@ -26,25 +30,35 @@ class Series:
     def __init__(self, since_us: int) -> None:
         self.since_us = since_us
         self._rings = {"minutes": Ring(MINUTES, MINUTE_US), "hours": Ring(HOURS, HOUR_US)}
+        self._rings |= {each.name: Ring(each.steps, each.step_us) for each in RANGES.values()}
 
     def add(self, at_us: int, counts: NDArray[np.int64], amounts: NDArray[np.float64]) -> None:
-        """Count decisions of one minute, by action."""
+        """Count decisions of one shortest period, by action."""
         for ring in self._rings.values():
             ring.add(at_us, counts, amounts)
 
     def form(self, now_us: int) -> dict[str, Any]:
         """The public form: every minute and hour until now, the oldest first, also those in which nothing happened."""
-        return {**{name: ring.form(now_us) for name, ring in self._rings.items()}, "since": iso(self.since_us)}
+        return {**{name: self._rings[name].form(now_us) for name in ("minutes", "hours")}, "since": iso(self.since_us)}
+
+    def points(self, chosen: Range, now_us: int) -> list[dict[str, Any]]:
+        """Every step of a range, the oldest first, that of now the last."""
+        return self._rings[chosen.name].form(now_us, chosen.start_us(now_us))
+
+    def sums(self, chosen: Range, now_us: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Counts and money of a range, by action."""
+        return self._rings[chosen.name].sums(chosen.start_us(now_us), now_us)
 
     def saved(self) -> dict[str, Any]:
         """What a snapshot keeps."""
         return {"since_us": self.since_us, **{name: ring.saved() for name, ring in self._rings.items()}}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Go on counting from there."""
+        """Go on counting from there; what a snapshot of an earlier version lacks begins now."""
         self.since_us = saved["since_us"]
         for name, ring in self._rings.items():
-            ring.restore(saved[name])
+            if name in saved:
+                ring.restore(saved[name])
 
 
 class Ring:
@@ -68,10 +82,16 @@ class Ring:
             self._counts[slot] += counts
             self._amounts[slot] += amounts
 
-    def form(self, now_us: int) -> list[dict[str, Any]]:
-        """Each of the newest n periods, that of now the last."""
+    def form(self, now_us: int, start_us: int = 0) -> list[dict[str, Any]]:
+        """Each of the newest n periods, or of those from `start_us` on; that of now the last."""
         newest = now_us // self._length_us
-        return [self._one(period) for period in range(newest - self._n + 1, newest + 1)]
+        oldest = max(newest - self._n + 1, start_us // self._length_us)
+        return [self._one(period) for period in range(oldest, newest + 1)]
+
+    def sums(self, start_us: int, now_us: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Counts and money by action, of the periods from `start_us` on until that of now."""
+        known = (self._periods >= start_us // self._length_us) & (self._periods <= now_us // self._length_us)
+        return self._counts[known].sum(axis=0), self._amounts[known].sum(axis=0)
 
     def _one(self, period: int) -> dict[str, Any]:
         slot = period % self._n

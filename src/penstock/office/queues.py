@@ -200,3 +200,23 @@ def _cursor(text: str) -> tuple[float, str]:
     except ValueError:
         pass
     raise MalformedEvent(f"before={text[:60]!r} is not understood: the `next` of the page before is expected", "before")
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """What nobody has decided. amount: None where no event says what it is worth; oldest_us: None where nothing waits."""
+
+    cases: int
+    amount: float | None
+    expected_loss: float
+    oldest_us: int | None
+
+
+def waiting(cases: Cases, detectors: Sequence[str]) -> Waiting:
+    """Every case of these detectors without a verdict, held or not."""
+    names = {f"d{place}": name for place, name in enumerate(detectors)}
+    sql = (
+        "SELECT COUNT(*), SUM(amount), SUM(expected_loss), MIN(opened_us) FROM cases "  # noqa: S608 - names of parameters
+        f"WHERE verdict IS NULL AND detector IN ({', '.join(f':{name}' for name in names)})"
+    )
+    [(count, amount, loss, oldest)] = cases.database.read(sql, names)
+    return Waiting(int(count), None if amount is None else float(amount), float(loss or 0.0), oldest)

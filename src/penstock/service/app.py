@@ -23,6 +23,7 @@ from penstock.service import (
     backtests,
     book_routes,
     erasures,
+    insights,
     latest,
     pages,
     profiles,
@@ -174,6 +175,7 @@ def create_app(
         model_routes.add_routes(app, model_routes.Models(served, trials.challengers, settings))
     latest.add_routes(app, served)
     profiles.add_routes(app, served)
+    insights.add_routes(app, served, cases)
     writes.add_routes(app, served, settings)
     if cases is not None and verdicts is not None:
         case_routes.add_routes(app, cases, served, verdicts, settings, unmasking)

@@ -11,7 +11,16 @@ from penstock.messages import Decision
 from penstock.offline.backtest.result import Tried
 from penstock.offline.drift.result import DriftReport
 from penstock.offline.trial import Compared
-from penstock.service import case_forms, feature_forms, list_forms, model_forms, rule_asks, rule_forms, schemas
+from penstock.service import (
+    case_forms,
+    feature_forms,
+    insight_forms,
+    list_forms,
+    model_forms,
+    rule_asks,
+    rule_forms,
+    schemas,
+)
 from penstock.service.desks import Desks
 from penstock.service.problems import MEDIA_TYPE, Problem
 
@@ -37,6 +46,7 @@ _TAGS = {
     "decisions": "Ask for decisions.",
     "events": "Say what became known beside the transactions.",
     "records": "Look up what was decided and what is known.",
+    "insights": "Follow what is decided: figures over the last minutes, hours or days.",
     "models": "See which models decide and which are tried, and change that.",
     "rules": "Change what decides: rules from draft to archived, and what waits for a second pair of eyes.",
     "features": "Change what is computed of transactions: features from draft to active, filled from the log.",
@@ -58,6 +68,10 @@ _STATIC = (
     schemas.EventAnswer,
     schemas.Stats,
     schemas.Overview,
+    insight_forms.InsightSummary,
+    insight_forms.InsightDistributions,
+    insight_forms.InsightSeries,
+    insight_forms.InsightRules,
     schemas.Accepted,
     schemas.Pending,
     schemas.Processed,

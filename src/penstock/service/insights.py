@@ -1,0 +1,304 @@
+"""`/insights`: what was decided within the last minutes, hours or days, for pages that ask again and again.
+
+Answers come from counts that are kept where decisions are made, so they cost the same at any rate of traffic; what labels say
+is read from the log in a thread. Each answer is kept for a moment: any number of pages costs no more than one.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from fastapi import FastAPI, Query, Response
+
+from penstock.clock import iso
+from penstock.engine import Engine
+from penstock.engine.ranges import RANGES, Range
+from penstock.engine.spread import AMOUNT_EDGES, STAGES, Tally, category_of, worth_of
+from penstock.messages import Action
+from penstock.office.cases import Cases
+from penstock.office.queues import waiting
+from penstock.service import insight_forms as forms
+from penstock.service.desks import Desks
+from penstock.service.insight_rules import rules_of
+from penstock.service.measures import percentiles_ms
+from penstock.service.openapi import answers
+from penstock.service.port import Serving
+from penstock.service.problems import RequestRefused
+from penstock.service.records import DetectorName, json_response
+
+KEPT_S = {"5m": 1.0, "1h": 2.0, "24h": 5.0, "30d": 10.0}
+"""How long an answer is given again, by range."""
+
+SHOWN_VALUES = 20
+
+_NAMES = [action.name.lower() for action in Action]
+
+RangeAsked = Annotated[forms.RangeName, Query(alias="range", description="How far back: 5m, 1h, 24h or 30d.")]
+
+
+class Insights:
+    """Answers that are kept for a moment, each made by one thread at a time."""
+
+    def __init__(self, desks: Desks, cases: Cases | None) -> None:
+        self._desks, self._cases = desks, cases
+        self._kept: dict[tuple[str, str | None, str], tuple[float, bytes]] = {}
+        self._making: dict[tuple[str, str | None, str], asyncio.Future[bytes]] = {}
+
+    async def ask(self, work: "Callable[[Asked], Any]", detector: str | None, range_: str) -> bytes:
+        """The answer as JSON.
+
+        Raises:
+            RequestRefused: 404 no such detector, 422 it cannot be looked into.
+            NotReady: it is being opened.
+        """
+        key = (work.__name__, detector, range_)
+        until, body = self._kept.get(key, (0.0, b""))
+        if time.monotonic() < until:
+            return body
+        making = self._making.get(key)
+        if making is None:
+            asked = Asked(self._desks.chosen(detector), detector, RANGES[range_], self._cases)
+            making = asyncio.ensure_future(asyncio.to_thread(lambda: msgspec.json.encode(work(asked))))
+            self._making[key] = making
+            making.add_done_callback(partial(self._made, key))
+        return await asyncio.shield(making)
+
+    def _made(self, key: tuple[str, str | None, str], made: "asyncio.Future[bytes]") -> None:
+        del self._making[key]
+        if not made.cancelled() and made.exception() is None:
+            self._kept[key] = time.monotonic() + KEPT_S[key[2]], made.result()
+
+
+class Asked:
+    """What is asked: the engines of the detectors that are meant, and the range."""
+
+    def __init__(self, among: Sequence[Serving], detector: str | None, range_: Range, cases: Cases | None) -> None:
+        self.among, self.range, self.cases = among, range_, cases
+        self.engines = [_engine(desk) for desk in among]
+        self.now_us = max(engine.clock() for engine in self.engines)
+        self.head = {
+            "detector": detector,
+            "range": range_.name,
+            "since": iso(range_.start_us(self.now_us)),
+            "until": iso(self.now_us),
+            "counted_since": iso(max(engine.totals.spread_since_us for engine in self.engines)),
+        }
+
+    @property
+    def single(self) -> Engine | None:
+        """The engine, where there is only one."""
+        return self.engines[0] if len(self.engines) == 1 else None
+
+    def spread(self) -> Tally:
+        """How the decisions of all of them are spread."""
+        whole = Tally()
+        for engine in self.engines:
+            whole.plus(engine.totals.spread(self.range))
+        return whole
+
+
+def _engine(desk: Serving) -> Engine:
+    if not isinstance(desk.engine, Engine):
+        raise RequestRefused(422, f"detector {desk.name!r} keeps nothing here that could be counted")
+    return desk.engine
+
+
+def add_routes(routes: FastAPI, desks: Desks, cases: Cases | None) -> None:
+    """Add the routes, over these desks. cases: what people work on, where the service keeps any."""
+    insights = Insights(desks, cases)
+
+    @routes.get("/insights/summary", tags=["insights"], responses=answers("InsightSummary", 404))
+    async def of_summary(range_: RangeAsked = "1h", detector: DetectorName = None) -> Response:
+        """What was decided within the range, what is known of it by now, and what waits for people."""
+        return json_response(await insights.ask(summary, detector, range_))
+
+    @routes.get("/insights/distributions", tags=["insights"], responses=answers("InsightDistributions", 404))
+    async def of_distributions(range_: RangeAsked = "1h", detector: DetectorName = None) -> Response:
+        """How the decisions of the range are spread by score, amount, category and hour of the day, by outcome."""
+        return json_response(await insights.ask(distributions, detector, range_))
+
+    @routes.get("/insights/series", tags=["insights"], responses=answers("InsightSeries", 404))
+    async def of_series(range_: RangeAsked = "1h", detector: DetectorName = None) -> Response:
+        """What was decided over time, in buckets that follow one another without gaps."""
+        return json_response(await insights.ask(series, detector, range_))
+
+    @routes.get("/insights/rules", tags=["insights"], responses=answers("InsightRules", 404))
+    async def of_rules(range_: RangeAsked = "24h", detector: DetectorName = None) -> Response:
+        """How often each rule fired within the range, with which outcome, and how right it was as far as labels know."""
+        return json_response(await insights.ask(rules, detector, range_))
+
+
+# ---------------------------------------------------------------- answers
+
+
+def summary(asked: Asked) -> forms.InsightSummary:
+    """What was decided, what is known of it, and what waits for people."""
+    counts, amounts, worthy = np.zeros(len(Action), np.int64), np.zeros(len(Action)), False
+    known_counts, known_amounts, complete = np.zeros((2, len(Action)), np.int64), np.zeros((2, len(Action))), True
+    for engine in asked.engines:
+        some, money = engine.totals.sums(asked.range)
+        known = engine.learned.since(asked.range.start_us(asked.now_us))
+        counts, amounts = counts + some, amounts + money
+        known_counts, known_amounts = known_counts + known.counts, known_amounts + known.amounts
+        complete &= known.complete
+        worthy |= worth_of(engine.detector)[0] is not None
+    good, fraud = (int(n) for n in known_counts.sum(axis=1))
+    processed, block = int(counts.sum()), Action.BLOCK.value
+
+    def part(count: int, amount: float) -> forms.SomeDecisions:
+        return forms.SomeDecisions(max(count, 0), round(max(float(amount), 0.0), 2) if worthy else None)
+
+    unknown_blocked = amounts[block] - known_amounts[:, block].sum()
+    return forms.InsightSummary(
+        **asked.head,
+        processed=processed,
+        per_second=sum(engine.totals.per_second for engine in asked.engines),
+        outcomes=outcomes(counts, forms.Outcomes),
+        stopped_rate=float(processed - counts[Action.APPROVE.value]) / processed if processed else None,
+        amounts=forms.Amounts(*(round(float(each), 2) for each in (amounts.sum(), *amounts))) if worthy else None,
+        currency=currency_of(asked.engines),
+        labels=forms.Truths(
+            fraud, good, max(processed - fraud - good, 0), fraud / (fraud + good) if fraud + good else None, complete
+        ),
+        prevented=forms.Prevented(
+            known=part(int(known_counts[1, block]), known_amounts[1, block]),
+            presumed=part(int(counts[block] - known_counts[:, block].sum()), unknown_blocked),
+            mistaken=part(int(known_counts[0, block]), known_amounts[0, block]),
+        ),
+        missed=part(int(known_counts[1, Action.APPROVE.value]), known_amounts[1, Action.APPROVE.value]),
+        at_risk=_at_risk(asked),
+        latency_ms=_latencies(asked),
+    )
+
+
+def _at_risk(asked: Asked) -> forms.AtRisk | None:
+    if asked.cases is None:
+        return None
+    found = waiting(asked.cases, [desk.name for desk in asked.among])
+    oldest = found.oldest_us
+    return forms.AtRisk(
+        cases=found.cases,
+        amount=None if found.amount is None else round(found.amount, 2),
+        expected_loss=round(found.expected_loss, 2),
+        oldest_at=None if oldest is None else iso(oldest),
+        oldest_age_s=None if oldest is None else max(asked.cases.clock() - oldest, 0) / 1e6,
+    )
+
+
+def _latencies(asked: Asked) -> forms.Latencies:
+    whole = asked.spread()
+    stages = [forms.StageLatency(stage, whole.quantile_ms(stage, 0.5), whole.quantile_ms(stage, 0.99)) for stage in STAGES]
+    newest = [taken for desk in asked.among for taken in tuple(desk.measures.newest_ns)]
+    return forms.Latencies(
+        stages=[each for each in stages if each.p50 is not None],
+        callers=forms.CallerLatency(**percentiles_ms(newest), newest=len(newest)),
+    )
+
+
+def distributions(asked: Asked) -> forms.InsightDistributions:
+    """How decisions are spread."""
+    whole = asked.spread()
+    scores = whole.scores
+    steps = len(scores) - 1
+    single = asked.single
+    return forms.InsightDistributions(
+        **asked.head,
+        processed=whole.total,
+        score=forms.ScoreBins(
+            bins=[outcomes(scores[k], forms.ValueBin, low=k / steps, high=(k + 1) / steps) for k in range(steps)],
+            unscored=outcomes(scores[-1], forms.Outcomes),
+        ),
+        amount=_amounts(asked, whole),
+        category=None if single is None else _categories(single, whole),
+        hour=forms.Hours("UTC", [outcomes(by, forms.HourCount, hour=hour) for hour, by in enumerate(whole.hours)]),
+    )
+
+
+def _amounts(asked: Asked, whole: Tally) -> forms.AmountBins | None:
+    fields = {worth_of(engine.detector)[0] for engine in asked.engines}
+    if fields == {None}:
+        return None
+    bins, unknown = whole.amounts[:-1], whole.amounts[-1]
+    held = np.flatnonzero(bins.sum(axis=1))
+    places = range(held[0], held[-1] + 1) if len(held) else range(0)
+    low, high = [round(edge, 4) for edge in AMOUNT_EDGES[:-1]], [round(edge, 4) for edge in AMOUNT_EDGES[1:]]
+    return forms.AmountBins(
+        field=fields.pop() if asked.single is not None else None,
+        currency=currency_of(asked.engines),
+        bins=[outcomes(bins[k], forms.ValueBin, low=low[k], high=high[k]) for k in places],
+        unknown=outcomes(unknown, forms.Outcomes),
+    )
+
+
+def _categories(engine: Engine, whole: Tally) -> forms.Categories | None:
+    field = category_of(engine.detector)
+    if field is None:
+        return None
+    by: dict[str | None, Any] = {}
+    for (value, action), count in whole.values.items():
+        by.setdefault(value, np.zeros(len(Action), np.int64))[action] += count
+    ordered = sorted(by.items(), key=lambda item: (-int(item[1].sum()), item[0] or ""))
+    other = whole.others + sum((counts for _, counts in ordered[SHOWN_VALUES:]), np.zeros(len(Action), np.int64))
+    return forms.Categories(
+        field=field,
+        values=[outcomes(counts, forms.CategoryCount, value=value) for value, counts in ordered[:SHOWN_VALUES]],
+        other=outcomes(other, forms.Outcomes),
+    )
+
+
+def series(asked: Asked) -> forms.InsightSeries:
+    """What was decided over time."""
+    each = [engine.totals.points(asked.range) for engine in asked.engines]
+    found: dict[str, dict[str, Any]] = {}
+    for point in (point for points in each for point in points):
+        held = found.setdefault(point["at"], dict.fromkeys(point, 0) | {"at": point["at"]})
+        for name in point.keys() - {"at"}:
+            held[name] = round(held[name] + point[name], 2)
+    first = asked.head["since"]
+    points = sorted((point for at, point in found.items() if at >= first), key=lambda point: str(point["at"]))
+    return forms.InsightSeries(
+        **asked.head, step=asked.range.step_us // 1_000_000, points=[msgspec.convert(point, forms.Point) for point in points]
+    )
+
+
+def rules(asked: Asked) -> forms.InsightRules:
+    """How the rules fared."""
+    found, processed, complete = [], 0, True
+    for engine in asked.engines:
+        whole = engine.totals.spread(asked.range)
+        known = engine.learned.since(asked.range.start_us(asked.now_us))
+        found += rules_of(engine, whole, known)
+        processed, complete = processed + whole.total, complete and known.complete
+    found.sort(key=lambda rule: (-rule.fires, rule.detector, rule.name))
+    fired = [rule for rule in found if rule.fires]
+
+    def named(some: Sequence[forms.RuleInsight]) -> list[forms.RuleNamed]:
+        return [forms.RuleNamed(rule.detector, rule.name) for rule in some]
+
+    return forms.InsightRules(
+        **asked.head,
+        processed=processed,
+        rules=found,
+        most=named(fired[:5]),
+        least=named(fired[::-1][:5]),
+        never=named([rule for rule in found if not rule.fires]),
+        labels_complete=complete,
+    )
+
+
+# ---------------------------------------------------------------- what they share
+
+
+def outcomes(counts: Any, form: type[msgspec.Struct], **more: Any) -> Any:
+    """Counts by outcome, as a form that holds them."""
+    return form(**dict(zip(_NAMES, (int(n) for n in counts), strict=True)), **more)
+
+
+def currency_of(engines: Sequence[Engine]) -> str | None:
+    """The currency of all of them, where they declare the same."""
+    found = {worth_of(engine.detector)[1] for engine in engines}
+    return found.pop() if len(found) == 1 else None
