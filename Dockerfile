@@ -12,6 +12,15 @@ RUN apt-get update \
     && useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin penstock \
     && install --directory --owner penstock --mode 0700 /data /history /var/cache/penstock
 
+# ---------------------------------------------------------------- the console
+
+FROM node:22-bookworm-slim AS console
+WORKDIR /source/console
+COPY console/package.json console/package-lock.json console/.npmrc ./
+RUN npm install --no-save
+COPY console ./
+RUN npm run build
+
 # ---------------------------------------------------------------- what is installed, every file of it by its hash
 
 FROM base AS build
@@ -21,6 +30,7 @@ COPY requirements-image.lock /source/
 RUN pip install --quiet --require-hashes --requirement /source/requirements-image.lock
 COPY requirements-bootstrap.lock pyproject.toml README.md LICENSE /source/
 COPY src /source/src
+COPY --from=console /source/src/penstock/service/static/console /source/src/penstock/service/static/console
 # The wheel is built beside the environment, not in it: what builds is not needed to run.
 RUN python -m venv /opt/builder \
     && /opt/builder/bin/pip install --quiet --require-hashes --requirement /source/requirements-bootstrap.lock \
