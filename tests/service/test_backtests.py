@@ -1,11 +1,13 @@
 """A condition is tried over HTTP: the same answer as in Python, and a cause for whatever cannot be tried."""
 
 import asyncio
+import contextlib
 import time
 
 import httpx
 import msgspec
 import pytest
+from fastapi import FastAPI
 from tests.service.mine import detector as mine
 
 from penstock import Engine
@@ -13,7 +15,9 @@ from penstock.config import Settings
 from penstock.ledger.archive import Archive
 from penstock.offline.backtest import Tried, backtest
 from penstock.service import Desk, create_app
-from penstock.service.backtests import Backtests
+from penstock.service.backtests import Backtests, add_routes
+from penstock.service.desks import Desks
+from penstock.service.problems import RequestRefused
 
 AT = "2026-02-06T1{}:{:02}:00Z"
 
@@ -112,3 +116,52 @@ def test_a_backtest_that_takes_too_long_is_stopped(ask, monkeypatch):
     response = ask({"when": "amount > 1"})
     assert response.status_code == 422
     assert "stopped after 0 s" in response.json()["detail"]
+
+
+def test_a_new_version_of_a_rule_is_not_said_to_be_caught_by_the_one_before(play):
+    rule, path = mine.rules[0], f"/detectors/{mine.name}/backtest"
+    asked = {"when": rule.when, "then": "review", "days": 3}
+
+    async def both(client):
+        return [(await client.post(path, json={**asked, **more})).json() for more in ({}, {"rule": rule.name})]
+
+    alone, version = play(both)
+    assert alone["caught"] == alone["matched"] > 0
+    assert (version["caught"], version["new"]) == (0, version["matched"])
+
+
+def test_a_backtest_that_nobody_waits_for_ends_before_its_next_query(engine, tmp_path, run, monkeypatch):
+    asked, queries = Archive.query, []
+
+    def slow(*given, **more):
+        queries.append(given)
+        time.sleep(0.2)
+        return asked(*given, **more)
+
+    monkeypatch.setattr(Archive, "query", slow)
+    settings = Settings(data=tmp_path)
+    backtests = Backtests(Desks({mine.name: Desk.of(engine, settings)}), settings)
+
+    async def gone_meanwhile():
+        routes = FastAPI()
+        add_routes(routes, backtests, settings)
+        body = msgspec.json.encode({"when": "amount > 1"})
+        messages = iter([{"type": "http.request", "body": body, "more_body": False}, {"type": "http.disconnect"}])
+
+        async def receive():
+            message = next(messages)
+            if message["type"] == "http.disconnect":
+                await asyncio.sleep(0.1)  # the first query runs by then
+            return message
+
+        async def send(_message):
+            pass
+
+        path = f"/detectors/{mine.name}/backtest"
+        scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": []}
+        await routes(scope, receive, send)
+        await backtests.close()
+
+    with contextlib.suppress(RequestRefused):
+        run(gone_meanwhile())
+    assert len(queries) == 1

@@ -62,6 +62,7 @@ class Trials:
         clock: tells which labels are known by now.
         limit_s: how long a trial may take; features that were not recorded are an error then, else they are replayed.
         archive: what is asked instead; it stays open.
+        gone: whether nobody waits for the answer any more: a trial then ends before its next query.
     """
 
     def __init__(
@@ -75,9 +76,10 @@ class Trials:
         clock: Clock = system_clock,
         limit_s: float | None = None,
         archive: Archive | None = None,
+        gone: Callable[[], bool] = lambda: False,
     ) -> None:
         self._settings, self._detector, self._days, self._archived = settings, detector, days, archived
-        self._told, self._clock, self._limit_s = told, clock, limit_s
+        self._told, self._clock, self._limit_s, self._gone = told, clock, limit_s, gone
         self._owned = ExitStack()
         self._recorded: Archive | ObjectArchive | None = archive
 
@@ -100,7 +102,7 @@ class Trials:
             opened = recorded(self._settings, self._detector.name, archived=self._archived, days=self._days)
             self._recorded = self._owned.enter_context(opened)
         try:
-            return given.over(_Limited(self._recorded, self._limit_s), self._clock())
+            return given.over(_Limited(self._recorded, self._limit_s, self._gone), self._clock())
         except NotRecorded as missing:
             if self._limit_s is not None:
                 raise
@@ -139,14 +141,16 @@ class _Given:
 
 
 class _Limited:
-    """An archive whose answers together may take so long."""
+    """An archive whose answers together may take so long, and are given as long as somebody waits."""
 
-    def __init__(self, archive: "Archive | ObjectArchive", limit_s: float | None) -> None:
-        self._archive = archive
+    def __init__(self, archive: "Archive | ObjectArchive", limit_s: float | None, gone: Callable[[], bool]) -> None:
+        self._archive, self._gone = archive, gone
         self._limit_s = limit_s
         self._until_s = None if limit_s is None else time.monotonic() + limit_s
 
     def query(self, sql: str) -> pl.DataFrame:
+        if self._gone():
+            raise DataError("nobody waits for this backtest any more")
         left_s = None if self._until_s is None else self._until_s - time.monotonic()
         if left_s is not None and left_s <= 0:
             raise DataError(f"the backtest was stopped after {self._limit_s:.0f} s; ask for fewer days")

@@ -1,6 +1,9 @@
 """`POST /detectors/{name}/backtest`: a condition over what was decided, before it is a rule."""
 
 import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
 from fastapi import FastAPI, Request, Response
@@ -32,8 +35,8 @@ class Backtests:
         self._archives: dict[str, Archive] = {}
         self._running: dict[str, asyncio.Future[Tried]] = {}
 
-    async def run(self, name: str, asked: BacktestRequest) -> Tried:
-        """What a rule with this condition would have done.
+    async def run(self, name: str, asked: BacktestRequest, gone: Callable[[], bool] = lambda: False) -> Tried:
+        """What a rule with this condition would have done; given up early where whoever asked has gone.
 
         Raises:
             RequestRefused: 404 no such detector, 422 the condition cannot be tried, 429 one is running already.
@@ -53,8 +56,9 @@ class Backtests:
             clock=engine.clock,
             limit_s=self._limit_s,
             archive=self._archives[name],
+            gone=gone,
         )
-        running = asyncio.ensure_future(asyncio.to_thread(trials.run, asked.when, asked.then))
+        running = asyncio.ensure_future(asyncio.to_thread(trials.run, asked.when, asked.then, leaving_out=asked.rule))
         self._running[name] = running
         running.add_done_callback(lambda _done: self._running.pop(name))
         try:
@@ -91,7 +95,25 @@ def add_routes(routes: FastAPI, backtests: Backtests, settings: Settings) -> Non
         """What a rule with this condition would have done to recorded decisions, and what it is worth."""
         bodies.check_encoding(request.headers.raw)
         asked = _asked(await bodies.read_body(request.scope, request.receive, most_bytes))
-        return json_response(msgspec.json.encode(await backtests.run(name, asked)))
+        async with _watched(request) as gone:
+            return json_response(msgspec.json.encode(await backtests.run(name, asked, gone.is_set)))
+
+
+@contextlib.asynccontextmanager
+async def _watched(request: Request) -> AsyncIterator[threading.Event]:
+    """Set when whoever asked has gone: a preview in a page is asked anew with every pause of who writes."""
+    gone = threading.Event()
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+
+    watching = asyncio.ensure_future(watch())
+    try:
+        yield gone
+    finally:
+        watching.cancel()
 
 
 def _asked(body: bytes) -> BacktestRequest:
