@@ -4,6 +4,7 @@
 PYTHON ?= python3
 DATA ?= penstock-data
 PORT ?= 8000
+LAB_PORT ?= 8501
 TPS ?= 20
 RECORDED ?= $(PENSTOCK_TEST_DATA)
 URL ?= http://127.0.0.1:$(PORT)
@@ -18,7 +19,7 @@ export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_REGION
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run console console-build console-check console-test console-if-possible client infra infra-stop stream api generator test test-slow test-spark spark-jars check bench bench-quick eval perf docs lock clean clean-kernels
+.PHONY: help setup run lab console console-build console-check console-test console-if-possible client infra infra-stop stream api generator test test-slow test-spark spark-jars check bench bench-quick eval perf docs lock clean clean-kernels
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/\$$\(URL\)/, "$(URL)", $$2); printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +40,9 @@ stream: .venv/.for-use $(MODELS)/banking/champion  ## the worker behind the serv
 	@$(if $(POSTGRES_URL),$(BIN)/penstock ledger create --ledger $(POSTGRES_URL))
 	@$(BIN)/penstock worker banking --stream $(KAFKA_URL) --data $(DATA)/worker --models $(MODELS) \
 		$(if $(POSTGRES_URL),--ledger $(POSTGRES_URL)) $(if $(REDIS_URL),--redis $(REDIS_URL)) $(if $(S3_URL),--archive $(S3_URL))
+
+lab: .venv/.for-work  ## pages for data people, beside the service on URL: data, simulations, thresholds, models, mistakes
+	@$(BIN)/penstock lab --port $(LAB_PORT) --url $(URL) --data $(DATA)
 
 console: console/node_modules/.installed  ## the console in development on port 3000, in front of the service on URL
 	@PENSTOCK_URL=$(URL) $(NPM) run dev

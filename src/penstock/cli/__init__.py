@@ -45,6 +45,7 @@ COMMANDS = {
     "audit": "audit",
     "erase": "erase",
     "spark": "spark",
+    "lab": "lab",
     "loadtest": "loadtest",
     "detectors": "detectors",
     "doctor": "doctor",

@@ -54,7 +54,7 @@ def evaluate(
     }
     if attacks is not None:
         named = decided.join(attacks.select(detector.id, "attack"), on=detector.id, how="left", maintain_order="left")
-        keys = [name for name in _keys(detector) if name in named.columns]
+        keys = [name for name in keys_of(detector) if name in named.columns]
         frauds = named.filter((pl.col("fraud") > 0) & pl.col("attack").is_not_null())
         stopped = frauds.with_columns(stopped=pl.col("decision") != "APPROVE")
         found["attacks"] = by_attack(stopped, keys or [detector.id])
@@ -74,14 +74,14 @@ def _in_test(detector: Detector, recorded: Recorded, ensemble: Ensemble, trained
         }
     )
     decisions = replay(detector, recorded, ensemble).select(detector.id, "score", "decision")
-    keys = [name for name in _keys(detector) if name in recorded.frame.columns and name not in truth.columns]
+    keys = [name for name in keys_of(detector) if name in recorded.frame.columns and name not in truth.columns]
     known = recorded.frame.select(detector.id, *keys).unique(detector.id, keep="first")
     return truth.join(decisions, on=detector.id, how="left", maintain_order="left").join(
         known, on=detector.id, how="left", maintain_order="left"
     )
 
 
-def _keys(detector: Detector) -> list[str]:
+def keys_of(detector: Detector) -> list[str]:
     """The fields that entities are known by."""
     fields = [name for each in detector.features if isinstance(each, Aggregate) for name in each.entity.fields]
     return list(dict.fromkeys(fields))

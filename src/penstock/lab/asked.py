@@ -1,0 +1,44 @@
+"""What `penstock lab` was asked for, handed from the command to the pages, which Streamlit runs as a script of its own."""
+
+import os
+from functools import cached_property
+
+import msgspec
+
+from penstock.assemble.detectors import installed
+from penstock.config import Settings, load_settings
+
+VARIABLE = "PENSTOCK_LAB"
+"""The variable of the environment in which it travels; set for the process alone that runs the pages."""
+
+
+class Asked(msgspec.Struct, frozen=True, dict=True):
+    """The service that is looked at, the detectors that are offered, and flags that win over other settings.
+
+    >>> Asked(detectors=("banking",)).offered
+    ('banking',)
+    """
+
+    url: str = "http://127.0.0.1:8000"
+    detectors: tuple[str, ...] = ()
+    flags: dict[str, str] = {}
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The DETECTORs of the command line; all that are installed where none was named."""
+        return self.detectors or tuple(installed())
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings in force: the key of the service, where models are, and the rest."""
+        return load_settings(self.flags)
+
+
+def hand_over(asked: Asked) -> None:
+    """Leave it where the pages find it."""
+    os.environ[VARIABLE] = msgspec.json.encode(asked).decode()
+
+
+def asked() -> Asked:
+    """What was asked for; the usual where nobody asked, as when Streamlit is told to run the pages directly."""
+    return msgspec.json.decode(os.environ.get(VARIABLE, "{}"), type=Asked)

@@ -1,0 +1,185 @@
+"""What several pages ask for at the side: a detector, events to look at, a version of its models."""
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import lru_cache, wraps
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+from penstock.clock import iso, to_us
+from penstock.errors import ConfigurationError, PenstockError
+from penstock.lab.api import Service
+from penstock.lab.asked import VARIABLE, Asked, asked
+from penstock.lab.bench import Bench
+from penstock.lab.source import File, Source, World
+from penstock.offline.registry import Entry
+from penstock.offline.simulate import known
+
+KEPT = "chosen."
+"""Begins the keys of what stays chosen from one page to the next."""
+
+FILE, SIMULATED = "A recorded file", "Simulated events"
+
+
+class Chosen(NamedTuple):
+    """What was chosen. versions: of the detector's models, the newest first."""
+
+    source: Source
+    versions: list[Entry]
+
+
+def bench() -> Bench:
+    """The workbench, shared by everybody who looks."""
+    return _bench(os.environ.get(VARIABLE, ""))
+
+
+@lru_cache(1)
+def _bench(_asked: str) -> Bench:
+    return Bench(asked().settings)
+
+
+def service() -> Service:
+    """The service that is looked at."""
+    wanted: Asked = asked()
+    return Service(wanted.url, wanted.settings.key)
+
+
+def guarded(show: Callable[..., None]) -> Callable[..., None]:
+    """Say an error that explains itself where the page would have been."""
+
+    @wraps(show)
+    def shown(*given: Any, **named: Any) -> None:
+        try:
+            show(*given, **named)
+        except PenstockError as error:
+            st.error(str(error), icon=":material/error:")
+
+    return shown
+
+
+def keep() -> None:
+    """Let what was chosen stay chosen on the next page: Streamlit forgets widgets that a page does not show."""
+    for name in [name for name in st.session_state if str(name).startswith(KEPT)]:
+        st.session_state[name] = st.session_state[name]
+
+
+# ---------------------------------------------------------------- events
+
+
+def choose() -> Chosen:
+    """Ask which events are looked at, through which detector.
+
+    Raises:
+        PenstockError: the detector cannot be loaded, or there is no file.
+    """
+    with st.sidebar:
+        reference = st.selectbox("Detector", asked().offered, key=KEPT + "detector")
+        what = st.radio("Events", [SIMULATED, FILE], key=KEPT + "events", horizontal=True, label_visibility="collapsed")
+        events = _world() if what == SIMULATED else _file()
+    return Chosen(bench().source(reference, events), bench().versions(reference))
+
+
+def choose_world() -> Chosen:
+    """Ask for simulated events of a detector.
+
+    Raises:
+        PenstockError: the detector cannot be loaded.
+    """
+    with st.sidebar:
+        reference = st.selectbox("Detector", asked().offered, key=KEPT + "detector")
+        events = _world()
+    return Chosen(bench().source(reference, events), bench().versions(reference))
+
+
+def _file() -> File:
+    path = st.text_input(
+        "File", key=KEPT + "file", placeholder="payments.parquet", help="A path on the machine that runs the lab."
+    )
+    return File.at(path)
+
+
+def _world() -> World:
+    events = st.number_input("Events", 100, 1_000_000, 20_000, 1_000, key=KEPT + "count")
+    days = st.number_input("Days that they span", 1, 365, 30, key=KEPT + "days")
+    rate = st.number_input("Fraud, percent", 0.0, 50.0, 2.0, 0.5, key=KEPT + "rate")
+    attacks = st.multiselect("Attacks", list(known()), key=KEPT + "attacks", placeholder="all that there are")
+    seed = st.number_input("Seed", 0, 1_000_000, 1, key=KEPT + "seed", help="The same seed makes the same events.")
+    return World(int(events), float(days), rate / 100, tuple(attacks), int(seed))
+
+
+# ---------------------------------------------------------------- models
+
+
+def choose_version(chosen: Chosen, *, none: bool = False) -> str | None:
+    """Ask which version of the models; None where rules alone shall decide, which is offered only where that makes sense.
+
+    Raises:
+        ConfigurationError: there are none.
+    """
+    names = {entry.version: named(entry) for entry in chosen.versions}
+    if not names and not none:
+        raise ConfigurationError(no_models(chosen))
+    options: list[str | None] = [*names, *([None] if none else [])]
+    champion = next((at for at, entry in enumerate(chosen.versions) if "champion" in entry.aliases), 0)
+    key = f"{KEPT}version.{chosen.source.detector}.{none}"
+    if st.session_state.get(key) not in options:
+        st.session_state.pop(key, None)
+    with st.sidebar:
+        found: str | None = st.selectbox(
+            "Models",
+            options,
+            index=champion,
+            key=key,
+            format_func=lambda version: names.get(version, "none: rules alone decide"),
+        )
+    return found
+
+
+def named(entry: Entry) -> str:
+    """A version for people.
+
+    >>> named(Entry("banking", "1f2e", "2026-01-02T03:04:05Z", ("champion",)))
+    '1f2e, champion'
+    """
+    return ", ".join([entry.version, *(entry.aliases or (entry.created_at[:10],))])
+
+
+def no_models(chosen: Chosen) -> str:
+    """What is to be said where there are no models."""
+    folder = asked().settings.models_folder
+    return (
+        f"there are no models of {chosen.source.detector!r} in {folder}: `penstock train {chosen.source.detector} --data FILE"
+        " --save` makes some, `penstock lab --models DIR` names another folder"
+    )
+
+
+def choose_since(chosen: Chosen, versions: Sequence[str]) -> int:
+    """Ask which events count: unless told otherwise those after what these versions learned from, in microseconds."""
+    newest = int(bench().truth(chosen.source).time_us.max(initial=0))
+    tests = [test for version in versions if (test := _tested_since(chosen, version)) is not None and test <= newest]
+    if not tests:
+        return 0
+    everything = st.sidebar.toggle(
+        "Also what they learned from",
+        key=KEPT + "everything",
+        help="Figures about events that models were fitted or chosen on flatter them.",
+    )
+    day = iso(max(tests))[:16].replace("T", " ")
+    if everything:
+        st.warning(
+            f"Flattering: models were fitted and chosen on events before {day} UTC, which count here, too.",
+            icon=":material/warning:",
+        )
+    else:
+        st.caption(f"Events from {day} UTC on, which these models have not learned from.")
+    return 0 if everything else max(tests)
+
+
+def _tested_since(chosen: Chosen, version: str) -> int | None:
+    """When a version's test began; None where its bundle does not say, or it learned from other events."""
+    manifest = bench().ensemble(chosen.source.detector, version).manifest
+    periods = manifest.get("training", {}).get("periods") or {}
+    test = periods.get("test")
+    return to_us(datetime.fromisoformat(test[0])) if test else None

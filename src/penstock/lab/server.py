@@ -1,0 +1,44 @@
+"""Runs the pages: Streamlit in this process, without telemetry, asking nobody outside for anything."""
+
+from pathlib import Path
+
+from penstock.errors import MissingExtra
+from penstock.lab.asked import Asked, hand_over
+
+try:
+    from streamlit.web import cli
+except ImportError as error:
+    raise MissingExtra("lab", "the lab") from error
+
+APP = Path(__file__).with_name("app.py")
+
+OPTIONS = {
+    "server.headless": "true",
+    "server.fileWatcherType": "none",
+    "server.showEmailPrompt": "false",
+    "browser.gatherUsageStats": "false",
+    "client.toolbarMode": "minimal",
+    "client.showErrorDetails": "type",
+    "client.showErrorLinks": "false",
+    "global.developmentMode": "false",
+    "global.disableWidgetStateDuplicationWarning": "true",
+    "runner.magicEnabled": "false",
+    "logger.hideWelcomeMessage": "true",
+    "logger.level": "warning",
+    "theme.light.primaryColor": "#0f6b62",
+    "theme.dark.primaryColor": "#4fc3b4",
+    "theme.metricValueFontSize": "1.6rem",
+    "theme.headingFontSizes": '["1.7rem", "1.35rem", "1.1rem"]',
+    "theme.baseRadius": "10px",
+    "theme.paddingTop": "2.6rem",
+    "theme.paddingBottom": "2rem",
+}
+"""How Streamlit is set up, whatever a configuration file of the user's says."""
+
+
+def run(asked: Asked, *, host: str, port: int) -> None:
+    """Show the pages at this address until the process is told to stop (SIGINT, SIGTERM)."""
+    hand_over(asked)
+    given = {**OPTIONS, "server.address": host, "server.port": str(port)}
+    flags = [text for name, value in given.items() for text in (f"--{name}", value)]
+    cli.main(["run", str(APP), *flags], prog_name="streamlit", standalone_mode=False)
