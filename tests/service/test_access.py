@@ -11,13 +11,15 @@ import pytest
 import schemathesis
 import websockets
 
+from penstock.assemble.operations import Operating
 from penstock.config import Settings
 from penstock.office import SqliteDatabase
 from penstock.office.keys import Keys
 from penstock.office.people import People
 from penstock.office.roles import ANYBODY, ROLES, Right
-from penstock.service import Desk, Traffic, book_routes, cases, create_app, models, trials
+from penstock.service import Desk, Traffic, book_routes, cases, create_app, models, operation_routes, trials
 from penstock.service.access import Access
+from penstock.service.desks import Desks
 from penstock.service.limits import Bucket
 from penstock.service.rights import ACTOR, TABLE, Rights, declared
 
@@ -57,6 +59,7 @@ def bearer(secret):
 
 FILLED = {"{case_id}": "x", "{name}": "fake", "{transaction_id:path}": "tx1", "{entity}": "customer", "{key:path}": "C1"}
 FILLED |= {"{version}": "v1", "{trial}": "model", "{rule}": "large", "{list_name}": "stolen", "{request_id}": "a1"}
+FILLED |= {"{event_id}": "x:1:a", "{day}": "2026-01-05", "{key_id}": "0123abcd"}
 
 
 def filled(path):
@@ -78,6 +81,7 @@ def with_every_route(app):
         models.add_routes(app, None)
         trials.add_routes(app, None)
         book_routes.add_routes(app, None, Settings())
+        operation_routes.add_routes(app, Desks({}), Operating(Settings(), SqliteDatabase()), None, {})
     return app
 
 

@@ -26,6 +26,8 @@ class Courier:
         attempts: after so many an alert is given up.
         first_wait_s, longest_wait_s: the pause after the first failure; it doubles with each further one up to the longest.
         room: alerts that wait at most; beyond it the one due last is given up.
+
+    trouble: why the last one that was tried has not got through; None where it has.
     """
 
     def __init__(
@@ -48,7 +50,8 @@ class Courier:
         self._posted = 0
         self._changed = threading.Condition()
         self._closed = False
-        self.busy = self._trouble = False
+        self.busy = False
+        self.trouble: str | None = None
         self._thread = threading.Thread(target=self._run, name=f"penstock-alerts-{channel.name}", daemon=True)
         self._thread.start()
 
@@ -93,7 +96,7 @@ class Courier:
                 due_s = self._waiting[0][0] - time.monotonic() if self._waiting else None
                 if not given_up:
                     due = due_s is not None and due_s <= 0
-                    if self._closed and (not due or self._trouble):
+                    if self._closed and (not due or self.trouble is not None):
                         return None
                     if due:
                         self.busy = True
@@ -106,14 +109,14 @@ class Courier:
     def _try(self, alert: Alert, attempts: int) -> None:
         try:
             self._note(alert, attempts, "delivered", self.channel.send(alert))
-            self._trouble = False
+            self.trouble = None
         except Undelivered as error:
             self._failed(alert, attempts, error)
         except Exception as error:  # noqa: BLE001 -- whatever a channel does, the next alert goes out
             self._failed(alert, attempts, Undelivered(f"{type(error).__name__}: {error}", again=True))
 
     def _failed(self, alert: Alert, attempts: int, error: Undelivered) -> None:
-        self._trouble = True
+        self.trouble = str(error)
         if not error.again or attempts >= self._attempts:
             self._note(alert, attempts, "failed", str(error))
             return

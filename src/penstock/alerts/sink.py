@@ -165,6 +165,11 @@ class AlertSink:
             except Fenced:
                 return
 
+    def on_the_way(self, channel: str) -> tuple[int, str | None]:
+        """How many alerts wait for a channel, and why the last one has not got through; None where it has. From any thread."""
+        found = next((courier for courier in tuple(self._couriers) if courier.channel.name == channel), None)
+        return (0, None) if found is None else (found.waiting, found.trouble)
+
     # ---- what is found
 
     def _settle(self) -> None:

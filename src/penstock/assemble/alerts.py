@@ -123,12 +123,13 @@ class Alerting:
         self._ledger: Ledger | None = None
         self._engines: dict[str, Engine] = {}
         channels = open_channels(declared)
-        self._channels = [] if told_elsewhere else channels
+        self._channels: list[Channel] = [] if told_elsewhere else channels
         self._evaluators = evaluators(detectors, declared.rules, self._layouts, limit=declared.limit)
         self._told: Told = lambda _detector, _body: None
         self._more: Callable[[], Mapping[str, Mapping[str, float]]] = dict
         self._others: Others = list
         self._feeding: Feeding | None = None
+        self._sink: AlertSink | None = None
         self._lock = threading.Lock()
 
     @classmethod
@@ -136,6 +137,20 @@ class Alerting:
         """What the settings ask for; None where they name no rules."""
         declared = declared_alerts(settings, detectors)
         return None if declared is None else cls(detectors, declared, told_elsewhere=settings.stream is not None)
+
+    @property
+    def feeding(self) -> Feeding | None:
+        """What raises alerts; None before an engine is there."""
+        return self._feeding
+
+    @property
+    def channels(self) -> Sequence[Channel]:
+        """Where alerts go from here."""
+        return self._channels
+
+    def on_the_way(self, channel: str) -> tuple[int, str | None]:
+        """How many alerts wait for a channel, and why the last one has not got through; None where it has."""
+        return (0, None) if self._sink is None else self._sink.on_the_way(channel)
 
     def listen(self, told: Told) -> None:
         """Tell live viewers of every new alert."""
@@ -149,7 +164,7 @@ class Alerting:
         for raised in reversed(ledger.tables.alerts(limit=_SHOWN)):
             if raised.detector in self._evaluators:
                 self._told(raised.detector, raised.body)
-        sink = AlertSink(
+        self._sink = sink = AlertSink(
             self._evaluators,
             ledger.tables,
             self._channels,

@@ -45,6 +45,11 @@ class CaseWork:
             sink = CaseSink(self.cases, name_of(ledger), self._engines.get, sample=self._sample)
             self._feeding = Feeding(sink, ledger, Newest(), 0, _ended)
 
+    @property
+    def feeding(self) -> Feeding | None:
+        """What opens cases; None before every engine is there."""
+        return self._feeding
+
     def close(self) -> None:
         """Take in what is durable by now, and stop; twice is fine."""
         if self._feeding is not None:

@@ -12,6 +12,7 @@ from penstock.assemble.stores import ledger_to_read
 from penstock.clock import Clock, system_clock, to_us
 from penstock.config import Settings
 from penstock.detector import Detector
+from penstock.engine import Engine
 from penstock.errors import DataError, did_you_mean
 from penstock.ledger import Ledger
 from penstock.ledger.archive import Archive
@@ -38,20 +39,54 @@ def daily_reports(
     """
     with ledger_to_read(settings) as ledger, Archive(ledger, settings.data / "archive") as archive:
         known = archive.query("SELECT DISTINCT detector FROM decisions ORDER BY 1")["detector"].to_list()
-        reports = {}
-        for name, detector in _chosen(reference, known).items():
-            made = make_report(
-                ledger,
-                archive,
-                name,
-                now_us=clock(),
-                date=day,
-                amount=detector.schema.amount if detector else None,
-                label_delay_us=detector.label.delay_us if detector and detector.label else 0,
-            )
-            drift = None if detector is None or not detector.models else _drift(settings, detector, ledger, made)
-            reports[name] = msgspec.structs.replace(made, drift=drift)
-    return reports
+        chosen = _chosen(reference, known)
+        return {name: _report(settings, ledger, archive, name, detector, day, clock) for name, detector in chosen.items()}
+
+
+def report_of(settings: Settings, engine: Engine, day: date, *, clock: Clock = system_clock) -> Report:
+    """The report of a day of an engine that runs, or of a replica; as much as is durable and known by now.
+
+    Raises:
+        DataError: it has decided nothing at all.
+    """
+    detector = engine.detector
+    with Archive(engine.ledger, settings.data / "archive") as archive:
+        return _report(settings, engine.ledger, archive, detector.name, detector, day, clock)
+
+
+def decided_days(settings: Settings, engine: Engine) -> list[tuple[date, int]]:
+    """The days (UTC, by event time) on which an engine has decided, the newest first, each with how many."""
+    with Archive(engine.ledger, settings.data / "archive") as archive:
+        found = archive.query(_DAYS.replace("$detector", "'" + engine.detector.name.replace("'", "''") + "'"))
+    return [(row["day"], row["decisions"]) for row in found.to_dicts()]
+
+
+_DAYS = (
+    "SELECT CAST(event_time AS DATE) AS day, count(*) AS decisions FROM decisions WHERE detector = $detector "
+    "GROUP BY 1 ORDER BY 1 DESC"
+)
+
+
+def _report(
+    settings: Settings,
+    ledger: Ledger,
+    archive: Archive,
+    name: str,
+    detector: Detector | None,
+    day: date | None,
+    clock: Clock,
+) -> Report:
+    made = make_report(
+        ledger,
+        archive,
+        name,
+        now_us=clock(),
+        date=day,
+        amount=detector.schema.amount if detector else None,
+        label_delay_us=detector.label.delay_us if detector and detector.label else 0,
+    )
+    drift = None if detector is None or not detector.models else _drift(settings, detector, ledger, made)
+    return msgspec.structs.replace(made, drift=drift)
 
 
 def _drift(settings: Settings, detector: Detector, ledger: Ledger, report: Report) -> DayDrift:

@@ -87,14 +87,15 @@ def openers(
     alerting: Alerting | None = None,
     work: CaseWork | None = None,
     keeping: Keeping | None = None,
+    archiving: Archiving | None = None,
 ) -> dict[str, Callable[[], Engine]]:
-    """What opens an engine for each detector, by name; alerting, work: follow what they decide.
+    """What opens an engine for each detector, by name; alerting, work, archiving: follow what they decide.
 
     keeping: keeps what personal fields said.
 
     A detector whose models are not trained yet is served, and is not ready.
     """
-    shared = _SharedLedger(settings, detectors, alerting, work, keeping)
+    shared = _SharedLedger(settings, detectors, alerting, work, keeping, archiving)
     return {detector.name: partial(shared.open_engine, detector) for detector in detectors}
 
 
@@ -108,6 +109,7 @@ class _SharedLedger:
         alerting: Alerting | None,
         work: CaseWork | None,
         keeping: Keeping | None,
+        archiving: Archiving | None,
     ) -> None:
         self._settings = settings
         self._detectors = detectors
@@ -117,7 +119,7 @@ class _SharedLedger:
         self._keeping = keeping
         self._ledger: Ledger | None = None
         self._archive: Archive | None = None
-        self._archiving = Archiving.of(settings)
+        self._archiving = archiving or Archiving.of(settings)
         self._lock = threading.Lock()
 
     def open_engine(self, detector: Detector) -> Engine:

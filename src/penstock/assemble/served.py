@@ -11,10 +11,12 @@ from penstock.assemble.drift import DriftWork
 from penstock.assemble.engines import openers
 from penstock.assemble.growing import Growing, growing
 from penstock.assemble.office import office_of
+from penstock.assemble.operations import Operating
 from penstock.assemble.personal import keeping
 from penstock.assemble.registries import champions
 from penstock.assemble.replays import Replays
 from penstock.assemble.rulebooks import newer_rules
+from penstock.assemble.stores import Archiving
 from penstock.assemble.streams import besides
 from penstock.assemble.trials import TrialWork
 from penstock.config import Settings
@@ -36,7 +38,7 @@ class Served:
     behind a broker is made of, in its place. replays: where `POST /stream` takes transactions from. champions, rules,
     features: where newer ones come from while it serves. books: the rules and lists that people change. cases: what people
     work on. trials: what is tried beside what decides. drift: looks at what is served. alerting: raises alerts, where the
-    settings name rules for them. vault: what personal fields said.
+    settings name rules for them. vault: what personal fields said. operating: how all of that fares.
     """
 
     openers: Mapping[str, Callable[[], Engine]]
@@ -51,6 +53,7 @@ class Served:
     drift: DriftWork
     alerting: Alerting | None
     vault: Vault | None
+    operating: Operating
 
 
 @contextmanager
@@ -70,8 +73,11 @@ def served(detectors: Mapping[str, Detector], settings: Settings, replays: Repla
         trials = _trials(office, loaded, settings, alerting)
         if alerting is not None:
             alerting.also(drift.figures)
+        archiving = None if beside else Archiving.of(settings)
         yield Served(
-            openers={} if beside else openers(loaded, settings, alerting=alerting, work=work, keeping=kept),
+            openers={}
+            if beside
+            else openers(loaded, settings, alerting=alerting, work=work, keeping=kept, archiving=archiving),
             beside=beside,
             replays=replays or Replays(dict(detectors), settings),
             champions=champions(loaded, settings),
@@ -83,6 +89,7 @@ def served(detectors: Mapping[str, Detector], settings: Settings, replays: Repla
             drift=drift,
             alerting=alerting,
             vault=None if kept is None else kept.vault,
+            operating=Operating(settings, office, alerting, work, archiving, drift),
         )
 
 

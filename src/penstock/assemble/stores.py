@@ -143,6 +143,11 @@ class Archiving:
             sink = archive_sink(self._settings, name_of(ledger), ledger, self._render)
             self._feeding = Feeding(sink, ledger, Newest(), 0, _followed)
 
+    @property
+    def feeding(self) -> Feeding | None:
+        """What archives; None before an engine is there."""
+        return self._feeding
+
     def _render(self, record: Record, rows: Sequence[int]) -> list[bytes]:
         return self._engines[record.detector].look.render(record, rows)
 

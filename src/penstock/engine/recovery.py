@@ -3,7 +3,7 @@
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock.clock import SECOND_US
 from penstock.errors import PenstockError
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _EVENTS = 250_000
 """A snapshot copies the whole state at once, so it waits for as many events as the log gives back in about a second."""
+
+
+class Saved(NamedTuple):
+    """The last snapshot: when it was written (None: not since the start), up to which row, and why a newer one failed."""
+
+    at_us: int | None
+    seq: int
+    trouble: str | None
 
 
 class Recovery:
@@ -35,6 +43,8 @@ class Recovery:
         self._saved_seq = 0
         self._saved_position = -1
         self.notes: list[str] = []
+        self._written: tuple[int | None, int] = (None, 0)
+        self._trouble: str | None = None
 
     # ---- coming back
 
@@ -47,11 +57,14 @@ class Recovery:
                 f"the log begins at record {engine.ledger.first_position}, so what happened before is missing from the state "
                 f"of {engine.detector.name!r}; windows that reach further back count too little until they have passed"
             )
+        begun = None
         for _, record in engine.ledger.read(position):
+            begun = record.first_seq if begun is None else begun
             if record.detector == engine.detector.name:
                 self.apply(record)
         self._saved_seq = engine.ledger.next_seq
         self._saved_position = engine.ledger.position if position == engine.ledger.position else -1
+        self._written = None, engine.ledger.next_seq if begun is None else begun
 
     def _load(self) -> int:
         """Load the newest snapshot that fits; return the position in the log from which to go on."""
@@ -97,6 +110,10 @@ class Recovery:
 
     # ---- saving
 
+    def saved(self) -> Saved | None:
+        """What a restart would begin with; None where there is no folder to save in. From any thread."""
+        return None if self._folder is None else Saved(*self._written, self._trouble)
+
     def maybe_snapshot(self) -> None:
         """Save the state if it is time."""
         engine = self._engine
@@ -121,14 +138,16 @@ class Recovery:
         }
         self._saved_at_us, self._saved_seq = engine.clock(), engine.ledger.next_seq
         self._saved_position = engine.ledger.position
-        self._writing = self._writer.submit(self._write, state.arrays(), meta)
+        self._writing = self._writer.submit(self._write, state.arrays(), meta, self._saved_seq)
 
-    def _write(self, arrays: dict[str, Any], meta: dict[str, Any]) -> None:
+    def _write(self, arrays: dict[str, Any], meta: dict[str, Any], seq: int) -> None:
         assert self._folder is not None
         try:
             self._engine.ledger.flush()
             snapshots.save(self._folder, arrays, meta)
-        except (OSError, PenstockError):
+            self._written, self._trouble = (self._engine.clock(), seq), None
+        except (OSError, PenstockError) as error:
+            self._trouble = str(error)
             _log.exception("the state of %r could not be saved; the log still holds everything", self._engine.detector.name)
 
     def close(self) -> None:

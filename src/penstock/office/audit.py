@@ -39,6 +39,15 @@ SCHEMA = Schema(
 
 _COLUMNS = "seq, at_us, who, action, subject, digest, salt, details, hash"
 _PAGE = 1000
+_NARROWED = {
+    "before": "seq < :before",
+    "who": "who = :who",
+    "subject": "subject = :subject",
+    "action": "action = :action",
+    "kind": "substr(action, 1, :letters) = :kind",
+    "since_us": "at_us >= :since_us",
+    "until_us": "at_us < :until_us",
+}
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -151,11 +160,18 @@ class AuditLog:
         who: str | None = None,
         action: str | None = None,
         subject: str | None = None,
+        since_us: int | None = None,
+        until_us: int | None = None,
     ) -> list[Entry]:
-        """The newest first; `before` is the number of the last entry of the page before."""
-        given = {"before": before, "who": who, "action": action, "subject": subject}
+        """The newest first; `before` is the number of the last entry of the page before.
+
+        action: `keys.add`, or all of a kind, `keys`. since_us, until_us: from the one instant on, before the other.
+        """
+        given = {"before": before, "who": who, "subject": subject, "since_us": since_us, "until_us": until_us}
+        if action is not None:
+            given |= {"action": action} if "." in action else {"kind": f"{action}.", "letters": len(action) + 1}
         values = {name: value for name, value in given.items() if value is not None}
-        wanted = [f"{name} = :{name}" for name in values if name != "before"] + ["seq < :before"] * ("before" in values)
+        wanted = [condition for name, condition in _NARROWED.items() if name in values]
         where = " WHERE " + " AND ".join(wanted) if wanted else ""
         sql = f"SELECT {_COLUMNS} FROM audit{where} ORDER BY seq DESC LIMIT :limit"  # noqa: S608 - names of columns
         return [_entry(row) for row in self._database.read(sql, values | {"limit": limit})]

@@ -10,7 +10,7 @@ from penstock.clock import Clock, system_clock
 from penstock.errors import Conflict, MalformedEvent, NotFound
 from penstock.office import audit
 from penstock.office.database import Database, Row, Schema
-from penstock.office.people import digest
+from penstock.office.people import Check, digest
 from penstock.office.roles import known_roles
 
 SCHEMA = Schema(
@@ -59,8 +59,18 @@ class Keys:
         self._database = database
         self._clock = clock
 
-    def add(self, name: str, roles: Iterable[str], *, expires_us: int | None = None, who: str) -> tuple[str, Key]:
+    def add(
+        self,
+        name: str,
+        roles: Iterable[str],
+        *,
+        expires_us: int | None = None,
+        who: str,
+        check: Check = lambda _done: None,
+    ) -> tuple[str, Key]:
         """Make a key: what its owner is shown this once, and what is kept of it.
+
+        check: sees what was done before it counts; what it raises undoes it.
 
         Raises:
             MalformedEvent: the name or a role cannot be used, or it would have expired already.
@@ -83,22 +93,26 @@ class Keys:
                 raise Conflict(f"the number {key.id} was drawn before; ask again")
             told = {"name": name, "roles": key.roles, "expires_us": expires_us}
             audit.note(transaction, who=who, action="keys.add", subject=f"keys/{key.id}", details=told, at_us=now)
+            check(transaction)
         return secret, key
 
-    def revoke(self, id: str, *, who: str) -> None:
-        """Let a key open nothing any more.
+    def revoke(self, id: str, *, who: str, check: Check = lambda _done: None) -> Key:
+        """Let a key open nothing any more; what is kept of it. check: as with `add`.
 
         Raises:
             NotFound: no such key, or it was revoked before.
         """
         now = self._clock()
         with self._database.write() as transaction:
-            sql = "UPDATE api_keys SET revoked_us = :now WHERE id = :id AND revoked_us IS NULL RETURNING name"
+            sql = f"UPDATE api_keys SET revoked_us = :now WHERE id = :id AND revoked_us IS NULL RETURNING {_COLUMNS}"  # noqa: S608 - names of columns
             rows = transaction.run(sql, {"id": id, "now": now})
             if not rows:
                 raise NotFound(f"there is no key {id[:100]!r} that could be revoked; `penstock keys list` shows them")
-            told = {"name": rows[0][0]}
+            revoked = _key(rows[0])
+            told = {"name": revoked.name}
             audit.note(transaction, who=who, action="keys.revoke", subject=f"keys/{id}", details=told, at_us=now)
+            check(transaction)
+        return revoked
 
     def all(self) -> list[Key]:
         """Every key, also those that open nothing any more; the newest first."""

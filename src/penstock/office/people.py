@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -39,6 +39,10 @@ SHORTEST, LONGEST = 12, 1024
 hasher = PasswordHasher.from_parameters(profiles.RFC_9106_LOW_MEMORY)
 """argon2id with the parameters of RFC 9106 for machines with little memory to spare: 3 passes over 64 MiB, 4 lanes."""
 
+Check = Callable[[Transaction], None]
+"""Looks at what a transaction has done, and raises where that must not be."""
+
+_COLUMNS = "name, roles, created_us, disabled_us"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
 
 
@@ -80,8 +84,8 @@ class People:
         self._database = database
         self._clock = clock
 
-    def add(self, name: str, password: str, roles: Iterable[str], *, who: str) -> Person:
-        """Add a user.
+    def add(self, name: str, password: str, roles: Iterable[str], *, who: str, check: Check = lambda _done: None) -> Person:
+        """Add a user. check: sees what was done before it counts; what it raises undoes it.
 
         Raises:
             MalformedEvent: the name, the password or a role cannot be used.
@@ -100,6 +104,7 @@ class People:
             if not added:
                 raise Conflict(f"there is a user {name!r} already; choose another name, or change its password")
             self._note(transaction, who, "users.add", name, {"roles": person.roles})
+            check(transaction)
         return person
 
     def set_password(self, name: str, password: str, *, who: str) -> None:
@@ -108,13 +113,7 @@ class People:
         Raises:
             NotFound, MalformedEvent: no such user; the password cannot be used.
         """
-        hashed = _hashed(password)
-        with self._database.write() as transaction:
-            self._change(
-                transaction, "UPDATE people SET password = :new WHERE name = :name RETURNING name", name, {"new": hashed}
-            )
-            self._end_all(transaction, name)
-            self._note(transaction, who, "users.password", name, {})
+        self.change(name, password=password, who=who)
 
     def set_roles(self, name: str, roles: Iterable[str], *, who: str) -> None:
         """Give a user other roles, from now on and in running sessions.
@@ -122,11 +121,7 @@ class People:
         Raises:
             NotFound, MalformedEvent: no such user; no such role.
         """
-        given = sorted(known_roles(roles))
-        with self._database.write() as transaction:
-            sql = "UPDATE people SET roles = :roles WHERE name = :name RETURNING name"
-            self._change(transaction, sql, name, {"roles": " ".join(given)})
-            self._note(transaction, who, "users.roles", name, {"roles": given})
+        self.change(name, roles=roles, who=who)
 
     def disable(self, name: str, *, who: str) -> None:
         """Let a user in no more, and end the sessions there are. The name stays taken.
@@ -134,16 +129,52 @@ class People:
         Raises:
             NotFound: no such user.
         """
+        self.change(name, disabled=True, who=who)
+
+    def change(
+        self,
+        name: str,
+        *,
+        password: str | None = None,
+        roles: Iterable[str] | None = None,
+        disabled: bool | None = None,
+        who: str,
+        check: Check = lambda _done: None,
+    ) -> Person:
+        """Change what is given, all of it or nothing; the user as it is then. check: as with `add`.
+
+        Raises:
+            NotFound, MalformedEvent: no such user; the password or a role cannot be used.
+        """
+        hashed = None if password is None else _hashed(password)
+        given = None if roles is None else sorted(known_roles(roles))
         with self._database.write() as transaction:
-            sql = "UPDATE people SET disabled_us = :at_us WHERE name = :name RETURNING name"
-            self._change(transaction, sql, name, {"at_us": self._clock()})
-            self._end_all(transaction, name)
-            self._note(transaction, who, "users.disable", name, {})
+            before = _person(transaction, name)
+            if hashed is not None:
+                transaction.run("UPDATE people SET password = :new WHERE name = :name", {"new": hashed, "name": name})
+                self._end_all(transaction, name)
+                self._note(transaction, who, "users.password", name, {})
+            if given is not None:
+                transaction.run("UPDATE people SET roles = :roles WHERE name = :name", {"roles": " ".join(given), "name": name})
+                told = {"roles": given, "changed": {"roles": [before.roles, given]}}
+                self._note(transaction, who, "users.roles", name, told)
+            if disabled is not None:
+                self._let_in(transaction, before, who, disabled=disabled)
+            check(transaction)
+            return _person(transaction, name)
+
+    def _let_in(self, transaction: Transaction, before: Person, who: str, *, disabled: bool) -> None:
+        at_us = self._clock() if disabled else None
+        sql = "UPDATE people SET disabled_us = :at_us WHERE name = :name"
+        transaction.run(sql, {"at_us": at_us, "name": before.name})
+        if disabled:
+            self._end_all(transaction, before.name)
+        told = {"changed": {"disabled": [before.disabled_us is not None, disabled]}}
+        self._note(transaction, who, "users.disable" if disabled else "users.enable", before.name, told)
 
     def all(self) -> list[Person]:
         """Every user, by name."""
-        rows = self._database.read("SELECT name, roles, created_us, disabled_us FROM people ORDER BY name")
-        return [Person(name, roles.split(), created, disabled) for name, roles, created, disabled in rows]
+        return [_read(row) for row in self._database.read(f"SELECT {_COLUMNS} FROM people ORDER BY name")]  # noqa: S608 - names of columns
 
     def sign_in(self, name: str, password: str) -> str | None:
         """Begin a session: its token, which is shown once; None where name and password do not belong together.
@@ -206,15 +237,23 @@ class People:
         rows = self._database.read(sql, {"name": name})
         return str(rows[0][0]) if rows else None
 
-    def _change(self, transaction: Transaction, sql: str, name: str, values: Mapping[str, Any]) -> None:
-        if not transaction.run(sql, {**values, "name": name}):
-            raise NotFound(f"there is no user {name!r}; `penstock users list` shows them")
-
     def _end_all(self, transaction: Transaction, name: str) -> None:
         transaction.run("DELETE FROM people_sessions WHERE person = :name", {"name": name})
 
     def _note(self, transaction: Transaction, who: str, action: str, name: str, details: Mapping[str, Any]) -> None:
         audit.note(transaction, who=who, action=action, subject=f"users/{name}", details=details, at_us=self._clock())
+
+
+def _person(transaction: Transaction, name: str) -> Person:
+    rows = transaction.run(f"SELECT {_COLUMNS} FROM people WHERE name = :name", {"name": name})  # noqa: S608 - names of columns
+    if not rows:
+        raise NotFound(f"there is no user {name[:100]!r}; `penstock users list` shows them")
+    return _read(rows[0])
+
+
+def _read(row: Row) -> Person:
+    name, roles, created_us, disabled_us = row
+    return Person(name, roles.split(), created_us, disabled_us)
 
 
 def digest(token: str) -> str:

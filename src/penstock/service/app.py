@@ -14,6 +14,7 @@ import penstock
 from penstock.assemble.books import Books
 from penstock.assemble.drift import DriftWork
 from penstock.assemble.growing import Growing
+from penstock.assemble.operations import Operating
 from penstock.assemble.trials import TrialWork
 from penstock.config import Settings
 from penstock.errors import PenstockError
@@ -25,6 +26,7 @@ from penstock.service import (
     erasures,
     insights,
     latest,
+    operation_routes,
     pages,
     profiles,
     records,
@@ -96,6 +98,7 @@ def create_app(
     books: Mapping[str, Books] | None = None,
     features: Mapping[str, Growing] | None = None,
     personal: Unmasking | None = None,
+    operating: Operating | None = None,
     tracing: Tracing | None = None,
     on_ready: Callable[[], None] = lambda: None,
     on_failure: Callable[[BaseException], None] = lambda _error: None,
@@ -116,6 +119,7 @@ def create_app(
         books: by detector, the rules and lists that people change; there are no routes for them unless given.
         features: by detector, the features that people make; none unless given, and no routes for them without books.
         personal: what personal fields said, for those who may see it; nothing is known of that unless given.
+        operating: what runs beside the detectors; there are no routes for operations, users and keys unless given.
         tracing: traces requests for decisions; none is traced unless given.
         on_ready: called once when all desks are open.
         on_failure: called when one cannot be opened; until the process ends, /ready says why.
@@ -181,6 +185,8 @@ def create_app(
         case_routes.add_routes(app, cases, served, verdicts, settings, unmasking)
     if shelf is not None:
         book_routes.add_routes(app, shelf, settings, features or {}, served)
+    if operating is not None:
+        background.beside.append(operation_routes.add_routes(app, served, operating, access, ruling).run)
     sockets.add_routes(app, live)
     pages.add_routes(app, served, live, traffic)
     if access is not None:

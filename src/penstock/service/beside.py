@@ -84,6 +84,11 @@ class Beside:
         return self._following.trouble or self._following.engine.ready
 
     @property
+    def trouble(self) -> str | None:
+        """Why broker and journal cannot be reached, or not yet; None when all is well."""
+        return "the journal is being followed for the first time" if self._following is None else self._following.trouble
+
+    @property
     def engine(self) -> Engine:
         """The replica's, to look into.
 

@@ -61,12 +61,15 @@ class Follower:
 
 
 class RulesFollower:
-    """Looks several times a second for newer rules, and lets a desk use them: all of them at once, between two batches."""
+    """Looks several times a second for newer rules, and lets a desk use them: all of them at once, between two batches.
+
+    revision: of the book whose rules decide. trouble: why newer ones cannot be had or used.
+    """
 
     def __init__(self, desk: Serving, newer: NewerRules) -> None:
         self._desk, self._newer = desk, newer
-        self._revision = 0
-        self._trouble: str | None = None
+        self.revision = 0
+        self.trouble: str | None = None
         self._looking = asyncio.Lock()
 
     async def run(self) -> None:
@@ -82,18 +85,18 @@ class RulesFollower:
 
     async def _look(self) -> None:
         try:
-            found = await asyncio.to_thread(self._newer, self._revision)
+            found = await asyncio.to_thread(self._newer, self.revision)
             if found is not None:
-                before = self._revision
+                before = self.revision
                 self._desk.engine.use_rules(found.rules, found.lists)  # asked again while they do not fit: a feature may come
-                self._revision = found.revision
+                self.revision = found.revision
                 if before:
                     log.info(
                         "%s: %d rules of revision %d decide from now on", self._desk.name, len(found.rules), found.revision
                     )
-            self._trouble = None
+            self.trouble = None
         except Exception as error:  # noqa: BLE001 - whatever the book does, the rules in force stay in force
             trouble = str(error) if isinstance(error, PenstockError) else f"{type(error).__name__}: {error}"
-            if trouble != self._trouble:
+            if trouble != self.trouble:
                 log.warning("%s: the rules in force stay in force: %s", self._desk.name, trouble)
-            self._trouble = trouble
+            self.trouble = trouble

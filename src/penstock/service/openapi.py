@@ -12,11 +12,16 @@ from penstock.offline.backtest.result import Tried
 from penstock.offline.drift.result import DriftReport
 from penstock.offline.trial import Compared
 from penstock.service import (
+    administration_forms,
     case_forms,
+    delivery_forms,
     feature_forms,
     insight_forms,
     list_forms,
     model_forms,
+    operation_forms,
+    quarantine_forms,
+    report_forms,
     rule_asks,
     rule_forms,
     schemas,
@@ -53,7 +58,8 @@ _TAGS = {
     "lists": "Keep the lists that conditions ask.",
     "cases": "Work on what people should look at.",
     "service": "What is served, and how it fares.",
-    "access": "Sign in and out, and see who one is.",
+    "operations": "See how each part fares, what was refused, what people were told, and what was decided on a day.",
+    "access": "Sign in and out, see who one is, let others in, and see who changed what.",
 }
 
 _STATIC = (
@@ -132,11 +138,16 @@ _STATIC = (
     schemas.Session,
 )
 _SECURITY = {
+    *operation_forms.FORMS,
+    *quarantine_forms.FORMS,
+    *delivery_forms.FORMS,
+    *report_forms.FORMS,
+    *administration_forms.FORMS,
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
     "session": {"type": "apiKey", "in": "cookie", "name": "penstock_session", "description": "Set by POST /session."},
 }
-_OPEN = {"Entity", "Detectors", "InformingEvent", "Health", "Ready", "Result"}
+_OPEN = {"CorrectedEvent", "DailyReport", "Entity", "Detectors", "InformingEvent", "Health", "Ready", "Result"}
 """Answers whose fields depend on the detector."""
 
 

@@ -113,6 +113,25 @@ TABLE: Mapping[tuple[str, str], Right] = {
     # forgetting somebody
     ("POST", "/detectors/{name}/erasures"): Right.ADMINISTER,
     # the demo's thieves
+    # what runs, and what it refused
+    ("GET", "/operations/health"): Right.READ,
+    ("GET", "/quarantine"): Right.READ,
+    ("GET", "/quarantine/{event_id}"): Right.READ,
+    ("POST", "/quarantine/{event_id}/resubmit"): Right.DECIDE | Right.ADMINISTER,
+    ("POST", "/quarantine/{event_id}/dismiss"): Right.ADMINISTER,
+    ("GET", "/alerts/deliveries"): Right.READ,
+    ("POST", "/alerts/{key:path}/acknowledge"): Right.LABEL | Right.APPROVE | Right.ADMINISTER,
+    ("GET", "/reports"): Right.READ,
+    ("GET", "/reports/{day}"): Right.READ,
+    # who is let in, and who changed what
+    ("GET", "/keys"): Right.ADMINISTER,
+    ("POST", "/keys"): Right.ADMINISTER,
+    ("DELETE", "/keys/{key_id}"): Right.ADMINISTER,
+    ("GET", "/users"): Right.ADMINISTER,
+    ("POST", "/users"): Right.ADMINISTER,
+    ("PATCH", "/users/{name}"): Right.ADMINISTER,
+    ("GET", "/audit"): Right.ADMINISTER,
+    ("GET", "/audit/verify"): Right.ADMINISTER,
     ("POST", "/demo/attack/{name}"): Right.ADMINISTER,
 }
 """By method (WS: a WebSocket) and path as it is declared: the rights of which one is needed."""

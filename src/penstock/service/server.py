@@ -129,6 +129,7 @@ def serve(
             trials=parts.trials,
             books=parts.books,
             features=parts.features,
+            operating=parts.operating,
             personal=None if parts.vault is None else Unmasking(office, parts.vault),
             tracing=tracing,
             on_ready=ready,

@@ -73,7 +73,8 @@ class Feeding:
         self.name = sink.name
         self.position = 0
         self.trouble: str | None = None
-        self._sink, self._ledger, self._newest, self._fence = sink, ledger, newest, fence
+        self.ledger = ledger
+        self._sink, self._newest, self._fence = sink, newest, fence
         self._on_end = on_end
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"penstock-sink-{sink.name}", daemon=True)
@@ -82,7 +83,7 @@ class Feeding:
     @property
     def behind(self) -> int:
         """Records that the store does not have yet."""
-        return max(0, self._ledger.position - self.position)
+        return max(0, self.ledger.position - self.position)
 
     def _run(self) -> None:
         try:
@@ -106,7 +107,7 @@ class Feeding:
         known = self._newest.following(self.position)
         portion: list[tuple[int, Record]] = []
         rows = 0
-        for position, record in known if known is not None else self._ledger.read(self.position):
+        for position, record in known if known is not None else self.ledger.read(self.position):
             if rows and rows + len(record) > MOST_ROWS:
                 yield portion
                 portion, rows = [], 0

@@ -1,0 +1,123 @@
+"""`/reports`: what was decided on a day, as facts or as a page; made when it is asked for, as much as is known by then."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from functools import partial
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import FastAPI, Path, Query, Response
+
+from penstock.assemble.daily import decided_days, report_of
+from penstock.config import Settings
+from penstock.engine import Engine
+from penstock.errors import DataError
+from penstock.offline.daily import Report, page
+from penstock.service.asking import answer
+from penstock.service.desks import Desks
+from penstock.service.openapi import answers
+from penstock.service.port import Serving
+from penstock.service.problems import RequestRefused
+from penstock.service.records import DetectorName
+from penstock.service.report_forms import ReportDay, ReportList
+
+T = TypeVar("T")
+
+FRESH_S = 60.0
+"""How long what was made is shown to others, too: a report reads the whole day."""
+
+_KEPT = 32
+"""Reports kept so long at most."""
+
+_HEADERS = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; "
+    "base-uri 'none'; form-action 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
+"""The page has its styles and pictures in itself, runs nothing, and may be shown inside the console."""
+
+
+def add_routes(routes: FastAPI, desks: Desks, settings: Settings) -> None:
+    """Add the routes, over what these desks have decided."""
+    reports = Reports(desks, settings)
+    shown: dict[int | str, dict[str, Any]] = answers("DailyReport", 404)
+    shown[200]["content"]["text/html"] = {"schema": {"type": "string"}}
+
+    @routes.get("/reports", tags=["operations"], responses=answers("ReportList", 404))
+    async def listed(detector: DetectorName = None) -> Response:
+        """The days on which something was decided, newest first."""
+        return answer(ReportList(await reports.days(detector)))
+
+    @routes.get("/reports/{day}", tags=["operations"], responses=shown)
+    async def one(
+        day: Annotated[date, Path(description="The day (UTC), such as 2026-02-06.")],
+        detector: DetectorName = None,
+        form: Annotated[Literal["json", "html"], Query(alias="format", description="Facts, or a page to look at.")] = "json",
+    ) -> Response:
+        """What was decided on a day: counts, money, frauds caught and missed, reasons, latency, beside the week before."""
+        report, html = await reports.of(day, detector)
+        return Response(html, media_type="text/html", headers=_HEADERS) if form == "html" else answer(report.as_json())
+
+
+class Reports:
+    """Makes reports, one at a time, and keeps each for a moment. Used on the event loop."""
+
+    def __init__(self, desks: Desks, settings: Settings) -> None:
+        self._desks, self._settings = desks, settings
+        self._kept: dict[object, tuple[float, Any]] = {}
+        self._making = asyncio.Lock()
+
+    async def days(self, detector: str | None) -> list[ReportDay]:
+        """The days that there are."""
+        today = datetime.now(UTC).date()
+        found = []
+        for engine in _engines(self._desks.chosen(detector)):
+            counted = await self._fresh(engine.detector.name, partial(decided_days, self._settings, engine))
+            found += [ReportDay(day.isoformat(), engine.detector.name, count, day < today) for day, count in counted]
+        return sorted(found, key=lambda each: (each.date, each.detector), reverse=True)
+
+    async def of(self, day: date, detector: str | None) -> tuple[Report, str]:
+        """The report of a day, and its page.
+
+        Raises:
+            RequestRefused: 422 the detector must be named, 404 nothing was decided on that day.
+        """
+        engines = _engines(self._desks.chosen(detector))
+        if len(engines) > 1:
+            names = ", ".join(engine.detector.name for engine in engines)
+            raise RequestRefused(422, f"name one of the detectors with ?detector=: {names}", [("detector", "is required")])
+        if not engines:
+            raise RequestRefused(404, "there is nothing to report: no detector is ready")
+
+        def made() -> tuple[Report, str] | None:
+            try:
+                report = report_of(self._settings, engines[0], day)
+            except DataError:
+                return None
+            return (report, page(report)) if report.day.decided.count else None
+
+        found = await self._fresh((engines[0].detector.name, day), made)
+        if found is None:
+            raise RequestRefused(404, f"{engines[0].detector.name} decided nothing on {day}; /reports lists the days there are")
+        return found
+
+    async def _fresh(self, key: object, make: Callable[[], T]) -> T:
+        """What was made a moment ago, or else is made now."""
+        async with self._making:
+            made_s, found = self._kept.get(key, (0.0, None))
+            if time.monotonic() - made_s > FRESH_S or key not in self._kept:
+                found = await asyncio.to_thread(make)
+                self._kept[key] = time.monotonic(), found
+                while len(self._kept) > _KEPT:
+                    del self._kept[next(iter(self._kept))]
+            result: T = found
+            return result
+
+
+def _engines(desks: Sequence[Serving]) -> list[Engine]:
+    """Those that can be read from."""
+    found = (desk.engine for desk in desks if desk.not_ready is None)
+    return [engine for engine in found if isinstance(engine, Engine)]
