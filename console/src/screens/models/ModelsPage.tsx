@@ -1,5 +1,68 @@
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useDetector } from "~/api/detectors";
+import { Asked, Empty, Waiting } from "~/ui/Asked";
+import { Choice } from "~/ui/Choice";
 import { Page } from "~/ui/Page";
+import { DriftPanel } from "./DriftPanel";
+import { EvaluationPanels } from "./EvaluationPanels";
+import { useModels } from "./queries";
+import { TrialsPanel } from "./TrialsPanel";
+import { VersionsPanel } from "./VersionsPanel";
 
+const TABS = [
+  { value: "versions", name: "Versions" },
+  { value: "evaluation", name: "Evaluation" },
+  { value: "trials", name: "Trials" },
+  { value: "drift", name: "Drift" },
+] as const;
+
+type Tab = (typeof TABS)[number]["value"];
+
+/** The models of a detector: which decides, which are tried, what each is worth, and how far the traffic has moved. */
 export function ModelsPage() {
-  return <Page title="Models">{null}</Page>;
+  const detector = useDetector();
+  const search = useSearch({ from: "/models" });
+  const navigate = useNavigate();
+  const tab: Tab = TABS.find((each) => each.value === search.tab)?.value ?? "versions";
+  if (!detector) return <Waiting height={400} />;
+  return (
+    <Page
+      title="Models"
+      about={`of ${detector.name}`}
+      actions={
+        <Choice
+          label="View"
+          options={TABS}
+          value={tab}
+          onChange={(next) => void navigate({ to: "/models", search: (kept) => ({ ...kept, tab: next }) })}
+        />
+      }
+    >
+      <Tabbed tab={tab} name={detector.name} version={search.version} />
+    </Page>
+  );
+}
+
+function Tabbed({ tab, name, version }: { tab: Tab; name: string; version: string | undefined }) {
+  const models = useModels(name);
+  if (tab === "drift") return <DriftPanel name={name} />;
+  return (
+    <Asked
+      of={models}
+      height={400}
+      empty={(found) =>
+        found.versions.length === 0 && (
+          <Empty title="No model was trained yet">
+            <code className="font-mono">penstock train {name} --data FILE --save</code> makes the first version.
+          </Empty>
+        )
+      }
+    >
+      {(found) => {
+        if (tab === "evaluation") return <EvaluationPanels name={name} models={found} version={version} />;
+        if (tab === "trials") return <TrialsPanel name={name} models={found} />;
+        return <VersionsPanel name={name} models={found} />;
+      }}
+    </Asked>
+  );
 }

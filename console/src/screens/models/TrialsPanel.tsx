@@ -1,0 +1,245 @@
+import { useState } from "react";
+import type { Schemas } from "~/api/client";
+import { Asked, Empty, Failed } from "~/ui/Asked";
+import { Button } from "~/ui/Button";
+import { Outcome } from "~/ui/Outcome";
+import { Panel } from "~/ui/Panel";
+import { Time } from "~/ui/Time";
+import { count, money, ms, percent, UNKNOWN } from "~/words/numbers";
+import { table } from "./matrix";
+import { type LiveTrial, type Models, useComparison, useTrials } from "./queries";
+
+type Rate = Schemas["Rate"];
+type Compared = Schemas["Compared"];
+
+/** What is tried now: counts as they come, and the comparison on recorded events with its intervals. */
+export function TrialsPanel({ name, models }: { name: string; models: Models }) {
+  const trials = useTrials(name);
+  return (
+    <Asked
+      of={trials}
+      height={400}
+      empty={(found) =>
+        found.length === 0 && (
+          <Panel>
+            <Empty title="Nothing is tried now">
+              Under Versions, let one score in shadow or roll it out to a share.
+            </Empty>
+          </Panel>
+        )
+      }
+    >
+      {(found) =>
+        found.map((trial) => <Trial key={trial.version ?? trial.trial} name={name} models={models} trial={trial} />)
+      }
+    </Asked>
+  );
+}
+
+function Trial({ name, models, trial }: { name: string; models: Models; trial: LiveTrial }) {
+  const started = models.running.find((each) => each.version === trial.version);
+  const title = trial.version ? `Model ${trial.version}` : `Rule ${trial.trial}`;
+  return (
+    <Panel
+      title={title}
+      about={
+        <>
+          {started?.state === "rollout"
+            ? `decides for ${started.percent} % of ${started.of}`
+            : "in shadow: decides nothing"}
+          , counted since <Time at={trial.since} />
+        </>
+      }
+    >
+      <dl className="mb-4 grid grid-cols-2 gap-3 md:grid-cols-4">
+        <Fact name="Events judged by both" value={count(trial.events)} />
+        <Fact name="Decided the same" value={percent(trial.agreement)} />
+        <Fact name="Errors of the candidate" value={count(trial.errors)} />
+        <Fact name="Scoring, p99" value={times(trial)} />
+      </dl>
+      <div className="grid gap-4 lg:grid-cols-2">
+        <MatrixTable matrix={trial.matrix} />
+        {trial.scores && <Scores scores={trial.scores} />}
+      </div>
+      {trial.version && <Comparison name={name} version={trial.version} />}
+    </Panel>
+  );
+}
+
+function Fact({ name, value }: { name: string; value: string }) {
+  return (
+    <div>
+      <dt className="text-soft text-xs">{name}</dt>
+      <dd className="font-semibold text-lg">{value}</dd>
+    </div>
+  );
+}
+
+function times(trial: LiveTrial): string {
+  const { champion, candidate } = trial.latency_ms ?? {};
+  return candidate ? `${ms(candidate.p99)} (champion ${ms(champion?.p99)})` : UNKNOWN;
+}
+
+function MatrixTable({ matrix }: { matrix: LiveTrial["matrix"] }) {
+  const { outcomes, rows } = table(matrix);
+  if (rows.length === 0) return <p className="text-soft">No event was judged by both yet.</p>;
+  return (
+    <div className="overflow-x-auto">
+      <table className="w-full text-right">
+        <caption className="pb-1 text-left text-soft text-xs">
+          Rows: the champion decided. Columns: the candidate.
+        </caption>
+        <thead>
+          <tr>
+            <td />
+            {outcomes.map((outcome) => (
+              <th key={outcome} scope="col" className="px-2 py-1">
+                <Outcome of={outcome} />
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={row.champion}>
+              <th scope="row" className="px-2 py-1 text-left">
+                <Outcome of={row.champion} />
+              </th>
+              {row.cells.map((cell, n) => (
+                <td
+                  key={outcomes[n]}
+                  className={`border px-2 py-1 ${cell.same ? "bg-raised" : cell.count ? "font-semibold text-review" : "text-soft"}`}
+                >
+                  {count(cell.count)}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Scores({ scores }: { scores: NonNullable<LiveTrial["scores"]> }) {
+  const names = Object.keys(scores);
+  const highest = Math.log10(1 + Math.max(1, ...names.flatMap((name) => scores[name] ?? [])));
+  return (
+    <figure>
+      <figcaption className="pb-1 text-soft text-xs">
+        Scores in twentieths, from 0 to 1; heights on a logarithmic scale.
+      </figcaption>
+      {names.map((name) => (
+        <div key={name} className="mb-2">
+          <p className="text-xs">{name}</p>
+          <div
+            role="img"
+            aria-label={`${name}: ${(scores[name] ?? []).join(", ")}`}
+            className="flex h-14 items-end gap-px border-b"
+          >
+            {(scores[name] ?? []).map((n, bin) => (
+              <span
+                key={bin}
+                title={`${(bin / 20).toFixed(2)} to ${((bin + 1) / 20).toFixed(2)}: ${count(n)}`}
+                className="flex-1 bg-accent"
+                style={{ height: `${(100 * Math.log10(1 + n)) / highest}%` }}
+              />
+            ))}
+          </div>
+        </div>
+      ))}
+    </figure>
+  );
+}
+
+function Comparison({ name, version }: { name: string; version: string }) {
+  const [wanted, setWanted] = useState(false);
+  if (!wanted) {
+    return (
+      <div className="mt-4">
+        <Button onClick={() => setWanted(true)}>Compare on recorded events, with labels and money</Button>
+      </div>
+    );
+  }
+  return <Recorded name={name} version={version} />;
+}
+
+function Recorded({ name, version }: { name: string; version: string }) {
+  const comparison = useComparison(name, version);
+  if (comparison.isError && !comparison.data)
+    return <Failed error={comparison.error} again={() => void comparison.refetch()} />;
+  return (
+    <Asked of={comparison} height={220}>
+      {(found) => <Sides found={found} />}
+    </Asked>
+  );
+}
+
+const RATES = [
+  ["block_rate", "Blocked"],
+  ["review_rate", "To review"],
+  ["approval_rate", "Approved"],
+  ["precision", "Precision, of what is known"],
+  ["recall", "Known frauds stopped"],
+] as const;
+
+function Sides({ found }: { found: Compared }) {
+  const { champion, candidate, truth } = found.total;
+  return (
+    <div className="mt-4 overflow-x-auto">
+      <table className="w-full text-right">
+        <caption className="pb-1 text-left text-soft text-xs">
+          {count(found.total.events)} recorded events; known: {count(truth.fraud)} fraud,{" "}
+          {count(truth.good + truth.unobjected)} good or never objected to, {count(truth.young + truth.untold)} not
+          known. Intervals of 95 %.
+        </caption>
+        <thead className="border-b text-soft text-xs">
+          <tr>
+            <td />
+            <th scope="col" className="px-3 py-1 font-medium">
+              Champion
+            </th>
+            <th scope="col" className="px-3 py-1 font-medium">
+              Candidate
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {RATES.map(([key, title]) => (
+            <tr key={key} className="border-b last:border-0">
+              <th scope="row" className="py-1 text-left font-normal">
+                {title}
+              </th>
+              <td className="px-3 py-1">{interval(champion[key])}</td>
+              <td className="px-3 py-1">{interval(candidate[key])}</td>
+            </tr>
+          ))}
+          <tr className="border-b">
+            <th scope="row" className="py-1 text-left font-normal">
+              Loss approved
+            </th>
+            <td className="px-3 py-1">{money(champion.loss)}</td>
+            <td className="px-3 py-1">{money(candidate.loss)}</td>
+          </tr>
+          <tr>
+            <th scope="row" className="py-1 text-left font-normal">
+              Good revenue stopped
+            </th>
+            <td className="px-3 py-1">{money(champion.good_stopped)}</td>
+            <td className="px-3 py-1">{money(candidate.good_stopped)}</td>
+          </tr>
+        </tbody>
+      </table>
+      {found.notes.map((note) => (
+        <p key={note} className="pt-2 text-soft text-xs">
+          {note}
+        </p>
+      ))}
+    </div>
+  );
+}
+
+function interval(rate: Rate): string {
+  if (rate.value === null) return UNKNOWN;
+  return `${percent(rate.value)} (${percent(rate.low)} to ${percent(rate.high)})`;
+}

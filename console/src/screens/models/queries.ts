@@ -1,0 +1,129 @@
+/** What the page of models asks, and what it does. */
+
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { api, type Schemas, say } from "~/api/client";
+import { told } from "~/ui/Asked";
+import { sayDone } from "~/ui/said";
+
+export type Models = Schemas["ModelList"];
+export type Version = Schemas["ModelVersion"];
+export type Trial = Schemas["TrialForm"];
+export type LiveTrial = Schemas["LiveTrial"];
+export type Evaluation = Schemas["ModelEvaluation"];
+export type Row = Schemas["ThresholdRow"];
+
+const OFTEN_MS = 2_000;
+
+export function useModels(name: string) {
+  return useQuery({
+    queryKey: ["models", name],
+    refetchInterval: OFTEN_MS,
+    queryFn: async () => say(await api.GET("/detectors/{name}/models", { params: { path: { name } } })),
+  });
+}
+
+export function useTrials(name: string) {
+  return useQuery({
+    queryKey: ["trials", name],
+    refetchInterval: OFTEN_MS,
+    queryFn: async () => say(await api.GET("/detectors/{name}/trials", { params: { path: { name } } })).trials,
+  });
+}
+
+export function useComparison(name: string, version: string) {
+  return useQuery({
+    queryKey: ["comparison", name, version],
+    refetchInterval: 15_000,
+    queryFn: async () =>
+      say(
+        await api.GET("/detectors/{name}/trials/{trial}", {
+          params: { path: { name, trial: "model" }, query: { version } },
+        }),
+      ),
+  });
+}
+
+export function useEvaluation(name: string, version: string | undefined) {
+  return useQuery({
+    queryKey: ["evaluation", name, version],
+    enabled: version !== undefined,
+    staleTime: Number.POSITIVE_INFINITY,
+    queryFn: async () =>
+      say(
+        await api.GET("/detectors/{name}/models/{version}/evaluation", {
+          params: { path: { name, version: version ?? "" } },
+        }),
+      ),
+  });
+}
+
+export function useDrift(name: string) {
+  return useQuery({
+    queryKey: ["drift", name],
+    staleTime: 60_000,
+    // The generic client forgets that pairs are pairs.
+    queryFn: async () =>
+      say(await api.GET("/detectors/{name}/drift", { params: { path: { name } } })) as Schemas["DriftReport"],
+  });
+}
+
+/** What can be done with a version. */
+export type Step =
+  | { kind: "shadow"; note: string }
+  | { kind: "rollout"; note: string; percent: number; of: string }
+  | { kind: "promote"; note: string }
+  | { kind: "rollback"; note: string };
+
+const DONE: Record<Step["kind"], string> = {
+  shadow: "scores the same events in shadow",
+  rollout: "decides for its share",
+  promote: "decides from now on",
+  rollback: "was taken back",
+};
+
+/** Does one step and says what came of it; with four eyes it waits for somebody else. */
+export function useStep(name: string) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: async ({ version, step }: { version: string; step: Step }) => {
+      const { waits } = await take(name, version, step);
+      sayDone(
+        waits ? `${step.kind} of ${version} waits for the approval of somebody else` : `${version} ${DONE[step.kind]}`,
+      );
+    },
+    onError: (error) => sayDone(told(error), { bad: true }),
+    onSettled: () =>
+      Promise.all(["models", "trials", "detectors"].map((key) => queries.invalidateQueries({ queryKey: [key] }))),
+  });
+}
+
+async function take(name: string, version: string, step: Step): Promise<{ waits: boolean }> {
+  const path = { name, version };
+  switch (step.kind) {
+    case "shadow":
+      say(await api.POST("/detectors/{name}/models/{version}/shadow", { params: { path }, body: { note: step.note } }));
+      return { waits: false };
+    case "rollout": {
+      const body = { note: step.note, percent: step.percent, of: step.of };
+      const answer = await api.POST("/detectors/{name}/models/{version}/rollout", { params: { path }, body });
+      say(answer);
+      return { waits: answer.response.status === 202 };
+    }
+    case "promote": {
+      const answer = await api.POST("/detectors/{name}/models/{version}/promote", {
+        params: { path },
+        body: { note: step.note },
+      });
+      say(answer);
+      return { waits: answer.response.status === 202 };
+    }
+    case "rollback":
+      say(
+        await api.POST("/detectors/{name}/models/rollback", {
+          params: { path: { name } },
+          body: { note: step.note, version },
+        }),
+      );
+      return { waits: false };
+  }
+}
