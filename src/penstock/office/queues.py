@@ -18,7 +18,7 @@ _SORTED = {"expected_loss": ("expected_loss", "DESC"), "newest": ("opened_us", "
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which cases are meant; None is no condition. state: see `STATES`, or `UNDECIDED`. entity, key: cases about one key."""
+    """Which cases are meant; None is no condition. state: of a case, or `undecided`. entity, key: cases about one key."""
 
     queue: str | None = None
     state: str | None = None

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from penstock.clock import iso
+from penstock.messages import Decision
 from penstock.office.analysts import Analyst
 from penstock.office.case import Case, Happening
 from penstock.office.queues import Filter, Queue, Skipped
@@ -68,7 +69,7 @@ class LinkForm(msgspec.Struct):
     key: str
     decisions: KeyDecisions
     labels: KeyLabels
-    recent: list[dict[str, Any]]
+    recent: list[Decision]
     counted: LookedThrough
 
 
