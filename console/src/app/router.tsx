@@ -59,10 +59,14 @@ const live = createRoute({
 const queue = createRoute({
   getParentRoute: () => root,
   path: "/queue",
-  validateSearch: (search: Record<string, unknown>): { queue?: string; case?: string; state?: string } => ({
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): { queue?: string; case?: string; state?: string; order?: string; view?: string } => ({
     queue: text(search.queue),
     case: text(search.case),
     state: text(search.state),
+    order: text(search.order),
+    view: text(search.view),
   }),
   component: lazyRouteComponent(() => import("~/screens/queue/QueuePage"), "QueuePage"),
 });

@@ -6,7 +6,8 @@ import { api, type Schemas, say } from "~/api/client";
 export type Session = Schemas["Session"];
 export type Right = "read" | "decide" | "label" | "author" | "approve" | "administer" | "personal";
 
-const KEY = ["session"];
+/** Under which the session is kept. */
+export const KEY = ["session"];
 
 /** Asks who one is. Where `sign_in.needed`, nothing else is answered before somebody signs in. */
 export function useSession() {

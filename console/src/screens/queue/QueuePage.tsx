@@ -1,5 +1,59 @@
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { oneOf } from "~/app/router";
+import { Choice } from "~/ui/Choice";
 import { Page } from "~/ui/Page";
+import { Analysts } from "./Analysts";
+import { ORDERS, STATES } from "./cases";
+import { Desk } from "./Desk";
+import { Queues } from "./Queues";
 
+const VIEWS = [
+  { value: "cases", name: "Cases" },
+  { value: "analysts", name: "Analysts" },
+] as const;
+
+/** Decisions that wait for a person, the most at stake first: looked at, held by one at a time, decided, the next. */
 export function QueuePage() {
-  return <Page title="Queue">{null}</Page>;
+  const { view, queue, state, order, detector } = useSearch({ from: "/queue" });
+  const navigate = useNavigate();
+  const show = view === "analysts" ? "analysts" : "cases";
+  const set = (to: Record<string, string | undefined>) =>
+    void navigate({ to: "/queue", search: (kept) => ({ ...kept, ...to }) });
+  return (
+    <Page
+      title="Review queue"
+      about="Sorted by what is lost on average where a case is let through."
+      actions={
+        <Choice
+          label="View"
+          options={VIEWS}
+          value={show}
+          onChange={(value) => set({ view: value === "cases" ? undefined : value })}
+        />
+      }
+    >
+      {show === "analysts" ? (
+        <Analysts />
+      ) : (
+        <>
+          <Queues chosen={queue} />
+          <Desk
+            chosen={{
+              queue,
+              detector,
+              state: oneOf(STATES, state) ?? "undecided",
+              order: oneOf(ORDERS, order) ?? "expected_loss",
+            }}
+            onFilter={(state, order) =>
+              set({
+                state: state === "undecided" ? undefined : state,
+                order: order === "expected_loss" ? undefined : order,
+                case: undefined,
+              })
+            }
+          />
+        </>
+      )}
+    </Page>
+  );
 }

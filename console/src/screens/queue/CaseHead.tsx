@@ -1,0 +1,76 @@
+import { Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+import { Badge } from "~/ui/Badge";
+import { Outcome } from "~/ui/Outcome";
+import { Time } from "~/ui/Time";
+import { money, percent, words } from "~/words/numbers";
+import type { Case, Said } from "./outbox";
+import { until, verdictInWords } from "./told";
+
+/** What the case is about, in one glance, and who holds it or what was said of it. */
+export function CaseHead({ of, me, refused }: { of: Case; me: string; refused?: Said }) {
+  return (
+    <header className="flex flex-col gap-2">
+      <div className="flex flex-wrap items-center gap-x-4 gap-y-1">
+        <h2 className="figure font-semibold text-2xl">{money(of.amount)}</h2>
+        <Outcome of={of.decision} large />
+        <Link
+          to="/transactions/$id"
+          params={{ id: of.transaction_id }}
+          className="min-w-0 break-all text-accent underline"
+        >
+          {of.transaction_id}
+        </Link>
+      </div>
+      <dl className="flex flex-wrap gap-x-5 gap-y-1">
+        <Fact name="Fraud probability">{percent(of.fraud_probability)}</Fact>
+        <Fact name="At stake">{money(of.expected_loss)}</Fact>
+        <Fact name="Took place">
+          <Time at={of.event_time} form="full" />
+        </Fact>
+        <Fact name="Waits since">
+          <Time at={of.opened_at} form="ago" />
+        </Fact>
+        <Fact name="Queue">{words(of.queue)}</Fact>
+      </dl>
+      <p role="status" className="min-h-6">
+        <Holding of={of} me={me} refused={refused} />
+      </p>
+    </header>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <div>
+      <dt className="text-soft text-xs">{name}</dt>
+      <dd className="font-medium">{children}</dd>
+    </div>
+  );
+}
+
+function Holding({ of, me, refused }: { of: Case; me: string; refused?: Said }) {
+  return (
+    <span className="flex flex-wrap gap-2">
+      {refused && <Badge tone="bad">Not kept: {refused.why}</Badge>}
+      {of.state === "decided" && (
+        <Badge tone={of.verdict === "fraud" ? "bad" : of.verdict === "good" ? "good" : "plain"}>
+          {of.decided_by} said {verdictInWords(of)}
+        </Badge>
+      )}
+      {of.state === "taken" && (
+        <Badge tone={of.owner === me ? "info" : "warn"}>
+          {of.owner === me ? "You hold it" : `${of.owner} holds it`} until {until(of)}
+        </Badge>
+      )}
+      {of.state === "open" && !refused && <Badge>Nobody holds it</Badge>}
+      {of.escalations > 0 && <Badge tone="warn">Escalated</Badge>}
+      {of.origin === "sample" && <Badge>Random sample</Badge>}
+      {of.known && (
+        <Badge tone={of.known.fraud ? "bad" : "good"}>
+          Known since: {of.known.fraud ? "fraud" : "good"} ({words(of.known.source)})
+        </Badge>
+      )}
+    </span>
+  );
+}

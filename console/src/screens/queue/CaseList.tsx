@@ -1,0 +1,103 @@
+import { useEffect, useRef } from "react";
+import { Badge } from "~/ui/Badge";
+import { Button } from "~/ui/Button";
+import { Outcome } from "~/ui/Outcome";
+import { cx } from "~/ui/styles";
+import { Time } from "~/ui/Time";
+import { money, percent } from "~/words/numbers";
+import type { Case, Said } from "./outbox";
+import { until, verdictInWords } from "./told";
+
+interface Props {
+  rows: readonly Case[];
+  chosen: string | undefined;
+  me: string;
+  refused: ReadonlyMap<string, Said>;
+  /** Chosen for a verdict over many; nothing where one may not give any. */
+  marked?: ReadonlySet<string>;
+  onMark: (id: string) => void;
+  onChoose: (id: string) => void;
+  more?: () => void;
+}
+
+/** The cases, one under the other; the one that is looked at is kept in sight. */
+export function CaseList({ rows, chosen, more, ...rest }: Props) {
+  return (
+    <>
+      <ol aria-label="Cases">
+        {rows.map((row) => (
+          <Row key={row.id} row={row} here={row.id === chosen} {...rest} />
+        ))}
+      </ol>
+      {more && (
+        <div className="p-3 text-center">
+          <Button onClick={more}>More cases</Button>
+        </div>
+      )}
+    </>
+  );
+}
+
+type RowProps = Omit<Props, "rows" | "chosen" | "more"> & { row: Case; here: boolean };
+
+function Row({ row, here, me, refused, marked, onMark, onChoose }: RowProps) {
+  const line = useRef<HTMLLIElement>(null);
+  useEffect(() => {
+    if (here) line.current?.scrollIntoView({ block: "nearest" });
+  }, [here]);
+  return (
+    <li
+      ref={line}
+      className={cx(
+        "flex items-start gap-2 border-b px-3 py-2 last:border-0 hover:bg-raised",
+        here && "bg-raised shadow-[inset_3px_0_0_var(--accent)]",
+      )}
+    >
+      {marked && (
+        <input
+          type="checkbox"
+          aria-label={`Mark ${row.transaction_id}`}
+          className="mt-1 size-4 shrink-0 accent-accent"
+          checked={marked.has(row.id)}
+          disabled={row.state === "decided"}
+          onChange={() => onMark(row.id)}
+        />
+      )}
+      <button
+        type="button"
+        aria-current={here ? "true" : undefined}
+        onClick={() => onChoose(row.id)}
+        className="flex min-w-0 flex-1 cursor-pointer flex-col gap-0.5 text-left"
+      >
+        <span className="flex items-center gap-2">
+          <span className="figure font-semibold">{money(row.amount)}</span>
+          <Outcome of={row.decision} />
+          <span className="figure text-soft">{percent(row.fraud_probability)}</span>
+          <span className="ml-auto text-soft text-xs">
+            <Time at={row.opened_at} form="ago" />
+          </span>
+        </span>
+        <span className="w-full truncate text-soft">{row.reason ?? "chosen at random, to see what is missed"}</span>
+        <State row={row} me={me} refused={refused.get(row.id)} />
+      </button>
+    </li>
+  );
+}
+
+function State({ row, me, refused }: { row: Case; me: string; refused?: Said }) {
+  if (refused) return <Badge tone="bad">not kept: {refused.why}</Badge>;
+  if (row.state === "decided")
+    return (
+      <Badge tone={row.verdict === "fraud" ? "bad" : row.verdict === "good" ? "good" : "plain"}>
+        {verdictInWords(row)}, by {row.decided_by}
+      </Badge>
+    );
+  if (row.state === "taken")
+    return (
+      <Badge tone={row.owner === me ? "info" : "warn"}>
+        held by {row.owner === me ? "you" : row.owner} until {until(row)}
+      </Badge>
+    );
+  if (row.escalations > 0) return <Badge tone="warn">escalated</Badge>;
+  return null;
+}

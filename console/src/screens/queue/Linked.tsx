@@ -1,0 +1,99 @@
+import { Link } from "@tanstack/react-router";
+import { useState } from "react";
+import { Button } from "~/ui/Button";
+import { Outcome } from "~/ui/Outcome";
+import { Time } from "~/ui/Time";
+import { count, percent, plural, words } from "~/words/numbers";
+import type { Link as LinkedKey } from "./cases";
+import type { Case } from "./outbox";
+import { SweepDialog } from "./SweepDialog";
+
+const RECENT = 5;
+
+/** What was decided about the same customer, card, device or address: counts, what is known, the newest. */
+export function Linked({ of, links, mayDecide }: { of: Case; links: LinkedKey[]; mayDecide: boolean }) {
+  const [over, setOver] = useState<LinkedKey>();
+  if (links.length === 0) return null;
+  return (
+    <section aria-label="Linked decisions" className="flex flex-col gap-2">
+      <h3 className="font-semibold">Linked decisions</h3>
+      <div className="grid gap-3 xl:grid-cols-2">
+        {links.map((link) => (
+          <One
+            key={`${link.entity}:${link.key}`}
+            link={link}
+            of={of}
+            onSweep={mayDecide ? () => setOver(link) : undefined}
+          />
+        ))}
+      </div>
+      {over && (
+        <SweepDialog
+          title={`Every case of ${words(over.entity)} ${over.key} that is not decided`}
+          meant={{ filter: { entity: over.entity, key: over.key, detector: of.detector, state: "undecided" } }}
+          onClose={() => setOver(undefined)}
+        />
+      )}
+    </section>
+  );
+}
+
+function One({ link, of, onSweep }: { link: LinkedKey; of: Case; onSweep?: () => void }) {
+  const { decisions, labels } = link;
+  const outcomes = (["approve", "challenge", "review", "block"] as const).filter((name) => decisions[name] > 0);
+  const recent = link.recent.filter((each) => each.transaction_id !== of.transaction_id).slice(0, RECENT);
+  return (
+    <div className="flex min-w-0 flex-col gap-1 rounded-md border px-3 py-2">
+      <div className="flex flex-wrap items-baseline gap-x-2">
+        <span className="text-soft">{words(link.entity)}</span>
+        <Link
+          to="/entities/$entity/$key"
+          params={{ entity: link.entity, key: link.key }}
+          search={{ detector: of.detector }}
+          className="min-w-0 flex-1 break-all font-medium text-accent underline"
+        >
+          {link.key}
+        </Link>
+        {onSweep && (
+          <Button look="quiet" onClick={onSweep}>
+            All its cases…
+          </Button>
+        )}
+      </div>
+      <p className="flex flex-wrap items-center gap-x-2 gap-y-1 text-xs">
+        <Link
+          to="/transactions"
+          search={{ entity: link.entity, key: link.key, detector: of.detector }}
+          className="text-accent underline"
+        >
+          {plural(decisions.total, "decision")}
+        </Link>
+        {outcomes.map((name) => (
+          <span key={name} className="flex items-center gap-1">
+            <Outcome of={name} /> {count(decisions[name])}
+          </span>
+        ))}
+        <span className="text-soft">
+          known: {count(labels.fraud)} fraud, {count(labels.good)} good
+        </span>
+        {!link.counted.complete && <span className="text-soft">of the newest {count(link.counted.decisions)}</span>}
+      </p>
+      <ul aria-label={`Newest of this ${words(link.entity)}`}>
+        {recent.map((each) => (
+          <li key={each.transaction_id} className="flex items-center gap-2 text-xs leading-6">
+            <Time at={each.event_time} />
+            <Outcome of={each.decision} />
+            <span className="figure w-12 text-right">{percent(each.fraud_probability)}</span>
+            <Link
+              to="/transactions/$id"
+              params={{ id: each.transaction_id }}
+              className="min-w-0 truncate text-accent underline"
+            >
+              {each.explanation.reasons[0]?.text ?? each.transaction_id}
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}

@@ -1,0 +1,60 @@
+import { value, words } from "~/words/numbers";
+import type { Detail } from "./cases";
+
+const SHOWN = 8;
+
+/** What moved the score most: the value, and how far it pushed towards fraud (to the right) or away from it. */
+export function MainFeatures({ decision }: { decision: Detail["decision"] }) {
+  const all = decision?.explanation.contributions ?? [];
+  if (all.length === 0) return null;
+  const shown = [...all].sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution)).slice(0, SHOWN);
+  const most = Math.abs(shown[0]?.contribution ?? 1) || 1;
+  return (
+    <section aria-label="Main features" className="flex min-w-0 flex-col gap-2">
+      <h3 className="font-semibold">Main features</h3>
+      <table aria-label="What moved the score most" className="w-full">
+        <thead className="sr-only">
+          <tr>
+            <th>Feature</th>
+            <th>Value</th>
+            <th>Push</th>
+          </tr>
+        </thead>
+        <tbody>
+          {shown.map(({ feature, value: found, contribution }) => (
+            <tr key={feature}>
+              <td className="max-w-0 truncate py-0.5 pr-2" title={feature}>
+                {words(feature)}
+              </td>
+              <td className="w-24 py-0.5 pr-2 text-right">{value(found)}</td>
+              <td className="w-[38%] py-0.5">
+                <Push of={contribution} most={most} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+function Push({ of, most }: { of: number; most: number }) {
+  const width = `${(50 * Math.abs(of)) / most}%`;
+  const up = of > 0;
+  return (
+    <span className="flex items-center gap-2">
+      <span aria-hidden className="relative h-3 min-w-0 flex-1 rounded-sm bg-raised">
+        <span className="absolute inset-y-0 left-1/2 w-px bg-line" />
+        <span
+          className={`absolute inset-y-0 rounded-sm ${up ? "left-1/2 bg-block" : "right-1/2 bg-approve"}`}
+          style={{ width }}
+        />
+      </span>
+      <span className="figure w-14 text-right text-xs">
+        {up ? "+" : "−"}
+        {Math.abs(of).toFixed(2)}
+        <span className="sr-only">{up ? ", towards fraud" : ", away from fraud"}</span>
+      </span>
+    </span>
+  );
+}

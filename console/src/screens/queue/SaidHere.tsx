@@ -1,0 +1,44 @@
+import { Button } from "~/ui/Button";
+import { count, money } from "~/words/numbers";
+import { outbox } from "./cases";
+import { actInWords, type Said } from "./outbox";
+
+const SHOWN = 5;
+
+/** What was said here: how much is kept, what is still on its way, and what was refused, to be tried again. */
+export function SaidHere({ said, onLook }: { said: readonly Said[]; onLook: (id: string) => void }) {
+  if (said.length === 0) return null;
+  const refused = said.filter((each) => each.state === "refused");
+  const kept = said.filter((each) => each.state === "done");
+  const sending = said.length - refused.length - kept.length;
+  return (
+    <section aria-label="Said here" className="border-t bg-ground px-3 py-2 text-xs">
+      <p role="status">
+        {count(kept.length)} kept{sending > 0 && `, ${count(sending)} on the way`}
+        {refused.length > 0 && `, ${count(refused.length)} refused`}
+      </p>
+      <ul className="flex flex-col gap-1 pt-1">
+        {refused.map((each) => (
+          <li key={each.id} className="flex flex-wrap items-center gap-2 text-block">
+            <span className="min-w-0 flex-1">
+              {money(each.about.amount)}, {actInWords(each.act)}: {each.why}
+            </span>
+            <Button onClick={() => outbox.again(each)}>Try again</Button>
+            <Button onClick={() => outbox.drop(each)}>Drop</Button>
+          </li>
+        ))}
+        {kept.slice(0, SHOWN).map((each) => (
+          <li key={each.id}>
+            <button
+              type="button"
+              className="cursor-pointer text-left text-accent underline"
+              onClick={() => onLook(each.about.id)}
+            >
+              {money(each.about.amount)}, {actInWords(each.act)}
+            </button>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

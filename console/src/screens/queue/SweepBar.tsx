@@ -1,0 +1,59 @@
+import { useState } from "react";
+import { Button } from "~/ui/Button";
+import { plural } from "~/words/numbers";
+import type { Chosen, Meant } from "./cases";
+import type { Case } from "./outbox";
+import { SweepDialog } from "./SweepDialog";
+
+interface Props {
+  rows: readonly Case[];
+  marked: ReadonlySet<string>;
+  setMarked: (marked: ReadonlySet<string>) => void;
+  chosen: Chosen;
+  onTakeNext: () => void;
+}
+
+/** What one can do with several cases at once, and with none in particular. */
+export function SweepBar({ rows, marked, setMarked, chosen, onTakeNext }: Props) {
+  const [meant, mean] = useState<{ title: string; of: Meant }>();
+  const { queue, state, detector } = chosen;
+  const close = (done: boolean) => {
+    mean(undefined);
+    if (done) setMarked(new Set());
+  };
+  return (
+    <div className="flex flex-wrap items-center gap-2 border-b px-3 py-2">
+      {marked.size > 0 ? (
+        <>
+          <Button
+            onClick={() =>
+              mean({ title: `Verdict on ${plural(marked.size, "marked case")}`, of: { ids: [...marked] } })
+            }
+          >
+            Verdict on {marked.size} marked…
+          </Button>
+          <Button look="quiet" onClick={() => setMarked(new Set())}>
+            Unmark
+          </Button>
+        </>
+      ) : (
+        <>
+          <Button shortcut="g" onClick={onTakeNext}>
+            Get next
+          </Button>
+          {rows.length > 0 && state !== "decided" && (
+            <Button
+              look="quiet"
+              onClick={() =>
+                mean({ title: "Verdict on every case of this list", of: { filter: { queue, state, detector } } })
+              }
+            >
+              All of this list…
+            </Button>
+          )}
+        </>
+      )}
+      {meant && <SweepDialog title={meant.title} meant={meant.of} onClose={close} />}
+    </div>
+  );
+}

@@ -1,0 +1,61 @@
+import { Button } from "~/ui/Button";
+import { heldByOther } from "./order";
+import type { Case } from "./outbox";
+import type { Work } from "./useWork";
+
+/** What one can say about a case; each button shows its key. Nothing where one may only look. */
+export function VerdictBar({ of, me, work }: { of: Case; me: string; work: Work }) {
+  const { ask } = work;
+  if (!work.mayDecide) return <p className="text-soft">You may look at cases; verdicts are for analysts.</p>;
+  const help = (
+    <Button look="quiet" shortcut="?" onClick={() => ask("keys")}>
+      Keys
+    </Button>
+  );
+  if (of.state === "decided") {
+    return (
+      <div className="flex flex-wrap gap-2">
+        <Button shortcut="d" onClick={() => ask("verdict")}>
+          Correct the verdict
+        </Button>
+        <Button shortcut="n" onClick={() => ask("note")}>
+          Note
+        </Button>
+        {help}
+      </div>
+    );
+  }
+  const others = heldByOther(of, me);
+  return (
+    <div className="flex flex-wrap gap-2">
+      <Button look="main" shortcut="a" disabled={others} onClick={() => work.say("good")}>
+        Good
+      </Button>
+      <Button look="danger" shortcut="b" disabled={others} onClick={() => work.say("fraud")}>
+        Fraud
+      </Button>
+      <Button shortcut="u" disabled={others} onClick={() => work.say("unsure")}>
+        Unsure
+      </Button>
+      <Button shortcut="d" disabled={others} onClick={() => ask("verdict")}>
+        With a reason
+      </Button>
+      <Button shortcut="e" disabled={others} onClick={() => ask("escalate")}>
+        Escalate
+      </Button>
+      <Button shortcut="n" onClick={() => ask("note")}>
+        Note
+      </Button>
+      {of.state === "taken" && of.owner === me ? (
+        <Button shortcut="r" onClick={work.release}>
+          Give back
+        </Button>
+      ) : (
+        <Button shortcut="t" onClick={work.take}>
+          Take
+        </Button>
+      )}
+      {help}
+    </div>
+  );
+}

@@ -1,0 +1,177 @@
+import { type FormEvent, useState } from "react";
+import { Ask } from "~/ui/Ask";
+import { Button } from "~/ui/Button";
+import { Select, TextArea, TextField } from "~/ui/Field";
+import { money, words } from "~/words/numbers";
+import { useQueues } from "./cases";
+import type { Verdict } from "./outbox";
+import type { Work } from "./useWork";
+
+/** What is asked before something is done: a reason, a queue, a note; and which keys there are. */
+export function WorkDialogs({ work }: { work: Work }) {
+  const close = () => work.ask(undefined);
+  if (work.asking === "keys") return <KeysDialog onClose={close} mayDecide={work.mayDecide} />;
+  if (!work.case || !work.asking) return null;
+  const about = `${money(work.case.amount)}, ${work.case.transaction_id}`;
+  if (work.asking === "verdict") return <VerdictDialog about={about} work={work} onClose={close} />;
+  if (work.asking === "escalate") return <EscalateDialog about={about} work={work} onClose={close} />;
+  return <NoteDialog about={about} work={work} onClose={close} />;
+}
+
+interface Props {
+  about: string;
+  work: Work;
+  onClose: () => void;
+}
+
+export const VERDICTS: readonly { value: Verdict; name: string }[] = [
+  { value: "good", name: "Good" },
+  { value: "fraud", name: "Fraud" },
+  { value: "unsure", name: "Unsure" },
+];
+
+function VerdictDialog({ about, work, onClose }: Props) {
+  const reasons = useQueues().data?.reasons;
+  const [verdict, setVerdict] = useState<Verdict>((work.case?.verdict as Verdict | null) ?? "fraud");
+  const submit = (given: FormData) => {
+    work.say(verdict, { reason: part(given, "reason"), note: part(given, "note") });
+  };
+  return (
+    <Form title="Verdict with a reason" about={about} onClose={onClose} onSubmit={submit} action="Say so">
+      <Select label="Verdict" autoFocus value={verdict} onChange={(event) => setVerdict(event.target.value as Verdict)}>
+        {VERDICTS.map(({ value, name }) => (
+          <option key={value} value={value}>
+            {name}
+          </option>
+        ))}
+      </Select>
+      <Select label="Reason" name="reason" key={verdict}>
+        <option value="">none</option>
+        {reasons?.[verdict]?.map((reason) => (
+          <option key={reason} value={reason}>
+            {words(reason)}
+          </option>
+        ))}
+      </Select>
+      <TextArea label="Note" name="note" rows={2} maxLength={10_000} />
+    </Form>
+  );
+}
+
+function EscalateDialog({ about, work, onClose }: Props) {
+  const queues = useQueues().data?.queues.map((queue) => queue.queue) ?? [];
+  const submit = (given: FormData) => work.escalate(part(given, "queue") ?? "", part(given, "note"));
+  return (
+    <Form title="Escalate to another queue" about={about} onClose={onClose} onSubmit={submit} action="Escalate">
+      <TextField
+        label="Queue"
+        name="queue"
+        list="queues"
+        autoFocus
+        required
+        pattern="[a-z0-9][a-z0-9_\-]{0,59}"
+        defaultValue="experts"
+        hint="A queue that exists or a new one: a-z, 0-9, - and _."
+      />
+      <datalist id="queues">
+        {queues.map((queue) => (
+          <option key={queue} value={queue} />
+        ))}
+      </datalist>
+      <TextField label="Note" name="note" maxLength={10_000} />
+    </Form>
+  );
+}
+
+function NoteDialog({ about, work, onClose }: Props) {
+  const submit = (given: FormData) => work.note(part(given, "text") ?? "");
+  return (
+    <Form title="Note" about={about} onClose={onClose} onSubmit={submit} action="Write it down">
+      <TextArea label="What is to be remembered" name="text" rows={4} required autoFocus maxLength={10_000} />
+    </Form>
+  );
+}
+
+interface FormProps {
+  title: string;
+  about: string;
+  action: string;
+  onClose: () => void;
+  onSubmit: (given: FormData) => void;
+  children: React.ReactNode;
+}
+
+/** A dialog with a form: Enter sends it, in a text of several lines with Ctrl or Cmd. */
+function Form({ title, about, action, onClose, onSubmit, children }: FormProps) {
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    onSubmit(new FormData(event.currentTarget));
+    onClose();
+  }
+  return (
+    <Ask
+      open
+      title={title}
+      about={about}
+      onClose={onClose}
+      actions={
+        <Button look="main" type="submit" form="said">
+          {action}
+        </Button>
+      }
+    >
+      <form
+        id="said"
+        onSubmit={submit}
+        onKeyDown={(event) => {
+          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.currentTarget.requestSubmit();
+        }}
+        className="flex flex-col gap-3"
+      >
+        {children}
+      </form>
+    </Ask>
+  );
+}
+
+/** What stands in a field, or nothing. */
+function part(given: FormData, name: string): string | undefined {
+  const found = given.get(name);
+  return typeof found === "string" && found.trim() !== "" ? found.trim() : undefined;
+}
+
+const LOOKING = [
+  ["J", "next case"],
+  ["K", "case before"],
+  ["?", "these keys"],
+] as const;
+
+const DECIDING = [
+  ["A", "good: approve"],
+  ["B", "fraud: block"],
+  ["U", "unsure"],
+  ["D", "verdict with a reason and a note"],
+  ["E", "escalate to another queue"],
+  ["N", "note"],
+  ["T", "take, or hold for longer"],
+  ["R", "give back"],
+  ["G", "get the next that nobody holds"],
+  ["X", "mark for a verdict over many"],
+] as const;
+
+function KeysDialog({ onClose, mayDecide }: { onClose: () => void; mayDecide: boolean }) {
+  return (
+    <Ask open title="Keys" onClose={onClose} about="After a verdict the next case is there at once.">
+      <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5">
+        {[...LOOKING, ...(mayDecide ? DECIDING : [])].map(([key, does]) => (
+          <div key={key} className="contents">
+            <dt>
+              <kbd className="rounded border px-1.5 font-mono">{key}</kbd>
+            </dt>
+            <dd>{does}</dd>
+          </div>
+        ))}
+      </dl>
+    </Ask>
+  );
+}

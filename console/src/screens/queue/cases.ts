@@ -1,0 +1,164 @@
+/** What is asked of the service about cases, and what is sent to it. */
+
+import { type InfiniteData, keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useSyncExternalStore } from "react";
+import { api, type Schemas, say } from "~/api/client";
+import { queries } from "~/api/queries";
+import { KEY, type Session } from "~/session/session";
+import { withCase } from "./order";
+import { type Act, type Case, Outbox, type Said, type Verdict } from "./outbox";
+import { refusal } from "./told";
+
+export const STATES = ["undecided", "open", "taken", "escalated", "decided"] as const;
+export type State = (typeof STATES)[number];
+
+export const ORDERS = ["expected_loss", "oldest", "newest"] as const;
+export type Order = (typeof ORDERS)[number];
+
+/** Which cases a list shows. */
+export interface Chosen {
+  queue?: string;
+  state: State;
+  detector?: string;
+  order: Order;
+}
+
+export type Detail = Schemas["CaseDetail"];
+export type Link = Schemas["LinkForm"];
+
+const FRESH_MS = 5_000;
+const PAGE = 50;
+
+/** The queues, as they are now, and the reasons that verdicts may have. */
+export function useQueues() {
+  return useQuery({
+    queryKey: ["queues"],
+    refetchInterval: FRESH_MS,
+    queryFn: async () => say(await api.GET("/cases/queues")),
+  });
+}
+
+/** A list of cases, page after page, as it is now. */
+export function useCases({ queue, state, detector, order }: Chosen) {
+  return useInfiniteQuery({
+    queryKey: ["cases", { queue, state, detector, order }],
+    refetchInterval: FRESH_MS,
+    placeholderData: keepPreviousData,
+    initialPageParam: undefined as string | undefined,
+    queryFn: async ({ pageParam }) =>
+      say(
+        await api.GET("/cases", {
+          params: { query: { queue, state, detector, order, limit: PAGE, before: pageParam } },
+        }),
+      ),
+    getNextPageParam: (page) => page.next ?? undefined,
+  });
+}
+
+function detailQuery(id: string) {
+  return {
+    queryKey: ["case", id],
+    queryFn: async () => say(await api.GET("/cases/{case_id}", { params: { path: { case_id: id } } })),
+  };
+}
+
+/** One case with everything around it. */
+export function useCase(id: string | undefined) {
+  return useQuery({ ...detailQuery(id ?? ""), enabled: id !== undefined });
+}
+
+/** Fetch cases before somebody looks at them, so that the next one is there at once. */
+export function fetchAhead(ids: readonly string[]): void {
+  for (const id of ids) void queries.prefetchQuery(detailQuery(id));
+}
+
+/** Put a case as it is now into everything that shows it. */
+export function keep(now: Case): void {
+  queries.setQueriesData<InfiniteData<Schemas["CaseList"]>>({ queryKey: ["cases"] }, (lists) =>
+    lists && "pages" in lists
+      ? { ...lists, pages: lists.pages.map((page) => ({ ...page, cases: withCase(page.cases, now) })) }
+      : lists,
+  );
+  queries.setQueryData<Detail>(["case", now.id], (known) => known && { ...known, case: now });
+  void queries.invalidateQueries({ queryKey: ["case", now.id] });
+  void queries.invalidateQueries({ queryKey: ["queues"] });
+}
+
+/** Hold a case, or hold it for longer. */
+export async function take(id: string): Promise<Case> {
+  return worded(id, async () => say(await api.POST("/cases/{case_id}/take", at(id))));
+}
+
+/** Take the case with the most at stake that nobody holds; undefined where nothing waits. */
+export async function takeNext(queue: string | undefined): Promise<Case | undefined> {
+  const answer = await api.POST("/cases/next", { body: { queue: queue ?? null } });
+  return answer.response.status === 204 ? undefined : (say(answer) as Case);
+}
+
+/** Give a case back. */
+export async function release(id: string): Promise<Case> {
+  return worded(id, async () => say(await api.POST("/cases/{case_id}/release", at(id))));
+}
+
+/** Write something down. */
+export async function note(id: string, text: string): Promise<Case> {
+  return worded(id, async () => say(await api.POST("/cases/{case_id}/note", { ...at(id), body: { text } })));
+}
+
+/** Which cases a verdict over many means. */
+export type Meant = { ids: string[] } | { filter: Partial<Schemas["Filter"]> };
+
+/** One verdict over many cases; a dry run says what it would touch. */
+export async function sweep(
+  meant: Meant,
+  verdict: Verdict,
+  { reason, note, dry_run, expect }: { reason?: string; note?: string; dry_run: boolean; expect?: number },
+): Promise<Schemas["VerdictsAnswer"]> {
+  const ids = "ids" in meant ? meant.ids : null;
+  const filter = "filter" in meant ? { ...ANY, ...meant.filter } : null;
+  const body = { ids, filter, verdict, reason: reason ?? null, note: note ?? null, dry_run, expect: expect ?? null };
+  return say(await api.POST("/cases/verdicts", { body }));
+}
+
+const ANY: Schemas["Filter"] = { queue: null, state: null, detector: null, owner: null, entity: null, key: null };
+
+/** Ask for everything about cases again. */
+export function lookAgain(): void {
+  for (const queryKey of [["cases"], ["case"], ["queues"], ["analysts"]]) void queries.invalidateQueries({ queryKey });
+}
+
+async function send(about: Case, act: Act): Promise<Case> {
+  return worded(about.id, async () => {
+    if (act.kind === "escalate") {
+      const { queue, note = null } = act;
+      return say(await api.POST("/cases/{case_id}/escalate", { ...at(about.id), body: { queue, note } }));
+    }
+    const { verdict, reason = null, note = null, version = null } = act;
+    return say(
+      await api.POST("/cases/{case_id}/verdict", { ...at(about.id), body: { verdict, reason, note, version } }),
+    );
+  });
+}
+
+/** Does it; where it is refused, the error says in words who was first. */
+async function worded(id: string, work: () => Promise<Case>): Promise<Case> {
+  try {
+    return await work();
+  } catch (error) {
+    const now = await queries.fetchQuery({ ...detailQuery(id), staleTime: 0 }).catch(() => undefined);
+    if (now) keep(now.case);
+    throw new Error(refusal(error, now?.case, queries.getQueryData<Session>(KEY)?.name ?? ""));
+  }
+}
+
+function at(id: string) {
+  return { params: { path: { case_id: id } } };
+}
+
+/** What was said here; it outlives the page, so that nothing that is on its way is lost by looking elsewhere. */
+export const outbox = new Outbox(send, keep);
+
+/** What was said here, newest first. */
+export function useSaid(): readonly Said[] {
+  return useSyncExternalStore(outbox.watch, outbox.list);
+}

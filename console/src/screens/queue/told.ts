@@ -1,0 +1,76 @@
+/** Cases, refusals and histories in words. */
+
+import { ApiProblem, type Schemas } from "~/api/client";
+import { told } from "~/ui/Asked";
+import { money, plural, words } from "~/words/numbers";
+import { moment } from "~/words/times";
+import type { Case } from "./outbox";
+
+type Line = Schemas["LineForm"];
+
+/** Why something was refused. Where somebody else was first, who it was and what they did, as the case says it now. */
+export function refusal(error: unknown, now: Case | undefined, me: string): string {
+  if (!(error instanceof ApiProblem) || error.status !== 409 || now === undefined) return told(error);
+  if (now.state === "decided") return `${now.decided_by} decided this case before: ${verdictInWords(now)}.`;
+  if (now.state === "taken" && now.owner !== me) return `${now.owner} holds this case until ${until(now)}.`;
+  return told(error);
+}
+
+/** A verdict with its reason. */
+export function verdictInWords(of: Case): string {
+  if (of.verdict === null) return "no verdict";
+  return of.reason_code ? `${of.verdict}, ${words(of.reason_code)}` : of.verdict;
+}
+
+/** Until when a case is held. */
+export function until(of: Case): string {
+  return of.locked_until === null ? "–" : moment(of.locked_until);
+}
+
+/** One line of a case's history. */
+export function lineInWords(line: Line): string {
+  const { details } = line;
+  const said = (name: string) => (typeof details[name] === "string" ? String(details[name]) : undefined);
+  switch (line.action) {
+    case "open":
+      return `opened in ${said("queue") ?? "its queue"}, decided ${said("decision")?.toLowerCase() ?? "–"}`;
+    case "take":
+      return "took it";
+    case "release":
+      return "gave it back";
+    case "note":
+      return "wrote";
+    case "escalate":
+      return `escalated from ${said("from")} to ${said("to")}`;
+    case "verdict": {
+      const reason = said("reason");
+      const before = said("before");
+      return `said ${said("verdict")}${reason ? `, ${words(reason)}` : ""}${before ? ` (before: ${before})` : ""}`;
+    }
+    default:
+      return words(line.action);
+  }
+}
+
+/** What somebody wrote with it. */
+export function noteOf(line: Line): string | undefined {
+  const found = line.details.text ?? line.details.note;
+  return typeof found === "string" ? found : undefined;
+}
+
+/** What a verdict over many did, or would do. */
+export function sweepInWords(swept: Schemas["VerdictsAnswer"], verdict: string): string {
+  const cases = plural(swept.count, "case");
+  const what = swept.dry_run
+    ? `${cases} will be ${verdict}, ${money(swept.amount)} in all`
+    : `${cases} ${swept.count === 1 ? "is" : "are"} ${verdict} now, ${money(swept.amount)} in all`;
+  const left = swept.skipped.length ? `; ${swept.skipped.length} left alone: ${skippedInWords(swept.skipped)}` : "";
+  return `${what}${left}.${swept.more ? " More than 1,000 are meant: the rest stays for the next verdict." : ""}`;
+}
+
+/** Why cases are left alone, each reason once. */
+export function skippedInWords(skipped: readonly Schemas["Skipped"][]): string {
+  const counted = new Map<string, number>();
+  for (const each of skipped) counted.set(each.why, (counted.get(each.why) ?? 0) + 1);
+  return [...counted].map(([why, n]) => (n > 1 ? `${n} ${why}` : why)).join(", ");
+}
