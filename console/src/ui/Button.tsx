@@ -10,6 +10,16 @@ const LOOKS: Record<Look, string> = {
   danger: "bg-panel text-block border-block hover:bg-block-tint",
 };
 
+/** How a button looks: for links that stand among buttons. */
+export function buttonLook(look: Look = "plain", className?: string): string {
+  return cx(
+    "inline-flex min-h-8 cursor-pointer items-center justify-center gap-1.5 whitespace-nowrap rounded-md border px-3 py-1 font-medium",
+    "disabled:cursor-not-allowed disabled:opacity-60",
+    LOOKS[look],
+    className,
+  );
+}
+
 interface Props extends ButtonHTMLAttributes<HTMLButtonElement> {
   look?: Look;
   /** The key that does the same, shown beside the text. */
@@ -27,12 +37,7 @@ export function Button({ look = "plain", shortcut, busy, className, children, di
       disabled={disabled || busy}
       aria-busy={busy || undefined}
       aria-keyshortcuts={shortcut}
-      className={cx(
-        "inline-flex min-h-8 cursor-pointer items-center justify-center gap-1.5 whitespace-nowrap rounded-md border px-3 py-1 font-medium",
-        "disabled:cursor-not-allowed disabled:opacity-60",
-        LOOKS[look],
-        className,
-      )}
+      className={buttonLook(look, className)}
     >
       {children}
       {shortcut && (
