@@ -1,5 +1,6 @@
 """What every database of the office owes (`penstock.office.database`), and its drawers on top, on each implementation."""
 
+import random
 import threading
 from itertools import count
 
@@ -87,6 +88,21 @@ def test_values_come_back_as_they_were_given(office):
     with office.write() as transaction:
         rows = transaction.run("INSERT INTO notes VALUES (:id, :text, :n) RETURNING id, text, n", given)
     assert rows == office.read("SELECT * FROM notes WHERE id = :id AND text LIKE 'ü%'", given) == [tuple(given.values())]
+
+
+def test_many_rows_are_put_in_as_they_were_given_all_or_none(office):
+    office.prepare(NOTES)
+    texts = ["tab\tand\nline", "back\\slash \\N", "", "100 % :not %(a)s", 'ü "x", it\'s']
+    rows = [(f"r{number}", text, None if number % 2 else number) for number, text in enumerate(texts)]
+    with office.write() as transaction:
+        transaction.insert("notes", "id, text, n", iter(rows))
+        transaction.insert("notes", "id, text", [])
+    assert office.read("SELECT id, text, n FROM notes ORDER BY id") == rows
+    with pytest.raises(LedgerError), office.write() as transaction:
+        transaction.insert("notes", "id, text", [("new", ""), ("r1", "again")])
+    with pytest.raises(LedgerError), office.write() as transaction:
+        transaction.insert("notes", "id, text", [("new", ""), ("newer", None)])
+    assert office.read("SELECT count(*) FROM notes") == [(5,)]
 
 
 def test_what_a_transaction_has_written_it_reads_and_others_do_not_before_its_end(open_office):
@@ -293,6 +309,27 @@ def test_lists_live_their_lives_and_all_processes_see_them(open_office):
     asked = books[0].add("stolen", [NewEntry("z")], who="ana")
     assert books[1].approve(asked.id, who="bob").added == 1
     assert AuditLog(open_office()).verify() is None
+
+
+def test_changes_of_long_lists_are_the_same_as_of_short_ones(office):
+    """Thousands of values are looked up and put on in other ways than a few: a plain dictionary says what must be."""
+    book = ListBook(office, "shop", lambda *_: None)
+    chance, held, number = random.Random(7), {}, count()
+    book.create("stolen", who="ana")
+    for size in (3000, 5, 2500, 1200, 3):
+        values = [f"D{chance.randrange(6000):04d}" for _ in range(size)]
+        entries = [NewEntry(value, f"reason {next(number) % 3}") for value in values]
+        told, new = book.add("stolen", entries, who="ana"), {each.value: each.reason for each in entries}
+        replaced = sum(value in held and held[value] != reason for value, reason in new.items())
+        assert (told.added, told.replaced) == (len(new.keys() - held.keys()), replaced)
+        held |= new
+        gone = {f"D{chance.randrange(6000):04d}" for _ in range(size)}
+        assert book.remove("stolen", sorted(gone), who="bob").removed == len(gone & held.keys())
+        held = {value: reason for value, reason in held.items() if value not in gone}
+        entries, more = book.entries("stolen", limit=10_000)
+        assert ({each.value: each.reason for each in entries}, more) == (held, None)
+        assert sorted(book.members()["stolen"].values) == sorted(held)
+    assert AuditLog(office).verify() is None
 
 
 def test_of_two_who_approve_at_once_one_does(open_office):

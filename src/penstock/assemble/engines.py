@@ -70,13 +70,13 @@ def open_engine(
     return engine
 
 
-def engine_in_memory(detector: Detector, settings: Settings) -> Engine:
-    """An engine with an empty state, which keeps nothing."""
+def engine_in_memory(detector: Detector, settings: Settings, *, key: bytes | None = None) -> Engine:
+    """An engine with an empty state, which keeps nothing. key: of personal fields; any unless given."""
     return Engine(
         detector,
         models=settings.models_folder,
         memory_limit_gb=settings.memory_limit_gb,
-        personal_key=personal_key(settings.personal_key_file),
+        personal_key=key,
     )
 
 

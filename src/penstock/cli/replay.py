@@ -18,24 +18,27 @@ from penstock.cli.options import as_json, detector_argument, print_json, say, se
     metavar="FILE",
     help="Write one row per event: .parquet, .csv, .ndjson.",
 )
-@settings("models")
+@settings("models", "data", "office")
 @as_json
-def command(detector: str, file: str, out: Path | None, as_json: bool, models: str | None) -> None:
+def command(detector: str, file: str, out: Path | None, as_json: bool, models: str | None, **flags: str | None) -> None:
     """Decide a recorded file, and sum up what became of it.
 
     Events come in arrival order, each label is known from when it really was. Without --models rules alone decide. FILE may
-    also be an archive: its folder, or s3://BUCKET/PREFIX?endpoint=URL.
+    also be an archive: its folder, or s3://BUCKET/PREFIX?endpoint=URL. Features and lists are those that people made in the
+    office of --data or --office, if there is one; each event meets the lists as they were when it arrived.
     """
     from penstock.assemble.detectors import load_detector
-    from penstock.assemble.features import as_grown
+    from penstock.assemble.kept import as_kept, key_kept
     from penstock.assemble.traffic import read_recorded, write_frame
     from penstock.offline.outcome import outcome
     from penstock.offline.replay import replay
 
-    loaded = as_grown(load_detector(detector), settings_from(models=models))
+    chosen = settings_from(models=models, **flags)
+    loaded = as_kept(load_detector(detector), chosen)
     recorded = read_recorded(detector, file)
     began = time.perf_counter()
-    frame = replay(loaded, recorded, models=settings_from(models=models).models_folder if models else None)
+    folder = chosen.models_folder if models else None
+    frame = replay(loaded, recorded, models=folder, personal_key=key_kept(loaded, chosen))
     seconds = time.perf_counter() - began
     if out is not None:
         write_frame(frame, out)

@@ -18,22 +18,24 @@ _MOST_AT_ONCE = 256
 @click.command()
 @detector_argument
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
-@settings("models")
-def command(detector: str, file: Path | None, models: str | None) -> None:
+@settings("models", "data", "office")
+def command(detector: str, file: Path | None, **flags: str | None) -> None:
     """Decide events given as NDJSON, one decision per line.
 
     Without FILE events are read from standard input. State begins empty and is kept in memory. A line that is no
-    event is answered in its place with what is wrong.
+    event is answered in its place with what is wrong. Features and lists are those that people made in the office of --data
+    or --office, if there is one.
     """
     import msgspec
 
     from penstock.assemble.detectors import load_detector
     from penstock.assemble.engines import engine_in_memory
-    from penstock.assemble.features import as_grown
+    from penstock.assemble.kept import as_kept, key_kept
     from penstock.messages import Refusal
 
-    chosen = settings_from(models=models)
-    engine = engine_in_memory(as_grown(load_detector(detector), chosen), chosen)
+    chosen = settings_from(**flags)
+    loaded = as_kept(load_detector(detector), chosen)
+    engine = engine_in_memory(loaded, chosen, key=key_kept(loaded, chosen))
     output = sys.stdout.buffer
     refused = 0
     with file.open("rb") if file else nullcontext(sys.stdin.buffer) as stream:

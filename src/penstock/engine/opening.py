@@ -40,11 +40,15 @@ def ensemble_of(
     return ensemble
 
 
+PERSONAL_KEY = "personal.key"
+"""The file of a data folder that holds the secret behind the tokens of personal fields."""
+
+
 def personal_key_of(folder: FilePath | None) -> bytes:
     """The secret behind the tokens of personal fields: made once, and kept beside the data it protects."""
     if folder is None:
         return secrets.token_bytes(32)
-    path = folder / "personal.key"
+    path = folder / PERSONAL_KEY
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)

@@ -8,7 +8,7 @@ statement, never by the database.
 import re
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -18,6 +18,7 @@ from penstock.errors import LedgerError, LedgerFull
 Row = tuple[Any, ...]
 Values = Mapping[str, Any]
 
+_CACHE_KB = 32_768  # the pages of a long list that is being imported, while it is
 _VERSIONS = "CREATE TABLE IF NOT EXISTS office_schema (drawer TEXT PRIMARY KEY, version INTEGER NOT NULL)"
 
 
@@ -33,6 +34,9 @@ class Transaction(Protocol):
 
     def run(self, sql: str, values: Values = ...) -> list[Row]:
         """Run one statement; what it selects or returns."""
+
+    def insert(self, table: str, columns: str, rows: Iterable[Row]) -> None:
+        """Put many rows into a table, in much less time than one by one. columns: their names, with commas between them."""
 
 
 class Database(Protocol):
@@ -103,6 +107,7 @@ class SqliteDatabase:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten, not only given free
+            self._db.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
 
     def read(self, sql: str, values: Values | None = None) -> list[Row]:
         """See `Database.read`."""
@@ -153,6 +158,10 @@ class _SqliteTransaction:
 
     def run(self, sql: str, values: Values | None = None) -> list[Row]:
         return self._db.execute(sql, values or {}).fetchall()
+
+    def insert(self, table: str, columns: str, rows: Iterable[Row]) -> None:
+        places = ", ".join("?" for _ in columns.split(","))
+        self._db.executemany(f"INSERT INTO {table} ({columns}) VALUES ({places})", rows)  # noqa: S608  names that the program chose
 
 
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")

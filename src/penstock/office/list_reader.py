@@ -12,6 +12,7 @@ from penstock.expressions import Member, Members
 from penstock.expressions.members import ALWAYS_US, NEVER_US
 from penstock.office.database import Database
 from penstock.office.list_tables import SCHEMA, Counts, Entry, KeptList, read_entries, read_lists
+from penstock.office.rule_versions import FILE
 
 TOKEN = "tok_"  # noqa: S105  what tokens begin with
 """What a token of a personal value begins with; see `penstock.ingest.personal`."""
@@ -145,6 +146,18 @@ class ListReader:
         until_us = np.array([NEVER_US if row[1] is None else row[1] for row in rows], np.int64)
         return Members.of_columns([row[0] for row in rows], np.full(len(rows), ALWAYS_US), until_us, revision)
 
+    def over_time(self, declared: Mapping[str, Members]) -> dict[str, Members]:
+        """What was on each list that rules may ask at any time: each value for the arrivals that found it there.
+
+        declared: what the detector's file says, which counts from when the file says, as it does without an office.
+        """
+        found = {}
+        for kept in self.all():
+            if not kept.archived:
+                since = _since_when(declared[kept.name]) if kept.name in declared else {}
+                found[kept.name] = Members.of(_stay(entry, since) for entry in self.history(kept.name))
+        return found
+
     def _since(self, kept: KeptList, before: Members, revision: int) -> Members:
         """The list as it is now, from what it was after so many changes."""
         values: dict[str, Any] = {"since": revision, "until": kept.revision}
@@ -172,6 +185,16 @@ class ListReader:
                 "value",
             )
         return self._token(value)
+
+
+def _since_when(members: Members) -> dict[str, int]:
+    return dict(zip(members.values.tolist(), np.split(members.table[1:], 3)[1].tolist(), strict=True))
+
+
+def _stay(entry: Entry, of_file_since: Mapping[str, int]) -> Member:
+    """A value, for the arrivals between its coming and its going."""
+    since = of_file_since.get(entry.value, ALWAYS_US) if entry.author == FILE else entry.added_us
+    return Member(entry.value, since, min(NEVER_US if time is None else time for time in (entry.expires_us, entry.removed_us)))
 
 
 def _place(before: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -12,14 +13,14 @@ from penstock.expressions import Members
 from penstock.expressions.members import NEVER_US
 from penstock.office.audit import note
 from penstock.office.database import Transaction
-from penstock.office.list_tables import ENTRY_COLUMNS, LIST_COLUMNS, Entry, KeptList, Kind, read_entries, read_lists
+from penstock.office.list_tables import LIST_COLUMNS, Entry, KeptList, Kind, read_entries, read_lists
 from penstock.office.rule_versions import FILE, turn
 
 TOLD = 20
 """So many values stand in the audit log with a change; the entries of the list name all of them."""
 
 
-class NewEntry(msgspec.Struct, frozen=True):
+class NewEntry(msgspec.Struct, frozen=True, gc=False):
     """A value to be put on a list, why, and until when."""
 
     value: str
@@ -93,20 +94,17 @@ class ListSteps:
         held = self._held(kept, new)
         same = [each for each in new.values() if _says(held.get(each.value), each)]
         fresh = [each for each in new.values() if not _says(held.get(each.value), each)]
-        for each in fresh:
-            if each.value in held:
-                self._off(kept.name, each.value, who, now, revision)
-            self._on(kept.name, Entry(each.value, each.reason, who, now, revision, each.expires_us, None, None, None))
-        replaced = sum(each.value in held for each in fresh)
-        done = Outcome(kept.name, revision, len(fresh) - replaced, replaced, 0, len(same))
+        replaced = [each.value for each in fresh if each.value in held]
+        self._off(kept.name, replaced, who, now, revision)
+        self._on(kept.name, fresh, who, now, revision)
+        done = Outcome(kept.name, revision, len(fresh) - len(replaced), len(replaced), 0, len(same))
         return self._changed(kept, done, who, "list.add", [each.value for each in fresh], {"reason": _reasons(fresh)})
 
     def remove(self, kept: KeptList, values: Sequence[str], *, who: str, why: str = "") -> Outcome:
         """Take values off a list."""
         revision, now = kept.revision + 1, self._clock()
         gone = sorted(self._held(kept, set(values)))
-        for value in gone:
-            self._off(kept.name, value, who, now, revision)
+        self._off(kept.name, gone, who, now, revision)
         done = Outcome(kept.name, revision, removed=len(gone), unchanged=len(set(values)) - len(gone))
         return self._changed(kept, done, who, "list.remove", gone, {"why": why})
 
@@ -155,19 +153,29 @@ class ListSteps:
             found = [entry for entry in read(_HELD) if entry.value in values]
         return {entry.value: entry for entry in found}
 
-    def _on(self, name: str, entry: Entry) -> None:
-        places = ", ".join(f":{each}" for each in ENTRY_COLUMNS.split(", "))
-        self.transaction.run(
-            f"INSERT INTO list_entries (detector, list, {ENTRY_COLUMNS}) VALUES (:detector, :list, {places})",  # noqa: S608  constants
-            msgspec.structs.asdict(entry) | {"detector": self._detector, "list": name},
+    def _on(self, name: str, fresh: Sequence[NewEntry], who: str, now: int, revision: int) -> None:
+        """Values in rising order, for the tables are kept in it."""
+        rows = (
+            (self._detector, name, each.value, each.reason, who, now, revision, each.expires_us)
+            for each in sorted(fresh, key=attrgetter("value"))
         )
+        columns = "detector, list, value, reason, author, added_us, added_in, expires_us"
+        self.transaction.insert("list_entries", columns, rows)
 
-    def _off(self, name: str, value: str, who: str, now: int, revision: int) -> None:
-        self.transaction.run(
+    def _off(self, name: str, values: Sequence[str], who: str, now: int, revision: int) -> None:
+        """All at once, by a table of their own: planners that know nothing of a table yet may read a list for each of them."""
+        if not values:
+            return
+        run = self.transaction.run
+        run("CREATE TEMP TABLE values_that_leave (value TEXT PRIMARY KEY)")
+        self.transaction.insert("values_that_leave", "value", ((value,) for value in values))
+        run(
             "UPDATE list_entries SET removed_us = :now, removed_by = :who, removed_in = :revision"
-            " WHERE detector = :detector AND list = :list AND value = :value AND removed_in IS NULL",
-            {"detector": self._detector, "list": name, "value": value, "now": now, "who": who, "revision": revision},
+            " WHERE detector = :detector AND list = :list AND removed_in IS NULL"
+            " AND value IN (SELECT value FROM values_that_leave)",
+            {"detector": self._detector, "list": name, "now": now, "who": who, "revision": revision},
         )
+        run("DROP TABLE values_that_leave")
 
     def _changed(
         self, kept: KeptList, done: Outcome, who: str, action: str, values: Sequence[str], told: dict[str, Any]

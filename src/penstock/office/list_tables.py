@@ -26,7 +26,11 @@ SCHEMA = Schema(
             "CREATE INDEX list_entries_by_round ON list_entries (detector, list, added_in DESC, value)",
             "CREATE INDEX list_entries_by_removal ON list_entries (detector, list, removed_in)",
             "CREATE INDEX list_entries_in_force ON list_entries (detector, list, expires_us) WHERE removed_in IS NULL",
-        ]
+        ],
+        [
+            "DROP INDEX list_entries_by_removal",
+            "CREATE INDEX list_entries_removed ON list_entries (detector, list, removed_in) WHERE removed_in IS NOT NULL",
+        ],
     ],
 )
 
@@ -55,7 +59,7 @@ class KeptList(msgspec.Struct, frozen=True):
     archived: bool
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """A value on a list, and who put it there, why, and until when. added_in, removed_in: revisions of the list."""
 
     value: str

@@ -103,7 +103,9 @@ class ListBook(ListReader):
             for each in entries:
                 if each.expires_us is not None and each.expires_us <= now:
                     raise MalformedEvent(f"{each.value!r} would have expired already; let it expire later", "expires_at")
-            shaped = [msgspec.structs.replace(each, value=self.form_of(kept, each.value)) for each in entries]
+            shaped = list(entries)
+            if kept.personal:
+                shaped = [msgspec.structs.replace(each, value=self.form_of(kept, each.value)) for each in entries]
             if kept.protected:
                 details = {"entries": msgspec.to_builtins(shaped)}
                 return self.approvals.ask(steps.transaction, "list", name, "add", details, author=who, who=who, why=why)

@@ -43,11 +43,13 @@ class Replay:
     """A detector over recorded events. Iterate `chunks`, or take `frame`.
 
     duplicates: events whose id came before; they change nothing and get no row. refused: rows that are no events.
+    personal_key: makes the tokens of personal values; it matters where they are held against tokens that were made before.
     """
 
     detector: Detector
     ensemble: Ensemble | None = None
     duplicates: int = 0
+    personal_key: bytes = bytes(32)
     path: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -55,7 +57,7 @@ class Replay:
 
     def chunks(self, recorded: Recorded, *, decide: bool = True) -> Iterator[Chunk]:
         """Run the events in arrival order, a chunk at a time."""
-        reader = Reader(self.detector.schema, self.detector.plan.layout, personal_key=bytes(32))
+        reader = Reader(self.detector.schema, self.detector.plan.layout, personal_key=self.personal_key)
         arrived = "arrived_at" if "arrived_at" in recorded.frame.columns else None
         known = _Known.of(recorded.frame[self.detector.id], self.detector.dedupe_us)
         sequence = done = 0
@@ -71,7 +73,7 @@ class Replay:
 
     def read_all(self, recorded: Recorded) -> Batch:
         """All events as one batch, with every feature computed; for looking at what a kernel or a model gets."""
-        reader = Reader(self.detector.schema, self.detector.plan.layout, personal_key=bytes(32))
+        reader = Reader(self.detector.schema, self.detector.plan.layout, personal_key=self.personal_key)
         batch = reader.read_frame(recorded.frame).batch
         self.path.features(batch, 0)
         return batch
@@ -202,7 +204,9 @@ class _Table:
         return values.cast(pl.Int64).cast(_TIME) if type_ is Type.TIME else values
 
 
-def replay(detector: Detector, data: Any, models: "Ensemble | FilePath | str | None" = None) -> pl.DataFrame:
+def replay(
+    detector: Detector, data: Any, models: "Ensemble | FilePath | str | None" = None, *, personal_key: bytes | None = None
+) -> pl.DataFrame:
     """Decide recorded events and return one row for each, in arrival order.
 
     Args:
@@ -210,6 +214,7 @@ def replay(detector: Detector, data: Any, models: "Ensemble | FilePath | str | N
         data: a file (.csv, .parquet, .ndjson) or a frame; see `penstock.offline.datasets`.
         models: an ensemble, or the folder of bundles whose champion scores; without models the scores are null and
             rules alone decide.
+        personal_key: the secret behind tokens of personal values on lists; it does not matter to anything else.
 
     Returns:
         id, time, every feature, `score`, `score_MEMBER`, `decision`.
@@ -219,7 +224,7 @@ def replay(detector: Detector, data: Any, models: "Ensemble | FilePath | str | N
         BundleError: the models do not fit it.
     """
     ensemble = models if isinstance(models, Ensemble) or models is None else load_champion(FilePath(models), detector.name)
-    return Replay(detector, ensemble).frame(read(data, detector))
+    return Replay(detector, ensemble, personal_key=personal_key or bytes(32)).frame(read(data, detector))
 
 
 def cuts(newest_us: NDArray[np.int64], known_us: NDArray[np.int64], fraud: NDArray[np.bool_]) -> list[int]:

@@ -62,13 +62,21 @@ def read_listed(text: str, place: str) -> list[Listed]:
     if "value" not in header or unknown:
         what = f"does not know {', '.join(map(repr, unknown))}" if unknown else "needs a column `value`"
         raise DataError(f"{place}: a list {what}; its first line names some of: {', '.join(COLUMNS)}")
-    return [_listed(dict(zip(header, row, strict=False)), f"{place}, line {rows.line_num}") for row in rows if any(row)]
+    where = [header.index(name) if name in header else -1 for name in COLUMNS]  # the last cell is made below, and is empty
+    return [_listed(_filled(row, len(header)), where, f"{place}, line {rows.line_num}") for row in rows if any(row)]
 
 
-def _listed(row: Mapping[str, str], place: str) -> Listed:
-    value = checked_value(row.get("value", ""), place)
-    times = [_instant(row.get(name, ""), f"{place}: {name}") for name in COLUMNS[3:]]
-    return Listed(value, row.get("reason", "").strip(), row.get("author", "").strip(), *times)
+def _filled(row: list[str], width: int) -> list[str]:
+    return [*row, ""] if len(row) == width else [*row[:width], *[""] * (1 + width - len(row))]
+
+
+def _listed(row: list[str], where: Sequence[int], place: str) -> Listed:
+    """The line of these cells. where: the cell of each of the columns."""
+    value, reason, author, *times = [row[at].strip() for at in where]
+    if not any(times):
+        return Listed(checked_value(value, place), reason, author)
+    instants = [_instant(time, f"{place}: {name}") for time, name in zip(times, COLUMNS[3:], strict=True)]
+    return Listed(checked_value(value, place), reason, author, *instants)
 
 
 def checked_value(value: str, place: str) -> str:

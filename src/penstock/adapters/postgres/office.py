@@ -1,7 +1,7 @@
 """The office's database on a PostgreSQL server, so that several processes and machines share what people decide."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
@@ -123,6 +123,11 @@ class _PostgresTransaction:
 
     def run(self, sql: str, values: Values | None = None) -> list[Row]:
         return _run(self._db, sql, values)
+
+    def insert(self, table: str, columns: str, rows: Iterable[Row]) -> None:
+        with self._db.cursor() as cursor, cursor.copy(f"COPY {table} ({columns}) FROM STDIN".encode()) as copy:
+            for row in rows:
+                copy.write_row(row)
 
 
 def _run(db: Connection, sql: str, values: Values | None) -> list[Row]:
