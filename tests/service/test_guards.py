@@ -20,6 +20,7 @@ from penstock.assemble.rulebooks import book_of, newer_rules
 from penstock.assemble.trials import TrialWork
 from penstock.config import Settings
 from penstock.decision import Guard
+from penstock.engine.challenger import model_trial
 from penstock.models import About, fit_ensemble, promote, save
 from penstock.office import open_office
 from penstock.office.audit import AuditLog
@@ -188,14 +189,14 @@ def test_a_model_that_blocks_too_much_is_rolled_back_and_a_good_one_is_promoted_
         assert ended - begun < WINDOW_S + 2  # a model has to be loaded first
         assert challengers.trials.all()[0].state == "rolled_back"
         assert {decision["model_version"] for decision in load.since(begun)} == {champion, bad}
-        until(lambda: desk.engine.path.challenger is None)
+        until(lambda: not desk.engine.path.challengers)
         listed = client.get(f"{url}/detectors/guarded/models").json()
-        assert (listed["champion"], listed["trial"], listed["trials"][0]["ended_by"]) == (champion, None, "guard")
+        assert (listed["champion"], listed["running"], listed["trials"][0]["ended_by"]) == (champion, [], "guard")
         assert client.post(f"{url}/detectors/guarded/models/{good}/shadow").status_code == 200
-        until(lambda: desk.engine.path.challenger is not None)
-        until(lambda: desk.engine.trials.seen("model", 10**9).events > 300)
+        until(lambda: bool(desk.engine.path.challengers))
+        until(lambda: desk.engine.trials.seen(model_trial(good), 10**9).events > 300)
         [live] = client.get(f"{url}/detectors/guarded/trials").json()["trials"]
-        assert (live["trial"], live["errors"]) == ("model", 0)
+        assert (live["trial"], live["version"], live["errors"]) == ("model", good, 0)
         found = client.get(f"{url}/detectors/guarded/trials/model").json()
         assert (found["candidate"], found["total"]["errors"]) == (good, 0)
         assert found["total"]["events"] > 300
@@ -207,11 +208,35 @@ def test_a_model_that_blocks_too_much_is_rolled_back_and_a_good_one_is_promoted_
         until(lambda: desk.engine.model_version == champion)
 
 
+def test_two_versions_are_tried_at_once_listed_compared_and_ended_one_by_one(served):
+    url, _, _, desk, (champion, good, bad) = served
+    models = f"{url}/detectors/guarded/models"
+    with Load(url, amount=60.0) as load, httpx.Client() as client:
+        for version in (good, bad):
+            assert client.post(f"{models}/{version}/shadow").status_code == 200
+        until(lambda: len(desk.engine.path.challengers) == 2)
+        until(lambda: desk.engine.trials.seen(model_trial(bad), 10**9).events > 300)
+        live = client.get(f"{url}/detectors/guarded/trials").json()["trials"]
+        assert [(each["trial"], each["version"]) for each in live] == [("model", good), ("model", bad)]
+        blocks = {}
+        for version in (good, bad):
+            found = client.get(f"{url}/detectors/guarded/trials/model", params={"version": version}).json()
+            assert (found["candidate"], found["total"]["errors"], found["total"]["events"] > 300) == (version, 0, True)
+            blocks[version] = found["total"]["candidate"]["block_rate"]["value"]
+        assert blocks[good] < 0.1 < 0.9 < blocks[bad]
+        refused = client.post(f"{models}/rollback", json={"version": champion})
+        assert (refused.status_code, "is not tried" in refused.json()["detail"]) == (409, True)
+        assert client.post(f"{models}/rollback", json={"version": good}).json()["version"] == good
+        until(lambda: [each.version for each in desk.engine.path.challengers] == [bad])
+        assert [each["version"] for each in client.get(models).json()["running"]] == [bad]
+    assert {decision["model_version"] for _, decision in load.seen} == {champion}
+
+
 def test_a_challenger_that_fails_is_rolled_back_even_from_shadow(served, monkeypatch):
     url, office, challengers, desk, (champion, good, _) = served
     challengers.shadow(good, who="ann")
-    until(lambda: desk.engine.path.challenger is not None)
-    monkeypatch.setattr(desk.engine.path.trying.challenger.ensemble, "fill", _fails, raising=False)
+    until(lambda: bool(desk.engine.path.challengers))
+    monkeypatch.setattr(desk.engine.path.trying.contenders[0].ensemble, "fill", _fails, raising=False)
     with Load(url) as load:
         until(lambda: told(office))
     assert "error_rate is 100.0 %" in told(office)[0].details["why"]

@@ -3,24 +3,28 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from penstock.assemble.features import grown
 from penstock.assemble.registries import open_registry
+from penstock.clock import to_us
 from penstock.config import Settings
 from penstock.decision.guard import guards_of
 from penstock.detector import Detector
 from penstock.engine import Challenger
 from penstock.engine.path import check_keys
-from penstock.engine.trying import InTrial, NewerTrial
+from penstock.engine.challenger import InTrial, NewerTrial
 from penstock.errors import BundleError, Conflict, NotFound, PenstockError, RegistryError
 from penstock.models import Ensemble
 from penstock.models.shelf import way_back
 from penstock.office import Database
 from penstock.office.feature_versions import SCHEMA
-from penstock.office.model_trials import ModelTrial, ModelTrials
+from penstock.office.approvals import Request
+from penstock.office.model_trials import ModelTrials
+from penstock.office.trial_steps import ModelTrial
 from penstock.offline.registry import Entry, Registry, find, fitting
 from penstock.rules import Share
 
@@ -47,17 +51,17 @@ class Challengers:
         database: of the office.
         detector: whose.
         registry: where versions and aliases are.
-        four_eyes: whoever began a trial does not promote its version.
+        four_eyes: what whoever began a trial asks for waits for another person.
 
     Every version may be named in full, by its first characters, by the registry's number or by an alias.
     """
 
     def __init__(self, database: Database, detector: Detector, registry: Registry, *, four_eyes: bool = False) -> None:
-        self._detector, self._registry, self._four_eyes = detector, registry, four_eyes
+        self._detector, self._registry = detector, registry
         self._database = database
         database.prepare(SCHEMA)
-        self.trials = ModelTrials(database, detector.name)
-        self._loaded: Ensemble | None = None
+        self.trials = ModelTrials(database, detector.name, four_eyes=four_eyes)
+        self._loaded: dict[str, Ensemble] = {}
 
     def versions(self) -> list[Entry]:
         """Every version, oldest first, with its aliases and what it was worth on its test."""
@@ -75,10 +79,12 @@ class Challengers:
             NotFound: there is none.
             BundleError: it does not fit the detector.
             DeclarationError: a guard is none.
-            Conflict: it is the champion.
+            Conflict: it is the champion, or as many are tried as can be.
         """
         found, given = self._fitting(version, None), _checked(guards)
-        return self._began(self.trials.shadow(found, champion=self.champion, who=who, why=why, guards=given))
+        trial = self.trials.shadow(found, champion=self.champion, who=who, why=why, guards=given)
+        self._point()
+        return trial
 
     def rollout(
         self,
@@ -89,46 +95,71 @@ class Challengers:
         who: str,
         why: str = "",
         guards: Sequence[Mapping[str, Any]] | None = None,
-    ) -> ModelTrial:
+    ) -> ModelTrial | Request:
         """Let a version decide for a share of the keys of a text field or feature; guards watch it.
 
+        Returns:
+            the trial, or a request that waits for another person.
+
         Raises:
-            NotFound, BundleError, DeclarationError, Conflict: as `shadow`; or the keys cannot be shared out.
+            NotFound, BundleError, DeclarationError, Conflict: as `shadow`; the keys cannot be shared out; another is rolled out.
             MalformedEvent: the percentage is none.
         """
         found, given = self._fitting(version, share_of), _checked(guards)
-        return self._began(
-            self.trials.rollout(
-                found, champion=self.champion, percent=percent, share_of=share_of, who=who, why=why, guards=given
-            )
-        )
+        share: dict[str, Any] = {"percent": percent, "share_of": share_of}
+        done = self.trials.rollout(found, champion=self.champion, **share, who=who, why=why, guards=given)
+        self._point()
+        return done
 
-    def promote(self, version: str | None = None, *, who: str, why: str = "") -> str:
-        """Let a version, or the one that is tried, decide everything; which that is.
+    def promote(self, version: str | None = None, *, who: str, why: str = "") -> str | Request:
+        """Let a version, or the only one that is tried, decide everything.
+
+        Returns:
+            which that is, or a request that waits for another person.
 
         Raises:
             NotFound: there is none.
             BundleError: it does not fit the detector.
-            Conflict: nothing is tried; or four eyes are asked for, and whoever began the trial would end it so.
+            Conflict: nothing is tried, or several are, and none was named.
         """
-        running = self.trials.running()
-        if version is None and running is None:
-            raise Conflict(f"no version of {self._detector.name!r} is tried; name the one to promote")
-        found = self._fitting(version or str(running and running.version), None)
-        if found != self.champion:
-            self.trials.promote(found, who=who, why=why, then=lambda: self._crown(found), four_eyes=self._four_eyes)
-        return found
+        found = self._fitting(version or self._only(), None)
+        if found == self.champion:
+            return found
+        request = self.trials.promote(found, who=who, why=why, then=lambda: self._crown(found))
+        return request or found
 
-    def rollback(self, *, who: str, why: str = "") -> Ended:
-        """Undo the last step: end the trial that runs; where none does, return to the champion before this one.
+    def ask(self, version: str, action: str, *, who: str, why: str = "", **details: Any) -> Request:
+        """Ask others to promote a version, or to roll it out: for those who may not do it themselves.
 
         Raises:
-            Conflict: nothing is tried, and there was no champion before.
+            NotFound, BundleError, DeclarationError, MalformedEvent: it could not be done.
+        """
+        found = self._fitting(version, details.get("of") if action == "rollout" else None)
+        return self.trials.ask(found, action, who=who, why=why, **details)
+
+    def approve(self, id: str, *, who: str, why: str = "") -> Request:
+        """Do what was asked for.
+
+        Raises:
+            NotFound, Conflict: there is no such request, it was settled before, or is who approves's own.
+            BundleError: the version no longer fits the detector.
+        """
+        self._fitting(self.trials.approvals.one(id).name, None)
+        settled = self.trials.approve(id, champion=self.champion, who=who, why=why, then=self._crown)
+        self._point()
+        return settled
+
+    def rollback(self, version: str | None = None, *, who: str, why: str = "") -> Ended:
+        """End the trial of a version. Unless one is named undo the last step: end the rollout, else what began or changed last.
+
+        Raises:
+            NotFound: there is no such version.
+            Conflict: it is not tried; or nothing is, and there was no champion before.
             BundleError: that no longer fits the detector.
         """
-        running, before = self.trials.running(), self.champion
-        if running is not None and self.stop(running, who=who, why=why):
-            return Ended("rollback", running.version, before)
+        trial, before = self._to_end(version), self.champion
+        if trial is not None and self.stop(trial, who=who, why=why):
+            return Ended("rollback", trial.version, before)
         past = way_back(self._registry.changes(self._detector.name), before)
         if not past:
             raise Conflict(
@@ -144,7 +175,7 @@ class Challengers:
         """Roll a trial back if it still runs; whether it did."""
         stopped = self.trials.stop(trial.id, who=who, why=why)
         if stopped:
-            self._point(None)
+            self._point()
         return stopped
 
     def adopt(self) -> None:
@@ -153,49 +184,81 @@ class Challengers:
         if version is not None:
             self.trials.adopt(version, champion=self.champion)
 
-    def challenger(self) -> Challenger | None:
-        """What is tried by now, loaded and warm; None where nothing is.
+    def challengers(self) -> tuple[Challenger, ...]:
+        """What is tried by now, loaded and warm, the one that began first being the first.
 
         Raises:
-            BundleError: it is damaged, or does not fit the detector.
+            BundleError: one is damaged, or does not fit the detector.
             RegistryError: the registry does not answer.
         """
-        trial = self.trials.running()
-        if trial is None:
-            return None
-        if self._loaded is None or self._loaded.version != trial.version:
-            if trial.version == self.champion:
-                return None
-            self._loaded = fitting(self._registry, self._detector, trial.version)
-            self._loaded.warm()
-        return Challenger(self._loaded, share_of(self._detector, trial))
+        trials = self.trials.running()
+        champion = self.champion if any(trial.version not in self._loaded for trial in trials) else None
+        tried = [trial for trial in trials if trial.version != champion]
+        loaded = {trial.version: self._loaded.get(trial.version) or self._load(trial.version) for trial in tried}
+        self._loaded = loaded
+        return tuple(Challenger(loaded[trial.version], share_of(self._detector, trial)) for trial in tried)
 
     # ---- inside
 
+    def _load(self, version: str) -> Ensemble:
+        ensemble = fitting(self._registry, self._detector, version)
+        ensemble.warm()
+        return ensemble
+
+    def _only(self) -> str:
+        """The version that is tried, where it is the only one."""
+        versions = [trial.version for trial in self.trials.running()]
+        if len(versions) != 1:
+            what = f"{len(versions)} versions" if versions else "no version"
+            raise Conflict(f"{what} of {self._detector.name!r} {'are' if versions else 'is'} tried; name the one to promote")
+        return versions[0]
+
+    def _to_end(self, version: str | None) -> ModelTrial | None:
+        """The trial that a way back ends; None where it leads to the champion before."""
+        trials = self.trials.running()
+        if version is not None:
+            found = find_version(self._registry, version, self._detector.name)
+            trial = next((each for each in trials if each.version == found), None)
+            if trial is None:
+                raise Conflict(f"version {found} of {self._detector.name!r} is not tried, so there is nothing to roll back")
+            return trial
+        rolled = [trial for trial in trials if trial.state == "rollout"]
+        changes = self._registry.changes(self._detector.name)
+        crowned_us = to_us(datetime.fromisoformat(changes[-1].at)) if changes else 0
+        began_later = [trial for trial in trials if trial.at_us >= crowned_us]
+        return next(iter([*rolled, *reversed(began_later)]), None)
+
     def _fitting(self, version: str, share_of: str | None) -> str:
-        try:
-            found = find(self._registry, version, self._detector.name).version
-        except BundleError as error:
-            raise NotFound(str(error)) from error
+        found = find_version(self._registry, version, self._detector.name)
         detector = grown(self._database, self._detector)
         ensemble = fitting(self._registry, detector, found)
         if share_of is not None:
             check_keys(detector, Challenger(ensemble, Share(share_of, 0, 1)))
         return found
 
-    def _began(self, trial: ModelTrial) -> ModelTrial:
-        self._point(trial.version)
-        return trial
-
     def _crown(self, version: str) -> None:
         self._registry.crown(self._detector.name, version, "promoted")
 
-    def _point(self, version: str | None) -> None:
-        """Let the alias say what the drawer does; where that fails, the drawer counts."""
+    def _point(self) -> None:
+        """Let the alias say what the drawer does: what is rolled out, else what began last. Where that fails, the drawer counts."""
+        trials = sorted(self.trials.running(), key=lambda trial: (trial.state == "rollout", trial.at_us))
+        version = trials[-1].version if trials else None
         try:
             self._registry.challenge(self._detector.name, version)
         except PenstockError as error:
             _log.warning("the alias `challenger` of %s is not up to date: %s", self._detector.name, error)
+
+
+def find_version(registry: Registry, version: str, detector: str) -> str:
+    """The whole name of a version.
+
+    Raises:
+        NotFound: there is none.
+    """
+    try:
+        return find(registry, version, detector).version
+    except BundleError as error:
+        raise NotFound(str(error)) from error
 
 
 def share_of(detector: Detector, trial: ModelTrial) -> Share | None:
@@ -228,7 +291,7 @@ def _following(challengers: Challengers, adopt_every_s: float) -> NewerTrial:
         if found == revision or (found == failed and now_s - failed_s < _AGAIN_S):
             return None
         try:
-            return InTrial(found, challengers.challenger())
+            return InTrial(found, challengers.challengers())
         except PenstockError:
             failed, failed_s = found, now_s
             raise

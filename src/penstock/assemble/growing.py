@@ -18,10 +18,11 @@ from penstock.errors import BundleError, CapacityError, ConfigurationError, Decl
 from penstock.features import Derived
 from penstock.features.described import Added, read_described
 from penstock.models import Ensemble, load_bundle
-from penstock.models.shelf import alias
+from penstock.models.shelf import Alias, alias
 from penstock.office import Database
 from penstock.office.feature_versions import Version, Wanted
 from penstock.office.features import FeatureBook
+from penstock.office.model_trials import ModelTrials
 from penstock.rules import Rule
 
 AGAIN_S = 3.0
@@ -29,6 +30,9 @@ AGAIN_S = 3.0
 
 FINAL = (DeclarationError, BundleError, CapacityError, ConfigurationError)
 """What will not be otherwise when it is tried again."""
+
+ALIASES: tuple[Alias, ...] = ("champion", "challenger")
+"""What may stand for a version that must go on fitting, beside those that are tried."""
 
 SERVICE = "service"
 """Who says that a feature has been filled, or cannot be."""
@@ -44,6 +48,7 @@ class Checks:
     def __init__(self, database: Database, detector: Detector, models: Path) -> None:
         self._database, self._detector, self._folder = database, detector, models
         self._rules, self._lists = book_of(database, detector), list_book_of(database, detector)
+        self._trials = ModelTrials(database, detector.name)
 
     def fit(self, versions: Sequence[Version]) -> None:
         """See `office.features.Checks`."""
@@ -69,10 +74,8 @@ class Checks:
         return rules_of(self._rules.acting()) if self._rules.versions() else list(self._detector.rules)
 
     def _models(self) -> list[Ensemble]:
-        versions = {
-            alias(self._folder, self._detector.name, "champion"),
-            alias(self._folder, self._detector.name, "challenger"),
-        }
+        versions = {alias(self._folder, self._detector.name, name) for name in ALIASES}
+        versions |= {trial.version for trial in self._trials.running()}
         return [load_bundle(self._folder / self._detector.name / version) for version in sorted(filter(None, versions))]
 
 

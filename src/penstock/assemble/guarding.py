@@ -15,11 +15,13 @@ from penstock.config import Settings
 from penstock.decision.guard import HARMFUL_UNSEEN, Guard, Seen, guards_of
 from penstock.detector import Detector
 from penstock.engine import Engine
-from penstock.engine.trying import MODEL, candidates
+from penstock.engine.challenger import MODEL
+from penstock.engine.trying import candidates
 from penstock.ledger.archive import Archive
 from penstock.office import Database
 from penstock.office.rule_guards import RuleGuards
 from penstock.office.rulebook import RuleBook
+from penstock.office.trial_steps import ModelTrial
 from penstock.offline.registry import Registry
 from penstock.offline.trial import Question, seen
 
@@ -50,10 +52,11 @@ class Announcements:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """What is tried: the name and version it is recorded under, since when, its guards, and what ends it."""
+    """What is tried: the name it is recorded under and its version, since when, its guards, and what ends it."""
 
     trial: str
     version: str
+    model: bool
     since_us: int | None
     acts: bool
     guards: Sequence[Guard]
@@ -88,27 +91,33 @@ class Guarding:
         if engine.path.trying is None:
             return
         with self._lock:
-            for candidate in [*self._model(engine), *self._rules(engine)]:
+            for candidate in [*self._models(engine), *self._rules(engine)]:
+                self._recall(engine, candidate)
                 reason = self._breach(engine, candidate)
                 if reason is not None and candidate.stop(reason):
                     self._announce(engine, candidate, reason)
 
-    def _model(self, engine: Engine) -> list[_Candidate]:
-        trial, challenger = self._challengers.trials.running(), engine.path.challenger
-        if trial is None or challenger is None or challenger.ensemble.version != trial.version:
-            return []
-        guards = self._detector.policy.guards if trial.guards is None else guards_of(trial.guards)
+    def _models(self, engine: Engine) -> list[_Candidate]:
+        tried = {each.version: each for each in engine.path.challengers}
+        found = []
+        for trial in self._challengers.trials.running() if tried else ():
+            challenger = tried.get(trial.version)
+            if challenger is None:
+                continue
 
-        def stop(reason: str) -> bool:
-            return self._challengers.stop(trial, who=GUARD, why=reason)
+            def stop(reason: str, trial: ModelTrial = trial) -> bool:
+                return self._challengers.stop(trial, who=GUARD, why=reason)
 
-        return [_Candidate(MODEL, trial.version, trial.at_us, challenger.share is not None, guards, stop)]
+            guards = self._detector.policy.guards if trial.guards is None else guards_of(trial.guards)
+            acts = challenger.share is not None
+            found.append(_Candidate(challenger.trial, trial.version, True, trial.at_us, acts, guards, stop))
+        return found
 
     def _rules(self, engine: Engine) -> list[_Candidate]:
         found = []
         for rule in candidates(list(engine.detector.plan.rules)):
             share = rule.rule.share
-            if share is None or share.watches:
+            if share is None:
                 continue
             name, version = share.seed, int(rule.name.rpartition("_v")[2])
 
@@ -117,8 +126,14 @@ class Guarding:
 
             given = self._given.of(name, version)
             guards = self._detector.policy.guards if given is None else guards_of(given)
-            found.append(_Candidate(rule.name, rule.name, None, True, guards, stop))
+            found.append(_Candidate(rule.name, rule.name, False, None, not share.watches, guards, stop))
         return found
+
+    def _recall(self, engine: Engine, candidate: _Candidate) -> None:
+        """Count what was decided before this process did, as far back as its guards look."""
+        windows = [guard.window_us for guard in candidate.guards if not guard.needs_labels]
+        if windows:
+            engine.trials.recall(candidate.trial, max(windows), engine.ledger, engine.detector.name)
 
     def _breach(self, engine: Engine, candidate: _Candidate) -> str | None:
         mature: Seen | None = None
@@ -142,14 +157,15 @@ class Guarding:
         self._asked_s[candidate.trial] = time.monotonic()
         if self._archive is None:
             self._archive = Archive(engine.ledger, self._settings.data / "archive")
-        question = Question(candidate.trial, candidate.version, days=90, since_us=candidate.since_us)
+        name, version = (MODEL, candidate.version) if candidate.model else (candidate.trial, None)
+        question = Question(name, version, days=90, since_us=candidate.since_us)
         return seen(self._archive, engine.detector, question, now_us=engine.clock())
 
     def _announce(self, engine: Engine, candidate: _Candidate, reason: str) -> None:
-        what = f"model version {candidate.version}" if candidate.trial == MODEL else f"rule {candidate.trial}"
+        what = f"model version {candidate.version}" if candidate.model else f"rule {candidate.trial}"
         text = f"{what} was rolled back: {reason}"
         _log.warning("%s: %s", self._detector.name, text)
-        engine.totals.meter.rolled_back(MODEL if candidate.trial == MODEL else "rule")
+        engine.totals.meter.rolled_back(MODEL if candidate.model else "rule")
         now = iso(engine.clock())
         self._tell(
             Alert(
@@ -159,7 +175,7 @@ class Guarding:
                 severity="critical",
                 at=now,
                 text=text,
-                about={"trial": candidate.trial, "version": candidate.version},
+                about={"trial": MODEL if candidate.model else candidate.trial, "version": candidate.version},
             )
         )
 

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from penstock.cli.books import say_request
 from penstock.cli.model_options import challengers, found_version, where, who, why
 from penstock.cli.options import guard_options, print_json, read_guards
 
 if TYPE_CHECKING:
-    from penstock.office.model_trials import ModelTrial
+    from penstock.office.approvals import Request
+    from penstock.office.trial_steps import ModelTrial
 
 
 @click.command()
@@ -66,9 +68,14 @@ def _plain(guards: Sequence[str]) -> list[dict[str, Any]] | None:
     return found
 
 
-def _show(detector: str, trial: "ModelTrial", *, as_json: bool) -> None:
+def _show(detector: str, trial: "ModelTrial | Request", *, as_json: bool) -> None:
+    from penstock.office.approvals import Request
+
     if as_json:
         print_json(trial)
+        return
+    if isinstance(trial, Request):
+        say_request(trial)
         return
     share = f" for {trial.percent:g} % of {trial.share_of}" if trial.state == "rollout" else ""
     guards = "the policy's guards" if trial.guards is None else f"{len(trial.guards)} guards of its own"

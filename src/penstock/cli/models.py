@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from penstock.cli.books import say_request
 from penstock.cli.model_options import challengers, file_of, found_version, open_models, where, who, why
 from penstock.cli.model_trials import rollout, shadow
 from penstock.cli.options import print_json, say
@@ -129,18 +130,24 @@ def promote(version: str, alias: Any, who: str, why: str, detector: str | None, 
     registry, entry, _ = found_version(version, detector, flags)
     before = registry.alias(entry.detector, alias)
     if alias == "champion":
-        _crown(registry, entry.detector, entry.version, detector, flags, who, why)
+        if not _crown(registry, entry.detector, entry.version, detector, flags, who, why):
+            return
     else:
         promote_to(registry, detector_named(entry.detector, file_of(detector)), entry.version, alias)
     _moved(entry.detector, alias, before, entry.version, as_json=as_json)
 
 
 @command.command()
+@click.argument("version", required=False)
 @who
 @why
 @where
-def rollback(who: str, why: str, detector: str | None, as_json: bool, **flags: str | None) -> None:
-    """End the trial that runs; where none does, return to the champion before this one."""
+def rollback(version: str | None, who: str, why: str, detector: str | None, as_json: bool, **flags: str | None) -> None:
+    """End the trial of VERSION, or undo the last step.
+
+    Without VERSION the rollout ends; where there is none, the trial that began last, or where the champion changed later the one
+    before decides again.
+    """
     from penstock.assemble.registries import detector_named, name_of
     from penstock.offline.registry import roll_back
 
@@ -154,7 +161,7 @@ def rollback(who: str, why: str, detector: str | None, as_json: bool, **flags: s
         if office is None:
             after = roll_back(registry, detector_named(name, file_of(detector)))
         else:
-            ended = office.rollback(who=who, why=why)
+            ended = office.rollback(version, who=who, why=why)
             if ended.action == "rollback":
                 _ended(name, ended.version, ended.champion, as_json=as_json)
                 return
@@ -205,16 +212,19 @@ def thresholds(
 
 def _crown(
     registry: "Registry", name: str, version: str, detector: str | None, flags: dict[str, str | None], who: str, why: str
-) -> None:
-    """Let a version decide, and write down who wanted that, where an office is kept."""
+) -> bool:
+    """Let a version decide, and write down who wanted that, where an office is kept; whether it does, or waits for somebody."""
     from penstock.assemble.registries import detector_named
     from penstock.offline.registry import promote_to
 
     with challengers(name, detector, flags) as office:
-        if office is not None:
-            office.promote(version, who=who, why=why)
-        else:
+        if office is None:
             promote_to(registry, detector_named(name, file_of(detector)), version)
+            return True
+        done = office.promote(version, who=who, why=why)
+    if not isinstance(done, str):
+        say_request(done)
+    return isinstance(done, str)
 
 
 def _compare_trial(

@@ -54,10 +54,16 @@ class Divided:
         return decision_of(self.render(record, [row])[0])
 
 
+def deciding_version(record: Record) -> str | None:
+    """The version of the challenger that decided for a share of the keys; None where none did."""
+    trial: dict[str, str | None] = record.meta.get("trial") or {}
+    return trial["version"] if "version" in trial else record.meta["versions"].get("challenger")
+
+
 def by_challenger(record: Record) -> Record:
     """The record as if the challenger had decided all of it."""
     meta = dict(record.meta)
-    meta["versions"] = {**meta["versions"], "model": meta["versions"].get("challenger")}
+    meta["versions"] = {**meta["versions"], "model": deciding_version(record)}
     for name, theirs in (("explained", EXPLAINED), ("contributions", CONTRIBUTIONS)):
         meta.pop(name, None)
         if theirs in meta:

@@ -13,13 +13,15 @@ Columns of a record of kind `decisions`, n rows:
 While something is tried (`penstock.engine.trying`) also
 
     would         uint8 (n, 1 + t)      what the champion alone would have decided, then each candidate; `NO_ACTION`: could not
-    trial_scores  float64 (n, 2)        the champion's probability and the challenger's; left out where there is none
-    decided_by    uint8 (n,)            1 where the challenger decided; `scores` are then its own
+    trial_scores  float64 (n, 1 + c)    the champion's probability and each challenger's; left out where there is none
+    decided_by    uint8 (n,)            1 where the challenger that has a share decided; `scores` are then its own
 
 `meta` holds `decided_us`, `layout`, `versions` (detector, model, rules), `latency_ms` by stage, and where rows were
 explained `explained` (int32 row numbers) and `contributions` (float32, one row each per model feature) as bytes.
 `explanations` holds the `explanation` of every row that is no plain approval, as JSON end to end, with the numbers of
 those rows and where each one ends (int32): so a decision reads the same when rules, models and words have changed.
+`versions.challenger` names the challengers, `trial` the one that decides for a share of the keys, `trial_ms` and `trial_errors`
+what each candidate took and why it could not judge.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +41,7 @@ TEXT = "text:"
 """What the columns of texts begin with, so that a field may be called `action`."""
 
 DECIDED_BY = "decided_by"
-"""The column that is 1 where a challenger decided; `versions.challenger` says which version that is."""
+"""The column that is 1 where a challenger decided; `trial.version` says which version that is."""
 
 _NONE_KEPT = [b"", b"", b""]
 

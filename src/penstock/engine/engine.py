@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from penstock.clock import Clock, system_clock, to_us
 from penstock.detector import Detector
+from penstock.engine.challenger import Challenger
 from penstock.engine.deciding import Deciding
 from penstock.engine.filling import Filling
 from penstock.engine.history import History
@@ -33,14 +34,13 @@ from penstock.engine.personal import OnPersonal, Personal
 from penstock.engine.reads import chosen, runs
 from penstock.engine.rebuilding import Rebuilding
 from penstock.engine.recovery import Recovery
-from penstock.engine.refused import Refused
 from penstock.engine.refused import KEPT as QUARANTINE_KEPT
+from penstock.engine.refused import Refused
 from penstock.engine.repeats import Repeats
 from penstock.engine.spread import category_of, worth_of
 from penstock.engine.totals import Totals
 from penstock.engine.trials import Trials
 from penstock.engine.truth import Truth
-from penstock.engine.trying import Challenger
 from penstock.engine.voices import Voices
 from penstock.errors import MalformedEvent
 from penstock.expressions import Members
@@ -78,8 +78,8 @@ class Engine:
         snapshot_every_s: the least time between snapshots of the state.
         personal_key: the secret behind tokens of personal fields; made in the data folder where it is None.
         on_personal: given what personal fields said, to be kept where it can be erased; nobody keeps it otherwise.
-        on_close: called when the engine has let go of its ledger.
         quarantine_kept: how many refused events stay in quarantine, the newest.
+        on_close: called when the engine has let go of its ledger.
 
     Raises:
         BundleError: a declared model has no bundle, or one that does not fit.
@@ -100,8 +100,8 @@ class Engine:
         snapshot_every_s: float = 60.0,
         personal_key: bytes | None = None,
         on_personal: OnPersonal | None = None,
-        on_close: Callable[[], None] = lambda: None,
         quarantine_kept: int = QUARANTINE_KEPT,
+        on_close: Callable[[], None] = lambda: None,
     ) -> None:
         self.detector = detector
         self.clock = clock
@@ -174,14 +174,14 @@ class Engine:
         self._waiting_for_models = False
         self._versions()
 
-    def challenge(self, challenger: Challenger | None) -> None:
-        """Try these models beside those that decide, from the next batch on; None ends that.
+    def challenge(self, *challengers: Challenger) -> None:
+        """Try these beside the models that decide, from the next batch on, and no others; none ends that.
 
         Raises:
-            BundleError: they do not fit this detector's features.
-            DeclarationError: the keys of its share cannot be shared out.
+            BundleError: one does not fit this detector's features.
+            DeclarationError: they cannot be tried together, or the keys of a share cannot be shared out.
         """
-        self.path.challenge(challenger)
+        self.path.challenge(*challengers)
         self._versions()
 
     def use_rules(self, rules: Sequence[Rule], lists: Mapping[str, Members] | None = None) -> None:
@@ -209,7 +209,7 @@ class Engine:
         if (detector.rules, detector.lists) != (self.detector.rules, self.detector.lists):
             path.change(detector.with_rules(self.detector.rules, self.detector.lists))
         path.use(self.path.ensemble)
-        path.challenge(self.path.challenger)
+        path.challenge(*self.path.challengers)
         path.state.limit(self.memory_limit)
         self.path, self.detector = path, path.detector
         self.rebuilding = Rebuilding(path, self.ledger)
@@ -380,7 +380,6 @@ class Engine:
         """Take in one label as JSON, or an array of them, in order."""
         return self.truth.tell_json(body, on_durable)
 
-    # ---- looking
     def check_json(self, body: bytes) -> Refusal | None:
         """Why this event would be refused for what it says; None where it would be taken. Nothing is changed or kept."""
         read = self.reader.read([body], self.clock())

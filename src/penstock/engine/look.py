@@ -10,6 +10,7 @@ import numpy as np
 from penstock.clock import EVER_US, iso
 from penstock.codes import text_codes
 from penstock.decision import TEXT, Divided, Renderer, versions_of
+from penstock.decision.divided import deciding_version
 from penstock.decision.record import DECIDED_BY
 from penstock.engine import records
 from penstock.errors import DeclarationError, did_you_mean
@@ -85,7 +86,9 @@ class Look:
         ours = self._kept(versions, layout_id)
         if DECIDED_BY not in record.columns:
             return ours
-        challenger = record.meta["versions"]["challenger"]
+        challenger = deciding_version(record)
+        if challenger is None:
+            return ours
         return Divided(ours, self._kept(msgspec.structs.replace(versions, model=challenger), layout_id))
 
     def _kept(self, versions: Versions, layout_id: str) -> Renderer:

@@ -3,7 +3,7 @@ million, live, in a replay or after a crash; so the numbers are the same everywh
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from penstock.decision import Judge, Thresholds, Verdicts
 from penstock.detector import Detector
+from penstock.engine.challenger import Challenger, check_together
 from penstock.engine.control import Control
 from penstock.engine.inputs import Inputs
 from penstock.engine.labels import PendingLabels
-from penstock.engine.trying import Challenger, Tried, Trying, stopped
+from penstock.engine.trying import Tried, Trying, stopped
 from penstock.errors import BundleError, DeclarationError, did_you_mean
 from penstock.messages import Batch, Type
 from penstock.models import Ensemble
+from penstock.rules import Ran
 
 _NO_ROWS = np.empty(0, np.int32)
 _NO_CONTRIBUTIONS = np.empty((0, 0))
@@ -56,7 +58,7 @@ class Path:
         self.plan = detector.plan
         self.state = detector.state(memory_limit=memory_limit)
         self.pending = PendingLabels(self)
-        self.challenger: Challenger | None = None
+        self.challengers: tuple[Challenger, ...] = ()
         self.use(ensemble)
 
     def use(self, ensemble: Ensemble | None) -> None:
@@ -72,17 +74,18 @@ class Path:
         thresholds = self.detector.policy.thresholds(ensemble.thresholds if ensemble else {})
         self._settle(thresholds)
 
-    def challenge(self, challenger: Challenger | None) -> None:
-        """Try these models beside those that decide from the next batch on; None ends that.
+    def challenge(self, *challengers: Challenger) -> None:
+        """Try these beside the models that decide from the next batch on, and no others; none ends that.
 
         Raises:
-            BundleError: they were trained on other features than this detector computes.
-            DeclarationError: the keys of its share cannot be shared out.
+            BundleError: one was trained on other features than this detector computes.
+            DeclarationError: they cannot be tried together, or the keys of a share cannot be shared out.
         """
-        if challenger is not None:
+        check_together(challengers)
+        for challenger in challengers:
             check_fits(self.detector, challenger.ensemble)
             check_keys(self.detector, challenger)
-        self.challenger = challenger
+        self.challengers = challengers
         self._settle(self.judge.thresholds)
 
     def change(self, detector: Detector) -> None:
@@ -95,7 +98,7 @@ class Path:
         policy, rules = self.detector.policy, self.plan.rules
         self.judge = Judge(policy, list(rules), thresholds)
         self.control = Control.of(policy, rules)
-        self.trying = Trying.of(self.detector, self.ensemble, thresholds, self.challenger)
+        self.trying = Trying.of(self.detector, self.ensemble, thresholds, self.challengers)
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -142,7 +145,7 @@ class Path:
         Where a part fails, the policy's `on_failure` decides, and the decision says so.
         """
         trying = self.trying
-        failed = _attempt("features", self._derive, batch)
+        failed = self._attempt_derived(batch)
         featured = time.perf_counter_ns()
         champion, failed = self._score(batch, featured) if failed is None else (self._no_scores(batch), failed)
         scored = time.perf_counter_ns()
@@ -151,14 +154,18 @@ class Path:
         if self.plan.score is not None:
             batch.x[:, self.plan.score.index] = scores[:, 0]
         challenged_by = time.perf_counter_ns()
-        failed = _attempt("rules", self.plan.rules.run, batch) or failed
+        ran: Sequence[Ran] = ()
+        try:
+            ran = self.plan.rules.run(batch)
+        except Exception as error:  # noqa: BLE001  whatever a rule does, the policy decides and the decision says so
+            failed = _said("rules", error)
         verdicts = self.judge.decide(batch.x, scores, np.ones(len(batch), np.bool_) if failed is not None else None)
         tried = None
         if trying is not None and failed is not None:
             scores = trying.merged(champion, None)
         elif trying is not None:
             verdicts = trying.judged(batch, scores, verdicts, challenged)
-            tried = trying.tried(batch, champion, challenged)
+            tried = trying.tried(batch, champion, challenged, ran)
         if self.control is not None:
             self.control.let_through(batch.ids, verdicts)
         ruled = time.perf_counter_ns()
@@ -179,6 +186,14 @@ class Path:
             latency_ns=latency,
             tried=tried,
         )
+
+    def _attempt_derived(self, batch: Batch) -> str | None:
+        """Why derived features could not be computed, as a decision says it; None where they were."""
+        try:
+            self._derive(batch)
+        except Exception as error:  # noqa: BLE001  whatever a feature does, the policy decides and the decision says so
+            return _said("features", error)
+        return None
 
     def _derive(self, batch: Batch) -> None:
         for step in self.plan.after:
@@ -202,7 +217,7 @@ class Path:
         try:
             self.ensemble.fill(self._inputs.matrix(batch), scores)
         except Exception as error:  # noqa: BLE001  whatever a model does, the policy decides and the decision says so
-            return self._no_scores(batch), f"models: {type(error).__name__}: {error}"
+            return self._no_scores(batch), _said("models", error)
         budget_ms = self.detector.policy.time_budget_ms
         if budget_ms is not None and (spent_ms := (time.perf_counter_ns() - started_ns) / 1e6) > budget_ms:
             return scores, f"models: took {spent_ms:.1f} ms of a budget of {budget_ms:g} ms"
@@ -224,13 +239,9 @@ class Path:
         return rows, self.ensemble.contributions(self._inputs.matrix(batch, rows))
 
 
-def _attempt(part: str, work: Callable[[Batch], None], batch: Batch) -> str | None:
-    """Why a part failed, as a decision says it; None where it did not."""
-    try:
-        work(batch)
-    except Exception as error:  # noqa: BLE001  whatever a part does, the policy decides and the decision says so
-        return f"{part}: {type(error).__name__}: {error}"
-    return None
+def _said(part: str, error: Exception) -> str:
+    """Why a part failed, as a decision says it."""
+    return f"{part}: {type(error).__name__}: {error}"
 
 
 def take(batch: Batch, rows: "slice | NDArray[np.int64]") -> Batch:

@@ -25,7 +25,7 @@ UNKNOWN = "unknown_fields"
 
 
 def layout_id(detector: Detector, members: Sequence[str], versions: Sequence[str | None] = ()) -> str:
-    """Names the arrangement of columns in this detector's records. versions: of champion and challenger, where there is one."""
+    """Names the arrangement of columns in this detector's records. versions: of champion and challengers, where there are any."""
     unknown = "-unknown" if detector.schema.keep_unknown else ""
     tried = "".join(f"-{version}" for version in versions)
     return f"{detector.name}-{detector.version}-{'-'.join(members) or 'rules'}{unknown}{tried}"
@@ -37,13 +37,13 @@ def layout_fields(
     *,
     unknown: bool = False,
     trying: Trying | None = None,
-    versions: Sequence[str | None] = (),
+    champion: str | None = None,
     control: bool = False,
 ) -> dict[str, list[Field]]:
     """How the columns of records are called in the archive; columns that no user knows stay nameless.
 
-    trying: what is tried, and versions: of champion and challenger; both are columns of their own. control:
-    whether some of what would be blocked is let through.
+    trying: what is tried beside the champion; it has columns of its own. control: whether some of what would be blocked is let
+    through.
     """
     numbers = sorted((c for c in layout.values() if c.type is not Type.TEXT), key=lambda c: c.index)
     x = [Field(_public(c.name), _FIELD_TYPES[c.type]) for c in numbers]  # type: ignore[arg-type]  # the literal types of Field
@@ -54,20 +54,22 @@ def layout_fields(
         "action": [Field("decision", "text", _ACTIONS)],
         "by": [Field("")],
         **({"control": [Field("control_decision", "text", _ACTIONS)]} if control else {}),
-        **_tried_fields(trying, versions),
+        **_tried_fields(trying, champion),
         **{TEXT + c.name: [Field(c.name, "text")] for c in layout.values() if c.type is Type.TEXT},
         **({TEXT + UNKNOWN: [Field(UNKNOWN, "text")]} if unknown else {}),
     }
 
 
-def _tried_fields(trying: Trying | None, versions: Sequence[str | None]) -> dict[str, list[Field]]:
+def _tried_fields(trying: Trying | None, champion: str | None) -> dict[str, list[Field]]:
     if trying is None:
         return {}
     names = ["champion_decision", *(would(name) for name in trying.names)]
+    scores = ["champion_score", *(f"score_{name}" for name in trying.names[: len(trying.contenders)])]
+    deciding = "" if trying.decider is None else trying.decider.challenger.version
     return {
         "would": [Field(name, "text", _ACTIONS) for name in names],
-        "trial_scores": [Field("champion_score"), Field("challenger_score")],
-        DECIDED_BY: [Field("versions_model", "text", tuple(version or "" for version in versions))],
+        "trial_scores": [Field(name) for name in scores],
+        DECIDED_BY: [Field("versions_model", "text", (champion or "", deciding))],
     }
 
 
@@ -77,16 +79,17 @@ def would(trial: str) -> str:
 
 
 def keep_tried(record: Record, tried: Tried | None, meta: Mapping[str, Any]) -> None:
-    """Put what was tried into the record, before it goes to the ledger. meta: what is to be said of the challenger."""
+    """Put what was tried into the record, before it goes to the ledger. meta: what is to be said of challengers."""
     if tried is None:
         return
     record.columns["would"] = tried.would
+    record.meta["trial_ms"] = {name: ns // 100 / 10_000 for name, ns in zip(tried.names, tried.spent_ns, strict=True)}
+    if tried.errors:
+        record.meta["trial_errors"] = dict(tried.errors)
     if tried.scores is None or tried.decided_by is None:
         return
     record.columns |= {"trial_scores": tried.scores, DECIDED_BY: tried.decided_by}
     record.meta |= meta
-    if tried.error is not None:
-        record.meta["challenger_error"] = tried.error
     if len(tried.explained):
         record.meta[EXPLAINED] = tried.explained.tobytes()
         record.meta[CONTRIBUTIONS] = tried.contributions.astype(np.float32).tobytes()

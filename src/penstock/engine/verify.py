@@ -1,7 +1,7 @@
 """Verification: a recorded decision computed again from the log, and compared to the last bit."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from penstock.clock import Clock, system_clock
 from penstock.decision import contributions_of, versions_of
-from penstock.decision.divided import by_challenger
+from penstock.decision.divided import by_challenger, deciding_version
 from penstock.detector import Detector
 from penstock.engine import records
+from penstock.engine.challenger import Challenger, model_trial
 from penstock.engine.engine import Engine
 from penstock.engine.rebuilding import ENTERED, Rebuilding
-from penstock.engine.trying import Challenger
 from penstock.errors import BundleError, DataError
 from penstock.expressions import Members
 from penstock.features.described import Added, read_described
@@ -76,7 +76,7 @@ def verify(
     if ledger.first_position > 0:
         raise DataError(f"the log begins at record {ledger.first_position}: the state of that time cannot be rebuilt from it")
     engine = Engine(detector, models=_models(models, detector, versions.model), wait_for_models=True, clock=clock)
-    engine.challenge(_challenger(models, detector, recorded))
+    engine.challenge(*_challengers(models, detector, recorded))
     events = _rebuild(engine, ledger, recorded)
     batch = records.batch_of(recorded, detector, None)
     judged = engine.path.decide(batch, recorded.first_seq)
@@ -89,7 +89,7 @@ def verify(
     if judged.verdicts.control is not None:
         fresh["control"] = judged.verdicts.control
     tried = judged.tried
-    if tried is not None and "challenger_error" not in recorded.meta:
+    if tried is not None and not _failed(recorded):
         fresh |= {"would": tried.would} if tried.scores is None else {"would": tried.would, "trial_scores": tried.scores}
     differences = [d for name, column in fresh.items() for d in _differences(engine, name, recorded, column, row)]
     again = _moved(judged.explained, judged.contributions)
@@ -135,15 +135,26 @@ def _models(folder: FilePath | None, detector: Detector, version: str | None) ->
     return load_bundle(folder / detector.name / version)
 
 
-def _challenger(folder: FilePath | None, detector: Detector, recorded: Record) -> Challenger | None:
-    """What was tried beside the models that decided; where it failed then, it decided nothing."""
-    ensemble = _models(folder, detector, recorded.meta["versions"].get("challenger"))
-    if ensemble is None:
-        return None
-    trial = dict(recorded.meta.get("trial") or {})
-    if "challenger_error" in recorded.meta and trial:
-        trial["end"] = trial["begin"]
-    return Challenger(ensemble, Share(**trial) if trial else None)
+def _challengers(folder: FilePath | None, detector: Detector, recorded: Record) -> list[Challenger]:
+    """What was tried beside the models that decided; where one failed then, it decided nothing."""
+    trial, deciding, failed = dict(recorded.meta.get("trial") or {}), deciding_version(recorded), _failed(recorded)
+    trial.pop("version", None)
+    found = []
+    for version in (recorded.meta["versions"].get("challenger") or "").split(", "):
+        ensemble = _models(folder, detector, version or None)
+        if ensemble is None:
+            continue
+        share = Share(**trial) if trial and version == deciding else None
+        if share is not None and failed & {version, model_trial(version)}:
+            share = replace(share, end=share.begin)
+        found.append(Challenger(ensemble, share))
+    return found
+
+
+def _failed(recorded: Record) -> set[str]:
+    """The candidates that could not judge; records of before there were several name a version."""
+    failed = set(recorded.meta.get("trial_errors", ()))
+    return failed | ({str(deciding_version(recorded))} if "challenger_error" in recorded.meta else set())
 
 
 def _moved(rows: NDArray[np.int32], contributions: NDArray[np.float64]) -> dict[int, list[float]]:

@@ -1,13 +1,14 @@
 """What records are called and how they are rendered, for the detector, models and trials that an engine has now."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from penstock.decision import Divided, Renderer, Thresholds
 from penstock.engine import records
-from penstock.engine.trying import MODEL, Trying, candidates
+from penstock.engine.trying import Trial, Trying, candidates
 from penstock.messages import Versions
 from penstock.models import Ensemble
 
@@ -18,39 +19,40 @@ if TYPE_CHECKING:
 class Voices:
     """Made anew whenever detector, models, rules or trials change.
 
-    versions: of everything that decides. layout_id: of records. tried: what a record's meta says of a challenger. renderer:
+    versions: of everything that decides. layout_id: of records. tried: what a record's meta says of challengers. renderer:
     writes the JSON of records.
     """
 
     def __init__(self, engine: "Engine", versions: Versions) -> None:
         path, detector = engine.path, engine.detector
         self._engine, self.versions = engine, versions
-        self._challenger = path.challenger
-        theirs = () if path.challenger is None else (versions.model, path.challenger.ensemble.version)
+        self._challengers = path.challengers
+        theirs = [] if not path.challengers else [versions.model, *(each.version for each in path.challengers)]
         self.layout_id = records.layout_id(detector, path.members, theirs)
         self.fields = records.layout_fields(
             detector.plan.layout,
             path.members,
             unknown=detector.schema.keep_unknown,
             trying=path.trying,
-            versions=theirs,
+            champion=versions.model,
             control=path.control is not None,
         )
         self.tried: dict[str, Any] = {}
         self.renderer: Renderer | Divided = self._renderer(versions, path.ensemble, path.judge.thresholds)
-        if path.challenger is not None and path.trying is not None:
-            self._add_challenger(path.trying)
+        if path.challengers and path.trying is not None:
+            self._add_challengers(path.trying)
 
-    def _add_challenger(self, trying: Trying) -> None:
-        assert self._challenger is not None
-        ensemble, share = self._challenger.ensemble, self._challenger.share
-        self.tried["versions"] = {**msgspec.to_builtins(self.versions), "challenger": ensemble.version}
-        if share is not None:
-            self.tried["trial"] = {"of": share.of, "begin": share.begin, "end": share.end, "seed": share.seed}
-            versions = msgspec.structs.replace(self.versions, model=ensemble.version)
+    def _add_challengers(self, trying: Trying) -> None:
+        together = ", ".join(each.version for each in self._challengers)
+        self.tried["versions"] = {**msgspec.to_builtins(self.versions), "challenger": together}
+        decider = trying.decider
+        if decider is not None and decider.share is not None:
+            share, version = decider.share, decider.challenger.version
+            self.tried["trial"] = {**asdict(share), "version": version}
             ours = self.renderer
             assert isinstance(ours, Renderer)
-            self.renderer = Divided(ours, self._renderer(versions, ensemble, trying.thresholds))
+            theirs = msgspec.structs.replace(self.versions, model=version)
+            self.renderer = Divided(ours, self._renderer(theirs, decider.ensemble, decider.thresholds))
 
     def _renderer(self, versions: Versions, ensemble: Ensemble | None, thresholds: Thresholds) -> Renderer:
         detector = self._engine.detector
@@ -68,7 +70,8 @@ class Voices:
         )
 
     @property
-    def trials(self) -> Sequence[tuple[str, str]]:
-        """What is tried, each with what tells it from other trials of the same name."""
-        own = [] if self._challenger is None else [(MODEL, f"{self.versions.model} {self._challenger.ensemble.version}")]
-        return [*own, *((rule.name, rule.expression.sql) for rule in candidates(list(self._engine.detector.plan.rules)))]
+    def trials(self) -> Sequence[Trial]:
+        """What is tried; a challenger beside another champion is another trial."""
+        models = [Trial(each.trial, str(self.versions.model), each.version) for each in self._challengers]
+        rules = candidates(list(self._engine.detector.plan.rules))
+        return [*models, *(Trial(rule.name, rule.expression.sql) for rule in rules)]

@@ -1,74 +1,27 @@
-"""Trials of models: which version is tried beside the champion, since when and by whom, and how that ended.
+"""Trials of models: which versions are tried beside the champion, since when and by whom, and how that ended.
 
     shadow ──> rollout ──> promoted / rolled back
     what scores    decides for a share of the keys
 
-A detector has at most one trial that runs. Whoever ends one says which, so that of two who do, the second changes nothing.
+A detector has several trials that run, at most one of them a rollout. Whoever ends one says which, so that of two who do, the
+second changes nothing.
 """
 
-import secrets
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import msgspec
 
 from penstock.clock import Clock, system_clock
-from penstock.errors import Conflict, MalformedEvent
-from penstock.office.audit import AuditLog, note
-from penstock.office.database import Database, Row, Schema, Transaction
-
-State = Literal["shadow", "rollout", "promoted", "rolled_back", "withdrawn"]
-RUNNING = ("shadow", "rollout")
-"""The states of a trial that runs."""
+from penstock.errors import MalformedEvent
+from penstock.office.approvals import Approvals, Request
+from penstock.office.audit import AuditLog
+from penstock.office.database import Database
+from penstock.office.trial_steps import MOST, SCHEMA, Beginning, ModelTrial, Steps, read_trials, running
 
 REGISTRY = "registry"
 """Who began a trial of what became the challenger by its alias alone, as a retraining makes it."""
-
-_COLUMNS = "id, version, champion, state, percent, share_of, guards, who, note, at_us, ended_us, ended_by, reason"
-
-SCHEMA = Schema(
-    "model_trials",
-    [
-        [
-            """CREATE TABLE model_trials (id TEXT PRIMARY KEY, detector TEXT NOT NULL, version TEXT NOT NULL, champion TEXT,
-            state TEXT NOT NULL, percent DOUBLE PRECISION NOT NULL, share_of TEXT, guards TEXT, who TEXT NOT NULL,
-            note TEXT NOT NULL, at_us BIGINT NOT NULL, ended_us BIGINT, ended_by TEXT, reason TEXT)""",
-            "CREATE INDEX model_trials_by_detector ON model_trials (detector, at_us)",
-            "CREATE TABLE model_revisions (detector TEXT PRIMARY KEY, revision BIGINT NOT NULL)",
-        ]
-    ],
-)
-
-_INSERT = (
-    f"INSERT INTO model_trials (detector, {_COLUMNS}) VALUES (:detector, {', '.join(f':{c}' for c in _COLUMNS.split(', '))})"  # noqa: S608  constants
-)
-_UPDATE = """UPDATE model_trials SET state = :state, percent = :percent, share_of = :share_of, guards = :guards,
-    ended_us = :ended_us, ended_by = :ended_by, reason = :reason WHERE id = :id"""
-
-
-class ModelTrial(msgspec.Struct, frozen=True):
-    """One trial. champion: the version that decided when it began. percent, share_of: of a rollout. guards: given with it, as
-    JSON holds them; None where those of the detector's policy count.
-    """
-
-    id: str
-    version: str
-    champion: str | None
-    state: State
-    percent: float
-    share_of: str | None
-    guards: list[dict[str, Any]] | None
-    who: str
-    note: str
-    at_us: int
-    ended_us: int | None = None
-    ended_by: str | None = None
-    reason: str | None = None
-
-    @property
-    def running(self) -> bool:
-        """Whether it has not ended."""
-        return self.state in RUNNING
 
 
 class ModelTrials:
@@ -80,14 +33,22 @@ class ModelTrials:
     'shadow'
     >>> trials.rollout("v2", champion="v1", percent=10, share_of="customer_id", who="ann").percent
     10.0
-    >>> trials.stop(trials.running().id, who="guard", why="too many blocks"), trials.running()
-    (True, None)
+    >>> [trial.version for trial in trials.running()]
+    ['v2']
+    >>> trials.stop(trials.running()[0].id, who="guard", why="too many blocks"), trials.running()
+    (True, [])
+
+    Args:
+        database: of the office; its tables are made where they are missing.
+        detector: the detector's name.
+        four_eyes: two people let a version decide: what whoever began its trial asks for waits for another.
     """
 
-    def __init__(self, database: Database, detector: str, clock: Clock = system_clock) -> None:
+    def __init__(self, database: Database, detector: str, clock: Clock = system_clock, *, four_eyes: bool = False) -> None:
         AuditLog(database)
         database.prepare(SCHEMA)
-        self._database, self._detector, self._clock = database, detector, clock
+        self._database, self._detector, self._clock, self.four_eyes = database, detector, clock, four_eyes
+        self.approvals = Approvals(database, detector, clock)
 
     # ------------------------------------------------------------ looking
 
@@ -97,13 +58,13 @@ class ModelTrials:
         rows = self._database.read(sql, {"detector": self._detector})
         return int(rows[0][0]) if rows else 0
 
-    def running(self) -> ModelTrial | None:
-        """The trial that runs."""
-        return next((trial for trial in self.all() if trial.running), None)
+    def running(self) -> list[ModelTrial]:
+        """The trials that run, the one that began first being the first."""
+        return running(self.all())
 
     def all(self, limit: int = 100) -> list[ModelTrial]:
         """Trials, the newest first."""
-        return self._read(self._database.read, limit)
+        return read_trials(self._database.read, self._detector, limit)
 
     # ------------------------------------------------------------ changing
 
@@ -119,9 +80,10 @@ class ModelTrials:
         """Let a version score beside the champion, and decide nothing.
 
         Raises:
-            Conflict: it is the champion.
+            Conflict: it is the champion, or as many are tried as can be.
         """
-        return self._begin(version, "shadow", champion, 0.0, None, who, why, guards)
+        with self._steps() as steps:
+            return steps.begin(Beginning(version, champion, who, why, guards))
 
     def rollout(
         self,
@@ -133,155 +95,116 @@ class ModelTrials:
         who: str,
         why: str = "",
         guards: Sequence[dict[str, Any]] | None = None,
-    ) -> ModelTrial:
+    ) -> ModelTrial | Request:
         """Let a version decide for a share of the keys of a field; the champion goes on for the others.
+
+        Returns:
+            the trial, or where four eyes are asked for and it is of whoever asks a request that waits.
 
         Raises:
             MalformedEvent: a percentage beyond 100, or none.
-            Conflict: it is the champion.
+            Conflict: it is the champion, as many are tried as can be, or another version is rolled out.
         """
-        if not 0 < percent <= 100:
-            raise MalformedEvent(f"a rollout to {percent:g} per cent cannot be; more than 0, and at most 100", "percent")
-        return self._begin(version, "rollout", champion, float(percent), share_of, who, why, guards)
+        beginning = Beginning(version, champion, who, why, guards, "rollout", _percent(percent), share_of)
+        with self._steps() as steps:
+            told = {"percent": beginning.percent, "of": share_of, "guards": None if guards is None else list(guards)}
+            waits = self._waits(steps, version, "rollout", told, who, why)
+            return waits or steps.begin(beginning)
 
     def adopt(self, version: str, *, champion: str | None) -> bool:
-        """Watch what became the challenger by its alias alone, unless something is tried already, or this was before."""
-        with self._database.write() as transaction:
-            known = self._read(transaction.run)
-            if version == champion or any(trial.running or trial.version == version for trial in known):
+        """Watch what became the challenger by its alias alone, unless it was tried before, or there is no room."""
+        with self._steps() as steps:
+            known = steps.all()
+            tried = any(trial.version == version for trial in known)
+            if version == champion or tried or len(running(known)) >= MOST:
                 return False
-            self._insert(transaction, self._new(version, "shadow", champion, 0.0, None, REGISTRY, "is the challenger", None))
+            steps.insert(Beginning(version, champion, REGISTRY, "is the challenger"))
             return True
 
-    def promote(self, version: str, *, who: str, why: str = "", then: Callable[[], None], four_eyes: bool = False) -> None:
+    def promote(self, version: str, *, who: str, why: str = "", then: Callable[[], None]) -> Request | None:
         """Let a version be the champion: `then` makes it so; what it raises undoes the change here. Its trial ends with that.
 
-        Raises:
-            Conflict: four eyes are asked for, and whoever began the trial would end it so.
+        Returns:
+            None, or where four eyes are asked for and the trial is of whoever asks a request that waits.
         """
-        with self._database.write() as transaction:
-            trial = self._running(transaction)
-            if trial is not None and trial.version == version:
-                if four_eyes and trial.who == who:
-                    raise Conflict(f"the trial of {version} is by {who}: another person has to promote it (four eyes)")
-                self._end(transaction, trial, "promoted", who, why)
-            else:
-                self._note(transaction, version, "model.promote", who, {"note": why})
-                self._turn(transaction)
-            then()
+        with self._steps() as steps:
+            request = self._waits(steps, version, "promote", {}, who, why)
+            if request is None:
+                steps.crown(version, who, why, action="model.promote")
+                then()
+            return request
+
+    def ask(self, version: str, action: str, *, who: str, why: str = "", **details: Any) -> Request:
+        """Ask others to promote a version, or to roll it out: for those who may not do it themselves.
+
+        Raises:
+            MalformedEvent: the action is neither, or the percentage is none.
+        """
+        if action not in ("promote", "rollout"):
+            raise MalformedEvent(f"{action!r} cannot be asked for; promote and rollout can", "action")
+        if action == "rollout":
+            details["percent"] = _percent(details.get("percent") or 0.0)
+        with self._steps() as steps:
+            return self._ask(steps, version, action, details, who, why)
+
+    def approve(self, id: str, *, champion: str | None, who: str, why: str = "", then: Callable[[str], None]) -> Request:
+        """Do what was asked for: `then` makes a version the champion; what it raises undoes the change here.
+
+        Raises:
+            NotFound: there is no such request.
+            Conflict: it was settled before, is who approves's own, or cannot be done by now.
+        """
+        with self._steps() as steps:
+            request = self.approvals.waiting(steps.transaction, id)
+            settled = self.approvals.settle(steps.transaction, request, "approved", who=who, why=why)
+            if request.action == "promote":
+                steps.crown(request.name, who, why, action="model.promote")
+                then(request.name)
+                return settled
+            told = request.details
+            beginning = Beginning(request.name, champion, request.author, request.note, told.get("guards"), "rollout")
+            share = {"percent": float(told["percent"]), "share_of": str(told["of"])}
+            steps.begin(msgspec.structs.replace(beginning, **share))
+            return settled
 
     def rolled_back(self, version: str, *, who: str, why: str = "", then: Callable[[], None]) -> None:
         """Return to an earlier champion: `then` makes it so; what it raises undoes the change here."""
-        with self._database.write() as transaction:
-            self._note(transaction, version, "model.return", who, {"note": why})
-            self._turn(transaction)
+        with self._steps() as steps:
+            steps.crown(version, who, why, action="model.return")
             then()
 
     def stop(self, id: str, *, who: str, why: str) -> bool:
         """Roll a trial back if it still runs; whether it did."""
-        with self._database.write() as transaction:
-            trial = self._running(transaction)
-            if trial is None or trial.id != id:
-                return False
-            self._end(transaction, trial, "rolled_back", who, why)
-            return True
+        with self._steps() as steps:
+            trial = next((each for each in running(steps.all()) if each.id == id), None)
+            if trial is not None:
+                steps.end(trial, "rolled_back", who, why)
+            return trial is not None
 
     # ------------------------------------------------------------ inside a transaction
 
-    def _begin(
-        self,
-        version: str,
-        state: State,
-        champion: str | None,
-        percent: float,
-        share_of: str | None,
-        who: str,
-        why: str,
-        guards: Sequence[dict[str, Any]] | None,
-    ) -> ModelTrial:
-        if version == champion:
-            raise Conflict(f"version {version} decides already, so there is nothing to try; name another one")
+    @contextmanager
+    def _steps(self) -> Iterator[Steps]:
         with self._database.write() as transaction:
-            trial = self._running(transaction)
-            fresh = self._new(version, state, champion, percent, share_of, who, why, guards)
-            if trial is None or trial.version != version:
-                if trial is not None:
-                    self._end(transaction, trial, "withdrawn", who, f"{version} is tried in its place")
-                self._insert(transaction, fresh)
-                return fresh
-            given = trial.guards if guards is None else list(guards)
-            changed = msgspec.structs.replace(trial, state=state, percent=percent, share_of=share_of, guards=given)
-            self._update(transaction, changed)
-            self._note(transaction, version, f"model.{state}", who, _told(changed) | {"from": trial.state, "note": why})
-            return changed
+            yield Steps(transaction, self._detector, self._clock)
 
-    def _new(
-        self,
-        version: str,
-        state: State,
-        champion: str | None,
-        percent: float,
-        share_of: str | None,
-        who: str,
-        why: str,
-        guards: Sequence[dict[str, Any]] | None,
-    ) -> ModelTrial:
-        given = None if guards is None else list(guards)
-        return ModelTrial(
-            f"m{secrets.token_hex(6)}", version, champion, state, percent, share_of, given, who, why, self._clock()
-        )
+    def _waits(self, steps: Steps, version: str, action: str, details: dict[str, Any], who: str, why: str) -> Request | None:
+        """A request, where the one who acts may not do it alone."""
+        if not self.four_eyes or _author(steps.of(version), who) != who:
+            return None
+        return self._ask(steps, version, action, details, who, why)
 
-    def _insert(self, transaction: Transaction, trial: ModelTrial) -> None:
-        transaction.run(_INSERT, self._values(trial))
-        self._note(transaction, trial.version, f"model.{trial.state}", trial.who, _told(trial) | {"note": trial.note})
-        self._turn(transaction)
-
-    def _update(self, transaction: Transaction, trial: ModelTrial) -> None:
-        values = self._values(trial)
-        names = ("state", "percent", "share_of", "guards", "ended_us", "ended_by", "reason", "id")
-        transaction.run(_UPDATE, {name: values[name] for name in names})
-        self._turn(transaction)
-
-    def _end(self, transaction: Transaction, trial: ModelTrial, state: State, who: str, why: str) -> None:
-        ended = msgspec.structs.replace(trial, state=state, ended_us=self._clock(), ended_by=who, reason=why)
-        self._update(transaction, ended)
-        verbs = {"promoted": "promote", "rolled_back": "rollback", "withdrawn": "withdraw"}
-        self._note(transaction, trial.version, f"model.{verbs[state]}", who, _told(trial) | {"from": trial.state, "why": why})
-
-    def _values(self, trial: ModelTrial) -> dict[str, Any]:
-        guards = None if trial.guards is None else msgspec.json.encode(trial.guards).decode()
-        return msgspec.structs.asdict(trial) | {"detector": self._detector, "guards": guards}
-
-    def _note(self, transaction: Transaction, version: str, action: str, who: str, details: dict[str, Any]) -> None:
-        subject = f"{self._detector}/models/{version}"
-        note(transaction, who=who, action=action, subject=subject, details=details, at_us=self._clock())
-
-    def _turn(self, transaction: Transaction) -> None:
-        transaction.run(
-            "INSERT INTO model_revisions (detector, revision) VALUES (:detector, 1)"
-            " ON CONFLICT (detector) DO UPDATE SET revision = model_revisions.revision + 1",
-            {"detector": self._detector},
-        )
-
-    def _running(self, transaction: Transaction) -> ModelTrial | None:
-        return next((trial for trial in self._read(transaction.run) if trial.running), None)
-
-    def _read(self, read: Callable[..., list[Row]], limit: int = 1000) -> list[ModelTrial]:
-        sql = f"SELECT {_COLUMNS} FROM model_trials WHERE detector = :detector ORDER BY at_us DESC, id LIMIT :limit"  # noqa: S608  constants
-        return [_trial(row) for row in read(sql, {"detector": self._detector, "limit": limit})]
+    def _ask(self, steps: Steps, version: str, action: str, details: dict[str, Any], who: str, why: str) -> Request:
+        author = _author(steps.of(version), who)
+        return self.approvals.ask(steps.transaction, "model", version, action, details, author=author, who=who, why=why)
 
 
-def _told(trial: ModelTrial) -> dict[str, Any]:
-    """What the audit log tells of a trial."""
-    return {
-        "trial": trial.id,
-        "champion": trial.champion,
-        "percent": trial.percent,
-        "of": trial.share_of,
-        "guards": trial.guards,
-    }
+def _author(trial: ModelTrial | None, who: str) -> str:
+    """Who must not be the one to approve: who began the trial, or asks where no person did."""
+    return who if trial is None or trial.who == REGISTRY else trial.who
 
 
-def _trial(row: Row) -> ModelTrial:
-    fields: list[Any] = [*row[:6], None if row[6] is None else msgspec.json.decode(row[6]), *row[7:]]
-    return ModelTrial(*fields)
+def _percent(percent: float) -> float:
+    if not 0 < percent <= 100:
+        raise MalformedEvent(f"a rollout to {percent:g} per cent cannot be; more than 0, and at most 100", "percent")
+    return float(percent)

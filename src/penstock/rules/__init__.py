@@ -2,7 +2,7 @@
 
 from penstock.rules.in_force import InForce, NewerRules
 from penstock.rules.rule import Rule
-from penstock.rules.ruleset import CompiledRule, RuleSet
+from penstock.rules.ruleset import CompiledRule, Ran, RuleSet
 from penstock.rules.share import Share
 
-__all__ = ["CompiledRule", "InForce", "NewerRules", "Rule", "RuleSet", "Share"]
+__all__ = ["CompiledRule", "InForce", "NewerRules", "Ran", "Rule", "RuleSet", "Share"]

@@ -1,9 +1,11 @@
 """Rules, compiled: one column of the layout and one part of a program each."""
 
 import hashlib
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +52,11 @@ class CompiledRule:
         return self.rule.hard
 
     @property
+    def tried(self) -> bool:
+        """Whether it is a candidate: it acts on a first share of the keys, or on none."""
+        return self.rule.share is not None and self.rule.share.begin == 0
+
+    @property
     def code(self) -> str:
         """What `decision_reason` says where it decides."""
         return self.rule.code
@@ -73,6 +80,14 @@ class CompiledRule:
         return f"{self.expression.sql}: " + ", ".join(f"{name} is {plain(values[name])}" for name in self.reads)
 
 
+class Ran(NamedTuple):
+    """What became of a candidate in one batch. error: why it could not be evaluated, so that it fired nowhere."""
+
+    name: str
+    error: str | None
+    spent_ns: int
+
+
 class RuleSet:
     """All rules of a detector, checked and compiled into one program.
 
@@ -83,7 +98,8 @@ class RuleSet:
     scope: the columns that conditions and reasons may read. lists: those that conditions may ask. known: columns that no
     event lacks, for what is said of rules before any has come.
 
-    Hard blocks are a program of their own that runs first: whatever is wrong with other rules, these have run.
+    Hard blocks are a program of their own that runs first: whatever is wrong with other rules, these have run. So is each
+    candidate, which harms nobody where it fails, and whose time is known.
 
     Raises:
         DeclarationError: a rule cannot work; the message names the rule and the remedy.
@@ -101,10 +117,14 @@ class RuleSet:
         self._scope, self._known, self._lists = scope, known, dict(lists or {})
         self.rules = tuple(_compile(rule, layout, scope, self._lists) for rule in rules)
         self.columns: NDArray[np.int64] = np.array([rule.index for rule in self.rules], np.int64)
+        settled = [rule for rule in self.rules if not rule.tried]
         self._programs: list[Program] = [
             assemble([(rule.expression, rule.target) for rule in some], layout, self._lists)
-            for some in ([rule for rule in self.rules if rule.hard is hard] for hard in (True, False))
+            for some in ([rule for rule in settled if rule.hard is hard] for hard in (True, False))
             if some
+        ]
+        self._tried = [
+            (rule, assemble([(rule.expression, rule.target)], layout, self._lists)) for rule in self.rules if rule.tried
         ]
         self._shared = [(rule, rule.rule.share, _codes_of(rule.rule, layout)) for rule in self.rules if rule.rule.share]
 
@@ -114,8 +134,13 @@ class RuleSet:
     def __iter__(self) -> Iterator[CompiledRule]:
         return iter(self.rules)
 
-    def run(self, batch: Batch) -> None:
-        """Fill the columns of all rules for every row of the batch."""
+    def run(self, batch: Batch) -> Sequence[Ran]:
+        """Fill the columns of all rules for every row of the batch; what became of candidates.
+
+        Raises:
+            ExpressionError: a rule that is no candidate cannot be evaluated; hard blocks and candidates have been.
+        """
+        ran = [_attempt(rule, program, batch) for rule, program in self._tried]
         try:
             for program in self._programs:
                 program.run(batch)
@@ -123,6 +148,7 @@ class RuleSet:
             for rule, share, column in self._shared:
                 held = batch.x[:, rule.watch] == 1.0
                 batch.x[:, rule.index] = held & share.holds(batch.codes[:, column]) if column is not None else 0.0
+        return ran
 
     def with_lists(self, lists: Mapping[str, Members]) -> "RuleSet":
         """The same rules over other lists: nothing is read or checked again.
@@ -136,6 +162,7 @@ class RuleSet:
         changed = copy(self)
         changed._lists = dict(lists)
         changed._programs = [program.with_lists(lists) for program in self._programs]
+        changed._tried = [(rule, program.with_lists(lists)) for rule, program in self._tried]
         return changed
 
     @property
@@ -171,6 +198,17 @@ class RuleSet:
     def findings(self) -> list[Finding]:
         """What is to be said of these rules before any event has come."""
         return check([rule.rule for rule in self.rules], self._scope, known=self._known, lists=self._lists)
+
+
+def _attempt(rule: CompiledRule, program: Program, batch: Batch) -> Ran:
+    """Evaluate a candidate; whatever it does, what decides goes on."""
+    started_ns, error = time.perf_counter_ns(), None
+    try:
+        program.run(batch)
+    except Exception as failure:  # noqa: BLE001  whatever a candidate does, the others decide
+        batch.x[:, rule.watch] = np.nan
+        error = f"{type(failure).__name__}: {failure}"
+    return Ran(rule.name, error, time.perf_counter_ns() - started_ns)
 
 
 def _refuse_twins(rules: Sequence[Rule]) -> None:

@@ -1,14 +1,15 @@
 """Models and their trials as they are sent and answered."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from penstock.clock import iso
 from penstock.decision import Guard
-from penstock.office.model_trials import ModelTrial
+from penstock.office.trial_steps import ModelTrial
 from penstock.service.rule_asks import Note
+from penstock.service.rule_forms import RequestForm
 
 
 class StartShadow(msgspec.Struct, forbid_unknown_fields=True):
@@ -25,6 +26,22 @@ class StartRollout(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     of: Annotated[str, Meta(min_length=1, max_length=200)]
     note: Note = ""
     guards: list[Guard] | None = None
+
+
+class AskForModel(msgspec.Struct, forbid_unknown_fields=True):
+    """What others are asked to do: promote a version, or roll it out to a share of the keys of a field."""
+
+    action: Literal["promote", "rollout"] = "promote"
+    percent: Annotated[float, Meta(gt=0, le=100)] | None = None
+    of: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    note: Note = ""
+
+
+class GoBack(msgspec.Struct, forbid_unknown_fields=True):
+    """Why, and the version whose trial is to end; the last step is undone unless given."""
+
+    version: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    note: Note = ""
 
 
 class Why(msgspec.Struct, forbid_unknown_fields=True):
@@ -63,12 +80,17 @@ class ModelVersion(msgspec.Struct):
 
 
 class ModelList(msgspec.Struct):
-    """The versions of a detector's models. champion: decides. trial: that runs; trials: all of them, the newest first."""
+    """The versions of a detector's models. champion: decides. running: the trials that run, the one that began first being the
+    first; trials: all there were, the newest first. pending: requests that wait. most: so many may run at a time.
+    """
 
     champion: str | None
+    four_eyes: bool
     versions: list[ModelVersion]
-    trial: TrialForm | None
+    running: list[TrialForm]
     trials: list[TrialForm]
+    pending: list[RequestForm]
+    most: int
 
 
 class Moved(msgspec.Struct):
@@ -80,11 +102,12 @@ class Moved(msgspec.Struct):
 
 
 class LiveTrial(msgspec.Struct):
-    """A trial since it began in this process. matrix: how many the champion decided as the first, the candidate as the second.
+    """A trial: `model` with its version, or a candidate rule. since: when it began to be counted. matrix: how many the champion decided as the first, the candidate as the second.
     scores: how many lie in each twentieth; null for rules.
     """
 
     trial: str
+    version: str | None
     since: str
     events: int
     errors: int

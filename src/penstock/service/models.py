@@ -1,7 +1,8 @@
-"""`/detectors/{name}/models`: which version decides, which is tried, and the way forward and back."""
+"""`/detectors/{name}/models`: which version decides, which are tried, and the way forward and back."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -9,27 +10,40 @@ from fastapi import FastAPI, Request, Response
 
 from penstock.assemble.challengers import Challengers
 from penstock.config import Settings
+from penstock.decision import Guard
+from penstock.engine.challenger import MOST
 from penstock.errors import BundleError, DeclarationError, RegistryError
-from penstock.office.roles import LOCAL
-from penstock.service import bodies
-from penstock.service.access import ACTOR
+from penstock.office import approvals
+from penstock.office.trial_steps import ModelTrial
+from penstock.service.asking import answer, asked, who
 from penstock.service.desks import Desks
-from penstock.service.model_forms import ModelList, ModelVersion, Moved, StartRollout, StartShadow, Why, trial_form
+from penstock.service.model_forms import (
+    AskForModel,
+    GoBack,
+    ModelList,
+    ModelVersion,
+    Moved,
+    StartRollout,
+    StartShadow,
+    Why,
+    trial_form,
+)
 from penstock.service.openapi import answers, may_take, requires
 from penstock.service.problems import RequestRefused
-from penstock.service.records import json_response
+from penstock.service.rule_forms import RequestForm, request_form
 
 T = TypeVar("T")
-F = TypeVar("F", bound=msgspec.Struct)
 
 _REFUSED = (400, 404, 408, 409, 413, 415)
+_MODELS = "/detectors/{name}/models"
+_VERSION = _MODELS + "/{version}"
 
 
 class Models:
     """What the routes ask: the challengers of each detector, in threads, with errors as people should see them."""
 
     def __init__(self, desks: Desks, challengers: Mapping[str, Challengers], settings: Settings) -> None:
-        self._desks, self._challengers, self._settings = desks, challengers, settings
+        self._desks, self._challengers, self.most_bytes = desks, challengers, settings.max_body_bytes
 
     async def do(self, name: str, work: Callable[[Challengers], T]) -> T:
         """Ask the challengers of a detector.
@@ -48,15 +62,6 @@ class Models:
         except RegistryError as error:
             raise RequestRefused(503, str(error)) from None
 
-    async def read(self, request: Request, form: type[F]) -> F:
-        """The body of a request.
-
-        Raises:
-            RequestRefused: it does not fit.
-        """
-        bodies.check_encoding(request.headers.raw)
-        return bodies.read_as(await bodies.read_body(request.scope, request.receive, self._settings.max_body_bytes), form)
-
 
 def add_routes(routes: FastAPI, models: Models) -> None:
     """Add the routes."""
@@ -65,87 +70,86 @@ def add_routes(routes: FastAPI, models: Models) -> None:
 
 
 def _add_trying(routes: FastAPI, models: Models) -> None:
-    @routes.get("/detectors/{name}/models", tags=["models"], responses=answers("ModelList", 404, 409))
+    @routes.get(_MODELS, tags=["models"], responses=answers(ModelList, 404, 409))
     async def listed(name: str) -> Response:
-        """The versions of a detector's models: which decides, which is tried, and every trial there was."""
-        return _answer(await models.do(name, _list))
+        """The versions of a detector's models: which decides, which are tried, every trial there was, and what waits."""
+        return answer(await models.do(name, _list))
 
     @routes.post(
-        "/detectors/{name}/models/{version}/shadow",
-        tags=["models"],
-        responses=answers("TrialForm", *_REFUSED),
-        openapi_extra=may_take("StartShadow"),
+        _VERSION + "/shadow", tags=["models"], responses=answers("TrialForm", *_REFUSED), openapi_extra=may_take("StartShadow")
     )
     async def shadow(name: str, version: str, request: Request) -> Response:
-        """Let a version score the same events as the champion, and decide nothing."""
-        asked, who = await models.read(request, StartShadow), _who(request)
-        guards = _guards(asked.guards)
-        trial = await models.do(name, lambda c: c.shadow(version, who=who, why=asked.note, guards=guards))
-        return _answer(trial_form(trial))
+        """Let a version score the same events as the champion, and decide nothing; several may."""
+        given, by = await asked(request, StartShadow, models.most_bytes), who(request)
+        trial = await models.do(name, lambda c: c.shadow(version, who=by, why=given.note, guards=_plain(given.guards)))
+        return answer(trial_form(trial))
 
     @routes.post(
-        "/detectors/{name}/models/{version}/rollout",
-        tags=["models"],
-        responses=answers("TrialForm", *_REFUSED),
-        openapi_extra=requires("StartRollout"),
+        _VERSION + "/rollout", tags=["models"], responses=_or_waits("TrialForm"), openapi_extra=requires("StartRollout")
     )
     async def rollout(name: str, version: str, request: Request) -> Response:
         """Let a version decide for a share of the keys, under guards; the champion goes on for the others."""
-        asked, who = await models.read(request, StartRollout), _who(request)
-        guards = _guards(asked.guards)
-        trial = await models.do(
-            name,
-            lambda c: c.rollout(version, percent=asked.percent, share_of=asked.of, who=who, why=asked.note, guards=guards),
-        )
-        return _answer(trial_form(trial))
+        given, by = await asked(request, StartRollout, models.most_bytes), who(request)
+        share: dict[str, Any] = {"percent": given.percent, "share_of": given.of, "guards": _plain(given.guards)}
+        return _done(await models.do(name, lambda c: c.rollout(version, **share, who=by, why=given.note)))
+
+    @routes.post(
+        _VERSION + "/request", tags=["models"], status_code=202, responses=answers(RequestForm, *_REFUSED, status=202),
+        openapi_extra=may_take("AskForModel"),
+    )  # fmt: skip
+    async def ask(name: str, version: str, request: Request) -> Response:
+        """Ask others to promote a version, or to roll it out."""
+        given, by = await asked(request, AskForModel, models.most_bytes), who(request)
+        details: dict[str, Any] = {} if given.action == "promote" else {"percent": given.percent, "of": given.of}
+        return _done(await models.do(name, lambda c: c.ask(version, given.action, who=by, why=given.note, **details)))
 
 
 def _add_settling(routes: FastAPI, models: Models) -> None:
-    @routes.post(
-        "/detectors/{name}/models/{version}/promote",
-        tags=["models"],
-        responses=answers("Moved", *_REFUSED),
-        openapi_extra=may_take("Why"),
-    )
+    @routes.post(_VERSION + "/promote", tags=["models"], responses=_or_waits("Moved"), openapi_extra=may_take("Why"))
     async def promote(name: str, version: str, request: Request) -> Response:
         """Let a version decide everything."""
-        asked, who = await models.read(request, Why), _who(request)
-        found = await models.do(name, lambda c: c.promote(version, who=who, why=asked.note))
-        return _answer(Moved("promote", found, found))
+        given = await asked(request, Why, models.most_bytes)
+        promoted = partial(Challengers.promote, version=version, who=who(request), why=given.note)
+        done = await models.do(name, promoted)
+        return _done(Moved("promote", done, done) if isinstance(done, str) else done)
 
     @routes.post(
-        "/detectors/{name}/models/rollback",
-        tags=["models"],
-        responses=answers("Moved", *_REFUSED),
-        openapi_extra=may_take("Why"),
+        _MODELS + "/rollback", tags=["models"], responses=answers("Moved", *_REFUSED), openapi_extra=may_take("GoBack")
     )
     async def rollback(name: str, request: Request) -> Response:
-        """Undo the last step: end the trial that runs; where none does, return to the champion before this one."""
-        asked, who = await models.read(request, Why), _who(request)
-        return _answer(await models.do(name, lambda c: c.rollback(who=who, why=asked.note)))
+        """End the trial of a version; unless one is named undo the last step: end the rollout, else what began or changed last."""
+        given = await asked(request, GoBack, models.most_bytes)
+        return answer(await models.do(name, lambda c: c.rollback(given.version, who=who(request), why=given.note)))
+
+
+def _or_waits(name: str) -> dict[int | str, dict[str, Any]]:
+    """The answers of a route that may lead to a request, where four eyes are asked for."""
+    return {**answers(name, *_REFUSED), 202: answers(RequestForm, status=202)[202]}
+
+
+def _done(done: ModelTrial | Moved | approvals.Request) -> Response:
+    """What came of it: 202 where it waits for another person."""
+    if isinstance(done, approvals.Request):
+        return answer(request_form(done), 202)
+    return answer(trial_form(done) if isinstance(done, ModelTrial) else done)
 
 
 def _list(challengers: Challengers) -> ModelList:
-    trials = challengers.trials.all()
+    pending = challengers.trials.approvals.all("pending")
     return ModelList(
         champion=challengers.champion,
+        four_eyes=challengers.trials.four_eyes,
         versions=[
             ModelVersion(entry.version, entry.created_at, list(entry.aliases), dict(entry.figures))
             for entry in challengers.versions()
         ],
-        trial=next((trial_form(trial) for trial in trials if trial.running), None),
-        trials=[trial_form(trial) for trial in trials],
+        running=[trial_form(trial) for trial in challengers.trials.running()],
+        trials=[trial_form(trial) for trial in challengers.trials.all()],
+        pending=[request_form(each) for each in pending if each.kind == "model"],
+        most=MOST,
     )
 
 
-def _guards(given: Any) -> list[dict[str, Any]] | None:
+def _plain(given: Sequence[Guard] | None) -> list[dict[str, Any]] | None:
     found: list[dict[str, Any]] | None = msgspec.to_builtins(given)
     return found
-
-
-def _who(request: Request) -> str:
-    return str(request.scope.get(ACTOR, LOCAL).name)
-
-
-def _answer(found: Any) -> Response:
-    return json_response(msgspec.json.encode(found))

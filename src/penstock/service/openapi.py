@@ -86,10 +86,12 @@ _STATIC = (
     DriftReport,
     Compared,
     model_forms.ModelList,
-    model_forms.TrialForm,
     model_forms.Moved,
     model_forms.StartShadow,
     model_forms.StartRollout,
+    model_forms.TrialForm,
+    model_forms.AskForModel,
+    model_forms.GoBack,
     model_forms.Why,
     model_forms.TrialList,
     schemas.StreamRequest,
@@ -136,13 +138,13 @@ _STATIC = (
     list_forms.RemoveEntries,
     schemas.SignIn,
     schemas.Session,
-)
-_SECURITY = {
     *operation_forms.FORMS,
     *quarantine_forms.FORMS,
     *delivery_forms.FORMS,
     *report_forms.FORMS,
     *administration_forms.FORMS,
+)
+_SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
     "session": {"type": "apiKey", "in": "cookie", "name": "penstock_session", "description": "Set by POST /session."},

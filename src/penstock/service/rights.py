@@ -110,9 +110,9 @@ TABLE: Mapping[tuple[str, str], Right] = {
     ("POST", "/detectors/{name}/models/{version}/rollout"): Right.APPROVE,
     ("POST", "/detectors/{name}/models/{version}/promote"): Right.APPROVE,
     ("POST", "/detectors/{name}/models/rollback"): Right.APPROVE,
+    ("POST", "/detectors/{name}/models/{version}/request"): Right.AUTHOR | Right.APPROVE,
     # forgetting somebody
     ("POST", "/detectors/{name}/erasures"): Right.ADMINISTER,
-    # the demo's thieves
     # what runs, and what it refused
     ("GET", "/operations/health"): Right.READ,
     ("GET", "/quarantine"): Right.READ,
@@ -132,6 +132,7 @@ TABLE: Mapping[tuple[str, str], Right] = {
     ("PATCH", "/users/{name}"): Right.ADMINISTER,
     ("GET", "/audit"): Right.ADMINISTER,
     ("GET", "/audit/verify"): Right.ADMINISTER,
+    # the demo's thieves
     ("POST", "/demo/attack/{name}"): Right.ADMINISTER,
 }
 """By method (WS: a WebSocket) and path as it is declared: the rights of which one is needed."""

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Query, Response
 
 from penstock.assemble.trials import TrialWork
 from penstock.engine import Engine
-from penstock.engine.trying import MODEL
+from penstock.engine.challenger import MODEL
 from penstock.errors import DataError, PenstockError
 from penstock.offline.trial import Compared, Question
 from penstock.service.desk import Desk
@@ -67,7 +67,7 @@ class Trials:
             found = await asyncio.to_thread(newer, before)
             if found is None or not isinstance(desk.engine, Engine):
                 return
-            desk.engine.challenge(found.challenger)
+            desk.engine.challenge(*found.challengers)
             self._revisions[desk.name] = found.revision
             if before >= 0 and desk.name in self._champions:
                 await self._champions[desk.name].look()

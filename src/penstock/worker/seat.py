@@ -9,7 +9,7 @@ from typing import Any
 
 from penstock.engine import Engine
 from penstock.engine.meter import Meter
-from penstock.engine.trying import InTrial
+from penstock.engine.challenger import InTrial
 from penstock.errors import DeclarationError, Fenced, PenstockError
 from penstock.models import Ensemble
 from penstock.rules import InForce

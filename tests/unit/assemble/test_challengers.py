@@ -48,8 +48,8 @@ def test_a_version_is_loaded_once_however_its_share_grows(world):
     challengers.trials.rollout("v2", champion="v1", percent=20, share_of="k", who="ann")
     third = newer(second.revision)
     assert loaded == ["v2"]
-    assert [first.challenger.share, second.challenger.share.end, third.challenger.share.end] == [None, 10.0, 20.0]
-    assert second.challenger.share.seed == third.challenger.share.seed
+    assert [first.challengers[0].share, second.challengers[0].share.end, third.challengers[0].share.end] == [None, 10.0, 20.0]
+    assert second.challengers[0].share.seed == third.challengers[0].share.seed
     assert newer(third.revision) is None
 
 
@@ -60,7 +60,7 @@ def test_a_trial_ends_although_the_registry_does_not_answer(world):
     registry.fails = True
     assert challengers.stop(trial, who="guard", why="blocks everything")
     after = newer(before.revision)
-    assert (after.challenger, after.revision > before.revision) == (None, True)
+    assert (after.challengers, after.revision > before.revision) == ((), True)
 
 
 def test_what_cannot_be_loaded_is_asked_for_again_later_and_not_all_the_time(world):
@@ -70,8 +70,8 @@ def test_what_cannot_be_loaded_is_asked_for_again_later_and_not_all_the_time(wor
     with pytest.raises(RegistryError):
         newer(-1)
     assert newer(-1) is None
-    challengers.trials.stop(challengers.trials.running().id, who="ann", why="no use")
-    assert newer(-1).challenger is None
+    challengers.trials.stop(challengers.trials.running()[0].id, who="ann", why="no use")
+    assert newer(-1).challengers == ()
     assert loaded == []
 
 

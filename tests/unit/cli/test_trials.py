@@ -84,7 +84,7 @@ def test_a_version_is_tried_compared_promoted_and_taken_back(world, run):
     assert "agreement" in shown
     assert json.loads(run("trials", str(file), "model", "--json"))["total"]["events"] == 400
     listed = run("trials", str(file))
-    assert listed.startswith("model\n")
+    assert listed.startswith(f"model_{other}\n")
     assert "control share:" in listed
     assert f"{other} is the champion of tried now" in run("models", "promote", other, "--who", "bob")
     assert f"{champion} is the champion of tried now" in run("models", "rollback")
@@ -101,7 +101,7 @@ def _decide(file, folder):
     detector, rng = load_detector(str(file)), np.random.default_rng(0)
     settings = Settings(data=folder / "data", models=folder / "models")
     with open_office(settings.data) as office, Engine(detector, models=settings.models, data=settings.data) as engine:
-        engine.challenge(newer_challengers(office, [detector], settings)["tried"](-1).challenger)
+        engine.challenge(*newer_challengers(office, [detector], settings)["tried"](-1).challengers)
         now = datetime.now(UTC) - timedelta(minutes=5)
         engine.decide_many(
             [
@@ -130,7 +130,7 @@ def test_a_challenger_by_alias_is_watched_by_whoever_decides(world, run):
     with open_office(settings.data) as office:
         newer = newer_challengers(office, [load_detector(str(file))], settings)["tried"]
         found = newer(-1)
-        assert (found.challenger.ensemble.version, found.challenger.share) == (other, None)
+        assert [(each.version, each.share) for each in found.challengers] == [(other, None)]
         assert newer(found.revision) is None
 
 

@@ -1,6 +1,8 @@
 """What is tried beside what decides: it changes nothing that it should not, and is recorded on the same events."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -10,6 +12,7 @@ import pytest
 from penstock import Detector, Engine, Entity, Label, LogisticRegression, Policy, Rule, XGBoost
 from penstock.decision import NO_ACTION
 from penstock.engine import Challenger, verify
+from penstock.engine.challenger import model_trial
 from penstock.errors import BundleError, DeclarationError
 from penstock.messages import Action
 from penstock.models import About, Ensemble, fit_ensemble, load_bundle, promote, save
@@ -156,7 +159,7 @@ def test_an_error_of_the_challenger_never_touches_what_the_champion_decides(fold
             decision["scores"].pop("deeper")
         assert found == decided(alone)
         assert (column(beside, "would")[:, 1] == NO_ACTION).all()
-        assert beside.trials.seen("model", 10**9).errors == N
+        assert beside.trials.seen(model_trial(challenger.version), 10**9).errors == N
         assert verify(beside.ledger, declared(), "t7", folder).identical
 
 
@@ -190,12 +193,13 @@ def test_the_archive_says_which_version_decided_each_event(folder, challenger, v
         engine.challenge(Challenger(challenger, ROLLOUT))
         found = decided(engine)
         with Archive(engine.ledger) as archive:
-            frame = archive.query("SELECT transaction_id, versions_model, champion_decision, would_model, decision FROM shop")
+            would = f"would_model_{versions[1]}"
+            frame = archive.query(f"SELECT transaction_id, versions_model, champion_decision, {would}, decision FROM shop")
     assert dict(zip(frame["transaction_id"], frame["versions_model"], strict=True)) == {
         each["transaction_id"]: each["model_version"] for each in found
     }
     theirs = frame["versions_model"] == versions[1]
-    assert (frame.filter(theirs)["would_model"] == frame.filter(theirs)["decision"]).all()
+    assert (frame.filter(theirs)[would] == frame.filter(theirs)["decision"]).all()
     assert (frame.filter(~theirs)["champion_decision"] == frame.filter(~theirs)["decision"]).all()
 
 
@@ -207,9 +211,83 @@ def test_a_challenger_that_does_not_fit_is_refused_and_nothing_changes(folder, c
         with pytest.raises(BundleError, match="train it again"):
             engine.challenge(Challenger(trained(other, 0)))
         engine.challenge(Challenger(challenger))
-        engine.challenge(None)
+        engine.challenge()
         assert engine.path.trying is None
         assert engine.trials.names == []
+
+
+# ---------------------------------------------------------------- several at a time
+
+
+def versioned(ensemble: Ensemble, version: str) -> Ensemble:
+    ensemble.version = version
+    return ensemble
+
+
+@pytest.fixture
+def several(challenger) -> list[Challenger]:
+    """Four challengers, of which the third decides for a share of the keys."""
+    others = [versioned(trained(declared(), seed), f"v{seed}") for seed in (2, 3, 4)]
+    return [Challenger(others[0]), Challenger(others[1]), Challenger(challenger, ROLLOUT), Challenger(others[2])]
+
+
+def test_four_challengers_in_shadow_change_no_decision_to_the_last_bit(folder, several) -> None:
+    with Engine(declared(), models=folder) as alone, Engine(declared(), models=folder) as beside:
+        beside.challenge(*(Challenger(each.ensemble) for each in several))
+        assert decided(alone) == decided(beside)
+        for name in ("x", "scores", "action", "by"):
+            assert np.array_equal(column(alone, name), column(beside, name), equal_nan=True)
+
+
+def test_shadows_beside_a_rollout_change_none_of_its_decisions_and_each_is_recorded_as_if_alone(folder, several) -> None:
+    with Engine(declared(), models=folder) as one, Engine(declared(), models=folder) as all_:
+        one.challenge(several[2])
+        all_.challenge(*several)
+        assert decided(one) == decided(all_)
+        for name in ("x", "scores", "action", "by", "decided_by"):
+            assert np.array_equal(column(one, name), column(all_, name), equal_nan=True)
+        together, scores = column(all_, "would"), column(all_, "trial_scores")
+    for place, each in enumerate(several, 1):
+        with Engine(declared(), models=folder) as alone:
+            alone.challenge(Challenger(each.ensemble))
+            decided(alone)
+            assert np.array_equal(together[:, place], column(alone, "would")[:, 1])
+            assert np.array_equal(scores[:, place], column(alone, "trial_scores")[:, 1])
+
+
+def test_of_several_challengers_the_one_that_fails_leaves_the_others_alone(folder, several, monkeypatch) -> None:
+    with Engine(declared(), models=folder) as usual, Engine(declared(), models=folder) as beside:
+        usual.challenge(*several)
+        found = decided(usual)
+        beside.challenge(*several)
+        failing = several[1].ensemble
+        monkeypatch.setattr(Ensemble, "fill", _failing(failing, Ensemble.fill))
+        assert decided(beside) == found
+        seen = [beside.trials.seen(each.trial, 10**9) for each in several]
+        assert [(each.events, each.errors) for each in seen] == [(N, 0), (0, N), (N, 0), (N, 0)]
+
+
+def test_decisions_beside_several_challengers_are_verified(folder, challenger, tmp_path) -> None:
+    detector = declared()
+    about = About(detector.name, detector.version, detector.fingerprint(detector.plan.inputs), {}, {}, {})
+    other = save(trained(detector, 5), folder, about)
+    try:
+        with Engine(detector, models=folder) as engine:
+            engine.challenge(Challenger(load_bundle(folder / "shop" / str(other.version))), Challenger(challenger, ROLLOUT))
+            decided(engine, events(60))
+            assert all(verify(engine.ledger, detector, f"t{k}", folder).identical for k in (1, 17, 59))
+    finally:
+        shutil.rmtree(folder / "shop" / str(other.version))
+
+
+def test_what_cannot_be_tried_together_is_refused(folder, several) -> None:
+    with Engine(declared(), models=folder) as engine:
+        with pytest.raises(DeclarationError, match="at most 4"):
+            engine.challenge(*several, Challenger(versioned(trained(declared(), 6), "v6")))
+        with pytest.raises(DeclarationError, match="cannot both decide"):
+            engine.challenge(several[2], Challenger(several[0].ensemble, ROLLOUT))
+        with pytest.raises(DeclarationError, match="once at a time"):
+            engine.challenge(several[0], several[0])
 
 
 # ---------------------------------------------------------------- rules that are candidates
@@ -243,6 +321,26 @@ def test_a_candidate_rule_is_held_against_the_active_one_on_the_same_events(fold
         seen = tried.trials.seen("fourth_v2", 10**9)
         assert seen.events == N
         assert seen.candidate == tuple(np.bincount(column(after, "action"), minlength=4).tolist())
+
+
+@pytest.mark.parametrize("percent", [None, 20.0])
+def test_a_candidate_rule_that_fails_harms_nobody_and_is_counted(folder, percent, monkeypatch) -> None:
+    with (
+        Engine(declared(rules=with_candidate(percent)), models=folder) as tried,
+        Engine(declared(rules=with_candidate(percent)[:2]), models=folder) as without,
+    ):
+        [(candidate, _)] = tried.detector.plan.rules._tried
+        failing = SimpleNamespace(run=_out_of_order)
+        monkeypatch.setattr(tried.detector.plan.rules, "_tried", [(candidate, failing)])
+        assert [each["decision"] for each in decided(tried)] == [each["decision"] for each in decided(without)]
+        assert (column(tried, "would")[:, 1] == NO_ACTION).all()
+        assert tried.trials.seen("fourth_v2", 10**9).errors == N
+        [record, *_] = [record for _, record in tried.ledger.read(kinds=["decisions"])]
+        assert record.meta["trial_errors"] == {"fourth_v2": "RuntimeError: out of order"}
+
+
+def _out_of_order(_batch: Any) -> None:
+    raise RuntimeError("out of order")
 
 
 def test_rules_that_read_the_score_read_that_of_the_model_that_decides(folder, challenger) -> None:

@@ -38,7 +38,7 @@ def test_a_version_goes_from_shadow_to_champion_and_the_audit_log_tells(trials, 
     crowned = []
     trials.promote("v2", who="bob", then=lambda: crowned.append("v2"))
     revisions.append(trials.revision())
-    assert (crowned, trials.running()) == (["v2"], None)
+    assert (crowned, trials.running()) == (["v2"], [])
     assert revisions == sorted(set(revisions))
     assert told(database) == [
         ("ann", "model.shadow", "d/models/v2"),
@@ -49,10 +49,20 @@ def test_a_version_goes_from_shadow_to_champion_and_the_audit_log_tells(trials, 
     assert (ended.state, ended.ended_by, ended.champion) == ("promoted", "bob", "v1")
 
 
-def test_of_two_trials_the_second_takes_the_place_of_the_first(trials):
-    trials.shadow("v2", champion="v1", who="ann")
-    trials.rollout("v3", champion="v1", percent=5, share_of="customer_id", who="ann")
-    assert {trial.version: trial.state for trial in trials.all()} == {"v2": "withdrawn", "v3": "rollout"}
+def test_four_versions_are_tried_side_by_side_and_one_of_them_is_rolled_out(trials):
+    for version in ("v2", "v3", "v4"):
+        trials.shadow(version, champion="v1", who="ann")
+    trials.rollout("v5", champion="v1", percent=5, share_of="customer_id", who="ann")
+    states = [(trial.version, trial.state) for trial in trials.running()]
+    assert states == [("v2", "shadow"), ("v3", "shadow"), ("v4", "shadow"), ("v5", "rollout")]
+    with pytest.raises(Conflict, match="v2, v3, v4, v5"):
+        trials.shadow("v6", champion="v1", who="ann")
+    with pytest.raises(Conflict, match="v5 is rolled out"):
+        trials.rollout("v2", champion="v1", percent=5, share_of="customer_id", who="ann")
+    assert not trials.adopt("v6", champion="v1")
+    trials.promote("v5", who="ann", then=lambda: None)
+    assert [trial.version for trial in trials.running()] == ["v2", "v3", "v4"]
+    assert trials.rollout("v2", champion="v5", percent=5, share_of="customer_id", who="ann").state == "rollout"
 
 
 def test_guards_stay_with_a_trial_until_others_are_given(trials):
@@ -81,9 +91,10 @@ def test_of_many_who_stop_a_trial_one_does(trials, tmp_path):
 
 def test_a_stop_of_the_one_before_leaves_the_next_alone(trials):
     before = trials.rollout("v2", champion="v1", percent=10, share_of="k", who="ann")
+    trials.stop(before.id, who="ann", why="no good")
     trials.rollout("v3", champion="v1", percent=10, share_of="k", who="ann")
     assert not trials.stop(before.id, who="guard", why="late")
-    assert trials.running().version == "v3"
+    assert [trial.version for trial in trials.running()] == ["v3"]
 
 
 def test_what_cannot_be_made_champion_goes_on_being_tried(trials, database):
@@ -94,22 +105,63 @@ def test_what_cannot_be_made_champion_goes_on_being_tried(trials, database):
 
     with pytest.raises(RuntimeError):
         trials.promote("v2", who="ann", then=fails)
-    assert trials.running().state == "shadow"
+    assert trials.running()[0].state == "shadow"
     assert len(told(database)) == 1
 
 
-def test_with_four_eyes_another_person_promotes(trials):
-    trials.shadow("v2", champion="v1", who="ann")
+@pytest.fixture
+def careful(database):
+    return ModelTrials(database, "d", four_eyes=True)
+
+
+def test_with_four_eyes_what_whoever_began_a_trial_asks_for_waits_for_another_person(careful, database):
+    crowned = []
+    careful.shadow("v2", champion="v1", who="ann")
+    request = careful.promote("v2", who="ann", then=lambda: crowned.append("ann"))
+    assert (request.stage, request.author, crowned) == ("pending", "ann", [])
+    assert careful.promote("v2", who="ann", then=lambda: None).id == request.id
     with pytest.raises(Conflict, match="four eyes"):
-        trials.promote("v2", who="ann", then=lambda: None, four_eyes=True)
-    trials.promote("v2", who="bob", then=lambda: None, four_eyes=True)
+        careful.approve(request.id, champion="v1", who="ann", then=crowned.append)
+    careful.approve(request.id, champion="v1", who="bob", then=crowned.append)
+    assert (crowned, careful.running(), careful.approvals.one(request.id).stage) == (["v2"], [], "approved")
+    actions = [action for _, action, _ in told(database)]
+    assert actions == ["model.shadow", "approval.request", "approval.approve", "model.promote"]
+
+
+def test_with_four_eyes_one_person_alone_lets_no_version_decide_tried_or_not(careful):
+    request = careful.rollout("v2", champion="v1", percent=5, share_of="k", who="ann", guards=[{"figure": "p99_ms", "more": 5}])
+    assert careful.running() == []
+    careful.approve(request.id, champion="v1", who="bob", then=lambda _version: None)
+    [trial] = careful.running()
+    assert (trial.state, trial.percent, trial.share_of, trial.who, trial.guards[0]["more"]) == ("rollout", 5.0, "k", "ann", 5)
+    assert careful.promote("v3", who="bob", then=lambda: pytest.fail("nobody else has looked")).author == "bob"
+    assert careful.adopt("v4", champion="v1")
+    assert careful.promote("v4", who="bob", then=lambda: pytest.fail("nobody else has looked")).author == "bob"
+
+
+def test_with_four_eyes_another_person_promotes_at_once_and_anybody_rolls_back(careful):
+    careful.shadow("v2", champion="v1", who="ann")
+    assert careful.promote("v2", who="bob", then=lambda: None) is None
+    trial = careful.shadow("v3", champion="v2", who="ann")
+    assert careful.stop(trial.id, who="ann", why="no good")
+
+
+def test_what_cannot_be_done_by_now_is_not_approved(careful):
+    request = careful.rollout("v2", champion="v1", percent=5, share_of="k", who="ann")
+    with pytest.raises(Conflict, match="decides already"):
+        careful.approve(request.id, champion="v2", who="bob", then=lambda _version: None)
+    assert careful.approvals.one(request.id).stage == "pending"
+    with pytest.raises(MalformedEvent, match="cannot be asked for"):
+        careful.ask("v2", "shadow", who="ann")
+    with pytest.raises(MalformedEvent, match="per cent"):
+        careful.ask("v2", "rollout", who="ann", percent=0, of="k")
 
 
 def test_a_challenger_by_alias_is_watched_once_and_not_again(trials):
     assert not trials.adopt("v1", champion="v1")
     assert trials.adopt("v2", champion="v1")
-    assert trials.running().who == REGISTRY
-    trials.stop(trials.running().id, who="ann", why="no good")
+    assert trials.running()[0].who == REGISTRY
+    trials.stop(trials.running()[0].id, who="ann", why="no good")
     assert not trials.adopt("v2", champion="v1")
 
 

@@ -124,18 +124,21 @@ def _good(row: dict[str, Any], fraud: dict[str, bool]) -> bool:
     return fraud.get(row["id"]) is False or (row["id"] not in fraud and row["decision"] == "APPROVE")
 
 
-def test_a_model_shows_scores_and_times_of_both_and_a_rule_none(recorded) -> None:
+def test_a_model_shows_scores_and_times_of_both_and_a_rule_what_its_stage_takes_with_and_without_it(recorded) -> None:
     detector, archive, *_ = recorded
     model = compare(archive, detector, Question(), now_us=to_us(LATER))
     assert (model.candidate, sum(model.total.candidate.scores), sum(model.parts[0].champion.scores)) == ("v1", N, 300)
     assert model.total.champion.latency_ms.p50 <= model.total.champion.latency_ms.p99
     rule = compare(archive, detector, Question("large_v2"), now_us=to_us(LATER))
-    assert (rule.total.candidate.scores, rule.total.candidate.latency_ms) == (None, None)
+    assert rule.total.candidate.scores is None
+    assert 0 < rule.total.champion.latency_ms.p50 < rule.total.candidate.latency_ms.p50
 
 
 def test_what_is_recorded_of_trials_is_listed_and_another_is_refused(recorded) -> None:
     detector, archive, *_ = recorded
-    assert tried(archive, detector) == ["large_v2", "model"]
+    assert tried(archive, detector) == ["large_v2", "model_v1"]
+    by_name, newest = (compare(archive, detector, Question(trial), now_us=to_us(LATER)) for trial in ("model_v1", "model"))
+    assert (by_name.candidate, by_name.total) == ("v1", newest.total)
     with pytest.raises(DataError, match="Did you mean large_v2"):
         compare(archive, detector, Question("large_v3"), now_us=to_us(LATER))
     assert seen(archive, detector, Question("large_v3"), now_us=to_us(LATER)).events == 0

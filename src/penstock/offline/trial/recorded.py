@@ -12,7 +12,7 @@ from penstock.clock import SECOND_US, iso
 from penstock.decision.guard import Seen
 from penstock.detector import Detector
 from penstock.engine.records import would
-from penstock.engine.trying import MODEL
+from penstock.engine.challenger import MODEL, model_trial
 from penstock.errors import DataError, did_you_mean
 from penstock.offline.backtest import Asked
 from penstock.offline.questions import filled, quoted, text
@@ -32,8 +32,9 @@ _NO_LABELS = "SELECT '' AS transaction_id, 0 AS fraud WHERE false"
 class Question:
     """What is to be compared.
 
-    trial: `model`, or the name of a candidate rule with its version, as in `amount_spike_v2`. version: of the model; the one
-    tried last unless given. days: how many, up to the newest event of the trial. since_us: nothing before this arrival.
+    trial: `model`, or the name of a candidate rule with its version, as in `amount_spike_v2`. version: of the model; unless
+    given, the one that began last among those that were tried last. days: how many, up to the newest event of the trial.
+    since_us: nothing before this arrival.
     """
 
     trial: str = MODEL
@@ -43,7 +44,7 @@ class Question:
 
 
 def tried(archive: Asked, detector: Detector) -> list[str]:
-    """Every trial that is recorded of a detector: `model`, and candidate rules with their versions."""
+    """Every trial that is recorded of a detector: `model_VERSION`, and candidate rules with their versions."""
     prefix = would("")
     return sorted(name.removeprefix(prefix) for name in _Recorded(archive, detector, 0).columns if name.startswith(prefix))
 
@@ -118,23 +119,27 @@ class _Trial:
 
     def __init__(self, found: _Recorded, question: Question) -> None:
         self._found, self._question = found, question
-        self._column = would(question.trial)
+        named = question.trial.removeprefix(model_trial("")) if f"score_{question.trial}" in found.columns else None
+        self._model = question.trial == MODEL or named is not None
+        self.version = (question.version or named or self._newest_version()) if self._model else question.trial
+        self._name = model_trial(self.version) if self._model else question.trial
+        self._column = would(self._name)
         if self._column not in found.columns:
             known = [name.removeprefix(would("")) for name in found.columns if name.startswith(would(""))]
-            hint = did_you_mean(question.trial, known)
-            raise DataError(f"nothing is recorded of a trial {question.trial!r} of {found.detector.name!r}.{hint}")
-        self.version = question.version or self._newest_version()
-        self._tried = f"{quoted(self._column)} IS NOT NULL"
-        if question.trial == MODEL:
-            self._tried = f"versions_challenger = {text(self.version)}"
+            raise DataError(
+                f"nothing is recorded of a trial {self._name!r} of {found.detector.name!r}.{did_you_mean(self._name, known)}"
+            )
+        self._took = quoted(f"trial_ms_{self._name}")
+        self._tried = f"{self._took} IS NOT NULL"  # also where it could not judge
         self.until = self._newest()
         self.period = "hour" if question.days <= _BY_HOUR_DAYS else "day"
         self._within = f"{found.mine} AND {self._tried}{self._since()}"
 
     def _newest_version(self) -> str:
-        if self._question.trial != MODEL:
-            return self._question.trial
-        return str(self._found.ask("version", table=quoted(self._found.table), mine=self._found.mine)["version"].item())
+        if "versions_challenger" not in self._found.columns:
+            raise DataError(f"no version of the models of {self._found.detector.name!r} was tried, as far as is recorded")
+        together = self._found.ask("version", table=quoted(self._found.table), mine=self._found.mine)["version"].item()
+        return str(together).rpartition(", ")[2]
 
     def _newest(self) -> datetime | None:
         row = self._found.ask("newest", table=quoted(self._found.table), mine=self._found.mine, tried=self._tried)
@@ -183,14 +188,18 @@ class _Trial:
 
     def _further(self) -> dict[datetime | None, Further]:
         """Scores and times by period, and of all periods together."""
-        if self._question.trial != MODEL:
-            return {}
+        without = f"latency_ms_rules - {self._took}"
+        stage = ("latency_ms_models", self._took) if self._model else (without, "latency_ms_rules")
         asked = {"table": quoted(self._found.table), "period": self.period, "within": self._within}
+        timed = self._found.ask("times", **asked, champion=stage[0], candidate=stage[1])
+        times = {row["period"]: _times(row) for row in timed.iter_rows(named=True)}
+        if not self._model:
+            return {at: Further({}, found) for at, found in times.items()}
         scores: dict[datetime | None, dict[str, list[int]]] = {None: {}}
-        for period, which, step, n in self._found.ask("scores", **asked).iter_rows():
+        counted = self._found.ask("scores", **asked, candidate=quoted(f"score_{self._name}"))
+        for period, which, step, n in counted.iter_rows():
             for at in (None, period):
                 scores.setdefault(at, {}).setdefault(which, [0] * _STEPS)[step] += n
-        times = {row["period"]: _times(row) for row in self._found.ask("times", **asked).iter_rows(named=True)}
         return {at: Further(scores.get(at, {}), times.get(at, {})) for at in {*scores, *times}}
 
     def _blocks(self) -> Blocks | None:

@@ -11,7 +11,7 @@ SELECT transaction_id, fraud FROM labels WHERE ${mine} AND known_us <= ${now_us}
 QUALIFY row_number() OVER (PARTITION BY transaction_id ORDER BY rank DESC, known_us DESC, seq DESC) = 1
 
 -- name: version
--- The version of the models that was tried last.
+-- The versions of the models that were tried last.
 SELECT max_by(versions_challenger, seq) AS version FROM ${table} WHERE ${mine} AND versions_challenger IS NOT NULL
 
 -- name: newest
@@ -37,15 +37,15 @@ FROM ${table} LEFT JOIN known USING (transaction_id) WHERE ${within} GROUP BY AL
 -- How the scores of both are distributed, in steps of a twentieth.
 SELECT date_trunc('${period}', arrived_at) AS period, which, least(19, CAST(floor(20 * score) AS INTEGER)) AS step, count(*) AS n
 FROM (
-    SELECT arrived_at, unnest(['champion', 'candidate']) AS which, unnest([champion_score, challenger_score]) AS score
+    SELECT arrived_at, unnest(['champion', 'candidate']) AS which, unnest([champion_score, ${candidate}]) AS score
     FROM ${table} WHERE ${within}
 ) WHERE score IS NOT NULL GROUP BY ALL
 
 -- name: times
--- What scoring took in milliseconds: every event waited for its batch.
+-- What both took in milliseconds, models to score, rules without the candidate and with it: every event waited for its batch.
 SELECT date_trunc('${period}', arrived_at) AS period,
-    quantile_cont(latency_ms_models, 0.5) AS champion_p50, quantile_cont(latency_ms_models, 0.99) AS champion_p99,
-    quantile_cont(latency_ms_challenger, 0.5) AS candidate_p50, quantile_cont(latency_ms_challenger, 0.99) AS candidate_p99
+    quantile_cont(${champion}, 0.5) AS champion_p50, quantile_cont(${champion}, 0.99) AS champion_p99,
+    quantile_cont(${candidate}, 0.5) AS candidate_p50, quantile_cont(${candidate}, 0.99) AS candidate_p99
 FROM ${table} WHERE ${within} GROUP BY GROUPING SETS ((1), ())
 
 -- name: blocks
