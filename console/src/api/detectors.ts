@@ -14,6 +14,14 @@ export interface ServedFeature {
   definition?: string;
 }
 
+/** From which score on what is decided; null: never by score. */
+export interface Policy {
+  challenge_at: number | null;
+  review_at: number | null;
+  block_at: number | null;
+  on_failure: string;
+}
+
 export interface Served {
   name: string;
   version: string;
@@ -23,6 +31,7 @@ export interface Served {
   required: string[];
   informs: string[];
   features: ServedFeature[];
+  policy: Policy;
 }
 
 /** Every detector of the service. */

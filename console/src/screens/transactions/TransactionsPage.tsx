@@ -1,5 +1,79 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { RefreshCw } from "lucide-react";
+import { api, say } from "~/api/client";
+import { Empty, Failed, Waiting } from "~/ui/Asked";
+import { Button } from "~/ui/Button";
 import { Page } from "~/ui/Page";
+import { Panel } from "~/ui/Panel";
+import { Table } from "~/ui/Table";
+import { plural } from "~/words/numbers";
+import { COLUMNS } from "./columns";
+import { FilterBar } from "./FilterBar";
+import { type Filters, isFiltered, query } from "./filters";
 
+const PAGE = 50;
+
+/** Recorded decisions, newest first, filtered as the address says. */
 export function TransactionsPage() {
-  return <Page title="Transactions">{null}</Page>;
+  const { detector, ...filters } = useSearch({ from: "/transactions" });
+  const navigate = useNavigate();
+  const list = useListed(filters, detector);
+  const rows = list.data?.pages.flatMap((page) => page.transactions) ?? [];
+  return (
+    <Page
+      title="Transactions"
+      about="Recorded decisions, the newest first"
+      actions={
+        <Button onClick={() => void list.refetch()} busy={list.isRefetching}>
+          <RefreshCw aria-hidden size={14} /> Newest
+        </Button>
+      }
+    >
+      <FilterBar filters={filters} />
+      <Panel flush title="Decisions" about={list.data ? `${plural(rows.length, "decision")} shown` : undefined}>
+        {list.isError && !list.data ? (
+          <Failed error={list.error} again={() => void list.refetch()} />
+        ) : list.data === undefined ? (
+          <Waiting height={600} />
+        ) : (
+          <Table
+            label="Transactions"
+            rows={rows}
+            columns={COLUMNS}
+            id={(row) => `${row.detector} ${row.transaction_id}`}
+            onOpen={(row) => void navigate({ to: "/transactions/$id", params: { id: row.transaction_id } })}
+            empty={<Nothing filtered={isFiltered(filters)} />}
+          />
+        )}
+      </Panel>
+      {list.hasNextPage && (
+        <div className="flex justify-center">
+          <Button busy={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
+            Older
+          </Button>
+        </div>
+      )}
+    </Page>
+  );
+}
+
+function useListed(filters: Filters, detector: string | undefined) {
+  const asked = { ...query(filters), detector };
+  return useInfiniteQuery({
+    queryKey: ["transactions", asked],
+    initialPageParam: undefined as string | undefined,
+    refetchOnWindowFocus: false,
+    queryFn: async ({ pageParam }) =>
+      say(await api.GET("/transactions", { params: { query: { ...asked, before: pageParam, limit: PAGE } } })),
+    getNextPageParam: (page) => page.next ?? undefined,
+  });
+}
+
+function Nothing({ filtered }: { filtered: boolean }) {
+  return (
+    <Empty title={filtered ? "No recorded decision is like this" : "Nothing was decided yet"}>
+      {filtered ? "Widen the filters, or show all transactions." : "Send a transaction to POST /predict, or try one."}
+    </Empty>
+  );
 }

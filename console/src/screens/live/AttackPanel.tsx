@@ -1,0 +1,72 @@
+import { Link } from "@tanstack/react-router";
+import { Crosshair } from "lucide-react";
+import { useLive } from "~/live/useLive";
+import { useMay } from "~/session/session";
+import { Button } from "~/ui/Button";
+import { Panel } from "~/ui/Panel";
+import { count, plural, words } from "~/words/numbers";
+import type { Attack } from "./attack";
+import { ExplainedBlock } from "./ExplainedBlock";
+import { useAttack } from "./useAttack";
+
+/** The demo's thieves: let them loose, see the first of their payments that is stopped and why, and how soon that was. */
+export function AttackPanel({ names }: { names: string[] }) {
+  const { attack, begin } = useAttack();
+  const may = useMay();
+  const first = useLive()?.first_block ?? null;
+  const shown = attack ? attack.first?.decision : first;
+  return (
+    <Panel
+      title="Let thieves loose"
+      about="Payments are simulated here. Begin an attack, and watch it being stopped."
+      actions={
+        may("administer") &&
+        names.map((name) => (
+          <Button key={name} onClick={() => void begin(name)}>
+            <Crosshair aria-hidden size={14} />
+            {words(name)}
+          </Button>
+        ))
+      }
+    >
+      <div className="grid min-h-34 gap-x-6 gap-y-3 lg:grid-cols-[minmax(0,1fr)_minmax(0,2fr)]">
+        <div aria-live="polite" className="min-h-20">
+          {attack ? <Detection of={attack} /> : <p className="text-soft">No attack was begun from here yet.</p>}
+        </div>
+        <ExplainedBlock
+          decision={shown ?? null}
+          title={attack ? `First of the attack that was stopped` : "First explained block since the start"}
+        />
+      </div>
+    </Panel>
+  );
+}
+
+function Detection({ of: attack }: { of: Attack }) {
+  return (
+    <>
+      <p className="text-soft text-xs">{words(attack.name)}</p>
+      {attack.first ? (
+        <p className="font-semibold text-xl leading-8">
+          Detected after{" "}
+          <span data-detected-ms={Math.round(attack.first.afterMs)} className="figure">
+            {(attack.first.afterMs / 1000).toFixed(1)} s
+          </span>
+        </p>
+      ) : (
+        <p className="font-semibold text-xl leading-8">Under way …</p>
+      )}
+      <p className="text-soft text-xs">
+        {attack.first
+          ? "From the press of the button until this page saw the first of its payments stopped."
+          : `None of its ${count(attack.payments.size)} payments was stopped yet.`}{" "}
+        {attack.first && (
+          <Link to="/transactions" search={{ decision: "block" }} className="underline underline-offset-2">
+            {`${count(attack.stopped.size)} of ${plural(attack.payments.size, "payment")} stopped so far.`}
+          </Link>
+        )}{" "}
+        {attack.alert && `First alert after ${(attack.alert.afterMs / 1000).toFixed(1)} s.`}
+      </p>
+    </>
+  );
+}

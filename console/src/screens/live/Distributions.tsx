@@ -1,0 +1,153 @@
+import { type Asking, type Distributions as Found, useDistributions } from "~/api/insights";
+import { Histogram } from "~/charts/Histogram";
+import { Legend } from "~/charts/Legend";
+import { all, localHours, stopped } from "~/charts/series";
+import { Failed, Waiting } from "~/ui/Asked";
+import { Panel } from "~/ui/Panel";
+import { count, money, percent } from "~/words/numbers";
+
+const HEIGHT = 170;
+const LEGEND = [
+  { name: "all", colour: "accent" },
+  { name: "stopped", colour: "block" },
+];
+
+/** How the decisions of the range are spread: by score, amount, category and hour. */
+export function Distributions({ asking }: { asking: Asking }) {
+  const { data, isError, error, refetch } = useDistributions(asking);
+  if (isError && !data) return <Failed error={error} again={() => void refetch()} />;
+  return (
+    <div className="grid gap-4 md:grid-cols-2">
+      <Spread title="Score" about="Probability of fraud; logarithmic" of={data?.score.bins.length}>
+        {data && <Scores of={data} />}
+      </Spread>
+      <Spread
+        title="Amount"
+        about="What was to be paid; logarithmic"
+        of={data?.amount?.bins.length}
+        none="Events say no amount."
+      >
+        {data?.amount && <Amounts of={data.amount} />}
+      </Spread>
+      <Spread
+        title={data?.category ? `Category: ${data.category.field}` : "Category"}
+        about="The most frequent, with the share that was stopped"
+        of={data?.category?.values.length}
+        none="This detector has no category, or several detectors are shown together."
+      >
+        {data?.category && <Categories of={data.category} />}
+      </Spread>
+      <Spread title="Hour of the day" about={zoneOf()} of={data?.hour.bins.length}>
+        {data && <Hours of={data} />}
+      </Spread>
+    </div>
+  );
+}
+
+interface SpreadProps {
+  title: string;
+  about: string;
+  /** How many bins there are; undefined where that is not known or there are none to have. */
+  of: number | undefined;
+  none?: string;
+  children: React.ReactNode;
+}
+
+function Spread({ title, about, of: bins, none, children }: SpreadProps) {
+  return (
+    <Panel title={title} about={about} actions={title.startsWith("Category") ? undefined : <Legend of={LEGEND} />}>
+      <div style={{ height: HEIGHT }}>
+        {children ||
+          (none && bins === undefined ? <p className="pt-6 text-soft">{none}</p> : <Waiting height={HEIGHT} />)}
+        {bins === 0 && <p className="pt-6 text-soft">Nothing was decided in this time.</p>}
+      </div>
+    </Panel>
+  );
+}
+
+function Scores({ of: { score } }: { of: Found }) {
+  return (
+    <Histogram
+      label="Decisions by probability of fraud"
+      bins={score.bins}
+      height={HEIGHT}
+      tick={(bin, n) => (n % 4 === 0 || n === score.bins.length - 1 ? bin.low.toFixed(2).replace(/0$/, "") : null)}
+      name={(bin) => `${bin.low.toFixed(2)} to ${bin.high.toFixed(2)}`}
+    />
+  );
+}
+
+function Amounts({ of: amount }: { of: NonNullable<Found["amount"]> }) {
+  if (amount.bins.length === 0) return null;
+  return (
+    <Histogram
+      label="Decisions by amount"
+      bins={amount.bins}
+      height={HEIGHT}
+      tick={(bin) => (isPower(bin.low) ? short(bin.low) : null)}
+      name={(bin) => `${money(bin.low, amount.currency)} to ${money(bin.high, amount.currency)}`}
+    />
+  );
+}
+
+function Hours({ of: { hour } }: { of: Found }) {
+  return (
+    <Histogram
+      label={`Decisions by hour of the day (${zoneOf()})`}
+      bins={localHours(hour.bins, offset())}
+      height={HEIGHT}
+      tick={(bin) => (bin.hour % 3 === 0 ? String(bin.hour) : null)}
+      name={(bin) => `hour ${bin.hour}`}
+    />
+  );
+}
+
+function Categories({ of: { values } }: { of: NonNullable<Found["category"]> }) {
+  const largest = Math.max(1, ...values.map(all));
+  return (
+    <ul
+      aria-label="Decisions by category"
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: a list that scrolls is reached by keyboard
+      tabIndex={0}
+      className="flex h-full flex-col gap-1 overflow-y-auto pr-1"
+    >
+      {values.map((each) => (
+        <li
+          key={each.value ?? ""}
+          className="grid grid-cols-[minmax(5rem,9rem)_1fr_3.5rem_3.5rem] items-center gap-2 text-xs"
+        >
+          <span className="truncate" title={each.value ?? undefined}>
+            {each.value ?? "without"}
+          </span>
+          <span aria-hidden className="h-2 rounded-full bg-raised">
+            <span
+              className="block h-full rounded-full bg-accent"
+              style={{ width: `${Math.max(1, (100 * all(each)) / largest)}%` }}
+            />
+          </span>
+          <span className="figure text-right">{count(all(each))}</span>
+          <span className="figure text-right text-block" title="stopped">
+            {percent(all(each) ? stopped(each) / all(each) : null)}
+          </span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function isPower(edge: number): boolean {
+  return Math.abs(Math.log10(edge) - Math.round(Math.log10(edge))) < 1e-6;
+}
+
+function short(edge: number): string {
+  return new Intl.NumberFormat("en", { notation: "compact" }).format(edge);
+}
+
+/** Minutes of the viewer's zone ahead of UTC. */
+function offset(): number {
+  return -new Date().getTimezoneOffset();
+}
+
+function zoneOf(): string {
+  return offset() % 60 === 0 ? "In your time zone; logarithmic" : "In UTC; logarithmic";
+}

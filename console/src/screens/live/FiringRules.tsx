@@ -1,0 +1,106 @@
+import { Link } from "@tanstack/react-router";
+import { type Asking, type RuleInsights, useRuleInsights } from "~/api/insights";
+import { Asked, Empty } from "~/ui/Asked";
+import { Badge } from "~/ui/Badge";
+import { Panel } from "~/ui/Panel";
+import { count, percent, UNKNOWN } from "~/words/numbers";
+
+type Rule = RuleInsights["rules"][number];
+
+/** The rules that fired most and least, and those that never did. */
+export function FiringRules({ asking, className }: { asking: Asking; className?: string }) {
+  const rules = useRuleInsights(asking);
+  return (
+    <Panel title="Rules" about="How often each fired, and what is known of it" className={className}>
+      <Asked
+        of={rules}
+        height={300}
+        empty={(found) => found.rules.length === 0 && <Empty title="No rules">This detector decides by score.</Empty>}
+      >
+        {(found) => <Fires of={found} />}
+      </Asked>
+    </Panel>
+  );
+}
+
+function Fires({ of: found }: { of: RuleInsights }) {
+  const most = named(found, found.most);
+  const least = named(found, found.least).filter((rule) => !most.includes(rule));
+  const largest = Math.max(1, ...most.map((rule) => rule.fires));
+  return (
+    <div className="flex min-h-72 flex-col gap-3">
+      <Fired title="Most" rules={most} largest={largest} nothing="None fired in this time." />
+      {least.length > 0 && <Fired title="Least" rules={least} largest={largest} />}
+      {found.never.length > 0 && (
+        <section>
+          <h3 className="mb-1 text-soft text-xs">Never in this time</h3>
+          <p className="flex flex-wrap gap-x-3 gap-y-1">
+            {found.never.map((rule) => (
+              <RuleLink key={`${rule.detector} ${rule.name}`} rule={rule} />
+            ))}
+          </p>
+        </section>
+      )}
+    </div>
+  );
+}
+
+function named(found: RuleInsights, names: RuleInsights["most"]): Rule[] {
+  return names.flatMap(
+    (each) => found.rules.find((rule) => rule.name === each.name && rule.detector === each.detector) ?? [],
+  );
+}
+
+function Fired({
+  title,
+  rules,
+  largest,
+  nothing,
+}: {
+  title: string;
+  rules: Rule[];
+  largest: number;
+  nothing?: string;
+}) {
+  return (
+    <section>
+      <h3 className="mb-1 text-soft text-xs">{title}</h3>
+      {rules.length === 0 && <p className="text-soft">{nothing}</p>}
+      <ul className="flex flex-col gap-1.5">
+        {rules.map((rule) => (
+          <li key={`${rule.detector} ${rule.name}`} className="grid grid-cols-[1fr_auto] gap-x-3">
+            <span className="flex min-w-0 items-center gap-2">
+              <RuleLink rule={rule} />
+              {rule.state !== "deciding" && <Badge>{rule.state}</Badge>}
+            </span>
+            <span className="figure text-right font-medium">{count(rule.fires)}</span>
+            <span aria-hidden className="mt-0.5 h-1.5 rounded-full bg-raised">
+              <span
+                className="block h-full rounded-full bg-accent"
+                style={{ width: `${Math.max(1, (100 * rule.fires) / largest)}%` }}
+              />
+            </span>
+            <span className="text-right text-soft text-xs">{precise(rule)}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function precise(rule: Rule): string {
+  const { fraud, good, precision } = rule.labels;
+  return precision === null ? `precision ${UNKNOWN}` : `precision ${percent(precision)} of ${count(fraud + good)}`;
+}
+
+function RuleLink({ rule }: { rule: { detector: string; name: string } }) {
+  return (
+    <Link
+      to="/rules/$detectorName/$rule"
+      params={{ detectorName: rule.detector, rule: rule.name }}
+      className="truncate font-mono text-xs hover:underline"
+    >
+      {rule.name}
+    </Link>
+  );
+}

@@ -1,0 +1,79 @@
+import { useCallback, useMemo, useRef, useState } from "react";
+import type { AlignedData } from "uplot";
+import { type Asking, type Series, useSeries } from "~/api/insights";
+import { stackOptions } from "~/charts/bars";
+import { Legend } from "~/charts/Legend";
+import { Plot } from "~/charts/Plot";
+import { all, type OutcomeName, STACK, stacked } from "~/charts/series";
+import { Asked } from "~/ui/Asked";
+import { Panel } from "~/ui/Panel";
+import { count, percent } from "~/words/numbers";
+import { duration, moment } from "~/words/times";
+
+const STOPPED: readonly OutcomeName[] = ["block", "review", "challenge"];
+
+/** What was decided over time: everything, and below it what was stopped, on an axis of its own. */
+export function OutcomeChart({ asking, className }: { asking: Asking; className?: string }) {
+  const series = useSeries(asking);
+  return (
+    <Panel
+      title="Outcomes"
+      about={series.data ? `Decisions in each ${duration(series.data.step)}` : "Decisions over time"}
+      className={className}
+    >
+      <Asked of={series} height={344}>
+        {(found) => <Outcomes of={found} />}
+      </Asked>
+    </Panel>
+  );
+}
+
+function Outcomes({ of: found }: { of: Series }) {
+  const [place, setPlace] = useState<number | null>(null);
+  const span = useRef<[number, number]>([0, 1]);
+  span.current = [seconds(found.from), seconds(found.to) + found.step / 2];
+  const { x, everything, stops } = useMemo(() => drawn(found), [found]);
+  const optionsOfAll = useCallback(
+    (ink: Parameters<ReturnType<typeof stackOptions>>[0]) => stackOptions(STACK, () => span.current, setPlace)(ink),
+    [],
+  );
+  const optionsOfStops = useCallback(
+    (ink: Parameters<ReturnType<typeof stackOptions>>[0]) => stackOptions(STOPPED, () => span.current, setPlace)(ink),
+    [],
+  );
+  const at = place === null ? undefined : found.points[place];
+  const sum = at ?? total(found);
+  return (
+    <div className="flex flex-col gap-1">
+      <div className="flex min-h-10 flex-wrap items-center gap-x-4 gap-y-1 sm:min-h-5">
+        <span className="figure w-28 text-soft text-xs">{at ? moment(at.at) : "In all"}</span>
+        <Legend of={STACK.map((name) => ({ name, colour: name, value: count(sum[name]) }))} />
+      </div>
+      <Plot label={said(found, x.length)} height={190} data={everything} options={optionsOfAll} />
+      <p className="text-soft text-xs">Stopped: blocked, held for review or challenged</p>
+      <Plot label="The same without what was approved." height={110} data={stops} options={optionsOfStops} />
+    </div>
+  );
+}
+
+function drawn(found: Series): { x: number[]; everything: AlignedData; stops: AlignedData } {
+  const x = found.points.map((point) => seconds(point.at) + found.step / 2);
+  return { x, everything: stacked(x, found.points, STACK), stops: stacked(x, found.points, STOPPED) };
+}
+
+function total(found: Series) {
+  const sum = { approve: 0, challenge: 0, review: 0, block: 0 };
+  for (const point of found.points) for (const name of STACK) sum[name] += point[name];
+  return sum;
+}
+
+function said(found: Series, points: number): string {
+  const sum = total(found);
+  const decided = all(sum);
+  if (decided === 0) return "Outcomes over time. Nothing was decided yet.";
+  return `Outcomes over time, in ${points} steps. ${STACK.map((name) => `${name} ${count(sum[name])} (${percent(sum[name] / decided)})`).join(", ")}.`;
+}
+
+function seconds(at: string): number {
+  return new Date(at).getTime() / 1000;
+}

@@ -1,0 +1,86 @@
+import { useNavigate } from "@tanstack/react-router";
+import { Pause, Play } from "lucide-react";
+import { useRef, useState } from "react";
+import { useMessages } from "~/live/useLive";
+import { Button } from "~/ui/Button";
+import { Panel } from "~/ui/Panel";
+import { useKeys } from "~/ui/useKeys";
+import { count, perSecond } from "~/words/numbers";
+import { StreamRow } from "./StreamRow";
+import { EMPTY, ROWS, released, type Stream, told } from "./stream";
+
+const ROW_PX = 36;
+
+/** Decisions as they are made: a few rows, which stand still while somebody points at them, reads or holds them. */
+export function StreamPanel({ detector, className }: { detector: string | undefined; className?: string }) {
+  const [stream, setStream] = useState<Stream>(EMPTY);
+  const [paused, setPaused] = useState(false);
+  const [read, setRead] = useState(false);
+  const [rate, setRate] = useState<number | null>(null);
+  const held = useRef(false);
+  held.current = paused || read;
+  const navigate = useNavigate();
+
+  useMessages((message) => {
+    setRate(message.stats?.per_second ?? null);
+    setStream((now) => told(now, message, held.current, detector));
+  });
+  const let_go = (stillPaused: boolean, stillRead: boolean) => {
+    if (!stillPaused && !stillRead) setStream(released);
+  };
+  const pause = () => {
+    setPaused(!paused);
+    let_go(!paused, read);
+  };
+  const reading = (now: boolean) => {
+    setRead(now);
+    let_go(paused, now);
+  };
+  useKeys({ p: pause });
+
+  return (
+    <Panel
+      title="Decisions"
+      about={<span data-stream-about>{about(stream, rate, paused, read)}</span>}
+      actions={
+        <Button onClick={pause} shortcut="p" aria-pressed={paused} className="min-w-28">
+          {paused ? <Play aria-hidden size={14} /> : <Pause aria-hidden size={14} />}
+          {paused ? "Go on" : "Pause"}
+        </Button>
+      }
+      className={className}
+    >
+      <ol
+        aria-label="Newest decisions"
+        data-held={paused || read}
+        onPointerEnter={(event) => event.pointerType === "mouse" && reading(true)}
+        onPointerLeave={(event) => event.pointerType === "mouse" && reading(false)}
+        onFocus={() => reading(true)}
+        onBlur={(event) => {
+          if (!event.currentTarget.contains(event.relatedTarget)) reading(false);
+        }}
+        style={{ height: ROWS * ROW_PX }}
+        className="-mx-4 overflow-hidden"
+      >
+        {stream.shown.map((decision) => (
+          <StreamRow
+            key={decision.transaction_id}
+            decision={decision}
+            onOpen={() =>
+              void navigate({ to: "/transactions/$id", params: { id: decision.transaction_id }, search: { detector } })
+            }
+          />
+        ))}
+        {stream.shown.length === 0 && <li className="px-4 py-2 text-soft">No decision yet.</li>}
+      </ol>
+    </Panel>
+  );
+}
+
+function about(stream: Stream, rate: number | null, paused: boolean, read: boolean): string {
+  const newer = `${count(stream.missed)} newer ${stream.missed === 1 ? "waits" : "wait"}`;
+  if (paused) return `Paused; ${newer}`;
+  if (read) return `Held while you read; ${newer}`;
+  if (stream.leftOut > 0) return `A sample: of ${perSecond(rate)} a second, those that were stopped and the newest`;
+  return "Every decision, the newest first";
+}

@@ -1,0 +1,72 @@
+import { Link } from "@tanstack/react-router";
+import type { Context } from "~/api/transactions";
+import { Badge } from "~/ui/Badge";
+import { count, plural, value, words } from "~/words/numbers";
+import { Sparkline } from "./Sparkline";
+
+type Entity = Context["entities"][number];
+const VELOCITIES = 5;
+
+/** Who and what took part: a tile each, with what is known of it now. */
+export function EntityTiles({ of: context }: { of: Context }) {
+  return (
+    <section aria-label="Who and what took part" className="grid grid-cols-1 gap-4 sm:grid-cols-2 xl:grid-cols-3">
+      {context.entities.map((entity) => (
+        <Tile key={entity.entity} of={entity} context={context} />
+      ))}
+    </section>
+  );
+}
+
+function Tile({ of: entity, context }: { of: Entity; context: Context }) {
+  const { decisions } = entity;
+  const stopped = decisions.total - decisions.approve;
+  return (
+    <article className="min-w-0 rounded-lg border bg-panel p-4">
+      <h2 className="flex items-center gap-2 text-soft text-xs">
+        {words(entity.entity)}
+        {entity.personal && <Badge>personal</Badge>}
+      </h2>
+      <Link
+        to="/entities/$entity/$key"
+        params={{ entity: entity.entity, key: entity.key }}
+        search={{ detector: context.detector }}
+        className="block truncate font-semibold text-accent hover:underline"
+        title={entity.shown}
+      >
+        {entity.shown}
+      </Link>
+      <p className="text-soft text-xs">
+        <Link
+          to="/transactions"
+          search={{ detector: context.detector, entity: entity.entity, key: entity.key }}
+          className="underline decoration-line underline-offset-2 hover:text-ink"
+        >
+          {plural(decisions.total, "decision")}
+        </Link>
+        {context.counted.complete ? "" : " looked through"}, {count(stopped)} stopped
+        {entity.fraud > 0 && <span className="text-block">, {count(entity.fraud)} known fraud</span>}
+        {entity.good > 0 && `, ${count(entity.good)} known good`}
+      </p>
+      <Sparkline of={entity.sparkline} />
+      <dl className="mt-2 grid grid-cols-[1fr_auto] gap-x-3 gap-y-0.5 text-xs">
+        {velocities(entity.features).map(([name, found]) => (
+          <div key={name} className="contents">
+            <dt className="truncate text-soft">{words(name)}</dt>
+            <dd className="text-right font-medium">{value(found)}</dd>
+          </div>
+        ))}
+        {entity.features === null && <dt className="text-soft">No event of it is in state.</dt>}
+      </dl>
+    </article>
+  );
+}
+
+/** The features that say how busy it is: those over a window come first. */
+function velocities(features: Entity["features"]): [string, unknown][] {
+  const windowed = (name: string) => (/_\d+[smhd]$/.test(name) ? 0 : 1);
+  return Object.entries(features ?? {})
+    .filter(([, found]) => found !== null)
+    .sort(([one], [other]) => windowed(one) - windowed(other))
+    .slice(0, VELOCITIES);
+}

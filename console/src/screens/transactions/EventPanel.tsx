@@ -1,0 +1,19 @@
+import type { Context } from "~/api/transactions";
+import { Panel } from "~/ui/Panel";
+import { value, words } from "~/words/numbers";
+
+/** The fields of the event as they were sent. */
+export function EventPanel({ of: context }: { of: Context }) {
+  return (
+    <Panel title="Event">
+      <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1">
+        {Object.entries(context.event).map(([name, found]) => (
+          <div key={name} className="contents">
+            <dt className="text-soft">{words(name)}</dt>
+            <dd className="min-w-0 break-words">{value(found)}</dd>
+          </div>
+        ))}
+      </dl>
+    </Panel>
+  );
+}

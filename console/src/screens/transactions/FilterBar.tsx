@@ -1,0 +1,68 @@
+import { useNavigate } from "@tanstack/react-router";
+import type { FormEvent } from "react";
+import { useDetector } from "~/api/detectors";
+import { Button } from "~/ui/Button";
+import { Select, TextField } from "~/ui/Field";
+import { asField, DECISIONS, type Filters, fromField, isFiltered } from "./filters";
+
+/** The filters; what is chosen goes into the address, and the list follows. */
+export function FilterBar({ filters }: { filters: Filters }) {
+  const navigate = useNavigate();
+  const entities = [...new Set(useDetector()?.features.flatMap((each) => each.entity ?? []) ?? [])];
+  const set = (changed: Filters) =>
+    void navigate({ to: "/transactions", search: (kept) => ({ ...kept, ...changed }), replace: true });
+  const lookUp = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    const key = String(form.get("key")).trim();
+    set(key ? { entity: String(form.get("entity")), key } : { entity: undefined, key: undefined });
+  };
+  return (
+    <div className="flex flex-wrap items-end gap-3">
+      <Select
+        label="Decision"
+        value={filters.decision ?? ""}
+        onChange={(event) => set({ decision: event.target.value || undefined })}
+        className="w-32"
+      >
+        <option value="">all</option>
+        {DECISIONS.map((each) => (
+          <option key={each}>{each}</option>
+        ))}
+      </Select>
+      <form onSubmit={lookUp} className="flex flex-wrap items-end gap-2" key={`${filters.entity} ${filters.key}`}>
+        <Select label="Of" name="entity" defaultValue={filters.entity ?? entities[0]} className="w-36">
+          {entities.map((each) => (
+            <option key={each}>{each}</option>
+          ))}
+        </Select>
+        <TextField label="Key" name="key" defaultValue={filters.key ?? ""} className="w-44" />
+        <Button type="submit">Show</Button>
+      </form>
+      <TextField
+        label="Took place from"
+        type="datetime-local"
+        value={asField(filters.from)}
+        onChange={(event) => set({ from: fromField(event.target.value) })}
+        className="w-48"
+      />
+      <TextField
+        label="and before"
+        type="datetime-local"
+        value={asField(filters.to)}
+        onChange={(event) => set({ to: fromField(event.target.value) })}
+        className="w-48"
+      />
+      {isFiltered(filters) && (
+        <Button
+          look="quiet"
+          onClick={() =>
+            set({ decision: undefined, entity: undefined, key: undefined, from: undefined, to: undefined })
+          }
+        >
+          All transactions
+        </Button>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,75 @@
+import { Link } from "@tanstack/react-router";
+import { Check, Octagon } from "lucide-react";
+import { type Context, useSaying } from "~/api/transactions";
+import { useMay } from "~/session/session";
+import { told } from "~/ui/Asked";
+import { Badge } from "~/ui/Badge";
+import { Button } from "~/ui/Button";
+import { Panel } from "~/ui/Panel";
+import { sayDone } from "~/ui/said";
+import { Time } from "~/ui/Time";
+import { words } from "~/words/numbers";
+
+/** What is known of it, and who said so; who may, says what is true. */
+export function VerdictPanel({ of: context }: { of: Context }) {
+  const { labels, case: own } = context;
+  const may = useMay();
+  const saying = useSaying(context.transaction_id, context.detector);
+  const say = async (fraud: boolean) => {
+    try {
+      await saying.mutateAsync({ fraud, caseId: own?.id ?? null, version: own?.version ?? null });
+      sayDone(`Said to be ${fraud ? "fraud" : "good"}: ${context.transaction_id}`);
+    } catch (error) {
+      sayDone(told(error), { bad: true });
+    }
+  };
+  return (
+    <Panel
+      title="Label and verdict"
+      actions={
+        may("label") && (
+          <>
+            <Button busy={saying.isPending} onClick={() => void say(false)}>
+              <Check aria-hidden size={14} /> It is good
+            </Button>
+            <Button look="danger" busy={saying.isPending} onClick={() => void say(true)}>
+              <Octagon aria-hidden size={14} /> It is fraud
+            </Button>
+          </>
+        )
+      }
+    >
+      <p className="flex min-h-6 flex-wrap items-center gap-2">
+        {labels.counts ? (
+          <>
+            <Badge tone={labels.counts.fraud ? "bad" : "good"}>{labels.counts.fraud ? "fraud" : "good"}</Badge>
+            {words(labels.counts.kind)}, said by {labels.counts.source}, known since{" "}
+            <Time at={labels.counts.known_at} form="full" />
+          </>
+        ) : (
+          <span className="text-soft">Nobody has said yet whether it was fraud.</span>
+        )}
+      </p>
+      {labels.history.length > 1 && (
+        <ol aria-label="Everything that was said" className="mt-2 text-soft text-xs">
+          {labels.history.map((each) => (
+            <li key={`${each.source} ${each.known_at} ${each.kind}`}>
+              {each.fraud ? "fraud" : "good"}: {words(each.kind)}, {each.source},{" "}
+              <Time at={each.known_at} form="full" />
+            </li>
+          ))}
+        </ol>
+      )}
+      {own && (
+        <p className="mt-2 text-soft text-xs">
+          <Link to="/queue" search={{ case: own.id }} className="text-accent hover:underline">
+            Case
+          </Link>{" "}
+          in {words(own.queue)}: {own.state}
+          {own.verdict && `, verdict ${own.verdict} by ${own.decided_by}`}
+          {own.owner && `, held by ${own.owner}`}
+        </p>
+      )}
+    </Panel>
+  );
+}

@@ -1,0 +1,26 @@
+import { describe, expect, it } from "vitest";
+import type { Decision } from "~/api/transactions";
+import { featureRows, found } from "./features";
+
+const decision = {
+  features: { count_last_1h: 4, is_night: false },
+  explanation: { contributions: [{ feature: "count_last_1h", value: 4, contribution: 1.5 }] },
+} as unknown as Decision;
+
+describe("features of a decision", () => {
+  it("stand with what they are and how far they moved the score", () => {
+    const rows = featureRows(decision, [
+      { name: "count_last_1h", type: "number", entity: "customer", aggregate: "count", field: null, window: "1h" },
+    ]);
+    expect(rows).toEqual([
+      { name: "count_last_1h", value: 4, contribution: 1.5, about: "customer: count, last 1h" },
+      { name: "is_night", value: false, contribution: null, about: "" },
+    ]);
+  });
+
+  it("are found by parts of their names, in any order", () => {
+    const rows = [{ name: "count_last_1h" }, { name: "amount_last_1h" }];
+    expect(found(rows, "1h count")).toEqual([rows[0]]);
+    expect(found(rows, " ")).toBe(rows);
+  });
+});

@@ -1,0 +1,41 @@
+/** Features of a decision as they are looked at: found by name, and what is usual of them. */
+
+import type { ServedFeature } from "~/api/detectors";
+import type { Decision } from "~/api/transactions";
+
+export interface FeatureRow {
+  name: string;
+  value: unknown;
+  /** How far it moved the score, in log-odds; null where the models do not read it. */
+  contribution: number | null;
+  /** What it is, in short. */
+  about: string;
+}
+
+/** Every feature of a decision, in the order of the decision. */
+export function featureRows(decision: Decision, served: readonly ServedFeature[]): FeatureRow[] {
+  const moved = new Map(decision.explanation.contributions.map((each) => [each.feature, each.contribution]));
+  const known = new Map(served.map((each) => [each.name, each]));
+  return Object.entries(decision.features).map(([name, found]) => ({
+    name,
+    value: found,
+    contribution: moved.get(name) ?? null,
+    about: described(known.get(name)),
+  }));
+}
+
+function described(feature: ServedFeature | undefined): string {
+  if (!feature) return "";
+  if (!feature.aggregate) return feature.definition ?? "derived";
+  const of = feature.field ? ` of ${feature.field}` : "";
+  return `${feature.entity}: ${feature.aggregate}${of}, ${feature.window === "ever" ? "ever" : `last ${feature.window}`}`;
+}
+
+/** Those whose name holds every word that is sought. */
+export function found<T extends { name: string }>(rows: readonly T[], sought: string): readonly T[] {
+  const parts = sought
+    .toLowerCase()
+    .split(/[\s_]+/)
+    .filter(Boolean);
+  return parts.length === 0 ? rows : rows.filter((row) => parts.every((part) => row.name.toLowerCase().includes(part)));
+}
