@@ -1,5 +1,193 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link, useParams, useSearch } from "@tanstack/react-router";
+import { api, type Schemas, say } from "~/api/client";
+import { Asked, Empty } from "~/ui/Asked";
+import { Badge } from "~/ui/Badge";
+import { Figure, Figures } from "~/ui/Figure";
 import { Page } from "~/ui/Page";
+import { Panel } from "~/ui/Panel";
+import { Time } from "~/ui/Time";
+import { count, percent, UNKNOWN, value, words } from "~/words/numbers";
+import { LinkGraph } from "./LinkGraph";
+import { RecentTable } from "./RecentTable";
 
+type Profile = Schemas["RiskProfile"];
+
+interface Subject {
+  entity: string;
+  key: string;
+  detector: string | undefined;
+}
+
+function useProfile({ entity, key, detector }: Subject) {
+  return useQuery({
+    queryKey: ["profile", entity, key, detector],
+    queryFn: async () =>
+      say(
+        await api.GET("/users/{key}/risk-profile", { params: { path: { key }, query: { entity, detector } } }),
+      ) as Profile,
+  });
+}
+
+function useLinks({ entity, key, detector }: Subject) {
+  return useQuery({
+    queryKey: ["links", entity, key, detector],
+    queryFn: async () =>
+      say(
+        await api.GET("/links/{entity}/{key}", { params: { path: { entity, key }, query: { detector, limit: 30 } } }),
+      ),
+  });
+}
+
+/** One customer, device, card, place or merchant: what is known, what was decided, what is linked. */
 export function EntityPage() {
-  return <Page title="Entity">{null}</Page>;
+  const { entity, key } = useParams({ from: "/entities/$entity/$key" });
+  const { detector } = useSearch({ from: "__root__" });
+  const subject = { entity, key, detector };
+  const profile = useProfile(subject);
+  return (
+    <Page title={`${words(entity)} ${key}`} about={<Listed subject={subject} />}>
+      <Asked of={profile} height={400}>
+        {(found) => (
+          <>
+            <Decisions profile={found} />
+            <div className="grid items-start gap-4 xl:grid-cols-2">
+              <Links subject={subject} />
+              <Features profile={found} />
+            </div>
+            <Labels profile={found} />
+            <Panel
+              title="Latest transactions"
+              about={
+                <Link to="/transactions" search={{ entity, key }} className="text-accent underline">
+                  all {count(found.decisions.total)} of them
+                </Link>
+              }
+              flush
+            >
+              <RecentTable decisions={found.recent} />
+            </Panel>
+          </>
+        )}
+      </Asked>
+    </Page>
+  );
+}
+
+function Listed({ subject }: { subject: Subject }) {
+  const links = useLinks(subject);
+  const lists = links.data?.nodes[0]?.lists ?? [];
+  return (
+    <span className="flex min-h-5 gap-2">
+      {lists.map((name) => (
+        <Link key={name} to="/rules" search={{ tab: "lists" }}>
+          <Badge tone="warn">on the list {words(name)}</Badge>
+        </Link>
+      ))}
+    </span>
+  );
+}
+
+function Decisions({ profile }: { profile: Profile }) {
+  const { decisions, labels, counted, entity, key } = profile;
+  const to = (decision?: string) => ({ to: "/transactions" as const, search: { entity, key, decision } });
+  return (
+    <>
+      <Figures label="Decisions">
+        <Figure name="Transactions" value={<Link {...to()}>{count(decisions.total)}</Link>} />
+        <Figure
+          name="Approved"
+          value={<Link {...to("approve")}>{count(decisions.approve)}</Link>}
+          tone="text-approve"
+        />
+        <Figure name="To review" value={<Link {...to("review")}>{count(decisions.review)}</Link>} tone="text-review" />
+        <Figure name="Blocked" value={<Link {...to("block")}>{count(decisions.block)}</Link>} tone="text-block" />
+        <Figure name="Known fraud" value={count(labels.fraud)} about={`${count(labels.good)} known good`} />
+        <Figure name="Highest score" value={percent(decisions.highest_score)} />
+        <Figure name="First seen" value={<Time at={decisions.first_seen} />} />
+        <Figure name="Last seen" value={<Time at={decisions.last_seen} />} />
+      </Figures>
+      {!counted.complete && (
+        <p className="text-soft text-xs">
+          Counted over the newest {count(counted.decisions)} decisions, since <Time at={counted.since} form="full" />.
+        </p>
+      )}
+    </>
+  );
+}
+
+function Links({ subject }: { subject: Subject }) {
+  const links = useLinks(subject);
+  return (
+    <Panel title="Linked" about="Keys that stand in the same transactions, coloured by the gravest outcome.">
+      <Asked
+        of={links}
+        height={420}
+        empty={(graph) => graph.nodes.length < 2 && <Empty title="Nothing shares a transaction with it" />}
+      >
+        {(graph) => <LinkGraph graph={graph} />}
+      </Asked>
+    </Panel>
+  );
+}
+
+function Features({ profile }: { profile: Profile }) {
+  const features = Object.entries(profile.features ?? {});
+  return (
+    <Panel
+      title="Features now"
+      about={<>as of {profile.as_of ? <Time at={profile.as_of} form="full" /> : UNKNOWN}</>}
+      flush
+    >
+      {features.length === 0 ? (
+        <Empty title="No event of it is in state" />
+      ) : (
+        <table className="w-full text-left">
+          <tbody>
+            {features.map(([name, found]) => (
+              <tr key={name} className="border-t">
+                <th scope="row" className="px-4 py-1.5 font-normal">
+                  <Link to="/features" search={{ feature: name }} className="hover:underline">
+                    {words(name)}
+                  </Link>
+                </th>
+                <td className="px-4 py-1.5 text-right">{value(found)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+    </Panel>
+  );
+}
+
+function Labels({ profile }: { profile: Profile }) {
+  const { newest } = profile.labels;
+  if (newest.length === 0) return null;
+  return (
+    <Panel title="Labels" about="What was said about its transactions, newest first." flush>
+      <table className="w-full text-left">
+        <tbody>
+          {newest.map((label) => (
+            <tr key={`${label.transaction_id}${label.known_at}`} className="border-t">
+              <td className="px-4 py-1.5">
+                <Badge tone={label.fraud ? "bad" : "good"}>{label.fraud ? "fraud" : "good"}</Badge>
+              </td>
+              <td className="px-4 py-1.5">
+                <Link to="/transactions/$id" params={{ id: label.transaction_id }} className="text-accent underline">
+                  {label.transaction_id}
+                </Link>
+              </td>
+              <td className="px-4 py-1.5 text-soft">
+                {label.kind} by {label.source}
+              </td>
+              <td className="px-4 py-1.5 text-right">
+                <Time at={label.known_at} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Panel>
+  );
 }

@@ -1,6 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { ApiProblem, BASE, fetchJson } from "~/api/client";
+import type { Definition } from "~/api/definition";
 import type { Decision } from "~/live/feed";
 import { useSession } from "~/session/session";
 import { Button } from "~/ui/Button";
@@ -9,7 +10,6 @@ import { Panel } from "~/ui/Panel";
 import { words } from "~/words/numbers";
 import { Answer } from "./Answer";
 import { asked, curl, event, type Field, freshId, typed } from "./event";
-import type { Definition } from "./TryPage";
 
 /** The form of a detector's events, the answer beside it, and the same as a curl. */
 export function TryForm({ definition }: { definition: Definition }) {

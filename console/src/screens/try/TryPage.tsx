@@ -1,11 +1,8 @@
-import { useQuery } from "@tanstack/react-query";
-import { api, type Schemas, say } from "~/api/client";
+import { useDefinition } from "~/api/definition";
 import { useDetector } from "~/api/detectors";
 import { Asked, Waiting } from "~/ui/Asked";
 import { Page } from "~/ui/Page";
 import { TryForm } from "./TryForm";
-
-export type Definition = Schemas["DetectorDefinition"];
 
 /** A decision about an event that one makes up: a dry run, unless told otherwise. */
 export function TryPage() {
@@ -18,10 +15,7 @@ export function TryPage() {
 }
 
 function Chosen({ name }: { name: string }) {
-  const definition = useQuery({
-    queryKey: ["definition", name],
-    queryFn: async () => say(await api.GET("/detectors/{name}/definition", { params: { path: { name } } })),
-  });
+  const definition = useDefinition(name);
   return (
     <Asked of={definition} height={400}>
       {(found) => <TryForm definition={found} />}

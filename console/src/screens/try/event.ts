@@ -1,8 +1,8 @@
 /** An event as it is typed into a form: texts become values of the schema's kinds, and a curl that sends the same. */
 
-import type { Schemas } from "~/api/client";
+import type { FieldDefinition } from "~/api/definition";
 
-export type Field = Schemas["FieldDefinition"];
+export type Field = FieldDefinition;
 export type Values = Readonly<Record<string, string>>;
 
 /** What is typed, for an example; what the example leaves out is empty. */
