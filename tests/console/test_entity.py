@@ -1,0 +1,47 @@
+"""One key: from a transaction to its merchant, what it is linked with, and on to a linked key."""
+
+import time
+
+import httpx
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+
+@pytest.fixture
+def merchant(console):
+    """The merchant of a recorded payment that somebody else paid at as well."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        for decision in httpx.get(f"{console}/transactions?limit=200").json()["transactions"]:
+            context = httpx.get(f"{console}/context/{decision['transaction_id']}").json()
+            for entity in context["entities"]:
+                if entity["entity"] == "merchant" and entity["decisions"]["total"] > 3:
+                    return entity["key"]
+        time.sleep(1)
+    raise AssertionError("no merchant had several payments within a minute")
+
+
+def test_a_key_shows_its_decisions_features_and_links_and_leads_on(page, console, merchant, shots, axe):
+    page.goto(f"{console}/#/entities/merchant/{merchant}")
+    page.get_by_role("heading", level=1, name=f"merchant {merchant}").wait_for()
+    total = page.locator("dl[aria-label=Decisions] a").first
+    counted = int(total.inner_text().replace(",", ""))
+    assert counted > 3
+    linked = page.locator("svg a[aria-label^='customer ']")
+    linked.first.wait_for()
+    axe(page)
+    shots(page, "entity")
+    page.get_by_role("table", name="Latest transactions").get_by_role("row").nth(1).wait_for()
+
+    name = linked.first.get_attribute("aria-label").split(":")[0]
+    linked.first.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", level=1, name=name).wait_for()
+    page.locator("svg a[aria-label^='merchant ']").first.wait_for()
+
+
+def test_a_key_that_nobody_knows_is_said_to_be_unknown(page, console):
+    page.goto(f"{console}/#/entities/customer/nobody-at-all")
+    page.get_by_text("nothing is known about 'nobody-at-all'").wait_for()
+    page.wrong[:] = [each for each in page.wrong if "404" not in each]

@@ -1,0 +1,95 @@
+"""Models: a challenger scores in shadow, is promoted, and taken back; thresholds are dragged."""
+
+import shutil
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+
+@pytest.fixture(scope="module")
+def server(demo, tmp_path_factory):
+    """A demo that has a second, smaller model to try."""
+    with demo("--tps", "40") as started:
+        history = tmp_path_factory.mktemp("history") / "history.parquet"
+        penstock = [sys.executable, "-m", "penstock.cli"]
+        simulate = ["simulate", "banking", "--events", "20000", "--days", "40", "--seed", "3", "--out", str(history)]
+        train = ["train", "banking", "--data", str(history), "--save", "--models", str(started.folder / "models")]
+        for command in (simulate, train):
+            subprocess.run([*penstock, *command], check=True, capture_output=True, cwd=history.parent)
+        shutil.rmtree(history.parent)
+        yield started
+
+
+def champion(server):
+    return httpx.get(f"{server.url}/detectors/banking/models").json()["champion"]
+
+
+def test_a_challenger_is_tried_in_shadow_promoted_and_taken_back(page, server, shots, axe):
+    before = champion(server)
+    page.goto(f"{server.url}/#/models")
+    versions = page.get_by_role("table", name="Versions of the models")
+    challenger = versions.get_by_role("row").filter(has_not_text="champion").filter(has=page.get_by_role("button"))
+
+    challenger.get_by_role("button", name="Shadow").click()
+    page.get_by_role("dialog").get_by_label("Why").fill("it was trained on newer days")
+    page.get_by_role("dialog").get_by_role("button", name="Begin").click()
+    versions.get_by_text("in shadow").wait_for()
+
+    page.get_by_text("Trials", exact=True).click()
+    page.get_by_text("in shadow: decides nothing").wait_for()
+    events = page.locator("dt", has_text="Events judged by both").locator("xpath=following-sibling::dd")
+    for _ in range(60):
+        if events.inner_text().replace(",", "") not in {"0", "–"}:
+            break
+        page.wait_for_timeout(500)
+    assert int(events.inner_text().replace(",", "")) > 0
+    axe(page)
+    shots(page, "models-trials")
+
+    page.get_by_text("Versions", exact=True).first.click()
+    challenger.get_by_role("button", name="Promote").click()
+    page.get_by_role("dialog").get_by_role("button", name="Promote").click()
+    page.get_by_role("dialog").wait_for(state="detached")
+    page.wait_for_timeout(1500)
+    after = champion(server)
+    assert after != before
+
+    page.get_by_role("row").filter(has_text="champion: decides").get_by_role("button", name="Roll back").click()
+    page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
+    page.get_by_role("dialog").wait_for(state="detached")
+    page.wait_for_timeout(1500)
+    assert champion(server) == before
+    page.get_by_role("table", name="Trials and promotions").get_by_text("rolled back").first.wait_for()
+    axe(page)
+    shots(page, "models")
+
+
+def test_dragging_a_threshold_changes_what_it_would_have_meant_and_nothing_else(page, server, shots, axe):
+    page.goto(f"{server.url}/#/models?tab=evaluation")
+    page.get_by_role("heading", name="Thresholds").wait_for()
+    reviews = page.locator("dt", has_text="Reviews a day").locator("xpath=following-sibling::dd[1]")
+    before = float(reviews.inner_text().replace(",", ""))
+    slider = page.get_by_label("Review from")
+    slider.focus()
+    for _ in range(12):
+        page.keyboard.press("PageDown")
+    assert float(reviews.inner_text().replace(",", "")) > before
+    definition = httpx.get(f"{server.url}/detectors/banking/definition").json()
+    assert (
+        f"in force: {before}" in page.get_by_text("in force:").first.inner_text()
+        or definition["policy"]["review_at"] is not None
+    )
+    axe(page)
+    shots(page, "models-evaluation")
+
+
+def test_the_page_of_drift_says_what_there_is(page, server, shots, axe):
+    page.goto(f"{server.url}/#/models?tab=drift")
+    page.get_by_text("There is no drift report yet").or_(page.get_by_role("table", name="Drift by column")).first.wait_for()
+    page.wrong[:] = [each for each in page.wrong if "503" not in each and "409" not in each]
+    axe(page)
+    shots(page, "models-drift")

@@ -1,0 +1,47 @@
+"""Try it: an event is made up, decided as a dry run, then for real; what is wrong is said beside the field."""
+
+import httpx
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+
+def test_a_dry_run_records_nothing_and_a_real_one_can_be_opened(page, console, shots, axe):
+    page.goto(f"{console}/#/try")
+    page.get_by_label("Example").wait_for()
+    page.get_by_label("amount").fill("9400")
+    assert "dry_run=true" in page.get_by_test_id("curl").inner_text()
+    assert '"amount":9400' in page.get_by_test_id("curl").inner_text()
+    sent = page.get_by_label("transaction id").input_value()
+    page.get_by_role("button", name="Decide, as a dry run").click()
+    page.get_by_text("dry run: nothing was recorded").wait_for()
+    assert httpx.get(f"{console}/transactions/{sent}").status_code == 404
+    axe(page)
+    shots(page, "try")
+
+    page.get_by_label("dry run: change and record nothing").uncheck()
+    assert "dry_run" not in page.get_by_test_id("curl").inner_text()
+    page.get_by_role("button", name="Decide and record").click()
+    page.get_by_role("link", name=f"open {sent}").click()
+    page.get_by_role("heading", level=1).filter(has_text=sent).wait_for()
+    assert httpx.get(f"{console}/transactions/{sent}").json()["transaction_id"] == sent
+
+
+def test_what_cannot_be_decided_is_said_beside_the_field(page, console):
+    page.goto(f"{console}/#/try")
+    page.get_by_label("amount").fill("a lot")
+    page.get_by_role("button", name="Decide, as a dry run").click()
+    page.get_by_label("amount").and_(page.locator("[aria-invalid=true]")).wait_for()
+    page.wrong[:] = [each for each in page.wrong if "422" not in each]
+
+
+def test_an_event_may_be_written_as_json(page, console):
+    page.goto(f"{console}/#/try")
+    page.get_by_label("amount").fill("12.5")
+    page.get_by_role("button", name="As JSON").click()
+    text = page.get_by_label("Event as JSON")
+    assert '"amount": 12.5' in text.input_value()
+    text.fill(text.input_value().replace("12.5", "13.5"))
+    assert '"amount":13.5' in page.get_by_test_id("curl").inner_text()
+    page.get_by_role("button", name="Decide, as a dry run").click()
+    page.get_by_text("dry run: nothing was recorded").wait_for()
