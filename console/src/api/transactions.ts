@@ -24,7 +24,7 @@ export function useAround(id: string, detector: string | undefined) {
   const params = { path: { transaction_id: id }, query: { detector } };
   return useQuery({
     queryKey: [KEY, id, detector ?? null, "context"],
-    queryFn: async () => say(await api.GET("/transactions/{transaction_id}/context", { params })),
+    queryFn: async () => say(await api.GET("/context/{transaction_id}", { params })),
   });
 }
 
@@ -32,7 +32,7 @@ export function useAround(id: string, detector: string | undefined) {
 export function useVerification(id: string, detector: string) {
   const params = { path: { transaction_id: id }, query: { detector } };
   return useMutation({
-    mutationFn: async () => say(await api.POST("/transactions/{transaction_id}/verify", { params })),
+    mutationFn: async () => say(await api.POST("/verify/{transaction_id}", { params })),
   });
 }
 

@@ -3,7 +3,7 @@
 import { useCallback, useMemo } from "react";
 import type { AlignedData } from "uplot";
 import { count } from "~/words/numbers";
-import { binOptions } from "./bars";
+import { type Build, binOptions } from "./bars";
 import { Plot } from "./Plot";
 import { all, type OutcomeCounts, stopped } from "./series";
 
@@ -24,13 +24,13 @@ export function Histogram<T extends OutcomeCounts>({ label, bins, tick, name, he
     [bins],
   );
   const ticks = bins.map((bin, n) => tick(bin, n)).join("|");
-  const options = useCallback(
-    (ink: Parameters<ReturnType<typeof binOptions>>[0]) => {
+  const options = useCallback<Build>(
+    (ink, library) => {
       const names = ticks.split("|");
       return binOptions(
         () => label,
         (places) => places.map((place) => names[place] || null),
-      )(ink);
+      )(ink, library);
     },
     [label, ticks],
   );

@@ -15,8 +15,8 @@ interface Props {
   label: string;
   height: number;
   data: AlignedData;
-  /** The chart's options without its size; called again when the theme changes. */
-  options: (ink: Ink) => Omit<Options, "width" | "height">;
+  /** The chart's options without its size; called again when the theme changes. `library` has the builders of paths. */
+  options: (ink: Ink, library: typeof uPlot) => Omit<Options, "width" | "height">;
 }
 
 /** One chart. `options` should keep its identity between draws (useCallback), or the chart is made anew. */
@@ -35,7 +35,7 @@ export function Plot({ label, height, data, options }: Props) {
     const watched = new ResizeObserver(() => chart.current?.setSize({ width: node.clientWidth, height }));
     void import("uplot").then(({ default: UPlot }) => {
       if (gone) return;
-      chart.current = new UPlot({ ...options(ink()), width: node.clientWidth, height }, newest.current, node);
+      chart.current = new UPlot({ ...options(ink(), UPlot), width: node.clientWidth, height }, newest.current, node);
       watched.observe(node);
     });
     return () => {

@@ -7,7 +7,7 @@ import type { OutcomeName } from "./series";
 
 const FONT = "11px system-ui, sans-serif";
 
-type Build = (ink: Ink) => Omit<Options, "width" | "height">;
+export type Build = (ink: Ink, library: typeof uPlot) => Omit<Options, "width" | "height">;
 
 /** Axes in the colours of the theme. */
 function axis(ink: Ink, more: uPlot.Axis = {}): uPlot.Axis {
@@ -26,17 +26,10 @@ function counts(_chart: uPlot, values: number[]): string[] {
   return values.map((each) => (each === null || each % 1 !== 0 ? "" : COMPACT.format(each)));
 }
 
-/** Bars over the bins of an axis; on a logarithmic axis a bar reaches from its foot. */
-function bars(): uPlot.Series.PathBuilder {
-  return (chart, place, from, to) => {
-    const Chart = chart.constructor as typeof uPlot;
-    const build = Chart.paths.bars?.({ size: [0.86, 60], align: 0 });
-    return build?.(chart, place, from, to) ?? null;
-  };
-}
-
-function bar(name: string, colour: string): uPlot.Series {
-  return { label: name, fill: colour, stroke: colour, width: 0, paths: bars(), points: { show: false } };
+/** Bars, each from the foot of the axis. */
+function bar(name: string, colour: string, library: typeof uPlot): uPlot.Series {
+  const paths = library.paths.bars?.({ size: [0.86, 60], align: 0 });
+  return { label: name, fill: colour, stroke: colour, width: 0, points: { show: false }, ...(paths && { paths }) };
 }
 
 /** Outcomes over time, stacked; `names` from the base upwards. `span` is the range of time in seconds, `hover` hears of a place. */
@@ -45,7 +38,7 @@ export function stackOptions(
   span: () => [number, number],
   hover: (place: number | null) => void,
 ): Build {
-  return (ink) => ({
+  return (ink, library) => ({
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
     padding: [8, 8, 0, 0],
@@ -54,17 +47,17 @@ export function stackOptions(
       y: { range: (_chart, _min, max) => [0, Math.max(4, max * 1.08)] },
     },
     axes: [
-      axis(ink, { grid: { show: false }, space: 70, size: 32 }),
+      axis(ink, { grid: { show: false }, space: 64, size: 24, values: times }),
       axis(ink, { values: counts, size: 48, space: 34 }),
     ],
-    series: [{}, ...[...names].reverse().map((name) => bar(name, ink.of(name)))],
+    series: [{}, ...[...names].reverse().map((name) => bar(name, ink.of(name), library))],
     hooks: { setCursor: [(chart) => hover(chart.cursor.idx ?? null)] },
   });
 }
 
 /** Counts by bin on a logarithmic axis: all of them, and in front, from the same foot, those that were stopped. */
 export function binOptions(title: (place: number) => string, ticks: (places: number[]) => (string | null)[]): Build {
-  return (ink) => ({
+  return (ink, library) => ({
     legend: { show: false },
     cursor: { show: false },
     padding: [8, 8, 0, 0],
@@ -84,12 +77,23 @@ export function binOptions(title: (place: number) => string, ticks: (places: num
         values: (_chart, places) => ticks(places),
         space: 0,
       }),
-      axis(ink, { values: counts, size: 44, space: 26, filter: powers }),
+      axis(ink, { values: counts, size: 44, splits: (_chart, _axis, low, high) => powers(low, high) }),
     ],
-    series: [{ label: title(0) }, bar("all", ink.of("accent")), bar("stopped", ink.of("block"))],
+    series: [{ label: title(0) }, bar("all", ink.of("accent"), library), bar("stopped", ink.of("block"), library)],
   });
 }
 
-function powers(_chart: uPlot, splits: number[]): (number | null)[] {
-  return splits.map((each) => (Number.isInteger(Math.log10(each)) ? each : null));
+/** The powers of ten between two numbers. */
+export function powers(low: number, high: number): number[] {
+  const [first, last] = [Math.ceil(Math.log10(low)), Math.floor(Math.log10(high))];
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, n) => 10 ** (first + n));
+}
+
+const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+
+/** Times in the viewer's zone: of the day, or days where the steps are that long. */
+function times(_chart: uPlot, places: number[], _axis: number, _space: number, step: number): string[] {
+  const form = step >= 86_400 ? DAY : CLOCK;
+  return places.map((each) => (step < 60 && each % 60 !== 0 ? "" : form.format(each * 1000)));
 }

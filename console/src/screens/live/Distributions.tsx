@@ -4,6 +4,7 @@ import { Legend } from "~/charts/Legend";
 import { all, localHours, stopped } from "~/charts/series";
 import { Failed, Waiting } from "~/ui/Asked";
 import { Panel } from "~/ui/Panel";
+import { cx } from "~/ui/styles";
 import { count, money, percent } from "~/words/numbers";
 
 const HEIGHT = 170;
@@ -17,7 +18,7 @@ export function Distributions({ asking }: { asking: Asking }) {
   const { data, isError, error, refetch } = useDistributions(asking);
   if (isError && !data) return <Failed error={error} again={() => void refetch()} />;
   return (
-    <div className="grid gap-4 md:grid-cols-2">
+    <div className={cx("grid gap-4 md:grid-cols-2", !data?.category && "xl:grid-cols-3")}>
       <Spread title="Score" about="Probability of fraud; logarithmic" of={data?.score.bins.length}>
         {data && <Scores of={data} />}
       </Spread>
@@ -29,17 +30,18 @@ export function Distributions({ asking }: { asking: Asking }) {
       >
         {data?.amount && <Amounts of={data.amount} />}
       </Spread>
-      <Spread
-        title={data?.category ? `Category: ${data.category.field}` : "Category"}
-        about="The most frequent, with the share that was stopped"
-        of={data?.category?.values.length}
-        none="This detector has no category, or several detectors are shown together."
-      >
-        {data?.category && <Categories of={data.category} />}
-      </Spread>
       <Spread title="Hour of the day" about={zoneOf()} of={data?.hour.bins.length}>
         {data && <Hours of={data} />}
       </Spread>
+      {data?.category && (
+        <Spread
+          title={`Category: ${data.category.field}`}
+          about="The most frequent, with the share that was stopped"
+          of={data.category.values.length}
+        >
+          <Categories of={data.category} />
+        </Spread>
+      )}
     </div>
   );
 }

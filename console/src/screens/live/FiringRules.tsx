@@ -28,7 +28,7 @@ function Fires({ of: found }: { of: RuleInsights }) {
   const least = named(found, found.least).filter((rule) => !most.includes(rule));
   const largest = Math.max(1, ...most.map((rule) => rule.fires));
   return (
-    <div className="flex min-h-72 flex-col gap-3">
+    <div className="flex min-h-48 flex-col gap-3">
       <Fired title="Most" rules={most} largest={largest} nothing="None fired in this time." />
       {least.length > 0 && <Fired title="Least" rules={least} largest={largest} />}
       {found.never.length > 0 && (

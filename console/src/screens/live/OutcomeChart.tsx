@@ -1,4 +1,4 @@
-import { useCallback, useMemo, useRef, useState } from "react";
+import { useMemo, useRef, useState } from "react";
 import type { AlignedData } from "uplot";
 import { type Asking, type Series, useSeries } from "~/api/insights";
 import { stackOptions } from "~/charts/bars";
@@ -33,14 +33,8 @@ function Outcomes({ of: found }: { of: Series }) {
   const span = useRef<[number, number]>([0, 1]);
   span.current = [seconds(found.from), seconds(found.to) + found.step / 2];
   const { x, everything, stops } = useMemo(() => drawn(found), [found]);
-  const optionsOfAll = useCallback(
-    (ink: Parameters<ReturnType<typeof stackOptions>>[0]) => stackOptions(STACK, () => span.current, setPlace)(ink),
-    [],
-  );
-  const optionsOfStops = useCallback(
-    (ink: Parameters<ReturnType<typeof stackOptions>>[0]) => stackOptions(STOPPED, () => span.current, setPlace)(ink),
-    [],
-  );
+  const optionsOfAll = useMemo(() => stackOptions(STACK, () => span.current, setPlace), []);
+  const optionsOfStops = useMemo(() => stackOptions(STOPPED, () => span.current, setPlace), []);
   const at = place === null ? undefined : found.points[place];
   const sum = at ?? total(found);
   return (

@@ -47,8 +47,8 @@ function Stages({ of: { stages, callers } }: { of: Summary["latency_ms"] }) {
                 />
               )}
             </td>
-            <td className="text-right">{ms(each.p50)}</td>
-            <td className="text-right">{ms(each.p99)}</td>
+            <td className="pl-3 text-right">{ms(each.p50)}</td>
+            <td className="pl-3 text-right">{ms(each.p99)}</td>
           </tr>
         ))}
         <tr className="border-t font-medium">
@@ -56,8 +56,8 @@ function Stages({ of: { stages, callers } }: { of: Summary["latency_ms"] }) {
             for the caller
           </th>
           <td />
-          <td className="text-right">{ms(callers.p50)}</td>
-          <td className="text-right">{ms(callers.p99)}</td>
+          <td className="pl-3 text-right">{ms(callers.p50)}</td>
+          <td className="pl-3 text-right">{ms(callers.p99)}</td>
         </tr>
       </tbody>
     </table>
