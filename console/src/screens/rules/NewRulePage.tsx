@@ -1,5 +1,23 @@
+import { Link } from "@tanstack/react-router";
+import { ChevronLeft } from "lucide-react";
+import { useDetector } from "~/api/detectors";
+import { Waiting } from "~/ui/Asked";
 import { Page } from "~/ui/Page";
+import { RuleEditor } from "./RuleEditor";
 
+/** A rule is written, with what it would have done beside it. */
 export function NewRulePage() {
-  return <Page title="NewRule">{null}</Page>;
+  const detector = useDetector();
+  return (
+    <Page
+      title="New rule"
+      about={
+        <Link to="/rules" className="inline-flex items-center text-accent hover:underline">
+          <ChevronLeft aria-hidden size={14} /> Rules
+        </Link>
+      }
+    >
+      {detector ? <RuleEditor key={detector.name} detector={detector.name} from={null} /> : <Waiting height={500} />}
+    </Page>
+  );
 }

@@ -1,5 +1,100 @@
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { ChevronLeft, PencilLine } from "lucide-react";
+import { useMay } from "~/session/session";
+import { Asked } from "~/ui/Asked";
+import { buttonLook } from "~/ui/Button";
 import { Page } from "~/ui/Page";
+import { Panel } from "~/ui/Panel";
+import { type Rule, useRule } from "./books";
+import { RequestTable } from "./RequestTable";
+import { RuleEditor } from "./RuleEditor";
+import { RuleFigures } from "./RuleFigures";
+import { StateMark } from "./State";
+import { StepButtons } from "./StepButtons";
+import { nextVersion } from "./steps";
+import { Versions } from "./Versions";
+import { Warnings } from "./Warnings";
+import { WhatItSays } from "./WhatItSays";
 
+const route = getRouteApi("/rules/$detectorName/$rule");
+
+/** One rule: what acts, what is tried, how it fares, its versions; and the editor for the next one. */
 export function RulePage() {
-  return <Page title="Rule">{null}</Page>;
+  const { detectorName: detector, rule: name } = route.useParams();
+  const { edit } = route.useSearch();
+  const asked = useRule(detector, name);
+  const may = useMay();
+  const rule = asked.data?.rule;
+  const from = asked.data?.versions.find((each) => each.version === edit);
+  return (
+    <Page
+      title={name}
+      about={
+        <span className="flex flex-wrap items-center gap-2">
+          <Link to="/rules" className="inline-flex items-center text-accent hover:underline">
+            <ChevronLeft aria-hidden size={14} /> Rules
+          </Link>
+          {rule && <States rule={rule} />}
+        </span>
+      }
+      actions={
+        rule && (
+          <>
+            {!from && may("author") && (
+              <Link
+                to="/rules/$detectorName/$rule"
+                params={{ detectorName: detector, rule: name }}
+                search={(kept) => ({ ...kept, edit: rule.newest.version })}
+                className={buttonLook()}
+              >
+                <PencilLine aria-hidden size={15} /> New version
+              </Link>
+            )}
+            <StepButtons detector={detector} rule={rule} />
+          </>
+        )
+      }
+    >
+      <Asked of={asked} height={600}>
+        {(found) =>
+          from ? (
+            <RuleEditor key={from.version} detector={detector} from={from} />
+          ) : (
+            <>
+              <Warnings findings={found.rule.warnings} />
+              <RuleFigures detector={detector} rule={found.rule} />
+              <div className="grid gap-4 xl:grid-cols-2">
+                {shown(found.rule).map(({ title, version }) => (
+                  <WhatItSays key={version.version} title={title} version={version} />
+                ))}
+              </div>
+              <Versions detector={detector} versions={found.versions} />
+              {found.requests.length > 0 && (
+                <Panel title="Requests" about="What was asked of others, and what came of it." flush>
+                  <RequestTable detector={detector} requests={found.requests} />
+                </Panel>
+              )}
+            </>
+          )
+        }
+      </Asked>
+    </Page>
+  );
+}
+
+function States({ rule }: { rule: Rule }) {
+  return (
+    <>
+      <StateMark of={rule.state} rollout={(rule.active ?? rule.candidate)?.rollout ?? null} />
+      {rule.active && rule.candidate && <StateMark of={rule.candidate.state} rollout={rule.candidate.rollout} />}
+    </>
+  );
+}
+
+function shown(rule: Rule) {
+  const next = nextVersion(rule);
+  return [
+    ...(rule.active ? [{ title: `Version ${rule.active.version} acts`, version: rule.active }] : []),
+    ...(next ? [{ title: `Version ${next.version}, ${next.state}`, version: next }] : []),
+  ];
 }

@@ -1,0 +1,73 @@
+import { Upload } from "lucide-react";
+import { type FormEvent, useRef } from "react";
+import { api, fetchJson, type Schemas, say } from "~/api/client";
+import { Button, buttonLook } from "~/ui/Button";
+import { Select, TextArea, TextField } from "~/ui/Field";
+import { type KeptList, useWork } from "./books";
+import { changed, EXPIRIES, expiresAt, valuesOf } from "./entries";
+
+/** Puts values on a list: typed, or from a CSV file. */
+export function AddEntries({ detector, list }: { detector: string; list: KeptList }) {
+  const work = useWork(detector);
+  const form = useRef<HTMLFormElement>(null);
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const given = new FormData(event.currentTarget);
+    const body = {
+      value: null,
+      entries: valuesOf(String(given.get("values"))).map((value) => ({ value, reason: null, expires_at: null })),
+      reason: String(given.get("reason")),
+      expires_at: expiresAt(String(given.get("expires"))),
+    };
+    const add = async () => {
+      const params = { path: { name: detector, list_name: list.name } };
+      return changed(list.name, say(await api.POST("/detectors/{name}/lists/{list_name}/entries", { params, body })));
+    };
+    work.mutate(add, { onSuccess: () => form.current?.reset() });
+  }
+
+  async function take(file: File): Promise<string> {
+    const path = `/detectors/${encodeURIComponent(detector)}/lists/${encodeURIComponent(list.name)}/entries`;
+    const headers = { "content-type": "text/csv" };
+    const body = await file.text();
+    return changed(list.name, await fetchJson<Schemas["ListChanged"]>(path, { method: "POST", headers, body }));
+  }
+
+  return (
+    <form
+      ref={form}
+      onSubmit={submit}
+      aria-label={`Add to ${list.name}`}
+      className="grid items-start gap-3 border-y bg-ground px-4 py-3 sm:grid-cols-[2fr_2fr_1fr_auto]"
+    >
+      <TextArea label="Values, one a line" name="values" rows={1} required className="font-mono" />
+      <TextField label="Reason" name="reason" maxLength={2000} placeholder="case 1234" />
+      <Select label="Expires" name="expires">
+        {EXPIRIES.map((each) => (
+          <option key={each.value} value={each.value}>
+            {each.name}
+          </option>
+        ))}
+      </Select>
+      <div className="flex gap-2 sm:pt-5">
+        <Button look="main" type="submit" busy={work.isPending}>
+          Add
+        </Button>
+        <label className={buttonLook("plain", "has-focus-visible:outline-2 has-focus-visible:outline-accent")}>
+          <Upload aria-hidden size={15} /> CSV
+          <input
+            type="file"
+            accept=".csv,text/csv"
+            className="sr-only"
+            onChange={(event) => {
+              const file = event.target.files?.[0];
+              event.target.value = "";
+              if (file) work.mutate(() => take(file));
+            }}
+          />
+        </label>
+      </div>
+    </form>
+  );
+}

@@ -1,0 +1,83 @@
+import { count } from "~/words/numbers";
+import type { Tried } from "./draft";
+import { TRUTHS } from "./preview";
+
+const MARKS: Partial<Record<keyof typeof TRUTHS, string>> = {
+  young: "◔",
+  untold: "?",
+  fraud: "▲",
+  good: "●",
+  unobjected: "○",
+};
+
+/** What is known by now of what matched, and of what would change; young labels are marked, day by day as well. */
+export function PreviewTruth({ tried }: { tried: Tried }) {
+  const young = tried.by_day.filter((day) => day.young).length;
+  return (
+    <section aria-labelledby="preview-truth">
+      <h3 id="preview-truth" className="mb-1 font-medium">
+        What is known of them
+      </h3>
+      <table className="w-full text-left">
+        <thead>
+          <tr className="border-b text-soft text-xs">
+            <th scope="col" className="py-1 font-medium">
+              Truth, by now
+            </th>
+            <th scope="col" className="py-1 text-right font-medium">
+              Matched
+            </th>
+            <th scope="col" className="py-1 text-right font-medium">
+              Changed
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {Object.entries(TRUTHS).map(([name, words]) => {
+            const key = name as keyof typeof TRUTHS;
+            return (
+              <tr key={name} className="border-b last:border-0">
+                <th scope="row" className="py-1 font-normal">
+                  <span aria-hidden className="mr-2 inline-block w-3 text-soft">
+                    {MARKS[key]}
+                  </span>
+                  {words}
+                </th>
+                <td className="py-1 text-right">{count(tried.truth[key])}</td>
+                <td className="py-1 text-right">{count(tried.truth_changed[key])}</td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+      {young > 0 && (
+        <p className="mt-1 text-review text-xs">
+          ◔ Labels of {young === tried.days ? "all these days" : `${young} of ${tried.days} days`} are young: more
+          frauds may become known.
+        </p>
+      )}
+      <Days tried={tried} />
+    </section>
+  );
+}
+
+function Days({ tried }: { tried: Tried }) {
+  if (tried.by_day.length < 2) return null;
+  const most = Math.max(1, ...tried.by_day.map((day) => day.matched));
+  return (
+    <ol aria-label="Matched by day" className="mt-2 flex h-16 items-end gap-px">
+      {tried.by_day.map((day) => (
+        <li
+          key={day.date}
+          title={`${day.date}: ${day.matched} matched, ${day.changed} changed${day.young ? ", labels are young" : ""}`}
+          className={`min-w-0.5 flex-1 rounded-t ${day.young ? "border border-accent border-dashed" : "bg-accent"}`}
+          style={{ height: `${Math.max(2, (100 * day.matched) / most)}%` }}
+        >
+          <span className="sr-only">
+            {day.date}: {day.matched} matched{day.young ? ", labels are young" : ""}
+          </span>
+        </li>
+      ))}
+    </ol>
+  );
+}

@@ -1,0 +1,92 @@
+import { Link } from "@tanstack/react-router";
+import { type ReactNode, useState } from "react";
+import { useMay, useSession } from "~/session/session";
+import { Badge } from "~/ui/Badge";
+import { Button } from "~/ui/Button";
+import { Time } from "~/ui/Time";
+import type { Asked } from "./books";
+import { details, settling } from "./requests";
+import { SettleDialog } from "./SettleDialog";
+
+const TONES: Record<string, "warn" | "good" | "bad" | "plain"> = { pending: "warn", approved: "good", rejected: "bad" };
+
+interface Props {
+  detector: string;
+  requests: readonly Asked[];
+  empty?: ReactNode;
+}
+
+/** Requests: what is asked for, by whom, and what one can do about it. */
+export function RequestTable({ detector, requests, empty }: Props) {
+  const may = useMay();
+  const { data } = useSession();
+  const [answering, setAnswering] = useState<{ request: Asked; approve: boolean } | null>(null);
+  if (requests.length === 0) return empty;
+  return (
+    <>
+      <ul aria-label="Requests" className="divide-y border-t">
+        {requests.map((each) => {
+          const can = settling(each, data?.name ?? "", may);
+          return (
+            <li key={each.id} className="flex flex-wrap items-center gap-x-4 gap-y-2 px-4 py-3">
+              <div className="min-w-0 flex-1 basis-72">
+                <p className="flex flex-wrap items-center gap-2">
+                  <Badge tone={TONES[each.stage] ?? "plain"}>{each.stage === "pending" ? "waiting" : each.stage}</Badge>
+                  <Named detector={detector} request={each} />
+                  <span>{details(each)}</span>
+                </p>
+                <p className="break-words text-soft text-xs">
+                  <Time at={each.asked_at} /> by {each.asked_by}
+                  {each.author !== each.asked_by && `, written by ${each.author}`}
+                  {each.note && `: ${each.note}`}
+                </p>
+                {each.settled_by && (
+                  <p className="break-words text-soft text-xs">
+                    {each.stage} <Time at={each.settled_at} /> by {each.settled_by}
+                    {each.settled_note && `: ${each.settled_note}`}
+                  </p>
+                )}
+                {can.why && <p className="text-review text-xs">{can.why}</p>}
+              </div>
+              <div className="flex gap-2">
+                {can.approve && (
+                  <Button look="main" onClick={() => setAnswering({ request: each, approve: true })}>
+                    Approve
+                  </Button>
+                )}
+                {can.reject && (
+                  <Button look="danger" onClick={() => setAnswering({ request: each, approve: false })}>
+                    {can.own ? "Withdraw" : "Reject"}
+                  </Button>
+                )}
+              </div>
+            </li>
+          );
+        })}
+      </ul>
+      {answering && <SettleDialog detector={detector} {...answering} onClose={() => setAnswering(null)} />}
+    </>
+  );
+}
+
+function Named({ detector, request }: { detector: string; request: Asked }) {
+  if (request.kind === "rule")
+    return (
+      <Link
+        to="/rules/$detectorName/$rule"
+        params={{ detectorName: detector, rule: request.name }}
+        className="font-medium text-accent hover:underline"
+      >
+        {request.name}
+      </Link>
+    );
+  return (
+    <Link
+      to="/rules"
+      search={(kept) => ({ ...kept, tab: "lists", list: request.name })}
+      className="font-medium text-accent hover:underline"
+    >
+      {request.name}
+    </Link>
+  );
+}

@@ -1,0 +1,193 @@
+import { useNavigate } from "@tanstack/react-router";
+import { lazy, Suspense, useId, useMemo, useState } from "react";
+import { api, say } from "~/api/client";
+import { useDefinition } from "~/api/definition";
+import { useMay } from "~/session/session";
+import { Waiting } from "~/ui/Asked";
+import { Button } from "~/ui/Button";
+import { Select, TextArea, TextField } from "~/ui/Field";
+import { Panel } from "~/ui/Panel";
+import { ACTIONS, type Action, type RuleVersion, useLists, useRules, useWork } from "./books";
+import { bodyOf, type Draft, draftOf, nameProblem, problemOf, useTested } from "./draft";
+import { Preview } from "./Preview";
+import { scopeOf } from "./scope";
+import { takeStep } from "./takeStep";
+import { usePaused } from "./usePaused";
+import { Verdict } from "./Verdict";
+
+const ConditionEditor = lazy(() => import("./ConditionEditor"));
+const PAUSE_MS = 350;
+
+/** A new rule, or a new version `from` another; what it would have done stands beside it and follows what is written. */
+export function RuleEditor({ detector, from }: { detector: string; from: RuleVersion | null }) {
+  const [draft, setDraft] = useState(() => draftOf(from));
+  const paused = usePaused(draft, PAUSE_MS);
+  const tested = useTested(detector, paused);
+  const rules = useRules(detector);
+  const aboutId = useId();
+  const scope = useScope(detector);
+  const problem = useMemo(
+    () => (paused.when === draft.when ? problemOf(tested.error, paused.when) : null),
+    [tested.error, paused.when, draft.when],
+  );
+  const misnamed = from ? null : nameProblem(draft.name, rules.data?.rules.map((each) => each.name) ?? []);
+  const change = (part: Partial<Draft>) => setDraft((now) => ({ ...now, ...part }));
+  const readable = tested.isSuccess && !tested.isPlaceholderData && paused.when.trim() !== "";
+
+  return (
+    <div className="grid items-start gap-4 xl:grid-cols-2">
+      <Panel title={from ? `New version, from version ${from.version}` : "The rule"}>
+        <div className="flex flex-col gap-3">
+          {!from && (
+            <TextField
+              label="Name"
+              value={draft.name}
+              maxLength={63}
+              placeholder="large_at_night"
+              autoComplete="off"
+              spellCheck={false}
+              onChange={(event) => change({ name: event.target.value })}
+              error={draft.name === "" ? null : misnamed}
+            />
+          )}
+          <div className="flex flex-col gap-1">
+            <span className="font-medium text-xs">Condition</span>
+            <Suspense fallback={<Waiting height={154} />}>
+              <ConditionEditor
+                label="Condition"
+                value={draft.when}
+                onChange={(when) => change({ when })}
+                scope={scope}
+                problem={problem}
+                describedBy={aboutId}
+                example="amount > 900 AND is_night"
+              />
+            </Suspense>
+            <Verdict
+              id={aboutId}
+              when={draft.when}
+              problem={problem}
+              tested={tested.data}
+              settled={draft.when === paused.when && !tested.isFetching}
+            />
+          </div>
+          <Says draft={draft} change={change} />
+          <Save
+            detector={detector}
+            draft={draft}
+            from={from}
+            ready={readable && misnamed === null && paused === draft}
+          />
+        </div>
+      </Panel>
+      <Preview detector={detector} draft={paused} readable={readable} version={from !== null} />
+    </div>
+  );
+}
+
+function useScope(detector: string) {
+  const definition = useDefinition(detector);
+  const lists = useLists(detector);
+  return useMemo(() => scopeOf(definition.data, lists.data?.lists ?? []), [definition.data, lists.data]);
+}
+
+function Says({ draft, change }: { draft: Draft; change: (part: Partial<Draft>) => void }) {
+  return (
+    <>
+      <div className="grid gap-3 sm:grid-cols-2">
+        <Select label="Then" value={draft.then} onChange={(event) => change({ then: event.target.value as Action })}>
+          {ACTIONS.map((action) => (
+            <option key={action}>{action}</option>
+          ))}
+        </Select>
+        <TextField
+          label="Code"
+          value={draft.code}
+          maxLength={63}
+          placeholder={draft.name || "the rule's name"}
+          hint="By which decisions name it to other systems."
+          onChange={(event) => change({ code: event.target.value })}
+        />
+      </div>
+      <TextField
+        label="What it says"
+        value={draft.reason}
+        maxLength={1000}
+        placeholder="{amount:.2f} is a high amount at night"
+        hint="For people; names in braces become values."
+        onChange={(event) => change({ reason: event.target.value })}
+      />
+      <label className="flex items-start gap-2">
+        <input
+          type="checkbox"
+          className="mt-1"
+          checked={draft.hard}
+          onChange={(event) => change({ hard: event.target.checked })}
+        />
+        <span>
+          Hard <span className="text-soft">– beaten by nothing, and decided by itself where everything else fails</span>
+        </span>
+      </label>
+      <TextArea
+        label="Note"
+        rows={2}
+        maxLength={2000}
+        value={draft.note}
+        hint="Why: kept beside the version and in the audit log."
+        onChange={(event) => change({ note: event.target.value })}
+      />
+    </>
+  );
+}
+
+interface SaveProps {
+  detector: string;
+  draft: Draft;
+  from: RuleVersion | null;
+  ready: boolean;
+}
+
+function Save({ detector, draft, from, ready }: SaveProps) {
+  const work = useWork(detector);
+  const navigate = useNavigate();
+  const may = useMay();
+
+  function save(shadow: boolean) {
+    const body = bodyOf(draft);
+    work.mutate(() => saved(detector, body, shadow), {
+      onSuccess: () =>
+        void navigate({
+          to: "/rules/$detectorName/$rule",
+          params: { detectorName: detector, rule: body.name },
+          search: (kept) => ({ ...kept, edit: undefined, before: undefined, after: undefined }),
+        }),
+    });
+  }
+
+  if (!may("author")) return <p className="text-soft">You may look, and write no rules.</p>;
+  return (
+    <div className="flex flex-wrap gap-2">
+      <Button look="main" busy={work.isPending} disabled={!ready} onClick={() => save(true)}>
+        Save and shadow
+      </Button>
+      <Button busy={work.isPending} disabled={!ready} onClick={() => save(false)}>
+        Save as draft
+      </Button>
+      {from && (
+        <Button
+          look="quiet"
+          onClick={() => void navigate({ to: ".", search: (kept) => ({ ...kept, edit: undefined }) })}
+        >
+          Cancel
+        </Button>
+      )}
+    </div>
+  );
+}
+
+async function saved(detector: string, body: ReturnType<typeof bodyOf>, shadow: boolean): Promise<string> {
+  const made = say(await api.POST("/detectors/{name}/rules", { params: { path: { name: detector } }, body }));
+  const version = made.version?.version ?? made.rule.newest.version;
+  if (!shadow) return `${body.name}: version ${version} is a draft; it does nothing yet.`;
+  return takeStep(detector, body.name, "shadow", { version, note: body.note ?? "", percent: 0, of: "", guards: null });
+}

@@ -1,0 +1,90 @@
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { useRuleInsights } from "~/api/insights";
+import { RANGES } from "~/app/router";
+import { Choice } from "~/ui/Choice";
+import { Figure, Figures } from "~/ui/Figure";
+import { Panel } from "~/ui/Panel";
+import { Time } from "~/ui/Time";
+import { count, percent } from "~/words/numbers";
+import type { Rule } from "./books";
+import { insightOf, insightOfCandidate, isYoung, maturity, precision, type RuleInsight } from "./insight";
+
+const route = getRouteApi("/rules/$detectorName/$rule");
+
+/** What the rule did within the range, and beside it what its candidate did or would have done. */
+export function RuleFigures({ detector, rule }: { detector: string; rule: Rule }) {
+  const { range = "24h" } = route.useSearch();
+  const navigate = route.useNavigate();
+  const { data } = useRuleInsights({ range, detector });
+  const acts = insightOf(rule, data?.rules);
+  const tried = rule.active ? insightOfCandidate(rule, data?.rules) : null;
+  return (
+    <Panel
+      title="How it fares"
+      about={`Of the decisions within ${range}; labels as they are known by now.`}
+      actions={
+        <Choice
+          label="Range"
+          options={RANGES.map((value) => ({ value, name: value }))}
+          value={range}
+          onChange={(next) => void navigate({ search: (kept) => ({ ...kept, range: next }) })}
+        />
+      }
+    >
+      <Row detector={detector} name={rule.active ? `version ${rule.active.version}` : rule.name} insight={acts} />
+      {tried && rule.candidate && (
+        <div className="mt-3">
+          <Row
+            detector={detector}
+            name={`version ${rule.candidate.version}, ${rule.candidate.state}`}
+            insight={tried}
+          />
+        </div>
+      )}
+    </Panel>
+  );
+}
+
+function Row({ detector, name, insight }: { detector: string; name: string; insight: RuleInsight | null }) {
+  const labels = insight?.labels;
+  const mix = insight?.outcomes;
+  return (
+    <Figures label={`How ${name} fares`}>
+      <Figure
+        name={`Fires of ${name}`}
+        value={
+          insight ? (
+            <Link
+              to="/transactions"
+              search={(kept) => ({ ...kept, detector, rule: insight.name })}
+              className="text-accent hover:underline"
+            >
+              {count(insight.fires)}
+            </Link>
+          ) : (
+            count(null)
+          )
+        }
+        about={insight ? `${percent(insight.share)} of decisions` : "not counted yet"}
+      />
+      <Figure name="No other rule fired" value={count(insight?.only)} about="on so many of them" />
+      <Figure
+        name="Precision"
+        value={precision(labels)}
+        about={labels && `${maturity(labels)}${labels.precision !== null && isYoung(labels) ? ", young" : ""}`}
+      />
+      <Figure
+        name="Fraud, known"
+        value={count(labels?.fraud)}
+        about={labels && `${count(labels.unknown)} not known yet`}
+      />
+      <Figure name="Good, known" value={count(labels?.good)} about="customers hit" />
+      <Figure
+        name="Decided"
+        value={count(mix && mix.block + mix.review + mix.challenge)}
+        about={mix && `block ${count(mix.block)}, review ${count(mix.review)}, approve ${count(mix.approve)}`}
+      />
+      <Figure name="Last fired" value={<Time at={insight?.last_fired_at} form="ago" />} />
+    </Figures>
+  );
+}

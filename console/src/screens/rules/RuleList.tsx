@@ -1,0 +1,101 @@
+import { getRouteApi } from "@tanstack/react-router";
+import { Download } from "lucide-react";
+import { BASE } from "~/api/client";
+import { useRuleInsights } from "~/api/insights";
+import { oneOf, RANGES } from "~/app/router";
+import { useMay } from "~/session/session";
+import { Asked, Empty } from "~/ui/Asked";
+import { buttonLook } from "~/ui/Button";
+import { Choice } from "~/ui/Choice";
+import { Select, TextField } from "~/ui/Field";
+import { Panel } from "~/ui/Panel";
+import { useRules } from "./books";
+import { counts, filtered } from "./filters";
+import { ImportRules } from "./ImportRules";
+import { RuleTable } from "./RuleTable";
+import { STATES } from "./State";
+
+const route = getRouteApi("/rules");
+
+/** Every rule of a detector with what it did within the range. */
+export function RuleList({ detector }: { detector: string }) {
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
+  const may = useMay();
+  const rules = useRules(detector);
+  const range = search.range ?? "24h";
+  const insights = useRuleInsights({ range, detector });
+  const inStates = counts(rules.data?.rules ?? []);
+  return (
+    <Panel
+      title="Rules"
+      about={`What fired within ${range}, and what labels say of it by now.`}
+      flush
+      actions={
+        <>
+          <Choice
+            label="Range"
+            options={RANGES.map((value) => ({ value, name: value }))}
+            value={range}
+            onChange={(next) => void navigate({ search: (kept) => ({ ...kept, range: next }) })}
+          />
+          <a
+            href={`${BASE}/detectors/${encodeURIComponent(detector)}/rules/export`}
+            download={`${detector}-rules.ndjson`}
+            className={buttonLook()}
+          >
+            <Download aria-hidden size={15} /> Export
+          </a>
+          {may("author") && <ImportRules detector={detector} />}
+        </>
+      }
+    >
+      <div className="flex flex-wrap gap-3 px-4 pb-3">
+        <TextField
+          label="Find"
+          type="search"
+          placeholder="Name, condition or author"
+          className="w-64 max-w-full"
+          value={search.find ?? ""}
+          onChange={(event) =>
+            void navigate({ replace: true, search: (kept) => ({ ...kept, find: event.target.value || undefined }) })
+          }
+        />
+        <Select
+          label="State"
+          className="w-52 max-w-full"
+          value={oneOf(STATES, search.state) ?? ""}
+          onChange={(event) =>
+            void navigate({ search: (kept) => ({ ...kept, state: event.target.value || undefined }) })
+          }
+        >
+          <option value="">all but archived</option>
+          {STATES.map((state) => (
+            <option key={state} value={state}>
+              {state} ({inStates[state] ?? 0})
+            </option>
+          ))}
+        </Select>
+      </div>
+      <Asked of={rules} height={320}>
+        {(found) => (
+          <RuleTable
+            detector={detector}
+            rules={filtered(found.rules, search)}
+            insights={insights.data}
+            range={range}
+            empty={
+              found.rules.length === 0 ? (
+                <Empty title="No rules yet">
+                  A rule is a condition and what follows from it, such as amount &gt; 900.
+                </Empty>
+              ) : (
+                <Empty title="No rule fits these filters" />
+              )
+            }
+          />
+        )}
+      </Asked>
+    </Panel>
+  );
+}

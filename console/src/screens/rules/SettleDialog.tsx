@@ -1,0 +1,53 @@
+import { type FormEvent, useId } from "react";
+import { api, say } from "~/api/client";
+import { Ask } from "~/ui/Ask";
+import { Button } from "~/ui/Button";
+import { TextArea } from "~/ui/Field";
+import { type Asked, useWork } from "./books";
+import { details } from "./requests";
+
+interface Props {
+  detector: string;
+  request: Asked;
+  approve: boolean;
+  onClose: () => void;
+}
+
+/** Approving does what was asked for, at once; rejecting lets it not be done. */
+export function SettleDialog({ detector, request, approve, onClose }: Props) {
+  const form = useId();
+  const work = useWork(detector);
+  const params = { path: { name: detector, request_id: request.id } };
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const body = { note: String(new FormData(event.currentTarget).get("note")) };
+    const settle = async () => {
+      say(
+        approve
+          ? await api.POST("/detectors/{name}/approvals/{request_id}/approve", { params, body })
+          : await api.POST("/detectors/{name}/approvals/{request_id}/reject", { params, body }),
+      );
+      return `${request.name}: ${approve ? "approved and done" : "not done"}.`;
+    };
+    work.mutate(settle, { onSuccess: onClose });
+  }
+
+  return (
+    <Ask
+      open
+      onClose={onClose}
+      title={`${approve ? "Approve" : "Reject"}: ${request.name}`}
+      about={`${request.asked_by} asks to ${details(request)}. ${approve ? "It is done at once." : "It is not done."}`}
+      actions={
+        <Button look={approve ? "main" : "danger"} type="submit" form={form} busy={work.isPending}>
+          {approve ? "Approve" : "Reject"}
+        </Button>
+      }
+    >
+      <form id={form} onSubmit={submit}>
+        <TextArea label="Note" name="note" rows={2} maxLength={2000} />
+      </form>
+    </Ask>
+  );
+}

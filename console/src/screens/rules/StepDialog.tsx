@@ -1,0 +1,97 @@
+import { type FormEvent, useId, useState } from "react";
+import { useDefinition } from "~/api/definition";
+import { Ask } from "~/ui/Ask";
+import { Button } from "~/ui/Button";
+import { Select, TextArea, TextField } from "~/ui/Field";
+import { useWork } from "./books";
+import { type Guard, GuardFields } from "./GuardFields";
+import type { Step } from "./steps";
+import { takeStep } from "./takeStep";
+
+interface Props {
+  detector: string;
+  rule: string;
+  version: number | null;
+  step: Step;
+  /** The share that the version acts on already. */
+  share?: { percent: number; of: string | null } | null;
+  onClose: () => void;
+}
+
+/** Before a step: what it does, for a rollout the share and the guards, and a note that the audit log keeps. */
+export function StepDialog({ detector, rule, version, step, share, onClose }: Props) {
+  const form = useId();
+  const work = useWork(detector);
+  const [guards, setGuards] = useState<readonly Guard[] | null>(null);
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const given = new FormData(event.currentTarget);
+    const said = (name: string) => String(given.get(name) ?? "");
+    const [note, percent, of] = [said("note"), Number(said("percent")), said("of")];
+    work.mutate(() => takeStep(detector, rule, step.name, { version, note, percent, of, guards }), {
+      onSuccess: onClose,
+    });
+  }
+
+  return (
+    <Ask
+      open
+      onClose={onClose}
+      title={`${step.label}: ${rule}${version ? ` version ${version}` : ""}`}
+      about={step.about}
+      actions={
+        <Button look={step.look === "danger" ? "danger" : "main"} type="submit" form={form} busy={work.isPending}>
+          {step.label}
+        </Button>
+      }
+    >
+      <form id={form} onSubmit={submit} className="flex flex-col gap-3">
+        {step.name === "rollout" && (
+          <>
+            <ShareFields detector={detector} share={share} />
+            <GuardFields guards={guards} onChange={setGuards} />
+          </>
+        )}
+        <TextArea
+          label="Note"
+          name="note"
+          rows={2}
+          maxLength={2000}
+          hint="Why: kept in the audit log, beside who and when."
+        />
+      </form>
+    </Ask>
+  );
+}
+
+function ShareFields({ detector, share }: { detector: string; share: Props["share"] }) {
+  const { data } = useDefinition(detector);
+  const keys = data?.fields.filter((field) => field.roles.includes("key")) ?? [];
+  return (
+    <div className="flex gap-3">
+      <TextField
+        label="Share, per cent"
+        name="percent"
+        type="number"
+        min={0.1}
+        max={100}
+        step="any"
+        required
+        defaultValue={share?.percent ?? 10}
+        className="w-32"
+      />
+      <Select
+        label="Of the keys of"
+        name="of"
+        className="flex-1"
+        key={keys.length}
+        defaultValue={share?.of ?? keys[0]?.name}
+      >
+        {keys.map((field) => (
+          <option key={field.name}>{field.name}</option>
+        ))}
+      </Select>
+    </div>
+  );
+}

@@ -1,0 +1,129 @@
+import { getRouteApi, Link } from "@tanstack/react-router";
+import type { ColumnDef } from "@tanstack/react-table";
+import { useMemo } from "react";
+import { useMay } from "~/session/session";
+import { Select } from "~/ui/Field";
+import { Panel } from "~/ui/Panel";
+import { Table } from "~/ui/Table";
+import { Time } from "~/ui/Time";
+import { words } from "~/words/numbers";
+import type { RuleVersion } from "./books";
+import { Diff } from "./Diff";
+import { StateMark } from "./State";
+
+const route = getRouteApi("/rules/$detectorName/$rule");
+
+/** Every version that was ever written, and what one says otherwise than another. */
+export function Versions({ detector, versions }: { detector: string; versions: readonly RuleVersion[] }) {
+  const { before, after } = route.useSearch();
+  const { rule } = route.useParams();
+  const may = useMay();
+  const author = may("author");
+  const columns = useMemo(() => columnsFor(author, detector, rule), [author, detector, rule]);
+  const numbers = versions.map((each) => each.version);
+  const second = after && numbers.includes(after) ? after : (numbers[0] ?? 1);
+  const first = before && numbers.includes(before) ? before : second - 1;
+  return (
+    <Panel title="Versions" about="The newest first; nothing is ever overwritten." flush>
+      <Table<RuleVersion> label="Versions" rows={versions} columns={columns} id={(row) => String(row.version)} />
+      {numbers.length > 1 && (
+        <section aria-label="Difference" className="flex flex-col gap-3 border-t p-4">
+          <div className="flex flex-wrap items-end gap-3">
+            <Chooser name="before" label="What changed from" numbers={numbers} value={first} />
+            <Chooser name="after" label="to" numbers={numbers} value={second} />
+          </div>
+          <Diff detector={detector} rule={rule} before={first} after={second} />
+        </section>
+      )}
+    </Panel>
+  );
+}
+
+function Chooser({
+  name,
+  label,
+  numbers,
+  value,
+}: {
+  name: "before" | "after";
+  label: string;
+  numbers: readonly number[];
+  value: number;
+}) {
+  const navigate = route.useNavigate();
+  return (
+    <Select
+      label={label}
+      value={value}
+      onChange={(event) =>
+        void navigate({ search: (kept) => ({ ...kept, [name]: Number(event.target.value) }), resetScroll: false })
+      }
+    >
+      {numbers.map((number) => (
+        <option key={number} value={number}>
+          version {number}
+        </option>
+      ))}
+    </Select>
+  );
+}
+
+function columnsFor(author: boolean, detector: string, rule: string): ColumnDef<RuleVersion, unknown>[] {
+  return [
+    { id: "version", header: "Version", accessorKey: "version" },
+    {
+      id: "state",
+      header: "State",
+      accessorKey: "state",
+      cell: ({ row }) => <StateMark of={row.original.state} rollout={row.original.rollout} />,
+    },
+    {
+      id: "changed",
+      header: "Changed",
+      enableSorting: false,
+      accessorFn: (row) => (row.changed ? Object.keys(row.changed).map(words).join(", ") || "nothing" : "the first"),
+    },
+    {
+      id: "written",
+      header: "Written",
+      accessorKey: "written_at",
+      cell: ({ row }) => (
+        <span className="whitespace-nowrap">
+          <Time at={row.original.written_at} /> <span className="text-soft">by {row.original.author}</span>
+        </span>
+      ),
+    },
+    {
+      id: "since",
+      header: "In this state since",
+      accessorKey: "since",
+      cell: ({ row }) => (
+        <span className="whitespace-nowrap">
+          <Time at={row.original.since} /> <span className="text-soft">by {row.original.changed_by}</span>
+        </span>
+      ),
+    },
+    {
+      id: "note",
+      header: "Note",
+      enableSorting: false,
+      accessorKey: "note",
+      cell: ({ row }) => <span className="break-words">{row.original.note || "–"}</span>,
+    },
+    {
+      id: "use",
+      header: "",
+      cell: ({ row }) =>
+        author && (
+          <Link
+            to="/rules/$detectorName/$rule"
+            params={{ detectorName: detector, rule }}
+            search={(kept) => ({ ...kept, edit: row.original.version })}
+            className="whitespace-nowrap text-accent hover:underline"
+          >
+            Start from {row.original.version}
+          </Link>
+        ),
+    },
+  ];
+}

@@ -1,0 +1,39 @@
+import type { ReactNode } from "react";
+import { Outcome } from "~/ui/Outcome";
+import { Panel } from "~/ui/Panel";
+import { Time } from "~/ui/Time";
+import type { RuleVersion } from "./books";
+
+/** One version in full. */
+export function WhatItSays({ title, version }: { title: string; version: RuleVersion }) {
+  return (
+    <Panel title={title}>
+      <pre className="overflow-x-auto whitespace-pre-wrap break-words rounded-md bg-raised p-3 font-mono">
+        {version.when}
+      </pre>
+      <dl className="mt-3 grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5">
+        <Line name="Then">
+          <Outcome of={version.then} />
+          {version.hard && <span className="ml-2 text-soft text-xs">hard: beaten by nothing, whatever fails</span>}
+        </Line>
+        <Line name="It says">{version.reason ?? <span className="text-soft">nothing of its own</span>}</Line>
+        <Line name="Code">
+          <code className="font-mono text-xs">{version.code}</code>
+        </Line>
+        <Line name="Written">
+          <Time at={version.written_at} /> by {version.author}
+        </Line>
+        <Line name="Note">{version.note || <span className="text-soft">–</span>}</Line>
+      </dl>
+    </Panel>
+  );
+}
+
+function Line({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <>
+      <dt className="text-soft">{name}</dt>
+      <dd className="min-w-0 break-words">{children}</dd>
+    </>
+  );
+}

@@ -1,0 +1,42 @@
+/** How a rule fared: which of the counted names are its own, and how much is known of what it hit. */
+
+import type { Schemas } from "~/api/client";
+import { count, percent, UNKNOWN } from "~/words/numbers";
+import type { Rule } from "./books";
+
+export type RuleInsight = Schemas["RuleInsight"];
+export type Known = RuleInsight["labels"];
+
+/** The name by which a rule's candidate is recorded. */
+export function candidateName(rule: Rule): string | null {
+  return rule.candidate ? `${rule.name}_v${rule.candidate.version}` : null;
+}
+
+/** The figures of what a rule shows: of the version that acts, else of the one that is tried; null where nothing counted them. */
+export function insightOf(rule: Rule, insights: readonly RuleInsight[] | undefined): RuleInsight | null {
+  const name = rule.active ? rule.name : (candidateName(rule) ?? rule.name);
+  return insights?.find((each) => each.name === name) ?? null;
+}
+
+/** The figures of a rule's candidate. */
+export function insightOfCandidate(rule: Rule, insights: readonly RuleInsight[] | undefined): RuleInsight | null {
+  return insights?.find((each) => each.name === candidateName(rule)) ?? null;
+}
+
+/** How mature a precision is: of how many of the decisions it hit the truth is known. */
+export function maturity(known: Known): string {
+  const told = known.fraud + known.good;
+  const all = told + known.unknown;
+  return all === 0 ? "nothing hit" : `${count(told)} of ${count(all)} known`;
+}
+
+/** Whether too little is known for the precision to mean much: fewer than 30 labels, or less than half of what was hit. */
+export function isYoung(known: Known): boolean {
+  const told = known.fraud + known.good;
+  return told < 30 || told < known.unknown;
+}
+
+/** A precision, or a dash where nothing is known. */
+export function precision(known: Known | undefined): string {
+  return known ? percent(known.precision) : UNKNOWN;
+}

@@ -1,0 +1,58 @@
+/** What a preview says, put into figures. */
+
+import type { Tried } from "./draft";
+
+export interface Stage {
+  name: string;
+  count: number;
+  /** Of the stage before it; null of the first, and where that has none. */
+  share: number | null;
+  /** Width of its bar, of 1: the square root of its share of all, or small stages could not be seen. */
+  width: number;
+  about: string;
+}
+
+/** From events read over those that match to those that no rule caught and that would be decided otherwise. */
+export function funnel(tried: Tried): Stage[] {
+  const steps: [name: string, count: number, about: string][] = [
+    ["Events read", tried.read, "decisions of these days"],
+    ["Matched", tried.matched, "the condition is true"],
+    ["New", tried.new, "no other rule fired on them"],
+    ["Changed", tried.changed, "would be decided otherwise"],
+  ];
+  return steps.map(([name, count, about], place) => {
+    const before = place === 0 ? null : (steps[place === 3 ? 1 : place - 1]?.[1] ?? null);
+    return {
+      name,
+      count,
+      about,
+      share: before ? count / before : null,
+      width: tried.read ? Math.sqrt(count / tried.read) : 0,
+    };
+  });
+}
+
+/** Good customers among some decisions: said to be, or approved long ago without anybody objecting. */
+export function good(truth: Tried["truth"]): number {
+  return (truth.good ?? 0) + (truth.unobjected ?? 0);
+}
+
+/** Of how many it will never be known, or is not known yet. */
+export function notKnown(truth: Tried["truth"]): number {
+  return (truth.young ?? 0) + (truth.untold ?? 0);
+}
+
+/** A number of decisions with its sign: "+4" or "−2"; a fraction of one keeps a digit. */
+export function signed(n: number): string {
+  if (n === 0) return "0";
+  const size = Math.abs(n) < 10 ? Number(Math.abs(n).toFixed(1)) : Math.round(Math.abs(n));
+  return `${n > 0 ? "+" : "−"}${size.toLocaleString("en")}`;
+}
+
+export const TRUTHS = {
+  fraud: "known fraud",
+  good: "known good",
+  unobjected: "good: nobody objected",
+  young: "not yet known: labels may still come",
+  untold: "never known: stopped, and nobody looked",
+} as const;

@@ -1,0 +1,38 @@
+/** What waits for a second pair of eyes, in words, and who may settle it. */
+
+import type { Right } from "~/session/session";
+import { plural, value } from "~/words/numbers";
+import type { Asked } from "./books";
+
+/** What is asked for: "promote version 2", "put 3 values on the list". */
+export function details({ action, details: given }: { action: string; details: Record<string, unknown> }): string {
+  const version = typeof given.version === "number" ? ` version ${given.version}` : "";
+  if (action === "promote") return `promote${version}`;
+  if (action === "rollout") return `roll out${version} to ${value(given.percent)} % of ${value(given.of)}`;
+  const entries = [given.entries, given.values].find(Array.isArray);
+  const many = entries ? plural(entries.length, "value") : "values";
+  if (action === "remove") return `take ${many} off the list`;
+  return ["put", "add", "import"].includes(action) ? `put ${many} on the list` : action;
+}
+
+export interface Settling {
+  approve: boolean;
+  reject: boolean;
+  /** Rejecting it is withdrawing it. */
+  own: boolean;
+  /** Why it cannot be approved by who is here, where that is not seen from the rights. */
+  why: string | null;
+}
+
+/** What who is here may do about a request. */
+export function settling(request: Asked, me: string, may: (right: Right) => boolean): Settling {
+  if (request.stage !== "pending") return { approve: false, reject: false, own: false, why: null };
+  const own = request.asked_by === me;
+  const author = request.author === me;
+  return {
+    approve: may("approve") && !author,
+    reject: may("approve") || (own && may("author")),
+    own,
+    why: author && may("approve") ? "You wrote it, so another person approves it." : null,
+  };
+}

@@ -1,0 +1,66 @@
+/** The steps of a rule's life, as the service takes them, and what is said when one was taken. */
+
+import { api, say } from "~/api/client";
+import type { Asked, Rule } from "./books";
+import type { Guard } from "./GuardFields";
+import type { StepName } from "./steps";
+
+export interface Given {
+  version: number | null;
+  note: string;
+  percent: number;
+  of: string;
+  guards: readonly Guard[] | null;
+}
+
+/** Takes a step; what is to be said of it. A refusal is thrown in the service's words. */
+export async function takeStep(detector: string, rule: string, step: StepName, given: Given): Promise<string> {
+  return outcome(step, rule, say(await asked(detector, rule, step, given)));
+}
+
+function asked(detector: string, rule: string, step: StepName, { version, note, percent, of, guards }: Given) {
+  const params = { path: { name: detector, rule } };
+  const number = version ?? 1;
+  switch (step) {
+    case "shadow":
+      return api.POST("/detectors/{name}/rules/{rule}/shadow", { params, body: { version: number, note } });
+    case "rollout":
+      return api.POST("/detectors/{name}/rules/{rule}/rollout", {
+        params,
+        body: { version: number, percent, of, note, guards: guards ? [...guards] : null },
+      });
+    case "promote":
+      return api.POST("/detectors/{name}/rules/{rule}/promote", { params, body: { version, note } });
+    case "request":
+      return api.POST("/detectors/{name}/rules/{rule}/request", {
+        params,
+        body: { version: number, action: "promote", note, percent: null, of: null },
+      });
+    case "pause":
+      return api.POST("/detectors/{name}/rules/{rule}/pause", { params, body: { note } });
+    case "rollback":
+      return api.POST("/detectors/{name}/rules/{rule}/rollback", { params, body: { note } });
+    case "archive":
+      return api.POST("/detectors/{name}/rules/{rule}/archive", { params, body: { note } });
+  }
+}
+
+/** What is said of a step that was taken; of one that waits for another person, that nothing has changed. */
+export function outcome(
+  step: StepName,
+  rule: string,
+  { rule: now, request }: { rule: Rule; request: Asked | null },
+): string {
+  if (request) return `${rule}: waits for another person to approve it. Nothing has changed yet.`;
+  const acts = now.active ? `version ${now.active.version} acts` : "no version acts";
+  switch (step) {
+    case "shadow":
+      return `${rule}: version ${now.candidate?.version ?? now.newest.version} watches.`;
+    case "rollout":
+      return `${rule}: version ${now.candidate?.version} acts on ${now.candidate?.rollout?.percent} % of ${now.candidate?.rollout?.of}.`;
+    case "archive":
+      return `${rule}: archived.`;
+    default:
+      return `${rule}: ${acts}${now.candidate ? `, version ${now.candidate.version} is tried` : ""}.`;
+  }
+}
