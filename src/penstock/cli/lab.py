@@ -20,10 +20,10 @@ def command(detectors: tuple[str, ...], host: str, port: int, url: str, **flags:
     side by side, and mistakes with their reasons. Offers these detectors, or all that are installed. Whoever reaches the
     pages sees what the key may see, and can have any recorded file on this machine read: there is no sign-in.
     """
+    from penstock.lab.server import run  # isort: skip -- first, for it says at once what is not installed
     from penstock.assemble.detectors import load_detectors
     from penstock.lab.api import Service
     from penstock.lab.asked import Asked
-    from penstock.lab.server import run
     from penstock.service import bind
 
     chosen = settings_from(**flags)
@@ -32,5 +32,5 @@ def command(detectors: tuple[str, ...], host: str, port: int, url: str, **flags:
     load_detectors(detectors)
     with bind(host, port) as free:
         port = free.getsockname()[1]
-    say(f"the lab is at http://{host}:{port}, looking at {url}  (Ctrl-C stops)")
-    run(asked, host=host, port=port)
+    said = f"the lab is at http://{host}:{port}, looking at {url}  (Ctrl-C stops)"
+    run(asked, host=host, port=port, on_ready=lambda: say(said))

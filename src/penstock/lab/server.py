@@ -1,15 +1,21 @@
 """Runs the pages: Streamlit in this process, without telemetry, asking nobody outside for anything."""
 
+import socket
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from penstock.errors import MissingExtra
-from penstock.lab.asked import Asked, hand_over
 
 try:
     from streamlit.web import cli
 except ImportError as error:
     raise MissingExtra("lab", "the lab") from error
 
+from penstock.lab.asked import Asked, hand_over
+
+_LOOK_AGAIN_S = 0.1
 APP = Path(__file__).with_name("app.py")
 
 OPTIONS = {
@@ -36,9 +42,20 @@ OPTIONS = {
 """How Streamlit is set up, whatever a configuration file of the user's says."""
 
 
-def run(asked: Asked, *, host: str, port: int) -> None:
-    """Show the pages at this address until the process is told to stop (SIGINT, SIGTERM)."""
+def run(asked: Asked, *, host: str, port: int, on_ready: Callable[[], None] = lambda: None) -> None:
+    """Show the pages at this address until SIGINT or SIGTERM; `on_ready` is called once they are there."""
     hand_over(asked)
+    threading.Thread(target=_when_ready, args=(host, port, on_ready), daemon=True).start()
     given = {**OPTIONS, "server.address": host, "server.port": str(port)}
     flags = [text for name, value in given.items() for text in (f"--{name}", value)]
     cli.main(["run", str(APP), *flags], prog_name="streamlit", standalone_mode=False)
+
+
+def _when_ready(host: str, port: int, on_ready: Callable[[], None]) -> None:
+    """Call it as soon as somebody listens; Streamlit itself tells nobody but the person at the terminal."""
+    while True:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trying:
+            if trying.connect_ex((host, port)) == 0:
+                break
+        time.sleep(_LOOK_AGAIN_S)
+    on_ready()

@@ -115,7 +115,8 @@ def _decisions(replayed: pl.DataFrame, outcome: pl.Series, *, scored: bool) -> N
 
 
 def _rows(replayed: pl.DataFrame, outcome: pl.Series, source: Source) -> None:
-    frame = replayed.insert_column(2, outcome.alias("outcome"))
+    first = replayed.columns[:2]
+    frame = replayed.select(*first, outcome.alias("known outcome"), pl.exclude(first))  # a name that no feature has
     st.caption(f"The newest {min(len(frame), _MOST_ROWS):,} of {len(frame):,}.")
     st.dataframe(frame.tail(_MOST_ROWS).reverse(), hide_index=True, height=480)
     st.caption(f"The whole as a file: `penstock replay {source.detector} FILE --out replayed.parquet`")

@@ -1,0 +1,120 @@
+"""The lab's surroundings: two trained versions of banking, a real service with them, and the pages as a script runs them."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import msgspec
+import pytest
+
+pytest.importorskip("streamlit", reason="the extra `lab` is not installed")
+
+from penstock.assemble.detectors import load_detector
+from penstock.assemble.traffic import simulation
+from penstock.lab.asked import VARIABLE
+from penstock.offline.train import train
+
+EVENTS = {"events": 3_000, "days": 60.0, "fraud_rate": 0.03, "seed": 5}
+PATIENCE_S = 60
+
+
+@pytest.fixture(scope="session")
+def history(tmp_path_factory):
+    """Recorded payments, as a file."""
+    path = tmp_path_factory.mktemp("lab") / "history.parquet"
+    simulation("banking", **EVENTS).frame().write_parquet(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def models(history):
+    """A folder with two versions of banking: the champion has both members, the newer one the regression alone."""
+    folder, detector = history.parent / "models", load_detector("banking")
+    train(detector, history, save_to=folder)
+    train(detector, history, save_to=folder, models=["logistic_regression"])
+    return folder
+
+
+@contextlib.contextmanager
+def running(*arguments, **variables):
+    """A command of ours in a process of its own: its URL once it has said so, and the process."""
+    command = [sys.executable, "-m", "penstock.cli", *map(str, arguments)]
+    process = subprocess.Popen(
+        command, stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True, env={**os.environ, **variables}
+    )
+    try:
+        yield _address(process), process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE_S)
+
+
+def _address(process):
+    """The first URL that it says; what it said, where it says none."""
+    said, until = "", time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        line = process.stdout.readline()
+        said += line
+        found = re.search(r"(?:serving \S+ on|the lab is at) (http://\S+?)[,\s]", line)
+        if found:
+            return found[1]
+        if not line and process.poll() is not None:
+            break
+    raise AssertionError(f"it did not come up: {said}")
+
+
+@pytest.fixture(scope="session")
+def service(models, tmp_path_factory):
+    """The address of a real service."""
+    data = tmp_path_factory.mktemp("service")
+    with running("serve", "banking", "--port", 0, "--models", models, "--data", data) as (url, _):
+        yield url
+
+
+@pytest.fixture
+def lab(monkeypatch, models):
+    """What the lab was asked for: `lab(url=...)`; without a service unless told of one."""
+
+    def ask(url="http://127.0.0.1:9", **flags):
+        asked = {"url": url, "detectors": ["banking"], "flags": {"models": str(models), **flags}}
+        monkeypatch.setenv(VARIABLE, msgspec.json.encode(asked).decode())
+
+    ask()
+    return ask
+
+
+@pytest.fixture
+def page(lab):
+    """Runs one page: `page("data", file=path)`; what is given was chosen at the side."""
+    from streamlit.testing.v1 import AppTest
+
+    def run(name, **chosen):
+        shown = AppTest.from_function(_page, kwargs={"name": name}, default_timeout=PATIENCE_S)
+        if "file" in chosen:
+            chosen["events"] = "A recorded file"
+        for key, value in ({"count": 1200, "seed": 9} | chosen).items():
+            shown.session_state[f"chosen.{key}"] = value
+        return done(shown.run())
+
+    return run
+
+
+def done(shown):
+    """A page that has run without an exception."""
+    assert [each.message for each in shown.exception] == []
+    return shown
+
+
+def _page(name):
+    """The script: it is taken out of here as text, so everything stands inside."""
+    import importlib
+
+    from penstock.lab.controls import guarded, keep
+
+    keep()
+    guarded(importlib.import_module(f"penstock.lab.pages.{name}").show)()
