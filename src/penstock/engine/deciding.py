@@ -127,6 +127,7 @@ class Deciding:
             if engine.on_decided is not None:
                 engine.on_decided(record, rendered)
             engine.totals.add(judged, record.meta["latency_ms"], engine.path.plan.rules.rules)
+            engine.recent.add(record, batch)
             engine.trials.add(record)
             engine.recovery.maybe_snapshot()
         return rendered

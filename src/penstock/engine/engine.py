@@ -33,6 +33,7 @@ from penstock.engine.path import Path
 from penstock.engine.personal import OnPersonal, Personal
 from penstock.engine.reads import chosen, runs
 from penstock.engine.rebuilding import Rebuilding
+from penstock.engine.recent import Recent
 from penstock.engine.recovery import Recovery
 from penstock.engine.refused import KEPT as QUARANTINE_KEPT
 from penstock.engine.refused import Refused
@@ -125,6 +126,7 @@ class Engine:
         self.look = Look(self)
         self.history = History(self)
         self.learned = Learned(self)
+        self.recent = Recent(self)
         self.repeats = Repeats(self)
         self.refused = Refused(self, quarantine_kept)
         self.intake = Intake(self)
@@ -133,6 +135,7 @@ class Engine:
         self._versions()
         self.recovery = Recovery(self, self.folder, snapshot_every_s)
         self.recovery.recover()
+        self.recent.begin(self.ledger.next_seq)
         self.claims = self.ledger.claims(detector.name, detector.dedupe_us)
 
     # ---- what is served

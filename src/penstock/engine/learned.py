@@ -6,7 +6,7 @@ that nobody spoke of are not read at all.
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -82,6 +82,14 @@ class Learned:
                 rules.setdefault(name, np.zeros(2, np.int64))[int(fraud)] += 1
         return Known(counts, amounts, rules, complete)
 
+    def of(self, seqs: Sequence[int], *, look_s: float = LOOK_S) -> dict[int, bool]:
+        """Which of these decisions, by sequence number, are known by now: whether they are fraud."""
+        with self._lock:
+            self._look(time.perf_counter() + look_s)
+            now_us = self._engine.clock()
+            held = {seq: self._labels[row] for seq in seqs if (row := self._rows.get(seq)) is not None}
+        return {seq: fraud for seq, (_, known_us, fraud) in held.items() if known_us <= now_us}
+
     # ---- reading
 
     def _look(self, until_s: float) -> bool:
@@ -130,12 +138,13 @@ class Learned:
         record = self._held
         if record is None or record.kind != "decisions":
             return None
-        row, columns = seq - record.first_seq, record.columns
+        row = seq - record.first_seq
+        columns: Any = record.columns
         names, x = self._engine.look.names_in(record), columns["x"]
         worth, _ = worth_of(self._engine.detector)
-        amount = float(x[row][names.index(worth)]) if worth in names else 0.0  # type: ignore[arg-type]  # a row of a matrix
+        amount = float(x[row][names.index(worth)]) if worth in names else 0.0
         fired = tuple(dict.fromkeys(_fired(names, x[row])))
-        return _Decided(record.meta["decided_us"], int(columns["action"][row]), np.nan_to_num(amount), fired)  # type: ignore[arg-type]
+        return _Decided(record.meta["decided_us"], int(columns["action"][row]), np.nan_to_num(amount), fired)
 
     def _forget(self) -> None:
         """Keep those that were labelled last."""

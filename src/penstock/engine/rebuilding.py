@@ -32,13 +32,15 @@ class Rebuilding:
             self._names[layout_id] = [field.name for field in self._ledger.layouts()[layout_id]["x"]]
         return self._names[layout_id]
 
-    def apply(self, record: Record) -> None:
-        """Let one record into state; what it says of labels is expected."""
+    def apply(self, record: Record) -> Batch | None:
+        """Let one record into state; what it says of labels is expected. Returns its events, where it has any."""
         if record.kind == "labels":
             self._expect_all(record)
         elif record.kind in ENTERED:
             batch = records.batch_of(record, self._path.detector, self.names_of(record))
             self._path.features(batch, record.first_seq, read=False)
+            return batch
+        return None
 
     def _expect_all(self, record: Record) -> None:
         columns: Any = record.columns
@@ -51,9 +53,13 @@ class Rebuilding:
         if found is not None:
             self._path.pending.add(known_us, change, seq, self.with_derived(*found), 0)
 
-    def with_derived(self, record: Record, row: int) -> Batch:
-        """One event with its fields and what is derived from them, as the kernel saw it."""
-        batch = records.batch_of(records.row_of(record, row), self._path.detector, self.names_of(record))
+    def events_of(self, record: Record) -> Batch:
+        """The events of a record with their fields and what is derived from them, as the kernel saw them."""
+        batch = records.batch_of(record, self._path.detector, self.names_of(record))
         for step in self._path.plan.before:
             step.run(batch)
         return batch
+
+    def with_derived(self, record: Record, row: int) -> Batch:
+        """One event of a record, likewise."""
+        return self.events_of(records.row_of(record, row))

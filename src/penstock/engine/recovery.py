@@ -92,13 +92,15 @@ class Recovery:
     def apply(self, record: Record) -> None:
         """Let a record of the log into state."""
         engine = self._engine
-        engine.rebuilding.apply(record)
+        events = engine.rebuilding.apply(record)
         if record.kind == "labels":
             engine.truth.keep(record)
         elif record.kind == "decisions":
             amount = engine.totals.amount
             names = engine.names_of(record) or engine.look.columns
             engine.totals.add_record(record, names.index(amount) if amount in names else None, names)
+            if events is not None:
+                engine.recent.add(record, events)
 
     def renew(self) -> None:
         """The state is another one: what was saved does not fit any more, so it is saved as soon as events come."""

@@ -23,9 +23,11 @@ from penstock.rules import NewerRules
 from penstock.service import (
     backtests,
     book_routes,
+    context,
     erasures,
     insights,
     latest,
+    links,
     operation_routes,
     pages,
     profiles,
@@ -35,6 +37,7 @@ from penstock.service import (
     sockets,
     streams,
     transactions,
+    verification,
     writes,
 )
 from penstock.service import cases as case_routes
@@ -180,6 +183,9 @@ def create_app(
     latest.add_routes(app, served)
     profiles.add_routes(app, served)
     insights.add_routes(app, served, cases)
+    verification.add_routes(app, verification.Verifying(served, settings, unmasking))
+    context.add_routes(app, served, cases, unmasking)
+    links.add_routes(app, served, unmasking)
     writes.add_routes(app, served, settings)
     if cases is not None and verdicts is not None:
         case_routes.add_routes(app, cases, served, verdicts, settings, unmasking)

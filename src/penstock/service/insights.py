@@ -80,7 +80,7 @@ class Asked:
         self.among, self.range, self.cases = among, range_, cases
         self.engines = [_engine(desk) for desk in among]
         self.now_us = max(engine.clock() for engine in self.engines)
-        self.head = {
+        self.head: dict[str, Any] = {
             "detector": detector,
             "range": range_.name,
             "since": iso(range_.start_us(self.now_us)),

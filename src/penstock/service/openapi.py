@@ -14,6 +14,7 @@ from penstock.offline.trial import Compared
 from penstock.service import (
     administration_forms,
     case_forms,
+    context_forms,
     delivery_forms,
     feature_forms,
     insight_forms,
@@ -78,6 +79,9 @@ _STATIC = (
     insight_forms.InsightDistributions,
     insight_forms.InsightSeries,
     insight_forms.InsightRules,
+    context_forms.Verified,
+    context_forms.TransactionContext,
+    context_forms.LinkGraph,
     schemas.Accepted,
     schemas.Pending,
     schemas.Processed,

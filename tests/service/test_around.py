@@ -1,0 +1,294 @@
+"""Around a transaction: its keys, places and neighbours, what it is linked with, and whether it would be decided so again."""
+
+import asyncio
+import json
+from collections import Counter
+from datetime import datetime
+from urllib.parse import quote
+
+import httpx
+import pytest
+from tests.service.around import START, detector, transfers
+
+from penstock import Engine
+from penstock.config import Settings
+from penstock.office import SqliteDatabase
+from penstock.office.case import NewCase, case_id
+from penstock.office.cases import Cases
+from penstock.service import Desk, create_app, verification
+from penstock.testing import SetClock
+
+US = 1_000_000
+
+
+@pytest.fixture
+def clock():
+    return SetClock(START)
+
+
+@pytest.fixture
+def engine(clock, tmp_path):
+    with Engine(detector, data=tmp_path, clock=clock) as opened:
+        for transfer in transfers(clock):
+            opened.decide(transfer)
+        yield opened
+
+
+@pytest.fixture
+def ask(run, engine, tmp_path):
+    """Asks a service over the engine; the answer."""
+
+    def send(method, path, *, over=None, status=200, **options):
+        async def scene():
+            settings = Settings(data=tmp_path)
+            app = create_app({detector.name: Desk.of(over or engine, settings)}, settings, **options)
+            transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://penstock") as client:
+                response = await client.request(method, path)
+                assert response.status_code == status, response.text
+                return response.json()
+
+        return run(scene())
+
+    return send
+
+
+def recorded(engine):
+    """Every decision, the oldest first: what was answered, with the event's fields."""
+    found = []
+    for record, row in engine.ledger.recent(detector.name):
+        shown = json.loads(engine.look.render(record, [row])[0])
+        fields = {name: engine.look.value(record, row, name) for name in detector.schema.columns}
+        found.append((fields, shown, record.meta["decided_us"]))
+    return found[::-1]
+
+
+def keys(fields):
+    """The keys of an event: by entity, as they are kept."""
+    found = {("account", fields["sender"]), ("account", fields["receiver"])}
+    found |= {("device", str(int(fields["device"])))} if fields["device"] is not None else set()
+    return found | ({("card", fields["card"])} if fields["card"] is not None else set())
+
+
+# ---------------------------------------------------------------- context
+
+
+@pytest.mark.parametrize("number", [0, 57, 119])
+def test_each_key_of_a_transaction_has_its_decisions_velocities_and_last_day(ask, engine, clock, number):
+    found = recorded(engine)
+    fields, shown, _ = found[number]
+    engine.label(found[number][1]["transaction_id"], fraud=True)
+    answer = ask("GET", f"/context/t/{number}")
+    assert (answer["transaction_id"], answer["detector"]) == (f"t/{number}", "around")
+    assert {(each["entity"], each["key"]) for each in answer["entities"]} == keys(fields)
+    for each in answer["entities"]:
+        about = [one for one in found if (each["entity"], each["key"]) in keys(one[0])]
+        said = Counter(one[1]["decision"].lower() for one in about)
+        assert {name: each["decisions"][name] for name in ("total", "approve", "review", "block")} == {
+            "total": len(about),
+            **{name: said[name] for name in ("approve", "review", "block")},
+        }
+        times = sorted(datetime.fromisoformat(one[1]["event_time"]) for one in about)
+        assert datetime.fromisoformat(each["decisions"]["first_seen"]) == times[0]
+        assert datetime.fromisoformat(each["decisions"]["last_seen"]) == times[-1]
+        assert (each["fraud"], each["good"]) == (1, 0)
+        assert each["features"] == engine.entity(each["entity"], each["key"])["features"]
+        begin = round(datetime.fromisoformat(each["sparkline"]["from"]).timestamp() * US)
+        hours = Counter((one[2] - begin) // (3600 * US) for one in about)
+        stopped = Counter((one[2] - begin) // (3600 * US) for one in about if one[1]["decision"] != "APPROVE")
+        assert each["sparkline"]["step"] == 3600
+        assert each["sparkline"]["counts"] == [hours[hour] for hour in range(24)]
+        assert each["sparkline"]["stopped"] == [stopped[hour] for hour in range(24)]
+        assert begin <= clock() < begin + 24 * 3600 * US
+        assert sum(each["sparkline"]["counts"]) == len(about), "all of it took place within a day"
+    assert answer["counted"] == {"decisions": 120, "since": found[0][1]["decided_at"], "complete": True}
+    assert shown["transaction_id"] == answer["transaction_id"]
+
+
+def test_the_timeline_is_the_first_keys_transactions_around_this_one(ask, engine, monkeypatch):
+    monkeypatch.setattr("penstock.service.context.AROUND", 3)
+    found = recorded(engine)
+    number = 60
+    answer = ask("GET", f"/context/t/{number}")
+    line, first = answer["timeline"], answer["entities"][0]
+    assert (line["entity"], line["key"]) == (first["entity"], first["key"])
+    about = [one for one in found if (line["entity"], line["key"]) in keys(one[0])]
+    place = [one[1]["transaction_id"] for one in about].index(f"t/{number}")
+    wanted = about[place - 3 : place + 4]
+    assert [each["transaction_id"] for each in line["transactions"]] == [one[1]["transaction_id"] for one in wanted]
+    assert [each["decision"] for each in line["transactions"]] == [one[1]["decision"] for one in wanted]
+    assert [each["amount"] for each in line["transactions"]] == [one[0]["amount"] for one in wanted]
+    assert [each["this"] for each in line["transactions"]] == [False] * 3 + [True] + [False] * 3
+    assert (line["earlier"], line["later"]) == (place > 3, place + 4 < len(about))
+
+
+def test_places_are_found_by_the_names_of_their_fields(ask, engine):
+    found = recorded(engine)
+    number = next(k for k, one in enumerate(found) if one[0]["lat"] is not None)
+    assert ask("GET", f"/context/t/{number}")["places"] == [
+        {"name": "transaction", "latitude": 52.5, "longitude": 13.4, "fields": ["lat", "long"]},
+        {"name": "home", "latitude": 48.1, "longitude": 11.6, "fields": ["home_latitude", "home_longitude"]},
+    ]
+    without = next(k for k, one in enumerate(found) if one[0]["lat"] is None)
+    assert [each["name"] for each in ask("GET", f"/context/t/{without}")["places"]] == ["home"]
+
+
+def test_what_was_said_of_a_transaction_and_its_case_are_there(ask, engine, clock):
+    engine.label("t/7", fraud=True, source="chargeback")
+    engine.label("t/7", fraud=False, source="analyst")
+    database = SqliteDatabase()
+    cases = Cases(database, clock=clock)
+    new = NewCase(
+        detector="around", transaction_id="t/7", origin="review", propensity=1.0, decision="REVIEW", score=None, amount=5.0,
+        expected_loss=1.0, reason=None, event_us=0,
+    )  # fmt: skip
+    cases.follow("log", 1, [new])
+    answer = ask("GET", "/context/t/7", cases=cases)
+    database.close()
+    assert [(each["fraud"], each["source"]) for each in answer["labels"]["history"]] == [
+        (True, "chargeback"),
+        (False, "analyst"),
+    ]
+    assert answer["labels"]["counts"]["fraud"] is False
+    assert answer["case"]["id"] == case_id("around", "t/7")
+    other = ask("GET", "/context/t/8")
+    assert (other["labels"], other["case"]) == ({"counts": None, "history": []}, None)
+    assert "is_fraud" not in other["event"]
+    assert datetime.fromisoformat(other["event"]["timestamp"]) == datetime.fromisoformat(other["event_time"])
+
+
+def test_after_a_restart_the_log_tells_what_was_decided_before(ask, engine, clock, tmp_path):
+    before = {path: ask("GET", path) for path in ("/context/t/57", "/links/account/A3")}
+    engine.close()
+    with Engine(detector, data=tmp_path, clock=clock) as again:
+        again.decide({**next(iter(transfers(SetClock(START)))), "transaction_id": "new", "sender": "Z", "receiver": "Y"})
+        for path, answer in before.items():
+            told = ask("GET", path, over=again)
+            told["counted"]["decisions"] -= 1
+            for node in told.get("nodes", []) + told.get("entities", []):
+                node.pop("features", None), node.pop("as_of", None)
+            for node in answer.get("nodes", []) + answer.get("entities", []):
+                node.pop("features", None), node.pop("as_of", None)
+            if "links" in path:
+                assert told["nodes"][0]["id"] == "account:A3"
+                continue
+            assert told["timeline"] == answer["timeline"]
+            first = {each["key"]: each["decisions"]["total"] for each in answer["entities"] if each["entity"] == "account"}
+            assert {
+                each["key"]: each["decisions"]["total"] for each in told["entities"] if each["entity"] == "account"
+            } == first
+
+
+def test_a_transaction_older_than_what_is_kept_is_shown_with_what_followed(ask, engine, monkeypatch):
+    monkeypatch.setattr("penstock.engine.recent.MOST", 40)
+    monkeypatch.setattr("penstock.engine.recent._TOGETHER", 10)
+    engine.recent.seen()
+    for number, transfer in enumerate(transfers(SetClock(START), seed=1)):
+        engine.decide({**transfer, "transaction_id": f"u{number}"})
+    answer = ask("GET", "/context/t/3")
+    assert not answer["counted"]["complete"]
+    assert answer["counted"]["decisions"] < 60
+    assert answer["timeline"]["transactions"][0]["this"]
+    assert answer["timeline"]["earlier"]
+
+
+# ---------------------------------------------------------------- links
+
+
+def graph_of(found, centre, limit):
+    """By hand: nodes by distance, and edges with counts, of all decisions."""
+    near = {other for one in found if centre in keys(one[0]) for other in keys(one[0])} - {centre}
+    far = {other for one in found if keys(one[0]) & near for other in keys(one[0])} - near - {centre}
+    nodes = {centre: 0} | dict.fromkeys(near, 1) | dict.fromkeys(far, 2)
+    edges = Counter()
+    for fields, _, _ in found:
+        inside = sorted(keys(fields) & set(nodes))
+        edges.update((a, b) for k, a in enumerate(inside) for b in inside[k + 1 :])
+    return nodes, edges
+
+
+def test_a_graph_that_has_room_holds_every_key_and_counts_every_shared_transaction(ask, engine):
+    found = recorded(engine)
+    for one in found[:20]:
+        engine.label(one[1]["transaction_id"], fraud=one[0]["amount"] > 900)
+    graph = ask("GET", "/links/account/A3?limit=300")
+    nodes, edges = graph_of(found, ("account", "A3"), 300)
+    assert {(node["entity"], node["key"]): node["distance"] for node in graph["nodes"]} == nodes
+    assert not graph["truncated"]
+    assert graph["nodes"][0]["id"] == "account:A3"
+    by_id = {node["id"]: (node["entity"], node["key"]) for node in graph["nodes"]}
+    told = {tuple(sorted((by_id[edge["source"]], by_id[edge["target"]]))): edge["transactions"] for edge in graph["edges"]}
+    assert told == dict(edges)
+    for node in graph["nodes"]:
+        about = [one for one in found if (node["entity"], node["key"]) in keys(one[0])]
+        said = Counter(one[1]["decision"].lower() for one in about)
+        assert node["transactions"] == len(about)
+        assert node["outcomes"] == {name: said[name] for name in ("approve", "challenge", "review", "block")}
+        labelled = [one for one in found[:20] if one in about]
+        assert node["fraud"] == sum(one[0]["amount"] > 900 for one in labelled)
+        assert node["good"] == len(labelled) - node["fraud"]
+        assert node["lists"] == (["watched"] if node["key"] in {"A3", "A7"} else [])
+
+
+def test_a_graph_without_room_says_so_and_keeps_what_is_nearest_and_worst(ask, engine):
+    found = recorded(engine)
+    mine = [one for one in found if ("account", "A3") in keys(one[0])]
+    other = next(key for key in keys(mine[0][0]) if key != ("account", "A3"))
+    engine.label(mine[0][1]["transaction_id"], fraud=True)
+    graph = ask("GET", "/links/account/A3?limit=3")
+    assert graph["truncated"]
+    assert len(graph["nodes"]) == 3
+    assert [node["distance"] for node in graph["nodes"]] == [0, 1, 1]
+    assert all(node["fraud"] for node in graph["nodes"]), other
+
+
+def test_what_nobody_knows_is_404_with_a_hint(ask):
+    assert "no recent decision" in ask("GET", "/links/account/Nobody", status=404)["detail"]
+    assert "account" in ask("GET", "/links/acount/A3", status=404)["detail"]
+    assert ask("GET", "/links/device/no-number", status=404)["detail"]
+    for method, path in (("GET", "/context/t/none"), ("POST", "/verify/t/none")):
+        assert "there is no transaction" in ask(method, path, status=404)["detail"]
+
+
+# ---------------------------------------------------------------- verify
+
+
+def test_a_decision_is_computed_again_and_is_identical(ask, engine):
+    answer = ask("POST", "/verify/t/60")
+    assert (answer["identical"], answer["differences"], answer["reason"], answer["erased"]) == (True, [], None, None)
+    assert answer["events"] == 60
+
+
+def test_a_decision_that_was_tampered_with_differs_and_says_where(ask, engine, monkeypatch):
+    record, row = engine.ledger.find("around", "t/60")
+    record.columns["x"] = record.columns["x"].copy()
+    names = engine.look.names_in(record)
+    record.columns["x"][row, names.index("account_count_1h")] += 1
+    find = engine.ledger.find
+    monkeypatch.setattr(engine.ledger, "find", lambda *asked: (record, row) if asked[1] == "t/60" else find(*asked))
+    answer = ask("POST", "/verify/t/60")
+    assert answer["identical"] is False
+    [difference] = answer["differences"]
+    assert difference["column"] == "account_count_1h"
+    assert difference["recorded"] == difference["recomputed"] + 1
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MOST_BEFORE", 10), ("LONGEST_S", -1.0)])
+def test_what_cannot_be_computed_again_here_says_why(ask, engine, monkeypatch, limit, value):
+    monkeypatch.setattr(verification, limit, value)
+    answer = ask("POST", f"/verify/{quote('t/60')}")
+    assert answer["identical"] is None
+    assert "penstock verify" in answer["reason"]
+
+
+def test_verifications_take_turns_and_too_many_are_refused(run, engine, tmp_path, monkeypatch):
+    monkeypatch.setattr(verification, "MOST_WAITING", 2)
+
+    async def scene():
+        settings = Settings(data=tmp_path)
+        app = create_app({detector.name: Desk.of(engine, settings)}, settings)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://penstock") as client:
+            answers = await asyncio.gather(*(client.post(f"/verify/t/{k}") for k in range(4)))
+            return sorted(answer.status_code for answer in answers)
+
+    assert run(scene()) == [200, 200, 429, 429]
