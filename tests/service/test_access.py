@@ -80,7 +80,7 @@ def with_every_route(app):
         cases.add_routes(app, None, None, None, Settings(), None)
         models.add_routes(app, None)
         trials.add_routes(app, None)
-        book_routes.add_routes(app, None, Settings())
+        book_routes.add_routes(app, None, Settings(), {}, {}, Desks({}))
         operation_routes.add_routes(app, Desks({}), Operating(Settings(), SqliteDatabase()), None, {})
     return app
 

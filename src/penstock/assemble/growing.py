@@ -81,7 +81,8 @@ class Checks:
 
 def feature_book(database: Database, detector: Detector, settings: Settings) -> FeatureBook:
     """The book of a detector's features: a change that could not work is refused with the reason, and undone."""
-    return FeatureBook(database, detector.name, Checks(database, detector, settings.models_folder))
+    checks = Checks(database, detector, settings.models_folder)
+    return FeatureBook(database, detector.name, checks, four_eyes=settings.four_eyes)
 
 
 @contextmanager

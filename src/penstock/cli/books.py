@@ -85,10 +85,13 @@ def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
 @detector_argument
 @click.argument("request_id", metavar="ID")
 @as_changer
-@settings("data", "office")
+@settings("data", "office", "models", "registry")
 def approve(detector: str, request_id: str, who: str, why: str, **flags: Any) -> None:
-    """Do what was asked for; its author cannot."""
-    with books(detector, flags) as found:
+    """Do what was asked for, about rules, lists, models or features; its author cannot."""
+    from penstock.assemble.approving import open_approving
+    from penstock.assemble.detectors import load_detector
+
+    with open_approving(load_detector(detector), settings_from(**flags)) as found:
         found.approve(request_id, who=who, why=why)
     say(f"{request_id} is approved")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.books import as_changer
+from penstock.cli.books import approvals, as_changer, say_request
 from penstock.cli.options import as_json, detector_argument, print_json, say, settings
 from penstock.cli.versions import by_author, listing, show_version, show_versions
 
@@ -108,8 +108,14 @@ def test(detector: str, feature: str, as_json: bool, **given: Any) -> None:
 @settings("data", "office", "models")
 def activate(detector: str, feature: str, version: int | None, who: str, why: str, **flags: Any) -> None:
     """Let a version, the newest unless told otherwise, be filled; it is active as soon as it has been."""
+    from penstock.office.approvals import Request
+
     with _growing(detector, flags) as found:
-        say(_line(found.book.activate(feature, version, who=who, why=why)))
+        done = found.book.activate(feature, version, who=who, why=why)
+    if isinstance(done, Request):
+        say_request(done)
+    else:
+        say(_line(done))
 
 
 @command.command()
@@ -133,6 +139,9 @@ def archive(detector: str, feature: str, who: str, why: str, **flags: Any) -> No
     with _growing(detector, flags) as found:
         found.book.archive(feature, who=who, why=why)
     say(f"{feature} is archived")
+
+
+command.add_command(approvals)
 
 
 @contextmanager

@@ -30,9 +30,10 @@ _INSERT = f"INSERT INTO approvals (detector, {_COLUMNS}) VALUES (:detector, {', 
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What somebody asks for. kind: `rule` or `list`; name: of it; action: what is to be done, with these details.
+    """What somebody asks for. kind: `rule`, `list`, `model` or `feature`; name: of it; action: what is to be done, with these
+    details.
 
-    author: who must not be the one to approve: the author of the version, or of the change of a list.
+    author: who must not be the one to approve: the author of the version or of the change of a list, or who began the trial.
     """
 
     id: str

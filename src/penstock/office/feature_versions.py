@@ -62,15 +62,15 @@ class Steps:
     """Single steps in the life of features, in one transaction: each is written into the audit log with it."""
 
     def __init__(self, transaction: Transaction, detector: str, clock: Clock) -> None:
-        self._transaction, self._detector, self._clock = transaction, detector, clock
+        self.transaction, self._detector, self._clock = transaction, detector, clock
 
     def all(self) -> list[Version]:
         """Every version of every feature."""
-        return read_versions(self._transaction.run, self._detector)
+        return read_versions(self.transaction.run, self._detector)
 
     def insert(self, added: Version) -> None:
         """Add a version."""
-        self._transaction.run(
+        self.transaction.run(
             f"""INSERT INTO feature_versions (detector, place, {_COLUMNS}) VALUES (:detector,
             (SELECT count(*) + 1 FROM feature_versions), :name, :version, :body, :author, :note, :at_us, :state, :was_active,
             :changed_us, :changed_by, :reach, :trouble)""",  # noqa: S608  constants
@@ -83,7 +83,7 @@ class Steps:
         told = {"changed_us": self._clock(), "changed_by": who, "trouble": None, **changes}
         changed = msgspec.structs.replace(version, state=state, **told)
         values = {name: value for name, value in _values(changed).items() if name in ("name", "version", *_CHANGED)}
-        self._transaction.run(
+        self.transaction.run(
             f"UPDATE feature_versions SET {', '.join(f'{name} = :{name}' for name in _CHANGED)}"  # noqa: S608  constants
             " WHERE detector = :detector AND name = :name AND version = :version",
             values | {"detector": self._detector},
@@ -93,16 +93,16 @@ class Steps:
 
     def turn(self) -> None:
         """Whoever follows looks again; rules, too, for what they may read has changed."""
-        self._transaction.run(
+        self.transaction.run(
             "INSERT INTO feature_revisions (detector, revision) VALUES (:detector, 1)"
             " ON CONFLICT (detector) DO UPDATE SET revision = feature_revisions.revision + 1",
             {"detector": self._detector},
         )
-        turn(self._transaction, self._detector)
+        turn(self.transaction, self._detector)
 
     def _note(self, who: str, action: str, version: Version, details: dict[str, Any]) -> None:
         subject = f"{self._detector}/{version.name}/{version.version}"
-        note(self._transaction, who=who, action=action, subject=subject, details=details, at_us=self._clock())
+        note(self.transaction, who=who, action=action, subject=subject, details=details, at_us=self._clock())
 
 
 def wanted(versions: Sequence[Version]) -> list[Version]:

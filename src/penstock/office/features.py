@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from penstock.clock import Clock, system_clock
 from penstock.errors import Conflict, NotFound, did_you_mean
+from penstock.office.approvals import Approvals, Request
 from penstock.office.audit import AuditLog
 from penstock.office.database import Database
 from penstock.office.feature_versions import SCHEMA, Steps, Version, Wanted, read_versions, wanted
@@ -37,13 +38,18 @@ class FeatureBook:
         database: of the office; its tables are made where they are missing.
         detector: the detector's name.
         checks: asked before every change.
+        four_eyes: whoever wrote a version is not the one who activates it: what an author asks for waits for another person.
     """
 
-    def __init__(self, database: Database, detector: str, checks: Checks, clock: Clock = system_clock) -> None:
+    def __init__(
+        self, database: Database, detector: str, checks: Checks, clock: Clock = system_clock, *, four_eyes: bool = False
+    ) -> None:
         self._database, self._detector, self._checks, self._clock = database, detector, checks, clock
+        self.four_eyes = four_eyes
         AuditLog(database)
         database.prepare(SCHEMA)
         database.prepare(RULES)
+        self.approvals = Approvals(database, detector, clock)
 
     # ------------------------------------------------------------ looking
 
@@ -86,8 +92,11 @@ class FeatureBook:
             steps.insert(added)
             return added
 
-    def activate(self, name: str, version: int | None = None, *, who: str, why: str = "") -> Version:
+    def activate(self, name: str, version: int | None = None, *, who: str, why: str = "") -> Version | Request:
         """Let a version, the newest unless a number is given, be filled; it is active as soon as it has been.
+
+        Returns:
+            the version, or where four eyes are asked for and it is of whoever asks a request that waits.
 
         Raises:
             NotFound: there is no such feature, or version.
@@ -95,10 +104,32 @@ class FeatureBook:
             DeclarationError, BundleError: what decides could not work with it.
         """
         with self._steps() as steps:
-            known = _known(steps.all(), name, self._detector)
-            chosen = next((each for each in reversed(known) if version in (None, each.version)), None)
-            if chosen is None:
-                raise NotFound(f"feature {name!r} has no version {version}; it has 1 to {len(known)}")
+            known, chosen = self._chosen(steps, name, version)
+            if self.four_eyes and chosen.author == who:
+                return self._ask(steps, chosen, who, why)
+            return self._fill(steps, known, chosen, who, why)
+
+    def ask(self, name: str, version: int | None = None, *, who: str, why: str = "") -> Request:
+        """Ask others to activate a version: for those who may not do it themselves.
+
+        Raises:
+            NotFound, Conflict: as `activate`.
+        """
+        with self._steps() as steps:
+            return self._ask(steps, self._chosen(steps, name, version)[1], who, why)
+
+    def approve(self, id: str, *, who: str, why: str = "") -> Version:
+        """Activate what was asked for.
+
+        Raises:
+            NotFound: there is no such request.
+            Conflict: it was settled before, is who approves's own, or cannot be done by now.
+            DeclarationError, BundleError: as `activate`.
+        """
+        with self._steps() as steps:
+            request = self.approvals.waiting(steps.transaction, id)
+            known, chosen = self._chosen(steps, request.name, request.details["version"])
+            self.approvals.settle(steps.transaction, request, "approved", who=who, why=why)
             return self._fill(steps, known, chosen, who, why)
 
     def rollback(self, name: str, *, who: str, why: str = "") -> Version:
@@ -162,10 +193,23 @@ class FeatureBook:
 
     # ------------------------------------------------------------ inside a transaction
 
-    def _fill(self, steps: Steps, known: Sequence[Version], chosen: Version, who: str, why: str) -> Version:
+    def _chosen(self, steps: Steps, name: str, version: int | None) -> tuple[Sequence[Version], Version]:
+        """All versions of a feature, and the one that is meant, which is to be filled."""
+        known = _known(steps.all(), name, self._detector)
+        chosen = next((each for each in reversed(known) if version in (None, each.version)), None)
+        if chosen is None:
+            raise NotFound(f"feature {name!r} has no version {version}; it has 1 to {len(known)}")
         if chosen.state in ("active", "filling"):
             told = "is active" if chosen.state == "active" else "is being filled"
             raise Conflict(f"version {chosen.version} of {chosen.name!r} {told} already")
+        return known, chosen
+
+    def _ask(self, steps: Steps, chosen: Version, who: str, why: str) -> Request:
+        told = {"version": chosen.version}
+        by = {"author": chosen.author, "who": who, "why": why}
+        return self.approvals.ask(steps.transaction, "feature", chosen.name, "activate", told, **by)
+
+    def _fill(self, steps: Steps, known: Sequence[Version], chosen: Version, who: str, why: str) -> Version:
         for each in known:
             if each.state == "filling":
                 steps.set(each, "draft", who, "feature.withdraw")

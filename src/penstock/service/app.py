@@ -190,7 +190,8 @@ def create_app(
     if cases is not None and verdicts is not None:
         case_routes.add_routes(app, cases, served, verdicts, settings, unmasking)
     if shelf is not None:
-        book_routes.add_routes(app, shelf, settings, features or {}, served)
+        challengers = {} if trials is None else trials.challengers
+        book_routes.add_routes(app, shelf, settings, features or {}, challengers, served)
     if operating is not None:
         background.beside.append(operation_routes.add_routes(app, served, operating, access, ruling).run)
     sockets.add_routes(app, live)

@@ -1,9 +1,11 @@
 """`/detectors/{name}/approvals`: what waits for a second pair of eyes."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request, Response
 
+from penstock.assemble.approving import Approving
 from penstock.config import Settings
 from penstock.office.approvals import Stage
 from penstock.office.roles import Right, rights
@@ -18,8 +20,8 @@ _REFUSED = (400, 403, 404, 408, 409, 413, 415)
 _REQUESTS = "/detectors/{name}/approvals"
 
 
-def add_routes(routes: FastAPI, shelf: Shelf, settings: Settings) -> None:
-    """Add the routes, over these books."""
+def add_routes(routes: FastAPI, shelf: Shelf, settings: Settings, approving: Callable[[str], Approving]) -> None:
+    """Add the routes, over these books. approving: what settles the requests about a detector."""
     most = settings.max_body_bytes
 
     @routes.get(_REQUESTS, tags=["rules"], responses=answers(RequestList, 404))
@@ -27,7 +29,7 @@ def add_routes(routes: FastAPI, shelf: Shelf, settings: Settings) -> None:
         name: str,
         stage: Annotated[Stage | None, Query(description="All unless given.")] = None,
     ) -> Response:
-        """What was asked for, the newest first: promotions, rollouts, changes of protected lists."""
+        """What was asked for, the newest first: promotions and rollouts of rules and models, lists, features to activate."""
         books = shelf.of(name)
         found = await shelf.look(lambda: books.requests(stage))
         return answer(RequestList([request_form(each) for each in found]))
@@ -38,8 +40,8 @@ def add_routes(routes: FastAPI, shelf: Shelf, settings: Settings) -> None:
     )  # fmt: skip
     async def approve(name: str, request_id: str, request: Request) -> Response:
         """Do what was asked for; whoever wrote it cannot approve it (409)."""
-        books, given = shelf.of(name), await asked(request, GiveReason, most)
-        await shelf.change(name, lambda: books.approve(request_id, who=who(request), why=given.note))
+        settling, given = approving(name), await asked(request, GiveReason, most)
+        await shelf.change(name, lambda: settling.approve(request_id, who=who(request), why=given.note))
         return answer(await _one(shelf, name, request_id))
 
     @routes.post(

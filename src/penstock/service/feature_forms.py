@@ -9,6 +9,7 @@ from msgspec import Meta
 from penstock.clock import iso
 from penstock.office.feature_versions import State, Version
 from penstock.service.rule_asks import Name, Note
+from penstock.service.rule_forms import RequestForm
 from penstock.service.written import Written, written
 
 
@@ -60,12 +61,16 @@ class FeatureForm(msgspec.Struct):
 
 
 class FeatureList(msgspec.Struct):
-    """The features of a detector that were made at run time. computed: those that the engine has, where it is here."""
+    """The features of a detector that were made at run time. computed: those that the engine has, where it is here. pending:
+    requests that wait.
+    """
 
     detector: str
     revision: int
+    four_eyes: bool
     computed: list[str] | None
     features: list[FeatureForm]
+    pending: list[RequestForm]
 
 
 class FeatureTested(msgspec.Struct):

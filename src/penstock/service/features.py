@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
 
@@ -11,6 +11,7 @@ from penstock.assemble.growing import Growing
 from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.errors import BundleError, DeclarationError, did_you_mean
+from penstock.office import approvals
 from penstock.service.asking import answer, asked, who
 from penstock.service.desks import Desks
 from penstock.service.feature_forms import (
@@ -25,6 +26,7 @@ from penstock.service.feature_forms import (
 from penstock.service.openapi import answers, may_take, requires
 from penstock.service.problems import RequestRefused
 from penstock.service.rule_asks import GiveReason
+from penstock.service.rule_forms import RequestForm, request_form
 
 T = TypeVar("T")
 
@@ -68,8 +70,10 @@ class Fed:
             raise RequestRefused(422, str(error), [(None, str(error))]) from None
 
     async def changed(self, name: str, feature: str, work: Callable[[], object], status: int = 200) -> Response:
-        """Make a change, and show the feature as it is then."""
-        await self.look(work)
+        """Make a change, and show the feature as it is then; the request, where that waits for another person."""
+        done = await self.look(work)
+        if isinstance(done, approvals.Request):
+            return answer(request_form(done), 202)
         return answer(feature_form(await self.look(partial(self.of(name).book.known, feature))), status)
 
 
@@ -91,7 +95,9 @@ def _add_looking(routes: FastAPI, fed: Fed) -> None:
             revision, versions = book.revision(), book.versions()
             names = sorted({each.name for each in versions})
             forms = [feature_form([each for each in versions if each.name == one]) for one in names]
-            return FeatureList(name, revision, computed, [each for each in forms if archived or each.state != "archived"])
+            kept = [each for each in forms if archived or each.state != "archived"]
+            waiting = [request_form(each) for each in book.approvals.all("pending") if each.kind == "feature"]
+            return FeatureList(name, revision, book.four_eyes, computed, kept, waiting)
 
         return answer(await fed.look(found))
 
@@ -123,10 +129,21 @@ def _add_writing(routes: FastAPI, fed: Fed, most: int) -> None:
         found, given = fed.of(name), await asked(request, TryFeature, most)
         return answer(FeatureTested(*await fed.look(partial(found.test, given.name, given.body))))
 
+    @routes.post(
+        _FEATURE + "/request", tags=["features"], status_code=202, responses=answers(RequestForm, *_REFUSED, status=202),
+        openapi_extra=may_take("ActivateFeature"),
+    )  # fmt: skip
+    async def ask(name: str, feature: str, request: Request) -> Response:
+        """Ask others to activate a version."""
+        book, given = fed.of(name).book, await asked(request, ActivateFeature, most)
+        return await fed.changed(name, feature, partial(book.ask, feature, given.version, who=who(request), why=given.note))
+
 
 def _add_deciding(routes: FastAPI, fed: Fed, most: int) -> None:
+    waiting: dict[int | str, dict[str, Any]] = {202: answers(RequestForm, status=202)[202]}
+
     @routes.post(
-        _FEATURE + "/activate", tags=["features"], responses=answers(FeatureForm, *_REFUSED),
+        _FEATURE + "/activate", tags=["features"], responses={**answers(FeatureForm, *_REFUSED), **waiting},
         openapi_extra=may_take("ActivateFeature"),
     )  # fmt: skip
     async def activate(name: str, feature: str, request: Request) -> Response:

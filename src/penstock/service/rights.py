@@ -90,6 +90,7 @@ TABLE: Mapping[tuple[str, str], Right] = {
     ("POST", "/detectors/{name}/rules/{rule}/request"): Right.AUTHOR | Right.APPROVE,
     ("POST", "/detectors/{name}/features"): Right.AUTHOR,
     ("POST", "/detectors/{name}/features/test"): Right.AUTHOR | Right.APPROVE,
+    ("POST", "/detectors/{name}/features/{feature}/request"): Right.AUTHOR | Right.APPROVE,
     ("POST", "/detectors/{name}/lists"): Right.AUTHOR,
     ("POST", "/detectors/{name}/lists/{list_name}/entries"): Right.AUTHOR,
     ("POST", "/detectors/{name}/lists/{list_name}/remove"): Right.AUTHOR,

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 from penstock.assemble.books import Books
 from penstock.config import Settings
 from penstock.engine import Engine
-from penstock.errors import DataError, DeclarationError, PenstockError, did_you_mean
+from penstock.errors import BundleError, DataError, DeclarationError, PenstockError, did_you_mean
 from penstock.ledger.archive import Archive
 from penstock.offline.backtest.fires import Fires, fires
 from penstock.service.desks import Desks
@@ -67,7 +67,7 @@ class Shelf:
         """
         try:
             return await asyncio.to_thread(work)
-        except (DeclarationError, DataError) as error:
+        except (DeclarationError, DataError, BundleError) as error:
             raise RequestRefused(422, str(error), [(None, str(error))]) from None
 
     async def change(self, name: str, work: Callable[[], T]) -> T:

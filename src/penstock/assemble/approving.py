@@ -1,0 +1,53 @@
+"""Settling what waits for a second pair of eyes, whatever it is about: rules and lists, models, features."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from penstock.assemble.books import Books, books_of
+from penstock.assemble.challengers import Challengers
+from penstock.assemble.growing import feature_book
+from penstock.assemble.office import office_of
+from penstock.assemble.registries import open_registry
+from penstock.config import Settings
+from penstock.detector import Detector
+from penstock.errors import Conflict
+from penstock.office.features import FeatureBook
+
+
+class Approving:
+    """What does what was asked for about one detector.
+
+    Args:
+        books: its rules and lists, and the requests.
+        challengers: its models, where they are looked after here.
+        features: those that are made at run time, where they are looked after here.
+    """
+
+    def __init__(self, books: Books, challengers: Challengers | None = None, features: FeatureBook | None = None) -> None:
+        self._books, self._challengers, self._features = books, challengers, features
+
+    def approve(self, id: str, *, who: str, why: str = "") -> None:
+        """Do what was asked for.
+
+        Raises:
+            NotFound, Conflict: there is no such request, it was settled before, is who approves's own, or cannot be done here.
+            DeclarationError, BundleError: it does not fit the detector any more.
+        """
+        kind = self._books.approvals.one(id).kind
+        if kind == "model" and self._challengers is not None:
+            self._challengers.approve(id, who=who, why=why)
+        elif kind == "feature" and self._features is not None:
+            self._features.approve(id, who=who, why=why)
+        elif kind in ("rule", "list"):
+            self._books.approve(id, who=who, why=why)
+        else:
+            raise Conflict(f"request {id} is about a {kind}, and none of {self._books.detector.name!r} is looked after here")
+
+
+@contextmanager
+def open_approving(detector: Detector, settings: Settings) -> Iterator[Approving]:
+    """What settles requests in the office that the settings name."""
+    with office_of(settings) as database:
+        challengers = Challengers(database, detector, open_registry(settings), four_eyes=settings.four_eyes)
+        books, features = books_of(database, detector, settings), feature_book(database, detector, settings)
+        yield Approving(books, challengers if detector.models else None, features)
