@@ -69,7 +69,11 @@ def _add_keys(routes: FastAPI, administration: Administration) -> None:
         return _private({"keys": [key_form(key, system_clock()) for key in found]})
 
     @routes.post(
-        "/keys", tags=["access"], responses=answers("MadeKey", *_REFUSED, status=201), openapi_extra=requires("NewKey")
+        "/keys",
+        tags=["access"],
+        status_code=201,
+        responses=answers("MadeKey", *_REFUSED, status=201),
+        openapi_extra=requires("NewKey"),
     )
     async def add_key(request: Request) -> Response:
         """Make an API key; the answer shows it, this once."""
@@ -112,7 +116,11 @@ def _add_users(routes: FastAPI, administration: Administration) -> None:
         return _private(await asyncio.to_thread(found))
 
     @routes.post(
-        "/users", tags=["access"], responses=answers("UserForm", *_REFUSED, status=201), openapi_extra=requires("NewUser")
+        "/users",
+        tags=["access"],
+        status_code=201,
+        responses=answers("UserForm", *_REFUSED, status=201),
+        openapi_extra=requires("NewUser"),
     )
     async def add_user(request: Request) -> Response:
         """Add somebody who may sign in."""
