@@ -114,6 +114,17 @@ def test_topics_are_created_once(bench):
     assert bench.broker.create() == []
 
 
+def test_a_message_carries_the_trace_of_whoever_sent_it(bench):
+    outlet = bench.broker.outlet()
+    traces = [b"00-000102030405060708090a0b0c0d0e0f-0102030405060708-01", b"", b"00-%032x-%016x-00" % (7, 9)]
+    for number, trace in enumerate(traces):
+        outlet.put("transactions", "", b"%d" % number, trace=trace)
+    assert outlet.flush(20) == 0
+    outlet.close()
+    found = read(bench.own(bench.candidate()), 3)
+    assert [(message.body, message.trace) for message in found] == [(b"%d" % k, trace) for k, trace in enumerate(traces)]
+
+
 # ---------------------------------------------------------------- units
 
 

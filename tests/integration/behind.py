@@ -32,16 +32,16 @@ class Behind:
         self._outlet = self.broker.outlet()
         self._taps: dict[str, KafkaTap | RedisTap] = {}
 
-    def put(self, role: str, bodies: Iterable[Any]) -> None:
-        """Send events, or bytes as they are, and return when the broker has them."""
+    def put(self, role: str, bodies: Iterable[Any], *, trace: bytes = b"") -> None:
+        """Send events, or bytes as they are, and return when the broker has them. trace: what they carry."""
         for body in bodies:
             data = body if isinstance(body, bytes) else msgspec.json.encode(body)
-            until(lambda data=data: self._taken(role, data), 60)
+            until(lambda data=data: self._taken(role, data, trace), 60)
         assert self._outlet.flush(60) == 0
 
-    def _taken(self, role: str, data: bytes) -> bool:
+    def _taken(self, role: str, data: bytes, trace: bytes) -> bool:
         try:
-            self._outlet.put(role, "", data)
+            self._outlet.put(role, "", data, trace=trace)
         except BrokerError:
             self._outlet.flush(1)
             return False

@@ -1,26 +1,23 @@
 """What a real service and a real worker tell of themselves: every metric as declared, every line of the log an object."""
 
-import gzip
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import urllib.request
 from datetime import datetime
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
 from penstock.cli.logs import CONTEXT
 from penstock.metrics import METRICS
 from tests.integration import crash_worker
 from tests.integration.behind import Behind, WorkerProcess, until
+from tests.integration.otlp import receiving
 
 DETECTOR = crash_worker.__file__
 EVENTS = crash_worker.events(300)
@@ -44,28 +41,8 @@ def answers(url):
 
 @pytest.fixture(scope="module")
 def receiver():
-    """A receiver of OTLP over HTTP: its address, and every span that it was sent, with the name of the service."""
-    found = []
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["content-length"]))
-            body = gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body
-            assert (self.path, self.headers["content-type"]) == ("/v1/traces", "application/x-protobuf")
-            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                named = {each.key: each.value.string_value for each in resource.resource.attributes}
-                found.extend((named["service.name"], span) for scope in resource.scope_spans for span in scope.spans)
-            self.send_response(200)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", found
-        server.shutdown()
+    with receiving() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +83,8 @@ def worker(tmp_path_factory, redis, receiver):
             patch.setenv(name, value)
         process = WorkerProcess(DETECTOR, behind.url, folder / "w", "--archive", str(folder / "archive"))
     try:
-        behind.put("transactions", EVENTS)
+        behind.put("transactions", EVENTS[:1], trace=TRACED.encode())
+        behind.put("transactions", EVENTS[1:])
         until(lambda: len(behind.bodies("decisions")) == len(EVENTS), 90)
         metrics = get(f"http://127.0.0.1:{process.port}/metrics")
         process.stop()
@@ -216,6 +194,13 @@ def test_every_batch_of_a_worker_is_a_span_with_its_stages(worker, receiver):
     assert stages >= {"decode", "features", "models", "rules", "explain"}
     for span in spans:
         assert span.start_time_unix_nano <= span.end_time_unix_nano
+
+
+def test_a_batch_with_an_event_that_is_traced_already_is_a_part_of_that_trace(worker, receiver):
+    continued = [span for name, span in receiver[1] if name == "a-worker" and span.trace_id.hex() == TRACED[3:35]]
+    [batch] = [span for span in continued if span.name == "decide"]
+    assert batch.parent_span_id.hex() == TRACED[36:52]
+    assert {span.parent_span_id for span in continued} == {batch.parent_span_id, batch.span_id}
 
 
 def test_without_traces_nothing_of_opentelemetry_is_imported():

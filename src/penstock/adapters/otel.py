@@ -2,7 +2,8 @@
 
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from penstock.errors import MissingExtra
 
@@ -12,6 +13,7 @@ try:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
     from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, set_span_in_context
 except ImportError as error:  # pragma: no cover -- shown in an environment without it
     raise MissingExtra("otel", "sending traces") from error
@@ -31,7 +33,9 @@ class Spans:
 
     def __init__(self, url: str | None, *, version: str) -> None:
         named = {} if "OTEL_SERVICE_NAME" in os.environ else {"service.name": "penstock"}
-        self._provider = TracerProvider(resource=Resource.create({**named, "service.version": version}), shutdown_on_exit=False)
+        self._ids = _Ids()
+        resource = Resource.create({**named, "service.version": version})
+        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=self._ids)
         self._exporter = OTLPSpanExporter() if url is None else OTLPSpanExporter(endpoint=url.rstrip("/") + _PATH)
         self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
         self._tracer = self._provider.get_tracer("penstock", version)
@@ -42,19 +46,22 @@ class Spans:
         children: Iterable[tuple[Spell, Sequence[Spell]]] = (),
         *,
         parent: tuple[int, int] | None = None,
+        own: tuple[int, int] | None = None,
         server: bool = False,
         failed: bool = False,
         attributes: Mapping[str, str | int] | None = None,
     ) -> None:
         """One piece of work and what it was made of, two levels deep.
 
-        parent: trace and span that it belongs to. server: it answered a request. failed: it ended in an error.
+        parent: trace and span that it belongs to. own: its own, where others were told them
+        before. server: it answered a request. failed: it ended in an error.
         """
         from opentelemetry.trace import Status, StatusCode
 
         name, start_ns, end_ns = spell
         kind = SpanKind.SERVER if server else SpanKind.INTERNAL
-        span = self._tracer.start_span(name, _context(parent), kind, dict(attributes or {}), start_time=start_ns)
+        with self._ids.given(own):
+            span = self._tracer.start_span(name, _context(parent), kind, dict(attributes or {}), start_time=start_ns)
         if failed:
             span.set_status(Status(StatusCode.ERROR))
         inside = set_span_in_context(span, Context())
@@ -72,6 +79,32 @@ class Spans:
         giving_up.start()
         self._provider.shutdown()
         giving_up.cancel()
+
+
+class _Ids(RandomIdGenerator):
+    """Ids by chance, or those that were given to others before there was a span."""
+
+    def __init__(self) -> None:
+        self._of_thread = threading.local()
+
+    @contextmanager
+    def given(self, own: tuple[int, int] | None) -> Iterator[None]:
+        """Spans that this thread begins meanwhile have this trace and number."""
+        self._of_thread.own = own
+        try:
+            yield
+        finally:
+            self._of_thread.own = None
+
+    def generate_trace_id(self) -> int:
+        """See `IdGenerator`."""
+        own = getattr(self._of_thread, "own", None)
+        return super().generate_trace_id() if own is None else int(own[0])
+
+    def generate_span_id(self) -> int:
+        """See `IdGenerator`."""
+        own = getattr(self._of_thread, "own", None)
+        return super().generate_span_id() if own is None else int(own[1])
 
 
 def _context(parent: tuple[int, int] | None) -> Context:

@@ -26,6 +26,7 @@ def produce(
     key: str | None = None,
     tps: float | None = None,
     on_sent: Callable[[Sent], None] = lambda _: None,
+    trace: Callable[[], bytes] = bytes,
 ) -> Sent:
     """Put everything into the topics that it belongs to, and return when the broker has it.
 
@@ -35,6 +36,7 @@ def produce(
         key: the field whose value is the key of an event; none unless given.
         tps: how many a second; as fast as the broker takes them unless given.
         on_sent: told now and then how far it has come.
+        trace: asked for each event, for the trace that it is to carry; empty where it is not traced.
 
     Raises:
         BrokerError: the broker did not take a message.
@@ -42,7 +44,7 @@ def produce(
     delivery = _Delivery(outlet)
     for chunk in paced(items, tps):
         for item in chunk:
-            delivery.put(_ROLES[item.path], key_of(item, key), item.body)
+            delivery.put(_ROLES[item.path], key_of(item, key), item.body, trace())
         on_sent(delivery.sent)
     delivery.complete(lambda: on_sent(delivery.sent))
     return delivery.sent
@@ -86,7 +88,7 @@ class _Delivery:
         self._put = 0
         self._failure: BaseException | None = None
 
-    def put(self, role: str, key: str, body: bytes) -> None:
+    def put(self, role: str, key: str, body: bytes, trace: bytes) -> None:
         """Send one, as soon as there is room.
 
         Raises:
@@ -95,7 +97,7 @@ class _Delivery:
         while self._put - self.sent.total >= MOST_IN_FLIGHT:
             self._outlet.flush(0.05)
             self._check()
-        self._outlet.put(role, key, body, self._told)
+        self._outlet.put(role, key, body, self._told, trace=trace)
         self._put += 1
 
     def complete(self, on_wait: Callable[[], None]) -> None:

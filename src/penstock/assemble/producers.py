@@ -1,6 +1,7 @@
 """Producers: simulated and recorded events on their way to a service or into a broker."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from penstock.adapters.http import Address
@@ -9,6 +10,8 @@ from penstock.adapters.traffic import Item, Sent
 from penstock.adapters.traffic import send as send_http
 from penstock.assemble.detectors import load_detector
 from penstock.assemble.streams import BROKERS, open_broker
+from penstock.assemble.traces import SentSpans, spans_of
+from penstock.config import Settings
 from penstock.errors import BrokerError, shown_url
 from penstock.stream.port import Topics
 
@@ -20,12 +23,13 @@ def send(
     events: Iterator[Item],
     reference: str,
     *,
-    shard_key: str | None,
+    settings: Settings,
     tps: float | None,
     on_sent: Callable[[Sent], None],
-    key: str | None = None,
 ) -> Sent:
-    """Send events of a detector to whatever the URL names: a service, which `key` opens, or the topics of a broker.
+    """Send events of a detector to whatever the URL names: a service, or the topics of a broker.
+
+    settings: the key that opens a service; the field that events are keyed by in a broker, and which of them are traced there.
 
     Raises:
         BrokerError: the broker does not answer, or has no such topics.
@@ -33,7 +37,7 @@ def send(
     """
     scheme = url.partition("://")[0]
     if scheme not in BROKERS:
-        return send_http(Address.of(url, key), events, tps=tps, on_sent=on_sent)
+        return send_http(Address.of(url, settings.key), events, tps=tps, on_sent=on_sent)
     broker = open_broker(broker_url(url), load_detector(reference).name)
     try:
         if not broker.shards():
@@ -42,13 +46,21 @@ def send(
                 f" itself, such as {scheme}://HOST:PORT/banking.{_MAIN}; create it with:"
                 f" penstock topics create {reference} --stream URL"
             )
-        outlet = broker.outlet()
-        try:
-            return produce(outlet, events, key=shard_key, tps=tps, on_sent=on_sent)
-        finally:
-            outlet.close()
+        with closing(broker.outlet()) as outlet, tracing(settings) as trace:
+            return produce(outlet, events, key=settings.shard_key, tps=tps, on_sent=on_sent, trace=trace)
     finally:
         broker.close()
+
+
+@contextmanager
+def tracing(settings: Settings) -> Iterator[Callable[[], bytes]]:
+    """What says of each event which trace it is to carry, where the settings ask for traces."""
+    spans = spans_of(settings)
+    if spans is None:
+        yield bytes
+        return
+    with closing(spans):
+        yield SentSpans(spans, settings.trace_share)
 
 
 def broker_url(to: str) -> str:

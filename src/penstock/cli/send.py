@@ -34,4 +34,4 @@ def command(detector: str, file: Path, to: str, tps: float | None, labels: bool,
     with sending(len(recorded.frame)) as on_sent:
         given = settings_from(**flags)
         items = recorded_items(detector, recorded, labels=labels)
-        send(to, items, detector, shard_key=given.shard_key, tps=tps, on_sent=on_sent, key=given.key)
+        send(to, items, detector, settings=given, tps=tps, on_sent=on_sent)

@@ -59,8 +59,7 @@ def command(detector: str, out: Path | None, to: str | None, shard_key: str | No
     if to is not None:
         with sending(simulated.events) as on_sent:
             given = settings_from(shard_key=shard_key, key=key)
-            shards, pace = given.shard_key, world["tps"]
-            send(to, simulated.items(), detector, shard_key=shards, tps=pace, on_sent=on_sent, key=given.key)
+            send(to, simulated.items(), detector, settings=given, tps=world["tps"], on_sent=on_sent)
     elif out is not None:
         frame = simulated.frame()
         write_frame(frame, out)

@@ -10,7 +10,7 @@ so that everybody who looks the transaction up sees it beside the decision that 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -32,7 +32,9 @@ from penstock.service.instead import instead_of
 from penstock.service.measures import Measures
 from penstock.service.port import Answer
 from penstock.service.problems import Busy
+from penstock.service.tracing import CURRENT
 from penstock.stream.parts import Parts
+from penstock.stream.port import Told
 
 _PORTION = 128
 _MORE_EACH_MS = 1.0
@@ -151,10 +153,13 @@ class Beside:
         self._check()
         if dry_run:
             return self.engine.decide_json(bodies, dry_run=True)
-        answers, waiters = self._publish(bodies)
+        began_ns, traced = time.perf_counter_ns(), CURRENT.get()
+        answers, waiters = self._publish(bodies, b"" if traced is None else traced.traceparent)
         if waiters:
             seconds = (self.settings.predict_budget_ms + _MORE_EACH_MS * (len(waiters) - 1)) / 1000
             await asyncio.wait([future for _, future in waiters.values()], timeout=seconds)
+            if traced is not None:
+                traced.went("worker", began_ns, time.perf_counter_ns())
         for place, (transaction_id, future) in waiters.items():
             answers[place] = future.result() if future.done() else self._instead(transaction_id, bodies[place], future)
         return [answer for answer in answers if answer is not None]
@@ -174,7 +179,9 @@ class Beside:
             self.measures.turned_away += 1
             raise Busy(f"{len(self._waiting)} callers wait for decisions; come again")
 
-    def _publish(self, bodies: Sequence[bytes]) -> "tuple[list[Answer | None], dict[int, tuple[str, asyncio.Future[bytes]]]]":
+    def _publish(
+        self, bodies: Sequence[bytes], trace: bytes
+    ) -> "tuple[list[Answer | None], dict[int, tuple[str, asyncio.Future[bytes]]]]":
         """Publish what is new; what is refused or known already is answered. Returns answers, and who waits, by place."""
         loop, now = asyncio.get_running_loop(), time.perf_counter_ns()
         answers, fresh = self._sorted(bodies)
@@ -183,7 +190,7 @@ class Beside:
             future: asyncio.Future[bytes] = loop.create_future()
             self._waiting.setdefault(transaction_id, []).append((future, now))
             waiters[place] = transaction_id, future
-            self._put("transactions", transaction_id, body, partial(_fail, loop, future))
+            self._put("transactions", transaction_id, body, partial(_fail, loop, future), trace)
         return answers, waiters
 
     def _sorted(self, bodies: Sequence[bytes]) -> tuple[list[Answer | None], list[tuple[int, str, bytes]]]:
@@ -205,9 +212,9 @@ class Beside:
                 fresh.append((place, transaction_id, _with_id(bodies[place], engine.detector.id, transaction_id)))
         return answers, fresh
 
-    def _put(self, role: str, key: str, body: bytes, done: Callable[[BaseException | None], None] | None = None) -> None:
+    def _put(self, role: str, key: str, body: bytes, done: Told | None = None, trace: bytes = b"") -> None:
         assert self._following is not None
-        self._following.outlet.put(role, key, body, done)
+        self._following.outlet.put(role, key, body, done, trace=trace)
 
     def _instead(self, transaction_id: str, body: bytes, future: "asyncio.Future[bytes]") -> bytes:
         """What the caller is told in place of the decision; kept, so that it is seen beside the decision."""

@@ -1,6 +1,5 @@
 """Which requests are traced, and what their spans are made of: times that are measured anyway."""
 
-import re
 import time
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -8,26 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from penstock.assemble.traces import Every, stages
+from penstock.assemble.traces import Every, Ids, new_ids, parent_of, stages, traceparent_of
 from penstock.clock import system_clock
 
 if TYPE_CHECKING:
     from penstock.adapters.otel import Spans, Spell
 
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
-_SAMPLED = 1
-
 
 class Traced:
     """A request that is traced: what becomes known of it on its way.
 
-    answer: the first decision that it got. Times are of `perf_counter_ns`.
+    answer: the first decision that it got. ids: of its own span. Times are of `perf_counter_ns`.
     """
 
-    __slots__ = ("answer", "began_ns", "offset_ns", "parent", "spells")
+    __slots__ = ("answer", "began_ns", "ids", "offset_ns", "parent", "spells")
 
-    def __init__(self, parent: tuple[int, int] | None) -> None:
-        self.parent = parent
+    def __init__(self, parent: Ids | None) -> None:
+        self.parent, self.ids = parent, new_ids(parent)
         self.began_ns = time.perf_counter_ns()
         self.offset_ns = system_clock() * 1000 - self.began_ns
         self.spells: list[Spell] = []
@@ -36,6 +32,11 @@ class Traced:
     def went(self, name: str, start_ns: int, end_ns: int) -> None:
         """A part of the way is over."""
         self.spells.append((name, start_ns + self.offset_ns, end_ns + self.offset_ns))
+
+    @property
+    def traceparent(self) -> bytes:
+        """What whoever does a part of it elsewhere is told."""
+        return traceparent_of(self.ids)
 
 
 CURRENT: ContextVar[Traced | None] = ContextVar("penstock_traced", default=None)
@@ -69,20 +70,10 @@ class Tracing:
         ]
         spell = (f"POST {route}", traced.began_ns + traced.offset_ns, end_ns)
         failed = status >= 500
-        self._spans.add(spell, children, parent=traced.parent, server=True, failed=failed, attributes={**about, **named})
-
-
-def parent_of(traceparent: bytes) -> tuple[tuple[int, int], bool] | None:
-    """Trace and span of a W3C `traceparent`, and whether it is sampled; None where it is none.
-
-    >>> parent_of(b"00-000000000000000000000000000000ff-00000000000000aa-01")
-    ((255, 170), True)
-    """
-    found = _TRACEPARENT.fullmatch(traceparent.strip())
-    if found is None or traceparent.startswith(b"ff"):
-        return None
-    trace, span, flags = (int(part, 16) for part in found.groups())
-    return ((trace, span), bool(flags & _SAMPLED)) if trace and span else None
+        attributes = {**about, **named}
+        self._spans.add(
+            spell, children, parent=traced.parent, own=traced.ids, server=True, failed=failed, attributes=attributes
+        )
 
 
 def _said(answer: bytes | None) -> Mapping[str, Any]:

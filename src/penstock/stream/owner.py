@@ -20,6 +20,7 @@ from penstock.ledger.encoding import encode
 from penstock.messages import Record, Refusal
 from penstock.models import Ensemble
 from penstock.rules import InForce
+from penstock.stream.carried import carrying
 from penstock.stream.entry import Entry
 from penstock.stream.entry import encode as encode_entry
 from penstock.stream.journaled import Gathered
@@ -241,7 +242,8 @@ class Owner:
         for start in range(0, len(fitting), AT_ONCE):
             some = fitting[start : start + AT_ONCE]
             arrived_us = np.array([message.arrived_us for message in some], np.int64)
-            refused, malformed = self._engine.take_json([message.body for message in some], arrived_us)
+            with carrying(some):
+                refused, malformed = self._engine.take_json([message.body for message in some], arrived_us)
             self._quarantine(malformed)
             for refusal in refused[len(malformed) :]:
                 _log.info("not decided: %s", refusal.detail)

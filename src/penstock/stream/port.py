@@ -54,7 +54,7 @@ class Topics(msgspec.Struct, frozen=True, kw_only=True):
 class Message(NamedTuple):
     """One message of the inbox. role: which topic of `INBOX`. place: where in its shard, as the broker counts.
 
-    arrived_us: when the broker took it, microseconds.
+    arrived_us: when the broker took it, microseconds. trace: the W3C `traceparent` of what sent it, or empty.
     """
 
     role: str
@@ -62,6 +62,7 @@ class Message(NamedTuple):
     place: str
     arrived_us: int
     body: bytes
+    trace: bytes = b""
 
 
 class Outgoing(NamedTuple):
@@ -166,8 +167,8 @@ class Journal(Protocol):
 class Outlet(Protocol):
     """Puts messages into topics, from a producer or an API process."""
 
-    def put(self, role: str, key: str, body: bytes, done: Told | None = None) -> None:
-        """Send; `done` is called once the broker has it, or with the error.
+    def put(self, role: str, key: str, body: bytes, done: Told | None = None, *, trace: bytes = b"") -> None:
+        """Send; `done` is called once the broker has it, or with the error. trace: see `Message`.
 
         Raises:
             BrokerError: too much waits already.

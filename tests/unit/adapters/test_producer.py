@@ -14,11 +14,12 @@ class Slow:
     """An outlet that confirms some at each flush; `fails` is the number of the one that it does not take."""
 
     def __init__(self, at_once=10_000, fails=None):
-        self.seen, self.most, self.at_once, self.fails = [], 0, at_once, fails
+        self.traces, self.seen, self.most, self.at_once, self.fails = [], [], 0, at_once, fails
         self._waiting = []
 
-    def put(self, role, key, body, done):
+    def put(self, role, key, body, done, *, trace=b""):
         self.seen.append((role, key, body))
+        self.traces.append(trace)
         self._waiting.append((len(self.seen) - 1, done))
         self.most = max(self.most, len(self._waiting))
 
@@ -42,6 +43,12 @@ def test_events_and_labels_go_to_their_topics_in_order():
         ("labels", "", b'{"user":7}'),
     ]
     assert sent.accepted == 3
+
+
+def test_each_event_carries_the_trace_that_is_asked_for_it():
+    outlet, traces = Slow(), iter([b"", b"00-1", b""])
+    produce(outlet, [Item("/predict", b"{}")] * 3, trace=lambda: next(traces))
+    assert outlet.traces == [b"", b"00-1", b""]
 
 
 def test_no_more_than_a_bound_waits_to_be_confirmed(monkeypatch):

@@ -5,9 +5,11 @@ import time
 
 import pytest
 
-from penstock.assemble.traces import Every, spans_of
+from penstock.assemble.traces import BatchSpans, Every, SentSpans, parent_of, spans_of
 from penstock.config import Settings
 from penstock.errors import ConfigurationError
+from penstock.stream.carried import carrying
+from penstock.stream.port import Message
 
 
 def test_what_is_no_address_is_refused_with_what_to_write():
@@ -36,3 +38,32 @@ def test_a_receiver_that_is_not_there_holds_nobody_up():
         assert time.monotonic() - started < 1
         spans.close()
         assert time.monotonic() - started < 10
+
+
+class Kept:
+    """Spans that are only kept."""
+
+    def __init__(self):
+        self.seen = []
+
+    def add(self, spell, children=(), *, parent=None, own=None, attributes=None):
+        self.seen.append((spell[0], parent, own))
+
+
+def test_what_a_producer_traces_carries_the_ids_of_its_span():
+    spans = Kept()
+    sent = SentSpans(spans, 0.5)
+    carried = [sent() for _ in range(4)]
+    assert [bool(each) for each in carried] == [False, True, False, True]
+    assert [("send", None, parent_of(each)[0]) for each in carried if each] == spans.seen
+    assert len({own for *_, own in spans.seen}) == 2
+
+
+def test_a_batch_continues_the_traces_of_its_events_whatever_share_is_traced():
+    spans = Kept()
+    decided = BatchSpans(spans, "shop", 0.0)
+    traces = [b"00-%032x-%016x-01" % (7, 1), b"", b"00-%032x-%016x-00" % (8, 2), b"nonsense", b"00-%032x-%016x-01" % (9, 3)]
+    with carrying([Message("transactions", 0, str(number), 0, b"", trace) for number, trace in enumerate(traces)]):
+        decided({"total": 1.0}, 5)
+    decided({"total": 1.0}, 5)
+    assert spans.seen == [("decide", (7, 1), None), ("decide", (9, 3), None)]

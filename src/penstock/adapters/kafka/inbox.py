@@ -8,7 +8,7 @@ coordinator for ever after an outage, whatever its timeout (librdkafka's issues 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -17,6 +17,7 @@ from penstock.adapters.kafka.address import Address
 from penstock.adapters.kafka.health import Health
 from penstock.clock import system_clock
 from penstock.errors import BrokerError, Fenced
+from penstock.stream.carried import TRACEPARENT
 from penstock.stream.port import INBOX, Message, Unit
 
 LARGEST_POLL = 8 << 20
@@ -174,9 +175,9 @@ class KafkaInbox:
     def _message(self, message: Any) -> Message:
         _, stamp_ms = message.timestamp()
         arrived_us = stamp_ms * 1000 if stamp_ms > 0 else system_clock()
-        return Message(
-            self._roles[message.topic()], message.partition(), str(message.offset()), arrived_us, message.value() or b""
-        )
+        role, place = self._roles[message.topic()], str(message.offset())
+        trace = _trace(message.headers())
+        return Message(role, message.partition(), place, arrived_us, message.value() or b"", trace)
 
     def lag(self) -> int:
         """See `Inbox.lag`."""
@@ -284,3 +285,7 @@ class KafkaInbox:
             self._tell(1.0)
             self._consumer.close()
             self._on_close(self.shard)
+
+
+def _trace(headers: Sequence[tuple[str, bytes | None]] | None) -> bytes:
+    return next((value for name, value in headers or () if name == TRACEPARENT and value), b"")

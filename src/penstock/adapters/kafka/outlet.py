@@ -8,6 +8,7 @@ from confluent_kafka import KafkaException, Producer
 from penstock.adapters.kafka.address import Address
 from penstock.adapters.kafka.health import Health
 from penstock.errors import BrokerError
+from penstock.stream.carried import TRACEPARENT
 from penstock.stream.port import Told
 
 
@@ -34,11 +35,12 @@ class KafkaOutlet:
         self._thread = threading.Thread(target=self._report, name="penstock-deliveries", daemon=True)
         self._thread.start()
 
-    def put(self, role: str, key: str, body: bytes, done: Told | None = None) -> None:
+    def put(self, role: str, key: str, body: bytes, done: Told | None = None, *, trace: bytes = b"") -> None:
         """See `Outlet.put`."""
         told = self._told(done) if done is not None else None
         try:
-            self._producer.produce(self._topics.named(role), body, key.encode() or None, on_delivery=told)
+            headers: list[tuple[str, str | bytes | None]] | None = [(TRACEPARENT, trace)] if trace else None
+            self._producer.produce(self._topics.named(role), body, key.encode() or None, on_delivery=told, headers=headers)
         except BufferError as error:
             raise BrokerError("Kafka takes less than is sent: too many messages wait; come again") from error
         except KafkaException as error:

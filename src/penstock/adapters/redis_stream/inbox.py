@@ -14,6 +14,7 @@ from typing import Any
 from penstock.adapters.redis_stream.address import Address
 from penstock.adapters.redis_stream.line import ANSWER_S, Line, Silent
 from penstock.errors import BrokerError, Fenced
+from penstock.stream.carried import TRACEPARENT
 from penstock.stream.port import INBOX, Message, Unit
 
 LARGEST_POLL = 8 << 20
@@ -96,7 +97,7 @@ class RedisInbox:
             self._waiting.extend(self._message(role, place.decode(), fields) for place, fields in entries)
             self._behind[role] = entries[-1][0].decode()
             most = max(most, len(entries))
-            size += sum(len(fields[-1]) for _, fields in entries)
+            size += sum(sum(map(len, fields)) for _, fields in entries)
         if size > LARGEST_POLL:  # the server counts entries, not bytes
             self._at_once = max(1, most // 2)
         elif most == self._at_once:
@@ -104,7 +105,9 @@ class RedisInbox:
 
     def _message(self, role: str, place: str, fields: list[bytes]) -> Message:
         arrived_us = int(place.partition("-")[0]) * 1000
-        return Message(role, self.shard, place, arrived_us, fields[1] if len(fields) == 2 else _body(fields))
+        if len(fields) == 2:
+            return Message(role, self.shard, place, arrived_us, fields[1])
+        return Message(role, self.shard, place, arrived_us, *_body_and_trace(fields))
 
     def lag(self) -> int:
         """See `Inbox.lag`; what it was last while Redis is silent."""
@@ -172,7 +175,7 @@ class RedisInbox:
             arguments += (last, len(messages), self._tails[role].read(last, len(messages)))
         arguments += (len(numbers), *map(self._address.most_in, numbers))
         for role, _, body in unit.out:
-            arguments += (numbers[role], body)
+            arguments += (numbers[role], body, "")
         return keys, arguments
 
     @property
@@ -216,7 +219,9 @@ def ordered(place: str) -> tuple[int, int]:
     return int(stamp), int(number or 0)
 
 
-def _body(fields: Sequence[bytes]) -> bytes:
-    """The message of an entry of several fields; where none is the one to hold it, all of them, for quarantine to show."""
+def _body_and_trace(fields: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """The message of an entry of several fields, and the trace that it carries; where none of the fields is the one to hold a
+    message, all of them, for quarantine to show.
+    """
     pairs = dict(zip(fields[::2], fields[1::2], strict=True))
-    return pairs.get(FIELD, b" ".join(fields))
+    return pairs.get(FIELD, b" ".join(fields)), pairs.get(TRACEPARENT.encode(), b"")

@@ -25,6 +25,7 @@ class _Waiting(NamedTuple):
     role: str
     body: bytes
     done: Told | None
+    trace: bytes
 
 
 class RedisOutlet:
@@ -46,14 +47,22 @@ class RedisOutlet:
         self._thread = threading.Thread(target=self._send_all, name="penstock-outlet", daemon=True)
         self._thread.start()
 
-    def put(self, role: str, key: str, body: bytes, done: Told | None = None) -> None:  # noqa: ARG002  the port's signature
+    def put(
+        self,
+        role: str,
+        key: str,  # noqa: ARG002  the port's signature
+        body: bytes,
+        done: Told | None = None,
+        *,
+        trace: bytes = b"",
+    ) -> None:
         """See `Outlet.put`."""
         with self._changed:
             if self._closing:
                 raise BrokerError("this way into Redis is closed")
             if self._waiting >= MOST_WAITING or self._size >= _MOST_BYTES:
                 raise BrokerError("Redis takes less than is sent: too many messages wait; come again")
-            self._queue.append(_Waiting(time.monotonic() + self._patience_s, role, body, done))
+            self._queue.append(_Waiting(time.monotonic() + self._patience_s, role, body, done, trace))
             self._waiting += 1
             self._size += len(body)
             self._changed.notify_all()
@@ -86,7 +95,7 @@ class RedisOutlet:
         keys = [self._mark, *map(self._address.topics.named, numbers)]
         arguments: list[str | bytes | int] = [self._batches, _MARK_S, len(numbers), *map(self._address.most_in, numbers)]
         for message in batch:
-            arguments += (numbers[message.role], message.body)
+            arguments += (numbers[message.role], message.body, message.trace)
         while True:
             try:
                 self._line.run(self._script, keys, arguments)
