@@ -166,9 +166,26 @@ const attempt = createRoute({
 const operations = createRoute({
   getParentRoute: () => root,
   path: "/operations",
-  validateSearch: (search: Record<string, unknown>): { tab?: string; id?: string } => ({
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): {
+    tab?: string;
+    id?: string;
+    state?: string;
+    actor?: string;
+    action?: string;
+    subject?: string;
+    from?: string;
+    to?: string;
+  } => ({
     tab: text(search.tab),
     id: text(search.id),
+    state: text(search.state),
+    actor: text(search.actor),
+    action: text(search.action),
+    subject: text(search.subject),
+    from: text(search.from),
+    to: text(search.to),
   }),
   component: lazyRouteComponent(() => import("~/screens/operations/OperationsPage"), "OperationsPage"),
 });

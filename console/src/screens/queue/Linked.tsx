@@ -1,6 +1,5 @@
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import { Button } from "~/ui/Button";
 import { Outcome } from "~/ui/Outcome";
 import { Time } from "~/ui/Time";
 import { count, percent, plural, words } from "~/words/numbers";
@@ -54,11 +53,6 @@ function One({ link, of, onSweep }: { link: LinkedKey; of: Case; onSweep?: () =>
         >
           {link.key}
         </Link>
-        {onSweep && (
-          <Button look="quiet" onClick={onSweep}>
-            All its cases…
-          </Button>
-        )}
       </div>
       <p className="flex flex-wrap items-center gap-x-2 gap-y-1 text-xs">
         <Link
@@ -78,6 +72,13 @@ function One({ link, of, onSweep }: { link: LinkedKey; of: Case; onSweep?: () =>
         </span>
         {!link.counted.complete && <span className="text-soft">of the newest {count(link.counted.decisions)}</span>}
       </p>
+      {onSweep && (
+        <p>
+          <button type="button" className="cursor-pointer text-accent text-xs underline" onClick={onSweep}>
+            Verdict on all its cases…
+          </button>
+        </p>
+      )}
       <ul aria-label={`Newest of this ${words(link.entity)}`}>
         {recent.map((each) => (
           <li key={each.transaction_id} className="flex items-center gap-2 text-xs leading-6">

@@ -1,7 +1,7 @@
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { Ask } from "~/ui/Ask";
-import { Button } from "~/ui/Button";
 import { Select, TextArea, TextField } from "~/ui/Field";
+import { FormDialog, part } from "~/ui/FormDialog";
 import { money, words } from "~/words/numbers";
 import { useQueues } from "./cases";
 import type { Verdict } from "./outbox";
@@ -37,7 +37,7 @@ function VerdictDialog({ about, work, onClose }: Props) {
     work.say(verdict, { reason: part(given, "reason"), note: part(given, "note") });
   };
   return (
-    <Form title="Verdict with a reason" about={about} onClose={onClose} onSubmit={submit} action="Say so">
+    <FormDialog title="Verdict with a reason" about={about} onClose={onClose} onSubmit={submit} action="Say so">
       <Select label="Verdict" autoFocus value={verdict} onChange={(event) => setVerdict(event.target.value as Verdict)}>
         {VERDICTS.map(({ value, name }) => (
           <option key={value} value={value}>
@@ -54,7 +54,7 @@ function VerdictDialog({ about, work, onClose }: Props) {
         ))}
       </Select>
       <TextArea label="Note" name="note" rows={2} maxLength={10_000} />
-    </Form>
+    </FormDialog>
   );
 }
 
@@ -62,7 +62,7 @@ function EscalateDialog({ about, work, onClose }: Props) {
   const queues = useQueues().data?.queues.map((queue) => queue.queue) ?? [];
   const submit = (given: FormData) => work.escalate(part(given, "queue") ?? "", part(given, "note"));
   return (
-    <Form title="Escalate to another queue" about={about} onClose={onClose} onSubmit={submit} action="Escalate">
+    <FormDialog title="Escalate to another queue" about={about} onClose={onClose} onSubmit={submit} action="Escalate">
       <TextField
         label="Queue"
         name="queue"
@@ -79,65 +79,17 @@ function EscalateDialog({ about, work, onClose }: Props) {
         ))}
       </datalist>
       <TextField label="Note" name="note" maxLength={10_000} />
-    </Form>
+    </FormDialog>
   );
 }
 
 function NoteDialog({ about, work, onClose }: Props) {
   const submit = (given: FormData) => work.note(part(given, "text") ?? "");
   return (
-    <Form title="Note" about={about} onClose={onClose} onSubmit={submit} action="Write it down">
+    <FormDialog title="Note" about={about} onClose={onClose} onSubmit={submit} action="Write it down">
       <TextArea label="What is to be remembered" name="text" rows={4} required autoFocus maxLength={10_000} />
-    </Form>
+    </FormDialog>
   );
-}
-
-interface FormProps {
-  title: string;
-  about: string;
-  action: string;
-  onClose: () => void;
-  onSubmit: (given: FormData) => void;
-  children: React.ReactNode;
-}
-
-/** A dialog with a form: Enter sends it, in a text of several lines with Ctrl or Cmd. */
-function Form({ title, about, action, onClose, onSubmit, children }: FormProps) {
-  function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    onSubmit(new FormData(event.currentTarget));
-    onClose();
-  }
-  return (
-    <Ask
-      open
-      title={title}
-      about={about}
-      onClose={onClose}
-      actions={
-        <Button look="main" type="submit" form="said">
-          {action}
-        </Button>
-      }
-    >
-      <form
-        id="said"
-        onSubmit={submit}
-        onKeyDown={(event) => {
-          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.currentTarget.requestSubmit();
-        }}
-        className="flex flex-col gap-3"
-      >
-        {children}
-      </form>
-    </Ask>
-  );
-}
-
-/** What stands in a field, or nothing. */
-function part(given: FormData, name: string): string | undefined {
-  const found = given.get(name);
-  return typeof found === "string" && found.trim() !== "" ? found.trim() : undefined;
 }
 
 const LOOKING = [

@@ -1,0 +1,102 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link, useSearch } from "@tanstack/react-router";
+import { ExternalLink } from "lucide-react";
+import { api, BASE, type Schemas, say } from "~/api/client";
+import { Asked, Empty } from "~/ui/Asked";
+import { Badge } from "~/ui/Badge";
+import { Panel } from "~/ui/Panel";
+import { cx } from "~/ui/styles";
+import { plural } from "~/words/numbers";
+
+type Day = Schemas["ReportDay"];
+
+/** The days that can be reported, and the page of the chosen one; it is made when it is asked for. */
+export function ReportsTab() {
+  const { detector, id } = useSearch({ from: "/operations" });
+  const days = useQuery({
+    queryKey: ["reports", detector],
+    staleTime: 60_000,
+    queryFn: async () => say(await api.GET("/reports", { params: { query: { detector } } })),
+  });
+  return (
+    <Asked
+      of={days}
+      height={420}
+      empty={({ reports }) =>
+        reports.length === 0 && (
+          <Panel>
+            <Empty title="No day to report yet">A day appears here with its first decision.</Empty>
+          </Panel>
+        )
+      }
+    >
+      {({ reports }) => {
+        const chosen = reports.find((day) => idOf(day) === id) ?? reports[0];
+        return (
+          <div className="grid gap-4 lg:grid-cols-[18rem_minmax(0,1fr)]">
+            <Panel title="Days" about="UTC, by the time of the events" flush className="self-start">
+              <ul className="max-h-56 overflow-y-auto lg:max-h-[70vh]">
+                {reports.map((day) => (
+                  <Line key={idOf(day)} day={day} here={day === chosen} />
+                ))}
+              </ul>
+            </Panel>
+            {chosen && <Report day={chosen} />}
+          </div>
+        );
+      }}
+    </Asked>
+  );
+}
+
+function idOf(day: Day): string {
+  return `${day.date}~${day.detector}`;
+}
+
+function Line({ day, here }: { day: Day; here: boolean }) {
+  return (
+    <li className="border-t">
+      <Link
+        to="/operations"
+        search={(kept) => ({ ...kept, id: idOf(day) })}
+        aria-current={here ? "true" : undefined}
+        className={cx(
+          "flex items-center gap-2 px-4 py-2 hover:bg-raised",
+          here && "bg-raised shadow-[inset_3px_0_0_var(--accent)]",
+        )}
+      >
+        <span className="min-w-0 flex-1">
+          <span className="figure block font-medium">{day.date}</span>
+          <span className="text-soft text-xs">
+            {day.detector}, {plural(day.decisions, "decision")}
+          </span>
+        </span>
+        {!day.finished && <Badge tone="info">goes on</Badge>}
+      </Link>
+    </li>
+  );
+}
+
+/** The page as the service makes it: shown as a picture is, without scripts or a way to anything else. */
+function Report({ day }: { day: Day }) {
+  const page = `${BASE}/reports/${day.date}?detector=${encodeURIComponent(day.detector)}&format=html`;
+  return (
+    <Panel
+      flush
+      title={`${day.detector} on ${day.date}`}
+      actions={
+        <a href={page} target="_blank" rel="noreferrer" className="flex items-center gap-1 text-accent underline">
+          Open by itself <ExternalLink aria-hidden size={14} />
+        </a>
+      }
+    >
+      <iframe
+        key={page}
+        src={page}
+        sandbox=""
+        title={`Report of ${day.detector} on ${day.date}`}
+        className="h-[75vh] w-full border-t bg-white"
+      />
+    </Panel>
+  );
+}

@@ -1,0 +1,20 @@
+import { useSession } from "~/session/session";
+import { Keys } from "./Keys";
+import { Users } from "./Users";
+
+/** Who is let in: people with a password, people from elsewhere, and programs with a key. */
+export function AccessTab() {
+  const { data } = useSession();
+  return (
+    <>
+      {data?.open && (
+        <p className="rounded-lg border border-review bg-review-tint px-4 py-3 text-review">
+          Nobody is asked who they are yet. The first user, an administrator, closes the service: from then on everybody
+          signs in, and so do you.
+        </p>
+      )}
+      <Users />
+      <Keys />
+    </>
+  );
+}

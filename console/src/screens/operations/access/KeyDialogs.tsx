@@ -1,0 +1,92 @@
+import { Copy } from "lucide-react";
+import type { Schemas } from "~/api/client";
+import { Button } from "~/ui/Button";
+import { TextField } from "~/ui/Field";
+import { FormDialog, part } from "~/ui/FormDialog";
+import { sayDone } from "~/ui/said";
+import { addKey, type Key, revokeKey } from "./access";
+import { RoleBoxes, rolesIn } from "./RoleBoxes";
+
+/** Makes a key; its secret is handed to `onMade`, this once. */
+export function AddKey({ onClose, onMade }: { onClose: () => void; onMade: (made: Schemas["MadeKey"]) => void }) {
+  return (
+    <FormDialog
+      title="Make a key"
+      about="Its secret is shown once, and kept nowhere."
+      action="Make it"
+      onClose={onClose}
+      onSubmit={async (given) => {
+        const days = part(given, "days");
+        onMade(
+          await addKey({
+            name: part(given, "name") ?? "",
+            roles: rolesIn(given),
+            expires_in_days: days === undefined ? null : Number(days),
+          }),
+        );
+      }}
+    >
+      <TextField
+        label="Name of the program"
+        name="name"
+        required
+        maxLength={100}
+        autoComplete="off"
+        autoFocus
+        hint="Letters, digits and . _ @ + -"
+      />
+      <TextField
+        label="Expires in days"
+        name="days"
+        type="number"
+        min={1}
+        max={36500}
+        defaultValue={90}
+        hint="Empty: never"
+      />
+      <RoleBoxes held={["decider"]} />
+    </FormDialog>
+  );
+}
+
+/** The secret of a key that was just made. */
+export function Secret({ made, onClose }: { made: Schemas["MadeKey"]; onClose: () => void }) {
+  async function copy() {
+    await navigator.clipboard.writeText(made.secret);
+    sayDone("The key is copied.");
+  }
+  return (
+    <div
+      role="status"
+      className="mx-4 mb-3 flex flex-wrap items-center gap-3 rounded-md border border-approve px-3 py-2"
+    >
+      <span>
+        The key of <b>{made.key.name}</b>, shown this once:
+      </span>
+      <code className="min-w-0 break-all">{made.secret}</code>
+      <Button onClick={() => void copy()}>
+        <Copy aria-hidden size={15} /> Copy
+      </Button>
+      <Button look="quiet" onClick={onClose}>
+        I have it
+      </Button>
+    </div>
+  );
+}
+
+/** Asks before a key is revoked: whoever shows it is refused from then on. */
+export function RevokeKey({ of, onClose }: { of: Key; onClose: () => void }) {
+  return (
+    <FormDialog
+      title={`Revoke the key of ${of.name}`}
+      about={`psk_${of.id} opens nothing any more, at once. That cannot be taken back.`}
+      action="Revoke"
+      danger
+      onClose={onClose}
+      onSubmit={async () => {
+        await revokeKey(of.id);
+        sayDone(`The key of ${of.name} is revoked.`);
+      }}
+    />
+  );
+}

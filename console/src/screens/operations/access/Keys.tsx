@@ -1,0 +1,72 @@
+import type { ColumnDef } from "@tanstack/react-table";
+import { useState } from "react";
+import type { Schemas } from "~/api/client";
+import { Asked, Empty } from "~/ui/Asked";
+import { Badge } from "~/ui/Badge";
+import { Button } from "~/ui/Button";
+import { Panel } from "~/ui/Panel";
+import { Table } from "~/ui/Table";
+import { Time } from "~/ui/Time";
+import { words } from "~/words/numbers";
+import { type Key, useKeys } from "./access";
+import { AddKey, RevokeKey, Secret } from "./KeyDialogs";
+
+/** Keys of programs, without their secrets: each is shown once, when it is made. */
+export function Keys() {
+  const keys = useKeys();
+  const [asking, ask] = useState<"add" | Key>();
+  const [made, setMade] = useState<Schemas["MadeKey"]>();
+  return (
+    <Panel title="Keys" about="For programs" flush actions={<Button onClick={() => ask("add")}>Make a key…</Button>}>
+      {made && <Secret made={made} onClose={() => setMade(undefined)} />}
+      <Asked of={keys} height={160}>
+        {({ keys }) => (
+          <Table
+            label="Keys"
+            rows={keys}
+            columns={columns(ask)}
+            id={(row) => row.id}
+            empty={<Empty title="No key yet">A program shows one with each request.</Empty>}
+          />
+        )}
+      </Asked>
+      {asking === "add" && <AddKey onClose={() => ask(undefined)} onMade={setMade} />}
+      {asking && asking !== "add" && <RevokeKey of={asking} onClose={() => ask(undefined)} />}
+    </Panel>
+  );
+}
+
+const TONES = { valid: "good", expired: "warn", revoked: "bad" } as const;
+
+function columns(onRevoke: (key: Key) => void): ColumnDef<Key, unknown>[] {
+  return [
+    {
+      header: "Name",
+      accessorKey: "name",
+      cell: ({ row }) => <span className="font-medium">{row.original.name}</span>,
+    },
+    { header: "Begins with", accessorKey: "id", cell: ({ row }) => <code>psk_{row.original.id}</code> },
+    { header: "Roles", accessorKey: "roles", cell: ({ row }) => row.original.roles.map(words).join(", ") },
+    {
+      header: "State",
+      accessorKey: "state",
+      cell: ({ row }) => (
+        <Badge tone={TONES[row.original.state as keyof typeof TONES] ?? "plain"}>{row.original.state}</Badge>
+      ),
+    },
+    { header: "Made", accessorKey: "created_at", cell: ({ row }) => <Time at={row.original.created_at} /> },
+    { header: "Shown last", accessorKey: "used_at", cell: ({ row }) => <Time at={row.original.used_at} /> },
+    { header: "Expires", accessorKey: "expires_at", cell: ({ row }) => <Time at={row.original.expires_at} /> },
+    {
+      id: "revoke",
+      header: "",
+      meta: { right: true },
+      cell: ({ row }) =>
+        row.original.state !== "revoked" && (
+          <Button look="danger" aria-label={`Revoke ${row.original.name}`} onClick={() => onRevoke(row.original)}>
+            Revoke…
+          </Button>
+        ),
+    },
+  ];
+}

@@ -1,0 +1,94 @@
+import type { ColumnDef } from "@tanstack/react-table";
+import { useState } from "react";
+import { useSession } from "~/session/session";
+import { Asked, Empty } from "~/ui/Asked";
+import { Badge } from "~/ui/Badge";
+import { Button } from "~/ui/Button";
+import { Panel } from "~/ui/Panel";
+import { Table } from "~/ui/Table";
+import { Time } from "~/ui/Time";
+import { count, plural, words } from "~/words/numbers";
+import { type User, useUsers } from "./access";
+import { AddUser, ChangeUser } from "./UserDialogs";
+
+/** People who may sign in, and those who come from elsewhere. */
+export function Users() {
+  const users = useUsers();
+  const open = useSession().data?.open ?? false;
+  const [asking, ask] = useState<"add" | User>();
+  return (
+    <Panel
+      title="Users"
+      flush
+      actions={
+        <Button look="main" onClick={() => ask("add")}>
+          Add a user…
+        </Button>
+      }
+    >
+      <Asked of={users} height={160}>
+        {({ users, elsewhere }) => (
+          <>
+            <Table
+              label="Users"
+              rows={users}
+              columns={columns(ask)}
+              id={(row) => row.name}
+              empty={<Empty title="No user yet" />}
+            />
+            {Object.keys(elsewhere).length > 0 && (
+              <p className="border-t px-4 py-2 text-soft">
+                Signed in with an account elsewhere:{" "}
+                {Object.entries(elsewhere)
+                  .map(([name, n]) => `${name} (${plural(n, "session")})`)
+                  .join(", ")}
+              </p>
+            )}
+          </>
+        )}
+      </Asked>
+      {asking === "add" && <AddUser first={open} onClose={() => ask(undefined)} />}
+      {asking && asking !== "add" && <ChangeUser user={asking} onClose={() => ask(undefined)} />}
+    </Panel>
+  );
+}
+
+function columns(onChange: (user: User) => void): ColumnDef<User, unknown>[] {
+  return [
+    {
+      header: "Name",
+      accessorKey: "name",
+      cell: ({ row }) => <span className="font-medium">{row.original.name}</span>,
+    },
+    { header: "Roles", accessorKey: "roles", cell: ({ row }) => row.original.roles.map(words).join(", ") },
+    {
+      header: "State",
+      accessorKey: "disabled",
+      cell: ({ row }) =>
+        row.original.disabled ? (
+          <Badge tone="bad">
+            kept out since <Time at={row.original.disabled_at} />
+          </Badge>
+        ) : (
+          <Badge tone="good">may sign in</Badge>
+        ),
+    },
+    {
+      header: "Sessions",
+      accessorKey: "sessions",
+      meta: { right: true },
+      cell: ({ row }) => count(row.original.sessions),
+    },
+    { header: "Added", accessorKey: "created_at", cell: ({ row }) => <Time at={row.original.created_at} /> },
+    {
+      id: "change",
+      header: "",
+      meta: { right: true },
+      cell: ({ row }) => (
+        <Button aria-label={`Change ${row.original.name}`} onClick={() => onChange(row.original)}>
+          Change…
+        </Button>
+      ),
+    },
+  ];
+}

@@ -1,0 +1,50 @@
+/** What is asked about users and keys, and what is changed. */
+
+import { useQuery } from "@tanstack/react-query";
+import { api, type Schemas, say } from "~/api/client";
+import { queries } from "~/api/queries";
+import { KEY } from "~/session/session";
+
+export type User = Schemas["UserForm"];
+export type Key = Schemas["KeyForm"];
+
+/** Every role, and what it is for. */
+export const ROLES: readonly { name: string; about: string }[] = [
+  { name: "viewer", about: "looks at everything, personal fields hidden" },
+  { name: "analyst", about: "works on cases, says what is fraud, sees personal fields" },
+  { name: "rule_author", about: "writes rules, features and lists, tries them on the past and in shadow" },
+  { name: "approver", about: "lets rules and models decide, and takes them back" },
+  { name: "administrator", about: "all of these; users, keys, the audit log, erasure" },
+  { name: "decider", about: "sends transactions: for programs" },
+];
+
+export function useUsers() {
+  return useQuery({ queryKey: ["users"], queryFn: async () => say(await api.GET("/users")) });
+}
+
+export function useKeys() {
+  return useQuery({ queryKey: ["keys"], queryFn: async () => say(await api.GET("/keys")) });
+}
+
+export async function addUser(user: Schemas["NewUser"]): Promise<User> {
+  return changed(say(await api.POST("/users", { body: user })));
+}
+
+export async function changeUser(name: string, to: Partial<Schemas["ChangeUser"]>): Promise<User> {
+  const body = { roles: null, disabled: null, password: null, ...to };
+  return changed(say(await api.PATCH("/users/{name}", { params: { path: { name } }, body })));
+}
+
+export async function addKey(key: Schemas["NewKey"]): Promise<Schemas["MadeKey"]> {
+  return changed(say(await api.POST("/keys", { body: key })));
+}
+
+export async function revokeKey(id: string): Promise<Key> {
+  return changed(say(await api.DELETE("/keys/{key_id}", { params: { path: { key_id: id } } })));
+}
+
+/** What was shown is asked for again, also who one is: the first user closes the service, and one may change oneself. */
+function changed<T>(answer: T): T {
+  for (const queryKey of [["users"], ["keys"], ["audit"], KEY]) void queries.invalidateQueries({ queryKey });
+  return answer;
+}

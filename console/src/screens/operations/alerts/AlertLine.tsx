@@ -1,0 +1,80 @@
+import { Link } from "@tanstack/react-router";
+import { Info, type LucideIcon, OctagonAlert, TriangleAlert } from "lucide-react";
+import type { Schemas } from "~/api/client";
+import { Badge } from "~/ui/Badge";
+import { Button } from "~/ui/Button";
+import { cx } from "~/ui/styles";
+import { Time } from "~/ui/Time";
+import { plural, words } from "~/words/numbers";
+import type { Alert } from "./alert";
+
+const SEVERITIES: Record<string, { icon: LucideIcon; tone: string }> = {
+  critical: { icon: OctagonAlert, tone: "text-block" },
+  warning: { icon: TriangleAlert, tone: "text-review" },
+  info: { icon: Info, tone: "text-challenge" },
+};
+
+const STATUSES = { delivered: "good", waiting: "info", retrying: "warn", failed: "bad" } as const;
+
+interface Props {
+  alert: Alert;
+  deliveries: readonly Schemas["DeliveryForm"][];
+  acknowledged: Schemas["AcknowledgedForm"] | null;
+  onAcknowledge?: () => void;
+}
+
+/** One alert: how grave, what was seen, whom it reached, who takes care of it. */
+export function AlertLine({ alert, deliveries, acknowledged, onAcknowledge }: Props) {
+  const look = SEVERITIES[alert.severity] ?? { icon: Info, tone: "text-soft" };
+  const Icon = look.icon;
+  return (
+    <li className="flex flex-wrap items-start gap-x-4 gap-y-1 border-t px-4 py-2">
+      <span className={cx("flex w-24 items-center gap-1.5 font-medium", look.tone)}>
+        <Icon aria-hidden size={15} /> {alert.severity}
+      </span>
+      <span className="w-24 text-soft">
+        <Time at={alert.at} />
+      </span>
+      <div className="flex min-w-64 flex-1 flex-col gap-1">
+        <span className="break-words">
+          {alert.transaction ? (
+            <Link to="/transactions/$id" params={{ id: alert.transaction }} className="text-accent underline">
+              {alert.text}
+            </Link>
+          ) : (
+            alert.text
+          )}
+          {alert.suppressed > 0 && <span className="text-soft"> (and {plural(alert.suppressed, "more")} like it)</span>}
+        </span>
+        <span className="flex flex-wrap items-center gap-1.5">
+          <Badge>{words(alert.rule)}</Badge>
+          {deliveries.map((delivery) => (
+            <Delivered key={delivery.channel} of={delivery} />
+          ))}
+        </span>
+      </div>
+      <div className="flex min-h-8 items-center text-xs">
+        {acknowledged ? (
+          <span className="max-w-56 break-words text-soft">
+            {acknowledged.by} takes care of it since <Time at={acknowledged.at} />
+            {acknowledged.note && `: ${acknowledged.note}`}
+          </span>
+        ) : (
+          onAcknowledge && <Button onClick={onAcknowledge}>Acknowledge…</Button>
+        )}
+      </div>
+    </li>
+  );
+}
+
+function Delivered({ of }: { of: Schemas["DeliveryForm"] }) {
+  const tries = of.attempts > 1 ? ` after ${of.attempts} tries` : "";
+  return (
+    <span title={of.detail}>
+      <Badge tone={STATUSES[of.status as keyof typeof STATUSES] ?? "plain"}>
+        {of.channel}: {of.status}
+        {tries}
+      </Badge>
+    </span>
+  );
+}

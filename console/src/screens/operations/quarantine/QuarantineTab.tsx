@@ -1,0 +1,119 @@
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { oneOf } from "~/app/router";
+import { Asked, Empty } from "~/ui/Asked";
+import { Badge } from "~/ui/Badge";
+import { Button } from "~/ui/Button";
+import { Choice } from "~/ui/Choice";
+import { Panel } from "~/ui/Panel";
+import { cx } from "~/ui/styles";
+import { Time } from "~/ui/Time";
+import { count, plural } from "~/words/numbers";
+import { EventPanel } from "./EventPanel";
+import { type Refused, STATES, useRefused } from "./refused";
+
+const CHOICES = [
+  { value: "waiting", name: "Waiting" },
+  { value: "resubmitted", name: "Resubmitted" },
+  { value: "dismissed", name: "Dismissed" },
+  { value: "all", name: "All" },
+] as const;
+
+/** Events that were refused for what they say: looked at, put right and sent again, or dismissed with a reason. */
+export function QuarantineTab() {
+  const { detector, id, state } = useSearch({ from: "/operations" });
+  const navigate = useNavigate();
+  const shown = state === "all" ? undefined : (oneOf(STATES, state) ?? "waiting");
+  const list = useRefused(shown, detector);
+  const events = list.data?.pages.flatMap((page) => page.events) ?? [];
+  const last = list.data?.pages[0];
+  const open = (event: string | undefined) =>
+    void navigate({ to: "/operations", search: (kept) => ({ ...kept, id: event }) });
+  return (
+    <div className="grid items-start gap-4 lg:grid-cols-[minmax(300px,26rem)_minmax(0,1fr)]">
+      <Panel
+        flush
+        title="Refused events"
+        about={
+          last &&
+          `${count(last.kept)} kept${last.lost ? `; ${count(last.lost)} came too fast to be kept since the start` : ""}`
+        }
+        className={cx(id !== undefined && "max-lg:hidden")}
+      >
+        <div className="px-4 pb-3">
+          <Choice
+            label="State"
+            options={CHOICES}
+            value={shown ?? "all"}
+            onChange={(value) =>
+              void navigate({
+                to: "/operations",
+                search: (kept) => ({ ...kept, state: value === "waiting" ? undefined : value, id: undefined }),
+              })
+            }
+          />
+        </div>
+        <Asked
+          of={list}
+          height={300}
+          empty={() =>
+            events.length === 0 && (
+              <Empty title={shown === "waiting" ? "Nothing waits in quarantine" : "None"}>
+                An event comes here when a field is missing or says what it cannot.
+              </Empty>
+            )
+          }
+        >
+          {() => (
+            <ul aria-label="Refused events" className="lg:max-h-[65vh] lg:overflow-y-auto">
+              {events.map((event) => (
+                <Line key={event.id} event={event} here={event.id === id} onOpen={() => open(event.id)} />
+              ))}
+              {list.hasNextPage && (
+                <li className="p-3 text-center">
+                  <Button onClick={() => void list.fetchNextPage()}>Older events</Button>
+                </li>
+              )}
+            </ul>
+          )}
+        </Asked>
+      </Panel>
+      {id === undefined ? (
+        <Panel className="max-lg:hidden">
+          <Empty title="No event is chosen">
+            {events.length > 0 ? `Choose one of ${plural(events.length, "event")} to see what is wrong with it.` : ""}
+          </Empty>
+        </Panel>
+      ) : (
+        <EventPanel key={id} id={id} onBack={() => open(undefined)} />
+      )}
+    </div>
+  );
+}
+
+const TONES = { waiting: "warn", resubmitted: "good", dismissed: "plain" } as const;
+
+function Line({ event, here, onOpen }: { event: Refused; here: boolean; onOpen: () => void }) {
+  return (
+    <li className="border-t">
+      <button
+        type="button"
+        aria-current={here ? "true" : undefined}
+        onClick={onOpen}
+        className={cx(
+          "flex w-full cursor-pointer flex-col gap-0.5 px-4 py-2 text-left hover:bg-raised",
+          here && "bg-raised shadow-[inset_3px_0_0_var(--accent)]",
+        )}
+      >
+        <span className="flex w-full items-center gap-2 text-xs">
+          <span className="text-soft">
+            <Time at={event.received_at} />
+          </span>
+          <Badge>{event.detector ?? "no detector"}</Badge>
+          {event.field && <Badge tone="info">{event.field}</Badge>}
+          {event.state !== "waiting" && <Badge tone={TONES[event.state as keyof typeof TONES]}>{event.state}</Badge>}
+        </span>
+        <span className="line-clamp-2 break-words">{event.cause}</span>
+      </button>
+    </li>
+  );
+}
