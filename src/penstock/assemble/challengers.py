@@ -1,7 +1,6 @@
-"""Trials of models: what people ask for, the registry beside it, and what whoever decides asks for the challenger."""
+"""Trials of models: what people ask for, and the registry beside it."""
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -9,27 +8,21 @@ from typing import Any
 import msgspec
 
 from penstock.assemble.features import grown
-from penstock.assemble.registries import open_registry
 from penstock.clock import to_us
-from penstock.config import Settings
 from penstock.decision.guard import guards_of
 from penstock.detector import Detector
 from penstock.engine import Challenger
 from penstock.engine.path import check_keys
-from penstock.engine.challenger import InTrial, NewerTrial
-from penstock.errors import BundleError, Conflict, NotFound, PenstockError, RegistryError
+from penstock.errors import BundleError, Conflict, NotFound, PenstockError
 from penstock.models import Ensemble
 from penstock.models.shelf import way_back
 from penstock.office import Database
-from penstock.office.feature_versions import SCHEMA
 from penstock.office.approvals import Request
+from penstock.office.feature_versions import SCHEMA
 from penstock.office.model_trials import ModelTrials
 from penstock.office.trial_steps import ModelTrial
 from penstock.offline.registry import Entry, Registry, find, fitting
 from penstock.rules import Share
-
-_AGAIN_S = 5.0
-"""After so long a challenger that could not be loaded is asked for again; what ends its trial is heard of at once."""
 
 _log = logging.getLogger("penstock.models")
 
@@ -102,7 +95,7 @@ class Challengers:
             the trial, or a request that waits for another person.
 
         Raises:
-            NotFound, BundleError, DeclarationError, Conflict: as `shadow`; the keys cannot be shared out; another is rolled out.
+            NotFound, BundleError, DeclarationError, Conflict: as `shadow`; keys cannot be shared out; another is rolled out.
             MalformedEvent: the percentage is none.
         """
         found, given = self._fitting(version, share_of), _checked(guards)
@@ -240,7 +233,7 @@ class Challengers:
         self._registry.crown(self._detector.name, version, "promoted")
 
     def _point(self) -> None:
-        """Let the alias say what the drawer does: what is rolled out, else what began last. Where that fails, the drawer counts."""
+        """Let the alias stand for what is rolled out, else for what began last; where that fails, the drawer counts."""
         trials = sorted(self.trials.running(), key=lambda trial: (trial.state == "rollout", trial.at_us))
         version = trials[-1].version if trials else None
         try:
@@ -266,45 +259,6 @@ def share_of(detector: Detector, trial: ModelTrial) -> Share | None:
     if trial.state != "rollout":
         return None
     return Share(trial.share_of, 0.0, trial.percent, f"models of {detector.name}")
-
-
-def newer_challengers(database: Database, detectors: Sequence[Detector], settings: Settings) -> dict[str, NewerTrial]:
-    """For each detector that declares models, what a process that decides asks for the challenger."""
-    registry = open_registry(settings)
-    return {
-        detector.name: _following(Challengers(database, detector, registry), settings.follow_every_s)
-        for detector in detectors
-        if detector.models
-    }
-
-
-def _following(challengers: Challengers, adopt_every_s: float) -> NewerTrial:
-    adopted_s, failed, failed_s = -float("inf"), -1, 0.0
-
-    def newer(revision: int) -> InTrial | None:
-        nonlocal adopted_s, failed, failed_s
-        now_s = time.monotonic()
-        if now_s - adopted_s > adopt_every_s:
-            adopted_s = now_s
-            _adopt(challengers)
-        found = challengers.trials.revision()  # before the rest: if that changes in between, it is read once more
-        if found == revision or (found == failed and now_s - failed_s < _AGAIN_S):
-            return None
-        try:
-            return InTrial(found, challengers.challengers())
-        except PenstockError:
-            failed, failed_s = found, now_s
-            raise
-
-    return newer
-
-
-def _adopt(challengers: Challengers) -> None:
-    """A registry that does not answer must not keep a trial from ending."""
-    try:
-        challengers.adopt()
-    except RegistryError as error:
-        _log.debug("which version is the challenger cannot be had: %s", error)
 
 
 def _checked(guards: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:

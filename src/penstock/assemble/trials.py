@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from penstock.alerts import Alert, alert_json
-from penstock.assemble.challengers import Challengers, newer_challengers
+from penstock.assemble.challengers import Challengers
 from penstock.assemble.guarding import Announcements, guarding
+from penstock.assemble.in_trial import newer_challengers
 from penstock.assemble.registries import open_registry
 from penstock.config import Settings
 from penstock.detector import Detector

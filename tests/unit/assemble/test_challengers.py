@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from penstock.assemble import challengers as module
+from penstock.assemble import in_trial
 from penstock.errors import RegistryError
 from penstock.office import SqliteDatabase
 
@@ -35,7 +36,7 @@ def world(monkeypatch):
     monkeypatch.setattr(module, "fitting", load)
     registry, database = Registry(), SqliteDatabase()
     challengers = module.Challengers(database, SimpleNamespace(name="d"), registry)
-    yield challengers, registry, loaded, module._following(challengers, 0.0)
+    yield challengers, registry, loaded, in_trial._following(challengers, 0.0)
     database.close()
 
 

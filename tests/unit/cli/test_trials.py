@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from penstock import Engine, cli
-from penstock.assemble.challengers import newer_challengers
 from penstock.assemble.detectors import load_detector
+from penstock.assemble.in_trial import newer_challengers
 from penstock.config import Settings
 from penstock.models import About, fit_ensemble, promote, save
 from penstock.office import open_office

@@ -1,0 +1,143 @@
+"""Guards know after a restart, and after a takeover, what they would have known without it."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from penstock import Detector, Engine, Entity, Policy, Rule
+from penstock.assemble.guarding import Guarding
+from penstock.assemble.rulebooks import book_of, list_book_of, newer_rules
+from penstock.clock import to_us
+from penstock.config import Settings
+from penstock.decision import Guard
+from penstock.office import open_office
+from penstock.office.rule_versions import Body
+from penstock.offline.registry import FolderRegistry
+
+START = datetime(2026, 1, 5, 10, tzinfo=UTC)
+
+
+class Payment(msgspec.Struct):
+    transaction_id: str
+    timestamp: datetime
+    customer_id: str
+    amount: float
+
+
+customer = Entity("customer_id")
+detector = Detector(
+    "guarded",
+    event=Payment,
+    id="transaction_id",
+    time="timestamp",
+    features=[customer.count("1h")],
+    rules=[Rule("large", "amount > 1000", then="block")],
+    policy=Policy(guards=[Guard("block_rate", more=0.05, window="5m", least=500)]),
+)
+
+
+class Clock:
+    def __init__(self):
+        self.now_us = to_us(START)
+
+    def __call__(self):
+        return self.now_us
+
+
+class World:
+    """An office in which a rule that blocks everything is rolled out, and engines that decide by it."""
+
+    def __init__(self, office, folder):
+        self.office, self.folder, self.clock, self.told, self._sent = office, folder, Clock(), [], 0
+        self._book = book_of(office, detector)
+        self._newer = newer_rules(office, [detector])["guarded"]
+        self._book.add("everything", Body(when="amount > 0", then="block"), who="ann")
+        self.roll_out()
+
+    def roll_out(self):
+        self._book.rollout("everything", 1, percent=10, share_of="customer_id", who="ann")
+
+    def pause(self):
+        self._book.pause("everything", who="ann")
+
+    def open(self, data=None):
+        engine = Engine(detector, data=data, clock=self.clock)
+        self.follow(engine)
+        return engine
+
+    def follow(self, engine):
+        found = self._newer(-1)
+        engine.use_rules(found.rules, found.lists)
+
+    def pay(self, engine, n):
+        for _ in range(n):
+            self.clock.now_us += 50_000
+            self._sent += 1
+            at = (START + timedelta(seconds=self._sent)).isoformat()
+            name = f"t{self._sent}"
+            engine.decide({"transaction_id": name, "timestamp": at, "customer_id": f"c{self._sent % 97}", "amount": 5.0})
+
+    def looks(self, engine):
+        """Whether a guard of a process that has just started rolls the rule back."""
+        registry = FolderRegistry(self.folder / "models")
+        guarding = Guarding(self.office, detector, registry, Settings(data=self.folder), self.told.append)
+        guarding.look(engine)
+        guarding.close()
+        return self._book.versions("everything")[0].state == "paused"
+
+
+@pytest.fixture
+def world(tmp_path):
+    with open_office(tmp_path) as office:
+        list_book_of(office, detector)
+        yield World(office, tmp_path)
+
+
+def test_what_was_decided_before_a_restart_counts_for_guards_after_it(world, tmp_path):
+    with world.open(tmp_path / "data") as engine:
+        world.pay(engine, 400)
+        assert not world.looks(engine)
+    with world.open(tmp_path / "data") as engine:
+        assert not world.looks(engine)
+        world.pay(engine, 99)
+        assert not world.looks(engine)
+        world.pay(engine, 1)
+        assert world.looks(engine)
+    assert "on the same 500 events" in world.told[0].text
+
+
+def test_what_the_owner_before_decided_counts_for_the_guards_of_a_replica_that_takes_over(world):
+    with world.open() as owner, world.open() as replica:
+        world.pay(owner, 400)
+        for _, record in owner.ledger.read():
+            replica.follow(record)
+        replica.ledger.flush()
+        world.pay(replica, 99)
+        assert not world.looks(replica)
+        world.pay(replica, 1)
+        assert world.looks(replica)
+
+
+def test_what_was_decided_before_a_pause_counts_no_more_after_a_restart_as_without_one(world, tmp_path):
+    with world.open(tmp_path / "data") as engine:
+        world.pay(engine, 499)
+        world.pause()
+        world.follow(engine)
+        world.pay(engine, 1)
+        world.roll_out()
+        world.follow(engine)
+        world.pay(engine, 1)
+        assert not world.looks(engine)
+    with world.open(tmp_path / "data") as engine:
+        world.pay(engine, 1)
+        assert not world.looks(engine)
+
+
+def test_what_is_older_than_the_window_counts_no_more_after_a_restart(world, tmp_path):
+    with world.open(tmp_path / "data") as engine:
+        world.pay(engine, 490)
+    world.clock.now_us += 301_000_000
+    with world.open(tmp_path / "data") as engine:
+        world.pay(engine, 20)
+        assert not world.looks(engine)
