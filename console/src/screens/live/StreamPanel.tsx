@@ -9,7 +9,8 @@ import { count, perSecond } from "~/words/numbers";
 import { StreamRow } from "./StreamRow";
 import { EMPTY, ROWS, released, type Stream, told } from "./stream";
 
-const ROW_PX = 36;
+/** The height of a row, as its class says. */
+const ROW_REM = 2.25;
 
 /** Decisions as they are made: a few rows, which stand still while somebody points at them, reads or holds them. */
 export function StreamPanel({ detector, className }: { detector: string | undefined; className?: string }) {
@@ -25,16 +26,16 @@ export function StreamPanel({ detector, className }: { detector: string | undefi
     setRate(message.stats?.per_second ?? null);
     setStream((now) => told(now, message, held.current, detector));
   });
-  const let_go = (stillPaused: boolean, stillRead: boolean) => {
+  const letGo = (stillPaused: boolean, stillRead: boolean) => {
     if (!stillPaused && !stillRead) setStream(released);
   };
   const pause = () => {
     setPaused(!paused);
-    let_go(!paused, read);
+    letGo(!paused, read);
   };
   const reading = (now: boolean) => {
     setRead(now);
-    let_go(paused, now);
+    letGo(paused, now);
   };
   useKeys({ p: pause });
 
@@ -59,7 +60,7 @@ export function StreamPanel({ detector, className }: { detector: string | undefi
         onBlur={(event) => {
           if (!event.currentTarget.contains(event.relatedTarget)) reading(false);
         }}
-        style={{ height: ROWS * ROW_PX }}
+        style={{ height: `${ROWS * ROW_REM}rem` }}
         className="-mx-4 overflow-hidden"
       >
         {stream.shown.map((decision) => (

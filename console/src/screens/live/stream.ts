@@ -2,7 +2,7 @@
 
 import type { Decision, LiveMessage } from "~/live/feed";
 
-export const ROWS = 16;
+export const ROWS = 15;
 
 export interface Stream {
   /** What is shown, newest first, at most `ROWS`. */
