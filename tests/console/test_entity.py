@@ -28,17 +28,17 @@ def test_a_key_shows_its_decisions_features_and_links_and_leads_on(page, console
     total = page.locator("dl[aria-label=Decisions] a").first
     counted = int(total.inner_text().replace(",", ""))
     assert counted > 3
-    linked = page.locator("svg a[aria-label^='customer ']")
+    linked = page.locator("svg a[data-node^='customer:']")
     linked.first.wait_for()
     axe(page)
     shots(page, "entity")
     page.get_by_role("table", name="Latest transactions").get_by_role("row").nth(1).wait_for()
 
-    name = linked.first.get_attribute("aria-label").split(":")[0]
+    name = linked.first.get_attribute("data-node").replace(":", " ", 1)
     linked.first.focus()
     page.keyboard.press("Enter")
     page.get_by_role("heading", level=1, name=name).wait_for()
-    page.locator("svg a[aria-label^='merchant ']").first.wait_for()
+    page.locator("svg a[data-node^='merchant:']").first.wait_for()
 
 
 def test_a_key_that_nobody_knows_is_said_to_be_unknown(page, console):

@@ -69,7 +69,7 @@ function Key({ node }: { node: Placed }) {
   const said = `${words(node.entity)} ${node.shown}: ${plural(node.transactions, "transaction")}, ${look.text}`;
   const short = node.shown.length > LONGEST ? `${node.shown.slice(0, LONGEST - 1)}…` : node.shown;
   return (
-    <Link to="/entities/$entity/$key" params={{ entity: node.entity, key: node.key }} aria-label={said}>
+    <Link to="/entities/$entity/$key" params={{ entity: node.entity, key: node.key }} data-node={node.id}>
       <g transform={`translate(${node.x * HALF} ${node.y * HALF})`}>
         <title>{said}</title>
         <circle r={node.distance === 0 ? 14 : 9} className={look.colour} />
