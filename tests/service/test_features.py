@@ -194,6 +194,10 @@ def test_a_new_version_takes_the_place_of_the_one_before_and_goes_back(serve):
         ({"derive": "amont > 1"}, "amount"),
         ({"kind": "count", "entity": "customer"}, "needs a window"),
         ({"kind": "count", "entity": "customer", "windw": "1d"}, "windw"),
+        ({"kind": "lookup", "field": "ip"}, "put it into the detector's file"),
+        ({"lookup": "country", "ranges": "ips.csv"}, "put it into the detector's file"),
+        ({"kind": "money", "rates": "rates.csv"}, "a conversion of money cannot be made at run time"),
+        ({"kind": "count", "entity": "customer", "window": "1d", "of": ["Chargeback"]}, "informs=[...] of the detector's file"),
     ],
 )
 def test_what_cannot_work_is_refused_with_the_remedy(serve, body, told):

@@ -40,6 +40,8 @@ def as_described(function: Any) -> Any:
         click.option("--before", is_flag=True, help="Leave the event itself out."),
         click.option("--role", metavar="ROLE", help="Count the events in which the key has this role."),
         click.option("--at", metavar="ROLE", help="For the key that has this role in the event."),
+        click.option("--of", metavar="TYPE", multiple=True, help="Events of this type, in place of transactions; repeatable."),
+        click.option("--by", metavar="WHEN", help="Of label_count: `known` counts labels by when they became known."),
     ]
     for option in reversed(options):
         function = option(function)
@@ -157,10 +159,11 @@ def _growing(detector: str, flags: dict[str, Any]) -> "Iterator[Growing]":
 
 
 def _body(given: dict[str, Any]) -> dict[str, Any]:
-    names = ("derive", "kind", "entity", "field", "window", "delay", "where", "role", "at")
+    names = ("derive", "kind", "entity", "field", "window", "delay", "where", "role", "at", "by")
     body = {name: value for name in names if (value := given.pop(name)) is not None}
-    keys, before = given.pop("keys"), given.pop("before")
-    return body | ({"keys": list(keys)} if keys else {}) | ({"current": False} if before else {})
+    keys, of, before = given.pop("keys"), given.pop("of"), given.pop("before")
+    repeated = {name: list(values) for name, values in (("keys", keys), ("of", of)) if values}
+    return body | repeated | ({"current": False} if before else {})
 
 
 def _line(version: "Version") -> str:

@@ -162,10 +162,12 @@ class Detector:
         changed = copy(self)
         changed.added = tuple(sorted(added, key=lambda each: each.name))  # whatever the order, the columns are the same
         entities = {f.entity.name: f.entity for f in self._declared if isinstance(f, Aggregate)}
+        types = {each.__name__: each for each in self.schema.kinds}
         for each in (each for each in changed.added if each.described.keys or each.described.roles):
-            feature = feature_of(each.name, each.described, entities)
+            feature = feature_of(each.name, each.described, entities, types)
             entities |= {feature.entity.name: feature.entity} if isinstance(feature, Aggregate) else {}
-        changed.features = (*self._declared, *(feature_of(each.name, each.described, entities) for each in changed.added))
+        made = [feature_of(each.name, each.described, entities, types) for each in changed.added]
+        changed.features = (*self._declared, *made)
         changed.plan = Compiler(changed, self._inputs).compile()
         changed.version = changed._version()
         return changed

@@ -1,6 +1,7 @@
 """Features as data: what people write into a form, what a ledger keeps, and the declared objects that both stand for."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,7 +18,8 @@ class Described(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """A feature: either `derive`, an SQL expression, or the `kind` of an aggregate of an `entity`.
 
     entity: the name of one that the detector has, or a new one over the fields `keys` (all of its key fields); roles: the
-    fields of a new one by role, in place of those. The rest is as `Entity.count(...)` and its siblings take it.
+    fields of a new one by role, in place of those. of: names of types of events, counted in place of transactions. The rest is
+    as `Entity.count(...)` and its siblings take it.
 
     >>> spent = Described(kind="sum", entity="customer", field="amount", window="1d")
     >>> feature_of("spent", spent, {"customer": Entity("customer_id")}).window_us // 1_000_000
@@ -36,6 +38,8 @@ class Described(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     current: bool = True
     role: str | None = None
     at: str | None = None
+    of: tuple[str, ...] = ()
+    by: str = "event"
 
 
 class Added(NamedTuple):
@@ -51,10 +55,32 @@ def read_described(data: object, name: str) -> Described:
     Raises:
         DeclarationError: it says something else.
     """
+    _refuse_files(data, name)
     try:
         return msgspec.convert(data, Described)
     except msgspec.ValidationError as error:
         raise DeclarationError(f"feature {name!r} cannot be read: {error}") from None
+
+
+def _refuse_files(data: object, name: str) -> None:
+    """Raises where a lookup or a conversion is meant: each process would need the same file, which nothing hands round."""
+    told = {*data, data.get("kind")} if isinstance(data, Mapping) else set()
+    meant = next((what for word, what in _OF_FILES.items() if word in told), None)
+    if meant is not None:
+        raise DeclarationError(
+            f"feature {name!r}: {meant} cannot be made at run time, for it reads a file that every process must have;"
+            " put it into the detector's file and deploy that. What is made at run time may read it then"
+        )
+
+
+_OF_FILES = {
+    "lookup": "a lookup",
+    "ranges": "a lookup",
+    "table": "a lookup",
+    "money": "a conversion of money",
+    "rates": "a conversion of money",
+}
+"""Words that a form says where it means a feature that reads a file."""
 
 
 def written(described: Described) -> dict[str, Any]:
@@ -63,8 +89,10 @@ def written(described: Described) -> dict[str, Any]:
     return found
 
 
-def feature_of(name: str, described: Described, entities: Mapping[str, Entity]) -> Aggregate | Derived:
-    """The declared object. entities: those that the detector has, by name.
+def feature_of(
+    name: str, described: Described, entities: Mapping[str, Entity], types: Mapping[str, type] = MappingProxyType({})
+) -> Aggregate | Derived:
+    """The declared object. entities, types: of events, that the detector has, by name.
 
     Raises:
         DeclarationError: it says too much, too little, or something that cannot be meant.
@@ -84,8 +112,8 @@ def feature_of(name: str, described: Described, entities: Mapping[str, Entity]) 
         told = "needs the field" if described.field is None else f"takes no field, but got {described.field!r}"
         raise DeclarationError(f"{place}: {described.kind} {told}")
     window = _window(described.kind, described.window, place)
-    options = {"delay": described.delay, "where": described.where, "current": described.current}
-    options |= {"role": described.role, "at": described.at}
+    options: dict[str, object] = {"delay": described.delay, "where": described.where, "current": described.current}
+    options |= {"role": described.role, "at": described.at, "by": described.by, "of": _types(described, types, place)}
     entity = _entity(described, entities, place)
     return entity.aggregate(described.kind, described.field, window, **options).named(name)
 
@@ -107,6 +135,8 @@ def describe(feature: Aggregate | Derived) -> Described:
         current=feature.current,
         role=feature.role,
         at=feature.at,
+        of=tuple(each.__name__ for each in feature.of),
+        by=feature.by,
     )
 
 
@@ -116,6 +146,17 @@ def _window(kind: str, window: str | None, place: str) -> str:
     if window is not None and kind in ("first", "since_first"):
         raise DeclarationError(f"{place}: {kind} looks back for ever; leave out the window {window!r}")
     return window or "ever"
+
+
+def _types(described: Described, types: Mapping[str, type], place: str) -> tuple[type, ...]:
+    for name in described.of:
+        if name not in types:
+            known = ", ".join(types) or "none"
+            raise DeclarationError(
+                f"{place}: there is no type of event {name!r} to count; the detector has {known}.{did_you_mean(name, types)}"
+                " A new type goes into informs=[...] of the detector's file"
+            )
+    return tuple(types[name] for name in described.of)
 
 
 def _entity(described: Described, entities: Mapping[str, Entity], place: str) -> Entity:

@@ -15,7 +15,7 @@ from penstock.service.written import Written, written
 
 class NewFeature(msgspec.Struct, forbid_unknown_fields=True):
     """A version of a feature, as a draft. body: `derive`, an SQL expression; or the `kind` of an aggregate, with `entity` (and
-    `keys` or `roles` of a new one), `field`, `window`, `delay`, `where`, `current`, `role`, `at`.
+    `keys` or `roles` of a new one), `field`, `window`, `delay`, `where`, `current`, `role`, `at`, `of`, `by`.
     """
 
     name: Name
