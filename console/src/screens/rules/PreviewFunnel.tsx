@@ -8,9 +8,7 @@ export function PreviewFunnel({ tried }: { tried: Tried }) {
     <ol aria-label="From events read to decisions changed" className="flex flex-col gap-1.5">
       {funnel(tried).map((stage) => (
         <li key={stage.name} className="grid grid-cols-[6.5rem_1fr] items-center gap-3">
-          <span className="flex flex-col">
-            <span className="font-medium">{stage.name}</span>
-          </span>
+          <span className="font-medium">{stage.name}</span>
           <span className="flex min-w-0 items-center gap-2">
             <span
               aria-hidden

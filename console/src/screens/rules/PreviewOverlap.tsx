@@ -14,7 +14,7 @@ export function PreviewOverlap({ detector, tried }: { detector: string; tried: T
       ) : (
         <ul className="flex flex-col gap-1">
           {tried.caught_by.map((each) => (
-            <li key={each.rule} className="grid grid-cols-[minmax(0,14rem)_1fr_auto] items-center gap-3">
+            <li key={each.rule} className="grid grid-cols-[minmax(0,14rem)_1fr_6.5rem] items-center gap-3">
               <Link
                 to="/rules/$detectorName/$rule"
                 params={{ detectorName: detector, rule: each.rule }}

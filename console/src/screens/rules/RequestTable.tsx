@@ -70,23 +70,31 @@ export function RequestTable({ detector, requests, empty }: Props) {
 }
 
 function Named({ detector, request }: { detector: string; request: Asked }) {
-  if (request.kind === "rule")
-    return (
-      <Link
-        to="/rules/$detectorName/$rule"
-        params={{ detectorName: detector, rule: request.name }}
-        className="font-medium text-accent hover:underline"
-      >
-        {request.name}
-      </Link>
-    );
-  return (
-    <Link
-      to="/rules"
-      search={(kept) => ({ ...kept, tab: "lists", list: request.name })}
-      className="font-medium text-accent hover:underline"
-    >
-      {request.name}
-    </Link>
-  );
+  const look = "font-medium text-accent hover:underline";
+  switch (request.kind) {
+    case "rule":
+      return (
+        <Link to="/rules/$detectorName/$rule" params={{ detectorName: detector, rule: request.name }} className={look}>
+          {request.name}
+        </Link>
+      );
+    case "list":
+      return (
+        <Link to="/rules" search={{ detector, tab: "lists", list: request.name }} className={look}>
+          {request.name}
+        </Link>
+      );
+    case "feature":
+      return (
+        <Link to="/features" search={{ detector }} className={look}>
+          {request.name}
+        </Link>
+      );
+    default:
+      return (
+        <Link to="/models" search={{ detector }} className={look}>
+          {request.kind} {request.name}
+        </Link>
+      );
+  }
 }

@@ -69,22 +69,19 @@ function Row({ detector, name, insight }: { detector: string; name: string; insi
       />
       <Figure name="No other rule fired" value={count(insight?.only)} about="on so many of them" />
       <Figure
+        name="Not approved"
+        value={count(mix && mix.block + mix.review + mix.challenge)}
+        about={mix && `block ${count(mix.block)}, review ${count(mix.review)}, challenge ${count(mix.challenge)}`}
+      />
+      <Figure name="Last fired" value={<Time at={insight?.last_fired_at} form="ago" />} />
+      <Figure
         name="Precision"
         value={precision(labels)}
         about={labels && `${maturity(labels)}${labels.precision !== null && isYoung(labels) ? ", young" : ""}`}
       />
-      <Figure
-        name="Fraud, known"
-        value={count(labels?.fraud)}
-        about={labels && `${count(labels.unknown)} not known yet`}
-      />
-      <Figure name="Good, known" value={count(labels?.good)} about="customers hit" />
-      <Figure
-        name="Decided"
-        value={count(mix && mix.block + mix.review + mix.challenge)}
-        about={mix && `block ${count(mix.block)}, review ${count(mix.review)}, approve ${count(mix.approve)}`}
-      />
-      <Figure name="Last fired" value={<Time at={insight?.last_fired_at} form="ago" />} />
+      <Figure name="Known fraud" value={count(labels?.fraud)} about="labelled by now" />
+      <Figure name="Known good" value={count(labels?.good)} about="customers hit" />
+      <Figure name="Not yet known" value={count(labels?.unknown)} about="labels may still come" />
     </Figures>
   );
 }

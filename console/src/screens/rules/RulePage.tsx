@@ -5,6 +5,7 @@ import { Asked } from "~/ui/Asked";
 import { buttonLook } from "~/ui/Button";
 import { Page } from "~/ui/Page";
 import { Panel } from "~/ui/Panel";
+import { cx } from "~/ui/styles";
 import { type Rule, useRule } from "./books";
 import { RequestTable } from "./RequestTable";
 import { RuleEditor } from "./RuleEditor";
@@ -63,7 +64,7 @@ export function RulePage() {
             <>
               <Warnings findings={found.rule.warnings} />
               <RuleFigures detector={detector} rule={found.rule} />
-              <div className="grid gap-4 xl:grid-cols-2">
+              <div className={cx("grid gap-4", shown(found.rule).length > 1 && "xl:grid-cols-2")}>
                 {shown(found.rule).map(({ title, version }) => (
                   <WhatItSays key={version.version} title={title} version={version} />
                 ))}

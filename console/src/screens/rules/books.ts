@@ -1,9 +1,8 @@
 /** What the service knows of rules, lists and requests, and how changes are made. */
 
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { api, type Schemas, say } from "~/api/client";
-import { told } from "~/ui/Asked";
-import { sayDone } from "~/ui/said";
+import { useWork as useWorkOn } from "~/api/work";
 
 export type Rule = Answered<typeof useRules>["rules"][number];
 export type RuleVersion = Rule["newest"];
@@ -96,21 +95,7 @@ export function useRequests(detector: string | undefined) {
   });
 }
 
-/**
- * Something that changes the books: the work answers what is to be said of it; then everything about rules and lists is asked
- * again. A refusal is said in the service's words, unless the caller shows it.
- */
+/** Something that changes the books; then everything about rules, lists and what they did is asked again. */
 export function useWork(detector: string) {
-  const queries = useQueryClient();
-  return useMutation({
-    mutationFn: (work: () => Promise<string>) => work(),
-    onSuccess: (text) => sayDone(text),
-    onError: (error) => sayDone(told(error), { bad: true }),
-    onSettled: () =>
-      Promise.all([
-        queries.invalidateQueries({ queryKey: ["rules", detector] }),
-        queries.invalidateQueries({ queryKey: ["lists", detector] }),
-        queries.invalidateQueries({ queryKey: ["insights", "rules"] }),
-      ]),
-  });
+  return useWorkOn(["rules", detector], ["lists", detector], ["insights", "rules"], ["features", detector]);
 }

@@ -18,7 +18,11 @@ export function funnel(tried: Tried): Stage[] {
     ["Events read", tried.read, "decisions of these days"],
     ["Matched", tried.matched, "the condition is true"],
     ["New", tried.new, "no other rule fired on them"],
-    ["Changed", tried.changed, "would be decided otherwise"],
+    [
+      "Changed",
+      tried.changed,
+      tried.lowered ? `otherwise, ${tried.lowered} less strictly` : "would be decided otherwise",
+    ],
   ];
   return steps.map(([name, count, about], place) => {
     const before = place === 0 ? null : (steps[place === 3 ? 1 : place - 1]?.[1] ?? null);

@@ -7,7 +7,7 @@ import type { Asked } from "./books";
 /** What is asked for: "promote version 2", "put 3 values on the list". */
 export function details({ action, details: given }: { action: string; details: Record<string, unknown> }): string {
   const version = typeof given.version === "number" ? ` version ${given.version}` : "";
-  if (action === "promote") return `promote${version}`;
+  if (["promote", "activate"].includes(action)) return `${action}${version}`;
   if (action === "rollout") return `roll out${version} to ${value(given.percent)} % of ${value(given.of)}`;
   const entries = [given.entries, given.values].find(Array.isArray);
   const many = entries ? plural(entries.length, "value") : "values";

@@ -1,0 +1,48 @@
+import { describe, expect, it } from "vitest";
+import { bodyOf, draftOf, EMPTY, inWords, isBegun } from "./body";
+
+const COUNT = { ...EMPTY, name: "night_count", entity: "customer", window: "7d", where: "hour(timestamp) < 6" };
+
+describe("what is sent of a feature", () => {
+  it("is what its kind has, and no more", () => {
+    expect(bodyOf({ ...COUNT, field: "amount" })).toEqual({
+      kind: "count",
+      entity: "customer",
+      window: "7d",
+      where: "hour(timestamp) < 6",
+    });
+    expect(bodyOf({ ...COUNT, kind: "since_first", where: "", delay: "1d", current: false })).toEqual({
+      kind: "since_first",
+      entity: "customer",
+    });
+  });
+
+  it("names the fields of the key of a new entity", () => {
+    const made = { ...COUNT, where: "", entity: "", newEntity: "device", keys: "device_id, merchant_id" };
+    expect(bodyOf(made)).toEqual({ kind: "count", entity: "device", keys: ["device_id", "merchant_id"], window: "7d" });
+  });
+
+  it("is the expression alone where it is derived", () => {
+    expect(bodyOf({ ...COUNT, form: "derived", derive: " amount / 2 " })).toEqual({ derive: "amount / 2" });
+  });
+
+  it("is said again by a draft that starts from it", () => {
+    const body = bodyOf({ ...COUNT, kind: "sum", field: "amount", current: false });
+    expect(bodyOf(draftOf("night_sum", body, ["customer"]))).toEqual(body);
+  });
+});
+
+it("a feature is asked about as soon as its name and its parts can be meant", () => {
+  expect([isBegun(COUNT), isBegun({ ...COUNT, name: "9" }), isBegun({ ...COUNT, kind: "sum" })]).toEqual([
+    true,
+    false,
+    false,
+  ]);
+});
+
+it("says a feature in one line", () => {
+  expect(inWords({ kind: "sum", field: "amount", entity: "customer", window: "24h", current: false })).toBe(
+    "sum of amount by customer, 24h, without the event itself",
+  );
+  expect(inWords({ derive: "amount / 2" })).toBe("amount / 2");
+});

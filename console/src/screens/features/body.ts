@@ -1,0 +1,138 @@
+/** A feature while it is written, and what is sent of it. */
+
+export const AGGREGATES = [
+  "count",
+  "sum",
+  "mean",
+  "std",
+  "min",
+  "max",
+  "distinct",
+  "last",
+  "first",
+  "since_last",
+  "since_first",
+  "label_count",
+  "label_rate",
+] as const;
+
+export type AggregateKind = (typeof AGGREGATES)[number];
+
+const OF_A_FIELD = new Set<string>(["sum", "mean", "std", "min", "max", "distinct", "last", "first"]);
+const FOR_EVER = new Set<string>(["first", "since_first"]);
+const REMEMBERED = new Set<string>(["last", "first", "since_last", "since_first"]);
+
+export interface FeatureDraft {
+  name: string;
+  /** An expression over other columns, or an aggregate over the events of a key. */
+  form: "derived" | "aggregate";
+  derive: string;
+  kind: AggregateKind;
+  /** An entity that is there, or "" for a new one. */
+  entity: string;
+  newEntity: string;
+  keys: string;
+  field: string;
+  window: string;
+  delay: string;
+  where: string;
+  role: string;
+  /** The event itself counts, too. */
+  current: boolean;
+  note: string;
+}
+
+export const EMPTY: FeatureDraft = {
+  name: "",
+  form: "aggregate",
+  derive: "",
+  kind: "count",
+  entity: "",
+  newEntity: "",
+  keys: "",
+  field: "",
+  window: "1h",
+  delay: "",
+  where: "",
+  role: "",
+  current: true,
+  note: "",
+};
+
+/** What a form of this kind asks for. */
+export function asks(kind: string): { field: boolean; window: boolean; delay: boolean; current: boolean } {
+  const remembered = REMEMBERED.has(kind);
+  return { field: OF_A_FIELD.has(kind), window: !FOR_EVER.has(kind), delay: !remembered, current: !remembered };
+}
+
+export type Body = Record<string, string | boolean | string[]>;
+
+/** What is sent: only what this kind of feature has, and what was said. */
+export function bodyOf(draft: FeatureDraft): Body {
+  if (draft.form === "derived") return { derive: draft.derive.trim() };
+  const { kind } = draft;
+  const asked = asks(kind);
+  const body: Body = { kind, entity: draft.entity || draft.newEntity.trim() };
+  if (!draft.entity) body.keys = listed(draft.keys);
+  if (asked.field) body.field = draft.field;
+  if (asked.window && draft.window.trim() !== "") body.window = draft.window.trim();
+  if (asked.delay && draft.delay.trim() !== "") body.delay = draft.delay.trim();
+  if (asked.current && !draft.current) body.current = false;
+  if (draft.where.trim() !== "") body.where = draft.where.trim();
+  if (draft.role !== "") body.role = draft.role;
+  return body;
+}
+
+/** A draft that says what a version says. */
+export function draftOf(
+  name: string,
+  body: Readonly<Record<string, unknown>>,
+  entities: readonly string[],
+): FeatureDraft {
+  const said = (key: string) => (typeof body[key] === "string" ? (body[key] as string) : "");
+  if (said("derive")) return { ...EMPTY, name, form: "derived", derive: said("derive") };
+  const known = entities.includes(said("entity"));
+  return {
+    ...EMPTY,
+    name,
+    kind: AGGREGATES.find((each) => each === body.kind) ?? "count",
+    entity: known ? said("entity") : "",
+    newEntity: known ? "" : said("entity"),
+    keys: Array.isArray(body.keys) ? body.keys.join(", ") : "",
+    field: said("field"),
+    window: said("window"),
+    delay: said("delay"),
+    where: said("where"),
+    role: said("role"),
+    current: body.current !== false,
+  };
+}
+
+/** Whether enough is said to ask the service about it. */
+export function isBegun(draft: FeatureDraft): boolean {
+  if (!/^[A-Za-z_]\w*$/.test(draft.name)) return false;
+  if (draft.form === "derived") return draft.derive.trim() !== "";
+  return (draft.entity || draft.newEntity.trim()) !== "" && (!asks(draft.kind).field || draft.field !== "");
+}
+
+/** A body in one line: its expression, or "sum of amount by customer, 24h, where amount < 5". */
+export function inWords(body: Readonly<Record<string, unknown>>): string {
+  if (typeof body.derive === "string") return body.derive;
+  const parts = [
+    `${body.kind}${body.field ? ` of ${body.field}` : ""}${body.entity ? ` by ${body.entity}` : ""}`,
+    body.window,
+    body.delay && `delayed by ${body.delay}`,
+    body.current === false && "without the event itself",
+    body.where && `where ${body.where}`,
+    body.role && `as ${body.role}`,
+    body.at && `at ${body.at}`,
+  ];
+  return parts.filter(Boolean).join(", ");
+}
+
+function listed(text: string): string[] {
+  return text
+    .split(/[\s,]+/)
+    .map((each) => each.trim())
+    .filter((each) => each !== "");
+}
