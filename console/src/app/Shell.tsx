@@ -1,14 +1,15 @@
-import { Link, Outlet, useNavigate, useSearch } from "@tanstack/react-router";
+import { Link, Outlet, useLocation, useNavigate, useSearch } from "@tanstack/react-router";
 import { LogOut, Search } from "lucide-react";
-import { type FormEvent, Suspense } from "react";
+import { type FormEvent, type ReactNode, Suspense } from "react";
 import { useDetectors } from "~/api/detectors";
 import { useLink } from "~/live/useLive";
 import { SignIn } from "~/session/SignIn";
 import { useMay, useSession, useSigning } from "~/session/session";
-import { Failed, Waiting } from "~/ui/Asked";
+import { Empty, Failed, Waiting } from "~/ui/Asked";
 import { Badge } from "~/ui/Badge";
+import { Page } from "~/ui/Page";
 import { SaidCorner } from "~/ui/said";
-import { SCREENS } from "./screens";
+import { SCREENS, screenOf } from "./screens";
 
 /** The frame around every page: who is here, where one can go, whether the feed is alive. Without a session: the sign-in. */
 export function Shell() {
@@ -30,12 +31,34 @@ export function Shell() {
         <Top />
         <main id="main" tabIndex={-1} className="min-w-0 flex-1 outline-none">
           <Suspense fallback={<Waiting height={400} />}>
-            <Outlet />
+            <Allowed>
+              <Outlet />
+            </Allowed>
           </Suspense>
         </main>
       </div>
       <SaidCorner />
     </div>
+  );
+}
+
+/** The page, where who is here may look at it; else which they may. */
+function Allowed({ children }: { children: ReactNode }) {
+  const may = useMay();
+  const path = useLocation({ select: (location) => location.pathname });
+  const screen = screenOf(path);
+  if (!screen || may(screen.right)) return children;
+  const others = SCREENS.filter((each) => may(each.right));
+  return (
+    <Page title="Not for you">
+      <Empty title={`Your roles do not let you look at ${screen.name}`}>
+        {others.map((each) => (
+          <Link key={each.path} to={each.path} className="mx-1 text-accent underline">
+            {each.name}
+          </Link>
+        ))}
+      </Empty>
+    </Page>
   );
 }
 

@@ -30,3 +30,9 @@ export const SCREENS: readonly Screen[] = [
   { path: "/try", name: "Try it", icon: FlaskConical, right: "decide" },
   { path: "/operations", name: "Operations", icon: ServerCog, right: "read" },
 ];
+
+/** The screen that a page belongs to, by its path: "/rules/new" is of the rules, an entity's page of transactions. */
+export function screenOf(path: string): Screen | undefined {
+  const first = `/${path.split("/")[1] ?? ""}`;
+  return SCREENS.find((screen) => screen.path === (first === "/entities" ? "/transactions" : first));
+}

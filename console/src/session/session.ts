@@ -2,16 +2,14 @@
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, type Schemas, say } from "~/api/client";
+import { SESSION_KEY } from "~/api/queries";
 
 export type Session = Schemas["Session"];
 export type Right = "read" | "decide" | "label" | "author" | "approve" | "administer" | "personal";
 
-/** Under which the session is kept. */
-export const KEY = ["session"];
-
 /** Asks who one is. Where `sign_in.needed`, nothing else is answered before somebody signs in. */
 export function useSession() {
-  return useQuery({ queryKey: KEY, staleTime: 60_000, queryFn: async () => say(await api.GET("/session")) });
+  return useQuery({ queryKey: SESSION_KEY, staleTime: 60_000, queryFn: async () => say(await api.GET("/session")) });
 }
 
 /** Whether who is here may do this; buttons that would only be refused are not shown. */
@@ -27,12 +25,12 @@ export function useSigning() {
     async signIn(name: string, password: string): Promise<void> {
       const session = say(await api.POST("/session", { body: { name, password } }));
       queries.clear();
-      queries.setQueryData(KEY, session);
+      queries.setQueryData(SESSION_KEY, session);
     },
     async signOut(): Promise<void> {
       const nobody = say(await api.DELETE("/session"));
       queries.clear();
-      queries.setQueryData(KEY, nobody);
+      queries.setQueryData(SESSION_KEY, nobody);
     },
   };
 }

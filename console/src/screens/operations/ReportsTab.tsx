@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useSearch } from "@tanstack/react-router";
 import { ExternalLink } from "lucide-react";
+import { useState } from "react";
 import { api, BASE, type Schemas, say } from "~/api/client";
 import { Asked, Empty } from "~/ui/Asked";
 import { Badge } from "~/ui/Badge";
@@ -80,9 +81,11 @@ function Line({ day, here }: { day: Day; here: boolean }) {
 /** The page as the service makes it: shown as a picture is, without scripts or a way to anything else. */
 function Report({ day }: { day: Day }) {
   const page = `${BASE}/reports/${day.date}?detector=${encodeURIComponent(day.detector)}&format=html`;
+  const [shown, setShown] = useState<string>();
   return (
     <Panel
       flush
+      about={shown === page ? "As much as is known by now" : "It is being made: the whole day is read"}
       title={`${day.detector} on ${day.date}`}
       actions={
         <a href={page} target="_blank" rel="noreferrer" className="flex items-center gap-1 text-accent underline">
@@ -94,6 +97,7 @@ function Report({ day }: { day: Day }) {
         key={page}
         src={page}
         sandbox=""
+        onLoad={() => setShown(page)}
         title={`Report of ${day.detector} on ${day.date}`}
         className="h-[75vh] w-full border-t bg-white"
       />

@@ -43,7 +43,7 @@ export function Desk({ chosen, onFilter }: Props) {
 
   return (
     <>
-      <div className="grid items-stretch gap-4 lg:h-[calc(100dvh-15.5rem)] lg:min-h-[520px] lg:grid-rows-[minmax(0,1fr)] lg:grid-cols-[minmax(300px,25rem)_minmax(0,1fr)]">
+      <div className="grid items-stretch gap-4 lg:h-[calc(100dvh-16.5rem)] lg:min-h-[520px] lg:grid-rows-[minmax(0,1fr)] lg:grid-cols-[minmax(300px,25rem)_minmax(0,1fr)]">
         <Panel
           flush
           className={cx(

@@ -17,7 +17,7 @@ export function Linked({ of, links, mayDecide }: { of: Case; links: LinkedKey[];
     <section aria-label="Linked decisions" className="flex flex-col gap-2">
       <h3 className="font-semibold">Linked decisions</h3>
       <div className="grid gap-3 xl:grid-cols-2">
-        {links.map((link) => (
+        {simplestFirst(links).map((link) => (
           <One
             key={`${link.entity}:${link.key}`}
             link={link}
@@ -35,6 +35,11 @@ export function Linked({ of, links, mayDecide }: { of: Case; links: LinkedKey[];
       )}
     </section>
   );
+}
+
+/** Keys of one field before those of several. */
+function simplestFirst(links: readonly LinkedKey[]): LinkedKey[] {
+  return links.toSorted((a, b) => Number(a.key.includes("|")) - Number(b.key.includes("|")));
 }
 
 function One({ link, of, onSweep }: { link: LinkedKey; of: Case; onSweep?: () => void }) {

@@ -26,8 +26,8 @@ export function MainFeatures({ decision }: { decision: Detail["decision"] }) {
               <td className="max-w-0 truncate py-0.5 pr-2" title={feature}>
                 {words(feature)}
               </td>
-              <td className="w-24 py-0.5 pr-2 text-right">{value(found)}</td>
-              <td className="w-[38%] py-0.5">
+              <td className="w-16 py-0.5 pr-2 text-right">{value(found)}</td>
+              <td className="w-[32%] py-0.5">
                 <Push of={contribution} most={most} />
               </td>
             </tr>

@@ -12,7 +12,7 @@ export function SaidHere({ said, onLook }: { said: readonly Said[]; onLook: (id:
   const kept = said.filter((each) => each.state === "done");
   const sending = said.length - refused.length - kept.length;
   return (
-    <section aria-label="Said here" className="border-t bg-ground px-3 py-2 text-xs">
+    <section aria-label="Said here" className="sticky bottom-0 border-t bg-ground px-3 py-2 text-xs">
       <p role="status">
         {count(kept.length)} kept{sending > 0 && `, ${count(sending)} on the way`}
         {refused.length > 0 && `, ${count(refused.length)} refused`}

@@ -22,7 +22,7 @@ export function SweepBar({ rows, marked, setMarked, chosen, onTakeNext }: Props)
     if (done) setMarked(new Set());
   };
   return (
-    <div className="flex flex-wrap items-center gap-2 border-b px-3 py-2">
+    <div className="sticky top-0 z-10 flex flex-wrap items-center gap-2 border-b bg-panel px-3 py-2">
       {marked.size > 0 ? (
         <>
           <Button

@@ -68,15 +68,17 @@ export function SweepDialog({ title, meant, onClose }: Props) {
         </Button>
       }
     >
-      <Choice
-        label="Verdict"
-        options={VERDICTS}
-        value={verdict}
-        onChange={(to) => {
-          setVerdict(to);
-          setReason("");
-        }}
-      />
+      <div>
+        <Choice
+          label="Verdict"
+          options={VERDICTS}
+          value={verdict}
+          onChange={(to) => {
+            setVerdict(to);
+            setReason("");
+          }}
+        />
+      </div>
       <div className="grid gap-3 sm:grid-cols-2">
         <Select label="Reason" value={reason} onChange={(event) => setReason(event.target.value)}>
           <option value="">none</option>

@@ -3,8 +3,8 @@
 import { type InfiniteData, keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useSyncExternalStore } from "react";
 import { api, type Schemas, say } from "~/api/client";
-import { queries } from "~/api/queries";
-import { KEY, type Session } from "~/session/session";
+import { queries, SESSION_KEY } from "~/api/queries";
+import type { Session } from "~/session/session";
 import { withCase } from "./order";
 import { type Act, type Case, Outbox, type Said, type Verdict } from "./outbox";
 import { refusal } from "./told";
@@ -147,7 +147,7 @@ async function worded(id: string, work: () => Promise<Case>): Promise<Case> {
   } catch (error) {
     const now = await queries.fetchQuery({ ...detailQuery(id), staleTime: 0 }).catch(() => undefined);
     if (now) keep(now.case);
-    throw new Error(refusal(error, now?.case, queries.getQueryData<Session>(KEY)?.name ?? ""));
+    throw new Error(refusal(error, now?.case, queries.getQueryData<Session>(SESSION_KEY)?.name ?? ""));
   }
 }
 

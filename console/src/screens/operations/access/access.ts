@@ -2,8 +2,7 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { api, type Schemas, say } from "~/api/client";
-import { queries } from "~/api/queries";
-import { KEY } from "~/session/session";
+import { queries, SESSION_KEY } from "~/api/queries";
 
 export type User = Schemas["UserForm"];
 export type Key = Schemas["KeyForm"];
@@ -45,6 +44,6 @@ export async function revokeKey(id: string): Promise<Key> {
 
 /** What was shown is asked for again, also who one is: the first user closes the service, and one may change oneself. */
 function changed<T>(answer: T): T {
-  for (const queryKey of [["users"], ["keys"], ["audit"], KEY]) void queries.invalidateQueries({ queryKey });
+  for (const queryKey of [["users"], ["keys"], ["audit"], SESSION_KEY]) void queries.invalidateQueries({ queryKey });
   return answer;
 }

@@ -5,7 +5,7 @@ import { Badge } from "~/ui/Badge";
 import { Button } from "~/ui/Button";
 import { cx } from "~/ui/styles";
 import { Time } from "~/ui/Time";
-import { plural, words } from "~/words/numbers";
+import { count, words } from "~/words/numbers";
 import type { Alert } from "./alert";
 
 const SEVERITIES: Record<string, { icon: LucideIcon; tone: string }> = {
@@ -44,7 +44,7 @@ export function AlertLine({ alert, deliveries, acknowledged, onAcknowledge }: Pr
           ) : (
             alert.text
           )}
-          {alert.suppressed > 0 && <span className="text-soft"> (and {plural(alert.suppressed, "more")} like it)</span>}
+          {alert.suppressed > 0 && <span className="text-soft"> (and {count(alert.suppressed)} more like it)</span>}
         </span>
         <span className="flex flex-wrap items-center gap-1.5">
           <Badge>{words(alert.rule)}</Badge>

@@ -54,7 +54,11 @@ export function EventEditor({ event, actions, onSent }: Props) {
   const others = Object.entries(wrong).filter(([name]) => !named.has(name));
   return (
     <form onSubmit={(submitted) => void submit(submitted)} className="flex flex-col gap-3" aria-label="Corrected event">
-      {taken && <Choice label="Edit as" options={VIEWS} value={asText ? "text" : "fields"} onChange={show} />}
+      {taken && (
+        <div>
+          <Choice label="Edit as" options={VIEWS} value={asText ? "text" : "fields"} onChange={show} />
+        </div>
+      )}
       {inFields ? (
         <div className="grid gap-x-4 gap-y-3 sm:grid-cols-2">
           {fields.map((field) => (
