@@ -266,3 +266,70 @@ def test_what_cannot_be_reported_is_an_error_that_says_why(decided, tmp_path, ca
     with pytest.raises(ConfigurationError, match="there is no ledger"):
         daily_reports(Settings(data=tmp_path / "none"), None, None)
     assert run(["report", "daily", "--date", "13.1.2026", "--data", str(decided[0])]) == 2
+
+
+# ---------------------------------------------------------------- the control share
+
+
+def blocking(control_share):
+    rules = [Rule("dear", "amount > 500", then="block")]
+    return Detector(
+        "shop",
+        event=Purchase,
+        id="transaction_id",
+        time="timestamp",
+        label=Label("is_fraud", delay="3d"),
+        features=[customer.count("1h")],
+        rules=rules,
+        policy=Policy(control_share=control_share),
+    )
+
+
+def test_the_precision_of_blocks_is_what_those_let_through_stand_for(tmp_path):
+    """Half of the time one would-be block in twenty is let through, then one in five; each stands for so many."""
+    chance, clock, known = random.Random(5), SetClock(FIRST), []
+    for day, share in enumerate([0.05] * 5 + [0.2] * 5):
+        clock.at(FIRST + timedelta(days=day))
+        with Engine(blocking(share), data=tmp_path, clock=clock) as engine:
+            events = [
+                {
+                    "transaction_id": f"d{day}-{number}",
+                    "timestamp": (FIRST + timedelta(days=day)).isoformat(),
+                    "customer_id": f"c{number}",
+                    "amount": 1000.0 * chance.random(),
+                }
+                for number in range(400)
+            ]
+            let_through = [
+                answer.transaction_id
+                for event, answer in zip(events, engine.decide_many(events), strict=True)
+                if event["amount"] > 500 and answer.decision == "APPROVE"
+            ]
+            for name in let_through:
+                fraud = chance.random() < (0.9 if day < 5 else 0.4)
+                if fraud or chance.random() < 0.5:  # of good ones half are never spoken of
+                    engine.label(name, fraud=fraud, at=FIRST + timedelta(days=day, hours=1))
+                if day < 7:  # what is younger than labels take tells nothing yet, whatever is said of it
+                    known.append((fraud, 1 / share))
+    settings, now = Settings(data=tmp_path), SetClock(FIRST + timedelta(days=9, hours=12))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("penstock.assemble.daily.load_detector", lambda _: blocking(0.2))
+        report = daily_reports(settings, "shop.py", (FIRST + timedelta(days=9)).date(), clock=now)["shop"]
+    found = report.control.blocks
+    naive = sum(weight for fraud, weight in known if fraud) / sum(weight for _, weight in known)
+    assert (found.known, found.fraud) == (len(known), sum(fraud for fraud, _ in known))
+    assert found.precision.value == pytest.approx(naive)
+    assert found.precision.low < naive < found.precision.high
+    assert found.precision.of == len(known)
+    assert f"Of {len(known)} of these the truth is known by now" in page(report)
+    assert f"block_precision,{naive:.10g}" in table(report)
+
+
+def test_without_a_control_share_nothing_is_said_of_the_precision_of_blocks(decided):
+    data, *_ = decided
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("penstock.assemble.daily.load_detector", lambda _: detector())
+        report = daily_reports(Settings(data=data), "shop.py", DAY, clock=SetClock(NOW))["shop"]
+    assert report.control is None
+    assert "control share" not in page(report)
+    assert "block_precision" not in table(report)

@@ -1,7 +1,7 @@
 """The report of a day: from the settings and a name to the files."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import msgspec
@@ -17,9 +17,11 @@ from penstock.errors import DataError, did_you_mean
 from penstock.ledger import Ledger
 from penstock.ledger.archive import Archive
 from penstock.offline.daily import Report, make_report, page, table
-from penstock.offline.daily.day import DayDrift
+from penstock.offline.daily.day import Control, DayDrift
+from penstock.offline.trial import blocks
 
 _FURTHEST = 8
+_CONTROL_DAYS = 30  # of a share of blocks that is let through, a day has a few at the most
 
 
 def daily_reports(
@@ -85,8 +87,18 @@ def _report(
         amount=detector.schema.amount if detector else None,
         label_delay_us=detector.label.delay_us if detector and detector.label else 0,
     )
-    drift = None if detector is None or not detector.models else _drift(settings, detector, ledger, made)
-    return msgspec.structs.replace(made, drift=drift)
+    if detector is None:
+        return made
+    drift = _drift(settings, detector, ledger, made) if detector.models else None
+    return msgspec.structs.replace(made, drift=drift, control=_control(archive, detector, made))
+
+
+def _control(archive: Archive, detector: Detector, report: Report) -> Control | None:
+    """What was let through up to the end of the day, of which as much is known as at the time of the report."""
+    end = datetime.combine(report.date + timedelta(days=1), time(), UTC)
+    now_us = to_us(datetime.fromisoformat(report.made_at))
+    found = blocks(archive, detector, days=_CONTROL_DAYS, now_us=now_us, until_us=to_us(end))
+    return None if found is None else Control(_CONTROL_DAYS, found)
 
 
 def _drift(settings: Settings, detector: Detector, ledger: Ledger, report: Report) -> DayDrift:

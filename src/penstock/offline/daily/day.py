@@ -7,6 +7,7 @@ import msgspec
 
 from penstock.messages import Action
 from penstock.offline.drift.result import Finding
+from penstock.offline.trial.result import Blocks
 
 OUTCOMES = tuple(action.name for action in Action)
 
@@ -90,12 +91,20 @@ class DayDrift(msgspec.Struct, frozen=True):
     missing: str | None = None
 
 
+class Control(msgspec.Struct, frozen=True):
+    """What the control share tells of blocks, by the days up to the report's: on one day there are few."""
+
+    days: int
+    blocks: Blocks
+
+
 class Report(msgspec.Struct, frozen=True):
     """Everything that the report of a day says.
 
     days: the eight days up to it, the oldest first. finished: the day was over when this was made. labels_known_from: when
     most of its labels are known; young: that lies ahead. reasons: of decisions that were no approvals; reasons_of: of how
     many of them they were read. versions: decisions by version of the models. drift: None where nobody looked.
+    control: None where there is no control share.
     """
 
     detector: str
@@ -112,6 +121,7 @@ class Report(msgspec.Struct, frozen=True):
     versions: dict[str, int]
     notes: list[str]
     drift: DayDrift | None = None
+    control: Control | None = None
 
     @property
     def day(self) -> Day:

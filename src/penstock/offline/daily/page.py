@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from penstock.offline.daily.day import OUTCOMES, Counted, Day, DayDrift, Report, Share
+from penstock.offline.daily.day import OUTCOMES, Control, Counted, Day, DayDrift, Report, Share
 from penstock.offline.report.markup import ABSENT, card, document, figure, money_of, percent, table
 from penstock.offline.report.plots import COLOURS, picture
 
@@ -119,7 +119,25 @@ def _fraud(report: Report) -> str:
             ("worth of what was caught", "caught_amount", money_of),
             ("worth of what was missed", "missed_amount", money_of),
         ]
-    return f"<p>{escape(said)}</p>" + _compared(report, rows)
+    control = "" if report.control is None else f"<p>{escape(_control(report.control))}</p>"
+    return f"<p>{escape(said)}</p>" + _compared(report, rows) + control
+
+
+def _control(control: Control) -> str:
+    """What blocks are worth, and what that rests on."""
+    found = control.blocks
+    said = (
+        f"In the {control.days} days up to this one {found.blocked:,} were blocked, and {found.let_through:,} that would have"
+        f" been were let through by chance, as the control share. Of {found.known:,} of these the truth is known by now:"
+        f" {found.fraud:,} are fraud. "
+    )
+    rate = found.precision
+    if rate.value is None:
+        return said + "That is too little to say how many of the blocked ones are."
+    return said + (
+        f"So {percent(rate.value)} of what is blocked is fraud, by an estimate that lies between {percent(rate.low)} and"
+        f" {percent(rate.high)} in 95 of 100 cases."
+    )
 
 
 def _reasons(report: Report) -> str:

@@ -11,7 +11,7 @@ HEAD = ("detector", "date", "figure", "value", "day_before", "mean_7_days")
 def table(report: Report) -> str:
     """Every figure, of the day, of the day before and the mean of the seven days before; empty where nothing is known.
 
-    Rules and reasons follow as `rule:NAME` and `reason:CODE`.
+    Where there is a control share, what it tells of blocks follows; then rules and reasons as `rule:NAME` and `reason:CODE`.
     """
     written = io.StringIO()
     lines = csv.writer(written, lineterminator="\n")
@@ -19,6 +19,7 @@ def table(report: Report) -> str:
     rows: list[tuple[str, float | None, float | None, float | None]] = [
         (name, *values) for name, values in report.figures().items()
     ]
+    rows += [(name, value, None, None) for name, value in _of_control(report)]
     rows += [(f"rule:{rule.name}", rule.count, rule.before, rule.mean) for rule in report.rules]
     rows += [(f"reason:{reason.name}", reason.count, None, None) for reason in report.reasons]
     for name, *values in rows:
@@ -26,3 +27,15 @@ def table(report: Report) -> str:
             [report.detector, report.date.isoformat(), name, *("" if each is None else f"{each:.10g}" for each in values)]
         )
     return written.getvalue()
+
+
+def _of_control(report: Report) -> list[tuple[str, float | None]]:
+    if report.control is None:
+        return []
+    rate = report.control.blocks.precision
+    return [
+        ("block_precision", rate.value),
+        ("block_precision_low", rate.low),
+        ("block_precision_high", rate.high),
+        ("block_precision_of", rate.of),
+    ]

@@ -22,11 +22,31 @@ def share(part: float, whole: int) -> Rate:
     >>> found.value, round(found.low, 3), round(found.high, 3)
     (0.05, 0.022, 0.112)
     """
-    if not whole:
+    return Rate(None, None, None, 0) if not whole else Rate(part / whole, *_wilson(part / whole, whole), whole)
+
+
+def _wilson(p: float, n: float) -> tuple[float, float]:
+    z2 = _Z * _Z / n
+    middle, half = (p + z2 / 2) / (1 + z2), _Z * math.sqrt(p * (1 - p) / n + z2 / (4 * n)) / (1 + z2)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def weighted(part: Sequence[tuple[int, float]], whole: Sequence[tuple[int, float]]) -> Rate:
+    """A share of events of which each stands for so many others: pairs of how many events, and for how many each stands.
+
+    The interval is Wilson's for as many events as say as much when all stand for the same.
+    Source: Kish, "Survey Sampling" (1965), for that number.
+
+    >>> found = weighted([(3, 100.0)], [(3, 100.0), (7, 10.0)])
+    >>> round(found.value, 3), found.of, found.high - found.low > share(8, 10).high - share(8, 10).low
+    (0.811, 10, True)
+    """
+    weight = sum(n * each for n, each in whole)
+    if not weight:
         return Rate(None, None, None, 0)
-    p, z2 = part / whole, _Z * _Z / whole
-    middle, half = (p + z2 / 2) / (1 + z2), _Z * math.sqrt(p * (1 - p) / whole + z2 / (4 * whole)) / (1 + z2)
-    return Rate(p, max(0.0, middle - half), min(1.0, middle + half), whole)
+    value = sum(n * each for n, each in part) / weight
+    as_good_as = weight**2 / sum(n * each**2 for n, each in whole)
+    return Rate(value, *_wilson(value, as_good_as), sum(n for n, _ in whole))
 
 
 def paired(more: int, fewer: int, whole: int) -> Rate:

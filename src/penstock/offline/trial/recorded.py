@@ -17,7 +17,7 @@ from penstock.errors import DataError, did_you_mean
 from penstock.offline.backtest import Asked
 from penstock.offline.questions import filled, quoted, text
 from penstock.offline.trial.cells import Cell, Further, changes, part_of, seen_of
-from penstock.offline.trial.intervals import resampled, share
+from penstock.offline.trial.intervals import resampled, weighted
 from penstock.offline.trial.result import Blocks, Compared, Times
 
 _VIEWS = ("decisions", "labels", "informing", "loaded", "quarantine")
@@ -59,13 +59,18 @@ def compare(archive: Asked, detector: Detector, question: Question, *, now_us: i
     return _Trial(_Recorded(archive, detector, now_us), question).compared(began)
 
 
-def blocks(archive: Asked, detector: Detector, *, days: int = 30, now_us: int) -> Blocks | None:
-    """What the control share tells of blocks, whether anything is tried or not; None where there is none."""
+def blocks(archive: Asked, detector: Detector, *, days: int = 30, now_us: int, until_us: int | None = None) -> Blocks | None:
+    """What the control share tells of blocks, whether anything is tried or not; None where there is none.
+
+    days, until_us: of which arrivals; of the newest unless given. now_us: labels that are known by then count.
+    """
     found = _Recorded(archive, detector, now_us)
     if not found.columns >= _CONTROL:
         return None
-    since = f"arrived_at > TIMESTAMPTZ {text(iso(now_us - days * _DAY_US))}"
-    return blocks_of(found.ask_truth("blocks", within=f"{found.mine} AND {since}"), worth=found.worth is not None)
+    until_us = now_us if until_us is None else min(until_us, now_us)
+    since, until = (f"TIMESTAMPTZ {text(iso(at))}" for at in (until_us - days * _DAY_US, until_us))
+    within = f"{found.mine} AND arrived_at > {since} AND arrived_at <= {until}"
+    return blocks_of(found.ask_truth("blocks", within=within), worth=found.worth is not None)
 
 
 def seen(archive: Asked, detector: Detector, question: Question, *, now_us: int) -> Seen:
@@ -231,17 +236,19 @@ def blocks_of(rows: pl.DataFrame, *, worth: bool) -> Blocks | None:
     known = [row for row in told if row["truth"] != "unknown"]
     frauds = [row for row in known if row["truth"] == "fraud"]
     good = [row for row in known if row["truth"] != "fraud"]
-    count, weight = _total(known, "n"), sum(row["n"] / row["share"] for row in known)
-    precision = sum(row["n"] / row["share"] for row in frauds) / weight if weight else 0.0
     blocked = sum(row["n"] for row in rows.iter_rows(named=True) if not row["let_through"])
     return Blocks(
         blocked=blocked,
         let_through=_total(told, "n"),
-        known=count,
+        known=_total(known, "n"),
         fraud=_total(frauds, "n"),
-        precision=share(precision * count, count),
+        precision=weighted(_weights(frauds), _weights(known)),
         good_stopped=round(sum(row["worth"] * (1 / row["share"] - 1) for row in good), 2) if worth else None,
     )
+
+
+def _weights(rows: Sequence[Mapping[str, Any]]) -> list[tuple[int, float]]:
+    return [(row["n"], 1 / row["share"]) for row in rows]
 
 
 def _total(rows: Sequence[Mapping[str, Any]], name: str) -> int:

@@ -49,13 +49,15 @@ SELECT date_trunc('${period}', arrived_at) AS period,
 FROM ${table} WHERE ${within} GROUP BY GROUPING SETS ((1), ())
 
 -- name: blocks
--- What would be blocked, and the few of it that were let through, by what is known of them.
+-- What would be blocked, and the few of it that were let through, by what is known of them. Young ones tell nothing yet: their
+-- frauds become known before it is known that the others are none.
 WITH known AS (${labels})
 SELECT control_share AS share, control_decision IS NOT NULL AS let_through,
     CASE
+        WHEN event_time > make_timestamptz(${mature_us}) THEN 'unknown'
         WHEN known.fraud = 1 THEN 'fraud'
         WHEN known.fraud = 0 THEN 'good'
-        WHEN ${told} AND event_time <= make_timestamptz(${mature_us}) AND control_decision IS NOT NULL THEN 'unobjected'
+        WHEN ${told} AND control_decision IS NOT NULL THEN 'unobjected'
         ELSE 'unknown'
     END AS truth,
     count(*) AS n, coalesce(sum(${worth}), 0) AS worth
