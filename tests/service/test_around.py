@@ -8,14 +8,15 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from tests.service.around import START, detector, transfers
+from tests.service.around import START, Transfer, detector, transfers
 
-from penstock import Engine
+from penstock import Detector, Engine, Entity, Policy
 from penstock.config import Settings
 from penstock.office import SqliteDatabase
 from penstock.office.case import NewCase, case_id
 from penstock.office.cases import Cases
 from penstock.service import Desk, create_app, verification
+from penstock.service.keys_around import combinations
 from penstock.testing import SetClock
 
 US = 1_000_000
@@ -292,3 +293,25 @@ def test_verifications_take_turns_and_too_many_are_refused(run, engine, tmp_path
             return sorted(answer.status_code for answer in answers)
 
     assert run(scene()) == [200, 200, 429, 429]
+
+
+def test_a_key_that_only_combines_another_with_something_is_no_link_of_its_own(ask, clock, tmp_path):
+    together, place = Entity("device", "card"), Entity("lat", "long")
+    changed = Detector(
+        name=detector.name,
+        event=Transfer,
+        id="transaction_id",
+        time="timestamp",
+        features=[Entity("device").count("1h"), together.count("1h"), place.count("1h")],
+        models=[],
+        rules=[],
+        policy=Policy(on_failure="review"),
+    )
+    with Engine(changed, data=tmp_path / "changed", clock=clock) as engine:
+        assert combinations(engine) == {"device_card"}
+        for transfer in transfers(clock):
+            engine.decide(transfer)
+        nodes = ask("GET", "/links/device/1", over=engine)["nodes"]
+        assert {node["entity"] for node in nodes} == {"device", "lat_long"}
+        asked = ask("GET", "/links/device_card/1|4111 1111", over=engine)["nodes"]
+        assert asked[0]["entity"] == "device_card"

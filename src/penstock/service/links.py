@@ -17,7 +17,7 @@ from penstock.office.roles import Actor
 from penstock.service.context_forms import LinkEdge, LinkGraph, LinkNode
 from penstock.service.desks import Desks
 from penstock.service.insight_forms import Outcomes
-from penstock.service.keys_around import Records, keys_of, known_among, looked_through, shown
+from penstock.service.keys_around import Records, combinations, keys_of, known_among, looked_through, shown
 from penstock.service.openapi import answers
 from penstock.service.personal import Unmasking, actor_of, as_kept
 from penstock.service.port import Serving
@@ -74,6 +74,7 @@ class _Graph:
     def __init__(self, desk: Serving, engine: Engine, personal: Unmasking, actor: Actor) -> None:
         self._desk, self._engine, self._personal, self._actor = desk, engine, personal, actor
         self._records = Records(engine)
+        self._combinations = combinations(engine)
 
     def around(self, entity: str, key: str, code: int, limit: int) -> LinkGraph | None:
         """The graph; None where nothing was decided about the key lately. Waits for the disk and the database."""
@@ -84,7 +85,8 @@ class _Graph:
             around, more = _newest(_about(seen, [each for each in chosen if chosen[each] == distance - 1]))
             if distance == 1 and not len(around):
                 return None
-            others = [each for each in _ranked(around, self._truth(around)) if each not in chosen]
+            ranked = _ranked(around, self._truth(around))
+            others = [each for each in ranked if each not in chosen and each[0] not in self._combinations]
             room = limit - len(chosen)
             cut |= more or len(others) > room
             chosen |= dict.fromkeys(others[:room], distance)

@@ -4,8 +4,9 @@ import type { Schemas } from "~/api/client";
 import { count, plural, words } from "~/words/numbers";
 import { layout, type Placed, state } from "./layout";
 
-const SIZE = 460;
-const HALF = SIZE / 2;
+const [WIDTH, HEIGHT] = [620, 460];
+/** From the middle to the outermost keys, whose names take room beyond. */
+const [ACROSS, DOWN] = [WIDTH / 2 - 30, HEIGHT / 2 - 12];
 const LONGEST = 16;
 
 /** How each state looks: a colour of the theme and a sign, so that colour is not the only one. */
@@ -23,7 +24,7 @@ export function LinkGraph({ graph }: { graph: Schemas["LinkGraph"] }) {
   const most = Math.max(1, ...graph.edges.map((edge) => edge.transactions));
   return (
     <figure>
-      <svg viewBox={`${-HALF} ${-HALF} ${SIZE} ${SIZE}`} className="mx-auto w-full max-w-[620px]">
+      <svg viewBox={`${-WIDTH / 2} ${-HEIGHT / 2} ${WIDTH} ${HEIGHT}`} className="mx-auto w-full max-w-[620px]">
         <title>{`${plural(graph.nodes.length - 1, "key")} linked with ${graph.entity} ${graph.key}`}</title>
         {graph.edges.map((edge) => {
           const [from, to] = [at.get(edge.source), at.get(edge.target)];
@@ -31,10 +32,10 @@ export function LinkGraph({ graph }: { graph: Schemas["LinkGraph"] }) {
           return (
             <line
               key={`${edge.source} ${edge.target}`}
-              x1={from.x * HALF}
-              y1={from.y * HALF}
-              x2={to.x * HALF}
-              y2={to.y * HALF}
+              x1={from.x * ACROSS}
+              y1={from.y * DOWN}
+              x2={to.x * ACROSS}
+              y2={to.y * DOWN}
               className={edge.fraud || edge.stopped ? "stroke-block" : "stroke-line"}
               strokeWidth={1 + (3 * edge.transactions) / most}
             >
@@ -70,7 +71,7 @@ function Key({ node }: { node: Placed }) {
   const short = node.shown.length > LONGEST ? `${node.shown.slice(0, LONGEST - 1)}…` : node.shown;
   return (
     <Link to="/entities/$entity/$key" params={{ entity: node.entity, key: node.key }} data-node={node.id}>
-      <g transform={`translate(${node.x * HALF} ${node.y * HALF})`}>
+      <g transform={`translate(${node.x * ACROSS} ${node.y * DOWN})`}>
         <title>{said}</title>
         <circle r={node.distance === 0 ? 14 : 9} className={look.colour} />
         <text
