@@ -2,6 +2,7 @@
 
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const year = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 const whole = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 
 const STEPS: [limit: number, per: number, name: string][] = [
@@ -11,11 +12,12 @@ const STEPS: [limit: number, per: number, name: string][] = [
   [Number.POSITIVE_INFINITY, 86400, "d"],
 ];
 
-/** A moment: the time of day when it is of today, else with its day. */
+/** A moment: the time of day when it is of today, else with its day, and with its year where that is another. */
 export function moment(at: string | number | Date, now = new Date()): string {
   const then = new Date(at);
   if (Number.isNaN(then.getTime())) return String(at);
-  return then.toDateString() === now.toDateString() ? clock.format(then) : day.format(then);
+  if (then.toDateString() === now.toDateString()) return clock.format(then);
+  return (then.getFullYear() === now.getFullYear() ? day : year).format(then);
 }
 
 /** A moment in full. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { count, money, percent, plural, UNKNOWN, value, words } from "./numbers";
-import { ago, duration, utc } from "./times";
+import { ago, duration, moment, utc } from "./times";
 
 describe("numbers", () => {
   it("shows what is not known as a dash, and zero as zero", () => {
@@ -32,6 +32,12 @@ describe("numbers", () => {
 describe("times", () => {
   it("writes durations in the unit that fits", () => {
     expect([5, 90, 3600, 200_000].map((s) => duration(s))).toEqual(["5 s", "1.5 min", "1 h", "2.3 d"]);
+  });
+
+  it("name the day of another day and the year of another year", () => {
+    const now = new Date(2026, 10, 22, 12);
+    const told = [new Date(2026, 10, 22, 9, 5, 7), new Date(2026, 0, 2, 9, 5), new Date(2024, 0, 2, 9, 5)];
+    expect(told.map((each) => moment(each, now))).toEqual(["09:05:07", "2 Jan, 09:05", "2 Jan 2024, 09:05"]);
   });
 
   it("never says that something lies ahead when it is past", () => {

@@ -10,7 +10,7 @@ export function EventPanel({ of: context }: { of: Context }) {
         {Object.entries(context.event).map(([name, found]) => (
           <div key={name} className="contents">
             <dt className="text-soft">{words(name)}</dt>
-            <dd className="min-w-0 break-words">{value(found)}</dd>
+            <dd className="min-w-0 break-words">{typeof found === "number" ? String(found) : value(found)}</dd>
           </div>
         ))}
       </dl>

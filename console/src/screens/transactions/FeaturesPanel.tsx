@@ -59,7 +59,7 @@ const COLUMNS: ColumnDef<FeatureRow, unknown>[] = [
         <Link to="/features" search={{ feature: original.name }} className="font-mono text-xs hover:underline">
           {original.name}
         </Link>
-        <span className="block max-w-md truncate text-soft text-xs" title={original.about}>
+        <span className="block max-w-[42vw] truncate sm:max-w-xs xl:max-w-sm text-soft text-xs" title={original.about}>
           {original.about}
         </span>
       </span>

@@ -44,7 +44,7 @@ export function TimelinePanel({ of: timeline, context }: { of: Timeline; context
               each.this && "bg-raised shadow-[inset_3px_0_0_var(--accent)]",
             )}
           >
-            <span className="w-32 shrink-0 text-soft text-xs">
+            <span className="w-36 shrink-0 text-soft text-xs">
               <Time at={each.event_time} />
             </span>
             <Outcome of={each.decision} />

@@ -40,7 +40,7 @@ export const COLUMNS: ColumnDef<Decision, unknown>[] = [
     header: "Why",
     enableSorting: false,
     cell: ({ row: { original } }) => (
-      <span className="line-clamp-2 min-w-48 max-w-xl break-words">
+      <span className="line-clamp-2 min-w-48 max-w-3xl break-words">
         {original.explanation.reasons[0]?.text ?? words(original.explanation.decision_reason)}
       </span>
     ),
