@@ -10,6 +10,8 @@ RECORDED ?= $(PENSTOCK_TEST_DATA)
 URL ?= http://127.0.0.1:$(PORT)
 MODELS = $(DATA)/models
 BIN := .venv/bin
+CONSOLE = src/penstock/service/static/console/index.html
+CONSOLE_SOURCES = $(shell find console -path console/node_modules -prune -o -type f -not -name schema.d.ts -print)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # What `make infra` started: KAFKA_URL, REDIS_URL, POSTGRES_URL, S3_URL and the keys to it.
@@ -129,9 +131,6 @@ $(MODELS)/banking/champion: | .venv/.for-use
 	@$(BIN)/penstock trainer banking --data $(DATA)/history.parquet --models $(MODELS) --once
 
 # ---------------------------------------------------------------- how the console comes to be (docs/adr/0009-console.md)
-
-CONSOLE = src/penstock/service/static/console/index.html
-CONSOLE_SOURCES = $(shell find console -path console/node_modules -prune -o -type f -not -name schema.d.ts -print)
 
 # Node of the machine where it is recent; else the one that .venv/.node put into .venv.
 NPM = PATH="$$PATH:$(CURDIR)/$(BIN)" $(if $(wildcard $(BIN)/npm),$(CURDIR)/$(BIN)/npm,npm) --prefix console --no-update-notifier --silent
