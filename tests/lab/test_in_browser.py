@@ -99,8 +99,8 @@ def go(page, title):
 
 def settled(page, name):
     """Wait until the script has run and the charts are drawn, and keep a picture."""
-    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
-    page.wait_for_timeout(700)
+    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget], [data-stale=true]')")
+    page.wait_for_timeout(1500)
     assert page.get_by_test_id("stAlertContentError").count() == 0
     assert page.get_by_test_id("stException").count() == 0
     SCREENS.mkdir(parents=True, exist_ok=True)

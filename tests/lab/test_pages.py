@@ -5,6 +5,7 @@ import threading
 import time
 
 import httpx
+import msgspec
 import polars as pl
 import pytest
 
@@ -12,6 +13,7 @@ from penstock.assemble.detectors import load_detector
 from penstock.lab.api import Service, ServiceAway, ServiceRefused
 from penstock.lab.asked import Asked
 from penstock.lab.bench import Bench
+from penstock.lab.controls import service as looked_at
 from penstock.lab.pages import found
 from penstock.lab.pages.stream import Watched, refresh
 from penstock.lab.play import play
@@ -137,9 +139,10 @@ class Other(http.server.BaseHTTPRequestHandler):
     """Something that is no service, and asks for a key under one address."""
 
     def do_GET(self):
-        self.send_response(401 if self.path == "/detectors" else 200)
+        opened = self.headers["Authorization"] == "Bearer psk_mine"
+        self.send_response(200 if opened or self.path != "/detectors" else 401)
         self.end_headers()
-        self.wfile.write(b"<html>")
+        self.wfile.write(b'{"detectors":[{"name":"banking"}]}' if opened else b"<html>")
 
     def log_message(self, *_):
         pass
@@ -160,6 +163,13 @@ def test_what_is_no_service_and_what_asks_for_a_key_are_told_apart(other):
         Service(other).detectors()
     with pytest.raises(ServiceAway, match="no service of this version"):
         Service(other).overview()
+    assert Service(other, "psk_mine").detectors() == ["banking"]
+
+
+def test_the_key_is_taken_from_the_settings(lab, other, monkeypatch):
+    lab(other)
+    monkeypatch.setenv("PENSTOCK_KEY", "psk_mine")
+    assert looked_at().detectors() == ["banking"]
 
 
 # ---------------------------------------------------------------- data
@@ -208,6 +218,33 @@ def test_a_file_that_changes_is_read_again(bench, tmp_path):
     assert len(bench.recorded(first).frame) == 20
     simulation.write_parquet(path)
     assert len(bench.recorded(bench.source("banking", File.at(str(path)))).frame) == 50
+
+
+MINE = """
+import msgspec
+from datetime import datetime
+from penstock import Detector, Entity, Rule
+class Payment(msgspec.Struct):
+    transaction_id: str
+    timestamp: datetime
+    customer_id: str
+detector = Detector(name="mine", event=Payment, id="transaction_id", time="timestamp", naive_times="UTC",
+    features=[Entity("customer_id").count("1h")], models=[], rules=[Rule("often", "customer_count_1h > 1", then="review")])
+"""
+
+
+def test_a_detector_of_rules_alone_without_labels_or_simulator_is_looked_at(page, lab, monkeypatch, tmp_path):
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "events.csv").write_text(
+        "transaction_id,timestamp,customer_id\na,2026-01-01T10:00:00,C1\nb,2026-01-01T10:10:00,C1\nc,2026-01-01T12:00:00,C1\n"
+    )
+    mine = str(tmp_path / "mine.py")
+    monkeypatch.setenv("PENSTOCK_LAB", msgspec.json.encode({"detectors": [mine]}).decode())
+    shown = page("data", detector=mine, file=str(tmp_path / "events.csv"))
+    assert tiles(shown)["Transactions"] == "3"
+    assert tiles(shown)["Fraud rate"] == "\N{EN DASH}"
+    assert any("Nobody says which of these events were fraud" in each.value for each in shown.info)
+    assert shown.sidebar.radio[0].options == ["A recorded file"]
 
 
 def test_rows_that_are_refused_are_counted_with_their_causes(page, history, tmp_path):

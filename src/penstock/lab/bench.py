@@ -3,7 +3,7 @@
 Nothing is computed here that the library does not compute: this says what belongs together, and remembers the last few results.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from penstock.assemble.detectors import load_detector
 from penstock.assemble.features import as_grown
 from penstock.assemble.registries import open_registry
-from penstock.assemble.traffic import read_recorded, simulation
+from penstock.assemble.traffic import profile_of, read_recorded, simulation
 from penstock.clock import iso
 from penstock.config import Settings
 from penstock.detector import Detector
-from penstock.errors import DataError
-from penstock.lab.figures import outcomes
+from penstock.errors import ConfigurationError, DataError
+from penstock.lab.figures import distribution, outcomes, summary
 from penstock.lab.source import File, Source, World
 from penstock.models import Ensemble
 from penstock.offline import measure
@@ -29,8 +29,8 @@ from penstock.offline.report.mistakes import Decided, decided
 from penstock.offline.rows import Rows, replayed
 from penstock.offline.thresholds import Scored
 
-_KEPT = 4
-"""Data sets, replays and models that are remembered: enough to compare, few enough for the memory of one machine."""
+_LARGE, _SMALL = 2, 64
+"""Results that are remembered: of those as large as the data few enough for the memory of one machine."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,16 @@ class Bench:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._loaded = lru_cache(maxsize=None)(load_detector)
-        self.recorded = lru_cache(_KEPT)(self._recorded)
-        self.simulated = lru_cache(_KEPT)(self._simulated)
-        self.ensemble = lru_cache(_KEPT)(self._ensemble)
-        self.decided = lru_cache(2 * _KEPT)(self._decided)
-        self.truth = lru_cache(_KEPT)(self._truth)
-        self.mistakes = lru_cache(_KEPT)(self._mistakes)
+        self.recorded = lru_cache(_LARGE)(self._recorded)
+        self.simulated = lru_cache(_LARGE)(self._simulated)
+        self.decided = lru_cache(_LARGE)(self._decided)
+        self.outcome = lru_cache(_LARGE)(self._outcome)
+        self.truth = lru_cache(_LARGE)(self._truth)
+        self.said = lru_cache(4 * _LARGE)(self._said)
+        self.ensemble = lru_cache(_SMALL)(self._ensemble)
+        self.mistakes = lru_cache(_SMALL)(self._mistakes)
+        self.summary = lru_cache(_SMALL)(self._summary)
+        self.distribution = lru_cache(_SMALL)(self._distribution)
 
     # ---------------------------------------------------------------- what there is
 
@@ -89,6 +93,14 @@ class Bench:
             PenstockError: there is none, or its file cannot be loaded.
         """
         return as_grown(self._loaded(reference), self.settings)
+
+    def can_simulate(self, reference: str) -> bool:
+        """Whether the simulator knows how to make its events."""
+        try:
+            profile_of(reference)
+        except ConfigurationError:
+            return False
+        return True
 
     def versions(self, reference: str) -> list[Entry]:
         """The versions of its models, the newest first."""
@@ -106,21 +118,8 @@ class Bench:
         """
         rows, unknown = self._known(source, since_us)
         ids = pl.DataFrame({"id": pl.Series(rows.ids.tolist(), dtype=pl.String)})
-        name = self.detector(source.detector).id
-        decisions = self.decided(source, version).select(pl.col(name).alias("id"), "^score.*$", "decision")
-        said = ids.join(decisions, on="id", how="left", maintain_order="left")
+        said = ids.join(self.said(source, version), on="id", how="left", maintain_order="left")
         return Judged(rows, said, unknown)
-
-    def outcome(self, source: Source) -> pl.Series:
-        """What is known of each row of `decided`, in words; `unknown` of all where nobody says."""
-        decided = self.decided(source, None)
-        name = self.detector(source.detector).id
-        try:
-            rows = self.truth(source)
-        except DataError:
-            return pl.Series("outcome", ["unknown"]).new_from_index(0, len(decided))
-        truth = pl.DataFrame({name: pl.Series(rows.ids.tolist(), dtype=pl.String), "fraud": rows.fraud})
-        return outcomes(decided.select(name).join(truth, on=name, how="left", maintain_order="left")["fraud"])
 
     def _known(self, source: Source, since_us: int) -> tuple[Rows, int]:
         """The transactions of known outcome, and how many more there are."""
@@ -160,9 +159,37 @@ class Bench:
         ensemble = self.ensemble(source.detector, version) if version else None
         return replay(self.detector(source.detector), self.recorded(source), ensemble)
 
+    def _said(self, source: Source, version: str) -> pl.DataFrame:
+        """Of `decided` what models and rules say: `id`, `score`, `score_MEMBER`, `decision`."""
+        members = [f"score_{name}" for name in self.ensemble(source.detector, version).names]
+        name = self.detector(source.detector).id
+        return self.decided(source, version).select(pl.col(name).alias("id"), "score", *members, "decision")
+
+    def _outcome(self, source: Source, version: str | None) -> pl.Series:
+        """What the data says about each row of `decided`, in words; `unknown` of all where it does not."""
+        detector, recorded = self.detector(source.detector), self.recorded(source).frame
+        decided = self.decided(source, version).select(detector.id)
+        label = detector.label.field if detector.label is not None else ""
+        if label not in recorded.columns:
+            return pl.Series(["unknown"], dtype=pl.String).new_from_index(0, len(decided))
+        truth = recorded.select(pl.col(detector.id).cast(pl.String), pl.col(label).alias("fraud")).unique(
+            detector.id, keep="first"
+        )
+        return outcomes(decided.join(truth, on=detector.id, how="left", maintain_order="left")["fraud"])
+
+    def _summary(self, source: Source, version: str | None) -> pl.DataFrame:
+        """Every feature in a row: see `penstock.lab.figures.summary`."""
+        features = self.detector(source.detector).plan.features
+        return summary(self.decided(source, version).select(features), self.outcome(source, version))
+
+    def _distribution(self, source: Source, version: str | None, feature: str) -> pl.DataFrame:
+        """How the values of a feature are distributed: see `penstock.lab.figures.distribution`."""
+        return distribution(self.decided(source, version)[feature], self.outcome(source, version))
+
     def _truth(self, source: Source) -> Rows:
-        """Every transaction with its outcome, NaN where nobody knows it."""
-        return replayed(self.detector(source.detector), self.recorded(source))
+        """Every transaction with its outcome, NaN where nobody knows it; without the inputs of models."""
+        rows = replayed(self.detector(source.detector), self.recorded(source))
+        return replace(rows, x=np.empty((len(rows), 0)), texts={})
 
     def _mistakes(self, source: Source, version: str, since_us: int) -> Decided:
         """What was decided about events of known outcome, and the mistakes that cost most, with reasons."""

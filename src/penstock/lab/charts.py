@@ -120,7 +120,9 @@ def by_outcome(frame: pl.DataFrame, title: str, height: int = HEIGHT) -> Drawing
             _chart(frame, height)
             .mark_bar()
             .encode(
-                x=alt.X("value:N", title=title, sort="-y"),
+                x=alt.X(
+                    "value:N", title=title, sort="-y", axis=alt.Axis(labelAngle=-30 if frame["value"].n_unique() > 3 else 0)
+                ),
                 xOffset="outcome:N",
                 y=share,
                 color=colour,

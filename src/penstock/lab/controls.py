@@ -76,9 +76,17 @@ def choose() -> Chosen:
     """
     with st.sidebar:
         reference = st.selectbox("Detector", asked().offered, key=KEPT + "detector")
-        what = st.radio("Events", [SIMULATED, FILE], key=KEPT + "events", horizontal=True, label_visibility="collapsed")
+        what = _kind(reference)
         events = _world() if what == SIMULATED else _file()
     return Chosen(bench().source(reference, events), bench().versions(reference))
+
+
+def _kind(reference: str) -> str:
+    """Which kind of events: recorded ones where the simulator knows none of this detector."""
+    kinds, key = [SIMULATED, FILE] if bench().can_simulate(reference) else [FILE], KEPT + "events"
+    if st.session_state.get(key) not in kinds:
+        st.session_state.pop(key, None)
+    return st.radio("Events", kinds, key=key, horizontal=True, label_visibility="collapsed")
 
 
 def choose_world() -> Chosen:
@@ -95,7 +103,10 @@ def choose_world() -> Chosen:
 
 def _file() -> File:
     path = st.text_input(
-        "File", key=KEPT + "file", placeholder="payments.parquet", help="A path on the machine that runs the lab."
+        "File",
+        key=KEPT + "file",
+        placeholder="payments.parquet",
+        help="A path on the machine that runs the lab, or an archive: its folder, or s3://BUCKET/PREFIX.",
     )
     return File.at(path)
 

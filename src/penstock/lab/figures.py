@@ -135,5 +135,5 @@ def scores(probability: pl.Series, decision: pl.Series) -> pl.DataFrame:
     """
     frame = pl.DataFrame({"p": probability, "decision": decision}).drop_nulls("p")
     at = np.clip(np.searchsorted(EDGES, frame["p"].to_numpy(), side="right"), 0, len(SCORES) - 1)
-    placed = frame.select("decision", score=pl.Series([SCORES[k] for k in at.tolist()], dtype=pl.String))
-    return placed.group_by("score", "decision").agg(events=pl.len()).sort("score", "decision")
+    score = pl.Series(SCORES, dtype=pl.String).gather(at)
+    return frame.select("decision", score=score).group_by("score", "decision").agg(events=pl.len()).sort("score", "decision")

@@ -36,6 +36,8 @@ class File(msgspec.Struct, frozen=True):
         """
         if not path.strip():
             raise DataError("name a recorded file: .csv, .parquet or .ndjson")
+        if "://" in path:  # an archive, of which nothing tells cheaply whether it has grown
+            return cls(path.strip(), 0, 0)
         place = Path(path.strip()).expanduser()
         try:
             found = place.stat()

@@ -1,5 +1,6 @@
 """A data set through a detector: fraud over time, every feature by outcome, what is decided, what was refused."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -20,14 +21,14 @@ def show() -> None:
     chosen = choose()
     version = choose_version(chosen, none=True)
     with st.spinner("Replaying the events: every feature, as it would have been live"):
-        replayed, outcome = bench().decided(chosen.source, version), bench().outcome(chosen.source)
+        replayed, outcome = bench().decided(chosen.source, version), bench().outcome(chosen.source, version)
     _tiles(chosen, replayed, outcome)
     over_time, features, decisions, rows = st.tabs(["Over time", "Features", "Decisions", "Rows"])
     detector = bench().detector(chosen.source.detector)
     with over_time:
         _over_time(replayed[detector.time], outcome)
     with features:
-        _features(replayed.select(detector.plan.features), outcome)
+        _features(chosen.source, version, detector.plan.features)
     with decisions:
         _decisions(replayed, outcome, scored=version is not None)
     with rows:
@@ -77,22 +78,22 @@ def _over_time(time: pl.Series, outcome: pl.Series) -> None:
         st.altair_chart(charts.volume(frame, 180))
 
 
-def _features(features: pl.DataFrame, outcome: pl.Series) -> None:
-    table = figures.summary(features, outcome)
+def _features(source: Source, version: str | None, features: Sequence[str]) -> None:
+    table = bench().summary(source, version)
     left, right = st.columns([6, 7])
     with left:
         st.caption("Those in which fraud and good differ most come first.")
         st.dataframe(table, hide_index=True, height=430, column_config=_SUMMARY)
     with right.container(border=True):
-        first = [name for name in table["feature"] if name in features.columns]
-        named = st.selectbox("Feature", [*first, *(name for name in features.columns if name not in first)])
+        first = table["feature"].to_list()
+        named = st.selectbox("Feature", [*first, *(name for name in features if name not in first)])
         if named is None:
             return
-        values = features[named]
-        if values.null_count() == len(values):
+        found = bench().distribution(source, version, named)
+        if found.is_empty():
             st.info(f"{named} is missing in every event.")
             return
-        st.altair_chart(charts.by_outcome(figures.distribution(values, outcome), named, 330))
+        st.altair_chart(charts.by_outcome(found, named, 330))
         st.caption(
             "Shares of each outcome, so that few frauds can be seen beside many good ones; the outermost bins hold the rest."
         )

@@ -88,15 +88,12 @@ def _figures(now: Figures, before: Figures) -> None:
         for column, name in zip(st.columns(4), names, strict=True):
             title, form, better, told = TILES[name]
             value, other = now[name], before[name]
-            change = None if value is None or other is None or _same(value, other) else value - other
-            column.metric(
-                title,
-                "\N{EN DASH}" if value is None else form.format(value),
-                None if change is None else form.replace(":", ":+").format(change),
-                delta_color=better,
-                border=True,
-                help=told,
-            )
+            shown = "\N{EN DASH}" if value is None else form.format(value)
+            if value is None or other is None or _same(value, other):
+                column.metric(title, shown, "as now", delta_color="off", delta_arrow="off", border=True, help=told)
+            else:
+                change = form.replace(":", ":+").format(value - other)
+                column.metric(title, shown, change, delta_color=better, border=True, help=told)
 
 
 def _same(value: float, other: float) -> bool:
