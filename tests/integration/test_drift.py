@@ -39,6 +39,7 @@ from penstock.offline.drift.result import DriftReport
 from penstock.offline.drift.watch import Watch
 from penstock.offline.registry import FolderRegistry, register
 from penstock.testing import SetClock
+from tests.integration.behind import Behind, WorkerProcess, until
 from tests.integration.paid import START, detector, events, trained
 
 LIVE = START + timedelta(days=20)
@@ -381,6 +382,28 @@ def test_a_sink_of_a_worker_looks_for_as_long_as_it_is_in_charge(engine, tmp_pat
     sink.close()
     sink.close()
     assert work.figures()["paid"]["drift"] > 0
+
+
+@pytest.mark.slow
+def test_a_worker_that_decides_for_another_population_tells_people(models, mine, redis_url, tmp_path, monkeypatch):
+    """The worker as it is started: what it decides is looked at while it goes on, and an alert goes to the topic of alerts."""
+    monkeypatch.setenv("PENSTOCK_DRIFT_EVERY_S", "0.2")
+    live = shifted(ALL.filter(pl.col("timestamp") >= SHIFT - timedelta(days=1))).drop("is_fraud")
+    behind = Behind(redis_url, "paid")
+    worker = WorkerProcess(mine, redis_url, tmp_path / "data", "--models", str(models[0]), "--alerts", "defaults")
+
+    def drifted():
+        return [alert for alert in behind.read("alerts") if alert["rule"] == "drift"]
+
+    try:
+        behind.put("transactions", live.to_dicts())
+        until(drifted, 60)
+        assert worker.stop() == 0
+    finally:
+        worker.end()
+        behind.close()
+    assert "has drifted from what the models were trained on" in drifted()[0]["text"]
+    assert "drift of paid: amount has moved" in worker.log.read_text()
 
 
 def test_an_alert_tells_people(folder, tmp_path):
