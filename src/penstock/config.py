@@ -129,6 +129,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="How long a caller of `/predict` waits for a worker behind a broker, before the policy's `on_timeout`."
         ),
     ] = 100.0
+    workers: Annotated[
+        str | None,
+        Meta(
+            description="Addresses at which workers answer `/health`, HOST:PORT with commas between them; a service beside them"
+            " asks there how they and their stores fare."
+        ),
+    ] = None
     shard_key: Annotated[
         str | None,
         Meta(description="The field that messages are keyed by, where the inbox has several partitions."),

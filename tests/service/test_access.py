@@ -404,7 +404,8 @@ def test_what_is_wrong_with_a_sign_in_is_said_and_guessing_is_slowed_down(run, g
 def served(serve_in_thread, engine, database):
     settings = Settings()
     access = Access(database, settings, exposed=False)
-    return serve_in_thread(create_app({"fake": Desk.of(engine, settings)}, settings, access=access))
+    operating = Operating(settings, database)
+    return serve_in_thread(create_app({"fake": Desk.of(engine, settings)}, settings, access=access, operating=operating))
 
 
 def test_sockets_and_streams_need_a_key_and_end_when_it_does(run, serve_in_thread, engine, tmp_path):

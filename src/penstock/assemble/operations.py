@@ -10,7 +10,9 @@ from penstock.alerts import Channel
 from penstock.assemble.alerts import Alerting
 from penstock.assemble.cases import CaseWork
 from penstock.assemble.drift import DriftWork
+from penstock.assemble.parts import Part, Status
 from penstock.assemble.stores import Archiving
+from penstock.assemble.workers import parts_of_workers
 from penstock.clock import SECOND_US, Clock, iso, system_clock
 from penstock.config import Settings
 from penstock.engine import Engine
@@ -19,24 +21,11 @@ from penstock.ledger import Ledger
 from penstock.office import Database
 from penstock.stream.sinks import Feeding
 
-Status = Literal["ok", "degraded", "failed", "absent"]
-
 _BEHIND_S = 60.0
 """A store that lacks what is older than this falls behind."""
 
 _LATE = 3.0
 """A snapshot that is older than so many of its intervals is late, where events have come since."""
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """How one part fares. detector: None where it serves all. lag_events, lag_s: what it still lacks, and how old that is."""
-
-    name: str
-    status: Status
-    text: str
-    detector: str | None = None
-    lag_events: int | None = None
-    lag_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +64,7 @@ class Operating:
             self._feeding("cases", None if self.work is None else self.work.feeding, "this service keeps no cases"),
             self._archive(),
             *self._drift(),
-            self._stores(),
+            *self._stores(),
         ]
 
     def _office(self) -> Part:
@@ -106,17 +95,20 @@ class Operating:
         if self.settings.archive is None:
             return Part(name="archive", status="absent", text="nothing is archived beyond the data folder: the setting archive")
         if self.settings.stream is not None:
-            return Part(name="archive", status="absent", text="the worker feeds it; its own /health says how that fares")
+            return Part(name="archive", status="absent", text="the worker feeds it")
         return self._feeding("archive", None if self.archiving is None else self.archiving.feeding, "no detector is ready yet")
 
-    def _stores(self) -> Part:
+    def _stores(self) -> list[Part]:
+        """The stores, and the workers that feed them, where there are some."""
+        if self.settings.stream is not None and self.settings.workers is not None:
+            return parts_of_workers([address.strip() for address in self.settings.workers.split(",")])
         if self.settings.stream is not None:
-            text = "PostgreSQL and Redis beside a worker are fed by it; its own /health says how that fares"
+            text = "workers feed them; their addresses in the setting workers, and it is said here how they fare"
         elif self.settings.ledger is None:
             text = "everything is in the data folder"
         else:
             text = f"the ledger itself is in {shown_url(self.settings.ledger)}"
-        return Part(name="stores", status="absent", text=text)
+        return [Part(name="stores", status="absent", text=text)]
 
     def _drift(self) -> list[Part]:
         if self.drift is None:

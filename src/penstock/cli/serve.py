@@ -7,7 +7,7 @@ from penstock.cli.options import settings, settings_from
 
 @click.command()
 @click.argument("detectors", nargs=-1, required=True, metavar="DETECTOR...")
-@settings("host", "port", "data", "models", "registry", "alerts", "stream", "ledger", "archive", "office")
+@settings("host", "port", "data", "models", "registry", "alerts", "stream", "workers", "ledger", "archive", "office")
 def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     """Serve one or several detectors over HTTP.
 

@@ -13,7 +13,7 @@ class PartForm(msgspec.Struct, frozen=True):
         str,
         Meta(
             description="state, ledger, snapshots, queue, models, rules, office, alerts (and `alerts: CHANNEL`), cases,"
-            " archive, stores, drift, broker, replica, workers (and `worker: ADDRESS`)."
+            " archive, stores (and `store: NAME`), drift, broker, replica, `worker: ADDRESS`, standby."
         ),
     ]
     detector: Annotated[str | None, Meta(description="Whose part it is; null where it serves all.")]

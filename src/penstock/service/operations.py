@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from fastapi import FastAPI, Response
 
-from penstock.assemble.operations import Operating, Part, Status, parts_of
+from penstock.assemble.operations import Operating, parts_of
+from penstock.assemble.parts import Part, Status
 from penstock.clock import iso
 from penstock.engine import Engine
 from penstock.errors import NotReady
