@@ -3,6 +3,7 @@
     MODELS/<detector>/<version>/manifest.json        what it is and how it came about; see docs/reference/bundles.md
                                /members/<name>/...   each member's numbers: JSON and .npy, no pickle
                                /reference.json       what it was trained on, in bins; see `penstock.models.reference`
+                               /evaluation.json      its test at many thresholds; see `penstock.offline.evaluation`
 
 A bundle is written beside its place and renamed into it, so it is there as a whole or not at all, and never changes
 afterwards. Its version is a digest of its content without the time it was made: the same training gives the same one.
@@ -37,6 +38,9 @@ FORMAT = 1
 FORMS: dict[str, type[Member]] = {LinearMember.form: LinearMember, TreeMember.form: TreeMember, OnnxMember.form: OnnxMember}
 """How members are served, by the word the manifest uses."""
 
+EVALUATION = "evaluation.json"
+"""What is kept of the test; bundles that were made before 2026-11-22 have none."""
+
 MANIFEST = "manifest.json"
 """The file that makes a folder a bundle."""
 
@@ -50,7 +54,7 @@ class About:
 
     created_at: ISO 8601. fingerprint: of the features it reads, as the engine computes it. schema: the detector's event
     as it was. training: period, rows, frauds, data. metrics: the figures of `penstock.models.metrics`. reference: what
-    later traffic is held against; a file of its own.
+    later traffic is held against; evaluation: what is kept of the test; files of their own.
     """
 
     detector: str
@@ -60,6 +64,7 @@ class About:
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     reference: Reference | None = None
+    evaluation: Mapping[str, Any] | None = None
 
 
 # ---------------------------------------------------------------- writing
@@ -89,6 +94,8 @@ def save_bundle(folder: Path, ensemble: Ensemble, about: About) -> str:
     members = [_export(folder, part) for part in ensemble.parts]
     if about.reference is not None:
         (folder / REFERENCE).write_bytes(about.reference.as_bytes())
+    if about.evaluation is not None:
+        (folder / EVALUATION).write_text(json.dumps(_plain(about.evaluation)))
     content = _plain(
         {
             "format": FORMAT,
@@ -230,6 +237,19 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{manifest.get('version')}; restore it from a copy, or train again"
         )
     return manifest
+
+
+def read_evaluation(folder: Path) -> bytes | None:
+    """What a bundle keeps of its test, as JSON; None where it keeps nothing.
+
+    Raises:
+        BundleError: there is no bundle, or it was changed.
+    """
+    manifest = read_manifest(folder)
+    if EVALUATION not in manifest["files"]:
+        return None
+    _check_seal(folder / EVALUATION, manifest["files"][EVALUATION], RETRAIN.format(detector=manifest["detector"]))
+    return (folder / EVALUATION).read_bytes()
 
 
 def _check_seal(path: Path, seal: Mapping[str, Any], again: str) -> None:

@@ -1,6 +1,6 @@
 """What an ensemble is worth on rows that it has not seen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,12 @@ FEW_FRAUDS = 50
 
 def in_force(detector: Detector, ensemble: Ensemble) -> dict[str, float]:
     """Where scores are reviewed and blocked: as the detector declares, else as the training chose; 1 is never."""
-    thresholds = detector.policy.thresholds(ensemble.thresholds)
+    return in_force_of(detector, ensemble.thresholds)
+
+
+def in_force_of(detector: Detector, chosen: Mapping[str, float]) -> dict[str, float]:
+    """The same of thresholds that a training chose."""
+    thresholds = detector.policy.thresholds(chosen)
     found = {"review_at": min(thresholds.review_at, thresholds.block_at), "block_at": thresholds.block_at}
     return {name: 1.0 if value == NEVER else float(value) for name, value in found.items()}
 

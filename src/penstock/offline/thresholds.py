@@ -4,6 +4,7 @@ Thresholds are chosen on validation rows, stand in the bundle, and can be chosen
 What a detector's policy declares wins over them.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from penstock.clock import Clock, iso, system_clock
 from penstock.errors import ConfigurationError
 from penstock.models import About, Ensemble, load_bundle, metrics, save
+from penstock.models.bundle import read_evaluation
 
 Vector = NDArray[np.float64]
 
@@ -226,6 +228,7 @@ def rewrite(
 
 def _saved(changed: Ensemble, old: Ensemble, models_dir: Path, clock: Clock) -> str:
     manifest = old.manifest
+    kept = read_evaluation(Path(models_dir) / manifest["detector"] / str(old.version))
     about = About(
         detector=manifest["detector"],
         created_at=iso(clock()),
@@ -233,6 +236,7 @@ def _saved(changed: Ensemble, old: Ensemble, models_dir: Path, clock: Clock) -> 
         schema=manifest["schema"],
         training={**manifest["training"], "thresholds_of": old.version},
         metrics=manifest["metrics"],
+        evaluation=None if kept is None else json.loads(kept),
     )
     version = save(changed, Path(models_dir), about).version
     assert version is not None

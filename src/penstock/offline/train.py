@@ -19,6 +19,7 @@ from penstock.models.reference import Reference
 from penstock.offline import measure, thresholds
 from penstock.offline.datasets import Recorded, read
 from penstock.offline.drift.reference import reference_of
+from penstock.offline.evaluation import as_plain, evaluation_of
 from penstock.offline.learn import learn
 from penstock.offline.options import Options, chosen_models, splits_of
 from penstock.offline.periods import Counted, Split
@@ -212,18 +213,20 @@ class _Job:
             parted = measure.Parted(recipe.apart, models, parts["train"], test, recipe.folds, report.features, seed)
             apart = parted.figures(on_test, measure.figures_of(trained.judged, trained.study.judged, review_at))
         treatments = measure.compare_treatments(models, trained.study, test, seed=seed) if self.options.treatments else {}
+        tested = measure.scored(scores.ensemble, test, report.unknown["test"])
         full = replace(
             report,
             test=on_test,
             members=measure.by_member(ensemble, scores, test, review_at),
             intervals=metrics.intervals(scores.ensemble, test.fraud, test.card, seed=seed),
-            decided=thresholds.outcome(measure.scored(scores.ensemble, test, report.unknown["test"]), report.in_force, costs),
+            decided=thresholds.outcome(tested, report.in_force, costs),
             tuning=tuning,
             apart=apart,
             treatments=treatments,
             notes=[*report.notes, *measure.notes_on(test)],
         )
-        return replace(trained, report=full)
+        kept = evaluation_of(tested.score, tested.y, tested.amount, tested.days)
+        return replace(trained, report=full, evaluation=as_plain(kept))
 
 
 def _share_of(progress: Progress, what: str) -> Callable[[float], None]:

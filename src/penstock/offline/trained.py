@@ -1,5 +1,6 @@
 """What a training leaves behind: the ensemble with the rows it was judged on, and a report of plain values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ class Trained:
 
     study: what was fitted and judged; `study.judged` are the validation rows. judged: the ensemble's score of each of them.
     test: the test's rows, encoded. scores: of the test. recorded: the name of the data. reference: what later traffic is held
-    against.
+    against. evaluation: what is kept of the test, as plain values.
     """
 
     report: Report
@@ -108,6 +109,7 @@ class Trained:
     scores: Scores
     recorded: str
     reference: Reference | None = None
+    evaluation: Mapping[str, Any] | None = None
 
 
 def mean_of(figures: list[Figures]) -> Figures:
@@ -138,6 +140,7 @@ def bundled(detector: Detector, trained: Trained, folder: Path, *, clock: Clock 
         training=training,
         metrics={"test": report.test, "members": report.members, "intervals": report.intervals, "decided": report.decided},
         reference=trained.reference,
+        evaluation=trained.evaluation,
     )
     saved = save(ensemble, folder, about)
     assert saved.version is not None

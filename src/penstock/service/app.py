@@ -24,7 +24,9 @@ from penstock.service import (
     backtests,
     book_routes,
     context,
+    definitions,
     erasures,
+    evaluations,
     insights,
     latest,
     links,
@@ -183,7 +185,10 @@ def create_app(
     latest.add_routes(app, served)
     profiles.add_routes(app, served)
     insights.add_routes(app, served, cases)
-    verification.add_routes(app, verification.Verifying(served, settings, unmasking))
+    verifying = verification.Verifying(served, settings, unmasking)
+    verification.add_routes(app, verifying)
+    definitions.add_routes(app, served, verifying)
+    evaluations.add_routes(app, served, settings)
     context.add_routes(app, served, cases, unmasking)
     links.add_routes(app, served, unmasking)
     writes.add_routes(app, served, settings)

@@ -45,6 +45,10 @@ class FeatureDefinition(msgspec.Struct, kw_only=True):
     field: Annotated[str | None, Meta(description="Of an aggregate: what is aggregated.")] = None
     window: Annotated[str | None, Meta(description="Of an aggregate: such as 1h; `ever` has no end.")] = None
     window_s: Annotated[float | None, Meta(description="The same in seconds; null where it has no end.")] = None
+    where: Annotated[str | None, Meta(description="Of an aggregate: only events for which this SQL holds.")] = None
+    delay: Annotated[str | None, Meta(description="Of an aggregate: the window ends so long before the event.")] = None
+    role: Annotated[str | None, Meta(description="Of an aggregate: only events in which the key has this role.")] = None
+    of: Annotated[list[str], Meta(description="Of an aggregate: over these event types; the transaction's where empty.")] = []
     current: Annotated[bool | None, Meta(description="Of an aggregate: whether the event itself counts.")] = None
     expression: Annotated[str | None, Meta(description="Of a derived one: the SQL, or how it is written in Python.")] = None
     usual: Annotated[Any, Meta(description="The usual value, as the models that decide learned it; null where unknown.")] = None
@@ -176,8 +180,11 @@ class CalibrationBin(msgspec.Struct):
     low: Annotated[float, Meta(description="Where it begins.")]
     high: Annotated[float, Meta(description="Where it ends.")]
     count: Annotated[int, Meta(description="Rows in it.")]
+    frauds: Annotated[int, Meta(description="Frauds among them.")]
     predicted: Annotated[float, Meta(description="Their mean probability.")]
     observed: Annotated[float, Meta(description="The share of fraud among them.")]
+    observed_low: Annotated[float, Meta(description="Where the 95 % interval of that share begins.")]
+    observed_high: Annotated[float, Meta(description="Where that ends.")]
 
 
 class CurvePoint(msgspec.Struct):

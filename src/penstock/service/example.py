@@ -50,16 +50,17 @@ def example_event(event_type: type) -> bytes:
     _, components = msgspec.json.schema_components([event_type], schema_hook=lambda _kind: {})
     schema = components.get(event_type.__name__) or next(iter(components.values()))
     required = schema.get("required", [])
-    event = {name: _value(name, schema["properties"][name]) for name in required}
+    event = {name: value_for(name, schema["properties"][name]) for name in required}
     return msgspec.json.encode(event)
 
 
-def _value(name: str, schema: dict[str, Any]) -> Any:
+def value_for(name: str, schema: dict[str, Any]) -> Any:
+    """A believable value of one field, by its name and its JSON schema; None where none comes to mind."""
     if name in _BY_NAME:
         return _BY_NAME[name]
     for part in schema.get("anyOf", ()):
         if part.get("type") != "null":
-            return _value(name, part)
+            return value_for(name, part)
     if "enum" in schema:
         return schema["enum"][0]
     match schema.get("type"):

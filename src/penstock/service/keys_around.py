@@ -11,7 +11,11 @@ from penstock.engine import Engine
 from penstock.engine.recent import Chunk, Seen
 from penstock.messages import Action, Record
 from penstock.service.context_forms import Sparkline
+from penstock.service.personal import ERASED, HIDDEN, NOT_KEPT
 from penstock.service.schemas import KeyDecisions, LookedThrough
+
+_TOLD = 10
+"""Characters of a token that tell it from others."""
 
 HOUR_US, HOURS = 3600 * SECOND_US, 24
 
@@ -44,27 +48,23 @@ def keys_of(engine: Engine, record: Record, row: int) -> list[EventKey]:
     return list(found.values())
 
 
-def combinations(engine: Engine) -> frozenset[str]:
-    """Entities that only combine another with something, as a customer at a merchant does: who shares such a key shares
-    the other as well.
-    """
-    tables = engine.path.state.tables
-    fields = {table.plan.entity.name: [{column.name for column in key} for key in table.plan.keys] for table in tables}
-    whole = {name: set().union(*keys) for name, keys in fields.items()}
-    return frozenset(
-        name for name, mine in whole.items() if any(key < mine for other in fields if other != name for key in fields[other])
-    )
-
-
 def key_text(value: float | str) -> str:
     """A part of a key as people and paths write it."""
     return str(int(value)) if isinstance(value, float) and math.isfinite(value) and value.is_integer() else str(value)
 
 
 def shown(key: EventKey, personal: Mapping[str, str | None]) -> str:
-    """A key as it is shown: what its personal fields said, or what stands in their place. personal: by field."""
-    parts = zip(key.fields, key.values, strict=False)
-    return "|".join((personal.get(name) or key_text(value)) if name in personal else key_text(value) for name, value in parts)
+    """A key as it is shown: what its personal fields said; the beginning of a token, where that is not to be seen.
+
+    personal: what they said by field, or `HIDDEN`, `ERASED` or `NOT_KEPT`.
+    """
+    return "|".join(_said(personal.get(name), key_text(value)) for name, value in zip(key.fields, key.values, strict=False))
+
+
+def _said(text: str | None, kept: str) -> str:
+    if text in (HIDDEN, ERASED, NOT_KEPT):
+        return f"{kept[:_TOLD]}\N{HORIZONTAL ELLIPSIS} {text}"
+    return kept if text is None else text
 
 
 def decisions_of(chunk: Chunk) -> KeyDecisions:

@@ -47,6 +47,8 @@ TABLE: Mapping[tuple[str, str], Right] = {
     ("POST", "/verify/{transaction_id:path}"): Right.READ,
     ("GET", "/context/{transaction_id:path}"): Right.READ,
     ("GET", "/links/{entity}/{key:path}"): Right.READ,
+    ("GET", "/detectors/{name}/definition"): Right.READ,
+    ("GET", "/detectors/{name}/models/{version}/evaluation"): Right.READ,
     ("GET", "/detectors"): Right.READ,
     ("GET", "/metrics"): Right.READ,
     ("GET", "/detectors/{name}/drift"): Right.READ,
