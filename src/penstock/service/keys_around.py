@@ -48,6 +48,18 @@ def keys_of(engine: Engine, record: Record, row: int) -> list[EventKey]:
     return list(found.values())
 
 
+def combinations(engine: Engine) -> frozenset[str]:
+    """Entities that only combine another with something, as a customer at a merchant does: who shares such a key shares
+    the other as well.
+    """
+    tables = engine.path.state.tables
+    fields = {table.plan.entity.name: [{column.name for column in key} for key in table.plan.keys] for table in tables}
+    whole = {name: set().union(*keys) for name, keys in fields.items()}
+    return frozenset(
+        name for name, mine in whole.items() if any(key < mine for other in fields if other != name for key in fields[other])
+    )
+
+
 def key_text(value: float | str) -> str:
     """A part of a key as people and paths write it."""
     return str(int(value)) if isinstance(value, float) and math.isfinite(value) and value.is_integer() else str(value)
