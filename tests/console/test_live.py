@@ -1,4 +1,4 @@
-"""Live: an attack is begun and seen, its first block opened and read; the stream stands still when somebody looks; it comes back."""
+"""Live: an attack is begun, its first block opened and read; the stream stands still while somebody looks; it comes back."""
 
 import re
 
@@ -54,7 +54,7 @@ def test_an_alert_leads_to_why_in_one_click(page, console):
     alert = page.locator("[data-alert]").filter(has=page.get_by_role("link", name="Why?")).first
     alert.wait_for(timeout=60_000)
     alert.get_by_role("link", name="Why?").click()
-    page.get_by_role("region", name="Decision").wait_for()
+    page.get_by_role("region", name="Decision", exact=True).wait_for()
 
 
 def test_the_stream_moves_until_it_is_paused_and_shows_then_what_waited(page, console):

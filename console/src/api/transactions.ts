@@ -36,8 +36,8 @@ export function useVerification(id: string, detector: string) {
   });
 }
 
-/** What a label leaves to the service: it is known from now on, and its source is who says so. */
-const UNSAID = { kind: null, known_at: null, source: null };
+/** What a label leaves to the service: it is known from now on, of the kind that its truth has. */
+const UNSAID = { kind: null, known_at: null, source: "analyst" };
 
 export interface Said {
   fraud: boolean;

@@ -1,0 +1,127 @@
+"""Transactions: found by filters in the address, opened, explained, computed again, and told what is true of them."""
+
+import re
+
+import httpx
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+
+@pytest.fixture(scope="module")
+def blocked(console):
+    """A blocked transaction of an attack, as it was recorded."""
+    begun = httpx.post(f"{console}/demo/attack/card_testing").json()["transactions"]
+    found = []
+    for identity in begun[3:]:
+        decided = httpx.get(f"{console}/transaction/{identity}/status", params={"wait_seconds": 20}).json()
+        if decided["status"] == "processed":
+            found.append(httpx.get(f"{console}/transactions/{identity}").json())
+            if found[-1]["decision"] == "BLOCK":
+                return found[-1]
+    raise AssertionError(found)
+
+
+def opened(page, console, identity):
+    page.goto(f"{console}/#/transactions/{identity}")
+    page.get_by_role("heading", level=1).filter(has_text=identity).wait_for()
+    page.get_by_role("list", name="Timeline").wait_for()
+
+
+def test_a_blocked_transaction_is_explained_in_full(page, console, blocked, shots, axe):
+    identity, explained = blocked["transaction_id"], blocked["explanation"]
+    opened(page, console, identity)
+    banner = page.get_by_role("region", name="Decision", exact=True)
+    assert "block" in banner.inner_text()
+    said = page.get_by_role("img", name=re.compile("^Score")).get_attribute("aria-label")
+    assert said == f"Score {blocked['fraud_probability']:.4f}; review from 0.2, block from 0.8"
+
+    reasons = page.get_by_role("list", name="Reasons").inner_text()
+    assert [each["text"] for each in explained["reasons"] if each["text"] not in reasons] == []
+    assert "usually" in reasons
+    page.get_by_role("button", name=re.compile("^All ")).click()
+    bars = page.get_by_role("list", name="Contributions").locator("li")
+    assert bars.count() == len(explained["contributions"])
+    first = explained["contributions"][0]
+    assert f"{'+' if first['contribution'] >= 0 else '−'}{abs(first['contribution']):.2f}" in bars.first.inner_text()  # noqa: RUF001
+
+    page.get_by_placeholder("Find a feature").fill("last 1h")
+    rows = page.get_by_role("table", name="Features").locator("tbody tr")
+    assert rows.count() == sum("last_1h" in name for name in blocked["features"])
+    page.get_by_placeholder("Find a feature").fill("")
+
+    tiles = page.get_by_role("region", name="Who and what took part")
+    context = httpx.get(f"{console}/context/{identity}").json()
+    for entity in context["entities"]:
+        assert tiles.get_by_role("link", name=entity["shown"], exact=True).count() >= 1
+    assert page.get_by_role("list", name="Timeline").locator("[aria-current=true]").count() == 1
+    assert page.get_by_role("img", name=re.compile("^Map: this")).count() == (1 if context["places"] else 0)
+    axe(page)
+    shots(page, "transaction")
+
+
+def test_it_is_computed_again_and_found_identical(page, console, blocked):
+    opened(page, console, blocked["transaction_id"])
+    page.get_by_role("button", name="Replay").click()
+    page.get_by_text("replay: identical").wait_for(timeout=180_000)
+
+
+def test_who_may_says_what_is_true_and_sees_it_at_once(page, console, blocked):
+    identity = blocked["transaction_id"]
+    opened(page, console, identity)
+    page.get_by_role("button", name="It is fraud").click()
+    page.get_by_text(re.compile("said by")).wait_for()
+    assert httpx.get(f"{console}/context/{identity}").json()["labels"]["counts"]["fraud"] is True
+
+
+def test_the_record_can_be_read_and_copied_as_json(page, console, blocked):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    opened(page, console, blocked["transaction_id"])
+    panel = page.get_by_role("region", name="Decision as JSON")
+    panel.get_by_role("button", name="Show").click()
+    assert f'"transaction_id": "{blocked["transaction_id"]}"' in panel.locator("pre").inner_text()
+    panel.get_by_role("button", name="Copy").click()
+    page.get_by_text("Copied").wait_for()
+    assert blocked["transaction_id"] in page.evaluate("navigator.clipboard.readText()")
+
+
+def test_an_id_that_nobody_knows_is_said_so(page, console):
+    page.goto(f"{console}/#/transactions/nobody-knows-me")
+    page.get_by_role("alert").get_by_text("there is no transaction 'nobody-knows-me'").wait_for()
+    page.wrong[:] = [each for each in page.wrong if "404" not in each]
+
+
+def test_the_list_is_filtered_by_the_address_and_shows_older_ones(page, console, blocked, shots, axe):
+    page.goto(f"{console}/#/transactions")
+    rows = page.get_by_role("table", name="Transactions").locator("tbody tr")
+    rows.first.wait_for()
+    shown = rows.count()
+    page.get_by_role("button", name="Older").click()
+    page.wait_for_function("n => document.querySelectorAll('tbody tr').length > n", arg=shown)
+    page.get_by_label("Decision", exact=True).select_option("block")
+    page.wait_for_url(re.compile("decision=block"))
+    page.wait_for_function("() => [...document.querySelectorAll('tbody tr')].every(row => row.innerText.includes('block'))")
+    axe(page)
+    shots(page, "transactions")
+
+    context = httpx.get(f"{console}/context/{blocked['transaction_id']}").json()
+    customer = next(each for each in context["entities"] if each["entity"] == "customer")
+    page.get_by_label("Of", exact=True).select_option("customer")
+    page.get_by_label("Key", exact=True).fill(customer["key"])
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url(re.compile(f"key={customer['key']}"))
+    page.get_by_role("link", name=blocked["transaction_id"]).wait_for()
+    page.reload()
+    page.get_by_role("link", name=blocked["transaction_id"]).wait_for()
+    row = rows.filter(has_text=blocked["transaction_id"])
+    row.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", level=1).filter(has_text=blocked["transaction_id"]).wait_for()
+
+
+def test_a_time_that_held_nothing_says_so(page, console):
+    page.goto(f"{console}/#/transactions?from=1999-01-01T00:00:00.000Z&to=1999-01-02T00:00:00.000Z")
+    page.get_by_text("No recorded decision is like this").wait_for()
+    page.get_by_role("button", name="All transactions").click()
+    page.get_by_role("table", name="Transactions").locator("tbody tr").first.wait_for()
+    assert "from" not in page.url
