@@ -72,6 +72,24 @@ export function AggregateFields({ draft, change, definition }: Props) {
           onChange={(event) => change({ delay: event.target.value })}
         />
       )}
+      {definition.informs.length > 0 && (
+        <Select label="Of events" value={draft.of} onChange={(event) => change({ of: event.target.value })}>
+          <option value="">transactions</option>
+          {definition.informs.map((each) => (
+            <option key={each.type}>{each.type}</option>
+          ))}
+        </Select>
+      )}
+      {draft.kind === "label_count" && (
+        <Select
+          label="Within the window lies"
+          value={draft.by}
+          onChange={(event) => change({ by: event.target.value as FeatureDraft["by"] })}
+        >
+          <option value="event">the event</option>
+          <option value="known">when its label became known</option>
+        </Select>
+      )}
       <TextField
         label="Where"
         value={draft.where}

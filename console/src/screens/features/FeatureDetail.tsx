@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect, useRef } from "react";
 import type { FeatureDefinition } from "~/api/definition";
 import { aboutFeature } from "~/screens/rules/scope";
 import { value } from "~/words/numbers";
@@ -9,8 +9,11 @@ import { Readers } from "./Readers";
 /** One feature in full. */
 export function FeatureDetail({ detector, feature }: { detector: string; feature: FeatureDefinition }) {
   const aggregate = feature.kind === "aggregate";
+  const place = useRef<HTMLElement>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another feature is shown in the same place
+  useEffect(() => place.current?.scrollIntoView({ block: "nearest" }), [feature.name]);
   return (
-    <section aria-label={feature.name} className="border-y bg-ground px-4 py-3">
+    <section ref={place} aria-label={feature.name} className="border-y bg-ground px-4 py-3">
       <h3 className="flex items-center gap-3 font-semibold">
         {feature.name}
         <Link

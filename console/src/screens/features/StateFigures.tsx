@@ -34,11 +34,10 @@ export function StateFigures({ definition }: { definition: Definition }) {
           about={
             parity ? (
               <>
-                {plural(parity.checked, "decision")} computed again, {count(parity.differing)} differ; last{" "}
+                {count(parity.checked)} checked, {count(parity.differing)} differ,{" "}
                 <Link to="/transactions/$id" params={{ id: parity.transaction_id }} className="text-accent underline">
-                  one
-                </Link>{" "}
-                <Time at={parity.checked_at} form="ago" />
+                  last <Time at={parity.checked_at} form="ago" />
+                </Link>
               </>
             ) : (
               "a transaction's page computes it again"

@@ -26,6 +26,14 @@ describe("what is sent of a feature", () => {
     expect(bodyOf({ ...COUNT, form: "derived", derive: " amount / 2 " })).toEqual({ derive: "amount / 2" });
   });
 
+  it("counts other events and labels by when they became known only where somebody says so", () => {
+    const logins = { ...COUNT, where: "", of: "Login" };
+    expect(bodyOf(logins)).toEqual({ kind: "count", entity: "customer", window: "7d", of: ["Login"] });
+    const frauds = bodyOf({ ...COUNT, where: "", kind: "label_count", by: "known" });
+    expect(frauds.by).toBe("known");
+    expect(inWords(frauds)).toBe("label_count by customer, 7d, by when labels became known");
+  });
+
   it("is said again by a draft that starts from it", () => {
     const body = bodyOf({ ...COUNT, kind: "sum", field: "amount", current: false });
     expect(bodyOf(draftOf("night_sum", body, ["customer"]))).toEqual(body);

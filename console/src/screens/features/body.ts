@@ -37,6 +37,10 @@ export interface FeatureDraft {
   delay: string;
   where: string;
   role: string;
+  /** Events of another type that are counted in place of transactions; "" for transactions. */
+  of: string;
+  /** A label_count looks at when the events were, or at when their labels became known. */
+  by: "event" | "known";
   /** The event itself counts, too. */
   current: boolean;
   note: string;
@@ -55,6 +59,8 @@ export const EMPTY: FeatureDraft = {
   delay: "",
   where: "",
   role: "",
+  of: "",
+  by: "event",
   current: true,
   note: "",
 };
@@ -80,6 +86,8 @@ export function bodyOf(draft: FeatureDraft): Body {
   if (asked.current && !draft.current) body.current = false;
   if (draft.where.trim() !== "") body.where = draft.where.trim();
   if (draft.role !== "") body.role = draft.role;
+  if (draft.of !== "") body.of = [draft.of];
+  if (kind === "label_count" && draft.by === "known") body.by = "known";
   return body;
 }
 
@@ -104,6 +112,8 @@ export function draftOf(
     delay: said("delay"),
     where: said("where"),
     role: said("role"),
+    of: Array.isArray(body.of) ? String(body.of[0] ?? "") : "",
+    by: body.by === "known" ? "known" : "event",
     current: body.current !== false,
   };
 }
@@ -120,7 +130,9 @@ export function inWords(body: Readonly<Record<string, unknown>>): string {
   if (typeof body.derive === "string") return body.derive;
   const parts = [
     `${body.kind}${body.field ? ` of ${body.field}` : ""}${body.entity ? ` by ${body.entity}` : ""}`,
+    Array.isArray(body.of) && body.of.length > 0 && `of ${body.of.join(", ")} events`,
     body.window,
+    body.by === "known" && "by when labels became known",
     body.delay && `delayed by ${body.delay}`,
     body.current === false && "without the event itself",
     body.where && `where ${body.where}`,

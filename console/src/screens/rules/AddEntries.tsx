@@ -41,7 +41,7 @@ export function AddEntries({ detector, list }: { detector: string; list: KeptLis
       aria-label={`Add to ${list.name}`}
       className="grid items-start gap-3 border-y bg-ground px-4 py-3 sm:grid-cols-[2fr_2fr_1fr_auto]"
     >
-      <TextArea label="Values, one a line" name="values" rows={1} required className="font-mono" />
+      <TextArea label="Values, one a line" name="values" rows={1} required />
       <TextField label="Reason" name="reason" maxLength={2000} placeholder="case 1234" />
       <Select label="Expires" name="expires">
         {EXPIRIES.map((each) => (

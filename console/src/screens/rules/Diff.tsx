@@ -44,7 +44,7 @@ function Pieces({ before, after }: { before: string; after: string }) {
         {piece.text}
       </del>
     ) : (
-      <ins key={piece.key} className="bg-approve-tint text-approve">
+      <ins key={piece.key} className="ml-0.5 bg-approve-tint text-approve">
         {piece.text}
       </ins>
     ),

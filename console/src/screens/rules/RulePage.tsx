@@ -69,7 +69,7 @@ export function RulePage() {
                   <WhatItSays key={version.version} title={title} version={version} />
                 ))}
               </div>
-              <Versions detector={detector} versions={found.versions} />
+              <Versions detector={detector} versions={found.versions} next={nextVersion(found.rule)?.version} />
               {found.requests.length > 0 && (
                 <Panel title="Requests" about="What was asked of others, and what came of it." flush>
                   <RequestTable detector={detector} requests={found.requests} />

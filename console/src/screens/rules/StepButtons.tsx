@@ -10,34 +10,48 @@ interface Props {
   rule: Rule;
 }
 
-interface Taking {
-  step: Step;
-  version: RuleVersion | null;
-}
-
-/** What can be done with a rule and its next version, each after a question. */
+/** What can be done with a rule and its next version. */
 export function StepButtons({ detector, rule }: Props) {
   const may = useMay();
-  const [taking, setTaking] = useState<Taking | null>(null);
   const next = nextVersion(rule);
-  const steps: Taking[] = [
-    ...(next ? stepsOfVersion(next, may).map((step) => ({ step, version: next })) : []),
-    ...stepsOfRule(rule, may).map((step) => ({ step, version: null })),
-  ];
   return (
     <>
-      {steps.map((each) => (
-        <Button key={each.step.name} look={each.step.look} onClick={() => setTaking(each)}>
-          {each.step.label}
+      {next && <Buttons detector={detector} rule={rule.name} version={next} steps={stepsOfVersion(next, may)} />}
+      <Buttons detector={detector} rule={rule.name} version={null} steps={stepsOfRule(rule, may)} />
+    </>
+  );
+}
+
+/** What can be done with one version, among others. */
+export function VersionSteps({ detector, version }: { detector: string; version: RuleVersion }) {
+  const steps = stepsOfVersion(version, useMay()).map((step) => ({ ...step, look: "quiet" as const }));
+  return <Buttons detector={detector} rule={version.rule} version={version} steps={steps} />;
+}
+
+interface ButtonsProps {
+  detector: string;
+  rule: string;
+  version: RuleVersion | null;
+  steps: readonly Step[];
+}
+
+/** Steps as buttons, each taken after a question. */
+function Buttons({ detector, rule, version, steps }: ButtonsProps) {
+  const [taking, setTaking] = useState<Step | null>(null);
+  return (
+    <>
+      {steps.map((step) => (
+        <Button key={step.name} look={step.look} onClick={() => setTaking(step)}>
+          {step.label}
         </Button>
       ))}
       {taking && (
         <StepDialog
           detector={detector}
-          rule={rule.name}
-          version={taking.version?.version ?? null}
-          step={taking.step}
-          share={taking.version?.rollout}
+          rule={rule}
+          version={version?.version ?? null}
+          step={taking}
+          share={version?.rollout}
           onClose={() => setTaking(null)}
         />
       )}

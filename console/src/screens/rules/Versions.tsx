@@ -10,16 +10,24 @@ import { words } from "~/words/numbers";
 import type { RuleVersion } from "./books";
 import { Diff } from "./Diff";
 import { StateMark } from "./State";
+import { VersionSteps } from "./StepButtons";
 
 const route = getRouteApi("/rules/$detectorName/$rule");
 
+interface Props {
+  detector: string;
+  versions: readonly RuleVersion[];
+  /** The version whose steps stand at the top of the page. */
+  next: number | undefined;
+}
+
 /** Every version that was ever written, and what one says otherwise than another. */
-export function Versions({ detector, versions }: { detector: string; versions: readonly RuleVersion[] }) {
+export function Versions({ detector, versions, next }: Props) {
   const { before, after } = route.useSearch();
   const { rule } = route.useParams();
   const may = useMay();
   const author = may("author");
-  const columns = useMemo(() => columnsFor(author, detector, rule), [author, detector, rule]);
+  const columns = useMemo(() => columnsFor(author, detector, next), [author, detector, next]);
   const numbers = versions.map((each) => each.version);
   const second = after && numbers.includes(after) ? after : (numbers[0] ?? 1);
   const first = before && numbers.includes(before) ? before : second - 1;
@@ -68,7 +76,7 @@ function Chooser({
   );
 }
 
-function columnsFor(author: boolean, detector: string, rule: string): ColumnDef<RuleVersion, unknown>[] {
+function columnsFor(author: boolean, detector: string, next: number | undefined): ColumnDef<RuleVersion, unknown>[] {
   return [
     { id: "version", header: "Version", accessorKey: "version" },
     {
@@ -113,17 +121,21 @@ function columnsFor(author: boolean, detector: string, rule: string): ColumnDef<
     {
       id: "use",
       header: "",
-      cell: ({ row }) =>
-        author && (
-          <Link
-            to="/rules/$detectorName/$rule"
-            params={{ detectorName: detector, rule }}
-            search={(kept) => ({ ...kept, edit: row.original.version })}
-            className="whitespace-nowrap text-accent hover:underline"
-          >
-            Start from {row.original.version}
-          </Link>
-        ),
+      cell: ({ row: { original } }) => (
+        <span className="flex items-center justify-end gap-1">
+          {original.version !== next && <VersionSteps detector={detector} version={original} />}
+          {author && (
+            <Link
+              to="/rules/$detectorName/$rule"
+              params={{ detectorName: detector, rule: original.rule }}
+              search={(kept) => ({ ...kept, edit: original.version })}
+              className="whitespace-nowrap px-2 text-accent hover:underline"
+            >
+              Start from {original.version}
+            </Link>
+          )}
+        </span>
+      ),
     },
   ];
 }

@@ -11,7 +11,7 @@ export interface Step {
   label: string;
   /** What it does, before it is done. */
   about: string;
-  look: "main" | "plain" | "danger";
+  look: "main" | "plain" | "quiet" | "danger";
 }
 
 const TRIED = ["shadow", "rollout"];
