@@ -7,6 +7,8 @@ import numpy as np
 import polars as pl
 
 from penstock import Detector, Entity, Label, LogisticRegression, Policy, Rule, XGBoost, derive
+from penstock.clock import to_us
+from penstock.expressions import Member, Members
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY_S = 86_400
@@ -83,6 +85,23 @@ scored = Detector(
     features=[sender.count("1h").named("recent"), sender.sum("amount", "24h").named("spent")],
     models=[LogisticRegression(weight=0.5), XGBoost(weight=0.5, trees=20, depth=3)],
     rules=[Rule("huge", "amount > 500", then="block")],
+)
+
+MIDDLE_US, NEVER = to_us(START + timedelta(days=20)), to_us(START - timedelta(days=1))
+listed = Detector(
+    "listed",
+    event=Transfer,
+    id="transfer_id",
+    time="at",
+    features=[sender.count("1h").named("recent")],
+    lists={
+        "stolen": Members.of([Member("a1"), Member("a2", until_us=MIDDLE_US), Member("a3", since_us=MIDDLE_US)]),
+        "watched": Members.of([Member(f"a{k}") for k in range(5, 12)] + [Member("a0", until_us=NEVER)]),
+    },
+    rules=[
+        Rule("stolen", "sender IN list('stolen')", then="block", hard=True),
+        Rule("watched", "receiver IN list('watched') AND recent >= 2", then="review"),
+    ],
 )
 
 

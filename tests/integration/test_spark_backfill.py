@@ -8,6 +8,7 @@ import pytest
 
 from penstock import replay
 from penstock.assemble.detectors import load_detector
+from penstock.clock import to_us
 from penstock.errors import ConfigurationError, DataError, MissingExtra
 from penstock.offline.simulate import simulate
 from penstock.offline.train import train
@@ -89,6 +90,20 @@ def test_models_give_the_same_scores_and_decisions(spark, tmp_path):
     assert_equal(rows, expected)
     assert expected["score"].null_count() == 0
     assert expected["decision"].n_unique() > 1
+
+
+def test_rules_that_ask_lists_meet_them_as_they_were_when_events_arrived(spark, tmp_path):
+    """As a replay does, and as looking each event up by hand says."""
+    events = world.events(2_000, seed=7).filter(pl.col("type") == "transfer").drop("type")
+    events.write_parquet(tmp_path / "events.parquet")
+    rows, _ = filled(spark, source("listed"), [tmp_path / "events.parquet"], tmp_path, buckets=3, slice_rows=SMALL)
+    assert_equal(rows, replay(world.listed, events))
+    first = events.sort("arrived_at", maintain_order=True).unique("transfer_id", keep="first", maintain_order=True)
+    stolen, by_hand = world.listed.lists["stolen"], {}
+    for name, who, arrived in first.select("transfer_id", "sender", "arrived_at").iter_rows():
+        by_hand[name] = who in stolen.at(to_us(arrived))
+    assert {name: decision == "BLOCK" for name, decision in rows.select("transfer_id", "decision").iter_rows()} == by_hand
+    assert set(rows["decision"]) == {"APPROVE", "REVIEW", "BLOCK"}
 
 
 def test_labels_counted_by_the_time_they_became_known(spark, tmp_path):

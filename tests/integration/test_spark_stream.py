@@ -8,6 +8,7 @@ import sys
 import time
 
 import msgspec
+import polars as pl
 import psycopg
 import pytest
 import redis
@@ -20,7 +21,7 @@ from penstock.ledger import MemoryLedger
 from penstock.offline.simulate import simulate, submitted
 from penstock.offline.train import train
 from penstock.stream.replica import Replica
-from tests.integration import crash_worker
+from tests.integration import crash_worker, spark_world
 from tests.integration.behind import Behind, embedded, essence, until
 from tests.integration.spark_servers import JARS, jars, lacking
 
@@ -175,6 +176,18 @@ def test_killed_at_any_moment_it_loses_nothing_and_shows_nothing_twice(behind, t
         running.stop()
     assert essence(behind.read("decisions")) == essence(embedded(crash_worker.detector, events))
     assert digest_of_the_journal(behind, fence=3) == digest_of_one_process(events)
+
+
+def test_rules_that_ask_lists_decide_what_one_process_does(spark, behind, tmp_path):
+    events = spark_world.events(600, seed=8).filter(pl.col("type") == "transfer").drop("type", "arrived_at", "fraud")
+    events = events.unique("transfer_id", keep="first", maintain_order=True)
+    sent = [{**event, "at": event["at"].isoformat()} for event in events.to_dicts()]
+    behind.put("transactions", sent)
+    expected = embedded(spark_world.listed, sent)
+    with Running(spark, behind, tmp_path, f"{spark_world.__file__}:listed", most_events=200) as running:
+        running.wait(lambda: len(behind.bodies("decisions")) >= len(expected))
+    assert essence(behind.read("decisions")) == essence(expected)
+    assert {decision["decision"] for decision in expected} == {"APPROVE", "REVIEW", "BLOCK"}
 
 
 @pytest.mark.parametrize("name", ["banking", "payments"])
