@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # several processes test at once, and more threads than cores would
+    os.environ.setdefault(threads, "1")  # spin: a training takes three times as much of the processor, and ten times as long
+
 pytest_plugins = ["tests.integration.servers", "tests.integration.spark_servers"]
 
 
