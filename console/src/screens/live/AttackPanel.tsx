@@ -5,7 +5,8 @@ import { useMay } from "~/session/session";
 import { Button } from "~/ui/Button";
 import { Panel } from "~/ui/Panel";
 import { count, plural, words } from "~/words/numbers";
-import type { Attack } from "./attack";
+import { duration } from "~/words/times";
+import { type Attack, isWatched, WATCHED_MS } from "./attack";
 import { ExplainedBlock } from "./ExplainedBlock";
 import { useAttack } from "./useAttack";
 
@@ -54,7 +55,9 @@ function Detection({ of: attack }: { of: Attack }) {
           </span>
         </p>
       ) : (
-        <p className="font-semibold text-xl leading-8">Under way …</p>
+        <p className="font-semibold text-xl leading-8">
+          {isWatched(attack, performance.now()) ? "Under way …" : `Not detected within ${duration(WATCHED_MS / 1000)}`}
+        </p>
       )}
       <p className="text-soft text-xs">
         {attack.first

@@ -9,6 +9,7 @@ import { AttackPanel } from "./AttackPanel";
 import { Distributions } from "./Distributions";
 import { FiringRules } from "./FiringRules";
 import { LiveFigures } from "./LiveFigures";
+import { NotReady } from "./NotReady";
 import { OutcomeChart } from "./OutcomeChart";
 import { StagesPanel } from "./StagesPanel";
 import { StreamPanel } from "./StreamPanel";
@@ -44,6 +45,7 @@ export function LivePage() {
         />
       }
     >
+      <NotReady />
       {attacks.length > 0 && <AttackPanel names={attacks} />}
       <LiveFigures asking={asking} />
       <div className="grid grid-cols-1 gap-4 xl:grid-cols-3">

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { api, fetchJson, say } from "~/api/client";
 import { useMessages } from "~/live/useLive";
 import { told } from "~/ui/Asked";
@@ -30,19 +30,17 @@ export function useAttack(): { attack: Attack | null; begin: (name: string) => P
     setAttack((now) => now && seen(now, message.decisions, message.alerts, performance.now()));
   });
 
+  const newest = useRef(attack);
+  newest.current = attack;
   const pressedMs = attack?.pressedMs;
-  const done = attack !== null && attack.stopped.size === attack.payments.size;
   useEffect(() => {
-    if (pressedMs === undefined || done) return;
+    if (pressedMs === undefined) return;
     const timer = setInterval(() => {
+      if (!newest.current || !isWatched(newest.current, performance.now())) return clearInterval(timer);
       void newestStopped().then((found) => setAttack((now) => now && seen(now, found, [], performance.now())));
-      setAttack((now) => {
-        if (now && !isWatched(now, performance.now())) clearInterval(timer);
-        return now;
-      });
     }, LOOK_EVERY_MS);
     return () => clearInterval(timer);
-  }, [pressedMs, done]);
+  }, [pressedMs]);
 
   async function begin(name: string): Promise<void> {
     const pressed = performance.now();

@@ -40,7 +40,7 @@ function Bar({ of: each, largest }: { of: Contribution; largest: number }) {
   const towards = each.contribution >= 0;
   const width = `${(50 * Math.abs(each.contribution)) / largest}%`;
   return (
-    <li className="grid grid-cols-[minmax(0,1fr)_minmax(5rem,40%)_3.6rem] items-center gap-3">
+    <li className="grid grid-cols-[minmax(0,1fr)_24%_3.2rem] sm:grid-cols-[minmax(0,1fr)_40%_3.6rem] items-center gap-3">
       <span className="min-w-0 truncate" title={`${each.feature} = ${value(each.value)}`}>
         {words(each.feature)} <span className="text-soft">{value(each.value)}</span>
       </span>
