@@ -72,6 +72,7 @@ def test_the_live_page_keeps_its_pace_and_its_memory_and_loses_no_alert(page, de
         page.wait_for_timeout(2_000)
         shown = told(page)
         after = len(client.get("/alerts", params={"limit": 1000}).json()["alerts"])
+        page.goto("about:blank")
 
     third = max(1, len(looks) // 3)
     first, last = looks[:third], looks[-third:]
