@@ -25,10 +25,10 @@ from penstock.stream.port import Broker
 class Behind:
     """One detector's topics. `role` is a topic's role: transactions, labels, decisions, quarantine, ..."""
 
-    def __init__(self, url: str, detector: str) -> None:
+    def __init__(self, url: str, detector: str, shards: int | None = None) -> None:
         self.url = url
         self.broker: Broker = open_broker(url, detector)
-        self.broker.create()
+        self.broker.create(shards)
         self._outlet = self.broker.outlet()
         self._taps: dict[str, KafkaTap | RedisTap] = {}
 
@@ -149,6 +149,14 @@ class WorkerProcess:
     def owns(self) -> bool:
         status = self.status()
         return status is not None and bool(status["owner"])
+
+    @property
+    def owners(self) -> int:
+        """How many shards it owns."""
+        if self.status() is None:
+            return 0
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=2) as answer:
+            return sum(shard["owner"] for shard in json.load(answer)["shards"])
 
     @property
     def follows(self) -> bool:

@@ -101,7 +101,7 @@ class Grown(NamedTuple):
 
 class Growing:
     """What a process asks that keeps an engine. decides: whether its word counts, as that of whoever decides does.
-    fits: raises where this process cannot compute what is asked for.
+    fits: raises where this process cannot compute what is asked for. shard, shards: which of how many the engine is of.
 
     `prepare`, then `Engine.grow` in the engine's own thread, then `settle`.
     """
@@ -113,8 +113,11 @@ class Growing:
         *,
         decides: bool = True,
         fits: Callable[[Detector], None] = lambda _detector: None,
+        shard: int = 0,
+        shards: int = 1,
     ) -> None:
         self.book, self.decides, self._detector, self._fits = book, decides, detector, fits
+        self._place = {"shard": shard, "shards": shards}
         self._revision = -1
         self._reaches: dict[str, Reach] = {}
         self._again_at = 0.0
@@ -163,7 +166,7 @@ class Growing:
             self._reaches = {reach.name: reach for reach in grown.filling.reaches}
         for version in _filling(grown.wanted) if self.decides else ():
             reach = self._reaches.get(version.name, Reach(version.name, None, None))
-            self.book.filled(version.name, version.version, _told(reach), who=SERVICE)
+            self.book.filled(version.name, version.version, _told(reach), who=SERVICE, **self._place)
 
     def fail(self, wanted: Wanted, error: PenstockError) -> None:
         """It cannot be filled, or what was filled does not fit any more."""

@@ -17,6 +17,7 @@ from penstock.detector import Detector
 from penstock.engine import Engine
 from penstock.engine.challenger import MODEL
 from penstock.engine.trying import candidates
+from penstock.ledger import Ledger
 from penstock.ledger.archive import Archive
 from penstock.office import Database
 from penstock.office.rule_guards import RuleGuards
@@ -82,8 +83,8 @@ class Guarding:
         self._book: RuleBook = book_of(database, detector)
         self._given = RuleGuards(database, detector.name)
         self._detector, self._settings, self._tell = detector, settings, tell
-        self._archive: Archive | None = None
-        self._asked_s: dict[str, float] = {}
+        self._archives: dict[Ledger, Archive] = {}
+        self._asked_s: dict[tuple[str, Ledger], float] = {}
         self._lock = threading.Lock()
 
     def look(self, engine: Engine) -> None:
@@ -152,14 +153,15 @@ class Guarding:
 
     def _mature(self, engine: Engine, candidate: _Candidate) -> Seen:
         """What labels tell by now; asked of the ledger now and then."""
-        if time.monotonic() - self._asked_s.get(candidate.trial, -LABELS_EVERY_S) < LABELS_EVERY_S:
+        ledger = engine.ledger  # another one for every shard, and after a takeover
+        if time.monotonic() - self._asked_s.get((candidate.trial, ledger), -LABELS_EVERY_S) < LABELS_EVERY_S:
             return Seen(0)
-        self._asked_s[candidate.trial] = time.monotonic()
-        if self._archive is None:
-            self._archive = Archive(engine.ledger, self._settings.data / "archive")
+        self._asked_s[candidate.trial, ledger] = time.monotonic()
+        if ledger not in self._archives:
+            self._archives[ledger] = Archive(ledger, self._settings.data / "archive")
         name, version = (MODEL, candidate.version) if candidate.model else (candidate.trial, None)
         question = Question(name, version, days=90, since_us=candidate.since_us)
-        return seen(self._archive, engine.detector, question, now_us=engine.clock())
+        return seen(self._archives[ledger], engine.detector, question, now_us=engine.clock())
 
     def _announce(self, engine: Engine, candidate: _Candidate, reason: str) -> None:
         what = f"model version {candidate.version}" if candidate.model else f"rule {candidate.trial}"
@@ -182,9 +184,9 @@ class Guarding:
     def close(self) -> None:
         """Let go of what was read."""
         with self._lock:
-            if self._archive is not None:
-                self._archive.close()
-                self._archive = None
+            for archive in self._archives.values():
+                archive.close()
+            self._archives.clear()
 
 
 def guarding(

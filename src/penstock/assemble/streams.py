@@ -210,14 +210,14 @@ def parts_of(
     )
 
 
-def _growing(office: Database, detector: Detector, settings: Settings, shards: int) -> Growing:
+def _growing(office: Database, detector: Detector, settings: Settings, shards: int, shard: int) -> Growing:
     """Where a shard finds features that are made at run time; where it is one of several, they must be of its keys."""
 
     def fits(changed: Detector) -> None:
         if shards > 1:
             check_shard_key(changed, settings.shard_key, shards)
 
-    return Growing(feature_book(office, detector, settings), detector, fits=fits)
+    return Growing(feature_book(office, detector, settings), detector, fits=fits, shard=shard, shards=shards)
 
 
 def besides(

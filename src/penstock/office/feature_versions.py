@@ -24,10 +24,16 @@ SCHEMA = Schema(
             state TEXT NOT NULL, was_active INTEGER NOT NULL, changed_us BIGINT NOT NULL, changed_by TEXT NOT NULL,
             reach TEXT, trouble TEXT, PRIMARY KEY (detector, name, version))""",
             "CREATE TABLE feature_revisions (detector TEXT PRIMARY KEY, revision INTEGER NOT NULL)",
-        ]
+        ],
+        [
+            """CREATE TABLE feature_shards (detector TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,
+            shard INTEGER NOT NULL, reach TEXT NOT NULL, PRIMARY KEY (detector, name, version, shard))"""
+        ],
     ],
 )
-"""Versions of features; and for each detector a number that grows with every change of what is wanted."""
+"""Versions of features; for each detector a number that grows with every change of what is wanted; and, of versions that are being
+filled, the shards that have them by now.
+"""
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -90,6 +96,29 @@ class Steps:
         )
         self._note(who, action, changed, {"from": version.state, "to": state, "why": why})
         return changed
+
+    def begin(self, version: Version) -> None:
+        """No shard has filled a version yet."""
+        self.transaction.run(
+            "DELETE FROM feature_shards WHERE detector = :detector AND name = :name AND version = :version", self._of(version)
+        )
+
+    def report(self, version: Version, shard: int, reach: dict[str, Any]) -> list[dict[str, Any]]:
+        """A shard has filled a version; what history gave to every shard that has by now."""
+        self.transaction.run(
+            "INSERT INTO feature_shards (detector, name, version, shard, reach)"
+            " VALUES (:detector, :name, :version, :shard, :reach)"
+            " ON CONFLICT (detector, name, version, shard) DO UPDATE SET reach = excluded.reach",
+            self._of(version) | {"shard": shard, "reach": msgspec.json.encode(reach).decode()},
+        )
+        rows = self.transaction.run(
+            "SELECT reach FROM feature_shards WHERE detector = :detector AND name = :name AND version = :version",
+            self._of(version),
+        )
+        return [msgspec.json.decode(row[0]) for row in rows]
+
+    def _of(self, version: Version) -> dict[str, Any]:
+        return {"detector": self._detector, "name": version.name, "version": version.version}
 
     def turn(self) -> None:
         """Whoever follows looks again; rules, too, for what they may read has changed."""

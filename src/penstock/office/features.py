@@ -150,13 +150,20 @@ class FeatureBook:
                 raise Conflict(f"no version of {name!r} was active before, so there is nothing to go back to")
             return self._fill(steps, known, max(before, key=lambda each: each.was_active), who, why)
 
-    def filled(self, name: str, version: int, reach: dict[str, Any], *, who: str) -> bool:
-        """A version is there where it is decided; whether it was still wanted. The one that was active is archived."""
+    def filled(self, name: str, version: int, reach: dict[str, Any], *, who: str, shard: int = 0, shards: int = 1) -> bool:
+        """A version is there where it is decided; whether it was still wanted. The one that was active is archived.
+
+        shard, shards: which of how many has it: it is active when all of them have, with what history gave to each of them.
+        """
         with self._steps() as steps:
             known = _known(steps.all(), name, self._detector)
             filling = next((each for each in known if (each.version, each.state) == (version, "filling")), None)
             if filling is None:
                 return False
+            reaches = steps.report(filling, shard, reach)
+            if len(reaches) < shards:
+                return True
+            reach = max(reaches, key=lambda each: each.get("since_us") or 0)
             for each in known:
                 if each.state == "active":
                     steps.set(each, "archived", who, "feature.replace")
@@ -213,6 +220,7 @@ class FeatureBook:
         for each in known:
             if each.state == "filling":
                 steps.set(each, "draft", who, "feature.withdraw")
+        steps.begin(chosen)
         changed = steps.set(chosen, "filling", who, "feature.activate", why)
         self._checks.fit(wanted(steps.all()))
         steps.turn()

@@ -70,5 +70,5 @@ class Parts:
     newer_rules: NewerRules | None = None
     newer_trial: NewerTrial | None = None
     guard: Callable[[Engine], None] | None = None
-    growing: Callable[[], Growing] | None = None
+    growing: Callable[[int], Growing] | None = None
     follow_every_s: float = 2.0

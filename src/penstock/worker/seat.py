@@ -71,7 +71,7 @@ class Seat:
         if self._parts.guard is not None:
             threading.Thread(target=self._guard, args=(stop, self._parts.guard), name="penstock-guard", daemon=True).start()
         if self._parts.growing is not None:
-            self._growing = self._parts.growing()
+            self._growing = self._parts.growing(self.shard)
             growth = Growth(self._growing, lambda: self._replica, lambda: self._owner is not None)
             self._growth = growth
             threading.Thread(target=growth.run, args=(stop,), name="penstock-features", daemon=True).start()

@@ -140,3 +140,43 @@ def test_what_is_not_there_and_what_is_so_already_are_said(book):
     book.activate("n", who="ann")
     with pytest.raises(Conflict, match="is being filled already"):
         book.activate("n", who="ann")
+
+
+def test_a_version_is_active_when_every_shard_has_it_with_what_the_youngest_log_could_give(book):
+    book.add("n", COUNT, who="ann")
+    book.activate("n", who="bob")
+    young, old = {"since_us": 9, "sentence": "young"}, {"since_us": 3, "sentence": "old"}
+    assert book.filled("n", 1, young, who="service", shard=1, shards=3)
+    assert book.filled("n", 1, young, who="service", shard=1, shards=3)  # again, after a restart
+    assert book.filled("n", 1, {"since_us": None}, who="service", shard=2, shards=3)
+    assert shown(book) == [("n", 1, "filling")]
+    assert book.filled("n", 1, old, who="service", shard=0, shards=3)
+    [version] = book.versions()
+    assert (version.state, version.reach) == ("active", young)
+
+
+def test_what_shards_had_filled_before_counts_no_more_when_a_version_is_filled_again(book):
+    book.add("n", COUNT, who="ann")
+    book.activate("n", who="bob")
+    book.filled("n", 1, REACH, who="service", shard=0, shards=2)
+    book.rollback("n", who="bob")
+    book.activate("n", who="bob")
+    book.filled("n", 1, REACH, who="service", shard=1, shards=2)
+    assert shown(book) == [("n", 1, "filling")]
+    book.filled("n", 1, REACH, who="service", shard=0, shards=2)
+    assert shown(book) == [("n", 1, "active")]
+
+
+def test_with_four_eyes_its_author_asks_and_another_person_activates(database, checks):
+    book = FeatureBook(database, "d", checks, clock=lambda: 1, four_eyes=True)
+    book.add("n", COUNT, who="ann")
+    request = book.activate("n", who="ann")
+    assert (request.kind, request.stage, shown(book)) == ("feature", "pending", [("n", 1, "draft")])
+    assert book.ask("n", who="cleo").id == request.id
+    with pytest.raises(Conflict, match="four eyes"):
+        book.approve(request.id, who="ann")
+    assert book.approve(request.id, who="bob").state == "filling"
+    with pytest.raises(Conflict, match="before"):
+        book.approve(request.id, who="cleo")
+    book.add("m", COUNT, who="ann")
+    assert book.activate("m", who="bob").state == "filling"
