@@ -101,10 +101,15 @@ async function take(name: string, version: string, step: Step): Promise<{ waits:
   const path = { name, version };
   switch (step.kind) {
     case "shadow":
-      say(await api.POST("/detectors/{name}/models/{version}/shadow", { params: { path }, body: { note: step.note } }));
+      say(
+        await api.POST("/detectors/{name}/models/{version}/shadow", {
+          params: { path },
+          body: { note: step.note, guards: null },
+        }),
+      );
       return { waits: false };
     case "rollout": {
-      const body = { note: step.note, percent: step.percent, of: step.of };
+      const body = { note: step.note, percent: step.percent, of: step.of, guards: null };
       const answer = await api.POST("/detectors/{name}/models/{version}/rollout", { params: { path }, body });
       say(answer);
       return { waits: answer.response.status === 202 };
