@@ -31,8 +31,8 @@ SCHEMA = Schema(
         ],
     ],
 )
-"""Versions of features; for each detector a number that grows with every change of what is wanted; and, of versions that are being
-filled, the shards that have them by now.
+"""Versions of features; for each detector a number that grows with every change of what is wanted; and the shards that have a
+version by now which is being filled.
 """
 
 

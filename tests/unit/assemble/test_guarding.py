@@ -1,6 +1,8 @@
 """Guards know after a restart, and after a takeover, what they would have known without it."""
 
+import time
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -33,7 +35,13 @@ detector = Detector(
     time="timestamp",
     features=[customer.count("1h")],
     rules=[Rule("large", "amount > 1000", then="block")],
-    policy=Policy(guards=[Guard("block_rate", more=0.05, window="5m", least=500)]),
+    policy=Policy(
+        guards=[
+            Guard("block_rate", more=0.05, window="5m", least=500),
+            Guard("error_rate", more=0.5, least=20),
+            Guard("p99_ms", more=5, least=20),
+        ]
+    ),
 )
 
 
@@ -50,6 +58,7 @@ class World:
 
     def __init__(self, office, folder):
         self.office, self.folder, self.clock, self.told, self._sent = office, folder, Clock(), [], 0
+        self.decisions = []
         self._book = book_of(office, detector)
         self._newer = newer_rules(office, [detector])["guarded"]
         self._book.add("everything", Body(when="amount > 0", then="block"), who="ann")
@@ -57,6 +66,10 @@ class World:
 
     def roll_out(self):
         self._book.rollout("everything", 1, percent=10, share_of="customer_id", who="ann")
+
+    def shadow(self):
+        self._book.pause("everything", who="ann")
+        self._book.shadow("everything", 1, who="ann")
 
     def pause(self):
         self._book.pause("everything", who="ann")
@@ -76,7 +89,8 @@ class World:
             self._sent += 1
             at = (START + timedelta(seconds=self._sent)).isoformat()
             name = f"t{self._sent}"
-            engine.decide({"transaction_id": name, "timestamp": at, "customer_id": f"c{self._sent % 97}", "amount": 5.0})
+            event = {"transaction_id": name, "timestamp": at, "customer_id": f"c{self._sent % 97}", "amount": 5.0}
+            self.decisions.append(engine.decide(event).decision)
 
     def looks(self, engine):
         """Whether a guard of a process that has just started rolls the rule back."""
@@ -85,6 +99,12 @@ class World:
         guarding.look(engine)
         guarding.close()
         return self._book.versions("everything")[0].state == "paused"
+
+
+def spoiled(engine, run):
+    """Let the candidate rule be evaluated by something else."""
+    rules = engine.detector.plan.rules
+    rules._tried = [(rule, SimpleNamespace(run=run)) for rule, _ in rules._tried]
 
 
 @pytest.fixture
@@ -141,3 +161,27 @@ def test_what_is_older_than_the_window_counts_no_more_after_a_restart(world, tmp
     with world.open(tmp_path / "data") as engine:
         world.pay(engine, 20)
         assert not world.looks(engine)
+
+
+def test_a_rule_that_cannot_be_evaluated_is_stopped_even_where_it_only_watches(world):
+    def fails(_batch):
+        raise RuntimeError("out of order")
+
+    world.shadow()
+    with world.open() as engine:
+        spoiled(engine, fails)
+        world.pay(engine, 30)
+        assert world.looks(engine)
+        assert world.decisions == ["APPROVE"] * 30
+    assert "error_rate is 100.0 %" in world.told[0].text
+
+
+def test_a_rule_that_takes_too_long_is_stopped_by_what_it_adds_itself(world):
+    world.shadow()
+    with world.open() as engine:
+        world.pay(engine, 30)
+        assert not world.looks(engine)
+        spoiled(engine, lambda _batch: time.sleep(0.02))
+        world.pay(engine, 30)
+        assert world.looks(engine)
+    assert world.told[0].text.startswith("rule everything_v1 was rolled back: p99_ms is")
