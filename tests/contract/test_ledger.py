@@ -352,6 +352,19 @@ def test_quarantine_keeps_cause_and_bytes(ledger):
     assert tables.quarantined(before=newest.id) == [oldest]
     assert tables.quarantined("cards") == [newest]
     assert (tables.quarantine_count(), tables.quarantine_count("banking")) == (2, 1)
+    assert tables.quarantined(received_us=newest.received_us, detector="cards") == [newest]
+    assert tables.quarantined(received_us=newest.received_us + 77) == []
+
+
+def test_of_quarantine_the_newest_of_each_detector_stay(ledger):
+    tables = ledger.tables
+    for name in ("banking", "cards"):
+        tables.quarantine([Quarantined(name, number, "no amount", None, b"{}") for number in range(10)])
+    tables.trim_quarantine("banking", 3)
+    assert [event.received_us for event in tables.quarantined("banking")] == [9, 8, 7]
+    assert tables.quarantine_count("cards") == 10
+    tables.trim_quarantine("banking", 3)
+    assert tables.quarantine_count("banking") == 3
 
 
 def test_versions_and_settings_are_remembered(ledger):

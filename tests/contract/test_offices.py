@@ -10,11 +10,14 @@ from penstock.adapters.postgres import PostgresDatabase
 from penstock.errors import ConfigurationError, Conflict, LedgerError
 from penstock.expressions import Member, Members
 from penstock.office import Schema, SqliteDatabase
+from penstock.office.acknowledged import AcknowledgedAlerts
+from penstock.office.administrators import keep_one
 from penstock.office.audit import AuditLog, erase, note
 from penstock.office.case import Key, NewCase
 from penstock.office.cases import Cases
 from penstock.office.erasing import erase_person
 from penstock.office.features import FeatureBook
+from penstock.office.handled import HandledEvents
 from penstock.office.keys import Keys
 from penstock.office.list_steps import NewEntry
 from penstock.office.lists import ListBook
@@ -201,6 +204,51 @@ def test_users_sessions_and_keys_are_shared(open_office):
     assert Keys(here).all()[0].used_us == 5
     assert AuditLog(there).verify() is None
     assert secret not in str(there.read("SELECT * FROM api_keys"))
+
+
+def test_the_last_administrator_stays_also_where_two_of_them_end_each_other(open_office):
+    here, there = open_office(), open_office()
+    ana, bob, keys = People(here), People(there), Keys(there)
+    for name in ("ana", "bob"):
+        ana.add(name, "correct horse battery", ["administrator"], who="local", check=keep_one)
+    refused = []
+
+    def end(people, name):
+        try:
+            people.change(name, disabled=True, who="local", check=keep_one)
+        except Conflict:
+            refused.append(name)
+
+    all_at_once(lambda: end(ana, "bob"), lambda: end(bob, "ana"))
+    assert len(refused) == 1
+    assert [person.name for person in ana.all() if person.disabled_us is None] == refused
+    _, key = keys.add("root", ["administrator"], who="local", check=keep_one)
+    bob.change(refused[0], roles=["viewer"], who="local", check=keep_one)
+    with pytest.raises(Conflict, match="nobody would be left"):
+        keys.revoke(key.id, who="local", check=keep_one)
+    log = AuditLog(there)
+    assert log.verify() is None
+    assert {entry.action for entry in log.entries(action="users")} == {"users.add", "users.disable", "users.roles"}
+    newest = log.entries(1)[0]
+    assert [entry.seq for entry in log.entries(since_us=newest.at_us)] == [newest.seq]
+    assert newest.seq not in [entry.seq for entry in log.entries(until_us=newest.at_us)]
+
+
+def test_a_refused_event_is_handled_once_and_an_alert_acknowledged_by_who_is_first(open_office):
+    here, there = HandledEvents(open_office()), HandledEvents(open_office())
+    here.put("shop:1:a", "ana", "resubmitted", transaction_id="t1")
+    with pytest.raises(Conflict):
+        there.put("shop:1:a", "bob", "dismissed", reason="a test")
+    assert {event: found.who for event, found in there.of(["shop:1:a", "shop:2:b"]).items()} == {"shop:1:a": "ana"}
+    assert there.of([]) == {}
+    alerts, again = AcknowledgedAlerts(open_office()), AcknowledgedAlerts(open_office())
+    assert alerts.put("shop:burst:1", "ana", "on it") == again.put("shop:burst:1", "bob")
+    log = AuditLog(open_office())
+    assert [(entry.who, entry.action) for entry in log.entries()] == [
+        ("ana", "alerts.acknowledge"),
+        ("ana", "quarantine.resubmit"),
+    ]
+    assert log.verify() is None
 
 
 def new(number):

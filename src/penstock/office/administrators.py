@@ -13,7 +13,8 @@ _STAYING = (
 def keep_one(transaction: Transaction) -> None:
     """For the end of a transaction that changed users or keys: refuse what leaves nobody who may change them again.
 
-    A key that expires does not count: on the day after, nobody would be left.
+    A key that expires does not count: on the day after, nobody would be left. The tables of both are there where `People` and
+    `Keys` were opened before.
 
     Raises:
         Conflict: no user who is let in, and no key that lasts, is an administrator.

@@ -1,0 +1,76 @@
+"""Refused events behind a broker: seen on every process, corrected on any, decided by the worker."""
+
+import pytest
+
+from tests.integration.behind import ApiProcess, Behind, WorkerProcess, until
+from tests.service import mine
+
+BROKERS = [pytest.param("kafka", marks=pytest.mark.slow), "redis"]
+
+
+@pytest.fixture(params=BROKERS)
+def url(request):
+    if request.param == "redis":
+        return request.getfixturevalue("redis_url")
+    return f"{request.getfixturevalue('kafka').url}/{request.getfixturevalue('topic_prefix').rstrip('.')}"
+
+
+@pytest.fixture
+def start(tmp_path):
+    started = []
+
+    def process(kind, *args, **settings):
+        started.append(kind(mine.__file__, *args, tmp_path / "data", **settings))
+        return started[-1]
+
+    yield process
+    for each in started:
+        each.end()
+
+
+def payment(transaction_id, **more):
+    fields = {"transaction_id": transaction_id, "timestamp": "2026-01-05T10:00:00Z", "customer_id": "c1", "amount": 5.0}
+    return fields | more
+
+
+def test_what_is_refused_is_seen_everywhere_and_sent_again_through_the_broker(start, url, tmp_path):
+    worker = start(WorkerProcess, url)
+    until(lambda: worker.owns, 90)
+    options = {"PENSTOCK_PREDICT_BUDGET_MS": "20000", "PENSTOCK_WORKERS": f"127.0.0.1:{worker.port}"}
+    api, other = (start(ApiProcess, url, log=tmp_path / f"api{n}.log", **options) for n in range(2))
+    until(lambda: api.ready and other.ready, 240)
+
+    assert api.ask("POST", "/predict", payment("t1", amount="ten"))[0] == 422
+    behind = Behind(url, "mine")
+    behind.put("transactions", [payment("t2", amount=[])])
+
+    def seen_by(process):
+        return {event["id"]: event for event in process.ask("GET", "/quarantine?state=waiting")[1]["events"]}
+
+    until(lambda: len(seen_by(api)) == len(seen_by(other)) == 2, 30)
+    found = seen_by(api)
+    assert seen_by(other) == found, "the same on every process"
+    assert len(behind.bodies("quarantine")) == 2, "and in the topic of the broker"
+
+    for event in found.values():
+        again = payment("t1" if '"ten"' in event["body"] else "t2", amount=7.0)
+        status, refused = other.ask("POST", f"/quarantine/{event['id']}/resubmit", again | {"amount": None})
+        assert (status, refused["errors"][0]["field"]) == (422, "amount")
+        status, sent = other.ask("POST", f"/quarantine/{event['id']}/resubmit", again)
+        assert (status, sent["outcome"], sent["decision"]["decision"]) == (200, "decided", "APPROVE")
+    until(lambda: api.ask("GET", "/transactions/t2")[0] == 200)
+    assert sorted(decision["transaction_id"] for decision in behind.read("decisions")) == ["t1", "t2"]
+    behind.close()
+    assert api.ask("GET", "/quarantine?state=waiting")[1]["events"] == []
+    assert len(api.ask("GET", "/quarantine?state=resubmitted")[1]["events"]) == 2
+
+    parts = {part["name"]: part for part in api.ask("GET", "/operations/health")[1]["parts"]}
+    assert {parts[name]["status"] for name in ("broker", "replica", f"worker: 127.0.0.1:{worker.port}")} == {"ok"}
+    assert parts["standby"]["status"] == "absent"
+    worker.end()
+    until(
+        lambda: any(
+            part["name"].startswith("worker: ") and part["status"] == "failed"
+            for part in api.ask("GET", "/operations/health")[1]["parts"]
+        )
+    )
