@@ -1,29 +1,22 @@
 """What became of one transaction, and what was decided about one key: recorded decisions in the forms that people ask for."""
 
 import math
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
 from penstock.clock import iso
 from penstock.detector import Detector
-from penstock.engine.look import KeyRows
+from penstock.engine.recent import Chunk, joined
+from penstock.errors import MalformedEvent
 from penstock.ledger import Label
-from penstock.messages import Action, Record, Type
+from penstock.messages import Action, Type
 
 if TYPE_CHECKING:
     from penstock.engine.engine import Engine
-
-SCANNED, SCANNED_S = 50_000, 0.25
-"""The newest decisions are what the history of one key is looked for in: at most so many, for at most so long. Those that
-were decided one by one take a fifth of a millisecond each, those decided together hardly anything."""
-
-MOST_LABELS = 1_000
-"""Decisions about a key whose labels are looked up: the newest ones."""
 
 _ORIGINS, _DESTINATIONS = ("origin", "nameOrig"), ("destination", "nameDest")
 
@@ -39,13 +32,6 @@ class _Told(msgspec.Struct):
 
 class _Explained(msgspec.Struct):
     reasons: list[dict[str, Any]]
-
-
-class Found(NamedTuple):
-    """The decisions about a key in one record."""
-
-    record: Record
-    rows: list[int]
 
 
 class History:
@@ -76,68 +62,45 @@ class History:
         }
 
     def of_key(self, entity: str, key: str, *, newest: int = 20) -> dict[str, Any]:
-        """What was decided about a key, as far as the newest decisions of the detector say: see `SCANNED`.
+        """What was decided about a key, as far as the newest decisions of the detector say: see `recent`.
 
         Raises:
             DeclarationError: the detector has no such entity.
         """
-        counted = Counted()
-        found = list(self._about(entity, key, counted))
-        ids = [each.record.ids[row] for each in found for row in reversed(each.rows)]
+        seen = self._engine.recent.seen()
+        try:
+            chunk = seen.about(entity, [self._engine.recent.code_of(entity, key)])
+        except MalformedEvent:  # it cannot be a key, so nothing was ever decided about it
+            chunk = joined([])
+        seqs: list[int] = chunk.seqs[::-1].tolist()
         return {
-            "decisions": summed(found),
-            "labels": self._labels(ids[:MOST_LABELS], newest),
-            "recent": self._newest(found, newest),
+            "decisions": summed(chunk),
+            "labels": self._labels(seqs, newest),
+            "recent": self._newest(seqs[:newest]),
             "counted": {
-                "decisions": counted.decisions,
-                "since": None if counted.since_us is None else iso(counted.since_us),
-                "complete": counted.complete,
+                "decisions": seen.total,
+                "since": None if seen.since_us is None else iso(seen.since_us),
+                "complete": seen.complete,
             },
         }
 
-    def _about(self, entity: str, key: str, counted: "Counted") -> Iterator[Found]:
-        """The decisions about a key, the newest record first."""
-        engine = self._engine
-        key_rows = KeyRows(engine.look, engine.look.table(entity), key)
-        held: Record | None = None
-        until = time.perf_counter() + SCANNED_S
-        for record, _row in engine.ledger.recent(engine.detector.name):
-            if record is held:
-                continue
-            if counted.decisions >= SCANNED or time.perf_counter() > until:
-                counted.complete = False
-                return
-            held = record
-            counted.decisions += len(record)
-            counted.since_us = int(record.meta["decided_us"])
-            rows = key_rows.of(record)
-            if rows:
-                yield Found(record, rows)
+    def _newest(self, seqs: Sequence[int]) -> list[msgspec.Raw]:
+        """These decisions, as they were answered."""
+        found = [self._engine.ledger.record_of(seq) for seq in seqs]
+        return [msgspec.Raw(self._engine.look.render(each[0], [each[1]])[0]) for each in found if each is not None]
 
-    def _newest(self, found: Sequence[Found], most: int) -> list[msgspec.Raw]:
-        """The newest of them, as they were answered."""
-        shown: list[bytes] = []
-        for record, rows in found:
-            shown += self._engine.look.render(record, rows[::-1][: most - len(shown)])
-            if len(shown) == most:
-                break
-        return [msgspec.Raw(decision) for decision in shown]
-
-    def _labels(self, ids: Sequence[str], most: int) -> dict[str, Any]:
-        """How many of these transactions are known to be fraud or good, and the newest that are known."""
-        tables, name = self._engine.ledger.tables, self._engine.detector.name
-        known = [label for label in (tables.label_of(name, transaction_id) for transaction_id in ids) if label is not None]
-        counts = Counter(label.fraud for label in known)
-        return {"fraud": counts[True], "good": counts[False], "newest": [_shown(label) for label in known[:most]]}
-
-
-class Counted:
-    """How much was looked through."""
-
-    def __init__(self) -> None:
-        self.decisions = 0
-        self.since_us: int | None = None
-        self.complete = True
+    def _labels(self, seqs: Sequence[int], most: int) -> dict[str, Any]:
+        """How many of these decisions are known to be fraud or good, and the newest that are known."""
+        ledger, name = self._engine.ledger, self._engine.detector.name
+        known = self._engine.learned.of(seqs)
+        found = [ledger.record_of(seq) for seq in list(known)[:most]]
+        labels = [ledger.tables.label_of(name, each[0].ids[each[1]]) for each in found if each is not None]
+        counts = Counter(known.values())
+        return {
+            "fraud": counts[True],
+            "good": counts[False],
+            "newest": [_shown(label) for label in labels if label is not None],
+        }
 
 
 def facts_of(detector: Detector) -> dict[str, str]:
@@ -159,21 +122,16 @@ def facts_of(detector: Detector) -> dict[str, str]:
     return {fact: field for fact, field in facts.items() if field is not None}
 
 
-def summed(found: Sequence[Found]) -> dict[str, Any]:
+def summed(chunk: Chunk) -> dict[str, Any]:
     """Counts by action, the highest score, and when the first and the last of these events took place."""
-    counts = np.zeros(len(Action), np.int64)
-    highest, times = math.nan, []
-    for record, rows in found:
-        columns: Any = record.columns
-        counts += np.bincount(columns["action"][rows], minlength=len(Action))
-        highest = float(np.fmax(highest, np.fmax.reduce(columns["scores"][rows, 0])))
-        times += [int(record.time_us[rows].min()), int(record.time_us[rows].max())]
+    counts = np.bincount(chunk.action, minlength=len(Action))
+    highest = float(np.fmax.reduce(chunk.scores)) if len(chunk) else math.nan
     return {
-        "total": int(counts.sum()),
+        "total": len(chunk),
         **{action.name.lower(): int(counts[action.value]) for action in Action},
         "highest_score": None if math.isnan(highest) else highest,
-        "first_seen": iso(min(times)) if times else None,
-        "last_seen": iso(max(times)) if times else None,
+        "first_seen": iso(int(chunk.time_us.min())) if len(chunk) else None,
+        "last_seen": iso(int(chunk.time_us.max())) if len(chunk) else None,
     }
 
 

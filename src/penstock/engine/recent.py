@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.codes import NULL
 from penstock.features.state import key_codes
 from penstock.messages import Batch, Record
 
@@ -67,13 +68,14 @@ class Seen:
     since_us: int | None
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         """How many."""
         return sum(map(len, self.chunks))
 
     def about(self, entity: str, codes: Sequence[int] | NDArray[np.int64]) -> Chunk:
         """Those about any of these keys of an entity, in any role."""
         wanted = np.asarray(codes, np.int64)
+        wanted = wanted[wanted != NULL]  # what has no key is about nobody
         found = []
         for chunk in self.chunks:
             if entity in chunk.keys:

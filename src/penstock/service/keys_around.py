@@ -8,6 +8,7 @@ import numpy as np
 
 from penstock.clock import SECOND_US, iso
 from penstock.engine import Engine
+from penstock.engine.history import summed
 from penstock.engine.recent import Chunk, Seen
 from penstock.messages import Action, Record
 from penstock.service.context_forms import Sparkline
@@ -81,15 +82,7 @@ def _said(text: str | None, kept: str) -> str:
 
 def decisions_of(chunk: Chunk) -> KeyDecisions:
     """What was decided: counts, the highest score, first and last event time."""
-    counts = np.bincount(chunk.action, minlength=len(Action))
-    highest = float(np.fmax.reduce(chunk.scores)) if len(chunk) else math.nan
-    return KeyDecisions(
-        total=len(chunk),
-        **{action.name.lower(): int(counts[action.value]) for action in Action},
-        highest_score=None if math.isnan(highest) else highest,
-        first_seen=iso(int(chunk.time_us.min())) if len(chunk) else None,
-        last_seen=iso(int(chunk.time_us.max())) if len(chunk) else None,
-    )
+    return KeyDecisions(**summed(chunk))
 
 
 def sparkline(chunk: Chunk, now_us: int) -> Sparkline:
@@ -108,7 +101,7 @@ def sparkline(chunk: Chunk, now_us: int) -> Sparkline:
 
 def looked_through(seen: Seen) -> LookedThrough:
     """Over which decisions was looked."""
-    return LookedThrough(seen.count, None if seen.since_us is None else iso(seen.since_us), seen.complete)
+    return LookedThrough(seen.total, None if seen.since_us is None else iso(seen.since_us), seen.complete)
 
 
 class Records:

@@ -11,7 +11,7 @@ import pytest
 from penstock import Detector, Engine, Entity, Label, Rule
 from penstock.assemble.detectors import load_detector
 from penstock.clock import SECOND_US, iso, to_us
-from penstock.engine import history
+from penstock.engine import history, recent
 from penstock.engine.series import HOUR_US, MINUTE_US, Series
 from penstock.engine.totals import Totals
 from penstock.messages import Action
@@ -70,8 +70,7 @@ def event(number, random):
 
 
 @pytest.fixture
-def decided(tmp_path, monkeypatch):
-    monkeypatch.setattr(history, "SCANNED_S", 60.0)
+def decided(tmp_path):
     random = Random(7)
     with Engine(transfers, data=tmp_path, clock=Clock(to_us(START + timedelta(hours=1)))) as engine:
         events = [event(number, random) for number in range(300)]
@@ -130,14 +129,30 @@ def test_labels_of_a_key_are_counted(decided):
     assert labels["newest"][1]["source"] == "bank"
 
 
-def test_a_history_that_is_longer_than_what_is_looked_through_says_so(decided, monkeypatch):
+def test_a_history_that_is_longer_than_what_is_kept_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(recent, "MOST", 50)
+    monkeypatch.setattr(recent, "_TOGETHER", 4)
+    chance = Random(7)
+    with Engine(transfers, data=tmp_path) as engine:
+        for number in range(100):
+            engine.decide(event(number, chance))
+        found = engine.decided_about("user", "12345671")
+        assert 50 <= found["counted"]["decisions"] < 60
+        assert found["counted"]["complete"] is False
+
+
+def test_what_was_decided_before_a_restart_comes_back_bit_by_bit(decided):
     engine, _, _ = decided
-    monkeypatch.setattr(history, "SCANNED", 50)
-    counted = engine.decided_about("user", "12345671")["counted"]
-    assert 50 <= counted["decisions"] < 100
-    assert counted["complete"] is False
-    monkeypatch.setattr(history, "SCANNED_S", 0.0)
-    assert engine.decided_about("user", "12345671")["counted"]["decisions"] < 50
+    before = engine.decided_about("account", "a0")
+    engine.recent = recent.Recent(engine)
+    engine.recent.begin(engine.ledger.next_seq)
+    totals = [engine.recent.seen(fill_s=0.0).total]
+    while not (seen := engine.recent.seen(fill_s=0.001)).complete:
+        totals.append(seen.total)
+    assert totals[0] == 0
+    assert totals == sorted(totals)
+    assert seen.total == 300
+    assert engine.decided_about("account", "a0") == before
 
 
 def test_a_key_that_cannot_be_has_no_history(decided):
