@@ -4,7 +4,7 @@ import type { FeatureDefinition } from "~/api/definition";
 import { aboutFeature } from "~/screens/rules/scope";
 import { value } from "~/words/numbers";
 import { duration } from "~/words/times";
-import { Readers } from "./Readers";
+import { UsedBy } from "./UsedBy";
 
 /** One feature in full. */
 export function FeatureDetail({ detector, feature }: { detector: string; feature: FeatureDefinition }) {
@@ -42,7 +42,7 @@ export function FeatureDetail({ detector, feature }: { detector: string; feature
         <Line name="Usual">{value(feature.usual)}</Line>
         <Line name="From">{feature.made ? "people, at run time" : "the detector's file"}</Line>
         <Line name="Used by">
-          <Readers detector={detector} of={feature.used_by} />
+          <UsedBy detector={detector} of={feature.used_by} />
         </Line>
       </dl>
     </section>

@@ -5,7 +5,7 @@ import { aboutFeature } from "~/screens/rules/scope";
 import { Badge } from "~/ui/Badge";
 import { Table } from "~/ui/Table";
 import { UNKNOWN, value } from "~/words/numbers";
-import { Readers } from "./Readers";
+import { UsedBy } from "./UsedBy";
 
 interface Props {
   detector: string;
@@ -79,7 +79,7 @@ function columnsFor(detector: string): ColumnDef<FeatureDefinition, unknown>[] {
       id: "used_by",
       header: "Used by",
       enableSorting: false,
-      cell: ({ row }) => <Readers detector={detector} of={row.original.used_by} />,
+      cell: ({ row }) => <UsedBy detector={detector} of={row.original.used_by} />,
     },
   ];
 }

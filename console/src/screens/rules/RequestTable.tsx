@@ -20,7 +20,7 @@ interface Props {
 export function RequestTable({ detector, requests, empty }: Props) {
   const may = useMay();
   const { data } = useSession();
-  const [answering, setAnswering] = useState<{ request: Asked; approve: boolean } | null>(null);
+  const [answering, setAnswering] = useState<{ request: Asked; approve: boolean; own: boolean } | null>(null);
   if (requests.length === 0) return empty;
   return (
     <>
@@ -50,12 +50,12 @@ export function RequestTable({ detector, requests, empty }: Props) {
               </div>
               <div className="flex gap-2">
                 {can.approve && (
-                  <Button look="main" onClick={() => setAnswering({ request: each, approve: true })}>
+                  <Button look="main" onClick={() => setAnswering({ request: each, approve: true, own: false })}>
                     Approve
                   </Button>
                 )}
                 {can.reject && (
-                  <Button look="danger" onClick={() => setAnswering({ request: each, approve: false })}>
+                  <Button look="danger" onClick={() => setAnswering({ request: each, approve: false, own: can.own })}>
                     {can.own ? "Withdraw" : "Reject"}
                   </Button>
                 )}

@@ -10,13 +10,16 @@ interface Props {
   detector: string;
   request: Asked;
   approve: boolean;
+  /** Who asked takes it back. */
+  own: boolean;
   onClose: () => void;
 }
 
 /** Approving does what was asked for, at once; rejecting lets it not be done. */
-export function SettleDialog({ detector, request, approve, onClose }: Props) {
+export function SettleDialog({ detector, request, approve, own, onClose }: Props) {
   const form = useId();
   const work = useWork(detector);
+  const label = approve ? "Approve" : own ? "Withdraw" : "Reject";
   const params = { path: { name: detector, request_id: request.id } };
 
   function submit(event: FormEvent<HTMLFormElement>) {
@@ -37,11 +40,11 @@ export function SettleDialog({ detector, request, approve, onClose }: Props) {
     <Ask
       open
       onClose={onClose}
-      title={`${approve ? "Approve" : "Reject"}: ${request.name}`}
+      title={`${label}: ${request.name}`}
       about={`${request.asked_by} asks to ${details(request)}. ${approve ? "It is done at once." : "It is not done."}`}
       actions={
         <Button look={approve ? "main" : "danger"} type="submit" form={form} busy={work.isPending}>
-          {approve ? "Approve" : "Reject"}
+          {label}
         </Button>
       }
     >

@@ -28,11 +28,17 @@ export function scopeOf(definition: Definition | undefined, lists: readonly Kept
   };
 }
 
-/** A feature in one line: "sum of amount by customer, 24h", or its expression. */
+/** A feature in one line: "sum of amount by customer, 24h, where amount < 5", or its expression. */
 export function aboutFeature(feature: FeatureDefinition): string {
   if (feature.kind === "derived") return feature.expression ?? "derived";
-  const of = feature.field ? ` of ${feature.field}` : "";
-  const by = feature.entity ? ` by ${feature.entity}` : "";
-  const over = feature.window ? `, ${feature.window}` : "";
-  return `${feature.aggregate ?? "aggregate"}${of}${by}${over}${feature.current === false ? ", without the event itself" : ""}`;
+  const parts = [
+    `${feature.aggregate ?? "aggregate"}${feature.field ? ` of ${feature.field}` : ""}${feature.entity ? ` by ${feature.entity}` : ""}`,
+    feature.of?.length && `of ${feature.of.join(", ")} events`,
+    feature.window,
+    feature.delay && `delayed by ${feature.delay}`,
+    feature.current === false && "without the event itself",
+    feature.where && `where ${feature.where}`,
+    feature.role && `as ${feature.role}`,
+  ];
+  return parts.filter(Boolean).join(", ");
 }

@@ -1,9 +1,12 @@
 import { Link } from "@tanstack/react-router";
 import type { FeatureDefinition } from "~/api/definition";
+import { useRules } from "~/screens/rules/books";
 import { Badge } from "~/ui/Badge";
+import { ruleOf } from "./ruleOf";
 
 /** Who reads a feature: the models, rules, and features that are derived of it. */
-export function Readers({ detector, of }: { detector: string; of: FeatureDefinition["used_by"] }) {
+export function UsedBy({ detector, of }: { detector: string; of: FeatureDefinition["used_by"] }) {
+  const known = useRules(detector).data?.rules.map((rule) => rule.name) ?? [];
   if (!of.models && of.rules.length + of.features.length === 0) return <span className="text-soft">nobody</span>;
   return (
     <span className="flex max-w-md flex-wrap items-center gap-1 text-xs">
@@ -12,7 +15,7 @@ export function Readers({ detector, of }: { detector: string; of: FeatureDefinit
         <Link
           key={`rule ${rule}`}
           to="/rules/$detectorName/$rule"
-          params={{ detectorName: detector, rule }}
+          params={{ detectorName: detector, rule: ruleOf(rule, known) }}
           className="text-accent hover:underline"
           onClick={(event) => event.stopPropagation()}
         >

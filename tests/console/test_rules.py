@@ -1,0 +1,248 @@
+"""Rules in the console: written, previewed, watched, promoted, seen to fire, taken back; lists and approvals."""
+
+import re
+import time
+
+import httpx
+import pytest
+from tests.console.refusals import forget_refusals
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+expect = playwright.expect
+
+PATIENCE_S = 30
+expect.set_options(timeout=1000 * PATIENCE_S)  # a preview reads what was recorded, beside whatever else this machine does
+
+NIGHT = {"merchant_id": "Crypto", "lat": 13.1, "long": 77.6}
+
+
+@pytest.fixture
+def ask(console):
+    """A client of the demo's service."""
+    with httpx.Client(base_url=console, timeout=30) as client:
+        yield client
+
+
+def write(page, condition):
+    editor = page.get_by_label("Condition", exact=True)
+    editor.fill(condition)
+    return editor
+
+
+def save_and_shadow(page, console, name, condition, then="review"):
+    page.goto(f"{console}/#/rules/new")
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("Then").select_option(then)
+    write(page, condition)
+    page.get_by_role("button", name="Save and shadow").click()
+    expect(page.get_by_role("heading", name=name)).to_be_visible()
+
+
+def step(page, label, note="as agreed"):
+    page.get_by_role("button", name=label, exact=True).first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Note").fill(note)
+    dialog.get_by_role("button", name=label, exact=True).click()
+    expect(dialog).to_be_hidden()
+
+
+def pay(client, transaction, customer, amount):
+    event = {**NIGHT, "transaction_id": transaction, "timestamp": now(), "customer_id": customer, "amount": amount}
+    return client.post("/predict", json=event).json()
+
+
+def now():
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def fired(decision):
+    return [rule["name"] for rule in decision["explanation"]["rules"]]
+
+
+def test_a_rule_is_written_previewed_watched_promoted_and_decides_the_next_transaction(page, console, ask, shots, axe):
+    page.goto(f"{console}/#/rules/new")
+    page.get_by_label("Name", exact=True).fill("round_amount")
+    write(page, "amount > 900")
+    preview = page.get_by_role("region", name="What it would have done")
+    expect(preview.get_by_role("list", name="From events read to decisions changed")).to_contain_text("Matched")
+    expect(preview.get_by_label("What it would be worth")).to_contain_text("Good customers hit")
+    matched = preview.get_by_role("listitem").filter(has_text="Matched").inner_text()
+    told = ask.post("/detectors/banking/backtest", json={"when": "amount > 900", "then": "review"}).json()
+    shown = re.search(r"Matched\s+([\d,]+)", matched)
+    assert shown
+    assert 0 < int(shown.group(1).replace(",", "")) <= told["matched"]  # traffic goes on
+    write(page, "amount > 4321.5 AND amount < 4321.7")
+    expect(preview.get_by_role("listitem").filter(has_text="Matched")).to_contain_text("0")
+    axe(page)
+    shots(page, "rule-editor")
+
+    page.get_by_label("What it says").fill("{amount:.2f} is a strange amount")
+    page.get_by_role("button", name="Save and shadow").click()
+    expect(page.get_by_text("round_amount: version 1 watches.")).to_be_visible()
+    watched = pay(ask, "round-1", "C100004", 4321.6)
+    assert "round_amount" not in fired(watched)
+
+    step(page, "Promote")
+    expect(page.get_by_text("Version 1 acts")).to_be_visible()
+    decided = pay(ask, "round-2", "C100005", 4321.6)
+    assert "round_amount" in fired(decided)
+    assert decided["decision"] != "APPROVE"
+
+    page.goto(f"{console}/#/rules")
+    row = page.get_by_role("row").filter(has_text="round_amount")
+    expect(row).to_contain_text("active")
+    expect(row.get_by_role("link", name="1 transactions on which round_amount fired")).to_be_visible(timeout=PATIENCE_S * 1000)
+    axe(page)
+    shots(page, "rules")
+
+
+def test_an_error_is_told_and_marked_as_one_types(page, console):
+    page.goto(f"{console}/#/rules/new")
+    editor = write(page, "is_night AND amuont > 5")
+    expect(page.get_by_text("unknown name 'amuont'. Did you mean amount?")).to_be_visible()
+    expect(page.locator(".cm-lintRange-error")).to_have_text("amuont")
+    expect(editor).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_role("button", name="Save as draft")).to_be_disabled()
+    write(page, "amount > 50 AND amount < 10")
+    expect(page.get_by_text("is never true, so it never fires").first).to_be_visible()
+    expect(page.locator(".cm-lintRange-error")).to_have_count(0)
+    forget_refusals(page)
+
+
+def test_the_editor_offers_features_functions_and_lists(page, console, ask):
+    ask.post("/detectors/banking/lists", json={"name": "offered_devices", "about": "to be offered"})
+    page.goto(f"{console}/#/rules/new")
+    editor = page.get_by_label("Condition", exact=True)
+    editor.press_sequentially("amount_ra", delay=20)
+    offered = page.locator(".cm-tooltip-autocomplete")
+    expect(offered).to_contain_text("amount_ratio")
+    editor.press("Enter")
+    editor.press_sequentially(" > 2 AND distance", delay=20)
+    expect(offered).to_contain_text("distance_km")
+    editor.fill("")
+    editor.press_sequentially("customer_id IN list('off", delay=20)
+    expect(offered).to_contain_text("offered_devices")
+    editor.press("Enter")
+    expect(page.get_by_text("and the lists offered_devices")).to_be_visible()
+    forget_refusals(page)
+
+
+def test_going_on_writing_takes_a_preview_back(page, console):
+    page.goto(f"{console}/#/rules/new")
+    hung = []
+    page.route("**/backtest", lambda route: hung.append(route) if not hung else route.continue_())
+    gone = []
+    page.on("requestfailed", lambda request: gone.append(request.url) if "/backtest" in request.url else None)
+    write(page, "amount > 100")
+    until = time.monotonic() + PATIENCE_S
+    while not hung:
+        assert time.monotonic() < until
+        page.wait_for_timeout(50)
+    write(page, "amount > 987654")
+    preview = page.get_by_role("region", name="What it would have done")
+    expect(preview.get_by_role("listitem").filter(has_text="Matched")).to_contain_text("0")
+    assert gone
+    forget_refusals(page)
+
+
+def test_a_new_version_is_compared_with_the_old_one_and_rolled_back(page, console, ask, shots, axe):
+    save_and_shadow(page, console, "odd_amount", "amount > 5432.1 AND amount < 5432.3", then="block")
+    step(page, "Promote")
+    expect(page.get_by_text("Version 1 acts")).to_be_visible()
+    page.get_by_role("link", name="New version").click()
+    write(page, "amount > 6543.1 AND amount < 6543.3")
+    page.get_by_role("button", name="Save as draft").click()
+    expect(page.locator("del")).to_have_text(["5432", "5432"])
+    expect(page.locator("ins")).to_have_text(["6543", "6543"])
+    step(page, "Promote")
+    expect(page.get_by_text("Version 2 acts")).to_be_visible()
+    assert "odd_amount" in fired(pay(ask, "odd-1", "C100006", 6543.2))
+    axe(page)
+    shots(page, "rule")
+
+    step(page, "Roll back", note="too many honest customers")
+    expect(page.get_by_text("Version 1 acts")).to_be_visible()
+    assert "odd_amount" not in fired(pay(ask, "odd-2", "C100007", 6543.2))
+    assert "odd_amount" in fired(pay(ask, "odd-3", "C100008", 5432.2))
+
+
+def test_a_version_acts_on_a_share_of_the_customers_under_guards(page, console, ask):
+    save_and_shadow(page, console, "shared_amount", "amount > 7654.1 AND amount < 7654.3")
+    page.get_by_role("button", name="Roll out", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Share, per cent").fill("25")
+    dialog.get_by_label("Of the keys of").select_option("customer_id")
+    dialog.get_by_label("Set guards for this rollout").check()
+    dialog.get_by_label("By, points").fill("7")
+    dialog.get_by_role("button", name="Roll out", exact=True).click()
+    expect(page.get_by_text("rollout 25 % of customer_id").first).to_be_visible()
+    version = ask.get("/detectors/banking/rules/shared_amount").json()["rule"]["candidate"]
+    assert version["rollout"] == {"percent": 25.0, "of": "customer_id"}
+    step(page, "Pause")
+    expect(page.get_by_text("paused").first).to_be_visible()
+
+
+def test_what_is_put_on_a_list_counts_from_the_next_transaction_on(page, console, ask, shots, axe):
+    page.goto(f"{console}/#/rules?tab=lists")
+    page.get_by_role("button", name="New list").click()
+    page.get_by_label("Name", exact=True).fill("stolen_accounts")
+    page.get_by_label("What it is for").fill("Reported by phone")
+    page.get_by_role("button", name="Make the list").click()
+    form = page.get_by_role("form", name="Add to stolen_accounts")
+    form.get_by_label("Values, one a line").fill("C100011\nC100012")
+    form.get_by_label("Reason").fill("case 1234")
+    form.get_by_label("Expires").select_option("7")
+    form.get_by_role("button", name="Add", exact=True).click()
+    entries = page.get_by_role("table", name="Entries of stolen_accounts")
+    expect(entries.get_by_role("row")).to_have_count(3)
+    expect(entries).to_contain_text("case 1234")
+    axe(page)
+    shots(page, "lists")
+
+    save_and_shadow(page, console, "stolen_account", "customer_id IN list('stolen_accounts')", then="block")
+    step(page, "Promote")
+    expect(page.get_by_text("Version 1 acts")).to_be_visible()
+    assert pay(ask, "stolen-1", "C100011", 5.0)["decision"] == "BLOCK"
+
+    page.goto(f"{console}/#/rules?tab=lists&list=stolen_accounts")
+    page.get_by_role("button", name="Remove C100011").click()
+    expect(entries.get_by_role("row")).to_have_count(2)
+    assert "stolen_account" not in fired(pay(ask, "stolen-2", "C100011", 5.0))
+
+    page.get_by_role("button", name="Archive").click()
+    page.get_by_role("dialog").get_by_role("button", name="Archive").click()
+    expect(page.get_by_text(re.compile("stolen_account")).last).to_be_visible()  # refused: a rule asks it
+    expect(page.get_by_role("dialog")).to_be_visible()
+    forget_refusals(page)
+
+
+def test_a_protected_list_changes_when_another_person_approves(page, console, ask, shots, axe):
+    ask.post("/detectors/banking/lists", json={"name": "guarded", "protected": True})
+    page.goto(f"{console}/#/rules?tab=lists&list=guarded")
+    form = page.get_by_role("form", name="Add to guarded")
+    form.get_by_label("Values, one a line").fill("C100013")
+    form.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_text("waits for another person to approve it").first).to_be_visible()
+    page.goto(f"{console}/#/rules?tab=approvals")
+    request = page.get_by_role("list", name="Requests").get_by_role("listitem").filter(has_text="guarded")
+    expect(request).to_contain_text("put 1 value on the list")
+    expect(request).to_contain_text("You wrote it, so another person approves it.")
+    axe(page)
+    shots(page, "approvals")
+    request.get_by_role("button", name="Withdraw").click()
+    page.get_by_role("dialog").get_by_role("button", name="Withdraw").click()
+    expect(page.get_by_text("Nothing waits")).to_be_visible()
+
+
+def test_filters_live_in_the_address(page, console):
+    page.goto(f"{console}/#/rules")
+    page.get_by_label("Find").fill("night_high")
+    expect(page.get_by_role("table", name="Rules").get_by_role("row")).to_have_count(2)
+    page.get_by_label("State").select_option("archived")
+    expect(page.get_by_text("No rule fits these filters")).to_be_visible()
+    address = page.url
+    page.goto(f"{console}/#/")
+    page.goto(address)
+    expect(page.get_by_label("Find")).to_have_value("night_high")
+    expect(page.get_by_label("State")).to_have_value("archived")
