@@ -158,7 +158,7 @@ class FakeEngine:
         period = {"at": "2026-01-01T00:00:00Z", "approve": 1, "block": 0, "amount": 0.1, "amount_blocked": 0.0}
         return {"minutes": [period], "hours": [period], "since": "2026-01-01T00:00:00Z"}
 
-    def transactions(self, *, limit, before, decision, entity, key, from_us, to_us):
+    def transactions(self, *, limit, before, decision, entity, key, rule, from_us, to_us):
         newest = list(self.recorded.values())[::-1]
         start = int(before or 0)
         following = start + limit

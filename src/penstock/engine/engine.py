@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from penstock.clock import Clock, system_clock, to_us
 from penstock.detector import Detector
+from penstock.engine import listing
 from penstock.engine.challenger import Challenger
 from penstock.engine.deciding import Deciding
 from penstock.engine.filling import Filling
@@ -408,8 +409,8 @@ class Engine:
         return self.look.transaction(transaction_id)
 
     def transactions(self, **filters: Any) -> tuple[list[bytes], str | None]:
-        """Recorded decisions, newest first: see `look.Look.transactions`."""
-        return self.look.transactions(**filters)
+        """Recorded decisions, newest first: see `listing.transactions`."""
+        return listing.transactions(self, **filters)
 
     def entity(self, entity: str, key: str) -> dict[str, Any] | None:
         """The current features of one key: see `look.Look.entity`."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.engine.ranges import RANGES
+from penstock.engine.records import rule_of
 from penstock.engine.spread import worth_of
 from penstock.messages import Action, Record
 
@@ -170,9 +171,8 @@ class Learned:
 def _fired(names: list[str], values: Any) -> Iterator[str]:
     """The rules whose condition held: they acted, or watched."""
     for place in np.flatnonzero(values == 1).tolist():
-        name = names[place].replace("watch_", "watch:", 1)
-        kind, _, rule = name.partition(":")
-        if kind == "rule" or (kind == "watch" and f"rule:{rule}" in names):
+        rule = rule_of(names[place], names)
+        if rule is not None:
             yield rule
 
 

@@ -17,13 +17,10 @@ from penstock.errors import DeclarationError, did_you_mean
 from penstock.features import Aggregate
 from penstock.features.kernel.places import find_slot
 from penstock.features.table import Table
-from penstock.messages import Action, Batch, Layout, Record, Type, Versions
+from penstock.messages import Batch, Layout, Record, Type, Versions
 
 if TYPE_CHECKING:
     from penstock.engine.engine import Engine
-
-_MOST_SCANNED = 200_000
-"""Rows that one listing reads at most; the answer then says where to go on."""
 
 
 class Look:
@@ -112,49 +109,6 @@ class Look:
         """The recorded decision, as it was answered."""
         found = self._engine.ledger.find(self._engine.detector.name, transaction_id)
         return self.render(found[0], [found[1]])[0] if found is not None else None
-
-    def transactions(
-        self,
-        *,
-        limit: int = 50,
-        before: str | None = None,
-        decision: str | None = None,
-        entity: str | None = None,
-        key: str | None = None,
-        from_us: int | None = None,
-        to_us: int | None = None,
-    ) -> tuple[list[bytes], str | None]:
-        """Recorded decisions, newest first.
-
-        limit: the most that are given. before: the `next` of the page before. decision: an action. entity, key: of one
-        key, in any role. from_us, to_us: event times, the end excluded. Returns the decisions and the next `before`.
-        """
-        action = Action.named(decision).value if decision else None
-        wanted = self._key_filter(entity, key)
-        page: list[bytes] = []
-        position = int(before) if before is not None else None
-        rows = self._engine.ledger.recent(self._engine.detector.name, before=position)
-        for scanned, (record, row) in enumerate(rows, 1):
-            seq = record.first_seq + row
-            if _fits(record, row, action, from_us, to_us) and wanted(record, row):
-                page += self.render(record, [row])
-            if len(page) == limit or scanned == _MOST_SCANNED:
-                return page, str(seq)
-        return page, None
-
-    def _key_filter(self, entity: str | None, key: str | None) -> Any:
-        if entity is None:
-            return lambda _record, _row: True
-        key_rows = KeyRows(self, self.table(entity), key or "")
-        held: tuple[Record | None, frozenset[int]] = (None, frozenset())
-
-        def wanted(record: Record, row: int) -> bool:
-            nonlocal held
-            if held[0] is not record:
-                held = (record, frozenset(key_rows.of(record)))
-            return row in held[1]
-
-        return wanted
 
     def value(self, record: Record, row: int, name: str) -> float | str | None:
         """A field or feature of a recorded event; None where it is null, or unknown to this record."""
@@ -302,11 +256,3 @@ class KeyRows:
 
 def _finite(threshold: float) -> float | None:
     return threshold if np.isfinite(threshold) else None
-
-
-def _fits(record: Record, row: int, action: int | None, from_us: int | None, to_us: int | None) -> bool:
-    time_us = int(record.time_us[row])
-    if (from_us is not None and time_us < from_us) or (to_us is not None and time_us >= to_us):
-        return False
-    columns: Any = record.columns
-    return action is None or int(columns["action"][row]) == action

@@ -101,6 +101,17 @@ def _public(name: str) -> str:
     return "" if kind == "where" else f"{kind}_{rest}" if kind else rest
 
 
+def rule_of(column: str, columns: Sequence[str]) -> str | None:
+    """The rule whose condition a column of a record tells, whether it acted or only watched; None where it tells of none.
+
+    >>> columns = ["amount", "rule:spike", "watch:spike", "watch_night", "rule:night"]
+    >>> [rule_of(column, columns) for column in columns]
+    [None, 'spike', 'spike', 'night', 'night']
+    """
+    kind, _, rule = column.replace("watch_", "watch:", 1).partition(":")
+    return rule if kind == "rule" or (kind == "watch" and f"rule:{rule}" in columns) else None
+
+
 def layout_of(fields: Mapping[str, Sequence[Field]]) -> Layout:
     """The layout that `layout_fields` described: where each column stood; rules and nameless ones are not found by name."""
     layout = Layout()

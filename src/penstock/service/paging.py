@@ -21,6 +21,7 @@ class Asked:
     decision: str | None
     entity: str | None
     key: str | None
+    rule: str | None
     from_us: int | None
     to_us: int | None
 
@@ -55,6 +56,7 @@ def _fetch(desk: Serving, asked: Asked, before: str | None) -> tuple[list[bytes]
         decision=asked.decision,
         entity=asked.entity,
         key=asked.key,
+        rule=asked.rule,
         from_us=asked.from_us,
         to_us=asked.to_us,
     )

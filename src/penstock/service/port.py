@@ -138,6 +138,7 @@ class Looking(Protocol):
         decision: str | None,
         entity: str | None,
         key: str | None,
+        rule: str | None,
         from_us: int | None,
         to_us: int | None,
     ) -> tuple[list[bytes], str | None]:

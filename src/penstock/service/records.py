@@ -46,6 +46,9 @@ def add_routes(routes: FastAPI, desks: Desks, personal: Unmasking) -> None:
         decision: Annotated[str | None, Query(pattern="^(?i:approve|challenge|review|block)$", description="Outcome.")] = None,
         entity: Annotated[str | None, Query(max_length=200, description="An entity, together with `key`.")] = None,
         key: Annotated[str | None, Query(max_length=1000, description="Only decisions about this key.")] = None,
+        rule: Annotated[
+            str | None, Query(max_length=200, description="A rule that fired, whether it acted or watched.")
+        ] = None,
         since: Annotated[str | None, Query(alias="from", max_length=100, description="First event time, ISO 8601.")] = None,
         until: Annotated[
             str | None, Query(alias="to", max_length=100, description="Event times before this, ISO 8601.")
@@ -57,7 +60,8 @@ def add_routes(routes: FastAPI, desks: Desks, personal: Unmasking) -> None:
             raise RequestRefused(422, "entity and key go together", [(missing, "is required where the other is given")])
         if entity is not None and key is not None:
             key = as_kept(desks.chosen(detector), entity, key, actor_of(request))
-        asked = Asked(limit, decision and decision.upper(), entity, key, instant_us(since, "from"), instant_us(until, "to"))
+        between = instant_us(since, "from"), instant_us(until, "to")
+        asked = Asked(limit, decision and decision.upper(), entity, key, rule, *between)
         try:
             found, following = await asyncio.to_thread(page, desks.chosen(detector), asked, before)
         except DeclarationError as error:

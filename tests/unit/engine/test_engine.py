@@ -340,3 +340,6 @@ def test_decisions_are_listed_newest_first_and_filtered(engine) -> None:
     assert listed(limit=3, before=following)[0] == ["t6", "t5", "t4"]
     assert listed(entity="customer", key="d")[0] == ["t8", "t6", "t4", "t2", "t0"]
     assert listed(decision="review")[0] == ["t9", "t8", "t7", "t6"]
+    assert listed(rule="fourth")[0] == ["t9", "t8", "t7", "t6"]
+    assert listed(rule="fourth", limit=2, entity="customer", key="d")[0] == ["t8", "t6"]
+    assert listed(rule="nobody_wrote_it")[0] == []
