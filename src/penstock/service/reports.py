@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import FastAPI, Path, Query, Response
 
 from penstock.assemble.daily import decided_days, report_of
+from penstock.clock import Clock, from_us, system_clock
 from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.errors import DataError
@@ -65,14 +66,14 @@ def add_routes(routes: FastAPI, desks: Desks, settings: Settings) -> None:
 class Reports:
     """Makes reports, one at a time, and keeps each for a moment. Used on the event loop."""
 
-    def __init__(self, desks: Desks, settings: Settings) -> None:
-        self._desks, self._settings = desks, settings
+    def __init__(self, desks: Desks, settings: Settings, clock: Clock = system_clock) -> None:
+        self._desks, self._settings, self._clock = desks, settings, clock
         self._kept: dict[object, tuple[float, Any]] = {}
         self._making = asyncio.Lock()
 
     async def days(self, detector: str | None) -> list[ReportDay]:
         """The days that there are."""
-        today = datetime.now(UTC).date()
+        today = from_us(self._clock()).date()
         found = []
         for engine in _engines(self._desks.chosen(detector)):
             counted = await self._fresh(engine.detector.name, partial(decided_days, self._settings, engine))
@@ -94,7 +95,7 @@ class Reports:
 
         def made() -> tuple[Report, str] | None:
             try:
-                report = report_of(self._settings, engines[0], day)
+                report = report_of(self._settings, engines[0], day, clock=self._clock)
             except DataError:
                 return None
             return (report, page(report)) if report.day.decided.count else None
