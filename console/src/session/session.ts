@@ -21,16 +21,18 @@ export function useMay(): (right: Right) => boolean {
 /** Signs in and out; everything that was asked as somebody else is forgotten. */
 export function useSigning() {
   const queries = useQueryClient();
+  /** First who it is, so that whoever watches that is told; then nothing of before is left, nor comes in late. */
+  async function now(session: Session): Promise<void> {
+    await queries.cancelQueries();
+    queries.setQueryData(SESSION_KEY, session);
+    queries.removeQueries({ predicate: (query) => query.queryKey[0] !== SESSION_KEY[0] });
+  }
   return {
     async signIn(name: string, password: string): Promise<void> {
-      const session = say(await api.POST("/session", { body: { name, password } }));
-      queries.clear();
-      queries.setQueryData(SESSION_KEY, session);
+      await now(say(await api.POST("/session", { body: { name, password } })));
     },
     async signOut(): Promise<void> {
-      const nobody = say(await api.DELETE("/session"));
-      queries.clear();
-      queries.setQueryData(SESSION_KEY, nobody);
+      await now(say(await api.DELETE("/session")));
     },
   };
 }

@@ -89,7 +89,7 @@ function One({ link, of, onSweep }: { link: LinkedKey; of: Case; onSweep?: () =>
           <li key={each.transaction_id} className="flex items-center gap-2 text-xs leading-6">
             <Time at={each.event_time} />
             <Outcome of={each.decision} />
-            <span className="figure w-12 text-right">{percent(each.fraud_probability)}</span>
+            <span className="figure w-14 whitespace-nowrap text-right">{percent(each.fraud_probability)}</span>
             <Link
               to="/transactions/$id"
               params={{ id: each.transaction_id }}

@@ -1,0 +1,156 @@
+"""Operations: a refused event is put right and sent again; health, alerts, the audit log, reports, keys and users."""
+
+import json
+import time
+
+import httpx
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+
+def refuse(console, **fields):
+    """Send an event that is refused, and wait until it is in quarantine; its id."""
+    event = {"timestamp": "2026-01-05T10:00:00Z", "customer_id": "C1", "merchant_id": "Shop", "amount": 12.5, **fields}
+    before = {each["id"] for each in refused(console)}
+    answer = httpx.post(f"{console}/predict", json={name: value for name, value in event.items() if value is not None})
+    assert answer.status_code == 422
+    until = time.monotonic() + 10
+    while True:
+        new = [each["id"] for each in refused(console) if each["id"] not in before]
+        if new:
+            return new[0]
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def refused(console):
+    return httpx.get(f"{console}/quarantine", params={"limit": 200}).json()["events"]
+
+
+def became(console, number):
+    return httpx.get(f"{console}/quarantine/{number}").json()
+
+
+def only_refusals(page):
+    """What a browser logs of answers that refuse, which these tests ask for."""
+    assert [each for each in page.wrong if "422" not in each and "409" not in each] == []
+    page.wrong.clear()
+
+
+def test_a_refused_event_is_put_right_beside_its_errors_and_sent_again(page, console, shots, axe):
+    number = refuse(console, transaction_id="wrong1", amount="ten", merchant_id=None)
+    page.goto(f"{console}/#/operations")
+    page.get_by_role("tab", name="Quarantine").click()
+    page.get_by_role("list", name="Refused events").get_by_role("button").first.click()
+    amount = page.get_by_label("amount", exact=False)
+    amount.wait_for()
+    assert amount.input_value() == "ten"
+    amount.fill("eleven")
+    page.get_by_role("button", name="Send again").click()
+    page.get_by_text('amount is "eleven"').first.wait_for()
+    assert amount.get_attribute("aria-invalid") == "true"
+    shots(page, "operations-quarantine")
+    axe(page)
+    amount.fill("11")
+    page.get_by_label("merchant_id", exact=False).fill("Shop")
+    page.get_by_role("button", name="Send again").click()
+    page.get_by_text("It was taken in").wait_for()
+    found = became(console, number)
+    assert (found["state"], found["transaction_id"]) == ("resubmitted", "wrong1")
+    assert httpx.get(f"{console}/transactions/wrong1").json()["transaction_id"] == "wrong1"
+    page.get_by_role("link", name="Look at the decision").click()
+    page.wait_for_url("**/#/transactions/wrong1")
+    only_refusals(page)
+
+
+def test_a_refused_event_can_be_edited_as_json_and_dismissed_with_a_reason(page, console):
+    number = refuse(console, transaction_id="wrong2", amount=-5)
+    page.goto(f"{console}/#/operations?tab=quarantine&id={number}")
+    page.get_by_text("JSON", exact=True).click()
+    text = page.get_by_label("Event", exact=True)
+    assert json.loads(text.input_value())["amount"] == -5
+    page.get_by_role("button", name="Dismiss…").click()
+    page.get_by_role("dialog").get_by_label("Reason", exact=True).fill("a test of the shop")
+    page.get_by_role("dialog").get_by_role("button", name="Dismiss").click()
+    page.get_by_text("local dismissed it").wait_for()
+    assert became(console, number)["reason"] == "a test of the shop"
+    page.get_by_text("Dismissed", exact=True).click()
+    page.get_by_role("list", name="Refused events").get_by_text("-5").first.wait_for()
+
+
+def test_what_is_masked_stays_masked_and_is_not_sent_so(page, console):
+    number = refuse(console, transaction_id="wrong3", amount="4111111111111111x")
+    page.goto(f"{console}/#/operations?tab=quarantine&id={number}")
+    amount = page.get_by_label("amount", exact=False)
+    amount.wait_for()
+    assert "4111" not in page.content()
+    assert page.get_by_role("button", name="Send again").is_disabled()
+    amount.fill("12")
+    page.get_by_role("button", name="Send again").click()
+    page.get_by_text("It was taken in").wait_for()
+
+
+def test_every_part_tells_how_it_fares(page, console, shots, axe):
+    page.goto(f"{console}/#/operations")
+    page.get_by_role("list", name="Parts of banking").get_by_text("ledger").wait_for()
+    page.get_by_role("list", name="Parts of Service").get_by_text("cases", exact=True).wait_for()
+    shots(page, "operations-health")
+    axe(page)
+
+
+def test_an_alert_is_shown_with_its_delivery_and_somebody_takes_care_of_it(page, console, shots, axe):
+    httpx.post(f"{console}/demo/attack/card_testing")
+    until = time.monotonic() + 90
+    while not httpx.get(f"{console}/alerts/deliveries").json()["alerts"]:
+        assert time.monotonic() < until
+        time.sleep(0.5)
+    page.goto(f"{console}/#/operations?tab=alerts")
+    alerts = page.get_by_role("list", name="Alerts")
+    alerts.get_by_role("button", name="Acknowledge…").last.click()
+    page.get_by_label("What is being done").fill("calling the merchant")
+    page.get_by_role("button", name="Acknowledge", exact=True).click()
+    alerts.get_by_text("local takes care of it since").wait_for()
+    alerts.get_by_text("calling the merchant").wait_for()
+    shots(page, "operations-alerts")
+    axe(page)
+
+
+def test_the_audit_log_is_verified_and_filtered_in_the_address(page, console, shots, axe):
+    refuse(console, transaction_id="wrong4", amount="x")
+    page.goto(f"{console}/#/operations?tab=audit")
+    page.get_by_text("Verified: unbroken").wait_for()
+    changes = page.get_by_role("list", name="Changes")
+    changes.get_by_role("listitem").first.wait_for()
+    shots(page, "operations-audit")
+    axe(page)
+    page.get_by_label("Action", exact=True).fill("rule.add")
+    page.get_by_role("button", name="Filter").click()
+    page.wait_for_url("**action=rule.add**")
+    changes.get_by_role("link", name="rule.promote").first.wait_for(state="detached")
+    assert changes.get_by_role("link", name="rule.add").count() > 0
+    page.get_by_role("button", name="Clear").click()
+    changes.get_by_role("link", name="rule.promote").first.wait_for()
+
+
+def test_a_daily_report_is_shown_without_scripts(page, console, shots, axe):
+    page.goto(f"{console}/#/operations?tab=reports")
+    page.get_by_text("As much as is known by now").wait_for(timeout=60_000)
+    frame = page.locator("iframe")
+    assert frame.get_attribute("sandbox") == ""
+    page.frame_locator("iframe").locator("h1").wait_for()
+    shots(page, "operations-reports")
+    axe(page)
+
+
+def test_an_open_service_says_so_and_its_first_key_is_refused_before_there_is_an_administrator(page, console, shots, axe):
+    page.goto(f"{console}/#/operations?tab=access")
+    page.get_by_text("Nobody is asked who they are yet").wait_for()
+    shots(page, "operations-access")
+    axe(page)
+    page.get_by_role("button", name="Make a key…").click()
+    page.get_by_label("Name of the program").fill("checkout")
+    page.get_by_role("button", name="Make it").click()
+    page.get_by_role("dialog").get_by_role("alert").wait_for()
+    assert httpx.get(f"{console}/keys").json()["keys"] == []
+    only_refusals(page)
