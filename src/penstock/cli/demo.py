@@ -1,7 +1,6 @@
 """`penstock demo`: the whole thing at work, with simulated bank customers."""
 
 import click
-import msgspec
 
 from penstock.cli.options import progress, say, settings, settings_from
 
@@ -23,6 +22,8 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
     The first start simulates two months of payments and trains on them; what was learned and decided is kept in the
     data folder, so that later starts are quick.
     """
+    import msgspec
+
     from penstock.assemble.demo import DETECTOR, prepare_demo
     from penstock.assemble.served import served
     from penstock.cli.logs import begin_logging
