@@ -38,7 +38,7 @@ def test_the_commands_run_one_after_the_other_and_make_what_they_promise(tmp_pat
     Path("build").mkdir()
     for stage in STAGES.values():
         for line in lines(stage):
-            command, _, target = re.sub(r"--events \d+", "--events 30000", line).partition(" > ")
+            command, _, target = re.sub(r"--events \d+", "--events 20000", line).partition(" > ")
             program, *arguments = shlex.split(command)
             assert program == "penstock"
             result = CliRunner().invoke(commands, arguments, catch_exceptions=False)

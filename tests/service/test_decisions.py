@@ -207,11 +207,12 @@ def test_several_detectors_share_one_process_and_one_folder(tmp_path, port):
 def test_a_port_or_folder_in_use_ends_it_with_a_sentence_and_exit_code_2(start, port):
     first = start(port)
     first.wait_until_ready()
-    code, said = _ended(start(port))
+    there, here = start(port), start(port + 1)
+    code, said = _ended(there)
     assert code == 2
     assert "another process listens there already" in said
     assert "Traceback" not in said
-    code, said = _ended(start(port + 1))
+    code, said = _ended(here)
     assert code == 2
     assert "Traceback" not in said
 
