@@ -63,7 +63,7 @@ def test_a_challenger_is_tried_in_shadow_promoted_and_taken_back(page, server, s
     page.get_by_role("dialog").wait_for(state="detached")
     page.wait_for_timeout(1500)
     assert champion(server) == before
-    page.get_by_role("table", name="Trials and promotions").get_by_text("rolled back").first.wait_for()
+    page.get_by_role("table", name="Trials and promotions").get_by_text("it was trained on newer days").first.wait_for()
     axe(page)
     shots(page, "models")
 

@@ -18,11 +18,8 @@ const ABOUT: Record<Step["kind"], { title: string; about: string; verb: string }
     verb: "Roll out",
   },
   promote: { title: "Promote", about: "It decides everything, within seconds, on every process.", verb: "Promote" },
-  rollback: {
-    title: "Roll back",
-    about: "The trial ends, or the champion before decides again.",
-    verb: "Roll back",
-  },
+  rollback: { title: "End the trial", about: "It scores and decides nothing any more.", verb: "End it" },
+  undo: { title: "Roll back", about: "The champion before it decides again, within seconds.", verb: "Roll back" },
 };
 
 interface Props {
@@ -58,7 +55,12 @@ export function StepDialog({ name, version, kind, fourEyes, onClose }: Props) {
       title={`${title}: ${version}`}
       about={fourEyes && ["promote", "rollout"].includes(kind) ? `${about} Somebody else has to approve it.` : about}
       actions={
-        <Button look={kind === "rollback" ? "danger" : "main"} type="submit" form="step" busy={step.isPending}>
+        <Button
+          look={kind === "rollback" || kind === "undo" ? "danger" : "main"}
+          type="submit"
+          form="step"
+          busy={step.isPending}
+        >
           {verb}
         </Button>
       }

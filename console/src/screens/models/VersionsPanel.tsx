@@ -114,7 +114,7 @@ function Steps({ models, version, ask }: { models: Models; version: string; ask:
   const isChampion = models.champion === version;
   const goesBack = isChampion && models.trials.some((each) => each.version === version && each.state === "promoted");
   const step = (kind: Step["kind"], text: string) => (
-    <Button look={kind === "rollback" ? "danger" : "plain"} onClick={() => ask({ version, kind })}>
+    <Button look={kind === "rollback" || kind === "undo" ? "danger" : "plain"} onClick={() => ask({ version, kind })}>
       {text}
     </Button>
   );
@@ -124,7 +124,7 @@ function Steps({ models, version, ask }: { models: Models; version: string; ask:
       {!isChampion && trial?.state !== "rollout" && step("rollout", "Roll out")}
       {!isChampion && step("promote", "Promote")}
       {trial && step("rollback", trial.state === "shadow" ? "End shadow" : "Roll back")}
-      {goesBack && step("rollback", "Roll back")}
+      {goesBack && step("undo", "Roll back")}
     </span>
   );
 }

@@ -67,18 +67,20 @@ export function useDrift(name: string) {
   });
 }
 
-/** What can be done with a version. */
+/** What can be done with a version. rollback: its trial ends; undo: of the champion, its promotion. */
 export type Step =
   | { kind: "shadow"; note: string }
   | { kind: "rollout"; note: string; percent: number; of: string }
   | { kind: "promote"; note: string }
-  | { kind: "rollback"; note: string };
+  | { kind: "rollback"; note: string }
+  | { kind: "undo"; note: string };
 
 const DONE: Record<Step["kind"], string> = {
   shadow: "scores the same events in shadow",
   rollout: "decides for its share",
   promote: "decides from now on",
-  rollback: "was taken back",
+  rollback: "is not tried any more",
+  undo: "was taken back; the champion before decides again",
 };
 
 /** Does one step and says what came of it; with four eyes it waits for somebody else. */
@@ -123,12 +125,10 @@ async function take(name: string, version: string, step: Step): Promise<{ waits:
       return { waits: answer.response.status === 202 };
     }
     case "rollback":
-      say(
-        await api.POST("/detectors/{name}/models/rollback", {
-          params: { path: { name } },
-          body: { note: step.note, version },
-        }),
-      );
+    case "undo": {
+      const body = { note: step.note, version: step.kind === "rollback" ? version : null };
+      say(await api.POST("/detectors/{name}/models/rollback", { params: { path: { name } }, body }));
       return { waits: false };
+    }
   }
 }
