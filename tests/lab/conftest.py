@@ -1,11 +1,11 @@
 """The lab's surroundings: two trained versions of banking, a real service with them, and the pages as a script runs them."""
 
 import contextlib
-import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import msgspec
@@ -39,41 +39,64 @@ def models(history):
     return folder
 
 
+class Process:
+    """A command of ours in a process of its own. url: what it said where it is. said: everything that it has said."""
+
+    def __init__(self, log, *arguments):
+        command = [sys.executable, "-m", "penstock.cli", *map(str, arguments)]
+        self._log = log
+        self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            self.url = self._address()
+        except BaseException:
+            self.stop(signal.SIGKILL)
+            raise
+
+    @property
+    def said(self):
+        self._log.seek(0)
+        return self._log.read().decode()
+
+    def _address(self):
+        until = time.monotonic() + PATIENCE_S
+        while self._process.poll() is None and time.monotonic() < until:
+            found = re.search(r"(?:serving \S+ on|the lab is at) (http://\S+?)[,\s]", self.said)
+            if found:
+                return found[1]
+            time.sleep(0.1)
+        raise AssertionError(f"it did not come up: {self.said}")
+
+    def stop(self, signal_number):
+        """Its exit code."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal_number)
+        return self._process.wait(timeout=PATIENCE_S)
+
+
 @contextlib.contextmanager
-def running(*arguments, **variables):
-    """A command of ours in a process of its own: its URL once it has said so, and the process."""
-    command = [sys.executable, "-m", "penstock.cli", *map(str, arguments)]
-    process = subprocess.Popen(
-        command, stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True, env={**os.environ, **variables}
-    )
-    try:
-        yield _address(process), process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=PATIENCE_S)
-
-
-def _address(process):
-    """The first URL that it says; what it said, where it says none."""
-    said, until = "", time.monotonic() + PATIENCE_S
-    while time.monotonic() < until:
-        line = process.stdout.readline()
-        said += line
-        found = re.search(r"(?:serving \S+ on|the lab is at) (http://\S+?)[,\s]", line)
-        if found:
-            return found[1]
-        if not line and process.poll() is not None:
-            break
-    raise AssertionError(f"it did not come up: {said}")
+def running(*arguments):
+    """A command of ours, until it is stopped in the end."""
+    with tempfile.TemporaryFile() as log:
+        process = Process(log, *arguments)
+        try:
+            yield process
+        finally:
+            process.stop(signal.SIGTERM)
 
 
 @pytest.fixture(scope="session")
 def service(models, tmp_path_factory):
     """The address of a real service."""
     data = tmp_path_factory.mktemp("service")
-    with running("serve", "banking", "--port", 0, "--models", models, "--data", data) as (url, _):
-        yield url
+    with running("serve", "banking", "--port", 0, "--models", models, "--data", data) as process:
+        yield process.url
+        assert "Traceback" not in process.said
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch, tmp_path):
+    """An empty folder to work in: settings and data that lie where tests are started shall not take part."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

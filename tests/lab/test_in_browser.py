@@ -5,6 +5,7 @@ A screenshot of every page goes to build/screens/lab, at 1440 pixels, light and 
 
 import re
 import shutil
+import signal
 import threading
 from pathlib import Path
 
@@ -61,12 +62,10 @@ def traffic(service, history):
 @pytest.fixture(scope="module")
 def lab_url(models, traffic, tmp_path_factory):
     data = tmp_path_factory.mktemp("lab-data")
-    with running("lab", "banking", "--port", 0, "--url", traffic, "--models", models, "--data", data) as (url, process):
-        yield url
-        process.terminate()
-        said, _ = process.communicate(timeout=PATIENCE_S)
-        assert process.returncode == 0, said
-        assert "Traceback" not in said
+    with running("lab", "banking", "--port", 0, "--url", traffic, "--models", models, "--data", data) as process:
+        yield process.url
+        assert process.stop(signal.SIGTERM) == 0, process.said
+        assert "Traceback" not in process.said
 
 
 @pytest.fixture(params=["light", "dark"])

@@ -26,6 +26,7 @@ from tests.lab.conftest import done
 
 
 def tiles(shown):
+    assert errors(shown) == ""
     return {each.label: each.value for each in shown.metric}
 
 

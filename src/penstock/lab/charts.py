@@ -13,6 +13,7 @@ SEVERAL = ("#0f8277", "#c05621", "#5b5fc7", "#b3398f", "#6b7f2a", "#2f7f9e")
 HEIGHT = 270
 
 TIME = alt.X("at:T", title="UTC", scale=alt.Scale(type="utc"), axis=alt.Axis(grid=False))
+CLOCK = alt.X("at:T", title="UTC", scale=alt.Scale(type="utc"), axis=alt.Axis(grid=False, format="%H:%M:%S", tickCount=5))
 _WHEN = alt.Tooltip("when:N", title="UTC")
 _LEGEND = alt.Legend(orient="top", symbolType="square", padding=0, offset=6)
 LINES = alt.Legend(orient="top", symbolType="stroke", symbolStrokeWidth=3, padding=0, offset=6)
@@ -121,7 +122,10 @@ def by_outcome(frame: pl.DataFrame, title: str, height: int = HEIGHT) -> Drawing
             .mark_bar()
             .encode(
                 x=alt.X(
-                    "value:N", title=title, sort="-y", axis=alt.Axis(labelAngle=-30 if frame["value"].n_unique() > 3 else 0)
+                    "value:N",
+                    title=title,
+                    sort="-y",
+                    axis=alt.Axis(labelAngle=-40 if frame["value"].n_unique() > 3 else 0, labelOverlap=False),
                 ),
                 xOffset="outcome:N",
                 y=share,
@@ -151,7 +155,7 @@ def lines(
 ) -> Drawing:
     """A line of y over x for each value of the column `name`."""
     colour = alt.Color(f"{name}:N", scale=several(names), title=None, legend=legend)
-    told = [_WHEN if field is TIME else alt.Tooltip(field.shorthand, format=".4~g") for field in (x, y)]
+    told = [_WHEN if field is TIME or field is CLOCK else alt.Tooltip(field.shorthand, format=".4~g") for field in (x, y)]
     return (
         _chart(frame, height)
         .mark_line(point=points)

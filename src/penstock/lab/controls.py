@@ -21,6 +21,7 @@ KEPT = "chosen."
 """Begins the keys of what stays chosen from one page to the next."""
 
 FILE, SIMULATED = "A recorded file", "Simulated events"
+_NONE = "none: rules alone decide"
 
 
 class Chosen(NamedTuple):
@@ -132,20 +133,14 @@ def choose_version(chosen: Chosen, *, none: bool = False) -> str | None:
     names = {entry.version: named(entry) for entry in chosen.versions}
     if not names and not none:
         raise ConfigurationError(no_models(chosen))
-    options: list[str | None] = [*names, *([None] if none else [])]
+    options = [*names, *([_NONE] if none else [])]
     champion = next((at for at, entry in enumerate(chosen.versions) if "champion" in entry.aliases), 0)
     key = f"{KEPT}version.{chosen.source.detector}.{none}"
     if st.session_state.get(key) not in options:
         st.session_state.pop(key, None)
     with st.sidebar:
-        found: str | None = st.selectbox(
-            "Models",
-            options,
-            index=champion,
-            key=key,
-            format_func=lambda version: names.get(version, "none: rules alone decide"),
-        )
-    return found
+        found = st.selectbox("Models", options, champion, key=key, format_func=lambda version: names.get(version, version))
+    return None if found == _NONE else found
 
 
 def named(entry: Entry) -> str:

@@ -113,7 +113,7 @@ def _latency(overview: Overview, detector: str | None) -> charts.Drawing:
     del kept[: -3 * _SAMPLES]
     frame = pl.DataFrame(kept, schema={"at": pl.Datetime("us", "UTC"), "percentile": pl.String, "ms": pl.Float64}, orient="row")
     y = alt.Y("ms:Q", title="milliseconds", scale=alt.Scale(zero=True))
-    return charts.lines(charts.timed(frame), charts.TIME, y, "percentile", names=["p50", "p95", "p99"], points=len(kept) < 10)
+    return charts.lines(charts.timed(frame), charts.CLOCK, y, "percentile", names=["p50", "p95", "p99"], points=len(kept) < 10)
 
 
 def _stages(newest: Sequence[Decision]) -> charts.Drawing:
