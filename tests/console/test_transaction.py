@@ -104,6 +104,11 @@ def test_the_list_is_filtered_by_the_address_and_shows_older_ones(page, console,
     axe(page)
     shots(page, "transactions")
 
+    page.get_by_label("Rule that fired").select_option("amount_spike")
+    page.wait_for_url(re.compile("rule=amount_spike"))
+    page.wait_for_function("() => [...document.querySelectorAll('tbody tr')].every(row => / times the /.test(row.innerText))")
+    page.get_by_label("Rule that fired").select_option("any or none")
+
     context = httpx.get(f"{console}/context/{blocked['transaction_id']}").json()
     customer = next(each for each in context["entities"] if each["entity"] == "customer")
     page.get_by_label("Of", exact=True).select_option("customer")

@@ -32,6 +32,8 @@ export interface Served {
   informs: string[];
   features: ServedFeature[];
   policy: Policy;
+  /** Those in force. */
+  rules: { name: string }[];
 }
 
 /** Every detector of the service. */

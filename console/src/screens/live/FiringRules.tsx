@@ -73,7 +73,13 @@ function Fired({
               <RuleLink rule={rule} />
               {rule.state !== "deciding" && <Badge>{rule.state}</Badge>}
             </span>
-            <span className="figure text-right font-medium">{count(rule.fires)}</span>
+            <Link
+              to="/transactions"
+              search={{ detector: rule.detector, rule: rule.name }}
+              className="figure text-right font-medium hover:underline"
+            >
+              {count(rule.fires)}
+            </Link>
             <span aria-hidden className="mt-0.5 h-1.5 rounded-full bg-raised">
               <span
                 className="block h-full rounded-full bg-accent"

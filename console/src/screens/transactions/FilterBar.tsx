@@ -8,7 +8,9 @@ import { asField, DECISIONS, type Filters, fromField, isFiltered } from "./filte
 /** The filters; what is chosen goes into the address, and the list follows. */
 export function FilterBar({ filters }: { filters: Filters }) {
   const navigate = useNavigate();
-  const entities = [...new Set(useDetector()?.features.flatMap((each) => each.entity ?? []) ?? [])];
+  const served = useDetector();
+  const entities = [...new Set(served?.features.flatMap((each) => each.entity ?? []) ?? [])];
+  const names = new Set([...(served?.rules.map((each) => each.name) ?? []), ...(filters.rule ? [filters.rule] : [])]);
   const set = (changed: Filters) =>
     void navigate({ to: "/transactions", search: (kept) => ({ ...kept, ...changed }), replace: true });
   const lookUp = (event: FormEvent<HTMLFormElement>) => {
@@ -27,6 +29,17 @@ export function FilterBar({ filters }: { filters: Filters }) {
       >
         <option value="">all</option>
         {DECISIONS.map((each) => (
+          <option key={each}>{each}</option>
+        ))}
+      </Select>
+      <Select
+        label="Rule that fired"
+        value={filters.rule ?? ""}
+        onChange={(event) => set({ rule: event.target.value || undefined })}
+        className="w-44"
+      >
+        <option value="">any or none</option>
+        {[...names].sort().map((each) => (
           <option key={each}>{each}</option>
         ))}
       </Select>
@@ -57,7 +70,14 @@ export function FilterBar({ filters }: { filters: Filters }) {
         <Button
           look="quiet"
           onClick={() =>
-            set({ decision: undefined, entity: undefined, key: undefined, from: undefined, to: undefined })
+            set({
+              decision: undefined,
+              entity: undefined,
+              key: undefined,
+              rule: undefined,
+              from: undefined,
+              to: undefined,
+            })
           }
         >
           All transactions

@@ -4,6 +4,7 @@ export interface Filters {
   decision?: string;
   entity?: string;
   key?: string;
+  rule?: string;
   from?: string;
   to?: string;
 }
@@ -12,8 +13,8 @@ export const DECISIONS = ["approve", "challenge", "review", "block"] as const;
 
 /** What is asked of the service: an entity and its key only together. */
 export function query(filters: Filters): Filters {
-  const { decision, entity, key, from, to } = filters;
-  return { decision, from, to, ...(entity && key ? { entity, key } : {}) };
+  const { decision, entity, key, rule, from, to } = filters;
+  return { decision, rule, from, to, ...(entity && key ? { entity, key } : {}) };
 }
 
 /** A moment of the address as a field of a form shows it: in the viewer's zone, to the minute. */
