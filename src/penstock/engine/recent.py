@@ -147,16 +147,16 @@ class Recent:
             self._exhausted = False
 
     def _chunk(self, pairs: Sequence[tuple[Record, Batch]]) -> Chunk:
-        batches = [batch for _, batch in pairs]
-        whole = _whole(batches)
+        whole, sizes = _whole([batch for _, batch in pairs]), [len(r) for r, _ in pairs]
+        starts = np.array([r.first_seq for r, _ in pairs], np.int64)
         amount = self._engine.totals.amount
         column = self._engine.detector.plan.layout.get(amount) if amount is not None else None
         known = column is not None and column.index < whole.x.shape[1]
         return Chunk(
-            seqs=np.concatenate([np.arange(r.first_seq, r.first_seq + len(r)) for r, _ in pairs]),
-            decided_us=np.repeat([r.meta["decided_us"] for r, _ in pairs], [len(r) for r, _ in pairs]),
+            seqs=np.repeat(starts - np.cumsum([0, *sizes[:-1]]), sizes) + np.arange(len(whole)),
+            decided_us=np.repeat([r.meta["decided_us"] for r, _ in pairs], sizes),
             time_us=whole.time_us,
-            action=np.concatenate([np.asarray(r.columns["action"], np.uint8) for r, _ in pairs]),
+            action=np.concatenate([r.columns["action"] for r, _ in pairs]),
             scores=np.concatenate([np.asarray(r.columns["scores"])[:, 0] for r, _ in pairs]),
             amounts=whole.x[:, column.index].copy() if known and column is not None else np.full(len(whole), np.nan),
             keys={
@@ -200,14 +200,15 @@ class Recent:
 
 
 def _whole(batches: Sequence[Batch]) -> Batch:
-    """What keys are read from, of several batches together."""
+    """What keys, times and amounts are read from, of several batches together."""
     if len(batches) == 1:
         return batches[0]
+    time_us = np.concatenate([batch.time_us for batch in batches])
     return Batch(
-        ids=[each for batch in batches for each in batch.ids],
-        kinds=np.concatenate([batch.kinds for batch in batches]),
-        time_us=np.concatenate([batch.time_us for batch in batches]),
-        arrived_us=np.concatenate([batch.arrived_us for batch in batches]),
+        ids=[""] * len(time_us),
+        kinds=np.zeros(len(time_us), np.uint8),
+        time_us=time_us,
+        arrived_us=time_us,
         x=np.concatenate([batch.x for batch in batches]),
         codes=np.concatenate([batch.codes for batch in batches]),
         texts={},

@@ -8,6 +8,7 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -241,9 +242,13 @@ def tally_of(batches: Sequence[Aside]) -> Tally:
     counts = np.bincount(np.concatenate([each + action for each in places]), minlength=_TIMES)
     tally.counts[:_TIMES] = counts
     tally.counts[_TIMES:] = _timed(batches)
+    named = [batch for batch in batches if batch.values is not None]
+    values = chain.from_iterable(batch.values or () for batch in named)
+    of_named = (
+        action if len(named) == len(batches) else np.concatenate([[], *(batch.action for batch in named)]).astype(np.int64)
+    )
+    tally.values.update(zip(values, of_named.tolist(), strict=True))
     for batch in batches:
-        if batch.values is not None:
-            tally.values.update(zip(batch.values, batch.action.tolist(), strict=True))
         if batch.fired is not None:
             _count_fires(tally.rules, batch, *batch.fired)
     return tally
