@@ -9,7 +9,7 @@ import { Empty, Failed, Waiting } from "~/ui/Asked";
 import { Badge } from "~/ui/Badge";
 import { Page } from "~/ui/Page";
 import { SaidCorner } from "~/ui/said";
-import { SCREENS, screenOf } from "./screens";
+import { mayLook, SCREENS, screenOf } from "./screens";
 
 /** The frame around every page: who is here, where one can go, whether the feed is alive. Without a session: the sign-in. */
 export function Shell() {
@@ -47,11 +47,12 @@ function Allowed({ children }: { children: ReactNode }) {
   const may = useMay();
   const path = useLocation({ select: (location) => location.pathname });
   const screen = screenOf(path);
-  if (!screen || may(screen.right)) return children;
-  const others = SCREENS.filter((each) => may(each.right));
+  if (!screen || mayLook(may, screen)) return children;
+  const others = SCREENS.filter((each) => mayLook(may, each));
   return (
     <Page title="Not for you">
       <Empty title={`Your roles do not let you look at ${screen.name}`}>
+        {others.length === 0 && "They are for programs that send transactions, and for nothing here."}
         {others.map((each) => (
           <Link key={each.path} to={each.path} className="mx-1 text-accent underline">
             {each.name}
@@ -73,7 +74,7 @@ function Menu() {
         <img src="./icon.svg" alt="" width={26} height={26} />
         <span className="max-lg:sr-only">Penstock</span>
       </Link>
-      {SCREENS.filter((screen) => may(screen.right)).map((screen) => (
+      {SCREENS.filter((screen) => mayLook(may, screen)).map((screen) => (
         <Link
           key={screen.path}
           to={screen.path}
@@ -95,8 +96,12 @@ function Menu() {
 function Top() {
   return (
     <header className="flex flex-wrap items-center gap-2 border-b bg-panel px-4 py-2 lg:px-6">
-      <Find />
-      <ChooseDetector />
+      {useMay()("read") && (
+        <>
+          <Find />
+          <ChooseDetector />
+        </>
+      )}
       <div className="ml-auto flex items-center gap-3">
         <LinkState />
         <Who />

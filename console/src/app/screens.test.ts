@@ -1,7 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { screenOf } from "./screens";
+import { mayLook, SCREENS, screenOf } from "./screens";
 
 describe("screens", () => {
+  it("are open to whoever may read and has the right that each needs", () => {
+    const open = (...rights: string[]) =>
+      SCREENS.filter((screen) => mayLook((right) => rights.includes(right), screen)).map((screen) => screen.name);
+    expect(open("decide")).toEqual([]);
+    expect(open("read")).not.toContain("Try it");
+    expect(open("read", "decide")).toEqual(SCREENS.map((screen) => screen.name));
+  });
+
   it("are found by the path of any of their pages", () => {
     const names = ["/", "/rules/new", "/entities/customer/C1", "/operations", "/nowhere"].map(
       (path) => screenOf(path)?.name,

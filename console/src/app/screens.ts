@@ -31,6 +31,11 @@ export const SCREENS: readonly Screen[] = [
   { path: "/operations", name: "Operations", icon: ServerCog, right: "read" },
 ];
 
+/** Whether somebody may look at a screen: all of them show what only those may see who read. */
+export function mayLook(may: (right: Right) => boolean, screen: Screen): boolean {
+  return may("read") && may(screen.right);
+}
+
 /** The screen that a page belongs to, by its path: "/rules/new" is of the rules, an entity's page of transactions. */
 export function screenOf(path: string): Screen | undefined {
   const first = `/${path.split("/")[1] ?? ""}`;

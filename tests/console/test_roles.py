@@ -1,0 +1,178 @@
+"""Signing in as each role: what each sees, what each may do, and that the service refuses the rest whatever a page shows."""
+
+import time
+
+import httpx
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+PASSWORD = "correct horse battery"
+LOOKING = ["Live", "Review queue", "Transactions", "Rules", "Models", "Features", "Operations"]
+TABS = ["Health", "Quarantine", "Alerts", "Daily reports"]
+
+SEES = {
+    "viewer": (LOOKING, TABS),
+    "analyst": (LOOKING, TABS),
+    "rule_author": (LOOKING, TABS),
+    "approver": (LOOKING, TABS),
+    "administrator": (LOOKING, [*TABS, "Audit log", "Users and keys"]),
+    "decider": ([], []),
+}
+"""By role: the pages of the menu, and the parts of Operations."""
+
+ASKED = [
+    ("POST", "/cases/next", {}, {"analyst", "administrator"}),
+    ("POST", "/detectors/banking/rules/test", {}, {"rule_author", "approver", "administrator"}),
+    ("POST", "/detectors/banking/models/rollback", {}, {"approver", "administrator"}),
+    ("GET", "/users", None, {"administrator"}),
+    ("GET", "/audit", None, {"administrator"}),
+    ("POST", "/predict", {}, {"decider"}),
+    ("GET", "/transactions", None, {"viewer", "analyst", "rule_author", "approver", "administrator"}),
+]
+"""What is asked with a role's own session, and who is let in; the others are refused with 403."""
+
+
+@pytest.fixture(scope="module")
+def closed(demo, browser):
+    """A service that was open until its first user was added in the console, with a user of each role, and cases."""
+    with demo("--tps", "40") as server:
+        page = browser.new_page()
+        page.set_default_timeout(15_000)
+        page.goto(f"{server.url}/#/operations?tab=access")
+        page.get_by_role("button", name="Add a user…").click()
+        page.get_by_label("Name", exact=True).fill("root")
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_role("button", name="Add", exact=True).click()
+        page.get_by_role("heading", name="Sign in to Penstock").wait_for()
+        page.close()
+        with httpx.Client(base_url=server.url) as root:
+            root.post("/session", json={"name": "root", "password": PASSWORD}).raise_for_status()
+            for role in SEES:
+                person = {"name": f"a.{role}", "password": PASSWORD, "roles": [role]}
+                root.post("/users", json=person).raise_for_status()
+            root.post("/demo/attack/account_takeover").raise_for_status()
+            until = time.monotonic() + 90
+            while not root.get("/cases", params={"state": "undecided"}).json()["cases"]:
+                assert time.monotonic() < until
+                time.sleep(0.5)
+        yield server.url
+
+
+def sign_in(page, url, name, password=PASSWORD):
+    page.goto(url)
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def menu(page):
+    return page.get_by_role("navigation", name="Pages")
+
+
+@pytest.mark.parametrize("role", SEES)
+def test_each_role_sees_its_pages_and_the_service_refuses_the_rest(page, closed, shots, role):
+    pages, tabs = SEES[role]
+    sign_in(page, closed, f"a.{role}")
+    page.get_by_role("button", name="Sign out").wait_for()
+    names = [text.strip() for text in menu(page).get_by_role("link").all_inner_texts()]
+    assert [name for name in names if name != "Penstock"] == pages
+    if tabs:
+        menu(page).get_by_role("link", name="Operations").click()
+        page.get_by_role("tab").first.wait_for()
+        assert page.get_by_role("tab").all_inner_texts() == tabs
+    for method, path, body, let_in in ASKED:
+        status = page.request.fetch(f"{closed}{path}", method=method, data=body).status
+        assert (status != 403) == (role in let_in), (path, status)
+        assert status != 401
+    shots(page, f"role-{role}")
+
+
+@pytest.mark.parametrize("role", ["viewer", "analyst"])
+def test_only_who_may_decide_has_the_buttons_and_the_keys_for_it(page, closed, role):
+    sign_in(page, closed, f"a.{role}")
+    menu(page).get_by_role("link", name="Review queue").click()
+    page.locator("article").wait_for()
+    may = role == "analyst"
+    assert (page.get_by_role("button", name="Good").count() == 1) is may
+    assert (page.get_by_role("button", name="Get next").count() == 1) is may
+    assert page.get_by_text("verdicts are for analysts").count() == int(not may)
+    before = page.locator("article").get_attribute("aria-label")
+    page.keyboard.press("u")
+    if may:
+        page.get_by_text("1 kept").wait_for()
+    else:
+        page.wait_for_timeout(500)
+        assert page.locator("article").get_attribute("aria-label") == before
+
+
+def test_a_page_that_is_not_for_somebody_says_so_and_where_to_go(page, closed):
+    sign_in(page, closed, "a.decider")
+    page.get_by_text("Your roles do not let you look at Live").wait_for()
+    page.get_by_role("button", name="Sign out").click()
+    sign_in(page, f"{closed}/#/try", "a.viewer")
+    page.get_by_text("Your roles do not let you look at Try it").wait_for()
+    page.get_by_role("main").get_by_role("link", name="Review queue").click()
+    page.get_by_role("heading", name="Review queue").wait_for()
+
+
+def test_a_wrong_password_is_said_and_signing_out_ends_the_session(page, closed, axe):
+    sign_in(page, closed, "a.viewer", "not the password")
+    page.get_by_text("name and password do not belong together").wait_for()
+    axe(page)
+    sign_in(page, closed, "a.viewer")
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("heading", name="Sign in to Penstock").wait_for()
+    assert page.request.get(f"{closed}/transactions").status == 401
+    page.wrong.clear()  # 401 is an error to the browser
+
+
+def test_an_administrator_adds_changes_and_keeps_out_users_and_makes_and_revokes_keys(page, closed, browser, shots):
+    sign_in(page, closed, "root")
+    page.goto(f"{closed}/#/operations?tab=access")
+    page.get_by_role("button", name="Add a user…").click()
+    page.get_by_label("Name", exact=True).fill("ben")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Add", exact=True).click()
+    row = page.get_by_role("row").filter(has_text="ben")
+    row.get_by_text("may sign in").wait_for()
+
+    other = browser.new_page()
+    sign_in(other, closed, "ben")
+    menu(other).get_by_role("link", name="Live").wait_for()
+
+    page.get_by_role("button", name="Change ben").click()
+    page.get_by_label("Keep ben out").check()
+    page.get_by_role("button", name="Change", exact=True).click()
+    row.get_by_text("kept out since").wait_for()
+    menu(other).get_by_role("link", name="Transactions").click()
+    other.get_by_role("heading", name="Sign in to Penstock").wait_for()
+    other.close()
+
+    page.get_by_role("button", name="Make a key…").click()
+    page.get_by_label("Name of the program").fill("checkout")
+    page.get_by_role("button", name="Make it").click()
+    secret = page.locator("code").filter(has_text="psk_").first.inner_text()
+    headers = {"authorization": f"Bearer {secret}"}
+    assert httpx.post(f"{closed}/predict", json={}, headers=headers).status_code == 422
+    shots(page, "operations-key-made")
+    page.get_by_role("button", name="I have it").click()
+    assert secret not in page.content()
+    page.get_by_role("button", name="Revoke checkout").click()
+    page.get_by_role("button", name="Revoke", exact=True).click()
+    page.get_by_role("row").filter(has_text="checkout").get_by_text("revoked").wait_for()
+    assert httpx.post(f"{closed}/predict", json={}, headers=headers).status_code == 401
+
+
+def test_the_last_administrator_cannot_be_kept_out(page, closed):
+    with httpx.Client(base_url=closed) as root:
+        root.post("/session", json={"name": "root", "password": PASSWORD}).raise_for_status()
+        root.patch("/users/a.administrator", json={"disabled": True}).raise_for_status()
+    sign_in(page, closed, "root")
+    page.goto(f"{closed}/#/operations?tab=access")
+    page.get_by_role("button", name="Change root").click()
+    page.get_by_label("Keep root out").check()
+    page.get_by_role("button", name="Change", exact=True).click()
+    page.get_by_role("dialog").get_by_text("nobody would be left").wait_for()
+    assert [each for each in page.wrong if "409" not in each] == []
+    page.wrong.clear()
