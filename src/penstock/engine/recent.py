@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from penstock.codes import NULL
 from penstock.features.state import key_codes
-from penstock.messages import Batch, Record
+from penstock.messages import Batch, Column, Record, Type
 
 if TYPE_CHECKING:
     from penstock.engine.engine import Engine
@@ -147,23 +147,24 @@ class Recent:
             self._exhausted = False
 
     def _chunk(self, pairs: Sequence[tuple[Record, Batch]]) -> Chunk:
-        whole, sizes = _whole([batch for _, batch in pairs]), [len(r) for r, _ in pairs]
+        batches, sizes = [batch for _, batch in pairs], [len(r) for r, _ in pairs]
         starts = np.array([r.first_seq for r, _ in pairs], np.int64)
-        amount = self._engine.totals.amount
-        column = self._engine.detector.plan.layout.get(amount) if amount is not None else None
-        known = column is not None and column.index < whole.x.shape[1]
+        detector, amount = self._engine.detector, self._engine.totals.amount
+        worth = detector.plan.layout.get(amount) if amount is not None else None
+        plans = [plan for plan in detector.plan.entities if all(_has(batches[0], each) for role in plan.keys for each in role)]
+        whole = _whole(batches, [column for plan in plans for role in plan.keys for column in role])
         return Chunk(
             seqs=np.repeat(starts - np.cumsum([0, *sizes[:-1]]), sizes) + np.arange(len(whole)),
             decided_us=np.repeat([r.meta["decided_us"] for r, _ in pairs], sizes),
             time_us=whole.time_us,
             action=np.concatenate([r.columns["action"] for r, _ in pairs]),
             scores=np.concatenate([np.asarray(r.columns["scores"])[:, 0] for r, _ in pairs]),
-            amounts=whole.x[:, column.index].copy() if known and column is not None else np.full(len(whole), np.nan),
-            keys={
-                plan.entity.name: key_codes(plan, whole)
-                for plan in self._engine.detector.plan.entities
-                if all(each.index < whole.x.shape[1] for role in plan.keys for each in role)
-            },
+            amounts=(
+                np.concatenate([batch.x[:, worth.index] for batch in batches])
+                if worth is not None and _has(batches[0], worth)
+                else np.full(len(whole), np.nan)
+            ),
+            keys={plan.entity.name: key_codes(plan, whole) for plan in plans},
         )
 
     # ---- what was decided before the start
@@ -199,17 +200,21 @@ class Recent:
         return found
 
 
-def _whole(batches: Sequence[Batch]) -> Batch:
-    """What keys, times and amounts are read from, of several batches together."""
-    if len(batches) == 1:
-        return batches[0]
+def _has(batch: Batch, column: Column) -> bool:
+    """Whether a batch holds a column: one that was made before the detector grew does not hold the new ones."""
+    return bool(column.index < (batch.codes if column.type is Type.TEXT else batch.x).shape[1])
+
+
+def _whole(batches: Sequence[Batch], read: Sequence[Column]) -> Batch:
+    """Times, and the columns that are read, of several batches together; numbers up to the last of these."""
     time_us = np.concatenate([batch.time_us for batch in batches])
+    width = max((column.index + 1 for column in read if column.type is not Type.TEXT), default=1)
     return Batch(
         ids=[""] * len(time_us),
         kinds=np.zeros(len(time_us), np.uint8),
         time_us=time_us,
         arrived_us=time_us,
-        x=np.concatenate([batch.x for batch in batches]),
+        x=np.concatenate([batch.x[:, :width] for batch in batches]),
         codes=np.concatenate([batch.codes for batch in batches]),
         texts={},
     )
