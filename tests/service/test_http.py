@@ -412,6 +412,15 @@ def test_the_document_describes_every_route_and_resolves_within_itself(ask):
         "/detectors/{name}/backtest",
         "/detectors/{name}/erasures",
         "/labels/csv",
+        "/context/{transaction_id}",
+        "/detectors/{name}/definition",
+        "/detectors/{name}/models/{version}/evaluation",
+        "/insights/distributions",
+        "/insights/rules",
+        "/insights/series",
+        "/insights/summary",
+        "/links/{entity}/{key}",
+        "/verify/{transaction_id}",
     }
     assert document["components"]["schemas"]["Payment"]["required"] == ["transaction_id", "timestamp", "customer_id", "amount"]
     for reference in _references(document):

@@ -1,5 +1,6 @@
 """Over real sockets: what HTTP clients do, and how the service starts and stops."""
 
+import dataclasses
 import json
 import socket
 import threading
@@ -8,6 +9,7 @@ import time
 import httpx
 import pytest
 
+from penstock.assemble.served import Served
 from penstock.config import Settings
 from penstock.errors import BundleError, ConfigurationError
 from penstock.service import Desk, bind, create_app, serve
@@ -132,12 +134,18 @@ def test_an_address_that_cannot_be_had_is_a_sentence_and_a_remedy(host, said):
         bind(host, 8000)
 
 
+def alone(opener):
+    """A service of one detector with nothing around it."""
+    nothing = {field.name: None for field in dataclasses.fields(Served)}
+    return Served(**nothing | {"openers": {"fake": opener}, "beside": {}})
+
+
 def test_a_detector_that_cannot_be_opened_ends_the_server_with_its_own_error():
     def opener():
         raise BundleError("the bundle was made for other features")
 
     with pytest.raises(BundleError, match="other features"):
-        serve({"fake": opener}, Settings(), sock=bind("127.0.0.1", 0))
+        serve(alone(opener), Settings(), sock=bind("127.0.0.1", 0))
 
 
 def test_once_everything_is_open_garbage_collection_is_out_of_the_way(make_engine, monkeypatch):
@@ -146,9 +154,8 @@ def test_once_everything_is_open_garbage_collection_is_out_of_the_way(make_engin
     before, frozen = gc.get_threshold(), []
     monkeypatch.setattr("penstock.service.server.Server.main_loop", _until_ready(frozen))
     try:
-        serve(
-            {"fake": make_engine}, Settings(), sock=bind("127.0.0.1", 0), on_ready=lambda: frozen.append(gc.get_freeze_count())
-        )
+        count = gc.get_freeze_count
+        serve(alone(make_engine), Settings(), sock=bind("127.0.0.1", 0), on_ready=lambda: frozen.append(count()))
         assert gc.get_threshold() == GC_THRESHOLDS
         assert frozen[0] > 0
     finally:
