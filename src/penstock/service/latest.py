@@ -39,7 +39,7 @@ def add_routes(routes: FastAPI, desks: Desks) -> None:
     @routes.get("/results/recent", tags=["records"], responses=results)
     async def recent(k: HowMany = USUAL, detector: DetectorName = None) -> Response:
         """The latest transactions that were decided, newest first, as flat objects: every feature under its own name."""
-        asked, among = Asked(k, None, None, None, None, None), desks.chosen(detector)
+        asked, among = Asked(k), desks.chosen(detector)
         found, _ = await asyncio.to_thread(page, among, asked, None)
         return json_response(b"[" + b",".join(flat(decision, named=len(among) > 1) for decision in found) + b"]")
 

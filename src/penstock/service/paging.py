@@ -18,12 +18,12 @@ class Asked:
     """What the list is narrowed to; None is no condition."""
 
     limit: int
-    decision: str | None
-    entity: str | None
-    key: str | None
-    rule: str | None
-    from_us: int | None
-    to_us: int | None
+    decision: str | None = None
+    entity: str | None = None
+    key: str | None = None
+    rule: str | None = None
+    from_us: int | None = None
+    to_us: int | None = None
 
 
 class _Decided(msgspec.Struct):
