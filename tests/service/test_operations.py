@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import time
 from datetime import datetime
 
@@ -15,7 +16,15 @@ from penstock.config import Settings
 from penstock.errors import LedgerError
 from penstock.office.audit import AuditLog
 from penstock.office.keys import Keys
-from penstock.service import Desk, create_app
+from penstock.service import (
+    Desk,
+    administration_forms,
+    create_app,
+    delivery_forms,
+    operation_forms,
+    quarantine_forms,
+    report_forms,
+)
 from penstock.service.access import Access
 
 NOW = "2026-01-05T10:00:00Z"
@@ -339,3 +348,22 @@ def test_what_fits_no_detector_is_kept_and_goes_to_the_one_it_fits_when_correcte
         assert event["detector"] is None
         sent = done(client.post(f"/quarantine/{event['id']}/resubmit", json=payment(1)))
         assert sent["decision"]["detector"] == "mine"
+
+
+# ---------------------------------------------------------------- the document
+
+
+def test_every_field_of_what_is_asked_and_answered_is_described_and_every_reference_leads_somewhere(serve):
+    forms = [administration_forms, delivery_forms, operation_forms, quarantine_forms, report_forms]
+    with serve() as client:
+        schemas = done(client.get("/openapi.json"))["components"]["schemas"]
+        text = client.get("/openapi.json").text
+    named = {form.__name__ for module in forms for form in module.FORMS}
+    bare = [
+        f"{name}.{field}"
+        for name in named
+        for field, schema in schemas[name]["properties"].items()
+        if "description" not in schema and not any("description" in each for each in schema.get("anyOf", ()))
+    ]
+    assert bare == []
+    assert {reference for reference in re.findall(r"#/components/schemas/(\w+)", text) if reference not in schemas} == set()

@@ -40,7 +40,7 @@ class NewKey(msgspec.Struct, forbid_unknown_fields=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=100, description="Letters, digits and . _ @ + -")]
     roles: Roles
-    expires_in_days: Annotated[float, Meta(gt=0, le=36500)] | None = None
+    expires_in_days: Annotated[float, Meta(gt=0, le=36500, description="For ever unless given.")] | None = None
 
 
 class MadeKey(msgspec.Struct, frozen=True):
