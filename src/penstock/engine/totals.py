@@ -61,12 +61,18 @@ class Totals:
         self._set_aside(Aside(now, action, amounts, judged.scores[:, 0], batch.time_us, values, fired, latency_ms))
         self.degraded += len(judged.batch) if judged.degraded else 0
         self._latencies_ms.append(latency_ms["total"])
-        self._recent.append((now, len(judged.batch)))
-        while self._recent[0][0] < now - _RATE_S * SECOND_US:
+        self._count_recent(now, len(judged.batch), now)
+
+    def _count_recent(self, at_us: int, count: int, now_us: int) -> None:
+        self._recent.append((at_us, count))
+        while self._recent and self._recent[0][0] < now_us - _RATE_S * SECOND_US:
             self._recent.popleft()
 
     def add_record(self, record: Record, amount: int | None, names: Sequence[str] = ()) -> None:
-        """Count a batch that was decided before a restart; amount: its column then. names: what its columns were called."""
+        """Count a batch that was decided before a restart, or elsewhere.
+
+        amount: its column then. names: what its columns were called.
+        """
         columns: Any = record.columns
         x, decided_us = columns["x"], record.meta["decided_us"]
         self.since_us = min(self.since_us, decided_us)
@@ -78,6 +84,7 @@ class Totals:
         spent = record.meta.get("latency_ms") or {}
         fired = self._fires.recorded(x, names)
         self._set_aside(Aside(decided_us, columns["action"], amounts, scores, record.time_us, values, fired, spent))
+        self._count_recent(decided_us, len(record), self._clock())
 
     def _set_aside(self, batch: Aside) -> None:
         """Keep a batch to be counted with others of its time."""

@@ -38,3 +38,16 @@ def test_counts_are_right_while_another_thread_looks_at_them():
     sys.setswitchinterval(interval)
     assert not failed
     assert (totals.stats()["total"], totals.stats()["amount"]) == (BATCHES * ROWS, BATCHES * ROWS * 2.0)
+
+
+def test_decisions_made_elsewhere_count_to_the_rate_for_as_long_as_they_are_new():
+    now = [100_000_000]
+    totals = Totals(None, Layout(), lambda: now[0])
+    for decided_s, rows in ((80, 5), (95, 3), (99, 4)):
+        columns = {"x": np.zeros((rows, 1)), "action": np.zeros(rows, np.uint8)}
+        none = np.zeros(rows, np.int64)
+        record = Record("decisions", "d", 0, ["t"] * rows, none, none, none, columns, {"decided_us": decided_s * 1_000_000})
+        totals.add_record(record, None)
+    assert totals.per_second == 0.7
+    now[0] += 6_000_000
+    assert totals.per_second == 0.4
