@@ -162,8 +162,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     four_eyes: Annotated[
         bool,
         Meta(
-            description="Whoever wrote a version of a rule or a feature, or began the trial of a model, is not the one who lets it"
-            " decide: what that person asks for waits until another one approves it: `true` or `false`."
+            description="Whoever wrote a version of a rule or a feature, or began the trial of a model, is not the one who lets"
+            " it decide: what that person asks for waits until another one approves it: `true` or `false`."
         ),
     ] = False
     drift_every_s: Annotated[

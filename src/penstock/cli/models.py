@@ -145,8 +145,8 @@ def promote(version: str, alias: Any, who: str, why: str, detector: str | None, 
 def rollback(version: str | None, who: str, why: str, detector: str | None, as_json: bool, **flags: str | None) -> None:
     """End the trial of VERSION, or undo the last step.
 
-    Without VERSION the rollout ends; where there is none, the trial that began last, or where the champion changed later the one
-    before decides again.
+    Without VERSION the rollout ends; where there is none, the trial that began last, or where the champion changed later the
+    one before decides again.
     """
     from penstock.assemble.registries import detector_named, name_of
     from penstock.offline.registry import roll_back

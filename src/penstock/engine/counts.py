@@ -47,8 +47,10 @@ def count(
     """The counts of some events.
 
     Args:
-        champion, candidate: uint8 (n,), what each decided, or would have; `NO_ACTION` where it could not.
-        times_ms: (batches, 2), what each took; every event waited for its batch. sizes: how many events these were.
+        champion: uint8 (n,), what it decided, or would have; `NO_ACTION` where it could not.
+        candidate: the same of the candidate.
+        times_ms: (batches, 2), what each took; every event waited for its batch.
+        sizes: how many events the batches had.
         scores: (n, 2), of both.
     """
     out = nothing()

@@ -25,7 +25,7 @@ UNKNOWN = "unknown_fields"
 
 
 def layout_id(detector: Detector, members: Sequence[str], versions: Sequence[str | None] = ()) -> str:
-    """Names the arrangement of columns in this detector's records. versions: of champion and challengers, where there are any."""
+    """Names the arrangement of columns in this detector's records. versions: of champion and challengers, if any."""
     unknown = "-unknown" if detector.schema.keep_unknown else ""
     tried = "".join(f"-{version}" for version in versions)
     return f"{detector.name}-{detector.version}-{'-'.join(members) or 'rules'}{unknown}{tried}"

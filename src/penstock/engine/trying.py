@@ -1,8 +1,8 @@
 """What is tried beside what decides, and what each candidate would have decided about the same events.
 
-A *trial* is a candidate beside the champion: a challenger (`model_VERSION`), or a rule that watches or is rolled out, by its own
-name. For every event, a trial knows what the champion alone would have decided, and what the candidate would have if it acted
-on everything; so both are always held against each other on the same events.
+A *trial* is a candidate beside the champion: a challenger (`model_VERSION`), or a rule that watches or is rolled out, by its
+own name. For every event, a trial knows what the champion alone would have decided, and what the candidate would have if it
+acted on everything; so both are always held against each other on the same events.
 """
 
 from collections.abc import Mapping, Sequence

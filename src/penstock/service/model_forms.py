@@ -102,7 +102,8 @@ class Moved(msgspec.Struct):
 
 
 class LiveTrial(msgspec.Struct):
-    """A trial: `model` with its version, or a candidate rule. since: when it began to be counted. matrix: how many the champion decided as the first, the candidate as the second.
+    """A trial: `model` with its version, or a candidate rule. since: when it began to be counted. matrix: how many the champion
+    decided as the first, the candidate as the second.
     scores: how many lie in each twentieth; null for rules.
     """
 

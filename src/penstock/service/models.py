@@ -117,7 +117,7 @@ def _add_settling(routes: FastAPI, models: Models) -> None:
         _MODELS + "/rollback", tags=["models"], responses=answers("Moved", *_REFUSED), openapi_extra=may_take("GoBack")
     )
     async def rollback(name: str, request: Request) -> Response:
-        """End the trial of a version; unless one is named undo the last step: end the rollout, else what began or changed last."""
+        """End the trial of a version; unless one is named undo the last step: the rollout, else what began or changed last."""
         given = await asked(request, GoBack, models.most_bytes)
         return answer(await models.do(name, lambda c: c.rollback(given.version, who=who(request), why=given.note)))
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 from penstock.engine import Engine
-from penstock.engine.meter import Meter
 from penstock.engine.challenger import InTrial
+from penstock.engine.meter import Meter
 from penstock.errors import DeclarationError, Fenced, PenstockError
 from penstock.models import Ensemble
 from penstock.rules import InForce

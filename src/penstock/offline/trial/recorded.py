@@ -11,8 +11,8 @@ import polars as pl
 from penstock.clock import SECOND_US, iso
 from penstock.decision.guard import Seen
 from penstock.detector import Detector
-from penstock.engine.records import would
 from penstock.engine.challenger import MODEL, model_trial
+from penstock.engine.records import would
 from penstock.errors import DataError, did_you_mean
 from penstock.offline.backtest import Asked
 from penstock.offline.questions import filled, quoted, text
