@@ -1,4 +1,4 @@
-"""How the files of the console are served: packed, kept for ever where the name tells the content, and honest where there are none."""
+"""How the files of the console are served: packed, kept for ever where the name tells the content; honest where none are."""
 
 import gzip
 
