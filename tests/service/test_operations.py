@@ -151,9 +151,10 @@ def test_what_is_refused_inside_an_array_or_lines_is_kept_and_dry_runs_are_not(s
         until(lambda: done(client.get("/quarantine"))["kept"] == 4)
 
 
-def test_an_array_that_is_no_json_is_kept_as_a_whole(serve):
+@pytest.mark.parametrize("path", ["/predict", "/transactions"])
+def test_an_array_that_is_no_json_is_kept_as_a_whole(serve, path):
     with serve() as client:
-        assert refuse(client, b'[{"transaction_id": 1}, ', 400)["body"] == '[{"transaction_id": 1}, '
+        assert refuse(client, b'[{"transaction_id": 1}, ', 400, path)["body"] == '[{"transaction_id": 1}, '
 
 
 def test_a_card_number_is_masked_and_what_is_too_long_is_cut(serve):

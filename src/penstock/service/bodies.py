@@ -1,11 +1,13 @@
 """Request bodies: read within limits, and taken apart into the raw events they hold."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
+from penstock.messages import Refusal
 from penstock.service.problems import RequestRefused
 
 F = TypeVar("F", bound=msgspec.Struct)
@@ -157,8 +159,19 @@ class Given(NamedTuple):
     form: Literal["one", "array", "lines"]
 
 
-async def read_values(scope: Any, receive: Any, most_bytes: int) -> Given:
-    """Read a body that is one JSON value, an array of them, or NDJSON.
+def elements_or(body: bytes, aside: Callable[[Refusal], None]) -> list[bytes]:
+    """The elements of a JSON array, as `elements` finds them; aside: told of the refusal of one that is no JSON."""
+    try:
+        return elements(body)
+    except RequestRefused as refused:
+        aside(Refusal(refused.status, str(refused)))
+        raise
+
+
+async def read_values(
+    scope: Any, receive: Any, most_bytes: int, aside: Callable[[bytes, Refusal], None] = lambda _body, _refusal: None
+) -> Given:
+    """Read a body that is one JSON value, an array of them, or NDJSON. aside: told of an array that is no JSON.
 
     Raises:
         RequestRefused: as `read_body` does; 415 compressed; 400 empty, or no JSON.
@@ -168,7 +181,7 @@ async def read_values(scope: Any, receive: Any, most_bytes: int) -> Given:
     if is_ndjson(header(scope["headers"], b"content-type")):
         return Given(lines(body), "lines")
     if first_byte(body) == b"[":
-        return Given(elements(body), "array")
+        return Given(elements_or(body, partial(aside, body)), "array")
     if not body.strip():
         raise RequestRefused(400, "the body is empty; send a JSON object or an array of them")
     return Given([body], "one")

@@ -61,12 +61,12 @@ class Predict:
 
     def _elements(self, body: bytes, desk: Serving | None, *, keep: bool) -> list[bytes]:
         """The events of an array; one that is no JSON goes to quarantine as a whole, where it is to be kept."""
-        try:
-            return bodies.elements(body)
-        except RequestRefused as refused:
+
+        def aside(refusal: Refusal) -> None:
             if keep:
-                self._desks.set_aside(body, Refusal(refused.status, str(refused)), desk)
-            raise
+                self._desks.set_aside(body, refusal, desk)
+
+        return bodies.elements_or(body, aside)
 
 
 async def _decide(desk: Serving, events: Sequence[bytes], *, dry_run: bool) -> list[Answer]:

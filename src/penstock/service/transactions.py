@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -35,7 +36,9 @@ def add_routes(routes: FastAPI, desks: Desks, settings: Settings) -> None:
         return await _accept(request, desks.named(name))
 
     async def _accept(request: Request, desk: Serving | None) -> Response:
-        given = await bodies.read_values(request.scope, request.receive, settings.max_body_bytes)
+        given = await bodies.read_values(
+            request.scope, request.receive, settings.max_body_bytes, partial(desks.set_aside, desk=desk)
+        )
         taken = await desks.each(bodies.counted(given.values), desk, lambda its, events: its.accept(events))
         return _answer(taken, given.form)
 
