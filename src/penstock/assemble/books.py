@@ -200,7 +200,7 @@ class Books:
         entries = [
             NewEntry(line.value, line.reason or why, line.expires_us)
             for line in read_listed(text, place)
-            if min(line.expires_us or now + 1, line.removed_us or now + 1) > now
+            if (line.expires_us is None or line.expires_us > now) and (line.removed_us is None or line.removed_us > now)
         ]
         return self.lists.add(name, entries, who=who, why=why)
 

@@ -92,12 +92,11 @@ class ListSteps:
         revision, now = kept.revision + 1, self._clock()
         new = {each.value: each for each in entries}
         held = self._held(kept, new)
-        same = [each for each in new.values() if _says(held.get(each.value), each)]
-        fresh = [each for each in new.values() if not _says(held.get(each.value), each)]
+        fresh = [each for each in new.values() if not _says(held.get(each.value), each)] if held else list(new.values())
         replaced = [each.value for each in fresh if each.value in held]
         self._off(kept.name, replaced, who, now, revision)
         self._on(kept.name, fresh, who, now, revision)
-        done = Outcome(kept.name, revision, len(fresh) - len(replaced), len(replaced), 0, len(same))
+        done = Outcome(kept.name, revision, len(fresh) - len(replaced), len(replaced), 0, len(new) - len(fresh))
         return self._changed(kept, done, who, "list.add", [each.value for each in fresh], {"reason": _reasons(fresh)})
 
     def remove(self, kept: KeptList, values: Sequence[str], *, who: str, why: str = "") -> Outcome:

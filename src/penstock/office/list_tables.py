@@ -29,6 +29,7 @@ SCHEMA = Schema(
         ],
         [
             "DROP INDEX list_entries_by_removal",
+            "DROP INDEX list_entries_in_force",
             "CREATE INDEX list_entries_removed ON list_entries (detector, list, removed_in) WHERE removed_in IS NOT NULL",
         ],
     ],

@@ -12,6 +12,7 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,17 +63,22 @@ def read_listed(text: str, place: str) -> list[Listed]:
     if "value" not in header or unknown:
         what = f"does not know {', '.join(map(repr, unknown))}" if unknown else "needs a column `value`"
         raise DataError(f"{place}: a list {what}; its first line names some of: {', '.join(COLUMNS)}")
-    where = [header.index(name) if name in header else -1 for name in COLUMNS]  # the last cell is made below, and is empty
-    return [_listed(_filled(row, len(header)), where, f"{place}, line {rows.line_num}") for row in rows if any(row)]
+    width, where = len(header), [header.index(name) if name in header else -1 for name in COLUMNS]
+    cells_of = itemgetter(*where)  # the last cell is made here, and is empty
+    return [
+        _listed(cells_of([*row, ""] if len(row) == width else _filled(row, width)), f"{place}, line {rows.line_num}")
+        for row in rows
+        if any(row)
+    ]
 
 
 def _filled(row: list[str], width: int) -> list[str]:
-    return [*row, ""] if len(row) == width else [*row[:width], *[""] * (1 + width - len(row))]
+    return [*row[:width], *[""] * (1 + width - len(row[:width]))]
 
 
-def _listed(row: list[str], where: Sequence[int], place: str) -> Listed:
-    """The line of these cells. where: the cell of each of the columns."""
-    value, reason, author, *times = [row[at].strip() for at in where]
+def _listed(cells: Iterable[str], place: str) -> Listed:
+    """The line of these cells, one for each of the columns."""
+    value, reason, author, *times = map(str.strip, cells)
     if not any(times):
         return Listed(checked_value(value, place), reason, author)
     instants = [_instant(time, f"{place}: {name}") for time, name in zip(times, COLUMNS[3:], strict=True)]
