@@ -82,6 +82,6 @@ function about(stream: Stream, rate: number | null, paused: boolean, read: boole
   const newer = `${count(stream.missed)} newer ${stream.missed === 1 ? "waits" : "wait"}`;
   if (paused) return `Paused; ${newer}`;
   if (read) return `Held while you read; ${newer}`;
-  if (stream.leftOut > 0) return `A sample: of ${perSecond(rate)} a second, those that were stopped and the newest`;
+  if (stream.leftOut > 0) return `A sample: the newest of ${perSecond(rate)} a second`;
   return "Every decision, the newest first";
 }
