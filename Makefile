@@ -153,7 +153,7 @@ console/node_modules/.installed: console/package-lock.json .venv/.node
 	@touch $@
 
 # The service works without its console, and says how to get it.
-console-if-possible: .venv/.for-use
+console-if-possible: .venv/.for-use  ## the same where it can be; the service runs without it
 	@$(MAKE) --no-print-directory console-build || echo "the console could not be built (above is why); the service runs without it"
 
 # ---------------------------------------------------------------- how .venv comes to be
