@@ -14,6 +14,13 @@ PATIENCE_S = 90
 expect.set_options(timeout=30_000)
 
 
+@pytest.fixture(autouse=True)
+def refusals_are_expected(page):
+    """What is half written is refused, and one preview asked again while another runs."""
+    yield
+    forget_refusals(page)
+
+
 @pytest.fixture
 def ask(console):
     """A client of the demo's service."""
@@ -26,9 +33,8 @@ def test_a_feature_is_found_and_its_definition_and_readers_are_told(page, consol
     page.goto(f"{console}/#/features")
     table = page.get_by_role("table", name="Features")
     expect(table.get_by_role("row")).to_have_count(len(known) + 1)
-    page.get_by_label("Find").fill("amount_ratio")
-    row = table.get_by_role("row").filter(has_text="amount_ratio").first
-    row.click()
+    page.get_by_label("Find", exact=True).fill("amount_ratio")
+    table.get_by_role("cell", name="amount_ratio", exact=True).click()
     detail = page.get_by_role("region", name="amount_ratio")
     expect(detail).to_contain_text(known["amount_ratio"]["expression"])
     expect(detail.get_by_role("link", name="amount_spike")).to_be_visible()
@@ -42,14 +48,14 @@ def test_a_feature_is_found_and_its_definition_and_readers_are_told(page, consol
 def test_filters_live_in_the_address(page, console):
     page.goto(f"{console}/#/features")
     page.get_by_label("Kind", exact=True).select_option("derived")
-    page.get_by_label("Find").fill("hour(timestamp)")
+    page.get_by_label("Find", exact=True).fill("hour(timestamp)")
     table = page.get_by_role("table", name="Features")
     expect(table).to_contain_text("is_night")
     expect(table).not_to_contain_text("avg_amount_7d")
     address = page.url
     page.goto(f"{console}/#/rules")
     page.goto(address)
-    expect(page.get_by_label("Find")).to_have_value("hour(timestamp)")
+    expect(page.get_by_label("Find", exact=True)).to_have_value("hour(timestamp)")
     expect(page.get_by_label("Kind", exact=True)).to_have_value("derived")
 
 
@@ -64,7 +70,6 @@ def test_an_error_is_told_as_one_types(page, console):
     expect(page.locator(".cm-lintRange-error")).to_have_text("amuont")
     page.get_by_label("Expression", exact=True).fill("amount / 2")
     expect(page.get_by_text("It can be computed: a number, from amount.")).to_be_visible()
-    forget_refusals(page)
 
 
 def test_a_feature_is_made_filled_and_computed_and_put_away(page, console, ask, shots, axe):

@@ -17,6 +17,13 @@ expect.set_options(timeout=1000 * PATIENCE_S)  # a preview reads what was record
 NIGHT = {"merchant_id": "Crypto", "lat": 13.1, "long": 77.6}
 
 
+@pytest.fixture(autouse=True)
+def refusals_are_expected(page):
+    """What is half written is refused, and one preview asked again while another runs."""
+    yield
+    forget_refusals(page)
+
+
 @pytest.fixture
 def ask(console):
     """A client of the demo's service."""
@@ -52,6 +59,18 @@ def pay(client, transaction, customer, amount):
     return client.post("/predict", json=event).json()
 
 
+def take(page, editor):
+    """Accept what is offered; what has only just appeared is not taken by mistake, so not at once."""
+    page.wait_for_timeout(300)
+    editor.press("Enter")
+
+
+def matched(preview):
+    """The stage of the funnel that tells what the condition is true of."""
+    funnel = preview.get_by_role("list", name="From events read to decisions changed")
+    return funnel.get_by_role("listitem").filter(has_text="Matched")
+
+
 def now():
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
@@ -63,17 +82,16 @@ def fired(decision):
 def test_a_rule_is_written_previewed_watched_promoted_and_decides_the_next_transaction(page, console, ask, shots, axe):
     page.goto(f"{console}/#/rules/new")
     page.get_by_label("Name", exact=True).fill("round_amount")
-    write(page, "amount > 900")
+    write(page, "amount > 20")
     preview = page.get_by_role("region", name="What it would have done")
     expect(preview.get_by_role("list", name="From events read to decisions changed")).to_contain_text("Matched")
     expect(preview.get_by_label("What it would be worth")).to_contain_text("Good customers hit")
-    matched = preview.get_by_role("listitem").filter(has_text="Matched").inner_text()
-    told = ask.post("/detectors/banking/backtest", json={"when": "amount > 900", "then": "review"}).json()
-    shown = re.search(r"Matched\s+([\d,]+)", matched)
+    told = ask.post("/detectors/banking/backtest", json={"when": "amount > 20", "then": "review"}).json()
+    shown = re.search(r"Matched\s+([\d,]+)", matched(preview).inner_text())
     assert shown
     assert 0 < int(shown.group(1).replace(",", "")) <= told["matched"]  # traffic goes on
     write(page, "amount > 4321.5 AND amount < 4321.7")
-    expect(preview.get_by_role("listitem").filter(has_text="Matched")).to_contain_text("0")
+    expect(matched(preview)).to_have_text(re.compile("Matched0"))
     axe(page)
     shots(page, "rule-editor")
 
@@ -84,7 +102,7 @@ def test_a_rule_is_written_previewed_watched_promoted_and_decides_the_next_trans
     assert "round_amount" not in fired(watched)
 
     step(page, "Promote")
-    expect(page.get_by_text("Version 1 acts")).to_be_visible()
+    expect(page.get_by_role("heading", name="Version 1 acts")).to_be_visible()
     decided = pay(ask, "round-2", "C100005", 4321.6)
     assert "round_amount" in fired(decided)
     assert decided["decision"] != "APPROVE"
@@ -107,7 +125,6 @@ def test_an_error_is_told_and_marked_as_one_types(page, console):
     write(page, "amount > 50 AND amount < 10")
     expect(page.get_by_text("is never true, so it never fires").first).to_be_visible()
     expect(page.locator(".cm-lintRange-error")).to_have_count(0)
-    forget_refusals(page)
 
 
 def test_the_editor_offers_features_functions_and_lists(page, console, ask):
@@ -117,15 +134,14 @@ def test_the_editor_offers_features_functions_and_lists(page, console, ask):
     editor.press_sequentially("amount_ra", delay=20)
     offered = page.locator(".cm-tooltip-autocomplete")
     expect(offered).to_contain_text("amount_ratio")
-    editor.press("Enter")
+    take(page, editor)
     editor.press_sequentially(" > 2 AND distance", delay=20)
     expect(offered).to_contain_text("distance_km")
     editor.fill("")
     editor.press_sequentially("customer_id IN list('off", delay=20)
     expect(offered).to_contain_text("offered_devices")
-    editor.press("Enter")
+    take(page, editor)
     expect(page.get_by_text("and the lists offered_devices")).to_be_visible()
-    forget_refusals(page)
 
 
 def test_going_on_writing_takes_a_preview_back(page, console):
@@ -141,28 +157,27 @@ def test_going_on_writing_takes_a_preview_back(page, console):
         page.wait_for_timeout(50)
     write(page, "amount > 987654")
     preview = page.get_by_role("region", name="What it would have done")
-    expect(preview.get_by_role("listitem").filter(has_text="Matched")).to_contain_text("0")
+    expect(matched(preview)).to_have_text(re.compile("Matched0"))
     assert gone
-    forget_refusals(page)
 
 
 def test_a_new_version_is_compared_with_the_old_one_and_rolled_back(page, console, ask, shots, axe):
     save_and_shadow(page, console, "odd_amount", "amount > 5432.1 AND amount < 5432.3", then="block")
     step(page, "Promote")
-    expect(page.get_by_text("Version 1 acts")).to_be_visible()
+    expect(page.get_by_role("heading", name="Version 1 acts")).to_be_visible()
     page.get_by_role("link", name="New version").click()
     write(page, "amount > 6543.1 AND amount < 6543.3")
     page.get_by_role("button", name="Save as draft").click()
     expect(page.locator("del")).to_have_text(["5432", "5432"])
     expect(page.locator("ins")).to_have_text(["6543", "6543"])
     step(page, "Promote")
-    expect(page.get_by_text("Version 2 acts")).to_be_visible()
+    expect(page.get_by_role("heading", name="Version 2 acts")).to_be_visible()
     assert "odd_amount" in fired(pay(ask, "odd-1", "C100006", 6543.2))
     axe(page)
     shots(page, "rule")
 
     step(page, "Roll back", note="too many honest customers")
-    expect(page.get_by_text("Version 1 acts")).to_be_visible()
+    expect(page.get_by_role("heading", name="Version 1 acts")).to_be_visible()
     assert "odd_amount" not in fired(pay(ask, "odd-2", "C100007", 6543.2))
     assert "odd_amount" in fired(pay(ask, "odd-3", "C100008", 5432.2))
 
@@ -202,7 +217,7 @@ def test_what_is_put_on_a_list_counts_from_the_next_transaction_on(page, console
 
     save_and_shadow(page, console, "stolen_account", "customer_id IN list('stolen_accounts')", then="block")
     step(page, "Promote")
-    expect(page.get_by_text("Version 1 acts")).to_be_visible()
+    expect(page.get_by_role("heading", name="Version 1 acts")).to_be_visible()
     assert pay(ask, "stolen-1", "C100011", 5.0)["decision"] == "BLOCK"
 
     page.goto(f"{console}/#/rules?tab=lists&list=stolen_accounts")
@@ -214,7 +229,6 @@ def test_what_is_put_on_a_list_counts_from_the_next_transaction_on(page, console
     page.get_by_role("dialog").get_by_role("button", name="Archive").click()
     expect(page.get_by_text(re.compile("stolen_account")).last).to_be_visible()  # refused: a rule asks it
     expect(page.get_by_role("dialog")).to_be_visible()
-    forget_refusals(page)
 
 
 def test_a_protected_list_changes_when_another_person_approves(page, console, ask, shots, axe):
@@ -237,12 +251,12 @@ def test_a_protected_list_changes_when_another_person_approves(page, console, as
 
 def test_filters_live_in_the_address(page, console):
     page.goto(f"{console}/#/rules")
-    page.get_by_label("Find").fill("night_high")
+    page.get_by_label("Find", exact=True).fill("night_high")
     expect(page.get_by_role("table", name="Rules").get_by_role("row")).to_have_count(2)
-    page.get_by_label("State").select_option("archived")
+    page.get_by_label("State", exact=True).select_option("archived")
     expect(page.get_by_text("No rule fits these filters")).to_be_visible()
     address = page.url
     page.goto(f"{console}/#/")
     page.goto(address)
-    expect(page.get_by_label("Find")).to_have_value("night_high")
-    expect(page.get_by_label("State")).to_have_value("archived")
+    expect(page.get_by_label("Find", exact=True)).to_have_value("night_high")
+    expect(page.get_by_label("State", exact=True)).to_have_value("archived")
