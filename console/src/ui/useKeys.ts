@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "react";
+import { useEffect, useLayoutEffect, useRef } from "react";
 
 /** Whether a key that was pressed belongs to something that is being written. */
 export function isWriting(target: EventTarget | null): boolean {
@@ -13,7 +13,8 @@ function isTextInput(target: HTMLElement): boolean {
 /** Keys of a page, such as { a: approve, j: next }; silent while somebody writes, holds a modifier, or answers a dialog. */
 export function useKeys(keys: Record<string, () => void>): void {
   const newest = useRef(keys);
-  useEffect(() => {
+  // With the page, not a moment after it: a key pressed on what is shown means what is shown.
+  useLayoutEffect(() => {
     newest.current = keys;
   });
   useEffect(() => {

@@ -13,8 +13,8 @@ const none = new Set<string>();
 
 describe("the order of work", () => {
   it("goes on below what is dealt with, and from the top at the end", () => {
-    expect(current(rows, "a", new Set(["a"]), "ana")).toBe("c");
-    expect(current(rows, "d", new Set(["d"]), "ana")).toBe("a");
+    expect(following(rows, "a", new Set(["a"]), "ana")).toBe("c");
+    expect(following(rows, "d", new Set(["d"]), "ana")).toBe("a");
   });
 
   it("passes over what others hold, but not what is one's own", () => {
@@ -29,8 +29,9 @@ describe("the order of work", () => {
     expect(current([], undefined, none, "ana")).toBeUndefined();
   });
 
-  it("has nothing more when all is dealt with", () => {
-    expect(current([row("a")], "a", new Set(["a"]), "ana")).toBeUndefined();
+  it("has nothing more when all is dealt with, and shows again what was if somebody asks for it", () => {
+    expect(current([row("a")], undefined, new Set(["a"]), "ana")).toBeUndefined();
+    expect(current([row("a")], "a", new Set(["a"]), "ana")).toBe("a");
   });
 
   it("moves row by row and stops at the ends", () => {

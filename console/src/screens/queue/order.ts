@@ -7,15 +7,14 @@ export function leftToDo(rows: readonly Case[], done: ReadonlySet<string>, state
   return state === "decided" ? rows : rows.filter((row) => !done.has(row.id));
 }
 
-/** The case that is looked at: the chosen one; where it is dealt with, the next after it that is not; else the first. */
+/** The case that is looked at: the chosen one, also to look at it again; else the first that is not dealt with. */
 export function current(
   rows: readonly Case[],
   chosen: string | undefined,
   done: ReadonlySet<string>,
   me: string,
 ): string | undefined {
-  if (chosen !== undefined && !done.has(chosen)) return chosen;
-  return following(rows, chosen, done, me) ?? undefined;
+  return chosen ?? following(rows, undefined, done, me);
 }
 
 /** The next case to work on after one: further down, else from the top; what others hold is passed over. */

@@ -66,9 +66,11 @@ function columns(onChange: (user: User) => void): ColumnDef<User, unknown>[] {
       accessorKey: "disabled",
       cell: ({ row }) =>
         row.original.disabled ? (
-          <Badge tone="bad">
-            kept out since <Time at={row.original.disabled_at} />
-          </Badge>
+          <span className="whitespace-nowrap">
+            <Badge tone="bad">
+              kept out since <Time at={row.original.disabled_at} />
+            </Badge>
+          </span>
         ) : (
           <Badge tone="good">may sign in</Badge>
         ),
