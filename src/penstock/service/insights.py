@@ -16,26 +16,23 @@ from fastapi import FastAPI, Query, Response
 
 from penstock.clock import iso
 from penstock.engine import Engine
-from penstock.engine.ranges import RANGES, Range
+from penstock.engine.ranges import RANGES
 from penstock.engine.spread import AMOUNT_EDGES, STAGES, Tally, category_of, worth_of
 from penstock.messages import Action
 from penstock.office.cases import Cases
 from penstock.office.queues import waiting
 from penstock.service import insight_forms as forms
 from penstock.service.desks import Desks
+from penstock.service.insight_asked import Asked, currency_of, outcomes
 from penstock.service.insight_rules import rules_of
 from penstock.service.measures import percentiles_ms
 from penstock.service.openapi import answers
-from penstock.service.port import Serving
-from penstock.service.problems import RequestRefused
 from penstock.service.records import DetectorName, json_response
 
 KEPT_S = {"5m": 1.0, "1h": 2.0, "24h": 5.0, "30d": 10.0}
 """How long an answer is given again, by range."""
 
 SHOWN_VALUES = 20
-
-_NAMES = [action.name.lower() for action in Action]
 
 RangeAsked = Annotated[forms.RangeName, Query(alias="range", description="How far back: 5m, 1h, 24h or 30d.")]
 
@@ -48,7 +45,7 @@ class Insights:
         self._kept: dict[tuple[str, str | None, str], tuple[float, bytes]] = {}
         self._making: dict[tuple[str, str | None, str], asyncio.Future[bytes]] = {}
 
-    async def ask(self, work: "Callable[[Asked], Any]", detector: str | None, range_: str) -> bytes:
+    async def ask(self, work: Callable[[Asked], Any], detector: str | None, range_: str) -> bytes:
         """The answer as JSON.
 
         Raises:
@@ -71,40 +68,6 @@ class Insights:
         del self._making[key]
         if not made.cancelled() and made.exception() is None:
             self._kept[key] = time.monotonic() + KEPT_S[key[2]], made.result()
-
-
-class Asked:
-    """What is asked: the engines of the detectors that are meant, and the range."""
-
-    def __init__(self, among: Sequence[Serving], detector: str | None, range_: Range, cases: Cases | None) -> None:
-        self.among, self.range, self.cases = among, range_, cases
-        self.engines = [_engine(desk) for desk in among]
-        self.now_us = max(engine.clock() for engine in self.engines)
-        self.head: dict[str, Any] = {
-            "detector": detector,
-            "range": range_.name,
-            "since": iso(range_.start_us(self.now_us)),
-            "until": iso(self.now_us),
-            "counted_since": iso(max(engine.totals.spread_since_us for engine in self.engines)),
-        }
-
-    @property
-    def single(self) -> Engine | None:
-        """The engine, where there is only one."""
-        return self.engines[0] if len(self.engines) == 1 else None
-
-    def spread(self) -> Tally:
-        """How the decisions of all of them are spread."""
-        whole = Tally()
-        for engine in self.engines:
-            whole.plus(engine.totals.spread(self.range))
-        return whole
-
-
-def _engine(desk: Serving) -> Engine:
-    if not isinstance(desk.engine, Engine):
-        raise RequestRefused(422, f"detector {desk.name!r} keeps nothing here that could be counted")
-    return desk.engine
 
 
 def add_routes(routes: FastAPI, desks: Desks, cases: Cases | None) -> None:
@@ -288,17 +251,3 @@ def rules(asked: Asked) -> forms.InsightRules:
         never=named([rule for rule in found if not rule.fires]),
         labels_complete=complete,
     )
-
-
-# ---------------------------------------------------------------- what they share
-
-
-def outcomes(counts: Any, form: type[msgspec.Struct], **more: Any) -> Any:
-    """Counts by outcome, as a form that holds them."""
-    return form(**dict(zip(_NAMES, (int(n) for n in counts), strict=True)), **more)
-
-
-def currency_of(engines: Sequence[Engine]) -> str | None:
-    """The currency of all of them, where they declare the same."""
-    found = {worth_of(engine.detector)[1] for engine in engines}
-    return found.pop() if len(found) == 1 else None
