@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.books import say_request
+from penstock.cli.books import approvals, say_request
 from penstock.cli.model_options import challengers, file_of, found_version, open_models, where, who, why
 from penstock.cli.model_trials import rollout, shadow
 from penstock.cli.options import print_json, say
 
 if TYPE_CHECKING:
+    from penstock.office.approvals import Request
     from penstock.offline.registry import Entry, Registry
 
 
@@ -130,7 +131,9 @@ def promote(version: str, alias: Any, who: str, why: str, detector: str | None, 
     registry, entry, _ = found_version(version, detector, flags)
     before = registry.alias(entry.detector, alias)
     if alias == "champion":
-        if not _crown(registry, entry.detector, entry.version, detector, flags, who, why):
+        waits = _crown(registry, entry.detector, entry.version, detector, flags, who, why)
+        if waits is not None:
+            print_json(waits) if as_json else say_request(waits)
             return
     else:
         promote_to(registry, detector_named(entry.detector, file_of(detector)), entry.version, alias)
@@ -196,7 +199,9 @@ def thresholds(
     made = rewrite(registry.folder, entry.detector, entry.version, {"review_at": review_at, "block_at": block_at})
     registry.publish(entry.detector, made)
     if promote:
-        _crown(registry, entry.detector, made, detector, flags, who, why)
+        waits = _crown(registry, entry.detector, made, detector, flags, who, why)
+        if waits is not None:
+            say_request(waits)
     decides = registry.alias(entry.detector, "champion")
     _say_what_wins(entry.detector, file_of(detector), {"review_at": review_at, "block_at": block_at})
     if as_json:
@@ -212,19 +217,17 @@ def thresholds(
 
 def _crown(
     registry: "Registry", name: str, version: str, detector: str | None, flags: dict[str, str | None], who: str, why: str
-) -> bool:
-    """Let a version decide, and write down who wanted that, where an office is kept; whether it does, or waits for somebody."""
+) -> "Request | None":
+    """Let a version decide, and write down who wanted that, where an office is kept; a request where that waits for somebody."""
     from penstock.assemble.registries import detector_named
     from penstock.offline.registry import promote_to
 
     with challengers(name, detector, flags) as office:
         if office is None:
             promote_to(registry, detector_named(name, file_of(detector)), version)
-            return True
+            return None
         done = office.promote(version, who=who, why=why)
-    if not isinstance(done, str):
-        say_request(done)
-    return isinstance(done, str)
+    return None if isinstance(done, str) else done
 
 
 def _compare_trial(
@@ -294,5 +297,6 @@ def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
+command.add_command(approvals)
 command.add_command(shadow)
 command.add_command(rollout)

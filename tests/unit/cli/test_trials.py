@@ -116,6 +116,28 @@ def _decide(file, folder):
         )
 
 
+def test_with_four_eyes_another_person_approves_a_promotion(world, run, monkeypatch):
+    file, folder, (champion, other) = world
+    monkeypatch.setenv("PENSTOCK_FOUR_EYES", "true")
+    run("models", "shadow", other, "--who", "ann")
+    promote = ["models", "promote", other, "--json", "--who", "ann"]
+    assert json.loads(run(*promote))["stage"] == "pending"
+    listed = json.loads(run("rules", "approvals", "list", str(file), "--json"))
+    assert [(each["kind"], each["name"], each["action"]) for each in listed] == [("model", other, "promote")]
+    approve = ["rules", "approvals", "approve", str(file), listed[0]["id"], "--models", str(folder / "models"), "--who"]
+    assert "four eyes" in run(*approve, "ann", ends_with=1)
+    assert (folder / "models" / "tried" / "champion").read_text().strip() == champion
+    run(*approve, "bob")
+    assert (folder / "models" / "tried" / "champion").read_text().strip() == other
+
+
+def test_one_of_several_trials_is_ended_by_its_version(world, run):
+    _, _, (champion, other) = world
+    run("models", "shadow", other)
+    assert "is not tried" in run("models", "rollback", champion, ends_with=1)
+    assert f"{other} of tried is tried no more" in run("models", "rollback", other[:6])
+
+
 def test_a_rollback_ends_the_trial_first(world, run):
     _, _, (champion, other) = world
     run("models", "shadow", other)
