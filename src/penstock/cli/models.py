@@ -55,13 +55,14 @@ def list_versions(detector: str | None, as_json: bool, **flags: str | None) -> N
 def show(version: str, detector: str | None, as_json: bool, **flags: str | None) -> None:
     """What a version is: members, thresholds, what it was trained on, its figures."""
     registry, entry, manifest = found_version(version, detector, flags)
+    folder = registry.fetch(entry.detector, entry.version)
     if as_json:
         shown = {name: manifest[name] for name in manifest if name not in ("files", "schema", "usual", "encodings")}
-        print_json({**shown, "aliases": entry.aliases, "number": entry.number, "folder": str(_folder(registry, entry))})
+        print_json({**shown, "aliases": entry.aliases, "number": entry.number, "folder": str(folder)})
         return
     training = manifest["training"]
     click.echo(f"{entry.detector} {entry.version}{_said(entry)}, made at {entry.created_at}")
-    click.echo(f"in {_folder(registry, entry)}")
+    click.echo(f"in {folder}")
     for part, rows in training.get("rows", {}).items():
         period = training["periods"].get(part)
         time = f"  {' to '.join(str(each)[:19] for each in period)}" if isinstance(period, list) else ""
@@ -218,7 +219,7 @@ def thresholds(
 def _crown(
     registry: "Registry", name: str, version: str, detector: str | None, flags: dict[str, str | None], who: str, why: str
 ) -> "Request | None":
-    """Let a version decide, and write down who wanted that, where an office is kept; a request where that waits for somebody."""
+    """Let a version decide, and write down who wanted that, where an office is kept; a request where that waits."""
     from penstock.assemble.registries import detector_named
     from penstock.offline.registry import promote_to
 
@@ -269,10 +270,6 @@ def _say_what_wins(name: str, file: str | None, wanted: dict[str, float]) -> Non
     if held:
         said = " and ".join(f"{each}={value:g}" for each, value in held.items())
         say(f"note: the policy of {name} holds {said}, which wins over every version: leave it out of the detector for these")
-
-
-def _folder(registry: "Registry", entry: "Entry") -> Any:
-    return registry.fetch(entry.detector, entry.version)
 
 
 def _place(registry: "Registry") -> str:
