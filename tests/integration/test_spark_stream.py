@@ -187,7 +187,7 @@ def test_rules_that_ask_lists_decide_what_one_process_does(spark, behind, tmp_pa
     with Running(spark, behind, tmp_path, f"{spark_world.__file__}:listed", most_events=200) as running:
         running.wait(lambda: len(behind.bodies("decisions")) >= len(expected))
     assert essence(behind.read("decisions")) == essence(expected)
-    assert {decision["decision"] for decision in expected} == {"APPROVE", "REVIEW", "BLOCK"}
+    assert {"APPROVE", "BLOCK"} <= {decision["decision"] for decision in expected}
 
 
 @pytest.mark.parametrize("name", ["banking", "payments"])
