@@ -124,9 +124,20 @@ class _Paced:
 
     def __init__(self, ledger: Ledger, longest_s: float) -> None:
         self._ledger, self._until_s = ledger, time.perf_counter() + longest_s
+        self._held: Record | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ledger, name)
+
+    def record_of(self, seq: int) -> tuple[Record, int] | None:
+        """As the ledger finds it; labels that came together are often about one record, which is read once."""
+        held = self._held
+        if held is None or not held.first_seq <= seq < held.first_seq + len(held):
+            found = self._ledger.record_of(seq)
+            if found is None:
+                return None
+            held = self._held = found[0]
+        return held, seq - held.first_seq
 
     def read(self, from_position: int = 0, kinds: Collection[str] | None = None) -> Iterator[tuple[int, Record]]:
         """As the ledger reads."""
