@@ -72,6 +72,13 @@ def until_active(client, name, within_s=20.0):
     raise AssertionError(f"{name} is still being filled")
 
 
+def until_many(answers, many, within_s=30.0):
+    end = time.monotonic() + within_s
+    while len(answers) < many:
+        assert time.monotonic() < end, f"{len(answers)} of {many} answers"
+        time.sleep(0.01)
+
+
 DAY = {"kind": "count", "entity": "customer", "window": "30d"}
 
 
@@ -97,6 +104,7 @@ def test_a_feature_is_filled_swapped_in_and_read_under_load_without_a_failed_req
     for thread in threads:
         thread.start()
     try:
+        until_many(answers, 20)
         assert add(client)["state"] == "draft"
         rule = {"name": "busy", "when": "month > 50", "then": "block", "reason": "{month} payments"}
         refused = client.post(RULES, json=rule)
@@ -106,6 +114,7 @@ def test_a_feature_is_filled_swapped_in_and_read_under_load_without_a_failed_req
         done(client.post(RULES, json=rule), 201)
         done(client.post(f"{RULES}/busy/promote", json={"version": 1}))
         first = pay(client, 900)
+        until_many(answers, len(answers) + 10)
     finally:
         ending.set()
         for thread in threads:
@@ -113,7 +122,6 @@ def test_a_feature_is_filled_swapped_in_and_read_under_load_without_a_failed_req
     assert first["decision"] == "BLOCK"
     assert first["explanation"]["reasons"][0]["text"] == "51 payments"
     assert {answer.status_code for answer in answers} == {200}
-    assert len(answers) > 50
     versions = {answer.json()["versions"]["detector"] for answer in answers}
     assert len(versions) >= 2
 
