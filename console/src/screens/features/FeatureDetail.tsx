@@ -11,7 +11,9 @@ export function FeatureDetail({ detector, feature }: { detector: string; feature
   const aggregate = feature.kind === "aggregate";
   const place = useRef<HTMLElement>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: another feature is shown in the same place
-  useEffect(() => place.current?.scrollIntoView({ block: "nearest" }), [feature.name]);
+  useEffect(() => {
+    place.current?.scrollIntoView({ block: "nearest" });
+  }, [feature.name]);
   return (
     <section ref={place} aria-label={feature.name} className="border-y bg-ground px-4 py-3">
       <h3 className="flex items-center gap-3 font-semibold">
