@@ -8,7 +8,7 @@ import { CaseView } from "./CaseView";
 import { type Chosen, type Order, type State, useCase, useCases, useSaid } from "./cases";
 import { Filters } from "./Filters";
 import { current, leftToDo } from "./order";
-import { type Case, dealtWith, refusals } from "./outbox";
+import { type Case, dealtWith, refusals, saidBy } from "./outbox";
 import { SaidHere } from "./SaidHere";
 import { SweepBar } from "./SweepBar";
 import { useChosen } from "./useChosen";
@@ -23,8 +23,9 @@ interface Props {
 /** The list, the case that is looked at beside it, and the keys that work on it. */
 export function Desk({ chosen, onFilter }: Props) {
   const list = useCases(chosen);
-  const said = useSaid();
   const me = useSession().data?.name ?? "";
+  const everybody = useSaid();
+  const said = useMemo(() => saidBy(everybody, me), [everybody, me]);
   const mayDecide = useMay()("label");
   const [picked, choose] = useChosen();
   const [marked, setMarked] = useState<ReadonlySet<string>>(new Set());

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Act, actInWords, type Case, dealtWith, Outbox, refusals } from "./outbox";
+import { type Act, actInWords, type Case, dealtWith, Outbox, refusals, saidBy } from "./outbox";
 
 const good: Act = { kind: "verdict", verdict: "good" };
 const about = (id: string) => ({ id, version: 1 }) as Case;
@@ -71,6 +71,13 @@ describe("the outbox", () => {
     await new Promise((done) => outbox.after(async () => done(null)));
     expect(refusals(outbox.said).has("first")).toBe(true);
     expect(outbox.said.length).toBeLessThan(510);
+  });
+
+  it("shows to each what they said, also after somebody else has signed in", () => {
+    const { outbox } = scene();
+    outbox.say(about("a"), good, "ana");
+    outbox.say(about("b"), good, "ben");
+    expect(saidBy(outbox.said, "ben").map((each) => each.about.id)).toEqual(["b"]);
   });
 
   it("says what was done in words", () => {

@@ -19,6 +19,8 @@ export interface Said {
   id: number;
   about: Case;
   act: Act;
+  /** Who said it: another who signs in on this page does not see it. */
+  by: string;
   state: "sending" | "done" | "refused";
   /** Why it was refused. */
   why?: string;
@@ -51,8 +53,8 @@ export class Outbox {
   list = (): readonly Said[] => this.said;
 
   /** Say it. What was said before about the same case and refused is replaced. */
-  say(about: Case, act: Act): void {
-    const said: Said = { id: this.next++, about, act, state: "sending" };
+  say(about: Case, act: Act, by = ""): void {
+    const said: Said = { id: this.next++, about, act, by, state: "sending" };
     const others = this.said.filter((each) => !(each.about.id === about.id && each.state === "refused"));
     this.show([said, ...others]);
     this.after(() => this.deliver(said));
@@ -60,7 +62,7 @@ export class Outbox {
 
   /** Try again what was refused. */
   again(said: Said): void {
-    this.say(said.about, said.act);
+    this.say(said.about, said.act, said.by);
   }
 
   /** Drop what was refused. */
@@ -97,6 +99,11 @@ export class Outbox {
     this.said = kept;
     for (const listener of this.listeners) listener();
   }
+}
+
+/** What one person said. */
+export function saidBy(said: readonly Said[], who: string): readonly Said[] {
+  return said.filter((each) => each.by === who);
 }
 
 /** The cases that are dealt with here, whether or not the service has answered: lists go on without them. */

@@ -59,7 +59,7 @@ export function useWork({ all, rows, done, here, id, me, mayDecide, queue, choos
     if (!here) return;
     const next = following(all, here.id, done, me);
     const holding = here.state === "taken" && here.owner === me;
-    outbox.say(here, what);
+    outbox.say(here, what, me);
     choose(next);
     setMarked((marked) => without(marked, here.id));
     if (holding && next) doing(() => take(next));
