@@ -105,7 +105,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(
             ge=1,
-            description="Refused events kept for people to look at, of each detector the newest; at most 4 KiB of each are kept.",
+            description="Refused events kept for people to look at: of each detector the newest, at most 4 KiB of each.",
         ),
     ] = 10_000
     snapshot_every_s: Annotated[Positive, Meta(description="Time between snapshots of the state, in seconds.")] = 60.0
