@@ -161,7 +161,7 @@ def test_a_verdict_with_its_reason_can_be_corrected(queue, desk):
     queue.get_by_text("1 kept").wait_for()
     assert desk.case(number)["reason_code"] == "card_stolen"
     queue.get_by_role("region", name="Said here").get_by_role("button", name="fraud: card stolen").click()
-    queue.get_by_text("local said fraud, card stolen").wait_for()
+    queue.get_by_text("local said fraud, card stolen").first.wait_for()
     queue.keyboard.press("a")  # does nothing: to correct is a step of its own
     queue.keyboard.press("d")
     queue.get_by_label("Verdict", exact=True).select_option("good")

@@ -5,7 +5,7 @@ import { useSyncExternalStore } from "react";
 import { api, type Schemas, say } from "~/api/client";
 import { queries, SESSION_KEY } from "~/api/queries";
 import type { Session } from "~/session/session";
-import { withCase } from "./order";
+import { Answered, withCase } from "./order";
 import { type Act, type Case, Outbox, type Said, type Verdict } from "./outbox";
 import { refusal } from "./told";
 
@@ -26,6 +26,9 @@ export interface Chosen {
 export type Detail = Schemas["CaseDetail"];
 export type Link = Schemas["LinkForm"];
 
+/** What was answered here; a list that was asked for earlier and comes later does not undo it. */
+const answered = new Answered();
+
 const FRESH_MS = 5_000;
 const PAGE = 50;
 
@@ -45,12 +48,11 @@ export function useCases({ queue, state, detector, order }: Chosen) {
     refetchInterval: FRESH_MS,
     placeholderData: keepPreviousData,
     initialPageParam: undefined as string | undefined,
-    queryFn: async ({ pageParam }) =>
-      say(
-        await api.GET("/cases", {
-          params: { query: { queue, state, detector, order, limit: PAGE, before: pageParam } },
-        }),
-      ),
+    queryFn: async ({ pageParam }) => {
+      const query = { queue, state, detector, order, limit: PAGE, before: pageParam };
+      const page = say(await api.GET("/cases", { params: { query } }));
+      return { ...page, cases: page.cases.map((row) => answered.newest(row)) };
+    },
     getNextPageParam: (page) => page.next ?? undefined,
   });
 }
@@ -58,7 +60,10 @@ export function useCases({ queue, state, detector, order }: Chosen) {
 function detailQuery(id: string) {
   return {
     queryKey: ["case", id],
-    queryFn: async () => say(await api.GET("/cases/{case_id}", { params: { path: { case_id: id } } })),
+    queryFn: async () => {
+      const detail = say(await api.GET("/cases/{case_id}", { params: { path: { case_id: id } } }));
+      return { ...detail, case: answered.newest(detail.case) };
+    },
   };
 }
 
@@ -74,6 +79,7 @@ export function fetchAhead(ids: readonly string[]): void {
 
 /** Put a case as it is now into everything that shows it. */
 export function keep(now: Case): void {
+  answered.put(now);
   queries.setQueriesData<InfiniteData<Schemas["CaseList"]>>({ queryKey: ["cases"] }, (lists) =>
     lists && "pages" in lists
       ? { ...lists, pages: lists.pages.map((page) => ({ ...page, cases: withCase(page.cases, now) })) }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { current, following, leftToDo, moved, withCase } from "./order";
+import { Answered, current, following, leftToDo, moved, withCase } from "./order";
 import type { Case } from "./outbox";
 
 const row = (id: string, more: Partial<Case> = {}) => ({ id, state: "open", owner: null, version: 1, ...more }) as Case;
@@ -47,6 +47,16 @@ describe("the order of work", () => {
     const done = new Set(["a"]);
     expect(leftToDo(rows, done, "undecided").map((each) => each.id)).toEqual(["b", "c", "d"]);
     expect(leftToDo(rows, done, "decided").length).toBe(4);
+  });
+
+  it("keeps what was answered when a list comes in that was asked for earlier", () => {
+    const answered = new Answered();
+    answered.put(row("a", { version: 3, state: "taken" }));
+    answered.put(row("a", { version: 2 }));
+    expect(answered.newest(row("a", { version: 1 })).version).toBe(3);
+    expect(answered.newest(row("a", { version: 4 })).version).toBe(4);
+    expect(answered.newest(row("a", { version: 3, state: "open" })).state).toBe("open");
+    expect(answered.newest(row("b")).version).toBe(1);
   });
 
   it("never puts an older state of a case over a newer one", () => {

@@ -47,3 +47,20 @@ export function heldByOther(row: Case, me: string): boolean {
 export function withCase(rows: readonly Case[], now: Case): Case[] {
   return rows.map((row) => (row.id === now.id && row.version <= now.version ? now : row));
 }
+
+/** Cases as the service answered them last, for as long as something older may still come in. */
+export class Answered {
+  private readonly cases = new Map<string, Case>();
+
+  /** It was answered so. */
+  put(now: Case): void {
+    this.cases.set(now.id, this.newest(now));
+  }
+
+  /** A case that came in, or what was answered after it. */
+  newest(row: Case): Case {
+    const known = this.cases.get(row.id);
+    if (known === undefined || known.version <= row.version) return row; // of one version, but a lock may have run out
+    return known;
+  }
+}
