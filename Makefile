@@ -71,7 +71,7 @@ generator: .venv/.for-use  ## only the simulated traffic: into the broker of `ma
 	@$(BIN)/penstock simulate banking --tps $(TPS) --to $(or $(KAFKA_URL),$(URL))
 
 test: .venv/.for-work  ## the tests
-	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m "not slow" -n 4 --dist loadfile $(PYTEST_ARGS)
 
 test-slow: .venv/.for-work  ## the tests that take minutes, without those of the console
 	@$(BIN)/python -m pytest -m slow --ignore tests/console $(PYTEST_ARGS)

@@ -24,6 +24,7 @@ def auc(score: pl.Series, fraud: pl.Series) -> float:
     return max(share, 1 - share)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["banking", "card", "ecommerce", "mobile_money", "payments"])
 def test_no_feature_of_a_detector_alone_separates_the_classes(name):
     detector = importlib.import_module(f"penstock.detectors.{name}").detector

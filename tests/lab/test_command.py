@@ -6,12 +6,14 @@ import subprocess
 import sys
 
 import httpx
+import pytest
 
 from penstock.cli import run
 from penstock.lab.server import APP, OPTIONS
 from tests.lab.conftest import running
 
 
+@pytest.mark.slow
 def test_the_lab_listens_on_this_machine_alone_and_stops_when_interrupted(tmp_path):
     with running("lab", "banking", "--port", 0, "--data", tmp_path) as process:
         assert process.url.startswith("http://127.0.0.1:")

@@ -293,9 +293,8 @@ def _run_with_restart(rows: _Rows, table: Table, cut: int, entity, features) -> 
         start = end
 
 
-@pytest.mark.parametrize(
-    "name", ["delayed and labelled", *(pytest.param(name, marks=pytest.mark.slow) for name in ("windows", "totals only"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["delayed and labelled", "windows", "totals only"])
 def test_a_hot_key_with_late_events_matches_the_oracle(name: str) -> None:
     """Rings that grow, shrink and shift, with block summaries of several levels."""
     entity, features = PLANS[name]

@@ -63,7 +63,7 @@ def test_attacks_on_wallets_do_not_happen_where_there_are_none():
         attack("mule_chain", banking)
 
 
-@pytest.mark.parametrize("strength", [0.05, 0.5, 1.0])
+@pytest.mark.parametrize("strength", [0.5, *(pytest.param(end, marks=pytest.mark.slow) for end in (0.05, 1.0))])
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
 def test_every_attack_of_a_profile_works_at_every_strength(profile, strength):
     for name in attack_shares(profile, None):
