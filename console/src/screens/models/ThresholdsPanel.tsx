@@ -1,4 +1,4 @@
-import { useMemo, useState } from "react";
+import { useId, useMemo, useState } from "react";
 import { Button } from "~/ui/Button";
 import { Figure, Figures } from "~/ui/Figure";
 import { Panel } from "~/ui/Panel";
@@ -60,13 +60,19 @@ function of(some: number | null, all: number | null): number | null {
 }
 
 function Slider({ name, value, onChange }: { name: string; value: number; onChange: (value: number) => void }) {
+  const id = useId();
   return (
-    <label className="flex flex-col gap-1">
+    <div className="flex flex-col gap-1">
       <span className="flex justify-between">
-        <span className="font-medium text-xs">{name}</span>
-        <output className="figure">{value.toFixed(3)}</output>
+        <label htmlFor={id} className="font-medium text-xs">
+          {name}
+        </label>
+        <output htmlFor={id} className="figure">
+          {value.toFixed(3)}
+        </output>
       </span>
       <input
+        id={id}
         type="range"
         min={0}
         max={1}
@@ -75,6 +81,6 @@ function Slider({ name, value, onChange }: { name: string; value: number; onChan
         onChange={(event) => onChange(Number(event.target.value))}
         className="w-full accent-(--accent)"
       />
-    </label>
+    </div>
   );
 }
