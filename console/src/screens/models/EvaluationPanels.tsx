@@ -123,7 +123,7 @@ function decimals(value: number | null | undefined): string {
 }
 
 function About({ found }: { found: Evaluation }) {
-  const parts = Object.keys(found.rows);
+  const parts = ["train", "valid", "test"].filter((part) => part in found.rows);
   return (
     <Panel title="Training" about={found.data ? `on ${found.data}` : undefined} flush>
       <table className="w-full text-left">
