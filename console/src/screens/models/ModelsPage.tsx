@@ -1,8 +1,10 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
+import { ApiProblem } from "~/api/client";
 import { useDetector } from "~/api/detectors";
 import { Asked, Empty, Waiting } from "~/ui/Asked";
 import { Choice } from "~/ui/Choice";
 import { Page } from "~/ui/Page";
+import { Panel } from "~/ui/Panel";
 import { DriftPanel } from "./DriftPanel";
 import { EvaluationPanels } from "./EvaluationPanels";
 import { useModels } from "./queries";
@@ -45,6 +47,13 @@ export function ModelsPage() {
 
 function Tabbed({ tab, name, version }: { tab: Tab; name: string; version: string | undefined }) {
   const models = useModels(name);
+  if (models.error instanceof ApiProblem && models.error.status === 409) {
+    return (
+      <Panel>
+        <Empty title="Rules alone decide here">{models.error.detail}</Empty>
+      </Panel>
+    );
+  }
   if (tab === "drift") return <DriftPanel name={name} />;
   return (
     <Asked
