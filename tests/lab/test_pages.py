@@ -24,6 +24,8 @@ from penstock.offline.replay import replay
 from penstock.service.schemas import StreamRequest
 from tests.lab.conftest import done
 
+pytestmark = pytest.mark.slow
+
 
 def tiles(shown):
     assert errors(shown) == ""
