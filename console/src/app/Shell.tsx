@@ -160,7 +160,6 @@ const LINKS = {
   connecting: { tone: "plain", text: "connecting" },
   live: { tone: "good", text: "● live" },
   lost: { tone: "bad", text: "○ connection lost, trying again" },
-  refused: { tone: "bad", text: "○ not let in" },
 } as const;
 
 /** Only pages that watch open the feed; elsewhere there is no link to speak of. */

@@ -9,7 +9,7 @@ import { BASE, type Schemas } from "~/api/client";
 
 export type Decision = Schemas["Decision"];
 export type Outcome = "APPROVE" | "CHALLENGE" | "REVIEW" | "BLOCK";
-export type Link = "connecting" | "live" | "lost" | "refused";
+export type Link = "connecting" | "live" | "lost";
 
 /** What the service tells twice a second. */
 export interface LiveMessage {

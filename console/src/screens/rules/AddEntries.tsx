@@ -1,8 +1,8 @@
-import { Upload } from "lucide-react";
 import { type FormEvent, useRef } from "react";
 import { api, fetchJson, type Schemas, say } from "~/api/client";
-import { Button, buttonLook } from "~/ui/Button";
+import { Button } from "~/ui/Button";
 import { Select, TextArea, TextField } from "~/ui/Field";
+import { FileButton } from "~/ui/FileButton";
 import { type KeptList, useWork } from "./books";
 import { changed, EXPIRIES, expiresAt, valuesOf } from "./entries";
 
@@ -54,19 +54,7 @@ export function AddEntries({ detector, list }: { detector: string; list: KeptLis
         <Button look="main" type="submit" busy={work.isPending}>
           Add
         </Button>
-        <label className={buttonLook("plain", "has-focus-visible:outline-2 has-focus-visible:outline-accent")}>
-          <Upload aria-hidden size={15} /> CSV
-          <input
-            type="file"
-            accept=".csv,text/csv"
-            className="sr-only"
-            onChange={(event) => {
-              const file = event.target.files?.[0];
-              event.target.value = "";
-              if (file) work.mutate(() => take(file));
-            }}
-          />
-        </label>
+        <FileButton name="CSV" accept=".csv,text/csv" onChoose={(file) => work.mutate(() => take(file))} />
       </div>
     </form>
   );

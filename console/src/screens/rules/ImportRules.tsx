@@ -1,6 +1,5 @@
-import { Upload } from "lucide-react";
 import { fetchJson, type Schemas } from "~/api/client";
-import { buttonLook } from "~/ui/Button";
+import { FileButton } from "~/ui/FileButton";
 import { plural } from "~/words/numbers";
 import { useWork } from "./books";
 
@@ -19,19 +18,5 @@ export function ImportRules({ detector }: { detector: string }) {
       : "Everything in it is said here already.";
   }
 
-  return (
-    <label className={buttonLook("plain", "has-focus-visible:outline-2 has-focus-visible:outline-accent")}>
-      <Upload aria-hidden size={15} /> Import
-      <input
-        type="file"
-        accept=".ndjson,.json,.jsonl"
-        className="sr-only"
-        onChange={(event) => {
-          const file = event.target.files?.[0];
-          event.target.value = "";
-          if (file) work.mutate(() => take(file));
-        }}
-      />
-    </label>
-  );
+  return <FileButton name="Import" accept=".ndjson,.json,.jsonl" onChoose={(file) => work.mutate(() => take(file))} />;
 }
