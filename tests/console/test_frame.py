@@ -50,3 +50,21 @@ def test_a_first_visit_loads_less_than_300_kb_packed_and_nothing_from_elsewhere(
 def test_the_documentation_is_shown_without_anything_from_elsewhere(page, console):
     page.goto(f"{console}/docs")
     page.locator(".opblock").first.wait_for()
+
+
+def test_no_page_is_wider_than_a_phone(page, console):
+    page.set_viewport_size({"width": 390, "height": 844})
+    for path in ("", "queue", "transactions", "rules", "rules/new", "models", "features", "try", "operations"):
+        page.goto(f"{console}/#/{path}")
+        page.locator("h1").wait_for()
+        page.wait_for_timeout(600)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+
+
+def test_what_an_event_says_is_shown_as_text_and_never_run(page, console):
+    said = "<img src=x onerror=alert(1)>"
+    event = {"timestamp": "2026-02-06T02:30:00", "customer_id": said, "merchant_id": said, "amount": 4500}
+    assert httpx.post(f"{console}/predict", json={"transaction_id": said, **event}).status_code == 200
+    page.goto(f"{console}/#/transactions")
+    page.get_by_text(said).first.wait_for()
+    assert page.locator("main img").count() == 0
