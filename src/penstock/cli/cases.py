@@ -21,7 +21,11 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--queue", metavar="NAME", help="Only this queue.")
-@click.option("--state", type=click.Choice(["open", "taken", "escalated", "decided"]), help="Only cases in this state.")
+@click.option(
+    "--state",
+    type=click.Choice(["open", "taken", "escalated", "decided", "undecided"]),
+    help="Only cases in this state; undecided: all but those that are decided.",
+)
 @click.option(
     "--order",
     type=click.Choice(["expected_loss", "newest", "oldest"]),

@@ -16,6 +16,9 @@ from penstock.messages import Batch, Record, Refusal
 if TYPE_CHECKING:
     from penstock.engine.engine import Engine, OnDurable
 
+UNKNOWN = "unknown"
+"""The source of a label that names none."""
+
 _KEPT = ("decisions", "loaded")
 
 
@@ -27,7 +30,7 @@ class Statement(msgspec.Struct):
     detector: str | None = None
     kind: str | None = None
     known_at: datetime | None = None
-    source: str = "unknown"
+    source: str | None = None
 
 
 _statements = msgspec.json.Decoder(list[msgspec.Raw])
@@ -56,7 +59,7 @@ class Truth:
         fraud: bool,
         known_us: int | None,
         kind: str | None = None,
-        source: str = "unknown",
+        source: str = UNKNOWN,
         on_durable: "OnDurable | None" = None,
     ) -> Refusal | None:
         """Take in one statement; None where it was accepted."""
@@ -98,7 +101,11 @@ class Truth:
     def _tell(self, statement: Statement) -> "dict[str, Any] | Refusal":
         known_us = to_us(statement.known_at) if statement.known_at else None
         refused = self.tell(
-            statement.transaction_id, fraud=statement.fraud, known_us=known_us, kind=statement.kind, source=statement.source
+            statement.transaction_id,
+            fraud=statement.fraud,
+            known_us=known_us,
+            kind=statement.kind,
+            source=statement.source or UNKNOWN,
         )
         if refused is not None:
             return refused

@@ -47,6 +47,7 @@ def test_cases_are_listed_shown_and_decided(folder, capsys):
     assert run(decide) == 1, "it is decided by now"
     assert "decided by ana" in capsys.readouterr().err
     assert [case["id"] for case in listed(folder, capsys, "--state", "decided")] == [first["id"]]
+    assert [case["id"] for case in listed(folder, capsys, "--state", "undecided")] == [second["id"]]
     assert run(["cases", "show", first["id"], "--data", folder]) == 0
     shown = capsys.readouterr().out
     assert "about customer c1" in shown

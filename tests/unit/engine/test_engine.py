@@ -194,6 +194,16 @@ def test_a_label_said_twice_counts_once(engine) -> None:
     assert engine.decide(payment(2)).features["customer_label_count_24h"] == 1
 
 
+@pytest.mark.parametrize("source", [{}, {"source": None}])
+def test_a_label_may_name_no_source(engine, source) -> None:
+    """Neither may what overrules it."""
+    engine.decide(payment(1))
+    for fraud in (True, False):
+        (answer,) = engine.label_json(msgspec.json.encode({"transaction_id": "t1", "fraud": fraud, **source}))
+        assert answer["accepted"]
+    assert engine.decide(payment(2)).features["customer_label_count_24h"] == 0
+
+
 def test_a_label_for_nothing_is_refused(engine) -> None:
     """It names the transaction."""
     with pytest.raises(MalformedEvent, match="'t9'"):
