@@ -1,6 +1,5 @@
 """The archive in an object store or a folder: whole files by hour, each decision once, and recorded data again."""
 
-import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from penstock.adapters.s3 import ArchiveSink, ObjectArchive
 from penstock.adapters.s3 import reading as archive_reading
 from penstock.adapters.s3.layout import Extent, file_of, file_path, that_count
 from penstock.adapters.s3.place import Place
+from penstock.assemble import stores
 from penstock.assemble.detectors import load_detector
 from penstock.assemble.engines import openers
 from penstock.assemble.traffic import read_recorded
@@ -28,6 +28,7 @@ from penstock.ledger.archive import Archive
 from penstock.offline.datasets import read
 from penstock.offline.rows import replayed
 from penstock.testing import SetClock, example_detector
+from tests.integration.behind import until
 from tests.integration.ledgers import BEGIN_US, HOUR_US, LAYOUT, record
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -126,10 +127,7 @@ def test_what_waits_is_written_in_time_though_nothing_comes(folder):
     kept = sink(folder, file_rows=10_000, every_s=0.2)
     kept.begin(1)
     kept.write(portions(1))
-    for _ in range(100):
-        if seqs(folder):
-            break
-        threading.Event().wait(0.05)
+    until(lambda: seqs(folder))
     assert seqs(folder) == [0, 1, 2]
     kept.close()
 
@@ -387,7 +385,8 @@ def test_a_label_counts_from_when_its_verdict_stands(folder):
     assert frame["label_known_at"].to_list() == [day(2), day(4), day(3), None]
 
 
-def test_a_service_archives_beside_its_ledger_and_the_query_finds_it(url, tmp_path, capsys):
+def test_a_service_archives_beside_its_ledger_and_the_query_finds_it(url, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(stores, "FINISH_S", 60.0)  # so long an end waits for the store: a busy machine's may be slow
     detector = example_detector()
     settings = Settings(data=tmp_path / "data", archive=url, json_per_decision=True)
     event = {"timestamp": "2026-01-05T10:00:00Z", "customer_id": "c", "amount": 3.0}

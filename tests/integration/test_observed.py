@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -13,6 +12,7 @@ from functools import partial
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from deploy.infra.server import free_port
 from penstock.cli.logs import CONTEXT
 from penstock.metrics import METRICS
 from tests.integration import crash_worker
@@ -28,7 +28,7 @@ LOGGED = {"PENSTOCK_LOG_FORMAT": "json", "PENSTOCK_LOG_LEVEL": "debug", "PENSTOC
 
 
 def get(url):
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return answer.read().decode()
 
 
@@ -49,9 +49,7 @@ def receiver():
 def service(tmp_path_factory, receiver):
     """What a service that decided told of itself, and every line of its log."""
     folder = tmp_path_factory.mktemp("service")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     url, log = f"http://127.0.0.1:{port}", folder / "log"
     command = [sys.executable, "-c", "from penstock.cli import main; main()", "serve", DETECTOR]
     command += ["--data", str(folder / "data"), "--port", str(port)]
@@ -59,16 +57,16 @@ def service(tmp_path_factory, receiver):
     environment = {**os.environ, **LOGGED, **traced, "PYTHONPATH": os.pathsep.join(sys.path)}
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, env=environment) as process:
         try:
-            until(lambda: answers(f"{url}/ready"), 90)
+            until(lambda: answers(f"{url}/ready"), 240)
             body = json.dumps(EVENTS).encode()
             headers = {"content-type": "application/json"}
             for more in ({"traceparent": TRACED}, {"traceparent": UNSAMPLED}, {"traceparent": "nonsense"}, {}):
                 asked = urllib.request.Request(f"{url}/predict", body, headers | more)
-                urllib.request.urlopen(asked, timeout=30).close()
+                urllib.request.urlopen(asked, timeout=60).close()
             metrics = get(f"{url}/metrics")
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(30)
+            process.wait(60)
     return metrics, log.read_text().splitlines()
 
 
@@ -76,7 +74,7 @@ def service(tmp_path_factory, receiver):
 def worker(tmp_path_factory, redis, receiver):
     """The same of a worker."""
     folder = tmp_path_factory.mktemp("worker")
-    behind = Behind(f"{redis.url}?prefix=observed.", "crash")
+    behind = Behind(f"{redis.start().url}?prefix=observed.", "crash")
     with pytest.MonkeyPatch.context() as patch:
         traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver[0], "OTEL_SERVICE_NAME": "a-worker", "PENSTOCK_TRACE_SHARE": "1"}
         for name, value in (LOGGED | traced).items():
@@ -85,7 +83,7 @@ def worker(tmp_path_factory, redis, receiver):
     try:
         behind.put("transactions", EVENTS[:1], trace=TRACED.encode())
         behind.put("transactions", EVENTS[1:])
-        until(lambda: len(behind.bodies("decisions")) == len(EVENTS), 90)
+        until(lambda: len(behind.bodies("decisions")) == len(EVENTS), 240)
         metrics = get(f"http://127.0.0.1:{process.port}/metrics")
         process.stop()
     finally:
@@ -155,7 +153,7 @@ def test_every_request_has_a_line(service):
 
 
 def test_what_ends_a_command_is_a_line_as_well(tmp_path):
-    run = partial(subprocess.run, capture_output=True, text=True, timeout=60)
+    run = partial(subprocess.run, capture_output=True, text=True, timeout=120)
     command = [sys.executable, "-c", "from penstock.cli import main; main()", "serve", "no_such_detector", "--port", "0"]
     done = run(command, env={**os.environ, **LOGGED, "PYTHONPATH": os.pathsep.join(sys.path)}, cwd=tmp_path)
     [line] = [json.loads(line) for line in done.stderr.splitlines()]
@@ -208,4 +206,4 @@ def test_without_traces_nothing_of_opentelemetry_is_imported():
     program += "from penstock.config import Settings\nassert t.spans_of(Settings()) is None\n"
     program += "assert not [name for name in sys.modules if name.startswith(('opentelemetry.sdk', 'opentelemetry.exporter'))]"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60, env=environment)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120, env=environment)

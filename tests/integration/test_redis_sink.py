@@ -2,7 +2,8 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -157,6 +158,25 @@ def key_of(event: dict, fields: list[str]) -> str:
     return "|".join(str(number(event[field]) if field == "place" else event[field]) for field in fields)
 
 
+@contextmanager
+def hearing_of(store: client_library.Redis, *channels: str) -> Iterator[Callable[[], list[dict]]]:
+    """Subscribes; what is yielded gives all messages so far, of which the last is one of its own: they come in order."""
+    with store.pubsub(ignore_subscribe_messages=True) as hearing:
+        for channel in (*channels, "ends"):
+            hearing.subscribe(channel)
+            hearing.get_message(timeout=60)
+
+        def heard() -> list[dict]:
+            store.publish("ends", "")
+            found = []
+            while (message := hearing.get_message(timeout=60)) is not None and message["channel"] != "ends":
+                found.append(message)
+            assert message is not None, "the server tells nobody anything"
+            return found
+
+        yield heard
+
+
 def shown(store: client_library.Redis) -> dict[str, dict[str, str]]:
     names = [name for entity in (*KEYS, "account") for name in store.scan_iter(f"penstock:shop:{entity}:*")]
     return {name: store.hgetall(name) for name in names}
@@ -238,16 +258,13 @@ def test_a_key_that_gets_a_value_back_to_null_loses_the_field(engine, store, red
 def test_subscribers_hear_of_every_decision_and_of_blocks_apart(engine, store, redis_url):
     stream = events(60)
     decide(engine, stream)
-    with store.pubsub(ignore_subscribe_messages=True) as hearing:
-        hearing.subscribe("penstock:shop:decisions", "penstock:shop:alerts")
-        hearing.get_message(timeout=5)
-        hearing.get_message(timeout=5)
+    with hearing_of(store, "penstock:shop:decisions", "penstock:shop:alerts") as hearing:
         written = RedisSink(redis_url, engine)
         written.begin(1)
         written.write(records(engine))
         written.close()
         heard: dict[str, list[dict]] = {"decisions": [], "alerts": []}
-        while message := hearing.get_message(timeout=0.5):
+        for message in hearing():
             heard[message["channel"].rpartition(":")[2]].append(json.loads(message["data"]))
     full = [json.loads(body) for body in decisions(engine)]
     assert [one["transaction_id"] for one in heard["decisions"]] == [event["transaction_id"] for event in stream]
@@ -292,16 +309,12 @@ def test_a_new_owner_goes_on_where_the_last_one_stopped_and_repeats_nothing(engi
     first.close()
     stopped_at = store.hgetall("penstock:shop:cursor")
     assert int(stopped_at["row"]) > 0
-    with store.pubsub(ignore_subscribe_messages=True) as hearing:
-        hearing.subscribe("penstock:shop:decisions")
-        hearing.get_message(timeout=5)
+    with hearing_of(store, "penstock:shop:decisions") as hearing:
         second = RedisSink(redis_url, engine)
         position = second.begin(2)
         assert position == int(stopped_at["position"])
         second.write(records(engine, position))
-        heard = 0
-        while hearing.get_message(timeout=0.5):
-            heard += 1
+        heard = len(hearing())
     second.close()
     done = sum(len(record) for at, record in records(engine) if at < position) + int(stopped_at["row"])
     assert heard == len(stream) - done
@@ -314,11 +327,9 @@ def test_the_same_records_again_change_nothing_and_are_not_told_again(engine, st
     written.begin(1)
     written.write(records(engine))
     written._reached = 0, 0  # as after a write whose answer was lost
-    with store.pubsub(ignore_subscribe_messages=True) as hearing:
-        hearing.subscribe("penstock:shop:decisions")
-        hearing.get_message(timeout=5)
+    with hearing_of(store, "penstock:shop:decisions") as hearing:
         written.write(records(engine))
-        assert hearing.get_message(timeout=0.5) is None
+        assert hearing() == []
     written.close()
 
 
@@ -351,12 +362,10 @@ def test_a_key_of_another_type_is_trouble_that_is_told_to_nobody_else(engine, re
     store.set("penstock:shop:customer:c1", "not a hash")
     written = RedisSink(redis_url, engine)
     written.begin(1)
-    with store.pubsub(ignore_subscribe_messages=True) as hearing:
-        hearing.subscribe("penstock:shop:decisions")
-        hearing.get_message(timeout=5)
+    with hearing_of(store, "penstock:shop:decisions") as hearing:
         with pytest.raises(SinkUnavailable, match="WRONGTYPE"):
             written.write(records(engine))
-        assert hearing.get_message(timeout=0.3) is None
+        assert hearing() == []
     assert not store.exists("penstock:shop:cursor")
     store.delete("penstock:shop:customer:c1")
     written.write(records(engine))

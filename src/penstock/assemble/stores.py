@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 Render = Callable[[Record, Sequence[int]], list[bytes]]
 """Makes the JSON of decisions of a record."""
 
+FINISH_S = 5.0
+"""How long the end of a process waits for the archive to take in what is durable."""
+
 _IDENTITY = "ledger-identity"
 _ARCHIVED_AS = "archive.name"
 _log = logging.getLogger(__name__)
@@ -154,7 +157,7 @@ class Archiving:
     def close(self) -> None:
         """Take in what is durable by now, and stop."""
         if self._feeding is not None:
-            self._feeding.finish(5.0)
+            self._feeding.finish(FINISH_S)
             self._feeding.close()
             self._feeding = None
 

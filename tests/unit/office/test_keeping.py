@@ -12,11 +12,12 @@ class Slow:
     """A vault that keeps nothing before it may."""
 
     def __init__(self):
-        self.may = threading.Event()
+        self.may, self.asked = threading.Event(), threading.Event()
         self.kept = []
 
     def keep(self, detector, said):
-        self.may.wait(10)
+        self.asked.set()
+        self.may.wait(60)
         self.kept += [(detector, *each) for each in said]
 
 
@@ -38,9 +39,11 @@ def test_nobody_waits_for_a_vault_that_is_slow_and_what_finds_no_room_is_counted
     monkeypatch.setattr(keeping, "MOST_WAITING", 10)
     vault = Slow()
     kept = Keeping(vault)
-    for number in range(100):
+    kept.hand_on("shop", [("tok_p", "tok_0", "v")])
+    assert vault.asked.wait(60)  # now nothing is taken from those that wait
+    for number in range(1, 100):
         kept.hand_on("shop", [("tok_p", f"tok_{number}", "v")])
-    assert 80 <= kept.lost < 100
+    assert kept.lost == 89
     vault.may.set()
     kept.close()
     assert len(vault.kept) + kept.lost == 100

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.clock import to_us
@@ -31,6 +31,7 @@ def test_the_parts_are_those_that_were_asked_for():
     assert spans == {"train": [1, 23 - 1 / 24], "valid": [30, 38 - 1 / 24], "test": [45, 50]}
 
 
+@settings(deadline=None)
 @given(days=st.integers(20, 400), delay=st.integers(0, 9))
 def test_whatever_is_derived_leaves_the_label_delay_out_twice_and_uses_the_rest(days, delay):
     times = hours(days)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.errors import ConfigurationError
@@ -24,6 +24,7 @@ def cheapest(rows, costs):
     return min(outcome(rows, {"review_at": low, "block_at": high}, costs)["cost"] for low, high in pairs)
 
 
+@settings(deadline=None)
 @given(
     seed=st.integers(0, 1000),
     review=st.floats(0, 40),

@@ -236,7 +236,7 @@ class _Day:
     partition: str
 
 
-_GONE_WITHIN_S = 2.0
+_GONE_WITHIN_S = 5.0
 _OWNER = 0x50656E6F  # "Peno": the first half of the key of the advisory lock of a log's owner
 
 
