@@ -89,9 +89,10 @@ def time(value: Any, zone: str | None) -> datetime | None:
     """The instant of a time, or None."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         unit = 1 if abs(value) < 1e11 else 1e3 if abs(value) < 1e14 else 1e6
-        if abs(value) >= 1e17:
+        try:
+            return EPOCH + timedelta(microseconds=round(value * (1_000_000 // int(unit))))
+        except OverflowError:  # before year 1, after year 9999, or endless
             return None
-        return EPOCH + timedelta(microseconds=round(value * (1_000_000 // int(unit))))
     if not isinstance(value, str):
         return None
     pattern = r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)? ?(?:[Zz]|[+-]\d\d(?::?\d\d)?)?)?"
