@@ -1,13 +1,13 @@
 """Chargebacks as a table: every row is answered in its place."""
 
-import httpx
 import pytest
+from tests.service import patient
 from tests.service.test_decisions import payment
 
 
 @pytest.fixture
 def client(real):
-    with httpx.Client(base_url=real, timeout=20) as opened:
+    with patient.Client(base_url=real) as opened:
         yield opened
 
 

@@ -1,10 +1,13 @@
-"""A changed rule decides within a second, all of it at once, and no request in between fails."""
+"""A changed rule decides within a second, all of it at once, and no request in between fails.
+
+How soon is measured on a machine of its own by `benchmarks/change.py`; here others may be testing on the same cores.
+"""
 
 import threading
 import time
 
-import httpx
 import pytest
+from tests.service import patient
 
 from penstock import Engine
 from penstock.assemble.rulebooks import book_of, newer_rules
@@ -13,6 +16,7 @@ from penstock.errors import DeclarationError
 from penstock.office import open_office
 from penstock.office.rule_versions import Body
 from penstock.service import Desk, create_app
+from penstock.service.follow import RULES_EVERY_S
 
 
 @pytest.fixture
@@ -21,9 +25,17 @@ def served(mine, tmp_path, serve_in_thread):
     settings = Settings(data=tmp_path)
     with open_office(tmp_path) as office:
         desk = Desk.of(Engine(mine, data=tmp_path), settings)
-        app = create_app({"mine": desk}, settings, rules=newer_rules(office, [mine]))
+        newer, looks = newer_rules(office, [mine])["mine"], []
+
+        def look(revision):
+            began = time.monotonic()
+            found = newer(revision)
+            looks.append((began, found is not None))
+            return found
+
+        app = create_app({"mine": desk}, settings, rules={"mine": look})
         with serve_in_thread(app) as address:
-            yield address, book_of(office, mine)
+            yield address, book_of(office, mine), looks  # when each began, and whether it found something
 
 
 def asked(client, url, number, amount=50.0):
@@ -38,38 +50,55 @@ def asked(client, url, number, amount=50.0):
     return answer.json()
 
 
+def until(true):
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
 def test_a_change_is_in_force_within_a_second_under_load(served):
-    url, book = served
-    seen, ending = [], threading.Event()
+    url, book, looks = served
+    seen, ending = [], threading.Event()  # when it was asked, when answered, the answer
 
     def load(first):
-        with httpx.Client() as client:
+        with patient.Client() as client:
             number = first
             while not ending.is_set():
-                seen.append((time.monotonic(), asked(client, url, number)))
+                began = time.monotonic()
+                decision = asked(client, url, number)
+                seen.append((began, time.monotonic(), decision))
                 number += 1
+
+    def blocks():
+        return [(began, answered) for began, answered, decision in tuple(seen) if decision["decision"] == "BLOCK"]
 
     threads = [threading.Thread(target=load, args=(first,)) for first in (0, 1_000_000)]
     for thread in threads:
         thread.start()
-    time.sleep(0.5)
-    book.add("any", Body(when="amount > 1", then="block"), who="ann")
-    book.promote("any", 1, who="ann")
-    changed = time.monotonic()
-    time.sleep(1.5)
-    ending.set()
-    for thread in threads:
-        thread.join()
-    first_block = min(at for at, decision in seen if decision["decision"] == "BLOCK")
-    assert first_block - changed < 1.0
-    assert len({(decision["versions"]["rules"], decision["decision"]) for _, decision in seen}) == 2
-    assert all(decision["decision"] == "BLOCK" for at, decision in seen if at > first_block + 0.5)
+    try:
+        until(lambda: len(seen) > 50)
+        book.add("any", Body(when="amount > 1", then="block"), who="ann")
+        book.promote("any", 1, who="ann")
+        changed = time.monotonic()
+        until(lambda: len(blocks()) > 50)
+    finally:
+        ending.set()
+        for thread in threads:
+            thread.join()
+    in_force = min(answered for _, answered in blocks())
+    assert in_force - changed < 20
+    first_after = next((number for number, (at, _) in enumerate(looks) if at > changed), len(looks))
+    assert not any(found for _, found in looks[first_after + 1 :]), "the first look after the change finds it"
+    assert RULES_EVERY_S < 0.5, "and there are more than two looks a second"
+    assert len({(decision["versions"]["rules"], decision["decision"]) for *_, decision in seen}) == 2
+    assert all(decision["decision"] == "BLOCK" for began, _, decision in seen if began > in_force)
 
 
 def test_a_rule_that_watches_changes_no_decision_and_is_recorded(served, mine):
-    url, book = served
+    url, book, _ = served
     before = book.revision()
-    with httpx.Client(timeout=60) as client:
+    with patient.Client() as client:
         version = asked(client, url, 0)["versions"]["rules"]
         book.add("any", Body(when="amount > 1", then="block"), who="ann")
         book.shadow("any", 1, who="ann")
@@ -83,7 +112,7 @@ def test_a_rule_that_watches_changes_no_decision_and_is_recorded(served, mine):
 
 
 def test_a_rule_that_cannot_work_is_refused_with_the_remedy(served):
-    _, book = served
+    _, book, _ = served
     with pytest.raises(DeclarationError, match="Did you mean amount"):
         book.add("large", Body(when="amuont > 1"), who="ann")
     assert all(version.name != "large" for version in book.versions())

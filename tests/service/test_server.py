@@ -6,14 +6,14 @@ import socket
 import threading
 import time
 
-import httpx
 import pytest
+from tests.service import patient
 
 from penstock.assemble.served import Served
 from penstock.config import Settings
 from penstock.errors import BundleError, ConfigurationError
 from penstock.service import Desk, bind, create_app, serve
-from penstock.service.server import GC_THRESHOLDS
+from penstock.service.server import GC_THRESHOLDS, STOP_WITHIN_S
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def app(engine):
     return create_app({"fake": Desk.of(engine, settings)}, settings)
 
 
-def raw(url, data, *, until=b"}", seconds=5):
+def raw(url, data, *, until=b"}", seconds=60):
     """Send bytes over a connection of one's own and return what comes back."""
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=seconds) as connection:
@@ -39,6 +39,14 @@ def raw(url, data, *, until=b"}", seconds=5):
 def request(body, *lines, path="/predict"):
     head = [f"POST {path} HTTP/1.1", "Host: penstock", f"Content-Length: {len(body)}", *lines]
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+
+
+def until_asked(engine):
+    """Return when the engine has been asked to decide."""
+    end = time.monotonic() + 60
+    while not engine.batches:
+        assert time.monotonic() < end, "nothing was asked"
+        time.sleep(0.01)
 
 
 def test_a_connection_is_kept_for_the_next_request(app, payment, serve_in_thread):
@@ -78,7 +86,7 @@ def test_a_strange_request_line_is_a_4xx_and_the_next_connection_is_served(app, 
     with serve_in_thread(app) as url:
         found = raw(url, line + b"\r\nHost: p\r\n\r\n", until=b"\r\n\r\n")
         assert found.split(b" ")[1].startswith(b"4"), found
-        assert httpx.post(url + "/predict", content=payment(1)).status_code == 200
+        assert patient.post(url + "/predict", content=payment(1)).status_code == 200
 
 
 def test_a_client_that_leaves_is_decided_all_the_same_and_disturbs_nobody(app, engine, payment, serve_in_thread):
@@ -87,9 +95,9 @@ def test_a_client_that_leaves_is_decided_all_the_same_and_disturbs_nobody(app, e
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(request(payment(1)))
-            time.sleep(0.1)
+            until_asked(engine)
         engine.release()
-        assert httpx.post(url + "/predict", content=payment(2)).json()["transaction_id"] == "tx2"
+        assert patient.post(url + "/predict", content=payment(2)).json()["transaction_id"] == "tx2"
     assert [batch for batch, _ in engine.batches] == [["tx1"], ["tx2"]]
 
 
@@ -97,10 +105,9 @@ def test_a_graceful_stop_answers_what_was_accepted_then_closes_the_engine(app, e
     answers = []
     engine.hold()
     with serve_in_thread(app) as url:
-        asking = threading.Thread(target=lambda: answers.append(httpx.post(url + "/predict", content=payment(1), timeout=20)))
+        asking = threading.Thread(target=lambda: answers.append(patient.post(url + "/predict", content=payment(1))))
         asking.start()
-        while not engine.batches:
-            time.sleep(0.01)
+        until_asked(engine)
         threading.Timer(0.3, engine.release).start()
     asking.join()
     assert answers[0].json()["transaction_id"] == "tx1"
@@ -108,16 +115,16 @@ def test_a_graceful_stop_answers_what_was_accepted_then_closes_the_engine(app, e
 
 
 def test_an_open_live_page_does_not_hold_up_a_stop(app, payment, serve_in_thread):
-    with serve_in_thread(app) as url, httpx.stream("GET", url + "/live", timeout=10) as stream:
+    with serve_in_thread(app) as url, patient.stream("GET", url + "/live") as stream:
         lines = stream.iter_lines()
-        httpx.post(url + "/predict", content=payment(1, amount=5000))
+        patient.post(url + "/predict", content=payment(1, amount=5000))
         messages = (json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: "))
         shown = next(message for message in messages if message["decisions"])
         assert shown["decisions"][0]["transaction_id"] == "tx1"
         assert shown["first_block"]["transaction_id"] == "tx1"
         assert shown["outcomes"] == {"fake": {"BLOCK": 1}}
         began = time.monotonic()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < STOP_WITHIN_S - 5  # so long a stop takes that is held up
 
 
 def test_a_port_in_use_is_a_sentence_and_a_remedy():
@@ -140,22 +147,22 @@ def alone(opener):
     return Served(**nothing | {"openers": {"fake": opener}, "beside": {}})
 
 
-def test_a_detector_that_cannot_be_opened_ends_the_server_with_its_own_error():
+def test_a_detector_that_cannot_be_opened_ends_the_server_with_its_own_error(tmp_path):
     def opener():
         raise BundleError("the bundle was made for other features")
 
     with pytest.raises(BundleError, match="other features"):
-        serve(alone(opener), Settings(), sock=bind("127.0.0.1", 0))
+        serve(alone(opener), Settings(data=tmp_path), sock=bind("127.0.0.1", 0))
 
 
-def test_once_everything_is_open_garbage_collection_is_out_of_the_way(make_engine, monkeypatch):
+def test_once_everything_is_open_garbage_collection_is_out_of_the_way(make_engine, tmp_path, monkeypatch):
     import gc
 
     before, frozen = gc.get_threshold(), []
     monkeypatch.setattr("penstock.service.server.Server.main_loop", _until_ready(frozen))
     try:
         count = gc.get_freeze_count
-        serve(alone(make_engine), Settings(), sock=bind("127.0.0.1", 0), on_ready=lambda: frozen.append(count()))
+        serve(alone(make_engine), Settings(data=tmp_path), sock=bind("127.0.0.1", 0), on_ready=lambda: frozen.append(count()))
         assert gc.get_threshold() == GC_THRESHOLDS
         assert frozen[0] > 0
     finally:

@@ -49,18 +49,17 @@ def scene(client_for, engine, replays, run):
             async with client_for(*(engines or [engine]), **({"replays": replays} | options)) as client:
                 return await work(client)
 
-        return run(whole())
+        return run(whole(), 120)
 
     return play
 
 
 async def decided(engine, count):
-    for _ in range(500):
-        ids = [name for names, _ in engine.batches for name in names]
-        if len(ids) >= count:
-            return ids
+    end = time.monotonic() + 60
+    while len(ids := [name for names, _ in engine.batches for name in names]) < count:
+        assert time.monotonic() < end, f"{len(ids)} of {count} were decided"
         await asyncio.sleep(0.01)
-    raise AssertionError(f"{len(ids)} of {count} were decided")
+    return ids
 
 
 @pytest.mark.parametrize("body", [b"", b" \n", b"{}", b'{"source":"simulator"}'])
@@ -89,14 +88,14 @@ def test_ids_are_those_that_a_shorter_source_really_has(scene, engine):
 def test_a_pace_is_kept_and_the_answer_does_not_wait_for_it(scene, engine):
     async def work(client):
         began = time.perf_counter()
-        await client.post("/stream", json={"count": 50, "tps": 100})
-        answered_s = time.perf_counter() - began
-        await decided(engine, 50)
-        return answered_s, time.perf_counter() - began
+        await client.post("/stream", json={"count": 200, "tps": 100})
+        by_then = len(await decided(engine, 0))
+        await decided(engine, 200)
+        return by_then, time.perf_counter() - began
 
-    answered_s, took_s = scene(work)
-    assert answered_s < 0.3
-    assert 0.4 < took_s < 3
+    by_then, took_s = scene(work)
+    assert by_then < 200
+    assert 1.9 < took_s < 9, "one each time that it looks would take ten seconds"
 
 
 def test_every_transaction_is_handed_in_also_where_some_are_turned_away_at_first(scene, engine):
@@ -181,15 +180,17 @@ def test_no_more_replays_run_than_there_is_room_for_and_ended_ones_make_room(sce
     async def again(client):
         answers = []
         for _ in range(2 * streams.MOST_AT_ONCE):
-            answers.append((await client.post("/stream", json={"count": 1})).status_code)
-            await asyncio.sleep(0.05)
+            end = time.monotonic() + 60
+            while (status := (await client.post("/stream", json={"count": 1})).status_code) == 429 and time.monotonic() < end:
+                await asyncio.sleep(0.05)  # those before have not ended yet
+            answers.append(status)
         return answers
 
     assert set(scene(again)) == {200}
 
 
 def test_a_pace_above_a_portion_each_tick_is_not_held_back(scene, engine, monkeypatch):
-    monkeypatch.setattr(streams, "TICK_S", 0.3)
+    monkeypatch.setattr(streams, "TICK_S", 1.0)
 
     async def work(client):
         began = time.perf_counter()
@@ -197,7 +198,7 @@ def test_a_pace_above_a_portion_each_tick_is_not_held_back(scene, engine, monkey
         await decided(engine, 4096)
         return time.perf_counter() - began
 
-    assert scene(work) < 4096 / streams.PORTION * 0.3 / 2
+    assert scene(work) < 4096 / streams.PORTION * 1.0 / 2
 
 
 def test_a_replay_that_breaks_off_says_so_in_the_log(scene, replays, caplog):
@@ -208,7 +209,9 @@ def test_a_replay_that_breaks_off_says_so_in_the_log(scene, replays, caplog):
 
     async def work(client):
         answer = await client.post("/stream")
-        await asyncio.sleep(0.1)
+        end = time.monotonic() + 60
+        while "a replay ended before its end" not in caplog.text and time.monotonic() < end:
+            await asyncio.sleep(0.01)
         return answer
 
     assert scene(work).status_code == 200
@@ -218,5 +221,5 @@ def test_a_replay_that_breaks_off_says_so_in_the_log(scene, replays, caplog):
 def test_a_replay_ends_with_the_service(scene, engine):
     began = time.perf_counter()
     scene(lambda client: client.post("/stream", json={"count": 1000, "tps": 1}))
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < 60, "the replay takes a quarter of an hour"
     assert engine.closed

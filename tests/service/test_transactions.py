@@ -5,8 +5,8 @@ import json
 import time
 from types import SimpleNamespace
 
-import httpx
 import pytest
+from tests.service import patient
 
 from penstock import Engine
 from penstock.config import Settings
@@ -26,7 +26,7 @@ def scene(client_for, engine, run):
             async with client_for(*(engines or [engine])) as client:
                 return await work(client)
 
-        return run(whole())
+        return run(whole(), 90)
 
     return play
 
@@ -100,18 +100,22 @@ def test_whoever_waits_is_told_as_soon_as_the_decision_is_durable(scene, engine,
     finally:
         json.dumps = engine_says
     assert (response.status_code, response.json()["transaction_id"]) == (200, name)
-    assert took_s < 2
+    assert took_s < 15, "who is not woken waits for 20 seconds"
 
 
 def test_many_wait_for_nothing_and_others_are_answered_meanwhile(scene, engine, payment):
     async def work(client):
-        waiting = [asyncio.create_task(client.get(f"/transaction/none{n}/status?wait_seconds=1")) for n in range(200)]
-        await asyncio.sleep(0.3)
+        waiting = [asyncio.create_task(client.get(f"/transaction/none{n}/status?wait_seconds=30")) for n in range(200)]
         feed = client.app._desks["fake"].feed
+        end = time.monotonic() + 20
+        while feed.watch.callers < 200 and time.monotonic() < end:
+            await asyncio.sleep(0.01)
         assert feed.watch.callers == 200
         began = time.perf_counter()
         answer = await client.post("/predict", content=payment(1))
         took_s = time.perf_counter() - began
+        assert feed.watch.callers == 200
+        feed.watch.let_go()  # as when their time is over
         answers = await asyncio.gather(*waiting)
         assert not feed.watch.waiting_for
         assert feed.watch.callers == 0
@@ -119,7 +123,7 @@ def test_many_wait_for_nothing_and_others_are_answered_meanwhile(scene, engine, 
 
     answer, took_s, answers = scene(work)
     assert answer.status_code == 200
-    assert took_s < 0.5
+    assert took_s < 8
     assert {answer.status_code for answer in answers} == {202}
 
 
@@ -127,7 +131,7 @@ def test_no_more_wait_than_there_is_room_for(scene, monkeypatch):
     monkeypatch.setattr(watch, "MOST_WAITING", 3)
 
     async def work(client):
-        return await asyncio.gather(*(client.get("/transaction/none/status?wait_seconds=0.3") for _ in range(5)))
+        return await asyncio.gather(*(client.get("/transaction/none/status?wait_seconds=3") for _ in range(5)))
 
     assert sorted(answer.status_code for answer in scene(work)) == [202, 202, 202, 503, 503]
 
@@ -144,15 +148,13 @@ def test_whoever_waits_is_let_go_when_the_service_stops(engine, serve_in_thread)
     settings, answers = Settings(), []
     app = create_app({"fake": Desk.of(engine, settings)}, settings)
     with serve_in_thread(app) as url:
-        asking = threading.Thread(
-            target=lambda: answers.append(httpx.get(url + "/transaction/none/status?wait_seconds=30", timeout=40))
-        )
+        asking = threading.Thread(target=lambda: answers.append(patient.get(url + "/transaction/none/status?wait_seconds=30")))
         asking.start()
         while not app._desks["fake"].feed.watch.waiting_for:
             time.sleep(0.01)
         began = time.monotonic()
     asking.join()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15, "who is not let go is waited for"
     assert answers[0].status_code == 202
 
 
@@ -200,7 +202,7 @@ def test_beside_a_worker_whoever_waits_is_woken_when_the_decision_can_be_looked_
                 record, _row = replica.ledger.record_of(0)
                 replica.ledger.flush()
                 beside._show([record])
-                await asyncio.wait_for(woken, 5)
+                await asyncio.wait_for(woken, 15)
                 assert beside.feed.outcomes == {"APPROVE": 1}
                 return replica.outcome("tx1")
 
