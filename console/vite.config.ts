@@ -21,5 +21,5 @@ export default defineConfig({
     // Everything that is not the console itself belongs to the service, its WebSocket too.
     proxy: { "^/(?!$|\\?|index\\.html|icon\\.svg|src/|node_modules/|@)": { target: service, ws: true } },
   },
-  test: { environment: "node", include: ["src/**/*.test.{ts,tsx}"] },
+  test: { environment: "node", include: ["src/**/*.test.{ts,tsx}"], testTimeout: 60_000, hookTimeout: 60_000 },
 });

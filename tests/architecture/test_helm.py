@@ -49,7 +49,7 @@ def helm(values, *files):
     command = [HELM, "template", "fraud", str(CHART), "--kube-version", KUBERNETES, "--values", "-"]
     for file in files:
         command[4:4] = ["--values", str(CHART / file)]
-    return subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, timeout=600, check=False)
 
 
 @functools.cache

@@ -19,7 +19,7 @@ from penstock.lab.asked import VARIABLE
 from penstock.offline.train import train
 
 EVENTS = {"events": 3_000, "days": 60.0, "fraud_rate": 0.03, "seed": 5}
-PATIENCE_S = 60
+PATIENCE_S = 240
 
 
 @pytest.fixture(scope="session")

@@ -10,15 +10,15 @@ import pytest
 
 from penstock.cli import run
 from penstock.lab.server import APP, OPTIONS
-from tests.lab.conftest import running
+from tests.lab.conftest import PATIENCE_S, running
 
 
 @pytest.mark.slow
 def test_the_lab_listens_on_this_machine_alone_and_stops_when_interrupted(tmp_path):
     with running("lab", "banking", "--port", 0, "--data", tmp_path) as process:
         assert process.url.startswith("http://127.0.0.1:")
-        assert httpx.get(f"{process.url}/_stcore/health").text == "ok"
-        assert "<title>" in httpx.get(process.url).text
+        assert httpx.get(f"{process.url}/_stcore/health", timeout=PATIENCE_S).text == "ok"
+        assert "<title>" in httpx.get(process.url, timeout=PATIENCE_S).text
         assert process.stop(signal.SIGINT) == 0, process.said
         assert "Traceback" not in process.said
 
@@ -62,7 +62,7 @@ def test_what_was_chosen_stays_chosen_where_a_page_does_not_show_it():
             return
         st.text_input("what", key="chosen.what")
 
-    shown = AppTest.from_function(script)
+    shown = AppTest.from_function(script, default_timeout=PATIENCE_S)
     shown.run()
     shown.text_input[0].set_value("mine.py").run()
     shown.checkbox[0].check().run()

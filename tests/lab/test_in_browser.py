@@ -46,10 +46,10 @@ def traffic(service, history):
     items = [item for item in recorded_items("banking", read(history, detector), labels=True) if item.path == "/predict"]
 
     def send():
-        with httpx.Client(base_url=service) as client:
+        with httpx.Client(base_url=service, timeout=PATIENCE_S) as client:
             for item in items:
                 client.post(item.path, content=item.body, headers={"content-type": "application/json"})
-                if stop.wait(0.02):
+                if stop.wait(0.2):  # so slowly that there are some left, however long the tests take
                     return
 
     thread = threading.Thread(target=send)

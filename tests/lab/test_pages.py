@@ -22,7 +22,7 @@ from penstock.models import load_champion, metrics
 from penstock.offline import thresholds
 from penstock.offline.replay import replay
 from penstock.service.schemas import StreamRequest
-from tests.lab.conftest import done
+from tests.lab.conftest import PATIENCE_S, done
 
 pytestmark = pytest.mark.slow
 
@@ -73,7 +73,7 @@ def busy(service):
     """A client of the service, after some traffic."""
     client = Service(service)
     answer = client.stream(StreamRequest("banking", "simulator", 60))
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE_S
     while any(client.transaction(name) is None for name in answer.transaction_ids[-1:]):
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -97,14 +97,14 @@ def test_a_stream_is_started_and_watched_to_its_end(page, lab, service):
     shown.number_input[0].set_value(40)
     shown.number_input[1].set_value(0.0)
     shown.button[0].click().run()
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE_S
     while tiles(done(shown)).get("Decided") != "40":
         assert time.monotonic() < until
         shown.run()
     watched = shown.session_state["stream.watched"]
     results = shown.dataframe[0].value
     assert list(results["transaction_id"]) == watched.ids[::-1]
-    told = {name: httpx.get(f"{service}/transactions/{name}").json() for name in watched.ids[:5]}
+    told = {name: httpx.get(f"{service}/transactions/{name}", timeout=PATIENCE_S).json() for name in watched.ids[:5]}
     by_id = results.set_index("transaction_id")["fraud_probability"]
     assert {name: by_id[name] for name in told} == {name: each["fraud_probability"] for name, each in told.items()}
     assert tiles(shown)["Taken for fraud"] == str(sum(each["predicted_class"] for each in watched.results.values()))

@@ -24,6 +24,9 @@ vi.mock("~/api/client", async (original) => {
   return { ...(await original<typeof import("~/api/client")>()), api };
 });
 
+/** Waiting ends as soon as it is so. */
+const PATIENCE = { timeout: 30_000 };
+
 function scene() {
   const queries = new QueryClient();
   const wrapper = ({ children }: { children: ReactNode }) => (
@@ -37,10 +40,10 @@ describe("signing in and out", () => {
   it("is noticed by the page that is open", async () => {
     const { result } = scene();
     await act(() => result.current.signIn("ana", "secret"));
-    await vi.waitFor(() => expect(result.current.who).toBe("ana"));
+    await vi.waitFor(() => expect(result.current.who).toBe("ana"), PATIENCE);
     expect(result.current.may("read")).toBe(true);
     await act(() => result.current.signOut());
-    await vi.waitFor(() => expect(result.current.who).toBe(""));
+    await vi.waitFor(() => expect(result.current.who).toBe(""), PATIENCE);
     expect(result.current.may("read")).toBe(false);
   });
 

@@ -1,14 +1,22 @@
 // @vitest-environment jsdom
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiProblem } from "~/api/client";
 import type { Case } from "./outbox";
 import { lineInWords, noteOf, refusal, sweepInWords } from "./told";
 
-const held = { state: "taken", owner: "ben", locked_until: new Date().toISOString(), verdict: null } as Case;
+const held = {
+  state: "taken",
+  owner: "ben",
+  locked_until: new Date(2026, 10, 22, 12, 10).toISOString(),
+  verdict: null,
+} as Case;
 const decided = { state: "decided", decided_by: "ben", verdict: "fraud", reason_code: "card_stolen" } as Case;
 const conflict = new ApiProblem(409, "case c1 is held by ben until 2026-11-22T00:00:00Z");
 
 describe("cases in words", () => {
+  beforeEach(() => void vi.useFakeTimers({ now: new Date(2026, 10, 22, 12) }));
+  afterEach(() => void vi.useRealTimers());
+
   it("says who was first, and when the case is free again", () => {
     expect(refusal(conflict, held, "ana")).toMatch(/^ben holds this case until \d\d:\d\d:\d\d\.$/);
     expect(refusal(conflict, decided, "ana")).toBe("ben decided this case before: fraud, card stolen.");
