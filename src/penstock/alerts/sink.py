@@ -51,6 +51,8 @@ class AlertSink:
         channels: where alerts go; none is fine.
         ledger: what is watched. Where the sink has never run here it begins at the end, so that nobody is told of old times;
             windows are filled from what was decided in the hour before. The beginning, where there is none.
+        since: where that end was when the ledger was opened: a sink begins in a thread of its own, and what is decided until
+            it has begun is no old time. The end as it begins, unless given.
         again_s: behind a broker another owner may have died before it told of the last decisions: raise what so many seconds
             before the beginning raised. It has the keys it had there.
         on_close: called when nothing is sent any more.
@@ -69,6 +71,7 @@ class AlertSink:
         channels: Sequence[Channel] = (),
         *,
         ledger: Ledger | None = None,
+        since: int | None = None,
         again_s: float = 0.0,
         on_alert: OnAlert = lambda _alert: None,
         on_close: Callable[[], None] = lambda: None,
@@ -78,7 +81,7 @@ class AlertSink:
         courier: Callable[[Channel, Tables], Courier] = Courier,
     ) -> None:
         self._evaluators, self._tables = dict(evaluators), tables
-        self._ledger, self._again_us = ledger, round(again_s * SECOND_US)
+        self._ledger, self._since, self._again_us = ledger, since, round(again_s * SECOND_US)
         self._metrics, self._others, self._clock = metrics, others, clock
         self.on_alert, self._on_close = on_alert, on_close
         self._channels, self._make = tuple(channels), courier
@@ -215,7 +218,7 @@ class AlertSink:
         """Fill windows from the newest records; the position after them."""
         if self._ledger is None:
             return 0
-        now_us, stop = self._clock(), self._ledger.durable_position
+        now_us, stop = self._clock(), self._ledger.durable_position if self._since is None else self._since
         for position, record in self._ledger.read(self._an_hour_ago(now_us, stop)):
             if position >= stop:
                 break

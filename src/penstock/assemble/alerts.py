@@ -169,6 +169,7 @@ class Alerting:
             ledger.tables,
             self._channels,
             ledger=ledger,
+            since=ledger.durable_position,
             on_alert=lambda alert: self._told(alert.detector, alert_json(alert)),
             metrics=self._metrics,
             others=self._others,
