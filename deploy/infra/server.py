@@ -19,7 +19,7 @@ from typing import IO, Any, ClassVar, Self
 
 from deploy.infra import processes
 
-START_S = 60.0
+START_S = 120.0
 STOP_S = 20.0
 
 
@@ -249,13 +249,18 @@ def free_port() -> int:
     """A port nobody listens on, below those the system gives to outgoing connections.
 
     Out of that range a client that keeps knocking at a stopped server's port could be given it for its own end and so
-    connect to itself; and the port of a stopped server stays free for its return.
+    connect to itself; and the port of a stopped server stays free for its return. None is given twice by one process: who was
+    given it may not listen there yet.
     """
     chance = random.SystemRandom()
     while True:
         port = chance.randrange(15_000, 32_000)
-        if is_free(port):
+        if port not in _GIVEN and is_free(port):
+            _GIVEN.add(port)
             return port
+
+
+_GIVEN: set[int] = set()
 
 
 def is_free(port: int) -> bool:

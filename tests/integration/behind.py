@@ -1,9 +1,9 @@
 """A detector behind a broker, as tests see it: messages in, committed messages out, workers as processes."""
 
+import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,15 +11,15 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from deploy.infra.server import free_port
 from penstock.assemble.streams import open_broker
 from penstock.errors import BrokerError
-from penstock.stream.port import Broker
+from penstock.stream.port import Broker, Outlet
 
 
 class Behind:
@@ -29,15 +29,15 @@ class Behind:
         self.url = url
         self.broker: Broker = open_broker(url, detector)
         self.broker.create(shards)
-        self._outlet = self.broker.outlet()
-        self._taps: dict[str, KafkaTap | RedisTap] = {}
+        self._outlet = patient_outlet(self.broker, url)
+        self._taps: dict[tuple[str, int], KafkaTap | RedisTap] = {}
 
     def put(self, role: str, bodies: Iterable[Any], *, trace: bytes = b"") -> None:
         """Send events, or bytes as they are, and return when the broker has them. trace: what they carry."""
         for body in bodies:
             data = body if isinstance(body, bytes) else msgspec.json.encode(body)
-            until(lambda data=data: self._taken(role, data, trace), 60)
-        assert self._outlet.flush(60) == 0
+            until(lambda data=data: self._taken(role, data, trace), _PATIENCE_S)
+        assert self._outlet.flush(_PATIENCE_S) == 0
 
     def _taken(self, role: str, data: bytes, trace: bytes) -> bool:
         try:
@@ -47,15 +47,15 @@ class Behind:
             return False
         return True
 
-    def bodies(self, role: str) -> list[bytes]:
-        """Everything committed in a topic by now."""
-        if role not in self._taps:
-            self._taps[role] = _TAPS[self.url.partition("://")[0]](self.url, self.broker.topics.named(role))
-        return self._taps[role].all()
+    def bodies(self, role: str, shard: int = 0) -> list[bytes]:
+        """Everything committed in a topic by now; of one shard where it has several."""
+        if (role, shard) not in self._taps:
+            self._taps[role, shard] = _TAPS[self.url.partition("://")[0]](self.url, self.broker.topics.named(role), shard)
+        return self._taps[role, shard].all()
 
-    def read(self, role: str) -> list[dict[str, Any]]:
+    def read(self, role: str, shard: int = 0) -> list[dict[str, Any]]:
         """The same as objects."""
-        return [json.loads(body) for body in self.bodies(role)]
+        return [json.loads(body) for body in self.bodies(role, shard)]
 
     def close(self) -> None:
         for tap in self._taps.values():
@@ -64,19 +64,33 @@ class Behind:
         self.broker.close()
 
 
-class KafkaTap:
-    """What is committed in one topic, from its beginning on."""
+def patient_outlet(broker: Any, url: str) -> Outlet:
+    """One that gives nothing up while a test stops the server and starts it again, however long that takes here."""
+    if url.startswith("kafka"):
+        from penstock.adapters.kafka.outlet import KafkaOutlet
 
-    def __init__(self, url: str, topic: str) -> None:
+        return KafkaOutlet(broker.address, patience_s=_PATIENCE_S)
+    from penstock.adapters.redis_stream.outlet import RedisOutlet
+
+    return RedisOutlet(broker.address, broker._line, patience_s=_PATIENCE_S)
+
+
+_PATIENCE_S = 300.0
+
+
+class KafkaTap:
+    """What is committed in one partition of a topic, from its beginning on."""
+
+    def __init__(self, url: str, topic: str, partition: int) -> None:
         from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
         from penstock.adapters.kafka.address import Address
 
         settings = Address.of(url).client(group_id=uuid.uuid4().hex, isolation_level="read_committed", enable_auto_commit=False)
         self._consumer = Consumer(settings)
-        self._partition = TopicPartition(topic, 0, OFFSET_BEGINNING)
+        self._partition = TopicPartition(topic, partition, OFFSET_BEGINNING)
         self._found: list[bytes] = []
-        self._consumer.list_topics(timeout=10)
+        self._consumer.list_topics(timeout=60)
         self._consumer.assign([self._partition])
 
     def all(self) -> list[bytes]:
@@ -92,9 +106,9 @@ class KafkaTap:
 
 
 class RedisTap:
-    """The same on Redis."""
+    """The same on Redis, where a topic is one stream."""
 
-    def __init__(self, url: str, stream: str) -> None:
+    def __init__(self, url: str, stream: str, _partition: int) -> None:
         import redis
 
         self._client = redis.Redis.from_url(url.partition("?")[0])
@@ -112,7 +126,7 @@ class RedisTap:
         self._client.close()
 
 
-_TAPS: dict[str, Callable[[str, str], KafkaTap | RedisTap]] = {"kafka": KafkaTap, "redis": RedisTap}
+_TAPS: dict[str, Callable[[str, str, int], KafkaTap | RedisTap]] = {"kafka": KafkaTap, "redis": RedisTap}
 
 
 class WorkerProcess:
@@ -131,14 +145,19 @@ class WorkerProcess:
         self.process = subprocess.Popen(command, stdout=self._log, stderr=self._log, env=environment)
 
     def status(self) -> dict[str, Any] | None:
-        """How its shard stands; None while it does not answer."""
+        """How its first shard stands; None while it does not answer."""
+        shards = self._shards()
+        return shards[0] if shards else None
+
+    def _shards(self) -> list[dict[str, Any]]:
+        """How all of them stand; none while it does not answer."""
         if not self._port_file.exists() or not self._port_file.read_text():
-            return None
+            return []
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self._port_file.read_text()}/health", timeout=2) as answer:
-                return dict(json.load(answer)["shards"][0])
-        except (OSError, urllib.error.URLError):
-            return None
+                return list(json.load(answer)["shards"])
+        except (OSError, http.client.HTTPException):  # not yet, not in time, or cut off in the middle
+            return []
 
     @property
     def port(self) -> int:
@@ -153,10 +172,7 @@ class WorkerProcess:
     @property
     def owners(self) -> int:
         """How many shards it owns."""
-        if self.status() is None:
-            return 0
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=2) as answer:
-            return sum(shard["owner"] for shard in json.load(answer)["shards"])
+        return sum(shard["owner"] for shard in self._shards())
 
     @property
     def follows(self) -> bool:
@@ -180,16 +196,14 @@ class WorkerProcess:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
-        return self.process.wait(60)
+        return self.process.wait(120)
 
 
 class ApiProcess:
     """`penstock serve --stream` as a process of its own."""
 
     def __init__(self, detector: str, url: str, data: Path, *options: str, log: Path, **settings: str) -> None:
-        with closing(socket.socket()) as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self._log = log.open("ab")
         program = "from penstock.cli import main; main()"
         command = [sys.executable, "-c", program, "serve", detector, "--stream", url, "--data", str(data)]
@@ -203,12 +217,12 @@ class ApiProcess:
         data = None if body is None else msgspec.json.encode(body)
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=120) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, json.load(error)
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return 0, None
 
     @property
@@ -219,12 +233,12 @@ class ApiProcess:
         """Ask it to end; twice is fine."""
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.wait(60)
+        self.process.wait(120)
         self._log.close()
 
 
-def until(true: Callable[[], Any], seconds: float = 60.0, every: float = 0.05) -> float:
-    """Wait for something to become true; how long it took."""
+def until(true: Callable[[], Any], seconds: float = 240.0, every: float = 0.05) -> float:
+    """Wait for something to become true; how long it took. A worker that starts where nothing is compiled yet takes minutes."""
     began = time.monotonic()
     while not true():
         assert time.monotonic() - began < seconds, f"not within {seconds:g} s"

@@ -28,6 +28,7 @@ limit = 10000
 [alerting]
 limit = 10000
 """
+SOC = "[channels.soc]\nkind='webhook'\nurl='{url}'\ntimeout_s=60\n"
 
 
 def settings(tmp_path, text=RULES):
@@ -52,7 +53,7 @@ def pay(number, customer="c"):
     }
 
 
-def until(found, timeout_s=10.0):
+def until(found, timeout_s=60.0):
     end = time.monotonic() + timeout_s
     while not found() and time.monotonic() < end:
         time.sleep(0.01)
@@ -107,7 +108,7 @@ def test_a_channel_that_nobody_answers_never_holds_a_decision_up(tmp_path):
     """A socket that accepts and says nothing: the worst a channel can do."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        channel = f"[channels.silent]\nkind = 'webhook'\nurl = '{url}'\ntimeout_s = 0.5\n"
+        channel = f"[channels.silent]\nkind = 'webhook'\nurl = '{url}'\ntimeout_s = 60\n"
         engine, told = opened(settings(tmp_path, RULES + channel))
         slowest = 0.0
         for number in range(300):
@@ -115,8 +116,8 @@ def test_a_channel_that_nobody_answers_never_holds_a_decision_up(tmp_path):
             engine.decide(pay(number))
             slowest = max(slowest, time.perf_counter() - started)
         until(lambda: len(told) == 297)
-        engine.close()
-    assert slowest < 0.4  # far below the time that one try takes
+    engine.close()  # the socket is gone: nothing is waited for
+    assert slowest < 20  # far below the time that one try takes, far above what a busy machine adds
     with FileLedger(tmp_path / "data" / "ledger", read_only=True) as ledger:
         assert len(ledger.tables.alerts(limit=1000)) == 297
         assert ledger.tables.deliveries(outcome="delivered") == []
@@ -148,7 +149,7 @@ def receiver():
 def test_the_command_sends_a_sample_through_each_channel_and_says_what_came_of_it(tmp_path, receiver, capsys):
     url = f"http://127.0.0.1:{receiver.server_port}/"
     path = tmp_path / "a.toml"
-    path.write_text(f"[channels.ops]\nkind='slack'\nurl='{url}'\n[channels.soc]\nkind='webhook'\nurl='{url}'\nsecret='s'")
+    path.write_text(f"[channels.ops]\nkind='slack'\nurl='{url}'\ntimeout_s=60\n" + SOC.format(url=url) + "secret='s'")
     assert run(["alerts", "test", "--alerts", str(path)]) == 0
     assert capsys.readouterr().out.split("\n")[:2] == ["ok   ops              200 OK", "ok   soc              200 OK"]
     assert list(receiver.got[0]) == ["text"]
@@ -183,7 +184,7 @@ def test_the_command_shows_the_rules_in_force_and_refuses_what_cannot_work(tmp_p
 
 def test_the_log_says_what_became_of_every_alert(tmp_path, receiver, capsys):
     url = f"http://127.0.0.1:{receiver.server_port}/"
-    chosen = settings(tmp_path, RULES + f"[channels.soc]\nkind = 'webhook'\nurl = '{url}'\n")
+    chosen = settings(tmp_path, RULES + SOC.format(url=url))
     engine, _ = opened(chosen)
     for number in range(5):
         engine.decide(pay(number))

@@ -1,5 +1,6 @@
 """A feature that people make reaches a worker, and is what it would always have been."""
 
+import itertools
 import time
 
 import pytest
@@ -27,6 +28,11 @@ def behind(redis_url):
     found.close()
 
 
+def ruled_by_it(behind, count):
+    """Whether the newest of so many decisions is one of the rule that was made meanwhile."""
+    return behind.read("decisions")[count - 1]["decision"] == "BLOCK"
+
+
 def test_a_worker_fills_a_feature_swaps_it_in_and_has_it_after_a_crash(behind, tmp_path):
     events = crash_worker.events(3_000)
     process = WorkerProcess(crash_worker.__file__, behind.url, tmp_path / "w")
@@ -45,8 +51,14 @@ def test_a_worker_fills_a_feature_swaps_it_in_and_has_it_after_a_crash(behind, t
         with open_books(crash_worker.detector, Settings(data=tmp_path / "w")) as books:
             books.rules.add("much", Body(when="taken > 0", then="block"), who="ann")
             books.rules.promote("much", 1, who="ann")
-        time.sleep(1.5)
-        behind.put("transactions", events[1_500:2_000])
+        ruled = 1_500
+        while not ruled_by_it(behind, ruled):  # one after the other, until the worker has taken the rule
+            assert ruled < 2_000
+            behind.put("transactions", events[ruled : ruled + 1])
+            ruled += 1
+            until(lambda count=ruled: len(behind.bodies("decisions")) == count)
+            time.sleep(0.2)
+        behind.put("transactions", events[ruled:2_000])
         until(lambda: len(behind.bodies("decisions")) == 2_000)
         process.kill()
         again = WorkerProcess(crash_worker.__file__, behind.url, tmp_path / "w")
@@ -66,23 +78,23 @@ def test_a_worker_fills_a_feature_swaps_it_in_and_has_it_after_a_crash(behind, t
         shown = decision["features"]
         assert shown == {name: value for name, value in features.items() if name in shown}
     assert ["taken" in decision["features"] for decision in decisions[1_500:]] == [True] * 1_500
-    assert {decision["decision"] for decision in decisions[1_500:]} == {"BLOCK"}
+    assert {decision["decision"] for decision in decisions[ruled - 1 :]} == {"BLOCK"}
     with FileLedger(tmp_path / "w" / "ledger", read_only=True) as ledger:
         assert len([0 for each in ledger.tables.versions("crash") if each.declared.get("added")]) >= 1
 
 
 def test_a_service_beside_a_worker_follows_and_shows_what_the_worker_made_active(redis_url, tmp_path):
     started = [WorkerProcess(mine.__file__, redis_url, tmp_path / "data")]
-    api = ApiProcess(mine.__file__, redis_url, tmp_path / "data", log=tmp_path / "api.log", PENSTOCK_PREDICT_BUDGET_MS="20000")
+    api = ApiProcess(mine.__file__, redis_url, tmp_path / "data", log=tmp_path / "api.log", PENSTOCK_PREDICT_BUDGET_MS="60000")
     features, rules = "/detectors/mine/features", "/detectors/mine/rules"
 
-    def pay(number):
+    def pay(number, customer="c1"):
         at = "2026-01-05T10:00:00Z"
-        body = {"transaction_id": f"t{number}", "timestamp": at, "customer_id": "c1", "amount": 5.0}
+        body = {"transaction_id": f"t{number}", "timestamp": at, "customer_id": customer, "amount": 5.0}
         return api.ask("POST", "/predict", body)[1]
 
     try:
-        until(lambda: api.ready and started[0].owns, 90)
+        until(lambda: api.ready and started[0].owns)
         for number in range(3):
             pay(number)
         body = {"kind": "count", "entity": "customer", "window": "30d"}
@@ -92,7 +104,8 @@ def test_a_service_beside_a_worker_follows_and_shows_what_the_worker_made_active
         until(lambda: api.ask("GET", features)[1]["computed"] == ["month"])
         assert api.ask("POST", rules, {"name": "busy", "when": "month >= 4", "then": "block"})[0] == 201
         assert api.ask("POST", f"{rules}/busy/promote", {"version": 1})[0] == 200
-        time.sleep(1.5)
+        others = itertools.count(100)  # of somebody else, until the worker has taken the rule
+        until(lambda: pay(next(others), "c2")["decision"] == "BLOCK", every=0.2)
         assert pay(4)["decision"] == "BLOCK"
         assert api.ask("GET", "/transactions/t4")[1]["features"]["month"] == 4
         assert api.ask("GET", "/entities/customer/c1")[1]["features"]["month"] == 4

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 
 import pytest
 
@@ -25,7 +24,10 @@ SPREAD = {"kind": "count", "entity": "merchant", "keys": ["merchant_id"], "windo
 
 
 class Load:
-    """Sends events, each to the shard of its customer, until it is left; says how far it has come."""
+    """Sends events, each to the shard of its customer, until it is left; says how far it has come.
+
+    The fewer are left, the slower: they last, however long this machine takes over what is done meanwhile.
+    """
 
     def __init__(self, behind, events):
         self._outlet, self._events = behind.broker.outlet(), events
@@ -34,13 +36,14 @@ class Load:
     def _run(self):
         while not self._ending.is_set() and self.sent < len(self._events):
             self.send(2)
-            time.sleep(0.02)
+            self._ending.wait(0.02 * len(self._events) / max(1, len(self._events) - self.sent))
 
     def send(self, n):
-        for event in self._events[self.sent : self.sent + n]:
+        following = self._events[self.sent : self.sent + n]
+        self.sent += n  # first: what is not counted by now is sent later than now
+        for event in following:
             self._outlet.put("transactions", event["customer_id"], json.dumps(event).encode())
-        self.sent += n
-        assert self._outlet.flush(30) == 0
+        assert self._outlet.flush(60) == 0
 
     def __enter__(self):
         self._ending.clear()
@@ -71,7 +74,7 @@ def started(behind, tmp_path, monkeypatch):
 
     def start():
         running.append(WorkerProcess(sharded.__file__, behind.url, tmp_path / "w"))
-        until(lambda: running[-1].owners == SHARDS, 240)
+        until(lambda: running[-1].owners == SHARDS)
         return running[-1]
 
     yield start
@@ -89,6 +92,13 @@ def expected(events, **added):
         return {record.ids[row]: json.loads(engine.look.render(record, [row])[0])["features"] for record, row in rows}
 
 
+def blocked(behind, events, homes):
+    """The shards whose owner has blocked something. homes: of customers that are known to be there."""
+    customers = {event["transaction_id"]: event["customer_id"] for event in events}
+    found = {customers[each["transaction_id"]] for each in behind.read("decisions") if each["decision"] == "BLOCK"}
+    return {homes[customer] for customer in found & homes.keys()}
+
+
 def payments(events):
     return sum("type" not in event for event in events)
 
@@ -100,29 +110,31 @@ def test_a_feature_is_added_filled_and_swapped_under_load_with_the_numbers_of_on
     worker, load = started(), Load(behind, events)
     load.send(1_500)
     until(lambda: len(behind.bodies("decisions")) == payments(events[:1_500]))
+    until(lambda: sum(len(behind.bodies("transactions", shard)) for shard in range(SHARDS)) == 1_500)
+    homes = {event["customer_id"]: shard for shard in range(SHARDS) for event in behind.read("transactions", shard)}
     with open_features(sharded.detector, settings) as book, open_books(sharded.detector, settings) as books:
         with load:
             for name, body in (("spent", SPENT), ("logins", LOGINS), ("spread", SPREAD)):
                 book.add(name, body, who="ann")
                 book.activate(name, who="ann")
-                until(lambda name=name: book.known(name)[-1].state != "filling", 120)
+                until(lambda name=name: book.known(name)[-1].state != "filling")
             swapped = load.sent
             assert [book.known(name)[-1].state for name in ("spent", "logins", "spread")] == ["active", "active", "draft"]
             assert "spread over 2 owners" in book.known("spread")[-1].trouble
             books.rules.add("any", Body(when="spent + logins >= 0", then="block"), who="ann")
             books.rules.promote("any", 1, who="ann")
-            time.sleep(1.5)
+            until(lambda: blocked(behind, events, homes) == set(range(SHARDS)))  # by now each owner has it
             ruled = load.sent
-            time.sleep(0.5)
+            until(lambda: load.sent > ruled + 20)
         worker.kill()
         worker = started()
         with load:
             book.add("spent", OTHER, who="ann")
             book.activate("spent", who="ann")
-            until(lambda: [each.state for each in book.known("spent")] == ["archived", "active"], 120)
+            until(lambda: [each.state for each in book.known("spent")] == ["archived", "active"])
             changed = load.sent
     load.send(len(events) - load.sent)
-    until(lambda: len(behind.bodies("decisions")) == payments(events), 120)
+    until(lambda: len(behind.bodies("decisions")) == payments(events))
     load.close()
     found = {decision["transaction_id"]: decision for decision in behind.read("decisions")}
     first, second = expected(events, spent=SPENT, logins=LOGINS), expected(events, spent=OTHER, logins=LOGINS)
