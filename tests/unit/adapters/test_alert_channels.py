@@ -1,5 +1,6 @@
 """Webhooks and e-mail against servers of this machine: what is sent, signed and tried again, and what never is."""
 
+import contextlib
 import json
 import socket
 import ssl
@@ -59,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.got.append((self.path, self.headers, body))
-        self.server.wait.wait(5)
+        self.server.wait.wait(60)
         status = self.server.answers.pop(0) if len(self.server.answers) > 1 else self.server.answers[0]
         self.send_response(status)
         for name, value in self.server.headers.items():
@@ -148,10 +149,7 @@ def test_a_server_that_does_not_answer_in_time_is_tried_again(receiver):
 
 
 def test_nobody_at_the_address_is_tried_again():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with pytest.raises(Undelivered, match=r"127\.0\.0\.1 does not answer") as caught:
+    with unheard() as port, pytest.raises(Undelivered, match=r"127\.0\.0\.1 does not answer") as caught:
         Webhook(name="gone", url=f"http://127.0.0.1:{port}/secret-path").send(ALERT)
     assert caught.value.again
     assert "secret-path" not in str(caught.value)
@@ -187,21 +185,33 @@ class Mailbox:
         return "250 taken"
 
 
+class Server(Controller):
+    """A mail server at a port that the system chooses, and that nobody else can take meanwhile."""
+
+    def __init__(self, box, **options):
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        super().__init__(box, hostname="127.0.0.1", port=self.listening.getsockname()[1], ready_timeout=60, **options)
+
+    def _create_server(self):
+        return self.loop.create_server(self._factory_invoker, sock=self.listening)
+
+
 @pytest.fixture
 def mailbox():
     box = Mailbox()
-    controller = Controller(box, hostname="127.0.0.1", port=0)
-    controller.port = free_port()
+    controller = Server(box)
     controller.start()
     box.port = controller.port
     yield box
     controller.stop()
 
 
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+@contextlib.contextmanager
+def unheard():
+    """A port that is taken while the block runs, and at which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 def mail(box, *to, **options):
@@ -246,8 +256,7 @@ def test_a_server_without_starttls_is_not_written_to_where_that_was_asked_for(ma
 
 def test_a_mail_server_that_is_away_is_tried_again():
     box = Mailbox()
-    box.port = free_port()
-    with pytest.raises(Undelivered, match="does not answer") as caught:
+    with unheard() as box.port, pytest.raises(Undelivered, match="does not answer") as caught:
         mail(box, "a@example.org").send(ALERT)
     assert caught.value.again
 
@@ -261,9 +270,7 @@ def test_login_goes_over_starttls_and_a_wrong_password_is_not_tried_again(certif
         right = isinstance(data, LoginPassword) and (data.login, data.password) == (b"me", b"pass")
         return AuthResult(success=right, handled=False)
 
-    controller = Controller(
-        box, hostname="127.0.0.1", port=free_port(), tls_context=context, authenticator=check, auth_required=True
-    )
+    controller = Server(box, tls_context=context, authenticator=check, auth_required=True)
     trusting = ssl.create_default_context(cafile=str(certificate[0]))
     trusting.check_hostname = False
     monkeypatch.setattr("penstock.adapters.mail.ssl.create_default_context", lambda: trusting)

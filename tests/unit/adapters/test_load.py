@@ -45,8 +45,8 @@ def test_with_a_rate_latency_counts_from_the_instant_a_request_was_due(service):
 
 
 def test_a_rate_is_kept(service):
-    measured = measure(service.address, requests(service), requests=50, concurrency=5, rate=500)
-    assert measured.seconds == pytest.approx(0.1, abs=0.08)
+    measured = measure(service.address, requests(service), requests=250, concurrency=5, rate=500)
+    assert 0.49 < measured.seconds < 10
 
 
 def test_nothing_answered_has_no_percentiles():
@@ -61,9 +61,9 @@ def test_an_answer_that_arrives_in_pieces_is_read_whole(service):
 def test_nobody_listening_is_said_with_a_remedy():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with pytest.raises(Unreachable, match=rf"nobody answers at http://127\.0\.0\.1:{port} .*penstock serve"):
-        fetch(Address("127.0.0.1", port), "/health")
+        port = probe.getsockname()[1]  # held, and not listened to: nobody else can be given it meanwhile
+        with pytest.raises(Unreachable, match=rf"nobody answers at http://127\.0\.0\.1:{port} .*penstock serve"):
+            fetch(Address("127.0.0.1", port), "/health")
 
 
 def test_a_service_that_goes_away_is_not_waited_for(service):

@@ -66,11 +66,11 @@ def test_a_message_that_the_broker_does_not_take_ends_it_with_the_reason():
 
 def test_events_are_sent_at_their_pace():
     began = time.monotonic()
-    produce(Slow(), [Item("/predict", b"{}")] * 200, tps=400)
-    assert 0.45 < time.monotonic() - began < 1.5
+    produce(Slow(), [Item("/predict", b"{}")] * 2_000, tps=4_000)
+    assert 0.45 < time.monotonic() - began < 10, "one each time that it looks would take twenty seconds"
 
 
 def test_a_pace_of_many_thousands_is_kept():
     began = time.monotonic()
     produce(Slow(), [Item("/predict", b"{}")] * 20_000, tps=40_000)
-    assert 0.45 < time.monotonic() - began < 2
+    assert 0.45 < time.monotonic() - began < 10, "one each time that it looks would take minutes"

@@ -64,7 +64,8 @@ def test_a_trial_ends_although_the_registry_does_not_answer(world):
     assert (after.challengers, after.revision > before.revision) == ((), True)
 
 
-def test_what_cannot_be_loaded_is_asked_for_again_later_and_not_all_the_time(world):
+def test_what_cannot_be_loaded_is_asked_for_again_later_and_not_all_the_time(world, monkeypatch):
+    monkeypatch.setattr(in_trial, "_AGAIN_S", 600.0)
     challengers, registry, loaded, newer = world
     challengers.trials.shadow("v2", champion="v1", who="ann")
     registry.fails = True

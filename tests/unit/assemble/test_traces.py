@@ -35,9 +35,11 @@ def test_a_receiver_that_is_not_there_holds_nobody_up():
         spans = spans_of(Settings(traces=f"http://127.0.0.1:{free.getsockname()[1]}"))
         started = time.monotonic()
         spans.add(("work", 1, 2), [(("part", 1, 2), [("stage", 1, 2)])])
-        assert time.monotonic() - started < 1
+        added_s = time.monotonic() - started
+        assert added_s < 5
+        closing = time.monotonic()
         spans.close()
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - closing < 9, "OpenTelemetry alone tries for ten seconds"
 
 
 class Kept:

@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from penstock.adapters import worker_health
 from penstock.assemble.workers import parts_of_workers
 from penstock.worker.monitor import Monitor
 
@@ -21,8 +22,9 @@ STANDBY = {"shard": 0, "owner": False, "trouble": None, "fence": 7, "position": 
 
 
 @pytest.fixture
-def answering():
+def answering(monkeypatch):
     """Lets a worker of this status answer; its address."""
+    monkeypatch.setattr(worker_health, "_WITHIN_S", 60.0)
     monitors = []
 
     def answer(*shards):

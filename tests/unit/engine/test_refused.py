@@ -14,23 +14,23 @@ def payment(number, **more):
     return str(fields).replace("'", '"').encode()
 
 
-def until(true, within_s=10.0):
+def until(true, within_s=60.0):
     end = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.01)
 
 
-def test_a_single_refused_event_is_kept_at_once():
+def test_a_single_refused_event_is_kept_at_once(monkeypatch):
+    monkeypatch.setattr(refused, "PAUSE_S", 600.0)  # longer than is waited for
     ledger = MemoryLedger()
     with Engine(example_detector(), ledger=ledger) as engine:
         engine.decide_json([payment(1, amount="x")])
-        began = time.monotonic()
         until(lambda: ledger.tables.quarantine_count() == 1)
-        assert time.monotonic() - began < refused.PAUSE_S
 
 
-def test_a_flood_costs_memory_for_so_many_and_the_rest_is_counted():
+def test_a_flood_costs_memory_for_so_many_and_the_rest_is_counted(monkeypatch):
+    monkeypatch.setattr(refused, "PAUSE_S", 600.0)  # it is a flood also where the machine is slow
     ledger = MemoryLedger()
     with Engine(example_detector(), ledger=ledger) as engine:
         large = b'{"x": "' + b"y" * 100_000 + b'"}'
@@ -69,16 +69,18 @@ def test_what_would_be_refused_is_told_without_a_trace():
 
 
 def test_bad_events_in_a_flood_take_no_time_from_the_one_who_sends_good_ones():
-    """Keeping 500 refused events costs the caller less than a tenth of what refusing them does."""
+    """Keeping 500 refused events costs the caller less than a tenth of what refusing them does; of its own time on a core,
+    for others may be testing on it.
+    """
     with Engine(example_detector(), ledger=MemoryLedger()) as engine:
         bodies = [payment(number, amount="x") for number in range(500)]
         read = engine.reader.read(bodies, engine.clock())
         reading = keeping = float("inf")
         for _ in range(5):
-            began = time.perf_counter()
+            began = time.thread_time()
             engine.reader.read(bodies, engine.clock())
-            reading = min(reading, time.perf_counter() - began)
-            began = time.perf_counter()
+            reading = min(reading, time.thread_time() - began)
+            began = time.thread_time()
             engine.refused.keep(bodies, read)
-            keeping = min(keeping, time.perf_counter() - began)
+            keeping = min(keeping, time.thread_time() - began)
         assert keeping < reading / 10

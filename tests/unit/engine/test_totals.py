@@ -31,11 +31,13 @@ def test_counts_are_right_while_another_thread_looks_at_them():
     sys.setswitchinterval(1e-6)
     watcher = threading.Thread(target=look, daemon=True)
     watcher.start()
-    for _ in range(BATCHES):
-        totals.add_record(record, 0)
-    ending.set()
-    watcher.join()
-    sys.setswitchinterval(interval)
+    try:
+        for _ in range(BATCHES):
+            totals.add_record(record, 0)
+    finally:
+        ending.set()
+        watcher.join()
+        sys.setswitchinterval(interval)
     assert not failed
     assert (totals.stats()["total"], totals.stats()["amount"]) == (BATCHES * ROWS, BATCHES * ROWS * 2.0)
 

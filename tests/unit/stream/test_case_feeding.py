@@ -161,7 +161,7 @@ def test_a_drawer_that_does_not_answer_is_asked_again(shop):
     shop.cases.follow = fails
     shop.decide(0, 7)
     feeding = Feeding(shop.sink(), shop.ledger, Newest(), 0, pytest.fail)
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while feeding.behind and time.monotonic() < until:
         time.sleep(0.01)
     feeding.close()

@@ -62,7 +62,7 @@ def test_a_flush_waits_for_the_broker_but_never_for_the_unit_in_the_same_hand(le
     waiting.join(0.1)
     assert waiting.is_alive()
     ledger.committed(first)
-    waiting.join(5)
+    waiting.join(60)
     assert not waiting.is_alive()
 
 
@@ -81,7 +81,7 @@ def test_what_is_abandoned_is_not_stored_and_whoever_waits_for_it_is_told(ledger
     waiting = threading.Thread(target=wait)
     waiting.start()
     ledger.abandon()
-    waiting.join(5)
+    waiting.join(60)
     assert "another owner" in errors[0]
     assert ledger.local.position == 0
 
