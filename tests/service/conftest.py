@@ -64,7 +64,7 @@ class FakeEngine:
 
     def _write(self):
         while (job := self._jobs.get()) is not None:
-            self.writable.wait(20)
+            self.writable.wait(120)
             job(self.durable_error)
 
     def hold(self):
@@ -226,7 +226,7 @@ def engine(make_engine):
 @pytest.fixture
 def run():
     """Runs a coroutine to its end, with a bound on time so that a hang is a failure."""
-    return lambda work, seconds=20: asyncio.run(asyncio.wait_for(work, seconds))
+    return lambda work, seconds=120: asyncio.run(asyncio.wait_for(work, seconds))
 
 
 @pytest.fixture
@@ -257,12 +257,13 @@ def serve_in_thread():
         thread = threading.Thread(target=lambda: server.run(sockets=[sock]), daemon=True)
         thread.start()
         while not server.started:
+            assert thread.is_alive(), "the server did not start"
             time.sleep(0.005)
         try:
             yield f"http://127.0.0.1:{sock.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join(30)
+            thread.join(120)
             assert not thread.is_alive(), "the server did not stop"
 
     return serve

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import time
+import threading
 
 import httpx
 import msgspec
@@ -96,14 +96,21 @@ def test_an_unknown_detector_is_not_found(ask):
 
 
 def test_one_backtest_of_a_detector_runs_at_a_time(play, monkeypatch):
-    asked = Archive.query
-    monkeypatch.setattr(Archive, "query", lambda *given, **more: (time.sleep(0.2), asked(*given, **more))[1])
+    asked, running, go_on = Archive.query, threading.Event(), threading.Event()
+
+    def held(*given, **more):
+        running.set()
+        go_on.wait(60)
+        return asked(*given, **more)
+
+    monkeypatch.setattr(Archive, "query", held)
 
     async def three(client):
         path, body = f"/detectors/{mine.name}/backtest", {"when": "amount > 1"}
         first = asyncio.create_task(client.post(path, json=body))
-        await asyncio.sleep(0.1)
+        await asyncio.to_thread(running.wait, 60)
         second = await client.post(path, json=body)
+        go_on.set()
         return await first, second, await client.post(path, json=body)
 
     first, second, third = play(three)
@@ -131,14 +138,15 @@ def test_a_new_version_of_a_rule_is_not_said_to_be_caught_by_the_one_before(play
 
 
 def test_a_backtest_that_nobody_waits_for_ends_before_its_next_query(engine, tmp_path, run, monkeypatch):
-    asked, queries = Archive.query, []
+    asked, queries, running, left = Archive.query, [], threading.Event(), threading.Event()
 
-    def slow(*given, **more):
+    def held(*given, **more):
         queries.append(given)
-        time.sleep(0.2)
+        running.set()
+        left.wait(60)
         return asked(*given, **more)
 
-    monkeypatch.setattr(Archive, "query", slow)
+    monkeypatch.setattr(Archive, "query", held)
     settings = Settings(data=tmp_path)
     backtests = Backtests(Desks({mine.name: Desk.of(engine, settings)}), settings)
 
@@ -151,7 +159,8 @@ def test_a_backtest_that_nobody_waits_for_ends_before_its_next_query(engine, tmp
         async def receive():
             message = next(messages)
             if message["type"] == "http.disconnect":
-                await asyncio.sleep(0.1)  # the first query runs by then
+                await asyncio.to_thread(running.wait, 60)
+                asyncio.get_running_loop().call_soon(left.set)  # by then the route has read the message
             return message
 
         async def send(_message):

@@ -20,8 +20,12 @@ def url(engine, serve_in_thread, monkeypatch):
         yield address
 
 
+def get(url, **options):
+    return httpx.get(url, timeout=60, **options)
+
+
 def test_the_page_is_asked_for_anew_and_its_files_are_kept_for_ever(url):
-    page, script = httpx.get(url), httpx.get(f"{url}/assets/index-1a2b.js")
+    page, script = get(url), get(f"{url}/assets/index-1a2b.js")
     assert page.text.startswith("<!doctype html>")
     assert page.headers["cache-control"] == "no-cache"
     assert "immutable" in script.headers["cache-control"]
@@ -30,18 +34,18 @@ def test_the_page_is_asked_for_anew_and_its_files_are_kept_for_ever(url):
 
 
 def test_files_go_packed_only_to_whom_can_unpack_them(url):
-    with httpx.stream("GET", f"{url}/assets/index-1a2b.js", headers={"accept-encoding": "gzip"}) as packed:
+    with httpx.stream("GET", f"{url}/assets/index-1a2b.js", headers={"accept-encoding": "gzip"}, timeout=60) as packed:
         assert gzip.decompress(b"".join(packed.iter_raw())) == SCRIPT
-    plain = httpx.get(f"{url}/assets/index-1a2b.js", headers={"accept-encoding": "identity"})
+    plain = get(f"{url}/assets/index-1a2b.js", headers={"accept-encoding": "identity"})
     assert "content-encoding" not in plain.headers
     assert plain.headers["vary"] == "accept-encoding"
 
 
 def test_an_asset_that_is_not_there_is_a_problem_that_names_it(url):
-    answer = httpx.get(f"{url}/assets/other.js")
+    answer = get(f"{url}/assets/other.js")
     assert answer.status_code == 404
     assert "other.js" in answer.json()["detail"]
-    assert httpx.get(f"{url}/assets/..%2Findex.html").status_code == 404
+    assert get(f"{url}/assets/..%2Findex.html").status_code == 404
 
 
 def test_without_a_built_console_the_page_says_how_to_get_it():

@@ -1,5 +1,6 @@
 """Every route answers what the interface promises, and refuses in one form."""
 
+import asyncio
 import json
 
 import pytest
@@ -134,10 +135,8 @@ def test_a_full_queue_is_503_with_retry_after(client_for, engine, payment, run):
     async def scene():
         async with client_for(engine, settings=Settings(queue_limit=1)) as client:
             engine.hold()
-            import asyncio
-
             asked = [asyncio.create_task(client.post("/predict", content=payment(n))) for n in range(6)]
-            await asyncio.sleep(0.2)
+            await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)  # nobody gets a decision before the release
             engine.release()
             return await asyncio.gather(*asked)
 
@@ -324,12 +323,10 @@ def test_while_an_engine_is_opened_everything_answers(run, make_engine, payment)
     settings, gate = Settings(), threading.Event()
 
     def opener():
-        gate.wait(10)
+        gate.wait(60)
         return make_engine()
 
     async def scene():
-        import asyncio
-
         opened = asyncio.Event()
         app = create_app({"fake": Desk("fake", opener, settings)}, settings, on_ready=opened.set)
         async with (

@@ -1,6 +1,7 @@
 """Who is known right now: keys and sessions in memory, so that a request asks a dict and not a database."""
 
 import logging
+import threading
 from typing import NamedTuple
 
 from penstock.clock import Clock
@@ -53,6 +54,7 @@ class Roster:
         self._sessions: dict[str, Known] = {}
         self._used: dict[str, int] = {}
         self._written_us = clock()
+        self._looking = threading.Lock()
         self.refresh()
 
     def by_key(self, secret: str, now_us: int) -> Known | None:
@@ -72,13 +74,16 @@ class Roster:
     def refresh(self) -> None:
         """Look whether anything was changed, which the audit log shows; blocks.
 
+        Two threads look one after the other: of two at once, the slower would put back what it read before a change.
+
         Raises:
             LedgerError: the database does not answer; who was known stays known.
         """
-        seen = self._audit.head().seq
-        if seen != self._seen:
-            self._read()
-            self._seen = seen
+        with self._looking:
+            seen = self._audit.head().seq
+            if seen != self._seen:
+                self._read()
+                self._seen = seen
         if self._used and self._clock() - self._written_us > _WRITE_USED_US:
             self.write_used()
 
