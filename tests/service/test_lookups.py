@@ -5,8 +5,8 @@ import json
 import time
 from collections import Counter
 
-import httpx
 import pytest
+from tests.service import patient
 
 from penstock import Detector, Engine, Label, Rule
 from penstock.config import Settings
@@ -87,7 +87,7 @@ def url(tmp_path, serve_in_thread):
 def shopped(url):
     """Ten purchases, two of them large."""
     events = [purchase(number, purchase_value=1000.0 if number in {4, 9} else 40.0) for number in range(10)]
-    answers = httpx.post(url + "/predict", json=events).json()
+    answers = patient.post(url + "/predict", json=events).json()
     return url, events, answers
 
 
@@ -96,18 +96,18 @@ def shopped(url):
 
 def test_results_are_flat_newest_first_and_hold_every_feature_by_its_name(shopped):
     url, _, answers = shopped
-    found = httpx.get(url + "/get").json()
-    assert found == httpx.get(url + "/results/recent").json()
+    found = patient.get(url + "/get").json()
+    assert found == patient.get(url + "/results/recent").json()
     assert [one["transaction_id"] for one in found] == [f"p{n}" for n in reversed(range(10))]
-    declared = {feature["name"] for feature in httpx.get(url + "/detectors").json()["detectors"][0]["features"]}
+    declared = {feature["name"] for feature in patient.get(url + "/detectors").json()["detectors"][0]["features"]}
     assert declared > NAMED_BY_USERS
     for one, answer in zip(found, reversed(answers), strict=True):
         assert one.keys() == {"transaction_id", "predicted_class", "fraud_probability"} | declared
         assert one["predicted_class"] == answer["predicted_class"]
         assert {name: one[name] for name in declared} == answer["features"]
         assert not any(isinstance(value, dict | list) for value in one.values())
-    assert httpx.get(url + "/results/recent?k=3").json() == found[:3]
-    assert [httpx.get(url + f"/get?k={k}").status_code for k in (0, 1001, "x")] == [422, 422, 422]
+    assert patient.get(url + "/results/recent?k=3").json() == found[:3]
+    assert [patient.get(url + f"/get?k={k}").status_code for k in (0, 1001, "x")] == [422, 422, 422]
 
 
 def test_results_of_several_detectors_say_whose_they_are(client_for, make_engine, run):
@@ -136,9 +136,9 @@ def test_a_status_holds_what_the_detector_has(tmp_path, serve_in_thread):
     desks = {"mobile_money": Desk.of(Engine(transfers(), data=tmp_path), settings)}
     moved = {"type": "TRANSFER", "amount": 950.5, "nameOrig": "C1", "nameDest": "C2", "timestamp": "2026-01-05T10:00:00Z"}
     with serve_in_thread(create_app(desks, settings)) as url:
-        transaction_id = httpx.post(url + "/transactions", json=moved).json()["transaction_id"]
-        found = httpx.get(url + f"/transaction/{transaction_id}/status?wait_seconds=5").json()
-        decided = httpx.get(url + f"/transactions/{transaction_id}").json()
+        transaction_id = patient.post(url + "/transactions", json=moved).json()["transaction_id"]
+        found = patient.get(url + f"/transaction/{transaction_id}/status?wait_seconds=5").json()
+        decided = patient.get(url + f"/transactions/{transaction_id}").json()
     assert found == {
         "status": "processed",
         "transaction_id": transaction_id,
@@ -160,8 +160,8 @@ def test_a_status_holds_what_the_detector_has(tmp_path, serve_in_thread):
 
 def test_a_risk_profile_says_what_is_known_about_the_first_entity(shopped):
     url, events, answers = shopped
-    httpx.post(url + "/labels", json={"transaction_id": "p4", "fraud": True, "source": "bank"})
-    found = httpx.get(url + "/users/D0/risk-profile").json()
+    patient.post(url + "/labels", json={"transaction_id": "p4", "fraud": True, "source": "bank"})
+    found = patient.get(url + "/users/D0/risk-profile").json()
     mine = [n for n, event in enumerate(events) if event["device_id"] == "D0"]
     said = Counter(answers[n]["decision"].lower() for n in mine)
     assert (found["entity"], found["key"], found["detector"]) == ("device", "D0", "ecommerce")
@@ -182,9 +182,9 @@ def test_a_risk_profile_says_what_is_known_about_the_first_entity(shopped):
 
 def test_a_user_is_meant_where_the_first_entity_is_something_else_and_any_entity_can_be_named(shopped):
     url = shopped[0]
-    found = httpx.get(url + "/users/7000001/risk-profile").json()
+    found = patient.get(url + "/users/7000001/risk-profile").json()
     assert (found["entity"], found["decisions"]["total"]) == ("user", 3)
-    by_address = httpx.get(url + "/users/3200000000/risk-profile?entity=ip").json()
+    by_address = patient.get(url + "/users/3200000000/risk-profile?entity=ip").json()
     assert (by_address["entity"], by_address["decisions"]["total"]) == ("ip", 10)
 
 
@@ -193,7 +193,7 @@ def test_a_user_is_meant_where_the_first_entity_is_something_else_and_any_entity
     [("nobody", ""), ("7000009", ""), ("D0", "?entity=user"), ("D0", "?entity=nothing"), ("%00", ""), ("x" * 3000, "")],
 )
 def test_where_nothing_is_known_it_is_404(shopped, key, query):
-    response = httpx.get(f"{shopped[0]}/users/{key}/risk-profile{query}")
+    response = patient.get(f"{shopped[0]}/users/{key}/risk-profile{query}")
     assert response.status_code == 404
     assert response.json()["detail"]
 
@@ -223,7 +223,7 @@ def test_no_more_profiles_are_put_together_at_once_than_there_is_room_for(client
 
 def test_the_overview_is_the_statistics_with_series(shopped):
     url, _, answers = shopped
-    found, stats = httpx.get(url + "/stats/overview").json(), httpx.get(url + "/stats").json()
+    found, stats = patient.get(url + "/stats/overview").json(), patient.get(url + "/stats").json()
     assert found.keys() == stats.keys() | {"series"}
     said = Counter(answer["decision"].lower() for answer in answers)
     for name, n in (("minutes", 60), ("hours", 24)):

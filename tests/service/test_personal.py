@@ -6,10 +6,10 @@ import json
 from datetime import datetime
 from types import SimpleNamespace
 
-import httpx
 import msgspec
 import pytest
 import websockets
+from tests.service import patient
 
 from penstock import Detector, Engine, Entity, Policy, Rule
 from penstock.assemble.books import books_of
@@ -175,7 +175,7 @@ def test_no_route_tells_a_personal_value_to_who_may_not_see_it(run, place, guard
                 answer = await client.get(path, headers=headers)
                 assert not any(mark.encode() in answer.content for mark in MARKS), path
 
-    run(scene())
+    run(scene(), 90)
     assert told == (SHOWING if may else set())
 
 
@@ -247,12 +247,15 @@ def test_live_pages_and_sockets_tell_no_personal_value_to_anybody(place, serve_i
 
     async def messages(url):
         async with websockets.connect(url.replace("http", "ws") + "/ws/live", additional_headers=headers) as socket:
-            httpx.post(url + "/predict", content=payment(20), headers=headers)
-            return "".join([await asyncio.wait_for(socket.recv(), 5) for _ in range(3)])
+            await asyncio.to_thread(patient.post, url + "/predict", content=payment(20), headers=headers)
+            told = ""
+            while '"t20"' not in told:
+                told += await asyncio.wait_for(socket.recv(), 60)
+            return told + await asyncio.wait_for(socket.recv(), 60)
 
     with serve_in_thread(app) as url:
-        told = run(messages(url))
-        with httpx.stream("GET", url + "/live", headers=headers) as stream:
+        told = run(messages(url), 90)
+        with patient.stream("GET", url + "/live", headers=headers) as stream:
             lines = stream.iter_lines()
             told += "".join(next(lines) for _ in range(6))
     assert '"t20"' in told

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 VIEWS = ("decisions", "labels", "informing", "loaded")
 """What SQL sees, beside `quarantine` and one view per detector with its decisions."""
 
+_AGAIN_S = 0.05
+"""Between two interrupts of a query that takes too long."""
+
 Files = Mapping[tuple[str, str], Sequence[Path]]
 """Parquet files by detector and kind."""
 
@@ -69,13 +72,21 @@ def _limited(db: "duckdb.DuckDBPyConnection", limit_s: float | None) -> Iterator
     if limit_s is None:
         yield
         return
-    timer = threading.Timer(limit_s, db.interrupt)
-    timer.start()
+    done = threading.Event()
+
+    def stop() -> None:
+        over = done.wait(limit_s)
+        while not over:
+            db.interrupt()
+            over = done.wait(_AGAIN_S)  # what interrupts a query just before it begins is lost
+
+    stopping = threading.Thread(target=stop, name="penstock-query-limit", daemon=True)
+    stopping.start()
     try:
         yield
     finally:
-        timer.cancel()
-        timer.join()
+        done.set()
+        stopping.join()
 
 
 def _make_views(db: "duckdb.DuckDBPyConnection", sql: str, files: Files, quarantine: Path | None) -> None:
