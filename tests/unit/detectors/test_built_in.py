@@ -12,6 +12,7 @@ import pytest
 from penstock import Detector
 from penstock.offline.datasets import read
 from penstock.offline.simulate import EXTRA, Profile, simulate, submitted
+from penstock.service.event_fields import fields_of
 
 FILES = {
     "__init__.py",
@@ -73,6 +74,12 @@ def test_each_folder_has_the_same_files(name):
 def test_it_is_named_like_its_folder_and_declared_without_a_warning(name, detector, profile):
     assert detector.name == name == profile.name
     assert detector.warnings == []
+
+
+def test_every_field_of_the_event_says_what_it_means(detector):
+    described = {field.name: field.description for field in fields_of(detector, detector.schema.events[0], {})}
+    assert described
+    assert [name for name, description in described.items() if not description] == []
 
 
 def test_the_profile_makes_the_columns_of_the_event(detector, profile):

@@ -10,15 +10,17 @@ from msgspec import Meta
 class Purchase(msgspec.Struct, kw_only=True):
     """A user who signed up some time ago buys something, from a device and an address."""
 
-    transaction_id: str | None = None
-    user_id: int
-    signup_time: datetime | None = None
-    purchase_time: datetime
-    purchase_value: Annotated[float, Meta(ge=0, le=1e12)]
-    device_id: str | None = None
-    source: str | None = None  # how the user came: SEO, Ads, Direct
-    browser: str | None = None
-    sex: str | None = None  # M, F
-    age: Annotated[float, Meta(ge=0, le=150)] | None = None
-    ip_address: Annotated[float, Meta(ge=0, lt=4294967296)] | None = None  # IPv4 as a number
-    fraud: bool | None = msgspec.field(name="class", default=None)  # only in recorded data; never reaches a model
+    transaction_id: Annotated[str | None, Meta(description="Made where it is missing.")] = None
+    user_id: Annotated[int, Meta(description="Who buys.")]
+    signup_time: Annotated[datetime | None, Meta(description="When the user signed up.")] = None
+    purchase_time: Annotated[datetime, Meta(description="When it is bought.")]
+    purchase_value: Annotated[float, Meta(ge=0, le=1e12, description="In the one currency of all amounts.")]
+    device_id: Annotated[str | None, Meta(description="With which it is bought.")] = None
+    source: Annotated[str | None, Meta(description="How the user came: SEO, Ads, Direct.")] = None
+    browser: Annotated[str | None, Meta(description="Its name, such as Chrome.")] = None
+    sex: Annotated[str | None, Meta(description="M or F.")] = None
+    age: Annotated[float, Meta(ge=0, le=150, description="Of the user, in years.")] | None = None
+    ip_address: Annotated[float, Meta(ge=0, lt=4294967296, description="An IPv4 address as a number.")] | None = None
+    fraud: Annotated[bool | None, Meta(description="Only in recorded data; never reaches a model.")] = msgspec.field(
+        name="class", default=None
+    )

@@ -15,16 +15,16 @@ Balance = Annotated[float, Meta(ge=-1e12, le=1e12)]  # below 0 where an account 
 class Movement(msgspec.Struct, kw_only=True):
     """Money moves from one account to another; all amounts are in one currency."""
 
-    transaction_id: str | None = None  # made of the row, or new, where it is missing
-    timestamp: datetime | None = None  # that of the step where it is missing, else the time of arrival
-    step: Annotated[int, Meta(ge=0, le=600_000)] | None = None  # hours since START
-    type: str  # CASH_IN, CASH_OUT, DEBIT, PAYMENT, TRANSFER
-    amount: Annotated[float, Meta(ge=0, le=1e12)]
-    nameOrig: str  # noqa: N815 -- the public file's name
-    oldbalanceOrg: Balance | None = None  # noqa: N815
-    newbalanceOrig: Balance | None = None  # noqa: N815 -- known only afterwards: never reaches a model
-    nameDest: str  # noqa: N815
-    oldbalanceDest: Balance | None = None  # noqa: N815
-    newbalanceDest: Balance | None = None  # noqa: N815 -- known only afterwards: never reaches a model
-    isFraud: bool | None = None  # noqa: N815 -- only in recorded data; never reaches a model
-    isFlaggedFraud: Annotated[int, Meta(ge=0, le=1)] | None = None  # noqa: N815 -- from upstream: for a rule, never for a model
+    transaction_id: Annotated[str | None, Meta(description="Made of the row, or new, where it is missing.")] = None
+    timestamp: Annotated[datetime | None, Meta(description="Where missing that of the step, else of arrival.")] = None
+    step: Annotated[int, Meta(ge=0, le=600_000, description="Hours since START, in place of a time.")] | None = None
+    type: Annotated[str, Meta(description="CASH_IN, CASH_OUT, DEBIT, PAYMENT, TRANSFER.")]
+    amount: Annotated[float, Meta(ge=0, le=1e12, description="In the one currency of all amounts.")]
+    nameOrig: Annotated[str, Meta(description="The account it leaves.")]  # noqa: N815 -- the public file's name
+    oldbalanceOrg: Annotated[Balance | None, Meta(description="Of the account it leaves, before.")] = None  # noqa: N815
+    newbalanceOrig: Annotated[Balance | None, Meta(description="The same, after; never reaches a model.")] = None  # noqa: N815
+    nameDest: Annotated[str, Meta(description="The account it reaches.")]  # noqa: N815
+    oldbalanceDest: Annotated[Balance | None, Meta(description="Of the account it reaches, before.")] = None  # noqa: N815
+    newbalanceDest: Annotated[Balance | None, Meta(description="The same, after; never reaches a model.")] = None  # noqa: N815
+    isFraud: Annotated[bool | None, Meta(description="Only in recorded data; never reaches a model.")] = None  # noqa: N815
+    isFlaggedFraud: Annotated[int, Meta(ge=0, le=1, description="From upstream: for a rule, never for a model.")] | None = None  # noqa: N815
