@@ -1,5 +1,6 @@
 """Pages through the tables of several ledgers at once, newest first."""
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -48,11 +49,12 @@ class Places:
 
     def next(self, fetch: Fetch[R], at_us: Callable[[R], int], limit: int) -> list[R]:
         """The next rows, the newest first; none at the end."""
-        found: list[tuple[int, int, int, Any]] = [
-            (-at_us(row), place, -row.id, row)
-            for place, tables in enumerate(self.tables)
-            for row in fetch(tables, limit, self._before[place])
-        ]
+        found: list[tuple[int, int, int, Any]] = []
+        for place, tables in enumerate(self.tables):
+            latest_us = sys.maxsize
+            for row in fetch(tables, limit, self._before[place]):
+                latest_us = min(latest_us, at_us(row))  # rows of one table stay in its order, by which the next are asked for
+                found.append((-latest_us, place, -row.id, row))
         taken = sorted(found, key=lambda each: each[:3])[:limit]
         for _, place, _, row in taken:
             self._before[place] = row.id
