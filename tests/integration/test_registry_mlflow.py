@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deploy.infra.server import free_port
 from penstock import LogisticRegression
 from penstock.adapters.runs import figures_of, parameters
 from penstock.assemble.registries import Champion, open_registry
@@ -22,7 +23,6 @@ from penstock.models import champion
 from penstock.models.bundle import read_manifest
 from penstock.offline.registry import FolderRegistry, champion_of, find, promote_to, register, roll_back
 from penstock.offline.report import investigate, page, plots
-from penstock.service.server import bind
 from tests.integration.paid import detector, events, trained
 
 mlflow_itself = pytest.mark.slow  # importing it and making its tables takes some twenty seconds
@@ -194,7 +194,7 @@ def test_the_command_line_trains_into_it_and_lists_what_is_there(tmp_path, first
 @pytest.fixture
 def server(tmp_path):
     """A tracking server in a process of its own."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--artifacts-destination", str(tmp_path / "kept")]
     quiet = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -213,14 +213,7 @@ def server(tmp_path):
         yield url
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
-
-
-def _free_port():
-    sock = bind("127.0.0.1", 0)
-    port = sock.getsockname()[1]
-    sock.close()
-    return port
+        process.wait(60)
 
 
 @mlflow_itself

@@ -25,7 +25,7 @@ def browser():
         pytest.skip("no Chromium is installed here; Debian's package is called chromium")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=chromium, args=FLAGS)
+        opened = started.chromium.launch(executable_path=chromium, args=FLAGS, timeout=120_000)
         yield opened
         opened.close()
 
@@ -65,6 +65,7 @@ def test_the_page_of_a_day_fits_its_window_and_is_alone(browser, day, width, sch
 def check(browser, written, width, scheme, *, count):
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     opened = context.new_page()
+    opened.set_default_timeout(60_000)
     asked, wrong = [], []
     opened.on("request", lambda request: asked.append(request.url))
     opened.on("pageerror", lambda error: wrong.append(str(error)))

@@ -37,9 +37,9 @@ def test_a_worker_with_models_decides_as_one_process_does(broker, decided, reque
     behind = Behind(url, name)
     worker = WorkerProcess(name, url, tmp_path / "w", "--models", str(models))
     try:
-        until(lambda: worker.owns, 120)
+        until(lambda: worker.owns)
         behind.put("transactions", events)
-        until(lambda: len(behind.bodies("decisions")) >= len(expected), 600)
+        until(lambda: len(behind.bodies("decisions")) >= len(expected), 1_800)
         assert_same(behind.read("decisions"), expected)
     finally:
         worker.end()

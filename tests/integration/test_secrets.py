@@ -3,17 +3,17 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 
 import httpx
 import pytest
 
+from deploy.infra.server import free_port
 from penstock.cli import run
 from penstock.config import describe, load_settings
 from penstock.errors import shown_url
+from tests.integration.behind import until
 from tests.integration.openid import openid
 
 PASSWORD = "hunter2-marked"
@@ -67,21 +67,15 @@ def test_a_command_that_fails_tells_no_secret(arguments, capfd, tmp_path, monkey
     assert PASSWORD not in said
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def wait_until_ready(url, process, log):
-    for _ in range(300):
-        try:
-            if httpx.get(url + "/health").status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
+    def healthy():
         assert process.poll() is None, log.read_text()
-    raise AssertionError(log.read_text())
+        try:
+            return httpx.get(url + "/health").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    until(healthy, 240)
 
 
 @pytest.mark.slow
@@ -105,8 +99,8 @@ def test_a_service_with_every_secret_writes_none_of_them(tmp_path):
             wait_until_ready(url, process, log)
             token = provider.token(roles=["viewer"])
             for secret in (key, key + "x", token, token + "x", f"psk_{PASSWORD}"):
-                httpx.get(url + "/stats", headers={"authorization": f"Bearer {secret}"})
-            client = httpx.Client(follow_redirects=True)
+                httpx.get(url + "/stats", headers={"authorization": f"Bearer {secret}"}, timeout=60)
+            client = httpx.Client(follow_redirects=True, timeout=60)
             client.get(url + "/session/oidc")  # its client secret is not the one that the provider knows
             client.post(url + "/session", json={"name": "ana", "password": f"{PASSWORD} but wrong"})
             signed_in = client.post(url + "/session", json={"name": "ana", "password": password})
@@ -115,7 +109,7 @@ def test_a_service_with_every_secret_writes_none_of_them(tmp_path):
             client.close()
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(30)
+            process.wait(60)
     text = log.read_text()
     assert '"level":"warning"' in text
     assert "a sign-in was refused" in text

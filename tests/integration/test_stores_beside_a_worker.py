@@ -58,6 +58,11 @@ def in_archive(url):
         return shown(archive.query("SELECT * FROM decisions ORDER BY seq").to_dicts(), "transaction_id", "decision")
 
 
+def labelled_in_archive(url):
+    with ObjectArchive(url) as archive:
+        return archive.query("SELECT transaction_id FROM labels")["transaction_id"].to_list()
+
+
 def shown(decisions, *names):
     return [{name: decision[name] for name in names} for decision in decisions]
 
@@ -65,8 +70,8 @@ def shown(decisions, *names):
 def check(behind, stores, count):
     """Both stores come to hold what the broker shows."""
     database, archive = stores
-    until(lambda: len(in_database(database)) >= count, 60)
-    until(lambda: len(in_archive(archive)) >= count, 60)
+    until(lambda: len(in_database(database)) >= count)
+    until(lambda: len(in_archive(archive)) >= count)
     decisions = behind.read("decisions")
     assert len({decision["transaction_id"] for decision in decisions}) == count
     assert in_database(database) == shown(decisions, "transaction_id", "decision", "features")
@@ -77,14 +82,14 @@ def test_both_stores_hold_what_was_decided(behind, stores, worker):
     events = crash_worker.events(1_500)
     behind.put("transactions", events)
     process = worker()
-    until(lambda: len(behind.bodies("decisions")) == len(events), 90)
+    until(lambda: len(behind.bodies("decisions")) == len(events))
     behind.put("labels", [{"transaction_id": "tx7", "fraud": True, "source": "bank"}])
     check(behind, stores, len(events))
     with psycopg.connect(stores[0]) as db:
         until(lambda: db.execute("SELECT fraud FROM penstock.labels WHERE transaction_id = 'tx7'").fetchall() == [(True,)])
+    until(lambda: labelled_in_archive(stores[1]) == ["tx7"])
     assert process.stop() == 0
-    with ObjectArchive(stores[1]) as archive:
-        assert archive.query("SELECT transaction_id FROM labels")["transaction_id"].to_list() == ["tx7"]
+    assert labelled_in_archive(stores[1]) == ["tx7"]
     assert list(status(stores[0]).logs) == ["crash"]
 
 
@@ -96,35 +101,38 @@ def test_neither_loses_nor_doubles_anything_while_workers_are_killed(behind, sto
         behind.put("transactions", events[200 * round_ : 200 * (round_ + 1)])
         process = worker()
         before = len(behind.bodies("decisions"))
-        until(lambda process=process, before=before: process.owns or len(behind.bodies("decisions")) > before, 90)
+        until(lambda process=process, before=before: process.owns or len(behind.bodies("decisions")) > before)
         time.sleep(chance.uniform(0, 1.5))
         process.kill()
     worker()
-    until(lambda: len(behind.bodies("decisions")) >= len(events), 90)
+    until(lambda: len(behind.bodies("decisions")) >= len(events))
     check(behind, stores, len(events))
 
 
 @pytest.mark.slow
 def test_stores_that_stop_hold_nothing_up_and_catch_up_by_themselves(behind, stores, worker, postgres, s3):
-    events = crash_worker.events(6_000)
+    events = crash_worker.events(100_000)
     process = worker()
-    until(lambda: process.owns, 90)
+    until(lambda: process.owns)
+    sent, ending = [0], threading.Event()
 
     def feed():
-        for start in range(0, len(events), 100):
-            behind.put("transactions", events[start : start + 100])
-            time.sleep(0.1)
+        while not ending.wait(0.2):
+            behind.put("transactions", events[sent[0] : sent[0] + 100])
+            sent[0] += 100
 
     feeding = threading.Thread(target=feed)
     feeding.start()
-    until(lambda: len(behind.bodies("decisions")) > 500)
-    postgres.kill()
-    s3.stop()
-    before = len(behind.bodies("decisions"))
-    time.sleep(4)
-    assert len(behind.bodies("decisions")) > before + 1_000
-    postgres.start()
-    s3.start()
-    feeding.join()
-    until(lambda: len(behind.bodies("decisions")) == len(events))
-    check(behind, stores, len(events))
+    try:
+        until(lambda: len(behind.bodies("decisions")) > 500)
+        postgres.kill()
+        s3.stop()
+        before = len(behind.bodies("decisions"))
+        until(lambda: len(behind.bodies("decisions")) > before + 1_000, 60)
+        postgres.start()
+        s3.start()
+    finally:
+        ending.set()
+        feeding.join()
+    until(lambda: len(behind.bodies("decisions")) == sent[0])
+    check(behind, stores, sent[0])

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from penstock.offline.options import Options
 from penstock.offline.registry import FolderRegistry, register
 from penstock.offline.trainer import Round, Trainer, scores_of, take_request
 from penstock.testing import SetClock
+from tests.integration.behind import until
 from tests.integration.paid import detector, events, trained
 
 HOUR_US = 3_600_000_000
@@ -175,12 +175,12 @@ def test_the_command_trains_at_once_then_by_file_and_by_signal_and_stops_cleanly
     said.start()
 
     def rounds(count):
-        for _ in range(1200):
-            if len(lines) >= count:
-                return [json.loads(line) for line in lines]
+        def there():
             assert process.poll() is None, process.stderr.read()
-            time.sleep(0.05)
-        raise AssertionError(lines)
+            return len(lines) >= count
+
+        until(there, 240)
+        return [json.loads(line) for line in lines]
 
     try:
         [first] = rounds(1)
@@ -190,7 +190,7 @@ def test_the_command_trains_at_once_then_by_file_and_by_signal_and_stops_cleanly
         told = rounds(3)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(60)
         said.join()
         process.stdout.close()
         process.stderr.close()

