@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
+from deploy.infra.server import free_port
 from penstock import cli
 
 EVENTS = 10_000
@@ -70,32 +70,27 @@ def service(folder, report) -> Iterator[str]:
     penstock("load", "banking", folder / "history.parquet", "--data", folder)
     port = free_port()
     command = [sys.executable, "-m", "penstock.cli", "serve", "banking", "--data", str(folder), "--port", str(port)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    log = folder / "service.log"  # a pipe that nobody reads would fill
+    with log.open("w") as said, subprocess.Popen(command, stderr=said) as process:
         url = f"http://127.0.0.1:{port}"
         try:
-            wait_until_ready(url, process)
+            wait_until_ready(url, process, log)
             yield url
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=60)
+            process.wait(120)
         finally:
             process.kill()
-    assert process.returncode == 0, said
-    assert "Traceback" not in said
+    assert process.returncode == 0, log.read_text()
+    assert "Traceback" not in log.read_text()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_until_ready(url, process):
+def wait_until_ready(url, process, log):
     for _ in range(1800):  # a first start compiles
         try:
             with urllib.request.urlopen(f"{url}/ready", timeout=5):
                 return
         except OSError:
-            assert process.poll() is None, process.stderr.read()
+            assert process.poll() is None, log.read_text()
             time.sleep(0.1)
     raise AssertionError("the service did not become ready")
 

@@ -24,7 +24,9 @@ def test_it_is_short_and_holds_no_results_of_a_former_run(source):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Proactor event loop", "ignore:zmq.eventloop", "ignore::DeprecationWarning")
 def test_it_runs_and_explains_a_decision(source, tmp_path):
-    client = NotebookClient(source, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}})
+    client = NotebookClient(
+        source, timeout=900, startup_timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    )
     done = client.execute()
     outputs = [output for cell in done.cells if cell.cell_type == "code" for output in cell.outputs]
     assert not [output for output in outputs if output.output_type == "error"]
