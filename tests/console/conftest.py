@@ -5,6 +5,7 @@ A screenshot of everything that is looked at goes to build/screens, at 1440 and 
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -32,7 +33,17 @@ FLAGS = [
     "--disable-sync",
 ]
 WIDTHS = {1440: 900, 390: 844}
-PATIENCE_S = 240
+STARTED_WITHIN_S = 900
+"""How long a demo may take to start: a minute where it trains, more on a busy machine. Waiting ends when it answers."""
+
+PORTS = range(20_000, 30_000)
+"""Where servers listen: below the ports that systems give away by themselves, so that a restarted one finds its own free."""
+
+
+COLOURS_CHANGED = """() => Promise.allSettled(
+  document.getAnimations().filter(each => each.effect.getComputedTiming().endTime < 60_000).map(each => each.finished)
+)"""
+"""Waits for what moves for a moment, such as a change of colours; not for what moves all the time."""
 
 
 class Demo:
@@ -50,10 +61,10 @@ class Demo:
         command = [sys.executable, "-m", "penstock.cli", "demo", "--port", str(self.port), "--data", str(self.folder)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([*command, *self._options], stdout=log, stderr=log, cwd=self.folder.parent)
-        until = time.monotonic() + PATIENCE_S
+        until = time.monotonic() + STARTED_WITHIN_S
         while True:
             with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"{self.url}/ready").status_code == 200:
+                if httpx.get(f"{self.url}/ready", timeout=30).status_code == 200:
                     return
             assert self._process.poll() is None, self._log.read_text()[-2000:]
             assert time.monotonic() < until, self._log.read_text()[-2000:]
@@ -63,7 +74,7 @@ class Demo:
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
             try:
-                self._process.wait(30)
+                self._process.wait(120)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
@@ -75,9 +86,11 @@ class Demo:
 
 
 def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as taken, contextlib.suppress(OSError):
+            taken.bind(("127.0.0.1", port))
+            return port
 
 
 @pytest.fixture(scope="session")
@@ -91,8 +104,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return Path(kept)
     folder = tmp_path_factory.mktemp("trained") / "data"
     first = Demo(folder, "--tps", "0")
-    first.start()
-    first.stop()
+    try:
+        first.start()
+    finally:
+        first.stop()
     return folder
 
 
@@ -142,18 +157,20 @@ def browser():
 def page(browser):
     """A page that fails its test when something went wrong in it, or when it asked anybody else for anything.
 
-    What a test expects to be refused it takes out of `page.wrong`.
+    What a test expects to go wrong it adds to `page.expected`, as a part of what the browser will say of it. That is told apart
+    in the end alone, since nobody knows when a browser says it.
     """
     context = browser.new_context(viewport={"width": 1440, "height": WIDTHS[1440]})
     opened = context.new_page()
-    opened.set_default_timeout(15_000)
+    opened.set_default_timeout(60_000)
     opened.wrong, opened.hosts = [], set()
+    opened.expected = ["WebSocket is closed before the connection is established"]  # where a page is left at once
     opened.on("pageerror", lambda error: opened.wrong.append(str(error)))
     opened.on("console", lambda message: opened.wrong.append(message.text) if message.type == "error" else None)
     opened.on("request", lambda request: opened.hosts.add(request.url.split("/")[2]) if "//" in request.url else None)
     yield opened
     context.close()
-    assert opened.wrong == []
+    assert [text for text in opened.wrong if not any(each in text for each in opened.expected)] == []
     assert len(opened.hosts) <= 1
 
 
@@ -184,6 +201,7 @@ def axe():
         for theme in ("light", "dark"):
             page.emulate_media(color_scheme=theme)
             page.wait_for_timeout(150)
+            page.evaluate(COLOURS_CHANGED)
             found = page.evaluate("axe.run({ resultTypes: ['violations'] })")
             grave = [each for each in found["violations"] if each["impact"] in {"serious", "critical"}]
             told = [(each["id"], each["help"], [node["html"][:160] for node in each["nodes"][:3]]) for each in grave]

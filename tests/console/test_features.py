@@ -2,29 +2,25 @@
 
 import time
 
-import httpx
 import pytest
-from tests.console.refusals import forget_refusals
+from tests.console.refusals import expect_refusals
+from tests.console.waiting import Client, expect
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-expect = playwright.expect
 
-PATIENCE_S = 90
-expect.set_options(timeout=30_000)
+PATIENCE_S = 240
 
 
 @pytest.fixture(autouse=True)
 def refusals_are_expected(page):
     """What is half written is refused, and one preview asked again while another runs."""
-    yield
-    forget_refusals(page)
+    expect_refusals(page)
 
 
 @pytest.fixture
 def ask(console):
     """A client of the demo's service."""
-    with httpx.Client(base_url=console, timeout=30) as client:
+    with Client(base_url=console) as client:
         yield client
 
 

@@ -1,11 +1,12 @@
 """Models: a challenger scores in shadow, is promoted, and taken back; thresholds are dragged."""
 
+import re
 import shutil
 import subprocess
 import sys
 
-import httpx
 import pytest
+from tests.console.waiting import expect, get, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -25,7 +26,7 @@ def server(demo, tmp_path_factory):
 
 
 def champion(server):
-    return httpx.get(f"{server.url}/detectors/banking/models").json()["champion"]
+    return get(f"{server.url}/detectors/banking/models").json()["champion"]
 
 
 def test_a_challenger_is_tried_in_shadow_promoted_and_taken_back(page, server, shots, axe):
@@ -42,11 +43,7 @@ def test_a_challenger_is_tried_in_shadow_promoted_and_taken_back(page, server, s
     page.get_by_text("Trials", exact=True).click()
     page.get_by_text("in shadow: decides nothing").wait_for()
     events = page.locator("dt", has_text="Events judged by both").locator("xpath=following-sibling::dd")
-    for _ in range(60):
-        if events.inner_text().replace(",", "") not in {"0", "\N{EN DASH}"}:
-            break
-        page.wait_for_timeout(500)
-    assert int(events.inner_text().replace(",", "")) > 0
+    expect(events).to_have_text(re.compile(r"^[1-9][\d,]*$"))
     axe(page)
     shots(page, "models-trials")
 
@@ -54,15 +51,12 @@ def test_a_challenger_is_tried_in_shadow_promoted_and_taken_back(page, server, s
     challenger.get_by_role("button", name="Promote").click()
     page.get_by_role("dialog").get_by_role("button", name="Promote").click()
     page.get_by_role("dialog").wait_for(state="detached")
-    page.wait_for_timeout(1500)
-    after = champion(server)
-    assert after != before
+    until(lambda: champion(server) != before)
 
     page.get_by_role("row").filter(has_text="champion: decides").get_by_role("button", name="Roll back").click()
     page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
     page.get_by_role("dialog").wait_for(state="detached")
-    page.wait_for_timeout(1500)
-    assert champion(server) == before
+    until(lambda: champion(server) == before)
     page.get_by_role("table", name="Trials and promotions").get_by_text("it was trained on newer days").first.wait_for()
     axe(page)
     shots(page, "models")
@@ -77,17 +71,18 @@ def test_dragging_a_threshold_changes_what_it_would_have_meant_and_nothing_else(
     slider.focus()
     for _ in range(12):
         page.keyboard.press("PageDown")
+    expect(reviews).not_to_have_text(said)
     assert float(reviews.inner_text().replace(",", "")) > float(said.replace(",", ""))
-    assert reviews.locator("xpath=following-sibling::dd").inner_text() == f"in force: {said}"
+    expect(reviews.locator("xpath=following-sibling::dd")).to_have_text(f"in force: {said}")
     page.get_by_role("button", name="As in force").click()
-    assert reviews.inner_text() == said
+    expect(reviews).to_have_text(said)
     axe(page)
     shots(page, "models-evaluation")
 
 
 def test_the_page_of_drift_says_what_there_is(page, server, shots, axe):
+    page.expected += ["503", "409"]
     page.goto(f"{server.url}/#/models?tab=drift")
     page.get_by_text("There is no drift report yet").or_(page.get_by_role("table", name="Drift by column")).first.wait_for()
-    page.wrong[:] = [each for each in page.wrong if "503" not in each and "409" not in each]
     axe(page)
     shots(page, "models-drift")
