@@ -1,6 +1,7 @@
 """A real engine behind real HTTP: what was decided can be looked up, explained, labelled and repeated."""
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ def payment(number, customer="C1", amount=20.0, at="2026-02-06T10:00:00Z", **mor
 
 @pytest.fixture
 def client(real):
-    with httpx.Client(base_url=real, timeout=20) as opened:
+    with httpx.Client(base_url=real, timeout=60) as opened:
         yield opened
 
 
@@ -102,57 +103,69 @@ def test_statistics_count_what_was_decided(client):
 class Process:
     """`penstock serve mine.py` as a process of its own."""
 
-    def __init__(self, folder, port, *detectors):
-        self.url = f"http://127.0.0.1:{port}"
+    def __init__(self, folder, *detectors, port=0):
         options = ["--port", str(port), "--data", str(folder)]
         command = [sys.executable, "-m", "penstock.cli", "serve", *(detectors or [MINE]), *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.lines, self._ready = [], threading.Event()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line)
+            if line.startswith("serving "):
+                self._ready.set()
+        self._ready.set()  # it has ended
 
     def wait_until_ready(self):
-        end = time.monotonic() + 120
-        while time.monotonic() < end and self.process.poll() is None:
-            try:
-                if httpx.get(self.url + "/ready", timeout=20).status_code == 200:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.05)
-        raise AssertionError(f"not ready: {self.stop()}")
+        """Its address, once it says that it serves there: it takes a free port itself, so nobody else can take it before."""
+        self._ready.wait(300)
+        found = re.search(r"^serving .+ on (http://127\.0\.0\.1:(\d+)) ", self.said, re.MULTILINE)
+        assert found, f"not ready: {self.stop()}"
+        self.url, self.port = found[1], int(found[2])
 
     def stop(self):
         self.process.terminate()
-        said, _ = self.process.communicate(timeout=60)
-        return self.process.returncode, said
+        return self.ended()
+
+    def ended(self):
+        """Its exit code and all it said, once it has ended."""
+        code = self.process.wait(120)
+        self._reader.join(60)
+        return code, self.said
+
+    @property
+    def said(self):
+        return "".join(self.lines)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait(60)
+        self._reader.join(60)
+        self.process.stdout.close()
 
 
 @pytest.fixture
 def start(tmp_path):
     started = []
 
-    def start(port):
-        started.append(Process(tmp_path / "data", port))
+    def start(*detectors, port=0):
+        started.append(Process(tmp_path / "data", *detectors, port=port))
         return started[-1]
 
     yield start
     for service in started:
-        service.process.kill()
-        service.process.communicate()
+        service.close()
 
 
-@pytest.fixture
-def port():
-    from penstock.service import bind
-
-    with bind("127.0.0.1", 0) as free:
-        return free.getsockname()[1]
-
-
-def test_asked_to_stop_under_load_it_answers_what_it_accepted_and_forgets_nothing(start, port):
-    service = start(port)
+def test_asked_to_stop_under_load_it_answers_what_it_accepted_and_forgets_nothing(start):
+    service = start()
     service.wait_until_ready()
     acknowledged, stopping = [], threading.Event()
 
     def ask(worker):
-        with httpx.Client(base_url=service.url, timeout=20) as client:
+        with httpx.Client(base_url=service.url, timeout=60) as client:
             for number in range(100_000):
                 try:
                     answer = client.post("/predict", json=payment(f"{worker}-{number}", customer=f"C{worker}"))
@@ -164,62 +177,52 @@ def test_asked_to_stop_under_load_it_answers_what_it_accepted_and_forgets_nothin
     workers = [threading.Thread(target=ask, args=(k,)) for k in range(4)]
     for worker in workers:
         worker.start()
-    time.sleep(1)
+    end = time.monotonic() + 60
+    while len(acknowledged) < 100 and time.monotonic() < end:
+        time.sleep(0.02)
+    assert len(acknowledged) >= 100
     stopping.set()
     code, said = service.stop()
-    assert (code, said.splitlines()[-1] + "\n") == (0, service_said(port))
+    assert (code, said.splitlines()[-1]) == (0, f"serving mine on {service.url}  (Ctrl-C stops)")
     assert "Traceback" not in said
     for worker in workers:
         worker.join()
-    again = start(port)
+    again = start()
     again.wait_until_ready()
-    with httpx.Client(base_url=again.url, timeout=20) as client:
+    with httpx.Client(base_url=again.url, timeout=60) as client:
         assert client.get("/stats").json()["total"] >= len(acknowledged) > 0
         for transaction_id in (*acknowledged[:20], *acknowledged[-20:]):
             assert client.get(f"/transactions/{transaction_id}").status_code == 200
 
 
-def service_said(port):
-    return f"serving mine on http://127.0.0.1:{port}  (Ctrl-C stops)\n"
-
-
-def test_several_detectors_share_one_process_and_one_folder(tmp_path, port):
+def test_several_detectors_share_one_process_and_one_folder(tmp_path, start):
     other = tmp_path / "other.py"
     other.write_text(Path(MINE).read_text().replace('name="mine"', 'name="other"').replace("customer", "account"))
-    service = Process(tmp_path / "data", port, MINE, str(other))
-    try:
-        service.wait_until_ready()
-        with httpx.Client(base_url=service.url, timeout=20) as client:
-            events = [payment(1), {k.replace("customer", "account"): v for k, v in payment(2).items()}]
-            assert [answer["detector"] for answer in client.post("/predict", json=events).json()] == ["mine", "other"]
-            assert client.get("/transactions/tx2").json()["detector"] == "other"
-            listed = client.get("/transactions", params={"limit": 1}).json()
-            rest = client.get("/transactions", params={"limit": 1, "before": listed["next"]}).json()
-            assert {d["transaction_id"] for d in (*listed["transactions"], *rest["transactions"])} == {"tx1", "tx2"}
-            assert client.post("/labels", json={"transaction_id": "tx2", "fraud": True}).status_code == 200
-            assert client.get("/stats").json()["total"] == 2
-        assert service.stop()[0] == 0
-    finally:
-        service.process.kill()
-        service.process.communicate()
+    service = start(MINE, str(other))
+    service.wait_until_ready()
+    with httpx.Client(base_url=service.url, timeout=60) as client:
+        events = [payment(1), {k.replace("customer", "account"): v for k, v in payment(2).items()}]
+        assert [answer["detector"] for answer in client.post("/predict", json=events).json()] == ["mine", "other"]
+        assert client.get("/transactions/tx2").json()["detector"] == "other"
+        listed = client.get("/transactions", params={"limit": 1}).json()
+        rest = client.get("/transactions", params={"limit": 1, "before": listed["next"]}).json()
+        assert {d["transaction_id"] for d in (*listed["transactions"], *rest["transactions"])} == {"tx1", "tx2"}
+        assert client.post("/labels", json={"transaction_id": "tx2", "fraud": True}).status_code == 200
+        assert client.get("/stats").json()["total"] == 2
+    assert service.stop()[0] == 0
 
 
-def test_a_port_or_folder_in_use_ends_it_with_a_sentence_and_exit_code_2(start, port):
-    first = start(port)
+def test_a_port_or_folder_in_use_ends_it_with_a_sentence_and_exit_code_2(start):
+    first = start()
     first.wait_until_ready()
-    there, here = start(port), start(port + 1)
-    code, said = _ended(there)
+    there, here = start(port=first.port), start()
+    code, said = there.ended()
     assert code == 2
     assert "another process listens there already" in said
     assert "Traceback" not in said
-    code, said = _ended(here)
+    code, said = here.ended()
     assert code == 2
     assert "Traceback" not in said
-
-
-def _ended(service):
-    said, _ = service.process.communicate(timeout=60)
-    return service.process.returncode, said
 
 
 def test_what_was_decided_is_json_that_any_client_reads(client):
