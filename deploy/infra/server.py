@@ -150,9 +150,13 @@ class Server(ABC):
         pid = self.pid
         if pid is None:
             return
+        below = {member: processes.began(member) for member in processes.family(pid)[1:]}
         processes.signal_all(pid, signal.SIGKILL)
         if not self._gone(STOP_S):
             raise ServerFailed(f"{self.name} (process {pid}) is still there {STOP_S:g} s after it was killed")
+        until = time.monotonic() + STOP_S  # those below hold what it shared with them, and no other can start before they go
+        while time.monotonic() < until and any(since and processes.began(member) == since for member, since in below.items()):
+            time.sleep(0.02)
         self._tell_guard("-", pid)
 
     def restart(self) -> Self:

@@ -20,6 +20,12 @@ DAYS = 14
 RNG = np.random.default_rng(3)
 
 
+@pytest.fixture(autouse=True)
+def from_the_beginning(monkeypatch):
+    """Each test draws the same whether others were run before it or not."""
+    monkeypatch.setitem(globals(), "RNG", np.random.default_rng(3))
+
+
 class Payment(msgspec.Struct):
     transaction_id: str
     timestamp: datetime

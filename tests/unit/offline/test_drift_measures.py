@@ -11,8 +11,14 @@ from penstock.offline.drift.estimate import PARTS, figures, sums_of
 from penstock.offline.drift.sketch import HOUR_US, SCORE, Seen, Sketch
 
 RNG = np.random.default_rng(5)
+"""For what all tests share. Each test then draws from a beginning of its own, so that it draws the same when run alone."""
 BINS = [RNG.multinomial(n, RNG.dirichlet(np.ones(8))) for n in (30, 200, 5000, 17)]
 PAIRS = [(live, training) for live in BINS for training in BINS]
+
+
+@pytest.fixture(autouse=True)
+def from_the_beginning(monkeypatch):
+    monkeypatch.setitem(globals(), "RNG", np.random.default_rng(6))
 
 
 def shares(counts, used, more):
