@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from penstock.alerts import AlertSink
 from penstock.assemble.alerts import Alerting
 from penstock.assemble.engines import openers
 from penstock.cli import run
@@ -97,6 +98,19 @@ def test_history_before_the_rules_raises_nothing(tmp_path):
     engine, told = opened(settings(tmp_path))
     engine.close()
     assert told == []
+
+
+def test_what_is_decided_before_alerts_have_begun_is_none_of_it(tmp_path, monkeypatch):
+    """They begin in a thread of their own, on a busy machine well after the first decisions."""
+    decided, begin = threading.Event(), AlertSink.begin
+    monkeypatch.setattr(AlertSink, "begin", lambda sink, fence: begin(sink, fence) if decided.wait(60) else 0)
+    engine, told = opened(settings(tmp_path))
+    for number in range(5):
+        engine.decide(pay(number))
+    decided.set()
+    until(lambda: len(told) == 2)
+    engine.close()
+    assert told == [("example", "t3"), ("example", "t4")]
 
 
 def test_rules_that_do_not_fit_are_found_before_the_service_starts(tmp_path):
