@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections import Counter
 from datetime import datetime
 from urllib.parse import quote
@@ -285,12 +286,22 @@ def test_what_cannot_be_computed_again_here_says_why(ask, engine, monkeypatch, l
 def test_verifications_take_turns_and_too_many_are_refused(run, engine, tmp_path, monkeypatch):
     monkeypatch.setattr(verification, "MOST_WAITING", 2)
 
+    verify, turn = verification.verify, threading.Event()
+
+    def held(*given, **more):
+        turn.wait(60)
+        return verify(*given, **more)
+
+    monkeypatch.setattr(verification, "verify", held)
     async def scene():
         settings = Settings(data=tmp_path)
         app = create_app({detector.name: Desk.of(engine, settings)}, settings)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://penstock") as client:
-            answers = await asyncio.gather(*(client.post(f"/verify/t/{k}") for k in range(4)))
-            return sorted(answer.status_code for answer in answers)
+            asked = [asyncio.create_task(client.post(f"/verify/t/{k}")) for k in range(4)]
+            while sum(each.done() for each in asked) < 2:  # two are refused while the first is made
+                await asyncio.sleep(0.01)
+            turn.set()
+            return sorted(answer.status_code for answer in await asyncio.gather(*asked))
 
     assert run(scene()) == [200, 200, 429, 429]
 

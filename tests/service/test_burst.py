@@ -68,7 +68,7 @@ async def bursts(url, order):
     """How many of each round's ten simultaneous requests, all of a new customer, were sent to review."""
     limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
     reviews = []
-    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=60) as client:
         for number in range(ROUNDS):
             events = [
                 {"transaction_id": f"{order}-{number}-{k}", "timestamp": at.isoformat(), "customer_id": f"{order}-{number}"}
@@ -83,4 +83,4 @@ async def bursts(url, order):
     "order", ["ordered", "shuffled", *(pytest.param(order, marks=pytest.mark.slow) for order in ("equal", "reversed"))]
 )
 def test_of_ten_payments_at_once_exactly_the_first_three_pass(url, order, run):
-    assert run(bursts(url, order), seconds=60) == [AT_ONCE - 3] * ROUNDS
+    assert run(bursts(url, order), seconds=300) == [AT_ONCE - 3] * ROUNDS

