@@ -285,7 +285,6 @@ def test_what_cannot_be_computed_again_here_says_why(ask, engine, monkeypatch, l
 
 def test_verifications_take_turns_and_too_many_are_refused(run, engine, tmp_path, monkeypatch):
     monkeypatch.setattr(verification, "MOST_WAITING", 2)
-
     verify, turn = verification.verify, threading.Event()
 
     def held(*given, **more):
@@ -293,6 +292,7 @@ def test_verifications_take_turns_and_too_many_are_refused(run, engine, tmp_path
         return verify(*given, **more)
 
     monkeypatch.setattr(verification, "verify", held)
+
     async def scene():
         settings = Settings(data=tmp_path)
         app = create_app({detector.name: Desk.of(engine, settings)}, settings)

@@ -72,7 +72,6 @@ def until(condition, seconds=60):
         time.sleep(0.02)
 
 
-def decides(url):
 def get(url):
     return httpx.get(url, timeout=60)
 
@@ -81,6 +80,7 @@ def post(url, **body):
     return httpx.post(url, timeout=60, **body)
 
 
+def decides(url):
     return get(f"{url}/health").json()["detectors"]["paid"]["model_version"]
 
 
@@ -110,18 +110,18 @@ def test_an_alias_that_moves_under_load_drops_no_request_and_mixes_no_versions(u
     senders = [threading.Thread(target=send) for _ in range(4)]
     for sender in senders:
         sender.start()
-    try:
 
     def answered(version):
         return any(answer.json()[0]["versions"]["model"] == version for answer in answers[-8:])
 
-        for move in (lambda: promote_to(registry, detector(), second), lambda: roll_back(registry, detector())):
+    try:
         until(lambda: answered(first))
+        for move in (lambda: promote_to(registry, detector(), second), lambda: roll_back(registry, detector())):
             move()
             wanted = registry.alias("paid", "champion")
             until(lambda wanted=wanted: decides(url) == wanted)
-    finally:
             until(lambda wanted=wanted: answered(wanted))
+    finally:
         stop.set()
         for sender in senders:
             sender.join()

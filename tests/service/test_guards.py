@@ -84,8 +84,8 @@ class Load:
         with httpx.Client(timeout=60) as client:
             while not self._ending.is_set():
                 events = [self._event(next(self._numbers)) for _ in range(20)]
-                answer = client.post(f"{self.url}/predict", json=events)
                 asked = time.monotonic()
+                answer = client.post(f"{self.url}/predict", json=events)
                 assert answer.status_code == 200, answer.text
                 self.seen += [(asked, decision) for decision in answer.json()]
 
@@ -140,6 +140,7 @@ def until(condition, seconds=60.0):
         time.sleep(0.05)
     return time.monotonic()
 
+
 def looks_for_rules(monkeypatch):
     """When each look for newer rules began, and which rules decided after it; a slow machine does not stretch these."""
     looks, look = [], RulesFollower._look
@@ -153,7 +154,6 @@ def looks_for_rules(monkeypatch):
     return looks
 
 
-
 def told(office):
     return [entry for entry in AuditLog(office).entries() if entry.who == "guard"]
 
@@ -161,8 +161,8 @@ def told(office):
 def test_a_rule_that_blocks_everything_is_back_within_the_window_on_its_own(served, monkeypatch):
     url, office, _, desk, _ = served
     book = book_of(office, detector)
-    looks = looks_for_rules(monkeypatch)
     book.add("everything", Body(when="amount > 0", then="block"), who="ann")
+    looks = looks_for_rules(monkeypatch)
     with Load(url) as load:
         until(lambda: len(load.seen) > 100)
         book.rollout("everything", 1, percent=10, share_of="customer_id", who="ann")
@@ -204,8 +204,8 @@ def test_an_attack_that_both_would_block_removes_nothing(served):
 def test_a_model_that_blocks_too_much_is_rolled_back_and_a_good_one_is_promoted_within_a_second(served):
     url, office, challengers, desk, (champion, good, bad) = served
     with Load(url, amount=60.0) as load, httpx.Client(timeout=60) as client:
-        begun = time.monotonic()
         until(lambda: len(load.seen) > 100)
+        begun = time.monotonic()
         answer = client.post(
             f"{url}/detectors/guarded/models/{bad}/rollout", json={"percent": 20, "of": "customer_id", "note": "try"}
         )
