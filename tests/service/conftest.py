@@ -21,6 +21,7 @@ from penstock.ledger import Quarantined
 from penstock.ledger.sqlite import SqliteTables
 from penstock.messages import Refusal
 from penstock.service import Desk, create_app
+from penstock.service.parts import ServiceParts
 from penstock.service.server import Server, bind
 
 
@@ -236,7 +237,7 @@ def client_for():
     @contextlib.asynccontextmanager
     async def open_client(*engines, settings=None, **options):
         settings = settings or Settings()
-        app = create_app({e.detector.name: Desk.of(e, settings) for e in engines}, settings, **options)
+        app = create_app({e.detector.name: Desk.of(e, settings) for e in engines}, settings, ServiceParts(**options))
         async with app.app.router.lifespan_context(app.app):
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://penstock") as client:

@@ -21,6 +21,8 @@ from penstock.service import Desk, Traffic, book_routes, cases, create_app, mode
 from penstock.service.access import Access
 from penstock.service.desks import Desks
 from penstock.service.limits import Bucket
+from penstock.service.operations import Board
+from penstock.service.parts import ServiceParts
 from penstock.service.rights import ACTOR, TABLE, Rights, declared
 from penstock.service.roster import REFRESH_S
 
@@ -100,13 +102,14 @@ def with_every_route(app):
         models.add_routes(app, None)
         trials.add_routes(app, None)
         book_routes.add_routes(app, None, Settings(), {}, {}, Desks({}))
-        operation_routes.add_routes(app, Desks({}), Operating(Settings(), SqliteDatabase()), None, {})
+        operating = Operating(Settings(), SqliteDatabase())
+        operation_routes.add_routes(app, Board(Desks({}), operating, {}), Desks({}), operating, None)
     return app
 
 
 def test_every_route_of_the_service_is_in_the_table_and_nothing_else_is(engine):
     traffic = Traffic("fake", iter(()), 1.0, attacks={})
-    app = with_every_route(create_app({"fake": Desk.of(engine, Settings())}, Settings(), traffic=traffic).app)
+    app = with_every_route(create_app({"fake": Desk.of(engine, Settings())}, Settings(), ServiceParts(traffic=traffic)).app)
     assert declared(app.routes) - set(TABLE) == set(), "routes that are closed to everybody: add them to TABLE"
     assert set(TABLE) - declared(app.routes) == HOT, "rows of the table for which there is no route"
 
@@ -425,7 +428,9 @@ def served(serve_in_thread, engine, database, access=None):
     settings = Settings()
     access = access or Access(database, settings, exposed=False)
     operating = Operating(settings, database)
-    return serve_in_thread(create_app({"fake": Desk.of(engine, settings)}, settings, access=access, operating=operating))
+    return serve_in_thread(
+        create_app({"fake": Desk.of(engine, settings)}, settings, ServiceParts(access=access, operating=operating))
+    )
 
 
 def test_sockets_and_streams_need_a_key_and_end_when_it_does(run, serve_in_thread, engine, tmp_path, monkeypatch):

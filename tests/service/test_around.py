@@ -18,6 +18,7 @@ from penstock.office.case import NewCase, case_id
 from penstock.office.cases import Cases
 from penstock.service import Desk, create_app, verification
 from penstock.service.keys_around import combinations
+from penstock.service.parts import ServiceParts
 from penstock.testing import SetClock
 
 US = 1_000_000
@@ -43,7 +44,7 @@ def ask(run, engine, tmp_path):
     def send(method, path, *, over=None, status=200, **options):
         async def scene():
             settings = Settings(data=tmp_path)
-            app = create_app({detector.name: Desk.of(over or engine, settings)}, settings, **options)
+            app = create_app({detector.name: Desk.of(over or engine, settings)}, settings, ServiceParts(**options))
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://penstock") as client:
                 response = await client.request(method, path)

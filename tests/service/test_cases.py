@@ -12,6 +12,7 @@ from penstock.assemble.cases import CaseWork
 from penstock.config import Settings
 from penstock.office import open_office
 from penstock.service import Desk, create_app
+from penstock.service.parts import ServiceParts
 from penstock.service.rights import TABLE
 
 MINE = str(Path(__file__).with_name("mine.py"))
@@ -54,7 +55,7 @@ def opened(mine, tmp_path, serve_in_thread):
             engine = Engine(mine, data=tmp_path, on_close=work.close)
             work.watch(engine)
             work.start(engine.ledger)
-            app = create_app({"mine": Desk.of(engine, settings)}, settings, cases=work.cases)
+            app = create_app({"mine": Desk.of(engine, settings)}, settings, ServiceParts(cases=work.cases))
             with serve_in_thread(app) as url, httpx.Client(base_url=url, timeout=60) as client:
                 yield Desktop(client, engine, work)
                 work._feeding.close()

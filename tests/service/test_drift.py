@@ -18,6 +18,7 @@ from penstock.config import Settings
 from penstock.offline.datasets import read
 from penstock.offline.drift.result import DriftReport
 from penstock.service import Desk, create_app
+from penstock.service.parts import ServiceParts
 
 ALONE = detector(models=[])
 HALF = pl.col("timestamp") < START.replace(day=11)
@@ -37,7 +38,7 @@ def play(engine, tmp_path, run):
     async def whole(work, every_s):
         settings = Settings(data=tmp_path, drift_every_s=every_s)
         drift = DriftWork(settings, clock=lambda: to_us(START.replace(day=20)))
-        app = create_app({"paid": Desk.of(engine, settings)}, settings, drift=drift)
+        app = create_app({"paid": Desk.of(engine, settings)}, settings, ServiceParts(drift=drift))
         async with app.app.router.lifespan_context(app.app):
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://penstock") as client:

@@ -15,6 +15,7 @@ from penstock.config import Settings
 from penstock.office import open_office
 from penstock.office.audit import AuditLog
 from penstock.service import Desk, create_app
+from penstock.service.parts import ServiceParts
 
 FEATURES, RULES = "/detectors/mine/features", "/detectors/mine/rules"
 NOW = "2026-01-05T10:00:00Z"
@@ -32,9 +33,11 @@ def serve(mine, tmp_path, serve_in_thread):
         app = create_app(
             {"mine": Desk.of(engine, chosen)},
             chosen,
-            rules=newer_rules(database, [mine]),
-            books={"mine": books_of(database, mine, chosen)},
-            features=growing(database, [mine], chosen),
+            ServiceParts(
+                rules=newer_rules(database, [mine]),
+                books={"mine": books_of(database, mine, chosen)},
+                features=growing(database, [mine], chosen),
+            ),
         )
         served = serve_in_thread(app)
         client = httpx.Client(base_url=served.__enter__(), timeout=60)

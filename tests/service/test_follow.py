@@ -22,6 +22,7 @@ from penstock.models import load_bundle
 from penstock.offline.registry import FolderRegistry, promote_to, register, roll_back
 from penstock.service import Desk, create_app
 from penstock.service.follow import Follower
+from penstock.service.parts import ServiceParts
 
 QUICKLY_S = 0.05
 
@@ -55,7 +56,7 @@ def url(registry, tmp_path, serve_in_thread):
     """A service over that folder, which has no models yet."""
     settings = Settings(models=registry.folder, data=tmp_path / "data", follow_every_s=QUICKLY_S)
     engine = Engine(detector(), models=registry.folder, data=settings.data, wait_for_models=True)
-    app = create_app({"paid": Desk.of(engine, settings)}, settings, champions=champions([detector()], settings))
+    app = create_app({"paid": Desk.of(engine, settings)}, settings, ServiceParts(champions=champions([detector()], settings)))
     with serve_in_thread(app) as address:
         yield address
 

@@ -19,6 +19,7 @@ from penstock.office.audit import AuditLog
 from penstock.office.keys import Keys
 from penstock.service import Desk, create_app
 from penstock.service.access import Access
+from penstock.service.parts import ServiceParts
 
 ROLES = {"vic": ["viewer"], "ann": ["rule_author"], "bob": ["approver"], "cleo": ["rule_author", "approver"]}
 APPROVALS = "/detectors/guarded/approvals"
@@ -39,12 +40,14 @@ def people(tmp_path, serve_in_thread):
         app = create_app(
             {"guarded": Desk.of(Engine(detector, models=models, data=tmp_path), settings)},
             settings,
-            champions=champions([detector], settings),
-            rules=newer_rules(office, [detector]),
-            books={"guarded": books_of(office, detector, settings)},
-            features=growing(office, [detector], settings),
-            trials=TrialWork(office, [detector], settings),
-            access=Access(office, settings, exposed=False),
+            ServiceParts(
+                champions=champions([detector], settings),
+                rules=newer_rules(office, [detector]),
+                books={"guarded": books_of(office, detector, settings)},
+                features=growing(office, [detector], settings),
+                trials=TrialWork(office, [detector], settings),
+                access=Access(office, settings, exposed=False),
+            ),
         )
         with serve_in_thread(app) as address:
             found = {

@@ -28,6 +28,7 @@ from penstock.office.rule_versions import Body
 from penstock.offline.registry import FolderRegistry
 from penstock.service import Desk, create_app
 from penstock.service.follow import RULES_EVERY_S, RulesFollower
+from penstock.service.parts import ServiceParts
 
 WINDOW_S = 30.0
 """Wide enough for a slow machine to see 200 events in it; how soon a guard acts is measured by benchmarks/change.py."""
@@ -125,9 +126,7 @@ def served(tmp_path, serve_in_thread):
         app = create_app(
             {"guarded": desk},
             settings,
-            champions=champions([detector], settings),
-            rules=newer_rules(office, [detector]),
-            trials=work,
+            ServiceParts(champions=champions([detector], settings), rules=newer_rules(office, [detector]), trials=work),
         )
         with serve_in_thread(app) as address:
             yield address, office, Challengers(office, detector, FolderRegistry(models)), desk, versions

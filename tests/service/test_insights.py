@@ -17,6 +17,7 @@ from penstock.office import SqliteDatabase
 from penstock.office.case import NewCase
 from penstock.office.cases import Cases
 from penstock.service import Desk, create_app
+from penstock.service.parts import ServiceParts
 from penstock.testing import SetClock
 
 START = datetime(2026, 2, 6, 9, 58, 31, tzinfo=UTC)
@@ -49,8 +50,7 @@ def ask(run, tmp_path):
     def send(engine, path, cases=None, status=200):
         async def scene():
             settings = Settings(data=tmp_path)
-            app = create_app({engine.detector.name: Desk.of(engine, settings)}, settings)
-            app = app if cases is None else create_app({engine.detector.name: Desk.of(engine, settings)}, settings, cases=cases)
+            app = create_app({engine.detector.name: Desk.of(engine, settings)}, settings, ServiceParts(cases=cases))
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://penstock") as client:
                 response = await client.get(path)

@@ -8,6 +8,7 @@ from penstock.office import SqliteDatabase
 from penstock.office.keys import Keys
 from penstock.service import Desk, create_app
 from penstock.service.access import Access
+from penstock.service.parts import ServiceParts
 
 
 @pytest.fixture
@@ -22,7 +23,9 @@ def closed(make_engine, office, key, serve_in_thread):  # the key first: the ser
     """The address of a service that is called `banking`, and asks for a key."""
     settings = Settings()
     desk = Desk.of(make_engine(name="banking"), settings)
-    with serve_in_thread(create_app({"banking": desk}, settings, access=Access(office, settings, exposed=False))) as address:
+    with serve_in_thread(
+        create_app({"banking": desk}, settings, ServiceParts(access=Access(office, settings, exposed=False)))
+    ) as address:
         yield address
 
 

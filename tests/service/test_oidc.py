@@ -18,6 +18,7 @@ from penstock.office.keys import Keys
 from penstock.office.people import People
 from penstock.service import Desk, create_app
 from penstock.service.access import Access
+from penstock.service.parts import ServiceParts
 from penstock.service.sign_on import SignOn
 
 
@@ -58,7 +59,7 @@ def start(provider, office, engine, serve_in_thread, clock):
         sign_on = SignOn.of(settings)
         sign_on.provider._again_s = 0.05
         access = Access(office, settings, exposed=False, sign_on=sign_on, clock=clock)
-        return serve_in_thread(create_app({"fake": Desk.of(engine, settings)}, settings, access=access))
+        return serve_in_thread(create_app({"fake": Desk.of(engine, settings)}, settings, ServiceParts(access=access)))
 
     return serve
 

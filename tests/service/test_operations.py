@@ -26,6 +26,7 @@ from penstock.service import (
     report_forms,
 )
 from penstock.service.access import Access
+from penstock.service.parts import ServiceParts
 
 NOW = "2026-01-05T10:00:00Z"
 
@@ -57,7 +58,7 @@ def serve(mine, tmp_path, serve_in_thread):
             access = Access(office, settings, exposed=False) if guarded else None
             if parts.alerting is not None:
                 parts.alerting.listen(lambda name, body: desks[name].feed.alert(body))
-            app = create_app(desks, settings, operating=parts.operating, cases=parts.cases, access=access)
+            app = create_app(desks, settings, ServiceParts(operating=parts.operating, cases=parts.cases, access=access))
             with serve_in_thread(app) as url, patient.Client(base_url=url) as client:
                 until(lambda: client.get("/ready").status_code == 200)
                 client.parts, client.office = parts, office

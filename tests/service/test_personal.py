@@ -28,6 +28,7 @@ from penstock.office.roles import ROLES, Right
 from penstock.office.vault import Vault
 from penstock.service import Desk, Traffic, create_app
 from penstock.service.access import Access
+from penstock.service.parts import ServiceParts
 from penstock.service.personal import ERASED, HIDDEN, NOT_KEPT, Unmasking
 from penstock.service.rights import TABLE
 from penstock.stream.cases import CaseSink
@@ -242,7 +243,7 @@ def test_live_pages_and_sockets_tell_no_personal_value_to_anybody(place, serve_i
     settings = Settings(data=place.folder)
     secret = Keys(place.office).add("program", ["administrator", "decider"], who="test")[0]
     access = Access(place.office, settings, exposed=False)
-    app = create_app({"shop": Desk.of(place.engine, settings)}, settings, access=access, cases=place.cases)
+    app = create_app({"shop": Desk.of(place.engine, settings)}, settings, ServiceParts(access=access, cases=place.cases))
     headers = {"authorization": f"Bearer {secret}"}
 
     async def messages(url):

@@ -17,6 +17,7 @@ from penstock.office import open_office
 from penstock.office.rule_versions import Body
 from penstock.service import Desk, create_app
 from penstock.service.follow import RULES_EVERY_S
+from penstock.service.parts import ServiceParts
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def served(mine, tmp_path, serve_in_thread):
             looks.append((began, found is not None))
             return found
 
-        app = create_app({"mine": desk}, settings, rules={"mine": look})
+        app = create_app({"mine": desk}, settings, ServiceParts(rules={"mine": look}))
         with serve_in_thread(app) as address:
             yield address, book_of(office, mine), looks  # when each began, and whether it found something
 

@@ -19,6 +19,7 @@ from penstock.office import open_office
 from penstock.office.keys import Keys
 from penstock.service import Desk, create_app, shelf
 from penstock.service.access import Access
+from penstock.service.parts import ServiceParts
 
 NOW = "2026-01-05T10:00:00Z"
 
@@ -36,9 +37,11 @@ def serve(mine, tmp_path, serve_in_thread):
         app = create_app(
             {detector.name: Desk.of(engine, chosen)},
             chosen,
-            rules=newer_rules(database, [detector]),
-            books={detector.name: books_of(database, detector, chosen)},
-            access=Access(database, chosen, exposed=False),
+            ServiceParts(
+                rules=newer_rules(database, [detector]),
+                books={detector.name: books_of(database, detector, chosen)},
+                access=Access(database, chosen, exposed=False),
+            ),
         )
         served = serve_in_thread(app)
         client = patient.Client(base_url=served.__enter__())

@@ -143,8 +143,9 @@ def test_an_address_that_cannot_be_had_is_a_sentence_and_a_remedy(host, said):
 
 def alone(opener):
     """A service of one detector with nothing around it."""
-    nothing = {field.name: None for field in dataclasses.fields(Served)}
-    return Served(**nothing | {"openers": {"fake": opener}, "beside": {}})
+    nothing = dict.fromkeys(field.name for field in dataclasses.fields(Served))
+    none_of_each = {"beside": {}, "champions": {}, "rules": {}, "features": {}}
+    return Served(**nothing | none_of_each | {"openers": {"fake": opener}})
 
 
 def test_a_detector_that_cannot_be_opened_ends_the_server_with_its_own_error(tmp_path):

@@ -2,6 +2,7 @@
 
 from penstock.service.app import Service, create_app
 from penstock.service.desk import Desk
+from penstock.service.parts import ServiceParts
 from penstock.service.port import Decider, Looking, Serving
 from penstock.service.server import bind, serve
 from penstock.service.streams import Replay, Replays
@@ -14,6 +15,7 @@ __all__ = [
     "Replay",
     "Replays",
     "Service",
+    "ServiceParts",
     "Serving",
     "Traffic",
     "bind",

@@ -11,20 +11,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 import penstock
-from penstock.assemble.books import Books
 from penstock.assemble.drift import DriftWork
-from penstock.assemble.growing import Growing
-from penstock.assemble.operations import Operating
-from penstock.assemble.trials import TrialWork
 from penstock.config import Settings
 from penstock.errors import PenstockError
-from penstock.office.cases import Cases
-from penstock.rules import NewerRules
 from penstock.service import (
     backtests,
     book_routes,
     context,
     definitions,
+    drift,
     erasures,
     evaluations,
     insights,
@@ -49,13 +44,14 @@ from penstock.service.access import Access
 from penstock.service.background import Background
 from penstock.service.desks import Desks
 from penstock.service.drift import Drifting
-from penstock.service.drift import add_routes as add_drift
-from penstock.service.follow import Follower, Newer, RulesFollower
+from penstock.service.follow import Follower, RulesFollower
 from penstock.service.front import Front
 from penstock.service.growing import FeaturesFollower
 from penstock.service.live import Live
 from penstock.service.metrics import CONTENT_TYPE, Exposition
 from penstock.service.openapi import answers, document
+from penstock.service.operations import Board
+from penstock.service.parts import ServiceParts
 from penstock.service.personal import Unmasking
 from penstock.service.port import Serving
 from penstock.service.predict import Predict
@@ -63,7 +59,7 @@ from penstock.service.problems import RequestRefused, headers, of_error
 from penstock.service.records import json_response
 from penstock.service.rights import Rights
 from penstock.service.shelf import Shelf
-from penstock.service.streams import Replays, Streams
+from penstock.service.streams import Streams
 from penstock.service.tracing import Tracing
 from penstock.service.traffic import Traffic
 from penstock.service.verdicts import Verdicts
@@ -91,20 +87,8 @@ class Service(Front):
 def create_app(
     desks: Mapping[str, Serving],
     settings: Settings,
+    parts: ServiceParts | None = None,
     *,
-    traffic: Traffic | None = None,
-    replays: Replays | None = None,
-    champions: Mapping[str, Newer] | None = None,
-    rules: Mapping[str, NewerRules] | None = None,
-    access: Access | None = None,
-    cases: Cases | None = None,
-    drift: DriftWork | None = None,
-    trials: TrialWork | None = None,
-    books: Mapping[str, Books] | None = None,
-    features: Mapping[str, Growing] | None = None,
-    personal: Unmasking | None = None,
-    operating: Operating | None = None,
-    tracing: Tracing | None = None,
     on_ready: Callable[[], None] = lambda: None,
     on_failure: Callable[[BaseException], None] = lambda _error: None,
 ) -> Service:
@@ -113,52 +97,14 @@ def create_app(
     Args:
         desks: one per detector, by its name. Those that are not open yet are opened when the application starts.
         settings: limits.
-        traffic: simulated traffic to send through one of the desks.
-        replays: where `POST /stream` takes transactions from; nowhere unless given.
-        champions: by detector, where newer models come from; without it those of the start decide for ever.
-        rules: by detector, where newer rules come from; without it those of its file decide for ever.
-        access: who is let in; everybody unless given, so that whoever embeds the service guards it.
-        cases: what people work on; there are no routes for it unless given.
-        drift: looks at the drift of what is served; one of the settings unless given.
-        trials: what is tried beside what decides; nothing, and there are no routes for it, unless given.
-        books: by detector, the rules and lists that people change; there are no routes for them unless given.
-        features: by detector, the features that people make; none unless given, and no routes for them without books.
-        personal: what personal fields said, for those who may see it; nothing is known of that unless given.
-        operating: what runs beside the detectors; there are no routes for operations, users and keys unless given.
-        tracing: traces requests for decisions; none is traced unless given.
+        parts: what it has beside them; nothing unless given.
         on_ready: called once when all desks are open.
         on_failure: called when one cannot be opened; until the process ends, /ready says why.
     """
-    served = Desks(desks)
+    served, parts = Desks(desks), parts or ServiceParts()
     background = Background(served, on_ready, on_failure)
-    live = Live(served)
-    unmasking = personal or Unmasking()
-    replaying = Streams(served, replays)
-    trying = backtests.Backtests(served, settings)
-    drifting = Drifting(served, drift or DriftWork(settings))
-    followers = {name: Follower(served[name], newer, settings.follow_every_s) for name, newer in (champions or {}).items()}
-    tried = None if trials is None else trial_routes.Trials(served, trials, followers)
-    ruling = {name: RulesFollower(served[name], newer) for name, newer in (rules or {}).items()}
-    fed = {name: FeaturesFollower(served[name], growing) for name, growing in (features or {}).items()}
-    shelf = None if books is None else Shelf(books, served, ruling, settings)
-    verdicts = None if cases is None else Verdicts(cases, served)
-
-    background.first += [book.look for book in ruling.values()]
-    background.following += [follower.run for follower in followers.values()]
-    background.following += [*(each.run for each in fed.values()), *(book.run for book in ruling.values())]
-    background.beside.append(drifting.run)
-    background.closing += [replaying.close, trying.close, *(each.close for each in fed.values())]
-    background.closing += [*([] if shelf is None else [shelf.close]), *([] if tried is None else [tried.close]), drifting.close]
-    if access is not None:
-        background.beside.append(access.follow)
-    if verdicts is not None:
-        background.beside.append(verdicts.run)
-    if tried is not None:
-        background.first.append(tried.begin)
-        background.following.append(tried.run)
-    if traffic is not None:
-        background.following.append(partial(_send, traffic, served))
-
+    inside = _Inside(served, settings, parts)
+    inside.work(background)
     app = FastAPI(
         title="Penstock",
         version=penstock.__version__,
@@ -169,48 +115,103 @@ def create_app(
         lifespan=background.lifespan,
         exception_handlers=_handlers(),
     )
-    service = Service(app, served, Predict(served, settings), live, access, tracing)
-    _add_routes(app, served, Exposition(served, service, drifting), access)
-    session.add_routes(app, access)
-    redirects.add_routes(app, access, settings.public_url)
-    transactions.add_routes(app, served, settings)
-    streams.add_routes(app, replaying, settings)
-    records.add_routes(app, served, unmasking)
-    erasures.add_routes(app, served, unmasking)
-    backtests.add_routes(app, trying, settings)
-    add_drift(app, drifting)
-    if trials is not None and tried is not None:
-        trial_routes.add_routes(app, tried)
-        model_routes.add_routes(app, model_routes.Models(served, trials.challengers, settings))
-    latest.add_routes(app, served)
-    profiles.add_routes(app, served)
-    insights.add_routes(app, served, cases)
-    verifying = verification.Verifying(served, settings, unmasking)
-    verification.add_routes(app, verifying)
-    definitions.add_routes(app, served, verifying)
-    evaluations.add_routes(app, served, settings)
-    context.add_routes(app, served, cases, unmasking)
-    links.add_routes(app, served, unmasking)
-    writes.add_routes(app, served, settings)
-    if cases is not None and verdicts is not None:
-        case_routes.add_routes(app, cases, served, verdicts, settings, unmasking)
-    if shelf is not None:
-        challengers = {} if trials is None else trials.challengers
-        book_routes.add_routes(app, shelf, settings, features or {}, challengers, served)
-    if operating is not None:
-        background.beside.append(operation_routes.add_routes(app, served, operating, access, ruling).run)
-    sockets.add_routes(app, live)
-    pages.add_routes(app, served, live, traffic)
-    if access is not None:
-        access.guard(Rights(app.routes))
+    service = Service(app, served, Predict(served, settings), inside.live, parts.access, parts.tracing)
+    _add_own_routes(app, served, Exposition(served, service, inside.drifting), parts.access)
+    inside.add_routes(app)
+    if parts.access is not None:
+        parts.access.guard(Rights(app.routes))
     return service
+
+
+class _Inside:
+    """What the parts become over these desks: what goes on beside the requests, and what routes ask."""
+
+    def __init__(self, desks: Desks, settings: Settings, parts: ServiceParts) -> None:
+        self.desks, self.settings, self.parts = desks, settings, parts
+        self.live = Live(desks)
+        self.unmasking = parts.personal or Unmasking()
+        self.replaying = Streams(desks, parts.replays)
+        self.trying = backtests.Backtests(desks, settings)
+        self.verifying = verification.Verifying(desks, settings, self.unmasking)
+        self.drifting = Drifting(desks, parts.drift or DriftWork(settings))
+        every_s = settings.follow_every_s
+        self.models = {name: Follower(desks[name], newer, every_s) for name, newer in parts.champions.items()}
+        self.rules = {name: RulesFollower(desks[name], newer) for name, newer in parts.rules.items()}
+        self.features = {name: FeaturesFollower(desks[name], growing) for name, growing in parts.features.items()}
+        self.tried = None if parts.trials is None else trial_routes.Trials(desks, parts.trials, self.models)
+        self.shelf = None if parts.books is None else Shelf(parts.books, desks, self.rules, settings)
+        self.verdicts = None if parts.cases is None else Verdicts(parts.cases, desks)
+        self.board = None if parts.operating is None else Board(desks, parts.operating, self.rules)
+
+    def work(self, background: Background) -> None:
+        """Add what goes on beside the requests, in the order in which it begins and ends."""
+        background.first += [each.look for each in self.rules.values()]
+        for followers in (self.models, self.features, self.rules):
+            background.following += [each.run for each in followers.values()]
+        background.beside.append(self.drifting.run)
+        background.closing += [self.replaying.close, self.trying.close, *(each.close for each in self.features.values())]
+        background.closing += [each.close for each in (self.shelf, self.tried, self.drifting) if each is not None]
+        background.beside += [each.run for each in (self.verdicts, self.board) if each is not None]
+        if self.parts.access is not None:
+            background.beside.append(self.parts.access.follow)
+        if self.tried is not None:
+            background.first.append(self.tried.begin)
+            background.following.append(self.tried.run)
+        if self.parts.traffic is not None:
+            background.following.append(partial(_send, self.parts.traffic, self.desks))
+
+    def add_routes(self, app: FastAPI) -> None:
+        """Add the routes to what there is."""
+        self._add_deciding(app)
+        self._add_looking(app)
+        self._add_changing(app)
+        sockets.add_routes(app, self.live)
+        pages.add_routes(app, self.desks, self.live, self.parts.traffic)
+
+    def _add_deciding(self, app: FastAPI) -> None:
+        """What other systems send, and who may."""
+        session.add_routes(app, self.parts.access)
+        redirects.add_routes(app, self.parts.access, self.settings.public_url)
+        transactions.add_routes(app, self.desks, self.settings)
+        streams.add_routes(app, self.replaying, self.settings)
+        writes.add_routes(app, self.desks, self.settings)
+
+    def _add_looking(self, app: FastAPI) -> None:
+        """What was decided, and what it was decided with."""
+        desks, cases, unmasking = self.desks, self.parts.cases, self.unmasking
+        records.add_routes(app, desks, unmasking)
+        backtests.add_routes(app, self.trying, self.settings)
+        drift.add_routes(app, self.drifting)
+        latest.add_routes(app, desks)
+        profiles.add_routes(app, desks)
+        insights.add_routes(app, desks, cases)
+        verification.add_routes(app, self.verifying)
+        definitions.add_routes(app, desks, self.verifying)
+        evaluations.add_routes(app, desks, self.settings)
+        context.add_routes(app, desks, cases, unmasking)
+        links.add_routes(app, desks, unmasking)
+
+    def _add_changing(self, app: FastAPI) -> None:
+        """What people work on and change, and how the service fares."""
+        desks, settings, parts = self.desks, self.settings, self.parts
+        erasures.add_routes(app, desks, self.unmasking)
+        challengers = {} if parts.trials is None else parts.trials.challengers
+        if self.tried is not None:
+            trial_routes.add_routes(app, self.tried)
+            model_routes.add_routes(app, model_routes.Models(desks, challengers, settings))
+        if parts.cases is not None and self.verdicts is not None:
+            case_routes.add_routes(app, parts.cases, desks, self.verdicts, settings, self.unmasking)
+        if self.shelf is not None:
+            book_routes.add_routes(app, self.shelf, settings, parts.features, challengers, desks)
+        if parts.operating is not None and self.board is not None:
+            operation_routes.add_routes(app, self.board, desks, parts.operating, parts.access)
 
 
 async def _send(traffic: Traffic, desks: Desks) -> None:
     await traffic.run(desks.named(traffic.detector))
 
 
-def _add_routes(routes: FastAPI, desks: Desks, exposition: Exposition, access: Access | None) -> None:
+def _add_own_routes(routes: FastAPI, desks: Desks, exposition: Exposition, access: Access | None) -> None:
     """What the service says about itself."""
 
     @routes.get("/health", tags=["service"], responses=answers("Health"))

@@ -21,6 +21,7 @@ from penstock.service.app import Service, create_app
 from penstock.service.beside import Beside
 from penstock.service.desk import Desk
 from penstock.service.joined import JoiningProtocol
+from penstock.service.parts import ServiceParts
 from penstock.service.personal import Unmasking
 from penstock.service.port import Serving
 from penstock.service.sign_on import SignOn
@@ -116,9 +117,7 @@ def serve(
         exposed = not (settings.open_access or is_loopback(listening.getsockname()[0]))
         access = Access(office, settings, exposed=exposed, sign_on=SignOn.of(settings))
         log.warning("access is %s", access.explain())
-        app = create_app(
-            desks,
-            settings,
+        inside = ServiceParts(
             traffic=traffic,
             replays=parts.replays,
             champions=parts.champions,
@@ -132,9 +131,8 @@ def serve(
             operating=parts.operating,
             personal=None if parts.vault is None else Unmasking(office, parts.vault),
             tracing=tracing,
-            on_ready=ready,
-            on_failure=failed,
         )
+        app = create_app(desks, settings, inside, on_ready=ready, on_failure=failed)
         server = Server(app)
         server.run(sockets=[listening])
     if failures:
