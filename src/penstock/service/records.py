@@ -24,7 +24,11 @@ DetectorName = Annotated[str | None, Query(description="Only this detector.", ma
 
 def add_routes(routes: FastAPI, desks: Desks, personal: Unmasking) -> None:
     """Add the routes, over these desks."""
+    _add_recorded(routes, desks, personal)
+    _add_counted(routes, desks)
 
+
+def _add_recorded(routes: FastAPI, desks: Desks, personal: Unmasking) -> None:
     @routes.get("/transactions/{transaction_id:path}", tags=["records"], responses=answers("RecordedDecision", 404))
     async def transaction(transaction_id: str, request: Request, detector: DetectorName = None) -> Response:
         """One recorded decision, with everything needed to explain it."""
@@ -75,6 +79,8 @@ def add_routes(routes: FastAPI, desks: Desks, personal: Unmasking) -> None:
         among = desks.chosen(detector)
         return json_response(msgspec.json.encode(_entity(among, entity, as_kept(among, entity, key, actor_of(request)))))
 
+
+def _add_counted(routes: FastAPI, desks: Desks) -> None:
     @routes.get("/stats", tags=["records"], responses=answers("Stats", 404))
     async def stats(detector: DetectorName = None) -> Response:
         """What was decided so far, and how quickly."""
