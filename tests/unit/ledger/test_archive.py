@@ -1,7 +1,9 @@
 """What SQL says is what the records hold, wherever they lie: in the log, in Parquet, or half and half."""
 
+import time
 from datetime import UTC, datetime
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from penstock.codes import text_codes
 from penstock.errors import DataError
 from penstock.ledger import Field, FileLedger, MemoryLedger, Quarantined
 from penstock.ledger.archive import Archive
+from penstock.ledger.sql import _limited
 from penstock.messages import Record
 
 LAYOUT = {
@@ -254,3 +257,10 @@ def test_a_query_that_takes_too_long_is_stopped(ledger):
         with pytest.raises(DataError, match="stopped after 0 s"):
             archive.query("SELECT sum(sqrt(a.range * b.range)) FROM range(1000000) a, range(1000000) b", limit_s=0.05)
         assert archive.query("SELECT 1 AS one", limit_s=60.0)["one"].item() == 1
+
+
+def test_a_query_is_stopped_also_where_its_time_is_over_before_it_begins():
+    """DuckDB loses an interrupt that comes before there is something to interrupt."""
+    with duckdb.connect() as db, pytest.raises(duckdb.InterruptException), _limited(db, 0.01):
+        time.sleep(0.2)
+        db.execute("SELECT sum(sqrt(a.range * b.range)) FROM range(200000) a, range(200000) b").fetchall()

@@ -1,0 +1,34 @@
+"""Who is known is what the database says last, however slowly somebody else reads it."""
+
+import threading
+
+from penstock.office import SqliteDatabase
+from penstock.office.keys import Keys
+from penstock.service.roster import Roster
+
+
+def test_a_slow_look_never_brings_back_a_key_that_was_revoked_meanwhile(tmp_path, monkeypatch):
+    database = SqliteDatabase(tmp_path / "office")
+    keys = Keys(database)
+    secret, made = keys.add("program", ["viewer"], who="test")
+    roster = Roster(database, lambda: 0, None, None)
+    keys.add("another", ["viewer"], who="test")  # so that there is something to look at
+    has_read, revoked = threading.Event(), threading.Event()
+    read = roster._keys_of.valid
+
+    def slowly():
+        found = list(read())
+        if not has_read.is_set():
+            has_read.set()
+            revoked.wait(0.5)  # the other look may not overtake, so nobody can wait for it for ever
+        return found
+
+    monkeypatch.setattr(roster._keys_of, "valid", slowly)
+    slow = threading.Thread(target=roster.refresh)
+    slow.start()
+    assert has_read.wait(60)
+    keys.revoke(made.id, who="test")
+    roster.refresh()
+    revoked.set()
+    slow.join(60)
+    assert roster.by_key(secret, 0) is None
