@@ -18,11 +18,6 @@ MINUTES = float(os.environ.get("PENSTOCK_LIVE_MINUTES", "1"))
 TPS = 2000
 LOOK_EVERY_S = 10
 SETTLE_S = 20
-LEAST_SHARE = 0.25
-LEAST_FRAMES = 20
-"""Of the decisions that were asked for, and frames a second: what every machine manages that does other things as well. The
-figures of one that has nothing else to do stand in README.md; those of this one in build/live.json.
-"""
 
 COUNT_FRAMES = """() => {
   window.frames_ = { count: 0, since: performance.now(), longest: 0, last: performance.now() };
@@ -107,8 +102,8 @@ def test_the_live_page_keeps_its_pace_and_its_memory_and_loses_no_alert(page, de
     }
     (ROOT / "build").mkdir(exist_ok=True)
     (ROOT / "build" / "live.json").write_text(json.dumps(figures, indent=1))
-    assert rate > LEAST_SHARE * TPS
-    assert figures["frames_per_second"]["median"] >= LEAST_FRAMES
+    assert rate > 0.75 * TPS
+    assert figures["frames_per_second"]["median"] >= 50
     assert figures["heap_mb"]["last"] < figures["heap_mb"]["first"] * 1.1 + 2
     assert figures["nodes"]["last"] < figures["nodes"]["first"] * 1.2 + 200
     assert before <= shown <= after

@@ -1,6 +1,6 @@
 """The review queue: taken, decided, the next, by keyboard alone; nothing is lost where somebody else was first."""
 
-from statistics import quantiles
+from statistics import median
 
 import pytest
 from tests.console.waiting import expect, get, post, until
@@ -11,7 +11,7 @@ from penstock.config import Settings
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 INSTANT_MS = 100
-"""What people take for at once. A quarter of the verdicts has to be quicker: others may wait for a busy processor."""
+"""What people take for at once; half of the verdicts have to be quicker, however busy the machine is."""
 
 WATCH = """() => {
   const shown = () => document.querySelector("article")?.getAttribute("aria-label");
@@ -104,7 +104,7 @@ def test_ten_reviews_are_cleared_by_keyboard_at_once_and_each_is_kept(queue, des
     waits = queue.evaluate("window.waits")
     assert len(waits) == 10
     print("keys to next case, ms:", [round(wait) for wait in waits])
-    assert quantiles(waits)[0] < INSTANT_MS, waits
+    assert median(waits) < INSTANT_MS, waits
     for transaction, verdict in said.items():
         found = desk.of(transaction, state="decided")
         assert (found["state"], found["verdict"], found["decided_by"]) == ("decided", verdict, "local")
