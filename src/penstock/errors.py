@@ -15,6 +15,7 @@
     |-- BrokerError               the broker does not answer, or refuses
     |-- SinkUnavailable           a store beside the path does not answer; the same is written again later
     |-- Fenced                    another owner has taken over; nothing more may be written
+    |-- Forbidden                 needs a right that who asks does not have
     |-- Conflict                  somebody else holds, or has changed, what was to be changed
     |-- NotFound                  there is no such thing to look at or to change
     `-- LedgerError               decisions cannot be made durable
@@ -96,6 +97,10 @@ class SinkUnavailable(PenstockError):
 
 class Fenced(PenstockError):
     """Another owner has taken over, so this one may write nothing more."""
+
+
+class Forbidden(PenstockError):
+    """A change needs a right that who asks does not have; nothing was changed."""
 
 
 class Conflict(PenstockError):

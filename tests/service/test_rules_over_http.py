@@ -17,6 +17,7 @@ from penstock.assemble.rulebooks import newer_rules
 from penstock.config import Settings
 from penstock.office import open_office
 from penstock.office.keys import Keys
+from penstock.office.rule_guards import RuleGuards
 from penstock.service import Desk, create_app, shelf
 from penstock.service.access import Access
 from penstock.service.parts import ServiceParts
@@ -296,18 +297,61 @@ def test_a_backtest_knows_rules_and_lists_that_people_have_changed(client):
     assert any("as they are now" in note for note in tried["notes"])
 
 
+BOTH = ["rule_author", "approver"]
+
+
 @pytest.fixture
-def people(serve, tmp_path):
-    """A service that wants four eyes, and clients of two who may both write rules and let them decide."""
-    client = serve(four_eyes=True)
-    with open_office(tmp_path) as office:
-        secrets = [Keys(office).add(name, ["rule_author", "approver"], who="local")[0] for name in ("ann", "bob")]
-    until(lambda: client.get(RULES).status_code == 401)  # before that, everybody is let in
-    clients = [patient.Client(base_url=client.base_url, headers={"x-api-key": secret}) for secret in secrets]
-    until(lambda: all(each.get(RULES).status_code == 200 for each in clients))
-    yield clients
+def let_in(serve, tmp_path):
+    """Serves with keys of these roles, and makes their clients: `let_in({"ann": ["viewer"]}, four_eyes=True)`."""
+    clients = []
+
+    def start(roles, **settings):
+        client = serve(**settings)
+        with open_office(tmp_path) as office:
+            secrets = [Keys(office).add(name, given, who="local")[0] for name, given in roles.items()]
+        until(lambda: client.get(RULES).status_code == 401)  # before that, everybody is let in
+        found = [patient.Client(base_url=client.base_url, headers={"x-api-key": secret}) for secret in secrets]
+        clients.extend(found)
+        until(lambda: all(each.get(RULES).status_code == 200 for each in found))
+        return found
+
+    yield start
     for each in clients:
         each.close()
+
+
+@pytest.fixture
+def people(let_in):
+    """A service that wants four eyes, and clients of two who may both write rules and let them decide."""
+    return let_in({"ann": BOTH, "bob": BOTH}, four_eyes=True)
+
+
+@pytest.mark.parametrize("version", [1, 2], ids=["the version itself", "another version"])
+def test_an_author_cannot_end_by_shadow_what_an_approver_rolled_out(let_in, version):
+    author, approver = let_in({"ann": ["rule_author"], "bob": ["approver"]})
+    for least in (1, 2):
+        done(author.post(RULES, json={"name": "any", "when": f"amount > {least}", "then": "block"}), 201)
+    done(author.post(f"{RULES}/any/shadow", json={"version": version}))
+    done(approver.post(f"{RULES}/any/rollout", json={"version": 1, "percent": 100, "of": "customer_id"}))
+    refused = done(author.post(f"{RULES}/any/shadow", json={"version": version}), 403)
+    assert "version 1 of 'any' is rolled out to 100 per cent" in refused["detail"]
+    assert done(author.get(f"{RULES}/any"))["rule"]["candidate"]["state"] == "rollout"
+    assert done(approver.post(f"{RULES}/any/shadow", json={"version": version}))["rule"]["candidate"]["version"] == version
+    done(author.post(f"{RULES}/any/shadow", json={"version": version}))
+
+
+def test_guards_of_a_rollout_that_waits_do_not_replace_those_of_the_one_that_acts(people, tmp_path):
+    ann, bob = people
+    done(ann.post(RULES, json={"name": "any", "when": "amount > 1", "then": "block"}), 201)
+    share = {"version": 1, "percent": 10, "of": "customer_id"}
+    strict, none = [{"figure": "block_rate", "more": 0.02}], []
+    done(bob.post(f"{RULES}/any/rollout", json=share | {"guards": strict}))
+    request = done(ann.post(f"{RULES}/any/rollout", json=share | {"percent": 90, "guards": none}), 202)["request"]
+    with open_office(tmp_path) as office:
+        kept = RuleGuards(office, "mine")
+        assert [(guard["figure"], guard["more"]) for guard in kept.of("any", 1)] == [("block_rate", 0.02)]
+        done(bob.post(f"{APPROVALS}/{request['id']}/approve"))
+        assert kept.of("any", 1) == none
 
 
 def test_with_four_eyes_what_the_author_asks_for_waits_for_another(people):

@@ -132,10 +132,14 @@ class Books:
         why: str = "",
         guards: Sequence[Guard] | None = None,
     ) -> Version | Request:
-        """Let a version act on a share of the keys, as `RuleBook.rollout`; guards: in place of those of the policy."""
-        found = self.rules.rollout(name, version, percent=percent, share_of=share_of, who=who, why=why)
-        if guards is not None:
-            self._guards.give(name, version, msgspec.to_builtins(list(guards)), who=who)
+        """Let a version act on a share of the keys, as `RuleBook.rollout`; guards: in place of those of the policy.
+
+        Where that waits for another person, the guards wait with it.
+        """
+        given = None if guards is None else msgspec.to_builtins(list(guards))
+        found = self.rules.rollout(name, version, percent=percent, share_of=share_of, who=who, why=why, guards=given)
+        if given is not None and isinstance(found, Version):
+            self._guards.give(name, version, given, who=who)
         return found
 
     # ------------------------------------------------------------ approvals
@@ -150,9 +154,13 @@ class Books:
         Raises:
             NotFound, Conflict: there is no such request, it was settled before, or is who approves's own.
         """
-        if self.approvals.one(id).kind == "list":
+        request = self.approvals.one(id)
+        if request.kind == "list":
             return self.lists.approve(id, who=who, why=why)
-        return self.rules.approve(id, who=who, why=why)
+        version = self.rules.approve(id, who=who, why=why)
+        if "guards" in request.details:
+            self._guards.give(version.name, version.version, request.details["guards"], who=request.asked_by)
+        return version
 
     # ------------------------------------------------------------ to and from files
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from penstock.clock import Clock, system_clock
-from penstock.errors import Conflict, MalformedEvent
+from penstock.errors import Conflict, Forbidden, MalformedEvent
 from penstock.office import list_tables
 from penstock.office.approvals import Approvals, Request
 from penstock.office.audit import AuditLog
@@ -98,18 +98,40 @@ class RuleBook:
             self._look_at(steps, [*acting(versions), watching(added)])
             return added
 
-    def shadow(self, name: str, version: int, *, who: str, why: str = "") -> Version:
+    def shadow(self, name: str, version: int, *, who: str, why: str = "", may_approve: bool = True) -> Version:
         """Let a version watch: where it would have fired is recorded, and changes nothing.
+
+        may_approve: whether who asks may end a rollout, which the new candidate replaces.
 
         Raises:
             NotFound: there is no such rule, or version.
             Conflict: it acts already.
+            Forbidden: a version is rolled out, and who asks may not approve.
         """
         with self._steps() as steps:
-            return self._settled(steps, steps.try_(_not_active(steps.chosen(name, version)[1]), "shadow", who=who, why=why))
+            known, chosen = steps.chosen(name, version)
+            rolled_out = in_state(known, "rollout")
+            if rolled_out is not None and not may_approve:
+                raise Forbidden(
+                    f"version {rolled_out.version} of {name!r} is rolled out to {rolled_out.percent:g} per cent, and this "
+                    "would end it; only who has the right to approve may do that"
+                )
+            return self._settled(steps, steps.try_(_not_active(chosen), "shadow", who=who, why=why))
 
-    def rollout(self, name: str, version: int, *, percent: float, share_of: str, who: str, why: str = "") -> Version | Request:
+    def rollout(
+        self,
+        name: str,
+        version: int,
+        *,
+        percent: float,
+        share_of: str,
+        who: str,
+        why: str = "",
+        guards: Sequence[dict[str, Any]] | None = None,
+    ) -> Version | Request:
         """Let a version act on a share of the keys of a field; the active one goes on for the others.
+
+        guards: kept with a request, for whoever carries it out.
 
         Returns:
             the version, or where four eyes are asked for and these are its author's a request that waits.
@@ -123,6 +145,7 @@ class RuleBook:
         with self._steps() as steps:
             chosen = _not_active(steps.chosen(name, version)[1])
             details = {"version": chosen.version, "percent": percent, "of": share_of}
+            details |= {} if guards is None else {"guards": list(guards)}
             return self._asked(steps, chosen, "rollout", details, who, why) or self._rollout(steps, chosen, details, who, why)
 
     def promote(self, name: str, version: int | None = None, *, who: str, why: str = "") -> Version | Request:

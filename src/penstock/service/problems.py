@@ -13,6 +13,7 @@ from penstock.errors import (
     CapacityError,
     Conflict,
     DeclarationError,
+    Forbidden,
     LedgerError,
     MalformedEvent,
     NotFound,
@@ -94,6 +95,8 @@ def of_error(error: BaseException) -> RequestRefused:
             return RequestRefused(422, str(error), [(field, str(error))])
         case DeclarationError() | NotFound():
             return RequestRefused(404, str(error))
+        case Forbidden():
+            return RequestRefused(403, str(error))
         case Conflict():
             return RequestRefused(409, str(error))
     return unexpected(error)

@@ -12,9 +12,10 @@ from penstock.config import Settings
 from penstock.engine.condition import Seen, on_event, on_recorded
 from penstock.errors import NotFound, did_you_mean
 from penstock.office import approvals
+from penstock.office.roles import Right, rights
 from penstock.office.rule_versions import Body, Version, by_name, difference
 from penstock.rules import Rule
-from penstock.service.asking import answer, asked, text, who
+from penstock.service.asking import actor, answer, asked, text, who
 from penstock.service.openapi import answers, may_take, refusal, requires
 from penstock.service.rule_asks import (
     AskForRule,
@@ -162,12 +163,13 @@ def _add_writing(routes: FastAPI, shelf: Shelf, settings: Settings) -> None:
         )
 
     @routes.post(
-        _RULE + "/shadow", tags=["rules"], responses=answers(RuleChanged, *_REFUSED), openapi_extra=requires("ShadowRule")
+        _RULE + "/shadow", tags=["rules"], responses=answers(RuleChanged, 403, *_REFUSED), openapi_extra=requires("ShadowRule")
     )
     async def shadow(name: str, rule: str, request: Request) -> Response:
-        """Let a version watch: where it would have fired is recorded, and changes nothing."""
+        """Let a version watch: where it would have fired is recorded; ends a rollout only for approvers (403)."""
         books, given = shelf.of(name), await asked(request, ShadowRule, most)
-        work = partial(books.rules.shadow, rule, given.version, who=who(request), why=given.note)
+        may_approve = bool(Right.APPROVE & rights(actor(request).roles))
+        work = partial(books.rules.shadow, rule, given.version, who=who(request), why=given.note, may_approve=may_approve)
         return await _changed(shelf, name, rule, work)
 
     @routes.post(

@@ -48,6 +48,12 @@ describe("what can be done", () => {
     expect(names(stepsOfVersion(version(2, "shadow"), APPROVER))).toEqual(["rollout", "promote"]);
   });
 
+  it("of a version that is rolled out: only who approves may end that", () => {
+    const rolledOut = version(2, "rollout");
+    expect(names(stepsOfVersion(rolledOut, AUTHOR))).toEqual(["request"]);
+    expect(names(stepsOfVersion(rolledOut, APPROVER))).toEqual(["shadow", "rollout", "promote"]);
+  });
+
   it("of what acts already: nothing, but the rule can be paused", () => {
     const active = version(1, "active");
     expect(stepsOfVersion(active, APPROVER)).toEqual([]);

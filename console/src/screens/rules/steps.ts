@@ -54,11 +54,14 @@ export function stepsOfRule(rule: Rule, may: (right: Right) => boolean): Step[] 
 export function stepsOfVersion(version: RuleVersion, may: (right: Right) => boolean): Step[] {
   if (version.state === "active") return [];
   const steps: Step[] = [];
-  if ((may("author") || may("approve")) && version.state !== "shadow")
+  const acts = version.state === "rollout";
+  if ((may("approve") || (may("author") && !acts)) && version.state !== "shadow")
     steps.push({
       name: "shadow",
       label: "Shadow",
-      about: "It watches: where it would have fired is recorded, and no decision changes.",
+      about: acts
+        ? "It stops acting and only watches: where it would have fired is recorded."
+        : "It watches: where it would have fired is recorded, and no decision changes.",
       look: "plain",
     });
   if (may("approve")) {
