@@ -187,6 +187,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Positive | None, Meta(description="Requests a second that one API key may make; unlimited unless given.")
     ] = None
     rate_burst: Annotated[int, Meta(ge=1, description="Requests that an API key may make at once, beyond its rate.")] = 100
+    trusted_proxies: Annotated[
+        str,
+        Meta(
+            description="Addresses and networks of the proxies in front, with spaces between them. From them `X-Forwarded-For`"
+            " is believed, so that limits and the log of sign-ins are about the client's address and not about the proxy's."
+        ),
+    ] = ""
     oidc_issuer: Annotated[
         str | None,
         Meta(

@@ -11,6 +11,7 @@ import schemathesis
 import websockets
 
 from penstock.assemble.operations import Operating
+from penstock.cli.logs import JsonLines
 from penstock.clock import system_clock
 from penstock.config import Settings
 from penstock.office import SqliteDatabase
@@ -419,6 +420,33 @@ def test_what_is_wrong_with_a_sign_in_is_said_and_guessing_is_slowed_down(run, g
             assert int(limited.headers["retry-after"]) > 20
 
     run(scene())
+
+
+def test_sign_ins_are_counted_and_those_that_fail_are_in_the_security_log(run, guarded, office, monkeypatch, caplog):
+    People(office).add("ana", PASSWORD, ["viewer"], who="test")
+    monkeypatch.setattr("penstock.office.people._fits", lambda _hashed, password: password == PASSWORD)
+
+    async def scene():
+        async with guarded(clock=standing(), trusted_proxies="127.0.0.1") as client:
+            wrong, forwarded = {"name": "ana", "password": "wrong"}, {"x-forwarded-for": "198.51.100.7"}
+            tried = [await client.post("/session", json=wrong, headers=forwarded) for _ in range(6)]
+            assert [answer.status_code for answer in tried] == [401] * 5 + [429]
+            other = {"x-forwarded-for": "198.51.100.8"}
+            signed_in = await client.post("/session", json={"name": "ana", "password": PASSWORD}, headers=other)
+            assert signed_in.status_code == 200
+            await client.post("/session", json={"name": "my secret", "password": ""}, headers=other)
+            return (await client.get("/metrics")).text
+
+    told = run(scene())
+    for outcome, count in (("succeeded", 1), ("failed", 6), ("limited", 1)):
+        assert f'penstock_sign_ins_total{{outcome="{outcome}",way="password"}} {count}.0' in told
+    assert 'penstock_sign_ins_total{outcome="failed",way="oidc"} 0.0' in told
+    lines = [json.loads(JsonLines().format(each)) for each in caplog.records if each.name == "penstock.security"]
+    said = [(line["event"], line["address"], line.get("user")) for line in lines]
+    failed = ("sign_in_failed", "198.51.100.7", "ana")
+    limited, unknown = ("sign_in_limited", "198.51.100.7", None), ("sign_in_failed", "198.51.100.8", None)
+    assert said == [*[failed] * 5, limited, unknown]
+    assert "my secret" not in caplog.text
 
 
 # ---------------------------------------------------------------- what lasts

@@ -217,13 +217,15 @@ def _asked(location):
     return dict(httpx.URL(location).params)
 
 
-def test_a_provider_that_says_no_or_nothing_is_no_error_of_ours(url, provider):
+def test_a_provider_that_says_no_or_nothing_is_no_error_of_ours(url, provider, caplog):
     with patient.Client() as client:
         left = client.get(url + "/session/oidc")
         state = _asked(left.headers["location"])["state"]
         refused = client.get(url + f"/session/oidc/callback?error=access_denied&state={state}")
         assert refused.status_code == 401
         assert "access_denied" in refused.json()["detail"]
+    failed = [(each.event, each.way, each.address) for each in caplog.records if each.name == "penstock.security"]
+    assert failed == [("sign_in_failed", "oidc", "127.0.0.1")]
 
 
 def test_a_provider_that_does_not_answer_is_said(start, provider):

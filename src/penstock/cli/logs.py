@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from penstock.config import Settings
 
-CONTEXT = ("detector", "shard", "transaction_id", "request_id", "decision", "latency_ms", "method", "route", "status")
+CONTEXT = (
+    *("detector", "shard", "transaction_id", "request_id", "decision", "latency_ms", "method", "route", "status"),
+    *("event", "way", "address", "user", "name_hash", "reason"),
+)
 """What a line may say beside its message, where whoever logs knows it: `log.info(..., extra={"transaction_id": ...})`."""
 
 _log = logging.getLogger("penstock")

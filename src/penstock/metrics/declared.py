@@ -119,6 +119,15 @@ METRICS: tuple[Metric, ...] = (
         watch="any of status 5xx",
     ),
     Metric(
+        name="penstock_sign_ins_total",
+        kind="counter",
+        source="service",
+        labels=("way", "outcome"),
+        unit="attempts",
+        text="Attempts to sign in, by way (`password`, `oidc`) and outcome: `succeeded`, `failed`, or `limited` (429).",
+        watch="many that failed or were limited: somebody tries passwords; the logger `penstock.security` names addresses",
+    ),
+    Metric(
         name="penstock_ready",
         kind="gauge",
         source="service",

@@ -186,6 +186,10 @@ class People:
             return None
         return self._begin(name, None, {})
 
+    def knows(self, name: str) -> bool:
+        """Whether a user has this name, also one who is disabled."""
+        return bool(self._database.read("SELECT 1 FROM people WHERE name = :name", {"name": name}))
+
     def let_in(self, name: str, roles: Iterable[str], issuer: str) -> str:
         """Begin a session of somebody who has no account here: an identity provider says who it is, and what they may do.
 

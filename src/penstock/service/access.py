@@ -15,10 +15,10 @@ from penstock.errors import PenstockError
 from penstock.office.database import Database
 from penstock.office.people import People
 from penstock.office.roles import ANYBODY, LOCAL, Actor
-from penstock.service.limits import Attempts
 from penstock.service.problems import RequestRefused
 from penstock.service.rights import ACTOR, HOT, Rights
 from penstock.service.roster import REFRESH_S, Known, Roster
+from penstock.service.sign_ins import SignIns
 from penstock.service.sign_on import SignOn
 from penstock.service.sockets import is_own
 
@@ -52,7 +52,7 @@ class Access:
         clock: Clock = system_clock,
     ) -> None:
         self.roster = Roster(database, clock, settings.rate_limit, settings.rate_burst)
-        self.attempts = Attempts()
+        self.sign_ins = SignIns(clock, settings.trusted_proxies)
         self.clock = clock
         self.sign_on = sign_on
         self._exposed = exposed or sign_on is not None

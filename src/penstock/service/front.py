@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator, Mapping
+from itertools import product
 from typing import Any
 
 from starlette.routing import Match
@@ -17,6 +18,7 @@ from penstock.service.predict import Predict
 from penstock.service.problems import RequestRefused, headers, of_error, send_problem
 from penstock.service.rights import ACTOR
 from penstock.service.roster import REFRESH_S
+from penstock.service.sign_ins import OUTCOMES, WAYS
 from penstock.service.tracing import CURRENT, Tracing
 
 _BEFORE, _AFTER = "/detectors/", "/predict"
@@ -39,6 +41,11 @@ class Front:
         self.requests: Counter[tuple[str, int]] = Counter()
         self._desks = desks
         self._predict = predict
+
+    def sign_ins(self) -> Iterator[tuple[str, str, int]]:
+        """How many attempts to sign in there were, by way and outcome."""
+        counts: Mapping[tuple[str, str], int] = {} if self._access is None else self._access.sign_ins.counts
+        return ((way, outcome, counts.get((way, outcome), 0)) for way, outcome in product(WAYS, OUTCOMES))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """One request (or the lifespan) as ASGI has it."""

@@ -1,7 +1,12 @@
 """How often somebody may ask: buckets that fill again with time."""
 
+import hashlib
+import ipaddress
+import secrets
+
 _SECOND_US = 1_000_000
-_MOST_REMEMBERED = 10_000
+_BUCKETS = 1 << 15
+"""Of each limit of sign-ins: with all of them in use, some 10 MB."""
 
 
 class Bucket:
@@ -31,7 +36,10 @@ class Bucket:
 
 
 class Attempts:
-    """Sign-ins: a few that fail for one name from one address, a few more from one address, then one now and then.
+    """Limits attempts to sign in: five for one name from one address, thirty from one address, then one now and then.
+
+    Buckets are found by a keyed hash in tables of one size. So nothing is evicted, whatever names and addresses come, and two
+    that share a bucket, which nobody can choose, share its limit. Of IPv6 the network of 64 bits counts, which is one client's.
 
     >>> attempts = Attempts()
     >>> [attempts.wait_s("ana", "10.0.0.1", 0) > 0 for _ in range(6)]
@@ -42,21 +50,45 @@ class Attempts:
     """
 
     def __init__(self) -> None:
-        self._buckets: dict[tuple[str | None, str], Bucket] = {}
+        self._key = secrets.token_bytes(16)
+        self._addresses: list[Bucket | None] = [None] * _BUCKETS
+        self._names: list[Bucket | None] = [None] * _BUCKETS
 
     def wait_s(self, name: str, address: str, now_us: int) -> float:
-        """Count an attempt before it is known whether it succeeds, so that many at once are counted too."""
-        wide = self._bucket((None, address), per_s=0.2, burst=30)
-        narrow = self._bucket((name, address), per_s=1 / 30, burst=5)
-        return max(wide.wait_s(now_us), narrow.wait_s(now_us))
+        """Count an attempt before it is known whether it succeeds, so that many at once are counted too.
+
+        An attempt that its address may not make counts for no name.
+        """
+        whose = _network(address)
+        wait_s = self._wait_s(self._addresses, self._place(whose), now_us, per_s=0.2, burst=30)
+        return wait_s or self._wait_s(self._names, self._place(whose, name), now_us, per_s=1 / 30, burst=5)
 
     def succeeded(self, name: str, address: str) -> None:
         """Forget what failed before."""
-        self._buckets.pop((name, address), None)
+        self._names[self._place(_network(address), name)] = None
 
-    def _bucket(self, whose: tuple[str | None, str], per_s: float, burst: int) -> Bucket:
-        if whose not in self._buckets:
-            if len(self._buckets) >= _MOST_REMEMBERED:
-                self._buckets.pop(next(iter(self._buckets)))
-            self._buckets[whose] = Bucket(per_s, burst)
-        return self._buckets[whose]
+    @staticmethod
+    def _wait_s(buckets: list[Bucket | None], place: int, now_us: int, *, per_s: float, burst: int) -> float:
+        bucket = buckets[place]
+        if bucket is None:
+            bucket = buckets[place] = Bucket(per_s, burst)
+        return bucket.wait_s(now_us)
+
+    def _place(self, *whose: str) -> int:
+        said = "\0".join(whose).encode("utf-8", "surrogatepass")
+        return int.from_bytes(hashlib.blake2b(said, key=self._key, digest_size=8).digest()) % _BUCKETS
+
+
+def _network(address: str) -> str:
+    """The address, of IPv6 its first 64 bits.
+
+    >>> _network("10.0.0.1"), _network("2001:db8::1"), _network("2001:db8::2"), _network("::ffff:10.0.0.1")
+    ('10.0.0.1', '2001:db8::', '2001:db8::', '10.0.0.1')
+    """
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if found.version == 6 and found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return address if found.version == 4 else str(ipaddress.ip_network((int(found), 64), strict=False).network_address)

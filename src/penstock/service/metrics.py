@@ -29,6 +29,8 @@ class ServiceCollector(Collector):
         families = Families("engine", "service")
         for (route, status), count in sorted(self._front.requests.items()):
             families.add("penstock_requests_total", [route, str(status)], count)
+        for way, outcome, count in self._front.sign_ins():
+            families.add("penstock_sign_ins_total", [way, outcome], count)
         for name, desk in self._desks.items():
             _of_desk(families, name, desk)
             if desk.not_ready is None:

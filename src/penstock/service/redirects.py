@@ -5,7 +5,9 @@ import base64
 import binascii
 import logging
 import secrets
+from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
+from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Query, Request, Response
@@ -14,7 +16,7 @@ from penstock.adapters.oidc import Begun, ProviderUnavailable, SignInRefused
 from penstock.office.people import SESSION_US
 from penstock.service.access import Access, too_often
 from penstock.service.problems import RequestRefused
-from penstock.service.session import is_secure, session_cookie
+from penstock.service.session import client_address, is_secure, session_cookie
 from penstock.service.sign_on import SignOn
 
 log = logging.getLogger("penstock.service")
@@ -58,30 +60,18 @@ def add_routes(routes: FastAPI, access: Access | None, public_url: str | None) -
         """Take the browser back: who it is, and a session for them."""
         found = _sign_on(access)
         assert access is not None
-        address = request.client.host if request.client else ""
-        wait_s = access.attempts.wait_s(BACK, address, access.clock())
+        address = client_address(request, access)
+        wait_s = access.sign_ins.wait_s("oidc", BACK, address)
         if wait_s:
             raise too_often("too many attempts to sign in", wait_s)
-        pending = _pending(request)
-        if pending is None or state is None or not secrets.compare_digest(pending.state.encode(), state.encode()):
-            raise RequestRefused(
-                400, "this sign-in was not begun in this browser, or too long ago; begin again at /session/oidc"
-            )
-        if error is not None or code is None:
-            raise RequestRefused(401, f"the provider did not sign you in: {error or 'no code'}")
-        verifier, nonce = pending.verifier, pending.nonce
         try:
-            claims = await asyncio.to_thread(
-                found.provider.complete, code, _back(request, public_url), nonce=nonce, verifier=verifier
-            )
-        except SignInRefused as refused:
-            log.warning("a sign-in was refused: %s", refused)
-            raise RequestRefused(401, str(refused)) from None
-        except ProviderUnavailable as unavailable:
-            raise _unavailable(unavailable) from None
-        actor = found.actor(claims)
+            actor = found.actor(await _claims(found, request, public_url, code=code, state=state, error=error))
+        except RequestRefused as refused:
+            if refused.status < 500:
+                access.sign_ins.failed("oidc", address, str(refused))
+            raise
         token = await asyncio.to_thread(access.people.let_in, actor.name, actor.roles, found.provider.issuer)
-        access.attempts.succeeded(BACK, address)
+        access.sign_ins.succeeded("oidc", BACK, address)
         await access.refresh()
         answer = _sent_to("/")
         secure = is_secure(request)
@@ -94,6 +84,28 @@ def _sign_on(access: Access | None) -> SignOn:
     if access is None or access.sign_on is None:
         raise RequestRefused(404, "no identity provider is configured here; sign in with a password: POST /session")
     return access.sign_on
+
+
+async def _claims(
+    found: SignOn, request: Request, public_url: str | None, *, code: str | None, state: str | None, error: str | None
+) -> Mapping[str, Any]:
+    """What the provider says of whoever comes back.
+
+    Raises:
+        RequestRefused: 400 another browser began, 401 the provider does not vouch for anybody, 503 it does not answer.
+    """
+    pending = _pending(request)
+    if pending is None or state is None or not secrets.compare_digest(pending.state.encode(), state.encode()):
+        raise RequestRefused(400, "this sign-in was not begun in this browser, or too long ago; begin again at /session/oidc")
+    if error is not None or code is None:
+        raise RequestRefused(401, f"the provider did not sign you in: {error or 'no code'}")
+    back = _back(request, public_url)
+    try:
+        return await asyncio.to_thread(found.provider.complete, code, back, nonce=pending.nonce, verifier=pending.verifier)
+    except SignInRefused as refused:
+        raise RequestRefused(401, str(refused)) from None
+    except ProviderUnavailable as unavailable:
+        raise _unavailable(unavailable) from None
 
 
 def _unavailable(error: ProviderUnavailable) -> RequestRefused:

@@ -39,18 +39,21 @@ def add_routes(routes: FastAPI, access: Access | None) -> None:
         given = _decoded(await bodies.read_body(request.scope, request.receive, _MOST_BYTES))
         if access is None:
             raise RequestRefused(401, "nobody can sign in here: this service keeps no users")
-        address = request.client.host if request.client else ""
-        wait_s = access.attempts.wait_s(given.name, address, access.clock())
+        address = client_address(request, access)
+        wait_s = access.sign_ins.wait_s("password", given.name, address)
         if wait_s:
             raise too_often("too many attempts to sign in", wait_s)
         async with hashing:
             token = await asyncio.to_thread(access.people.sign_in, given.name, given.password)
         if token is None:
+            known = await asyncio.to_thread(access.people.knows, given.name)
+            reason = "wrong password, or a user who is disabled" if known else "no user of this name"
+            access.sign_ins.failed("password", address, reason, name=given.name, known=known)
             raise RequestRefused(401, "name and password do not belong together")
-        access.attempts.succeeded(given.name, address)
+        access.sign_ins.succeeded("password", given.name, address)
         await access.refresh()
-        known = access.roster.by_session(token, access.clock())
-        answer = _told(known.actor if known else Actor(given.name, frozenset()), access)
+        session = access.roster.by_session(token, access.clock())
+        answer = _told(session.actor if session else Actor(given.name, frozenset()), access)
         answer.headers["set-cookie"] = session_cookie(token, SESSION_US // 1_000_000, secure=is_secure(request))
         return answer
 
@@ -94,6 +97,12 @@ def _decoded(body: bytes) -> SignIn:
         raise RequestRefused(422, f"a name and a password are needed: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestRefused(400, f"this is not valid JSON: {error}") from None
+
+
+def client_address(request: Request, access: Access) -> str:
+    """The address that an attempt to sign in comes from."""
+    peer = request.client.host if request.client else ""
+    return access.sign_ins.address(peer, request.headers.getlist("x-forwarded-for"))
 
 
 def session_cookie(token: str, age_s: int, *, secure: bool) -> str:
