@@ -109,6 +109,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 10_000
     snapshot_every_s: Annotated[Positive, Meta(description="Time between snapshots of the state, in seconds.")] = 60.0
+    stop_within_s: Annotated[
+        Positive,
+        Meta(
+            description="Longest time that a service, a worker or a trainer takes to stop after SIGTERM, SIGINT or SIGHUP, in"
+            " seconds; what still runs then is abandoned as by `kill -9`. After a second signal it is at most 8 s."
+        ),
+    ] = 30.0
     memory_limit_gb: Annotated[
         Positive | None, Meta(description="Most memory the state of features may take, in GiB; unlimited unless given.")
     ] = None

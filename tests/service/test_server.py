@@ -1,5 +1,6 @@
 """Over real sockets: what HTTP clients do, and how the service starts and stops."""
 
+import asyncio
 import dataclasses
 import json
 import socket
@@ -13,7 +14,9 @@ from penstock.assemble.served import Served
 from penstock.config import Settings
 from penstock.errors import BundleError, ConfigurationError
 from penstock.service import Desk, bind, create_app, serve
-from penstock.service.server import GC_THRESHOLDS, STOP_WITHIN_S
+from penstock.service.background import Background
+from penstock.service.desks import Desks
+from penstock.service.server import GC_THRESHOLDS, STOP_WITHIN_S, Server
 
 
 @pytest.fixture
@@ -112,6 +115,37 @@ def test_a_graceful_stop_answers_what_was_accepted_then_closes_the_engine(app, e
     asking.join()
     assert answers[0].json()["transaction_id"] == "tx1"
     assert engine.closed
+
+
+def test_a_stop_that_is_asked_for_twice_closes_the_engine_all_the_same(app, engine):
+    sock = bind("127.0.0.1", 0)
+    server = Server(app)
+    server.stop()
+    server.stop()
+    server.run(sockets=[sock])
+    assert server.force_exit
+    assert engine.closed
+
+
+def test_work_that_has_failed_keeps_nothing_open(engine, run):
+    async def fails():
+        raise ValueError("a page cannot be had")
+
+    async def close():
+        closed.append("first")
+
+    closed = []
+    background = Background(Desks({"fake": Desk.of(engine, Settings())}))
+    background.beside.append(fails)
+    background.closing.append(close)
+
+    async def scene():
+        async with background.lifespan(None):
+            await asyncio.sleep(0)
+
+    with pytest.raises(ValueError, match="cannot be had"):
+        run(scene())
+    assert (closed, engine.closed) == (["first"], True)
 
 
 def test_an_open_live_page_does_not_hold_up_a_stop(app, payment, serve_in_thread):

@@ -27,6 +27,7 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
     from penstock.assemble.demo import DETECTOR, prepare_demo
     from penstock.assemble.served import served
     from penstock.cli.logs import begin_logging
+    from penstock.cli.signals import stop_on_signals
     from penstock.service import Traffic, bind, serve
 
     settings = settings_from(**flags)
@@ -38,7 +39,14 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
         demo = prepare_demo(settings, attack=attack, say=say, progress=advance)
     with served({DETECTOR: demo.detector}, settings, demo.replays) as parts, demo.running(tps) as (bodies, labels):
         traffic = Traffic(DETECTOR, bodies, tps, attacks=demo.world.attacks(), labels=labels) if tps else None
-        serve(parts, settings, sock=sock, traffic=traffic, on_ready=lambda: welcome(url, str(settings.data)))
+        serve(
+            parts,
+            settings,
+            sock=sock,
+            traffic=traffic,
+            on_ready=lambda: welcome(url, str(settings.data)),
+            on_server=lambda stop: stop_on_signals(stop, settings.stop_within_s),
+        )
 
 
 def welcome(url: str, data: str) -> None:

@@ -18,6 +18,7 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     from penstock.assemble.detectors import load_detectors
     from penstock.assemble.served import served
     from penstock.cli.logs import announce, begin_logging
+    from penstock.cli.signals import stop_on_signals
     from penstock.service import bind, serve
 
     settings = settings_from(**flags)
@@ -29,4 +30,10 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     with served(dict(zip(detectors, loaded, strict=True)), settings) as parts:
         names = ", ".join([*parts.openers, *parts.beside])
         ready = f"serving {names} on http://{settings.host}:{port}  (Ctrl-C stops)"
-        serve(parts, settings, sock=sock, on_ready=lambda: announce(ready))
+        serve(
+            parts,
+            settings,
+            sock=sock,
+            on_ready=lambda: announce(ready),
+            on_server=lambda stop: stop_on_signals(stop, settings.stop_within_s),
+        )

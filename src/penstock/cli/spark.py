@@ -1,6 +1,5 @@
 """`penstock spark`: a detector beyond one machine."""
 
-import signal
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,6 +93,7 @@ def stream(
     """
     from penstock.assemble.spark import run_stream
     from penstock.cli.logs import begin_logging
+    from penstock.cli.signals import stop_on_signals
 
     chosen = settings_from(**flags)
     begin_logging(chosen)
@@ -101,8 +101,7 @@ def stream(
     stop = threading.Event()
 
     def started() -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+        stop_on_signals(stop.set, chosen.stop_within_s)
         say(f"deciding for {detector}; state in {checkpoint}")
 
     def told(done: "Done") -> None:

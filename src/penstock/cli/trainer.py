@@ -1,6 +1,5 @@
 """`penstock trainer`: a process that trains when it is time to."""
 
-import signal
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +56,7 @@ def command(
     from penstock.assemble.drift import drift_asks
     from penstock.assemble.features import as_grown
     from penstock.assemble.registries import note_challenger, open_registry, request_file
+    from penstock.cli.signals import on_signal, stop_on_signals
     from penstock.clock import duration_us
     from penstock.offline.trainer import Trainer, take_request
 
@@ -69,9 +69,8 @@ def command(
         tell(trainer.train("asked for"), as_json=as_json)
         return
     stop, wanted = threading.Event(), threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    signal.signal(signal.SIGUSR1, lambda *_: wanted.set())
+    stop_on_signals(stop.set, chosen.stop_within_s)
+    on_signal("SIGUSR1", wanted.set)
     request = request_file(chosen, loaded.name)
 
     def asked() -> str | None:

@@ -1,7 +1,6 @@
 """`penstock worker`: decides behind a broker."""
 
 import os
-import signal
 import socket
 import sys
 from contextlib import closing
@@ -43,6 +42,7 @@ def command(
     from penstock.assemble.traces import BatchSpans, spans_of
     from penstock.assemble.trials import TrialWork
     from penstock.cli.logs import announce, begin_logging
+    from penstock.cli.signals import stop_on_signals
     from penstock.engine.meter import Meter
     from penstock.errors import shown_url
     from penstock.worker import Monitor, Worker
@@ -69,8 +69,7 @@ def command(
             monitor = Monitor(worker.status, loaded.name, settings.host, metrics_port, meters=worker.meters)
             if port_file is not None:
                 port_file.write_text(str(monitor.port))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: worker.stop())
+        stop_on_signals(worker.stop, settings.stop_within_s)
         place = f"{shown_url(settings.stream)}, {shards} shard{'s' * (shards > 1)}"
         announce(f"{name} works for {loaded.name} at {place}  (Ctrl-C stops)")
         try:

@@ -34,14 +34,15 @@ class Background:
     @contextlib.asynccontextmanager
     async def lifespan(self, _app: object) -> AsyncIterator[None]:
         """Everything, for as long as the application runs."""
-        going = [asyncio.ensure_future(work()) for work in (self._run, *self.beside)]
-        yield
-        for task in going:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        for close in self.closing:
-            await close()
+        async with contextlib.AsyncExitStack() as ending:  # the last first, each whatever became of the others
+            ending.push_async_callback(self._close_desks)
+            for close in reversed(self.closing):
+                ending.push_async_callback(close)
+            for work in (self._run, *self.beside):
+                ending.push_async_callback(_cancel, asyncio.ensure_future(work()))
+            yield
+
+    async def _close_desks(self) -> None:
         await asyncio.gather(*(desk.close() for desk in self.desks.values()))
 
     async def _run(self) -> None:
@@ -56,3 +57,9 @@ class Background:
 
     def _opening(self) -> Sequence[Work]:
         return [*(desk.open for desk in self.desks.values()), *self.first]
+
+
+async def _cancel(task: "asyncio.Future[object]") -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -6,7 +6,6 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -83,8 +82,9 @@ def serve(
     sock: socket.socket | None = None,
     traffic: Traffic | None = None,
     on_ready: Callable[[], None] = lambda: None,
+    on_server: Callable[[Callable[[], None]], None] = lambda _stop: None,
 ) -> None:
-    """Serve detectors until SIGTERM or SIGINT, then answer what was accepted, flush and close.
+    """Serve detectors until stopped, then answer what was accepted, flush and close.
 
     Args:
         parts: what is served; openers are run while the port already answers.
@@ -92,6 +92,7 @@ def serve(
         sock: a bound socket, where the caller wanted to know early that the address is free.
         traffic: simulated traffic, for the demo.
         on_ready: called when everything is open, for instance to say so.
+        on_server: given `Server.stop`, before the server starts.
 
     Raises:
         ConfigurationError: the address cannot be had.
@@ -134,6 +135,7 @@ def serve(
         )
         app = create_app(desks, settings, inside, on_ready=ready, on_failure=failed)
         server = Server(app)
+        on_server(server.stop)
         server.run(sockets=[listening])
     if failures:
         raise failures[0]
@@ -186,12 +188,19 @@ class Server(uvicorn.Server):
         super().__init__(uvicorn_config(app))
         self._app = app
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is uvicorn's
-        """The first signal asks for a graceful stop, the second does not wait; neither is raised again afterwards."""
+    def stop(self) -> None:
+        """Ask for a graceful stop; asked again, the server does not wait for requests any more. Any thread may ask."""
         self.force_exit = self.should_exit
         self.should_exit = True
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone: they are the command's (`penstock.cli.signals`), from its start to its end."""
+        yield
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, answer what was accepted, then close the application."""
+        """Stop accepting, answer what was accepted, then close the application, which ends its threads."""
         self._app.stopping()
         await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn then leaves this out
+            await self.lifespan.shutdown()

@@ -1,0 +1,262 @@
+"""Any number of signals at any distance ends `serve` and `worker`, and nothing that was acknowledged is lost."""
+
+import http.client
+import itertools
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.infra.server import free_port
+from penstock import Engine
+from tests.integration import crash_worker
+from tests.integration.behind import Behind, WorkerProcess, until
+
+ROUNDS = int(os.environ.get("PENSTOCK_SIGNAL_ROUNDS", "200"))
+ENDS_WITHIN_S = 10.0
+EARLY = 0.3
+"""Share of the rounds whose signals come while the process starts."""
+START_S = 4.0
+_CLIENTS = 4
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class ServeProcess:
+    """`penstock serve` as a process of its own, and clients that keep it busy. `acknowledged`: what it answered, by id."""
+
+    def __init__(self, data: Path, bodies: "Bodies") -> None:
+        self._port, self._bodies = free_port(), bodies
+        self.acknowledged: dict[str, dict[str, Any]] = {}
+        self._stop = threading.Event()
+        program = "from penstock.cli import main; main()"
+        command = [
+            sys.executable,
+            "-c",
+            program,
+            "serve",
+            crash_worker.__file__,
+            "--port",
+            str(self._port),
+            "--data",
+            str(data),
+        ]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PENSTOCK_SNAPSHOT_EVERY_S": "0.2"}
+        self._log = data.with_suffix(".log").open("ab")
+        self.process = subprocess.Popen([*command, "--data", str(data)], stdout=self._log, stderr=self._log, env=environment)
+        self._clients = [threading.Thread(target=self._send) for _ in range(_CLIENTS)]
+        for client in self._clients:
+            client.start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether decisions are being answered."""
+        return len(self.acknowledged) > 10 * _CLIENTS
+
+    def _send(self) -> None:
+        while not self._stop.wait(0.02) and self.process.poll() is None:
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+            with closing(connection), suppress(OSError, http.client.HTTPException):
+                while self._asked(connection):
+                    if self._stop.wait(0.005):
+                        break
+
+    def _asked(self, connection: http.client.HTTPConnection) -> bool:
+        """Ask once; whether it was answered with decisions."""
+        connection.request("POST", "/predict", b"[%s]" % b",".join(self._bodies.some()))
+        answer = connection.getresponse()
+        told = json.load(answer)
+        if answer.status == 200:
+            self.acknowledged |= {each["transaction_id"]: each for each in told if "decision" in each}
+        return answer.status == 200
+
+    def close(self) -> None:
+        """Stop the clients, and the process if it still runs."""
+        self._stop.set()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for client in self._clients:
+            client.join()
+        self._log.close()
+
+
+class Bodies:
+    """Events without end, some at a time, for several threads; `of` gives the body of an id again."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+        self._events = _endless()
+        self._chance = random.Random(3)
+
+    def some(self) -> list[bytes]:
+        """The next one to seven."""
+        with self._lock:
+            events = [next(self._events) for _ in range(self._chance.randint(1, 7))]
+            found = {event["transaction_id"]: json.dumps(event).encode() for event in events}
+            self.of |= found
+            return list(found.values())
+
+
+def _endless() -> Iterator[dict[str, Any]]:
+    """The events of the crash test again and again, under new ids and each time later than before."""
+    events = crash_worker.events(20_000)
+    lasts = datetime.fromisoformat(events[-1]["timestamp"]) - datetime.fromisoformat(events[0]["timestamp"])
+    for number in itertools.count():
+        for event in events:
+            at = datetime.fromisoformat(event["timestamp"]) + number * lasts
+            yield event | {"transaction_id": f"{number}-{event['transaction_id']}", "timestamp": at.isoformat()}
+
+
+class Reference:
+    """An engine that was never stopped: it decides the events of a ledger, in its order."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self._engine, self._bodies, self._read = Engine(crash_worker.detector), bodies, 0
+
+    def holds(self, data: Path, acknowledged: dict[str, dict[str, Any]]) -> None:
+        """Assert that the data folder holds every acknowledged decision as it was answered, and the state of its ledger."""
+        with Engine(crash_worker.detector, data=data) as kept:
+            for transaction_id, answer in acknowledged.items():
+                found = kept.transaction(transaction_id)
+                assert found is not None, f"{transaction_id} was acknowledged and is lost"
+                assert json.loads(found) == answer
+            for position, record in kept.ledger.read(self._read, {"decisions"}):
+                self._engine.decide_json([self._bodies.of[each] for each in record.ids])
+                self._read = position + 1
+            assert kept.stats()["total"] == self._engine.stats()["total"]
+            assert kept.path.state.digest() == self._engine.path.state.digest()
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+@pytest.fixture
+def bodies() -> Bodies:
+    return Bodies()
+
+
+@pytest.fixture
+def reference(bodies: Bodies) -> Iterator[Reference]:
+    found = Reference(bodies)
+    yield found
+    found.close()
+
+
+def signalled(process: "subprocess.Popen[bytes]", distances: list[float], numbers: list[signal.Signals]) -> int:
+    """Send signals at these distances; the exit code of the process, which ends in time after the first."""
+    first = time.monotonic()
+    for number, distance in zip(numbers, distances, strict=True):
+        process.send_signal(number)
+        time.sleep(distance)
+    try:
+        return process.wait(max(0.1, first + ENDS_WITHIN_S - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        pytest.fail(f"it still runs {ENDS_WITHIN_S:g} s after {numbers} at {distances}")
+
+
+def chosen(chance: random.Random) -> tuple[list[float], list[signal.Signals]]:
+    """The distances of two to five signals, most of them short, and which signals these are."""
+    number = chance.randint(2, 5)
+    distances = [chance.choice((0.0, 0.0002, chance.uniform(0, 0.02), chance.uniform(0, 0.5))) for _ in range(number)]
+    return distances, [chance.choice(_SIGNALS) for _ in range(number)]
+
+
+def a_round(process: Any, is_busy: Callable[[], bool], chance: random.Random) -> None:
+    """Signals while a process starts, or under load; the exit code says so where it was up."""
+    distances, numbers = chosen(chance)
+    if chance.random() < EARLY:
+        time.sleep(chance.uniform(0, START_S))
+        signalled(process, distances, numbers)
+        return
+    until(lambda: is_busy() or process.poll() is not None)
+    time.sleep(chance.uniform(0, 0.3))
+    assert signalled(process, distances, numbers) == 0
+
+
+def test_a_second_signal_right_behind_the_first_ends_a_service_and_loses_nothing(tmp_path, bodies, reference):
+    served = ServeProcess(tmp_path / "data", bodies)
+    try:
+        until(lambda: served.busy)
+        assert signalled(served.process, [0.01, 0.0], [signal.SIGTERM, signal.SIGINT]) == 0
+    finally:
+        served.close()
+    reference.holds(tmp_path / "data", served.acknowledged)
+
+
+@contextmanager
+def fed(behind: Behind, bodies: Bodies) -> Iterator[None]:
+    """Put events before a worker meanwhile."""
+    stop = threading.Event()
+
+    def feed() -> None:
+        while not stop.wait(0.005):
+            behind.put("transactions", bodies.some())
+
+    feeding = threading.Thread(target=feed)
+    feeding.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        feeding.join()
+
+
+@pytest.fixture
+def behind(redis_url: str) -> Iterator[Behind]:
+    found = Behind(redis_url, "crash")
+    yield found
+    found.close()
+
+
+def shown(behind: Behind, first: int) -> dict[str, dict[str, Any]]:
+    """The decisions from the first-th on that the broker shows, by id."""
+    return {each["transaction_id"]: each for each in map(json.loads, behind.bodies("decisions")[first:])}
+
+
+def test_a_second_signal_right_behind_the_first_ends_a_worker_and_loses_nothing(tmp_path, behind, bodies, reference):
+    with fed(behind, bodies):
+        worker = WorkerProcess(crash_worker.__file__, behind.url, tmp_path / "data")
+        try:
+            until(lambda: len(behind.bodies("decisions")) > 100)
+            assert signalled(worker.process, [0.0, 0.01, 0.0], [signal.SIGTERM, signal.SIGTERM, signal.SIGINT]) == 0
+        finally:
+            worker.end()
+    reference.holds(tmp_path / "data", shown(behind, 0))
+
+
+@pytest.mark.slow
+def test_signals_at_random_distances_end_a_service_and_lose_nothing(tmp_path, bodies, reference):
+    chance = random.Random(11)
+    for _ in range(ROUNDS):
+        served = ServeProcess(tmp_path / "data", bodies)
+        try:
+            a_round(served.process, lambda served=served: served.busy, chance)
+        finally:
+            served.close()
+        reference.holds(tmp_path / "data", served.acknowledged)
+
+
+@pytest.mark.slow
+def test_signals_at_random_distances_end_a_worker_and_lose_nothing(tmp_path, behind, bodies, reference):
+    chance = random.Random(12)
+    with fed(behind, bodies):
+        for _ in range(ROUNDS):
+            before = len(behind.bodies("decisions"))
+            worker = WorkerProcess(crash_worker.__file__, behind.url, tmp_path / "data")
+            try:
+                a_round(worker.process, lambda before=before: len(behind.bodies("decisions")) > before + 100, chance)
+            finally:
+                worker.end()
+            reference.holds(tmp_path / "data", shown(behind, before))
