@@ -133,7 +133,10 @@ class Form:
             data, lengths = _bytes(flat) if None not in flat else _nullable_bytes(flat)
         except (TypeError, UnicodeEncodeError):
             return self._lay_mixed(columns, part, bad)
-        return self._write(data, lengths, columns, part, bad, _UNREAD, parse=True)
+        if not self._write(data, lengths, columns, part, bad, _UNREAD, parse=True):
+            return False
+        bad[:] = False  # a time may be a number as text, which only `instants` reads
+        return self._lay_mixed(columns, part, bad)
 
     def _lay_mixed(self, columns: list[Sequence[Any]], part: Part, bad: Mask) -> bool:
         """The same where a text stands as a whole number or is not Unicode, or where a time is not a text."""

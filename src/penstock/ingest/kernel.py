@@ -1,6 +1,6 @@
 """Compiled: times read from text, and the columns of a micro-batch laid down and judged in one call.
 
-Times are ISO 8601 with `T` or a space, with or without fraction, offset or zone `Z`.
+Times are ISO 8601 with `T` or a space, with or without fraction, offset or zone `Z`; see `penstock.ingest.times`.
 """
 
 from collections import namedtuple
@@ -51,26 +51,40 @@ def _month_length(year, month):
 
 
 @nb.njit(cache=True)
+def _short(data, at, stop):
+    """(the number of the one or two digits at `at`, where they end); -1 where there are none."""
+    end = at
+    while end < stop and end < at + 2 and data[end] >= _ZERO and data[end] <= _NINE:
+        end += 1
+    return (_number(data, at, end - at), end) if end > at else (np.int64(-1), end)
+
+
+@nb.njit(cache=True)
 def _date(data, start, stop):
-    """The day that YYYY-MM-DD names, in microseconds since 1970, or -1."""
-    if stop - start < 10 or data[start + 4] != 45 or data[start + 7] != 45:
-        return np.int64(-1), False
-    year, month, day = _number(data, start, 4), _number(data, start + 5, 2), _number(data, start + 8, 2)
+    """(microseconds since 1970 of the day that YYYY-MM-DD names, where it ends); the end is -1 where it names none."""
+    if stop - start < 8 or data[start + 4] != 45:
+        return np.int64(0), -1
+    year = _number(data, start, 4)
+    month, at = _short(data, start + 5, stop)
+    if at >= stop or data[at] != 45:
+        return np.int64(0), -1
+    day, at = _short(data, at + 1, stop)
     if year < 1 or month < 1 or month > 12 or day < 1 or day > _month_length(year, month):
-        return np.int64(-1), False
-    return np.int64(days_from_civil(year, month, day) * _DAY_US), True
+        return np.int64(0), -1
+    return np.int64(days_from_civil(year, month, day) * _DAY_US), at
 
 
 @nb.njit(cache=True)
 def _clock(data, at, stop):
     """(where HH:MM[:SS[.fraction]] ends, its microseconds), or (-1, 0). Digits after the sixth are cut off."""
-    if stop - at < 5 or data[at + 2] != 58:
+    hour, at = _short(data, at, stop)
+    if stop - at < 3 or data[at] != 58:
         return -1, 0
-    hour, minute = _number(data, at, 2), _number(data, at + 3, 2)
+    minute = _number(data, at + 1, 2)
     if hour < 0 or hour > 23 or minute < 0 or minute > 59:
         return -1, 0
     value = (hour * 60 + minute) * 60 * _SECOND_US
-    at += 5
+    at += 3
     if at >= stop or data[at] != 58:
         return at, value
     if stop - at < 3:
@@ -112,12 +126,20 @@ def _offset(data, at, stop):
 
 
 @nb.njit(cache=True)
+def _blank(byte):
+    return byte == 32 or (byte >= 9 and byte <= 13)
+
+
+@nb.njit(cache=True)
 def _one_time(data, start, stop):
     """(microseconds, READ | NAIVE | UNREADABLE) of the text in data[start:stop]."""
-    day, known = _date(data, start, stop)
-    if not known:
+    while start < stop and _blank(data[start]):
+        start += 1
+    while stop > start and _blank(data[stop - 1]):
+        stop -= 1
+    day, at = _date(data, start, stop)
+    if at < 0:
         return np.int64(0), UNREADABLE
-    at = start + 10
     if at == stop:
         return day, NAIVE
     if data[at] != 84 and data[at] != 116 and data[at] != 32:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from penstock.codes import buffer_codes
 from penstock.ingest.field import Field
-from penstock.ingest.kernel import NAIVE, NULL, READ, UNREADABLE
+from penstock.ingest.kernel import NAIVE, NULL, READ
 from penstock.ingest.refusals import value_fault
 from penstock.ingest.times import number_instants, outside, text_instants, to_utc
 
@@ -83,7 +83,7 @@ def read_booleans(column: pl.Series) -> Numbers | None:
 
 def read_times(column: pl.Series, zone: str | None, first_us: int) -> Instants | None:
     """Times from dates and times of any unit and zone, ISO 8601 texts, or numbers; None where there are none."""
-    found = _instants(column, zone)
+    found = column_instants(column, zone)
     if found is None:
         return None
     values, state = found
@@ -93,7 +93,8 @@ def read_times(column: pl.Series, zone: str | None, first_us: int) -> Instants |
     return Instants(values, present & ~far, unread, far, state == NAIVE)
 
 
-def _instants(column: pl.Series, zone: str | None) -> tuple[NDArray[np.int64], NDArray[np.uint8]] | None:
+def column_instants(column: pl.Series, zone: str | None) -> tuple[NDArray[np.int64], NDArray[np.uint8]] | None:
+    """The instants of a column in microseconds and the state of each; None where it holds no times."""
     if column.dtype == pl.String:
         return _text_instants(column, zone)
     if column.dtype.is_numeric():
@@ -120,11 +121,6 @@ def _text_instants(column: pl.Series, zone: str | None) -> tuple[NDArray[np.int6
     data, offsets, valid = buffers(column)
     values, state = text_instants(data, offsets, zone)
     state[~valid] = NULL
-    odd = np.flatnonzero(state == UNREADABLE)
-    if len(odd):  # a file of texts holds its numbers as texts too
-        numbers = floats(column.gather(odd).cast(pl.Float64, strict=False))
-        values[odd], read = number_instants(numbers)
-        state[odd] = np.where(np.isnan(numbers), UNREADABLE, read)
     return values, state
 
 

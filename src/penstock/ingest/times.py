@@ -1,9 +1,15 @@
-"""Times in every form that is accepted, as microseconds since 1970 (UTC).
+"""Times in every form that is accepted, as microseconds since 1970 (UTC): the one reader of times on every road.
 
-Accepted: ISO 8601 texts with `T` or a space (`2026-02-06T10:00:00.5Z`, `2026-02-06 11:00+01:00`, `2026-02-06`), numbers
-since 1970 (below 1e11 seconds, below 1e14 milliseconds, else microseconds), and in Python aware datetimes. What comes
-without a zone is local time in the declared one: where the clock goes back and an hour happens twice, its first run is
-meant; where it goes forward, the offset before the jump holds for the hour that does not exist.
+A single event, a batch, a frame, a file, the command line and query parameters accept the same:
+
+* ISO 8601 texts, the date first, with `T` or a space before the time: `2026-02-06T10:00:00.5Z`, `2026-02-06 11:00+01:00`,
+  `2026-02-06T10:00Z`, `2026-02-06`. The offset is `Z`, `+01:00`, `+0100` or `+01`; month, day and hour may have one digit
+  (`2026-2-6`); digits after the sixth of a fraction are cut off; blanks around a text are ignored.
+* Numbers since 1970, also as texts (`"1336655460.5"`): below 1e11 seconds, below 1e14 milliseconds, else microseconds.
+* In Python and in typed files, dates and datetimes.
+
+What comes without a zone is local time in the declared one: where the clock goes back and an hour happens twice, its first
+run is meant; where it goes forward, the offset before the jump holds for the hour that does not exist.
 """
 
 import functools
@@ -12,6 +18,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from penstock.clock import SECOND_US, to_us
@@ -25,6 +32,8 @@ OLDEST_US = to_us(datetime(1900, 1, 1, tzinfo=UTC))
 
 MILLISECONDS_FROM, MICROSECONDS_FROM, TOO_LARGE_FROM = 1e11, 1e14, 1e17
 """From which size on a number is not seconds any more, but milliseconds; then microseconds; then not a time."""
+
+_NUMBER = r"^[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?$"
 
 _Instants = tuple[NDArray[np.int64], NDArray[np.uint8]]
 _LOCAL_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  local times are counted from the local 1970
@@ -49,9 +58,25 @@ def text_instants(data: NDArray[np.uint8], offsets: NDArray[np.int64], zone: str
     """The instants of texts that lie end to end: text i is `data[offsets[i]:offsets[i + 1]]`."""
     n = offsets.shape[0] - 1
     instant_us, state = np.empty(n, np.int64), np.empty(n, np.uint8)
-    if read_times(data, offsets, instant_us, state) and zone is not None:
-        _place(instant_us, state, zone)
+    if read_times(data, offsets, instant_us, state):
+        _read_numbers(data, offsets, instant_us, state)
+        if zone is not None:
+            _place(instant_us, state, zone)
     return instant_us, state
+
+
+def _read_numbers(
+    data: NDArray[np.uint8], offsets: NDArray[np.int64], instant_us: NDArray[np.int64], state: NDArray[np.uint8]
+) -> None:
+    """Read the texts that are no ISO 8601 as numbers since 1970, with the bits of the same numbers in JSON."""
+    odd = np.flatnonzero((state == UNREADABLE) & (np.diff(offsets) > 0))
+    if len(odd):
+        ends = zip(offsets[odd].tolist(), offsets[odd + 1].tolist(), strict=True)
+        texts = pl.Series([data[start:stop].tobytes().decode("utf-8", "replace") for start, stop in ends], dtype=pl.String)
+        texts = texts.str.strip_chars(" \t\n\v\f\r")
+        numbers = texts.set(~texts.str.contains(_NUMBER), None).cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
+        instant_us[odd], read = number_instants(numbers)
+        state[odd] = np.where(np.isnan(numbers), UNREADABLE, read)
 
 
 def number_instants(numbers: NDArray[np.float64]) -> _Instants:

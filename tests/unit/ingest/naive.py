@@ -95,11 +95,17 @@ def time(value: Any, zone: str | None) -> datetime | None:
             return None
     if not isinstance(value, str):
         return None
-    pattern = r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)? ?(?:[Zz]|[+-]\d\d(?::?\d\d)?)?)?"
-    if re.fullmatch(pattern, value, re.ASCII) is None:
+    value = value.strip(" \t\n\v\f\r")
+    if re.fullmatch(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", value, re.ASCII):
+        return time(float(value), zone)
+    pattern = r"(\d{4})-(\d\d?)-(\d\d?)(?:[Tt ](\d\d?):(\d\d(?::\d\d(?:[.,]\d+)?)?) ?([Zz]|[+-]\d\d(?::?\d\d)?)?)?"
+    parts = re.fullmatch(pattern, value, re.ASCII)
+    if parts is None:
         return None
+    year, month, day, hour, rest, offset = parts.groups()
+    clock = f"T{hour:0>2}:{rest}{(offset or '').upper()}" if hour else ""
     try:
-        found = datetime.fromisoformat(re.sub(r" (?=[Zz+-])", "", value.rstrip(" ")).upper())
+        found = datetime.fromisoformat(f"{year}-{month:0>2}-{day:0>2}{clock}")
     except ValueError:
         return None
     if found.tzinfo is None:
