@@ -179,6 +179,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="Time between looks at whether live traffic has drifted from what models were trained on, in seconds."
         ),
     ] = 3600.0
+    max_refused: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Share of the rows of recorded data that may be refused because they are no events; a command that"
+            " reads data of which more is refused says why, and fails.",
+        ),
+    ] = 0.01
     replays: Annotated[
         dict[str, Path],
         Meta(description="Recorded files that `POST /stream` may replay, by the name that a request calls them (a table)."),

@@ -7,6 +7,7 @@
     |   |-- MissingExtra          an optional part of the package is not installed
     |   `-- FolderInUse           another process owns this data folder
     |-- DataError                 a recorded file or frame that does not fit the detector
+    |   `-- RowsRefused           ... because more of its rows than allowed are no events
     |-- MalformedEvent            one event (or label) that is refused, with its cause
     |-- BundleError               a model bundle that is damaged or fits another detector
     |-- CapacityError             a declared memory budget or a number's range is exhausted
@@ -61,6 +62,10 @@ class FolderInUse(ConfigurationError):
 
 class DataError(PenstockError):
     """A recorded file or frame does not fit the detector."""
+
+
+class RowsRefused(DataError):
+    """More rows of recorded data than allowed are no events; the message says how many, in which columns, and why."""
 
 
 class MalformedEvent(PenstockError):

@@ -17,7 +17,7 @@ from penstock.models import Ensemble, load_champion
 from penstock.offline.archived import as_recorded
 from penstock.offline.backtest.compare import Compared, compare
 from penstock.offline.backtest.side import Side, recorded_side, replayed_side
-from penstock.offline.datasets import Recorded, read
+from penstock.offline.datasets import Recorded, accepted, read
 
 
 def compare_candidate(
@@ -57,11 +57,11 @@ def compare_candidate(
 def events_of(settings: Settings, reference: str, data: str) -> Recorded:
     """Recorded events of a detector: from a file, from what a data folder holds, or from an archive."""
     if "://" in data or not (Path(data) / "ledger").is_dir():
-        return read_recorded(reference, data)
+        return accepted(read_recorded(reference, data), settings.max_refused)
     detector = load_detector(reference)
     with open_archive(msgspec.structs.replace(settings, data=Path(data), ledger=None)) as archive:
         frame = as_recorded(frames_of(archive, detector.name), detector)
-    return replace(read(frame, detector), name=data)
+    return accepted(replace(read(frame, detector), name=data), settings.max_refused)
 
 
 def _of_its_name(candidate: Detector) -> str:

@@ -17,7 +17,7 @@ from penstock.clock import Clock, from_us, system_clock
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.errors import ConfigurationError
-from penstock.offline.datasets import read
+from penstock.offline.datasets import accepted, read
 from penstock.offline.simulate import Profile, Simulator, submitted
 
 SIMULATOR = "simulator"
@@ -70,6 +70,7 @@ class Replays:
         self._references = {detector.name: reference for reference, detector in detectors.items()}
         self._detectors = {detector.name: detector for detector in detectors.values()}
         self._files, self._worlds, self._clock = settings.replays, dict(worlds or {}), clock
+        self._most_refused = settings.max_refused
         self._frames: dict[tuple[str, str], pl.DataFrame] = {}
         self._lock = threading.Lock()
 
@@ -130,7 +131,7 @@ class Replays:
         """The first transactions of a file; read once."""
         with self._lock:
             if (detector, source) not in self._frames:
-                frame = read(file, self._detectors[detector]).frame
+                frame = accepted(read(file, self._detectors[detector]), self._most_refused).frame
                 if self._detectors[detector].informs and "type" in frame.columns:
                     frame = frame.filter(pl.col("type").is_null())
                 self._frames[detector, source] = frame.head(MOST)

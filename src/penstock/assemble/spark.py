@@ -23,7 +23,14 @@ _log = logging.getLogger(__name__)
 
 
 def run_backfill(
-    reference: str, files: Sequence[Path], out: Path, *, models: Path | None, master: str, buckets: int | None
+    reference: str,
+    files: Sequence[Path],
+    out: Path,
+    *,
+    models: Path | None,
+    master: str,
+    buckets: int | None,
+    max_refused: float,
 ) -> "Backfilled":
     """A backfill, with a session of its own; see `adapters.spark.backfill.backfill`."""
     from penstock.adapters.spark.session import check_spark, close_session, open_session
@@ -36,7 +43,7 @@ def run_backfill(
     _ = source.ensemble  # what is wrong with detector and models is said before Spark starts
     spark = open_session(master, name=f"penstock backfill {source.detector.name}")
     try:
-        return backfill(spark, source, files, out, buckets=buckets or BUCKETS)
+        return backfill(spark, source, files, out, buckets=buckets or BUCKETS, max_refused=max_refused)
     finally:
         close_session(spark)
 

@@ -11,7 +11,15 @@ from collections.abc import Sequence
 
 import click
 
-from penstock.errors import ConfigurationError, DataError, DeclarationError, MalformedEvent, PenstockError, did_you_mean
+from penstock.errors import (
+    ConfigurationError,
+    DataError,
+    DeclarationError,
+    MalformedEvent,
+    PenstockError,
+    RowsRefused,
+    did_you_mean,
+)
 
 COMMANDS = {
     "demo": "demo",
@@ -108,7 +116,7 @@ def run(arguments: Sequence[str]) -> int:
         if "--debug" in arguments[:1]:
             raise
         _tell(error)
-        return 2 if isinstance(error, WRONG_INPUT) else 1
+        return 2 if isinstance(error, WRONG_INPUT) and not isinstance(error, RowsRefused) else 1
 
 
 def _tell(error: Exception) -> None:

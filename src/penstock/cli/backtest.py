@@ -27,6 +27,7 @@ _ALL = click.option("--all", "everything", is_flag=True, help="All days instead.
 @click.option("--models", type=_FOLDER, metavar="DIR", help="Models of the candidate; rules alone decide unless given.")
 @click.option("--champion-models", type=_FOLDER, metavar="DIR", help="Models of a champion that is replayed.")
 @click.option("--out", type=_FILE, metavar="FILE", help="Write each decision that differs: .parquet, .csv, .ndjson.")
+@settings("max_refused")
 @as_json
 @click.pass_context
 def command(context: click.Context, /, detector: str | None, events: str | None, out: Path | None, **given: Any) -> None:
@@ -45,7 +46,7 @@ def command(context: click.Context, /, detector: str | None, events: str | None,
     from penstock.assemble.traffic import write_frame
 
     as_json = given.pop("as_json")
-    found, flips = compare_candidate(settings_from(), detector, events, **given)
+    found, flips = compare_candidate(settings_from(max_refused=given.pop("max_refused")), detector, events, **given)
     if out is not None:
         write_frame(flips, out)
         say(f"{len(flips):,} rows in {out}")

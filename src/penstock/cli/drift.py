@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from penstock.cli.options import as_json, detector_argument, print_json, progress, say, settings, settings_from
+from penstock.cli.options import (
+    as_json,
+    detector_argument,
+    instant,
+    print_json,
+    progress,
+    read_events,
+    say,
+    settings,
+    settings_from,
+)
 
 if TYPE_CHECKING:
     from penstock.offline.drift.result import ColumnDrift, DriftReport
@@ -17,11 +27,11 @@ _SHOWN = 15
 @click.command()
 @detector_argument
 @click.option("--last", metavar="DURATION", default="1d", show_default=True, help="The newest stretch of decisions: 1d, 7d.")
-@click.option("--since", type=click.DateTime(), metavar="TIME", help="Decisions since then, UTC, instead.")
-@click.option("--until", type=click.DateTime(), metavar="TIME", help="Decisions before then, UTC.")
+@click.option("--since", type=instant, metavar="TIME", help="Decisions since then, UTC, instead.")
+@click.option("--until", type=instant, metavar="TIME", help="Decisions before then, UTC.")
 @click.option("--reference", metavar="FILE", help="Make a reference of recorded data first, where the models have none.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write a page (.html) as well.")
-@settings("data", "models", "registry", "ledger")
+@settings("data", "models", "registry", "ledger", "max_refused")
 @as_json
 def command(
     detector: str,
@@ -42,14 +52,13 @@ def command(
     from penstock.assemble.drift import drift_report
     from penstock.assemble.features import as_grown
     from penstock.assemble.references import make_reference
-    from penstock.assemble.traffic import read_recorded
     from penstock.clock import duration_us
 
     chosen = settings_from(**flags)
     loaded = as_grown(load_detector(detector), chosen)
     if reference is not None:
         with progress("reading the reference"):
-            say(f"written: {make_reference(chosen, loaded, read_recorded(detector, reference))}")
+            say(f"written: {make_reference(chosen, loaded, read_events(detector, reference, chosen))}")
     found = drift_report(
         chosen, loaded, last_us=duration_us(last, what="--last"), since_us=_instant(since), until_us=_instant(until)
     )
@@ -65,11 +74,9 @@ def command(
 
 
 def _instant(time: datetime | None) -> int | None:
-    from datetime import UTC
-
     from penstock.clock import to_us
 
-    return None if time is None else to_us(time.replace(tzinfo=UTC) if time.tzinfo is None else time)
+    return None if time is None else to_us(time)
 
 
 def _show(found: "DriftReport") -> None:

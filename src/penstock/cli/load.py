@@ -2,13 +2,13 @@
 
 import click
 
-from penstock.cli.options import detector_argument, progress, say, settings, settings_from
+from penstock.cli.options import detector_argument, progress, read_events, say, settings, settings_from
 
 
 @click.command()
 @detector_argument
 @click.argument("file")
-@settings("data", "ledger")
+@settings("data", "ledger", "max_refused")
 def command(detector: str, file: str, **flags: str | None) -> None:
     """Warm the state from recorded events: a file, or an archive.
 
@@ -16,13 +16,9 @@ def command(detector: str, file: str, **flags: str | None) -> None:
     """
     from penstock.assemble.detectors import load_detector
     from penstock.assemble.engines import load_history, open_engine
-    from penstock.assemble.traffic import read_recorded
 
     settings = settings_from(**flags)
-    recorded = read_recorded(detector, file)
+    recorded = read_events(detector, file, settings)
     with open_engine(load_detector(detector), settings, wait_for_models=True) as engine, progress("loading") as advance:
         loaded = load_history(engine, recorded, progress=advance)
-    say(
-        f"{loaded:,} events in the state of {detector} in {settings.data}"
-        + (f"; {len(recorded.refused):,} refused" if len(recorded.refused) else "")
-    )
+    say(f"{loaded:,} events in the state of {detector} in {settings.data}")

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -10,6 +12,7 @@ if TYPE_CHECKING:
     from penstock.adapters.traffic import Sent
     from penstock.config import Settings
     from penstock.decision import Guard
+    from penstock.offline.datasets import Recorded
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -17,6 +20,31 @@ detector_argument = click.argument("detector")
 DESTINATIONS = "http://HOST:PORT, kafka://HOST:PORT/transactions or redis://HOST:PORT/transactions"
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON value on standard output, nothing else.")
 
+
+class Instant(click.ParamType[datetime]):
+    """A time as events may have them; without a zone it is UTC."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The instant, aware."""
+        from penstock.clock import from_us
+        from penstock.ingest.kernel import READ
+        from penstock.ingest.times import FIRST_US, instants, outside
+
+        if isinstance(value, datetime):
+            return value
+        found, state = instants([value], "UTC")
+        if state[0] != READ or outside(found, FIRST_US)[0]:
+            self.fail(
+                f"{value!r} is no time from 1970 to 2100; write 2026-02-06, 2026-02-06T10:00:00Z or seconds since 1970",
+                param,
+                ctx,
+            )
+        return from_us(int(found[0]))
+
+
+instant = Instant()
 
 guard_options = click.option(
     "--guard",
@@ -74,6 +102,7 @@ _METAVARS = {
     "archive": "URL",
     "key": "KEY",
     "office": "URL",
+    "max_refused": "SHARE",
 }
 
 
@@ -82,6 +111,21 @@ def settings_from(**flags: Any) -> "Settings":
     from penstock.config import load_settings
 
     return load_settings(flags)
+
+
+def read_events(detector: str, data: "Path | str", chosen: "Settings") -> "Recorded":
+    """Recorded events of a file or an archive; says which of its rows were refused.
+
+    Raises:
+        DataError: they do not fit the detector, or more of them than the settings allow were refused.
+    """
+    from penstock.assemble.traffic import read_recorded
+    from penstock.offline.datasets import accepted
+
+    recorded = accepted(read_recorded(detector, data), chosen.max_refused)
+    if recorded.refusals:
+        say(recorded.refusals)
+    return recorded
 
 
 def print_json(value: Any) -> None:

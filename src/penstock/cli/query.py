@@ -5,8 +5,7 @@ from pathlib import Path
 
 import click
 
-from penstock.cli.options import as_json, print_json, say, settings, settings_from
-from penstock.cli.training import instant, utc
+from penstock.cli.options import as_json, instant, print_json, say, settings, settings_from
 
 
 @click.command()
@@ -39,7 +38,7 @@ def command(
 
     chosen = settings_from(**flags)
     archived = flags["archive"] is not None
-    with open_object_archive(chosen, utc(since), utc(until)) if archived else open_archive(chosen) as archive:
+    with open_object_archive(chosen, since, until) if archived else open_archive(chosen) as archive:
         frame = archive.query(sql)
     if out is not None:
         write_frame(frame, out)

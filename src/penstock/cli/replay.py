@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from penstock.cli.options import as_json, detector_argument, print_json, say, settings, settings_from
+from penstock.cli.options import as_json, detector_argument, print_json, read_events, say, settings, settings_from
 
 
 @click.command()
@@ -18,7 +18,7 @@ from penstock.cli.options import as_json, detector_argument, print_json, say, se
     metavar="FILE",
     help="Write one row per event: .parquet, .csv, .ndjson.",
 )
-@settings("models", "data", "office")
+@settings("models", "data", "office", "max_refused")
 @as_json
 def command(detector: str, file: str, out: Path | None, as_json: bool, models: str | None, **flags: str | None) -> None:
     """Decide a recorded file, and sum up what became of it.
@@ -29,16 +29,16 @@ def command(detector: str, file: str, out: Path | None, as_json: bool, models: s
     """
     from penstock.assemble.detectors import load_detector
     from penstock.assemble.kept import as_kept, key_kept
-    from penstock.assemble.traffic import read_recorded, write_frame
+    from penstock.assemble.traffic import write_frame
     from penstock.offline.outcome import outcome
     from penstock.offline.replay import replay
 
     chosen = settings_from(models=models, **flags)
     loaded = as_kept(load_detector(detector), chosen)
-    recorded = read_recorded(detector, file)
+    recorded = read_events(detector, file, chosen)
     began = time.perf_counter()
     folder = chosen.models_folder if models else None
-    frame = replay(loaded, recorded, models=folder, personal_key=key_kept(loaded, chosen))
+    frame = replay(loaded, recorded, models=folder, personal_key=key_kept(loaded, chosen), max_refused=1)
     seconds = time.perf_counter() - began
     if out is not None:
         write_frame(frame, out)

@@ -6,7 +6,17 @@ from typing import Any
 
 import click
 
-from penstock.cli.options import as_json, detector_argument, print_json, progress, say, settings, settings_from
+from penstock.cli.options import (
+    as_json,
+    detector_argument,
+    instant,
+    print_json,
+    progress,
+    read_events,
+    say,
+    settings,
+    settings_from,
+)
 from penstock.cli.training import data_option, options_from, training_options, write_page
 
 
@@ -21,8 +31,11 @@ def command() -> None:
 @training_options
 @click.option("--no-treatments", is_flag=True, help="Leave out what treatments of the imbalance do: five trainings a model.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="The page.  [DETECTOR-training.html]")
+@settings("max_refused")
 @as_json
-def train(detector: str, data: str, no_treatments: bool, out: Path | None, as_json: bool, **wishes: Any) -> None:
+def train(
+    detector: str, data: str, no_treatments: bool, out: Path | None, max_refused: str | None, as_json: bool, **wishes: Any
+) -> None:
     """Train without keeping anything, and write a page about it.
 
     Data, split, every figure with its interval, curves, calibration, the money that thresholds save, importance, what
@@ -30,12 +43,12 @@ def train(detector: str, data: str, no_treatments: bool, out: Path | None, as_js
     """
     from penstock.assemble.detectors import load_detector
     from penstock.assemble.features import as_grown
-    from penstock.assemble.traffic import read_recorded
     from penstock.offline.train import run
 
-    options = options_from(wishes, treatments=not no_treatments)
-    loaded = as_grown(load_detector(detector), settings_from())
-    recorded = read_recorded(detector, data)
+    chosen = settings_from(max_refused=max_refused)
+    options = options_from(wishes, chosen, treatments=not no_treatments)
+    loaded = as_grown(load_detector(detector), chosen)
+    recorded = read_events(detector, data, chosen)
     with progress("training") as advance:
         trained = run(loaded, recorded, options, progress=lambda _what, share: advance(share))
     path = out or Path(f"{loaded.name}-training.html")
@@ -47,9 +60,7 @@ def train(detector: str, data: str, no_treatments: bool, out: Path | None, as_js
 
 @command.command()
 @click.argument("detector", required=False, metavar="[DETECTOR]")
-@click.option(
-    "--date", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="The day, UTC.  [the newest that is over]"
-)
+@click.option("--date", type=instant, metavar="YYYY-MM-DD", help="The day, UTC.  [the newest that is over]")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where the files go.  [DATA/reports]"
 )

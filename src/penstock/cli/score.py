@@ -18,12 +18,13 @@ _MOST_AT_ONCE = 256
 @click.command()
 @detector_argument
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
-@settings("models", "data", "office")
+@settings("models", "data", "office", "max_refused")
 def command(detector: str, file: Path | None, **flags: str | None) -> None:
     """Decide events given as NDJSON, one decision per line.
 
     Without FILE events are read from standard input. State begins empty and is kept in memory. A line that is no
-    event is answered in its place with what is wrong. Features and lists are those that people made in the office of --data
+    event is answered in its place with what is wrong; where there are more of them than --max-refused
+    allows, the exit code is 1. Features and lists are those that people made in the office of --data
     or --office, if there is one.
     """
     import msgspec
@@ -31,15 +32,17 @@ def command(detector: str, file: Path | None, **flags: str | None) -> None:
     from penstock.assemble.detectors import load_detector
     from penstock.assemble.engines import engine_in_memory
     from penstock.assemble.kept import as_kept, key_kept
+    from penstock.errors import RowsRefused
     from penstock.messages import Refusal
 
     chosen = settings_from(**flags)
     loaded = as_kept(load_detector(detector), chosen)
     engine = engine_in_memory(loaded, chosen, key=key_kept(loaded, chosen))
     output = sys.stdout.buffer
-    refused = 0
+    read = refused = 0
     with file.open("rb") if file else nullcontext(sys.stdin.buffer) as stream:
         for bodies in batches(stream):
+            read += len(bodies)
             for answer in engine.decide_json(bodies):
                 if isinstance(answer, Refusal):
                     refused += 1
@@ -47,7 +50,11 @@ def command(detector: str, file: Path | None, **flags: str | None) -> None:
                 output.write(answer + b"\n")
             output.flush()
     if refused:
-        say(f"{refused:,} lines are no events of {detector}; their answers say why")
+        say(f"{refused:,} of {read:,} lines are no events of {detector}; their answers say why")
+    if refused > chosen.max_refused * read:
+        raise RowsRefused(
+            f"at most {chosen.max_refused:.4g} of all lines may be no events; repair them, or allow more: --max-refused"
+        )
 
 
 def batches(stream: IO[Any]) -> Iterator[list[bytes]]:

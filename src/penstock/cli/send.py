@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from penstock.cli.options import DESTINATIONS, detector_argument, say, sending, settings, settings_from
+from penstock.cli.options import DESTINATIONS, detector_argument, read_events, sending, settings, settings_from
 
 
 @click.command()
@@ -18,7 +18,7 @@ from penstock.cli.options import DESTINATIONS, detector_argument, say, sending, 
     help="Events a second; as fast as they are taken unless given.",
 )
 @click.option("--labels/--no-labels", default=True, show_default=True, help="Send each label at its place among the events.")
-@settings("shard_key", "key")
+@settings("shard_key", "key", "max_refused")
 def command(detector: str, file: Path, to: str, tps: float | None, labels: bool, **flags: str | None) -> None:
     """Send a recorded file to a running service, or into a broker.
 
@@ -26,12 +26,10 @@ def command(detector: str, file: Path, to: str, tps: float | None, labels: bool,
     became known.
     """
     from penstock.assemble.producers import send
-    from penstock.assemble.traffic import read_recorded, recorded_items
+    from penstock.assemble.traffic import recorded_items
 
-    recorded = read_recorded(detector, file)
-    if len(recorded.refused):
-        say(f"{len(recorded.refused):,} rows cannot be events; the first: {recorded.refused['message'][0]}")
+    given = settings_from(**flags)
+    recorded = read_events(detector, file, given)
     with sending(len(recorded.frame)) as on_sent:
-        given = settings_from(**flags)
         items = recorded_items(detector, recorded, labels=labels)
         send(to, items, detector, settings=given, tps=tps, on_sent=on_sent)

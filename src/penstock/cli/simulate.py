@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from penstock.cli.options import DESTINATIONS, detector_argument, say, sending, settings, settings_from
+from penstock.cli.options import DESTINATIONS, detector_argument, instant, say, sending, settings, settings_from
 
 
 @click.command()
@@ -35,7 +35,7 @@ from penstock.cli.options import DESTINATIONS, detector_argument, say, sending, 
     show_default=True,
     help="Days that the events are spread over.",
 )
-@click.option("--start", type=click.DateTime(), help="First instant, UTC.  [2026-01-01; now with --tps]")
+@click.option("--start", type=instant, metavar="T", help="First instant, UTC.  [2026-01-01; now with --tps]")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -36,10 +36,17 @@ def command() -> None:
 )
 @_master
 @_buckets
-@settings("models")
+@settings("models", "max_refused")
 @as_json
 def backfill(
-    detector: str, files: tuple[Path, ...], out: Path, master: str, buckets: int | None, models: str | None, as_json: bool
+    detector: str,
+    files: tuple[Path, ...],
+    out: Path,
+    master: str,
+    buckets: int | None,
+    models: str | None,
+    max_refused: str | None,
+    as_json: bool,
 ) -> None:
     """Decide years of recorded events: .parquet, .csv, or folders of .parquet.
 
@@ -47,8 +54,9 @@ def backfill(
     """
     from penstock.assemble.spark import run_backfill
 
-    folder = settings_from(models=models).models_folder if models else None
-    done = run_backfill(detector, files, out, models=folder, master=master, buckets=buckets)
+    chosen = settings_from(models=models, max_refused=max_refused)
+    folder = chosen.models_folder if models else None
+    done = run_backfill(detector, files, out, models=folder, master=master, buckets=buckets, max_refused=chosen.max_refused)
     if as_json:
         print_json({"events": done.events, "refused": done.refused, "duplicates": done.duplicates, "out": str(out)})
         return

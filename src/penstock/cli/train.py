@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.options import as_json, detector_argument, print_json, progress, say, settings, settings_from
+from penstock.cli.options import as_json, detector_argument, print_json, progress, read_events, say, settings, settings_from
 from penstock.cli.training import data_option, options_from, pictures_for, training_options, write_page
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--save", is_flag=True, help="Keep the result as a bundle; the first one becomes the champion, which decides.")
 @click.option("--promote", is_flag=True, help="Let the result decide even where there is a champion (implies --save).")
 @click.option("--report", "page", type=click.Path(path_type=Path), metavar="FILE", help="Write the report as a page, too.")
-@settings("models", "registry")
+@settings("models", "registry", "max_refused")
 @as_json
 def command(
     detector: str,
@@ -35,6 +35,7 @@ def command(
     as_json: bool,
     models: str | None,
     registry: str | None,
+    max_refused: str | None,
     **wishes: Any,
 ) -> None:
     """Train on recorded events, and measure on later ones.
@@ -46,17 +47,16 @@ def command(
     from penstock.assemble.detectors import load_detector
     from penstock.assemble.features import as_grown
     from penstock.assemble.registries import open_registry
-    from penstock.assemble.traffic import read_recorded
     from penstock.offline.registry import register
     from penstock.offline.train import run
 
-    chosen = settings_from(models=models, registry=registry)
-    options = options_from(wishes, treatments=compare_imbalance)
+    chosen = settings_from(models=models, registry=registry, max_refused=max_refused)
+    options = options_from(wishes, chosen, treatments=compare_imbalance)
     loaded = as_grown(load_detector(detector), chosen)
     opened = open_registry(chosen) if save or promote else None
     if opened is not None:
         opened.alias(loaded.name, "champion")  # that it does not answer is better known before the training
-    recorded = read_recorded(detector, data)
+    recorded = read_events(detector, data, chosen)
     with progress("training") as advance:
         trained = run(loaded, recorded, options, progress=lambda _what, share: advance(share))
     if opened is not None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 )
 @click.option("--once", is_flag=True, help="Train now, and leave.")
 @training_options
-@settings("models", "registry")
+@settings("models", "registry", "max_refused")
 @click.option("--json", "as_json", is_flag=True, help="A JSON value for each training on standard output, nothing else.")
 def command(
     detector: str,
@@ -43,6 +43,7 @@ def command(
     as_json: bool,
     models: str | None,
     registry: str | None,
+    max_refused: str | None,
     **wishes: Any,
 ) -> None:
     """Train when there are no models yet, and again when due.
@@ -60,10 +61,10 @@ def command(
     from penstock.clock import duration_us
     from penstock.offline.trainer import Trainer, take_request
 
-    chosen = settings_from(models=models, registry=registry, data=on_drift)
+    chosen = settings_from(models=models, registry=registry, data=on_drift, max_refused=max_refused)
     loaded = as_grown(load_detector(detector), chosen)
     pictured = pictures_for(loaded, data) if chosen.registry == "mlflow" else None
-    trainer = Trainer(loaded, data, open_registry(chosen), options_from(wishes), promote, pictured)
+    trainer = Trainer(loaded, data, open_registry(chosen), options_from(wishes, chosen), promote, pictured)
     every_us = None if every is None else duration_us(every, what="--every")
     if once:
         tell(trainer.train("asked for"), as_json=as_json)

@@ -1,13 +1,15 @@
 """What the commands that train have in common: the options of a training, and what they come to."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from penstock.cli.options import instant
+
 if TYPE_CHECKING:
+    from penstock.config import Settings
     from penstock.detector import Detector
     from penstock.offline.datasets import Recorded
     from penstock.offline.options import Options
@@ -17,10 +19,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-INSTANTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 TIMES = ("train_from", "valid_from", "test_from", "test_to")
 TREATMENTS = ["none", "weights", "smote", "smoteenn", "under"]
-instant = click.DateTime(INSTANTS)
 
 file_option = click.option(
     "--data", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Recorded events with labels."
@@ -64,7 +64,7 @@ def training_options(function: F) -> F:
     return function
 
 
-def options_from(wishes: dict[str, Any], *, treatments: bool = False) -> "Options":
+def options_from(wishes: dict[str, Any], chosen: "Settings", *, treatments: bool = False) -> "Options":
     """The options of a training.
 
     Raises:
@@ -73,7 +73,7 @@ def options_from(wishes: dict[str, Any], *, treatments: bool = False) -> "Option
     from penstock.offline.options import Options
 
     return Options(
-        **{name: utc(wishes[name]) for name in TIMES},
+        **{name: wishes[name] for name in TIMES},
         folds=wishes["folds"] or 0,
         models=wishes["names"],
         imbalance=wishes["imbalance"],
@@ -81,6 +81,7 @@ def options_from(wishes: dict[str, Any], *, treatments: bool = False) -> "Option
         choice=choice(wishes["by"], wishes),
         treatments=treatments,
         seed=wishes["seed"],
+        max_refused=chosen.max_refused,
     )
 
 
@@ -106,11 +107,6 @@ def choice(by: str, wishes: dict[str, Any]) -> "Choice":
         raise click.UsageError("--thresholds capacity needs --reviews-per-day N: how many people can review")
     made: Choice = kind(**{name: wishes[option] for option, name in fields.items() if wishes[option] is not None})
     return made
-
-
-def utc(time: datetime | None) -> datetime | None:
-    """The time, in UTC as the command line means it."""
-    return None if time is None else time.replace(tzinfo=UTC)
 
 
 # ---------------------------------------------------------------- what is shown of a training

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from penstock.clock import iso, to_us
+from penstock.clock import from_us, iso, to_us
 from penstock.codes import text_codes
 from penstock.ingest import Read
+from penstock.ingest.field import Field
+from penstock.ingest.refusals import time_fault
+from penstock.ingest.times import FIRST_US, instants
 from penstock.ledger import Label
-from penstock.messages import Batch, Record, Refusal
+from penstock.messages import Batch, Record, Refusal, Type
 
 if TYPE_CHECKING:
     from penstock.engine.engine import Engine, OnDurable
@@ -33,8 +36,20 @@ class Statement(msgspec.Struct):
     source: str | None = None
 
 
+class _Written(msgspec.Struct):
+    """The same before its time is read."""
+
+    transaction_id: str
+    fraud: bool
+    detector: str | None = None
+    kind: str | None = None
+    known_at: str | int | float | None = None
+    source: str | None = None
+
+
 _statements = msgspec.json.Decoder(list[msgspec.Raw])
-_statement = msgspec.json.Decoder(Statement)
+_written = msgspec.json.Decoder(_Written)
+_KNOWN_AT = Field("known_at", "known_at", Type.TIME, nullable=True)
 
 
 class Truth:
@@ -94,7 +109,8 @@ class Truth:
 
     def tell_json(self, body: bytes, on_durable: "OnDurable | None") -> list[dict[str, Any] | Refusal]:
         """Take in one statement as JSON, or an array of them."""
-        answers = [told if isinstance(told, Refusal) else self._tell(told) for told in read_statements(body)]
+        zone = self._engine.detector.schema.naive_times
+        answers = [told if isinstance(told, Refusal) else self._tell(told) for told in read_statements(body, zone)]
         self._when_durable(on_durable)
         return answers
 
@@ -193,21 +209,27 @@ class Truth:
         )
 
 
-def read_statements(body: bytes) -> list[Statement | Refusal]:
-    """The labels of a body that is one, or an array of them; in its place, why one cannot be read."""
+def read_statements(body: bytes, zone: str | None) -> list[Statement | Refusal]:
+    """The labels of a body that is one, or an array of them; in its place, why one cannot be read.
+
+    zone: of times that come without one; they are refused where it is None.
+    """
     parts = _parts(body)
-    return [parts] if isinstance(parts, Refusal) else [_read(part) for part in parts]
+    return [parts] if isinstance(parts, Refusal) else [_read(part, zone) for part in parts]
 
 
-def _read(part: bytes) -> Statement | Refusal:
+def _read(part: bytes, zone: str | None) -> Statement | Refusal:
     try:
-        statement = _statement.decode(part)
+        written = _written.decode(part)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Refusal(422, f"this is no label: {error}", ((_field_of(str(error)), str(error)),))
-    if statement.known_at is not None and statement.known_at.tzinfo is None:
-        text = "known_at has no time zone; write it with Z or an offset, as in 2026-01-05T10:00:00Z"
-        return Refusal(422, text, (("known_at", text),))
-    return statement
+    known_at = None
+    if written.known_at is not None:
+        fault = time_fault(_KNOWN_AT, written.known_at, zone, FIRST_US)
+        if fault is not None:
+            return Refusal(422, fault, (("known_at", fault),))
+        known_at = from_us(int(instants([written.known_at], zone)[0][0]))
+    return Statement(written.transaction_id, written.fraud, written.detector, written.kind, known_at, written.source)
 
 
 def _parts(body: bytes) -> "list[bytes] | Refusal":

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.ingest.kernel import READ
+from penstock.ingest.kernel import NULL, READ
 from penstock.ingest.schema import Schema
 from penstock.ingest.times import instants
 
@@ -25,6 +25,7 @@ def labels_of(schema: Schema, events: Sequence[Mapping[str, Any]]) -> Labels:
     if schema.label_time is None:
         return fraud, None
     known_us, state = instants([event.get(schema.label_time) for event in events], schema.naive_times)
+    fraud[(state != READ) & (state != NULL)] = np.nan  # said by nobody knows when
     return fraud, np.where(state == READ, known_us, UNKNOWN_TIME)
 
 

@@ -230,6 +230,17 @@ class Reader:
             read.extras = [self._unknown(row) for row in unknown.iter_rows(named=True)]
         return read
 
+    def refusals(self, frame: pl.DataFrame, arrived_us: NDArray[np.int64] | None = None) -> list[tuple[int, Refusal]]:
+        """The rows, from 0, that `read_frame` refuses, and why."""
+        kinds, refused = frame_kinds(self.schema, frame, 0)
+        for kind in np.unique(kinds[kinds >= 0]).tolist():
+            positions = np.flatnonzero(kinds == kind)
+            source = FrameForm(self.forms[kind], self.schema, frame if len(positions) == len(frame) else frame[positions])
+            source.rows = positions
+            source.columns(None if arrived_us is None else arrived_us[positions])
+            refused += source.refusals()
+        return sorted(refused, key=lambda entry: entry[0])
+
     def read_frames(self, frame: pl.DataFrame, size: int, *, arrived: str | None = None) -> Iterator[Read]:
         """`read_frame` in batches of up to `size` events, at a fraction of its cost.
 

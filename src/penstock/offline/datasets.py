@@ -2,6 +2,8 @@
 
 Whatever the file calls a number, a time or a key, here it becomes what the detector's event declares. A file that lacks
 a column is an error; a row that cannot be an event is refused with its cause, as it would be live, and the rest is used.
+`accepted` refuses data of which more than a share (1 % unless said otherwise) was refused. Times are read by
+`penstock.ingest.times`, as live.
 
 Four columns mean the same in every file, where it has them: `arrived_at` (when the event came in; without it events
 arrive in order of time and row), `label_known_at` (when its label became known; without it the declared delay after the
@@ -11,15 +13,21 @@ and `type` (the kind of event, where a detector has informing events).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 import polars as pl
 
-from penstock.errors import DataError, did_you_mean
+from penstock.clock import from_us
+from penstock.errors import DataError, RowsRefused, did_you_mean
+from penstock.ingest import Reader
+from penstock.ingest.kernel import END_US, NAIVE, READ
+from penstock.ingest.series import column_instants
+from penstock.messages import Layout
 
 if TYPE_CHECKING:
     from penstock.detector import Detector
@@ -30,9 +38,11 @@ ROW = "row"
 """The column that says where in the file a row stood, from 0."""
 
 _TIME = pl.Datetime("us", "UTC")
-_FIRST, _END = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+_FIRST, _END = from_us(0), from_us(END_US)
 _TRUE, _FALSE = ["true", "t", "1", "1.0", "yes"], ["false", "f", "0", "0.0", "no"]
-_MICROSECONDS_FROM, _MILLISECONDS_FROM = 1e14, 1e11  # what a number of this size must be to lie between 1970 and 2100
+MOST_REFUSED = 0.01
+"""The share of rows that may be refused unless said otherwise; a run on data with more of them fails."""
+_CAUSES = 3
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,33 @@ class Recorded:
     name: str
     frame: pl.DataFrame
     refused: pl.DataFrame
+
+    @property
+    def refusals(self) -> str:
+        """How many rows were refused, in which columns, with the first cause in each; empty where none was."""
+        if self.refused.is_empty():
+            return ""
+        by_field = self.refused.group_by("field", maintain_order=True).agg(pl.len(), pl.col(ROW, "message").first())
+        causes = [
+            f"{count:,} for column {field!r}, first row {row} ({message})"
+            for field, count, row, message in by_field.sort("len", descending=True, maintain_order=True).head(_CAUSES).rows()
+        ]
+        rows = len(self.frame) + len(self.refused)
+        return f"{self.name}: {len(self.refused):,} of {rows:,} rows are no events and were refused: {'; '.join(causes)}"
+
+
+def accepted(recorded: Recorded, most: float = MOST_REFUSED) -> Recorded:
+    """The same data, where at most this share of its rows was refused.
+
+    Raises:
+        RowsRefused: more were; says how many, in which columns, and why.
+    """
+    if len(recorded.refused) > most * (len(recorded.frame) + len(recorded.refused)):
+        raise RowsRefused(
+            f"{recorded.refusals}; at most {most:.4g} of all rows may be refused: repair the data, or allow a larger share"
+            " (--max-refused, or max_refused= in Python)"
+        )
+    return recorded
 
 
 def read(data: Any, detector: "Detector", *, name: str | None = None, first: int = 0) -> Recorded:
@@ -75,6 +112,7 @@ def read(data: Any, detector: "Detector", *, name: str | None = None, first: int
     )
     typed, refused = _without_malformed(frame, typed, fields, detector)
     typed = _with_ids(typed, detector, name)
+    typed, refused = _without_refused(typed, refused, detector)
     order = next(name for name in ("arrived_at", detector.time) if name in typed.columns)
     in_order = not typed[order].null_count() and typed[order].is_sorted()
     return Recorded(name, typed if in_order else typed.sort([order, ROW]), refused)
@@ -92,9 +130,7 @@ def readings(frame: pl.DataFrame, detector: "Detector") -> dict[str, str]:
         if field.name not in frame.columns or frame[field.name].null_count() == len(frame):
             continue
         column = frame[field.name]
-        if field.kind is datetime and column.dtype == pl.String:
-            found[field.name] = "numbers" if _are_numbers(column) else "zoned times" if _has_zone(column) else "local times"
-        elif field.kind is str and column.dtype.is_float():
+        if field.kind is str and column.dtype.is_float():
             found[field.name] = "whole numbers" if _are_whole(column) else "fractions"
     return found
 
@@ -241,61 +277,24 @@ def _booleans(column: pl.Series) -> pl.Series:
 
 
 def _times(name: str, column: pl.Series, detector: "Detector") -> pl.Series:
-    """Times as microseconds in UTC: ISO 8601 texts, datetimes, or numbers since 1970 in s, ms or us, by their size."""
-    if column.dtype == pl.String:
-        column = column.cast(pl.Float64) if _are_numbers(column) else _read_times(column)
-    if column.dtype.is_numeric():
-        return _from_epoch(column.cast(pl.Float64))
-    if column.dtype == pl.Date:
-        column = column.cast(pl.Datetime("us"))
-    if not isinstance(column.dtype, pl.Datetime):
+    """Times as microseconds in UTC, null where a value is none."""
+    found = column_instants(column, detector.schema.naive_times)
+    if found is None:
         raise DataError(
             f"{name}: column {column.name!r} holds {column.dtype}, where times are needed (ISO 8601, or seconds since 1970)"
         )
-    column = column.dt.cast_time_unit("us")
-    if column.dtype.time_zone is None:  # type: ignore[attr-defined]  # narrowed above
-        return _in_zone(name, column, detector)
-    return column.dt.convert_time_zone("UTC")
-
-
-def _are_whole(column: pl.Series) -> bool:
-    return bool((column.drop_nulls() % 1 == 0).all())
-
-
-def _are_numbers(column: pl.Series) -> bool:
-    return column.cast(pl.Float64, strict=False).null_count() == column.null_count()
-
-
-def _has_zone(column: pl.Series) -> bool:
-    return bool(column.str.contains(r"(?:Z|[+-]\d\d:?\d\d)\s*$").any())
-
-
-def _read_times(column: pl.Series) -> pl.Series:
-    if _has_zone(column):
-        return (
-            column.str.strip_chars()
-            .str.replace(r"^(\d{4}-\d\d-\d\d) ", "${1}T")
-            .str.to_datetime("%+", time_unit="us", strict=False)
-        )
-    return column.str.strip_chars().str.replace("T", " ").str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
-
-
-def _from_epoch(numbers: pl.Series) -> pl.Series:
-    value = pl.col(numbers.name)
-    scale = (
-        pl.when(value.abs() >= _MICROSECONDS_FROM).then(1.0).when(value.abs() >= _MILLISECONDS_FROM).then(1e3).otherwise(1e6)
-    )
-    return numbers.to_frame().select((value * scale).round().cast(pl.Int64, strict=False).cast(_TIME)).to_series()
-
-
-def _in_zone(name: str, column: pl.Series, detector: "Detector") -> pl.Series:
-    zone = detector.schema.naive_times
-    if zone is None:
+    instant_us, state = found
+    if (state == NAIVE).any() and not (state == READ).any():
         raise DataError(
             f"{name}: column {column.name!r} holds times without a zone, as {column.drop_nulls().head(1).to_list()};"
             " say what they mean: Detector(naive_times='UTC')"
         )
-    return column.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+    times = pl.Series(column.name, np.where(state == READ, instant_us, 0))
+    return times.set(pl.Series(state != READ), None).cast(_TIME)
+
+
+def _are_whole(column: pl.Series) -> bool:
+    return bool((column.drop_nulls() % 1 == 0).all())
 
 
 # ---------------------------------------------------------------- rows
@@ -305,7 +304,11 @@ def _without_malformed(
     raw: pl.DataFrame, typed: pl.DataFrame, fields: dict[str, _Field], detector: "Detector"
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows that can be events, and why the others cannot."""
-    causes = [_refused_by(raw, typed, field, needed=field.required or field.name == detector.time) for field in fields.values()]
+    extras = [_Field(name, datetime, required=False) for name in TIMES if name in typed.columns and name not in fields]
+    causes = [
+        _refused_by(raw, typed, field, needed=field.required or field.name == detector.time)
+        for field in (*fields.values(), *extras)
+    ]
     found = [refusals for refusals in chain(*causes, _outside_times(raw, typed, detector.time)) if len(refusals)]
     if not found:
         return typed, pl.DataFrame(schema={ROW: typed.schema[ROW], "field": pl.String, "message": pl.String})
@@ -318,7 +321,13 @@ def _refused_by(raw: pl.DataFrame, typed: pl.DataFrame, field: _Field, *, needed
     name = field.name
     gaps = raw[name].null_count() if name in raw.columns else len(raw)
     if name in raw.columns and typed[name].null_count() > gaps:
-        yield _refusals(raw, raw[name].is_not_null() & typed[name].is_null(), name, f"is not a {_WORDS[field.kind]}")
+        lost = raw[name].is_not_null() & typed[name].is_null()
+        if field.kind is datetime and raw[name].dtype == pl.String:
+            found = column_instants(raw[name], None)
+            assert found is not None
+            naive = pl.Series(found[1] == NAIVE) & lost
+            yield _refusals(raw, naive, name, "has no zone, and the detector does not say what that means: naive_times='UTC'")
+        yield _refusals(raw, lost, name, f"is not a {_WORDS[field.kind]}")
     if needed and gaps:
         yield _refusals(
             raw, raw[name].is_null() if name in raw.columns else pl.repeat(True, len(raw), eager=True), name, "is missing"
@@ -328,6 +337,21 @@ def _refused_by(raw: pl.DataFrame, typed: pl.DataFrame, field: _Field, *, needed
         kept = getattr(typed[name], comparison)(bound)
         if not kept.all(ignore_nulls=True):
             yield _refusals(raw, ~kept.fill_null(value=True), name, f"must be {words} {bound:g}")
+
+
+def _without_refused(typed: pl.DataFrame, refused: pl.DataFrame, detector: "Detector") -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The same without the rows that a detector's reader refuses for any other reason."""
+    layout = Layout()
+    for name, type_ in detector.schema.columns.items():
+        layout.add(name, type_)
+    reader = Reader(detector.schema, layout, personal_key=bytes(32))
+    arrived_us = typed["arrived_at"].to_physical().fill_null(0).to_numpy() if "arrived_at" in typed.columns else None
+    found = [(at, *refusal.errors[0]) for at, refusal in reader.refusals(typed, arrived_us)]
+    if not found:
+        return typed, refused
+    rows = [(typed[ROW][at], field, message.removeprefix(f"row {at}: ")) for at, field, message in found]
+    more = pl.DataFrame(rows, schema=refused.schema, orient="row")
+    return typed.join(more.select(ROW), on=ROW, how="anti", maintain_order="left"), pl.concat([refused, more]).sort(ROW)
 
 
 def _outside_times(raw: pl.DataFrame, typed: pl.DataFrame, time: str) -> Iterator[pl.DataFrame]:

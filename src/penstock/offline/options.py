@@ -11,6 +11,7 @@ from penstock.detector import Detector, Recipe
 from penstock.errors import ConfigurationError, did_you_mean
 from penstock.models import Model
 from penstock.models.kinds import kinds
+from penstock.offline.datasets import MOST_REFUSED
 from penstock.offline.periods import Counted, Periods, Split
 from penstock.offline.rows import Rows
 from penstock.offline.thresholds import ByRate, Choice
@@ -23,7 +24,8 @@ class Options:
     train_from, valid_from, test_from, test_to: instants of the split, in event time. folds: prequential folds instead of
     one split. models: names of declared models, or of kinds of models. imbalance: a treatment for models that declare
     none. trials: of the tuning, for each model. choice: how thresholds are chosen. treatments: compare what every
-    treatment of imbalance does to every model. seed: of everything that draws at random.
+    treatment of imbalance does to every model. seed: of everything that draws at random. max_refused: share of the
+    data's rows that may be no events.
     """
 
     train_from: datetime | None = None
@@ -37,6 +39,7 @@ class Options:
     choice: Choice = field(default_factory=ByRate)
     treatments: bool = False
     seed: int = 0
+    max_refused: float = MOST_REFUSED
 
     @property
     def times(self) -> dict[str, datetime]:

@@ -4,6 +4,7 @@ Whatever is trained, tested or backtested sees the numbers that a decision would
 implementation of any feature.
 """
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -21,7 +22,7 @@ from penstock.ingest.labels import Labels
 from penstock.ledger import Claims
 from penstock.messages import Action, Batch, Column, Type
 from penstock.models import Ensemble, load_champion
-from penstock.offline.datasets import Recorded, read
+from penstock.offline.datasets import MOST_REFUSED, Recorded, accepted, read
 from penstock.offline.kernel import spread
 
 CHUNK = 16_384
@@ -205,7 +206,12 @@ class _Table:
 
 
 def replay(
-    detector: Detector, data: Any, models: "Ensemble | FilePath | str | None" = None, *, personal_key: bytes | None = None
+    detector: Detector,
+    data: Any,
+    models: "Ensemble | FilePath | str | None" = None,
+    *,
+    personal_key: bytes | None = None,
+    max_refused: float = MOST_REFUSED,
 ) -> pl.DataFrame:
     """Decide recorded events and return one row for each, in arrival order.
 
@@ -215,16 +221,20 @@ def replay(
         models: an ensemble, or the folder of bundles whose champion scores; without models the scores are null and
             rules alone decide.
         personal_key: the secret behind tokens of personal values on lists; it does not matter to anything else.
+        max_refused: the share of rows that may be refused because they are no events; a warning says which were.
 
     Returns:
         id, time, every feature, `score`, `score_MEMBER`, `decision`.
 
     Raises:
-        DataError: the data does not fit the detector.
+        DataError: the data does not fit the detector, or more of its rows than allowed were refused.
         BundleError: the models do not fit it.
     """
     ensemble = models if isinstance(models, Ensemble) or models is None else load_champion(FilePath(models), detector.name)
-    return Replay(detector, ensemble, personal_key=personal_key or bytes(32)).frame(read(data, detector))
+    recorded = accepted(read(data, detector), max_refused)
+    if recorded.refusals and recorded is not data:  # whoever has read the data knows already
+        warnings.warn(recorded.refusals, stacklevel=2)
+    return Replay(detector, ensemble, personal_key=personal_key or bytes(32)).frame(recorded)
 
 
 def cuts(newest_us: NDArray[np.int64], known_us: NDArray[np.int64], fraud: NDArray[np.bool_]) -> list[int]:

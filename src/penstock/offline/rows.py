@@ -149,6 +149,7 @@ def replayed(detector: Detector, recorded: Recorded, progress: Callable[[float],
     if np.isnan(fraud).all():
         raise DataError(
             f"{recorded.name}: no event has a label in column {label.field!r}; training needs the truth of some events"
+            + (f". {recorded.refusals}" if recorded.refusals else "")
         )
     return Rows(
         ids=np.array(found.ids, dtype=object),

@@ -17,7 +17,7 @@ from penstock.detector import Detector
 from penstock.models import Ensemble, Model, metrics
 from penstock.models.reference import Reference
 from penstock.offline import measure, thresholds
-from penstock.offline.datasets import Recorded, read
+from penstock.offline.datasets import Recorded, accepted, read
 from penstock.offline.drift.reference import reference_of
 from penstock.offline.evaluation import as_plain, evaluation_of
 from penstock.offline.learn import learn
@@ -87,7 +87,7 @@ def run(detector: Detector, data: Any, options: Options | None = None, *, progre
     options = options or Options()
     models = chosen_models(detector, options)
     progress("reading", 0.0)
-    recorded = read(data, detector)
+    recorded = accepted(read(data, detector), options.max_refused)
     rows = replayed(detector, recorded, lambda share: progress("replaying", 0.05 + 0.35 * share))
     splits = splits_of(detector, rows, options)
     job = _Job(detector, recorded, options)
@@ -199,7 +199,12 @@ class _Job:
             in_force=in_force,
             choice={**thresholds.as_json(self.options.choice), "on": thresholds.outcome(validated, chosen, costs)},
             curve=thresholds.curve(validated, chosen, costs),
-            notes=[*ensemble.notes, *_notes_on_split(split), *_notes_on_thresholds(chosen, in_force)],
+            notes=[
+                *([self.recorded.refusals] if self.recorded.refusals else []),
+                *ensemble.notes,
+                *_notes_on_split(split),
+                *_notes_on_thresholds(chosen, in_force),
+            ],
         )
 
     def _measured(self, trained: Trained, models: Sequence[Model], parts: dict[str, Rows], tuning: dict[str, Any]) -> Trained:

@@ -1,15 +1,16 @@
-"""Instants in query parameters: what people type, read generously and exactly."""
+"""Instants in query parameters, read as the times of events are."""
 
-from datetime import UTC, datetime
+import re
 
-from penstock.clock import to_us
+from penstock.ingest.kernel import READ
+from penstock.ingest.times import FIRST_US, instants, outside
 from penstock.service.problems import RequestRefused
 
-_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+_LOST_PLUS = re.compile(r"(?<=[:\d]) (?=\d\d(:?\d\d)?$)")
 
 
 def instant_us(text: str | None, name: str) -> int | None:
-    """A date or an ISO 8601 instant in microseconds since 1970; without a zone it is UTC.
+    """A date, an ISO 8601 instant or seconds since 1970, in microseconds since 1970; without a zone it is UTC.
 
     A plus sign that arrived as a space, because nobody wrote it as %2B, is taken for what it was.
 
@@ -17,16 +18,16 @@ def instant_us(text: str | None, name: str) -> int | None:
     (86400000000, 0, None)
 
     Raises:
-        RequestRefused: 422, it is no instant, or one outside 1970 to 2199.
+        RequestRefused: 422, it is no instant, or one outside 1970 to 2100.
     """
     if text is None:
         return None
-    try:
-        found = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text)
-        aware = found if found.tzinfo else found.replace(tzinfo=UTC)
-        if _EARLIEST <= aware < _LATEST:
-            return to_us(aware)
-    except (ValueError, OverflowError):
-        pass
-    message = "a date or an ISO 8601 instant from 1970 to 2199 is expected, such as 2026-02-06 or 2026-02-06T10:00:00Z"
+    stated = _LOST_PLUS.sub("+", text.strip()) if "T" in text else text
+    found, state = instants([stated], "UTC")
+    if state[0] == READ and not outside(found, FIRST_US)[0]:
+        return int(found[0])
+    message = (
+        "a date, an ISO 8601 instant or seconds since 1970 is expected, from 1970 to 2100, such as 2026-02-06 or"
+        " 2026-02-06T10:00:00Z"
+    )
     raise RequestRefused(422, f"{name}={text[:60]!r} is not understood: {message}", [(name, message)])

@@ -10,6 +10,7 @@ import pytest
 from msgspec import Meta
 
 from penstock.errors import DataError
+from penstock.ingest import Schema
 from penstock.offline.datasets import read
 
 
@@ -38,7 +39,8 @@ class Unnamed(msgspec.Struct, kw_only=True):
 
 def detector(event=Payment, **more):
     plain = {"name": "mine", "event": event, "informs": (), "id": "transaction_id", "time": "timestamp", "recorded": None}
-    schema = SimpleNamespace(naive_times=more.pop("naive_times", "UTC"))
+    informs = more.get("informs", ())
+    schema = Schema(event, informs, id="transaction_id", time="timestamp", naive_times=more.pop("naive_times", "UTC"))
     return SimpleNamespace(**(plain | {"schema": schema} | more))
 
 

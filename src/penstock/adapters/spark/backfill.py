@@ -23,7 +23,8 @@ from penstock.adapters.spark.gathering import BASE, Gathering, result_schema
 from penstock.adapters.spark.scan import ROWS, Opening, Slices, slices_of
 from penstock.adapters.spark.source import Source
 from penstock.adapters.spark.spreading import Spreading
-from penstock.errors import ConfigurationError, DataError
+from penstock.errors import ConfigurationError, DataError, RowsRefused
+from penstock.offline.datasets import MOST_REFUSED
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -48,6 +49,7 @@ def backfill(
     *,
     buckets: int = BUCKETS,
     slice_rows: int = ROWS,
+    max_refused: float = MOST_REFUSED,
 ) -> Backfilled:
     """Decide recorded events, and write one row for each, in arrival order: what `replay` returns.
 
@@ -58,6 +60,7 @@ def backfill(
         out: a folder, into which Spark writes Parquet files in order; or one file: .parquet, .csv or .ndjson.
         buckets: how many buckets the keys of an entity are dealt to; a bucket's keys have to fit into a worker's memory.
         slice_rows: how many events travel together.
+        max_refused: the share of rows that may be refused because they are no events.
 
     Raises:
         DataError: the data does not fit the detector, or cannot be worked through in parts.
@@ -68,6 +71,7 @@ def backfill(
     try:
         places = routes(spark, 2 * spark.sparkContext.defaultParallelism)
         slices = slices_of(spark, source, splits_of(files, work, slice_rows), places, slice_rows)
+        _check_refused(slices, max_refused)
         repeated = repeated_rows(source, slices, places)
         frame = decided(source, slices, repeated, buckets, places)
         _write(frame, out, work / "rows")
@@ -93,6 +97,15 @@ def decided(source: Source, slices: Slices, repeated: dict[int, list[int]], buck
     gathered = shuffled(base.unionByName(ran), len(places), ["slice", "group"])
     schema = from_arrow_schema(result_schema(source.detector, source.ensemble))
     return gathered.mapInArrow(Gathering(opening, buckets), schema)
+
+
+def _check_refused(slices: Slices, most: float) -> None:
+    rows = sum(fact["rows"] for fact in slices.facts) + slices.refused
+    if slices.refused > most * rows:
+        raise RowsRefused(
+            f"{slices.refused:,} of {rows:,} rows are no events and were refused; at most {most:.4g} of all rows may be: repair"
+            " the data (`penstock replay` on a part of it names columns and causes), or allow a larger share: --max-refused"
+        )
 
 
 def _place_sql(places: Sequence[int], slices: int) -> str:

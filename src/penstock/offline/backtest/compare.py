@@ -98,7 +98,7 @@ def compare(detector: Detector, recorded: Recorded, champion: Side, candidate: S
         truth=Truth(**dict(flips["truth"].value_counts().iter_rows())),
         money=_money(flips) if detector.schema.amount is not None else None,
         alone=alone,
-        notes=_notes(champion, candidate, both, alone),
+        notes=[*([recorded.refusals] if recorded.refusals else []), *_notes(champion, candidate, both, alone)],
         seconds=0.0,
     )
     return msgspec.structs.replace(compared, seconds=round(time.perf_counter() - began, 3)), _shown(flips, detector)
