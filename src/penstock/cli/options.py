@@ -21,30 +21,19 @@ DESTINATIONS = "http://HOST:PORT, kafka://HOST:PORT/transactions or redis://HOST
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON value on standard output, nothing else.")
 
 
-class Instant(click.ParamType[datetime]):
-    """A time as events may have them; without a zone it is UTC."""
+def instant(text: str | datetime) -> datetime:
+    """The type of options that are times: what events may have for one; without a zone it is UTC."""
+    from penstock.clock import from_us
+    from penstock.ingest.kernel import READ
+    from penstock.ingest.times import FIRST_US, instants, outside
 
-    name = "time"
+    found, state = instants([text], "UTC")
+    if state[0] != READ or outside(found, FIRST_US)[0]:
+        raise click.BadParameter(
+            f"{text!r} is no time from 1970 to 2100; write 2026-02-06, 2026-02-06T10:00:00Z or seconds since 1970"
+        )
+    return from_us(int(found[0]))
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """The instant, aware."""
-        from penstock.clock import from_us
-        from penstock.ingest.kernel import READ
-        from penstock.ingest.times import FIRST_US, instants, outside
-
-        if isinstance(value, datetime):
-            return value
-        found, state = instants([value], "UTC")
-        if state[0] != READ or outside(found, FIRST_US)[0]:
-            self.fail(
-                f"{value!r} is no time from 1970 to 2100; write 2026-02-06, 2026-02-06T10:00:00Z or seconds since 1970",
-                param,
-                ctx,
-            )
-        return from_us(int(found[0]))
-
-
-instant = Instant()
 
 guard_options = click.option(
     "--guard",

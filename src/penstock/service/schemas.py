@@ -16,7 +16,7 @@ class Label(msgspec.Struct):
     fraud: bool
     detector: str | None = None
     kind: str | None = None
-    known_at: str | None = None
+    known_at: str | int | float | None = None
     source: str | None = None
 
 
