@@ -159,6 +159,36 @@ def test_a_path_written_otherwise_is_no_way_in(run, guarded, office, path):
     run(scene())
 
 
+@pytest.mark.parametrize("path", ["/keys/", "//evil.example/keys/", "/transactions/", "/docs/", "/detectors/fake/rules/"])
+def test_no_path_is_redirected_to_a_host_that_the_request_names(run, guarded, office, path):
+    secret = key(office, "administrator", "decider")
+
+    async def scene():
+        async with guarded() as client:
+            for headers in ({}, bearer(secret)):
+                answer = await client.get(f"http://penstock{path}", headers=headers | {"host": "evil.example"})
+                assert answer.status_code in {401, 403, 404, 421}, answer.status_code
+                assert "evil.example" not in answer.headers.get("location", "")
+
+    run(scene())
+
+
+def test_every_answer_says_that_its_type_is_not_to_be_guessed(run, guarded, office, payment):
+    secret = bearer(key(office, "decider", "viewer"))
+    asked = [("GET", path) for path in ("/", "/docs", "/assets/docs.js", "/assets/none", "/health", "/metrics", "/nothing")]
+    asked += [("POST", "/predict"), ("GET", "/predict"), ("OPTIONS", "/predict"), ("OPTIONS", "/keys"), ("HEAD", "/health")]
+
+    async def scene():
+        async with guarded() as client:
+            for headers in ({}, secret):
+                for method, path in asked:
+                    answer = await client.request(method, path, headers=headers, content=payment(1))
+                    assert answer.headers.get_list("x-content-type-options") == ["nosniff"], (method, path)
+            assert (await client.get("/health", headers=secret)).headers["cache-control"] == "no-store"
+
+    run(scene())
+
+
 def test_what_is_not_for_a_method_or_not_there_is_told_to_whoever_has_a_key(run, guarded, office):
     secret = key(office, "decider")
 

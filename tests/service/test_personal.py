@@ -170,8 +170,10 @@ def test_no_route_tells_a_personal_value_to_who_may_not_see_it(run, place, guard
                 sent = {"json": body} if method == "POST" else {}
                 answer = await client.request(method, asked, headers=headers, **sent)
                 seen = answer.content + repr(answer.headers).encode()
+                assert answer.headers.get_list("x-content-type-options") == ["nosniff"], path
                 if any(mark.encode() in seen for mark in MARKS):
                     told.add(path)
+                    assert answer.headers["cache-control"] == "no-store", path
             for path in (f"/transactions?entity=card&key={CARD}&limit=5", "/transactions?limit=10", "/results/recent?k=10"):
                 answer = await client.get(path, headers=headers)
                 assert not any(mark.encode() in answer.content for mark in MARKS), path

@@ -112,6 +112,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,  # it redirects to the host that the request names
         lifespan=background.lifespan,
         exception_handlers=_handlers(),
     )

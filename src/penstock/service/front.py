@@ -15,7 +15,7 @@ from penstock.service.access import Access
 from penstock.service.desks import Desks
 from penstock.service.port import Serving
 from penstock.service.predict import Predict
-from penstock.service.problems import RequestRefused, headers, of_error, send_problem
+from penstock.service.problems import NO_SNIFFING, NO_STORE, RequestRefused, headers, of_error, send_problem
 from penstock.service.rights import ACTOR
 from penstock.service.roster import REFRESH_S
 from penstock.service.sign_ins import OUTCOMES, WAYS
@@ -143,7 +143,7 @@ class Front:
 
 
 class _Seen:
-    """An ASGI `send` that remembers which status was sent, and whether the answer is complete."""
+    """An ASGI `send` that adds the headers of every answer; it remembers the status, and whether the answer is complete."""
 
     def __init__(self, send: Any) -> None:
         self.status = 0
@@ -153,6 +153,9 @@ class _Seen:
     async def __call__(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            given = list(message.get("headers", ()))
+            names = {name for name, _ in given}
+            message = {**message, "headers": given + [each for each in (NO_SNIFFING, NO_STORE) if each[0] not in names]}
         elif message["type"] == "http.response.body":
             self.complete = not message.get("more_body", False)
         await self._send(message)
@@ -183,7 +186,7 @@ async def _hang_up(scope: Any, task: asyncio.Future[None], send: Any) -> None:
 async def send_options(send: Any, methods: set[str]) -> None:
     """Answer OPTIONS."""
     allow = ", ".join(sorted(methods)).encode()
-    await send({"type": "http.response.start", "status": 204, "headers": [(b"allow", allow)]})
+    await send({"type": "http.response.start", "status": 204, "headers": [(b"allow", allow), NO_SNIFFING]})
     await send({"type": "http.response.body", "body": b""})
 
 

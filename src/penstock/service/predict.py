@@ -9,7 +9,7 @@ from penstock.messages import Refusal
 from penstock.service import bodies
 from penstock.service.desks import Desks
 from penstock.service.port import Answer, Serving
-from penstock.service.problems import RequestRefused, of_refusal, send_problem
+from penstock.service.problems import NO_SNIFFING, RequestRefused, of_refusal, send_problem
 
 _DRY_RUN = {"true": True, "1": True, "": True, "false": False, "0": False}
 
@@ -88,7 +88,7 @@ def _rendered(answers: Sequence[Answer]) -> list[bytes]:
 
 
 async def _send(send: Any, body: bytes, content_type: bytes) -> int:
-    headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
+    headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), NO_SNIFFING]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
     return 200

@@ -24,6 +24,11 @@ from penstock.messages import Refusal
 log = logging.getLogger("penstock.service")
 
 MEDIA_TYPE = "application/problem+json"
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+"""A header of every answer: browsers take it for what its content type says."""
+NO_STORE = (b"cache-control", b"no-store")
+"""A header of every answer that does not say itself how long it may be kept: it may hold personal values."""
+
 RETRY_AFTER_S = 1
 """What `Retry-After` says: a full queue empties well within a second."""
 
@@ -118,7 +123,7 @@ def printable(text: str) -> str:
 
 def headers(status: int, length: int, extra: Sequence[tuple[bytes, bytes]] = ()) -> list[tuple[bytes, bytes]]:
     """The headers of a problem document."""
-    found = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % length), *extra]
+    found = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % length), NO_SNIFFING, *extra]
     if status in {429, 503} and all(name != b"retry-after" for name, _ in extra):
         found.append((b"retry-after", b"%d" % RETRY_AFTER_S))
     return found
