@@ -100,9 +100,9 @@ bench-quick: .venv/.for-work  ## every benchmark, shortened; prints the table on
 eval: .venv/.for-use  ## what the models are worth: recorded data and simulated attacks; RECORDED=DIR says where the data lie
 	@$(BIN)/python evaluation/run.py $(if $(RECORDED),--recorded "$(RECORDED)") $(EVAL_ARGS)
 
-perf: .venv/.for-use  ## a load test of the service: requests/s and latency
-	@$(BIN)/penstock loadtest --serve banking --requests 50000 --concurrency 64
-	@$(BIN)/penstock loadtest --serve banking --requests 20000 --concurrency 64 --rate 2000
+perf: .venv/.for-use $(MODELS)/banking/champion  ## a load test of the service: requests/s and latency
+	@$(BIN)/penstock loadtest --serve banking --models $(MODELS) --requests 50000 --concurrency 64
+	@$(BIN)/penstock loadtest --serve banking --models $(MODELS) --requests 20000 --concurrency 64 --rate 2000
 
 docs: .venv/.for-work  ## write the generated pages of docs/reference again
 	@$(BIN)/python docs/generate.py

@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ import polars as pl
 from _report import Row, main
 from _workload import EPOCH_US, scoring_detector, stream, trained
 
+from penstock.adapters.child import free_port, serving
 from penstock.adapters.http import Address, request
 from penstock.adapters.load import Measured, measure
 from penstock.models import About, promote, save
@@ -33,6 +33,7 @@ HERE = Path(__file__).parent
 SERVED = str(HERE / "_served.py")
 CONNECTIONS = 64
 RATE = 2_000
+START_WITHIN_S = 300.0
 KEYS = 1_000_000
 
 WRK_SCRIPT = """
@@ -207,33 +208,15 @@ def constant_route() -> Iterator[str]:
 @contextlib.contextmanager
 def process(command: Callable[[str], list[str]]) -> Iterator[str]:
     """A server of its own, once it is ready."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    with (
-        tempfile.TemporaryFile() as said,
-        subprocess.Popen(command(port), stdout=said, stderr=said, env=environment()) as running,
-    ):
-        url = f"http://127.0.0.1:{port}"
-        try:
-            while not ready(url):
-                if running.poll() is not None:
-                    said.seek(0)
-                    raise SystemExit(f"the server did not start:\n{said.read().decode()}")
-                time.sleep(0.1)
-            yield url
-        finally:
-            running.terminate()
-            running.wait(60)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with serving(command(str(port)), url, within_s=START_WITHIN_S, say=say, environment=environment()):
+        yield url
 
 
-def ready(url: str) -> bool:
-    """Whether a server answers and can decide."""
-    try:
-        with urllib.request.urlopen(f"{url}/ready", timeout=5) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
+def say(text: str) -> None:
+    """Tell the person at the terminal."""
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

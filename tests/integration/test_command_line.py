@@ -233,6 +233,14 @@ def test_a_load_test_measures_a_running_service(service):
     assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["p99"]
 
 
+@pytest.mark.slow
+def test_a_load_test_with_a_service_of_its_own_trains_small_models_where_there_are_none(tmp_path):
+    done = penstock("loadtest", "--serve", "banking", "--models", tmp_path / "none", "--requests", 200, "--json")
+    assert (json.loads(done.stdout)["requests"], json.loads(done.stdout)["errors"]) == (200, 0)
+    assert f"{tmp_path / 'none'} holds no models of banking: training small ones" in done.stderr
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_second_service_on_one_folder_is_refused_with_the_reason(folder, service):
     shown = penstock("serve", "banking", "--data", folder, "--port", free_port(), ends_with=2)
     assert "another process" in shown.stderr.lower() or "in use" in shown.stderr.lower()

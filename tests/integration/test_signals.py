@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from shutil import copytree
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -52,6 +54,7 @@ class ServeProcess:
             str(data),
         ]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PENSTOCK_SNAPSHOT_EVERY_S": "0.2"}
+        data.mkdir(parents=True, exist_ok=True)
         self._log = data.with_suffix(".log").open("ab")
         self.process = subprocess.Popen([*command, "--data", str(data)], stdout=self._log, stderr=self._log, env=environment)
         self._clients = [threading.Thread(target=self._send) for _ in range(_CLIENTS)]
@@ -67,13 +70,15 @@ class ServeProcess:
         while not self._stop.wait(0.02) and self.process.poll() is None:
             connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
             with closing(connection), suppress(OSError, http.client.HTTPException):
-                while self._asked(connection):
-                    if self._stop.wait(0.005):
-                        break
+                connection.connect()
+                bodies = self._bodies.some()
+                while not self._stop.wait(0.005):
+                    if self._decided(connection, bodies):
+                        bodies = self._bodies.some()
 
-    def _asked(self, connection: http.client.HTTPConnection) -> bool:
-        """Ask once; whether it was answered with decisions."""
-        connection.request("POST", "/predict", b"[%s]" % b",".join(self._bodies.some()))
+    def _decided(self, connection: http.client.HTTPConnection, bodies: list[bytes]) -> bool:
+        """Ask once; whether these were decided, rather than the service not ready yet."""
+        connection.request("POST", "/predict", b"[%s]" % b",".join(bodies))
         answer = connection.getresponse()
         told = json.load(answer)
         if answer.status == 200:
@@ -126,8 +131,11 @@ class Reference:
         self._engine, self._bodies, self._read = Engine(crash_worker.detector), bodies, 0
 
     def holds(self, data: Path, acknowledged: dict[str, dict[str, Any]]) -> None:
-        """Assert that the data folder holds every acknowledged decision as it was answered, and the state of its ledger."""
-        with Engine(crash_worker.detector, data=data) as kept:
+        """Assert that the data folder holds every acknowledged decision as it was answered, and the state of its ledger.
+
+        A copy of it is opened: what is asked here, a digest above all, changes what is kept.
+        """
+        with TemporaryDirectory() as folder, Engine(crash_worker.detector, data=copytree(data, Path(folder) / "copy")) as kept:
             for transaction_id, answer in acknowledged.items():
                 found = kept.transaction(transaction_id)
                 assert found is not None, f"{transaction_id} was acknowledged and is lost"

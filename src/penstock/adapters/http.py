@@ -35,6 +35,15 @@ class Address:
     port: int
     key: str | None = field(default=None, repr=False)
 
+    @property
+    def url(self) -> str:
+        """The address as a URL.
+
+        >>> Address("::1", 80).url
+        'http://[::1]:80'
+        """
+        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+
     @classmethod
     def of(cls, url: str, key: str | None = None) -> "Address":
         """The address in an http URL.

@@ -23,6 +23,9 @@ from penstock.adapters.http import Address, Connection, Unreachable, ask, connec
 Request = Callable[[int], bytes]
 """The bytes of the n-th request."""
 
+SILENT_S = 60.0
+"""A service that answers nothing for so long is taken to have stalled."""
+
 _SHORTEST_SLEEP_S = 100e-6  # what the machine's timer can keep
 
 
@@ -68,11 +71,11 @@ def measure(address: Address, make: Request, *, requests: int, concurrency: int,
         return runner.run(_measure(address, make, requests, concurrency, rate))
 
 
-def fetch(address: Address, path: str) -> tuple[int, bytes]:
+def fetch(address: Address, path: str, *, within_s: float = SILENT_S) -> tuple[int, bytes]:
     """One GET: status and body.
 
     Raises:
-        Unreachable: nobody answers there.
+        Unreachable: nobody answers there, or not within so many seconds.
     """
 
     async def get() -> tuple[int, bytes]:
@@ -83,7 +86,10 @@ def fetch(address: Address, path: str) -> tuple[int, bytes]:
             connection.close()
 
     with _runner() as runner:
-        return runner.run(get())
+        try:
+            return runner.run(asyncio.wait_for(get(), within_s))
+        except TimeoutError:
+            raise Unreachable(f"{address.url}{path} has not answered within {within_s:g} s") from None
 
 
 def _runner() -> "asyncio.Runner":
@@ -105,7 +111,7 @@ async def _measure(address: Address, make: Request, requests: int, concurrency: 
             run.start_closed()
         else:
             threading.Thread(target=run.keep_rate, args=(rate, asyncio.get_running_loop()), daemon=True).start()
-        await run.finished
+        await run.until_finished()
     finally:
         gc.enable()
         for connection in run.connections:
@@ -148,6 +154,21 @@ class _Run:
                 handed = due
             wait_s = (start_ns + handed * interval_ns - time.perf_counter_ns()) / 1e9
             time.sleep(max(wait_s, _SHORTEST_SLEEP_S))
+
+    async def until_finished(self) -> None:
+        """Wait for the last answer.
+
+        Raises:
+            Unreachable: the service went away, or has answered nothing for `SILENT_S` seconds.
+        """
+        while not self.finished.done():
+            answered = self._answered
+            await asyncio.wait([self.finished], timeout=SILENT_S)
+            if answered == self._answered < self._sent:
+                raise Unreachable(
+                    f"{self._address.url} has answered nothing for {SILENT_S:g} s; {self._sent - answered:,} requests wait"
+                )
+        self.finished.result()
 
     def _add_due(self, instants_ns: list[int]) -> None:
         self._due_ns.extend(instants_ns)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from penstock.adapters.http import Address, Unreachable, request
+from penstock.adapters.http import Address, request
 from penstock.adapters.load import Measured, fetch, measure
 from penstock.adapters.recorded import items
 from penstock.adapters.simulated import Simulation
@@ -20,7 +20,9 @@ from penstock.errors import ConfigurationError
 from penstock.offline.archived import KINDS, as_recorded
 from penstock.offline.datasets import Recorded, read
 from penstock.offline.simulate import Profile, simulate, submitted
+from penstock.offline.train import train
 
+_SMALL_TRAINING = 20_000
 _MOST_SIMULATED = 50_000  # events of a load test that differ in more than their id
 
 
@@ -127,12 +129,16 @@ def load_test(url: str, *, requests: int, concurrency: int, rate: float | None, 
     return measure(address, make, requests=requests, concurrency=concurrency, rate=rate)
 
 
-def is_ready(url: str) -> bool:
-    """Whether a service answers at this URL and can decide."""
-    try:
-        return fetch(Address.of(url), "/ready")[0] == 200
-    except Unreachable:
-        return False
+def train_small(reference: str, models: Path, *, progress: Callable[[float], None] = lambda _share: None) -> None:
+    """Train a detector's models on few simulated events, into this folder: enough to measure how fast they are.
+
+    Raises:
+        ConfigurationError: the detector cannot be simulated.
+        DataError: its models need more than that; says what is missing.
+    """
+    detector, profile = load_detector(reference), profile_of(reference)
+    history = read(simulate(profile, events=_SMALL_TRAINING, fraud_rate=0.03), detector)
+    train(detector, history, save_to=models, progress=lambda _what, share: progress(share))
 
 
 def _served(address: Address) -> str:

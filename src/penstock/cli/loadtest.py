@@ -1,21 +1,19 @@
 """`penstock loadtest`: requests a second and latency of a running service."""
 
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from penstock.cli.options import as_json, print_json, settings, settings_from
-from penstock.errors import NotReady
+from penstock.cli.options import as_json, print_json, progress, say, settings, settings_from
 
 if TYPE_CHECKING:
     from penstock.adapters.load import Measured
+    from penstock.config import Settings
 
 
 @click.command()
@@ -28,25 +26,41 @@ if TYPE_CHECKING:
 @click.option(
     "--serve", metavar="DETECTOR", help="Start a service of its own with this detector, in a scratch folder, and measure that."
 )
-@settings("key")
+@click.option(
+    "--start-within",
+    type=click.FloatRange(min=0, min_open=True),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the service of --serve may take to become ready.",
+)
+@settings("key", "models", "registry")
 @as_json
 def command(
-    base_url: str, requests: int, concurrency: int, rate: float | None, serve: str | None, key: str | None, as_json: bool
+    base_url: str,
+    requests: int,
+    concurrency: int,
+    rate: float | None,
+    serve: str | None,
+    start_within: float,
+    as_json: bool,
+    **flags: str | None,
 ) -> None:
     """Measure a running service: throughput and latency.
 
     It is sent simulated events of what it serves. Without --rate every connection sends as soon as it was answered:
     the highest throughput. With --rate latency counts from the instant at which a request was due, so that a
-    service that stalls cannot hide it.
+    service that stalls cannot hide it. A detector of --serve that has no trained models yet gets small ones, which are
+    trained on simulated events and not kept.
     """
     from penstock.assemble.traffic import load_test
 
+    settings = settings_from(**flags)
     if serve:
-        with own_service(serve) as url:
+        with own_service(serve, settings, start_within) as url:
             measured = load_test(url, requests=requests, concurrency=concurrency, rate=rate)
     else:
-        key = settings_from(key=key).key
-        measured = load_test(base_url, requests=requests, concurrency=concurrency, rate=rate, key=key)
+        measured = load_test(base_url, requests=requests, concurrency=concurrency, rate=rate, key=settings.key)
     if as_json:
         print_json(measured.as_json())
     else:
@@ -67,32 +81,30 @@ def show(measured: "Measured") -> None:
 
 
 @contextmanager
-def own_service(detector: str) -> Iterator[str]:
+def own_service(reference: str, settings: "Settings", within_s: float) -> Iterator[str]:
     """A service with this detector and its trained models on a free port, with a scratch folder for its data.
 
     Raises:
-        NotReady: it did not come up; the message is what it said.
+        NotReady: it was not ready within so many seconds, or it ended; the message is what it said.
     """
-    from penstock.assemble.traffic import is_ready
+    from penstock.adapters.child import free_port, serving
+    from penstock.assemble.detectors import load_detector
+    from penstock.assemble.registries import open_registry
+    from penstock.assemble.traffic import train_small
+    from penstock.offline.registry import champion_of
 
-    port = _free_port()
-    models = settings_from().models_folder
-    with tempfile.TemporaryDirectory(prefix="penstock-") as folder, tempfile.TemporaryFile() as said:
-        command_line = [sys.executable, "-m", "penstock.cli", "serve", detector, "--port", str(port), "--data", folder]
-        process = subprocess.Popen([*command_line, "--models", str(models)], stdout=said, stderr=said)  # noqa: S603 -- our own program
-        try:
-            while not is_ready(f"http://127.0.0.1:{port}"):
-                if process.poll() is not None:
-                    said.seek(0)
-                    raise NotReady(f"the service did not start: {said.read().decode(errors='replace').strip()}")
-                time.sleep(0.1)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    detector = load_detector(reference)
+    with tempfile.TemporaryDirectory(prefix="penstock-") as folder:
+        options = ["--port", str(port), "--data", folder]
+        if detector.models and champion_of(open_registry(settings), detector) is None:
+            models = Path(folder) / "models"
+            say(f"{settings.models_folder} holds no models of {detector.name}: training small ones for this load test")
+            with progress("training") as advance:
+                train_small(reference, models, progress=advance)
+            options += ["--models", str(models), "--registry", "folder"]
+        else:
+            options += ["--models", str(settings.models_folder), "--registry", settings.registry]
+        command_line = [sys.executable, "-m", "penstock.cli", "serve", reference, *options]
+        with serving(command_line, url, within_s=within_s, say=say):
+            yield url

@@ -76,3 +76,13 @@ def test_a_service_that_goes_away_is_not_waited_for(service):
 def test_what_is_no_http_url_is_refused(url):
     with pytest.raises(ConfigurationError, match="URL"):
         Address.of(url)
+
+
+def test_a_service_that_stops_answering_ends_a_load_test_with_a_sentence(monkeypatch):
+    monkeypatch.setattr("penstock.adapters.load.SILENT_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = Address("127.0.0.1", silent.getsockname()[1])
+        with pytest.raises(Unreachable, match=r"has answered nothing for 0.3 s; 2 requests wait"):
+            measure(address, lambda _number: request(address, "GET", "/"), requests=2, concurrency=2)
+        with pytest.raises(Unreachable, match=r"/ready has not answered within 0.2 s"):
+            fetch(address, "/ready", within_s=0.2)
