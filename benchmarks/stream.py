@@ -120,14 +120,19 @@ def stored(before: dict[str, Any], after: dict[str, Any]) -> dict[str, float]:
 # ---------------------------------------------------------------- the worker, and what flows through it
 
 
-@contextlib.contextmanager
-def worker(place: Place) -> Iterator["Process"]:
+def worker(place: Place) -> contextlib.AbstractContextManager["Process"]:
     """A worker that owns, with its stores."""
-    port_file = place.folder / "port"
-    command = [sys.executable, "-c", "from penstock.cli import main; main()", "worker", SERVED, "--stream", place.url]
-    command += ["--data", str(place.folder / "worker"), "--models", str(place.folder / "models"), "--metrics-port", "0"]
-    command += ["--port-file", str(port_file), "--ledger", place.database, "--redis", place.redis.url]
-    with (place.folder / "worker.log").open("wb") as log:
+    return worker_process(place.folder, place.url, SERVED, "worker", "--ledger", place.database, "--redis", place.redis.url)
+
+
+@contextlib.contextmanager
+def worker_process(folder: Path, url: str, declared: str, name: str, *options: str) -> Iterator["Process"]:
+    """A worker of the detector in the file `declared` that owns; models, data, port and log are in the folder."""
+    port_file = folder / f"{name}.port"
+    command = [sys.executable, "-c", "from penstock.cli import main; main()", "worker", declared, "--stream", url]
+    command += ["--data", str(folder / name), "--models", str(folder / "models"), "--metrics-port", "0"]
+    command += ["--port-file", str(port_file), *options]
+    with (folder / f"{name}.log").open("wb") as log:
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "PYTHONWARNINGS": "ignore"}
         process = Process(subprocess.Popen(command, stdout=log, stderr=log, env=environment), port_file, Path(log.name))
     try:
@@ -149,7 +154,9 @@ class Process:
         with urllib.request.urlopen(f"http://127.0.0.1:{self._port_file.read_text()}/health", timeout=30) as answer:
             return json.load(answer)["shards"][0]
 
-    def wait_until(self, true: Callable[[dict[str, Any]], bool], seconds: float = 120) -> dict[str, Any]:
+    def wait_until(
+        self, true: Callable[[dict[str, Any]], bool], seconds: float = 120, *, every_s: float = 0.1
+    ) -> dict[str, Any]:
         """Its status, once it is as wanted."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
@@ -159,7 +166,7 @@ class Process:
                 status = self.status()
                 if true(status):
                     return status
-            time.sleep(0.1)
+            time.sleep(every_s)
         raise SystemExit("the worker did not become ready")
 
 

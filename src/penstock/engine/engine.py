@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.clock import Clock, system_clock, to_us
+from penstock.clock import Clock, system_clock
 from penstock.detector import Detector
 from penstock.engine import listing
 from penstock.engine.challenger import Challenger
@@ -42,7 +42,7 @@ from penstock.engine.repeats import Repeats
 from penstock.engine.spread import category_of, worth_of
 from penstock.engine.totals import Totals
 from penstock.engine.trials import Trials
-from penstock.engine.truth import Truth
+from penstock.engine.truth import Statement, Truth
 from penstock.engine.voices import Voices
 from penstock.errors import MalformedEvent
 from penstock.expressions import Members
@@ -374,15 +374,21 @@ class Engine:
         Raises:
             MalformedEvent: there is no such transaction.
         """
-        known_us = to_us(at) if at is not None else None
-        refused = self.truth.tell(transaction_id, fraud=fraud, known_us=known_us, kind=kind, source=source)
-        if refused is not None:
-            raise MalformedEvent(refused.detail, "transaction_id")
+        [told] = self.truth.tell([Statement(transaction_id, fraud, kind=kind, known_at=at, source=source)])
+        if isinstance(told, Refusal):
+            raise MalformedEvent(told.detail, "transaction_id")
         self.ledger.flush()
 
     def label_json(self, body: bytes, *, on_durable: OnDurable | None = None) -> list[dict[str, Any] | Refusal]:
         """Take in one label as JSON, or an array of them, in order."""
-        return self.truth.tell_json(body, on_durable)
+        [answers] = self.label_all_json([body])
+        if on_durable is not None:
+            self.ledger.when_durable(on_durable)
+        return answers
+
+    def label_all_json(self, bodies: Sequence[bytes]) -> list[list[dict[str, Any] | Refusal]]:
+        """Take in labels as they came from a broker: the answers of each body, which is one label or an array of them."""
+        return self.truth.tell_json(bodies)
 
     def check_json(self, body: bytes) -> Refusal | None:
         """Why this event would be refused for what it says; None where it would be taken. Nothing is changed or kept."""

@@ -63,14 +63,16 @@ class Look:
             ]
         return self._names[layout_id]
 
-    def event(self, transaction_id: str) -> tuple[Record, int] | None:
-        """The record that holds a transaction, also one that is not durable yet, and its row."""
-        engine = self._engine
-        seq = int(engine.claims.peek(text_codes([transaction_id]), np.array([engine.clock()]))[0])
-        found = engine.ledger.record_of(seq) if seq >= 0 else None
-        if found is not None and found[0].ids[found[1]] == transaction_id and found[0].kind in ("decisions", "loaded"):
-            return found
-        return engine.ledger.find(engine.detector.name, transaction_id, ("decisions", "loaded"))
+    def events(self, transaction_ids: Sequence[str]) -> list[tuple[Record, int] | None]:
+        """The records that hold transactions, also ones that are not durable yet, each with its row; None for an unknown id."""
+        engine, kinds = self._engine, ("decisions", "loaded")
+        seqs = engine.claims.peek(text_codes(transaction_ids), np.full(len(transaction_ids), engine.clock()))
+        found = records.events_at(engine.ledger, seqs)
+        for place, transaction_id in enumerate(transaction_ids):
+            at = found[place]
+            if at is None or at[0].ids[at[1]] != transaction_id or at[0].kind not in kinds:
+                found[place] = engine.ledger.find(engine.detector.name, transaction_id, kinds)
+        return found
 
     def render(self, record: Record, rows: Sequence[int]) -> list[bytes]:
         """Decisions of a record as JSON, as they were answered: detector, models and rules may have changed since."""

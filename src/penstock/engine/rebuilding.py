@@ -1,5 +1,6 @@
 """From a log back to the state it made: after a restart, for a verification, and beside a state that lives on."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from penstock.engine import records
@@ -35,23 +36,34 @@ class Rebuilding:
     def apply(self, record: Record) -> Batch | None:
         """Let one record into state; what it says of labels is expected. Returns its events, where it has any."""
         if record.kind == "labels":
-            self._expect_all(record)
+            columns: Any = record.columns
+            self.expect(record.time_us.tolist(), columns["change"].tolist(), columns["seq"].tolist())
         elif record.kind in ENTERED:
             batch = records.batch_of(record, self._path.detector, self.names_of(record))
             self._path.features(batch, record.first_seq, read=False)
             return batch
         return None
 
-    def _expect_all(self, record: Record) -> None:
-        columns: Any = record.columns
-        for row, known_us in enumerate(record.time_us.tolist()):
-            self.expect(known_us, int(columns["change"][row]), int(columns["seq"][row]))
+    def expect(self, known_us: Sequence[int], changes: Sequence[int], seqs: Sequence[int]) -> None:
+        """Expect labels of the events with these sequence numbers, in this order; without effect for events that are gone."""
+        if self._path.pending.matter:
+            events = records.events_at(self._ledger, [seq if change else -1 for seq, change in zip(seqs, changes, strict=True)])
+            labels = zip(known_us, changes, events, strict=True)
+            self.expect_of([(known, change, event) for known, change, event in labels if event is not None])
 
-    def expect(self, known_us: int, change: int, seq: int) -> None:
-        """Expect a label of the event with this sequence number."""
-        found = self._ledger.record_of(seq) if change and self._path.pending.matter else None
-        if found is not None:
-            self._path.pending.add(known_us, change, seq, self.with_derived(*found), 0)
+    def expect_of(self, labels: Sequence[tuple[int, int, tuple[Record, int]]]) -> None:
+        """Expect labels in this order: when each becomes known, what it changes, and the record and row of its event."""
+        if not self._path.pending.matter:
+            return
+        rows: dict[int, tuple[Record, list[int]]] = {}
+        places = []
+        for _, _, (record, row) in labels:
+            _, of_record = rows.setdefault(id(record), (record, []))
+            places.append(len(of_record))
+            of_record.append(row)
+        batches = {key: self.events_of(records.rows_of(record, of_record)) for key, (record, of_record) in rows.items()}
+        for place, (known_us, change, (record, row)) in zip(places, labels, strict=True):
+            self._path.pending.add(known_us, change, record.first_seq + row, batches[id(record)], place)
 
     def events_of(self, record: Record) -> Batch:
         """The events of a record with their fields and what is derived from them, as the kernel saw them."""
@@ -59,7 +71,3 @@ class Rebuilding:
         for step in self._path.plan.before:
             step.run(batch)
         return batch
-
-    def with_derived(self, record: Record, row: int) -> Batch:
-        """One event of a record, likewise."""
-        return self.events_of(records.row_of(record, row))

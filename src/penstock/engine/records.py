@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from penstock.codes import text_codes
 from penstock.decision import TEXT, as_list
@@ -12,7 +13,7 @@ from penstock.decision.record import DECIDED_BY
 from penstock.detector import Detector
 from penstock.engine.trying import Tried, Trying
 from penstock.ingest import Read
-from penstock.ledger import Field
+from penstock.ledger import Field, Ledger
 from penstock.messages import Batch, Layout, Record, Type
 
 _ACTIONS = ("APPROVE", "CHALLENGE", "REVIEW", "BLOCK")
@@ -171,22 +172,39 @@ def batch_of(record: Record, detector: Detector, names: Sequence[str] | None) ->
     return Batch(record.ids, kinds, record.time_us, record.arrived_us, x, codes, texts)
 
 
-def row_of(record: Record, row: int) -> Record:
-    """One row of a record, as a record of its own."""
-    s = slice(row, row + 1)
-    columns = {name: column[s] for name, column in record.columns.items()}
-    first = record.first_seq + row
+def rows_of(record: Record, rows: Sequence[int]) -> Record:
+    """Some rows of a record, as a record of their own, which is numbered from the first of them."""
+    columns = {
+        name: [column[row] for row in rows] if isinstance(column, list) else column[rows]
+        for name, column in record.columns.items()
+    }
     return Record(
         record.kind,
         record.detector,
-        first,
-        record.ids[s],
-        record.codes[s],
-        record.time_us[s],
-        record.arrived_us[s],
+        record.first_seq + rows[0],
+        [record.ids[row] for row in rows],
+        record.codes[rows],
+        record.time_us[rows],
+        record.arrived_us[rows],
         columns,
         record.meta,
     )
+
+
+def events_at(ledger: Ledger, seqs: Sequence[int] | NDArray[np.int64]) -> list[tuple[Record, int] | None]:
+    """The record and row of each sequence number; None where it is negative or forgotten. Each record is read once."""
+    found: list[tuple[Record, int] | None] = [None] * len(seqs)
+    record: Record | None = None
+    for place in np.argsort(seqs, kind="stable").tolist():
+        seq = int(seqs[place])
+        if seq < 0:
+            continue
+        if record is None or not record.first_seq <= seq < record.first_seq + len(record):
+            at = ledger.record_of(seq)
+            record = None if at is None else at[0]
+        if record is not None:
+            found[place] = record, seq - record.first_seq
+    return found
 
 
 def same_content(left: Batch, left_row: int, right: Batch, right_row: int, fields: Mapping[str, Type], layout: Layout) -> bool:

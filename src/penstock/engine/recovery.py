@@ -85,8 +85,8 @@ class Recovery:
         words = {int(code): text for code, text in meta["words"].items()}
         engine.path.state.load(arrays, words, meta["clock_us"], meta["pace_us"])
         engine.totals.restore(meta["totals"])
-        for known_us, change, seq in meta["pending"]:
-            engine.rebuilding.expect(known_us, change, seq)
+        if meta["pending"]:
+            engine.rebuilding.expect(*zip(*meta["pending"], strict=True))
         return int(meta["position"])
 
     def apply(self, record: Record) -> None:

@@ -119,7 +119,7 @@ class Repeats:
 
     def _recorded(self, batch: Batch, row: int, record: Record, at: int) -> tuple[bool, bytes]:
         engine = self._engine
-        earlier = records.batch_of(records.row_of(record, at), engine.detector, engine.names_of(record))
+        earlier = records.batch_of(records.rows_of(record, [at]), engine.detector, engine.names_of(record))
         return self._same(batch, row, earlier, 0), engine.look.render(record, [at])[0]
 
     def _same(self, left: Batch, left_row: int, right: Batch, right_row: int) -> bool:

@@ -1,23 +1,23 @@
 """Labels: who says what about a transaction, which statement counts, and when it enters state."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
-from penstock.clock import from_us, iso, to_us
+from penstock.clock import iso
 from penstock.codes import text_codes
 from penstock.ingest import Read
 from penstock.ingest.field import Field
+from penstock.ingest.kernel import END_US, NULL, READ
 from penstock.ingest.refusals import time_fault
 from penstock.ingest.times import FIRST_US, instants
 from penstock.ledger import Label
 from penstock.messages import Batch, Record, Refusal, Type
 
 if TYPE_CHECKING:
-    from penstock.engine.engine import Engine, OnDurable
+    from penstock.engine.engine import Engine
 
 UNKNOWN = "unknown"
 """The source of a label that names none."""
@@ -32,12 +32,12 @@ class Statement(msgspec.Struct):
     fraud: bool
     detector: str | None = None
     kind: str | None = None
-    known_at: datetime | None = None
+    known_us: int | None = None
     source: str | None = None
 
 
 class _Written(msgspec.Struct):
-    """The same before its time is read."""
+    """A label in JSON, its time not read yet."""
 
     transaction_id: str
     fraud: bool
@@ -67,70 +67,67 @@ class Truth:
 
     # ---- statements
 
-    def tell(
-        self,
-        transaction_id: str,
-        *,
-        fraud: bool,
-        known_us: int | None,
-        kind: str | None = None,
-        source: str = UNKNOWN,
-        on_durable: "OnDurable | None" = None,
-    ) -> Refusal | None:
-        """Take in one statement; None where it was accepted."""
-        engine = self._engine
-        found = engine.look.event(transaction_id)
-        if found is None:
-            text = f"there is no transaction {transaction_id!r} of detector {engine.detector.name!r} to label"
-            return Refusal(404, text, (("transaction_id", text),))
-        now = engine.clock()
-        label = Label(
-            detector=engine.detector.name,
-            transaction_id=transaction_id,
-            fraud=fraud,
-            kind=kind or ("fraud" if fraud else "good"),
+    def tell(self, statements: Sequence[Statement]) -> list[Label | Refusal]:
+        """Take in statements, in order, as one record of the log; in the place of each, its label or why it is refused."""
+        events = self._engine.look.events([statement.transaction_id for statement in statements])
+        current = self._current([statement.transaction_id for statement in statements])
+        answers: list[Label | Refusal] = []
+        labels: list[Label] = []
+        changes: list[tuple[int, int, tuple[Record, int]]] = []
+        for statement, event in zip(statements, events, strict=True):
+            if event is None:
+                answers.append(self._unknown(statement.transaction_id))
+                continue
+            label = self._label(statement)
+            # without a time of its own a label is known as of the newest event: it precedes whatever comes next
+            effective_us = label.known_us if statement.known_us is not None else self._engine.path.state.clock_us
+            changes.append((effective_us, self._change(label, current), event))
+            labels.append(label)
+            answers.append(label)
+        if labels:
+            self._engine.rebuilding.expect_of(changes)
+            effective, change, found = zip(*changes, strict=True)
+            self._append(labels, effective, change, [record.first_seq + row for record, row in found])
+        return answers
+
+    def _unknown(self, transaction_id: str) -> Refusal:
+        text = f"there is no transaction {transaction_id!r} of detector {self._engine.detector.name!r} to label"
+        return Refusal(404, text, (("transaction_id", text),))
+
+    def _label(self, statement: Statement) -> Label:
+        now = self._engine.clock()
+        source = statement.source or UNKNOWN
+        return Label(
+            detector=self._engine.detector.name,
+            transaction_id=statement.transaction_id,
+            fraud=statement.fraud,
+            kind=statement.kind or ("fraud" if statement.fraud else "good"),
             source=source,
-            known_us=known_us if known_us is not None else now,
+            known_us=statement.known_us if statement.known_us is not None else now,
             received_us=now,
             rank=self._ranks.get(source, 0),
         )
-        before = self._on_the_way.get(transaction_id) or engine.ledger.tables.label_of(engine.detector.name, transaction_id)
-        counts = before is None or (label.rank, label.known_us) >= (before.rank, before.known_us)
-        change = int(fraud) - int(before.fraud if before else False) if counts else 0
-        if counts:
-            self._on_the_way[transaction_id] = label
-        # without a time of its own a label is known as of the newest event: it precedes whatever comes next
-        effective_us = known_us if known_us is not None else engine.path.state.clock_us
-        record, row = found
-        batch = engine.rebuilding.with_derived(record, row)
-        engine.path.pending.add(effective_us, change, record.first_seq + row, batch, 0)
-        self._append([label], [effective_us], [change], [record.first_seq + row], on_durable)
-        return None
 
-    def tell_json(self, body: bytes, on_durable: "OnDurable | None") -> list[dict[str, Any] | Refusal]:
-        """Take in one statement as JSON, or an array of them."""
-        zone = self._engine.detector.schema.naive_times
-        answers = [told if isinstance(told, Refusal) else self._tell(told) for told in read_statements(body, zone)]
-        self._when_durable(on_durable)
-        return answers
+    def _current(self, transaction_ids: Sequence[str]) -> dict[str, Label]:
+        """The labels that count so far, by transaction."""
+        on_the_way = {each: self._on_the_way[each] for each in transaction_ids if each in self._on_the_way}
+        others = [each for each in transaction_ids if each not in on_the_way]
+        kept = self._engine.ledger.tables.labels_of(self._engine.detector.name, others)
+        return {label.transaction_id: label for label in kept} | on_the_way
 
-    def _tell(self, statement: Statement) -> "dict[str, Any] | Refusal":
-        known_us = to_us(statement.known_at) if statement.known_at else None
-        refused = self.tell(
-            statement.transaction_id,
-            fraud=statement.fraud,
-            known_us=known_us,
-            kind=statement.kind,
-            source=statement.source or UNKNOWN,
-        )
-        if refused is not None:
-            return refused
-        known_at = iso(known_us) if known_us is not None else iso(self._engine.clock())
-        return {"transaction_id": statement.transaction_id, "fraud": statement.fraud, "known_at": known_at, "accepted": True}
+    def _change(self, label: Label, current: dict[str, Label]) -> int:
+        """What a label changes: +1 a fraud becomes known, -1 one is taken back, 0 nothing."""
+        before = current.get(label.transaction_id)
+        if before is not None and (label.rank, label.known_us) < (before.rank, before.known_us):
+            return 0
+        current[label.transaction_id] = self._on_the_way[label.transaction_id] = label
+        return int(label.fraud) - int(before is not None and before.fraud)
 
-    def _when_durable(self, on_durable: "OnDurable | None") -> None:
-        if on_durable is not None:
-            self._engine.ledger.when_durable(on_durable)
+    def tell_json(self, bodies: Sequence[bytes]) -> list[list[dict[str, Any] | Refusal]]:
+        """Take in labels as JSON, each body one or an array of them; the answers of each body."""
+        read = read_statements(bodies, self._engine.detector.schema.naive_times)
+        told = iter(self.tell([each for part in read for each in part if isinstance(each, Statement)]))
+        return [[_answer(next(told)) if isinstance(each, Statement) else each for each in part] for part in read]
 
     # ---- labels of recorded history
 
@@ -151,7 +148,7 @@ class Truth:
             at = int(known_us[row])
             labels.append(Label(self._engine.detector.name, batch.ids[row], True, "fraud", "recorded", at, at))
             self._engine.path.pending.add(at, 1, first_seq + row, batch, row)
-        self._append(labels, [label.known_us for label in labels], [1] * len(labels), [first_seq + row for row in frauds], None)
+        self._append(labels, [label.known_us for label in labels], [1] * len(labels), [first_seq + row for row in frauds])
 
     # ---- the log
 
@@ -161,7 +158,6 @@ class Truth:
         effective_us: Sequence[int],
         changes: Sequence[int],
         seqs: Sequence[int],
-        done: "OnDurable | None",
     ) -> None:
         ledger = self._engine.ledger
 
@@ -171,8 +167,6 @@ class Truth:
                 for label in labels:
                     if self._on_the_way.get(label.transaction_id) is label:
                         del self._on_the_way[label.transaction_id]
-            if done is not None:
-                done(error)
 
         ids = [label.transaction_id for label in labels]
         columns: dict[str, Any] = {
@@ -209,27 +203,40 @@ class Truth:
         )
 
 
-def read_statements(body: bytes, zone: str | None) -> list[Statement | Refusal]:
-    """The labels of a body that is one, or an array of them; in its place, why one cannot be read.
+def _answer(told: Label | Refusal) -> dict[str, Any] | Refusal:
+    if isinstance(told, Refusal):
+        return told
+    known_at = iso(told.known_us)
+    return {"transaction_id": told.transaction_id, "fraud": told.fraud, "known_at": known_at, "accepted": True}
+
+
+def read_statements(bodies: Sequence[bytes], zone: str | None) -> list[list[Statement | Refusal]]:
+    """The labels of bodies, each one label or an array of them; in its place, why one cannot be read.
 
     zone: of times that come without one; they are refused where it is None.
     """
-    parts = _parts(body)
-    return [parts] if isinstance(parts, Refusal) else [_read(part, zone) for part in parts]
+    parts = [_parts(body) for body in bodies]
+    written = [[part] if isinstance(part, Refusal) else [_read(each) for each in part] for part in parts]
+    given = [each.known_at for part in written for each in part if isinstance(each, _Written)]
+    times = iter(zip(*(found.tolist() for found in instants(given, zone)), strict=True)) if given else iter(())
+    return [
+        [each if isinstance(each, Refusal) else _statement(each, *next(times), zone) for each in part] for part in written
+    ]
 
 
-def _read(part: bytes, zone: str | None) -> Statement | Refusal:
+def _read(part: bytes) -> _Written | Refusal:
     try:
-        written = _written.decode(part)
+        return _written.decode(part)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Refusal(422, f"this is no label: {error}", ((_field_of(str(error)), str(error)),))
-    known_at = None
-    if written.known_at is not None:
-        fault = time_fault(_KNOWN_AT, written.known_at, zone, FIRST_US)
-        if fault is not None:
-            return Refusal(422, fault, (("known_at", fault),))
-        known_at = from_us(int(instants([written.known_at], zone)[0][0]))
-    return Statement(written.transaction_id, written.fraud, written.detector, written.kind, known_at, written.source)
+
+
+def _statement(written: _Written, known_us: int, state: int, zone: str | None) -> Statement | Refusal:
+    if state != NULL and (state != READ or not FIRST_US <= known_us < END_US):
+        fault = str(time_fault(_KNOWN_AT, written.known_at, zone, FIRST_US))
+        return Refusal(422, fault, (("known_at", fault),))
+    known = None if state == NULL else known_us
+    return Statement(written.transaction_id, written.fraud, written.detector, written.kind, known, written.source)
 
 
 def _parts(body: bytes) -> "list[bytes] | Refusal":

@@ -90,6 +90,10 @@ class SqliteTables:
         """The state of a transaction."""
         return next((_label(row) for row in self._rows("label_of", (detector, transaction_id))), None)
 
+    def labels_of(self, detector: str, transaction_ids: Sequence[str]) -> list[Label]:
+        """The states of transactions."""
+        return [label for each in transaction_ids if (label := self.label_of(detector, each)) is not None]
+
     def label_history(self, detector: str, transaction_id: str) -> list[Label]:
         """All statements about a transaction."""
         return [_label(row) for row in self._rows("label_history", (detector, transaction_id))]

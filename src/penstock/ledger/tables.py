@@ -119,6 +119,9 @@ class Tables(Protocol):
     def label_of(self, detector: str, transaction_id: str) -> Label | None:
         """The state of a transaction: the statement that takes precedence."""
 
+    def labels_of(self, detector: str, transaction_ids: Sequence[str]) -> list[Label]:
+        """The states of those of these transactions that have one, in any order."""
+
     def label_history(self, detector: str, transaction_id: str) -> list[Label]:
         """All statements about a transaction, in the order they were received."""
 

@@ -254,7 +254,7 @@ class Beside:
         self._check()
         answers: list[dict[str, Any] | Refusal] = []
         sent = []
-        for statement in read_statements(body, self.engine.detector.schema.naive_times):
+        for statement in read_statements([body], self.engine.detector.schema.naive_times)[0]:
             if isinstance(statement, Refusal):
                 answers.append(statement)
                 continue

@@ -31,7 +31,7 @@ MOST_EVENTS = 4_000
 """Messages of one unit, where so many wait: enough to share the cost of a transaction."""
 
 AT_ONCE = 1_000
-"""Transactions decided together, and kept as one record: looking at one later reads all of them."""
+"""Transactions decided, or labels taken in, together, and kept as one record: looking at one later reads all of them."""
 
 LARGEST_BODY = 1 << 20
 """A longer message is no event: it goes to quarantine unread."""
@@ -198,8 +198,10 @@ class Owner:
         try:
             self._take(transactions)
             others = self._due(caught_up=not transactions)
+            self._take_labels([message for message in others if message.role == "labels"])
             for message in others:
-                self._take_other(message)
+                if message.role == "answers":
+                    self._take_told(message)
         except BaseException:
             self._ledger.abandon()
             raise
@@ -232,13 +234,7 @@ class Owner:
         return due
 
     def _take(self, messages: list[Message]) -> None:
-        if not messages:
-            return
-        fitting = [message for message in messages if len(message.body) <= LARGEST_BODY]
-        for message in messages:
-            if len(message.body) > LARGEST_BODY:
-                text = f"the message has {len(message.body):,} bytes; an event has at most {LARGEST_BODY:,}"
-                self._quarantine([self._unread(message, text)])
+        fitting = self._fitting(messages, "an event")
         for start in range(0, len(fitting), AT_ONCE):
             some = fitting[start : start + AT_ONCE]
             arrived_us = np.array([message.arrived_us for message in some], np.int64)
@@ -248,17 +244,26 @@ class Owner:
             for refusal in refused[len(malformed) :]:
                 _log.info("not decided: %s", refusal.detail)
 
+    def _fitting(self, messages: list[Message], what: str) -> list[Message]:
+        """The messages that are short enough; the others go to quarantine unread."""
+        for message in messages:
+            if len(message.body) > LARGEST_BODY:
+                text = f"the message has {len(message.body):,} bytes; {what} has at most {LARGEST_BODY:,}"
+                self._quarantine([self._unread(message, text)])
+        return [message for message in messages if len(message.body) <= LARGEST_BODY]
+
     def _decided(self, record: Record, rendered: list[bytes]) -> None:
         self._out += map(Outgoing, ["decisions"] * len(rendered), record.ids, rendered)
 
-    def _take_other(self, message: Message) -> None:
-        """A label, or what a caller was told."""
-        if message.role == "answers":
-            self._take_told(message)
-            return
-        for answer in self._engine.label_json(message.body):
-            if isinstance(answer, Refusal) and (self._alone or answer.status != 404):
-                self._quarantine([self._unread(message, f"label: {answer.detail}")])
+    def _take_labels(self, messages: list[Message]) -> None:
+        """Labels in portions, each of which becomes one record."""
+        fitting = self._fitting(messages, "a label")
+        for start in range(0, len(fitting), AT_ONCE):
+            some = fitting[start : start + AT_ONCE]
+            for message, answers in zip(some, self._engine.label_all_json([each.body for each in some]), strict=True):
+                for answer in answers:
+                    if isinstance(answer, Refusal) and (self._alone or answer.status != 404):
+                        self._quarantine([self._unread(message, f"label: {answer.detail}")])
 
     def _take_told(self, message: Message) -> None:
         """What a caller was told: an answer in place of a decision, or why an event was refused before it came here."""

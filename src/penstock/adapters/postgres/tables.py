@@ -65,7 +65,11 @@ class PostgresTables:
 
     def label_of(self, detector: str, transaction_id: str) -> Label | None:
         """The state of a transaction."""
-        return next((Label(*row) for row in self._rows("label_of", (detector, kept(transaction_id)))), None)
+        return next(iter(self.labels_of(detector, [transaction_id])), None)
+
+    def labels_of(self, detector: str, transaction_ids: Sequence[str]) -> list[Label]:
+        """The states of transactions."""
+        return [Label(*row) for row in self._rows("labels_of", (detector, [kept(each) for each in transaction_ids]))]
 
     def label_history(self, detector: str, transaction_id: str) -> list[Label]:
         """All statements about a transaction."""
