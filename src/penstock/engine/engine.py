@@ -42,13 +42,13 @@ from penstock.engine.repeats import Repeats
 from penstock.engine.spread import category_of, worth_of
 from penstock.engine.totals import Totals
 from penstock.engine.trials import Trials
-from penstock.engine.truth import Statement, Truth
+from penstock.engine.truth import Statement, Truth, answer_of
 from penstock.engine.voices import Voices
 from penstock.errors import MalformedEvent
 from penstock.expressions import Members
 from penstock.features.described import written
 from penstock.ingest import Read, Reader
-from penstock.ledger import Answered, DetectorVersion, Ledger, Quarantined, Tables
+from penstock.ledger import Answered, DetectorVersion, Label, Ledger, Quarantined, Tables
 from penstock.messages import Decision, Record, Refusal, Versions
 from penstock.models import Ensemble
 from penstock.rules import Rule
@@ -381,13 +381,13 @@ class Engine:
 
     def label_json(self, body: bytes, *, on_durable: OnDurable | None = None) -> list[dict[str, Any] | Refusal]:
         """Take in one label as JSON, or an array of them, in order."""
-        [answers] = self.label_all_json([body])
+        [told] = self.label_all_json([body])
         if on_durable is not None:
             self.ledger.when_durable(on_durable)
-        return answers
+        return [answer_of(each) for each in told]
 
-    def label_all_json(self, bodies: Sequence[bytes]) -> list[list[dict[str, Any] | Refusal]]:
-        """Take in labels as they came from a broker: the answers of each body, which is one label or an array of them."""
+    def label_all_json(self, bodies: Sequence[bytes]) -> list[list[Label | Refusal]]:
+        """Take in labels as they came from a broker: for each body, one label or an array of them, what was accepted."""
         return self.truth.tell_json(bodies)
 
     def check_json(self, body: bytes) -> Refusal | None:

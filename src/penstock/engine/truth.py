@@ -123,11 +123,11 @@ class Truth:
         current[label.transaction_id] = self._on_the_way[label.transaction_id] = label
         return int(label.fraud) - int(before is not None and before.fraud)
 
-    def tell_json(self, bodies: Sequence[bytes]) -> list[list[dict[str, Any] | Refusal]]:
-        """Take in labels as JSON, each body one or an array of them; the answers of each body."""
+    def tell_json(self, bodies: Sequence[bytes]) -> list[list[Label | Refusal]]:
+        """Take in labels as JSON, each body one or an array of them; for each body its labels, or why they are refused."""
         read = read_statements(bodies, self._engine.detector.schema.naive_times)
         told = iter(self.tell([each for part in read for each in part if isinstance(each, Statement)]))
-        return [[_answer(next(told)) if isinstance(each, Statement) else each for each in part] for part in read]
+        return [[next(told) if isinstance(each, Statement) else each for each in part] for part in read]
 
     # ---- labels of recorded history
 
@@ -203,7 +203,8 @@ class Truth:
         )
 
 
-def _answer(told: Label | Refusal) -> dict[str, Any] | Refusal:
+def answer_of(told: Label | Refusal) -> dict[str, Any] | Refusal:
+    """What is answered to a label."""
     if isinstance(told, Refusal):
         return told
     known_at = iso(told.known_us)

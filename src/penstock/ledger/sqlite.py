@@ -88,11 +88,14 @@ class SqliteTables:
 
     def label_of(self, detector: str, transaction_id: str) -> Label | None:
         """The state of a transaction."""
-        return next((_label(row) for row in self._rows("label_of", (detector, transaction_id))), None)
+        return next(iter(self.labels_of(detector, [transaction_id])), None)
 
     def labels_of(self, detector: str, transaction_ids: Sequence[str]) -> list[Label]:
         """The states of transactions."""
-        return [label for each in transaction_ids if (label := self.label_of(detector, each)) is not None]
+        with self._lock, self._explained():
+            look = self._db.cursor().execute
+            rows = [look(_queries()["label_of"], (detector, each)).fetchone() for each in transaction_ids]
+        return [_label(row) for row in rows if row is not None]
 
     def label_history(self, detector: str, transaction_id: str) -> list[Label]:
         """All statements about a transaction."""
