@@ -70,6 +70,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             " service in place of files in the data folder, of a worker beside them."
         ),
     ] = None
+    ledger_log: Annotated[
+        str | None,
+        Meta(
+            description="Log of the database to read, where `ledger` holds several: a service writes `engine`, a worker one"
+            " named for its detector and shard. `penstock ledger status` lists them."
+        ),
+    ] = None
     office: Annotated[
         str | None,
         Meta(

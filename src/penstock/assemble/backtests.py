@@ -39,7 +39,7 @@ def recorded(settings: Settings, detector: str, *, archived: bool, days: int | N
         SinkUnavailable: the archive does not answer.
     """
     if not archived:
-        with open_archive(settings) as archive:
+        with open_archive(settings, detector) as archive:
             yield archive
         return
     with open_object_archive(settings, None, None) as objects:

@@ -1,6 +1,7 @@
 """The report of a day: from the settings and a name to the files."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import msgspec
 
 from penstock.assemble.detectors import installed, load_detector
 from penstock.assemble.drift import drift_of_day
-from penstock.assemble.stores import ledger_to_read
+from penstock.assemble.stores import ledgers_to_read, several_logs
 from penstock.clock import Clock, system_clock, to_us
 from penstock.config import Settings
 from penstock.detector import Detector
@@ -39,10 +40,19 @@ def daily_reports(
         ConfigurationError: there is no ledger.
         DataError: there are no decisions of this detector.
     """
-    with ledger_to_read(settings) as ledger, Archive(ledger, settings.data / "archive") as archive:
-        known = archive.query("SELECT DISTINCT detector FROM decisions ORDER BY 1")["detector"].to_list()
-        chosen = _chosen(reference, known)
-        return {name: _report(settings, ledger, archive, name, detector, day, clock) for name, detector in chosen.items()}
+    with ledgers_to_read(settings) as ledgers, ExitStack() as opened:
+        archives = {log: opened.enter_context(Archive(ledger, settings.data / "archive")) for log, ledger in ledgers.items()}
+        logs: dict[str, list[str]] = {}
+        for log, archive in archives.items():
+            for name in archive.query("SELECT DISTINCT detector FROM decisions ORDER BY 1")["detector"]:
+                logs.setdefault(name, []).append(log)
+        reports = {}
+        for name, detector in _chosen(reference, sorted(logs)).items():
+            if len(logs[name]) > 1:
+                raise several_logs(f"what {name!r} decided", logs[name])
+            [log] = logs[name]
+            reports[name] = _report(settings, ledgers[log], archives[log], name, detector, day, clock)
+        return reports
 
 
 def report_of(settings: Settings, engine: Engine, day: date, *, clock: Clock = system_clock) -> Report:

@@ -114,7 +114,7 @@ def drift_report(
     version = champion_version(settings, detector)
     if version is not None:
         open_registry(settings).fetch(detector.name, version)
-    with ledger_to_read(settings) as ledger, Archive(ledger, settings.data / "archive") as archive:
+    with ledger_to_read(settings, detector.name) as ledger, Archive(ledger, settings.data / "archive") as archive:
         if next(iter(ledger.recent(detector.name, limit=1)), None) is None:
             raise DataError(f"detector {detector.name!r} has decided nothing here; name another data folder or detector")
         drift = Drift(detector, settings, ledger, version)

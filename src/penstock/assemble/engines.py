@@ -1,7 +1,7 @@
 """Engines over a data folder or in memory, and what a data folder holds."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from penstock.assemble.alerts import Alerting
 from penstock.assemble.cases import CaseWork
 from penstock.assemble.detectors import installed, load_detector
 from penstock.assemble.features import as_grown
-from penstock.assemble.stores import Archiving, ledger_to_read, open_ledger
+from penstock.assemble.stores import Archiving, ledger_to_read, ledgers_to_read, open_ledger, several_logs
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine, OnPersonal, warm_up
@@ -199,13 +199,15 @@ _SHORTEST_KEY = 16
 
 
 @contextmanager
-def open_archive(settings: Settings) -> Iterator[Archive]:
-    """SQL over what a data folder holds, also while a service owns it.
+def open_archive(settings: Settings, detector: str | None = None) -> Iterator[Archive]:
+    """SQL over what a data folder holds, or a database, also while a service or worker writes it.
+
+    detector: whose decisions are wanted, where a database holds several logs.
 
     Raises:
-        ConfigurationError: the folder holds no ledger.
+        ConfigurationError: there is no ledger, or there are several logs.
     """
-    with ledger_to_read(settings) as ledger, Archive(ledger, settings.data / "archive") as archive:
+    with ledger_to_read(settings, detector) as ledger, Archive(ledger, settings.data / "archive") as archive:
         yield archive
 
 
@@ -222,16 +224,27 @@ def recorded_decisions(settings: Settings, transaction_id: str, reference: str |
         ConfigurationError: the folder holds no ledger, or its detector is not installed.
         DataError: nobody decided about it.
     """
-    with ledger_to_read(settings) as ledger:
-        if reference is not None:
-            yield load_detector(reference), ledger
-            return
-        names = {version.detector for version in ledger.tables.versions()}
-        found = [name for name in sorted(names) if ledger.find(name, transaction_id) is not None]
+    detector = None if reference is None else load_detector(reference)
+    with ledgers_to_read(settings, None if detector is None else detector.name) as ledgers:
+        found = [
+            (name, log)
+            for log, ledger in ledgers.items()
+            for name in ([detector.name] if detector else sorted({version.detector for version in ledger.tables.versions()}))
+            if ledger.find(name, transaction_id) is not None
+        ]
         if not found:
-            raise DataError(f"there is no decision about {transaction_id!r} in {settings.data}")
-        if found[0] not in installed():
+            raise DataError(f"there is no decision about {transaction_id!r} in {_place(settings, ledgers)}")
+        if len(ledgers) > 1 and len({log for _, log in found}) > 1:
+            raise several_logs(f"a decision about {transaction_id!r}", dict.fromkeys(log for _, log in found))
+        name, log = found[0]
+        if detector is None and name not in installed():
             raise ConfigurationError(
-                f"{transaction_id!r} was decided by {found[0]!r}, which is not installed; name its file: --detector FILE.py"
+                f"{transaction_id!r} was decided by {name!r}, which is not installed; name its file: --detector FILE.py"
             )
-        yield load_detector(found[0]), ledger
+        yield detector or load_detector(name), ledgers[log]
+
+
+def _place(settings: Settings, logs: Collection[str]) -> str:
+    if settings.ledger is None:
+        return str(settings.data)
+    return f"the database of the setting `ledger` (logs: {', '.join(logs)})"

@@ -2,7 +2,8 @@
 
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -52,18 +53,68 @@ def open_ledger(detectors: Sequence[Detector], settings: Settings) -> Ledger:
     return opened
 
 
-def ledger_to_read(settings: Settings) -> Ledger:
-    """What is durable in the ledger of engines at this moment, also while a service owns it.
+def ledger_to_read(settings: Settings, detector: str | None = None) -> Ledger:
+    """What is durable at this moment in the ledger that a service or worker writes, also while it runs.
+
+    detector: whose log is wanted, where the database of the settings holds several.
+
+    Raises:
+        ConfigurationError: there is no ledger, or several logs, of which the settings name none.
+        LedgerError: the database does not answer.
+    """
+    if settings.ledger is None:
+        return FileLedger(settings.data / "ledger", read_only=True)
+    logs = _logs(settings, detector)
+    if len(logs) > 1:
+        raise ConfigurationError(f"the database of the setting `ledger` holds several logs; choose one: {_choice(logs)}")
+    return _log_to_read(settings.ledger, logs[0])
+
+
+@contextmanager
+def ledgers_to_read(settings: Settings, detector: str | None = None) -> Iterator[dict[str, Ledger]]:
+    """The same for every log that there is, or that the settings name; by name.
 
     Raises:
         ConfigurationError: there is no ledger.
         LedgerError: the database does not answer.
     """
-    if settings.ledger is None:
-        return FileLedger(settings.data / "ledger", read_only=True)
+    with ExitStack() as opened:
+        if settings.ledger is None:
+            yield {"": opened.enter_context(ledger_to_read(settings))}
+        else:
+            url = settings.ledger
+            yield {log: opened.enter_context(_log_to_read(url, log)) for log in _logs(settings, detector)}
+
+
+def several_logs(what: str, logs: Collection[str]) -> ConfigurationError:
+    """What is wanted is in more than one log."""
+    return ConfigurationError(f"{what} is in several logs of the database of the setting `ledger`; choose one: {_choice(logs)}")
+
+
+def _choice(logs: Collection[str]) -> str:
+    return " or ".join(f"--ledger-log {log}" for log in logs)
+
+
+def _log_to_read(url: str, log: str) -> Ledger:
     from penstock.adapters.postgres import PostgresLedger
 
-    return PostgresLedger(settings.ledger, read_only=True)
+    return PostgresLedger(url, log=log, read_only=True)
+
+
+def _logs(settings: Settings, detector: str | None) -> list[str]:
+    """The logs in the database to read: the one that is named, or all that may hold a detector's decisions."""
+    from penstock.adapters.postgres import OWN, logs_of
+
+    if settings.ledger_log is not None:
+        return [settings.ledger_log]
+    logs = logs_of(_url(settings))
+    if not logs:
+        raise ConfigurationError(
+            "the database of the setting `ledger` holds no decisions yet: no service and no worker has written to it"
+        )
+    if detector is None:
+        return logs
+    return [log for log in logs if log in (OWN, detector) or log.startswith(f"{detector}.shard-")] or logs
 
 
 def _amounts(detectors: Sequence[Detector]) -> dict[str, str]:

@@ -86,7 +86,7 @@ def test(channels: tuple[str, ...], as_json: bool, **flags: str | None) -> None:
 @command.command()
 @click.argument("detector", required=False, metavar="[DETECTOR]")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, help="How many.  [20]")
-@settings("data", "ledger")
+@settings("data", "ledger", "ledger_log")
 @as_json
 def log(detector: str | None, limit: int, as_json: bool, **flags: str | None) -> None:
     """The newest alerts that were raised, and what became of each on its way: also while a service is running."""
@@ -96,8 +96,9 @@ def log(detector: str | None, limit: int, as_json: bool, **flags: str | None) ->
     from penstock.assemble.registries import name_of
     from penstock.assemble.stores import ledger_to_read
 
-    with ledger_to_read(settings_from(**flags)) as ledger:
-        raised = ledger.tables.alerts(name_of(detector), limit=limit)
+    name = name_of(detector)
+    with ledger_to_read(settings_from(**flags), name) as ledger:
+        raised = ledger.tables.alerts(name, limit=limit)
         found = [(alert_of(each.body), ledger.tables.deliveries(each.key)) for each in raised]
     if as_json:
         print_json([{**msgspec.to_builtins(alert), "deliveries": msgspec.to_builtins(ways)} for alert, ways in found])

@@ -68,7 +68,7 @@ def command(context: click.Context, /, detector: str | None, events: str | None,
 )
 @_DAYS
 @_ALL
-@settings("data", "ledger", "archive")
+@settings("data", "ledger", "ledger_log", "archive")
 @as_json
 def condition(detector: str, when: str, then: str, days: int, everything: bool, as_json: bool, **flags: str | None) -> None:
     """Try an SQL condition over recorded decisions, before it is a rule.
@@ -98,7 +98,7 @@ def condition(detector: str, when: str, then: str, days: int, everything: bool, 
 @detector_argument
 @_DAYS
 @_ALL
-@settings("data", "ledger", "archive")
+@settings("data", "ledger", "ledger_log", "archive")
 @as_json
 def rules(detector: str, days: int, everything: bool, as_json: bool, **flags: str | None) -> None:
     """Try every rule of a detector over recorded decisions, each as if it came on top of the others.

@@ -31,7 +31,7 @@ _SHOWN = 15
 @click.option("--until", type=instant, metavar="TIME", help="Decisions before then, UTC.")
 @click.option("--reference", metavar="FILE", help="Make a reference of recorded data first, where the models have none.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write a page (.html) as well.")
-@settings("data", "models", "registry", "ledger", "max_refused")
+@settings("data", "models", "registry", "ledger", "ledger_log", "max_refused")
 @as_json
 def command(
     detector: str,

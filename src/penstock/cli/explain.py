@@ -10,7 +10,7 @@ from penstock.cli.options import as_json, settings, settings_from
 @click.command()
 @click.argument("transaction_id", metavar="ID")
 @click.option("--detector", metavar="DETECTOR", help="Who decided; looked for in the data folder unless given.")
-@settings("data", "office")
+@settings("data", "ledger", "ledger_log", "office")
 @as_json
 def command(transaction_id: str, detector: str | None, as_json: bool, **place: str | None) -> None:
     """Show a recorded decision: what, why, from which values.

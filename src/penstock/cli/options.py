@@ -87,6 +87,7 @@ _METAVARS = {
     "models": "DIR",
     "alerts": "FILE",
     "ledger": "URL",
+    "ledger_log": "LOG",
     "redis": "URL",
     "archive": "URL",
     "key": "KEY",

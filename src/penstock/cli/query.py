@@ -13,7 +13,7 @@ from penstock.cli.options import as_json, instant, print_json, say, settings, se
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write .parquet, .csv or .ndjson.")
 @click.option("--since", type=instant, metavar="T", help="Of an archive, only the hours of arrival from this one (UTC).")
 @click.option("--until", type=instant, metavar="T", help="Of an archive, only the hours of arrival before this time (UTC).")
-@settings("data", "ledger", "archive")
+@settings("data", "ledger", "ledger_log", "archive")
 @as_json
 def command(
     sql: str,

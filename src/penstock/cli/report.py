@@ -64,7 +64,7 @@ def train(
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where the files go.  [DATA/reports]"
 )
-@settings("data")
+@settings("data", "ledger", "ledger_log")
 @as_json
 def daily(detector: str | None, date: datetime | None, out: Path | None, as_json: bool, **flags: str | None) -> None:
     """What was decided on a day: counts and money, frauds caught and missed, reasons, latency, beside the week before.

@@ -113,7 +113,7 @@ def test(detector: str, condition: str, then: str, as_json: bool, **flags: Any) 
 @_name
 @click.argument("version", type=int, required=False)
 @click.option("--days", type=click.IntRange(1), metavar="N", default=30, show_default=True, help="The newest N days.")
-@settings("data", "office", "ledger", "archive")
+@settings("data", "office", "ledger", "ledger_log", "archive")
 @as_json
 def backtest(detector: str, rule: str, version: int | None, days: int, as_json: bool, **flags: Any) -> None:
     """Try a version of a rule over recorded decisions: the newest unless told otherwise."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.argument("trial", required=False)
 @click.option("--version", metavar="VERSION", help="Of the model; the one that was tried last unless given.")
 @click.option("--days", type=click.IntRange(1), default=7, show_default=True, help="The newest N days of the trial.")
-@settings("data", "ledger", "archive")
+@settings("data", "ledger", "ledger_log", "archive")
 @as_json
 def command(detector: str, trial: str | None, version: str | None, days: int, as_json: bool, **flags: str | None) -> None:
     """What is tried beside what decides, compared.
@@ -53,7 +53,7 @@ def show_compared(detector: str, trial: str, version: str | None, days: int, fla
     from penstock.offline.trial import Question, compare
 
     loaded = load_detector(detector)
-    given = {name: value for name, value in flags.items() if name in ("data", "ledger", "archive")}
+    given = {name: value for name, value in flags.items() if name in ("data", "ledger", "ledger_log", "archive")}
     with recorded(settings_from(**given), loaded.name, archived=bool(given.get("archive")), days=days) as archive:
         found = compare(archive, loaded, Question(trial, version, days), now_us=system_clock())
     if as_json:

@@ -8,7 +8,7 @@ from penstock.cli.options import as_json, print_json, settings, settings_from
 @click.command()
 @click.argument("transaction_id", metavar="ID")
 @click.option("--detector", metavar="DETECTOR", help="Who decided; looked for in the data folder unless given.")
-@settings("data", "models", "office")
+@settings("data", "models", "ledger", "ledger_log", "office")
 @as_json
 def command(transaction_id: str, detector: str | None, as_json: bool, **flags: str | None) -> None:
     """Recompute a recorded decision: identical or not.

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.clock import Clock, system_clock
+from penstock.clock import Clock, system_clock, to_us
 from penstock.detector import Detector
 from penstock.engine import listing
 from penstock.engine.challenger import Challenger
@@ -374,7 +374,8 @@ class Engine:
         Raises:
             MalformedEvent: there is no such transaction.
         """
-        [told] = self.truth.tell([Statement(transaction_id, fraud, kind=kind, known_at=at, source=source)])
+        known_us = to_us(at) if at is not None else None
+        [told] = self.truth.tell([Statement(transaction_id, fraud, kind=kind, known_us=known_us, source=source)])
         if isinstance(told, Refusal):
             raise MalformedEvent(told.detail, "transaction_id")
         self.ledger.flush()

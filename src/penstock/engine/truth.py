@@ -220,9 +220,7 @@ def read_statements(bodies: Sequence[bytes], zone: str | None) -> list[list[Stat
     written = [[part] if isinstance(part, Refusal) else [_read(each) for each in part] for part in parts]
     given = [each.known_at for part in written for each in part if isinstance(each, _Written)]
     times = iter(zip(*(found.tolist() for found in instants(given, zone)), strict=True)) if given else iter(())
-    return [
-        [each if isinstance(each, Refusal) else _statement(each, *next(times), zone) for each in part] for part in written
-    ]
+    return [[each if isinstance(each, Refusal) else _statement(each, *next(times), zone) for each in part] for part in written]
 
 
 def _read(part: bytes) -> _Written | Refusal:

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from penstock.clock import iso
 from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.engine.truth import read_statements
@@ -258,7 +259,9 @@ class Beside:
             if isinstance(statement, Refusal):
                 answers.append(statement)
                 continue
-            said = msgspec.to_builtins(statement)
+            known_at = None if statement.known_us is None else iso(statement.known_us)
+            said = {"transaction_id": statement.transaction_id, "fraud": statement.fraud, "known_at": known_at}
+            said |= {"kind": statement.kind, "source": statement.source}
             sent.append(("labels", statement.transaction_id, _encode(said)))
             answers.append({"transaction_id": statement.transaction_id, "fraud": statement.fraud, "accepted": True})
         await self._confirmed(sent)

@@ -18,10 +18,21 @@ try:
 except ImportError as error:  # pragma: no cover -- shown in an environment without it
     raise MissingExtra("postgres", "the ledger in PostgreSQL") from error
 
-from penstock.adapters.postgres.ledger import PostgresLedger
+from penstock.adapters.postgres.ledger import OWN, PostgresLedger, logs_of
 from penstock.adapters.postgres.migrations import Status, create, migrate, status
 from penstock.adapters.postgres.office import PostgresDatabase
 from penstock.adapters.postgres.partitions import retain
 from penstock.adapters.postgres.sink import PostgresSink
 
-__all__ = ["PostgresDatabase", "PostgresLedger", "PostgresSink", "Status", "create", "migrate", "retain", "status"]
+__all__ = [
+    "OWN",
+    "PostgresDatabase",
+    "PostgresLedger",
+    "PostgresSink",
+    "Status",
+    "create",
+    "logs_of",
+    "migrate",
+    "retain",
+    "status",
+]

@@ -6,10 +6,11 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from penstock.adapters.postgres.connection import explained
+from penstock.adapters.postgres.connection import connect, explained, place_of
 from penstock.adapters.postgres.layouts import Shapes
+from penstock.adapters.postgres.migrations import check
 from penstock.adapters.postgres.reading import Reading
-from penstock.adapters.postgres.store import Store, Written
+from penstock.adapters.postgres.store import Store, Written, logs_with_records
 from penstock.adapters.postgres.tables import PostgresTables
 from penstock.clock import Clock, system_clock
 from penstock.codes import text_code
@@ -24,6 +25,19 @@ OWN = "engine"
 """The name of the log that engines have for themselves; what workers keep goes by the names of their detectors."""
 
 
+def logs_of(url: str) -> list[str]:
+    """The logs of a database that hold records, by name; nothing is changed.
+
+    Raises:
+        ConfigurationError: the URL cannot be used, or the schema is not that of this version.
+        LedgerError: the server does not answer, or refuses.
+    """
+    place = place_of(url)
+    with explained(place), connect(url) as db:
+        check(db, place)
+        return logs_with_records(db)
+
+
 class PostgresLedger:
     """`Ledger` in a database that one process owns.
 
@@ -36,7 +50,7 @@ class PostgresLedger:
 
     Raises:
         FolderInUse: another process owns this ledger.
-        ConfigurationError: the URL cannot be used, or the schema is not that of this version.
+        ConfigurationError: the URL cannot be used, or the schema is not that of this version; read-only, there is no such log.
         LedgerError: the server does not answer, or refuses.
     """
 
@@ -57,7 +71,7 @@ class PostgresLedger:
             opened.callback(self._store.drop)
             try:
                 with explained(self._store.at):
-                    place = self._store.open()
+                    place = self._store.open(read_only=read_only)
                     if not read_only:
                         place = self._store.take(None)
             except Fenced as error:

@@ -17,7 +17,7 @@ from penstock.adapters.postgres.layouts import Shapes
 from penstock.adapters.postgres.migrations import check
 from penstock.adapters.postgres.tables import put
 from penstock.clock import Clock, from_us
-from penstock.errors import Fenced, LedgerDamaged
+from penstock.errors import ConfigurationError, Fenced, LedgerDamaged
 from penstock.ledger import INDEXED
 from penstock.ledger.encoding import Header
 from penstock.messages import Record
@@ -49,8 +49,24 @@ class Place:
 def place_in(db: Connection, name: str) -> Place:
     """Where the log of this name stands; it is entered if it is new."""
     db.execute("INSERT INTO logs (name) VALUES (%s) ON CONFLICT DO NOTHING", (name,))
-    [row] = db.execute("SELECT log, identity::text, fence, position, next_seq FROM logs WHERE name = %s", (name,)).fetchall()
-    return Place(*row)
+    return place_to_read(db, name)
+
+
+def place_to_read(db: Connection, name: str) -> Place:
+    """Where the log of this name stands; nothing is changed.
+
+    Raises:
+        ConfigurationError: there is no such log.
+    """
+    rows = db.execute("SELECT log, identity::text, fence, position, next_seq FROM logs WHERE name = %s", (name,)).fetchall()
+    if not rows:
+        raise ConfigurationError(f"the database has no log {name!r}, only {', '.join(logs_with_records(db)) or 'none'}")
+    return Place(*rows[0])
+
+
+def logs_with_records(db: Connection) -> list[str]:
+    """The names of the logs that hold anything, sorted."""
+    return [name for (name,) in db.execute("SELECT name FROM logs WHERE position > 0 ORDER BY name").fetchall()]
 
 
 class Store:
@@ -78,17 +94,17 @@ class Store:
 
     # ------------------------------------------------------------ ownership
 
-    def open(self) -> Place:
+    def open(self, *, read_only: bool = False) -> Place:
         """Connect for the first time, and see where the log stands.
 
         Raises:
             Fenced: somebody else holds the lock.
-            ConfigurationError: the schema is not that of this version.
+            ConfigurationError: the schema is not that of this version; read-only, there is no such log.
             psycopg.Error: the server does not answer, or refuses.
         """
         db = self._db = connect(self._url)
         check(db, self.at)
-        self.place = place_in(db, self._name)
+        self.place = place_to_read(db, self._name) if read_only else place_in(db, self._name)
         self._lock(db)
         [(newest,)] = db.execute("SELECT max(day) FROM frames WHERE log = %s", (self.place.log,)).fetchall()
         self._day = newest or _EPOCH
