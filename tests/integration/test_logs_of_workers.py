@@ -4,11 +4,10 @@ import json
 
 import psycopg
 import pytest
-from click.testing import CliRunner
 
 from penstock import Engine
 from penstock.adapters.postgres import PostgresSink, create
-from penstock.cli import main
+from penstock.cli import run as run_cli
 from penstock.testing import example_detector
 
 DETECTOR = """
@@ -32,15 +31,16 @@ def url(postgres_url, monkeypatch):
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(tmp_path, monkeypatch, capsys):
     """A command with --json in an empty folder: exit code, standard output, standard error."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(DETECTOR)
 
     def run_command(*words):
         named = ["--detector", "mine.py"] if words[0] in ("explain", "verify") else []
-        found = CliRunner().invoke(main, [*words, *named, "--json"])
-        return found.exit_code, found.stdout, found.stderr
+        capsys.readouterr()
+        code = run_cli([*words, *named, "--json"])
+        return code, *capsys.readouterr()
 
     return run_command
 
@@ -69,7 +69,7 @@ def test_commands_read_the_one_log_that_is_there_whatever_its_name(url, run):
         exits[words[0]] = run(*words)
     assert {name: code for name, (code, _, _) in exits.items()} == dict.fromkeys(exits, 0), exits
     assert json.loads(exits["query"][1]) == [{"n": 4}]
-    assert json.loads(exits["report"][1])["reports"][0]["figures"]["decisions"] == 4
+    assert json.loads(exits["report"][1])["reports"][0]["figures"]["decisions"]["day"] == 4
     assert json.loads(exits["explain"][1])["decision"] == "REVIEW"
     assert json.loads(exits["verify"][1])["identical"]
     assert logs(url) == ["example"]
@@ -90,7 +90,7 @@ def test_several_logs_are_named_and_one_can_be_chosen(url, run):
     assert code == 2
     assert "'example' decided is in several logs" in error
     code, out, _ = run("report", "daily", "--ledger-log", "another")
-    assert json.loads(out)["reports"][0]["figures"]["decisions"] == 2
+    assert json.loads(out)["reports"][0]["figures"]["decisions"]["day"] == 2
     code, _, error = run("query", "select 1", "--ledger-log", "exmaple")
     assert code == 2
     assert "no log 'exmaple', only another, example" in error

@@ -225,7 +225,7 @@ def recorded_decisions(settings: Settings, transaction_id: str, reference: str |
         DataError: nobody decided about it.
     """
     detector = None if reference is None else load_detector(reference)
-    with ledgers_to_read(settings, None if detector is None else detector.name) as ledgers:
+    with ledgers_to_read(settings) as ledgers:
         found = [
             (name, log)
             for log, ledger in ledgers.items()

@@ -71,7 +71,7 @@ def ledger_to_read(settings: Settings, detector: str | None = None) -> Ledger:
 
 
 @contextmanager
-def ledgers_to_read(settings: Settings, detector: str | None = None) -> Iterator[dict[str, Ledger]]:
+def ledgers_to_read(settings: Settings) -> Iterator[dict[str, Ledger]]:
     """The same for every log that there is, or that the settings name; by name.
 
     Raises:
@@ -83,7 +83,7 @@ def ledgers_to_read(settings: Settings, detector: str | None = None) -> Iterator
             yield {"": opened.enter_context(ledger_to_read(settings))}
         else:
             url = settings.ledger
-            yield {log: opened.enter_context(_log_to_read(url, log)) for log in _logs(settings, detector)}
+            yield {log: opened.enter_context(_log_to_read(url, log)) for log in _logs(settings)}
 
 
 def several_logs(what: str, logs: Collection[str]) -> ConfigurationError:
@@ -101,7 +101,7 @@ def _log_to_read(url: str, log: str) -> Ledger:
     return PostgresLedger(url, log=log, read_only=True)
 
 
-def _logs(settings: Settings, detector: str | None) -> list[str]:
+def _logs(settings: Settings, detector: str | None = None) -> list[str]:
     """The logs in the database to read: the one that is named, or all that may hold a detector's decisions."""
     from penstock.adapters.postgres import OWN, logs_of
 

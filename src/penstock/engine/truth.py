@@ -10,7 +10,7 @@ from penstock.clock import iso
 from penstock.codes import text_codes
 from penstock.ingest import Read
 from penstock.ingest.field import Field
-from penstock.ingest.kernel import END_US, NULL, READ
+from penstock.ingest.kernel import END_US, READ
 from penstock.ingest.refusals import time_fault
 from penstock.ingest.times import FIRST_US, instants
 from penstock.ledger import Label
@@ -219,8 +219,9 @@ def read_statements(bodies: Sequence[bytes], zone: str | None) -> list[list[Stat
     parts = [_parts(body) for body in bodies]
     written = [[part] if isinstance(part, Refusal) else [_read(each) for each in part] for part in parts]
     given = [each.known_at for part in written for each in part if isinstance(each, _Written)]
-    times = iter(zip(*(found.tolist() for found in instants(given, zone)), strict=True)) if given else iter(())
-    return [[each if isinstance(each, Refusal) else _statement(each, *next(times), zone) for each in part] for part in written]
+    instant_us, states = instants(given, zone)
+    times = zip(instant_us.tolist(), states.tolist(), strict=True)
+    return [[each if isinstance(each, Refusal) else _statement(each, next(times), zone) for each in part] for part in written]
 
 
 def _read(part: bytes) -> _Written | Refusal:
@@ -230,12 +231,15 @@ def _read(part: bytes) -> _Written | Refusal:
         return Refusal(422, f"this is no label: {error}", ((_field_of(str(error)), str(error)),))
 
 
-def _statement(written: _Written, known_us: int, state: int, zone: str | None) -> Statement | Refusal:
-    if state != NULL and (state != READ or not FIRST_US <= known_us < END_US):
-        fault = str(time_fault(_KNOWN_AT, written.known_at, zone, FIRST_US))
-        return Refusal(422, fault, (("known_at", fault),))
-    known = None if state == NULL else known_us
-    return Statement(written.transaction_id, written.fraud, written.detector, written.kind, known, written.source)
+def _statement(written: _Written, time: tuple[int, int], zone: str | None) -> Statement | Refusal:
+    """A label with the instant and the state of its time."""
+    known_us: int | None = None
+    if written.known_at is not None:
+        known_us, state = time
+        if state != READ or not FIRST_US <= known_us < END_US:
+            fault = str(time_fault(_KNOWN_AT, written.known_at, zone, FIRST_US))
+            return Refusal(422, fault, (("known_at", fault),))
+    return Statement(written.transaction_id, written.fraud, written.detector, written.kind, known_us, written.source)
 
 
 def _parts(body: bytes) -> "list[bytes] | Refusal":
