@@ -1,6 +1,7 @@
 """How values are said to people: plain numbers, yes and no, and templates such as `"{amount:.2f} is too much"`."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from string import Formatter
@@ -14,6 +15,42 @@ Value = float | bool | str | datetime | None
 
 UNKNOWN = "unknown"
 """How null is said."""
+
+_FORMULA = re.compile("'*[=+\\-@\t\r]")
+"""How a text begins that a spreadsheet would compute, or has been kept from computing by a quote."""
+
+_NO_TEXT = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
+"""Categories of characters that end lines, or change how others are shown."""
+
+
+def csv_cell(text: str) -> str:
+    """A text as a cell of a CSV file: behind a quote where a spreadsheet would take it for a formula.
+
+    >>> csv_cell("=1+1"), csv_cell("1+1"), csv_cell("'=1+1")
+    ("'=1+1", '1+1', "''=1+1")
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def csv_text(cell: str) -> str:
+    """The text of a cell that `csv_cell` wrote.
+
+    >>> csv_text("'=1+1"), csv_text("1+1"), csv_text("'tis")
+    ('=1+1', '1+1', "'tis")
+    """
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def inert(text: str) -> str:
+    """A text from outside as one line, in which nothing is a bullet or a link.
+
+    >>> inert("see https://evil.example"), inert("[x](evil)")
+    ('see https[:]//evil.example', '[x] (evil)')
+    """
+    line = "".join(" " if unicodedata.category(character) in _NO_TEXT else character for character in text)
+    line = line.replace("\N{BULLET}", "\N{MIDDLE DOT}").replace("://", "[:]//").replace("](", "] (")
+    return re.sub(r"(?i)\b(www|mailto|tel)([.:])", r"\1[\2]", line)
+
 
 _SAMPLES: dict[Type, Value] = {
     Type.NUMBER: 1.5,

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from penstock.alerts import Alert, Severity, Undelivered
 from penstock.errors import ConfigurationError
+from penstock.wording import inert
 
 _FOR_GOOD = 500
 """SMTP's codes from here on say that trying again is of no use."""
@@ -68,7 +69,7 @@ class Mail(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename={"se
     def message(self, alert: Alert) -> EmailMessage:
         """The alert as a message; its id is made of the alert's key, so that mailboxes can tell it from a second one."""
         message = EmailMessage()
-        message["Subject"] = " ".join(alert.title.split())[:200]
+        message["Subject"] = " ".join(inert(alert.title).split())[:200]
         message["From"] = self.sender
         message["To"] = ", ".join(self.receivers)
         message["Date"] = format_datetime(datetime.fromisoformat(alert.at))
@@ -95,12 +96,12 @@ class Mail(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename={"se
 
 
 def _lines(alert: Alert) -> list[str]:
-    lines = [alert.title, ""]
-    lines += [f"- {reason}" for reason in alert.reasons]
+    lines = [inert(alert.title), ""]
+    lines += [f"- {inert(reason)}" for reason in alert.reasons]
     facts: dict[str, Any] = {"rule": alert.rule, "raised at": alert.at}
     facts |= {"transaction": alert.transaction_id, "decision": alert.decision}
     facts |= {"fraud probability": alert.fraud_probability, **alert.about, **alert.values, "key": alert.key}
-    return lines + [f"{name}: {value}" for name, value in facts.items() if value is not None]
+    return lines + [f"{inert(name)}: {inert(str(value))}" for name, value in facts.items() if value is not None]
 
 
 def _refusals(refused: "dict[str, tuple[int, bytes]]") -> str:

@@ -22,6 +22,7 @@ from msgspec import Meta
 from penstock.alerts import Alert, Severity, Undelivered, alert_json
 from penstock.clock import SECOND_US, Clock, system_clock
 from penstock.errors import ConfigurationError
+from penstock.wording import inert
 
 _AGAIN = frozenset({408, 425, 429})
 _MOST_ANSWERED = 500
@@ -95,9 +96,9 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Slack's three special characters, as its documentation says, and no mark-up by way of a field."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return text.replace("*", "\N{ASTERISK OPERATOR}").replace("`", "'")
+    """Slack's three special characters, as its documentation says, and no mark-up, link or mention by way of a field."""
+    text = inert(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return text.replace("*", "\N{ASTERISK OPERATOR}").replace("`", "'").replace("@", "\N{FULLWIDTH COMMERCIAL AT}")
 
 
 def _posted(url: str, body: bytes, headers: dict[str, str], timeout_s: float) -> str:

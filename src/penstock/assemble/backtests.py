@@ -1,12 +1,10 @@
 """Backtests: from the settings and a condition or a candidate to what it would have done."""
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -19,6 +17,7 @@ from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.errors import DataError
 from penstock.ledger.archive import Archive
+from penstock.ledger.query_folder import QueryFolder
 from penstock.offline.archived import KINDS
 from penstock.offline.backtest import Asked, NotRecorded, Tried, backtest, condition_of
 from penstock.offline.backtest.replayed import Replayed
@@ -162,8 +161,8 @@ def replayed(settings: Settings, detector: Detector, names: tuple[str, ...], *, 
     """What was decided, with features that a replay of all recorded events computes."""
     with recorded(settings, detector.name, archived=archived, days=None) as archive:
         frames = frames_of(archive, detector.name)
-    with tempfile.TemporaryDirectory(prefix="penstock-backtest-") as folder:
-        yield Replayed(frames, detector, names, Path(folder))
+    with closing(QueryFolder(settings.data)) as folder:
+        yield Replayed(frames, detector, names, folder.path)
 
 
 def frames_of(archive: Asked, detector: str) -> Mapping[str, pl.DataFrame]:

@@ -18,7 +18,7 @@ from penstock.adapters.traffic import Item
 from penstock.assemble.detectors import installed, load_detector, module_of
 from penstock.errors import ConfigurationError
 from penstock.offline.archived import KINDS, as_recorded
-from penstock.offline.datasets import Recorded, read
+from penstock.offline.datasets import Recorded, as_csv, read
 from penstock.offline.simulate import Profile, simulate, submitted
 from penstock.offline.train import train
 
@@ -105,7 +105,7 @@ def write_frame(frame: pl.DataFrame, path: Path) -> None:
 
 _WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
     ".parquet": lambda frame, path: frame.write_parquet(path),
-    ".csv": lambda frame, path: frame.write_csv(path),
+    ".csv": lambda frame, path: as_csv(frame).write_csv(path),
     ".ndjson": lambda frame, path: frame.write_ndjson(path),
 }
 

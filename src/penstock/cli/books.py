@@ -24,7 +24,18 @@ def as_changer(function: F) -> F:
 
 def with_who(function: F) -> F:
     """Add --who."""
-    return click.option("--who", default=getpass.getuser, help="Who makes the change.  [the user of this machine]")(function)
+    return _WHO(function)
+
+
+def _not_reserved(_context: click.Context, _parameter: click.Parameter, who: str) -> str:
+    from penstock.office.roles import user_name
+
+    return user_name(who)
+
+
+_WHO = click.option(
+    "--who", default=getpass.getuser, callback=_not_reserved, help="Who makes the change.  [the user of this machine]"
+)
 
 
 def books(detector: str, flags: dict[str, Any]) -> "AbstractContextManager[Books]":

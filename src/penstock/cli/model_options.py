@@ -1,12 +1,12 @@
 """What the commands about models share: whose versions, which one is meant, who changes something, and where that is kept."""
 
-import getpass
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from penstock.cli.books import with_who
 from penstock.cli.options import as_json, settings, settings_from
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def where(function: F) -> F:
     return settings("data", "models", "registry", "office")(named(as_json(function)))
 
 
-who = click.option("--who", default=getpass.getuser, help="Who makes the change.  [the user of this machine]")
+who = with_who
 why = click.option("--note", "why", default="", help="Why.")
 
 

@@ -8,7 +8,6 @@ import logging
 import os
 import re
 import shutil
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from penstock.errors import LedgerError
 from penstock.ledger.disk import Disk, trouble_of
 from penstock.ledger.expand import frame_of
 from penstock.ledger.port import Ledger
+from penstock.ledger.query_folder import QueryFolder, sweep
 from penstock.ledger.sql import answer
 from penstock.messages import Record
 
@@ -50,7 +50,9 @@ class Archive:
         self._file_rows = file_rows
         self._lock = threading.Lock()
         self._tail_from = self._tail_to = 0
-        self._made: Path | None = None
+        self._made: QueryFolder | None = None
+        if self._folder is not None:
+            sweep(self._folder.parent)
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -190,8 +192,8 @@ class Archive:
     def _scratch(self) -> Path:
         """A folder for answers and what is not rolled yet; it goes when the archive is closed."""
         if self._made is None:
-            self._made = Path(tempfile.mkdtemp(prefix="penstock-query-"))
-        return self._made
+            self._made = QueryFolder(None if self._folder is None else self._folder.parent)
+        return self._made.path
 
     def _quarantine(self) -> Path:
         tables = self._ledger.tables
@@ -218,7 +220,8 @@ class Archive:
         if self._thread is not None:
             self._thread.join()
         if self._made is not None:
-            shutil.rmtree(self._made, ignore_errors=True)
+            self._made.close()
+            self._made = None
 
     def __enter__(self) -> Self:
         return self

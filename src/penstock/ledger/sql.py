@@ -55,6 +55,7 @@ def answer(
                 raise DataError("a query is one SELECT over decisions, labels, informing, loaded or quarantine")
             _make_views(db, sql, files, quarantine)
             folders = ", ".join(map(_text, readable))
+            db.execute(f"SET temp_directory = {_text(scratch / 'spill')}")
             db.execute(f"SET TimeZone = 'UTC'; SET allowed_directories = [{folders}]; SET enable_external_access = false")
             path = scratch / "answer.parquet"
             with _limited(db, limit_s):

@@ -10,7 +10,7 @@ from penstock.clock import Clock, system_clock
 from penstock.errors import Conflict, MalformedEvent, NotFound
 from penstock.office import audit
 from penstock.office.database import Database, Row, Schema
-from penstock.office.people import Check, digest
+from penstock.office.people import Check, check_name, digest
 from penstock.office.roles import known_roles
 
 SCHEMA = Schema(
@@ -27,7 +27,6 @@ MARK = "psk"
 """What every key begins with, so that people and scanners for leaked secrets know one when they see it."""
 
 _FORM = re.compile(rf"{MARK}_([0-9a-f]{{8}})_[A-Za-z0-9_-]{{43}}")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
 _COLUMNS = "id, name, roles, created_us, expires_us, used_us, revoked_us"
 
 
@@ -75,8 +74,7 @@ class Keys:
         Raises:
             MalformedEvent: the name or a role cannot be used, or it would have expired already.
         """
-        if not _NAME.fullmatch(name):
-            raise MalformedEvent(f"the name {name[:120]!r} cannot be used; letters, digits and . _ @ + - can", "name")
+        check_name(name)
         now = self._clock()
         if expires_us is not None and expires_us <= now:
             raise MalformedEvent("the key would have expired already; let it expire later", "expires")

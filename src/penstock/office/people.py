@@ -15,7 +15,7 @@ from penstock.clock import Clock, system_clock
 from penstock.errors import Conflict, MalformedEvent, NotFound
 from penstock.office import audit
 from penstock.office.database import Database, Row, Schema, Transaction
-from penstock.office.roles import LOCAL, known_roles
+from penstock.office.roles import is_reserved, known_roles
 
 SCHEMA = Schema(
     "people",
@@ -91,8 +91,7 @@ class People:
             MalformedEvent: the name, the password or a role cannot be used.
             Conflict: there is one of this name.
         """
-        if not _NAME.fullmatch(name) or name == LOCAL.name:
-            raise MalformedEvent(f"the name {name[:120]!r} cannot be used; letters, digits and . _ @ + - can", "name")
+        check_name(name)
         person = Person(name, sorted(known_roles(roles)), self._clock())
         values = {"name": name, "password": _hashed(password), "roles": " ".join(person.roles), "at_us": person.created_us}
         with self._database.write() as transaction:
@@ -246,6 +245,18 @@ class People:
 
     def _note(self, transaction: Transaction, who: str, action: str, name: str, details: Mapping[str, Any]) -> None:
         audit.note(transaction, who=who, action=action, subject=f"users/{name}", details=details, at_us=self._clock())
+
+
+def check_name(name: str) -> None:
+    """Check the name of a user or key.
+
+    Raises:
+        MalformedEvent: it cannot be one.
+    """
+    if not _NAME.fullmatch(name):
+        raise MalformedEvent(f"the name {name[:120]!r} cannot be used; letters, digits and . _ @ + - can", "name")
+    if is_reserved(name):
+        raise MalformedEvent(f"the name {name!r} is reserved: the program acts under it; choose another one", "name")
 
 
 def _person(transaction: Transaction, name: str) -> Person:

@@ -53,6 +53,24 @@ LOCAL = Actor("local", frozenset(ROLES))
 """Whoever works on the machine itself: the command line, and the open service on the loopback address."""
 
 
+RESERVED = frozenset({"file", "guard", "local", "penstock", "registry", "service", "system"})
+"""Names under which the program itself acts, or seems to: no user and no key has one of them."""
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a name is one of the program's own, or looks like one.
+
+    >>> is_reserved("file"), is_reserved("File."), is_reserved("filer")
+    (True, True, False)
+    """
+    return name.strip().strip("._@+-").casefold() in RESERVED
+
+
+def user_name(name: str) -> str:
+    """The name under which a user acts: their own, marked where it is reserved, as it may be in data of version 0.1."""
+    return f"user:{name}" if is_reserved(name) else name
+
+
 def rights(roles: Iterable[str]) -> Right:
     """All that these roles may do; a role of another version of the program adds nothing.
 

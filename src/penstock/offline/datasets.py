@@ -161,13 +161,30 @@ def _read_file(path: Path) -> pl.DataFrame:
             case ".parquet":
                 return pl.read_parquet(path)
             case ".csv":
-                return pl.read_csv(path, infer_schema=False)  # as texts, so that a key 007 stays 007
+                return _of_csv(pl.read_csv(path, infer_schema=False))  # as texts, so that a key 007 stays 007
             case ".ndjson" | ".jsonl":
                 return pl.read_ndjson(path, infer_schema_length=None)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
     raise DataError(f"{path}: a recorded file ends in .csv, .parquet, .ndjson or .jsonl")
 
+
+def as_csv(frame: pl.DataFrame) -> pl.DataFrame:
+    """A frame as it is written to a CSV file: a text that a spreadsheet would take for a formula stands behind a quote.
+
+    Texts in lists and structs are none of a cell's; numbers stay what they are.
+    """
+    return frame.with_columns(pl.col(pl.String, pl.Categorical).cast(pl.String).str.replace(_FORMULA, "'$0"))
+
+
+def _of_csv(frame: pl.DataFrame) -> pl.DataFrame:
+    """The texts of such a file, without these quotes."""
+    quoted = [name for name in frame.columns if frame[name].str.starts_with("'").any()]
+    return frame.with_columns(pl.col(quoted).str.replace(f"^'({_FORMULA[1:]})", "$1"))
+
+
+_FORMULA = "^'*[=+\\-@\\t\\r]"
+"""As in `penstock.wording.csv_cell`."""
 
 _SUFFIXES = {".csv", ".parquet", ".ndjson", ".jsonl"}
 

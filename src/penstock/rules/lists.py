@@ -20,6 +20,7 @@ from penstock.clock import iso, to_us
 from penstock.errors import DataError, DeclarationError
 from penstock.expressions import Member, Members
 from penstock.expressions.members import ALWAYS_US, NEVER_US
+from penstock.wording import csv_cell, csv_text
 
 COLUMNS = ("value", "reason", "author", "added_at", "expires_at", "removed_at")
 LONGEST_VALUE = 500
@@ -78,7 +79,7 @@ def _filled(row: list[str], width: int) -> list[str]:
 
 def _listed(cells: Iterable[str], place: str) -> Listed:
     """The line of these cells, one for each of the columns."""
-    value, reason, author, *times = map(str.strip, cells)
+    value, reason, author, *times = (csv_text(cell.strip()) for cell in cells)
     if not any(times):
         return Listed(checked_value(value, place), reason, author)
     instants = [_instant(time, f"{place}: {name}") for time, name in zip(times, COLUMNS[3:], strict=True)]
@@ -114,7 +115,7 @@ def write_listed(lines: Iterable[Listed]) -> str:
     writer.writerow(COLUMNS)
     for line in lines:
         times = ("" if time is None else iso(time) for time in line[3:])
-        writer.writerow([line.value, line.reason, line.author, *times])
+        writer.writerow([*map(csv_cell, (line.value, line.reason, line.author)), *times])
     return out.getvalue()
 
 

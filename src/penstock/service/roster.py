@@ -10,7 +10,7 @@ from penstock.office.audit import AuditLog
 from penstock.office.database import Database
 from penstock.office.keys import Keys, id_of
 from penstock.office.people import People, digest, same
-from penstock.office.roles import Actor, Right, rights
+from penstock.office.roles import Actor, Right, rights, user_name
 from penstock.service.limits import Bucket
 
 log = logging.getLogger("penstock.service")
@@ -111,7 +111,10 @@ class Roster:
         }
         self._sessions = {
             session.digest: Known(
-                Actor(session.person, frozenset(session.roles)), rights(session.roles).value, session.digest, session.expires_us
+                Actor(user_name(session.person), frozenset(session.roles)),
+                rights(session.roles).value,
+                session.digest,
+                session.expires_us,
             )
             for session in self.people.sessions()
         }

@@ -8,6 +8,7 @@ import threading
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import msgspec
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
@@ -113,9 +114,32 @@ def test_slack_reads_one_text_and_no_field_can_write_mark_up_into_it(receiver):
     Slack(name="ops", url=receiver.url).send(ALERT)
     told = json.loads(receiver.got[0][2])
     assert list(told) == ["text"]
-    assert told["text"].startswith("*[critical] banking: a &lt;b&gt;large&lt;/b&gt; payment &amp; more\nfrom ")
+    assert told["text"].startswith("*[critical] banking: a &lt;b&gt;large&lt;/b&gt; payment &amp; more from ")
     assert told["text"].count("*") == 2
     assert "• 900 is 9 times the usual 100\ntransaction `t7`" in told["text"]
+
+
+FORGED = (
+    "pay\r\n\u2028\N{BULLET} all is well\x1b[2J <!channel> @everyone <https://evil.example|here>"
+    " [here](//evil.example) www.evil.example mailto:a@evil.example \u202etxt"
+)
+
+
+def test_values_write_no_lines_bullets_links_or_mentions_into_a_message():
+    alert = msgspec.structs.replace(
+        ALERT, text=FORGED, reasons=[FORGED], transaction_id=FORGED, about={FORGED: FORGED}, values={"x": FORGED}
+    )
+    slack = json.loads(Slack(name="ops", url="http://127.0.0.1").body(alert))["text"]
+    assert slack.count("\n") == 2
+    assert slack.count("\N{BULLET}") == 1
+    mail = Mail(name="ops", host="localhost", sender="a@b.example", receivers=["c@d.example"]).message(alert)
+    told = mail.get_content()
+    assert len(told.splitlines()) == 11
+    for text in (slack, told, str(mail["Subject"])):
+        for forbidden in ("://", "](", "www.", "mailto:", "\x1b", "\r", "\u2028", "\u202e"):
+            assert forbidden not in text, (forbidden, text)
+    assert "<!" not in slack
+    assert "@" not in slack
 
 
 @pytest.mark.parametrize(

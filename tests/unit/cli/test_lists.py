@@ -67,3 +67,23 @@ def test_with_four_eyes_a_promotion_waits_for_another(ask, tmp_path):
     assert "large 1  active" in ask("rules", "list", FILE).out
     assert "approved by bob" in ask("rules", "approvals", "list", FILE, "--all").out
     assert "rule.promote" in ask("audit", "list", "--who", "bob").out
+
+
+def test_a_value_is_no_formula_in_an_export_and_comes_back_as_it_was(ask, tmp_path):
+    values = ["=cmd|' /C calc'!A0", "+49 170", "@x", "'=x", "'tis"]
+    ask("lists", "create", FILE, "odd")
+    ask("lists", "add", FILE, "odd", *values, "--reason", "=1+1")
+    exported = ask("lists", "export", FILE, "odd").out
+    assert not [line for line in exported.splitlines() if line[0] in "=+@" or ",=1+1" in line], exported
+    (tmp_path / "odd.csv").write_text(exported)
+    ask("lists", "create", FILE, "again")
+    ask("lists", "import", FILE, "again", str(tmp_path / "odd.csv"))
+    entries = json.loads(ask("lists", "show", FILE, "again", "--json").out)
+    entries = entries if isinstance(entries, list) else entries["entries"]
+    assert {each["value"] for each in entries} == set(values)
+    assert {each["reason"] for each in entries} == {"=1+1"}
+
+
+def test_nobody_writes_rules_as_the_detectors_file_does(ask):
+    ask("rules", "add", FILE, "mine_too", "--when", "amount > 1", "--who", "file")
+    assert '"author":"user:file"' in ask("rules", "show", FILE, "mine_too", "--json").out.replace(" ", "")

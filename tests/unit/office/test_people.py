@@ -64,6 +64,14 @@ def test_a_password_that_is_too_short_or_endless_is_refused(people, password):
     assert people.all() == []
 
 
+@pytest.mark.parametrize("name", ["file", "FILE", "file.", "local", "System", "guard", "registry", "service"])
+def test_nobody_is_called_what_the_program_is_called(people, database, name):
+    with pytest.raises(MalformedEvent, match="is reserved"):
+        people.add(name, GOOD, ["viewer"], who="local")
+    with pytest.raises(MalformedEvent, match="is reserved"):
+        Keys(database).add(name, ["viewer"], who="local")
+
+
 @pytest.mark.parametrize("name", ["", "local", "a b", "-a", "key:a", "a" * 101])
 def test_a_name_that_could_be_taken_for_something_else_is_refused(people, name):
     with pytest.raises(MalformedEvent):

@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 from msgspec import Meta
 
+from penstock.assemble.traffic import write_frame
 from penstock.errors import DataError
 from penstock.ingest import Schema
-from penstock.offline.datasets import read
+from penstock.offline.datasets import _read_file, read
 
 
 class Payment(msgspec.Struct):
@@ -244,3 +245,13 @@ def test_informing_events_have_their_own_fields_and_a_type():
     )
     read_back = read(frame, detector(informs=(Login,))).frame
     assert read_back.select("type", "amount", "method").rows() == [("Login", None, "password"), (None, 2.0, None)]
+
+
+def test_a_text_is_no_formula_in_a_csv_file_and_read_as_it_was(tmp_path):
+    texts = ["=1+1", "+49 170", "-x", "@sum", "\tx", "\rx", "'=quoted", "'tis", "plain", None]
+    frame = pl.DataFrame({"text": texts, "number": [-1.5] * len(texts)})
+    write_frame(frame, tmp_path / "out.csv")
+    cells = pl.read_csv(tmp_path / "out.csv", infer_schema=False)
+    assert [cell and cell[:2] for cell in cells["text"][:6]] == ["'=", "'+", "'-", "'@", "'\t", "'\r"]
+    assert set(cells["number"]) == {"-1.5"}
+    assert _read_file(tmp_path / "out.csv")["text"].to_list() == texts

@@ -4,6 +4,7 @@ import threading
 
 from penstock.office import SqliteDatabase
 from penstock.office.keys import Keys
+from penstock.office.people import People
 from penstock.service.roster import Roster
 
 
@@ -32,3 +33,14 @@ def test_a_slow_look_never_brings_back_a_key_that_was_revoked_meanwhile(tmp_path
     revoked.set()
     slow.join(60)
     assert roster.by_key(secret, 0) is None
+
+
+def test_a_user_of_an_earlier_version_whose_name_is_reserved_now_acts_under_another():
+    database = SqliteDatabase()
+    people = People(database)
+    people.add("ana", "correct horse battery", ["rule_author"], who="local")
+    with database.write() as transaction:
+        transaction.run("UPDATE people SET name = 'file' WHERE name = 'ana'")
+    token = people.sign_in("file", "correct horse battery")
+    roster = Roster(database, lambda: 0, None, None)
+    assert roster.by_session(token, 0).actor.name == "user:file"

@@ -4,6 +4,7 @@ import csv
 import io
 
 from penstock.offline.daily.day import Report
+from penstock.wording import csv_cell
 
 HEAD = ("detector", "date", "figure", "value", "day_before", "mean_7_days")
 
@@ -23,9 +24,8 @@ def table(report: Report) -> str:
     rows += [(f"rule:{rule.name}", rule.count, rule.before, rule.mean) for rule in report.rules]
     rows += [(f"reason:{reason.name}", reason.count, None, None) for reason in report.reasons]
     for name, *values in rows:
-        lines.writerow(
-            [report.detector, report.date.isoformat(), name, *("" if each is None else f"{each:.10g}" for each in values)]
-        )
+        figures = ("" if each is None else f"{each:.10g}" for each in values)
+        lines.writerow([report.detector, report.date.isoformat(), csv_cell(name), *figures])
     return written.getvalue()
 
 
