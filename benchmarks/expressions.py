@@ -1,8 +1,11 @@
 """Twenty conditions and derived features in one program: the machine, beside DuckDB executing their translations.
 
 One row and a batch of 256 are what live events pay; 100,000 rows are what a replay or a backtest pays, and what DuckDB
-(one thread) is made for. How long a new rule takes from text to running is measured too.
+(one thread) is made for. How long a new rule takes from text to running is measured too, and LIKE: on names of merchants beside
+Python's `re`, and on texts written to take long, where a regular expression takes hours.
 """
+
+import re
 
 import duckdb
 import numpy as np
@@ -10,6 +13,7 @@ from _report import Row, best_of, main
 
 from penstock.codes import text_codes
 from penstock.expressions import assemble, parse
+from penstock.expressions.texts import like
 from penstock.messages import Batch, Layout, Type
 
 N, T, S = Type.NUMBER, Type.TIME, Type.TEXT
@@ -90,6 +94,55 @@ def in_duckdb(items, layout, batch):
     return call, fired[0]
 
 
+NAMES = [
+    "Crypto Exchange Ltd",
+    "Grocery Market 17",
+    "Amazon EU S.a.r.l.",
+    "M\u00fcller & S\u00f6hne",
+    "Coinbase",
+    "Book shop",
+] * 500
+BENIGN = ["Crypto%", "%Market%", "%Crypto%Exchange%", "%Ltd", "Amazon", "Book_shop"]
+HOSTILE = [
+    ("%crypto%exchange%", "crypto "),
+    ("%a" * 12 + "%b%", "a"),
+    ("%a_a_a%" * 6 + "b%", "a"),
+    ("%" + "a" * 100 + "_b%", "a"),
+    ("%" + "a" * 200 + "b" + "a" * 200 + "%", "a"),
+]
+
+
+def in_regex():
+    """A call that matches the same patterns as regular expressions."""
+    patterns = [re.compile(re.escape(each).replace("%", ".*").replace("_", "."), re.DOTALL) for each in BENIGN]
+    assert [p.fullmatch(n) is not None for p in patterns for n in NAMES] == [like(n, p) for p in BENIGN for n in NAMES]
+
+    def call():
+        for pattern in patterns:
+            for name in NAMES:
+                pattern.fullmatch(name)
+
+    return call
+
+
+def like_rows(repeats: int) -> list[Row]:
+    def ours():
+        for pattern in BENIGN:
+            for name in NAMES:
+                like(name, pattern)
+
+    def slowest(length: int) -> float:
+        return max(best_of(3, lambda t=(unit * length)[:length], p=pattern: like(t, p)) for pattern, unit in HOSTILE)
+
+    matches = len(BENIGN) * len(NAMES)
+    rate, regex = matches / best_of(repeats, ours), matches / best_of(repeats, in_regex())
+    return [
+        Row.faster("LIKE on names", rate, "matches/s", "re, compiled before", regex),
+        Row.at_most("LIKE, the slowest of five hostile patterns on 8 KB", slowest(8192) * 1e3, "ms", 5),
+        Row.at_most("LIKE, the same on 1 MB", slowest(1 << 20) * 1e3, "ms", 250),
+    ]
+
+
 def run(quick: bool) -> list[Row]:
     repeats = 5 if quick else 20
     items, program, layout = declare()
@@ -108,6 +161,7 @@ def run(quick: bool) -> list[Row]:
         Row.at_most("an instruction and row, batches of 256", batched / 256 / program.instructions * 1e9, "ns", 15),
         Row.faster("20 expressions, 100,000 rows", 1e5 / ours, "rows/s", "DuckDB, one thread", 1e5 / theirs),
         Row.at_most("a new rule, from text to running", new_rule * 1e3, "ms", 1),
+        *like_rows(repeats),
     ]
 
 

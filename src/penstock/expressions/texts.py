@@ -4,12 +4,12 @@ Texts stand in `Batch.texts` for as long as something needs them; the machine se
 function gives becomes an auxiliary column that the machine can load.
 """
 
-import functools
-import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from itertools import repeat
 
 from penstock.errors import ExpressionError
+from penstock.expressions.like import matcher, without_case
 from penstock.expressions.tree import Call, Function, Literal, Name, Node
 
 Texts = Mapping[str, Sequence[str | None]]
@@ -61,21 +61,17 @@ def texts_read(node: Node) -> frozenset[str]:
 
 # ---------------------------------------------------------------- functions of one row
 
-
-@functools.lru_cache(maxsize=1024)
-def _regex(pattern: str, flags: int) -> re.Pattern[str]:
-    """A LIKE pattern as a regular expression."""
-    return re.compile("".join({"%": ".*", "_": "."}.get(c, re.escape(c)) for c in pattern), flags | re.DOTALL)
+_matcher = lru_cache(maxsize=1024)(matcher)
 
 
 def like(text: str, pattern: str) -> bool:
     """Whether the text fits the pattern: % stands for any text, _ for any one character."""
-    return _regex(pattern, 0).fullmatch(text) is not None
+    return _matcher(pattern)(text)
 
 
 def ilike(text: str, pattern: str) -> bool:
     """The same, whatever the case of letters."""
-    return _regex(pattern, re.IGNORECASE).fullmatch(text) is not None
+    return _matcher(without_case(pattern))(without_case(text))
 
 
 def trim(text: str) -> str:
