@@ -138,6 +138,10 @@ def shown_url(url: str) -> str:
     return re.sub(r"(?i)([?&][^=&]*(?:password|secret|token|key|credential)[^=&]*=)[^&]*", r"\1***", plain)
 
 
+_LONGEST_NAME = 200
+"""A longer text is like no name, and looking for one would take as long as the text and the name multiplied."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint that ends an error about an unknown name.
 
@@ -147,7 +151,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     ' Known: amount, customer_id.'
     """
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1)
+    close = difflib.get_close_matches(name, names, n=1) if len(name) <= _LONGEST_NAME else []
     if close:
         return f" Did you mean {close[0]}?"
     shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")

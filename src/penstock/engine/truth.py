@@ -52,6 +52,10 @@ _written = msgspec.json.Decoder(_Written)
 _KNOWN_AT = Field("known_at", "known_at", Type.TIME, nullable=True)
 
 
+MAX_CHARACTERS = 200
+"""The longest id, kind and source of a label: as long as the id of a transaction."""
+
+
 class Truth:
     """The labels of one engine.
 
@@ -75,6 +79,10 @@ class Truth:
         labels: list[Label] = []
         changes: list[tuple[int, int, tuple[Record, int]]] = []
         for statement, event in zip(statements, events, strict=True):
+            too_long = _too_long(statement)
+            if too_long is not None:
+                answers.append(too_long)
+                continue
             if event is None:
                 answers.append(self._unknown(statement.transaction_id))
                 continue
@@ -226,9 +234,20 @@ def read_statements(bodies: Sequence[bytes], zone: str | None) -> list[list[Stat
 
 def _read(part: bytes) -> _Written | Refusal:
     try:
-        return _written.decode(part)
+        written = _written.decode(part)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Refusal(422, f"this is no label: {error}", ((_field_of(str(error)), str(error)),))
+    return _too_long(written) or written
+
+
+def _too_long(said: Statement | _Written) -> Refusal | None:
+    """The refusal of a label of which a name is too long."""
+    for name in ("transaction_id", "kind", "source"):
+        length = len(getattr(said, name) or "")
+        if length > MAX_CHARACTERS:
+            message = f"{name} has {length:,} characters and at most {MAX_CHARACTERS} are accepted; send a shorter one"
+            return Refusal(422, message, ((name, message),))
+    return None
 
 
 def _statement(written: _Written, time: tuple[int, int], zone: str | None) -> Statement | Refusal:

@@ -19,6 +19,9 @@ UNITS_LIMIT = 2**60
 DEFAULT_SCALE = 1e6
 """Units per 1.0 where a number's field does not declare a resolution."""
 
+MAX_TEXT_BYTES = 8192
+"""The longest text of a field that declares no `max_length`, in bytes of UTF-8."""
+
 TIME_FORMS = "a time such as 2026-02-06T10:00:00Z, or seconds, milliseconds or microseconds since 1970 as a number"
 """What a time may be, in words."""
 
@@ -60,6 +63,17 @@ class Field:
         return self.default is NODEFAULT
 
     @property
+    def max_bytes(self) -> int | None:
+        """The longest text, in bytes of UTF-8; None where the declaration limits its characters, or lists the texts."""
+        limited = self.choices is not None or "max_length" in dict(self.limits)
+        return None if limited or self.type is not Type.TEXT else MAX_TEXT_BYTES
+
+    @property
+    def max_characters(self) -> int:
+        """The longest text, in characters."""
+        return max(map(len, self.choices), default=0) if self.choices else dict(self.limits).get("max_length", MAX_TEXT_BYTES)
+
+    @property
     def bounds(self) -> dict[str, float]:
         """Limits of a number: the declared ones and those of the numbers themselves. NaN keeps to none."""
         largest: float = WHOLE_LIMIT if self.whole else min(UNITS_LIMIT / self.scale, 1e300)
@@ -78,7 +92,7 @@ class Field:
             case Type.TEXT if self.choices is not None:
                 kind: Any = Literal[self.choices]
             case Type.TEXT if self.limits:
-                kind = Annotated[str, Meta(**dict(self.limits))]
+                kind = Annotated[str, Meta(**{"max_length": MAX_TEXT_BYTES, **dict(self.limits)})]  # before its pattern
             case Type.TEXT:
                 kind = str | int  # a key sent as a number is the same key
             case Type.NUMBER:

@@ -21,6 +21,7 @@ from penstock.messages import Batch, Layout, Type
 
 Mask = NDArray[np.bool_]
 Texts = Sequence[str | None]
+_ANY = np.iinfo(np.int64).max
 _UNREAD = np.empty((0, 0), np.int64), np.empty((0, 0), np.uint8)
 Token = Callable[[str], str]
 
@@ -74,7 +75,10 @@ class Form:
         first_us = np.array([FIRST_US] + [OLDEST_US] * (len(self.times) - 1), np.int64)
         switches, offsets = zone_switches(self.zone or "UTC")
         zoned = self.zone is not None
-        return Places(self.text_at, self.time_at, self.number_at, whole, first_us, nullable, zoned, switches, offsets)
+        max_bytes = np.array([_ANY if field.max_bytes is None else field.max_bytes for field in self.texts], np.int64)
+        return Places(
+            self.text_at, max_bytes, self.time_at, self.number_at, whole, first_us, nullable, zoned, switches, offsets
+        )
 
     def _struct(self, times: Any) -> type[msgspec.Struct]:
         """A Struct with the id first, then texts, times and numbers in the order of the lists above."""
@@ -96,10 +100,11 @@ class Form:
     def part(self, events: Sequence[Any], arrived_us: int | NDArray[np.int64]) -> Part:
         """The columns of decoded events that arrived at this time, or each at its own."""
         columns: list[Sequence[Any]] = list(zip(*map(astuple, events), strict=True))
-        for k in self.personal:
-            columns[1 + k] = self._hidden(columns[1 + k])
         batch = self.blank(len(events), arrived_us)
         bad = np.zeros(len(events), np.bool_)
+        for k in self.personal:
+            bad |= self._too_long(self.texts[k], columns[1 + k])
+            columns[1 + k] = self._hidden(columns[1 + k])
         part = Part(batch, np.empty(len(events), np.int64))
         columns[0] = batch.ids = self._ids(columns[0], part)
         if self._lay(columns, part, bad):
@@ -179,6 +184,11 @@ class Form:
         if not plain or len(max(column, key=len)) > LONGEST_ID:
             part.spoil(np.array([name != "" and id_problem(name) is not None for name in column]))
         return list(column)
+
+    def _too_long(self, field: Field, column: Sequence[Any]) -> Mask:
+        """The events whose text is too long, before a token takes its place."""
+        most = _ANY if field.max_bytes is None else field.max_bytes
+        return np.array([isinstance(text, str) and len(text.encode("utf-8", "replace")) > most for text in column], np.bool_)
 
     def _hidden(self, column: Sequence[Any]) -> Texts:
         token = cast("Token", self.token)

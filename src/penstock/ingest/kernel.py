@@ -167,11 +167,12 @@ def read_times(data, offsets, out, state):
 
 # ---------------------------------------------------------------- laying down
 
-Places = namedtuple("Places", "texts times numbers whole first_us nullable zoned switches offsets")
+Places = namedtuple("Places", "texts max_bytes times numbers whole first_us nullable zoned switches offsets")
 """Where a form's fields stand, and what they must hold.
 
-texts, times, numbers: columns of `codes` and `x`; the event's own time is the first of the times. whole: which numbers
-are. first_us, nullable: by time. zoned, switches, offsets: the zone of naive times, see `times.zone_switches`.
+texts, times, numbers: columns of `codes` and `x`; the event's own time is the first of the times. max_bytes: the longest text
+of each. whole: which numbers are. first_us, nullable: by time. zoned, switches, offsets: the zone of naive times, see
+`times.zone_switches`.
 """
 
 
@@ -208,17 +209,17 @@ def _lay_times(places, data, lengths, ends, instants, states, parse, x, time_us,
 
 @nb.njit(cache=True)
 def lay(
-    texts_at, times_at, numbers_at, whole, first_us, nullable, zoned, switches, offsets,
+    texts_at, max_bytes, times_at, numbers_at, whole, first_us, nullable, zoned, switches, offsets,
     data, lengths, numbers, instants, states, parse, x, codes, id_codes, time_us, arrived_us, bad,
 ):  # fmt: skip
     """Write the columns of n events into a batch that holds nothing yet, and mark those that do not fit.
 
-    The first nine make up `Places`: as arguments of their own they cost less to hand over.
+    The first ten make up `Places`: as arguments of their own they cost less to hand over.
     data: the bytes of all ids end to end, then of all texts, field by field, then of all times where `parse` says that
     they are texts; lengths: of each, -1 for null. numbers: float64 (fields, n). instants,
     states: (times, n), read where not parsed. Returns whether any event is bad.
     """
-    places = Places(texts_at, times_at, numbers_at, whole, first_us, nullable, zoned, switches, offsets)
+    places = Places(texts_at, max_bytes, times_at, numbers_at, whole, first_us, nullable, zoned, switches, offsets)
     n = x.shape[0]
     x[:] = np.nan
     codes[:] = 0
@@ -232,6 +233,8 @@ def lay(
             at = (1 + k) * n + i
             if lengths[at] >= 0:
                 codes[i, places.texts[k]] = siphash(data, ends[at], ends[at + 1])
+            if lengths[at] > places.max_bytes[k]:
+                bad[i] = True
     for k in range(places.numbers.shape[0]):
         for i in range(n):
             value = numbers[k, i]

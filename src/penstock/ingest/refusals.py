@@ -1,7 +1,7 @@
 """Why an event is refused, in words for whoever sent it: each field at fault, its value, what was expected."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from penstock.ingest.times import FIRST_US, OLDEST_US, instants, outside
 from penstock.messages import Refusal, Type
 
 _LONGEST_SHOWN = 60
+_LONGEST_NAME = 200
 _MOST_ERRORS = 20
 
 Fault = tuple[str | None, str]
@@ -72,12 +73,15 @@ def _faults(schema: Schema, event: EventType, found: Mapping[str, Any]) -> list[
             faults.append((field.name, message))
     if event.strict:
         known = {field.name for field in event.fields} | event.ignored | {TYPE}
-        faults += [
-            (str(name), f"{name} is not a field of {event.name}.{did_you_mean(str(name), known)}")
-            for name in found
-            if name not in known
-        ]
+        unknown = [str(name) for name in found if name not in known]
+        faults += [(name[:_LONGEST_NAME], _unknown(event, name, known)) for name in unknown[:_MOST_ERRORS]]
+        faults += [(None, "")] * (len(unknown) - _MOST_ERRORS)
     return faults
+
+
+def _unknown(event: EventType, name: str, known: Collection[str]) -> str:
+    given = name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "..."
+    return f"{given} is not a field of {event.name}.{did_you_mean(name, known)}"
 
 
 def _fault(schema: Schema, event: EventType, field: Field, found: Mapping[str, Any]) -> str | None:
@@ -104,6 +108,11 @@ def _id_fault(field: Field, value: Any) -> str | None:
 
 def value_fault(field: Field, value: Any) -> str | None:
     """What is wrong with a number, text or boolean, or None."""
+    if isinstance(value, str) and field.max_bytes is not None and (length := len(_utf8(value))) > field.max_bytes:
+        return (
+            f"{field.name} has {length:,} bytes of UTF-8 and at most {field.max_bytes:,} are accepted; send less of it, or "
+            "declare a longer field, as Annotated[str, Meta(max_length=20_000)] (characters)"
+        )
     given = "a value that is not shown" if field.personal else shown(value)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if field.type is Type.NUMBER and number and not (abs(value) <= (WHOLE_LIMIT if field.whole else UNITS_LIMIT / field.scale)):
@@ -186,8 +195,12 @@ def shown(value: Any) -> str:
     return _without_cards(str(value))[:_LONGEST_SHOWN]
 
 
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
+
+
 def _without_cards(text: str) -> str:
-    return masked(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+    return masked(_utf8(text)).decode("utf-8", "replace")
 
 
 def _kind(value: Any) -> str:

@@ -131,6 +131,8 @@ def read_texts(field: Field, column: pl.Series) -> Words | None:
         return None
     data, offsets, valid = buffers(words)
     bad = _disallowed(field, words) if field.choices is not None or field.limits else np.zeros(len(column), np.bool_)
+    if field.max_bytes is not None:
+        bad |= np.diff(offsets) > field.max_bytes
     unread = np.zeros(len(column), np.bool_)  # a column is texts as a whole, or not at all
     return Words(words, buffer_codes(data, offsets, valid), unread, bad)
 
