@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 # ---------------------------------------------------------------- columns
 
 
+MAX_TEXT = 8192
+"""The longest text that is expected in a column, unless it says otherwise."""
+
+
 class Type(Enum):
     """The type of a column or expression. Null is NaN in numbers, booleans and times, and code 0 in texts."""
 
@@ -28,11 +32,12 @@ class Type(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One named column: in `Batch.codes` where its type is TEXT, else in `Batch.x`."""
+    """One named column: in `Batch.codes` where its type is TEXT, else in `Batch.x`; a text has at most so many characters."""
 
     name: str
     type: Type
     index: int
+    max_characters: int = MAX_TEXT
 
 
 class Layout(Mapping[str, Column]):
@@ -48,10 +53,10 @@ class Layout(Mapping[str, Column]):
         self.width = 0
         self.text_width = 0
 
-    def add(self, name: str, type: Type) -> Column:
+    def add(self, name: str, type: Type, max_characters: int = MAX_TEXT) -> Column:
         """Append a column. The caller has made sure that the name is new."""
         if type is Type.TEXT:
-            column = Column(name, type, self.text_width)
+            column = Column(name, type, self.text_width, max_characters)
             self.text_width += 1
         else:
             column = Column(name, type, self.width)
@@ -65,7 +70,7 @@ class Layout(Mapping[str, Column]):
         for name, column in self._columns.items():
             if name.startswith(prefixes):
                 break
-            kept.add(name, column.type)
+            kept.add(name, column.type, column.max_characters)
         return kept
 
     def __getitem__(self, name: str) -> Column:

@@ -28,7 +28,7 @@ class Compiler:
         self.declared_inputs = inputs
         self.layout = Layout()
         for name, type_ in detector.schema.columns.items():
-            self.layout.add(name, type_)
+            self.layout.add(name, type_, detector.schema.max_characters.get(name, 0))
         self.prints = {name: f"field {type_.value}" for name, type_ in detector.schema.columns.items()}
         self.remembered: dict[str, list[Column]] = {}
 
@@ -110,7 +110,7 @@ class Compiler:
 
     def _derived(self, feature: Derived) -> Expression:
         expression = parse(feature.sql, self._scope(), place=f"feature {feature.name!r}")
-        self.layout.add(feature.name, expression.type)
+        self.layout.add(feature.name, expression.type, expression.max_characters(self.layout))
         reads = ",".join(f"{name}:{self.prints[name]}" for name in sorted(expression.names))
         self.prints[feature.name] = fingerprint(f"derive {expression.sql} [{reads}]")
         return expression
@@ -143,7 +143,9 @@ class Compiler:
         for feature in aggregates:
             self._check_aggregate(feature)
         for feature in aggregates:
-            column = self.layout.add(feature.name, self._type(feature))
+            type_ = self._type(feature)
+            longest = self.layout[feature.field or ""].max_characters if type_ is Type.TEXT else 0
+            column = self.layout.add(feature.name, type_, longest)
             self.prints[feature.name] = fingerprint(self._definition(feature))
             if column.type is Type.TEXT:
                 self.remembered.setdefault(feature.field or "", []).append(column)

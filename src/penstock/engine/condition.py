@@ -1,12 +1,18 @@
-"""A condition on one event, as a rule would see it: asked of a running engine, and nothing changes."""
+"""A condition on one event, as a rule would see it: asked of a running engine, and nothing changes.
 
-from collections.abc import Mapping
+The event is looked at on the engine's thread. What evaluates the condition may run on any: it is compiled for this one event,
+which takes longer than the event itself, and must not keep others waiting.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from penstock.codes import text_codes
 from penstock.decision.reasons import public, typed
+from penstock.detector import Detector
 from penstock.detector.plan import scope
 from penstock.engine.engine import Engine
 from penstock.errors import MalformedEvent, NotFound
@@ -30,12 +36,19 @@ class Seen:
     decision: str
 
 
-def on_event(engine: Engine, rule: Rule, body: bytes) -> Seen:
-    """The condition on an event that has not happened.
+Evaluate = Callable[[], Seen]
+"""Says what the condition is, on any thread.
+
+Raises:
+    DeclarationError: the rule cannot work.
+"""
+
+
+def on_event(engine: Engine, rule: Rule, body: bytes) -> Evaluate:
+    """What evaluates the condition on an event that has not happened.
 
     Raises:
         MalformedEvent: it is no transaction.
-        DeclarationError: the rule cannot work.
     """
     read = engine.reader.read([body], engine.clock())
     for _, refusal in read.refused:
@@ -44,22 +57,21 @@ def on_event(engine: Engine, rule: Rule, body: bytes) -> Seen:
         raise MalformedEvent("this is an informing event, which rules are not asked about", "type")
     judged = engine.path.decide(read.batch, engine.ledger.next_seq, write=False, explain=False)
     action = Action(int(judged.verdicts.action[0]))
-    return _seen(engine, rule, judged.batch, action)
+    return partial(_seen, engine.detector, rule, judged.batch, action)
 
 
-def on_recorded(engine: Engine, rule: Rule, transaction_id: str) -> Seen:
-    """The condition on a recorded transaction, by the values that were recorded with its decision.
+def on_recorded(engine: Engine, rule: Rule, transaction_id: str) -> Evaluate:
+    """What evaluates the condition on a recorded transaction, by the values that were recorded with its decision.
 
     Raises:
         NotFound: nothing was decided about it here.
-        DeclarationError: the rule cannot work.
     """
     found = engine.ledger.find(engine.detector.name, transaction_id)
     if found is None:
         raise NotFound(f"there is no decision about {transaction_id[:200]!r}")
     record, row = found
     columns: dict[str, np.ndarray] = record.columns  # type: ignore[assignment]  # the columns named here are arrays
-    return _seen(engine, rule, _recorded(engine, record, row), Action(int(columns["action"][row])))
+    return partial(_seen, engine.detector, rule, _recorded(engine, record, row), Action(int(columns["action"][row])))
 
 
 def _recorded(engine: Engine, record: Record, row: int) -> Batch:
@@ -78,11 +90,11 @@ def _recorded(engine: Engine, record: Record, row: int) -> Batch:
     return Batch(record.ids[here], np.zeros(1, np.uint8), record.time_us[here], record.arrived_us[here], x, codes, dict(texts))
 
 
-def _seen(engine: Engine, rule: Rule, batch: Batch, action: Action) -> Seen:
+def _seen(detector: Detector, rule: Rule, batch: Batch, action: Action) -> Seen:
     """The rule alone, over the columns that all rules may read."""
-    layout = engine.detector.plan.layout.without("rule:", "watch:")
+    layout = detector.plan.layout.without("rule:", "watch:")
     own = layout.width
-    rules = RuleSet([rule], layout, scope(layout), engine.detector.lists)
+    rules = RuleSet([rule], layout, scope(layout), detector.lists)
     x = np.full((1, layout.width), np.nan)
     x[:, :own] = batch.x[:, :own]
     rules.run(Batch(batch.ids, batch.kinds, batch.time_us, batch.arrived_us, x, batch.codes, batch.texts))

@@ -20,6 +20,7 @@ from penstock.expressions.members import Members
 from penstock.expressions.program import Arrival, Auxiliary, ChosenText, ComputedText, Program, Stage
 from penstock.expressions.texts import column_of, texts_read
 from penstock.expressions.tree import Call, Literal, Name, Node, only_in_python
+from penstock.expressions.work import check_work
 from penstock.expressions.zones import zone_directory, zone_table
 from penstock.messages import Batch, Column, Layout, Type
 
@@ -30,11 +31,13 @@ def assemble(items: Sequence[tuple[Expression, str]], layout: Layout, lists: Map
     An expression reads a column as the ones before it left it. lists: what is on the lists that they ask.
 
     Raises:
-        DeclarationError: where a column is not in the layout, or is of another type.
+        DeclarationError: where a column is not in the layout, or is of another type, or where text functions could take long.
     """
     stages = [_Assembly(layout)]
+    looked_at = 0
     for expression, name in items:
         target = _target(expression, name, layout)
+        looked_at += check_work(expression, layout, looked_at)
         if expression.texts & {chosen.name for chosen in stages[-1].chosen}:
             stages.append(_Assembly(layout))
         stages[-1].add(expression, target)

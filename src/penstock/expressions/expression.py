@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 from penstock.errors import ExpressionError
 from penstock.expressions.translate import Lists, Rename, to_sql
 from penstock.expressions.tree import Call, Literal, Name, Node, only_in_python, walk
-from penstock.messages import Type
+from penstock.expressions.work import longest
+from penstock.messages import Column, Type
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -45,6 +46,10 @@ class Expression:
     def lists(self) -> frozenset[str]:
         """The lists that are asked."""
         return frozenset(_listed(self.root))
+
+    def max_characters(self, columns: Mapping[str, Column]) -> int:
+        """The length of the longest text that it can give, where it gives texts."""
+        return longest(self.root, columns)
 
     def to_sql(self, dialect: str, rename: Rename | None = None, lists: Lists | None = None) -> str:
         """The same condition for duckdb, postgres or spark.

@@ -10,7 +10,8 @@ import msgspec
 from msgspec import NODEFAULT, UNSET, Meta, inspect
 
 from penstock.errors import DeclarationError
-from penstock.messages import Type
+from penstock.ingest.personal import TOKEN_LENGTH
+from penstock.messages import MAX_TEXT, Type
 
 WHOLE_LIMIT = 2**53 - 1
 """The largest whole number: up to here float64 holds every one."""
@@ -19,7 +20,7 @@ UNITS_LIMIT = 2**60
 DEFAULT_SCALE = 1e6
 """Units per 1.0 where a number's field does not declare a resolution."""
 
-MAX_TEXT_BYTES = 8192
+MAX_TEXT_BYTES = MAX_TEXT
 """The longest text of a field that declares no `max_length`, in bytes of UTF-8."""
 
 TIME_FORMS = "a time such as 2026-02-06T10:00:00Z, or seconds, milliseconds or microseconds since 1970 as a number"
@@ -70,7 +71,9 @@ class Field:
 
     @property
     def max_characters(self) -> int:
-        """The longest text, in characters."""
+        """The longest text of the column, in characters."""
+        if self.personal:
+            return TOKEN_LENGTH
         return max(map(len, self.choices), default=0) if self.choices else dict(self.limits).get("max_length", MAX_TEXT_BYTES)
 
     @property

@@ -9,6 +9,10 @@ from collections.abc import Callable
 from penstock.errors import ConfigurationError
 
 PREFIX = "tok_"
+_TOKEN_BYTES = 16
+TOKEN_LENGTH = len(PREFIX) + 2 * _TOKEN_BYTES
+"""Characters of a token."""
+
 _SHORTEST_KEY = 16
 
 
@@ -27,7 +31,7 @@ def tokeniser(key: bytes | None) -> Callable[[str], str]:
             f"personal fields are replaced by keyed tokens, and {found}; give a secret of at least {_SHORTEST_KEY} random bytes"
         )
     secret = key if len(key) <= hashlib.blake2b.MAX_KEY_SIZE else hashlib.blake2b(key).digest()
-    start = hashlib.blake2b(key=secret, digest_size=16, person=b"penstock token")
+    start = hashlib.blake2b(key=secret, digest_size=_TOKEN_BYTES, person=b"penstock token")
 
     def token(value: str) -> str:
         state = start.copy()

@@ -52,9 +52,10 @@ class Schema:
         keep_unknown: keep fields that no type declares, for the ledger.
         steps: the field that says when a transaction happened where its time is missing; else that is its arrival.
 
-    columns: every field that becomes a column, with its type. required: fields of the transaction that are never
-    null. needed: fields that a transaction in JSON must have. kinds: the index of each type. scales: units per 1.0
-    in sums. amount: the field that is the money at stake, where that is evident. personal: names of personal fields.
+    columns: every field that becomes a column, with its type. max_characters: of those that are texts, the longest text.
+    required: fields of the transaction that are never null. needed: fields that a transaction in JSON must have. kinds: the
+    index of each type. scales: units per 1.0 in sums. amount: the field that is the money at stake, where that is evident.
+    personal: names of personal fields.
 
     Raises:
         DeclarationError: naming the Struct, the field and the remedy.
@@ -102,6 +103,11 @@ class Schema:
         self.marked_by_field = _marked_by_field(self.events)
         fields = _columns(self.events)
         self.columns = {name: field.type for name, field in fields.items()}
+        self.max_characters = {
+            name: max(field.max_characters for event in self.events for field in event.fields if field.name == name)
+            for name, type_ in self.columns.items()
+            if type_ is Type.TEXT
+        }
         self.scales = {name: field.scale for name, field in fields.items() if field.type is Type.NUMBER}
         main = [field for field in self.events[0].fields if field.name in self.columns]
         self.required = frozenset(field.name for field in main if not field.nullable or field.name == self.time)

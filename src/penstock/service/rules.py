@@ -1,5 +1,6 @@
 """`/detectors/{name}/rules`: rules as data, from draft to archived, every version kept."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 
 from penstock.assemble.books import UNDER_TEST
 from penstock.config import Settings
-from penstock.engine.condition import Seen, on_event, on_recorded
+from penstock.engine.condition import Evaluate, Seen, on_event, on_recorded
 from penstock.errors import NotFound, did_you_mean
 from penstock.office import approvals
 from penstock.office.roles import Right, rights
@@ -120,6 +121,7 @@ def _add_looking(routes: FastAPI, shelf: Shelf) -> None:
 
 def _add_writing(routes: FastAPI, shelf: Shelf, settings: Settings) -> None:
     most = settings.max_body_bytes
+    one_at_a_time = asyncio.Lock()  # a page asks with every pause of who writes, and each compiles all rules
 
     @routes.post(
         _RULES, tags=["rules"], status_code=201, responses=answers(RuleChanged, *_REFUSED, status=201),
@@ -150,8 +152,10 @@ def _add_writing(routes: FastAPI, shelf: Shelf, settings: Settings) -> None:
         """Look at a condition without saving it: names, types, what is probably not meant, and what it is of an event."""
         books, given = shelf.of(name), await asked(request, TryCondition, most)
         body = Body(when=given.when, then=given.then, reason=given.reason, hard=given.hard)
-        checked = await shelf.look(lambda: books.check(given.name or UNDER_TEST, body))
-        seen = _seen(shelf, name, given)
+        async with one_at_a_time:
+            checked = await shelf.look(lambda: books.check(given.name or UNDER_TEST, body))
+            evaluate = _evaluate(shelf, name, given)
+            seen = None if evaluate is None else await shelf.look(evaluate)
         return answer(
             RuleTested(
                 checked.condition,
@@ -262,8 +266,8 @@ def _known(shelf: Shelf, name: str, rule: str) -> Sequence[Version]:
     return rules[rule]
 
 
-def _seen(shelf: Shelf, name: str, given: TryCondition) -> Seen | None:
-    """What the condition is of the event that was given, on the thread that the engine belongs to."""
+def _evaluate(shelf: Shelf, name: str, given: TryCondition) -> Evaluate | None:
+    """What evaluates the condition on the event that was given; that is looked at on the thread that the engine belongs to."""
     rule = Rule(UNDER_TEST, given.when, then=given.then, reason=given.reason, hard=given.hard)
     if given.event is not None:
         return on_event(shelf.engine(name), rule, msgspec.json.encode(given.event))
