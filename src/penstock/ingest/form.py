@@ -102,10 +102,10 @@ class Form:
         columns: list[Sequence[Any]] = list(zip(*map(astuple, events), strict=True))
         batch = self.blank(len(events), arrived_us)
         bad = np.zeros(len(events), np.bool_)
-        for k in self.personal:
-            bad |= self._too_long(self.texts[k], columns[1 + k])
-            columns[1 + k] = self._hidden(columns[1 + k])
         part = Part(batch, np.empty(len(events), np.int64))
+        for k in self.personal:
+            part.spoil(self._too_long(self.texts[k], columns[1 + k]))
+            columns[1 + k] = self._hidden(columns[1 + k])
         columns[0] = batch.ids = self._ids(columns[0], part)
         if self._lay(columns, part, bad):
             part.spoil(bad)

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from penstock import Detector, Engine, Entity, Rule, derive, replay
-from penstock.errors import MalformedEvent
+from penstock.errors import DataError, MalformedEvent
 from penstock.ingest import field
 from penstock.ledger.memory import MemoryLedger
 from penstock.messages import Refusal
@@ -104,5 +104,8 @@ def test_events_that_were_recorded_with_long_texts_go_on_as_they_are(tmp_path, m
 
 def test_a_replay_refuses_the_same_rows():
     rows = [payment(k, note=LONG if k == 1 else "n", timestamp=datetime(2026, 1, 5, 10, 0, k, tzinfo=UTC)) for k in range(3)]
-    found = replay(detector(), pl.DataFrame(rows))
+    with pytest.raises(DataError, match="note has 359,996 bytes"):
+        replay(detector(), pl.DataFrame(rows))
+    with pytest.warns(UserWarning, match="note has 359,996 bytes"):
+        found = replay(detector(), pl.DataFrame(rows), max_refused=0.5)
     assert found["transaction_id"].to_list() == ["t0", "t2"]
