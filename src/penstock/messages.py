@@ -151,13 +151,16 @@ class Contribution(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """Why a decision is what it is."""
+    """Why a decision is what it is. contribution_base: the log-odds that contributions start from, where there are any: with
+    them it adds up to the log-odds of `fraud_probability`.
+    """
 
     decision_reason: str
     model_confidence: float | None
     reasons: list[Reason]
     rules: list[RuleHit]
     contributions: list[Contribution]
+    contribution_base: float | msgspec.UnsetType = msgspec.UNSET
 
 
 class Degraded(msgspec.Struct, frozen=True):

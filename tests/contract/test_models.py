@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+import math
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import msgspec
 import numpy as np
 import pytest
 from tests.onnx_files import logistic
 
+from penstock import Detector, Engine, Policy
 from penstock.errors import DataError, DeclarationError
 from penstock.models import About, fit_ensemble, save
 from penstock.models.bundle import FORMS
@@ -114,6 +117,50 @@ def test_contributions_add_up_to_the_output_minus_the_base(member):
     found = member.contributions(x)
     assert found.shape == x.shape
     assert np.allclose(found.sum(axis=1) + member.base, raw(member, x), atol=1e-5)
+
+
+class Scored(msgspec.Struct):
+    """An event whose fields are what the models read."""
+
+    id: str
+    at: datetime
+    amount: float | None = None
+    count_1h: float | None = None
+    ratio: float | None = None
+    always_missing: float | None = None
+    constant: float | None = None
+
+
+def _departures(models):
+    """What base and contributions of decisions come to, less the log-odds of the score."""
+    rows, outcomes = make_rows(1000)
+    later, known = make_rows(600, seed=1)
+    ensemble = fit_ensemble(models, rows, outcomes, later, known, FEATURES, seed=1)
+    detector = Detector(
+        "scored", event=Scored, id="id", time="at", inputs=FEATURES, models=models, policy=Policy(review_at=1e-12)
+    )
+    found = []
+    with Engine(detector, models=ensemble) as engine:
+        for k, row in enumerate(make_rows(60, seed=2)[0].tolist()):
+            values = {name: value for name, value in zip(FEATURES, row, strict=True) if not math.isnan(value)}
+            decision = engine.decide({"id": f"t{k}", "at": datetime(2026, 1, 5, tzinfo=UTC), **values})
+            why, p = decision.explanation, decision.fraud_probability
+            assert why.contributions
+            moved = sum(each.contribution for each in why.contributions)
+            found.append(why.contribution_base + moved - math.log(p / (1 - p)))
+    return np.abs(found)
+
+
+ROUNDED = 0.00005 * len(FEATURES) + 1e-5
+"""Contributions have four decimals, and are kept in float32."""
+
+
+def test_a_decisions_base_and_contributions_add_up_to_its_log_odds(model):
+    assert _departures([model]).max() < ROUNDED
+
+
+def test_those_of_an_ensemble_of_all_kinds_do_too(declare):
+    assert _departures([declare(name) for name in sorted(kinds())]).max() < ROUNDED
 
 
 def test_a_feature_that_tells_nothing_contributes_nothing(member):

@@ -49,6 +49,8 @@ def show(decision: dict[str, Any]) -> None:
         click.echo(f"  - {reason['text']}")
     _table("rules", [(rule["name"], rule["action"]) for rule in explanation["rules"]])
     _table("scores", decision["scores"].items())
+    if "contribution_base" in explanation:
+        _table("base", [("log-odds of the average event", explanation["contribution_base"])])
     _table("moved by", [(found["feature"], found["contribution"]) for found in explanation["contributions"][:8]])
     _table("features", decision["features"].items())
     _table("versions", decision["versions"].items())

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+import msgspec
+
 from penstock.clock import from_us, iso, to_us
 from penstock.decision import kernel
 from penstock.decision.judge import Judged
@@ -19,6 +21,9 @@ MOST_REASONS = 4
 
 LEAST_CONTRIBUTION = 0.01
 """Contributions below this (log-odds) are no reason for anything."""
+
+LEAST_DIFFERENCE = 0.25
+"""A number is a reason where it differs from the usual one by this share of the larger of the two, or by more."""
 
 _CONTROL = Reason("control_share", "would have been blocked, and is one of the few let through to see what blocks are worth")
 
@@ -114,7 +119,7 @@ class Narrator:
 
     columns: of the layout. rules: in their order. model_features: in the order of contributions. usual: the usual
     value of a column over everybody, where it is known: of a text the most frequent one. words: a phrase for a column,
-    where one was declared.
+    where one was declared. base: the log-odds that contributions start from.
     """
 
     columns: Mapping[str, Column]
@@ -123,6 +128,7 @@ class Narrator:
     usual: Mapping[str, float | str | None]
     words: Mapping[str, str]
     thresholds: Thresholds = field(default_factory=Thresholds)
+    base: float | None = None
 
     def explain(
         self, row: Row, action: Action, by: int, probability: float, degraded: Degraded | None, moved: Sequence[float]
@@ -138,6 +144,7 @@ class Narrator:
             reasons=[_CONTROL] if by == kernel.BY_CONTROL else reasons,
             rules=[RuleHit(rule.name, rule.action, {name: public(row[name]) for name in rule.reads}) for rule in fired],
             contributions=ranked,
+            contribution_base=self.base if ranked and self.base is not None else msgspec.UNSET,
         )
 
     def _decider(self, action: Action, by: int) -> str:
@@ -172,8 +179,9 @@ class Narrator:
             reasons.append(_of_failure(action, degraded))
         if probability >= self.thresholds.lowest:
             strong = [each for each in ranked if each.contribution >= LEAST_CONTRIBUTION]
-            reasons += [self._of_contribution(each.feature, row) for each in strong[: max(MOST_REASONS - len(reasons), 0)]]
-        return reasons or [_of_score(action, probability)]
+            unusual = [each.feature for each in strong if noticeable(row[each.feature], self._usual(each.feature))]
+            reasons += [self._of_contribution(name, row) for name in unusual[: max(MOST_REASONS - len(reasons), 0)]]
+        return reasons or [_of_score(action, probability, explained=bool(ranked))]
 
     def _of_rule(self, rule: Spoken, row: Row) -> Reason:
         text = rule.sentence({name: row[name] for name in rule.said})
@@ -194,6 +202,22 @@ class Narrator:
         return self.words.get(name) or name.replace("_", " ")
 
 
+def noticeable(value: Value, usual: Value) -> bool:
+    """Whether a person would notice that a value is not the usual one; where nobody knows what is usual, it counts.
+
+    A number must differ by `LEAST_DIFFERENCE` and must not read the same; anything else must be another.
+
+    >>> noticeable(44.56, 47.22), noticeable(90.0, 47.22), noticeable(None, 1.0), noticeable(True, True), noticeable("DE", None)
+    (False, True, True, False, True)
+    """
+    if usual is None:
+        return value is not None
+    if isinstance(value, float) and isinstance(usual, float):
+        apart = abs(value - usual) >= LEAST_DIFFERENCE * max(abs(value), abs(usual))
+        return apart and plain(value) != plain(usual)
+    return value != usual
+
+
 def said(phrase: str, value: Value, usual: Value) -> str:
     """A feature's value in words, beside the usual one where that is known and another.
 
@@ -209,5 +233,6 @@ def _of_failure(action: Action, degraded: Degraded | None) -> Reason:
     return Reason("degraded", f"{cause}, so the policy says {action.name.lower()}")
 
 
-def _of_score(action: Action, probability: float) -> Reason:
-    return Reason("ml_probability", f"the models find fraud {probability:.0%} likely, so {action.name.lower()}")
+def _of_score(action: Action, probability: float, *, explained: bool) -> Reason:
+    why = ": many small differences add up, and none of them stands out" if explained else ""
+    return Reason("ml_probability", f"the models find fraud {probability:.0%} likely, so {action.name.lower()}{why}")

@@ -36,7 +36,7 @@ class Renderer:
         model_features: names of the columns that models read, in the order of contributions.
         usual: the usual value of columns (medians of the training data), by name.
         words: a phrase for a column, used in reasons.
-        thresholds: those in force.
+        thresholds: those in force. base: the log-odds that contributions start from.
 
     What is kept for long is explained first (`explain`): the rendering then rests on the record's own explanations, and of
     the arguments only detector, layout, versions, features and members must still be those of its time.
@@ -57,12 +57,14 @@ class Renderer:
         usual: Mapping[str, float | str | None] | None = None,
         words: Mapping[str, str] | None = None,
         thresholds: Thresholds | None = None,
+        base: float | None = None,
     ) -> None:
         self.versions = versions
         self._layout = layout
         self._form = form.Form(detector, layout, features, members, versions)
         self._rule_columns = np.array([rule.index for rule in rules], np.int64)
-        self._narrator = Narrator(layout, rules, model_features, usual or {}, words or {}, thresholds or Thresholds())
+        said = usual or {}, words or {}
+        self._narrator = Narrator(layout, rules, model_features, *said, thresholds or Thresholds(), base)
 
     def explain(self, record: Record, unusual: NDArray[np.int64] | None = None) -> None:
         """Put the explanations of all rows into the record, so that it reads the same under any later renderer.

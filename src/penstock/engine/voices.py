@@ -67,6 +67,7 @@ class Voices:
             usual=ensemble.usual_values() if ensemble else {},
             words=detector.words,
             thresholds=thresholds,
+            base=ensemble.base if ensemble else None,
         )
 
     @property

@@ -94,7 +94,7 @@ class Bench:
         )
 
 
-def make_bench(rules=RULES, words=None, thresholds=THRESHOLDS, on_failure="review"):
+def make_bench(rules=RULES, words=None, thresholds=THRESHOLDS, on_failure="review", base=None):
     layout = Layout()
     for name, type_ in TYPES.items():
         layout.add(name, type_)
@@ -111,6 +111,7 @@ def make_bench(rules=RULES, words=None, thresholds=THRESHOLDS, on_failure="revie
         usual=USUAL,
         words=words,
         thresholds=thresholds,
+        base=base,
     )
     return Bench(layout, compiled, versions, renderer, Judge(Policy(on_failure=on_failure), compiled.rules, thresholds))
 

@@ -75,10 +75,31 @@ def test_declared_words_stand_in_for_a_features_name():
     assert why["reasons"][0]["text"] == "the amount paid is 99 (usually 38.2)"
 
 
-def test_what_is_as_usual_is_said_without_comparison():
-    _, why = explain(CALM, 0.6, moved=[0.0, 2.0, 0.0])
-    assert why["reasons"][0]["text"] == "amount ratio is 1"
-    assert [each["feature"] for each in why["contributions"]] == ["amount_ratio"]
+def test_what_is_as_usual_is_no_reason_and_the_next_contribution_is():
+    _, why = explain({**CALM, "amount": 4500.0}, 0.6, moved=[0.5, 2.0, 0.0])
+    assert [reason["text"] for reason in why["reasons"]] == ["amount is 4500 (usually 38.2)"]
+    assert [each["feature"] for each in why["contributions"]] == ["amount_ratio", "amount"]
+
+
+@pytest.mark.parametrize(
+    ("amount", "said"), [(40.9, False), (29.0, False), (50.8, False), (28.6, True), (51.0, True), (0.0, True)]
+)
+def test_a_number_is_a_reason_only_where_it_is_a_quarter_away_from_the_usual_one(amount, said):
+    _, why = explain({**CALM, "amount": amount}, 0.6, moved=[2.0, 0.0, 0.0])
+    assert (why["reasons"][0]["code"] == "amount") == said
+
+
+def test_where_nothing_stands_out_the_reason_says_so():
+    _, why = explain({**CALM, "amount": 40.9}, 0.6, moved=[1.0, 2.0, 0.5])
+    text = "the models find fraud 60% likely, so review: many small differences add up, and none of them stands out"
+    assert why["reasons"] == [{"code": "ml_probability", "text": text, "feature": None, "value": None, "usual": None}]
+
+
+def test_contributions_come_with_the_base_that_they_start_from():
+    _, why = explain({**CALM, "amount": 4500.0}, 0.93, make_bench(base=-3.25), moved=[1.25, -0.5, 2.5])
+    assert why["contribution_base"] == -3.25
+    _, without = explain(SPIKE, 0.1, make_bench(base=-3.25))
+    assert "contribution_base" not in without
 
 
 def test_a_missing_value_can_be_a_reason():

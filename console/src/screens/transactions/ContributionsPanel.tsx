@@ -13,11 +13,12 @@ export function ContributionsPanel({ decision }: { decision: Decision }) {
   const [everything, setEverything] = useState(false);
   const moved = decision.explanation.contributions;
   const shown = everything ? moved : moved.slice(0, FIRST);
+  const base = decision.explanation.contribution_base;
   const largest = Math.max(0.0001, ...moved.map((each) => Math.abs(each.contribution)));
   return (
     <Panel
       title="What moved the score"
-      about="In log-odds, from the average transaction: + towards fraud, − away from it"
+      about={`In log-odds, from the average transaction${base === undefined ? "" : ` (${base.toFixed(2)})`}: + towards fraud, − away from it`}
       actions={
         moved.length > FIRST && (
           <Button look="quiet" onClick={() => setEverything(!everything)} aria-expanded={everything}>
