@@ -58,3 +58,14 @@ def test_no_module_is_a_drawer_for_everything():
 def test_no_module_changes_where_python_looks_for_modules():
     text = {path: (PACKAGE / path).read_text(encoding="utf-8") for path in MODULES}
     assert [str(path) for path, source in text.items() if "sys.path" in source] == []
+
+
+def test_no_cookie_is_read_by_the_standard_library_which_takes_quadratic_time():
+    found = [str(path) for path in MODULES if "http.cookies" in imports(path)]
+    reads = [
+        f"{path}:{node.lineno}"
+        for path in MODULES
+        for node in nodes(path)
+        if isinstance(node, ast.Attribute) and node.attr == "cookies"
+    ]
+    assert found + reads == [], "use penstock.service.access.cookie_named"

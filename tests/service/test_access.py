@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 
 import httpx
 import hypothesis
@@ -19,7 +20,7 @@ from penstock.office.keys import Keys
 from penstock.office.people import People
 from penstock.office.roles import ANYBODY, ROLES, Right
 from penstock.service import Desk, Traffic, book_routes, cases, create_app, models, operation_routes, trials
-from penstock.service.access import Access
+from penstock.service.access import Access, cookie, cookie_named
 from penstock.service.desks import Desks
 from penstock.service.limits import Bucket
 from penstock.service.operations import Board
@@ -399,6 +400,32 @@ def test_whoever_has_not_signed_in_is_told_how_and_a_wrong_key_is_refused(run, g
             assert (await client.get("/session", headers=bearer(secret[:-1]))).status_code == 401
 
     run(scene())
+
+
+@pytest.mark.parametrize("value", [b'"' + b"\\\\" * 100_000 + b'"', b'"' + b"\\012" * 50_000, b'"' * 200_000, b"a=;" * 70_000])
+def test_a_cookie_is_read_in_linear_time_however_it_is_quoted(value):
+    began = time.monotonic()
+    assert cookie({b"cookie": b"penstock_session=" + value}) is None or b";" in value
+    assert cookie({b"cookie": b"other=" + value + b"; penstock_session=token"}) == "token"
+    assert cookie_named("penstock_oidc", b"penstock_oidc=" + value) is None or b";" in value
+    assert time.monotonic() - began < 5, "one such cookie took http.cookies minutes"
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        (b"penstock_session=abc", "abc"),
+        (b'a="1;2"; penstock_session="abc" ; b', "abc"),
+        (b"penstock_session=one; penstock_session=two", "two"),
+        (b"xpenstock_session=abc", None),
+        (b'{"json": true}; penstock_session=abc==', "abc=="),
+        (b"penstock_session", None),
+        (b"penstock_session=\xff", "\xff"),
+        (b"", None),
+    ],
+)
+def test_the_session_is_found_among_other_cookies(header, found):
+    assert cookie({b"cookie": header}) == found
 
 
 def test_behind_tls_the_cookie_is_for_tls_alone(run, guarded, office):

@@ -324,6 +324,8 @@ def test_a_day_is_reported_as_facts_and_as_a_page(serve):
         assert "<h1>mine, Monday, 5 January 2026</h1>" in page.text
         assert client.get("/reports/2026-01-06").status_code == 404
         assert client.get("/reports/today").status_code == 422
+        for day in ("0001-01-01", "1969-12-31", "1970-01-01", "2199-12-31", "2200-01-01", "9999-12-31"):
+            assert client.get(f"/reports/{day}").status_code == 404, day
 
 
 # ---------------------------------------------------------------- in a guarded service

@@ -6,7 +6,6 @@ import binascii
 import logging
 import secrets
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 import msgspec
@@ -14,7 +13,7 @@ from fastapi import FastAPI, Query, Request, Response
 
 from penstock.adapters.oidc import Begun, ProviderUnavailable, SignInRefused
 from penstock.office.people import SESSION_US
-from penstock.service.access import Access, too_often
+from penstock.service.access import Access, cookie_named, too_often
 from penstock.service.problems import RequestRefused
 from penstock.service.session import client_address, is_secure, session_cookie
 from penstock.service.sign_on import SignOn
@@ -136,7 +135,7 @@ def _packed(begun: Begun) -> str:
 
 def _pending(request: Request) -> _Pending | None:
     try:
-        found = SimpleCookie(request.headers.get("cookie", "")).get(COOKIE)
-        return None if found is None else msgspec.json.decode(base64.urlsafe_b64decode(found.value), type=_Pending)
-    except (CookieError, binascii.Error, ValueError, msgspec.MsgspecError):
+        found = cookie_named(COOKIE, request.headers.get("cookie", "").encode("latin-1"))
+        return None if found is None else msgspec.json.decode(base64.urlsafe_b64decode(found), type=_Pending)
+    except (binascii.Error, ValueError, msgspec.MsgspecError):
         return None

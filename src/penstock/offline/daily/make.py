@@ -19,6 +19,9 @@ MOST_READ = 5_000
 
 SHOWN = 15
 
+FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
+"""Days that can have a report: on no other can an event lie."""
+
 _explanation = msgspec.json.Decoder(Explanation)
 
 
@@ -44,8 +47,10 @@ def make_report(
         label_delay_us: how long after an event its label usually becomes known.
 
     Raises:
-        DataError: the detector has decided nothing at all.
+        DataError: the detector has decided nothing at all, or the day lies outside 1970 to 2199.
     """
+    if date is not None and not FIRST_DAY <= date <= LAST_DAY:
+        raise DataError(f"there is no report of {date}; a day from {FIRST_DAY} to {LAST_DAY} can have one")
     history = History(archive, detector, amount, now_us)
     newest = history.newest()
     if newest is None:
