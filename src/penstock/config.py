@@ -63,6 +63,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: Annotated[int, Meta(ge=1024, description="Largest request body that is read, in bytes; beyond it 413.")] = (
         16 * 1024 * 1024
     )
+    body_timeout_s: Annotated[
+        Positive,
+        Meta(description="How long the body of a request may take, in seconds; then 408, and the connection is closed."),
+    ] = 30.0
+    max_line_bytes: Annotated[
+        int, Meta(ge=256, description="Longest request line and longest header, in bytes; beyond it 414 and 431.")
+    ] = 16 * 1024
+    max_head_bytes: Annotated[
+        int, Meta(ge=1024, description="Longest head of a request, its line and headers together, in bytes; beyond it 431.")
+    ] = 64 * 1024
+    max_headers: Annotated[int, Meta(ge=8, description="Most headers of a request; beyond it 431.")] = 100
+    head_timeout_s: Annotated[
+        Positive,
+        Meta(
+            description="How long the head of a request may take, and a new connection may say nothing, in seconds; then 408,"
+            " and the connection is closed."
+        ),
+    ] = 10.0
+    max_connections: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(
+            description="Most connections that are open at a time; beyond it 503. Unless given 10,000, and never so many that"
+            " the system's limit of file handles (`ulimit -n`) leaves none for the ledger.",
+        ),
+    ] = None
     ledger: Annotated[
         str | None,
         Meta(

@@ -249,12 +249,12 @@ def client_for():
 
 @pytest.fixture
 def serve_in_thread():
-    """The service on a free port, in a thread: `with serve_in_thread(app) as url`."""
+    """The service on a free port, in a thread: `with serve_in_thread(app) as url`; settings: of its connections."""
 
     @contextlib.contextmanager
-    def serve(app):
+    def serve(app, settings=None):
         sock = bind("127.0.0.1", 0)
-        server = Server(app)
+        server = Server(app, settings)
         thread = threading.Thread(target=lambda: server.run(sockets=[sock]), daemon=True)
         thread.start()
         while not server.started:

@@ -128,6 +128,25 @@ METRICS: tuple[Metric, ...] = (
         watch="many that failed or were limited: somebody tries passwords; the logger `penstock.security` names addresses",
     ),
     Metric(
+        name="penstock_http_connections",
+        kind="gauge",
+        source="service",
+        labels=(),
+        unit="connections",
+        text="Open connections of clients.",
+        watch="near `max_connections`",
+    ),
+    Metric(
+        name="penstock_http_rejected_total",
+        kind="counter",
+        source="service",
+        labels=("reason",),
+        unit="requests",
+        text="Requests and connections that a bound refused, by reason: request_line, header_line, header_count, head, "
+        "head_timeout, body_size, body_timeout, waiting_requests, connections; malformed where it was no HTTP.",
+        watch="a rise: somebody floods the service, or a client needs a wider bound",
+    ),
+    Metric(
         name="penstock_ready",
         kind="gauge",
         source="service",

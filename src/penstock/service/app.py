@@ -60,7 +60,6 @@ from penstock.service.records import json_response
 from penstock.service.rights import Rights
 from penstock.service.shelf import Shelf
 from penstock.service.streams import Streams
-from penstock.service.tracing import Tracing
 from penstock.service.traffic import Traffic
 from penstock.service.verdicts import Verdicts
 
@@ -70,10 +69,9 @@ DESCRIPTION = "Decides about every transaction while it happens: approve, review
 class Service(Front):
     """The ASGI application. `stopping()` ends what would otherwise go on for ever, before a graceful stop."""
 
-    def __init__(
-        self, app: FastAPI, desks: Desks, predict: Predict, live: Live, access: Access | None, tracing: Tracing | None
-    ) -> None:
-        super().__init__(app, desks, predict, access, tracing)
+    def __init__(self, app: FastAPI, desks: Desks, settings: Settings, live: Live, parts: ServiceParts) -> None:
+        timeout_s = settings.body_timeout_s
+        super().__init__(app, desks, Predict(desks, settings), parts.access, parts.tracing, body_timeout_s=timeout_s)
         self._served = desks
         self._live = live
 
@@ -116,7 +114,7 @@ def create_app(
         lifespan=background.lifespan,
         exception_handlers=_handlers(),
     )
-    service = Service(app, served, Predict(served, settings), inside.live, parts.access, parts.tracing)
+    service = Service(app, served, settings, inside.live, parts)
     _add_own_routes(app, served, Exposition(served, service, inside.drifting), parts.access)
     inside.add_routes(app)
     if parts.access is not None:

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
+from penstock.config import Settings
 from penstock.messages import Refusal
 from penstock.service.problems import RequestRefused
 
@@ -15,8 +16,8 @@ F = TypeVar("F", bound=msgspec.Struct)
 MOST_EVENTS = 65_536
 """Events of one request; more are better sent in parts."""
 
-SLOW_S = 30.0
-"""How long a client may take to send the whole of a body."""
+BODY_TIMEOUT = "penstock.body_timeout_s"
+"""Where the scope of a request says how long the whole of its body may take."""
 
 JSON = b"application/json"
 NDJSON = b"application/x-ndjson"
@@ -65,10 +66,10 @@ async def read_body(scope: Any, receive: Any, most_bytes: int) -> bytes:
     Raises:
         RequestRefused: 413 larger than allowed, 415 compressed, 408 too slow, 400 the client went away.
     """
+    _check_announced(scope["headers"], most_bytes)  # before it is asked for
     message = await receive()
     if message.get("more_body"):
-        _check_announced(scope["headers"], most_bytes)
-        return await _read_on(message, receive, most_bytes)
+        return await _read_on(message, receive, most_bytes, scope.get(BODY_TIMEOUT, Settings().body_timeout_s))
     if message["type"] == "http.disconnect":
         raise RequestRefused(400, "the connection was closed before the body was complete")
     body: bytes = message.get("body", b"")
@@ -77,10 +78,10 @@ async def read_body(scope: Any, receive: Any, most_bytes: int) -> bytes:
     return body
 
 
-async def _read_on(first: Any, receive: Any, most_bytes: int) -> bytes:
+async def _read_on(first: Any, receive: Any, most_bytes: int, within_s: float) -> bytes:
     parts, size, message = [first.get("body", b"")], len(first.get("body", b"")), first
     try:
-        async with asyncio.timeout(SLOW_S):
+        async with asyncio.timeout(within_s):
             while message.get("more_body"):
                 message = await receive()
                 if message["type"] == "http.disconnect":
@@ -91,7 +92,7 @@ async def _read_on(first: Any, receive: Any, most_bytes: int) -> bytes:
                     raise _too_large(most_bytes)
     except TimeoutError:
         raise RequestRefused(
-            408, f"the body was not complete after {SLOW_S:.0f} s", headers=[(b"connection", b"close")]
+            408, f"the body was not complete within body_timeout_s = {within_s:g} seconds", headers=[(b"connection", b"close")]
         ) from None
     return b"".join(parts)
 

@@ -4,14 +4,16 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Collection, Coroutine, Iterator, Mapping
 from itertools import product
 from typing import Any
 
 from starlette.routing import Match
 
+from penstock.config import Settings
 from penstock.office.roles import LOCAL
 from penstock.service.access import Access
+from penstock.service.bodies import BODY_TIMEOUT
 from penstock.service.desks import Desks
 from penstock.service.port import Serving
 from penstock.service.predict import Predict
@@ -26,19 +28,34 @@ _LASTING = "/live"
 _POLICY = 1008
 """The registered code with which a socket is closed on somebody who may not listen any more."""
 
+_REJECTED = {408: "body_timeout", 413: "body_size"}
+
 _log = logging.getLogger("penstock.requests")
 
 
 class Front:
-    """Routes, counts requests by route and status, and turns every error into a problem document."""
+    """Routes, counts requests by route and status, and turns every error into a problem document.
+
+    rejected: by reason, what a bound of bytes, time or connections refused. connections: those that are open.
+    """
 
     def __init__(
-        self, app: Any, desks: Desks, predict: Predict, access: Access | None = None, tracing: Tracing | None = None
+        self,
+        app: Any,
+        desks: Desks,
+        predict: Predict,
+        access: Access | None = None,
+        tracing: Tracing | None = None,
+        *,
+        body_timeout_s: float = Settings().body_timeout_s,
     ) -> None:
         self.app = app
+        self._body_timeout_s = body_timeout_s
         self._tracing = tracing
         self._access = access
         self.requests: Counter[tuple[str, int]] = Counter()
+        self.rejected: Counter[str] = Counter()
+        self.connections: Collection[object] = ()
         self._desks = desks
         self._predict = predict
 
@@ -52,6 +69,7 @@ class Front:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
+        scope[BODY_TIMEOUT] = self._body_timeout_s
         hot = scope["path"] == _AFTER or _names_detector(scope["path"])
         try:
             if self._access is None:
@@ -93,6 +111,8 @@ class Front:
     def _answered(self, scope: Any, route: str, status: int) -> None:
         """Count a request; at the level of debugging there is a line of it in the log, which names no key and no value."""
         self.requests[route, status] += 1
+        if status in _REJECTED:
+            self.rejected[_REJECTED[status]] += 1
         if _log.isEnabledFor(logging.DEBUG):
             said = {"method": scope.get("method", "WEBSOCKET"), "route": route, "status": status}
             _log.debug("answered", extra=said)

@@ -5,33 +5,48 @@ with a client that wakes up for the first, cost about as much as everything else
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from penstock.service.http.bounded_protocol import BoundedProtocol
 
 _HEAD = b"HTTP/1.1 "
 
 
-class JoiningProtocol(HttpToolsProtocol):
+class JoiningProtocol(BoundedProtocol):
     """uvicorn's HTTP protocol over a transport that joins the head of a response with its body."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
         """A client has connected."""
-        super().connection_made(cast("asyncio.Transport", JoinedTransport(transport)))
+        super().connection_made(cast("asyncio.Transport", JoinedTransport(transport, self.linger)))
 
 
 class JoinedTransport:
-    """A transport that holds the head of a response back until its body comes, at most until the loop's next turn."""
+    """A transport that holds the head of a response back until its body comes, at most until the loop's next turn.
 
-    __slots__ = ("_held", "_loop", "_transport", "abort", "get_extra_info", "is_closing", "pause_reading", "resume_reading")
+    Asked to close, it closes only its own half as long as `linger` says so.
+    """
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    __slots__ = (
+        "_closed",
+        "_held",
+        "_linger",
+        "_loop",
+        "_transport",
+        "abort",
+        "get_extra_info",
+        "pause_reading",
+        "resume_reading",
+    )
+
+    def __init__(self, transport: asyncio.Transport, linger: Callable[[], bool] = lambda: False) -> None:
         self._transport = transport
+        self._linger = linger
+        self._closed = False
         self._held = b""
         self._loop = asyncio.get_running_loop()
         self.abort = transport.abort
         self.get_extra_info = transport.get_extra_info
-        self.is_closing = transport.is_closing
         self.pause_reading = transport.pause_reading
         self.resume_reading = transport.resume_reading
 
@@ -49,7 +64,15 @@ class JoinedTransport:
     def close(self) -> None:
         """Send what is held back, then close."""
         self._let_go()
-        self._transport.close()
+        self._closed = True
+        if not self._transport.is_closing() and self._linger():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Whether nothing more can be sent."""
+        return self._closed or self._transport.is_closing()
 
     def set_protocol(self, protocol: Any) -> None:
         """Let another protocol take over."""

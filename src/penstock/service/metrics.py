@@ -31,6 +31,9 @@ class ServiceCollector(Collector):
             families.add("penstock_requests_total", [route, str(status)], count)
         for way, outcome, count in self._front.sign_ins():
             families.add("penstock_sign_ins_total", [way, outcome], count)
+        families.add("penstock_http_connections", [], len(self._front.connections))
+        for reason, count in sorted(self._front.rejected.items()):
+            families.add("penstock_http_rejected_total", [reason], count)
         for name, desk in self._desks.items():
             _of_desk(families, name, desk)
             if desk.not_ready is None:

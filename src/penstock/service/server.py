@@ -1,12 +1,14 @@
 """The process that serves: a socket, an event loop, garbage collection out of the way, and a graceful stop."""
 
+import asyncio
 import contextlib
 import gc
 import logging
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 
@@ -19,6 +21,7 @@ from penstock.service.access import Access, is_loopback
 from penstock.service.app import Service, create_app
 from penstock.service.beside import Beside
 from penstock.service.desk import Desk
+from penstock.service.http.bounded_protocol import Bounds
 from penstock.service.joined import JoiningProtocol
 from penstock.service.parts import ServiceParts
 from penstock.service.personal import Unmasking
@@ -134,7 +137,7 @@ def serve(
             tracing=tracing,
         )
         app = create_app(desks, settings, inside, on_ready=ready, on_failure=failed)
-        server = Server(app)
+        server = Server(app, settings)
         on_server(server.stop)
         server.run(sockets=[listening])
     if failures:
@@ -161,12 +164,12 @@ def settle_garbage() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-def uvicorn_config(app: Any) -> uvicorn.Config:
+def uvicorn_config(app: Any, bounds: Bounds | None = None) -> uvicorn.Config:
     """How an ASGI application is served: the settings that the figures in the README were measured with."""
     return uvicorn.Config(
         app,
         loop="asyncio" if sys.platform == "win32" else "uvloop",
-        http=JoiningProtocol,
+        http=cast("type[asyncio.Protocol]", partial(JoiningProtocol, bounds=bounds)),
         ws=HangingUpProtocol,
         ws_max_size=MOST_SAID,
         ws_per_message_deflate=False,
@@ -184,9 +187,10 @@ def uvicorn_config(app: Any) -> uvicorn.Config:
 class Server(uvicorn.Server):
     """uvicorn, which lets live pages go before it waits for connections to end."""
 
-    def __init__(self, app: Service) -> None:
-        super().__init__(uvicorn_config(app))
+    def __init__(self, app: Service, settings: Settings | None = None) -> None:
+        super().__init__(uvicorn_config(app, Bounds.of(settings or Settings(), app.rejected)))
         self._app = app
+        app.connections = self.server_state.connections
 
     def stop(self) -> None:
         """Ask for a graceful stop; asked again, the server does not wait for requests any more. Any thread may ask."""

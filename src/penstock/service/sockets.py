@@ -8,8 +8,9 @@ from fastapi import FastAPI, WebSocket
 from starlette.websockets import WebSocketDisconnect
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from penstock.service.http.bounded_protocol import response
 from penstock.service.live import Live
-from penstock.service.problems import Busy
+from penstock.service.problems import Busy, RequestRefused
 
 GOING_AWAY, TRY_LATER = 1001, 1013
 """The registered codes with which a server that stops, or has no room, says goodbye."""
@@ -22,7 +23,15 @@ GOODBYE_S = 1.0
 
 
 class HangingUpProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket protocol, which at a stop does not wait for viewers who no longer read."""
+    """uvicorn's WebSocket protocol, which answers a handshake it cannot read, and at a stop does not wait for slow viewers."""
+
+    def data_received(self, data: bytes) -> None:
+        """The head of the handshake, which comes in one piece, or frames."""
+        super().data_received(data)
+        if not self.handshake_initiated and not self.transport.is_closing():
+            refused = RequestRefused(400, f"this is no handshake of a WebSocket: {self.conn.handshake_exc}")
+            self.transport.write(response(refused, self.default_headers))
+            self.transport.close()
 
     def shutdown(self) -> None:
         """The server stops."""

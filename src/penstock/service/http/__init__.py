@@ -1,0 +1,1 @@
+"""HTTP itself: what is read of a connection, and within which bounds."""

@@ -1,0 +1,312 @@
+"""uvicorn's HTTP protocol with bounds: bytes and time of a request's head, requests that wait, and connections.
+
+The bounds hold while bytes arrive, before anything is collected. What is refused is answered, in its turn where earlier
+requests on the connection are not answered yet. The connection is then half closed, and read for a while without keeping
+anything, because the answer would be lost with a connection that is reset while its client still sends.
+"""
+
+import asyncio
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
+
+from penstock.config import Settings
+from penstock.service.problems import RequestRefused, headers
+
+MOST_WAITING = 100
+"""Requests of one connection that wait for the answer to an earlier one."""
+
+LINGER_S = 30.0
+"""How long a connection that was refused something is read, so that its client sees why."""
+
+OVER_S = 2.0
+"""The same for a connection beyond the limit."""
+
+MOST_LINGERING = 64
+"""Beyond so many of them, connections beyond the limit are closed at once."""
+
+_MOST_CONNECTIONS = 10_000
+_MOST_RESERVED = 512
+"""File handles kept for the ledger and everything else that is no connection."""
+
+
+@dataclass
+class Bounds:
+    """The bounds of one server, and how often each refused something, by its name in the metrics."""
+
+    line_bytes: int = Settings().max_line_bytes
+    head_bytes: int = Settings().max_head_bytes
+    headers: int = Settings().max_headers
+    head_timeout_s: float = Settings().head_timeout_s
+    connections: int = _MOST_CONNECTIONS
+    rejected: Counter[str] = field(default_factory=Counter)
+    lingering: int = 0
+    """Refused connections that are still read."""
+
+    @classmethod
+    def of(cls, settings: Settings, rejected: Counter[str]) -> "Bounds":
+        """The bounds that settings declare."""
+        return cls(
+            settings.max_line_bytes,
+            settings.max_head_bytes,
+            settings.max_headers,
+            settings.head_timeout_s,
+            connection_limit(settings.max_connections),
+            rejected,
+        )
+
+
+def connection_limit(wanted: int | None) -> int:
+    """Connections that leave file handles for everything else; asks the system for more handles where it grants them."""
+    most = wanted or _MOST_CONNECTIONS
+    if sys.platform == "win32":
+        return most
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = most + _MOST_RESERVED
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return most if soft == resource.RLIM_INFINITY else min(most, soft - min(_MOST_RESERVED, soft // 2))
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. Its transport asks `linger` before it closes."""
+
+    def __init__(self, *args: Any, bounds: Bounds | None = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._bounds = bounds or Bounds()
+        self._receiving = False  # a request has begun and is not complete
+        self._in_head = self._in_lines = True  # lines: of a head or of trailers
+        self._begun = False  # a head or trailers began in the bytes that are being read
+        self._head_bytes = self._header_count = 0
+        self._line_bytes = self._fed = 0  # of a line, and of lines, that are not complete
+        self._refusal: RequestRefused | None = None
+        self._lingering = self._stopping = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    # ---------------------------------------------------------------- the connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
+        """A client has connected."""
+        super().connection_made(transport)
+        bounds = self._bounds
+        if len(self.connections) > bounds.connections:
+            self.connections.discard(self)
+            detail = f"the {bounds.connections} connections that max_connections allows are open; come again later"
+            self._note("connections", 503, detail)
+            self._answer_refusal()
+        else:
+            self._timer = self.loop.call_later(bounds.head_timeout_s, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended."""
+        self._stop_timer()
+        if self._lingering:
+            self._bounds.lingering -= 1
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """The server stops: it waits for answers, not for clients that go on sending what was refused."""
+        self._stopping = True
+        if self._lingering:
+            self.transport.close()
+        else:
+            super().shutdown()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of one or several requests; those after a refusal are dropped."""
+        if self._refusal is not None or self._lingering:
+            return
+        receiving, self._begun = self._receiving, False
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            if self._should_upgrade():
+                self._upgrade()
+        except httptools.HttpParserError:
+            if self._refusal is None:
+                self._note("malformed", 400, "this is not HTTP/1.1 as the service reads it")
+            self._answer_refusal()
+        else:
+            if self._in_lines and not self.transport.is_closing():
+                self._read_part(data, receiving)
+
+    def _read_part(self, data: bytes, receiving: bool) -> None:
+        """Bytes of lines that are not complete: the parser keeps them, so they may not be many, and not take long."""
+        end = data.rfind(b"\n") + 1
+        if self._begun:
+            self._fed, self._line_bytes = 0, 0 if receiving else len(data) - end  # before it may lie a body
+        else:
+            self._fed += len(data)
+            self._line_bytes = len(data) - end + (0 if end else self._line_bytes)
+        if self._line_bytes > self._bounds.line_bytes:
+            self._note_long_line("header_line" if self._receiving and self.url else "request_line")
+            self._answer_refusal()
+        elif self._fed > self._bounds.head_bytes:
+            self._note_long_head()
+            self._answer_refusal()
+        elif self._in_head and self._receiving and self._timer is None:
+            self._timer = self.loop.call_later(self._bounds.head_timeout_s, self._too_slow)
+
+    def _too_slow(self) -> None:
+        self._timer = None
+        wait_s = self._bounds.head_timeout_s
+        if self._receiving:
+            self._note(
+                "head_timeout", 408, f"the head of the request was not complete within head_timeout_s = {wait_s:g} seconds"
+            )
+            self._answer_refusal()
+        else:
+            self._bounds.rejected["head_timeout"] += 1
+            self.transport.close()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _upgrade(self) -> None:
+        """Hand over to the protocol of WebSockets, whose parser has bounds too: narrower ones, which end in no answer."""
+        self._receiving = False
+        longest = max(len(name) + len(value) + 4 for name, value in self.headers)
+        if len(self.url) + len("GET  HTTP/1.1\r\n") > MAX_LINE_LENGTH:
+            self._note("request_line", 414, f"the request line of a WebSocket is longer than {MAX_LINE_LENGTH} bytes")
+        elif longest > MAX_LINE_LENGTH:
+            self._note("header_line", 431, f"a header of a WebSocket is longer than {MAX_LINE_LENGTH} bytes")
+        elif len(self.headers) > MAX_NUM_HEADERS:
+            self._note("header_count", 431, f"the head of a WebSocket has more than {MAX_NUM_HEADERS} headers")
+        if self._refusal is None:
+            self.handle_websocket_upgrade()
+        else:
+            self._answer_refusal()
+
+    # ---------------------------------------------------------------- what the parser finds
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        if len(self.pipeline) >= MOST_WAITING:
+            self._note("waiting_requests", 503, f"{MOST_WAITING} requests of this connection wait for answers already")
+            raise _Refused
+        self._receiving = self._begun = True
+        self._head_bytes = self._header_count = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the request's target."""
+        self._head_bytes += len(url)
+        if self._head_bytes + len(self.parser.get_method()) + len("  HTTP/1.1") > self._bounds.line_bytes:
+            self._note_long_line("request_line")
+            raise _Refused
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; or a trailer, which nobody reads."""
+        bounds, size = self._bounds, len(name) + len(value) + len(": ")
+        self._head_bytes += size + len("\r\n")
+        self._header_count += 1
+        if size > bounds.line_bytes:
+            self._note_long_line("header_line")
+            raise _Refused
+        if self._header_count > bounds.headers:
+            self._note("header_count", 431, f"the request has more than max_headers = {bounds.headers} headers")
+            raise _Refused
+        if self._head_bytes > bounds.head_bytes:
+            self._note_long_head()
+            raise _Refused
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is complete."""
+        self._in_head = self._in_lines = False
+        self._line_bytes = 0
+        self._stop_timer()
+        self._unset_keepalive_if_required()
+        super().on_headers_complete()
+
+    def on_chunk_header(self) -> None:
+        """A chunk begins; or trailers do, if no bytes of a body follow."""
+        self._in_lines = self._begun = True
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._in_lines = False
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is complete."""
+        self._receiving, self._in_head, self._in_lines, self._line_bytes = False, True, True, 0
+        super().on_message_complete()
+
+    # ---------------------------------------------------------------- refusing
+
+    def _note(self, reason: str, status: int, detail: str) -> None:
+        self._bounds.rejected[reason] += 1
+        self._refusal = RequestRefused(status, detail)
+
+    def _note_long_line(self, which: str) -> None:
+        detail = f"the {which.replace('_', ' ')} is longer than max_line_bytes = {self._bounds.line_bytes}"
+        self._note(which, 414 if which == "request_line" else 431, detail)
+
+    def _note_long_head(self) -> None:
+        self._note("head", 431, f"the head of the request is longer than max_head_bytes = {self._bounds.head_bytes}")
+
+    def _answer_refusal(self) -> None:
+        """Answer what was refused, as soon as what came before it is answered."""
+        self._stop_timer()
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            self._write_refusal()
+        elif cycle.more_body and self.pipeline:
+            self.pipeline.popleft()  # its body was refused before it began
+        elif cycle.more_body and cycle.response_started:
+            self.transport.close()
+        elif cycle.more_body:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            self._write_refusal()
+
+    def on_response_complete(self) -> None:
+        """A request is answered."""
+        last = not self.pipeline
+        super().on_response_complete()
+        if last and self._refusal is not None and not self.transport.is_closing():
+            self._write_refusal()
+
+    def _write_refusal(self) -> None:
+        assert self._refusal is not None
+        self._unset_keepalive_if_required()
+        self.transport.write(response(self._refusal, self.server_state.default_headers))
+        self.transport.close()
+
+    def linger(self) -> bool:
+        """Whether the connection is closed later, because its client may still be sending; asked before it is closed."""
+        over = self._refusal is not None and self not in self.connections
+        if self._lingering or self._stopping or not (self._receiving or self._refusal):
+            return False
+        if over and self._bounds.lingering >= MOST_LINGERING:
+            return False
+        self._lingering = True
+        self._bounds.lingering += 1
+        self.flow.resume_reading()
+        self._timer = self.loop.call_later(OVER_S if over else LINGER_S, self.transport.abort)
+        return True
+
+
+def response(refused: RequestRefused, default_headers: list[tuple[bytes, bytes]]) -> bytes:
+    """A whole response that says why, and that the connection ends with it."""
+    head = [STATUS_LINE[refused.status]]
+    for name, value in default_headers + headers(refused.status, len(refused.problem), [(b"connection", b"close")]):
+        head += [name, b": ", value, b"\r\n"]
+    return b"".join([*head, b"\r\n", refused.problem])
+
+
+class _Refused(Exception):
+    """Stops the parser."""
