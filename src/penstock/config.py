@@ -231,6 +231,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             " is made: `true` or `false`. For a network that is closed itself."
         ),
     ] = False
+    allowed_hosts: Annotated[
+        str | None,
+        Meta(
+            description="Names with commas between them under which an open service may be asked, besides those of this machine"
+            " (`localhost`, 127.0.0.0/8, `[::1]`) and `host`; others get 421, so that no page elsewhere reaches it by a name"
+            " of its own."
+        ),
+    ] = None
     rate_limit: Annotated[
         Positive | None, Meta(description="Requests a second that one API key may make; unlimited unless given.")
     ] = None

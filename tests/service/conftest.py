@@ -240,7 +240,7 @@ def client_for():
         app = create_app({e.detector.name: Desk.of(e, settings) for e in engines}, settings, ServiceParts(**options))
         async with app.app.router.lifespan_context(app.app):
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://penstock") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 client.app = app
                 yield client
 

@@ -155,7 +155,7 @@ def test_a_path_written_otherwise_is_no_way_in(run, guarded, office, path):
     async def scene():
         async with guarded() as client:
             for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"):
-                assert (await client.request(method, f"http://penstock{path}")).status_code == 401, method
+                assert (await client.request(method, f"http://localhost{path}")).status_code == 401, method
 
     run(scene())
 
@@ -450,7 +450,7 @@ def test_a_page_from_elsewhere_changes_nothing_in_a_session(run, guarded, office
             assert (await client.post("/session", json=given, headers=elsewhere)).status_code == 403
             await client.post("/session", json=given)
             assert (await client.post("/labels", content=b"[]", headers=elsewhere)).status_code == 403
-            assert (await client.post("/labels", content=b"[]", headers={"origin": "http://penstock"})).status_code != 403
+            assert (await client.post("/labels", content=b"[]", headers={"origin": "http://localhost"})).status_code != 403
 
     run(scene())
 
@@ -616,9 +616,9 @@ def send(operation, headers, *, may, refusal):
 # ---------------------------------------------------------------- what it costs
 
 
-def test_an_open_service_does_not_look_at_headers_or_routes(office):
+def test_an_open_service_looks_at_host_and_origin_and_not_at_routes(office):
     access = Access(office, Settings(), exposed=False)
-    scope = {"type": "http"}  # anything else that was read would be missing
+    scope = {"type": "http", "headers": [(b"host", b"localhost")]}  # anything else that was read would be missing
     access.admit(scope, hot=True)
     assert scope[ACTOR].name == "local"
 

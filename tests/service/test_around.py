@@ -46,7 +46,7 @@ def ask(run, engine, tmp_path):
             settings = Settings(data=tmp_path)
             app = create_app({detector.name: Desk.of(over or engine, settings)}, settings, ServiceParts(**options))
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://penstock") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 response = await client.request(method, path)
                 assert response.status_code == status, response.text
                 return response.json()
@@ -297,7 +297,7 @@ def test_verifications_take_turns_and_too_many_are_refused(run, engine, tmp_path
     async def scene():
         settings = Settings(data=tmp_path)
         app = create_app({detector.name: Desk.of(engine, settings)}, settings)
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://penstock") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
             asked = [asyncio.create_task(client.post(f"/verify/t/{k}")) for k in range(4)]
             while sum(each.done() for each in asked) < 2:  # two are refused while the first is made
                 await asyncio.sleep(0.01)

@@ -52,7 +52,7 @@ def play(engine, tmp_path, run):
         app = create_app({mine.name: Desk.of(engine, settings)}, settings)
         async with app.app.router.lifespan_context(app.app):
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://penstock") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 return await work(client)
 
     return lambda work: run(whole(work))

@@ -34,7 +34,7 @@ def told(run_, engine, path, folder, *, before=(), status=200):
     async def scene():
         settings = Settings(data=folder)
         app = create_app({engine.detector.name: Desk.of(engine, settings)}, settings)
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://penstock") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
             for each in before:
                 assert (await client.post(each)).status_code == 200
             response = await client.get(path)

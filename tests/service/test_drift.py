@@ -41,7 +41,7 @@ def play(engine, tmp_path, run):
         app = create_app({"paid": Desk.of(engine, settings)}, settings, ServiceParts(drift=drift))
         async with app.app.router.lifespan_context(app.app):
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://penstock") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 return await work(client, drift)
 
     return lambda work, every_s=3600.0: run(whole(work, every_s))

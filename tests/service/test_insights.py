@@ -52,7 +52,7 @@ def ask(run, tmp_path):
             settings = Settings(data=tmp_path)
             app = create_app({engine.detector.name: Desk.of(engine, settings)}, settings, ServiceParts(cases=cases))
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://penstock") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 response = await client.get(path)
                 assert response.status_code == status, response.text
                 return response.json()

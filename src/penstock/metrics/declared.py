@@ -143,7 +143,8 @@ METRICS: tuple[Metric, ...] = (
         labels=("reason",),
         unit="requests",
         text="Requests and connections that a bound refused, by reason: request_line, header_line, header_count, head, "
-        "head_timeout, body_size, body_timeout, waiting_requests, connections; malformed where it was no HTTP.",
+        "head_timeout, body_size, body_timeout, waiting_requests, connections; malformed where it was no HTTP; host and origin "
+        "while the service is open.",
         watch="a rise: somebody floods the service, or a client needs a wider bound",
     ),
     Metric(

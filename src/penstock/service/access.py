@@ -14,6 +14,7 @@ from penstock.errors import PenstockError
 from penstock.office.database import Database
 from penstock.office.people import People
 from penstock.office.roles import ANYBODY, LOCAL, Actor
+from penstock.service.open_access import READING, OpenAccess
 from penstock.service.problems import RequestRefused
 from penstock.service.rights import ACTOR, HOT, Rights
 from penstock.service.roster import REFRESH_S, Known, Roster
@@ -32,7 +33,6 @@ _LONGEST_COOKIE = 4096
 NOBODY = Actor("", frozenset())
 """Who asks for what needs no key."""
 
-_READING = {"GET", "HEAD", "OPTIONS"}
 _CHALLENGE = ((b"www-authenticate", b'Bearer realm="penstock"'),)
 _Scope = MutableMapping[str, Any]
 
@@ -58,6 +58,7 @@ class Access:
         self.clock = clock
         self.sign_on = sign_on
         self._exposed = exposed or sign_on is not None
+        self._while_open = OpenAccess(settings)
         self._rights = Rights([])
         self._answers = True
 
@@ -88,9 +89,10 @@ class Access:
         """Let a request in and write down who asks, as `scope["penstock.actor"]`.
 
         Raises:
-            RequestRefused: 401 who asks is not known, 403 may not, 429 asks too often.
+            RequestRefused: 401 who asks is not known, 403 may not, 429 asks too often; 403 and 421 as `OpenAccess` says.
         """
         if self.open:
+            self._while_open.check(scope)
             scope[ACTOR] = LOCAL
             return
         needed = HOT if hot else self._rights.needed(scope)
@@ -105,6 +107,14 @@ class Access:
         if wait_s:
             raise too_often("this key asks more often than the service allows", wait_s)
         scope[ACTOR] = known.actor
+
+    def making(self, scope: _Scope) -> contextlib.AbstractContextManager[None]:
+        """While a key or user is made: the first over HTTP needs the setup token.
+
+        Raises:
+            RequestRefused: 403 without it, 409 while another request shows it.
+        """
+        return self._while_open.making_first(scope) if self.open else contextlib.nullcontext()
 
     def asker(self, scope: _Scope) -> Actor:
         """Who asks for what needs no key: `NOBODY` where no key, and no session that lasts, is shown.
@@ -156,7 +166,8 @@ class Access:
         """For whoever starts the service: who is let in."""
         if self.open:
             return (
-                "open: no key or user exists, so whoever reaches this address may do everything; `penstock keys add` closes it"
+                "open: no key or user exists, so whoever reaches this address may do everything; `penstock keys add` closes it,"
+                f" or the first user over HTTP, which needs the setup token {self._while_open.token}"
             )
         if not self.roster.any:
             return "closed: others reach this address and no key or user exists; `penstock keys add` makes the first"
@@ -179,7 +190,7 @@ class Access:
         if session is None:
             detail = "sign in, or send a key as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
             raise RequestRefused(401, detail, headers=_CHALLENGE)
-        if scope.get("method") not in _READING:
+        if scope.get("method") not in READING:
             refuse_other_pages(headers)
         return session
 

@@ -1,6 +1,7 @@
 """`/users` and `/keys`: who is let in. The last administrator stays, and secrets are shown once and written nowhere."""
 
 import asyncio
+import contextlib
 from collections import Counter
 
 import msgspec
@@ -23,6 +24,17 @@ _AT_ONCE = 2
 """Passwords hashed at a time: see `session`."""
 
 _REFUSED = (400, 404, 408, 409, 413, 415)
+
+_TOKEN = {
+    "parameters": [
+        {
+            "name": "X-Setup-Token",
+            "in": "header",
+            "description": "The token that the service printed when it started: for the first key or user of an open service.",
+            "schema": {"type": "string"},
+        }
+    ]
+}
 
 
 def add_routes(routes: FastAPI, office: Database, access: Access | None) -> None:
@@ -49,6 +61,14 @@ class Administration:
         if self._access is None or self._access.sign_on is None:
             keep_one(transaction)
 
+    def making(self, request: Request) -> contextlib.AbstractContextManager[None]:
+        """While a key or user is made: the first one needs the setup token.
+
+        Raises:
+            RequestRefused: 403 without it, 409 while another request shows it.
+        """
+        return contextlib.nullcontext() if self._access is None else self._access.making(request.scope)
+
     async def changed(self) -> None:
         """Something was: it holds from now on."""
         if self._access is not None:
@@ -73,7 +93,7 @@ def _add_keys(routes: FastAPI, administration: Administration) -> None:
         tags=["access"],
         status_code=201,
         responses=answers("MadeKey", *_REFUSED, status=201),
-        openapi_extra=requires("NewKey"),
+        openapi_extra=requires("NewKey") | _TOKEN,
     )
     async def add_key(request: Request) -> Response:
         """Make an API key; the answer shows it, this once."""
@@ -84,8 +104,9 @@ def _add_keys(routes: FastAPI, administration: Administration) -> None:
             secret, key = keys.add(given.name, given.roles, expires_us=until, who=who(request), check=administration.check)
             return {"secret": secret, "key": key_form(key, now)}
 
-        made = await asyncio.to_thread(added)
-        await administration.changed()
+        with administration.making(request):
+            made = await asyncio.to_thread(added)
+            await administration.changed()
         return _private(made, 201)
 
     @routes.delete("/keys/{key_id}", tags=["access"], responses=answers("KeyForm", 404, 409))
@@ -120,7 +141,7 @@ def _add_users(routes: FastAPI, administration: Administration) -> None:
         tags=["access"],
         status_code=201,
         responses=answers("UserForm", *_REFUSED, status=201),
-        openapi_extra=requires("NewUser"),
+        openapi_extra=requires("NewUser") | _TOKEN,
     )
     async def add_user(request: Request) -> Response:
         """Add somebody who may sign in."""
@@ -131,9 +152,10 @@ def _add_users(routes: FastAPI, administration: Administration) -> None:
                 people.add(given.name, given.password, given.roles, who=who(request), check=administration.check), 0
             )
 
-        async with administration.hashing:
-            made = await asyncio.to_thread(added)
-        await administration.changed()
+        with administration.making(request):
+            async with administration.hashing:
+                made = await asyncio.to_thread(added)
+            await administration.changed()
         return _private(made, 201)
 
     @routes.patch(

@@ -80,6 +80,8 @@ class Front:
                 self._access.admit(scope, hot=hot)
         except RequestRefused as refused:
             await _refuse(scope, send, refused)
+            if refused.reason is not None:
+                self.rejected[refused.reason] += 1
             self._answered(scope, _AFTER if hot else "other", refused.status)
             return
         if scope["type"] != "http":

@@ -52,7 +52,10 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RequestRefused(Exception):
-    """A request that cannot be answered as asked; ends in a problem document, never in a log."""
+    """A request that cannot be answered as asked; ends in a problem document, never in a log.
+
+    reason: the name under which the metrics count it, where they do.
+    """
 
     def __init__(
         self,
@@ -60,8 +63,10 @@ class RequestRefused(Exception):
         detail: str,
         errors: Sequence[tuple[str | None, str]] = (),
         headers: Sequence[tuple[bytes, bytes]] = (),
+        reason: str | None = None,
     ) -> None:
         super().__init__(detail)
+        self.reason = reason
         self.status = status
         self.problem = problem(status, detail, errors)
         self.headers = tuple(headers)

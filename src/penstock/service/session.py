@@ -21,7 +21,7 @@ _AT_ONCE = 2
 
 _OPEN = (
     "Nobody is asked for a key: whoever reaches this address may do everything. The first key or user closes the service: "
-    "penstock keys add, or Operations in the console."
+    "penstock keys add, or Operations in the console with the setup token that the service printed when it started."
 )
 
 

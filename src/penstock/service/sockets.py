@@ -104,4 +104,4 @@ def is_own(origins: Sequence[str], host: str) -> bool:
     >>> is_own(["http://fraud.example:8000"], "fraud.example:8000"), is_own(["http://elsewhere.example"], "fraud.example:8000")
     (True, False)
     """
-    return all(origin.partition("://")[2].lower() == host.lower() for origin in origins)
+    return all(host != "" and origin.partition("://")[2].lower() == host.lower() for origin in origins)

@@ -121,16 +121,16 @@ volumeMounts:
 
 {{- define "penstock.probes" -}}
 startupProbe:
-  httpGet: {path: /health, port: http}
+  httpGet: {path: /health, port: http, httpHeaders: [{name: Host, value: localhost}]}
   periodSeconds: 5
   failureThreshold: 60
 livenessProbe:
-  httpGet: {path: /health, port: http}
+  httpGet: {path: /health, port: http, httpHeaders: [{name: Host, value: localhost}]}
   periodSeconds: 10
   timeoutSeconds: 3
   failureThreshold: 6
 readinessProbe:
-  httpGet: {path: /ready, port: http}
+  httpGet: {path: /ready, port: http, httpHeaders: [{name: Host, value: localhost}]}
   periodSeconds: 5
   timeoutSeconds: 3
 {{- end }}

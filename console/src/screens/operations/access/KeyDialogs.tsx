@@ -6,9 +6,18 @@ import { FormDialog, part } from "~/ui/FormDialog";
 import { sayDone } from "~/ui/said";
 import { addKey, type Key, revokeKey } from "./access";
 import { RoleBoxes, rolesIn } from "./RoleBoxes";
+import { SetupToken } from "./SetupToken";
 
-/** Makes a key; its secret is handed to `onMade`, this once. */
-export function AddKey({ onClose, onMade }: { onClose: () => void; onMade: (made: Schemas["MadeKey"]) => void }) {
+/** Makes a key; its secret is handed to `onMade`, this once. `first`: of an open service. */
+export function AddKey({
+  first,
+  onClose,
+  onMade,
+}: {
+  first: boolean;
+  onClose: () => void;
+  onMade: (made: Schemas["MadeKey"]) => void;
+}) {
   return (
     <FormDialog
       title="Make a key"
@@ -17,13 +26,12 @@ export function AddKey({ onClose, onMade }: { onClose: () => void; onMade: (made
       onClose={onClose}
       onSubmit={async (given) => {
         const days = part(given, "days");
-        onMade(
-          await addKey({
-            name: part(given, "name") ?? "",
-            roles: rolesIn(given),
-            expires_in_days: days === undefined ? null : Number(days),
-          }),
-        );
+        const key = {
+          name: part(given, "name") ?? "",
+          roles: rolesIn(given),
+          expires_in_days: days === undefined ? null : Number(days),
+        };
+        onMade(await addKey(key, part(given, "token")));
       }}
     >
       <TextField
@@ -44,6 +52,7 @@ export function AddKey({ onClose, onMade }: { onClose: () => void; onMade: (made
         defaultValue={90}
         hint="Empty: never"
       />
+      {first && <SetupToken />}
       <RoleBoxes held={["decider"]} />
     </FormDialog>
   );

@@ -1,6 +1,7 @@
 import type { ColumnDef } from "@tanstack/react-table";
 import { useState } from "react";
 import type { Schemas } from "~/api/client";
+import { useSession } from "~/session/session";
 import { Asked, Empty } from "~/ui/Asked";
 import { Badge } from "~/ui/Badge";
 import { Button } from "~/ui/Button";
@@ -14,6 +15,7 @@ import { AddKey, RevokeKey, Secret } from "./KeyDialogs";
 /** Keys of programs, without their secrets: each is shown once, when it is made. */
 export function Keys() {
   const keys = useKeys();
+  const open = useSession().data?.open ?? false;
   const [asking, ask] = useState<"add" | Key>();
   const [made, setMade] = useState<Schemas["MadeKey"]>();
   return (
@@ -30,7 +32,7 @@ export function Keys() {
           />
         )}
       </Asked>
-      {asking === "add" && <AddKey onClose={() => ask(undefined)} onMade={setMade} />}
+      {asking === "add" && <AddKey first={open} onClose={() => ask(undefined)} onMade={setMade} />}
       {asking && asking !== "add" && <RevokeKey of={asking} onClose={() => ask(undefined)} />}
     </Panel>
   );

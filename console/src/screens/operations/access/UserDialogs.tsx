@@ -3,6 +3,7 @@ import { FormDialog, part } from "~/ui/FormDialog";
 import { sayDone } from "~/ui/said";
 import { addUser, changeUser, type User } from "./access";
 import { RoleBoxes, rolesIn } from "./RoleBoxes";
+import { SetupToken } from "./SetupToken";
 
 const LEAST = 12;
 
@@ -18,7 +19,8 @@ export function AddUser({ first, onClose }: { first: boolean; onClose: () => voi
       onClose={onClose}
       onSubmit={async (given) => {
         const name = part(given, "name") ?? "";
-        await addUser({ name, password: String(given.get("password")), roles: rolesIn(given) });
+        const user = { name, password: String(given.get("password")), roles: rolesIn(given) };
+        await addUser(user, part(given, "token"));
         sayDone(`${name} may sign in now.`);
       }}
     >
@@ -41,6 +43,7 @@ export function AddUser({ first, onClose }: { first: boolean; onClose: () => voi
         autoComplete="new-password"
         hint={`At least ${LEAST} letters`}
       />
+      {first && <SetupToken />}
       <RoleBoxes held={first ? ["administrator"] : ["viewer"]} />
     </FormDialog>
   );

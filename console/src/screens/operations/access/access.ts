@@ -25,8 +25,9 @@ export function useKeys() {
   return useQuery({ queryKey: ["keys"], queryFn: async () => say(await api.GET("/keys")) });
 }
 
-export async function addUser(user: Schemas["NewUser"]): Promise<User> {
-  return changed(say(await api.POST("/users", { body: user })));
+/** `token`: the setup token, which the first user of an open service needs. */
+export async function addUser(user: Schemas["NewUser"], token?: string): Promise<User> {
+  return changed(say(await api.POST("/users", { body: user, params: { header: { "X-Setup-Token": token } } })));
 }
 
 export async function changeUser(name: string, to: Partial<Schemas["ChangeUser"]>): Promise<User> {
@@ -34,8 +35,9 @@ export async function changeUser(name: string, to: Partial<Schemas["ChangeUser"]
   return changed(say(await api.PATCH("/users/{name}", { params: { path: { name } }, body })));
 }
 
-export async function addKey(key: Schemas["NewKey"]): Promise<Schemas["MadeKey"]> {
-  return changed(say(await api.POST("/keys", { body: key })));
+/** `token`: the setup token, which the first key of an open service needs. */
+export async function addKey(key: Schemas["NewKey"], token?: string): Promise<Schemas["MadeKey"]> {
+  return changed(say(await api.POST("/keys", { body: key, params: { header: { "X-Setup-Token": token } } })));
 }
 
 export async function revokeKey(id: string): Promise<Key> {
