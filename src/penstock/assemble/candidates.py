@@ -47,7 +47,7 @@ def compare_candidate(
     candidate = load_detector(reference)
     recorded = events_of(settings, reference, data)
     side = _replayed(candidate, models, recorded)
-    beside = recorded_side(candidate, recorded) if champion is None else None
+    beside = recorded_side(recorded) if champion is None else None
     if beside is None:
         name = champion or _of_its_name(candidate)
         beside = _replayed(load_detector(name), champion_models, events_of(settings, name, data))

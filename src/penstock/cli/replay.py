@@ -31,19 +31,19 @@ def command(detector: str, file: str, out: Path | None, as_json: bool, models: s
     from penstock.assemble.kept import as_kept, key_kept
     from penstock.assemble.traffic import write_frame
     from penstock.offline.outcome import outcome
-    from penstock.offline.replay import replay
+    from penstock.offline.replay import placed
 
     chosen = settings_from(models=models, **flags)
     loaded = as_kept(load_detector(detector), chosen)
     recorded = read_events(detector, file, chosen)
     began = time.perf_counter()
     folder = chosen.models_folder if models else None
-    frame = replay(loaded, recorded, models=folder, personal_key=key_kept(loaded, chosen), max_refused=1)
+    frame, rows = placed(loaded, recorded, models=folder, personal_key=key_kept(loaded, chosen))
     seconds = time.perf_counter() - began
     if out is not None:
         write_frame(frame, out)
         say(f"{len(frame):,} rows in {out}")
-    found = outcome(loaded, recorded, frame, seconds)
+    found = outcome(loaded, recorded, frame, rows, seconds)
     if as_json:
         print_json(found)
     else:

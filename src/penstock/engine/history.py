@@ -91,10 +91,10 @@ class History:
 
     def _labels(self, seqs: Sequence[int], most: int) -> dict[str, Any]:
         """How many of these decisions are known to be fraud or good, and the newest that are known."""
-        ledger, name = self._engine.ledger, self._engine.detector.name
+        ledger = self._engine.ledger
         known = self._engine.learned.of(seqs)
         found = [ledger.record_of(seq) for seq in list(known)[:most]]
-        labels = [ledger.tables.label_of(name, each[0].ids[each[1]]) for each in found if each is not None]
+        labels = [self._engine.look.label(*each) for each in found if each is not None]
         counts = Counter(known.values())
         return {
             "fraud": counts[True],

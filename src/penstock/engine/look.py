@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,10 +18,14 @@ from penstock.errors import DeclarationError, did_you_mean
 from penstock.features import Aggregate
 from penstock.features.kernel.places import find_slot
 from penstock.features.table import Table
+from penstock.ledger import Label
 from penstock.messages import Batch, Layout, Record, Type, Versions
 
 if TYPE_CHECKING:
     from penstock.engine.engine import Engine
+
+LABELLED = ("decisions", "loaded")
+"""The kinds of records whose events labels are about."""
 
 
 class Look:
@@ -63,16 +68,51 @@ class Look:
             ]
         return self._names[layout_id]
 
-    def events(self, transaction_ids: Sequence[str]) -> list[tuple[Record, int] | None]:
-        """The records that hold transactions, also ones that are not durable yet, each with its row; None for an unknown id."""
-        engine, kinds = self._engine, ("decisions", "loaded")
+    def events(self, transaction_ids: Sequence[str], known_us: Sequence[int] | None = None) -> list[tuple[Record, int] | None]:
+        """The records that hold transactions, also ones that are not durable yet, each with its row; None for an unknown id.
+
+        known_us: when something became known about each. Where an id came again after `dedupe`, the newest event that had
+        happened by then is meant.
+        """
+        engine = self._engine
+        find = partial(engine.ledger.find, engine.detector.name, kinds=LABELLED)
         seqs = engine.claims.peek(text_codes(transaction_ids), np.full(len(transaction_ids), engine.clock()))
         found = records.events_at(engine.ledger, seqs)
         for place, transaction_id in enumerate(transaction_ids):
             at = found[place]
-            if at is None or at[0].ids[at[1]] != transaction_id or at[0].kind not in kinds:
-                found[place] = engine.ledger.find(engine.detector.name, transaction_id, kinds)
+            if at is None or at[0].ids[at[1]] != transaction_id or at[0].kind not in LABELLED:
+                found[place] = at = find(transaction_id)
+            if at is not None and known_us is not None and at[0].time_us[at[1]] > known_us[place]:
+                found[place] = find(transaction_id, until_us=known_us[place]) or at
         return found
+
+    def label(self, record: Record, row: int) -> Label | None:
+        """The label that counts about one event, whose id others may have had before and after it; durable ones alone."""
+        return self.labels_of([(record, row)]).get(record.first_seq + row)
+
+    def labels_of(self, events: Sequence[tuple[Record, int]]) -> dict[int, Label]:
+        """The labels that count about events, by sequence number."""
+        ids = [record.ids[row] for record, row in events]
+        counting = {each.transaction_id: each for each in self._engine.ledger.tables.labels_of(self._engine.detector.name, ids)}
+        found: dict[int, Label] = {}
+        for (record, row), transaction_id in zip(events, ids, strict=True):
+            label, seq = counting.get(transaction_id), record.first_seq + row
+            if label is not None and not self._is_about(label, seq):
+                label = max(reversed(self.labels(record, row)), key=lambda each: (each.rank, each.known_us), default=None)
+            if label is not None:
+                found[seq] = label
+        return found
+
+    def labels(self, record: Record, row: int) -> list[Label]:
+        """Every statement about one event, oldest first."""
+        said = self._engine.ledger.tables.label_history(self._engine.detector.name, record.ids[row])
+        return [each for each in said if self._is_about(each, record.first_seq + row)]
+
+    def _is_about(self, label: Label, seq: int) -> bool:
+        """Whether a label is about the event with this sequence number, and not about another one with its id."""
+        find = partial(self._engine.ledger.find, label.detector, label.transaction_id, LABELLED)
+        found = find(until_us=label.known_us) or find()
+        return found is None or found[0].first_seq + found[1] == seq
 
     def render(self, record: Record, rows: Sequence[int]) -> list[bytes]:
         """Decisions of a record as JSON, as they were answered: detector, models and rules may have changed since."""

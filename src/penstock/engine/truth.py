@@ -65,7 +65,7 @@ class Truth:
 
     def __init__(self, engine: "Engine") -> None:
         self._engine = engine
-        self._on_the_way: dict[str, Label] = {}
+        self._on_the_way: dict[int, Label] = {}
         label = engine.detector.label
         self._ranks = {source: len(label.sources) - i for i, source in enumerate(label.sources)} if label else {}
 
@@ -73,8 +73,10 @@ class Truth:
 
     def tell(self, statements: Sequence[Statement]) -> list[Label | Refusal]:
         """Take in statements, in order, as one record of the log; in the place of each, its label or why it is refused."""
-        events = self._engine.look.events([statement.transaction_id for statement in statements])
-        current = self._current([statement.transaction_id for statement in statements])
+        now = self._engine.clock()
+        known_us = [now if each.known_us is None else each.known_us for each in statements]
+        events = self._engine.look.events([statement.transaction_id for statement in statements], known_us)
+        current = self._current([event for event in events if event is not None])
         answers: list[Label | Refusal] = []
         labels: list[Label] = []
         changes: list[tuple[int, int, tuple[Record, int]]] = []
@@ -86,10 +88,14 @@ class Truth:
             if event is None:
                 answers.append(self._unknown(statement.transaction_id))
                 continue
+            early = self._too_early(statement, *event)
+            if early is not None:
+                answers.append(early)
+                continue
             label = self._label(statement)
             # without a time of its own a label is known as of the newest event: it precedes whatever comes next
             effective_us = label.known_us if statement.known_us is not None else self._engine.path.state.clock_us
-            changes.append((effective_us, self._change(label, current), event))
+            changes.append((effective_us, self._change(label, event[0].first_seq + event[1], current), event))
             labels.append(label)
             answers.append(label)
         if labels:
@@ -101,6 +107,17 @@ class Truth:
     def _unknown(self, transaction_id: str) -> Refusal:
         text = f"there is no transaction {transaction_id!r} of detector {self._engine.detector.name!r} to label"
         return Refusal(404, text, (("transaction_id", text),))
+
+    def _too_early(self, statement: Statement, record: Record, row: int) -> Refusal | None:
+        """Why a label is refused that was known before its event, by more than clocks may differ."""
+        happened_us = min(int(record.time_us[row]), int(record.arrived_us[row]))
+        if statement.known_us is None or statement.known_us >= happened_us - self._engine.detector.skew_us:
+            return None
+        text = (
+            f"known_at is {iso(statement.known_us)}, before transaction {statement.transaction_id!r} happened"
+            f" ({iso(happened_us)}): nobody can have known then; send when it became known"
+        )
+        return Refusal(422, text, (("known_at", text),))
 
     def _label(self, statement: Statement) -> Label:
         now = self._engine.clock()
@@ -116,19 +133,20 @@ class Truth:
             rank=self._ranks.get(source, 0),
         )
 
-    def _current(self, transaction_ids: Sequence[str]) -> dict[str, Label]:
-        """The labels that count so far, by transaction."""
-        on_the_way = {each: self._on_the_way[each] for each in transaction_ids if each in self._on_the_way}
-        others = [each for each in transaction_ids if each not in on_the_way]
-        kept = self._engine.ledger.tables.labels_of(self._engine.detector.name, others)
-        return {label.transaction_id: label for label in kept} | on_the_way
+    def _current(self, events: Sequence[tuple[Record, int]]) -> dict[int, Label]:
+        """The labels that count so far, by the sequence number of their event."""
+        on_the_way = {
+            seq: self._on_the_way[seq] for record, row in events if (seq := record.first_seq + row) in self._on_the_way
+        }
+        others = [(record, row) for record, row in events if record.first_seq + row not in on_the_way]
+        return self._engine.look.labels_of(others) | on_the_way
 
-    def _change(self, label: Label, current: dict[str, Label]) -> int:
+    def _change(self, label: Label, seq: int, current: dict[int, Label]) -> int:
         """What a label changes: +1 a fraud becomes known, -1 one is taken back, 0 nothing."""
-        before = current.get(label.transaction_id)
+        before = current.get(seq)
         if before is not None and (label.rank, label.known_us) < (before.rank, before.known_us):
             return 0
-        current[label.transaction_id] = self._on_the_way[label.transaction_id] = label
+        current[seq] = self._on_the_way[seq] = label
         return int(label.fraud) - int(before is not None and before.fraud)
 
     def tell_json(self, bodies: Sequence[bytes]) -> list[list[Label | Refusal]]:
@@ -172,9 +190,9 @@ class Truth:
         def durable(error: BaseException | None) -> None:
             if error is None:
                 ledger.tables.put_labels(labels)
-                for label in labels:
-                    if self._on_the_way.get(label.transaction_id) is label:
-                        del self._on_the_way[label.transaction_id]
+                for seq, label in zip(seqs, labels, strict=True):
+                    if self._on_the_way.get(seq) is label:
+                        del self._on_the_way[seq]
 
         ids = [label.transaction_id for label in labels]
         columns: dict[str, Any] = {

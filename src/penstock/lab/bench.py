@@ -22,9 +22,9 @@ from penstock.lab.figures import distribution, outcomes, summary
 from penstock.lab.source import File, Source, World
 from penstock.models import Ensemble
 from penstock.offline import measure
-from penstock.offline.datasets import Recorded, read
+from penstock.offline.datasets import ROW, Recorded, read
 from penstock.offline.registry import Entry, fitting
-from penstock.offline.replay import replay
+from penstock.offline.replay import placed
 from penstock.offline.report.mistakes import Decided, decided
 from penstock.offline.rows import Rows, replayed
 from penstock.offline.thresholds import Scored
@@ -75,7 +75,7 @@ class Bench:
         self._loaded = lru_cache(maxsize=None)(load_detector)
         self.recorded = lru_cache(_LARGE)(self._recorded)
         self.simulated = lru_cache(_LARGE)(self._simulated)
-        self.decided = lru_cache(_LARGE)(self._decided)
+        self.placed = lru_cache(_LARGE)(self._placed)
         self.outcome = lru_cache(_LARGE)(self._outcome)
         self.truth = lru_cache(_LARGE)(self._truth)
         self.said = lru_cache(4 * _LARGE)(self._said)
@@ -117,8 +117,8 @@ class Bench:
             DataError: there are none, or the detector declares no label.
         """
         rows, unknown = self._known(source, since_us)
-        ids = pl.DataFrame({"id": pl.Series(rows.ids.tolist(), dtype=pl.String)})
-        said = ids.join(self.said(source, version), on="id", how="left", maintain_order="left")
+        decided = self.said(source, version)
+        said = pl.DataFrame({ROW: rows.row}).join(decided, on=ROW, how="left", maintain_order="left").drop(ROW)
         return Judged(rows, said, unknown)
 
     def _known(self, source: Source, since_us: int) -> tuple[Rows, int]:
@@ -154,28 +154,29 @@ class Bench:
         """A version of a detector's models."""
         return fitting(open_registry(self.settings), self.detector(reference), version)
 
-    def _decided(self, source: Source, version: str | None) -> pl.DataFrame:
+    def decided(self, source: Source, version: str | None) -> pl.DataFrame:
         """What `penstock.replay` gives: every feature, score and decision; without a version rules alone decide."""
+        return self.placed(source, version)[0]
+
+    def _placed(self, source: Source, version: str | None) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+        """The same, and where each of its rows stands among the recorded events."""
         ensemble = self.ensemble(source.detector, version) if version else None
-        return replay(self.detector(source.detector), self.recorded(source), ensemble)
+        return placed(self.detector(source.detector), self.recorded(source), ensemble)
 
     def _said(self, source: Source, version: str) -> pl.DataFrame:
-        """Of `decided` what models and rules say: `id`, `score`, `score_MEMBER`, `decision`."""
+        """Of `decided` what models and rules say: `row` among the recorded events, `score`, `score_MEMBER`, `decision`."""
         members = [f"score_{name}" for name in self.ensemble(source.detector, version).names]
-        name = self.detector(source.detector).id
-        return self.decided(source, version).select(pl.col(name).alias("id"), "score", *members, "decision")
+        frame, rows = self.placed(source, version)
+        return frame.select(pl.Series(ROW, rows), "score", *members, "decision")
 
     def _outcome(self, source: Source, version: str | None) -> pl.Series:
         """What the data says about each row of `decided`, in words; `unknown` of all where it does not."""
         detector, recorded = self.detector(source.detector), self.recorded(source).frame
-        decided = self.decided(source, version).select(detector.id)
+        _, rows = self.placed(source, version)
         label = detector.label.field if detector.label is not None else ""
         if label not in recorded.columns:
-            return pl.Series(["unknown"], dtype=pl.String).new_from_index(0, len(decided))
-        truth = recorded.select(pl.col(detector.id).cast(pl.String), pl.col(label).alias("fraud")).unique(
-            detector.id, keep="first"
-        )
-        return outcomes(decided.join(truth, on=detector.id, how="left", maintain_order="left")["fraud"])
+            return pl.Series(["unknown"], dtype=pl.String).new_from_index(0, len(rows))
+        return outcomes(recorded[label].gather(rows))
 
     def _summary(self, source: Source, version: str | None) -> pl.DataFrame:
         """Every feature in a row: see `penstock.lab.figures.summary`."""

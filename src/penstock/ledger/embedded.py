@@ -224,12 +224,16 @@ class FileLedger:
 
     # ------------------------------------------------------------ reading
 
-    def find(self, detector: str, transaction_id: str, kinds: Collection[str] = DECISIONS) -> tuple[Record, int] | None:
+    def find(
+        self, detector: str, transaction_id: str, kinds: Collection[str] = DECISIONS, *, until_us: int | None = None
+    ) -> tuple[Record, int] | None:
         """See `Ledger.find`."""
         for seq in self._ids.find(detector, text_code(transaction_id)):
             found = self._log.record_of(seq)
             if found is not None and _is(found, detector, transaction_id, kinds):
-                return found
+                record, row = found
+                if until_us is None or record.time_us[row] <= until_us:
+                    return found
         return None
 
     def record_of(self, seq: int) -> tuple[Record, int] | None:

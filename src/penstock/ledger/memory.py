@@ -132,12 +132,14 @@ class MemoryLedger:
                 claims.restore(record.codes, record.arrived_us, np.arange(record.first_seq, record.first_seq + len(record)))
         return self._claims[detector]
 
-    def find(self, detector: str, transaction_id: str, kinds: Collection[str] = DECISIONS) -> tuple[Record, int] | None:
+    def find(
+        self, detector: str, transaction_id: str, kinds: Collection[str] = DECISIONS, *, until_us: int | None = None
+    ) -> tuple[Record, int] | None:
         """See `Ledger.find`."""
         self._index()
         for seq in reversed(self._seqs.get((detector, transaction_id), [])):
             record, row = self._stored(seq)
-            if record.kind in kinds:
+            if record.kind in kinds and (until_us is None or record.time_us[row] <= until_us):
                 return record, row
         return None
 

@@ -93,10 +93,13 @@ class Ledger(Protocol):
     def claims(self, detector: str, dedupe_us: int) -> Claims:
         """The table of ids of a detector, holding what the ledger knows; one per detector, made on the first call."""
 
-    def find(self, detector: str, transaction_id: str, kinds: Collection[str] = DECISIONS) -> tuple[Record, int] | None:
+    def find(
+        self, detector: str, transaction_id: str, kinds: Collection[str] = DECISIONS, *, until_us: int | None = None
+    ) -> tuple[Record, int] | None:
         """The durable record of these kinds (among `decisions`, `informing`, `loaded`) that holds an id, and its row.
 
-        The newest, where an id came again after `dedupe`. Takes less than a millisecond, however long the log is.
+        The newest, where an id came again after `dedupe`; with `until_us` the newest that happened by then. Takes less than
+        a millisecond, however long the log is.
         """
 
     def record_of(self, seq: int) -> tuple[Record, int] | None:

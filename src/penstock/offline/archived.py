@@ -25,12 +25,19 @@ def as_recorded(frames: Mapping[str, pl.DataFrame], detector: Detector) -> pl.Da
         frames: archived rows by kind, with the columns of `penstock.ledger.expand`.
         detector: whose events they are.
     """
-    parts = [_events(frames[kind], kind, detector) for kind in _EVENTS if kind in frames and len(frames[kind])]
-    events = pl.concat(parts, how="diagonal_relaxed").sort("seq")
+    events = archived_events(frames, detector)
     if detector.label is not None:
-        told = _told(frames.get("labels"), detector.label.field)
-        events = events.join(told, left_on=detector.id, right_on="transaction_id", how="left", maintain_order="left")
+        said = _said(
+            frames.get("labels"), events.select("seq", pl.col(detector.id).alias("id"), pl.col(detector.time).alias("at"))
+        )
+        events = events.join(_told(said, detector.label.field), on="seq", how="left", maintain_order="left")
     return events.drop("seq")
+
+
+def archived_events(frames: Mapping[str, pl.DataFrame], detector: Detector) -> pl.DataFrame:
+    """The events of `as_recorded`, in its order, with their sequence numbers and without labels."""
+    parts = [_events(frames[kind], kind, detector) for kind in _EVENTS if kind in frames and len(frames[kind])]
+    return pl.concat(parts, how="diagonal_relaxed").sort("seq")
 
 
 def _events(frame: pl.DataFrame, kind: str, detector: Detector) -> pl.DataFrame:
@@ -52,15 +59,27 @@ def _events(frame: pl.DataFrame, kind: str, detector: Detector) -> pl.DataFrame:
     return frame.select(**made)
 
 
-def _told(labels: pl.DataFrame | None, label: str) -> pl.DataFrame:
-    """For each transaction that somebody spoke of: the verdict that counts, and since when it stands."""
+def _said(labels: pl.DataFrame | None, events: pl.DataFrame) -> pl.DataFrame:
+    """Every statement with the sequence number of its event: of those with its id, the newest that happened by then."""
     if labels is None or labels.is_empty():
-        return pl.DataFrame(schema={"transaction_id": pl.String, label: pl.Boolean, "label_known_at": _TIME})
-    said = labels.select("transaction_id", "known_us", "rank", "seq", fraud=pl.col("fraud").cast(pl.Boolean))
-    order = ("rank", "known_us", "seq")
-    counts = said.sort(*order).group_by("transaction_id").agg(verdict=pl.col("fraud").last(), known=pl.col("known_us").last())
+        return pl.DataFrame(
+            schema={"seq": pl.Int64, "known_us": pl.Int64, "rank": pl.Int64, "said": pl.Int64, "fraud": pl.Boolean}
+        )
+    said = labels.select("known_us", "rank", id="transaction_id", said="seq", fraud=pl.col("fraud").cast(pl.Boolean)).join(
+        events, on="id"
+    )
+    happened = pl.col("at").dt.epoch("us") <= pl.col("known_us")
+    return said.sort(happened, "seq").unique("said", keep="last", maintain_order=True).drop("at", "id")
+
+
+def _told(said: pl.DataFrame, label: str) -> pl.DataFrame:
+    """For each event that somebody spoke of: the verdict that counts, and since when it stands."""
+    if said.is_empty():
+        return pl.DataFrame(schema={"seq": pl.Int64, label: pl.Boolean, "label_known_at": _TIME})
+    order = ("rank", "known_us", "said")
+    counts = said.sort(*order).group_by("seq").agg(verdict=pl.col("fraud").last(), known=pl.col("known_us").last())
     agrees, known_us = pl.col("fraud") == pl.col("verdict"), pl.col("known_us")
     before = known_us.filter(~agrees & (known_us < pl.col("known"))).max()
     since = known_us.filter(agrees & (known_us > before.fill_null(-(2**62)))).min()
-    told = said.join(counts, on="transaction_id").group_by("transaction_id")
+    told = said.join(counts, on="seq").group_by("seq")
     return told.agg(pl.col("verdict").first().alias(label), since.cast(_TIME).alias("label_known_at"))

@@ -9,8 +9,8 @@ from penstock.detector import Detector
 from penstock.features import Aggregate
 from penstock.models import Ensemble, metrics
 from penstock.offline.attacks import by_attack
-from penstock.offline.datasets import Recorded
-from penstock.offline.replay import replay
+from penstock.offline.datasets import ROW, Recorded
+from penstock.offline.replay import placed
 from penstock.offline.thresholds import ByCost, Scored, outcome
 from penstock.offline.trained import Trained
 
@@ -40,8 +40,7 @@ def evaluate(
         alone. `attacks`: see `by_attack`.
     """
     decided = _in_test(detector, recorded, trained.ensemble, trained)
-    alone = replay(detector, recorded).select(detector.id, rules="decision")
-    decided = decided.join(alone, on=detector.id, how="left", maintain_order="left")
+    decided = decided.join(_of_rows(detector, recorded, rules="decision"), on=ROW, how="left", maintain_order="left")
     costs = costs or ByCost()
     score, y = decided["score"].to_numpy(), decided["fraud"].to_numpy()
     found: dict[str, Any] = {
@@ -66,6 +65,7 @@ def _in_test(detector: Detector, recorded: Recorded, ensemble: Ensemble, trained
     test = trained.test
     truth = pl.DataFrame(
         {
+            ROW: test.row,
             detector.id: pl.Series(test.ids.tolist(), dtype=pl.String),
             "time": pl.Series(test.time_us).cast(_US),
             "fraud": test.fraud,
@@ -73,12 +73,16 @@ def _in_test(detector: Detector, recorded: Recorded, ensemble: Ensemble, trained
             "card": test.card,
         }
     )
-    decisions = replay(detector, recorded, ensemble).select(detector.id, "score", "decision")
+    decisions = _of_rows(detector, recorded, ensemble, score="score", decision="decision")
     keys = [name for name in keys_of(detector) if name in recorded.frame.columns and name not in truth.columns]
-    known = recorded.frame.select(detector.id, *keys).unique(detector.id, keep="first")
-    return truth.join(decisions, on=detector.id, how="left", maintain_order="left").join(
-        known, on=detector.id, how="left", maintain_order="left"
-    )
+    known = recorded.frame.select(keys)[test.row]
+    return truth.join(decisions, on=ROW, how="left", maintain_order="left").hstack(known)
+
+
+def _of_rows(detector: Detector, recorded: Recorded, ensemble: Ensemble | None = None, **columns: str) -> pl.DataFrame:
+    """Columns of a replay, by the row of the recorded frame."""
+    frame, rows = placed(detector, recorded, ensemble)
+    return frame.select(pl.Series(ROW, rows), **columns)
 
 
 def keys_of(detector: Detector) -> list[str]:

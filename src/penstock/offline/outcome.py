@@ -3,7 +3,9 @@
 import math
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from penstock.detector import Detector
 from penstock.models import metrics
@@ -12,13 +14,16 @@ from penstock.offline.datasets import Recorded
 _CAUSES = 10
 
 
-def outcome(detector: Detector, recorded: Recorded, decided: pl.DataFrame, seconds: float) -> dict[str, Any]:
+def outcome(
+    detector: Detector, recorded: Recorded, decided: pl.DataFrame, rows: NDArray[np.int64], seconds: float
+) -> dict[str, Any]:
     """Decisions, speed, what was refused, and, where there are labels, what the decisions were worth.
 
     Args:
         detector: what decided.
         recorded: what was replayed.
         decided: what `penstock.offline.replay.replay` returned.
+        rows: where its rows stand in the recorded frame.
         seconds: how long it took.
     """
     events = len(decided)
@@ -31,17 +36,19 @@ def outcome(detector: Detector, recorded: Recorded, decided: pl.DataFrame, secon
         "decisions": dict(decided["decision"].value_counts(sort=True).iter_rows()),
         "refused": len(recorded.refused),
         "causes": dict(recorded.refused["message"].value_counts(sort=True).head(_CAUSES).iter_rows()),
-        "worth": _worth(detector, recorded, decided),
+        "worth": _worth(detector, recorded, decided, rows),
     }
 
 
-def _worth(detector: Detector, recorded: Recorded, decided: pl.DataFrame) -> dict[str, dict[str, float | None]]:
+def _worth(
+    detector: Detector, recorded: Recorded, decided: pl.DataFrame, rows: NDArray[np.int64]
+) -> dict[str, dict[str, float | None]]:
     """What being stopped, and the score, say about the truth, over the events that have a label."""
     label = detector.label
     if label is None or label.field not in recorded.frame.columns:
         return {}
-    truth = recorded.frame.select(pl.col(detector.schema.id).alias(detector.id), pl.col(label.field).alias("truth:fraud"))
-    known = decided.join(truth.unique(detector.id, keep="first"), on=detector.id).filter(pl.col("truth:fraud").is_not_null())
+    known = decided.with_columns(recorded.frame[label.field].gather(rows).alias("truth:fraud"))
+    known = known.filter(pl.col("truth:fraud").is_not_null())
     if known.is_empty():
         return {}
     fraud = known["truth:fraud"].cast(pl.Float64).to_numpy()

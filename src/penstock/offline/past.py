@@ -26,9 +26,11 @@ class Shown(MemoryLedger):
         """Nothing: the state is not needed to show a decision."""
         return iter(())
 
-    def find(self, detector: str, transaction_id: str, kinds: Collection[str] = DECISIONS) -> tuple[Record, int] | None:
+    def find(
+        self, detector: str, transaction_id: str, kinds: Collection[str] = DECISIONS, *, until_us: int | None = None
+    ) -> tuple[Record, int] | None:
         """As in the ledger that is shown."""
-        return self._shown.find(detector, transaction_id, kinds)
+        return self._shown.find(detector, transaction_id, kinds, until_us=until_us)
 
     def layouts(self) -> Mapping[str, Mapping[str, Sequence[Field]]]:
         """Those of the ledger that is shown, and what the engine of today added."""

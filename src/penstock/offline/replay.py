@@ -33,9 +33,14 @@ _NAMES = pl.Series([action.name for action in Action])
 
 @dataclass(slots=True)
 class Chunk:
-    """Some events of a replay, decided. judged is None where only features were asked for."""
+    """Some events of a replay, decided. judged is None where only features were asked for.
+
+    rows: where each stands in the recorded frame. Its label, amount and all else that was recorded stand there: an id may come
+    again.
+    """
 
     batch: Batch
+    rows: NDArray[np.int64]
     judged: Judged | None
 
 
@@ -63,13 +68,15 @@ class Replay:
         known = _Known.of(recorded.frame[self.detector.id], self.detector.dedupe_us)
         sequence = done = 0
         for found in reader.read_frames(recorded.frame, CHUNK, arrived=arrived):
-            new = known.new(found.batch, done + found.rows, sequence)
+            stands = done + found.rows
+            new = known.new(found.batch, stands, sequence)
             done += len(found.batch) + len(found.refused)
             batch = found.batch if new is None else take(found.batch, new)
+            stands = stands if new is None else stands[new]
             self.duplicates += len(found.batch) - len(batch)
             for piece, start in self._pieces(batch, found, new, sequence):
                 judged = self._run(piece, sequence + start, decide=decide)
-                yield Chunk(piece, judged)
+                yield Chunk(piece, stands[start : start + len(piece)], judged)
             sequence += len(batch)
 
     def read_all(self, recorded: Recorded) -> Batch:
@@ -102,7 +109,19 @@ class Replay:
 
     def frame(self, recorded: Recorded) -> pl.DataFrame:
         """One row per event: id, time, every feature, `score`, each member's score, `decision`."""
-        return frame_of(self.detector, self.ensemble, self.chunks(recorded), len(recorded.frame))
+        return self.placed(recorded)[0]
+
+    def placed(self, recorded: Recorded) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+        """The same, and where each of its rows stands in the recorded frame."""
+        rows = [np.empty(0, np.int64)]
+
+        def noted() -> Iterator[Chunk]:
+            for chunk in self.chunks(recorded):
+                rows.append(chunk.rows)
+                yield chunk
+
+        frame = frame_of(self.detector, self.ensemble, noted(), len(recorded.frame))
+        return frame, np.concatenate(rows)
 
 
 def frame_of(detector: Detector, ensemble: Ensemble | None, chunks: Iterable[Chunk], size: int) -> pl.DataFrame:
@@ -230,11 +249,26 @@ def replay(
         DataError: the data does not fit the detector, or more of its rows than allowed were refused.
         BundleError: the models do not fit it.
     """
-    ensemble = models if isinstance(models, Ensemble) or models is None else load_champion(FilePath(models), detector.name)
     recorded = accepted(read(data, detector), max_refused)
     if recorded.refusals and recorded is not data:  # whoever has read the data knows already
         warnings.warn(recorded.refusals, stacklevel=2)
-    return Replay(detector, ensemble, personal_key=personal_key or bytes(32)).frame(recorded)
+    return placed(detector, recorded, models, personal_key=personal_key)[0]
+
+
+def placed(
+    detector: Detector,
+    recorded: Recorded,
+    models: "Ensemble | FilePath | str | None" = None,
+    *,
+    personal_key: bytes | None = None,
+) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+    """What `replay` returns, and where each of its rows stands in the recorded frame.
+
+    Raises:
+        BundleError: the models do not fit the detector.
+    """
+    ensemble = models if isinstance(models, Ensemble) or models is None else load_champion(FilePath(models), detector.name)
+    return Replay(detector, ensemble, personal_key=personal_key or bytes(32)).placed(recorded)
 
 
 def cuts(newest_us: NDArray[np.int64], known_us: NDArray[np.int64], fraud: NDArray[np.bool_]) -> list[int]:

@@ -39,7 +39,8 @@ class Rows:
 
     ids: transaction ids. x (n, k): the models' inputs; texts are NaN until `encoded`. fraud: 1.0, 0.0, NaN where unknown.
     time_us: when it happened, known_us: when its truth became known. card: a number for the customer or card. amount: what
-    it was worth, NaN where the event has no such field. stopped: it was not approved when it was recorded.
+    it was worth, NaN where the event has no such field. stopped: it was not approved when it was recorded. row: where each
+    stands in the recorded frame: an id may come again.
     """
 
     ids: NDArray[np.object_]
@@ -51,6 +52,7 @@ class Rows:
     card: NDArray[np.int64]
     amount: NDArray[np.float64]
     stopped: NDArray[np.bool_]
+    row: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.fraud)
@@ -77,6 +79,7 @@ class Rows:
             self.card[chosen],
             self.amount[chosen],
             self.stopped[chosen],
+            self.row[chosen],
         )
 
     # ---- texts
@@ -144,7 +147,7 @@ def replayed(detector: Detector, recorded: Recorded, progress: Callable[[float],
             f"detector {detector.name!r} declares no label; training needs one: label=Label('is_fraud', delay='7d')"
         )
     found = _Found.of(detector, recorded, progress)
-    truth = _truth(detector, recorded, found.ids)
+    truth = recorded.frame if len(found.rows) == len(recorded.frame) else recorded.frame[found.rows]
     fraud, known_us, stopped = _outcomes(detector, truth)
     if np.isnan(fraud).all():
         raise DataError(
@@ -161,6 +164,7 @@ def replayed(detector: Detector, recorded: Recorded, progress: Callable[[float],
         card=_cards(detector, truth),
         amount=_amounts(detector, truth),
         stopped=stopped,
+        row=found.rows,
     )
 
 
@@ -178,6 +182,7 @@ def unjudged(detector: Detector, recorded: Recorded, progress: Callable[[float],
         card=np.zeros(n, np.int64),
         amount=np.full(n, np.nan),
         stopped=np.zeros(n, np.bool_),
+        row=found.rows,
     )
 
 
@@ -189,12 +194,13 @@ class _Found:
     x: NDArray[np.float64]
     texts: dict[str, Texts]
     time_us: NDArray[np.int64]
+    rows: NDArray[np.int64]
 
     @classmethod
     def of(cls, detector: Detector, recorded: Recorded, progress: Callable[[float], None]) -> "_Found":
         inputs = Inputs(detector.plan.layout, detector.plan.inputs)
         ids: list[str] = []
-        xs, times = [np.empty((0, len(detector.plan.inputs)))], [np.empty(0, np.int64)]
+        xs, times, stands = [np.empty((0, len(detector.plan.inputs)))], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         codes: dict[str, list[NDArray[np.int64]]] = {name: [np.empty(0, np.int64)] for name in inputs.texts}
         words: dict[str, list[str | None]] = {name: [] for name in inputs.texts}
         done = 0
@@ -206,21 +212,13 @@ class _Found:
             ids += batch.ids if every else [batch.ids[row] for row in rows.tolist()]
             xs.append(inputs.matrix(batch, None if every else rows))
             times.append(batch.time_us[rows])
+            stands.append(chunk.rows[rows])
             for name, column in inputs.texts.items():
                 codes[name].append(batch.codes[rows, column])
                 words[name] += [batch.texts[name][row] for row in rows.tolist()]
             progress(done / max(len(recorded.frame), 1))
         texts = {name: Texts(np.concatenate(codes[name]), np.array(words[name], dtype=object)) for name in codes}
-        return cls(ids, np.concatenate(xs), texts, np.concatenate(times))
-
-
-def _truth(detector: Detector, recorded: Recorded, ids: list[str]) -> pl.DataFrame:
-    """What was recorded about the events with these ids, in their order."""
-    frame, name = recorded.frame, detector.id
-    if len(frame) == len(ids) and frame[name].equals(pl.Series(name, ids, dtype=pl.String)):
-        return frame
-    first = frame.unique(name, keep="first", maintain_order=True)
-    return pl.DataFrame({name: pl.Series(ids, dtype=pl.String)}).join(first, on=name, how="left", maintain_order="left")
+        return cls(ids, np.concatenate(xs), texts, np.concatenate(times), np.concatenate(stands))
 
 
 def _outcomes(detector: Detector, truth: pl.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]:

@@ -93,8 +93,7 @@ class _Around:
         seen, keys = engine.recent.seen(), keys_of(engine, record, row)
         of_keys = {key: seen.about(key.entity, [key.code]) for key in keys}
         truth = engine.learned.of([seq for chunk in of_keys.values() for seq in chunk.seqs.tolist()])
-        tables = engine.ledger.tables
-        counts = tables.label_of(name, transaction_id)
+        counts = engine.look.label(record, row)
         return msgspec.json.encode(
             TransactionContext(
                 transaction_id=transaction_id,
@@ -103,7 +102,7 @@ class _Around:
                 event={**self._event(record, row), **hidden},
                 labels=SaidLabels(
                     None if counts is None else _label(counts),
-                    [_label(each) for each in tables.label_history(name, transaction_id)],
+                    [_label(each) for each in engine.look.labels(record, row)],
                 ),
                 case=self._case(transaction_id),
                 entities=[self._entity(key, of_keys[key], states, truth, hidden) for key in keys],

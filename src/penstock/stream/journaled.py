@@ -114,13 +114,15 @@ class Journaled:
                 return record, seq - record.first_seq
         return self.local.record_of(seq)
 
-    def find(self, detector: str, transaction_id: str, kinds: Collection[str] = DECISIONS) -> tuple[Record, int] | None:
+    def find(
+        self, detector: str, transaction_id: str, kinds: Collection[str] = DECISIONS, *, until_us: int | None = None
+    ) -> tuple[Record, int] | None:
         """See `Ledger.find`; what is on its way is found by the thread that gathers it, which decides on top of it."""
         if threading.get_ident() == self._appender:
             for _, record in reversed(self._in_flight()):
                 if record.kind in kinds and record.detector == detector and transaction_id in record.ids:
                     return record, record.ids.index(transaction_id)
-        return self.local.find(detector, transaction_id, kinds)
+        return self.local.find(detector, transaction_id, kinds, until_us=until_us)
 
     def _in_flight(self) -> list[tuple[int, Record]]:
         with self._changed:

@@ -31,6 +31,7 @@ def rows(events):
         card=cards,
         amount=np.ones(n),
         stopped=np.zeros(n, np.bool_),
+        row=np.arange(n),
     )
 
 

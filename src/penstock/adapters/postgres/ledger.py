@@ -198,10 +198,13 @@ class PostgresLedger:
             claims.restore(codes, arrived_us, seqs)
         return self._claims[detector]
 
-    def find(self, detector: str, transaction_id: str, kinds: Collection[str] = DECISIONS) -> tuple[Record, int] | None:
+    def find(
+        self, detector: str, transaction_id: str, kinds: Collection[str] = DECISIONS, *, until_us: int | None = None
+    ) -> tuple[Record, int] | None:
         """See `Ledger.find`."""
         for record, row in self._reading.find(text_code(transaction_id), kinds):
-            if record.detector == detector and record.ids[row] == transaction_id:
+            mine = record.detector == detector and record.ids[row] == transaction_id
+            if mine and (until_us is None or record.time_us[row] <= until_us):
                 return record, row
         return None
 

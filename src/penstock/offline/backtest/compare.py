@@ -10,7 +10,7 @@ from penstock.detector import Detector
 from penstock.offline.backtest.cells import ACTIONS
 from penstock.offline.backtest.result import Money, Truth
 from penstock.offline.backtest.side import Side
-from penstock.offline.datasets import DECISION, Recorded
+from penstock.offline.datasets import DECISION, ROW, Recorded
 
 _STOPPED = pl.col("decision") != "APPROVE"
 _GOOD = pl.col("truth").is_in(["good", "unobjected"])
@@ -78,8 +78,6 @@ def compare(detector: Detector, recorded: Recorded, champion: Side, candidate: S
     """
     began = time.perf_counter()
     facts = _facts(detector, recorded)
-    if not _alike(facts, candidate.decided):
-        facts = facts.unique("id", keep="first", maintain_order=True)
     both = facts
     for side, name in ((champion, "champion"), (candidate, "candidate")):
         both = _beside(both, _named(side, name))
@@ -105,19 +103,19 @@ def compare(detector: Detector, recorded: Recorded, champion: Side, candidate: S
 
 
 def _alike(left: pl.DataFrame, right: pl.DataFrame) -> bool:
-    """Whether both are about the same events in the same order; those of a replay are all different."""
-    return len(left) == len(right) and bool((left["id"] == right["id"]).all())
+    """Whether both are about the same events in the same order; rows are all different."""
+    return len(left) == len(right) and bool((left[ROW] == right[ROW]).all())
 
 
 def _beside(rows: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
     """The rows that both know; a join only where it is needed, because of millions of ids it takes long."""
     if _alike(rows, more):
-        return rows.hstack(more.drop("id"))
-    return rows.join(more, on="id", maintain_order="left")
+        return rows.hstack(more.drop(ROW))
+    return rows.join(more, on=ROW, maintain_order="left")
 
 
 def _named(side: Side, name: str) -> pl.DataFrame:
-    columns: dict[str, Any] = {"id": pl.col("id"), name: pl.col("decision")}
+    columns: dict[str, Any] = {ROW: pl.col(ROW), name: pl.col("decision")}
     columns[f"{name}_by"] = pl.col("by") if "by" in side.decided.columns else pl.lit(None, pl.String)
     if name == "candidate":
         columns["score"] = pl.col("score") if "score" in side.decided.columns else pl.lit(None, pl.Float64)
@@ -148,6 +146,7 @@ def _facts(detector: Detector, recorded: Recorded) -> pl.DataFrame:
         .otherwise(pl.lit("untold"))
     )
     return frame.select(
+        ROW,
         id=pl.col(detector.id).cast(pl.String),
         time=pl.col(detector.time),
         amount=pl.col(amount) if amount is not None else pl.lit(None, pl.Float64),

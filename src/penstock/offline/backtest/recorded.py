@@ -122,8 +122,10 @@ class _Recorded:
         """The matched decisions, by what matters."""
         others = [name for name in self.rules if name != leaving_out]
         fired = "".join(f", count(*) FILTER (list_contains(rules, {text(name)})) AS f{at}" for at, name in enumerate(others))
-        said = {"mine": self._mine, "now_us": self.now_us}
-        labels = self._filled("labels", **said) if self.told else "SELECT '' AS transaction_id, 0 AS fraud WHERE false"
+        said = {"mine": self._mine, "now_us": self.now_us, "table": quoted(self.table)}
+        labels = (
+            self._filled("labels", **said) if self.told else "SELECT '' AS transaction_id, 0 AS seq, 0 AS fraud WHERE false"
+        )
         return self._ask(
             "matched",
             table=quoted(self.table),

@@ -8,8 +8,8 @@ import polars as pl
 from penstock.detector import Detector
 from penstock.errors import DataError
 from penstock.ledger.sql import answer
-from penstock.offline.archived import as_recorded
-from penstock.offline.datasets import read
+from penstock.offline.archived import archived_events, as_recorded
+from penstock.offline.datasets import ROW, accepted, read
 from penstock.offline.replay import Replay
 
 
@@ -51,6 +51,11 @@ class Replayed:
 
 
 def _with_features(frames: Mapping[str, pl.DataFrame], detector: Detector, names: Sequence[str]) -> pl.DataFrame:
-    recorded = read(as_recorded(frames, detector), detector)
-    found = Replay(detector).frame(recorded).select(pl.col(detector.id).alias("transaction_id"), *names)
-    return frames["decisions"].drop(names, strict=False).join(found, on="transaction_id", how="left", maintain_order="left")
+    recorded = accepted(read(as_recorded(frames, detector), detector))
+    found, rows = Replay(detector).placed(recorded)
+    seqs = archived_events(frames, detector)["seq"].gather(recorded.frame[ROW].gather(rows))
+    return (
+        frames["decisions"]
+        .drop(names, strict=False)
+        .join(found.select(seqs, *names), on="seq", how="left", maintain_order="left")
+    )

@@ -8,24 +8,24 @@ import numpy as np
 import polars as pl
 
 from penstock.detector import Detector
-from penstock.ingest import SeriesTexts
 from penstock.messages import Action
 from penstock.models import Ensemble
-from penstock.offline.datasets import DECISION, Recorded
+from penstock.offline.datasets import DECISION, ROW, Recorded
 from penstock.offline.replay import Chunk, Replay
 
 BY = {-1: "score", -2: None, -3: "failure"}
 """What decided, where no rule did."""
 
 _NAMES = pl.Series([action.name for action in Action])
-_SCHEMA = {"id": pl.String(), "decision": pl.String(), "by": pl.String(), "score": pl.Float64()}
+_SCHEMA = {"row": pl.UInt32(), "decision": pl.String(), "by": pl.String(), "score": pl.Float64()}
 
 
 @dataclass(frozen=True)
 class Side:
     """What one detector decided.
 
-    version: its own. how: whether that was recorded or replayed. decided: `id`, `decision`, and where it was replayed `by` (the
+    version: its own. how: whether that was recorded or replayed. decided: `row` (of
+    the file: an id may come again), `decision`, and where it was replayed `by` (the
     rule that decided, `score`, or null) and `score`. latency_us: what an event cost on average by stage, in a replay.
     """
 
@@ -35,13 +35,13 @@ class Side:
     latency_us: dict[str, float] = field(default_factory=dict)
 
 
-def recorded_side(detector: Detector, recorded: Recorded) -> Side | None:
+def recorded_side(recorded: Recorded) -> Side | None:
     """What was decided then; None where the data does not say."""
     frame = recorded.frame
     if DECISION not in frame.columns or not frame[DECISION].count():
         return None
-    decided = frame.select(id=pl.col(detector.id).cast(pl.String), decision=pl.col(DECISION).str.to_uppercase())
-    return Side(None, "recorded", decided.filter(pl.col("decision").is_not_null()).unique("id", keep="first"))
+    decided = frame.select(ROW, decision=pl.col(DECISION).str.to_uppercase())
+    return Side(None, "recorded", decided.filter(pl.col("decision").is_not_null()))
 
 
 def replayed_side(detector: Detector, ensemble: Ensemble | None, recorded: Recorded) -> Side:
@@ -55,7 +55,7 @@ def replayed_side(detector: Detector, ensemble: Ensemble | None, recorded: Recor
     began = time.perf_counter_ns()
     parts = []
     for chunk in replay.chunks(recorded):
-        parts.append(_decided(detector, chunk))
+        parts.append(_decided(detector, chunk, recorded.frame[ROW]))
         for stage, ns in (chunk.judged.latency_ns if chunk.judged else {}).items():
             spent_ns[stage] = spent_ns.get(stage, 0) + ns
     spent_ns["total"] = time.perf_counter_ns() - began
@@ -64,9 +64,9 @@ def replayed_side(detector: Detector, ensemble: Ensemble | None, recorded: Recor
     return Side(detector.version, "replayed", decided, latency_us)
 
 
-def _decided(detector: Detector, chunk: Chunk) -> pl.DataFrame:
+def _decided(detector: Detector, chunk: Chunk, file_rows: pl.Series) -> pl.DataFrame:
     """The decisions of a chunk; informing events get none."""
-    judged, ids = chunk.judged, chunk.batch.ids
+    judged = chunk.judged
     assert judged is not None
     rules = [rule.name for rule in detector.plan.rules]
     by = pl.Series([*rules, *BY.values()], dtype=pl.String)
@@ -74,7 +74,7 @@ def _decided(detector: Detector, chunk: Chunk) -> pl.DataFrame:
     places = np.where(places >= 0, places, len(rules) - 1 - places)
     frame = pl.DataFrame(
         {
-            "id": ids.series if isinstance(ids, SeriesTexts) else pl.Series(list(ids), dtype=pl.String),
+            "row": file_rows.gather(chunk.rows),
             "decision": _NAMES.gather(judged.verdicts.action),
             "by": by.gather(places),
             "score": pl.Series(np.ascontiguousarray(judged.scores[:, 0]), nan_to_null=True),

@@ -11,7 +11,7 @@ from penstock.offline.daily.day import OUTCOMES, Bin, Counted, Day, Share, Truth
 from penstock.offline.questions import filled, quoted, text
 from penstock.offline.report.curves import EDGES
 
-_NOBODY_KNOWS = "SELECT '' AS transaction_id, 0 AS fraud WHERE false"
+_NOBODY_KNOWS = "SELECT '' AS transaction_id, 0 AS seq, 0 AS fraud WHERE false"
 
 
 class History:

@@ -16,9 +16,19 @@ FROM decisions WHERE ${between}
 GROUP BY GROUPING SETS ((CAST(event_time AS DATE), decision), (CAST(event_time AS DATE)))
 
 -- name: labels
--- The statement that counts about each transaction: of the most trusted source, then the latest.
-SELECT transaction_id, fraud FROM labels WHERE ${mine} AND known_us <= ${known_us}
-QUALIFY row_number() OVER (PARTITION BY transaction_id ORDER BY rank DESC, known_us DESC, seq DESC) = 1
+-- The statement that counts about each decision: of the most trusted source, then the latest. Where an id came again, a statement is
+-- about the newest decision that had happened when it became known; clocks may differ, but not by more than a day.
+SELECT transaction_id, seq, fraud FROM (
+    SELECT said.fraud, said.rank, said.known_us, said.seq AS said, decided.transaction_id, decided.seq, row_number() OVER (
+        PARTITION BY said.transaction_id, said.seq
+        ORDER BY decided.event_time <= make_timestamptz(said.known_us) DESC, decided.seq DESC
+    ) AS place
+    FROM (SELECT * FROM labels WHERE ${mine} AND known_us <= ${known_us}) AS said
+    JOIN (SELECT transaction_id, seq, event_time, arrived_at FROM decisions WHERE ${mine}) AS decided
+        ON said.transaction_id = decided.transaction_id
+        AND least(decided.event_time, decided.arrived_at) <= make_timestamptz(said.known_us + 86400000000)
+) WHERE place = 1
+QUALIFY row_number() OVER (PARTITION BY transaction_id, seq ORDER BY rank DESC, known_us DESC, said DESC) = 1
 
 -- name: truth
 -- What is known about decisions by day: frauds caught and missed, and good ones stopped.
@@ -30,7 +40,7 @@ SELECT CAST(event_time AS DATE) AS day, count(*) AS known,
     sum(${worth}) FILTER (fraud = 1 AND decision = 'APPROVE') AS missed_amount,
     count(*) FILTER (fraud = 0 AND decision <> 'APPROVE') AS false_n,
     sum(${worth}) FILTER (fraud = 0 AND decision <> 'APPROVE') AS false_amount
-FROM decisions JOIN known USING (transaction_id) WHERE ${between} GROUP BY 1
+FROM decisions JOIN known USING (transaction_id, seq) WHERE ${between} GROUP BY 1
 
 -- name: quarantined
 -- Malformed events by the day they were received.
@@ -47,7 +57,7 @@ WITH known AS (${labels})
 SELECT ${bin} AS at,
     count(*) FILTER (decision = 'APPROVE') AS approved, count(*) FILTER (decision <> 'APPROVE') AS stopped,
     count(*) FILTER (known.fraud = 1) AS frauds
-FROM decisions LEFT JOIN known USING (transaction_id) WHERE ${between} AND fraud_probability IS NOT NULL GROUP BY 1
+FROM decisions LEFT JOIN known USING (transaction_id, seq) WHERE ${between} AND fraud_probability IS NOT NULL GROUP BY 1
 
 -- name: versions
 -- Decisions by version of the models.

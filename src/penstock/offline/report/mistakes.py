@@ -43,7 +43,7 @@ class Decided:
 
 def decided(detector: Detector, ensemble: Ensemble, recorded: Recorded, test: Rows) -> Decided:
     """Replay everything, and look at what was decided about the test's rows."""
-    find = _Finder(detector, ensemble, test)
+    find = _Finder(detector, ensemble, test, len(recorded.frame))
     for chunk in Replay(detector, ensemble).chunks(recorded):
         find.look(chunk)
     return Decided(find.counts, _worst(find.missed), _worst(find.stopped))
@@ -62,10 +62,11 @@ def _cost(mistake: dict[str, Any]) -> float:
 class _Finder:
     """Collects mistakes, chunk after chunk."""
 
-    def __init__(self, detector: Detector, ensemble: Ensemble, test: Rows) -> None:
+    def __init__(self, detector: Detector, ensemble: Ensemble, test: Rows, size: int) -> None:
         self._detector, self._ensemble = detector, ensemble
         self._inputs = Inputs(detector.plan.layout, ensemble.features, ensemble.encodings)
-        self._place = {name: at for at, name in enumerate(test.ids.tolist())}
+        self._place = np.full(size, -1, np.intp)  # in the test, by the row of the recorded frame
+        self._place[test.row] = np.arange(len(test))
         self._test = test
         self._usual = ensemble.usual_values()
         self._time = (int(test.time_us.min()), int(test.time_us.max())) if len(test) else (1, 0)
@@ -79,7 +80,7 @@ class _Finder:
         assert judged is not None
         first, last = self._time
         rows = np.flatnonzero((batch.time_us >= first) & (batch.time_us <= last) & (batch.kinds == 0))
-        places = np.array([self._place.get(batch.ids[row], -1) for row in rows.tolist()], np.intp)
+        places = self._place[chunk.rows[rows]]
         rows, places = rows[places >= 0], places[places >= 0]
         if not len(rows):
             return

@@ -25,7 +25,7 @@ _BY_HOUR_DAYS = 7
 _STEPS = 20
 _DAY_US = 86_400 * SECOND_US
 _CONTROL = {"control_share", "control_decision"}
-_NO_LABELS = "SELECT '' AS transaction_id, 0 AS fraud WHERE false"
+_NO_LABELS = "SELECT '' AS transaction_id, 0 AS seq, 0 AS fraud WHERE false"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,8 @@ class _Recorded:
         rows = self.ask("columns", table=text(self.table)).rows()
         self.columns = {name for table, name in rows if table == self.table}
         self.mine = f"detector = {text(detector.name)}"
-        labelled = ("labels", "fraud") in rows
-        given = {"mine": self.mine, "now_us": now_us}
+        labelled = bool(self.columns) and ("labels", "fraud") in rows
+        given = {"mine": self.mine, "now_us": now_us, "table": quoted(self.table)}
         self._labels = filled("penstock.offline.trial", "trial.sql", "labels", **given) if labelled else _NO_LABELS
         self.told = labelled and bool(len(archive.query(f"{self._labels} LIMIT 1")))
         worth = detector.schema.amount

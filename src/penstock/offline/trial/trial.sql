@@ -6,9 +6,19 @@
 SELECT table_name, column_name FROM duckdb_columns() WHERE table_name IN (${table}, 'labels')
 
 -- name: labels
--- The statement that counts about each transaction: of the most trusted source, then the latest.
-SELECT transaction_id, fraud FROM labels WHERE ${mine} AND known_us <= ${now_us}
-QUALIFY row_number() OVER (PARTITION BY transaction_id ORDER BY rank DESC, known_us DESC, seq DESC) = 1
+-- The statement that counts about each decision: of the most trusted source, then the latest. Where an id came again, a statement is
+-- about the newest decision that had happened when it became known; clocks may differ, but not by more than a day.
+SELECT transaction_id, seq, fraud FROM (
+    SELECT said.fraud, said.rank, said.known_us, said.seq AS said, decided.transaction_id, decided.seq, row_number() OVER (
+        PARTITION BY said.transaction_id, said.seq
+        ORDER BY decided.event_time <= make_timestamptz(said.known_us) DESC, decided.seq DESC
+    ) AS place
+    FROM (SELECT * FROM labels WHERE ${mine} AND known_us <= ${now_us}) AS said
+    JOIN (SELECT transaction_id, seq, event_time, arrived_at FROM ${table} WHERE ${mine}) AS decided
+        ON said.transaction_id = decided.transaction_id
+        AND least(decided.event_time, decided.arrived_at) <= make_timestamptz(said.known_us + 86400000000)
+) WHERE place = 1
+QUALIFY row_number() OVER (PARTITION BY transaction_id, seq ORDER BY rank DESC, known_us DESC, said DESC) = 1
 
 -- name: version
 -- The versions of the models that were tried last.
@@ -31,7 +41,7 @@ SELECT date_trunc('${period}', arrived_at) AS period, champion_decision AS champ
         ELSE 'untold'
     END AS truth,
     count(*) AS n, coalesce(sum(${worth}), 0) AS worth
-FROM ${table} LEFT JOIN known USING (transaction_id) WHERE ${within} GROUP BY ALL
+FROM ${table} LEFT JOIN known USING (transaction_id, seq) WHERE ${within} GROUP BY ALL
 
 -- name: scores
 -- How the scores of both are distributed, in steps of a twentieth.
@@ -61,5 +71,5 @@ SELECT control_share AS share, control_decision IS NOT NULL AS let_through,
         ELSE 'unknown'
     END AS truth,
     count(*) AS n, coalesce(sum(${worth}), 0) AS worth
-FROM ${table} LEFT JOIN known USING (transaction_id)
+FROM ${table} LEFT JOIN known USING (transaction_id, seq)
 WHERE ${within} AND control_share > 0 AND (control_decision = 'BLOCK' OR decision = 'BLOCK') GROUP BY ALL
