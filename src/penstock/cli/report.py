@@ -51,6 +51,8 @@ def train(
     recorded = read_events(detector, data, chosen)
     with progress("training") as advance:
         trained = run(loaded, recorded, options, progress=lambda _what, share: advance(share))
+    for leak in trained.report.leaks:
+        say(f"warning: {leak.text}")
     path = out or Path(f"{loaded.name}-training.html")
     findings = write_page(loaded, trained, recorded, path)
     if as_json:

@@ -64,6 +64,8 @@ def command(
         trained = register(opened, loaded, trained, make_champion=promote, attached=pictured)
     if page is not None:
         write_page(loaded, trained, recorded, page)
+    for leak in trained.report.leaks:
+        say(f"warning: {leak.text}")
     if as_json:
         for note in trained.report.notes:
             say(f"note: {note}")
@@ -95,6 +97,8 @@ def show(report: "Report") -> None:
         decides = (
             "it decides"
             if report.champion == report.model_version
+            else f"it does not decide before somebody confirms {', '.join(report.unconfirmed)}: --accept-input"
+            if report.unconfirmed
             else f"{report.champion} still decides; --promote changes that"
         )
         click.echo(f"\nsaved as {report.saved_to} ({decides})")

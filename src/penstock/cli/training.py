@@ -53,6 +53,13 @@ _OPTIONS = [
     click.option("--review-cost", type=float, metavar="AMOUNT", help="cost: of one review.  [5]"),
     click.option("--annoyance-cost", type=float, metavar="AMOUNT", help="cost: of blocking a good customer.  [25]"),
     click.option("--block-precision", type=float, metavar="SHARE", help="fpr, capacity: of fraud among the blocked.  [0.9]"),
+    click.option(
+        "--accept-input",
+        "accept_inputs",
+        multiple=True,
+        metavar="NAME",
+        help="An input that is known in time though it alone separates fraud from good; else the result decides nothing.",
+    ),
     click.option("--seed", type=int, default=0, metavar="N", help="Of everything that draws at random.  [0]"),
 ]
 
@@ -82,6 +89,7 @@ def options_from(wishes: dict[str, Any], chosen: "Settings", *, treatments: bool
         treatments=treatments,
         seed=wishes["seed"],
         max_refused=chosen.max_refused,
+        accept_inputs=wishes["accept_inputs"],
     )
 
 

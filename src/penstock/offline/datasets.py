@@ -326,7 +326,8 @@ def _without_malformed(
         _refused_by(raw, typed, field, needed=field.required or field.name == detector.time)
         for field in (*fields.values(), *extras)
     ]
-    found = [refusals for refusals in chain(*causes, _outside_times(raw, typed, detector.time)) if len(refusals)]
+    checked = chain(*causes, _outside_times(raw, typed, detector.time), _known_too_early(raw, typed, detector))
+    found = [refusals for refusals in checked if len(refusals)]
     if not found:
         return typed, pl.DataFrame(schema={ROW: typed.schema[ROW], "field": pl.String, "message": pl.String})
     refused = pl.concat(found).sort(ROW).unique(ROW, keep="first", maintain_order=True)
@@ -375,6 +376,19 @@ def _outside_times(raw: pl.DataFrame, typed: pl.DataFrame, time: str) -> Iterato
     inside = typed[time].is_between(_FIRST, _END, closed="left")
     if not inside.all(ignore_nulls=True):
         yield _refusals(raw, ~inside.fill_null(value=True), time, "lies outside 1970 to 2100")
+
+
+def _known_too_early(raw: pl.DataFrame, typed: pl.DataFrame, detector: "Detector") -> Iterator[pl.DataFrame]:
+    """Rows whose label was known before their event, by more than clocks may differ: nobody can have known."""
+    label = detector.label
+    if label is None:
+        return
+    happened = pl.min_horizontal(detector.time, *(["arrived_at"] if "arrived_at" in typed.columns else []))
+    earliest = typed.select(happened - pl.duration(microseconds=detector.skew_us)).to_series()
+    for name in [each for each in (label.known_at, "label_known_at") if each in typed.columns and each is not None]:
+        early = (typed[name] < earliest).fill_null(value=False)
+        if early.any():
+            yield _refusals(raw, early, name, "lies before the event: nobody can have known its label then")
 
 
 _WORDS: dict[type, str] = {

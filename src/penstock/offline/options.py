@@ -25,7 +25,7 @@ class Options:
     one split. models: names of declared models, or of kinds of models. imbalance: a treatment for models that declare
     none. trials: of the tuning, for each model. choice: how thresholds are chosen. treatments: compare what every
     treatment of imbalance does to every model. seed: of everything that draws at random. max_refused: share of the
-    data's rows that may be no events.
+    data's rows that may be no events. accept_inputs: inputs that are known in time though each alone separates the classes.
     """
 
     train_from: datetime | None = None
@@ -40,6 +40,7 @@ class Options:
     treatments: bool = False
     seed: int = 0
     max_refused: float = MOST_REFUSED
+    accept_inputs: Sequence[str] = ()
 
     @property
     def times(self) -> dict[str, datetime]:

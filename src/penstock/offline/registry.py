@@ -150,13 +150,15 @@ def register(
 ) -> Trained:
     """Keep what was trained as a version; the first one that fits the detector becomes its champion.
 
+    None becomes champion while one of its inputs alone separates the classes and nobody confirmed that it is known in time.
+
     attached: makes the texts that are kept beside it, by file name, once its version is known.
     """
     kept = bundled(detector, trained, registry.folder, clock=clock)
     version = kept.report.model_version
     assert version is not None
     registry.publish(detector.name, version, attached(kept) if attached is not None else None)
-    if make_champion or champion_of(registry, detector) is None:
+    if not kept.report.unconfirmed and (make_champion or champion_of(registry, detector) is None):
         registry.crown(detector.name, version, "promoted")
     return replace(kept, report=replace(kept.report, champion=registry.alias(detector.name, "champion")))
 

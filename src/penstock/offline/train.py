@@ -20,6 +20,7 @@ from penstock.offline import measure, thresholds
 from penstock.offline.datasets import Recorded, accepted, read
 from penstock.offline.drift.reference import reference_of
 from penstock.offline.evaluation import as_plain, evaluation_of
+from penstock.offline.leaks import Leak, check_accepted, leaks_of
 from penstock.offline.learn import learn
 from penstock.offline.options import Options, chosen_models, splits_of
 from penstock.offline.periods import Counted, Split
@@ -86,6 +87,7 @@ def run(detector: Detector, data: Any, options: Options | None = None, *, progre
     """Train and measure; nothing is written. Options say what is wanted, `train` what can go wrong."""
     options = options or Options()
     models = chosen_models(detector, options)
+    check_accepted(detector, options.accept_inputs)
     progress("reading", 0.0)
     recorded = accepted(read(data, detector), options.max_refused)
     rows = replayed(detector, recorded, lambda share: progress("replaying", 0.05 + 0.35 * share))
@@ -136,7 +138,7 @@ class _Job:
         ensemble = learned.ensemble.with_thresholds(thresholds.choose(self.options.choice, validated))
         test = parts["test"].encoded(ensemble.encodings, study.features)
         trained = Trained(
-            report=self._report(split, parts, unknown, ensemble, validated, study),
+            report=self._report(split, parts, unknown, ensemble, validated, study, self._leaks(rows, parts, study)),
             ensemble=ensemble,
             study=study,
             judged=learned.judged,
@@ -178,7 +180,14 @@ class _Job:
         }
 
     def _report(
-        self, split: Split, parts: dict[str, Rows], unknown: dict[str, int], ensemble: Ensemble, validated: Scored, study: Study
+        self,
+        split: Split,
+        parts: dict[str, Rows],
+        unknown: dict[str, int],
+        ensemble: Ensemble,
+        validated: Scored,
+        study: Study,
+        leaks: list[Leak],
     ) -> Report:
         """What is known before the test is looked at."""
         chosen, in_force = ensemble.thresholds, measure.in_force(self.detector, ensemble)
@@ -205,7 +214,12 @@ class _Job:
                 *_notes_on_split(split),
                 *_notes_on_thresholds(chosen, in_force),
             ],
+            leaks=leaks,
         )
+
+    def _leaks(self, rows: Rows, parts: dict[str, Rows], study: Study) -> list[Leak]:
+        options = self.options
+        return leaks_of(self.detector, self.recorded, rows, parts, study.judged, options.accept_inputs, options.seed)
 
     def _measured(self, trained: Trained, models: Sequence[Model], parts: dict[str, Rows], tuning: dict[str, Any]) -> Trained:
         """The same with every figure about the test."""

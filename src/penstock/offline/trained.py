@@ -13,6 +13,7 @@ from penstock.clock import Clock, iso, system_clock
 from penstock.detector import Detector
 from penstock.models import About, Ensemble, Scores, save
 from penstock.models.reference import Reference
+from penstock.offline.leaks import Leak
 from penstock.offline.periods import Split
 from penstock.offline.rows import Rows
 from penstock.offline.study import Study
@@ -31,8 +32,8 @@ class Report:
     declares instead. choice: how they were chosen. decided: what the thresholds in force come to on the test. curve: the same
     on the validation rows for other places to review from. tuning: trials by model. folds: every fold's periods and
     figures, oldest first; test is the last one's. apart: figures with and without what the recipe sets apart.
-    treatments: figures of every model under every treatment of imbalance. saved_to and champion are None where nothing
-    was saved.
+    treatments: figures of every model under every treatment of imbalance. leaks: what may have told the models
+    what nobody could know. saved_to and champion are None where nothing was saved.
     """
 
     detector: str
@@ -57,8 +58,14 @@ class Report:
     apart: dict[str, Any] | None = None
     treatments: dict[str, dict[str, Figures]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    leaks: list[Leak] = field(default_factory=list)
     saved_to: Path | None = None
     champion: str | None = None
+
+    @property
+    def unconfirmed(self) -> list[str]:
+        """Inputs that somebody has to confirm before the result decides."""
+        return [name for leak in self.leaks if leak.asks for name in leak.names]
 
     def as_json(self) -> dict[str, Any]:
         """Everything as plain values: what `penstock train --json` prints."""
@@ -87,6 +94,8 @@ class Report:
             "apart": self.apart,
             "curve": self.curve,
             "notes": self.notes,
+            "leaks": [leak.as_json() for leak in self.leaks],
+            "unconfirmed_inputs": self.unconfirmed,
             "saved_to": str(self.saved_to) if self.saved_to else None,
             "champion": self.champion,
         }
@@ -131,6 +140,7 @@ def bundled(detector: Detector, trained: Trained, folder: Path, *, clock: Clock 
         "choice": report.choice,
         "curve": report.curve,
         "tuning": {name: found["best"] for name, found in report.tuning.items()},
+        **({"leaks": [leak.as_json() for leak in report.leaks]} if report.leaks else {}),
     }
     about = About(
         detector=detector.name,

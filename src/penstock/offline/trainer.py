@@ -93,7 +93,15 @@ class Trainer:
         elif by_itself and kept.champion != kept.model_version:
             self.registry.challenge(self.detector.name, kept.model_version)
         challenger = self.registry.alias(self.detector.name, "challenger")
-        return Round(why, kept.model_version, kept.champion, worth, held, [*notes, *kept.notes], challenger)
+        return Round(
+            why,
+            kept.model_version,
+            kept.champion,
+            worth,
+            held,
+            [*notes, *(leak.text for leak in kept.leaks), *kept.notes],
+            challenger,
+        )
 
     def _hold(self, champion: Ensemble, trained: Trained) -> tuple[float | None, list[str]]:
         """The champion's average precision on the same test, and what makes that doubtful."""

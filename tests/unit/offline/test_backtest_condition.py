@@ -80,8 +80,9 @@ def world():
     events = payments()
     with Engine(declared()) as engine:
         decided = {d.transaction_id: d for d in engine.decide_many(events)}
+        times = {event["id"]: event["time"] for event in events}
         for name, fraud in LABELS.items():
-            engine.label(name, fraud=fraud, at=START + timedelta(days=DAYS - 1))
+            engine.label(name, fraud=fraud, at=max(START + timedelta(days=DAYS - 1), times[name]))
         engine.ledger.flush()
         with Archive(engine.ledger) as archive:
             yield archive, events, decided

@@ -7,7 +7,7 @@ from typing import Any
 from penstock.offline.report.findings import Findings
 from penstock.offline.report.markup import ABSENT, card, document, figure, interval, money_of, number, percent, table
 from penstock.offline.report.plots import plots
-from penstock.offline.trained import Figures
+from penstock.offline.trained import Figures, Report
 
 NAMES = {
     "roc_auc": "ROC AUC",
@@ -107,7 +107,15 @@ def _data(findings: Findings) -> str:
     gap = f"Between the parts lie {days:g} days, in which labels become known. " if days else "No time lies between the parts. "
     refused = f"{report.refused:,} rows of the file were no events. " if report.refused else ""
     known = f"An event whose truth nobody knew in time counts for nothing. {refused}"
-    return f"<p>{gap}{known}The models read {len(report.features)} features.</p>" + table(head, rows)
+    return _leaks(report) + f"<p>{gap}{known}The models read {len(report.features)} features.</p>" + table(head, rows)
+
+
+def _leaks(report: Report) -> str:
+    """What may have told the models what nobody could know."""
+    if not report.leaks:
+        return ""
+    said = "".join(f"<li>{escape(leak.text)}</li>" for leak in report.leaks)
+    return f"<p><b>These figures may be too good to be true:</b></p><ul>{said}</ul>"
 
 
 def _figures(findings: Findings) -> str:
