@@ -10,7 +10,10 @@ import pytest
 
 from penstock import Detector, Engine, Entity, Label
 from penstock.clock import to_us
+from penstock.ledger.archive import Archive
 from penstock.offline.archived import as_recorded
+from penstock.offline.backtest import backtest
+from penstock.offline.daily.history import History
 from penstock.offline.datasets import read
 from penstock.offline.outcome import outcome
 from penstock.offline.replay import placed
@@ -180,3 +183,22 @@ def test_archived_events_get_the_labels_that_name_them(seed):
     told = {(row["tx"], row["at"]): (row["fraud"], known) for row, known in said}
     for row in found.iter_rows(named=True):
         assert (row["fraud"], row["label_known_at"]) == told.get((row["tx"], row["at"]), (None, None))
+
+
+def test_a_backtest_and_a_report_count_each_label_for_the_decision_that_it_names():
+    clock = Clock()
+    with Engine(declared(), clock=clock) as engine:
+        decided(engine, clock, payment("t", 0, amount=10.0))
+        decided(engine, clock, payment("t", 40, amount=70.0))
+        engine.label("t", fraud=True, at=START + 41 * DAY)
+        engine.label("t", fraud=False, at=START + 5 * DAY)
+        engine.ledger.flush()
+        now_us = to_us(START + 60 * DAY)
+        with Archive(engine.ledger) as archive:
+            found = backtest(archive, declared(), "amount > 0", now_us=now_us, days=None)
+            assert (found.truth.fraud, found.truth.good) == (1, 1)
+            assert backtest(archive, declared(), "amount > 50", now_us=now_us, days=None).truth.fraud == 1
+            assert backtest(archive, declared(), "amount < 50", now_us=now_us, days=None).truth.good == 1
+            days = History(archive, "shop", "amount", now_us).days((START + 40 * DAY).date(), 41)
+    first, second = days[0].truth, days[-1].truth
+    assert (first.known, first.missed.count, second.known, second.missed.count) == (1, 0, 1, 1)
