@@ -39,7 +39,15 @@ class Unnamed(msgspec.Struct, kw_only=True):
 
 
 def detector(event=Payment, **more):
-    plain = {"name": "mine", "event": event, "informs": (), "id": "transaction_id", "time": "timestamp", "recorded": None}
+    plain = {
+        "name": "mine",
+        "event": event,
+        "informs": (),
+        "id": "transaction_id",
+        "time": "timestamp",
+        "recorded": None,
+        "label": None,
+    }
     informs = more.get("informs", ())
     schema = Schema(event, informs, id="transaction_id", time="timestamp", naive_times=more.pop("naive_times", "UTC"))
     return SimpleNamespace(**(plain | {"schema": schema} | more))
