@@ -168,6 +168,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="How long a caller of `/predict` waits for a worker behind a broker, before the policy's `on_timeout`."
         ),
     ] = 100.0
+    worker_grace: Annotated[
+        Positive,
+        Meta(
+            description="How long a service behind a broker stays ready without a sign of life from a worker, in seconds;"
+            " longer than a takeover takes. Callers get what the policy's `on_timeout` names; with `provisional` the"
+            " service stays ready."
+        ),
+    ] = 30.0
     workers: Annotated[
         str | None,
         Meta(

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -85,7 +86,7 @@ def test_what_the_worker_decides_is_answered_kept_and_looked_up(start, url):
 
 def test_a_late_decision_stands_beside_the_answer_that_was_given(start):
     api = start(PENSTOCK_PREDICT_BUDGET_MS="150")
-    until(lambda: api.ready)
+    until(lambda: "no worker has been heard of yet" in reason(api))
     status, told = api.ask("POST", "/predict", payment("t1", amount=3.0))
     assert (status, told["decision"], told["degraded"]["cause"]) == (200, "REVIEW", "no decision within 150 ms")
     assert told["fraud_probability"] is None
@@ -101,6 +102,35 @@ def test_a_late_decision_stands_beside_the_answer_that_was_given(start):
     until(lambda: worker.owns)
 
 
+def reason(api):
+    """Why it is not ready; nothing where it is, or does not answer yet."""
+    return (api.ask("GET", "/ready")[1] or {}).get("detail", "")
+
+
+def test_a_service_is_ready_with_a_worker_degraded_without_for_a_while_and_then_not_ready(start):
+    api = start(PENSTOCK_PREDICT_BUDGET_MS="150", PENSTOCK_WORKER_GRACE="10")
+    until(lambda: "no worker has been heard of yet; start one: penstock worker mine --stream URL" in reason(api))
+    worker = start.worker()
+    until(lambda: api.ready)
+    assert "degraded" not in api.ask("GET", "/ready")[1]
+    worker.kill()
+    until(lambda: "degraded" in (api.ask("GET", "/ready")[1] or {}))
+    assert "callers get what on_timeout names (review)" in api.ask("GET", "/ready")[1]["degraded"]["mine"]
+    until(lambda: "longer than worker_grace (10 s)" in reason(api))
+    assert api.ask("POST", "/transactions", payment("t1"))[0] == 202  # the broker has it, whoever decides it in the end
+    again = start.worker()
+    until(lambda: api.ready)
+    until(lambda: again.owns and api.ask("GET", "/transaction/t1/status?wait_seconds=5")[0] == 200)
+
+
+def test_a_wait_for_a_decision_that_does_not_come_is_no_longer_than_was_asked_for(start):
+    api = start()
+    until(lambda: reason(api).startswith("mine: no worker"))
+    began = time.monotonic()
+    assert api.ask("GET", "/transaction/nobody/status?wait_seconds=1")[1]["status"] == "pending"
+    assert 1 <= time.monotonic() - began < 5
+
+
 @pytest.mark.slow
 def test_a_provisional_answer_is_scored_from_what_was_last_heard_and_changes_nothing(start, tmp_path):
     file = tmp_path / "provisional.py"
@@ -108,11 +138,12 @@ def test_a_provisional_answer_is_scored_from_what_was_last_heard_and_changes_not
     file.write_text(
         text.replace('Policy(on_failure="review")', 'Policy(on_failure="review", on_timeout="provisional")'), "utf-8"
     )
-    api, worker = start(str(file), PENSTOCK_PREDICT_BUDGET_MS="10000"), start.worker(str(file))
+    api, worker = start(str(file), PENSTOCK_PREDICT_BUDGET_MS="10000", PENSTOCK_WORKER_GRACE="1"), start.worker(str(file))
     until(lambda: api.ready and worker.owns)
     for k in range(3):
         assert api.ask("POST", "/predict", payment(f"t{k}"))[1]["degraded"] is None
     worker.kill()
+    until(lambda: api.ask("GET", "/ready")[1].get("degraded"))  # long after worker_grace
     for k in range(2):
         told = api.ask("POST", "/predict", payment(f"late{k}"))[1]
         assert (told["decision"], told["degraded"]["part"]) == ("REVIEW", "worker")

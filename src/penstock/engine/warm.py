@@ -3,12 +3,16 @@
 from datetime import UTC, datetime
 
 import msgspec
+import numpy as np
 
 from penstock.detector import Detector
 from penstock.engine.deciding import WARM_UP
 from penstock.engine.engine import Engine
 from penstock.features import Entity, Label
 from penstock.rules import Rule
+
+_MANY_KEYS, _MANY_IDS = 2_000, 20_000
+"""So many that tables and the memory of ids have grown."""
 
 
 class _Payment(msgspec.Struct):
@@ -35,7 +39,27 @@ def warm_up(engine: Engine) -> None:
         small.decide(msgspec.json.decode(body % (8, 8)), dry_run=True)
         small.label("1", fraud=True, at=datetime(2026, 1, 1, tzinfo=UTC))
         small.decide_json([body % (9, 9)])
+        small.decide_json([b"{}"])
         small.entity("customer", "c")
+        small.decided_about("customer", "c")
+        small.outcome("1")
+        small.transaction("1")
+        _grow(small)
+        with Engine(_small(), clock=engine.clock) as follower:
+            for _, record in small.ledger.read():
+                follower.follow(record)
+            follower.transaction("1")
+
+
+def _grow(small: Engine) -> None:
+    """What runs when tables and ids become many, are swept, or come again."""
+    body = b'{"transaction_id": "many %d", "timestamp": "2026-01-01T00:00:00Z", "customer_id": "c%d", "amount": 1.5}'
+    small.decide_json([body % (k, k) for k in range(_MANY_KEYS)])
+    small.path.state.digest()
+    codes, arrived_us = np.arange(1, _MANY_IDS), np.zeros(_MANY_IDS - 1, np.int64)
+    small.claims.claim(codes, arrived_us, _MANY_IDS)
+    small.claims.unclaim(codes, _MANY_IDS)
+    small.claims.restore(codes, arrived_us, codes)
 
 
 def _small() -> Detector:

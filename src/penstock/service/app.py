@@ -225,12 +225,14 @@ def _add_own_routes(routes: FastAPI, desks: Desks, exposition: Exposition, acces
 
     @routes.get("/ready", tags=["service"], responses=answers("Ready", 503))
     async def ready() -> Response:
-        """Models are loaded and state is recovered; 503 with the reason until then."""
-        reasons = {name: desk.not_ready for name, desk in desks.items() if desk.not_ready is not None}
+        """Code is compiled, models loaded, state recovered, and behind a broker a worker lives; else 503 with the reason."""
+        reasons = {name: reason for name, desk in desks.items() if (reason := desk.unable) is not None}
         if reasons:
             detail = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
             raise RequestRefused(503, detail)
-        return json_response(msgspec.json.encode({"status": "ready", "detectors": list(desks)}))
+        degraded = {name: reason for name, desk in desks.items() if (reason := desk.degraded) is not None}
+        said = {"status": "ready", "detectors": list(desks)}
+        return json_response(msgspec.json.encode(said | {"degraded": degraded} if degraded else said))
 
     @routes.get("/metrics", tags=["service"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:

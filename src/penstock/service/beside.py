@@ -29,17 +29,19 @@ from penstock.models import Ensemble
 from penstock.service.aside import Aside
 from penstock.service.feed import PER_BATCH, Feed
 from penstock.service.following import Following
-from penstock.service.instead import instead_of
+from penstock.service.instead import PROVISIONAL, instead_of
 from penstock.service.measures import Measures
 from penstock.service.port import Answer
 from penstock.service.problems import Busy
 from penstock.service.tracing import CURRENT
+from penstock.stream.owner import BEAT_S
 from penstock.stream.parts import Parts
 from penstock.stream.port import Told
 
 _PORTION = 128
 _MORE_EACH_MS = 1.0
 _CONFIRMED_WITHIN_S = 30.0
+_SILENT_S = 2.5 * BEAT_S
 
 _encode = msgspec.json.Encoder().encode
 
@@ -83,8 +85,40 @@ class Beside:
     def not_ready(self) -> str | None:
         """None, or the reason why nothing can be asked for now."""
         if self._following is None:
-            return "models are being loaded and the journal is being followed"
+            return "code is being compiled and the journal is being followed for the first time"
         return self._following.trouble or self._following.engine.ready
+
+    @property
+    def unable(self) -> str | None:
+        """See `Serving.unable`."""
+        if self.not_ready is not None:
+            return self.not_ready
+        silent_s = self._silent_s
+        if silent_s is None:
+            return f"no worker has been heard of yet; {self._remedy}"
+        grace_s = self.settings.worker_grace
+        if silent_s <= grace_s or self.engine.detector.policy.on_timeout == PROVISIONAL:
+            return None
+        return f"no worker has been heard of for {silent_s:.0f} s, longer than worker_grace ({grace_s:g} s); {self._remedy}"
+
+    @property
+    def degraded(self) -> str | None:
+        """See `Serving.degraded`."""
+        silent_s = self._silent_s
+        if silent_s is None or silent_s <= _SILENT_S:
+            return None
+        named = self.engine.detector.policy.on_timeout
+        return f"no worker has been heard of for {silent_s:.0f} s: callers get what on_timeout names ({named}); {self._remedy}"
+
+    @property
+    def _silent_s(self) -> float | None:
+        """Seconds since a worker has written into the journal; None while none has."""
+        heard_at = None if self._following is None else self._following.heard_at
+        return None if heard_at is None else time.monotonic() - heard_at
+
+    @property
+    def _remedy(self) -> str:
+        return f"start one: penstock worker {self.name} --stream URL"
 
     @property
     def trouble(self) -> str | None:

@@ -77,9 +77,19 @@ class Desk:
     def not_ready(self) -> str | None:
         """None, or the reason why this detector cannot decide now."""
         if self._engine is None:
-            return "models are being loaded and state is being recovered"
+            return "code is being compiled and state is being recovered"
         waits = self._engine.ready
         return waits if waits is None or self.models_trouble is None else f"{waits}; {self.models_trouble}"
+
+    @property
+    def unable(self) -> str | None:
+        """See `Serving.unable`."""
+        return self.not_ready
+
+    @property
+    def degraded(self) -> str | None:
+        """See `Serving.degraded`: what decides here decides, or says that it cannot."""
+        return None
 
     @property
     def engine(self) -> Decider:

@@ -23,6 +23,8 @@ _log = logging.getLogger("penstock.service")
 class Following:
     """A replica that is kept up to date, and a way into the broker. Making one catches up with the journal first.
 
+    heard_at: when a worker last wrote into the journal, of `time.monotonic`; None while none has since this was made.
+
     Args:
         parts: what opens the broker's ends and the replica.
         loop: where the replica's engine is used.
@@ -36,6 +38,7 @@ class Following:
     def __init__(self, parts: Parts, loop: asyncio.AbstractEventLoop, on_records: Callable[[Sequence[Record]], None]) -> None:
         self._loop, self._on_records = loop, on_records
         self._trouble: str | None = None
+        self.heard_at: float | None = None
         self._closing = threading.Event()
         self._replica: Replica = parts.open_replica(0)
         try:
@@ -69,6 +72,7 @@ class Following:
                 self._closing.wait(_ASK_AGAIN_S)
                 continue
             if entries:
+                self.heard_at = time.monotonic()
                 taken = threading.Event()
                 self._loop.call_soon_threadsafe(self._enter, entries, taken)
                 while not taken.wait(0.5) and not self._closing.is_set():

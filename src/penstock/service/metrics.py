@@ -46,7 +46,7 @@ def _of_desk(families: Families, name: str, desk: Serving) -> None:
     measures, feed = desk.measures, desk.feed
     for outcome, count in sorted(feed.outcomes.items()):
         families.add("penstock_decisions_total", [name, outcome.lower()], count)
-    families.add("penstock_ready", [name], desk.not_ready is None)
+    families.add("penstock_ready", [name], desk.unable is None)
     families.add("penstock_queue_events", [name], desk.queued_events)
     families.add("penstock_refused_total", [name], feed.refused)
     families.add("penstock_turned_away_total", [name], measures.turned_away)

@@ -267,6 +267,16 @@ class Serving(Protocol):
         ...
 
     @property
+    def unable(self) -> str | None:
+        """None, or why requests are better sent elsewhere: `not_ready`, or nobody is there who decides."""
+        ...
+
+    @property
+    def degraded(self) -> str | None:
+        """None, or why callers get what the policy names in place of decisions, though requests are taken."""
+        ...
+
+    @property
     def queued_events(self) -> int:
         """Events that wait to be decided."""
         ...

@@ -42,6 +42,9 @@ KEPT_OF_A_BODY = 4_096
 HEARTBEAT_S = 1.0
 """An idle owner asks this often whether it still is the owner."""
 
+BEAT_S = 2.0
+"""An owner that has written nothing into the journal for so long writes an empty entry: followers see that it lives."""
+
 WORTH_A_UNIT = 500
 """Messages that a unit must have had for the next to be decided while it is committed. Smaller ones would only queue up behind
 one another: what comes meanwhile waits in the inbox, and goes with the next as a whole."""
@@ -118,7 +121,7 @@ class Owner:
         self._seen_us = 0
         self._out: list[Outgoing] = []
         self._entry = Entry(fence=self.fence, owner=name, takeover=takeover)
-        self._last_unit = 0.0
+        self._last_unit = self._last_entry = 0.0
         self._ready: queue.Queue[_Ready | None] = queue.Queue(_IN_FLIGHT)
         self._idle = threading.Event()
         self._idle.set()
@@ -317,7 +320,10 @@ class Owner:
     def _commit(self, ready: _Ready) -> None:
         entry = ready.entry
         entry.frames = [encode(record, position) for position, record, _ in ready.records]
-        empty = not (entry.frames or entry.owner or entry.layouts or entry.quarantined or entry.answered)
+        now = time.monotonic()
+        said = entry.frames or entry.owner or entry.layouts or entry.quarantined or entry.answered
+        empty = not said and now - self._last_entry < BEAT_S
+        self._last_entry = self._last_entry if empty else now
         place = self.inbox.commit(Unit(b"" if empty else encode_entry(entry), ready.out, ready.read))
         self._ledger.committed(ready.records)
         self.replica.keep(entry)

@@ -43,7 +43,7 @@ class Seat:
 
     def __init__(self, parts: Parts, shard: int, candidate: Candidate, name: str, *, alone: bool, takeover: bool) -> None:
         self.shard = shard
-        self.trouble: str | None = "models are being loaded and state is being recovered"
+        self.trouble: str | None = "code is being compiled and state is being recovered"
         self._parts, self._candidate, self._name = parts, candidate, name
         self._alone, self._takeover = alone, takeover
         self._owner: Owner | None = None
