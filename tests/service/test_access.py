@@ -411,6 +411,19 @@ def test_a_cookie_is_read_in_linear_time_however_it_is_quoted(value):
     assert time.monotonic() - began < 5, "one such cookie took http.cookies minutes"
 
 
+@pytest.mark.parametrize("path", ["/health", "/session", "/stats", "/nowhere", "/session/oidc/callback"])
+def test_no_route_reads_a_quoted_cookie_in_quadratic_time(run, guarded, path):
+    async def scene():
+        async with guarded() as client:
+            for name in (b"penstock_session", b"penstock_oidc", b"other"):
+                began = time.monotonic()
+                headers = [(b"cookie", b"a=1"), (b"cookie", name + b'="' + b"\\\\" * 50_000 + b'"')]
+                assert (await client.get(path, headers=headers)).status_code < 500
+                assert time.monotonic() - began < 10, "it took FastAPI 30 seconds"
+
+    run(scene())
+
+
 @pytest.mark.parametrize(
     ("header", "found"),
     [
