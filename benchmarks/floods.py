@@ -104,11 +104,12 @@ def send(*pieces: bytes, repeated: int = 1) -> Callable[[str], None]:
     return flood
 
 
-def post(path: str, body: object) -> Callable[[str], None]:
-    """A flood that is one request."""
+def post(path: str, body: object, status: int = 200) -> Callable[[str], None]:
+    """A flood that is one request, which is answered with this status."""
 
     def flood(url: str) -> None:
-        httpx.post(url + path, content=json.dumps(body() if callable(body) else body), timeout=120)
+        answer = httpx.post(url + path, content=json.dumps(body() if callable(body) else body), timeout=120)
+        assert answer.status_code == status, answer.text
 
     return flood
 
@@ -135,7 +136,7 @@ def silent(url: str) -> None:
     asyncio.run(hold())
 
 
-RULE = {"name": "tried", "condition": f"text LIKE '{'%a' * 12}%b'", "action": "review", "reason": "tried"}
+CONDITION = f"text LIKE '{'%a' * 12}%b'"
 
 FLOODS: dict[str, Callable[[str], None]] = {
     "a quoted cookie of 50 KB": send(GET + b'Cookie: penstock_session="', b"\\\\" * 25_000, b'"\r\n\r\n'),
@@ -145,10 +146,10 @@ FLOODS: dict[str, Callable[[str], None]] = {
     "a header of 60 MB": send(GET + b"X: ", b"a" * 1_000_000, repeated=60),
     "a million headers": send(GET, b"X: a\r\n" * 100_000, repeated=10),
     "2,000 silent connections": silent,
-    "LIKE in an event of 360 KB": post("/predict", event("crypto" * 60_000)),
+    "LIKE in an event of 360 KB": post("/predict", event("crypto" * 60_000), 422),
     "LIKE over the longest text that is taken": post("/predict", event("crypto " * 1_100)),
     "LIKE with a dozen % in a rule's test": post(
-        "/detectors/flooded/rules/test", {"rule": RULE, "event": event("a" * 2_000)()}
+        "/detectors/flooded/rules/test", {"when": CONDITION, "event": event("a" * 2_000)()}
     ),
 }
 
