@@ -397,3 +397,42 @@ def test_a_change_of_a_protected_list_waits_for_another(people):
     done(bob.post(f"{APPROVALS}/{waiting['request']['id']}/approve"))
     [entry] = done(ann.get(f"{LISTS}/sanctions/entries"))["entries"]
     assert (entry["value"], entry["author"], entry["reason"]) == ("X1", "key:ann", "UN")
+
+
+def test_hostile_conditions_and_texts_keep_nobody_waiting(client):
+    """Each of these took a regular expression hours."""
+    pay(client, 0)
+    waited, done_with_it = [], threading.Event()
+
+    def ask():
+        with patient.Client(base_url=str(client.base_url)) as other:
+            while not done_with_it.wait(0.02):
+                began = time.monotonic()
+                done(other.get("/health"))
+                waited.append(time.monotonic() - began)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        for number, pattern in enumerate(
+            ("%crypto" * 12 + "%exchange%", "%c_y" * 12 + "%b%", "%" + "c_" * 500 + "b%", "%r%p%t" * 300 + "%")
+        ):
+            text = ("crypto " * 1171)[:8192]
+            for operator in ("LIKE", "ILIKE"):
+                event = {"transaction_id": "x", "timestamp": NOW, "customer_id": "c", "amount": 1.0, "merchant": text}
+                asked = {"when": f"merchant {operator} '{pattern}'", "event": event}
+                seen = done(client.post(f"{RULES}/test", json=asked))["event"]
+                assert seen["fired"] is (number == 3)
+        refused = client.post("/predict", json=event | {"merchant": "crypto " * 51_428})
+        assert refused.status_code == 422
+        assert refused.json()["errors"][0]["field"] == "merchant"
+        assert "merchant has 359,996 bytes of UTF-8 and at most 8,192" in refused.json()["detail"]
+        long = "||".join(["merchant"] * 60)
+        too_much = " OR ".join(f"{long} LIKE '%{k}%'" for k in range(6))
+        answer = client.post(f"{RULES}/test", json={"when": too_much})
+        assert answer.status_code == 422
+        assert "at most 50,000,000 are allowed" in answer.json()["detail"]
+    finally:
+        done_with_it.set()
+        asking.join()
+    assert max(waited) < 10
