@@ -80,3 +80,53 @@ def test_what_is_refused_is_seen_everywhere_and_sent_again_through_the_broker(st
             for part in api.ask("GET", "/operations/health")[1]["parts"]
         )
     )
+
+
+HOSTILE = """
+from datetime import datetime
+import msgspec
+from penstock import Detector, Entity, Rule
+
+class Payment(msgspec.Struct):
+    transaction_id: str
+    timestamp: datetime
+    customer_id: str
+    amount: float
+    merchant: str | None = None
+
+detector = Detector(
+    name="mine", event=Payment, id="transaction_id", time="timestamp", features=[Entity("customer_id").count("1h")],
+    rules=[Rule("exchange", "merchant LIKE '%crypto%crypto%exchange%' OR merchant ILIKE '%C_ypto%_xch_nge%'", then="review")],
+)
+"""
+
+
+def test_a_hostile_text_goes_to_quarantine_by_name_and_the_owner_and_the_next_one_go_on(url, tmp_path):
+    file = tmp_path / "hostile.py"
+    file.write_text(HOSTILE)
+    first = WorkerProcess(str(file), url, tmp_path / "first")
+    second = None
+    try:
+        until(lambda: first.owns, 240)
+        behind = Behind(url, "mine")
+        longest = ("crypto " * 1171)[:8192]
+        texts = [None, "crypto " * 51_428, longest, "a" * 1_000_000, "Crypto Exchange"]
+        behind.put("transactions", [payment(f"t{k}", merchant=text) for k, text in enumerate(texts)])
+        until(lambda: len(behind.bodies("decisions")) == 3)
+        first.kill()
+        second = WorkerProcess(str(file), url, tmp_path / "second")
+        until(lambda: second.owns, 240)
+        behind.put("transactions", [payment("t5", merchant="a" * 8193), payment("t6", merchant=longest)])
+        until(lambda: len(behind.bodies("decisions")) == 4)
+        decided = {each["transaction_id"]: each["decision"] for each in behind.read("decisions")}
+        assert decided == {"t0": "APPROVE", "t2": "APPROVE", "t4": "REVIEW", "t6": "APPROVE"}
+        until(lambda: len(behind.bodies("quarantine")) == 3)
+        assert [(each["field"], each["cause"].split(";")[0]) for each in behind.read("quarantine")] == [
+            ("merchant", f"merchant has {size:,} bytes of UTF-8 and at most 8,192 are accepted")
+            for size in (359_996, 1_000_000, 8_193)
+        ]
+        behind.close()
+    finally:
+        for each in (first, second):
+            if each is not None:
+                each.end()
