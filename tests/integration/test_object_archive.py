@@ -410,3 +410,31 @@ def test_an_archive_without_the_detector_names_those_it_has(folder, tmp_path):
         pytest.raises(DataError, match="no decisions of detector 'card'; archived here: banking"),
     ):
         archive.frames("card", ["decisions"])
+
+
+@pytest.mark.parametrize("kept", [0, 12, 25])
+def test_the_archive_of_a_restored_ledger_holds_its_records_alone(folder, kept, caplog):
+    """Forty records are archived; the ledger is restored to the first `kept`, and gives the same positions to others."""
+
+    def ledger_of(count, *, arrived_us):
+        ledger = local_ledger()
+        for position in range(count):
+            ledger.append(record(3 * position, arrived_us=BEGIN_US if position < kept else arrived_us))
+        return ledger
+
+    def archive(ledger, *, file_rows=30):
+        kept_in = ArchiveSink(folder, "banking", ledger, file_rows=file_rows)
+        start = kept_in.begin(0)
+        kept_in.write(list(ledger.read(start)))
+        kept_in.close()
+        return start
+
+    assert archive(ledger_of(12, arrived_us=BEGIN_US)) == 0
+    assert archive(ledger_of(40, arrived_us=BEGIN_US)) == 12
+    restored = ledger_of(60, arrived_us=BEGIN_US + HOUR_US)
+    assert archive(restored) == (0 if kept == 0 else 12)
+    assert "does not belong to the ledger: record 39 of the log is another one" in caplog.text
+    with ObjectArchive(folder) as found:
+        rows = found.query("SELECT seq, hour(arrived_at) AS h FROM decisions ORDER BY seq").rows()
+    assert rows == [(seq, 0 if seq < 3 * kept else 1) for seq in range(180)]
+    assert archive(restored) == 60

@@ -560,6 +560,30 @@ def test_a_database_restored_from_an_older_copy_than_the_state_has_it_rebuilt(ur
         assert engine.decide({**event, "transaction_id": "new"}).features["customer_count_1h"] == 3
 
 
+def test_a_copy_of_another_ledger_is_refused_and_stays_as_it_was(url, ask):
+    """The topics were made anew, or the journal restored: the same positions are of other records."""
+
+    def ledger_of(count, ending):
+        ledger = local_ledger()
+        for position in range(count):
+            ledger.append(record(3 * position, ids=[f"tx{3 * position + k}{ending}" for k in range(3)]))
+        return ledger
+
+    first = PostgresSink(url, "banking", ledger_of(5, "a"))
+    first.write(list(ledger_of(5, "a").read(first.begin(1))))
+    first.close()
+    again = PostgresSink(url, "banking", ledger_of(9, "a"))
+    assert again.begin(2) == 5
+    again.close()
+    other = PostgresSink(url, "banking", ledger_of(9, "b"))
+    with pytest.raises(
+        ConfigurationError, match=r"does not belong to the ledger of this worker: record 4 of the log is another"
+    ):
+        other.begin(3)
+    other.close()
+    assert len(ask("SELECT seq FROM penstock.decisions_banking")) == 15
+
+
 # ---------------------------------------------------------------- the command
 
 

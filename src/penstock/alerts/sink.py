@@ -18,6 +18,7 @@ from penstock.alerts.evaluator import Evaluator
 from penstock.clock import SECOND_US, Clock, system_clock, to_us
 from penstock.errors import Fenced, LedgerError, SinkUnavailable
 from penstock.ledger import Ledger, Raised, Tables
+from penstock.ledger.cursors import Cursor, checksum_of, discarded, misfit
 from penstock.messages import Record
 
 _SNAPSHOT_EVERY_US = 30 * SECOND_US
@@ -88,6 +89,7 @@ class AlertSink:
         self._couriers: list[Courier] = []
         self._fence = 0
         self._position = 0
+        self._checksum: int | None = None
         self._found: list[Alert] = []
         self._kept_us = 0
         self._begun = False
@@ -106,6 +108,7 @@ class AlertSink:
             kept = self._tables.setting(_SETTING)
             self._fence = fence
             mine = kept is not None and kept.get("fence", 0) >= fence - 1  # nobody else was in charge meanwhile
+            mine = mine and self._fits(kept)
             self._position = self._restored(kept) if mine else self._fresh()
             self._begun = True
             if not self._couriers:
@@ -127,6 +130,8 @@ class AlertSink:
                     evaluator = self._evaluators.get(record.detector)
                     self._found += evaluator.evaluate(record) if evaluator is not None else []
                     self._position = position + 1
+            if records and records[-1][0] + 1 == self._position:
+                self._checksum = checksum_of(records[-1][1])
             self._settle()
 
     def look(self) -> None:
@@ -214,10 +219,20 @@ class AlertSink:
                 evaluator.restore(kept["evaluators"][detector])
         return int(kept["position"])
 
+    def _fits(self, kept: Mapping[str, Any]) -> bool:
+        """Whether the position that was kept belongs to the ledger."""
+        cursor = Cursor(int(kept["position"]), kept.get("checksum"))
+        wrong = None if self._ledger is None else misfit(self._ledger, cursor)
+        if wrong is not None:
+            discarded(self.name, f"the position of alerts does not belong to the ledger: {wrong}; it was restored")
+        self._checksum = cursor.checksum
+        return wrong is None
+
     def _fresh(self) -> int:
         """Fill windows from the newest records; the position after them."""
         if self._ledger is None:
             return 0
+        self._checksum = None
         now_us, stop = self._clock(), self._ledger.durable_position if self._since is None else self._since
         for position, record in self._ledger.read(self._an_hour_ago(now_us, stop)):
             if position >= stop:
@@ -244,7 +259,8 @@ class AlertSink:
     def _keep(self, now_us: int) -> None:
         self._check_fence()
         states = {detector: evaluator.state() for detector, evaluator in self._evaluators.items()}
-        self._tables.put_setting(_SETTING, {"position": self._position, "fence": self._fence, "evaluators": states})
+        kept = {"position": self._position, "checksum": self._checksum, "fence": self._fence, "evaluators": states}
+        self._tables.put_setting(_SETTING, kept)
         self._kept_us = now_us
 
     def _check_fence(self) -> None:

@@ -42,7 +42,7 @@ class CaseWork:
     def start(self, ledger: Ledger) -> None:
         """Follow a ledger from where this stopped the last time; once, and not before every engine is there."""
         if self._feeding is None and self._names <= self._engines.keys():
-            sink = CaseSink(self.cases, name_of(ledger), self._engines.get, sample=self._sample)
+            sink = CaseSink(self.cases, name_of(ledger), self._engines.get, sample=self._sample, ledger=ledger)
             self._feeding = Feeding(sink, ledger, Newest(), 0, _ended)
 
     @property

@@ -455,7 +455,8 @@ class Engine:
     @property
     def metrics(self) -> Mapping[str, float]:
         """Counters since the start, by name."""
-        return self.totals.metrics() | {"state_bytes": float(self.path.state.used_bytes)}
+        cut_bytes = float(getattr(self.ledger, "cut_bytes", 0))  # of files alone
+        return self.totals.metrics() | {"state_bytes": float(self.path.state.used_bytes), "ledger_cut_bytes": cut_bytes}
 
     # ---- the end
 

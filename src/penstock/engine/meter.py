@@ -23,7 +23,7 @@ OTHER = "other"
 Watching = Callable[[Mapping[str, float], int], None]
 """Called with the milliseconds of each stage of a batch, and how many events it had."""
 
-_COUNTED = ("duplicates", "conflicts", "quarantined", "degraded")
+_COUNTED = ("duplicates", "conflicts", "quarantined", "degraded", "ledger_cut_bytes")
 
 
 class Meter:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from penstock.clock import SECOND_US
 from penstock.errors import PenstockError
 from penstock.ledger import snapshots
+from penstock.ledger.cursors import Cursor, cursor_at, discarded, misfit
 from penstock.messages import Record
 
 if TYPE_CHECKING:
@@ -68,26 +69,35 @@ class Recovery:
 
     def _load(self) -> int:
         """Load the newest snapshot that fits; return the position in the log from which to go on."""
-        found = snapshots.load_newest(self._folder) if self._folder is not None else None
+        found = snapshots.load_newest(self._folder, self._fits) if self._folder is not None else None
         if found is None:
             return 0
         arrays, meta = found
         engine = self._engine
-        if meta["fingerprint"] != engine.detector.state_fingerprint:
-            self._note(f"the aggregates of {engine.detector.name!r} have changed; the state is rebuilt from the log")
-            return 0
-        if meta["position"] > engine.ledger.position:
-            self._note(
-                f"the state of {engine.detector.name!r} is of record {meta['position']}, the log ends before "
-                f"{engine.ledger.position}: it was restored from an older copy; the state is rebuilt from the log"
-            )
-            return 0
         words = {int(code): text for code, text in meta["words"].items()}
         engine.path.state.load(arrays, words, meta["clock_us"], meta["pace_us"])
         engine.totals.restore(meta["totals"])
         if meta["pending"]:
             engine.rebuilding.expect(*zip(*meta["pending"], strict=True))
         return int(meta["position"])
+
+    def _fits(self, path: Path, meta: dict[str, Any]) -> bool:
+        """Whether a snapshot is of these aggregates and of this log; one of another log is put aside."""
+        engine = self._engine
+        wrong = misfit(engine.ledger, Cursor(meta["position"], meta.get("checksum")))
+        if wrong is not None:
+            text = (
+                f"the snapshot {path} of {engine.detector.name!r} does not belong to the log: {wrong}; one of them was "
+                "restored from an older copy. It is discarded, and the state is rebuilt from the log"
+            )
+            self.notes.append(text)
+            discarded("snapshot", text)
+            snapshots.discard(path)
+            return False
+        if meta["fingerprint"] != engine.detector.state_fingerprint:
+            self._note(f"the aggregates of {engine.detector.name!r} have changed; the state is rebuilt from the log")
+            return False
+        return True
 
     def apply(self, record: Record) -> None:
         """Let a record of the log into state."""
@@ -146,6 +156,7 @@ class Recovery:
         assert self._folder is not None
         try:
             self._engine.ledger.flush()
+            meta["checksum"] = cursor_at(self._engine.ledger, meta["position"]).checksum
             snapshots.save(self._folder, arrays, meta)
             self._written, self._trouble = (self._engine.clock(), seq), None
         except (OSError, PenstockError) as error:

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,7 +17,8 @@ from urllib.parse import quote, unquote
 
 import polars as pl
 
-from penstock.errors import LedgerError
+from penstock.errors import LedgerDamaged, LedgerError
+from penstock.ledger.cursors import discarded
 from penstock.ledger.disk import Disk, trouble_of
 from penstock.ledger.expand import frame_of
 from penstock.ledger.port import Ledger
@@ -30,6 +31,7 @@ _PIECE_ROWS = 32_768
 _GROUP_ROWS = 131_072
 _POLL_S = 5.0
 _ROLLED = "archive.rolled"
+_FILES = "archive.files"
 _ROLLED_NAME = re.compile(r"(\w+)-(\d{16})-(\d{16})\.parquet")
 
 _log = logging.getLogger(__name__)
@@ -53,6 +55,7 @@ class Archive:
         self._made: QueryFolder | None = None
         if self._folder is not None:
             sweep(self._folder.parent)
+        self._said: set[str] = set()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -64,8 +67,41 @@ class Archive:
         return self._rolled()[0]
 
     def _rolled(self) -> tuple[int, int]:
-        position, seq = self._ledger.tables.setting(_ROLLED, (0, 0))
-        return int(position), int(seq)
+        position, seq = map(int, self._ledger.tables.setting(_ROLLED, (0, 0)))
+        if self._folder is None:
+            return position, seq
+        if position > self._ledger.durable_position:
+            self._say_once(f"{self._folder} holds {position} records, the log {self._ledger.durable_position}: it was restored")
+            return self._back_to(0)
+        missing = [path for path, _, _, stop in self._listed() if stop <= position and not path.exists()]
+        if not missing:
+            return position, seq
+        self._say_once(f"{missing[0]} is missing; what was in it is made again from the log")
+        return self._back_to(min(first for path, _, first, _ in self._listed() if path in missing))
+
+    def _listed(self) -> list[tuple[Path, str, int, int]]:
+        """The files that were rolled, as the ledger remembers them; those that are there, where version 0.1 rolled them."""
+        assert self._folder is not None
+        names = self._ledger.tables.setting(_FILES)
+        return _rolled_files(self._folder) if names is None else _described(self._folder / name for name in names)
+
+    def _back_to(self, position: int) -> tuple[int, int]:
+        """The place from which the archive is to be made again.
+
+        Raises:
+            LedgerDamaged: the log does not hold it any more.
+        """
+        if position < self._ledger.first_position:
+            raise LedgerDamaged(
+                f"the archive in {self._folder} lacks what was rolled from position {position} on, and the log begins at "
+                f"{self._ledger.first_position}; restore the missing files from a copy"
+            )
+        return position, next((record.first_seq for _, record in self._ledger.read(position)), 0)
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            discarded("archive", text)
 
     def roll(self, *, everything: bool = False) -> int:
         """Write full stretches of the log as Parquet (the begun one too, if `everything`); returns the rows written.
@@ -85,9 +121,12 @@ class Archive:
             if stop == position or (rows < self._file_rows and not everything):
                 break
             self._remove_strays(position)
+            names = [str(path.relative_to(self._folder)) for path, _, first, _ in self._listed() if first < position]
             for (detector, kind), frame in frames.items():
-                self._write(frame, self._folder / quote(detector, safe="") / f"{kind}-{position:016d}-{stop:016d}.parquet")
+                names.append(f"{quote(detector, safe='')}/{kind}-{position:016d}-{stop:016d}.parquet")
+                self._write(frame, self._folder / names[-1])
             position, seq, rolled = stop, seq + rows, rolled + rows
+            self._ledger.tables.put_setting(_FILES, names)
             self._ledger.tables.put_setting(_ROLLED, (position, seq))
         return rolled
 
@@ -167,7 +206,7 @@ class Archive:
         """Parquet files by detector and kind: what is rolled, then the tail."""
         rolled = self.rolled_position if self._folder is not None else 0
         files: dict[tuple[str, str], list[Path]] = {}
-        for path, kind, _, stop in _rolled_files(self._folder) if self._folder is not None else []:
+        for path, kind, _, stop in self._listed() if self._folder is not None else []:
             if stop <= rolled:
                 files.setdefault((path.parent.name, kind), []).append(path)
         for path in self._tail(rolled):
@@ -232,7 +271,11 @@ class Archive:
 
 def _rolled_files(folder: Path) -> list[tuple[Path, str, int, int]]:
     """Path, kind, first position and the position after the last of every file that was rolled here."""
-    found = [(path, _ROLLED_NAME.fullmatch(path.name)) for path in sorted(folder.glob("*/*.parquet"))]
+    return _described(sorted(folder.glob("*/*.parquet")))
+
+
+def _described(paths: Iterable[Path]) -> list[tuple[Path, str, int, int]]:
+    found = [(path, _ROLLED_NAME.fullmatch(path.name)) for path in paths]
     return [(path, match[1], int(match[2]), int(match[3])) for path, match in found if match]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from penstock.errors import LedgerDamaged
 from penstock.ledger.claims import Claims
+from penstock.ledger.cursors import BEGINNING, Cursor, checksum_of, discarded
 from penstock.ledger.disk import Disk
 from penstock.ledger.encoding import detector_code
 from penstock.ledger.runs import Run, Stretch, open_run, write_run
@@ -30,10 +31,11 @@ _WIDEST = 1 << 32
 
 
 class _Manifest(msgspec.Struct, array_like=True):
-    """Which runs are valid, and up to which position of the log they are complete."""
+    """Which runs are valid, and up to which position of the log they are complete. checksum: see `cursors.Cursor`."""
 
     covered: int
     runs: list[str]
+    checksum: int | None = None
 
 
 class _Buffer:
@@ -83,9 +85,9 @@ class Identities:
         self._writable = not read_only
         self._lock = threading.Lock()
         self._newest: dict[int, _Buffer] = {}
-        self._full: list[tuple[dict[int, _Buffer], int]] = []
+        self._full: list[tuple[dict[int, _Buffer], Cursor]] = []
         self._runs: list[Run] = []
-        self.covered = 0
+        self._covered = BEGINNING
         self._newest_us: dict[int, int] = {}
         self._discarded = False
 
@@ -99,17 +101,17 @@ class Identities:
         """
         self._newest, self._full, self._newest_us, self._discarded = {}, [], {}, False
         tries = 1 if self._writable else 3  # the owner may be merging runs while a reader opens them
-        if not any(self._load(stop) for _ in range(tries)):
-            self._runs, self.covered = [], first
+        if not any(self._load(first, stop, read) for _ in range(tries)):
+            self._runs, self._covered = [], Cursor(first)
         for run in self._runs:
             self._newest_us[run.detector] = max(self._newest_us.get(run.detector, 0), run.newest_us)
-        for position, record in read(max(self.covered, first)):
+        for position, record in read(max(self._covered.position, first)):
             self.add(record, position)
             self.tend()
         if self._writable:
             self._remove_strays()
 
-    def _load(self, stop: int) -> bool:
+    def _load(self, first: int, stop: int, read: Callable[[int], Iterable[tuple[int, Record]]]) -> bool:
         try:
             data = (self.folder / "manifest").read_bytes()
             if zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
@@ -118,8 +120,15 @@ class Identities:
             self._runs = [open_run(self.folder / name) for name in manifest.runs]
         except (OSError, LedgerDamaged, msgspec.DecodeError):
             return False
-        self.covered = manifest.covered
-        return self.covered <= stop or not self._writable
+        self._covered = Cursor(manifest.covered, manifest.checksum)
+        if not self._writable:
+            return True
+        known = manifest.checksum is None or not first < manifest.covered <= stop
+        same = known or next((checksum_of(record) for _, record in read(manifest.covered - 1)), None) == manifest.checksum
+        if manifest.covered > stop or not same:
+            discarded("ids", f"the ids in {self.folder} do not belong to the log: it was restored; they are made again from it")
+            return False
+        return True
 
     def discard(self) -> None:
         """Declare the runs invalid; the next `open` makes them again from the log."""
@@ -147,7 +156,7 @@ class Identities:
             newest_us = int(record.arrived_us.max())
             self._newest_us[detector] = max(self._newest_us.get(detector, 0), newest_us)
             if buffer.count >= self._seal_rows and self._writable:
-                self._full.append((self._newest, position + 1))
+                self._full.append((self._newest, Cursor(position + 1, checksum_of(record))))
                 self._newest = {}
 
     @property
@@ -165,9 +174,9 @@ class Identities:
             LedgerDamaged: a run does not fit its checksum; `discard` it and open again.
         """
         while self.untended:
-            buffers, position = self._full[0]
+            buffers, covered = self._full[0]
             fresh = [self._write(code, [buffer.stretch()]) for code, buffer in buffers.items()]
-            self._publish(self._runs + fresh, position, sealed=True)
+            self._publish(self._runs + fresh, covered, sealed=True)
             while self._merge():
                 pass
 
@@ -186,7 +195,7 @@ class Identities:
             run.check()
         merged = self._write(crowded[0].detector, crowded)
         kept = [run for run in self._runs if run not in crowded]
-        self._publish([*kept, merged], self.covered, sealed=False)
+        self._publish([*kept, merged], self._covered, sealed=False)
         for run in crowded:
             run.path.unlink(missing_ok=True)
         return True
@@ -200,11 +209,11 @@ class Identities:
             groups.setdefault((run.detector, size), []).append(run)
         return groups.values()
 
-    def _publish(self, runs: list[Run], covered: int, *, sealed: bool) -> None:
-        body = msgspec.msgpack.encode(_Manifest(covered, [run.path.name for run in runs]))
+    def _publish(self, runs: list[Run], covered: Cursor, *, sealed: bool) -> None:
+        body = msgspec.msgpack.encode(_Manifest(covered.position, [run.path.name for run in runs], covered.checksum))
         write_whole(self._disk, self.folder / "manifest", zlib.crc32(body).to_bytes(4, "little") + body)
         with self._lock:
-            self._runs, self.covered = runs, covered
+            self._runs, self._covered = runs, covered
             if sealed:
                 self._full.pop(0)
 

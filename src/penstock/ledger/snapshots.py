@@ -10,7 +10,7 @@ The newest two are kept, so that one damaged file costs a longer replay and noth
 import logging
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from struct import Struct
 from typing import Any
@@ -105,17 +105,26 @@ def _placed(described: list[_Described], arrays: Arrays, meta: dict[str, Any]) -
     return _Header(meta, described, offset)
 
 
-def load_newest(folder: Path) -> tuple[Arrays, dict[str, Any]] | None:
-    """The newest snapshot that is whole: its arrays (mapped, copy-on-write) and what was saved with them.
+def load_newest(
+    folder: Path, fits: Callable[[Path, dict[str, Any]], bool] = lambda _path, _meta: True
+) -> tuple[Arrays, dict[str, Any]] | None:
+    """The newest snapshot that is whole and fits: its arrays (mapped, copy-on-write) and what was saved with them.
 
-    A damaged one is passed over with a warning in the log; None where there is none.
+    A damaged one is passed over with a warning in the log; None where there is none. fits: asked before the arrays are
+    read, with what was saved with them.
     """
     for path in _paths(folder):
         try:
-            return load(path)
+            if fits(path, _header(path).meta):
+                return load(path)
         except (LedgerDamaged, OSError) as error:
             _log.warning("%s; the snapshot before it is used, and more of the log is replayed", error)
     return None
+
+
+def discard(path: Path) -> None:
+    """Put a snapshot aside that belongs to another log: neither loaded nor counted any more, but still there for people."""
+    Disk().rename(path, path.with_suffix(".discarded"))
 
 
 def load(path: Path) -> tuple[Arrays, dict[str, Any]]:

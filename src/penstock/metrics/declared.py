@@ -110,6 +110,25 @@ METRICS: tuple[Metric, ...] = (
         watch="near `memory_limit_gb`",
     ),
     Metric(
+        name="penstock_ledger_cut_bytes_total",
+        kind="counter",
+        source="engine",
+        unit="bytes",
+        text="What was cut off the end of the log at the start: the rest of a write that nobody was told about, or, with"
+        " `accept_loss`, what was damaged.",
+        watch="any that no crash explains",
+    ),
+    Metric(
+        name="penstock_positions_discarded_total",
+        kind="counter",
+        source="service",
+        labels=("reader",),
+        unit="positions",
+        text="Snapshots and positions that did not belong to the log and were discarded: `snapshot`, `ids`, `cases`, `alerts`,"
+        " `archive`.",
+        watch="any, unless a ledger was restored from an older copy",
+    ),
+    Metric(
         name="penstock_requests_total",
         kind="counter",
         source="service",

@@ -38,7 +38,8 @@ SCHEMA = Schema(
             _HISTORY,
             "CREATE INDEX case_verdicts ON case_history (at_us) WHERE verdict IS NOT NULL",
             "CREATE TABLE case_feeds (log TEXT PRIMARY KEY, position BIGINT NOT NULL)",
-        ]
+        ],
+        ["ALTER TABLE case_feeds ADD COLUMN checksum BIGINT"],
     ],
 )
 

@@ -8,7 +8,7 @@ people do stands there and in the log of changes (`audit`), in the transaction o
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -55,10 +55,23 @@ class Cases:
         rows = self.database.read("SELECT position FROM case_feeds WHERE log = :log", {"log": log})
         return int(rows[0][0]) if rows else None
 
-    def follow(self, log: str, position: int, opened: Sequence[NewCase], known: Sequence[Known] = ()) -> int:
+    def checksum(self, log: str) -> int | None:
+        """The checksum of the last record that was followed; None where none was kept."""
+        rows = self.database.read("SELECT checksum FROM case_feeds WHERE log = :log", {"log": log})
+        return rows[0][0] if rows else None
+
+    def follow(
+        self,
+        log: str,
+        position: int,
+        opened: Sequence[NewCase],
+        known: Sequence[Known] = (),
+        checksum: int | None = None,
+    ) -> int:
         """Open cases and write down what became known, together with how far the ledger was followed.
 
-        A transaction has one case, however often it is told of. Returns how many are new.
+        A transaction has one case, however often it is told of. checksum: of the record before the position. Returns how
+        many are new.
         """
         now = self.clock()
         with self.database.write() as transaction:
@@ -66,11 +79,23 @@ class Cases:
             for each in known:
                 _learn(transaction, each)
             transaction.run(
-                "INSERT INTO case_feeds (log, position) VALUES (:log, :position) "
-                "ON CONFLICT (log) DO UPDATE SET position = excluded.position",
-                {"log": log, "position": position},
+                "INSERT INTO case_feeds (log, position, checksum) VALUES (:log, :position, :checksum) "
+                "ON CONFLICT (log) DO UPDATE SET position = excluded.position, checksum = excluded.checksum",
+                {"log": log, "position": position, "checksum": checksum},
             )
         return new
+
+    def follow_again(self, log: str, has_label: Callable[[str, str], bool]) -> None:
+        """Follow a ledger from its beginning, since it was restored; verdicts become labels again that are none in it.
+
+        has_label: whether it holds the label of an analyst about a detector's transaction.
+        """
+        sql = "SELECT id, detector, transaction_id FROM cases WHERE untold = 0 AND verdict IS NOT NULL AND verdict <> 'unsure'"
+        lost = [id_ for id_, *decision in self.database.read(sql) if not has_label(*decision)]
+        with self.database.write() as transaction:
+            transaction.run("UPDATE case_feeds SET position = 0, checksum = 0 WHERE log = :log", {"log": log})
+            for id_ in lost:
+                transaction.run("UPDATE cases SET untold = 1 WHERE id = :id", {"id": id_})
 
     # ---------------------------------------------------------------- looking
 

@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from penstock.engine import Engine
 from penstock.engine.meter import tell
+from penstock.ledger.cursors import DISCARDED
 from penstock.metrics import Families
 from penstock.service.desks import Desks
 from penstock.service.front import Front
@@ -34,6 +35,8 @@ class ServiceCollector(Collector):
         families.add("penstock_http_connections", [], len(self._front.connections))
         for reason, count in sorted(self._front.rejected.items()):
             families.add("penstock_http_rejected_total", [reason], count)
+        for reader, count in sorted(DISCARDED.items()):
+            families.add("penstock_positions_discarded_total", [reader], count)
         for name, desk in self._desks.items():
             _of_desk(families, name, desk)
             if desk.not_ready is None:

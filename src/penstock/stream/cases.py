@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.engine import Engine
+from penstock.ledger import Ledger
+from penstock.ledger.cursors import Cursor, checksum_of, discarded, misfit
 from penstock.messages import Action, Record
 from penstock.office.case import REVIEW, SAMPLE, SOURCE, Key, Known, NewCase, expected_loss
 from penstock.office.cases import Cases
@@ -45,17 +47,44 @@ class CaseSink:
         log: what tells this ledger from others in the same database.
         engines: the engine or replica of a detector, by its name; None where it is not served.
         sample: the share of decisions other than reviews that become cases, from 0 to 1.
+        ledger: the one that is followed; compared with what was followed before, where it is given.
     """
 
     name = "cases"
 
-    def __init__(self, cases: Cases, log: str, engines: Callable[[str], Engine | None], *, sample: float) -> None:
+    def __init__(
+        self,
+        cases: Cases,
+        log: str,
+        engines: Callable[[str], Engine | None],
+        *,
+        sample: float,
+        ledger: Ledger | None = None,
+    ) -> None:
         self._cases, self._log, self._engines, self._sample = cases, log, engines, sample
+        self._ledger = ledger
         self._kept_s = 0.0
 
     def begin(self, fence: int) -> int:  # noqa: ARG002 - opening a case twice does nothing, so nobody needs to be fenced
-        """The position of the first record that was not followed yet."""
-        return self._cases.position(self._log) or 0
+        """The position of the first record that was not followed yet; 0 where another log was followed than this one."""
+        position = self._cases.position(self._log) or 0
+        cursor = Cursor(position, self._cases.checksum(self._log))
+        wrong = None if self._ledger is None else misfit(self._ledger, cursor)
+        if self._ledger is None or wrong is None:
+            return position
+        tables = self._ledger.tables
+        discarded(
+            self.name,
+            f"the position of cases in the office does not belong to the ledger: {wrong}; one of them was restored from an "
+            "older copy. The ledger is followed from its beginning; cases that exist stay as they are",
+        )
+        self._cases.follow_again(
+            self._log,
+            lambda detector, transaction_id: any(
+                label.source == SOURCE for label in tables.label_history(detector, transaction_id)
+            ),
+        )
+        return 0
 
     def write(self, records: Sequence[tuple[int, Record]]) -> None:
         """Open the cases of these records."""
@@ -68,7 +97,8 @@ class CaseSink:
                 opened += self._opened(record)
         now_s = time.monotonic()
         if opened or known or now_s >= self._kept_s + _KEPT_EVERY_S:
-            self._cases.follow(self._log, records[-1][0] + 1, opened, known)
+            position, record = records[-1]
+            self._cases.follow(self._log, position + 1, opened, known, checksum_of(record))
             self._kept_s = now_s
 
     def close(self) -> None:

@@ -165,6 +165,11 @@ class Journaled:
         """The sequence number of the next row."""
         return self._next_seq
 
+    @property
+    def cut_bytes(self) -> int:
+        """What was cut off the end of the local files when they were opened."""
+        return int(getattr(self.local, "cut_bytes", 0))
+
     def claims(self, detector: str, dedupe_us: int) -> Claims:
         """See `Ledger.claims`."""
         return self.local.claims(detector, dedupe_us)

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from penstock.errors import ConfigurationError, Fenced, LedgerError, PenstockError, SinkUnavailable
 from penstock.ledger import Ledger
+from penstock.ledger.cursors import Cursor, misfit
 from penstock.messages import Record
 from penstock.stream.port import Sink
 
@@ -87,7 +88,7 @@ class Feeding:
 
     def _run(self) -> None:
         try:
-            self.position = self._insist(lambda: self._sink.begin(self._fence))
+            self.position = self._insist(self._begun)
             while not self._closing.is_set():
                 for records in self._portions():
                     self._insist(lambda records=records: self._sink.write(records))  # type: ignore[misc]  # bound early
@@ -101,6 +102,21 @@ class Feeding:
         except Exception as error:  # noqa: BLE001  one store must not take the others, or the decisions, with it
             self.trouble = f"{type(error).__name__}: {error}"
             _log.exception("nothing more is written to %s", self.name)
+
+    def _begun(self) -> int:
+        """Where the store goes on.
+
+        Raises:
+            ConfigurationError: it is ahead of the ledger, which was restored from an older copy.
+        """
+        position = self._sink.begin(self._fence)
+        wrong = misfit(self.ledger, Cursor(position))
+        if wrong is not None:
+            raise ConfigurationError(
+                f"{self.name} does not belong to this ledger: {wrong}. One of them was restored from an older copy, or the "
+                "topics were made anew; restore both of the same time, or give this ledger a new store"
+            )
+        return position
 
     def _portions(self) -> Iterator[list[tuple[int, Record]]]:
         """What the store lacks, in writes of a good size."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from penstock.codes import text_codes
-from penstock.errors import DataError
+from penstock.errors import DataError, LedgerDamaged
 from penstock.ledger import Field, FileLedger, MemoryLedger, Quarantined
 from penstock.ledger.archive import Archive
 from penstock.ledger.sql import _limited
@@ -264,3 +264,62 @@ def test_a_query_is_stopped_also_where_its_time_is_over_before_it_begins():
     with duckdb.connect() as db, pytest.raises(duckdb.InterruptException), _limited(db, 0.01):
         time.sleep(0.2)
         db.execute("SELECT sum(sqrt(a.range * b.range)) FROM range(200000) a, range(200000) b").fetchall()
+
+
+# ---------------------------------------------------------------- files that are gone, ledgers that were restored
+
+
+@pytest.fixture
+def rolled(tmp_path):
+    """A ledger with three rolled stretches and a rest, its archive, and all rows."""
+    with FileLedger(tmp_path / "ledger", segment_bytes=4_000) as ledger, Archive(ledger, tmp_path / "archive") as archive:
+        ledger.register_layout("v1", LAYOUT)
+        rows = []
+        for k in range(4):
+            rows += decide(ledger, np.random.default_rng(k), 9)
+            if k < 3:
+                archive.roll(everything=True)
+        yield ledger, archive, rows
+
+
+@pytest.mark.parametrize("which", [0, 1, 2, "all"])
+def test_rolled_files_that_are_gone_are_made_again_from_the_log(rolled, tmp_path, which, caplog):
+    ledger, archive, rows = rolled
+    files = sorted((tmp_path / "archive").glob("banking/*.parquet"))
+    assert len(files) == 3
+    for path in files if which == "all" else [files[which]]:
+        path.unlink()
+    with FileLedger(tmp_path / "ledger", read_only=True) as reader, Archive(reader, tmp_path / "archive") as beside:
+        assert everything(beside) == rows
+    assert everything(archive) == rows
+    archive.roll(everything=True)
+    assert everything(archive) == rows
+    assert archive.rolled_position == ledger.position
+    assert "is missing; what was in it is made again from the log" in caplog.text
+
+
+def test_rolled_files_that_are_gone_are_named_where_the_log_no_longer_holds_them(rolled, tmp_path):
+    ledger, archive, _ = rolled
+    ledger.forget(20)
+    first, *_ = sorted((tmp_path / "archive").glob("banking/*.parquet"))
+    first.unlink()
+    with pytest.raises(LedgerDamaged, match=r"lacks what was rolled from position 0 on.*restore the missing files"):
+        archive.query("SELECT 1")
+
+
+def test_an_archive_of_version_0_1_goes_on_without_a_list_of_its_files(rolled, tmp_path):
+    ledger, archive, rows = rolled
+    with ledger.tables._writing() as db:
+        db.execute("DELETE FROM settings WHERE name = 'archive.files'")
+    assert everything(archive) == rows
+    archive.roll(everything=True)
+    assert everything(archive) == rows
+
+
+def test_what_was_rolled_of_a_longer_log_is_not_mixed_in(rolled, tmp_path, caplog):
+    ledger, archive, rows = rolled
+    ledger.tables.put_setting("archive.rolled", (ledger.position + 5, ledger.next_seq + 50))
+    assert everything(archive) == rows
+    archive.roll(everything=True)
+    assert everything(archive) == rows
+    assert "it was restored" in caplog.text

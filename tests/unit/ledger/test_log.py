@@ -1,6 +1,7 @@
 """The files of the log: what a crash leaves is cut, what a crash cannot leave is named."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -224,6 +225,23 @@ def test_ids_written_by_a_process_that_died_in_between_do_not_confuse(indexed):
         all_found(ledger)
     assert not (indexed / "ids" / "x.ids.tmp").exists()
     assert not (indexed / "ids" / "0000000000000000-0000000000000000-5.ids").exists()
+
+
+def test_ids_of_another_branch_of_the_log_are_made_again(tmp_path, record, caplog):
+    """Two ledgers that agree for 20 records and then differ, as after a restore; the ids of one lie beside the other."""
+    for name, ending in (("one", "a"), ("other", "b")):
+        with FileLedger(tmp_path / name, seal_rows=16) as ledger:
+            for k in range(60):
+                ledger.append(record([f"tx{k}" if k < 20 else f"tx{k}{ending}"], k))
+                ledger.flush()
+    shutil.rmtree(tmp_path / "other" / "ids")
+    shutil.copytree(tmp_path / "one" / "ids", tmp_path / "other" / "ids")
+    with FileLedger(tmp_path / "other", seal_rows=16) as ledger:
+        assert all(ledger.find("banking", f"tx{k}b") is not None for k in range(20, 60))
+        assert ledger.find("banking", "tx30a") is None
+        seqs = ledger.claims("banking", DAY_US).peek(text_codes(["tx5", "tx30a", "tx30b"]), np.full(3, 2_000))
+        assert seqs.tolist() == [5, -1, 30]
+    assert "do not belong to the log" in caplog.text
 
 
 # ---------------------------------------------------------------- one owner

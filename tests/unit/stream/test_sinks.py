@@ -123,3 +123,15 @@ def test_a_store_that_cannot_be_used_as_it_is_ends_the_owner_with_the_reason():
     until(lambda: told)
     feeding.close()
     assert "make one" in str(told[0])
+
+
+def test_a_store_that_is_ahead_of_the_ledger_is_refused_by_name():
+    """Its positions belong to records that this ledger, restored from an older copy, will give to others."""
+    ledger, ended = MemoryLedger(), []
+    append(ledger, 5)
+    feeding = Feeding(Store(begin_at=9), ledger, Newest(), 0, ended.append)
+    until(lambda: ended)
+    feeding.close()
+    [error] = ended
+    assert str(error) == feeding.trouble
+    assert "store does not belong to this ledger: it has read 9 records, the log ends before 5" in feeding.trouble

@@ -1,16 +1,19 @@
 """PostgreSQL beside the path of a worker: a copy of its ledger, record for record."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 
 import psycopg
 
 from penstock.adapters.postgres.connection import explained, place_of
 from penstock.adapters.postgres.layouts import Shapes
+from penstock.adapters.postgres.reading import Reading
 from penstock.adapters.postgres.store import Store, Written
 from penstock.adapters.postgres.tables import PostgresTables
 from penstock.clock import Clock, system_clock
-from penstock.errors import LedgerError, SinkUnavailable
+from penstock.errors import ConfigurationError, LedgerError, SinkUnavailable
 from penstock.ledger import Ledger
+from penstock.ledger.cursors import Cursor, checksum_of, misfit
 from penstock.ledger.encoding import encode, header_of
 from penstock.messages import Record
 
@@ -58,10 +61,28 @@ class PostgresSink:
             with explained(self._at):
                 log = self._store.open().log
                 self._tables = PostgresTables(self._url, log)
-                return self._store.take(fence).position
+                position = self._store.take(fence).position
+            if 0 < position <= self._ledger.position:
+                self._check(log, position)
         except LedgerError as error:
             self.close()
             raise SinkUnavailable(str(error)) from error
+        return position
+
+    def _check(self, log: int, position: int) -> None:
+        """Refuse to go on where the database follows another ledger: its records would be mixed with those of this one.
+
+        Raises:
+            ConfigurationError: it does.
+        """
+        with closing(Reading(self._url, log)) as reading:
+            last = next((record for _, record in reading.read(position - 1, None)), None)
+        wrong = misfit(self._ledger, Cursor(position, None if last is None else checksum_of(last)))
+        if wrong is not None:
+            raise ConfigurationError(
+                f"{self._at} does not belong to the ledger of this worker: {wrong}. One of them was restored from an older "
+                "copy, or the topics were made anew; restore both of the same time, or name another database with --ledger"
+            )
 
     def write(self, records: Sequence[tuple[int, Record]]) -> None:
         """See `Sink.write`.

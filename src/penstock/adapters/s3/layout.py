@@ -31,10 +31,14 @@ Reign = tuple[int, int]
 
 
 class Extent(msgspec.Struct, frozen=True):
-    """The positions of a reign: where it began, and before which everything is written."""
+    """The positions of a reign: where it began, and before which everything is written.
+
+    checksum: of the record before `position`: see `penstock.ledger.cursors`; None where version 0.1 wrote it.
+    """
 
     start: int
     position: int
+    checksum: int | None = None
 
 
 class File(NamedTuple):

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from io import BytesIO
@@ -18,8 +18,9 @@ from penstock.adapters.s3.layout import Extent, Reign, file_path, folder_of, own
 from penstock.adapters.s3.place import Place
 from penstock.adapters.s3.reading import reigns_in
 from penstock.clock import SECOND_US, Clock, from_us, system_clock
-from penstock.errors import Fenced, SinkUnavailable
+from penstock.errors import ConfigurationError, Fenced, SinkUnavailable
 from penstock.ledger import Ledger
+from penstock.ledger.cursors import Cursor, checksum_of, cursor_at, discarded, misfit
 from penstock.ledger.expand import frame_of
 from penstock.messages import Record
 
@@ -90,13 +91,39 @@ class ArchiveSink:
             newest = max(known, default=(-1, 0))
             if newest[0] > fence:
                 raise self._followed(newest)
-            position = known[newest].position if known else 0
+            position = self._reached(known)
             self._reign = (fence, newest[1] + 1 if newest[0] == fence else 0)
-            self._extent = Extent(position, position)
+            self._extent = Extent(position, position, cursor_at(self._ledger, position).checksum)
             self._say()
             self._waiting, self._rows, self._next, self._fenced = [], 0, position, None
             self._tend()
             return position
+
+    def _reached(self, known: Mapping[Reign, Extent]) -> int:
+        """How far the ledger is archived here. What was archived of records that it no longer holds will not count.
+
+        Raises:
+            ConfigurationError: that is to be written again, and the ledger does not hold all of it any more.
+        """
+        if known and self._ledger.position == 0:  # it tells nothing yet: whoever feeds this sink has seen to what it lacks
+            return known[max(known)].position
+        limit, position = None, 0
+        for reign in sorted(known, reverse=True):
+            extent = known[reign]
+            wrong = misfit(self._ledger, Cursor(extent.position, extent.checksum))
+            if wrong is None and (limit is None or extent.position <= limit):
+                position = extent.position
+                break
+            if limit is None:
+                text = f"what is archived of {self._log_name!r} in {self._place.name} does not belong to the ledger: {wrong}"
+                discarded(self.name, text + "; the ledger was restored. What follows is archived again")
+            limit = extent.start if limit is None else min(limit, extent.start)
+        if limit is not None and position < self._ledger.first_position:
+            raise ConfigurationError(
+                f"the archive in {self._place.name} was written from another ledger than this one, which begins only at record "
+                f"{self._ledger.first_position}; name another place with --archive"
+            )
+        return position
 
     def write(self, records: Sequence[tuple[int, Record]]) -> None:
         """See `Sink.write`; records that were taken before are not taken again."""
@@ -175,11 +202,12 @@ class ArchiveSink:
                     each.result()
             if self._render is not None:
                 asyncio.run(self._put_each(self._render))
-            self._extent = Extent(self._extent.start, self._next)
+            before = self._extent
+            self._extent = Extent(before.start, self._next, checksum_of(self._waiting[-1]))
             try:
                 self._say()
             except BaseException:
-                self._extent = Extent(self._extent.start, stretch[0])
+                self._extent = before
                 raise
         self._waiting, self._rows = [], 0
 
