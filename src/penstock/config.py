@@ -133,6 +133,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ledger_segment_mb: Annotated[
         int, Meta(ge=1, le=4096, description="Size at which a ledger file is sealed and the next one begun, in MiB.")
     ] = 64
+    accept_loss: Annotated[
+        bool,
+        Meta(
+            description="For one start: go on though acknowledged records of the ledger are missing or damaged. What is left of"
+            " them is put aside as `*.lost`, and the log of changes says so."
+        ),
+    ] = False
     quarantine_kept: Annotated[
         int,
         Meta(

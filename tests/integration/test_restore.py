@@ -2,17 +2,20 @@
 
 import itertools
 import shutil
+import zipfile
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from penstock.assemble.cases import CaseWork
-from penstock.assemble.engines import openers
+from penstock.assemble.engines import open_archive, openers
 from penstock.assemble.office import office_of
 from penstock.config import Settings
 from penstock.engine import Engine
+from penstock.errors import LedgerDamaged
 from penstock.ledger.cursors import DISCARDED
+from penstock.office import audit
 from penstock.testing import example_detector
 
 PARTS = {"ledger": ["ledger"], "state": ["state"], "office": ["office.sqlite", "office.sqlite-wal", "office.sqlite-shm"]}
@@ -20,9 +23,9 @@ AGES = ("old", "newer", "newest")
 SOME = [("old", "newest", "newest"), ("newest", "old", "newest"), ("newer", "newest", "old"), ("old", "newer", "newest")]
 
 
-def run(data: Path, first: int, n: int, *, amount: float, killed: bool = False) -> None:
+def run(data: Path, first: int, n: int, *, amount: float, killed: bool = False, accept_loss: bool = False) -> None:
     """Serve a data folder for some decisions; killed: leave it as `kill -9` would, with everything acknowledged."""
-    detector, settings = example_detector(), Settings(data=data, case_sample=1.0)
+    detector, settings = example_detector(), Settings(data=data, case_sample=1.0, accept_loss=accept_loss)
     with office_of(settings) as office:
         work = CaseWork([detector], settings, office)
         with openers([detector], settings, work=work)[detector.name]() as engine:
@@ -140,3 +143,36 @@ def test_a_ledger_that_grew_past_its_newer_snapshot_is_told_from_it_by_the_last_
     run(copies, 120, 3, amount=700)
     assert "record 89 of the log is another one than it has read" in caplog.text
     check(copies)
+
+
+@pytest.mark.parametrize("how", ["closed", "killed"])
+def test_a_folder_of_version_0_1_opens_and_is_guarded_from_then_on(tmp_path, how):
+    """45 decisions, 40 of them rolled, a label, a snapshot where it was closed: made with version 0.1."""
+    with zipfile.ZipFile(Path(__file__).with_name("version_0_1.zip")) as packed:
+        packed.extractall(tmp_path)
+    data = tmp_path / how
+    run(data, 45, 15, amount=10, killed=True)
+    check(data)
+    with open_archive(Settings(data=data)) as archive:
+        assert archive.query("SELECT count(*) AS n, sum(amount) AS s FROM example").rows() == [
+            (60, sum(10.0 + k for k in range(60)))
+        ]
+    [path] = (data / "ledger" / "log").glob("*.log")
+    whole = path.read_bytes().rstrip(b"\0")
+    path.write_bytes(whole[:-1])
+    with pytest.raises(LedgerDamaged, match="1 acknowledged records are missing"):
+        run(data, 60, 1, amount=10)
+
+
+def test_a_loss_that_is_accepted_is_noted_in_the_log_of_changes_and_counts_are_right(copies):
+    [path] = (copies / "ledger" / "log").glob("*.log")
+    whole = path.read_bytes().rstrip(b"\0")
+    path.write_bytes(whole[:-10])
+    with pytest.raises(LedgerDamaged, match="1 acknowledged records are missing"):
+        run(copies, 90, 1, amount=10)
+    run(copies, 89, 10, amount=500, accept_loss=True)
+    check(copies)
+    with office_of(Settings(data=copies)) as office:
+        [noted] = list(audit.AuditLog(office).entries(action="ledger.accept_loss"))
+    assert "1 acknowledged records are missing" in noted.details["lost"][0]
+    assert list((copies / "ledger" / "log").glob("*.lost"))

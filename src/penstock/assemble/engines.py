@@ -10,7 +10,7 @@ from penstock.assemble.alerts import Alerting
 from penstock.assemble.cases import CaseWork
 from penstock.assemble.detectors import installed, load_detector
 from penstock.assemble.features import as_grown
-from penstock.assemble.stores import Archiving, ledger_to_read, ledgers_to_read, open_ledger, several_logs
+from penstock.assemble.stores import Archiving, ledger_to_read, ledgers_to_read, note_losses, open_ledger, several_logs
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine, OnPersonal, warm_up
@@ -126,6 +126,8 @@ class _SharedLedger:
         with self._lock:  # one after the other: they append to one log
             if self._ledger is None:
                 self._ledger = open_ledger(self._detectors, self._settings)
+                if self._work is not None:
+                    note_losses(self._ledger, self._work.cases.database)
                 self._archive = Archive(self._ledger, self._settings.data / "archive")
                 self._archive.start()
             engine = open_engine(

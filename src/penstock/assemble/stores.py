@@ -7,12 +7,14 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from penstock.clock import system_clock
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine
 from penstock.errors import ConfigurationError, PenstockError
 from penstock.ledger import FileLedger, Ledger
 from penstock.messages import Record
+from penstock.office import Database, audit
 from penstock.stream.port import Sink
 from penstock.stream.sinks import Feeding, Newest
 
@@ -41,7 +43,8 @@ def open_ledger(detectors: Sequence[Detector], settings: Settings) -> Ledger:
         LedgerError: it does not answer.
     """
     if settings.ledger is None:
-        return FileLedger(settings.data / "ledger", segment_bytes=settings.ledger_segment_mb << 20)
+        segment_bytes = settings.ledger_segment_mb << 20
+        return FileLedger(settings.data / "ledger", segment_bytes=segment_bytes, accept_loss=settings.accept_loss)
     from penstock.adapters.postgres import PostgresLedger
 
     opened = PostgresLedger(settings.ledger, amounts=_amounts(detectors))
@@ -51,6 +54,22 @@ def open_ledger(detectors: Sequence[Detector], settings: Settings) -> Ledger:
         opened.close()
         raise
     return opened
+
+
+def note_losses(ledger: Ledger, office: Database) -> None:
+    """Note in the log of changes what was missing or damaged in a ledger that was opened, and accepted."""
+    losses = ledger.losses if isinstance(ledger, FileLedger) else ()
+    if losses:
+        with office.write() as transaction:
+            details = {"lost": list(losses)}
+            audit.note(
+                transaction,
+                who="penstock",
+                action="ledger.accept_loss",
+                subject=f"ledger/{name_of(ledger)}",
+                details=details,
+                at_us=system_clock(),
+            )
 
 
 def ledger_to_read(settings: Settings, detector: str | None = None) -> Ledger:

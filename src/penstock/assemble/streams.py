@@ -14,7 +14,7 @@ from penstock.assemble.features import as_grown
 from penstock.assemble.growing import Growing, feature_book
 from penstock.assemble.registries import champions
 from penstock.assemble.rulebooks import newer_rules
-from penstock.assemble.stores import open_stores
+from penstock.assemble.stores import note_losses, open_stores
 from penstock.assemble.trials import TrialWork
 from penstock.config import Settings
 from penstock.detector import Detector
@@ -109,16 +109,19 @@ def open_replica(
     alerting: Alerting | None = None,
     work: CaseWork | None = None,
     keeping: Keeping | None = None,
+    office: Database | None = None,
 ) -> Replica:
     """A replica in the first of these folders that no other process has; alerting, work: follow what is decided.
 
-    keeping: keeps what personal fields said, where this process decides.
+    keeping: keeps what personal fields said, where this process decides. office: notes what was lost, and accepted.
 
     Raises:
         FolderInUse: all of them are taken.
     """
     detector = as_grown(detector, settings)
-    local, data = _first_free(folders, settings.ledger_segment_mb << 20)
+    local, data = _first_free(folders, settings)
+    if office is not None:
+        note_losses(local, office)
     placed = msgspec.structs.replace(settings, data=data, models=settings.models_folder)
 
     def left() -> None:
@@ -149,10 +152,11 @@ def open_replica(
     return replica
 
 
-def _first_free(folders: Iterable[Path], segment_bytes: int) -> tuple[FileLedger, Path]:
+def _first_free(folders: Iterable[Path], settings: Settings) -> tuple[FileLedger, Path]:
     for folder in folders:
         try:
-            return FileLedger(folder / "ledger", segment_bytes=segment_bytes), folder
+            segment_bytes = settings.ledger_segment_mb << 20
+            return FileLedger(folder / "ledger", segment_bytes=segment_bytes, accept_loss=settings.accept_loss), folder
         except FolderInUse as error:
             taken = error
     raise taken
@@ -198,7 +202,7 @@ def parts_of(
     return Parts(
         broker=broker,
         open_replica=lambda shard: open_replica(
-            detector, settings, _folders(settings.data, shard, shards, worker=worker), alerting, work, keeping
+            detector, settings, _folders(settings.data, shard, shards, worker=worker), alerting, work, keeping, office
         ),
         open_sinks=lambda shard, replica: open_sinks(settings, replica, shard if shards > 1 else None, broker.outlet, others),
         newer=champions([detector], settings).get(detector.name),

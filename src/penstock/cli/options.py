@@ -96,6 +96,18 @@ _METAVARS = {
 }
 
 
+accept_loss_flag = click.option(
+    "--accept-loss",
+    is_flag=True,
+    help="For one start: go on though acknowledged records of the ledger are missing or damaged; noted in the log of changes.",
+)
+
+
+def accepting(flags: dict[str, Any], *, accept_loss: bool) -> dict[str, Any]:
+    """Flags for `settings_from`, with `accept_loss` where it was given."""
+    return {**flags, "accept_loss": "true"} if accept_loss else flags
+
+
 def settings_from(**flags: Any) -> "Settings":
     """The settings in force, with these flags over all else."""
     from penstock.config import load_settings

@@ -2,13 +2,14 @@
 
 import click
 
-from penstock.cli.options import settings, settings_from
+from penstock.cli.options import accept_loss_flag, accepting, settings, settings_from
 
 
 @click.command()
 @click.argument("detectors", nargs=-1, required=True, metavar="DETECTOR...")
 @settings("host", "port", "data", "models", "registry", "alerts", "stream", "workers", "ledger", "archive", "office")
-def command(detectors: tuple[str, ...], **flags: str | None) -> None:
+@accept_loss_flag
+def command(detectors: tuple[str, ...], *, accept_loss: bool, **flags: str | None) -> None:
     """Serve one or several detectors over HTTP.
 
     POST /predict decides; everything else is shown at /docs. A detector without trained models waits for the first ones;
@@ -21,7 +22,7 @@ def command(detectors: tuple[str, ...], **flags: str | None) -> None:
     from penstock.cli.signals import stop_on_signals
     from penstock.service import bind, serve
 
-    settings = settings_from(**flags)
+    settings = settings_from(**accepting(flags, accept_loss=accept_loss))
     begin_logging(settings)
     sock = bind(settings.host, settings.port)
     port = sock.getsockname()[1]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from penstock.cli.options import detector_argument, settings, settings_from
+from penstock.cli.options import accept_loss_flag, accepting, detector_argument, settings, settings_from
 
 _SWITCH_S = 0.0005
 """Deciding, committing and every store have threads of their own. With Python's usual 5 ms each of the others would wait so
@@ -27,8 +27,16 @@ long for its turn after every answer of a server."""
     help="Answer /health, /ready and /metrics here; 0 takes a free port.",
 )
 @click.option("--port-file", type=click.Path(path_type=Path, dir_okay=False), help="Write the port that was taken here.")
+@accept_loss_flag
 def command(
-    detector: str, name: str | None, takeover: bool, metrics_port: int | None, port_file: Path | None, **flags: str | None
+    detector: str,
+    name: str | None,
+    takeover: bool,
+    metrics_port: int | None,
+    port_file: Path | None,
+    *,
+    accept_loss: bool,
+    **flags: str | None,
 ) -> None:
     """Decide what comes through a broker.
 
@@ -47,7 +55,7 @@ def command(
     from penstock.errors import shown_url
     from penstock.worker import Monitor, Worker
 
-    settings = settings_from(**flags)
+    settings = settings_from(**accepting(flags, accept_loss=accept_loss))
     if settings.stream is None:
         raise click.UsageError("--stream says which broker: kafka://HOST:PORT or redis://HOST:PORT")
     begin_logging(settings)

@@ -2,11 +2,13 @@
 
 ledger/lock                       who owns the folder
 ledger/log/0000000000000000.log   segments, named by their first position; .marks beside the sealed ones
+ledger/log/end                    what was acknowledged: compared with the segments at the next start
 ledger/ids/*.ids, manifest        sorted ids of the sealed stretches (made again from the log where missing)
 ledger/penstock.sqlite            what people edit or look up
 """
 
 import logging
+import secrets
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -22,13 +24,14 @@ from penstock.ledger.disk import Disk, trouble_of
 from penstock.ledger.encoding import check_shape, detector_code
 from penstock.ledger.folder import FolderLock
 from penstock.ledger.identities import INDEXED, SEAL_ROWS, Identities
-from penstock.ledger.log import SEGMENT_BYTES, Log
+from penstock.ledger.log import REMEDY, SEGMENT_BYTES, Log
 from penstock.ledger.port import DECISIONS, Done
 from penstock.ledger.sqlite import SqliteTables
 from penstock.ledger.tables import Field, Tables
 from penstock.ledger.writer import Writer
 from penstock.messages import Record
 
+_LOG_ID = "log.number"
 _TEND_S = 1.0
 
 _log = logging.getLogger(__name__)
@@ -41,11 +44,12 @@ class FileLedger:
         folder: made if it is not there.
         read_only: see what is durable at this moment, take no lock, append nothing.
         pending_rows: `append` blocks while more rows than this wait.
+        accept_loss: go on without acknowledged records, or tables, that are missing or damaged; see `losses`.
         disk: the calls that write; tests give one that fails.
 
     Raises:
         FolderInUse: another process owns the folder.
-        LedgerDamaged: stored bytes fail their checksum where no crash explains it.
+        LedgerDamaged: what was acknowledged is missing, or fails its checksum where no crash explains it.
         LedgerFull, LedgerError: the device refused.
         ConfigurationError: the folder cannot be used.
     """
@@ -58,6 +62,7 @@ class FileLedger:
         pending_rows: int = 65_536,
         segment_bytes: int = SEGMENT_BYTES,
         seal_rows: int = SEAL_ROWS,
+        accept_loss: bool = False,
         clock: Clock = system_clock,
         disk: Disk | None = None,
     ) -> None:
@@ -73,13 +78,16 @@ class FileLedger:
             try:
                 log_folder.mkdir(exist_ok=True)
                 ids_folder.mkdir(exist_ok=True)
-                self._log = Log(log_folder, read_only=read_only, disk=disk, segment_bytes=segment_bytes)
+                self._log = Log(
+                    log_folder, read_only=read_only, disk=disk, segment_bytes=segment_bytes, accept_loss=accept_loss
+                )
                 opened.callback(self._log.close)
+                self._tables = self._opened_tables(accept_loss=accept_loss)
+                opened.callback(self._tables.close)
                 self._ids = Identities(ids_folder, disk, seal_rows=seal_rows, read_only=read_only)
                 self._open_ids()
             except OSError as error:
                 raise trouble_of(error, self.folder) from error
-            self._tables = SqliteTables(self.folder / "penstock.sqlite")
             self._release = opened.pop_all().close
         self._next_seq = self._log.next_seq
         self._claims: dict[str, Claims] = {}
@@ -90,6 +98,48 @@ class FileLedger:
         self._writer = Writer(self._log.write, self._written, log_folder, self._log.next_position, pending_rows)
         self._tender = threading.Thread(target=self._tend, name="penstock-ledger-ids", daemon=True)
         self._tender.start()
+
+    def _opened_tables(self, *, accept_loss: bool) -> SqliteTables:
+        """The tables beside the log, which carry the log's number as its end does: neither comes without the other.
+
+        Raises:
+            LedgerDamaged: one of them is missing, or belongs to another log, and that is not accepted.
+        """
+        log, path = self._log, self.folder / "penstock.sqlite"
+        begun, there = log.next_position > 0, path.exists()
+        wrong = f"{path} is missing, and with it labels, quarantine, alerts and layouts" if begun and not there else None
+        if wrong is not None and not accept_loss:
+            raise LedgerDamaged(f"{wrong}. {REMEDY}")
+        tables = SqliteTables(path)
+        try:
+            kept = tables.setting(_LOG_ID)
+            number = log.end.log if log.end is not None else None
+            if wrong is None and begun and number is not None and kept != number:
+                missing = "lacks what it held" if kept is None else "belongs to another log"
+                wrong = f"{path} {missing}: labels, quarantine, alerts and layouts are not those of {log.folder}"
+            elif kept is not None and number is None and not begun:
+                wrong = f"{log.folder} is missing or empty, but {path} belongs to a log that was written"
+            elif kept is not None and number is None:
+                _log.warning("%s is missing; it is made again, and claims only what is there now", log.folder / "end")
+            if wrong is not None and not accept_loss:
+                raise LedgerDamaged(f"{wrong}. {REMEDY}")
+            if wrong is not None:
+                log.losses.append(f"{wrong}. {REMEDY}")
+            if not self._read_only:
+                self._number(tables, number if number is not None else kept, begun=begun)
+        except BaseException:
+            tables.close()
+            raise
+        return tables
+
+    def _number(self, tables: SqliteTables, number: int | None, *, begun: bool) -> None:
+        """Keep the log's number in both places; where a crash falls in between, the next start sees no loss."""
+        number = secrets.randbits(63) if number is None else number
+        if begun:
+            tables.put_setting(_LOG_ID, number)
+        self._log.keep_end(number)
+        if tables.setting(_LOG_ID) != number:
+            tables.put_setting(_LOG_ID, number)
 
     def _open_ids(self) -> None:
         log = self._log
@@ -111,6 +161,11 @@ class FileLedger:
     def cut_bytes(self) -> int:
         """What recovery removed when the ledger was opened: the end of a write that no one was told about."""
         return self._log.cut_bytes
+
+    @property
+    def losses(self) -> Sequence[str]:
+        """What was missing or damaged when the ledger was opened, and accepted."""
+        return self._log.losses
 
     @property
     def size_bytes(self) -> int:
@@ -280,7 +335,6 @@ class FileLedger:
             self._tending.set()
             if not self._read_only:
                 self._tender.join()
-            self._tables.close()
             self._release()
 
     def __enter__(self) -> Self:

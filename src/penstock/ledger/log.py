@@ -5,12 +5,16 @@ ever grow, so each is found by bisecting the segments, then the marks of one seg
 """
 
 import bisect
+import logging
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+
+import msgspec
 
 from penstock.errors import LedgerDamaged
 from penstock.ledger.disk import Disk, read_at
+from penstock.ledger.durable_end import End, EndFile, read_end
 from penstock.ledger.encoding import Header, decode, header_of, intact
 from penstock.ledger.segments import FIRST_OFFSET, Segment, SegmentWriter, create_segment, damaged, open_segment
 from penstock.messages import Record
@@ -19,55 +23,184 @@ SEGMENT_BYTES = 128 << 20
 """A segment is sealed before it grows beyond this."""
 
 _READ_BYTES = 4 << 20
+REMEDY = (
+    "Restore the files of this ledger from a copy; or go on without what is missing: penstock serve --accept-loss "
+    "(or penstock worker --accept-loss)"
+)
+
+_log = logging.getLogger(__name__)
 
 
 class Log:
     """All segments of one folder.
 
+    accept_loss: go on without what was acknowledged and is missing or damaged; it is put aside as `*.lost`.
     cut_bytes: what recovery removed from the end when the log was opened: a group that no one was told about.
+    losses: what `accept_loss` accepted, a sentence each.
+
+    Raises:
+        LedgerDamaged: acknowledged records are missing or damaged.
     """
 
-    def __init__(self, folder: Path, *, read_only: bool = False, disk: Disk | None = None, segment_bytes: int = SEGMENT_BYTES):
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        read_only: bool = False,
+        disk: Disk | None = None,
+        segment_bytes: int = SEGMENT_BYTES,
+        accept_loss: bool = False,
+    ) -> None:
         self.folder = folder
+        self.losses: list[str] = []
+        self._accept_loss = accept_loss
+        self.end = read_end(folder / "end")  # before the segments: an owner may be writing
+        self._end_file: EndFile | None = None
         self._disk = disk or Disk()
         self._segment_bytes = segment_bytes
         self._lock = threading.Lock()
         self._read_only = read_only
         self.cut_bytes = 0
-        self._segments = [_opened(path) for path in sorted(folder.glob("*.log"))]
+        self._segments = self._opened()
+        if not self._segments and self.end is not None and self.end.position > self.end.first_position:
+            self._accept(
+                LedgerDamaged(f"{folder} holds no segment of the log, but {self.end.position} records were durable. {REMEDY}")
+            )
         if not self._segments and not read_only:
             self._segments = [create_segment(folder, 0, 0, self._disk)]
         self._writer = None if read_only else self._recover()
         if read_only and self._segments:
             self._read_last()
 
+    def _opened(self) -> list[Segment]:
+        segments: list[Segment] = []
+        paths = sorted(self.folder.glob("*.log"))
+        for path in paths:
+            try:
+                segments.append(_opened(path))
+            except LedgerDamaged as error:
+                self._accept(error)
+                self._put_aside(paths[paths.index(path) :])
+                break
+        return segments
+
     def _recover(self) -> SegmentWriter:
-        last = self._segments[-1]
-        torn = 0 if last.sealed else last.scan()
         self._check_order()
+        last = self._segments[-1]
+        torn = 0 if last.sealed else self._scan(last)
+        self._check_end()
         if last.sealed:
             return self._next_segment()
         writer = SegmentWriter(last, self._disk)
         if torn:
-            self.cut_bytes = torn
-            writer.cut()
+            self._cut(writer, torn)
         return writer
+
+    def _scan(self, segment: Segment) -> int:
+        """Read the open segment; the bytes to be cut off."""
+        try:
+            torn = segment.scan()
+        except LedgerDamaged as error:
+            self._accept(error)
+            torn = segment.path.stat().st_size - segment.end
+        return torn
+
+    def _cut(self, writer: SegmentWriter, torn: int) -> None:
+        segment = writer.segment
+        if self.losses:
+            rest = segment.path.read_bytes()[segment.end :]
+            segment.path.with_name(f"{segment.path.name}.{segment.end}.lost").write_bytes(rest)
+        why = "what was lost" if self.losses else "the rest of a write that nobody was told about"
+        _log.warning("%s: %d bytes from byte %d on are cut off: %s", segment.path, torn, segment.end, why)
+        self.cut_bytes = torn
+        writer.cut()
+
+    def _check_end(self) -> None:
+        """What was acknowledged must be there.
+
+        Raises:
+            LedgerDamaged: it is not, and that is not accepted.
+        """
+        if self.end is None:
+            return
+        first, last = self._segments[0], self._segments[-1]
+        if first.first_position > self.end.first_position and not self._read_only:
+            self._accept(
+                LedgerDamaged(
+                    f"{self.folder / f'{self.end.first_position:016d}.log'} is missing: the log begins at record "
+                    f"{first.first_position}. {REMEDY}"
+                )
+            )
+        if last.next_position < self.end.position:
+            self._accept(self._missing(last))
+        elif self.end.position > first.first_position and self._checksum_before(self.end.position) != self.end.checksum:
+            self._accept(
+                LedgerDamaged(
+                    f"record {self.end.position - 1} in {self.folder} is not the one that was acknowledged last: files of "
+                    f"another copy of this log lie here, or it is damaged. {REMEDY}"
+                )
+            )
+
+    def _missing(self, last: Segment) -> LedgerDamaged:
+        assert self.end is not None
+        return LedgerDamaged(
+            f"{self.end.position - last.next_position} acknowledged records are missing: {last.path} is damaged or cut at byte "
+            f"{last.end}, behind record {last.next_position - 1}, but {self.end.position} records were durable. {REMEDY}"
+        )
+
+    def _checksum_before(self, position: int) -> int | None:
+        """The stored checksum of the record before a position; None where its bytes do not fit it."""
+        segment, end = self._segment_at(position - 1)
+        if segment is None:
+            return None
+        try:
+            found = next(_records(segment, segment.locate_position(position - 1), end), None)
+        except LedgerDamaged:
+            return None
+        return None if found is None else found[0].crc
+
+    def _accept(self, error: LedgerDamaged) -> None:
+        """Go on without what is missing, if that is accepted."""
+        if not self._accept_loss:
+            raise error
+        if str(error) not in self.losses:
+            self.losses.append(str(error))
+            _log.warning("accepted: %s", error)
+
+    def _put_aside(self, paths: Sequence[Path]) -> None:
+        for path in paths:
+            self._disk.rename(path, path.with_name(path.name + ".lost"))
+            path.with_suffix(".marks").unlink(missing_ok=True)
+
+    def keep_end(self, log: int) -> None:
+        """Keep the durable end from now on, under the number of this log."""
+        self._end_file = EndFile(self.folder / "end")
+        checksum = self._checksum_before(self.next_position) if self.next_position > self.first_position else 0
+        self.end = End(log, self.first_position, self.next_position, self.next_seq, checksum or 0)
+        self._end_file.begin(self.end)
 
     def _read_last(self) -> None:
         if not self._segments[-1].sealed:
             self._segments[-1].scan(being_written=True)
         self._check_order()
+        self._check_end()
 
     def _check_order(self) -> None:
         """Every segment must begin where the one before it ends; one without a sidecar is read for that."""
-        for earlier, later in zip(self._segments, self._segments[1:], strict=False):
-            if not earlier.sealed:
-                self._seal_again(earlier)
-            if (earlier.next_position, earlier.next_seq) != (later.first_position, later.first_seq):
-                raise LedgerDamaged(
-                    f"{later.path} begins at position {later.first_position}, but {earlier.path} ends before position "
-                    f"{earlier.next_position}: a segment is missing or cut. Restore the missing file from a copy"
-                )
+        for k, (earlier, later) in enumerate(zip(self._segments, self._segments[1:], strict=False), 1):
+            try:
+                if not earlier.sealed:
+                    self._seal_again(earlier)
+                if (earlier.next_position, earlier.next_seq) != (later.first_position, later.first_seq):
+                    raise LedgerDamaged(
+                        f"{later.path} begins at position {later.first_position}, but {earlier.path} ends before position "
+                        f"{earlier.next_position}, at byte {earlier.end}: a segment is missing or cut. {REMEDY}"
+                    )
+            except LedgerDamaged as error:
+                self._accept(error)
+                self._put_aside([segment.path for segment in self._segments[k:]])
+                self._segments = [*self._segments[: k - 1], earlier if earlier.sealed else open_segment(earlier.path)]
+                return
 
     def _seal_again(self, segment: Segment) -> None:
         """A segment that others follow was complete once: a torn end there is damage."""
@@ -122,6 +255,11 @@ class Log:
             segment = self._writer.segment
         self._writer.write(group)
         with self._lock:
+            if self._end_file is not None and self.end is not None:
+                last = headers[-1]
+                end = End(self.end.log, self.end.first_position, last.position + 1, last.first_seq + last.rows, last.crc)
+                self._end_file.write(end)
+                self.end = end
             for header in headers:
                 segment.note(header, segment.end)
 
@@ -141,6 +279,9 @@ class Log:
         with self._lock:
             old = [segment for segment in self._segments[:-1] if segment.next_position <= before_position]
             self._segments = self._segments[len(old) :]
+            if old and self._end_file is not None and self.end is not None:
+                self.end = msgspec.structs.replace(self.end, first_position=self.first_position)
+                self._end_file.begin(self.end)
         for segment in old:
             segment.path.unlink()
             segment.path.with_suffix(".marks").unlink(missing_ok=True)
@@ -151,6 +292,9 @@ class Log:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+        if self._end_file is not None:
+            self._end_file.close()
+            self._end_file = None
 
     # ------------------------------------------------------------ reading (any thread)
 

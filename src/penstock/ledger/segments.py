@@ -271,7 +271,8 @@ def damaged(path: Path, offset: int) -> LedgerDamaged:
     """The error for bytes that are not what was written."""
     return LedgerDamaged(
         f"{path} is damaged at byte {offset}: what stands there is not what was written, and records after it are whole, "
-        "so no crash explains it. Check the device, and restore this file from a copy"
+        "so no crash explains it. Check the device, and restore this file from a copy; or go on without what is damaged: "
+        "penstock serve --accept-loss (or penstock worker --accept-loss)"
     )
 
 

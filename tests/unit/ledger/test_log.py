@@ -33,9 +33,15 @@ def filled(tmp_path, fill):
     ends = []
     with FileLedger(tmp_path) as ledger:
         for _ in range(12):
+            shutil.copy(tmp_path / "log" / "end", tmp_path / "end before")
             fill(ledger, batches=1)
             ends.append(ledger._log._segments[-1].end)
     return tmp_path, ends
+
+
+def unacknowledged(folder):
+    """Let the end be the one before the last record: it was being written when the process was killed."""
+    shutil.copy(folder / "end before", folder / "log" / "end")
 
 
 def test_a_write_torn_at_any_byte_loses_only_that_record(filled):
@@ -44,6 +50,7 @@ def test_a_write_torn_at_any_byte_loses_only_that_record(filled):
     whole = path.read_bytes()
     for cut in [*range(ends[-2] + 1, ends[-1], 7), ends[-1] - 1]:
         path.write_bytes(whole[:cut] + bytes(5_000))
+        unacknowledged(folder)
         with FileLedger(folder) as ledger:
             assert [p for p, _ in ledger.read()] == list(range(11))
             assert ledger.cut_bytes > 0
@@ -55,6 +62,7 @@ def test_after_a_cut_the_log_goes_on_where_it_was(filled, fill):
     folder, ends = filled
     [path] = segments(folder)
     os.truncate(path, ends[-1] - 3)
+    unacknowledged(folder)
     with FileLedger(folder) as ledger:
         fill(ledger, batches=3)
     with FileLedger(folder) as ledger:
@@ -81,6 +89,7 @@ def test_a_flipped_bit_in_a_length_is_damage_too(filled):
 def test_a_group_written_at_once_may_be_torn_in_its_middle(tmp_path, record):
     """The device may persist the pages of one write in any order: its later records may be whole and mean nothing."""
     ledger = FileLedger(tmp_path)
+    shutil.copy(tmp_path / "log" / "end", tmp_path / "end before")
     with ledger._writer._changed:  # both wait, so both go into one group
         ledger._writer._changed.notify_all()
         for k in range(2):
@@ -88,8 +97,133 @@ def test_a_group_written_at_once_may_be_torn_in_its_middle(tmp_path, record):
     ledger.close()
     [path] = segments(tmp_path)
     flip(path, 64 + 70)
+    unacknowledged(tmp_path)
     with FileLedger(tmp_path) as again:
         assert (again.position, again.cut_bytes > 0) == (0, True)
+
+
+def test_each_truncation_of_what_was_acknowledged_is_refused_by_name(filled):
+    folder, ends = filled
+    [path] = segments(folder)
+    whole = path.read_bytes()
+    for cut in [*range(64, ends[-1], 31), *ends[:-1], ends[-1] - 1]:
+        path.write_bytes(whole[:cut] + bytes(5_000))
+        held = sum(end <= cut for end in ends)
+        at = ends[held - 1] if held else 64
+        with pytest.raises(
+            LedgerDamaged, match=rf"{12 - held} acknowledged records.*{path.name} is damaged or cut at byte {at},"
+        ):
+            FileLedger(folder)
+        os.truncate(path, cut)
+        with pytest.raises(LedgerDamaged, match="accept-loss"):
+            FileLedger(folder)
+        with pytest.raises(LedgerDamaged, match="acknowledged records are missing"):
+            FileLedger(folder, read_only=True)
+    path.write_bytes(whole)
+    with FileLedger(folder) as ledger:
+        assert (ledger.position, ledger.losses) == (12, [])
+
+
+def test_each_byte_of_the_last_group_flipped_is_refused_by_name(filled):
+    folder, ends = filled
+    [path] = segments(folder)
+    for at in range(ends[-2], ends[-1]):
+        flip(path, at)
+        with pytest.raises(LedgerDamaged, match=rf"1 acknowledged records.*{path.name} is damaged or cut at byte {ends[-2]},"):
+            FileLedger(folder)
+        flip(path, at)
+    with FileLedger(folder) as ledger:
+        assert ledger.position == 12
+
+
+def test_a_loss_that_is_accepted_is_told_and_put_aside_and_the_log_goes_on(filled, fill, caplog):
+    folder, ends = filled
+    [path] = segments(folder)
+    flip(path, ends[8] + 70)
+    with pytest.raises(LedgerDamaged, match=f"{path.name} is damaged at byte {ends[8]}"):
+        FileLedger(folder)
+    with FileLedger(folder, accept_loss=True) as ledger:
+        assert (ledger.position, ledger.next_seq) == (9, 27)
+        assert any(f"{path.name} is damaged at byte {ends[8]}" in loss for loss in ledger.losses)
+        assert ledger.cut_bytes > 0
+        fill(ledger, batches=4)
+    [lost] = (folder / "log").glob("*.lost")
+    assert len(lost.read_bytes().rstrip(b"\0")) == ends[-1] - ends[8]
+    assert "accepted:" in caplog.text
+    with FileLedger(folder) as ledger:
+        assert ([p for p, _ in ledger.read()], ledger.losses) == (list(range(13)), [])
+
+
+def test_a_segment_that_is_missing_anywhere_is_refused_and_may_be_accepted(tmp_path, fill):
+    with FileLedger(tmp_path / "whole", segment_bytes=1_000, seal_rows=8) as ledger:
+        fill(ledger, batches=12)
+    count = len(segments(tmp_path / "whole"))
+    assert count > 3
+    for k in range(count):
+        folder = tmp_path / f"without {k}"
+        shutil.copytree(tmp_path / "whole", folder)
+        missing = segments(folder)[k]
+        missing.unlink()
+        missing.with_suffix(".marks").unlink(missing_ok=True)
+        with pytest.raises(LedgerDamaged, match=r"missing"):
+            FileLedger(folder, segment_bytes=1_000)
+        with FileLedger(folder, segment_bytes=1_000, accept_loss=True) as ledger:
+            assert len(ledger.losses) > 0
+            left = [p for p, _ in ledger.read()]
+            assert left == list(range(ledger.first_position, ledger.position))
+            fill(ledger, batches=2)
+            assert [p for p, _ in ledger.read()][-2:] == [ledger.position - 2, ledger.position - 1]
+        with FileLedger(folder, segment_bytes=1_000) as ledger:
+            assert ledger.losses == []
+
+
+def test_each_file_of_a_ledger_removed_in_turn_is_made_again_or_refused_by_name(tmp_path, fill):
+    with FileLedger(tmp_path / "whole", segment_bytes=1_000, seal_rows=8) as ledger:
+        fill(ledger, batches=12)
+        ledger.register_layout("a", {})
+        shutil.copytree(tmp_path / "whole", tmp_path / "killed")
+    for state in ("whole", "killed"):
+        for path in sorted(path for path in (tmp_path / state).rglob("*") if path.is_file()):
+            folder = tmp_path / "spoilt"
+            shutil.copytree(tmp_path / state, folder)
+            (folder / path.relative_to(tmp_path / state)).unlink()
+            if path.suffix == ".log" or path.name in ("penstock.sqlite", "penstock.sqlite-wal"):
+                with pytest.raises(LedgerDamaged, match=r"missing|lacks what it held"):
+                    FileLedger(folder, segment_bytes=1_000, seal_rows=8)
+            else:
+                with FileLedger(folder, segment_bytes=1_000, seal_rows=8) as ledger:
+                    assert (ledger.position, ledger.losses) == (12, [])
+                    assert all(ledger.find("banking", f"tx{k}") is not None for k in range(36))
+            shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("how", ["removed", "emptied", "another"])
+def test_tables_that_are_not_those_of_the_log_are_refused_and_may_be_accepted(tmp_path, fill, how):
+    for name in ("one", "other"):
+        with FileLedger(tmp_path / name) as ledger:
+            fill(ledger, batches=3)
+    path = tmp_path / "one" / "penstock.sqlite"
+    path.unlink()
+    if how == "emptied":
+        path.touch()
+    elif how == "another":
+        shutil.copy(tmp_path / "other" / "penstock.sqlite", path)
+    with pytest.raises(LedgerDamaged, match=r"penstock.sqlite.*labels, quarantine.*accept-loss"):
+        FileLedger(tmp_path / "one")
+    with FileLedger(tmp_path / "one", accept_loss=True) as ledger:
+        assert (len(ledger.losses), ledger.position) == (1, 3)
+    with FileLedger(tmp_path / "one") as ledger:
+        assert (ledger.losses, ledger.position) == ([], 3)
+
+
+def test_a_log_that_is_gone_is_refused_though_its_end_is_gone_too(tmp_path, fill):
+    with FileLedger(tmp_path) as ledger:
+        fill(ledger, batches=3)
+    shutil.rmtree(tmp_path / "log")
+    with pytest.raises(LedgerDamaged, match=r"log is missing or empty"):
+        FileLedger(tmp_path)
+    with pytest.raises(LedgerDamaged, match=r"log is missing or empty"):
+        FileLedger(tmp_path)
 
 
 def test_damage_in_a_sealed_segment_is_named_when_it_is_read(tmp_path, fill):
