@@ -152,7 +152,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Positive,
         Meta(
             description="Longest time that a service, a worker or a trainer takes to stop after SIGTERM, SIGINT or SIGHUP, in"
-            " seconds; what still runs then is abandoned as by `kill -9`. After a second signal it is at most 8 s."
+            " seconds; what still runs then is abandoned as by `kill -9`. After a second signal it is at most 5 s."
         ),
     ] = 30.0
     memory_limit_gb: Annotated[

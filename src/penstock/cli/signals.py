@@ -9,9 +9,11 @@ import signal
 import time
 from collections.abc import Callable
 
-AT_ONCE_S = 8.0
+AT_ONCE_S = 5.0
 """The longest that a stop takes after a second signal."""
 
+_SAID_WITHIN_S = 0.5
+_NOT_STOPPED = "the process has not stopped %g s after a signal: it ends now, and recovers at its next start"
 _STOPPING = ("SIGTERM", "SIGINT", "SIGHUP")
 
 _log = logging.getLogger(__name__)
@@ -28,7 +30,8 @@ def stop_on_signals(stop: Callable[[], None], within_s: float) -> None:
     def leave() -> None:
         seconds = within_s if next(count) == 0 else min(within_s, AT_ONCE_S)
         time.sleep(seconds)
-        _log.critical("the process has not stopped %g s after a signal: it ends now, and recovers at its next start", seconds)
+        _thread.start_new_thread(_log.critical, (_NOT_STOPPED, seconds))
+        time.sleep(_SAID_WITHIN_S)  # not longer: whoever reads the log may have stopped reading
         os._exit(1)
 
     for name in _STOPPING:
