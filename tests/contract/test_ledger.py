@@ -367,6 +367,13 @@ def test_of_quarantine_the_newest_of_each_detector_stay(ledger):
     assert tables.quarantine_count("banking") == 3
 
 
+def test_of_quarantine_what_is_forgotten_is_gone_and_nothing_else(ledger):
+    tables = ledger.tables
+    tables.quarantine([Quarantined("banking", number, "no amount", None, b"{}") for number in range(4)])
+    tables.forget_quarantined([event.id for event in tables.quarantined("banking") if event.received_us in (1, 2)])
+    assert [event.received_us for event in tables.quarantined("banking")] == [3, 0]
+
+
 def test_versions_and_settings_are_remembered(ledger):
     tables = ledger.tables
     first = DetectorVersion("banking", "v1", {"rules": ["a"]}, 5)

@@ -17,7 +17,8 @@ from penstock.assemble.trials import TrialWork
 from penstock.cli import run as penstock
 from penstock.config import Settings
 from penstock.engine import verify
-from penstock.ingest import PREFIX
+from penstock.ingest import PREFIX, masked_event
+from penstock.ledger import Quarantined
 from penstock.office import open_office
 from penstock.office.audit import AuditLog
 from penstock.office.cases import Cases
@@ -180,6 +181,26 @@ def test_no_route_tells_a_personal_value_to_who_may_not_see_it(run, place, guard
 
     run(scene(), 90)
     assert told == (SHOWING if may else set())
+
+
+def test_an_erasure_finds_refused_events_that_name_the_person_or_hold_what_nobody_may_keep(run, place, guarded):
+    administrator, tables = keys(place, "administrator"), place.engine.tables
+    kept = masked_event(
+        b'{"transaction_id": "t9", "customer_id": "C9", "card": "4111", "amount": "x"}', place.engine.detector.schema
+    )
+    bodies = [b"{'card': '%s'}" % CARD.encode(), b'{"customer_id": "C1", "amount": "x"}', b'{"customer_id": "C10"}', kept]
+    tables.quarantine([Quarantined("shop", 1, "amount is no number", None, body) for body in bodies])
+
+    async def scene():
+        async with guarded() as client:
+            erased = await client.post(
+                "/detectors/shop/erasures", json={"entity": "customer", "key": "C1"}, headers=administrator
+            )
+            assert erased.status_code == 200, erased.text
+            after = [event.body for event in reversed(tables.quarantined("shop"))]
+            assert (after[-2:], set(bodies[:2]) & set(after)) == (bodies[2:], set())
+
+    run(scene())
 
 
 def test_masks_stand_where_values_are_hidden_and_tell_that_there_is_one(run, place, guarded):

@@ -1,15 +1,18 @@
 """Personal fields: from the settings to the vault that keeps what they said, and one person erased from it."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from penstock.assemble.detectors import load_detector
 from penstock.assemble.engines import personal_key
 from penstock.assemble.office import office_of
+from penstock.assemble.stores import ledger_to_read
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine
 from penstock.engine.opening import personal_key_of
+from penstock.engine.refused import forget_person
+from penstock.errors import ConfigurationError
 from penstock.ledger import Ledger
 from penstock.office import Database
 from penstock.office.erasing import Erased, erase_person
@@ -57,7 +60,10 @@ def erase(reference: str, entity: str, key: str, settings: Settings, *, reason: 
         whose = engine.personal.whose(entity, key)
     with office_of(settings) as office:
         vault = vault_of(settings, office)
-        return erase_person(office, vault, detector.name, *whose, who=LOCAL.name, reason=reason)
+        erased = erase_person(office, vault, detector.name, *whose, who=LOCAL.name, reason=reason)
+    with suppress(ConfigurationError), ledger_to_read(settings, detector.name) as ledger:  # where nothing was decided yet
+        forget_person(ledger.tables, detector.name, detector.schema, key)
+    return erased
 
 
 def erasure_of(transaction_id: str, detector: Detector, ledger: Ledger, settings: Settings) -> Erasure | None:

@@ -101,7 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command; its exit code."""
+    """Run one command; its exit code. What it writes is for its owner alone."""
+    others = os.umask(0o077)
     try:
         return int(commands.main(list(arguments), prog_name="penstock", standalone_mode=False) or 0)
     except click.ClickException as error:
@@ -117,6 +118,8 @@ def run(arguments: Sequence[str]) -> int:
             raise
         _tell(error)
         return 2 if isinstance(error, WRONG_INPUT) and not isinstance(error, RowsRefused) else 1
+    finally:
+        os.umask(others)
 
 
 def _tell(error: Exception) -> None:

@@ -8,12 +8,14 @@ from penstock.detector import Detector
 from penstock.errors import BundleError
 from penstock.ledger import FileLedger, Ledger, MemoryLedger
 from penstock.models import Ensemble, champion, load_champion
+from penstock.private_files import keep_private, make_private
 
 
 def ledger_of(folder: FilePath | None, segment_mb: int, clock: Clock) -> Ledger:
     """The ledger of a data folder; one in memory where there is none."""
     if folder is None:
         return MemoryLedger()
+    keep_private(folder)
     return FileLedger(folder / "ledger", segment_bytes=segment_mb << 20, clock=clock)
 
 
@@ -50,7 +52,7 @@ def personal_key_of(folder: FilePath | None) -> bytes:
         return secrets.token_bytes(32)
     path = folder / PERSONAL_KEY
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
         path.touch(mode=0o600)
         path.write_bytes(secrets.token_bytes(32))
     return path.read_bytes()

@@ -1,13 +1,15 @@
 """What is refused: kept with its cause, for people to look at and send again."""
 
+import re
 import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from penstock.errors import LedgerError
-from penstock.ingest import Read, masked
-from penstock.ledger import Quarantined
+from penstock.ingest import Read, is_masked, masked_event
+from penstock.ingest.schema import Schema
+from penstock.ledger import Quarantined, Tables
 from penstock.messages import Refusal
 
 if TYPE_CHECKING:
@@ -87,7 +89,7 @@ class Refused:
     def _as_kept(self, waiting: _Waiting) -> Quarantined:
         refusal = waiting.refusal
         where = refusal.errors[0][0] if refusal.errors else None
-        body = masked(waiting.body, self._engine.detector.schema.personal)
+        body = masked_event(waiting.body, self._engine.detector.schema)
         return Quarantined(waiting.detector, waiting.received_us, refusal.detail, where, body)
 
     def _run(self) -> None:
@@ -128,3 +130,21 @@ class Refused:
             self._changed.notify()
         if self._thread is not None:
             self._thread.join()
+
+
+def forget_person(tables: Tables, detector: str, schema: Schema, key: str) -> int:
+    """Remove refused events that name a person, and all that version 0.1 kept with personal values; how many.
+
+    What those say cannot be told apart by persons. What is kept since then has no personal values. key: of the person.
+    """
+    named = re.compile(rf"(?<!\w){re.escape(key)}(?!\w)", re.IGNORECASE)
+    found = [
+        event.id
+        for name in (detector, "")
+        for event in tables.quarantined(name, limit=tables.quarantine_count(name))
+        if event.id is not None
+        and (named.search(f"{event.body.decode('utf-8', 'replace')} {event.cause}") or not is_masked(event.body, schema))
+    ]
+    if found:
+        tables.forget_quarantined(found)
+    return len(found)

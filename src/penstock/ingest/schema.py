@@ -108,6 +108,7 @@ class Schema:
             for name, type_ in self.columns.items()
             if type_ is Type.TEXT
         }
+        self.names = frozenset(name for each in self.events for name in (*(field.name for field in each.fields), *each.ignored))
         self.scales = {name: field.scale for name, field in fields.items() if field.type is Type.NUMBER}
         main = [field for field in self.events[0].fields if field.name in self.columns]
         self.required = frozenset(field.name for field in main if not field.nullable or field.name == self.time)

@@ -25,6 +25,7 @@ from penstock.ledger.port import Ledger
 from penstock.ledger.query_folder import QueryFolder, sweep
 from penstock.ledger.sql import answer
 from penstock.messages import Record
+from penstock.private_files import make_private
 
 FILE_ROWS = 262_144
 _PIECE_ROWS = 32_768
@@ -167,7 +168,8 @@ class Archive:
     def _write(self, frame: pl.DataFrame, path: Path) -> None:
         fresh = path.with_name(path.name + ".tmp")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_private(path.parent)
+            fresh.touch(mode=0o600)
             frame.write_parquet(fresh, compression="zstd", compression_level=1, row_group_size=_GROUP_ROWS)
             _sync(fresh)
             Disk().rename(fresh, path)

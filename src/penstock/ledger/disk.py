@@ -14,7 +14,7 @@ class Disk:
 
     def create(self, path: Path) -> int:
         """Open a new file for reading and writing; it must not be there yet."""
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def open(self, path: Path) -> int:
         """Open an existing file for reading and writing."""

@@ -30,6 +30,7 @@ from penstock.ledger.sqlite import SqliteTables
 from penstock.ledger.tables import Field, Tables
 from penstock.ledger.writer import Writer
 from penstock.messages import Record
+from penstock.private_files import keep_private, make_private
 
 _LOG_ID = "log.number"
 _TEND_S = 1.0
@@ -76,8 +77,10 @@ class FileLedger:
             if not read_only:
                 opened.enter_context(closing(FolderLock(self.folder, clock=clock)))
             try:
-                log_folder.mkdir(exist_ok=True)
-                ids_folder.mkdir(exist_ok=True)
+                for made in (log_folder, ids_folder):
+                    make_private(made)
+                if not read_only:
+                    keep_private(self.folder)
                 self._log = Log(
                     log_folder, read_only=read_only, disk=disk, segment_bytes=segment_bytes, accept_loss=accept_loss
                 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from penstock.clock import Clock, iso, system_clock
 from penstock.errors import ConfigurationError, FolderInUse
+from penstock.private_files import make_private
 
 
 class FolderLock:
@@ -20,8 +21,8 @@ class FolderLock:
     def __init__(self, folder: Path, *, clock: Clock = system_clock) -> None:
         path = folder / "lock"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            make_private(folder)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise ConfigurationError(
                 f"cannot use the folder {folder}: {error.strerror}; name one that can be written"

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from penstock.errors import LedgerDamaged
 from penstock.ledger.disk import Disk, read_at, trouble_of
+from penstock.private_files import make_private
 
 KEPT = 2
 
@@ -66,7 +67,7 @@ def save(folder: Path, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, An
     path = folder / f"{meta['position']:016d}.state"
     fresh = path.with_name(path.name + ".tmp")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
         fresh.unlink(missing_ok=True)
         _write(disk, fresh, {name: np.asarray(array, order="C") for name, array in arrays.items()}, dict(meta))
         disk.rename(fresh, path)

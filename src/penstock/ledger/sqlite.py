@@ -26,9 +26,12 @@ class SqliteTables:
         self._lock = threading.Lock()
         with self._explained():
             name = ":memory:" if path is None else str(path)
+            if path is not None:
+                path.touch(mode=0o600)  # what SQLite puts beside it has the same mode
             self._db = sqlite3.connect(name, check_same_thread=False, timeout=10, isolation_level=None)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA secure_delete = ON")  # refused events that are forgotten are overwritten
             self._db.executescript(_queries()["schema"])
 
     @contextmanager
@@ -78,6 +81,13 @@ class SqliteTables:
         """Forget all but the newest."""
         with self._writing() as db:
             db.execute(_queries()["trim_quarantine"], {"detector": detector, "most": most})
+
+    def forget_quarantined(self, ids: Sequence[int]) -> None:
+        """Remove these; also from the write-ahead log."""
+        with self._writing() as db:
+            db.executemany(_queries()["forget_quarantined"], [(each,) for each in ids])
+        with self._lock, self._explained():
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def put_labels(self, labels: Sequence[Label]) -> None:
         """Add statements, and update the states they take precedence in."""

@@ -86,6 +86,10 @@ ORDER BY id DESC LIMIT :limit;
 DELETE FROM quarantine WHERE detector = :detector
     AND id <= (SELECT id FROM quarantine WHERE detector = :detector ORDER BY id DESC LIMIT 1 OFFSET :most);
 
+-- name: forget_quarantined
+-- Remove one for good.
+DELETE FROM quarantine WHERE id = ?;
+
 -- name: quarantine_count
 -- How many are kept; a null detector means all.
 SELECT count(*) FROM quarantine WHERE (:detector IS NULL OR detector = :detector);

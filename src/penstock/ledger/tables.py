@@ -113,6 +113,9 @@ class Tables(Protocol):
     def trim_quarantine(self, detector: str, most: int) -> None:
         """Forget all but so many of the newest of one detector."""
 
+    def forget_quarantined(self, ids: Sequence[int]) -> None:
+        """Remove these malformed events for good."""
+
     def put_labels(self, labels: Sequence[Label]) -> None:
         """Add statements to the history, and let each be the state of its transaction where it takes precedence."""
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from penstock.office.database import Database, Schema, SqliteDatabase
+from penstock.private_files import keep_private, make_private
 
 __all__ = ["Database", "Schema", "SqliteDatabase", "open_office"]
 """The port, its embedded implementation, and how a drawer declares its tables."""
@@ -26,7 +27,8 @@ def open_office(data: Path) -> Iterator[Database]:
     ...     database.read("SELECT 1")
     [(1,)]
     """
-    data.mkdir(parents=True, exist_ok=True)
+    make_private(data)
+    keep_private(data)
     (data / FILE).touch(mode=0o600)  # it holds the hashes of passwords; what SQLite puts beside it has the same mode
     database = SqliteDatabase(data / FILE)
     try:

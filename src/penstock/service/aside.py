@@ -8,7 +8,7 @@ import msgspec
 
 from penstock.engine import Engine
 from penstock.errors import BrokerError
-from penstock.ingest import masked
+from penstock.ingest import masked_event
 from penstock.ledger import Quarantined
 from penstock.messages import Refusal
 
@@ -47,5 +47,5 @@ class Aside:
 
 def _kept(engine: Engine, body: bytes, refusal: Refusal) -> Quarantined:
     where = refusal.errors[0][0] if refusal.errors else None
-    personal = engine.detector.schema.personal
-    return Quarantined(engine.detector.name, engine.clock(), refusal.detail, where, masked(body[:LONGEST], personal))
+    kept = masked_event(body[:LONGEST], engine.detector.schema)
+    return Quarantined(engine.detector.name, engine.clock(), refusal.detail, where, kept)

@@ -5,7 +5,9 @@ from typing import TypeVar
 
 import msgspec
 
+from penstock.engine import Engine
 from penstock.errors import did_you_mean
+from penstock.ingest import masked_event
 from penstock.messages import Refusal
 from penstock.service.port import Serving
 from penstock.service.problems import RequestRefused
@@ -95,7 +97,14 @@ class Desks(Mapping[str, Serving]):
         meant = desk or self.only
         ready = next((each for each in self._desks.values() if each.not_ready is None), None) if meant is None else meant
         if ready is not None and ready.not_ready is None:
-            ready.set_aside(body, refusal, nobodys=meant is None)
+            ready.set_aside(self._masked(body) if meant is None else body, refusal, nobodys=meant is None)
+
+    def _masked(self, body: bytes) -> bytes:
+        """An event that is nobody's, without what is personal to any detector."""
+        ready = [desk.engine for desk in self._desks.values() if desk.not_ready is None and isinstance(desk.engine, Engine)]
+        for engine in ready:
+            body = masked_event(body, engine.detector.schema)
+        return body
 
     def _required_by(self, name: str) -> frozenset[str]:
         """The fields without which this detector refuses an event."""

@@ -10,6 +10,8 @@ from typing import Any
 from starlette.requests import HTTPConnection
 
 from penstock.clock import iso
+from penstock.engine import Engine
+from penstock.engine.refused import forget_person
 from penstock.errors import DeclarationError
 from penstock.office import Database
 from penstock.office.erasing import Erased, erase_person
@@ -60,7 +62,10 @@ class Unmasking:
         whose = desk.engine.personal.whose(entity, key)
         if self._office is None or self._vault is None:
             raise DeclarationError(f"this service keeps nothing that personal fields of {desk.name!r} said")
-        return erase_person(self._office, self._vault, desk.name, *whose, who=actor.name, reason=reason)
+        erased = erase_person(self._office, self._vault, desk.name, *whose, who=actor.name, reason=reason)
+        if isinstance(desk.engine, Engine):
+            forget_person(desk.engine.tables, desk.name, desk.engine.detector.schema, key)
+        return erased
 
 
 def actor_of(request: HTTPConnection) -> Actor:

@@ -14,7 +14,7 @@ import numpy as np
 from penstock.engine import Engine
 from penstock.engine.challenger import InTrial
 from penstock.errors import BundleError, DeclarationError, Fenced, PenstockError
-from penstock.ingest import masked
+from penstock.ingest import masked_event
 from penstock.ledger import Answered, Quarantined
 from penstock.ledger.encoding import encode
 from penstock.messages import Record, Refusal
@@ -279,7 +279,7 @@ class Owner:
                 self._quarantine([self._unread(message, "this is nothing that a caller was told")])
 
     def _unread(self, message: Message, cause: str) -> Quarantined:
-        body = masked(message.body[:KEPT_OF_A_BODY], self._engine.detector.schema.personal)
+        body = masked_event(message.body[:KEPT_OF_A_BODY], self._engine.detector.schema)
         return Quarantined(self._engine.detector.name, self._engine.clock(), cause, None, body)
 
     def _quarantine(self, events: list[Quarantined]) -> None:

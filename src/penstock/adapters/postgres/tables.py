@@ -58,6 +58,10 @@ class PostgresTables:
         """Forget all but the newest."""
         self._write(("trim_quarantine", [(detector, detector, most)]))
 
+    def forget_quarantined(self, ids: Sequence[int]) -> None:
+        """Remove these."""
+        self._write(("forget_quarantined", [(each,) for each in ids]))
+
     def put_labels(self, labels: Sequence[Label]) -> None:
         """Add statements, and update the states they take precedence in."""
         rows = [msgspec.structs.astuple(label) for label in labels]

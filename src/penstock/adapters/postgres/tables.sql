@@ -14,6 +14,10 @@ ORDER BY id DESC LIMIT %(limit)s;
 DELETE FROM quarantine WHERE detector = %s
     AND id <= (SELECT id FROM quarantine WHERE detector = %s ORDER BY id DESC LIMIT 1 OFFSET %s);
 
+-- name: forget_quarantined
+-- Remove one for good.
+DELETE FROM quarantine WHERE id = %s;
+
 -- name: quarantine_count
 -- How many are kept; a null detector means all.
 SELECT count(*) FROM quarantine WHERE %(detector)s::text IS NULL OR detector = %(detector)s;

@@ -14,7 +14,7 @@ from penstock.adapters.spark.source import Source
 from penstock.adapters.spark.spreading import read_columns
 from penstock.codes import text_codes
 from penstock.features.state import key_codes
-from penstock.ingest import masked
+from penstock.ingest import masked_event
 from penstock.ingest.reader import Read
 
 PARCEL = pa.schema([("group", pa.int32()), ("slice", pa.int64()), ("data", pa.binary())])
@@ -108,7 +108,7 @@ class Inbox:
             if len(bodies[at]) > LARGEST_BODY:
                 cause = f"the message has {len(bodies[at]):,} bytes; an event has at most {LARGEST_BODY:,}"
                 field = None
-            body = masked(bodies[at][:_KEPT_OF_A_BODY], detector.schema.personal).decode(errors="replace")
+            body = masked_event(bodies[at][:_KEPT_OF_A_BODY], detector.schema).decode(errors="replace")
             found.append(msgspec.json.encode({"detector": detector.name, "cause": cause, "field": field, "body": body}))
         return pack({"body": pa.array(found, pa.binary())})
 

@@ -1,0 +1,36 @@
+"""Data folders that nobody but their owner reads."""
+
+import re
+from contextlib import suppress
+from pathlib import Path
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder, where it is not there, for its owner alone."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode=0o700, exist_ok=True)
+
+
+_OWN = re.compile(
+    r"ledger|state|archive|models|reports|queries|shard-[0-9]+|office\.sqlite.*|personal\.key.*|demo\.json.*"
+    r"|lock|log|ids|penstock\.sqlite.*"
+)
+"""What Penstock makes in a data folder; whatever else lies there is not its to change."""
+
+
+def keep_private(data: Path) -> None:
+    """Let nobody but the owner read what Penstock made in a data folder: version 0.1 made files that others could read.
+
+    The folder itself is closed where it holds nothing else. What belongs to somebody else, or goes meanwhile, is left.
+    """
+    if not data.is_dir():
+        return
+    held = list(data.iterdir())
+    own = [path for path in held if _OWN.fullmatch(path.name)]
+    found = [*([data] if own and len(own) == len(held) else []), *own]
+    for path in found + [inside for each in own if each.is_dir() and not each.is_symlink() for inside in each.rglob("*")]:
+        with suppress(OSError):
+            mode = 0o700 if path.is_dir() else 0o600
+            if not path.is_symlink() and path.stat().st_mode & 0o7777 != mode:
+                path.chmod(mode)
