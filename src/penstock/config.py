@@ -152,7 +152,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Positive,
         Meta(
             description="Longest time that a service, a worker or a trainer takes to stop after SIGTERM, SIGINT or SIGHUP, in"
-            " seconds; what still runs then is abandoned as by `kill -9`. After a second signal it is at most 5 s."
+            " seconds; what still runs then is abandoned as by `kill -9`. At most 5 s while it starts, and after a second"
+            " signal."
         ),
     ] = 30.0
     memory_limit_gb: Annotated[

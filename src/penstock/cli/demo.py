@@ -1,5 +1,7 @@
 """`penstock demo`: the whole thing at work, with simulated bank customers."""
 
+import threading
+
 import click
 
 from penstock.cli.options import progress, say, settings, settings_from
@@ -39,13 +41,19 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
         demo = prepare_demo(settings, attack=attack, say=say, progress=advance)
     with served({DETECTOR: demo.detector}, settings, demo.replays) as parts, demo.running(tps) as (bodies, labels):
         traffic = Traffic(DETECTOR, bodies, tps, attacks=demo.world.attacks(), labels=labels) if tps else None
+        opened = threading.Event()
+
+        def on_ready() -> None:
+            opened.set()
+            welcome(url, str(settings.data))
+
         serve(
             parts,
             settings,
             sock=sock,
             traffic=traffic,
-            on_ready=lambda: welcome(url, str(settings.data)),
-            on_server=lambda stop: stop_on_signals(stop, settings.stop_within_s),
+            on_ready=on_ready,
+            on_server=lambda stop: stop_on_signals(stop, settings.stop_within_s, started=opened.is_set),
         )
 
 

@@ -1,5 +1,7 @@
 """`penstock serve`: the service."""
 
+import threading
+
 import click
 
 from penstock.cli.options import accept_loss_flag, accepting, settings, settings_from
@@ -31,10 +33,16 @@ def command(detectors: tuple[str, ...], *, accept_loss: bool, **flags: str | Non
     with served(dict(zip(detectors, loaded, strict=True)), settings) as parts:
         names = ", ".join([*parts.openers, *parts.beside])
         ready = f"serving {names} on http://{settings.host}:{port}  (Ctrl-C stops)"
+        opened = threading.Event()
+
+        def on_ready() -> None:
+            opened.set()
+            announce(ready)
+
         serve(
             parts,
             settings,
             sock=sock,
-            on_ready=lambda: announce(ready),
-            on_server=lambda stop: stop_on_signals(stop, settings.stop_within_s),
+            on_ready=on_ready,
+            on_server=lambda stop: stop_on_signals(stop, settings.stop_within_s, started=opened.is_set),
         )

@@ -19,16 +19,17 @@ _STOPPING = ("SIGTERM", "SIGINT", "SIGHUP")
 _log = logging.getLogger(__name__)
 
 
-def stop_on_signals(stop: Callable[[], None], within_s: float) -> None:
+def stop_on_signals(stop: Callable[[], None], within_s: float, *, started: Callable[[], bool] = lambda: True) -> None:
     """Call `stop` on every SIGTERM, SIGINT and SIGHUP from now on, and end the process where that does not.
 
-    The process ends at most `within_s` seconds after the first signal, and at most `AT_ONCE_S` after a second one. What still
+    The process ends at most `within_s` seconds after the first signal, and at most `AT_ONCE_S` after a second one, or where it
+    has not `started` yet: then nothing was acknowledged, and two signals of one kind may have become one. What still
     runs then is abandoned as by `kill -9`, which loses nothing that was acknowledged; the exit code is 1.
     """
     count = itertools.count()
 
     def leave() -> None:
-        seconds = within_s if next(count) == 0 else min(within_s, AT_ONCE_S)
+        seconds = within_s if next(count) == 0 and started() else min(within_s, AT_ONCE_S)
         time.sleep(seconds)
         _thread.start_new_thread(_log.critical, (_NOT_STOPPED, seconds))
         time.sleep(_SAID_WITHIN_S)  # not longer: whoever reads the log may have stopped reading

@@ -77,7 +77,7 @@ def command(
             monitor = Monitor(worker.status, loaded.name, settings.host, metrics_port, meters=worker.meters)
             if port_file is not None:
                 port_file.write_text(str(monitor.port))
-        stop_on_signals(worker.stop, settings.stop_within_s)
+        stop_on_signals(worker.stop, settings.stop_within_s, started=lambda: bool(worker.meters()))
         place = f"{shown_url(settings.stream)}, {shards} shard{'s' * (shards > 1)}"
         announce(f"{name} works for {loaded.name} at {place}  (Ctrl-C stops)")
         try:

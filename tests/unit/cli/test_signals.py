@@ -61,3 +61,8 @@ def test_what_nohup_has_switched_off_stays_off():
     program = PROGRAM.format(stop="stop.set", within_s=60, asked="True", then="print(stop.wait(0.2))")
     switched_off = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
     assert run(switched_off + program, signal.SIGHUP)[:2] == (0, "False\ndown\n")
+
+
+def test_one_signal_is_enough_for_a_process_that_has_not_started():
+    program = PROGRAM.format(stop="lambda: None", within_s="600, started=lambda: False", asked="True", then="stop.wait()")
+    assert run(program, signal.SIGTERM)[:2] == (1, "")
