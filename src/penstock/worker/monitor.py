@@ -20,6 +20,12 @@ Status = list[dict[str, Any]]
 Meters = Mapping[int, Meter]
 """By shard, what the engine that decides for it has metered."""
 
+MOST_CONNECTIONS = 64
+"""Connections, each with a thread; one more is closed unanswered."""
+
+SILENCE_S = 5.0
+"""A client that sends nothing for so long is hung up on."""
+
 _GAUGES = {
     "owner": "penstock_worker_owner",
     "fence": "penstock_worker_fence",
@@ -50,12 +56,11 @@ class Monitor:
         self._registry.register(ShardCollector(status, detector, meters))
         ProcessCollector(registry=self._registry)
         try:
-            self._server = ThreadingHTTPServer((host, port), self._handler())
+            self._server = _Server((host, port), self._handler())
         except OSError as error:
             raise ConfigurationError(
                 f"cannot listen on {host}:{port}: {error.strerror}; choose another with --metrics-port"
             ) from error
-        self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, name="penstock-monitor", daemon=True).start()
 
@@ -77,6 +82,8 @@ class Monitor:
         monitor = self
 
         class Handler(BaseHTTPRequestHandler):
+            timeout = SILENCE_S
+
             def do_GET(self) -> None:
                 status, kind, body = monitor.answer(self.path)
                 self.send_response(status)
@@ -94,6 +101,29 @@ class Monitor:
         """Answer no more."""
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    """A thread per connection, and a bound on their number."""
+
+    daemon_threads = True
+    request_queue_size = MOST_CONNECTIONS
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._places = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
 
 
 class ShardCollector(Collector):
