@@ -208,9 +208,9 @@ class Alerting:
 
 def figures(engine: Engine) -> dict[str, float]:
     """What can be read of an engine from another thread than its own: plain counters."""
-    totals = engine.totals
+    totals, state = engine.totals, engine.path.state
     names = ("quarantined", "quarantine_lost", "duplicates", "conflicts", "degraded")
-    return {name: float(getattr(totals, name)) for name in names}
+    return {name: float(getattr(totals, name)) for name in names} | {"memory_refused": float(state.refused)}
 
 
 def _fenced(error: PenstockError) -> None:

@@ -108,16 +108,16 @@ class Deciding:
         """Decide events whose ids are new, and hand them to the ledger."""
         engine = self._engine
         begun_ns = time.perf_counter_ns()
-        engine.intake.enter(batch, codes, first_seq, read=True, write=not dry_run)
+        entered = engine.intake.enter(batch, codes, first_seq, read=True, write=not dry_run)
         try:
-            judged = engine.path.conclude(batch, begun_ns, explain=engine.detector.policy.explain)
+            judged = engine.path.conclude(batch, begun_ns, explain=engine.detector.policy.explain, entered=entered)
             record = self._record(judged, codes, first_seq, started_ns, decoded_ns)
             # reasons are kept with the record: it reads the same when rules and models have changed
             engine.renderer.explain(record, judged.verdicts.unusual)
             rendered = engine.renderer.render(record)
         except BaseException:
             if not dry_run:  # state holds these events, so the log must: sent again, they count no second time
-                engine.ledger.append(engine.intake.record(batch, codes, "informing", first_seq), on_durable)
+                engine.ledger.append(engine.intake.record(batch, codes, "informing", first_seq, entered), on_durable)
             raise
         if not dry_run:
             engine.ledger.append(record, on_durable)
@@ -151,11 +151,12 @@ class Deciding:
             layout=engine.layout_id,
             versions=engine.plain_versions,
             latency_ms=latency_ms,
-            degraded=[judged.degraded] * len(judged.batch) if judged.degraded else None,
+            degraded=judged.degradations,
             explained=judged.explained,
             contributions=judged.contributions,
         )
         records.keep_tried(record, judged.tried, engine.voices.tried)
+        records.keep_closed(record, judged.entered.closed)
         return record
 
 

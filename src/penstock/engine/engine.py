@@ -168,6 +168,11 @@ class Engine:
             return f"no model has been trained yet: penstock train {self.detector.name} --data FILE --save"
         return None
 
+    @property
+    def degraded(self) -> str | None:
+        """None, or why some decisions are the policy's `on_failure` although nothing has failed."""
+        return self.path.state.full
+
     def use(self, ensemble: Ensemble) -> None:
         """Let these models decide from the next batch on; requests in between notice nothing.
 
@@ -214,7 +219,7 @@ class Engine:
             path.change(detector.with_rules(self.detector.rules, self.detector.lists))
         path.use(self.path.ensemble)
         path.challenge(*self.path.challengers)
-        path.state.limit(self.memory_limit)
+        path.state.memory_limit = self.memory_limit
         self.path, self.detector = path, path.detector
         self.rebuilding = Rebuilding(path, self.ledger)
         self.reader.use(self.detector.plan.layout)
@@ -455,8 +460,12 @@ class Engine:
     @property
     def metrics(self) -> Mapping[str, float]:
         """Counters since the start, by name."""
-        cut_bytes = float(getattr(self.ledger, "cut_bytes", 0))  # of files alone
-        return self.totals.metrics() | {"state_bytes": float(self.path.state.used_bytes), "ledger_cut_bytes": cut_bytes}
+        state = self.path.state
+        return self.totals.metrics() | {
+            "state_bytes": float(state.used_bytes),
+            "memory_refused": float(state.refused),
+            "ledger_cut_bytes": float(getattr(self.ledger, "cut_bytes", 0)),  # of files alone
+        }
 
     # ---- the end
 

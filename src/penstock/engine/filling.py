@@ -123,6 +123,12 @@ class Filling:
         if record.kind in ENTERED and len(record):
             self._note(record)
         self._rebuilding.apply(record)
+        state, limit = self.path.state, self.path.state.memory_limit
+        if limit is not None and state.used_bytes > limit:
+            raise CapacityError(
+                f"the features that are filled take more than the {limit / 2**20:,.0f} MiB that the present state leaves; raise "
+                "memory_limit_gb, or declare them in the detector's file and restart"
+            )
 
     def _note(self, record: Record) -> None:
         """Which of the fields that are needed are recorded by now, and since when."""

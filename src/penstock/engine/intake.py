@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.engine import records
+from penstock.engine.path import Entered
 from penstock.engine.reads import chosen
 from penstock.engine.repeats import CodesMeet
 from penstock.ingest import Read
@@ -22,21 +23,24 @@ class Intake:
     def __init__(self, engine: "Engine") -> None:
         self._engine = engine
 
-    def enter(self, batch: Batch, codes: NDArray[np.int64], first_seq: int, *, read: bool, write: bool = True) -> None:
+    def enter(self, batch: Batch, codes: NDArray[np.int64], first_seq: int, *, read: bool, write: bool = True) -> Entered:
         """Let new events into state; where that is refused, none has entered and their ids are free again."""
         engine = self._engine
         try:
-            engine.path.enter(batch, first_seq, read=read, write=write)
+            entered = engine.path.enter(batch, first_seq, read=read, write=write)
         except BaseException:
             if write:
                 engine.claims.unclaim(codes, first_seq)
             raise
         engine.repeats.entered(batch, codes, first_seq)
+        return entered
 
-    def record(self, batch: Batch, codes: NDArray[np.int64], kind: str, first_seq: int) -> Record:
+    def record(self, batch: Batch, codes: NDArray[np.int64], kind: str, first_seq: int, entered: Entered) -> Record:
         """What the log keeps of events that were not decided."""
         engine = self._engine
-        return records.applied(batch, kind, engine.detector.name, first_seq, {"layout": engine.layout_id}, codes)
+        record = records.applied(batch, kind, engine.detector.name, first_seq, {"layout": engine.layout_id}, codes)
+        records.keep_closed(record, entered.closed)
+        return record
 
     def apply(self, read: Read, kind: str, on_durable: "OnDurable | None") -> int:
         """Let events into state without deciding about them; how many were new."""
@@ -55,8 +59,8 @@ class Intake:
         if not len(batch):
             self._when_durable(on_durable)
             return 0
-        self.enter(batch, codes, first_seq, read=False)
-        engine.ledger.append(self.record(batch, codes, kind, first_seq), on_durable)
+        entered = self.enter(batch, codes, first_seq, read=False)
+        engine.ledger.append(self.record(batch, codes, kind, first_seq, entered), on_durable)
         engine.personal.keep(batch)
         if kind == "loaded":
             engine.truth.recorded(batch, first_seq, read)

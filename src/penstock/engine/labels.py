@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from penstock.features.state import OPEN, Closed
 from penstock.messages import Batch
 
 if TYPE_CHECKING:
@@ -62,12 +63,12 @@ class PendingLabels:
             row = int(np.searchsorted(clocks, self._heap[0].known_us))
             yield row, int(clocks[row])
 
-    def apply_due(self, now_us: int) -> None:
-        """Let every label known by now into state."""
+    def apply_due(self, now_us: int, closed: Closed = OPEN) -> None:
+        """Let every label known by now into state; closed: see `Path.enter`."""
         while self._heap and self._heap[0].known_us <= now_us:
-            self._apply(heapq.heappop(self._heap))
+            self._apply(heapq.heappop(self._heap), Closed(0, closed.level))
 
-    def _apply(self, label: Pending) -> None:
+    def _apply(self, label: Pending, closed: Closed) -> None:
         state = self._path.state
         state.label(label.batch, label.row, label.sequence, label.change)
         if self._by_time_known and label.change > 0:
@@ -77,7 +78,7 @@ class PendingLabels:
             known.kinds[:] = self._kind
             known.time_us[:] = label.known_us
             known.arrived_us[:] = label.known_us
-            state.apply(known, label.sequence, read=False)
+            state.apply(known, label.sequence, read=False, closed=closed)
 
     def saved(self) -> list[Pending]:
         """What is still to come, in order."""

@@ -96,6 +96,8 @@ def tell(families: Families, labels: Sequence[str], counters: Mapping[str, float
             families.add(f"penstock_{name}_total", labels, counters[name])
     if "state_bytes" in counters:
         families.add("penstock_state_bytes", labels, counters["state_bytes"])
+    if "memory_refused" in counters:
+        families.add("penstock_state_refused_total", labels, counters["memory_refused"])
     if meter is None:
         return
     for stage, histogram in meter.stages.items():

@@ -5,12 +5,12 @@ million, live, in a replay or after a crash; so the numbers are the same everywh
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.decision import Judge, Thresholds, Verdicts
+from penstock.decision import NO_ACTION, Judge, Thresholds, Verdicts
 from penstock.detector import Detector
 from penstock.engine.challenger import Challenger, check_together
 from penstock.engine.control import Control
@@ -18,12 +18,28 @@ from penstock.engine.inputs import Inputs
 from penstock.engine.labels import PendingLabels
 from penstock.engine.trying import Tried, Trying, stopped
 from penstock.errors import BundleError, DeclarationError, did_you_mean
+from penstock.features.kernel.words import ALL_KEYS
+from penstock.features.state import OPEN, Closed
 from penstock.messages import Batch, Type
 from penstock.models import Ensemble
 from penstock.rules import Ran
 
 _NO_ROWS = np.empty(0, np.int32)
 _NO_CONTRIBUTIONS = np.empty((0, 0))
+
+MEMORY_LIMIT = "state: memory_limit: a key is new and memory_limit_gb is used up"
+"""Why `on_failure` decided an event that a key had to leave out."""
+
+
+class Entered(NamedTuple):
+    """What became of a batch in state. closed: where it had to stay out; refused: the rows that did, None where all entered."""
+
+    closed: Closed
+    refused: NDArray[np.bool_] | None
+
+
+ENTERED = Entered(OPEN, None)
+"""All of a batch has entered."""
 
 
 @dataclass(slots=True)
@@ -32,7 +48,8 @@ class Judged:
 
     scores: (n, 1 + m), the ensemble's probability and each member's, NaN without models. verdicts: actions and who
     decided. explained: rows that carry contributions.
-    degraded: what failed, so that the policy's `on_failure` decided.
+    degraded: what failed, so that the policy's `on_failure` decided. entered: what became of its events in state; it also
+    decided those that had to stay out.
     latency_ns: time spent in each stage. tried: what candidates would have decided, where there are any.
     """
 
@@ -42,8 +59,17 @@ class Judged:
     explained: NDArray[np.int32]
     contributions: NDArray[np.float64]
     degraded: str | None = None
+    entered: Entered = ENTERED
     latency_ns: dict[str, int] = field(default_factory=dict)
     tried: Tried | None = None
+
+    @property
+    def degradations(self) -> list[str | None] | None:
+        """Why `on_failure` decided, for each row; None where it decided none."""
+        refused = self.entered.refused
+        if self.degraded is not None:
+            return [self.degraded] * len(self.batch)
+        return None if refused is None else [MEMORY_LIMIT if each else None for each in refused.tolist()]
 
 
 class Path:
@@ -109,47 +135,76 @@ class Path:
 
     # ---- stages
 
-    def decide(self, batch: Batch, first_sequence: int, *, write: bool = True, explain: bool = True) -> Judged:
-        """Features, models, rules and policy for a batch of transactions; `write` off leaves the state as it is."""
-        started_ns = time.perf_counter_ns()
-        self.enter(batch, first_sequence, write=write)
-        return self.conclude(batch, started_ns, explain=explain)
+    def decide(
+        self, batch: Batch, first_sequence: int, *, write: bool = True, explain: bool = True, closed: Closed | None = None
+    ) -> Judged:
+        """Features, models, rules and policy for a batch of transactions; `write` off leaves the state as it is.
 
-    def features(self, batch: Batch, first_sequence: int, *, read: bool = True, write: bool = True) -> None:
+        closed: see `enter`.
+        """
+        started_ns = time.perf_counter_ns()
+        entered = self.enter(batch, first_sequence, write=write, closed=closed)
+        return self.conclude(batch, started_ns, explain=explain, entered=entered)
+
+    def features(
+        self, batch: Batch, first_sequence: int, *, read: bool = True, write: bool = True, closed: Closed | None = None
+    ) -> None:
         """Fill every feature column."""
-        self.enter(batch, first_sequence, read=read, write=write)
+        self.enter(batch, first_sequence, read=read, write=write, closed=closed)
         if read:
             self._derive(batch)
 
-    def enter(self, batch: Batch, first_sequence: int, *, read: bool = True, write: bool = True) -> None:
+    def enter(
+        self, batch: Batch, first_sequence: int, *, read: bool = True, write: bool = True, closed: Closed | None = None
+    ) -> Entered:
         """Let events into state, and fill what is computed from it; labels that are due come first, each before the
         events that follow it.
 
-        Raises:
-            CapacityError: the state may not grow any further; none of the events has entered it.
+        closed: where events had to stay out when the batch came for the first time; None where it comes for the first time,
+        and the memory budget is asked.
         """
-        if write:
-            self.state.check_room()
         for step in self.plan.before:
             step.run(batch)
-        start = 0
-        for end, now_us in self.pending.cuts(batch) if write else ():
-            self._aggregates(batch, slice(start, end), first_sequence, read=read, write=write)
-            self.pending.apply_due(now_us)
-            start = end
-        self._aggregates(batch, slice(start, len(batch)), first_sequence, read=read, write=write)
+        n, refusals = len(batch), self.state.refused
+        if not write or not n:
+            self.state.apply(batch, first_sequence, read=read, write=write)
+            return ENTERED
+        start, admitted, parts = 0, 0 if closed is None else n, []
+        closed = closed or OPEN
+        cuts = self.pending.cuts(batch)
+        end, due_us = next(cuts, (n, None))
+        while start < n:
+            if start == admitted:
+                rows, level = self.state.room(n - start, batch, start)
+                admitted, closed = start + rows, closed if level == ALL_KEYS else Closed(start, level)
+            if due_us is not None and start == end:
+                self.pending.apply_due(due_us, closed if start >= closed.row else OPEN)
+                end, due_us = next(cuts, (n, None))
+                continue
+            stop = min(end, admitted)
+            parts.append(self._aggregates(batch, slice(start, stop), first_sequence, closed, read=read))
+            start = stop
+        if self.state.refused == refusals:
+            return ENTERED
+        refused = np.concatenate(parts)
+        return Entered(closed, refused if refused.any() else None)
 
-    def conclude(self, batch: Batch, started_ns: int, *, explain: bool = True) -> Judged:
+    def conclude(self, batch: Batch, started_ns: int, *, explain: bool = True, entered: Entered = ENTERED) -> Judged:
         """What follows from the features: derived ones, models, rules and policy. Nothing here changes state.
 
-        Where a part fails, the policy's `on_failure` decides, and the decision says so.
+        Where a part fails, the policy's `on_failure` decides, and the decision says so; also about events that had to stay out
+        of state.
         """
-        trying = self.trying
+        trying, refused = self.trying, entered.refused
         failed = self._attempt_derived(batch)
         featured = time.perf_counter_ns()
         champion, failed = self._score(batch, featured) if failed is None else (self._no_scores(batch), failed)
+        if refused is not None:
+            champion[refused] = np.nan
         scored = time.perf_counter_ns()
         challenged = trying.challenge(batch) if trying is not None and failed is None else None
+        if challenged is not None and refused is not None:
+            challenged.decides[refused] = False
         scores = champion if trying is None else trying.merged(champion, challenged)
         if self.plan.score is not None:
             batch.x[:, self.plan.score.index] = scores[:, 0]
@@ -159,19 +214,21 @@ class Path:
             ran = self.plan.rules.run(batch)
         except Exception as error:  # noqa: BLE001  whatever a rule does, the policy decides and the decision says so
             failed = _said("rules", error)
-        verdicts = self.judge.decide(batch.x, scores, np.ones(len(batch), np.bool_) if failed is not None else None)
+        verdicts = self.judge.decide(batch.x, scores, np.ones(len(batch), np.bool_) if failed is not None else refused)
         tried = None
         if trying is not None and failed is not None:
             scores = trying.merged(champion, None)
         elif trying is not None:
             verdicts = trying.judged(batch, scores, verdicts, challenged)
             tried = trying.tried(batch, champion, challenged, ran)
+            if refused is not None:
+                tried.would[refused] = NO_ACTION
         if self.control is not None:
             self.control.let_through(batch.ids, verdicts)
         ruled = time.perf_counter_ns()
         explained, contributions = _NO_ROWS, _NO_CONTRIBUTIONS
         if len(verdicts.unusual) and explain and failed is None:
-            explained, contributions = self._explain(batch, verdicts, tried)
+            explained, contributions = self._explain(batch, verdicts, tried, refused)
         latency = {"features": featured - started_ns, "models": scored - featured, "rules": ruled - challenged_by}
         if challenged is not None:
             latency["challenger"] = challenged_by - scored
@@ -183,6 +240,7 @@ class Path:
             explained=explained,
             contributions=contributions,
             degraded=failed,
+            entered=entered,
             latency_ns=latency,
             tried=tried,
         )
@@ -199,16 +257,20 @@ class Path:
         for step in self.plan.after:
             step.run(batch)
 
-    def _aggregates(self, batch: Batch, rows: slice, first_sequence: int, *, read: bool, write: bool) -> None:
+    def _aggregates(
+        self, batch: Batch, rows: slice, first_sequence: int, closed: Closed, *, read: bool
+    ) -> NDArray[np.bool_]:
+        """Let some rows in; which of them had to stay out."""
         if rows.start == 0 and rows.stop == len(batch):
-            self.state.apply(batch, first_sequence, read=read, write=write)
-        elif rows.start < rows.stop:
-            part = take(batch, rows)
-            self.state.apply(part, first_sequence + rows.start, read=read, write=write)
-            for column in self.state.outputs:
-                texts = [] if rows.start == 0 else cast("list[str | None]", batch.texts[column.name])
-                texts += part.texts[column.name]
-                batch.texts[column.name] = texts
+            return self.state.apply(batch, first_sequence, read=read, closed=closed)
+        part = take(batch, rows)
+        closed = Closed(max(0, closed.row - rows.start), closed.level)
+        refused = self.state.apply(part, first_sequence + rows.start, read=read, closed=closed)
+        for column in self.state.outputs:
+            texts = [] if rows.start == 0 else cast("list[str | None]", batch.texts[column.name])
+            texts += part.texts[column.name]
+            batch.texts[column.name] = texts
+        return refused
 
     def _score(self, batch: Batch, started_ns: int) -> tuple[NDArray[np.float64], str | None]:
         if self.ensemble is None or self._inputs is None:
@@ -226,11 +288,14 @@ class Path:
     def _no_scores(self, batch: Batch) -> NDArray[np.float64]:
         return np.full((len(batch), 1 + (len(self.ensemble.names) if self.ensemble is not None else 0)), np.nan)
 
-    def _explain(self, batch: Batch, verdicts: Verdicts, tried: Tried | None) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """The rows that are not approved, and how far each input moved their scores."""
+    def _explain(
+        self, batch: Batch, verdicts: Verdicts, tried: Tried | None, refused: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """The rows that were scored and are not approved, and how far each input moved their scores."""
         if self.ensemble is None or self._inputs is None:
             return _NO_ROWS, _NO_CONTRIBUTIONS
         rows = stopped(verdicts)
+        rows = rows if refused is None else rows[~refused[rows]]
         if tried is not None and tried.decided_by is not None and self.trying is not None:
             self.trying.explain(tried, batch, verdicts)
             rows = rows[tried.decided_by[rows] == 0]

@@ -40,7 +40,7 @@ class Rebuilding:
             self.expect(record.time_us.tolist(), columns["change"].tolist(), columns["seq"].tolist())
         elif record.kind in ENTERED:
             batch = records.batch_of(record, self._path.detector, self.names_of(record))
-            self._path.features(batch, record.first_seq, read=False)
+            self._path.features(batch, record.first_seq, read=False, closed=records.closed_of(record))
             return batch
         return None
 

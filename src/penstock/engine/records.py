@@ -12,6 +12,7 @@ from penstock.decision.divided import CONTRIBUTIONS, EXPLAINED
 from penstock.decision.record import DECIDED_BY
 from penstock.detector import Detector
 from penstock.engine.trying import Tried, Trying
+from penstock.features.state import OPEN, Closed
 from penstock.ingest import Read
 from penstock.ledger import Field, Ledger
 from penstock.messages import Batch, Layout, Record, Type
@@ -170,6 +171,21 @@ def batch_of(record: Record, detector: Detector, names: Sequence[str] | None) ->
     kinds: Any = record.columns.get("kinds")
     kinds = np.zeros(n, np.uint8) if kinds is None else np.ascontiguousarray(kinds)
     return Batch(record.ids, kinds, record.time_us, record.arrived_us, x, codes, texts)
+
+
+CLOSED = "closed"
+"""Where the meta of a record says which of its events had to stay out of state; see `features.state.Closed`."""
+
+
+def keep_closed(record: Record, closed: Closed) -> None:
+    """Put into the record which of its events had to stay out of state, so that they stay out when it is read again."""
+    if closed != OPEN:
+        record.meta[CLOSED] = list(closed)
+
+
+def closed_of(record: Record) -> Closed:
+    """Which events of a record had to stay out of state."""
+    return Closed(*record.meta.get(CLOSED, OPEN))
 
 
 def rows_of(record: Record, rows: Sequence[int]) -> Record:

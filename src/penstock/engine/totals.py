@@ -59,7 +59,7 @@ class Totals:
         fired = self._fires.of(batch.x, rules, judged.verdicts.unusual)
         values = batch.texts.get(self._category) if self._category is not None else None
         self._set_aside(Aside(now, action, amounts, judged.scores[:, 0], batch.time_us, values, fired, latency_ms))
-        self.degraded += len(judged.batch) if judged.degraded else 0
+        self.degraded += sum(each is not None for each in judged.degradations or ())
         self._latencies_ms.append(latency_ms["total"])
         self._count_recent(now, len(judged.batch), now)
 

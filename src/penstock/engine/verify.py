@@ -79,7 +79,7 @@ def verify(
     engine.challenge(*_challengers(models, detector, recorded))
     events = _rebuild(engine, ledger, recorded)
     batch = records.batch_of(recorded, detector, None)
-    judged = engine.path.decide(batch, recorded.first_seq)
+    judged = engine.path.decide(batch, recorded.first_seq, closed=records.closed_of(recorded))
     fresh: dict[str, NDArray[Any]] = {
         "scores": judged.scores,
         "action": judged.verdicts.action,

@@ -1,6 +1,7 @@
 """The state of all entities of a detector, moved forward by batches and labels in one order."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +10,35 @@ from penstock.clock import SECOND_US
 from penstock.codes import text_code
 from penstock.errors import MalformedEvent
 from penstock.features.kernel.handles import HANDLE, advance, read_keys
+from penstock.features.kernel.words import ALL_KEYS, KNOWN_KEYS, NO_KEYS, REFUSED
 from penstock.features.plan import EntityPlan
 from penstock.features.table import Table
 from penstock.messages import Batch, Column, Layout, Type
 
 STRIDE_US = 86_400 * SECOND_US
+
+NEW_KEYS_SHARE = 0.8
+"""Of the memory budget, the share that new keys may fill; the rest is kept for the keys that are known."""
+_FEWEST = 32
+"""Events that are let in together at least, so that a state that is nearly full is not asked for each of them."""
+_LOOKS = 64
+"""How often idle keys are looked for at most while the memory budget is used up, in the time after which a key is idle."""
+
+
+class Closed(NamedTuple):
+    """Which events of a batch had to stay out of state because the memory budget was used up.
+
+    row: the first of them; `NO_ROW` where there is none. level: `KNOWN_KEYS`, only the keys that were known took them in, or
+    `NO_KEYS`, none did.
+    """
+
+    row: int
+    level: int
+
+
+NO_ROW = 1 << 62
+OPEN = Closed(NO_ROW, ALL_KEYS)
+"""Nothing had to stay out."""
 
 
 class FeatureState:
@@ -21,7 +46,8 @@ class FeatureState:
 
     clock_us: the newest event time let in so far. pace_us: the same, but moving no more than a day at each event: keys
     are forgotten by it, so that a lone event far ahead of the others does not make the stream forget everybody.
-    plans: one per entity. remembered: text columns whose values come back as features, with those features' columns.
+    memory_limit: bytes that all entities together may use, None for any number. refused: events, of each entity, that keys
+    had to leave out since the start because of it. plans: one per entity. remembered: text columns whose values come back as features, with those features' columns.
     """
 
     def __init__(
@@ -33,7 +59,10 @@ class FeatureState:
         max_ahead_us: int,
         memory_limit: int | None = None,
     ) -> None:
-        self.tables = [Table(plan, memory_limit=memory_limit) for plan in plans]
+        self.tables = [Table(plan) for plan in plans]
+        self.memory_limit = memory_limit
+        self.refused = 0
+        self._reclaimed_us: int | None = None
         self.layout = layout
         self.remembered = remembered
         self.max_ahead_us = max_ahead_us
@@ -56,27 +85,72 @@ class FeatureState:
         """The clock by which idle keys are forgotten."""
         return int(self._clocks[1])
 
-    def limit(self, memory_limit: int | None) -> None:
-        """The most bytes that each entity may use from now on."""
-        for table in self.tables:
-            table.memory_limit = memory_limit
+    # ---- the memory budget
 
-    def check_room(self) -> None:
-        """Asked once before a batch, which is then let in as a whole, however many pieces due labels cut it into.
-
-        Raises:
-            CapacityError: the memory budget of an entity is used up; nothing has been changed.
+    def room(self, events: int, batch: Batch, row: int) -> tuple[int, int]:
+        """How many of the next `events`, from this row of a batch on, can be let in before this is asked again, and how far:
+        `ALL_KEYS`, `KNOWN_KEYS` or `NO_KEYS`. Where room runs out, idle keys are forgotten first.
         """
-        for table in self.tables:
-            table.check_room()
+        if self.memory_limit is None:
+            return events, ALL_KEYS
+        fits = self._fits(events)
+        if not fits and self._reclaim(self._pace_at(int(batch.time_us[row]), int(batch.arrived_us[row]))):
+            fits = self._fits(events)
+        if fits:
+            return fits, ALL_KEYS
+        return events, KNOWN_KEYS if self.used_bytes < self.memory_limit else NO_KEYS
 
-    def apply(self, batch: Batch, first_sequence: int, *, read: bool = True, write: bool = True) -> NDArray[np.bool_]:
+    @property
+    def full(self) -> str | None:
+        """Why new keys are turned away now; None where they are not."""
+        limit, used = self.memory_limit, self.used_bytes
+        if limit is None or self._fits(1):
+            return None
+        whom = "events of new keys are not" if used < limit else "no event is"
+        return (
+            f"the features of all keys use {used / 2**20:,.1f} MiB of memory_limit_gb, {limit / 2**20:,.1f} MiB, so {whom} "
+            "let into state and the policy's on_failure decides them; it ends by itself as windows pass, or raise memory_limit_gb"
+        )
+
+    def _fits(self, events: int) -> int:
+        """How many of so many events can be let in, were they all of new keys; 0 where it is hardly any."""
+        assert self.memory_limit is not None
+        free = NEW_KEYS_SHARE * self.memory_limit - self.used_bytes
+        least, fits = min(events, _FEWEST), events
+        while fits >= least and sum(table.growth(fits) for table in self.tables) > free:
+            fits //= 2
+        return fits if fits >= least else 0
+
+    def _pace_at(self, time_us: int, arrived_us: int) -> int:
+        """The pace clock at an event that comes next."""
+        pace_us = self.pace_us
+        if time_us - arrived_us > self.max_ahead_us:
+            return pace_us
+        return max(pace_us, min(time_us, pace_us + STRIDE_US)) if pace_us else time_us
+
+    def _reclaim(self, pace_us: int) -> bool:
+        """Forget idle keys and give back their memory; not again before some more can have become idle."""
+        idle_us = min((table.plan.plan.sizes.horizon for table in self.tables), default=0)
+        if self._reclaimed_us is not None and pace_us < self._reclaimed_us + idle_us // _LOOKS:
+            return False
+        self._reclaimed_us = pace_us
+        for table in self.tables:
+            table.reclaim(pace_us)
+        return True
+
+    # ---- events and labels
+
+    def apply(
+        self, batch: Batch, first_sequence: int, *, read: bool = True, write: bool = True, closed: Closed = OPEN
+    ) -> NDArray[np.bool_]:
         """Fill the batch's aggregate columns, and let its events into state unless `write` is off.
 
-        Returns which events may enter state: those not stamped further ahead of their arrival than `max_ahead`.
+        Returns which events a key had to leave out because the memory budget is used up: those from `closed.row` on whose
+        keys may not enter. Events that are stamped further ahead of their arrival than `max_ahead` stay out, too.
         """
         n = len(batch)
-        keep, paces = np.empty(n, np.bool_), np.empty(n, np.int64)
+        keep, paces, admission = np.empty(n, np.bool_), np.empty(n, np.int64), np.zeros(n, np.uint8)
+        admission[closed.row :] = closed.level
         keys, progress = np.empty((n, self._roles), np.int64), np.array([-1, 0])
         while not advance(
             self._handles,
@@ -91,6 +165,7 @@ class FeatureState:
             self._clocks,
             keep,
             paces,
+            admission,
             batch.x,
             batch.codes,
             first_sequence,
@@ -102,7 +177,9 @@ class FeatureState:
             self._learn_words(batch)
             for column in self.outputs:
                 batch.texts[column.name] = [self._words.get(code) for code in batch.codes[:, column.index].tolist()]
-        return keep
+        refused = admission & REFUSED != 0
+        self.refused += np.count_nonzero(refused) if closed.level else 0
+        return refused
 
     def label(self, batch: Batch, row: int, sequence: int, change: int) -> None:
         """A fraud label of one event became known (+1) or was taken back (-1)."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.errors import CapacityError
 from penstock.features.kernel import words as k
+from penstock.features.kernel.compaction import compact
 from penstock.features.kernel.events import settle, sweep
 from penstock.features.kernel.handles import advance, handle_of
 from penstock.features.kernel.labels import apply_label
@@ -19,6 +19,8 @@ from penstock.features.plan import EntityPlan
 STATE_FORMAT = 3
 """Raise it when the arrays change their meaning: snapshots of other formats are rebuilt from the log."""
 _SIZE_CLASSES = 48
+_WORTH_COMPACTING = 0.875
+"""A table is moved together where its keys need no more than this share of its memory."""
 _NO_SLOT = 1 << 31
 """The slot of the row that stands for unknown keys: it owns no distinct value."""
 
@@ -26,13 +28,11 @@ _NO_SLOT = 1 << 31
 class Table:
     """One entity's keys, rows and rings.
 
-    memory_limit: bytes in use from which on no further batch is taken in: see `check_room`. handle: where everything
-    lies, for `kernel.handles.advance`.
+    handle: where everything lies, for `kernel.handles.advance`.
     """
 
-    def __init__(self, plan: EntityPlan, *, memory_limit: int | None = None) -> None:
+    def __init__(self, plan: EntityPlan) -> None:
         self.plan = plan
-        self.memory_limit = memory_limit
         self.state = _empty(plan.plan, len(plan.keys), slots=1 << 10, entries=1 << 13, distincts=1 << 10)
         self.state.meta[k.SALT] = int.from_bytes(os.urandom(7), "little")  # keys chosen by an attacker must not collide
         self.handle = handle_of(plan.plan, self.state)
@@ -66,6 +66,7 @@ class Table:
             stands,
             keep,
             clocks,
+            np.zeros(len(times), np.uint8),
             x,
             codes,
             first_sequence,
@@ -91,18 +92,29 @@ class Table:
 
     # ---- room
 
-    def check_room(self) -> None:
-        """Refuse before a batch what cannot be kept: within a batch, the arrays grow as they must.
+    def growth(self, events: int) -> int:
+        """Bytes that so many events of new keys add at most."""
+        state, meta, keys = self.state, self.state.meta, events * len(self.plan.keys)
+        entry = (state.ring.shape[1] + state.blocks.shape[0] / 15) * 8
+        grown = keys * (state.rows.shape[1] * 8 + entry * (1 << k.SMALLEST_RING_LOG2))
+        grown += _added(state.table, int(meta[k.TABLE_USED]) + keys)
+        return int(grown + _added(state.distinct, int(meta[k.DISTINCT_USED]) + keys * len(self.plan.plan.distincts)))
 
-        Raises:
-            CapacityError: the memory budget is used up.
-        """
-        if self.memory_limit is not None and self.used_bytes >= self.memory_limit:
-            meta = self.state.meta
-            raise CapacityError(
-                f"entity {self.plan.entity.name}: {meta[k.SLOTS]:,} keys and {meta[k.RING_TOP]:,} event places fill the memory "
-                f"budget of {self.memory_limit / 2**20:,.0f} MiB; raise memory_limit_gb, or shorten windows or lateness"
-            )
+    def reclaim(self, clock_us: int) -> None:
+        """Forget the keys that are idle at this pace clock; give back the memory of forgotten keys where it is much."""
+        sweep(self.plan.plan, self.state, np.int64(clock_us), int(self.state.meta[k.SLOTS]))
+        rows = self.state.rows[: self.state.meta[k.SLOTS]]
+        held = np.flatnonzero(rows[:, k.KEY] != 0)
+        rings = np.where(rows[held, k.RING] != k.NO_RING, np.int64(1) << rows[held, k.LOG2], 0)
+        slots, distincts = _power_of_two(len(held) + 8), _power_of_two(2 * int(self.state.meta[k.DISTINCT_USED]) + 64)
+        hashed = 2 * slots * 2 * 8 + distincts * 3 * 8
+        if self._bytes(len(held), int(rings.sum()), hashed) < _WORTH_COMPACTING * self.used_bytes:
+            entries = _power_of_two(int(rings.sum()) + 8 * int(max(rings.max(initial=0), 16)))
+            state = _empty(self.plan.plan, len(self.plan.keys), slots=slots, entries=entries, distincts=distincts)
+            order = held[np.argsort(-rings, kind="stable")]
+            compact(self.plan.plan, self.state, state, order, np.empty(max(len(rows), 1), np.int64))
+            self.state = state
+            self.handle[:] = handle_of(self.plan.plan, state)
 
     def enlarge(self) -> None:
         """Double whichever array lacks room for one more event."""
@@ -154,9 +166,11 @@ class Table:
     def used_bytes(self) -> int:
         """Bytes of rows, rings, block summaries and hash places in use."""
         state, meta = self.state, self.state.meta
-        entries = int(meta[k.RING_TOP]) * (state.ring.shape[1] + state.blocks.shape[0] / 15) * 8
-        rows = int(meta[k.SLOTS]) * state.rows.shape[1] * 8
-        return int(entries + rows + state.table.nbytes + state.distinct.nbytes)
+        return self._bytes(int(meta[k.SLOTS]), int(meta[k.RING_TOP]), state.table.nbytes + state.distinct.nbytes)
+
+    def _bytes(self, slots: int, entries: int, hashed: int) -> int:
+        state = self.state
+        return int(entries * (state.ring.shape[1] + state.blocks.shape[0] / 15) * 8 + slots * state.rows.shape[1] * 8 + hashed)
 
     def counts(self) -> dict[str, int]:
         """Figures since the state was made: keys held, late and too late events, overflowed sums, keys forgotten."""
@@ -226,6 +240,14 @@ class Table:
 
 def _power_of_two(n: int) -> int:
     return 1 << max(n - 1, 1).bit_length()
+
+
+def _added(table: NDArray[np.int64], used: int) -> int:
+    """Bytes by which a hash table grows until so many places are half of it."""
+    grown = table.nbytes
+    while used * 2 * table.itemsize * table.shape[1] > grown:
+        grown *= 2
+    return grown - table.nbytes
 
 
 def _levels(entries: int) -> NDArray[np.int64]:

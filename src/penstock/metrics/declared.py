@@ -129,6 +129,14 @@ METRICS: tuple[Metric, ...] = (
         watch="any, unless a ledger was restored from an older copy",
     ),
     Metric(
+        name="penstock_state_refused_total",
+        kind="counter",
+        source="engine",
+        unit="events",
+        text="Events that an entity left out of its state because `memory_limit_gb` is used up, counted by entity.",
+        watch="any: raise the limit, or shorten windows or lateness",
+    ),
+    Metric(
         name="penstock_requests_total",
         kind="counter",
         source="service",

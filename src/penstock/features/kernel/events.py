@@ -31,6 +31,7 @@ from penstock.features.kernel.words import (
     ITEM_VALUES,
     KEY,
     KEYS_AHEAD,
+    KNOWN_KEYS,
     L_KINDS,
     L_WHERE,
     LABEL_VALUES,
@@ -38,7 +39,9 @@ from penstock.features.kernel.words import (
     MISSING,
     NEWEST,
     NO_EVENT,
+    NO_KEYS,
     NO_RING,
+    REFUSED,
     RING,
     RING_TOP,
     ROWS_AHEAD,
@@ -153,7 +156,7 @@ def _look_ahead(P, S, keys, start, i, slots, x, codes):
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
-def _event(P, S, keys, slots, place, i, j, kind, time, clock, sequence, x, codes, reads, writes):
+def _event(P, S, keys, slots, place, i, j, kind, time, clock, sequence, admission, x, codes, reads, writes):
     """One event: what it asks for is read, then it is written; slots[place + role]: where its keys' rows may be."""
     values, item_values = S.scratch[VALUES], S.scratch[ITEM_VALUES]
     distinct_values, label_values = S.scratch[DISTINCT_VALUES], S.scratch[LABEL_VALUES]
@@ -174,6 +177,9 @@ def _event(P, S, keys, slots, place, i, j, kind, time, clock, sequence, x, codes
             evaluate(P, S, row, role, time, values, distinct_values, x[np.uint64(i)], codes[np.uint64(i)], j)
         if not writes or (roles > 1 and turn < roles):
             continue
+        if admission[i] & NO_KEYS or (slot < 0 and admission[i] & KNOWN_KEYS):
+            admission[i] |= REFUSED
+            continue
         row = S.rows[np.uint64(slot if slot >= 0 else new_slot(P, S, key, time))]
         if _too_late(P, row, time):
             S.meta[TOO_LATE] += 1
@@ -183,11 +189,11 @@ def _event(P, S, keys, slots, place, i, j, kind, time, clock, sequence, x, codes
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy")
-def apply(P, S, start, keys, kinds, times, clocks, keep, first_sequence, x, codes, read, write):
+def apply(P, S, start, keys, kinds, times, clocks, keep, admission, first_sequence, x, codes, read, write):
     """Read and write one entity's state for events in arrival order, from row `start` on.
 
     keys: int64 (n, roles), 0 where null. clocks: the stream's clock at each event. keep: whether an event may enter
-    state. x, codes: columns in, features out. Returns the row at which the arrays must be enlarged, or n.
+    state. admission: which keys it may enter (`words.ALL_KEYS`), marked where one was refused. x, codes: columns in, features out. Returns the row at which the arrays must be enlarged, or n.
     """
     n, roles = keys.shape
     slots, known_kinds = S.scratch[AHEAD], P.sizes.known_kinds
@@ -213,7 +219,8 @@ def apply(P, S, start, keys, kinds, times, clocks, keep, first_sequence, x, code
         writes = write and keep[i] and (known_kinds >> kind) & 1
         if reads or writes:
             place, sequence = (i & mask) * roles, first_sequence + i
-            _event(P, S, keys, slots, place, i, i - begin, kind, times[i], clocks[i], sequence, x, codes, reads, writes)
+            time, clock = times[i], clocks[i]
+            _event(P, S, keys, slots, place, i, i - begin, kind, time, clock, sequence, admission, x, codes, reads, writes)
     express(P, S, x, begin, n)
     if write and n > 0:
         sweep(P, S, clocks[n - 1], n // SWEEP + 1)

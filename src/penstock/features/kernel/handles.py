@@ -195,6 +195,7 @@ def advance(
     clocks,
     keep,
     paces,
+    admission,
     x,
     codes,
     sequence,
@@ -219,7 +220,7 @@ def advance(
         of_entity = keys.reshape(-1)[: n * roles].reshape(n, roles)
         if not keyed and progress[1] == 0:
             read_keys(P.keys, x, codes, of_entity)
-        row = apply(P, S, progress[1], of_entity, kinds, times, paces, keep, sequence, x, codes, read, write)
+        row = apply(P, S, progress[1], of_entity, kinds, times, paces, keep, admission, sequence, x, codes, read, write)
         if row < n:
             progress[1] = row
             return False

@@ -21,6 +21,9 @@ LINE = 8
 """Words of a cache line."""
 SWEEP = 4
 """Events per slot looked at for keys to forget: a full round takes four times as many events as there are keys."""
+ALL_KEYS, KNOWN_KEYS, NO_KEYS, REFUSED = 0, 1, 2, 4
+"""Admission of an event: whatever its keys, only to keys that have a row, or to none; REFUSED is added where a key was
+turned away."""
 RETIRE_EVERY = 8
 """Events of a key between two looks for entries that no window can reach any more; a power of two."""
 
