@@ -39,6 +39,8 @@ class FakeEngine:
     name: str = "fake"
     event_type: type = Payment
     ready: str | None = None
+    trouble: Exception | None = None
+    degraded: str | None = None
     informs: tuple = ()
     raises: Exception | None = None  # what decide_json raises
     durable_error: Exception | None = None

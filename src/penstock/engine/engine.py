@@ -9,7 +9,7 @@ snapshot and the log after it, and `open` (see `recovery`) brings both together.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path as FilePath
@@ -44,7 +44,7 @@ from penstock.engine.totals import Totals
 from penstock.engine.trials import Trials
 from penstock.engine.truth import Statement, Truth, answer_of
 from penstock.engine.voices import Voices
-from penstock.errors import MalformedEvent
+from penstock.errors import LedgerError, MalformedEvent
 from penstock.expressions import Members
 from penstock.features.described import written
 from penstock.ingest import Read, Reader
@@ -167,6 +167,11 @@ class Engine:
         if self._waiting_for_models:
             return f"no model has been trained yet: penstock train {self.detector.name} --data FILE --save"
         return None
+
+    @property
+    def trouble(self) -> LedgerError | None:
+        """Why nothing can be made durable now; None where it can."""
+        return self.ledger.trouble
 
     @property
     def degraded(self) -> str | None:
@@ -470,15 +475,20 @@ class Engine:
     # ---- the end
 
     def close(self) -> None:
-        """Make everything durable, save the state and let go of the data folder. Closing twice is fine."""
+        """Make everything durable, save the state and let go of the data folder. Closing twice is fine.
+
+        Raises:
+            LedgerError: the device refused; what was acknowledged is durable all the same.
+        """
         if self._closed:
             return
         self._closed = True
-        self.refused.close()
-        self.recovery.close()
-        if self._owns_ledger:
-            self.ledger.close()
-        self._on_close()
+        with ExitStack() as closing:
+            closing.callback(self._on_close)
+            if self._owns_ledger:
+                closing.callback(self.ledger.close)
+            closing.callback(self.recovery.close)
+            closing.callback(self.refused.close)
 
     def __enter__(self) -> "Engine":
         return self

@@ -257,9 +257,7 @@ class Path:
         for step in self.plan.after:
             step.run(batch)
 
-    def _aggregates(
-        self, batch: Batch, rows: slice, first_sequence: int, closed: Closed, *, read: bool
-    ) -> NDArray[np.bool_]:
+    def _aggregates(self, batch: Batch, rows: slice, first_sequence: int, closed: Closed, *, read: bool) -> NDArray[np.bool_]:
         """Let some rows in; which of them had to stay out."""
         if rows.start == 0 and rows.stop == len(batch):
             return self.state.apply(batch, first_sequence, read=read, closed=closed)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock.clock import SECOND_US
-from penstock.errors import PenstockError
+from penstock.errors import LedgerError, PenstockError
 from penstock.ledger import snapshots
 from penstock.ledger.cursors import Cursor, cursor_at, discarded, misfit
 from penstock.messages import Record
@@ -161,10 +161,21 @@ class Recovery:
             self._written, self._trouble = (self._engine.clock(), seq), None
         except (OSError, PenstockError) as error:
             self._trouble = str(error)
-            _log.exception("the state of %r could not be saved; the log still holds everything", self._engine.detector.name)
+            _log.error(
+                "the state of %r could not be saved; the log still holds everything: %s", self._engine.detector.name, error
+            )  # noqa: TRY400 - it explains itself
 
     def close(self) -> None:
-        """Save what has changed since the last snapshot."""
+        """Save what has changed since the last snapshot.
+
+        Raises:
+            LedgerError: that cannot be; the log still holds everything.
+        """
         if self._folder is not None and self._engine.ledger.position != self._saved_position:
             self._snapshot()
         self._writer.shutdown(wait=True)
+        if self._trouble is not None:
+            raise LedgerError(
+                f"the state of {self._engine.detector.name!r} could not be saved: {self._trouble}; nothing that was acknowledged is "
+                "lost, and the next start reads it from the log"
+            )

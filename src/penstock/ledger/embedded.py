@@ -98,7 +98,9 @@ class FileLedger:
         self._tending = threading.Event()
         if read_only:
             return
-        self._writer = Writer(self._log.write, self._written, log_folder, self._log.next_position, pending_rows)
+        self._writer = Writer(
+            self._log.write, self._written, log_folder, self._log.next_position, pending_rows, self._log.check
+        )
         self._tender = threading.Thread(target=self._tend, name="penstock-ledger-ids", daemon=True)
         self._tender.start()
 

@@ -263,6 +263,15 @@ class Log:
             for header in headers:
                 segment.note(header, segment.end)
 
+    def check(self) -> None:
+        """Find out whether a group could be written now.
+
+        Raises:
+            OSError: what the device said.
+        """
+        if self._writer is not None and not self._writer.segment.sealed:
+            self._writer.reserve()
+
     def _next_segment(self) -> SegmentWriter:
         """Seal the last segment and begin another; safe to repeat after an error in between."""
         last = self._segments[-1]

@@ -27,6 +27,7 @@ _HEAD = Struct("<12sIqq32x")
 _HEAD_MAGIC = b"PENSTOCK-LOG"
 _FILL_BYTES = 1 << 20
 _LARGE_BYTES = 512 << 10
+_SMALL_BYTES = 64 << 10
 _MARK_BYTES = 32 << 10
 
 
@@ -200,6 +201,18 @@ class SegmentWriter:
             self._disk.write(self._fd, group, end)
             self._disk.sync(self._fd)
             self._filled = max(self._filled, end + len(group))
+        except OSError:
+            self._undo()
+            raise
+
+    def reserve(self) -> None:
+        """Have room for a small group beyond the durable end.
+
+        Raises:
+            OSError: what the device said.
+        """
+        try:
+            self._fill(self.segment.end + _SMALL_BYTES)
         except OSError:
             self._undo()
             raise

@@ -14,6 +14,8 @@ from penstock.messages import Record
 
 _GROUP_BYTES = 4 << 20
 _RETRY_S = 0.25
+_CHECK_S = 2.0
+"""Between two looks at the device while nothing is written."""
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ class Writer:
         write: makes a group durable, or raises `OSError` or `LedgerError` with nothing changed.
         written: told of each record once it is durable, before its `done`.
         place: where the log is, for messages.
+        check: raises what `write` would raise now, while nothing is to be written.
     """
 
     def __init__(
@@ -45,8 +48,10 @@ class Writer:
         place: Path | str,
         position: int,
         pending_rows: int,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._write = write
+        self._check = check
         self._written = written
         self._place = place
         self._most_rows = pending_rows
@@ -103,13 +108,13 @@ class Writer:
         """Make the rest durable, end the thread.
 
         Raises:
-            LedgerError: the last attempt failed too; what was not acknowledged is lost.
+            LedgerError: the device refuses; what was not acknowledged is lost.
         """
         with self._changed:
             self._closing = True
             self._changed.notify_all()
         self._thread.join()
-        if self._queue and self.trouble is not None:
+        if self.trouble is not None:
             raise self.trouble
 
     # ------------------------------------------------------------ the thread
@@ -123,18 +128,18 @@ class Writer:
                     LedgerError(f"a record cannot be written to {self._place}: {error!r}; this is a defect, please report it")
                 )
             else:
-                self._commit(*group)
+                self._commit(*group) if group[0] else self._look()
             if self.trouble is not None and self._closing:
                 return
 
     def _wait(self) -> bool:
-        """Wait for work; False when closed and nothing is left."""
+        """Wait for work, or until it is time for a look at the device; False when closed and nothing is left."""
         with self._changed:
             if self.trouble is not None and not self._closing:
                 self._changed.wait(_RETRY_S)
-            while not self._queue and not self._closing:
-                self._changed.wait()
-            return bool(self._queue)
+            if not self._queue and not self._closing:
+                self._changed.wait(_CHECK_S if self.trouble is None else _RETRY_S)
+            return bool(self._queue) or not self._closing
 
     def _next_group(self) -> tuple[list[_Waiting], list[bytes], list[Header]]:
         with self._changed:
@@ -155,6 +160,16 @@ class Writer:
                 headers.append(header)
                 size += len(frame)
         return taken, frames, headers
+
+    def _look(self) -> None:
+        """Nothing is to be written: find out whether it could be, so that nobody needs to send an event to know."""
+        try:
+            self._check()
+        except (OSError, LedgerError) as error:
+            self._fail(error if isinstance(error, LedgerError) else trouble_of(error, Path(self._place)))
+        else:
+            with self._changed:
+                self.trouble = None
 
     def _commit(self, taken: list[_Waiting], frames: list[bytes], headers: list[Header]) -> None:
         try:

@@ -97,7 +97,7 @@ def create_app(
         settings: limits.
         parts: what it has beside them; nothing unless given.
         on_ready: called once when all desks are open.
-        on_failure: called when one cannot be opened; until the process ends, /ready says why.
+        on_failure: called when one cannot be opened, or not be closed; until the process ends, /ready says why.
     """
     served, parts = Desks(desks), parts or ServiceParts()
     background = Background(served, on_ready, on_failure)
@@ -215,8 +215,8 @@ def _add_own_routes(routes: FastAPI, desks: Desks, exposition: Exposition, acces
 
     @routes.get("/health", tags=["service"], responses=answers("Health"))
     async def health() -> Response:
-        """The process is up; which versions it serves; whether a key is needed."""
-        models = {name: {"model_version": _model_version(desk)} for name, desk in desks.items()}
+        """The process is up; which versions it serves, and why a detector decides less than it could; whether a key is needed."""
+        models = {name: {"model_version": _model_version(desk), **_degraded(desk)} for name, desk in desks.items()}
         let_in = "open" if access is None or access.open else "closed"
         ways = ["password", "oidc"] if access is not None and access.sign_on is not None else ["password"]
         about = {"status": "ok", "version": penstock.__version__}
@@ -225,7 +225,9 @@ def _add_own_routes(routes: FastAPI, desks: Desks, exposition: Exposition, acces
 
     @routes.get("/ready", tags=["service"], responses=answers("Ready", 503))
     async def ready() -> Response:
-        """Code is compiled, models loaded, state recovered, and behind a broker a worker lives; else 503 with the reason."""
+        """Code is compiled, models loaded, state recovered, decisions can be made durable, and behind a broker a worker lives; else
+        503 with the reason, which `POST /predict` would give.
+        """
         reasons = {name: reason for name, desk in desks.items() if (reason := desk.unable) is not None}
         if reasons:
             detail = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
@@ -246,6 +248,12 @@ def _add_own_routes(routes: FastAPI, desks: Desks, exposition: Exposition, acces
 
 def _model_version(desk: Serving) -> str | None:
     return desk.engine.model_version if desk.not_ready is None else None
+
+
+def _degraded(desk: Serving) -> dict[str, str]:
+    """Why some decisions of a detector are the policy's `on_failure`, as `degraded`; nothing where there is no reason."""
+    reason = desk.degraded if desk.not_ready is None else None
+    return {} if reason is None else {"degraded": reason}
 
 
 def _handlers() -> dict[Any, Any]:

@@ -20,7 +20,7 @@ class Background:
     Args:
         desks: opened at the start, closed at the end.
         on_ready: called once when they are open, and `first` is done.
-        on_failure: called when that cannot be; nothing is followed then.
+        on_failure: called when that cannot be, and nothing is followed then; and when a part cannot be closed as it should.
     """
 
     desks: Desks
@@ -37,13 +37,20 @@ class Background:
         async with contextlib.AsyncExitStack() as ending:  # the last first, each whatever became of the others
             ending.push_async_callback(self._close_desks)
             for close in reversed(self.closing):
-                ending.push_async_callback(close)
+                ending.push_async_callback(self._closed, close)
             for work in (self._run, *self.beside):
                 ending.push_async_callback(_cancel, asyncio.ensure_future(work()))
             yield
 
     async def _close_desks(self) -> None:
-        await asyncio.gather(*(desk.close() for desk in self.desks.values()))
+        await asyncio.gather(*(self._closed(desk.close) for desk in self.desks.values()))
+
+    async def _closed(self, close: Work) -> None:
+        """Close one part; whoever started the service decides what it means that this failed."""
+        try:
+            await close()
+        except Exception as error:  # noqa: BLE001 - the others are closed all the same
+            self.on_failure(error)
 
     async def _run(self) -> None:
         try:

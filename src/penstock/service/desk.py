@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from penstock.config import Settings
-from penstock.errors import NotReady
+from penstock.errors import LedgerError, NotReady
 from penstock.messages import Refusal
 from penstock.models import Ensemble
 from penstock.service.batch import STALLED_S, Batch, Waiting, durable, stalled_error
@@ -75,7 +75,7 @@ class Desk:
 
     @property
     def not_ready(self) -> str | None:
-        """None, or the reason why this detector cannot decide now."""
+        """None, or the reason why this detector can be neither asked nor looked into."""
         if self._engine is None:
             return "code is being compiled and state is being recovered"
         waits = self._engine.ready
@@ -83,13 +83,17 @@ class Desk:
 
     @property
     def unable(self) -> str | None:
-        """See `Serving.unable`."""
-        return self.not_ready
+        """See `Serving.unable`: the reason for which `submit` refuses."""
+        reason = self.not_ready
+        if reason is not None or self._engine is None:
+            return reason
+        trouble = stalled_error() if self._stalled else self._engine.trouble
+        return None if trouble is None else str(trouble)
 
     @property
     def degraded(self) -> str | None:
-        """See `Serving.degraded`: what decides here decides, or says that it cannot."""
-        return None
+        """See `Serving.degraded`."""
+        return None if self._engine is None else self._engine.degraded
 
     @property
     def engine(self) -> Decider:
@@ -128,8 +132,8 @@ class Desk:
         reason = self.not_ready
         if reason is not None:
             raise NotReady(f"detector {self.name!r} is not ready: {reason}")
-        if self._stalled:
-            raise stalled_error()
+        if not dry_run and (trouble := self.unable) is not None:
+            raise LedgerError(trouble)
         if self._queued_events >= self.settings.queue_limit:
             self.measures.turned_away += 1
             raise Busy(

@@ -29,6 +29,7 @@ import msgspec
 
 from penstock.config import Settings
 from penstock.engine import Personal
+from penstock.errors import LedgerError
 from penstock.expressions import Members
 from penstock.ledger import Answered, Tables
 from penstock.messages import Refusal
@@ -95,6 +96,11 @@ class Looking(Protocol):
     @property
     def ready(self) -> str | None:
         """None, or the reason why nothing can be decided yet."""
+        ...
+
+    @property
+    def degraded(self) -> str | None:
+        """None, or the reason why some decisions are the policy's `on_failure`."""
         ...
 
     def use(self, ensemble: Ensemble) -> None:
@@ -218,6 +224,11 @@ class Decider(Looking, Protocol):
         """Decide one micro-batch, in order: decisions as JSON. A dry run changes and records nothing."""
         ...
 
+    @property
+    def trouble(self) -> LedgerError | None:
+        """Why nothing can be made durable now; None where it can."""
+        ...
+
     def set_aside(self, body: bytes, refusal: Refusal, *, nobodys: bool = False) -> None:
         """Keep in quarantine what was refused before it came here; nobodys: no detector could be found for it."""
         ...
@@ -263,12 +274,14 @@ class Serving(Protocol):
 
     @property
     def not_ready(self) -> str | None:
-        """None, or the reason why this detector cannot decide now."""
+        """None, or the reason why this detector can be neither asked nor looked into."""
         ...
 
     @property
     def unable(self) -> str | None:
-        """None, or why requests are better sent elsewhere: `not_ready`, or nobody is there who decides."""
+        """None, or why requests are better sent elsewhere: `not_ready`, nothing can be made durable, or nobody is there who
+        decides.
+        """
         ...
 
     @property

@@ -170,7 +170,9 @@ def _traffic(engine: Engine, *, seed: int = 3, batches: int = 160) -> list[dict]
             who, on = (f"k{rng.integers(20)}", f"k{rng.integers(20)}") if known else (f"c{k}", f"d{k}")
             if rng.random() < 0.2:
                 on = f"k{rng.integers(20)}"
-            bodies.append(payment(k, minutes=minutes + rng.random() * 5, who=who, device_id=on, amount=float(rng.integers(100))))
+            bodies.append(
+                payment(k, minutes=minutes + rng.random() * 5, who=who, device_id=on, amount=float(rng.integers(100)))
+            )
             k += 1
         found += decide(engine, *bodies)
         for at in rng.integers(0, k, 3):
@@ -213,7 +215,9 @@ def test_decisions_from_before_during_and_after_are_verified(tmp_path):
 
 def test_known_keys_have_the_numbers_of_a_naive_count_over_what_was_let_in():
     """The oracle: a list of events per key; a key exists since its first event that was not turned away."""
-    with Engine(declared([customer.count("1h"), customer.sum("amount", "1h")]), memory_limit_gb=0.4 / 1024, clock=Clock()) as engine:
+    with Engine(
+        declared([customer.count("1h"), customer.sum("amount", "1h")]), memory_limit_gb=0.4 / 1024, clock=Clock()
+    ) as engine:
         rng, kept, k, turned = np.random.default_rng(5), {}, 0, 0
         for batch in range(220):
             bodies, meant = [], []
@@ -235,6 +239,7 @@ def test_known_keys_have_the_numbers_of_a_naive_count_over_what_was_let_in():
 
 def test_a_table_that_is_moved_together_goes_on_as_if_it_had_not_been():
     """Rings of all sizes, block summaries, distinct values: equal digests, and equal features of all that follows."""
+
     def states():
         return [Engine(declared(), clock=Clock()) for _ in range(2)]
 
@@ -245,7 +250,13 @@ def test_a_table_that_is_moved_together_goes_on_as_if_it_had_not_been():
         for i in range(200):
             who = f"k{int(rng.integers(5))}" if rng.random() < 0.5 else f"c{batch}-{i}"
             bodies.append(
-                payment(batch * 200 + i, minutes=batch * 5.0, who=who, device_id=f"d{int(rng.zipf(1.5)) % 400}", amount=float(rng.integers(1000)))
+                payment(
+                    batch * 200 + i,
+                    minutes=batch * 5.0,
+                    who=who,
+                    device_id=f"d{int(rng.zipf(1.5)) % 400}",
+                    amount=float(rng.integers(1000)),
+                )
             )
         left, right = decide(one, *bodies), decide(other, *bodies)
         assert [a["features"] for a in left] == [a["features"] for a in right]

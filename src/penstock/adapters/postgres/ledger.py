@@ -89,7 +89,7 @@ class PostgresLedger:
         if read_only:
             self._store.drop()
         else:
-            self._writer = Writer(self._write, self._written, self._store.at, place.position, pending_rows)
+            self._writer = Writer(self._write, self._written, self._store.at, place.position, pending_rows, self._check)
 
     # ------------------------------------------------------------ what it is like
 
@@ -182,6 +182,20 @@ class PostgresLedger:
             raise LedgerError(str(error)) from error
         except Exception as error:
             raise LedgerError(f"records cannot be written to {self._store.at}: {error!r}; please report this defect") from error
+
+    def _check(self) -> None:
+        """Find out whether a group could be written now.
+
+        Raises:
+            LedgerError: the server does not answer, or somebody else owns the log.
+        """
+        try:
+            with explained(self._store.at):
+                self._store.check()
+        except LedgerError:
+            raise
+        except PenstockError as error:
+            raise LedgerError(str(error)) from error
 
     def _written(self, _record: Record, position: int) -> None:
         del self._on_the_way[position]

@@ -6,7 +6,7 @@ meanwhile. If the connection breaks while a group is committed, the position tel
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -147,6 +147,14 @@ class Store:
 
     # ------------------------------------------------------------ writing
 
+    def check(self) -> None:
+        """Ask the server for nothing, over a new connection where the last one has ended.
+
+        Raises:
+            Fenced, LedgerDamaged, psycopg.Error: as `write`.
+        """
+        self._guarded(lambda: self._current().execute("SELECT 1"))
+
     def write(self, group: Sequence[Written]) -> None:
         """Make records durable, all or nothing; those that are there already are left out.
 
@@ -155,17 +163,26 @@ class Store:
             LedgerDamaged: the server has lost what it had acknowledged.
             psycopg.Error: the server does not answer, or refuses; nothing was written, or all of it.
         """
+        self._guarded(lambda: self._write(group))
+
+    def _guarded(self, work: Callable[[], object]) -> None:
+        """Do this; a connection over which it failed is used no more."""
         try:
-            self._write(group)
+            work()
         except BaseException:
             self.drop()
             raise
 
-    def _write(self, group: Sequence[Written]) -> None:
+    def _current(self) -> Connection:
+        """A connection over which it is known what is durable."""
         fresh = self._db is None or self._db.closed
         db = self._connected()
         if fresh:
             self._see(db)
+        return db
+
+    def _write(self, group: Sequence[Written]) -> None:
+        db = self._current()
         new = [each for each in group if each.header.position >= self.place.position]
         if not new:
             return

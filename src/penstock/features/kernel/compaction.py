@@ -56,4 +56,6 @@ def compact(P, old, new, order, moved):
     for at in range(old.distinct.shape[0]):
         if old.distinct[at, 0] != 0:
             slot, field = (old.distinct[at, 0] - 1) // fields, (old.distinct[at, 0] - 1) % fields
-            place_distinct(new.distinct, new.meta[SALT], moved[slot] * fields + field + 1, old.distinct[at, 1], old.distinct[at, 2])
+            place_distinct(
+                new.distinct, new.meta[SALT], moved[slot] * fields + field + 1, old.distinct[at, 1], old.distinct[at, 2]
+            )
