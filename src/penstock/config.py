@@ -157,7 +157,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 30.0
     memory_limit_gb: Annotated[
-        Positive | None, Meta(description="Most memory the state of features may take, in GiB; unlimited unless given.")
+        Positive | None,
+        Meta(
+            description="Most memory the features of all keys of a detector may take, in GiB; unlimited unless given. New keys"
+            " are turned away at four fifths of it: their events are decided by the policy's `on_failure`."
+        ),
     ] = None
     personal_key_file: Annotated[
         Path | None,

@@ -75,7 +75,8 @@ class Engine:
         wait_for_models: be not ready, rather than raise, while declared models have no bundle.
         ledger: where decisions go, instead of a folder or memory of its own.
         clock: tells the arrival of events.
-        memory_limit_gb: the most memory that the state may take; unlimited where it is None.
+        memory_limit_gb: the most memory that the state may take, unlimited where it is None; events of new keys are decided by
+            the policy's `on_failure` while it is used up.
         segment_mb: the size at which a ledger file is sealed.
         snapshot_every_s: the least time between snapshots of the state.
         personal_key: the secret behind tokens of personal fields; made in the data folder where it is None.

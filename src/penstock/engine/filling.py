@@ -126,8 +126,8 @@ class Filling:
         state, limit = self.path.state, self.path.state.memory_limit
         if limit is not None and state.used_bytes > limit:
             raise CapacityError(
-                f"the features that are filled take more than the {limit / 2**20:,.0f} MiB that the present state leaves; raise "
-                "memory_limit_gb, or declare them in the detector's file and restart"
+                f"the features that are filled take more than the {limit / 2**20:,.0f} MiB that the present state leaves; "
+                "raise memory_limit_gb, or declare them in the detector's file and restart"
             )
 
     def _note(self, record: Record) -> None:

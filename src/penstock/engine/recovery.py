@@ -163,7 +163,7 @@ class Recovery:
             self._trouble = str(error)
             _log.error(
                 "the state of %r could not be saved; the log still holds everything: %s", self._engine.detector.name, error
-            )  # noqa: TRY400 - it explains itself
+            )
 
     def close(self) -> None:
         """Save what has changed since the last snapshot.
@@ -176,6 +176,6 @@ class Recovery:
         self._writer.shutdown(wait=True)
         if self._trouble is not None:
             raise LedgerError(
-                f"the state of {self._engine.detector.name!r} could not be saved: {self._trouble}; nothing that was acknowledged is "
-                "lost, and the next start reads it from the log"
+                f"the state of {self._engine.detector.name!r} could not be saved: {self._trouble}; nothing that was "
+                "acknowledged is lost, and the next start reads it from the log"
             )

@@ -47,7 +47,8 @@ class FeatureState:
     clock_us: the newest event time let in so far. pace_us: the same, but moving no more than a day at each event: keys
     are forgotten by it, so that a lone event far ahead of the others does not make the stream forget everybody.
     memory_limit: bytes that all entities together may use, None for any number. refused: events, of each entity, that keys
-    had to leave out since the start because of it. plans: one per entity. remembered: text columns whose values come back as features, with those features' columns.
+    had to leave out since the start because of it. plans: one per entity. remembered: text columns whose values come back as
+    features, with those features' columns.
     """
 
     def __init__(
@@ -108,8 +109,8 @@ class FeatureState:
             return None
         whom = "events of new keys are not" if used < limit else "no event is"
         return (
-            f"the features of all keys use {used / 2**20:,.1f} MiB of memory_limit_gb, {limit / 2**20:,.1f} MiB, so {whom} "
-            "let into state and the policy's on_failure decides them; it ends by itself as windows pass, or raise memory_limit_gb"
+            f"the features of all keys use {used / 2**20:,.1f} MiB of memory_limit_gb, {limit / 2**20:,.1f} MiB, so {whom} let "
+            "into state and the policy's on_failure decides them; it ends by itself as windows pass, or raise memory_limit_gb"
         )
 
     def _fits(self, events: int) -> int:

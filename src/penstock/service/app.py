@@ -215,7 +215,7 @@ def _add_own_routes(routes: FastAPI, desks: Desks, exposition: Exposition, acces
 
     @routes.get("/health", tags=["service"], responses=answers("Health"))
     async def health() -> Response:
-        """The process is up; which versions it serves, and why a detector decides less than it could; whether a key is needed."""
+        """The process is up; which versions it serves; what of it is `degraded`; whether a key is needed."""
         models = {name: {"model_version": _model_version(desk), **_degraded(desk)} for name, desk in desks.items()}
         let_in = "open" if access is None or access.open else "closed"
         ways = ["password", "oidc"] if access is not None and access.sign_on is not None else ["password"]

@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from penstock import Detector, Engine, Entity, Label, Policy, Rule, derive
-from penstock.errors import CapacityError
 
 START = datetime(2026, 1, 5, 10, tzinfo=UTC)
 
@@ -53,25 +52,6 @@ def answers(engine: Engine, *bodies: bytes) -> list[dict]:
 
 def fail(*_args, **_options) -> None:
     raise ArithmeticError("no number")
-
-
-def test_a_batch_for_which_there_is_no_room_enters_no_entity() -> None:
-    """The customer's table could take it, the devices' could not: sent again when there is room, it is counted once."""
-    with Engine(declared(), memory_limit_gb=2 / 1024) as engine:
-        taken = 0
-        with pytest.raises(CapacityError, match="device"):
-            while True:
-                answers(engine, *(payment(taken + k) for k in range(64)))
-                taken += 64
-        digest = engine.path.state.digest()
-        with pytest.raises(CapacityError):
-            answers(engine, *(payment(taken + k) for k in range(64)))
-        assert engine.path.state.digest() == digest
-        assert engine.stats()["total"] == engine.ledger.next_seq == taken
-        for table in engine.path.state.tables:
-            table.memory_limit = None
-        again = answers(engine, *(payment(taken + k) for k in range(64)))
-        assert [answer["features"]["customer_count_1d"] for answer in again] == list(range(taken + 1, taken + 65))
 
 
 def test_where_rules_fail_the_policy_decides_and_says_so(monkeypatch) -> None:

@@ -193,7 +193,8 @@ def apply(P, S, start, keys, kinds, times, clocks, keep, admission, first_sequen
     """Read and write one entity's state for events in arrival order, from row `start` on.
 
     keys: int64 (n, roles), 0 where null. clocks: the stream's clock at each event. keep: whether an event may enter
-    state. admission: which keys it may enter (`words.ALL_KEYS`), marked where one was refused. x, codes: columns in, features out. Returns the row at which the arrays must be enlarged, or n.
+    state. admission: which keys it may enter (`words.ALL_KEYS`), marked where one was refused. x, codes: columns in, features
+    out. Returns the row at which the arrays must be enlarged, or n.
     """
     n, roles = keys.shape
     slots, known_kinds = S.scratch[AHEAD], P.sizes.known_kinds
