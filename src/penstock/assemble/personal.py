@@ -10,7 +10,7 @@ from penstock.assemble.stores import ledger_to_read
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine
-from penstock.engine.opening import personal_key_of
+from penstock.engine.opening import PERSONAL_KEY, personal_key_lost, personal_key_of
 from penstock.engine.refused import forget_person
 from penstock.errors import ConfigurationError
 from penstock.ledger import Ledger
@@ -18,7 +18,7 @@ from penstock.office import Database
 from penstock.office.erasing import Erased, erase_person
 from penstock.office.keeping import Keeping
 from penstock.office.roles import LOCAL
-from penstock.office.vault import Erasure, Vault
+from penstock.office.vault import Erasure, Vault, is_used
 from penstock.offline.past import Shown
 
 
@@ -40,7 +40,14 @@ def keeping(detectors: Sequence[Detector], settings: Settings, office: Database)
 
 
 def vault_of(settings: Settings, office: Database) -> Vault:
-    """The vault in an office, opened with the key of personal fields that the settings name, or the data folder's."""
+    """The vault in an office, opened with the key of personal fields that the settings name, or the data folder's.
+
+    Raises:
+        ConfigurationError: the key is missing, and something is sealed with it.
+    """
+    path = settings.data / PERSONAL_KEY
+    if settings.personal_key_file is None and not path.exists() and is_used(office):
+        raise personal_key_lost(path, "the office holds personal values that are sealed with it")
     return Vault(office, _secret(settings))
 
 

@@ -112,13 +112,13 @@ class Engine:
         ensemble = ensemble_of(detector, models, self.folder, wait=wait_for_models)
         self.memory_limit = int(memory_limit_gb * 2**30) if memory_limit_gb else None
         self.path = Path(detector, ensemble, memory_limit=self.memory_limit)
+        key = personal_key or (personal_key_of(self.folder, ledger) if detector.schema.personal else None)
         self._owns_ledger = ledger is None
         self._on_close = on_close
         self._closed = False
         self.on_decided: OnDecided | None = None
         self.ledger = ledger or ledger_of(self.folder, segment_mb, clock)
         self.rebuilding = Rebuilding(self.path, self.ledger)
-        key = personal_key or (personal_key_of(self.folder) if detector.schema.personal else None)
         remember = on_personal is not None
         self.reader = Reader(detector.schema, detector.plan.layout, personal_key=key, remember=remember)
         self.personal = Personal(self, on_personal)

@@ -1,12 +1,15 @@
 """What an engine opens before its first event: its ledger, its models, and the secret of its data folder."""
 
+import re
 import secrets
 from pathlib import Path as FilePath
 
 from penstock.clock import Clock
+from penstock.decision import TEXT
 from penstock.detector import Detector
-from penstock.errors import BundleError
+from penstock.errors import BundleError, ConfigurationError
 from penstock.ledger import FileLedger, Ledger, MemoryLedger
+from penstock.ledger.disk import write_private
 from penstock.models import Ensemble, champion, load_champion
 from penstock.private_files import keep_private, make_private
 
@@ -46,13 +49,53 @@ PERSONAL_KEY = "personal.key"
 """The file of a data folder that holds the secret behind the tokens of personal fields."""
 
 
-def personal_key_of(folder: FilePath | None) -> bytes:
-    """The secret behind the tokens of personal fields: made once, and kept beside the data it protects."""
+_SHORTEST_KEY = 16
+_TOKEN = re.compile(r"tok_[0-9a-f]{32}")
+_LOOKED_AT = 256
+"""The newest records of a log that are looked at for tokens where the key is missing."""
+
+
+def personal_key_of(folder: FilePath | None, ledger: Ledger | None = None) -> bytes:
+    """The secret behind the tokens of personal fields: made once, and kept beside the data it protects.
+
+    ledger: holds what was decided with it; that of the folder unless given.
+
+    Raises:
+        ConfigurationError: it is missing or cut short, and something was made with it.
+    """
     if folder is None:
         return secrets.token_bytes(32)
     path = folder / PERSONAL_KEY
     if not path.exists():
+        if _holds_tokens(folder, ledger):
+            raise personal_key_lost(path, "the ledger holds tokens that were made with it")
         make_private(folder)
-        path.touch(mode=0o600)
-        path.write_bytes(secrets.token_bytes(32))
-    return path.read_bytes()
+        write_private(path, secrets.token_bytes(32))
+    key = path.read_bytes()
+    if len(key) < _SHORTEST_KEY:
+        raise personal_key_lost(path, f"it holds {len(key)} bytes instead of at least {_SHORTEST_KEY}")
+    return key
+
+
+def personal_key_lost(path: FilePath, why: str) -> ConfigurationError:
+    """What is to be done where the key is gone."""
+    return ConfigurationError(
+        f"the key of personal fields {path} is missing or damaged: {why}. Restore it from a backup; or, to begin anew so that "
+        f"nothing personal that was kept can ever be read again, make another one: openssl rand -out {path} 32"
+    )
+
+
+def _holds_tokens(folder: FilePath, ledger: Ledger | None) -> bool:
+    if ledger is None:
+        if not (folder / "ledger" / "log").is_dir():
+            return False
+        with FileLedger(folder / "ledger", read_only=True) as found:
+            return _holds_tokens(folder, found)
+    newest = max(ledger.first_position, ledger.durable_position - _LOOKED_AT)
+    return any(
+        isinstance(text, str) and _TOKEN.fullmatch(text)
+        for _, record in ledger.read(newest)
+        for name, texts in record.columns.items()
+        if name.startswith(TEXT)
+        for text in texts
+    )

@@ -178,8 +178,8 @@ class FeatureState:
             self._learn_words(batch)
             for column in self.outputs:
                 batch.texts[column.name] = [self._words.get(code) for code in batch.codes[:, column.index].tolist()]
-        refused = admission & REFUSED != 0
-        self.refused += np.count_nonzero(refused) if closed.level else 0
+        refused: NDArray[np.bool_] = admission & REFUSED != 0
+        self.refused += int(np.count_nonzero(refused)) if closed.level else 0
         return refused
 
     def label(self, batch: Batch, row: int, sequence: int, change: int) -> None:

@@ -165,6 +165,12 @@ class Vault:
         return None if key is None else AESGCM(key)
 
 
+def is_used(database: Database) -> bool:
+    """Whether anything personal was ever kept in the vault of an office."""
+    database.prepare(SCHEMA)
+    return bool(database.read("SELECT 1 FROM vault_people LIMIT 1"))
+
+
 def _place(*names: str) -> bytes:
     """Where something belongs: what is sealed opens at no other place."""
     return "\0".join(names).encode()

@@ -5,7 +5,7 @@ import contextlib
 import ipaddress
 import logging
 import math
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from penstock.clock import Clock, system_clock
@@ -52,7 +52,10 @@ class Access:
         exposed: bool,
         sign_on: SignOn | None = None,
         clock: Clock = system_clock,
+        on_closed: Callable[[], None] = lambda: None,
     ) -> None:
+        """on_closed: called while somebody has access, at the start and at every look at what was changed; may block."""
+        self._on_closed = on_closed
         self.roster = Roster(database, clock, settings.rate_limit, settings.rate_burst)
         self.sign_ins = SignIns(clock, settings.trusted_proxies)
         self.clock = clock
@@ -61,6 +64,7 @@ class Access:
         self._while_open = OpenAccess(settings)
         self._rights = Rights([])
         self._answers = True
+        self._look()
 
     @property
     def open(self) -> bool:
@@ -154,13 +158,18 @@ class Access:
     async def refresh(self) -> None:
         """Look at what was changed. While the database does not answer, who was known stays known, and the log says so."""
         try:
-            await asyncio.to_thread(self.roster.refresh)
+            await asyncio.to_thread(self._look)
         except PenstockError as error:
             if self._answers:
                 log.warning("changes of keys and users are not seen: %s", error)
             self._answers = False
         else:
             self._answers = True
+
+    def _look(self) -> None:
+        self.roster.refresh()
+        if self.roster.any:
+            self._on_closed()
 
     def explain(self) -> str:
         """For whoever starts the service: who is let in."""

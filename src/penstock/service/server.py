@@ -12,11 +12,12 @@ from typing import Any, cast
 
 import uvicorn
 
-from penstock.assemble.office import office_of
+from penstock.assemble.office import office_of, place_of
 from penstock.assemble.served import Served
 from penstock.assemble.traces import spans_of
 from penstock.config import Settings
 from penstock.errors import ConfigurationError
+from penstock.office.closed import anybody_in, check_closed, remember_closed
 from penstock.service.access import Access, is_loopback
 from penstock.service.app import Service, create_app
 from penstock.service.beside import Beside
@@ -119,7 +120,9 @@ def serve(
 
     with office_of(settings) as office, _traced(settings) as tracing:
         exposed = not (settings.open_access or is_loopback(listening.getsockname()[0]))
-        access = Access(office, settings, exposed=exposed, sign_on=SignOn.of(settings))
+        check_closed(settings.data, place_of(settings), anybody=anybody_in(office))
+        on_closed = partial(remember_closed, settings.data)
+        access = Access(office, settings, exposed=exposed, sign_on=SignOn.of(settings), on_closed=on_closed)
         log.warning("access is %s", access.explain())
         inside = ServiceParts(
             traffic=traffic,

@@ -43,6 +43,8 @@ def test_a_batch_that_due_labels_cut_into_pieces_is_let_in_piece_by_piece_while_
     engine.decide(payment("a", 0))
     engine.label("a", fraud=True, at=START + timedelta(seconds=2))
     state = engine.path.state
+    for table in state.tables:
+        table.reclaim(state.pace_us)
     state.memory_limit = int(state.used_bytes / 0.9)
     decided = engine.decide_many([payment("b", 1, person="q"), payment("c", 3), payment("d", 4)])
     assert [each.features["shop_label_count_1h"] for each in decided] == [0, 1, 1]

@@ -1,0 +1,47 @@
+"""That a service was closed, remembered outside its office: with an office that was lost it must not be open again."""
+
+from pathlib import Path
+
+from penstock.errors import ConfigurationError
+from penstock.ledger.disk import trouble_of, write_private
+from penstock.office.database import Database
+from penstock.office.keys import Keys
+from penstock.office.people import People
+
+FILE = "access.closed"
+"""The file of a data folder that says so."""
+
+_TEXT = b"Users or keys were made for this service. While this file is here it does not start without any.\n"
+
+
+def remember_closed(data: Path) -> None:
+    """Remember that somebody was given access.
+
+    Raises:
+        LedgerError: the device refuses.
+    """
+    path = data / FILE
+    try:
+        if not path.exists():
+            data.mkdir(parents=True, exist_ok=True)
+            write_private(path, _TEXT)
+    except OSError as error:
+        raise trouble_of(error, path) from error
+
+
+def check_closed(data: Path, office: str, *, anybody: bool) -> None:
+    """Refuse an office that has lost its users and keys. office: where it is. anybody: it has some.
+
+    Raises:
+        ConfigurationError: it has none, and the service was closed.
+    """
+    if not anybody and (data / FILE).exists():
+        raise ConfigurationError(
+            f"this service was closed, as {data / FILE} says, but {office} holds no user and no key: it was lost or emptied. "
+            "Restore it from a backup; or, to begin anew, make the first key: penstock keys add NAME --role administrator"
+        )
+
+
+def anybody_in(database: Database) -> bool:
+    """Whether anybody was ever given access."""
+    return bool(Keys(database).all() or People(database).all())
