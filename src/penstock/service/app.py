@@ -225,7 +225,7 @@ def _add_own_routes(routes: FastAPI, desks: Desks, exposition: Exposition, acces
 
     @routes.get("/ready", tags=["service"], responses=answers("Ready", 503))
     async def ready() -> Response:
-        """Code is compiled, models loaded, state recovered, decisions can be made durable, and behind a broker a worker lives; else
+        """Code is compiled, models loaded, state recovered, decisions can be made durable, behind a broker a worker lives; else
         503 with the reason, which `POST /predict` would give.
         """
         reasons = {name: reason for name, desk in desks.items() if (reason := desk.unable) is not None}
