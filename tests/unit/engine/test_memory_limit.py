@@ -176,7 +176,7 @@ def _traffic(engine: Engine, *, seed: int = 3, batches: int = 160) -> list[dict]
             k += 1
         found += decide(engine, *bodies)
         for at in rng.integers(0, k, 3):
-            at_time = START + timedelta(minutes=minutes + float(rng.integers(0, 5)))
+            at_time = START + timedelta(minutes=minutes + 5 + float(rng.integers(0, 5)))
             engine.label(f"t{at}", fraud=True, at=at_time)
     return found
 
