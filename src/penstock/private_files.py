@@ -13,7 +13,7 @@ def make_private(folder: Path) -> None:
 
 
 _OWN = re.compile(
-    r"ledger|state|archive|models|reports|queries|shard-[0-9]+|office\.sqlite.*|personal\.key.*|demo\.json.*"
+    r"ledger|state|archive|models|reports|queries|shard-[0-9]+|access\.closed|office\.sqlite.*|personal\.key.*|demo\.json.*"
     r"|lock|log|ids|penstock\.sqlite.*"
 )
 """What Penstock makes in a data folder; whatever else lies there is not its to change."""

@@ -42,8 +42,9 @@ def used_data_folder(data: Path) -> None:
             engine.set_aside(b"{}", Refusal(422, "nothing in it"))
             with Archive(engine.ledger, data / "archive") as archive:
                 archive.roll(everything=True)
-    (data / "reports").mkdir()
-    (data / "reports" / "shop.html").touch()
+    for name in ("reports/shop.html", "queries/penstock-query-1/quarantine.parquet"):
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).touch()
 
 
 def test_the_page_names_every_file_of_a_data_folder_and_what_it_says_belongs_to_a_backup_is_enough(tmp_path):

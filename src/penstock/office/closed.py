@@ -7,6 +7,7 @@ from penstock.ledger.disk import trouble_of, write_private
 from penstock.office.database import Database
 from penstock.office.keys import Keys
 from penstock.office.people import People
+from penstock.private_files import make_private
 
 FILE = "access.closed"
 """The file of a data folder that says so."""
@@ -23,7 +24,7 @@ def remember_closed(data: Path) -> None:
     path = data / FILE
     try:
         if not path.exists():
-            data.mkdir(parents=True, exist_ok=True)
+            make_private(data)
             write_private(path, _TEXT)
     except OSError as error:
         raise trouble_of(error, path) from error
