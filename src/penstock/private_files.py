@@ -1,6 +1,8 @@
 """Data folders that nobody but their owner reads."""
 
+import os
 import re
+import secrets
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,6 +12,29 @@ def make_private(folder: Path) -> None:
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
         each.mkdir(mode=0o700, exist_ok=True)
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a small file for its owner alone, whole and durable or not at all; one that is there stays as it is.
+
+    Raises:
+        OSError: what the device said.
+    """
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
+    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(fd, "wb", buffering=0) as file:
+            file.write(data)
+            os.fsync(fd)
+        with suppress(FileExistsError):
+            os.link(fresh, path)  # unlike a rename it takes the place of nothing
+    finally:
+        fresh.unlink()
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 _OWN = re.compile(

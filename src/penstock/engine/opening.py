@@ -9,9 +9,8 @@ from penstock.decision import TEXT
 from penstock.detector import Detector
 from penstock.errors import BundleError, ConfigurationError
 from penstock.ledger import FileLedger, Ledger, MemoryLedger
-from penstock.ledger.disk import write_private
 from penstock.models import Ensemble, champion, load_champion
-from penstock.private_files import keep_private, make_private
+from penstock.private_files import keep_private, make_private, write_private
 
 
 def ledger_of(folder: FilePath | None, segment_mb: int, clock: Clock) -> Ledger:

@@ -2,8 +2,6 @@
 
 import errno
 import os
-import secrets
-from contextlib import suppress
 from pathlib import Path
 
 from penstock.errors import LedgerError, LedgerFull
@@ -49,23 +47,6 @@ class Disk:
             os.fsync(fd)
         finally:
             os.close(fd)
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Write a small file that its owner alone may read, whole and durable or not at all; one that is there stays as it is."""
-    fresh = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            Disk().write(fd, data, 0)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        with suppress(FileExistsError):
-            os.link(fresh, path)  # unlike a rename it takes the place of nothing
-    finally:
-        fresh.unlink()
-    Disk().sync_folder(path.parent)
 
 
 def read_at(path: Path, offset: int, size: int) -> bytes:

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from penstock.errors import ConfigurationError
-from penstock.ledger.disk import trouble_of, write_private
+from penstock.errors import ConfigurationError, LedgerError
 from penstock.office.database import Database
 from penstock.office.keys import Keys
 from penstock.office.people import People
-from penstock.private_files import make_private
+from penstock.private_files import make_private, write_private
 
 FILE = "access.closed"
 """The file of a data folder that says so."""
@@ -27,7 +26,7 @@ def remember_closed(data: Path) -> None:
             make_private(data)
             write_private(path, _TEXT)
     except OSError as error:
-        raise trouble_of(error, path) from error
+        raise LedgerError(f"cannot write {path}: {error.strerror or error}; check the folder and its device") from error
 
 
 def check_closed(data: Path, office: str, *, anybody: bool) -> None:

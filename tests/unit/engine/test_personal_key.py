@@ -12,7 +12,6 @@ from penstock.assemble.personal import vault_of
 from penstock.config import Settings
 from penstock.engine.opening import PERSONAL_KEY, personal_key_of
 from penstock.errors import ConfigurationError
-from penstock.ledger.disk import Disk
 from penstock.office.database import SqliteDatabase
 
 
@@ -54,7 +53,7 @@ def test_a_full_disk_leaves_no_half_a_key(tmp_path, monkeypatch):
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Disk, "write", refuse)
+    monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(OSError, match="No space"):
         personal_key_of(tmp_path)
     assert list(tmp_path.iterdir()) == []
