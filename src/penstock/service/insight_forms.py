@@ -213,7 +213,7 @@ class InsightSeries(Looked, kw_only=True):
 # ---------------------------------------------------------------- rules
 
 
-class Precision(msgspec.Struct):
+class LabelCounts(msgspec.Struct):
     """What is known by now of the decisions on which a rule fired."""
 
     fraud: Annotated[Count, Meta(description="Known to be fraud.")]
@@ -240,7 +240,7 @@ class RuleInsight(msgspec.Struct):
     outcomes: Annotated[Outcomes, Meta(description="How these were decided.")]
     only: Annotated[Count, Meta(description="On how many of them no other rule fired.")]
     last_fired_at: Annotated[str | None, Meta(description="When it last fired within the range.")]
-    labels: Annotated[Precision, Meta(description="What is known of them.")]
+    labels: Annotated[LabelCounts, Meta(description="What is known of them.")]
 
 
 class RuleNamed(msgspec.Struct):

@@ -10,7 +10,7 @@ from penstock.engine.learned import Known
 from penstock.engine.spread import RuleCount, Tally
 from penstock.messages import Action
 from penstock.rules import CompiledRule
-from penstock.service.insight_forms import Outcomes, Precision, RuleInsight
+from penstock.service.insight_forms import LabelCounts, Outcomes, RuleInsight
 
 State = Literal["deciding", "shared", "watching", "retired"]
 
@@ -39,7 +39,7 @@ def _rule(detector: str, name: str, rule: CompiledRule | None, fired: RuleCount,
         outcomes=Outcomes(**by),
         only=fired.only,
         last_fired_at=iso(fired.last_us) if fired.last_us else None,
-        labels=Precision(fraud, good, max(fires - fraud - good, 0), fraud / (fraud + good) if fraud + good else None),
+        labels=LabelCounts(fraud, good, max(fires - fraud - good, 0), fraud / (fraud + good) if fraud + good else None),
     )
 
 

@@ -241,7 +241,28 @@ def _schemas(events: Mapping[str, type]) -> tuple[dict[str, dict[str, Any]], dic
     refs, components = msgspec.json.schema_components(
         [*_STATIC, *events.values()], schema_hook=lambda _kind: {}, ref_template=_REF
     )
+    for schema in components.values():
+        _spell_arrays(schema)
     return dict(zip(events, refs[len(_STATIC) :], strict=True)), dict(components)
+
+
+def _spell_arrays(schema: Any) -> None:
+    """Say of every array what its items are, and never by `false`: generators of clients need the one and refuse the other.
+
+    A tuple is closed by its `maxItems` alone.
+
+    >>> schema = {"anyOf": [{"type": "array"}, {"type": "array", "prefixItems": [{}], "maxItems": 1, "items": False}]}
+    >>> _spell_arrays(schema)
+    >>> schema
+    {'anyOf': [{'type': 'array', 'items': {}}, {'type': 'array', 'prefixItems': [{}], 'maxItems': 1}]}
+    """
+    if isinstance(schema, dict):
+        if schema.get("items") is False:
+            del schema["items"]
+        elif schema.get("type") == "array":
+            schema.setdefault("items", {})
+    for part in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        _spell_arrays(part)
 
 
 def _deciding(path: str, whose: str, events: list[dict[str, Any]], name: str) -> dict[str, Any]:

@@ -1,0 +1,65 @@
+"""The document of the API is one that generators of clients take: valid, whole in itself, with arrays that all of them read."""
+
+import re
+from collections import Counter
+
+import pytest
+import schemathesis
+
+from penstock.assemble.detectors import load_detector
+from penstock.config import Settings
+from penstock.service import Desk, create_app
+from penstock.service.openapi import document
+
+DETECTORS = ["banking", "card", "ecommerce", "mobile_money", "payments"]
+
+
+@pytest.fixture
+def described(make_engine):
+    """The document of a service of all built-in detectors."""
+    engines = [make_engine(name=name, event_type=load_detector(name).event) for name in DETECTORS]
+    desks = {engine.name: Desk.of(engine, Settings()) for engine in engines}
+    return document(create_app(desks, Settings()).app, desks)
+
+
+def places(found, place="#"):
+    """Every object of the document with its place."""
+    if isinstance(found, dict):
+        yield place, found
+        for name, part in found.items():
+            yield from places(part, f"{place}/{name}")
+    elif isinstance(found, list):
+        for n, part in enumerate(found):
+            yield from places(part, f"{place}/{n}")
+
+
+def test_the_document_is_valid_openapi(described):
+    assert described["openapi"].startswith("3.1.")
+    schemathesis.openapi.from_dict(described).validate()
+
+
+def test_every_array_says_what_its_items_are_and_never_by_a_boolean(described):
+    arrays = {place: each for place, each in places(described) if each.get("type") == "array"}
+    bare = [place for place, each in arrays.items() if not {"items", "prefixItems"} & each.keys()]
+    closed = [place for place, each in places(described["components"]["schemas"]) if isinstance(each.get("items"), bool)]
+    assert arrays
+    assert (bare, closed) == ([], [])
+
+
+def test_a_tuple_keeps_its_length_and_the_kind_of_each_item(described):
+    tuples = {place: each for place, each in places(described) if "prefixItems" in each}
+    assert "#/components/schemas/RuleDiff/properties/changed/additionalProperties" in tuples
+    for place, each in tuples.items():
+        assert each["minItems"] == each["maxItems"] == len(each["prefixItems"]), place
+
+
+def test_every_reference_leads_somewhere(described):
+    schemas = described["components"]["schemas"]
+    wanted = {each["$ref"] for _, each in places(described) if isinstance(each.get("$ref"), str)}
+    assert wanted
+    assert wanted <= {f"#/components/schemas/{name}" for name in schemas}
+
+
+def test_operations_have_ids_of_their_own_that_can_be_names_of_functions(described):
+    ids = Counter(operation["operationId"] for path in described["paths"].values() for operation in path.values())
+    assert [name for name, times in ids.items() if times > 1 or not re.fullmatch(r"[A-Za-z]\w*", name)] == []
