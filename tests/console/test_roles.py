@@ -6,7 +6,7 @@ from tests.console.waiting import PATIENCE_S, Client, expect, post, until
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 PASSWORD = "correct horse battery"
-LOOKING = ["Live", "Review queue", "Transactions", "Rules", "Models", "Features", "Operations"]
+LOOKING = ["Live", "Review queue", "Transactions", "Rules", "Models", "Features", "Try it", "Operations"]
 TABS = ["Health", "Quarantine", "Alerts", "Daily reports"]
 
 SEES = {
@@ -106,10 +106,14 @@ def test_a_page_that_is_not_for_somebody_says_so_and_where_to_go(page, closed):
     sign_in(page, closed, "a.decider")
     page.get_by_text("Your roles do not let you look at Live").wait_for()
     page.get_by_role("button", name="Sign out").click()
+
+
+def test_whoever_may_read_tries_events_as_dry_runs_alone(page, closed):
     sign_in(page, f"{closed}/#/try", "a.viewer")
-    page.get_by_text("Your roles do not let you look at Try it").wait_for()
-    page.get_by_role("main").get_by_role("link", name="Review queue").click()
-    page.get_by_role("heading", name="Review queue").wait_for()
+    page.get_by_role("button", name="Decide, as a dry run").click()
+    page.get_by_text("dry run: nothing was recorded").wait_for()
+    expect(page.get_by_label("dry run: change and record nothing")).to_be_checked()
+    expect(page.get_by_label("dry run: change and record nothing")).to_be_disabled()
 
 
 def test_a_wrong_password_is_said_and_signing_out_ends_the_session(page, closed, axe):

@@ -137,6 +137,49 @@ def test_every_route_lets_in_whom_the_table_says_and_nobody_else(run, guarded, o
     run(scene())
 
 
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("path", ["/predict", "/detectors/fake/predict"])
+def test_whoever_may_read_may_ask_for_a_dry_run_and_nothing_of_it_is_kept(run, guarded, office, engine, payment, role, path):
+    headers = bearer(key(office, role))
+    decides = Right.DECIDE in ROLES[role]
+    asked = {"true": True, "1": True, "": True, "false": decides, "0": decides, "maybe": decides}
+    asked |= {"true&dry_run=false": decides, "false&dry_run=true": True, "%74rue": True}
+
+    async def scene():
+        async with guarded() as client:
+            for number, (value, let_in) in enumerate(asked.items()):
+                for body in [payment(number), b"[" + payment(number) + b"]"]:
+                    answer = await client.post(f"{path}?dry_run={value}", content=body, headers=headers)
+                    expected = (422 if value == "maybe" else 200) if let_in else 403
+                    assert answer.status_code == expected, (value, answer.text)
+
+    run(scene())
+    assert {dry_run for _, dry_run in engine.batches} == ({True, False} if decides else {True})
+
+
+@pytest.mark.parametrize("path", ["/labels", "/labels/csv"])
+def test_a_program_that_sends_transactions_says_what_became_of_them_but_gives_no_verdicts(run, guarded, office, engine, path):
+    def labels(*sources):
+        if path == "/labels/csv":
+            return "\n".join(["transaction_id,fraud,source", *(f"tx1,true,{source}" for source in sources)]).encode()
+        return json.dumps([{"transaction_id": "tx1", "fraud": True, "source": source} for source in sources]).encode()
+
+    decider, analyst, viewer = (bearer(key(office, role)) for role in ("decider", "analyst", "viewer"))
+
+    async def scene():
+        async with guarded() as client:
+            first, second = (await client.post(path, content=labels("chargeback", "analyst"), headers=decider)).json()
+            assert first == {"transaction_id": "tx1", "accepted": True}
+            assert (second["status"], second["errors"][0]["field"]) == (403, "source")
+            assert (await client.post(path, content=labels("analyst"), headers=analyst)).json() == [first]
+            assert (await client.post(path, content=labels("chargeback"), headers=viewer)).status_code == 403
+            assert (await client.get("/transactions", headers=decider)).status_code == 403
+            assert (await client.post("/cases/next", headers=decider)).status_code in {403, 404}
+
+    run(scene())
+    assert [label["source"] for label in engine.labels] == ["chargeback", "analyst"]
+
+
 def test_a_route_that_the_table_does_not_know_is_closed_to_everybody(run, guarded, office):
     secret = key(office, *ROLES)
 
@@ -598,7 +641,8 @@ def test_whatever_schemathesis_sends_in_a_role_no_route_is_more_open_than_the_ta
                 right for (method, row), right in TABLE.items() if (method, plain(row)) == (operation.method.upper(), path)
             )
             may = needed == ANYBODY or bool(role and ROLES[role] & needed)
-            send(operation, headers, may=may, refusal=403 if role else 401)
+            tries = operation.path.endswith("/predict") and bool(role and ROLES[role] & Right.READ)
+            send(operation, headers, may=may, tries=tries, refusal=403 if role else 401)
             tried.add(operation.method + path)
     database.close()
     assert len(tried) > 20
@@ -608,7 +652,7 @@ def plain(path):
     return path.replace(":path}", "}")
 
 
-def send(operation, headers, *, may, refusal):
+def send(operation, headers, *, may, tries, refusal):
     @hypothesis.settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck))
     @hypothesis.given(case=operation.as_strategy())
     def each(case):
@@ -619,7 +663,7 @@ def send(operation, headers, *, may, refusal):
             allowed = status not in {401, 403} if may else status == refusal
             assert allowed or status in {404, 401}  # a rest of a path takes no line break
         elif not may:
-            assert status == refusal
+            assert status == refusal or (tries and status not in {401, 403} and "dry_run" in (case.query or {}))
         elif operation.path != "/session":
             assert status not in {401, 403}
 

@@ -27,7 +27,7 @@ export const SCREENS: readonly Screen[] = [
   { path: "/rules", name: "Rules", icon: SlidersHorizontal, right: "read" },
   { path: "/models", name: "Models", icon: Gauge, right: "read" },
   { path: "/features", name: "Features", icon: Boxes, right: "read" },
-  { path: "/try", name: "Try it", icon: FlaskConical, right: "decide" },
+  { path: "/try", name: "Try it", icon: FlaskConical, right: "read" },
   { path: "/operations", name: "Operations", icon: ServerCog, right: "read" },
 ];
 

@@ -11,9 +11,9 @@ class Right(enum.Flag):
     """One thing that somebody may do."""
 
     READ = enum.auto()
-    """Look at decisions, figures, features, rules and cases."""
+    """Look at decisions, figures, features, rules and cases; ask for dry runs."""
     DECIDE = enum.auto()
-    """Send transactions and events; ask what became of them."""
+    """Send transactions, events and labels of transactions; ask what became of them."""
     LABEL = enum.auto()
     """Say what is known: labels, cases, verdicts."""
     AUTHOR = enum.auto()

@@ -16,7 +16,7 @@ from penstock.office.people import People
 from penstock.office.roles import ANYBODY, LOCAL, Actor
 from penstock.service.open_access import READING, OpenAccess
 from penstock.service.problems import RequestRefused
-from penstock.service.rights import ACTOR, HOT, Rights
+from penstock.service.rights import ACTOR, Rights, deciding
 from penstock.service.roster import REFRESH_S, Known, Roster
 from penstock.service.sign_ins import SignIns
 from penstock.service.sign_on import SignOn
@@ -99,7 +99,7 @@ class Access:
             self._while_open.check(scope)
             scope[ACTOR] = LOCAL
             return
-        needed = HOT if hot else self._rights.needed(scope)
+        needed = deciding(scope) if hot else self._rights.needed(scope)
         if needed is ANYBODY:
             scope[ACTOR] = NOBODY
             return

@@ -10,8 +10,7 @@ from penstock.service import bodies
 from penstock.service.desks import Desks
 from penstock.service.port import Answer, Serving
 from penstock.service.problems import NO_SNIFFING, RequestRefused, of_refusal, send_problem
-
-_DRY_RUN = {"true": True, "1": True, "": True, "false": False, "0": False}
+from penstock.service.rights import dry_run as asks_dry_run
 
 
 class Predict:
@@ -31,7 +30,7 @@ class Predict:
             raise RequestRefused(405, "events are sent here by POST", headers=[(b"allow", b"POST, OPTIONS")])
         headers = scope["headers"]
         bodies.check_encoding(headers)
-        dry_run = bool(scope["query_string"]) and _dry_run(scope["query_string"])
+        dry_run = asks_dry_run(scope["query_string"])
         body = await bodies.read_body(scope, receive, self._settings.max_body_bytes)
         if bodies.is_ndjson(bodies.header(headers, b"content-type")):
             answers = await self._many(bodies.counted(bodies.lines(body)), desk, dry_run=dry_run)
@@ -71,16 +70,6 @@ class Predict:
 
 async def _decide(desk: Serving, events: Sequence[bytes], *, dry_run: bool) -> list[Answer]:
     return await desk.decide(events, dry_run=dry_run)
-
-
-def _dry_run(query: bytes) -> bool:
-    from urllib.parse import parse_qsl
-
-    value = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)).get("dry_run", "false").lower()
-    if value not in _DRY_RUN:
-        message = "true or false is expected"
-        raise RequestRefused(422, f"dry_run={value[:40]!r}: {message}", [("dry_run", message)])
-    return _DRY_RUN[value]
 
 
 def _rendered(answers: Sequence[Answer]) -> list[bytes]:

@@ -1,11 +1,13 @@
 """What may be asked for with which right: one table of all routes. A route that is not here is closed to everybody."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.routing import BaseRoute, Match
 
 from penstock.office.roles import ANYBODY, SOMEBODY, Right
+from penstock.service.problems import RequestRefused
 
 TABLE: Mapping[tuple[str, str], Right] = {
     # without a key: whether it lives, signing in, and files that hold nothing
@@ -23,7 +25,7 @@ TABLE: Mapping[tuple[str, str], Right] = {
     ("DELETE", "/session"): SOMEBODY,
     ("GET", "/openapi.json"): SOMEBODY,
     # the programs that send transactions
-    ("POST", "/predict"): Right.DECIDE,
+    ("POST", "/predict"): Right.DECIDE,  # a dry run: `TRYING`
     ("POST", "/detectors/{name}/predict"): Right.DECIDE,
     ("POST", "/transactions"): Right.DECIDE,
     ("POST", "/detectors/{name}/transactions"): Right.DECIDE,
@@ -63,8 +65,8 @@ TABLE: Mapping[tuple[str, str], Right] = {
     ("GET", "/detectors/{name}/trials"): Right.READ,
     ("GET", "/detectors/{name}/trials/{trial}"): Right.READ,
     # saying what is known
-    ("POST", "/labels"): Right.LABEL,
-    ("POST", "/labels/csv"): Right.LABEL,
+    ("POST", "/labels"): Right.LABEL | Right.DECIDE,
+    ("POST", "/labels/csv"): Right.LABEL | Right.DECIDE,
     ("POST", "/cases/next"): Right.LABEL,
     ("POST", "/cases/verdicts"): Right.LABEL,
     ("POST", "/cases/{case_id}/take"): Right.LABEL,
@@ -149,6 +151,12 @@ ACTOR = "penstock.actor"
 HOT = Right.DECIDE
 """What the hot paths need: `/predict`, and `/detectors/NAME/predict`, which no route declares."""
 
+TRYING = Right.DECIDE | Right.READ
+"""What a dry run needs, which decides without changing or recording anything."""
+
+
+_DRY_RUN = {"true": True, "1": True, "": True, "false": False, "0": False}
+
 
 class Rights:
     """Finds the right that a request needs, by the same routes in the same order as the router will."""
@@ -179,6 +187,34 @@ class Rights:
             if route.matches(matched)[0] is Match.FULL:
                 return self._table.get((asked, getattr(route, "path", "")))
         return SOMEBODY
+
+
+def deciding(scope: Mapping[str, Any]) -> Right:
+    """The right that a request on a hot path needs: `HOT`, or `TRYING` for a dry run."""
+    with contextlib.suppress(RequestRefused):  # a value that is none is refused once somebody may decide
+        if dry_run(scope.get("query_string", b"")):
+            return TRYING
+    return HOT
+
+
+def dry_run(query: bytes) -> bool:
+    """Whether the query of a request on a hot path asks for a dry run.
+
+    Raises:
+        RequestRefused: 422, it says neither true nor false.
+
+    >>> dry_run(b""), dry_run(b"dry_run=true"), dry_run(b"dry_run=true&dry_run=false")
+    (False, True, False)
+    """
+    from urllib.parse import parse_qsl
+
+    if not query:
+        return False
+    value = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)).get("dry_run", "false").lower()
+    if value not in _DRY_RUN:
+        message = "true or false is expected"
+        raise RequestRefused(422, f"dry_run={value[:40]!r}: {message}", [("dry_run", message)])
+    return _DRY_RUN[value]
 
 
 def method(scope: Mapping[str, Any]) -> str:

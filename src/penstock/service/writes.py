@@ -11,7 +11,10 @@ from penstock.config import Settings
 from penstock.errors import DataError
 from penstock.ingest.label_rows import read_label_rows
 from penstock.messages import Refusal
+from penstock.office.case import SOURCE
+from penstock.office.roles import Right, rights
 from penstock.service import bodies
+from penstock.service.asking import actor
 from penstock.service.desks import Desks
 from penstock.service.openapi import answers, takes
 from penstock.service.port import Serving
@@ -23,10 +26,11 @@ PORTION = 256
 
 
 class _Addressed(msgspec.Struct):
-    """What says to which detector a label belongs."""
+    """What says to which detector a label belongs, and whose it is."""
 
     transaction_id: str | int | None = None
     detector: str | None = None
+    source: Any = None
 
 
 class _Typed(msgspec.Struct):
@@ -53,7 +57,7 @@ def add_routes(routes: FastAPI, desks: Desks, settings: Settings) -> None:
         if bodies.is_csv(bodies.header(request.headers.raw, b"content-type")):
             return await table(request)
         given, form = await bodies.read_values(request.scope, request.receive, settings.max_body_bytes)
-        found = await _label_all(desks, given)
+        found = await _label_all(desks, given, may_judge=_may_judge(request))
         return json_response(_accepted(found[0])) if form == "one" else _each(found)
 
     @routes.post(
@@ -70,7 +74,7 @@ def add_routes(routes: FastAPI, desks: Desks, settings: Settings) -> None:
             rows = await asyncio.to_thread(read_label_rows, body)
         except DataError as error:
             raise RequestRefused(422, str(error)) from None
-        return _each(await _label_all(desks, rows))
+        return _each(await _label_all(desks, rows, may_judge=_may_judge(request)))
 
     @routes.post(
         "/events",
@@ -96,22 +100,26 @@ def add_routes(routes: FastAPI, desks: Desks, settings: Settings) -> None:
         return Response(answer, status_code=202, media_type="application/json")
 
 
-async def _label_all(desks: Desks, given: Sequence[bytes | Refusal]) -> list[bytes | Refusal]:
+def _may_judge(request: Request) -> bool:
+    return Right.LABEL in rights(actor(request).roles)
+
+
+async def _label_all(desks: Desks, given: Sequence[bytes | Refusal], *, may_judge: bool) -> list[bytes | Refusal]:
     """The answers to labels in their places, in portions; what is refused already stays so."""
     found: list[bytes | Refusal] = []
     for start in range(0, len(given), PORTION):
         portion = given[start : start + PORTION]
-        answered = iter(await _label(desks, [label for label in portion if isinstance(label, bytes)]))
+        answered = iter(await _label(desks, [label for label in portion if isinstance(label, bytes)], may_judge=may_judge))
         found += [label if isinstance(label, Refusal) else next(answered) for label in portion]
     return found
 
 
-async def _label(desks: Desks, given: Sequence[bytes]) -> list[bytes | Refusal]:
+async def _label(desks: Desks, given: Sequence[bytes], *, may_judge: bool) -> list[bytes | Refusal]:
     """The labels' answers in their places; each detector gets its own in order."""
     found: list[bytes | Refusal] = [b""] * len(given)
     places: dict[str, list[int]] = {}
     for place, label in enumerate(given):
-        meant = _meant(desks, label)
+        meant = _meant(desks, label, may_judge=may_judge)
         if isinstance(meant, Refusal):
             found[place] = meant
         else:
@@ -123,14 +131,20 @@ async def _label(desks: Desks, given: Sequence[bytes]) -> list[bytes | Refusal]:
     return found
 
 
-def _meant(desks: Desks, label: bytes) -> Serving | Refusal:
-    """The detector that a label names, or the one that decided its transaction."""
+def _meant(desks: Desks, label: bytes, *, may_judge: bool) -> Serving | Refusal:
+    """The detector that a label names, or the one that decided its transaction.
+
+    Verdicts are of people: who may not give them (`may_judge`) names another source than theirs.
+    """
     try:
         addressed = _addressed.decode(label)
     except msgspec.ValidationError as error:
         return Refusal(422, f"a label is a JSON object with transaction_id and fraud: {error}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Refusal(400, f"this is not valid JSON: {error}")
+    if addressed.source == SOURCE and not may_judge:
+        message = f"labels of the source {SOURCE!r} are verdicts, which this key may not give; name another source"
+        return Refusal(403, message, (("source", message),))
     if addressed.detector is not None:
         return desks.get(addressed.detector) or _no_such(desks, addressed.detector)
     if desks.only is not None:

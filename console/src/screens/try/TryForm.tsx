@@ -3,7 +3,7 @@ import { type FormEvent, useState } from "react";
 import { ApiProblem, BASE, fetchJson } from "~/api/client";
 import type { Definition } from "~/api/definition";
 import type { Decision } from "~/live/feed";
-import { useSession } from "~/session/session";
+import { useMay, useSession } from "~/session/session";
 import { Button } from "~/ui/Button";
 import { Select, TextArea, TextField } from "~/ui/Field";
 import { Panel } from "~/ui/Panel";
@@ -14,6 +14,7 @@ import { asked, curl, event, type Field, freshId, typed } from "./event";
 /** The form of a detector's events, the answer beside it, and the same as a curl. */
 export function TryForm({ definition }: { definition: Definition }) {
   const fields = asked(definition.fields);
+  const may = useMay();
   const [example, setExample] = useState(0);
   const [values, setValues] = useState(() => begin(definition, 0));
   const [json, setJson] = useState<string>();
@@ -94,6 +95,7 @@ export function TryForm({ definition }: { definition: Definition }) {
               <input
                 type="checkbox"
                 checked={dry}
+                disabled={!may("decide")}
                 onChange={(changed) => setDry(changed.target.checked)}
                 className="accent-(--accent)"
               />
