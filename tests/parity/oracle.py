@@ -15,7 +15,7 @@ LABEL_KNOWN = "label known"
 
 @dataclass
 class Entry:
-    """One event in one key's list."""
+    """One event in one key's list. retired: it left the ring, so that it is known only together with all that did."""
 
     time: int
     sequence: int
@@ -29,12 +29,16 @@ class Entry:
 
 @dataclass
 class Key:
-    """What is known of one key."""
+    """What is known of one key. newest: the newest event time, whatever the type of the event."""
 
     entries: list[Entry] = field(default_factory=list)
     newest: int | None = None
     touched: int = 0
-    lost_frauds: list[Entry] = field(default_factory=list)
+
+    def retire(self, until: float) -> None:
+        """What no feature can reach any more is held as a whole."""
+        for entry in self.entries:
+            entry.retired |= entry.time <= until
 
 
 class Oracle:
@@ -50,9 +54,13 @@ class Oracle:
         self.forever = any(f.window_us == EVER_US for f in features)
         self.kinds = {kind for f in features for kind in self._kinds(f)}
         self.keys: dict[object, Key] = {}
+        self.kept_out: set[tuple[object, int]] = set()
 
     def event(self, time, sequence, kind, keys, values, clock, keep=True) -> dict:
-        """Features of one event (null keys give null features), which then enters the lists."""
+        """Features of one event (null keys give null features), which then enters the lists.
+
+        A label that became known is an event of its own kind at that time, with the sequence number of its event.
+        """
         roles = self.entity.roles or (None,)
         out = {}
         for f in self.features:
@@ -60,38 +68,30 @@ class Oracle:
             if kind is None and key is not None:
                 out[f.name] = self._value(f, self._awake(key, clock), time, values, f.at or roles[0])
         for i, (role, key) in enumerate(zip(roles, keys, strict=True)):
-            if keep and key is not None and kind in self.kinds:
-                self._awake(key, clock)
-                state = self.keys.setdefault(key, Key())
-                if state.newest is None or time >= state.newest - self.lateness:
-                    entry = Entry(time, sequence, kind, role, values, list(keys[:i]).count(key))
-                    self._insert(state, entry, clock)
+            if not keep or key is None or (kind == LABEL_KNOWN and (key, sequence) in self.kept_out):
+                continue
+            self._awake(key, clock)
+            state = self.keys.setdefault(key, Key())
+            if state.newest is not None and time < state.newest - self.lateness:
+                if kind != LABEL_KNOWN:
+                    self.kept_out.add((key, sequence))
+                continue
+            if kind != LABEL_KNOWN:
+                state.newest = time if state.newest is None else max(state.newest, time)
+            state.touched = clock
+            if state.newest is not None:
+                state.retire(state.newest - self.retention)
+            if kind in self.kinds:
+                state.entries.append(Entry(time, sequence, kind, role, values, list(keys[:i]).count(key)))
+                state.entries.sort(key=lambda e: e.time)  # stable: equal times stay in order of arrival
         return out
 
-    def label(self, time, sequence, kind, keys, values, change) -> None:
-        """A label becomes known."""
+    def label(self, sequence, keys, change) -> None:
+        """A label becomes known: it marks its event wherever that is in state, and is nothing elsewhere."""
         for i, key in enumerate(keys):
-            state = self.keys.get(key)
-            if key is None or state is None:
-                continue
-            nth = list(keys[:i]).count(key)
-            retained = [e for e in state.entries if not e.retired]
-            for entry in retained:
-                if entry.sequence == sequence and entry.nth == nth:
+            for entry in self.keys[key].entries if key in self.keys else ():
+                if entry.kind != LABEL_KNOWN and (entry.sequence, entry.nth) == (sequence, list(keys[:i]).count(key)):
                     entry.frauds += change
-                    break
-            else:
-                if not retained or time <= state.newest - self.retention:
-                    role = (self.entity.roles or (None,))[i]
-                    state.lost_frauds.append(Entry(time, sequence, kind, role, values, nth, True, change))
-
-    def _insert(self, state: Key, entry: Entry, clock: int) -> None:
-        state.newest = entry.time if state.newest is None else max(state.newest, entry.time)
-        state.touched = clock
-        for old in state.entries:
-            old.retired |= old.time <= state.newest - self.retention
-        state.entries.append(entry)
-        state.entries.sort(key=lambda e: e.time)  # stable: equal times stay in order of arrival
 
     def _awake(self, key, clock) -> Key:
         state = self.keys.get(key)
@@ -101,8 +101,7 @@ class Oracle:
             if not self.forever:
                 del self.keys[key]
                 return Key()
-            for entry in state.entries:
-                entry.retired = True
+            state.retire(math.inf)
         return state
 
     def _kinds(self, f: Aggregate):
@@ -119,14 +118,13 @@ class Oracle:
             return self._remembered(f, matching, time)
         high = time - f.delay_us if f.delay_us else time + self.skew
         ever = f.window_us == EVER_US
-        inside = [
-            e
-            for e in matching
-            if (ever if e.retired else (ever or e.time > time - f.delay_us - f.window_us) and e.time <= high)
-        ]
-        if f.kind in ("label_count", "label_rate") and f.by == "event":
-            lost = [e for e in state.lost_frauds if ever and self._matches(f, e)]
-            frauds = sum(e.frauds for e in inside + lost)
+        whole = [e.time for e in state.entries if e.retired]
+        seen = (
+            ever and max(whole, default=-math.inf) <= high
+        )  # of what is held as a whole all, or nothing where a part is later
+        low = -math.inf if ever else time - f.delay_us - f.window_us
+        inside = [e for e in matching if (seen if e.retired else low < e.time <= high)]
+        frauds = sum(e.frauds for e in inside)
         counted = (
             f.current and not f.delay_us and self._matches(f, current) and (f.field is None or values.get(f.field) is not None)
         )
@@ -141,14 +139,17 @@ class Oracle:
             return frauds / n if n else 0.0
         if f.kind == "distinct":
             return float(len({e.values[f.field] for e in inside}))
+        if f.kind in ("min", "max"):
+            return (min if f.kind == "min" else max)((e.values[f.field] for e in inside), default=None)
         fixed = [int(np.rint(e.values[f.field] * SCALE)) for e in inside]
         return _aggregate(f.kind, fixed)
 
     def _remembered(self, f: Aggregate, matching: list[Entry], time: int):
         if f.kind in ("first", "since_first"):
-            seen = matching[:1] if matching and (matching[0].retired or matching[0].time <= time + self.skew) else []
-        else:
-            seen = [e for e in matching if not e.retired and e.time <= time + self.skew] or [e for e in matching if e.retired]
+            seen = matching[:1]
+        else:  # of what is held as a whole, the newest alone is known
+            seen = [e for e in matching if e.retired][-1:] + [e for e in matching if not e.retired]
+        seen = sorted((e for e in seen if e.time <= time + self.skew), key=lambda e: e.time)
         if not seen or seen[-1].time <= time - f.window_us:
             return None
         return seen[-1].values[f.field] if f.field else max(time - seen[-1].time, 0) / 1e6
@@ -162,10 +163,6 @@ def _aggregate(kind: str, fixed: list[int]):
         return None
     if kind == "mean":
         return float(total) / (n * SCALE)
-    if kind == "min":
-        return min(fixed) / SCALE
-    if kind == "max":
-        return max(fixed) / SCALE
     if n < 2:
         return None
     squares = float(Fraction(n * sum(v * v for v in fixed) - total * total))

@@ -86,6 +86,19 @@ PLANS = {
         [ONE.count("1h"), ONE.sum("amount", "24h"), ONE.std("rare", "7d"), ONE.max("amount", "7d", current=False)],
     ),
     "last within a day": (ONE, [ONE.last("city", "24h"), ONE.count("1h")]),
+    "for ever alone": (
+        ONE,
+        [
+            ONE.count("ever"),
+            ONE.sum("amount", "ever", current=False),
+            ONE.min("rare", "ever"),
+            ONE.distinct("city", "ever"),
+            ONE.label_count("ever"),
+            ONE.label_rate("ever", where=WHERE),
+            *_remembering(ONE)[:6],
+        ],
+    ),
+    "known alone": (ONE, [ONE.label_count("30d", by="known"), ONE.label_count("ever", by="known")]),
     "roles": (
         TWO,
         [
@@ -96,6 +109,8 @@ PLANS = {
             TWO.last("amount", role="received"),
             TWO.min("amount", "7d", role="sent"),
             TWO.label_count("7d", role="received", at="received"),
+            TWO.label_count("ever", role="received"),
+            TWO.label_count("ever", by="known", role="sent", at="received"),
         ],
     ),
 }
@@ -120,7 +135,7 @@ gaps = st.sampled_from(
     [0, 0, 0, 1, SECOND, 3 * SECOND, 60 * SECOND, 3600 * SECOND, 3601 * SECOND, DAY, 3 * DAY, 8 * DAY, 45 * DAY]
 )
 jitter = st.sampled_from([0, 0, 0, 0, -SECOND, -2 * SECOND, 4 * SECOND, -5 * SECOND, -3600 * SECOND, -DAY, -DAY - 1, -20 * DAY])
-amounts = st.sampled_from([0.0, 1.5, 4.99, 5.0, 10.0, -3.25, 1e-6, 0.1, 123456.789, 9e9])
+amounts = st.sampled_from([0.0, -0.0, 1.5, 4.99, 5.0, 10.0, -3.25, -3.25 - 1e-12, 1e-6, 1e-9, 0.1, 0.1 + 2e-8, 123456.789, 9e9])
 events = st.fixed_dictionaries(
     {
         "gap": gaps,
@@ -158,7 +173,7 @@ class _Rows:
             rows.append((i, event))
         self.events = [event for _, event in rows]
         for i, event in enumerate(self.events):
-            if event["label"] is not None and event["kind"] is None:
+            if event["label"] is not None and event["kind"] is None and event["keep"]:
                 at = min(i + 1 + event["label"], len(self.events))
                 self.labels.append((at, i, 1))
         if known:
@@ -171,7 +186,7 @@ class _Rows:
         extra: dict[int, list[dict]] = {}
         for at, of, _ in self.labels:
             time = self.events[at - 1]["time"]
-            extra.setdefault(at, []).append({**self.events[of], "kind": LABEL_KNOWN, "time": time, "keep": True, "label": None})
+            extra.setdefault(at, []).append({**self.events[of], "kind": LABEL_KNOWN, "time": time, "of": of, "label": None})
         merged, moved = [], {}
         for i, event in enumerate([*self.events, None]):
             merged.extend(extra.get(i, []))
@@ -179,7 +194,7 @@ class _Rows:
             if event is not None:
                 merged.append(event)
         self.labels = [(moved[at], moved[of], change) for at, of, change in self.labels]
-        self.events = merged
+        self.events = [{**event, "of": moved[event["of"]]} if "of" in event else event for event in merged]
 
     def _columns(self) -> None:
         n, layout = self.n, self.layout
@@ -200,15 +215,27 @@ class _Rows:
     def run(self, table: Table, cuts: list[int]) -> None:
         """Feed the rows in pieces that end at `cuts` and wherever labels arrive."""
         labels = sorted(self.labels, key=lambda label: label[0])
-        ends = sorted({*cuts, *(at for at, _, _ in labels), self.n})
         start = 0
-        for end in ends:
-            s = slice(start, end)
-            args = (self.keys[s], self.kinds[s], self.times[s], self.clocks[s], self.keep[s], start, self.x[s], self.codes[s])
-            table.apply(*args)
-            for _, of, change in (label for label in labels if label[0] == end):
-                table.label(self.keys[of].tolist(), int(self.times[of]), of, int(self.kinds[of]), self.x, of, change)
+        for end in sorted({*cuts, *(at for at, _, _ in labels), *(at for at in self.alone() if at < self.n), self.n}):
+            self.apply(table, start, end)
+            self.tell(table, labels, end)
             start = end
+
+    def alone(self) -> set[int]:
+        """The bounds of labels that enter state as events: each comes alone, with the sequence number of its event."""
+        return {i + side for i, event in enumerate(self.events) if "of" in event for side in (0, 1)}
+
+    def apply(self, table: Table, start: int, end: int) -> None:
+        """Some rows in order."""
+        if start < end:
+            s, first = slice(start, end), self.events[start].get("of", start)
+            columns = self.keys[s], self.kinds[s], self.times[s], self.clocks[s], self.keep[s]
+            table.apply(*columns, first, self.x[s], self.codes[s])
+
+    def tell(self, table: Table, labels: list[tuple[int, int, int]], end: int) -> None:
+        """The labels that arrive before a row."""
+        for _, of, change in (label for label in labels if label[0] == end):
+            table.label(self.keys[of].tolist(), int(self.times[of]), of, int(self.kinds[of]), self.x, of, change)
 
 
 def _code(text: str | None) -> int:
@@ -221,14 +248,9 @@ def _oracle_features(rows: _Rows, entity, features) -> list[dict]:
     out = []
     for i, e in enumerate(rows.events):
         for _, of, change in (label for label in rows.labels if label[0] == i):
-            _tell(oracle, rows, of, change, roles)
-        out.append(oracle.event(e["time"], i, e["kind"], e["keys"][:roles], e, int(rows.clocks[i]), e["keep"]))
+            oracle.label(of, rows.events[of]["keys"][:roles], change)
+        out.append(oracle.event(e["time"], e.get("of", i), e["kind"], e["keys"][:roles], e, int(rows.clocks[i]), e["keep"]))
     return out
-
-
-def _tell(oracle, rows, of, change, roles) -> None:
-    e = rows.events[of]
-    oracle.label(e["time"], of, e["kind"], e["keys"][:roles], e, change)
 
 
 def _found(rows: _Rows, layout: Layout, f, i: int):
@@ -285,11 +307,9 @@ def _run_with_restart(rows: _Rows, table: Table, cut: int, entity, features) -> 
     rows.n = n
     start = cut
     later = sorted((label for label in labels if label[0] >= cut), key=lambda label: label[0])
-    for end in sorted({*(at for at, _, _ in later), n}):
-        s = slice(start, end)
-        fresh.apply(rows.keys[s], rows.kinds[s], rows.times[s], rows.clocks[s], rows.keep[s], start, rows.x[s], rows.codes[s])
-        for _, of, change in (label for label in later if label[0] == end):
-            fresh.label(rows.keys[of].tolist(), int(rows.times[of]), of, int(rows.kinds[of]), rows.x, of, change)
+    for end in sorted({*(at for at, _, _ in later), *(at for at in rows.alone() if at > cut), n}):
+        rows.apply(fresh, start, end)
+        rows.tell(fresh, later, end)
         start = end
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from penstock.features.state import OPEN, Closed
 from penstock.messages import Batch
@@ -32,7 +33,8 @@ class Pending:
 class PendingLabels:
     """Labels of the past and the future, in the order in which they become known.
 
-    The clock is the stream's: a label known at t precedes the first event with a time of t or later.
+    The clock is the stream's: a label known at t precedes the first event with a time of t or later, where an event
+    stamped ahead of its arrival counts at its arrival.
     """
 
     def __init__(self, path: "Path") -> None:
@@ -47,8 +49,12 @@ class PendingLabels:
         return len(self._heap)
 
     def add(self, known_us: int, change: int, sequence: int, batch: Batch, row: int) -> None:
-        """Expect a label; `batch` holds at least the event's own columns and those derived from them."""
-        if self.matter and change:
+        """Expect a label; `batch` holds at least the event's own columns and those derived from them.
+
+        The label of an event that was stamped too far ahead to enter state changes nothing.
+        """
+        ahead_us = int(batch.time_us[row]) - int(batch.arrived_us[row])
+        if self.matter and change and ahead_us <= self._path.state.max_ahead_us:
             self._order += 1
             heapq.heappush(self._heap, Pending(known_us, self._order, change, sequence, batch, row))
 
@@ -56,9 +62,7 @@ class PendingLabels:
         """Rows before which labels fall due, each with the stream's clock there; `apply_due` is called at each."""
         if not self._heap or not len(batch):
             return
-        state = self._path.state
-        keep = batch.time_us - batch.arrived_us <= state.max_ahead_us
-        clocks = np.maximum.accumulate(np.maximum(np.where(keep, batch.time_us, 0), state.clock_us))
+        clocks = stream_clock(batch, self._path.state.clock_us)
         while self._heap and self._heap[0].known_us <= clocks[-1]:
             row = int(np.searchsorted(clocks, self._heap[0].known_us))
             yield row, int(clocks[row])
@@ -78,8 +82,14 @@ class PendingLabels:
             known.kinds[:] = self._kind
             known.time_us[:] = label.known_us
             known.arrived_us[:] = label.known_us
-            state.apply(known, label.sequence, read=False, closed=closed)
+            state.apply(known, label.sequence, read=False, moves=False, closed=closed)
 
     def saved(self) -> list[Pending]:
         """What is still to come, in order."""
         return sorted(self._heap)
+
+
+def stream_clock(batch: Batch, before_us: int) -> NDArray[np.int64]:
+    """The stream's clock at each event: the newest time by then, of events stamped ahead of their arrival the arrival."""
+    clock: NDArray[np.int64] = np.maximum.accumulate(np.maximum(np.minimum(batch.time_us, batch.arrived_us), before_us))
+    return clock

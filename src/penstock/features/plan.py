@@ -142,6 +142,8 @@ class _Compiler:
             mourns=bool(self.items.rows or self.distincts.rows or self.extremes.rows),
             summed=sum(row[k.F_OP] <= k.STD for row in rows),
             known_kinds=self.known_kinds,
+            labels_kind=self.stream.labels_kind,
+            recalls=bool(self.known_kinds >> self.stream.labels_kind & 1) or self._labels_for_ever(),
         )
         keys = [[self.layout[name] for name in names] for names in self.entity.keys]
         fields = [[role, column.type is Type.TEXT, column.index] for role, columns in enumerate(keys) for column in columns]
@@ -321,6 +323,9 @@ class _Compiler:
         """How long a key can be idle before nothing in its row can be read any more."""
         remembered = [f.window_us for f in self.features if f.kind in REMEMBERED and f.window_us < EVER_US]
         return max([self.offsets[-1], *remembered]) + self.stream.lateness_us
+
+    def _labels_for_ever(self) -> bool:
+        return any(row[k.K_LABEL] and row[k.K_LOW] < 0 for row in self.counters.rows)
 
     def _keeps_rows(self) -> bool:
         return any(f.window_us == EVER_US for f in self.features)

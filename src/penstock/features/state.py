@@ -44,8 +44,9 @@ OPEN = Closed(NO_ROW, ALL_KEYS)
 class FeatureState:
     """Every entity's table, and two clocks.
 
-    clock_us: the newest event time let in so far. pace_us: the same, but moving no more than a day at each event: keys
-    are forgotten by it, so that a lone event far ahead of the others does not make the stream forget everybody.
+    clock_us: the newest event time so far, where an event stamped ahead of its arrival counts at its arrival. pace_us: the
+    newest event time let in, but moving no more than a day at each event: keys are forgotten by it, so that a lone event
+    far ahead of the others does not make the stream forget everybody.
     memory_limit: bytes that all entities together may use, None for any number. refused: events, of each entity, that keys
     had to leave out since the start because of it. plans: one per entity. remembered: text columns whose values come back as
     features, with those features' columns.
@@ -78,7 +79,7 @@ class FeatureState:
 
     @property
     def clock_us(self) -> int:
-        """The newest event time let in so far."""
+        """The newest event time so far; an event stamped ahead of its arrival counts at its arrival."""
         return int(self._clocks[0])
 
     @property
@@ -142,14 +143,22 @@ class FeatureState:
     # ---- events and labels
 
     def apply(
-        self, batch: Batch, first_sequence: int, *, read: bool = True, write: bool = True, closed: Closed = OPEN
+        self,
+        batch: Batch,
+        first_sequence: int,
+        *,
+        read: bool = True,
+        write: bool = True,
+        moves: bool = True,
+        closed: Closed = OPEN,
     ) -> NDArray[np.bool_]:
         """Fill the batch's aggregate columns, and let its events into state unless `write` is off.
 
         Returns which events a key had to leave out because the memory budget is used up: those from `closed.row` on whose
         keys may not enter. Events that are stamped further ahead of their arrival than `max_ahead` stay out, too.
+        moves: whether they move the stream's clocks.
         """
-        n = len(batch)
+        n, clocks = len(batch), self._clocks if moves else self._clocks.copy()
         keep, paces, admission = np.empty(n, np.bool_), np.empty(n, np.int64), np.zeros(n, np.uint8)
         admission[closed.row :] = closed.level
         keys, progress = np.empty((n, self._roles), np.int64), np.array([-1, 0])
@@ -163,7 +172,7 @@ class FeatureState:
             batch.arrived_us,
             self.max_ahead_us,
             STRIDE_US,
-            self._clocks,
+            clocks,
             keep,
             paces,
             admission,

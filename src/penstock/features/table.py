@@ -16,7 +16,7 @@ from penstock.features.kernel.places import place_distinct, place_distincts, pla
 from penstock.features.kernel.writing import clear_row
 from penstock.features.plan import EntityPlan
 
-STATE_FORMAT = 3
+STATE_FORMAT = 4
 """Raise it when the arrays change their meaning: snapshots of other formats are rebuilt from the log."""
 _SIZE_CLASSES = 48
 _WORTH_COMPACTING = 0.875
@@ -121,7 +121,7 @@ class Table:
         state, meta, roles = self.state, self.state.meta, len(self.plan.keys)
         if (meta[k.TABLE_USED] + roles) * 2 > state.table.shape[0]:
             self.state = self.state._replace(table=self._rehash_keys(2 * state.table.shape[0]))
-        if (meta[k.DISTINCT_USED] + roles * len(self.plan.plan.distincts)) * 2 > state.distinct.shape[0]:
+        if (meta[k.DISTINCT_USED] + roles * max(len(self.plan.plan.distincts), 1)) * 2 > state.distinct.shape[0]:
             self.state = self.state._replace(distinct=self._rehash_distinct(2 * state.distinct.shape[0]))
         if meta[k.SLOTS] + roles > state.rows.shape[0]:
             self.state = self.state._replace(rows=_grown(state.rows, 2 * state.rows.shape[0], int(meta[k.SLOTS])))
@@ -230,11 +230,13 @@ class Table:
             row = rows[slot]
             if row[k.KEY] == 0:
                 continue
-            digest.update(row[[k.KEY, k.FIRST, k.END, k.NEWEST, k.TOUCHED]].tobytes())
+            digest.update(row[[k.KEY, k.FIRST, k.END, k.NEWEST, k.TOUCHED, k.BASE]].tobytes())
             digest.update(row[sizes.totals :].tobytes())
             positions = np.arange(row[k.FIRST], row[k.END])
             if len(positions):
                 digest.update(state.ring[row[k.RING] + (positions & ((1 << int(row[k.LOG2])) - 1))].tobytes())
+        kept_out = state.distinct[state.distinct[:, 0] < 0, :2]
+        digest.update(kept_out[np.lexsort(kept_out.T)].tobytes())
         return digest.hexdigest()
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from penstock.detector import Detector
 from penstock.engine import Judged, Path
+from penstock.engine.labels import stream_clock
 from penstock.engine.path import take
 from penstock.ingest import Read, Reader, SeriesTexts
 from penstock.ingest.labels import Labels
@@ -93,8 +94,7 @@ class Replay:
             yield batch, 0
             return
         start = 0
-        newest_us = np.maximum.accumulate(np.maximum(batch.time_us, self.path.state.clock_us))
-        for end in cuts(newest_us, known_us, fraud):
+        for end in cuts(stream_clock(batch, self.path.state.clock_us), known_us, fraud):
             piece = batch if (start, end) == (0, len(batch)) else take(batch, slice(start, end))
             yield piece, start
             for row in np.flatnonzero(fraud[start:end]).tolist():
@@ -271,16 +271,16 @@ def placed(
     return Replay(detector, ensemble, personal_key=personal_key or bytes(32)).placed(recorded)
 
 
-def cuts(newest_us: NDArray[np.int64], known_us: NDArray[np.int64], fraud: NDArray[np.bool_]) -> list[int]:
+def cuts(clock_us: NDArray[np.int64], known_us: NDArray[np.int64], fraud: NDArray[np.bool_]) -> list[int]:
     """Ends of pieces: a piece ends before the first event that could see a label of one of its own events.
 
-    newest_us: the stream's clock at each event.
+    clock_us: the stream's clock at each event.
     """
     ends: list[int] = []
-    start, n = 0, len(newest_us)
+    start, n = 0, len(clock_us)
     while start < n:
         due = np.minimum.accumulate(np.where(fraud[start:], known_us[start:], np.iinfo(np.int64).max))
-        sees = np.flatnonzero(newest_us[start + 1 :] >= due[:-1])
+        sees = np.flatnonzero(clock_us[start + 1 :] >= due[:-1])
         start = start + 1 + int(sees[0]) if len(sees) else n
         ends.append(start)
     return ends

@@ -131,7 +131,7 @@ class Bucket:
             yield 0, len(found)
             return
         clock, known = numbers(found, "clock_us"), numbers(found, "known_us")
-        fraud = known < NEVER
+        fraud = (known < NEVER) & (numbers(found, "keep") != 0)  # the label of an event that stays out of state changes nothing
         start = 0
         for own in cuts(clock, known, fraud):
             while start < own:

@@ -18,7 +18,7 @@ from penstock.adapters.spark.buckets import Needs
 from penstock.adapters.spark.held import Cache
 from penstock.adapters.spark.inbox import REFUSED
 from penstock.adapters.spark.source import Source
-from penstock.adapters.spark.spreading import dealt, takes_in
+from penstock.adapters.spark.spreading import dealt
 from penstock.ledger import Claims
 
 TIMES = -1
@@ -101,12 +101,11 @@ class Claiming(StatefulProcessor):
         times = pack(told).to_pybytes()
         for number in range(self.buckets):
             yield KEPT + number, TIMES, times
-        kinds = numbers(found, "kind")
         for entity, plan in enumerate(self.source.detector.plan.entities):
             needs = Needs(self.source.detector, plan)
             keys = np.stack([numbers(found, f"{entity}.key{role}") for role in range(needs.roles)], axis=1)
             bucket = bucket_of(np.ascontiguousarray(keys).reshape(-1), self.buckets).reshape(keys.shape)
-            rows, owner = dealt(keys, bucket, takes_in(plan, kinds))
+            rows, owner = dealt(keys, bucket)
             for number in range(self.buckets):
                 yield entity * self.buckets + number, TIMES, times
                 here = np.sort(rows[owner == number])

@@ -147,7 +147,7 @@ class Walking:
             found, before = unpack(cell["data"]), clocks.tolist()
             times, arrived = (np.array(numbers(found, name)) for name in ("time_us", "arrived_us"))
             walk = walked(times, arrived, self.source.detector.max_ahead_us, clocks)
-            lags = bool((walk.clock_us != walk.pace_us).any())
+            lags = bool((times > walk.pace_us)[walk.keep].any())
             yield row(_ENTRY, slice=int(cell["slice"]), clock_us=before[0], pace_us=before[1], lags=lags)
 
 
@@ -158,7 +158,7 @@ def walk(batch: Batch, entry: Entry, max_ahead_us: int) -> "Walk":
 
 
 class Walk(NamedTuple):
-    """keep: which events may enter state. clock_us, pace_us: both clocks with each event let in."""
+    """keep: which events may enter state. clock_us, pace_us: both clocks with each event."""
 
     keep: NDArray[np.bool_]
     clock_us: NDArray[np.int64]
@@ -166,9 +166,9 @@ class Walk(NamedTuple):
 
 
 def walked(times: NDArray[np.int64], arrived: NDArray[np.int64], max_ahead_us: int, clocks: NDArray[np.int64]) -> Walk:
-    """Move the clocks, [newest, pace], over some events in sequence order."""
+    """Move the clocks, [stream clock, pace], over some events in sequence order."""
     keep, paces = np.empty(len(times), np.bool_), np.empty(len(times), np.int64)
     started = int(clocks[0])
     pace(times, arrived, max_ahead_us, STRIDE_US, clocks, keep, paces, True)
-    newest = np.maximum.accumulate(np.maximum(np.where(keep, times, 0), started)) if len(times) else times
+    newest = np.maximum.accumulate(np.maximum(np.minimum(times, arrived), started)) if len(times) else times
     return Walk(keep, newest, paces)

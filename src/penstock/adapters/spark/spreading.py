@@ -59,7 +59,7 @@ def _spread(
 ) -> Iterator[tuple[int, pa.Buffer]]:
     keys = key_codes(plan, batch)
     bucket = bucket_of(keys.reshape(-1), buckets).reshape(keys.shape)
-    rows, owner = dealt(keys, bucket, takes_in(plan, batch.kinds))
+    rows, owner = dealt(keys, bucket)
     order = np.lexsort((rows, owner))
     rows, owner = rows[order], owner[order]
     ends = np.searchsorted(owner, np.arange(buckets + 1))
@@ -83,20 +83,12 @@ def read_columns(needs: Needs, batch: Batch, rows: NDArray[np.int64]) -> dict[st
     return columns | {f"t{at}": column.take(pa.array(rows)) for at, column in texts.items()}
 
 
-def takes_in(plan: EntityPlan, kinds: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which events read or change the entity's state."""
-    found: NDArray[np.bool_] = (kinds == 0) | ((plan.known_kinds >> kinds.astype(np.int64)) & 1 == 1)
-    return found
-
-
-def dealt(
-    keys: NDArray[np.int64], bucket: NDArray[np.int32], among: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def dealt(keys: NDArray[np.int64], bucket: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """(row, bucket) for every bucket that holds a key of the row, once each."""
     rows: list[NDArray[np.int64]] = []
     owners: list[NDArray[np.int32]] = []
     for role in range(keys.shape[1]):
-        here = among & (keys[:, role] != 0)
+        here = keys[:, role] != 0
         for earlier in range(role):
             here &= (keys[:, earlier] == 0) | (bucket[:, earlier] != bucket[:, role])
         found = np.flatnonzero(here)

@@ -54,8 +54,8 @@ def compact(P, old, new, order, moved):
     new.meta[SLOTS] = new.meta[TABLE_USED] = order.shape[0]
     fields = P.distincts.shape[0]
     for at in range(old.distinct.shape[0]):
-        if old.distinct[at, 0] != 0:
-            slot, field = (old.distinct[at, 0] - 1) // fields, (old.distinct[at, 0] - 1) % fields
-            place_distinct(
-                new.distinct, new.meta[SALT], moved[slot] * fields + field + 1, old.distinct[at, 1], old.distinct[at, 2]
-            )
+        owner = old.distinct[at, 0]
+        if owner > 0:
+            owner = moved[(owner - 1) // fields] * fields + (owner - 1) % fields + 1
+        if owner != 0:  # below 0: an event that was kept out, whatever the slots
+            place_distinct(new.distinct, new.meta[SALT], owner, old.distinct[at, 1], old.distinct[at, 2])

@@ -5,8 +5,9 @@ import numpy as np
 
 from penstock.features.kernel.ahead import ask_for_entries, ask_for_keys, ask_for_rows, word_of
 from penstock.features.kernel.cursors import seek
-from penstock.features.kernel.leaving import forget, retire_all
-from penstock.features.kernel.places import find_slot
+from penstock.features.kernel.extremes import ordered
+from penstock.features.kernel.leaving import forget, reach, retire_all
+from penstock.features.kernel.places import find_slot, keep_out, was_kept_out
 from penstock.features.kernel.reading import evaluate, express, measure, nothing_measured
 from penstock.features.kernel.words import (
     AHEAD,
@@ -15,6 +16,7 @@ from penstock.features.kernel.words import (
     BLOCK,
     C_KINDS,
     C_SOURCE,
+    C_VALUE,
     C_WHERE,
     D_KINDS,
     D_SOURCE,
@@ -23,6 +25,7 @@ from penstock.features.kernel.words import (
     DISTINCT_USED,
     DISTINCT_VALUES,
     ENTRIES_AHEAD,
+    EXACT_VALUES,
     HAND,
     I_KINDS,
     I_SOURCE,
@@ -62,16 +65,18 @@ def counts(x, i, kind, where, kinds):
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
-def _gather(P, i, kind, x, codes, values, item_values, distinct_values, label_values):
+def _gather(P, i, kind, x, codes, values, exact_values, item_values, distinct_values, label_values):
     """Read from the event's columns what the entity's channels, items and distinct fields take in."""
     for c in range(P.channels.shape[0]):
-        values[c] = MISSING
+        values[c] = exact_values[c] = MISSING
         if counts(x, i, kind, P.channels[c, C_WHERE], P.channels[c, C_KINDS]):
             source = P.channels[c, C_SOURCE]
             if source < 0:
                 values[c] = 0
             elif not np.isnan(x[i, source]):
                 values[c] = np.int64(np.rint(x[i, source] * P.scales[c]))
+                if P.channels[c, C_VALUE] >= 0:
+                    exact_values[c] = ordered(x[i, source], x.view(np.int64)[i, source])
     for k in range(P.items.shape[0]):
         item_values[k] = MISSING
         if counts(x, i, kind, P.items[k, I_WHERE], P.items[k, I_KINDS]):
@@ -92,7 +97,7 @@ def _has_room(P, S, roles):
     """
     return (
         (S.meta[TABLE_USED] + roles) * 2 <= S.table.shape[0]
-        and (S.meta[DISTINCT_USED] + roles * P.distincts.shape[0]) * 2 <= S.distinct.shape[0]
+        and (S.meta[DISTINCT_USED] + roles * max(P.distincts.shape[0], 1)) * 2 <= S.distinct.shape[0]
         and S.meta[SLOTS] + roles <= S.rows.shape[0]
         and S.meta[RING_TOP] + roles * 4 * S.meta[LARGEST] <= S.ring.shape[0]
     )
@@ -106,7 +111,7 @@ def _awake(P, S, code, clock, slot):
         if slot < 0:
             return slot
     row = S.rows[np.uint64(slot)]
-    if clock - row[TOUCHED] > P.sizes.horizon and row[RING] != NO_RING:
+    if clock - row[TOUCHED] > P.sizes.horizon and (row[RING] != NO_RING or not P.sizes.keeps_rows):
         forget(P, S, row)
         if not P.sizes.keeps_rows:
             return np.int64(-1)
@@ -120,10 +125,27 @@ def _too_late(P, row, time):
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def _is_let_in(P, S, row, role, kind, time, clock, sequence):
+    """Whether an event enters its key's ring. It moves the key's newest time also where no feature takes in its type: no
+    feature changes what is too late for another.
+    """
+    takes_in, is_label = (P.sizes.known_kinds >> kind) & 1 != 0, kind == P.sizes.labels_kind
+    if _too_late(P, row, time):
+        S.meta[TOO_LATE] += takes_in
+        if not is_label:
+            keep_out(P, S, role, sequence)
+        return False
+    if not is_label:
+        row[NEWEST] = max(row[NEWEST], time)
+    row[TOUCHED] = max(clock, time)
+    return takes_in
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _arrive(P, S, row, time):
     """Bring a row to this time; from further back than `lateness`, what no window reaches must not be seen again."""
     if _too_late(P, row, time):
-        retire_all(P, S, row, row[NEWEST] - P.sizes.retention)
+        retire_all(P, S, row, reach(P, row))
     seek(P, S, row, time)
 
 
@@ -158,10 +180,10 @@ def _look_ahead(P, S, keys, start, i, slots, x, codes):
 @nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def _event(P, S, keys, slots, place, i, j, kind, time, clock, sequence, admission, x, codes, reads, writes):
     """One event: what it asks for is read, then it is written; slots[place + role]: where its keys' rows may be."""
-    values, item_values = S.scratch[VALUES], S.scratch[ITEM_VALUES]
+    values, exact_values, item_values = S.scratch[VALUES], S.scratch[EXACT_VALUES], S.scratch[ITEM_VALUES]
     distinct_values, label_values = S.scratch[DISTINCT_VALUES], S.scratch[LABEL_VALUES]
     roles = keys.shape[1]
-    _gather(P, i, kind, x, codes, values, item_values, distinct_values, label_values)
+    _gather(P, i, kind, x, codes, values, exact_values, item_values, distinct_values, label_values)
     # every role is read before any is written: an event never sees itself in another role
     for turn in range(roles if roles == 1 else 2 * roles):
         role = turn if turn < roles else turn - roles
@@ -173,19 +195,18 @@ def _event(P, S, keys, slots, place, i, j, kind, time, clock, sequence, admissio
             _arrive(P, S, S.rows[np.uint64(slot)], time)
         if reads and turn < roles:
             row = S.rows[np.uint64(slot)] if slot >= 0 else S.blank
-            measure(P, S, row, role, values, j)
-            evaluate(P, S, row, role, time, values, distinct_values, x[np.uint64(i)], codes[np.uint64(i)], j)
+            measure(P, S, row, role, time, values, j)
+            evaluate(P, S, row, role, time, exact_values, distinct_values, x[np.uint64(i)], codes[np.uint64(i)], j)
         if not writes or (roles > 1 and turn < roles):
             continue
+        if kind == P.sizes.labels_kind and was_kept_out(P, S, role, sequence):
+            continue
         if admission[i] & NO_KEYS or (slot < 0 and admission[i] & KNOWN_KEYS):
-            admission[i] |= REFUSED
+            admission[i] |= REFUSED if (P.sizes.known_kinds >> kind) & 1 else 0
             continue
         row = S.rows[np.uint64(slot if slot >= 0 else new_slot(P, S, key, time))]
-        if _too_late(P, row, time):
-            S.meta[TOO_LATE] += 1
-            continue
-        row[TOUCHED] = clock
-        insert(P, S, row, time, sequence, role, values, item_values, distinct_values, label_values)
+        if _is_let_in(P, S, row, role, kind, time, clock, sequence):
+            insert(P, S, row, time, sequence, role, values, exact_values, item_values, distinct_values, label_values)
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy")
@@ -197,7 +218,7 @@ def apply(P, S, start, keys, kinds, times, clocks, keep, admission, first_sequen
     out. Returns the row at which the arrays must be enlarged, or n.
     """
     n, roles = keys.shape
-    slots, known_kinds = S.scratch[AHEAD], P.sizes.known_kinds
+    slots = S.scratch[AHEAD]
     for role in range(roles):
         slots[role] = -1
     ahead, mask = (KEYS_AHEAD, AHEAD_SLOTS - 1) if n - start > 1 and _is_large(S) else (0, 0)
@@ -217,13 +238,13 @@ def apply(P, S, start, keys, kinds, times, clocks, keep, admission, first_sequen
             return i
         kind = np.int64(kinds[i])
         reads = read and kind in (0, NO_EVENT)
-        writes = write and keep[i] and (known_kinds >> kind) & 1
+        writes = write and keep[i] and kind <= P.sizes.labels_kind
         if reads or writes:
             place, sequence = (i & mask) * roles, first_sequence + i
             time, clock = times[i], clocks[i]
             _event(P, S, keys, slots, place, i, i - begin, kind, time, clock, sequence, admission, x, codes, reads, writes)
     express(P, S, x, begin, n)
-    if write and n > 0:
+    if write and n > 0 and kinds[n - 1] != P.sizes.labels_kind:
         sweep(P, S, clocks[n - 1], n // SWEEP + 1)
     return n
 
@@ -233,4 +254,4 @@ def settle(P, S):
     """Let go of every entry that no feature can reach any more, so that equal states look equal."""
     for slot in range(S.meta[SLOTS]):
         if S.rows[slot, KEY] != 0 and S.rows[slot, RING] != NO_RING:
-            retire_all(P, S, S.rows[slot], S.rows[slot, NEWEST] - P.sizes.retention)
+            retire_all(P, S, S.rows[slot], reach(P, S.rows[slot]))

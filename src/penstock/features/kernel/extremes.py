@@ -8,6 +8,20 @@ from penstock.features.kernel.words import C_VALUE, END, FANOUT_LOG2, FIRST, LOG
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def ordered(number, bits):
+    """A number, given with its bits, as a word that sorts as numbers do; -0.0 is 0."""
+    if number == 0.0:
+        return np.int64(0)
+    return bits if bits >= 0 else bits ^ np.int64(0x7FFFFFFFFFFFFFFF)
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def bits_of(word):
+    """The bits of the number behind a word of `ordered`."""
+    return word if word >= 0 else word ^ np.int64(0x7FFFFFFFFFFFFFFF)
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
 def better(a, b, minimum):
     """The smaller or larger of two values, of which any may be missing."""
     if a == MISSING:

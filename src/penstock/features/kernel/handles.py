@@ -92,7 +92,8 @@ _scales_at = _make(1, types.float64)
 def _plan_at(h):
     """The plan behind a handle, field by field in the order of `Plan`."""
     sizes = Sizes(
-        h[0], h[1], h[2], h[3], h[4] != 0, h[5], h[6], h[7], h[8], h[9], h[10], h[11], h[12] != 0, h[13] != 0, h[14], h[15]
+        h[0], h[1], h[2], h[3], h[4] != 0, h[5], h[6], h[7], h[8], h[9], h[10], h[11], h[12] != 0, h[13] != 0, h[14], h[15],
+        h[16], h[17] != 0,
     )  # fmt: skip
     a = _SIZES
     return Plan(
@@ -137,14 +138,16 @@ def _state_at(h):
 def pace(times, arrived, max_ahead, stride, clocks, keep, out, moves):
     """Which events may enter state, and the pace clock at each; clocks stand still unless they are to move.
 
-    clocks: [newest event time let in, pace clock]; the pace follows the newest event time by no more than `stride` at
-    each event, so that a lone event far ahead of the others does not make the stream forget everybody. An event
-    stamped further ahead of its arrival than `max_ahead` stays out.
+    clocks: [stream clock, pace clock]. The stream clock is the newest event time, where an event stamped ahead of its
+    arrival counts at its arrival. The pace follows the newest event time let in by no more than `stride` at each event,
+    so that a lone event far ahead of the others does not make the stream forget everybody. An event stamped further
+    ahead of its arrival than `max_ahead` stays out.
     """
     for i in range(times.shape[0]):
         keep[i] = times[i] - arrived[i] <= max_ahead
+        if moves:
+            clocks[0] = max(clocks[0], min(times[i], arrived[i]))
         if keep[i] and moves:
-            clocks[0] = max(clocks[0], times[i])
             clocks[1] = times[i] if clocks[1] == 0 else max(clocks[1], min(times[i], clocks[1] + stride))
         out[i] = clocks[1]
 

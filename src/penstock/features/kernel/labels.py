@@ -1,10 +1,10 @@
-"""Labels that become known, or are taken back, for events that are in the rings."""
+"""Labels that become known, or are taken back, for events that are in state."""
 
 import numba as nb
 
 from penstock.features.kernel.cursors import low_of
 from penstock.features.kernel.events import counts
-from penstock.features.kernel.places import find_slot
+from penstock.features.kernel.places import find_slot, was_kept_out
 from penstock.features.kernel.rings import physical, search
 from penstock.features.kernel.words import (
     CURSORS,
@@ -18,7 +18,6 @@ from penstock.features.kernel.words import (
     L_RING,
     L_ROLES,
     L_WHERE,
-    NEWEST,
 )
 
 
@@ -41,7 +40,7 @@ def apply_label(P, S, key, role, nth, time, sequence, kind, x, i, change):
                 return
             nth -= 1
         position += 1
-    if first < end and time > row[NEWEST] - P.sizes.retention:
+    if was_kept_out(P, S, role, sequence):
         return
     for counter in range(P.counters.shape[0]):  # the event left the ring: only windows of all time still see it
         if P.counters[counter, K_LABEL] and P.counters[counter, K_LOW] < 0:

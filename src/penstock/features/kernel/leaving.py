@@ -8,6 +8,7 @@ from penstock.features.kernel.extremes import better
 from penstock.features.kernel.places import remove_distinct, remove_key
 from penstock.features.kernel.rings import give_ring, physical
 from penstock.features.kernel.words import (
+    BASE,
     C_VALUE,
     D_EVER,
     D_RING,
@@ -41,7 +42,15 @@ def retire(P, S, row, bound):
         if P.sizes.mourns:
             _let_go(P, S, row, physical(row, first))
         first += 1
-    row[FIRST] = first
+    if first > row[FIRST]:
+        row[BASE] = max(row[BASE], S.ring[physical(row, first - 1), 0])
+        row[FIRST] = first
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def reach(P, row):
+    """The time up to which no feature can reach any more, once the key's newest event has come."""
+    return row[NEWEST] - P.sizes.retention if row[NEWEST] != MISSING else MISSING
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy")
@@ -61,6 +70,8 @@ def _let_go(P, S, row, at):
         column = P.items[item, I_RING]
         if column < 0 or S.ring[at, column] != MISSING:
             place = P.items[item, I_ROW]
+            if row[place + OLD_TIME] > S.ring[at, 0]:
+                continue
             row[place + OLD_VALUE] = S.ring[at, column] if column >= 0 else np.int64(1)
             row[place + OLD_TIME] = S.ring[at, 0]
     for d in range(P.distincts.shape[0]):
@@ -74,13 +85,15 @@ def _let_go(P, S, row, at):
 def forget(P, S, row):
     """A key that the stream left behind: its ring is released, and its row where nothing in it lasts for ever."""
     if row[FIRST] < row[END]:
-        seek(P, S, row, row[NEWEST] + P.sizes.retention + 1)
-        retire_all(P, S, row, row[NEWEST])
-    for k in range(P.sizes.total_words):
-        row[P.sizes.totals + k] = S.ring[physical(row, row[FIRST] - 1), 1 + k]
-    give_ring(S, row[RING], row[LOG2])
-    row[RING] = NO_RING
-    row[LOG2] = SMALLEST_RING_LOG2
+        newest = S.ring[physical(row, row[END] - 1), 0]  # of an event, or of a label that became known after all events
+        seek(P, S, row, newest + P.sizes.retention + 1)
+        retire_all(P, S, row, newest)
+    if row[RING] != NO_RING:
+        for k in range(P.sizes.total_words):
+            row[P.sizes.totals + k] = S.ring[physical(row, row[FIRST] - 1), 1 + k]
+        give_ring(S, row[RING], row[LOG2])
+        row[RING] = NO_RING
+        row[LOG2] = SMALLEST_RING_LOG2
     if not P.sizes.keeps_rows:
         remove_key(S, row[KEY])
         row[KEY] = 0

@@ -103,6 +103,21 @@ def place_distincts(S, table):
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy")
+def keep_out(P, S, role, sequence):
+    """Remember that an event came too late for the key that it has in a role, where its label could still count."""
+    if P.sizes.recalls and place_distinct(S.distinct, S.meta[SALT], np.int64(-1 - role), np.int64(sequence), np.int64(0)):
+        S.meta[DISTINCT_USED] += 1
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def was_kept_out(P, S, role, sequence):
+    """Whether an event came too late for the key that it has in a role."""
+    if not P.sizes.recalls:
+        return False
+    return S.distinct[distinct_at(S.distinct, S.meta[SALT], np.int64(-1 - role), np.int64(sequence)), 0] != 0
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
 def remove_distinct(table, meta, owner, code):
     """Take a value off the table of distinct values."""
     mask = np.uint64(table.shape[0] - 1)

@@ -4,10 +4,11 @@ import numba as nb
 import numpy as np
 
 from penstock.features.kernel.deviation import deviation, multiply
-from penstock.features.kernel.extremes import better, extreme
+from penstock.features.kernel.extremes import better, bits_of, extreme
 from penstock.features.kernel.places import distinct_at
 from penstock.features.kernel.rings import lay_base, physical
 from penstock.features.kernel.words import (
+    BASE,
     COUNT,
     CURSORS,
     D_RING,
@@ -37,6 +38,8 @@ from penstock.features.kernel.words import (
     G_SUM,
     I_RING,
     I_ROW,
+    K_SOURCE,
+    L_RING,
     LABEL_RATE,
     LAST,
     LAST_TIME,
@@ -64,19 +67,21 @@ from penstock.features.kernel.words import (
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
-def _item(P, S, row, item, high):
-    """The last value of an item before a position, and its time."""
+def _item(P, S, row, item, high, newest):
+    """The last value of an item before a position, and its time; nothing that happened after `newest`."""
     place = P.items[item, I_ROW]
-    if high == row[END]:
+    if high == row[END] and row[place + LAST_TIME] <= newest:
         return row[place + LAST_VALUE], row[place + LAST_TIME]
-    column = P.items[item, I_RING]
+    column, word, time = P.items[item, I_RING], row[place + OLD_VALUE], row[place + OLD_TIME]
+    if time > newest:
+        word, time = MISSING, MISSING
     for position in range(high - 1, row[FIRST] - 1, -1):
         at = physical(row, position)
-        if column < 0:
-            return np.int64(1), S.ring[at, 0]
-        if S.ring[at, column] != MISSING:
-            return S.ring[at, column], S.ring[at, 0]
-    return row[place + OLD_VALUE], row[place + OLD_TIME]
+        if column < 0 or S.ring[at, column] != MISSING:
+            if S.ring[at, 0] >= time:
+                return S.ring[at, column] if column >= 0 else np.int64(1), S.ring[at, 0]
+            break
+    return word, time
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
@@ -97,11 +102,11 @@ def _remembered(P, S, row, line, time, numbers, codes):
     """first, last and the times since them; nothing is written where there is nothing: NaN stands there."""
     op, item, out = line[F_OP], line[F_SOURCE], np.uint64(line[F_OUT])
     if op in (LAST, SINCE_LAST):
-        word, at = _item(P, S, row, item, row[CURSORS])
+        word, at = _item(P, S, row, item, row[CURSORS], time + P.sizes.skew)
     else:
         place = P.items[item, I_ROW]
         word, at = row[place + FIRST_WORD], row[place + FIRST_TIME]
-        if at > time + P.sizes.skew and row[place + OLD_TIME] == MISSING:
+        if at > time + P.sizes.skew:
             return
     if at == MISSING or at <= time - line[F_WINDOW]:
         return
@@ -129,7 +134,13 @@ def nothing_measured(S, j):
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
-def measure(P, S, row, role, values, j):
+def _is_hidden(P, row, high, time):
+    """Whether what left the ring holds later events than a window that ends at this cursor: then none of it may be seen."""
+    return row[BASE] > time - P.offsets[np.uint64(high)]
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+def measure(P, S, row, role, time, values, j):
     """Count and sums of every span of a row's key, with the current event's value where it belongs to them."""
     offset, mask = _ring_of(P, S, row)
     for g in range(P.spans.shape[0]):
@@ -137,11 +148,14 @@ def measure(P, S, row, role, values, j):
         if line[G_ROLE] != role:
             continue
         end = row[np.uint64(CURSORS + line[G_HIGH])]
-        newer = S.ring[np.uint64(offset + ((end - 1) & mask))]
         start, older = np.int64(0), S.ring[np.uint64(NOTHING)]
         if line[G_LOW] >= 0:
             start = row[np.uint64(CURSORS + line[G_LOW])]
             older = S.ring[np.uint64(offset + ((start - 1) & mask))]
+        elif _is_hidden(P, row, line[G_HIGH], time):
+            start, end = row[FIRST], max(end, row[FIRST])
+            older = S.ring[np.uint64(offset + ((start - 1) & mask))]
+        newer = S.ring[np.uint64(offset + ((end - 1) & mask))]
         value = values[np.uint64(line[G_SOURCE])] if line[G_CURRENT] else MISSING
         current = value != MISSING
         span = S.spans[g]
@@ -196,7 +210,7 @@ def express(P, S, x, begin, end):
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
-def evaluate(P, S, row, role, time, values, distinct_values, numbers, codes, j):
+def evaluate(P, S, row, role, time, exact_values, distinct_values, numbers, codes, j):
     """The features of a row's key that are not made from spans alone, as of this time, into an event's columns."""
     for f in range(P.sizes.summed, P.features.shape[0]):
         line = P.features[f]
@@ -207,14 +221,22 @@ def evaluate(P, S, row, role, time, values, distinct_values, numbers, codes, j):
             _remembered(P, S, row, line, time, numbers, codes)
             continue
         end = row[np.uint64(CURSORS + line[F_HIGH])]
-        start = row[np.uint64(CURSORS + line[F_LOW])] if line[F_LOW] >= 0 else np.int64(0)
+        hidden = line[F_LOW] < 0 and _is_hidden(P, row, line[F_HIGH], time)
+        if hidden:
+            end = max(end, row[FIRST])
+        start = row[np.uint64(CURSORS + line[F_LOW])] if line[F_LOW] >= 0 else row[FIRST] if hidden else np.int64(0)
         if op == DISTINCT:
-            result = np.float64(_distinct_count(P, S, row, line, start, end, distinct_values))
+            result = np.float64(_distinct_count(P, S, row, line, start, end, hidden, distinct_values))
         elif op in (MIN, MAX):
-            value = values[np.uint64(line[F_SOURCE])] if line[F_CURRENT] else MISSING
-            result = _extreme_value(P, S, row, line, start, end, value)
+            value = exact_values[np.uint64(line[F_SOURCE])] if line[F_CURRENT] else MISSING
+            best = _extreme_word(P, S, row, line, start, end, hidden, value)
+            if best != MISSING:
+                numbers.view(np.int64)[np.uint64(line[F_OUT])] = bits_of(best)
+            else:
+                numbers[np.uint64(line[F_OUT])] = np.nan
+            continue
         else:
-            frauds = row[P.sizes.counters + line[F_COUNTER]]
+            frauds = _flags(P, S, row, line, end) if hidden else row[P.sizes.counters + line[F_COUNTER]]
             result = np.float64(frauds)
             if op == LABEL_RATE:
                 count = S.spans[line[F_SPAN], SPAN_COUNT, j]
@@ -223,8 +245,8 @@ def evaluate(P, S, row, role, time, values, distinct_values, numbers, codes, j):
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
-def _distinct_count(P, S, row, line, start, end, distinct_values):
-    found = row[P.sizes.counters + line[F_COUNTER]]
+def _distinct_count(P, S, row, line, start, end, hidden, distinct_values):
+    found = _values(P, S, row, line, end) if hidden else row[P.sizes.counters + line[F_COUNTER]]
     code = distinct_values[line[F_SOURCE]] if line[F_CURRENT] else MISSING
     if code != MISSING and not _stands(P, S, row, line[F_SOURCE], start, end, code):
         found += 1
@@ -232,10 +254,29 @@ def _distinct_count(P, S, row, line, start, end, distinct_values):
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy")
-def _extreme_value(P, S, row, line, start, end, value):
+def _values(P, S, row, line, end):
+    """How many different values stand in the ring before a position."""
+    column, found = P.distincts[line[F_SOURCE], D_RING], np.int64(0)
+    for position in range(row[FIRST], end):
+        at = physical(row, position)
+        found += S.ring[at, column] != MISSING and S.ring[at, column + 1] < row[FIRST]
+    return found
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def _flags(P, S, row, line, end):
+    """How many known frauds stand in the ring before a position."""
+    column, found = P.labels[P.counters[line[F_COUNTER], K_SOURCE], L_RING], np.int64(0)
+    for position in range(row[FIRST], end):
+        found += max(S.ring[physical(row, position), column], 0)
+    return found
+
+
+@nb.njit(cache=True, _nrt=False, error_model="numpy")
+def _extreme_word(P, S, row, line, start, end, hidden, value):
     """The min or max over positions [start, end) and the current event's value; of all time for a window without beginning."""
     minimum, e = line[F_OP] == MIN, line[F_COUNTER]
     best = better(extreme(P, S, row, max(start, row[FIRST]), end, e), value, minimum)
-    if line[F_LOW] < 0:
+    if line[F_LOW] < 0 and not hidden:
         best = better(best, row[P.sizes.totals + P.sizes.total_words + e], minimum)
-    return best / P.scales[line[F_SOURCE]] if best != MISSING else np.nan
+    return best

@@ -28,17 +28,18 @@ RETIRE_EVERY = 8
 """Events of a key between two looks for entries that no window can reach any more; a power of two."""
 
 # Words of a row; cursors follow, then counters, the totals before the oldest entry, and the items (`Sizes`).
-KEY, SLOT, RING, LOG2, FIRST, END, NEWEST, TOUCHED, READ_AT, CURSORS = range(10)
+KEY, SLOT, RING, LOG2, FIRST, END, NEWEST, TOUCHED, READ_AT, BASE, CURSORS = range(11)
 """Key code; the row's own slot; offset of the ring (NO_RING: none); log2 of its capacity; absolute positions
 of the oldest entry and of the place after the newest;
-newest event time; stream clock at the last write; time the cursors stand at."""
+newest time of an event of the key, taken in or not; stream clock or event time, the later, at the last write; time the
+cursors stand at; newest time among entries that left the ring (MISSING: none)."""
 
 # Words of `State.meta`. AT_HAND: up to how many words of rows and rings a core's own cache holds anyway.
 SLOTS, FREE_SLOT, RING_TOP, LARGEST, TABLE_USED, DISTINCT_USED, SALT = range(7)
 LATE, TOO_LATE, OVERFLOWED, FORGOTTEN, HAND, AT_HAND, META = range(7, 14)
 
 # Lines of `State.scratch`.
-VALUES, ITEM_VALUES, DISTINCT_VALUES, LABEL_VALUES, AHEAD, SCRATCH = range(6)
+VALUES, EXACT_VALUES, ITEM_VALUES, DISTINCT_VALUES, LABEL_VALUES, AHEAD, SCRATCH = range(7)
 
 # Aggregates.
 COUNT, SUM, MEAN, STD, LABELS, LABEL_RATE, MIN, MAX, DISTINCT, LAST, SINCE_LAST, FIRST_VALUE, SINCE_FIRST = range(13)
@@ -60,11 +61,12 @@ LAST_VALUE, LAST_TIME, OLD_VALUE, OLD_TIME, FIRST_WORD, FIRST_TIME, ITEM_WIDTH =
 Sizes = namedtuple(
     "Sizes",
     "skew lateness retention horizon keeps_rows counters totals total_words items row_width ring_width sequence "
-    "stepping mourns summed known_kinds",
+    "stepping mourns summed known_kinds labels_kind recalls",
 )
 """Times in microseconds; places of the row's sections; widths; the ring column of the sequence number (-1: none);
 whether cursors must step entry by entry because counters watch them; whether an entry that leaves has more than totals;
-how many features, the first, are made from spans alone; bit k: whether events of type k are taken in."""
+how many features, the first, are made from spans alone; bit k: whether events of type k are taken in; the type of labels that
+became known; whether labels count after their events have left the ring, so that those kept out must be remembered."""
 
 Plan = namedtuple("Plan", "sizes keys offsets features spans channels scales extremes items distincts labels counters")
 """What is computed for one entity. keys: the fields that keys are made of, in order of roles (role, text?, column).
@@ -73,6 +75,6 @@ scales: units per 1.0 by channel. extremes: (channel, minimum?) by row of `State
 
 State = namedtuple("State", "meta free table rows ring blocks levels distinct scratch blank spans")
 """meta, free list heads by ring size, key table (code, slot), rows, rings, block summaries (extreme, flattened
-levels), start of each level, last positions of distinct values (slot and field, code, position), what the kernel reads
-from one event (a line each for channels, items, distinct fields and labels), the row of an unknown key, and the content
-of every span for each event of a block."""
+levels), start of each level, last positions of distinct values (slot and field, code, position) and events kept out as
+too late (-1 - role, sequence, 0), what the kernel reads from one event (a line each for channels rounded and unrounded,
+items, distinct fields and labels), the row of an unknown key, and the content of every span for each event of a block."""

@@ -6,10 +6,11 @@ import numpy as np
 from penstock.features.kernel.cursors import low_of
 from penstock.features.kernel.deviation import multiply
 from penstock.features.kernel.extremes import summarise, summarise_one
-from penstock.features.kernel.leaving import retire
+from penstock.features.kernel.leaving import reach, retire
 from penstock.features.kernel.places import distinct_at, place_distinct, place_key
 from penstock.features.kernel.rings import give_ring, lay_base, physical, search, take_ring
 from penstock.features.kernel.words import (
+    BASE,
     C_ABSOLUTE,
     C_COUNT,
     C_EVER,
@@ -71,6 +72,7 @@ def clear_row(P, row, code, slot):
     row[LOG2] = SMALLEST_RING_LOG2
     row[NEWEST] = MISSING
     row[READ_AT] = MISSING
+    row[BASE] = MISSING
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy")
@@ -238,7 +240,7 @@ def _guard(P, S, row, values, role):
             continue
         size = abs(values[c])
         if size > LARGEST_SUM - row[place] and not P.channels[c, C_EVER]:
-            row[place] = _absolute(S.ring, row, P.channels[c, C_SUM], row[NEWEST] - P.sizes.retention)
+            row[place] = _absolute(S.ring, row, P.channels[c, C_SUM], reach(P, row))
         if size > LARGEST_SUM - row[place]:
             values[c] = MISSING
             S.meta[OVERFLOWED] += 1
@@ -269,13 +271,11 @@ def _make_place(P, S, row, size, mask):
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
-def insert(P, S, row, time, sequence, role, values, item_values, distinct_values, label_values):
+def insert(P, S, row, time, sequence, role, values, exact_values, item_values, distinct_values, label_values):
     """Write an event into its key's row and ring, where its time belongs."""
-    newest = max(row[NEWEST], time)
-    row[NEWEST] = newest
     end, mask = row[END], (np.int64(1) << row[LOG2]) - 1
     if end & (RETIRE_EVERY - 1) == 0 or end - row[FIRST] >= mask:
-        retire(P, S, row, newest - P.sizes.retention)
+        retire(P, S, row, reach(P, row))
     _guard(P, S, row, values, role)
     size = end - row[FIRST]
     _make_place(P, S, row, size, mask)
@@ -292,7 +292,7 @@ def insert(P, S, row, time, sequence, role, values, item_values, distinct_values
         S.ring[at, P.sizes.sequence] = sequence
     for c in range(P.channels.shape[0]):
         if P.channels[c, C_VALUE] >= 0:
-            S.ring[at, P.channels[c, C_VALUE]] = values[c] if (P.channels[c, C_ROLES] >> role) & 1 else MISSING
+            S.ring[at, P.channels[c, C_VALUE]] = exact_values[c] if (P.channels[c, C_ROLES] >> role) & 1 else MISSING
     for item in range(P.labels.shape[0]):
         S.ring[at, P.labels[item, L_RING]] = label_values[item] if (P.labels[item, L_ROLES] >> role) & 1 else -1
     _remember(P, S, row, at, time, item_values, role)
