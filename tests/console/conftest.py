@@ -6,6 +6,7 @@ A screenshot of everything that is looked at goes to build/screens, at 1440 and 
 import contextlib
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -79,6 +80,12 @@ class Demo:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+
+    def setup_token(self) -> str:
+        """What the first user over HTTP needs, as the service says when it starts."""
+        found = re.findall(r"setup token (\S+)", self._log.read_text())
+        assert found, self._log.read_text()[-2000:]
+        return str(found[-1])
 
     def restart(self) -> None:
         self.stop()

@@ -41,6 +41,7 @@ def closed(demo, browser):
         page.get_by_role("button", name="Add a user…").click()
         page.get_by_label("Name", exact=True).fill("root")
         page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_label("Setup token").fill(server.setup_token())
         page.get_by_role("button", name="Add", exact=True).click()
         page.get_by_role("heading", name="Sign in to Penstock").wait_for()
         page.close()
