@@ -16,7 +16,6 @@ from penstock.features.kernel.words import (
     BLOCK,
     C_KINDS,
     C_SOURCE,
-    C_VALUE,
     C_WHERE,
     D_KINDS,
     D_SOURCE,
@@ -68,15 +67,17 @@ def counts(x, i, kind, where, kinds):
 def _gather(P, i, kind, x, codes, values, exact_values, item_values, distinct_values, label_values):
     """Read from the event's columns what the entity's channels, items and distinct fields take in."""
     for c in range(P.channels.shape[0]):
-        values[c] = exact_values[c] = MISSING
+        values[c] = MISSING
         if counts(x, i, kind, P.channels[c, C_WHERE], P.channels[c, C_KINDS]):
             source = P.channels[c, C_SOURCE]
             if source < 0:
                 values[c] = 0
             elif not np.isnan(x[i, source]):
                 values[c] = np.int64(np.rint(x[i, source] * P.scales[c]))
-                if P.channels[c, C_VALUE] >= 0:
-                    exact_values[c] = ordered(x[i, source], x.view(np.int64)[i, source])
+    for e in range(P.extremes.shape[0]):
+        c = P.extremes[e, 0]
+        source = P.channels[c, C_SOURCE]
+        exact_values[c] = ordered(x[i, source], x.view(np.int64)[i, source]) if values[c] != MISSING else MISSING
     for k in range(P.items.shape[0]):
         item_values[k] = MISSING
         if counts(x, i, kind, P.items[k, I_WHERE], P.items[k, I_KINDS]):

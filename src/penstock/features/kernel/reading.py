@@ -148,6 +148,7 @@ def measure(P, S, row, role, time, values, j):
         if line[G_ROLE] != role:
             continue
         end = row[np.uint64(CURSORS + line[G_HIGH])]
+        newer = S.ring[np.uint64(offset + ((end - 1) & mask))]
         start, older = np.int64(0), S.ring[np.uint64(NOTHING)]
         if line[G_LOW] >= 0:
             start = row[np.uint64(CURSORS + line[G_LOW])]
@@ -155,7 +156,7 @@ def measure(P, S, row, role, time, values, j):
         elif _is_hidden(P, row, line[G_HIGH], time):
             start, end = row[FIRST], max(end, row[FIRST])
             older = S.ring[np.uint64(offset + ((start - 1) & mask))]
-        newer = S.ring[np.uint64(offset + ((end - 1) & mask))]
+            newer = S.ring[np.uint64(offset + ((end - 1) & mask))]
         value = values[np.uint64(line[G_SOURCE])] if line[G_CURRENT] else MISSING
         current = value != MISSING
         span = S.spans[g]
