@@ -178,7 +178,7 @@ def test_a_replay_without_models_decides_by_rules_alone(folder):
 def test_scoring_answers_every_line_in_its_place(folder, report):
     lines = penstock("simulate", "banking", "--events", 3, "--seed", 8).stdout.splitlines()
     given = "\n".join([lines[0], "no json", lines[1], "", lines[2]])
-    shown = in_own_process("score", "banking", "--models", folder / "models", given=given)
+    shown = in_own_process("score", "banking", "--models", folder / "models", "--max-refused", "0.3", given=given)
     answers = [json.loads(line) for line in shown.stdout.splitlines()]
     ids = [json.loads(line)["transaction_id"] for line in lines]
     assert [answer.get("transaction_id", answer.get("status")) for answer in answers] == [ids[0], 400, ids[1], ids[2]]

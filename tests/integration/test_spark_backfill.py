@@ -64,11 +64,12 @@ def test_a_file_without_arrivals_arrives_in_order_of_time_and_row(spark, tmp_pat
     """In the order of the file, from CSV, with rows that are no events."""
     events = world.events(1_500, seed=2).drop("arrived_at").sort("at")
     texts = events.with_columns(pl.col("at").dt.strftime("%Y-%m-%dT%H:%M:%SZ"), pl.col("amount").cast(pl.String))
-    texts = texts.with_columns(amount=pl.when(pl.int_range(pl.len()) % 97 == 5).then(pl.lit("much")).otherwise("amount"))
+    texts = texts.with_columns(amount=pl.when(pl.int_range(pl.len()) % 197 == 5).then(pl.lit("much")).otherwise("amount"))
     texts.write_csv(tmp_path / "events.csv")
     rows, done = filled(spark, source("transfers"), [tmp_path / "events.csv"], tmp_path, slice_rows=SMALL)
-    assert_equal(rows, replay(world.transfers, tmp_path / "events.csv"))
-    assert done.refused == 16
+    with pytest.warns(UserWarning, match="8 of 1,500 rows are no events"):
+        assert_equal(rows, replay(world.transfers, tmp_path / "events.csv"))
+    assert done.refused == 8
 
 
 def test_years_in_several_files_are_one_history_and_one_file_comes_out(spark, tmp_path):

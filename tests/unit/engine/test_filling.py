@@ -142,15 +142,16 @@ def play(engine, steps, begun=0, grow_at=None):
         at = number * 900
         if each[0] == "pay":
             engine.decide(payment(number, at + each[1], *each[2:]))
-            paid.append(f"t{number}")
+            paid.append((f"t{number}", at + each[1]))
         elif each[0] == "login":
             when = START + timedelta(seconds=at + each[1])
             engine.inform(
                 {"type": "Login", "transaction_id": f"l{number}", "timestamp": when.isoformat(), "customer_id": each[2]}
             )
         elif paid:
-            known = START + timedelta(seconds=at + each[3])
-            engine.label(paid[each[1] % len(paid)], fraud=each[2], at=known)
+            name, happened = paid[each[1] % len(paid)]
+            known = START + timedelta(seconds=max(at + each[3], happened))  # a label is never known before its event
+            engine.label(name, fraud=each[2], at=known)
     return engine
 
 

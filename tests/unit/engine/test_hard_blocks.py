@@ -49,7 +49,7 @@ class Fixed(Ensemble):
 
     def __init__(self, score):
         self.score, self.names, self.features, self.encodings, self.thresholds = score, ("m",), ("amount",), {}, {}
-        self.fingerprint, self.version = None, "v1"
+        self.fingerprint, self.version, self.base = None, "v1", 0.0
 
     def fill(self, x, scores):
         if self.score is None:
