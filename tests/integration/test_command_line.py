@@ -182,7 +182,7 @@ def test_scoring_answers_every_line_in_its_place(folder, report):
     answers = [json.loads(line) for line in shown.stdout.splitlines()]
     ids = [json.loads(line)["transaction_id"] for line in lines]
     assert [answer.get("transaction_id", answer.get("status")) for answer in answers] == [ids[0], 400, ids[1], ids[2]]
-    assert "1 lines are no events" in shown.stderr
+    assert "1 of 4 lines are no events" in shown.stderr
 
 
 def test_a_service_decides_and_its_decisions_can_be_shown_recomputed_and_counted(folder, service):
