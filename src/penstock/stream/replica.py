@@ -117,5 +117,7 @@ class Replica:
 
     def close(self) -> None:
         """Close engine and ledger; what no broker has committed is not kept."""
-        self.engine.close()
-        self.ledger.close()
+        try:
+            self.engine.close()
+        finally:
+            self.ledger.close()

@@ -10,7 +10,7 @@ from typing import Any
 from penstock.engine import Engine
 from penstock.engine.challenger import InTrial
 from penstock.engine.meter import Meter
-from penstock.errors import DeclarationError, Fenced, PenstockError
+from penstock.errors import DeclarationError, Fenced, LedgerError, PenstockError
 from penstock.models import Ensemble
 from penstock.rules import InForce
 from penstock.stream.owner import Owner, try_beside
@@ -77,15 +77,17 @@ class Seat:
             threading.Thread(target=growth.run, args=(stop,), name="penstock-features", daemon=True).start()
         while not stop.is_set() and not self.ended:
             self._replica = replica = self._parts.open_replica(self.shard)
-            self._revision, self._trial_revision = 0, -1
+            self._revision, self._trial_revision, fenced = 0, -1, False
             try:
                 self._look_for_rules()
                 self._serve(replica, stop)
             except Fenced as error:
                 _log.warning("%s stands by from now on: %s", self._name, error)
+                fenced = True
             finally:
                 self._replica = None
-                replica.close()
+                with suppress(*[LedgerError] * fenced):  # the state holds what does not count, so it cannot be saved
+                    replica.close()
 
     def _serve(self, replica: Replica, stop: threading.Event) -> None:
         journal = self._parts.broker.journal(self.shard, replica.place)
