@@ -1,5 +1,6 @@
 """The archive in an object store or a folder: whole files by hour, each decision once, and recorded data again."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -221,6 +222,24 @@ def test_a_store_that_stops_is_waited_for_and_nothing_is_lost(s3, bucket_url):
     kept.write(portions(2, first=2))
     kept.close()
     assert seqs(bucket_url) == list(range(12))
+
+
+def test_an_extent_that_is_replaced_while_it_is_read_is_read_again(folder):
+    """Some object stores cut an object to its length of before while a longer one takes its place."""
+    kept = sink(folder)
+    kept.begin(1)
+    kept.write(portions(6))
+    kept.close()
+    (extent,) = (Path(folder) / "_owners").rglob("*.json")
+    whole = extent.read_bytes()
+    extent.write_bytes(whole[:-2])
+    again = threading.Timer(0.1, extent.write_bytes, [whole])
+    again.start()
+    assert seqs(folder) == list(range(18))
+    again.join()
+    extent.write_bytes(b"")
+    with pytest.raises(DataError, match=r"_owners/banking/1.0.json .* is damaged"):
+        ObjectArchive(folder)
 
 
 def test_detectors_and_shards_share_an_archive(folder):

@@ -166,6 +166,26 @@ def test_long_bodies_without_a_line_end_are_no_long_lines(url):
     assert rejected(url) == {}
 
 
+@pytest.mark.parametrize("coding", ["length", "chunks"])
+def test_the_end_of_a_long_body_is_no_line_of_the_next_request(url, coding):
+    """A kept connection goes on after a body whose last segment is longer than a line may be."""
+    body = json.dumps({"transaction_id": "tx1", "text": "a" * 300_000}).encode()
+    head, data = b"POST /predict HTTP/1.1\r\nHost: p\r\n", body
+    if coding == "length":
+        head += b"Content-Length: %d\r\n\r\n" % len(body)
+    else:
+        head, data = head + b"Transfer-Encoding: chunked\r\n\r\n", b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    with connect(url) as connection:
+        for _ in range(3):
+            connection.sendall(head)
+            time.sleep(0.05)  # so that the body comes in segments of its own
+            connection.sendall(data)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(GET + b"Connection: close\r\n\r\n")
+        assert all_of(connection).startswith(b"HTTP/1.1 200 ")
+    assert rejected(url) == {}
+
+
 def test_a_head_that_is_never_completed_is_refused_and_silence_is_ended(serve):
     with serve(head_timeout_s=0.3) as url:
         with connect(url) as silent, connect(url) as slow, connect(url) as odd:

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from penstock.ledger.sql import answer
 
 _AT_ONCE = 8
 _NONE = Extent(0, 0)
+_PAUSES = (0.05, 0.2, 0.5, 0)
 
 
 def reigns_in(place: Place, log: str | None = None, *, contents: bool = True) -> dict[str, dict[Reign, Extent]]:
@@ -28,9 +30,22 @@ def reigns_in(place: Place, log: str | None = None, *, contents: bool = True) ->
     for path in _paths(place, OWNERS):
         owner = owner_of(path)
         if owner is not None and log in (None, owner[0]):
-            extent = msgspec.json.decode(bytes(obstore.get(place.store, path).bytes()), type=Extent) if contents else _NONE
-            found.setdefault(owner[0], {})[owner[1]] = extent
+            found.setdefault(owner[0], {})[owner[1]] = _extent(place, path) if contents else _NONE
     return found
+
+
+def _extent(place: Place, path: str) -> Extent:
+    """How far a writer has come. Some stores cut what is replaced while it is read, so it is read again before it counts."""
+    for pause in _PAUSES:
+        try:
+            return msgspec.json.decode(bytes(obstore.get(place.store, path).bytes()), type=Extent)
+        except msgspec.DecodeError as error:
+            cause = error
+            time.sleep(pause)
+    raise DataError(
+        f"{place.name}/{path} says how far a writer of this archive has come, and is damaged: {cause}; restore the object "
+        "from an older version of the bucket"
+    ) from cause
 
 
 def _paths(place: Place, prefix: str | None = None) -> list[str]:
@@ -47,6 +62,7 @@ class ObjectArchive:
     Raises:
         ConfigurationError: the URL names no store.
         SinkUnavailable: the store does not answer.
+        DataError: an object that says how far a writer has come is damaged.
     """
 
     def __init__(self, url: str, *, since: datetime | None = None, until: datetime | None = None) -> None:

@@ -83,7 +83,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*args, **options)
         self._bounds = bounds or Bounds()
         self._receiving = False  # a request has begun and is not complete
-        self._in_head = self._in_lines = True  # lines: of a head or of trailers
+        self._in_head = self._in_lines = False  # lines: of a head or of trailers
         self._begun = False  # a head or trailers began in the bytes that are being read
         self._head_bytes = self._header_count = 0
         self._line_bytes = self._fed = 0  # of a line, and of lines, that are not complete
@@ -194,7 +194,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= MOST_WAITING:
             self._note("waiting_requests", 503, f"{MOST_WAITING} requests of this connection wait for answers already")
             raise _Refused
-        self._receiving = self._begun = True
+        self._receiving = self._begun = self._in_head = self._in_lines = True
         self._head_bytes = self._header_count = 0
         super().on_message_begin()
 
@@ -242,7 +242,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is complete."""
-        self._receiving, self._in_head, self._in_lines, self._line_bytes = False, True, True, 0
+        self._receiving = self._in_head = self._in_lines = False
         super().on_message_complete()
 
     # ---------------------------------------------------------------- refusing
