@@ -113,8 +113,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis: Annotated[
         str | None,
         Meta(
-            description="Where a worker publishes the latest decisions and the profiles of keys, `redis://HOST:PORT/DATABASE`;"
-            " nowhere unless given."
+            description="Where a worker, or a service without a broker, publishes the latest decisions and the profiles of"
+            " keys, `redis://HOST:PORT/DATABASE`; nowhere unless given."
         ),
     ] = None
     archive: Annotated[

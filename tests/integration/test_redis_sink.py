@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import redis as client_library
 
-from penstock import Detector, Engine, Entity, Label, Policy, Rule
+from penstock import Detector, Engine, Entity, Label, Policy, Rule, derive
 from penstock.adapters.redis_sink import RedisSink, sink
 from penstock.errors import ConfigurationError, Fenced, SinkUnavailable
 
@@ -53,6 +53,10 @@ detector = Detector(
         place.count("1h"),
         account.sum("amount", "1h", role="received").named("sender_received"),
         account.count("1h", at="received").named("receiver_count"),
+        derive("far_more", "amount_ratio > 3"),
+        derive("amount_ratio", "amount / usual_amount"),
+        derive("share", "terminal_sum_amount_24h / customer_count_1h"),
+        derive("is_night", "hour(timestamp) < 6"),
     ],
     rules=[Rule("large", "amount > 90", then="block"), Rule("much", "customer_count_1h > 5", then="review")],
     policy=Policy(review_at=0.5, block_at=0.8),
@@ -72,7 +76,8 @@ FEATURES = {
     "spot": ["spot_max_amount_1h"],
     "place": ["place_count_1h"],
 }
-FEATURES["customer"].append("previous_place")
+FEATURES["customer"] += ["previous_place", "far_more", "amount_ratio", "share"]
+FEATURES["terminal"].append("share")
 ROLES = [("sent", "sender", ["sender_received"]), ("received", "receiver", ["receiver_count"])]
 
 
@@ -201,7 +206,7 @@ def test_profiles_and_decisions_are_exactly_what_the_records_say(engine, store, 
 
 def test_entities_with_keys_of_one_field_are_published_unless_others_are_named(engine, store, redis_url):
     decide(engine, events(50))
-    for sink_of in (RedisSink(redis_url, engine), RedisSink(redis_url, engine, shard=1, entities=["pair"])):
+    for sink_of in (RedisSink(redis_url, engine), RedisSink(redis_url, engine, owner="1", entities=["pair"])):
         sink_of.begin(1)
         sink_of.write(records(engine))
         sink_of.close()
@@ -385,7 +390,7 @@ def test_a_server_that_lost_its_scripts_is_written_to_all_the_same(engine, redis
 
 def test_every_shard_has_a_fence_and_a_cursor_of_its_own(engine, redis_url, store):
     decide(engine, events(10))
-    one, other = RedisSink(redis_url, engine), RedisSink(redis_url, engine, shard=1)
+    one, other = RedisSink(redis_url, engine), RedisSink(redis_url, engine, owner="1")
     one.begin(7)
     assert other.begin(3) == 0
     one.write(records(engine))

@@ -10,7 +10,7 @@ from penstock.assemble.alerts import Alerting
 from penstock.assemble.cases import CaseWork
 from penstock.assemble.detectors import installed, load_detector
 from penstock.assemble.features import as_grown
-from penstock.assemble.stores import Archiving, ledger_to_read, ledgers_to_read, note_losses, open_ledger, several_logs
+from penstock.assemble.stores import EmbeddedStores, ledger_to_read, ledgers_to_read, note_losses, open_ledger, several_logs
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine, OnPersonal, warm_up
@@ -87,15 +87,15 @@ def openers(
     alerting: Alerting | None = None,
     work: CaseWork | None = None,
     keeping: Keeping | None = None,
-    archiving: Archiving | None = None,
+    stores: EmbeddedStores | None = None,
 ) -> dict[str, Callable[[], Engine]]:
-    """What opens an engine for each detector, by name; alerting, work, archiving: follow what they decide.
+    """What opens an engine for each detector, by name; alerting, work, stores: follow what they decide.
 
     keeping: keeps what personal fields said.
 
     A detector whose models are not trained yet is served, and is not ready.
     """
-    shared = _SharedLedger(settings, detectors, alerting, work, keeping, archiving)
+    shared = _SharedLedger(settings, detectors, alerting, work, keeping, stores)
     return {detector.name: partial(shared.open_engine, detector) for detector in detectors}
 
 
@@ -109,7 +109,7 @@ class _SharedLedger:
         alerting: Alerting | None,
         work: CaseWork | None,
         keeping: Keeping | None,
-        archiving: Archiving | None,
+        stores: EmbeddedStores | None,
     ) -> None:
         self._settings = settings
         self._detectors = detectors
@@ -119,7 +119,7 @@ class _SharedLedger:
         self._keeping = keeping
         self._ledger: Ledger | None = None
         self._archive: Archive | None = None
-        self._archiving = archiving or Archiving.of(settings)
+        self._stores = stores or EmbeddedStores(settings)
         self._lock = threading.Lock()
 
     def open_engine(self, detector: Detector) -> Engine:
@@ -144,9 +144,7 @@ class _SharedLedger:
             if self._work is not None:
                 self._work.watch(engine)
                 self._work.start(self._ledger)
-            if self._archiving is not None:
-                self._archiving.watch(engine)
-                self._archiving.start(self._ledger)
+            self._stores.follow(engine, self._ledger)
             return engine
 
     def _left(self) -> None:
@@ -157,8 +155,7 @@ class _SharedLedger:
                     self._alerting.close()
                 if self._work is not None:
                     self._work.close()
-                if self._archiving is not None:
-                    self._archiving.close()
+                self._stores.close()
                 self._archive.close()
                 self._ledger.close()
 

@@ -11,7 +11,7 @@ from penstock.assemble.alerts import Alerting
 from penstock.assemble.cases import CaseWork
 from penstock.assemble.drift import DriftWork
 from penstock.assemble.parts import Part, Status
-from penstock.assemble.stores import Archiving
+from penstock.assemble.stores import EmbeddedStores
 from penstock.assemble.workers import parts_of_workers
 from penstock.clock import SECOND_US, Clock, iso, system_clock
 from penstock.config import Settings
@@ -32,14 +32,14 @@ _LATE = 3.0
 class Operating:
     """What a service is made of, as far as operations are concerned.
 
-    office: the database of everything that people decide. alerting, work, archiving, drift: what runs beside the engines.
+    office: the database of everything that people decide. alerting, work, stores, drift: what runs beside the engines.
     """
 
     settings: Settings
     office: Database
     alerting: Alerting | None = None
     work: CaseWork | None = None
-    archiving: Archiving | None = None
+    stores: EmbeddedStores | None = None
     drift: DriftWork | None = None
     clock: Clock = system_clock
 
@@ -63,6 +63,7 @@ class Operating:
             *(self._channel(channel) for channel in self.channels if self.delivered_by == "service"),
             self._feeding("cases", None if self.work is None else self.work.feeding, "this service keeps no cases"),
             self._archive(),
+            *self._redis(),
             *self._drift(),
             *self._stores(),
         ]
@@ -96,7 +97,13 @@ class Operating:
             return Part(name="archive", status="absent", text="nothing is archived beyond the data folder: the setting archive")
         if self.settings.stream is not None:
             return Part(name="archive", status="absent", text="the worker feeds it")
-        return self._feeding("archive", None if self.archiving is None else self.archiving.feeding, "no detector is ready yet")
+        return self._feeding("archive", None if self.stores is None else self.stores.archive, "no detector is ready yet")
+
+    def _redis(self) -> list[Part]:
+        """Redis, for each detector that this service decides."""
+        feedings = {} if self.stores is None else self.stores.redis
+        parts = ((self._feeding("redis", feeding, ""), name) for name, feeding in sorted(feedings.items()))
+        return [msgspec.structs.replace(part, detector=name) for part, name in parts]
 
     def _stores(self) -> list[Part]:
         """The stores, and the workers that feed them, where there are some."""

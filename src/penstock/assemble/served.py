@@ -16,7 +16,7 @@ from penstock.assemble.personal import keeping
 from penstock.assemble.registries import champions
 from penstock.assemble.replays import Replays
 from penstock.assemble.rulebooks import newer_rules
-from penstock.assemble.stores import Archiving
+from penstock.assemble.stores import EmbeddedStores
 from penstock.assemble.streams import besides
 from penstock.assemble.trials import TrialWork
 from penstock.config import Settings
@@ -73,11 +73,9 @@ def served(detectors: Mapping[str, Detector], settings: Settings, replays: Repla
         trials = _trials(office, loaded, settings, alerting)
         if alerting is not None:
             alerting.also(drift.figures)
-        archiving = None if beside else Archiving.of(settings)
+        stores = None if beside else EmbeddedStores(settings)
         yield Served(
-            openers={}
-            if beside
-            else openers(loaded, settings, alerting=alerting, work=work, keeping=kept, archiving=archiving),
+            openers={} if beside else openers(loaded, settings, alerting=alerting, work=work, keeping=kept, stores=stores),
             beside=beside,
             replays=replays or Replays(dict(detectors), settings),
             champions=champions(loaded, settings),
@@ -89,7 +87,7 @@ def served(detectors: Mapping[str, Detector], settings: Settings, replays: Repla
             drift=drift,
             alerting=alerting,
             vault=None if kept is None else kept.vault,
-            operating=Operating(settings, office, alerting, work, archiving, drift),
+            operating=Operating(settings, office, alerting, work, stores, drift),
         )
 
 

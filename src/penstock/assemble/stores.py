@@ -1,4 +1,4 @@
-"""Stores that the settings name: the ledger in PostgreSQL, for an engine or beside a worker, and the archive of objects."""
+"""Stores that the settings name: the ledger in PostgreSQL, for an engine or beside a worker; archive of objects; Redis."""
 
 import logging
 import secrets
@@ -193,43 +193,58 @@ def archive_sink(settings: Settings, log: str, ledger: Ledger, render: Render) -
     return ArchiveSink(settings.archive, log, ledger, every_s=settings.archive_every_s, render=each)
 
 
-class Archiving:
-    """The archive of the embedded shape: follows the ledger that its engines write, beside them."""
+def redis_sink(settings: Settings, engine: Engine, owner: str) -> Sink:
+    """What publishes the decisions and profiles of an engine in the Redis that the settings name; owner: of the cursor.
+
+    Raises:
+        ConfigurationError: they name none, or none that can be used.
+        MissingExtra: the part of the package for it is not installed.
+    """
+    if settings.redis is None:
+        raise ConfigurationError("no Redis is named: the setting redis, redis://HOST:PORT/DATABASE")
+    from penstock.adapters.redis_sink import RedisSink
+
+    return RedisSink(settings.redis, engine, owner=owner)
+
+
+class EmbeddedStores:
+    """The stores of the embedded shape: the archive and Redis, fed from the ledger that its engines write."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._engines: dict[str, Engine] = {}
-        self._feeding: Feeding | None = None
+        self.archive: Feeding | None = None
+        self.redis: dict[str, Feeding] = {}
+        """What feeds Redis, by detector."""
 
-    @classmethod
-    def of(cls, settings: Settings) -> "Archiving | None":
-        """What the settings ask for; None where they name no archive."""
-        return None if settings.archive is None else cls(settings)
-
-    def watch(self, engine: Engine) -> None:
-        """Render what this engine decides."""
-        self._engines[engine.detector.name] = engine
-
-    def start(self, ledger: Ledger) -> None:
-        """Follow a ledger from where this stopped the last time; once."""
-        if self._feeding is None:
-            sink = archive_sink(self._settings, name_of(ledger), ledger, self._render)
-            self._feeding = Feeding(sink, ledger, Newest(), 0, _followed)
-
-    @property
-    def feeding(self) -> Feeding | None:
-        """What archives; None before an engine is there."""
-        return self._feeding
+    def follow(self, engine: Engine, ledger: Ledger) -> None:
+        """Feed the stores with what this engine decides, from where they stopped the last time."""
+        name, known = engine.detector.name, name_of(ledger)
+        self._engines[name] = engine
+        if self._settings.archive is not None and self.archive is None:
+            self.archive = _feeding(archive_sink(self._settings, known, ledger, self._render), ledger)
+        if self._settings.redis is not None:
+            if name in self.redis:
+                self.redis.pop(name).close()
+            self.redis[name] = _feeding(redis_sink(self._settings, engine, known), ledger)
 
     def _render(self, record: Record, rows: Sequence[int]) -> list[bytes]:
         return self._engines[record.detector].look.render(record, rows)
 
     def close(self) -> None:
         """Take in what is durable by now, and stop."""
-        if self._feeding is not None:
-            self._feeding.finish(FINISH_S)
-            self._feeding.close()
-            self._feeding = None
+        for feeding in (self.archive, *self.redis.values()):
+            if feeding is not None:
+                feeding.finish(FINISH_S)
+                feeding.close()
+        self.archive, self.redis = None, {}
+
+
+def _feeding(sink: Sink, ledger: Ledger) -> Feeding:
+    def ended(error: PenstockError) -> None:
+        _log.error("nothing more is written to %s: %s", sink.name, error)
+
+    return Feeding(sink, ledger, Newest(), 0, ended)
 
 
 def name_of(ledger: Ledger) -> str:
@@ -239,10 +254,6 @@ def name_of(ledger: Ledger) -> str:
         name = f"engine-{secrets.token_hex(6)}"
         ledger.tables.put_setting(_ARCHIVED_AS, name)
     return str(name)
-
-
-def _followed(error: PenstockError) -> None:
-    _log.error("nothing more is archived: %s", error)
 
 
 def open_object_archive(settings: Settings, since: datetime | None, until: datetime | None) -> "ObjectArchive":

@@ -14,7 +14,7 @@ from penstock.assemble.features import as_grown
 from penstock.assemble.growing import Growing, feature_book
 from penstock.assemble.registries import champions
 from penstock.assemble.rulebooks import newer_rules
-from penstock.assemble.stores import note_losses, open_stores
+from penstock.assemble.stores import note_losses, open_stores, redis_sink
 from penstock.assemble.trials import TrialWork
 from penstock.config import Settings
 from penstock.detector import Detector
@@ -263,9 +263,7 @@ def open_sinks(
     log = engine.detector.name if shard is None else f"{engine.detector.name}.shard-{shard}"
     stores = open_stores(engine.detector, settings, log, replica.ledger, engine.look.render)
     if settings.redis is not None:
-        from penstock.adapters.redis_sink import RedisSink
-
-        stores.append(RedisSink(settings.redis, engine, shard=shard or 0))
+        stores.append(redis_sink(settings, engine, str(shard) if shard else ""))
     drift = DriftWork(settings)
     alerts = alert_sink(
         engine.detector,

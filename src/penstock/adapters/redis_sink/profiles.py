@@ -38,16 +38,21 @@ def profiles_of(detector: Detector, prefix: str, entities: Collection[str] | Non
             raise ConfigurationError(f"detector {detector.name!r} has no entity {name!r}.{did_you_mean(name, known)}")
         entity = known[name].entity
         for role, columns in enumerate(known[name].keys):
-            features = [
-                feature.name
-                for feature in detector.features
-                if isinstance(feature, Aggregate) and _is_of(feature, entity, role)
-            ]
+            features = _features_of(detector, entity, role)
             if features:
                 keys = [column.name for column in columns]
                 as_of = f"as_of_{entity.roles[role]}" if entity.roles else "as_of"
                 found.append(Profiles(f"{prefix}{name}:", as_of, keys, features, detector.plan.layout))
     return found
+
+
+def _features_of(detector: Detector, entity: Entity, role: int) -> list[str]:
+    """The aggregates of an entity in a role, and what is derived from them, also by way of other derived features."""
+    found = {each.name for each in detector.features if isinstance(each, Aggregate) and _is_of(each, entity, role)}
+    derived = [each for each in detector.features if not isinstance(each, Aggregate)]
+    for _ in derived:  # a derived feature may be declared before those that it reads
+        found |= {each.name for each in derived if detector.reads_of(each) & found}
+    return [each.name for each in detector.features if each.name in found]
 
 
 def _is_of(feature: Aggregate, entity: Entity, role: int) -> bool:

@@ -41,7 +41,8 @@ class RedisSink:
     Args:
         url: of the server, redis://HOST:PORT/DATABASE.
         engine: the worker's own; it reads what records mean.
-        shard: of the inbox; every shard has an owner, and so a fence and a cursor of its own.
+        owner: what writes: every shard of an inbox but the first, and every ledger of a service without a broker, has a fence
+            and a cursor of its own, under this name.
         decision_ttl_s, profile_ttl_s: seconds to live.
         entities: whose profiles are published; those with keys of one field unless given, since pairs are many and cost as
             much each.
@@ -65,7 +66,7 @@ class RedisSink:
         url: str,
         engine: Engine,
         *,
-        shard: int = 0,
+        owner: str = "",
         decision_ttl_s: int = DECISION_TTL_S,
         profile_ttl_s: int = PROFILE_TTL_S,
         entities: Sequence[str] | None = None,
@@ -75,7 +76,7 @@ class RedisSink:
         self._look = engine.look
         self._detector = engine.detector.name
         prefix = f"penstock:{self._detector}:"
-        suffix = f":{shard}" if shard else ""
+        suffix = f":{owner}" if owner else ""
         self._owned = [f"{prefix}fence{suffix}", f"{prefix}cursor{suffix}"]
         self._keys = [*self._owned, f"{prefix}decision:", f"{prefix}decisions", f"{prefix}alerts"]
         self._profiles = profiles_of(engine.detector, prefix, entities)
@@ -97,7 +98,7 @@ class RedisSink:
     def write(self, records: Sequence[tuple[int, Record]]) -> None:
         """See `Sink.write`."""
         sent: _Sent | None = None
-        for rows, reached in _portions(records, self._reached):
+        for rows, reached in _portions(self._detector, records, self._reached):
             arguments = self._arguments(rows, reached)  # made while the server still works on the portion before
             self._settle(sent)
             sent = reached, self._sending.submit(self._write, self._keys, arguments)
@@ -132,13 +133,15 @@ class RedisSink:
         return found
 
 
-def _portions(records: Sequence[tuple[int, Record]], reached: tuple[int, int]) -> Iterator[tuple[list[Rows], tuple[int, int]]]:
-    """Decisions in portions of a good size, each with the position and row up to which it goes."""
+def _portions(
+    detector: str, records: Sequence[tuple[int, Record]], reached: tuple[int, int]
+) -> Iterator[tuple[list[Rows], tuple[int, int]]]:
+    """Decisions of a detector in portions of a good size, each with the position and row up to which it goes."""
     portion: list[Rows] = []
     size, end = 0, reached
     for position, record in records:
         start = reached[1] if position == reached[0] else 0
-        if record.kind == "decisions":
+        if record.kind == "decisions" and record.detector == detector:
             while start < len(record):
                 stop = min(len(record), start + MOST_ROWS - size)
                 portion.append((record, start, stop))
