@@ -176,15 +176,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     predict_budget_ms: Annotated[
         Positive,
-        Meta(
-            description="How long a caller of `/predict` waits for a worker behind a broker, before the policy's `on_timeout`."
-        ),
+        Meta(description="How long a caller of `/predict` waits for a worker behind a broker, before `on_timeout`."),
     ] = 100.0
+    on_timeout: Annotated[
+        Literal["approve", "review", "block", "provisional"] | None,
+        Meta(
+            description="What a caller of `/predict` gets where a worker behind a broker does not decide in time;"
+            " `provisional` is scored at once from what the service last heard, and the worker's decision stands. What the"
+            " detector's policy names unless given."
+        ),
+    ] = None
     worker_grace: Annotated[
         Positive,
         Meta(
             description="How long a service behind a broker stays ready without a sign of life from a worker, in seconds;"
-            " longer than a takeover takes. Callers get what the policy's `on_timeout` names; with `provisional` the"
+            " longer than a takeover takes. Callers get what `on_timeout` names; with `provisional` the"
             " service stays ready."
         ),
     ] = 30.0

@@ -132,13 +132,17 @@ def test_a_wait_for_a_decision_that_does_not_come_is_no_longer_than_was_asked_fo
 
 
 @pytest.mark.slow
-def test_a_provisional_answer_is_scored_from_what_was_last_heard_and_changes_nothing(start, tmp_path):
+@pytest.mark.parametrize("named_by", ["policy", "setting"])
+def test_a_provisional_answer_is_scored_from_what_was_last_heard_and_changes_nothing(start, tmp_path, named_by):
     file = tmp_path / "provisional.py"
     text = Path(mine.__file__).read_text("utf-8")
-    file.write_text(
-        text.replace('Policy(on_failure="review")', 'Policy(on_failure="review", on_timeout="provisional")'), "utf-8"
-    )
-    api, worker = start(str(file), PENSTOCK_PREDICT_BUDGET_MS="10000", PENSTOCK_WORKER_GRACE="1"), start.worker(str(file))
+    options = {"PENSTOCK_PREDICT_BUDGET_MS": "10000", "PENSTOCK_WORKER_GRACE": "1"}
+    if named_by == "policy":
+        text = text.replace('Policy(on_failure="review")', 'Policy(on_failure="review", on_timeout="provisional")')
+    else:
+        options["PENSTOCK_ON_TIMEOUT"] = "provisional"
+    file.write_text(text, "utf-8")
+    api, worker = start(str(file), **options), start.worker(str(file))
     until(lambda: api.ready and worker.owns)
     for k in range(3):
         assert api.ask("POST", "/predict", payment(f"t{k}"))[1]["degraded"] is None

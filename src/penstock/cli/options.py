@@ -92,6 +92,7 @@ _METAVARS = {
     "archive": "URL",
     "key": "KEY",
     "office": "URL",
+    "on_timeout": "OUTCOME",
     "max_refused": "SHARE",
 }
 

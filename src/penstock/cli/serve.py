@@ -9,7 +9,21 @@ from penstock.cli.options import accept_loss_flag, accepting, settings, settings
 
 @click.command()
 @click.argument("detectors", nargs=-1, required=True, metavar="DETECTOR...")
-@settings("host", "port", "data", "models", "registry", "alerts", "stream", "workers", "ledger", "redis", "archive", "office")
+@settings(
+    "host",
+    "port",
+    "data",
+    "models",
+    "registry",
+    "alerts",
+    "stream",
+    "workers",
+    "ledger",
+    "redis",
+    "archive",
+    "office",
+    "on_timeout",
+)
 @accept_loss_flag
 def command(detectors: tuple[str, ...], *, accept_loss: bool, **flags: str | None) -> None:
     """Serve one or several detectors over HTTP.

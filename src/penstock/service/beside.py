@@ -97,7 +97,7 @@ class Beside:
         if silent_s is None:
             return f"no worker has been heard of yet; {self._remedy}"
         grace_s = self.settings.worker_grace
-        if silent_s <= grace_s or self.engine.detector.policy.on_timeout == PROVISIONAL:
+        if silent_s <= grace_s or self._on_timeout == PROVISIONAL:
             return None
         return f"no worker has been heard of for {silent_s:.0f} s, longer than worker_grace ({grace_s:g} s); {self._remedy}"
 
@@ -107,8 +107,15 @@ class Beside:
         silent_s = self._silent_s
         if silent_s is None or silent_s <= _SILENT_S:
             return None
-        named = self.engine.detector.policy.on_timeout
-        return f"no worker has been heard of for {silent_s:.0f} s: callers get what on_timeout names ({named}); {self._remedy}"
+        return (
+            f"no worker has been heard of for {silent_s:.0f} s: callers get what on_timeout names ({self._on_timeout}); "
+            f"{self._remedy}"
+        )
+
+    @property
+    def _on_timeout(self) -> str:
+        """What the settings name for decisions that do not come in time, else the detector's policy."""
+        return self.settings.on_timeout or self.engine.detector.policy.on_timeout
 
     @property
     def _silent_s(self) -> float | None:
@@ -260,7 +267,7 @@ class Beside:
         future.cancel()
         self.measures.late += 1
         cause = f"no decision within {self.settings.predict_budget_ms:g} ms"
-        told = instead_of(self.engine, transaction_id, body, cause)
+        told = instead_of(self.engine, transaction_id, body, cause, self._on_timeout)
         answered = Answered(self.name, transaction_id, told.decision, cause, self.engine.clock())
         with suppress(BrokerError):
             self._put("answers", transaction_id, _encode(answered))

@@ -13,18 +13,18 @@ PROVISIONAL = "provisional"
 _decode = msgspec.json.Decoder(Decision).decode
 
 
-def instead_of(engine: Engine, transaction_id: str, body: bytes, cause: str) -> Decision:
-    """What the detector's `on_timeout` names, marked degraded with the cause; a hard block, where one fires.
+def instead_of(engine: Engine, transaction_id: str, body: bytes, cause: str, on_timeout: str) -> Decision:
+    """What `on_timeout` names, marked degraded with the cause; a hard block, where one fires.
 
     A provisional answer is scored at once, from what the replica knows, and changes nothing. Where even that fails, the
     policy's `on_failure` stands in.
     """
     policy = engine.detector.policy
     hard = {rule.name for rule in engine.detector.plan.rules if rule.hard}
-    found = _provisional(engine, transaction_id, body, cause) if hard or policy.on_timeout == PROVISIONAL else None
-    if found is not None and (policy.on_timeout == PROVISIONAL or any(hit.name in hard for hit in found.explanation.rules)):
+    found = _provisional(engine, transaction_id, body, cause) if hard or on_timeout == PROVISIONAL else None
+    if found is not None and (on_timeout == PROVISIONAL or any(hit.name in hard for hit in found.explanation.rules)):
         return found
-    named = policy.on_failure if policy.on_timeout == PROVISIONAL else policy.on_timeout
+    named = policy.on_failure if on_timeout == PROVISIONAL else on_timeout
     return _fixed(engine, transaction_id, body, Action.named(named), cause)
 
 

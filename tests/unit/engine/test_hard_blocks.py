@@ -131,11 +131,11 @@ def test_a_hard_block_runs_when_other_parts_have_failed_and_the_policy_would_app
 @pytest.mark.parametrize("on_timeout", ["approve", "review", "provisional"])
 def test_a_hard_block_is_told_where_a_worker_does_not_answer_in_time(on_timeout):
     body = {"transaction_id": "1", "timestamp": "2026-01-05T10:00:00Z", "customer_id": "bad", "amount": 5.0}
-    with Engine(declared(on_timeout=on_timeout), models=Fixed(0.0)) as engine:
-        told = instead_of(engine, "1", json.dumps(body).encode(), "too late")
+    with Engine(declared(), models=Fixed(0.0)) as engine:
+        told = instead_of(engine, "1", json.dumps(body).encode(), "too late", on_timeout)
         assert (told.decision, told.degraded.cause) == ("BLOCK", "too late")
         body["customer_id"] = "good"
-        told = instead_of(engine, "1", json.dumps(body).encode(), "too late")
+        told = instead_of(engine, "1", json.dumps(body).encode(), "too late", on_timeout)
         assert told.decision == {"review": "REVIEW"}.get(on_timeout, "APPROVE")
 
 
