@@ -24,14 +24,18 @@ print("down", flush=True)
 
 def run(program, *numbers):
     """Exit code and output of a program that gets these signals, one right behind the other."""
-    command = [sys.executable, "-c", program]
+    alone = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # the tests themselves may run under nohup
+    command = [sys.executable, "-c", alone + program]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
         for number in numbers:
             process.send_signal(number)
-        out, err = process.communicate(timeout=120)
+        try:
+            out, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
         return process.returncode, out, err
 
 
