@@ -1,9 +1,9 @@
 """Penstock decides about every transaction while it happens: approve, review or block."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from penstock.compilation import choose_cache as _choose_cache
+from penstock.lazy import lazy_names
 
 if TYPE_CHECKING:
     from penstock.decision import Guard, Policy
@@ -82,13 +82,5 @@ _HOMES = {
 
 _choose_cache()  # before anything imports numba
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: the command line starts without numba, polars and the rest."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'penstock' has no attribute {name!r}")
-    return getattr(import_module(f"penstock.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+if not TYPE_CHECKING:  # type checkers know the names from above
+    __getattr__, __dir__ = lazy_names(__name__, _HOMES)

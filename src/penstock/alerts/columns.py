@@ -1,6 +1,7 @@
 """A record of decisions, read by the names that rules of alerting use, whichever version of the detector wrote it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -16,7 +17,6 @@ from penstock.messages import Action, Explanation, Record, Type
 from penstock.wording import Value
 
 ACTIONS = tuple(action.name for action in Action)
-_ACTION_CODES = text_codes(ACTIONS)
 _OF_DECISIONS = {"decision": Type.TEXT, "fraud_probability": Type.NUMBER, "degraded": Type.BOOLEAN}
 _explanation = msgspec.json.Decoder(Explanation)
 
@@ -76,7 +76,7 @@ class Columns:
     def codes(self, name: str) -> NDArray[np.int64]:
         """A text of all rows, as codes."""
         if name == "decision":
-            codes: NDArray[np.int64] = _ACTION_CODES[self._columns["action"]]
+            codes: NDArray[np.int64] = _action_codes()[self._columns["action"]]
             return codes
         return text_codes(self.texts(name))
 
@@ -127,3 +127,8 @@ class Places:
             fields = self._layouts().get(layout_id, {}).get("x", ())
             self._known[layout_id] = {field.name: place for place, field in enumerate(fields) if field.name}
         return self._known[layout_id]
+
+
+@cache
+def _action_codes() -> NDArray[np.int64]:
+    return text_codes(ACTIONS)

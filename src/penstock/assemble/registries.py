@@ -1,19 +1,24 @@
 """Which registry the settings name, and how a service follows the champion in it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from penstock.assemble.features import as_grown
 from penstock.assemble.office import has_office, office_of
 from penstock.clock import Clock, system_clock
 from penstock.config import Settings
-from penstock.detector import Detector
 from penstock.errors import ConfigurationError
-from penstock.models import Ensemble, promote
+from penstock.models.shelf import promote
 from penstock.office.audit import AuditLog, note
 from penstock.offline.registry import FolderRegistry, Registry, fitting
-from penstock.offline.trainer import Round
+
+if TYPE_CHECKING:
+    from penstock.detector import Detector
+    from penstock.models import Ensemble
+    from penstock.offline.trainer import Round
 
 
 def open_registry(settings: Settings) -> Registry:
@@ -57,6 +62,8 @@ class Champion:
         wanted = self._registry.alias(detector.name, "champion")
         if wanted is None or wanted == version:
             return None
+        from penstock.assemble.features import as_grown
+
         ensemble = fitting(self._registry, as_grown(detector, self._settings), wanted)
         ensemble.warm()
         if not isinstance(self._registry, FolderRegistry):

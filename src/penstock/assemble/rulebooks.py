@@ -18,8 +18,6 @@ from penstock.office.rule_versions import Acting, Body
 from penstock.office.rulebook import Check, RuleBook
 from penstock.rules import InForce, NewerRules, Rule, Share
 
-_EMPTY = Members.of([])
-
 
 def book_of(database: Database, detector: Detector, *, four_eyes: bool = False) -> RuleBook:
     """The book of a detector's rules: a change that could not work is refused with the reason, and undone."""
@@ -33,7 +31,7 @@ def check_of(database: Database, detector: Detector) -> Check:
     def check(acting: Sequence[Acting], lists: Collection[str]) -> None:
         rules, now = rules_of(acting), grown(database, detector.with_rules([]))
         try:
-            now.with_rules(rules, dict.fromkeys(lists, _EMPTY))
+            now.with_rules(rules, dict.fromkeys(lists, Members.of([])))
         except DeclarationError:
             told = not_active(database, now, {word for rule in rules for word in words_of(Derived("", rule.when))})
             if told is None:

@@ -7,54 +7,38 @@ One thread uses an engine. State is changed by one ordered log of records; what 
 snapshot and the log after it, and `open` (see `recovery`) brings both together.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path as FilePath
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from penstock.clock import Clock, system_clock, to_us
-from penstock.detector import Detector
-from penstock.engine import listing
-from penstock.engine.challenger import Challenger
-from penstock.engine.deciding import Deciding
-from penstock.engine.filling import Filling
-from penstock.engine.history import History
-from penstock.engine.intake import Intake
-from penstock.engine.learned import Learned
-from penstock.engine.look import Look
-from penstock.engine.opening import ensemble_of, ledger_of, personal_key_of
-from penstock.engine.path import Path
-from penstock.engine.personal import OnPersonal, Personal
-from penstock.engine.reads import chosen, runs
-from penstock.engine.rebuilding import Rebuilding
-from penstock.engine.recent import Recent
-from penstock.engine.recovery import Recovery
-from penstock.engine.refused import KEPT as QUARANTINE_KEPT
-from penstock.engine.refused import Refused
-from penstock.engine.repeats import Repeats
-from penstock.engine.spread import category_of, worth_of
-from penstock.engine.totals import Totals
-from penstock.engine.trials import Trials
-from penstock.engine.truth import Statement, Truth, answer_of
-from penstock.engine.voices import Voices
 from penstock.errors import LedgerError, MalformedEvent
-from penstock.expressions import Members
-from penstock.features.described import written
-from penstock.ingest import Read, Reader
-from penstock.ledger import Answered, DetectorVersion, Label, Ledger, Quarantined, Tables
-from penstock.messages import Decision, Record, Refusal, Versions
-from penstock.models import Ensemble
-from penstock.rules import Rule
+
+if TYPE_CHECKING:  # the rest is imported when an engine is made: `from penstock import Engine` costs nothing
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from penstock.detector import Detector
+    from penstock.engine.challenger import Challenger
+    from penstock.engine.filling import Filling
+    from penstock.engine.personal import OnPersonal
+    from penstock.expressions import Members
+    from penstock.ingest import Read
+    from penstock.ledger import Answered, Label, Ledger, Quarantined, Tables
+    from penstock.messages import Decision, Record, Refusal
+    from penstock.models import Ensemble
+    from penstock.rules import Rule
 
 OnDurable = Callable[[BaseException | None], None]
-OnDecided = Callable[[Record, list[bytes]], None]
+OnDecided: TypeAlias = "Callable[[Record, list[bytes]], None]"
 """Told of a record of new decisions and of their JSON, before they are durable."""
 
 _CHUNK = 1024
@@ -93,7 +77,7 @@ class Engine:
         self,
         detector: Detector,
         *,
-        models: "FilePath | str | Ensemble | None" = None,
+        models: FilePath | str | Ensemble | None = None,
         data: FilePath | str | None = None,
         wait_for_models: bool = False,
         ledger: Ledger | None = None,
@@ -103,11 +87,32 @@ class Engine:
         snapshot_every_s: float = 60.0,
         personal_key: bytes | None = None,
         on_personal: OnPersonal | None = None,
-        quarantine_kept: int = QUARANTINE_KEPT,
+        quarantine_kept: int = 10_000,
         on_close: Callable[[], None] = lambda: None,
     ) -> None:
+        from penstock.engine.deciding import Deciding
+        from penstock.engine.history import History
+        from penstock.engine.intake import Intake
+        from penstock.engine.learned import Learned
+        from penstock.engine.look import Look
+        from penstock.engine.opening import ensemble_of, ledger_of, personal_key_of
+        from penstock.engine.path import Path
+        from penstock.engine.personal import Personal
+        from penstock.engine.rebuilding import Rebuilding
+        from penstock.engine.recent import Recent
+        from penstock.engine.recovery import Recovery
+        from penstock.engine.refused import Refused
+        from penstock.engine.repeats import Repeats
+        from penstock.engine.spread import category_of, worth_of
+        from penstock.engine.totals import Totals
+        from penstock.engine.trials import Trials
+        from penstock.engine.truth import Truth
+        from penstock.ingest import Reader
+        from penstock.messages import Decision
+
         self.detector = detector
         self.clock = clock
+        self._decode = msgspec.json.Decoder(Decision).decode
         self.folder = FilePath(data) if data is not None else None
         ensemble = ensemble_of(detector, models, self.folder, wait=wait_for_models)
         self.memory_limit = int(memory_limit_gb * 2**30) if memory_limit_gb else None
@@ -220,6 +225,8 @@ class Engine:
         Raises:
             DeclarationError, BundleError: they do not fit it; nothing has changed.
         """
+        from penstock.engine.rebuilding import Rebuilding
+
         path, detector = filling.finish(), filling.path.detector
         if (detector.rules, detector.lists) != (self.detector.rules, self.detector.lists):
             path.change(detector.with_rules(self.detector.rules, self.detector.lists))
@@ -234,6 +241,11 @@ class Engine:
 
     def _versions(self) -> None:
         """Everything that depends on which detector, models and rules decide."""
+        from penstock.engine.voices import Voices
+        from penstock.features.described import written
+        from penstock.ledger import DetectorVersion
+        from penstock.messages import Versions
+
         ensemble, plan = self.path.ensemble, self.detector.plan
         self.versions = Versions(self.version, self.model_version, plan.rules.version, plan.rules.lists or msgspec.UNSET)
         self.plain_versions = msgspec.to_builtins(self.versions)
@@ -255,7 +267,7 @@ class Engine:
 
     # ---- deciding
 
-    def decide(self, event: "Mapping[str, Any] | msgspec.Struct", *, dry_run: bool = False) -> Decision:
+    def decide(self, event: Mapping[str, Any] | msgspec.Struct, *, dry_run: bool = False) -> Decision:
         """Decide one transaction; durable when this returns. A dry run changes and records nothing.
 
         Raises:
@@ -267,11 +279,11 @@ class Engine:
         for row, refusal in read.refused:
             _raise(row, refusal)
         [answer] = self.deciding.decide(read, 1, dry_run=dry_run)
-        if isinstance(answer, Refusal):
+        if not isinstance(answer, bytes):
             _raise(0, answer)
         if not dry_run:
             self.ledger.flush()
-        return _decode(answer)
+        return self._decode(answer)
 
     def decide_many(
         self, events: Any, *, dry_run: bool = False, on_refused: Callable[[int, Refusal], None] | None = None
@@ -295,7 +307,7 @@ class Engine:
             refused = {row for row, _ in read.refused}
             for row, answer in enumerate(self.deciding.decide(read, len(piece), dry_run=dry_run)):
                 if isinstance(answer, bytes):
-                    decisions.append(_decode(answer))
+                    decisions.append(self._decode(answer))
                 elif row not in refused:
                     (on_refused or _raise)(first + row, answer)
             first += len(piece)
@@ -326,6 +338,10 @@ class Engine:
         New decisions go to `on_decided`. Returns what was refused, and the malformed ones as they are to be kept, which is
         left to the caller.
         """
+        import numpy as np
+
+        from penstock.engine.reads import chosen, runs
+
         started = time.perf_counter_ns()
         read = self.reader.read(bodies, arrived_us)
         refused = [refusal for _, refusal in read.refused]
@@ -335,7 +351,7 @@ class Engine:
                 self.intake.apply(part, "informing", None)
             else:
                 answers = self.deciding.decide(part, len(rows), started_ns=started)
-                refused += [answer for answer in answers if isinstance(answer, Refusal)]
+                refused += [answer for answer in answers if not isinstance(answer, bytes)]
         return refused, self.refused.of(bodies, read)
 
     def follow(self, record: Record) -> None:
@@ -344,7 +360,7 @@ class Engine:
 
     # ---- informing events, history and labels
 
-    def inform(self, event: "Mapping[str, Any] | msgspec.Struct") -> None:
+    def inform(self, event: Mapping[str, Any] | msgspec.Struct) -> None:
         """Take in an informing event; durable when this returns.
 
         Raises:
@@ -358,6 +374,10 @@ class Engine:
 
     def inform_json(self, bodies: Sequence[bytes], *, on_durable: OnDurable | None = None) -> list[Refusal | None]:
         """Take in informing events as JSON, in order; None where one was accepted."""
+        import numpy as np
+
+        from penstock.engine.reads import chosen
+
         if self.ledger.trouble is not None:
             raise self.ledger.trouble
         read = self.reader.read(bodies, self.clock())
@@ -385,6 +405,9 @@ class Engine:
         Raises:
             MalformedEvent: there is no such transaction.
         """
+        from penstock.engine.truth import Statement
+        from penstock.messages import Refusal
+
         known_us = to_us(at) if at is not None else None
         [told] = self.truth.tell([Statement(transaction_id, fraud, kind=kind, known_us=known_us, source=source)])
         if isinstance(told, Refusal):
@@ -393,6 +416,8 @@ class Engine:
 
     def label_json(self, body: bytes, *, on_durable: OnDurable | None = None) -> list[dict[str, Any] | Refusal]:
         """Take in one label as JSON, or an array of them, in order."""
+        from penstock.engine.truth import answer_of
+
         [told] = self.label_all_json([body])
         if on_durable is not None:
             self.ledger.when_durable(on_durable)
@@ -428,6 +453,8 @@ class Engine:
 
     def transactions(self, **filters: Any) -> tuple[list[bytes], str | None]:
         """Recorded decisions, newest first: see `listing.transactions`."""
+        from penstock.engine import listing
+
         return listing.transactions(self, **filters)
 
     def entity(self, entity: str, key: str) -> dict[str, Any] | None:
@@ -491,7 +518,7 @@ class Engine:
             closing.callback(self.recovery.close)
             closing.callback(self.refused.close)
 
-    def __enter__(self) -> "Engine":
+    def __enter__(self) -> Engine:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -499,7 +526,6 @@ class Engine:
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Decision).decode
 
 
 def _raise(_row: int, refusal: Refusal) -> NoReturn:

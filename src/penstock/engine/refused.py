@@ -15,9 +15,6 @@ from penstock.messages import Refusal
 if TYPE_CHECKING:
     from penstock.engine.engine import Engine
 
-KEPT = 10_000
-"""Refused events kept of a detector, unless told otherwise: the newest."""
-
 MOST_WAITING = 1_000
 MOST_WAITING_BYTES = 4 << 20
 """What waits to be written at most; what is refused beyond it is counted, and not kept."""
@@ -44,7 +41,7 @@ class Refused:
     kept: how many of the newest stay in the tables.
     """
 
-    def __init__(self, engine: "Engine", kept: int = KEPT) -> None:
+    def __init__(self, engine: "Engine", kept: int) -> None:
         self.kept = kept
         self._engine = engine
         self._waiting: deque[_Waiting] = deque()

@@ -6,20 +6,25 @@ what can be done about few frauds; `fit.py` trains, calibrates and weighs; `bund
 `shelf.py` all of them, and says which decides.
 """
 
-from penstock.models.bundle import About, load_bundle, save, save_bundle
-from penstock.models.categories import Encoding
-from penstock.models.ensemble import Ensemble, Scores
-from penstock.models.fit import fit_ensemble
-from penstock.models.kinds.balanced_bagging import BalancedBagging
-from penstock.models.kinds.gradient_boosting import GradientBoosting
-from penstock.models.kinds.isolation_forest import IsolationForest
-from penstock.models.kinds.lightgbm import LightGBM
-from penstock.models.kinds.logistic_regression import LogisticRegression
-from penstock.models.kinds.onnx import Onnx
-from penstock.models.kinds.random_forest import RandomForest
-from penstock.models.kinds.xgboost import XGBoost
-from penstock.models.port import Member, Model
-from penstock.models.shelf import champion, load_champion, promote, versions
+from typing import TYPE_CHECKING
+
+from penstock.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from penstock.models.bundle import About, load_bundle, save, save_bundle
+    from penstock.models.categories import Encoding
+    from penstock.models.ensemble import Ensemble, Scores
+    from penstock.models.fit import fit_ensemble
+    from penstock.models.kinds.balanced_bagging import BalancedBagging
+    from penstock.models.kinds.gradient_boosting import GradientBoosting
+    from penstock.models.kinds.isolation_forest import IsolationForest
+    from penstock.models.kinds.lightgbm import LightGBM
+    from penstock.models.kinds.logistic_regression import LogisticRegression
+    from penstock.models.kinds.onnx import Onnx
+    from penstock.models.kinds.random_forest import RandomForest
+    from penstock.models.kinds.xgboost import XGBoost
+    from penstock.models.port import Member, Model
+    from penstock.models.shelf import champion, load_champion, promote, versions
 
 __all__ = [
     "About",
@@ -45,3 +50,31 @@ __all__ = [
     "save_bundle",
     "versions",
 ]
+
+_HOMES = {
+    "About": "bundle",
+    "BalancedBagging": "kinds.balanced_bagging",
+    "Encoding": "categories",
+    "Ensemble": "ensemble",
+    "GradientBoosting": "kinds.gradient_boosting",
+    "IsolationForest": "kinds.isolation_forest",
+    "LightGBM": "kinds.lightgbm",
+    "LogisticRegression": "kinds.logistic_regression",
+    "Member": "port",
+    "Model": "port",
+    "Onnx": "kinds.onnx",
+    "RandomForest": "kinds.random_forest",
+    "Scores": "ensemble",
+    "XGBoost": "kinds.xgboost",
+    "champion": "shelf",
+    "fit_ensemble": "fit",
+    "load_bundle": "bundle",
+    "load_champion": "shelf",
+    "promote": "shelf",
+    "save": "bundle",
+    "save_bundle": "bundle",
+    "versions": "shelf",
+}
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(__name__, _HOMES)

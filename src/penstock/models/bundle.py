@@ -9,6 +9,8 @@ A bundle is written beside its place and renamed into it, so it is there as a wh
 afterwards. Its version is a digest of its content without the time it was made: the same training gives the same one.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import math
@@ -18,25 +20,17 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from penstock.errors import BundleError
-from penstock.models.calibration import Calibration
-from penstock.models.categories import Encoding
-from penstock.models.ensemble import Ensemble, Part
-from penstock.models.linear import LinearMember
-from penstock.models.onnx import OnnxMember
-from penstock.models.port import Member
-from penstock.models.reference import REFERENCE, Reference
-from penstock.models.trees import TreeMember
+
+if TYPE_CHECKING:  # imported where a bundle is written or loaded: reading a manifest needs no kernels
+    from penstock.models.ensemble import Ensemble, Part
+    from penstock.models.port import Member
+    from penstock.models.reference import Reference
 
 FORMAT = 1
 """The manifest's form. A newer one is refused; an older one that can no longer be read would be, too."""
-
-FORMS: dict[str, type[Member]] = {LinearMember.form: LinearMember, TreeMember.form: TreeMember, OnnxMember.form: OnnxMember}
-"""How members are served, by the word the manifest uses."""
 
 EVALUATION = "evaluation.json"
 """What is kept of the test; bundles that were made before 2026-11-22 have none."""
@@ -91,6 +85,8 @@ def save(ensemble: Ensemble, models_dir: Path, about: About) -> Ensemble:
 
 def save_bundle(folder: Path, ensemble: Ensemble, about: About) -> str:
     """Write the bundle's files into an empty folder, made durable; the version it got."""
+    from penstock.models.reference import REFERENCE
+
     members = [_export(folder, part) for part in ensemble.parts]
     if about.reference is not None:
         (folder / REFERENCE).write_bytes(about.reference.as_bytes())
@@ -142,6 +138,8 @@ def _export(folder: Path, part: Part) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """The value as JSON can hold it."""
+    import numpy as np
+
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -185,6 +183,11 @@ def load_bundle(folder: Path, *, expect_fingerprint: str | None = None) -> Ensem
         BundleError: a file is missing or was changed, the form is newer than this Penstock, or the bundle was made for
             features other than those of `expect_fingerprint`. Names the file and the remedy.
     """
+    import numpy as np
+
+    from penstock.models.categories import Encoding
+    from penstock.models.ensemble import Ensemble
+
     folder = Path(folder)
     manifest = read_manifest(folder)
     again = RETRAIN.format(detector=manifest["detector"])
@@ -265,10 +268,22 @@ def _check_seal(path: Path, seal: Mapping[str, Any], again: str) -> None:
 
 
 def _part(folder: Path, described: Mapping[str, Any]) -> Part:
-    form = FORMS.get(described["form"])
+    from penstock.models.calibration import Calibration
+    from penstock.models.ensemble import Part
+
+    form = _forms().get(described["form"])
     if form is None:
         raise BundleError(f"{folder / MANIFEST}: member {described['name']!r} has form {described['form']!r}; upgrade Penstock")
     member = form.load(folder / "members" / described["name"], described["served"])
     return Part(
         described["name"], described["weight"], member, Calibration.from_json(described["calibration"]), described["declared"]
     )
+
+
+def _forms() -> dict[str, type[Member]]:
+    """How members are served, by the word the manifest uses."""
+    from penstock.models.linear import LinearMember
+    from penstock.models.onnx import OnnxMember
+    from penstock.models.trees import TreeMember
+
+    return {member.form: member for member in (LinearMember, TreeMember, OnnxMember)}

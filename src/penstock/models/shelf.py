@@ -6,18 +6,22 @@ MODELS/<detector>/challenger         one line, where there is one: the version t
 MODELS/<detector>/history.ndjson     a line for every champion there was: since when, which, and why
 """
 
+from __future__ import annotations
+
 import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
 from penstock.clock import Clock, iso, system_clock
 from penstock.errors import BundleError, did_you_mean
 from penstock.models.bundle import MANIFEST, RETRAIN, load_bundle, read_manifest, sync, write_line
-from penstock.models.ensemble import Ensemble
+
+if TYPE_CHECKING:
+    from penstock.models.ensemble import Ensemble
 
 Alias = Literal["champion", "challenger"]
 """What a version can be: the one that decides, or the one that is to be held against it."""

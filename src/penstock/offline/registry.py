@@ -4,21 +4,24 @@ A port and its reference, the folder of bundles. Whatever keeps them, bundles ar
 hands out a folder with the bundle that was asked for, so that serving needs no client of it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from penstock.clock import Clock, system_clock
-from penstock.detector import Detector
-from penstock.engine.path import check_fits
 from penstock.errors import BundleError, did_you_mean
-from penstock.models import Ensemble, load_bundle
-from penstock.models.bundle import MANIFEST, read_manifest
+from penstock.models.bundle import MANIFEST, load_bundle, read_manifest
 from penstock.models.shelf import Alias, Change, Why, alias, history, point, promote, versions, way_back
-from penstock.offline.trained import Trained, bundled
+
+if TYPE_CHECKING:
+    from penstock.detector import Detector
+    from penstock.models import Ensemble
+    from penstock.offline.trained import Trained
 
 SHORTEST = 4
 """So many characters of a version must be given at least."""
@@ -154,6 +157,8 @@ def register(
 
     attached: makes the texts that are kept beside it, by file name, once its version is known.
     """
+    from penstock.offline.trained import bundled
+
     kept = bundled(detector, trained, registry.folder, clock=clock)
     version = kept.report.model_version
     assert version is not None
@@ -180,6 +185,8 @@ def fitting(registry: Registry, detector: Detector, version: str) -> Ensemble:
     Raises:
         BundleError: there is none, it is damaged, or it reads other features than the detector computes.
     """
+    from penstock.engine.path import check_fits
+
     ensemble = load_bundle(registry.fetch(detector.name, version))
     check_fits(detector, ensemble)
     return ensemble

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from penstock import Detector, Engine, Entity, Label, Policy, derive
-from penstock.engine.verify import verify
+from penstock.engine.verification import verify
 from penstock.ledger import FileLedger
 
 START = datetime(2026, 1, 5, 10, tzinfo=UTC)
