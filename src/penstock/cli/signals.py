@@ -40,37 +40,21 @@ def stop_on_signals(stop: Callable[[], None], within_s: float, *, started: Calla
     atexit.register(_ignore)
 
 
-_works: dict[int, tuple[Callable[[], None], ...]] = {}
-
-
 def on_signal(name: str, *works: Callable[[], None]) -> None:
     """Run these on every signal of this name, each in a thread that keeps no process alive.
 
-    Not in the handler: that waits for the main thread, which may be in a long call of a library, and interrupts it anywhere,
-    perhaps while it holds the very lock that is needed. A SIGHUP that `nohup` has switched off stays off.
+    Not in the handler: that interrupts the main thread anywhere, perhaps while it holds the very lock that is needed, or in the
+    middle of another handler. A SIGHUP that `nohup` has switched off stays off.
     """
     number = getattr(signal, name, None)  # Windows does not have all of them
     if number is None or (name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN):
         return
-    if not _works:
-        _thread.start_new_thread(_watch, (_arrivals(),))
-    _works[number] = works
-    signal.signal(number, lambda _number, _frame: None)
 
+    def handle(_number: int, _frame: object) -> None:
+        for work in works:
+            _thread.start_new_thread(work, ())
 
-def _arrivals() -> int:
-    """A pipe into which the number of every signal is written the moment it comes."""
-    arrivals, written = os.pipe()
-    os.set_blocking(written, False)
-    signal.set_wakeup_fd(written, warn_on_full_buffer=False)
-    return arrivals
-
-
-def _watch(arrivals: int) -> None:
-    while True:
-        for number in os.read(arrivals, 64):
-            for work in _works.get(number, ()):
-                _thread.start_new_thread(work, ())
+    signal.signal(number, handle)
 
 
 def _ignore() -> None:
