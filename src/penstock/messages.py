@@ -152,7 +152,8 @@ class Contribution(msgspec.Struct, frozen=True):
 
 class Explanation(msgspec.Struct, frozen=True):
     """Why a decision is what it is. contribution_base: the log-odds that contributions start from, where there are any: with
-    them it adds up to the log-odds of `fraud_probability`.
+    them it adds up to the log-odds of `fraud_probability`. lowered: the severer outcome that the score, the failure or another
+    rule asked for, where the rule that decided lowered it.
     """
 
     decision_reason: str
@@ -161,6 +162,7 @@ class Explanation(msgspec.Struct, frozen=True):
     rules: list[RuleHit]
     contributions: list[Contribution]
     contribution_base: float | msgspec.UnsetType = msgspec.UNSET
+    lowered: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Degraded(msgspec.Struct, frozen=True):

@@ -82,12 +82,16 @@ class Trials:
         self._owned = ExitStack()
         self._recorded: Archive | ObjectArchive | None = archive
 
-    def run(self, when: str, then: str = "block", *, leaving_out: str | None = None) -> Tried:
+    def run(
+        self, when: str, then: str = "block", *, hard: bool = False, override: bool = False, leaving_out: str | None = None
+    ) -> Tried:
         """What a rule with this condition would have done.
 
         Args:
             when: the condition.
             then: the action it asks for.
+            hard: as in `penstock.Rule`.
+            override: the same.
             leaving_out: the saved rule whose condition this is.
 
         Raises:
@@ -96,7 +100,7 @@ class Trials:
             DataError: nothing was decided here, the condition needs what is not there, or it took too long.
         """
         condition_of(self._detector, when)  # before anything is opened
-        given = _Given(self._detector, when, then, self._days, leaving_out)
+        given = _Given(self._detector, when, then, hard, override, self._days, leaving_out)
         if self._recorded is None:
             opened = recorded(self._settings, self._detector.name, archived=self._archived, days=self._days)
             self._recorded = self._owned.enter_context(opened)
@@ -123,6 +127,8 @@ class _Given:
     detector: Detector
     when: str
     then: str
+    hard: bool
+    override: bool
     days: int | None
     leaving_out: str | None
 
@@ -133,6 +139,8 @@ class _Given:
             self.when,
             now_us=now_us,
             then=self.then,
+            hard=self.hard,
+            override=self.override,
             days=self.days,
             leaving_out=self.leaving_out,
             replayed=replayed,

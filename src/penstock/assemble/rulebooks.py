@@ -89,7 +89,18 @@ def following(rules: RuleBook, lists: ListBook, detector: Detector) -> NewerRule
 def bodies_of(rules: Sequence[Rule]) -> list[tuple[str, Body]]:
     """Rules as declared, as the book keeps them."""
     return [
-        (rule.name, Body(when=rule.when, then=rule.then, reason=rule.reason, code=rule.code, hard=rule.hard)) for rule in rules
+        (
+            rule.name,
+            Body(
+                when=rule.when,
+                then=rule.then,
+                reason=rule.reason,
+                code=rule.code,
+                hard=rule.hard,
+                override=rule.override,
+            ),
+        )
+        for rule in rules
     ]
 
 
@@ -114,4 +125,13 @@ def share_of(each: Acting) -> Share | None:
 
 def rule_of(name: str, body: Body, *, code: str = "", share: Share | None = None) -> Rule:
     """A rule that says this; code: what decisions say where it decides, unless the body does."""
-    return Rule(name, body.when, then=body.then, reason=body.reason, code=body.code or code, hard=body.hard, share=share)
+    return Rule(
+        name,
+        body.when,
+        then=body.then,
+        reason=body.reason,
+        code=body.code or code,
+        hard=body.hard,
+        override=body.override,
+        share=share,
+    )

@@ -66,11 +66,23 @@ def command(context: click.Context, /, detector: str | None, events: str | None,
     show_default=True,
     help="What it asks for where it is true.",
 )
+@click.option("--hard", is_flag=True, help="A block that no allow can lift.")
+@click.option("--override", is_flag=True, help="Lowers what the score or other rules ask for.")
 @_DAYS
 @_ALL
 @settings("data", "ledger", "ledger_log", "archive")
 @as_json
-def condition(detector: str, when: str, then: str, days: int, everything: bool, as_json: bool, **flags: str | None) -> None:
+def condition(
+    detector: str,
+    when: str,
+    then: str,
+    hard: bool,
+    override: bool,
+    days: int,
+    everything: bool,
+    as_json: bool,
+    **flags: str | None,
+) -> None:
     """Try an SQL condition over recorded decisions, before it is a rule.
 
     Decisions that it matches, those that rules caught already, what is known of them by now, and what it is worth. What needs
@@ -87,7 +99,7 @@ def condition(detector: str, when: str, then: str, days: int, everything: bool, 
     span, chosen = None if everything else days, settings_from(**flags)
     now = as_changed(load_detector(detector), chosen)
     with Trials(chosen, now, days=span, archived=archived, told=say) as trials:
-        found = trials.run(when, then)
+        found = trials.run(when, then, hard=hard, override=override)
     if as_json:
         print_json(found)
     else:
@@ -113,7 +125,10 @@ def rules(detector: str, days: int, everything: bool, as_json: bool, **flags: st
     span, chosen = None if everything else days, settings_from(**flags)
     loaded = as_changed(load_detector(detector), chosen, rules=False)
     with Trials(chosen, loaded, days=span, archived=archived, told=say) as trials:
-        found = {rule.name: trials.run(rule.when, rule.then, leaving_out=rule.name) for rule in loaded.rules}
+        found = {
+            rule.name: trials.run(rule.when, rule.then, hard=rule.hard, override=rule.override, leaving_out=rule.name)
+            for rule in loaded.rules
+        }
     if as_json:
         print_json({"detector": loaded.name, "rules": found})
     else:
@@ -131,6 +146,8 @@ def show_tried(found: "Tried") -> None:
         click.echo(f"  {caught.count:>10,}  caught by {caught.rule}")
     click.echo(f"  {found.new:>10,}  caught by no other rule")
     click.echo(f"changed {found.changed:,}; of these: {_truth(found)}")
+    if found.lowered:
+        click.echo(f"lowers {found.lowered:,}, {found.lowered_per_day:,.2f} a day")
     if found.money is not None:
         click.echo(
             f"money: loss caught {found.money.loss_caught:,.2f}, good revenue stopped {found.money.good_stopped:,.2f},"

@@ -5,14 +5,18 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from penstock.cli.options import as_json, print_json, settings, settings_from
+
+if TYPE_CHECKING:
+    from penstock.config import Settings
 
 PARTS = ("numba", "numpy", "polars", "duckdb", "msgspec", "sqlglot", "uvicorn", "scikit-learn", "xgboost-cpu")
 
@@ -27,14 +31,16 @@ class Finding:
 
 
 @click.command()
-@settings("host", "port", "data", "models")
+@click.argument("detectors", metavar="[DETECTOR]...", nargs=-1)
+@settings("host", "port", "data", "models", "office")
 @as_json
-def command(as_json: bool, **flags: str | None) -> None:
-    """Look at everything that Penstock needs.
+def command(detectors: tuple[str, ...], as_json: bool, **flags: str | None) -> None:
+    """Look at everything that Penstock needs, and at the detectors: those installed, and these.
 
-    Exit 1 where something is missing, with the remedy.
+    Names the rules, also those that people changed at run time, that no longer lower what the score asks for as they did in
+    version 0.1. Exit 1 where something is missing, with the remedy.
     """
-    findings = list(examine(flags))
+    findings = list(examine(flags, detectors))
     if as_json:
         print_json([{"what": found.what, "found": found.found, "remedy": found.remedy} for found in findings])
     else:
@@ -46,8 +52,8 @@ def command(as_json: bool, **flags: str | None) -> None:
         raise click.exceptions.Exit(1)
 
 
-def examine(flags: dict[str, str | None]) -> Iterator[Finding]:
-    """Everything that can be found out without a running service."""
+def examine(flags: dict[str, str | None], detectors: Sequence[str] = ()) -> Iterator[Finding]:
+    """Everything that can be found out without a running service. detectors: to look at, beside those installed."""
     yield _python()
     yield from map(_part, PARTS)
     yield _compiled()
@@ -60,7 +66,7 @@ def examine(flags: dict[str, str | None]) -> Iterator[Finding]:
     yield from _misspelt_variables()
     yield _folder(chosen.data)
     yield _port(chosen.host, chosen.port)
-    yield from _detectors()
+    yield from _detectors(chosen, detectors)
 
 
 def _python() -> Finding:
@@ -125,13 +131,30 @@ def _misspelt_variables() -> Iterator[Finding]:
 _ALIKE = 0.85  # of difflib: one or two letters
 
 
-def _detectors() -> Iterator[Finding]:
+def _detectors(settings: "Settings", named: Sequence[str]) -> Iterator[Finding]:
+    from penstock.assemble.books import as_changed
     from penstock.assemble.detectors import installed, load_detector
+    from penstock.detector.doubts import no_longer_lowering
 
-    for name in installed():
+    for name in dict.fromkeys([*installed(), *named]):
         try:
-            load_detector(name)
+            detector = as_changed(load_detector(name), settings)
         except Exception as error:  # noqa: BLE001 -- a finding, whatever it is
             yield Finding(f"detector {name}", "does not load", str(error))
         else:
             yield Finding(f"detector {name}", "loads")
+            for sentence in no_longer_lowering(detector, _suggested(detector.name, settings)):
+                yield Finding(f"detector {name}", sentence)
+
+
+def _suggested(detector: str, settings: "Settings") -> dict[str, float] | None:
+    """The thresholds that the models which decide suggest; None where there are no models that can be read."""
+    from penstock.errors import BundleError
+    from penstock.models.bundle import read_manifest
+    from penstock.models.shelf import champion
+
+    version = champion(settings.models_folder, detector)
+    try:
+        return None if version is None else dict(read_manifest(settings.models_folder / detector / version)["thresholds"])
+    except BundleError:
+        return None

@@ -69,13 +69,14 @@ def show(detector: str, rule: str, as_json: bool, **flags: Any) -> None:
 @click.option("--reason", metavar="TEXT", help="A sentence for people, with {name} in place of values.")
 @click.option("--code", metavar="CODE", default="", help="What decisions say where it decides.  [the rule's name]")
 @click.option("--hard", is_flag=True, help="A block that no allow can lift.")
+@click.option("--override", is_flag=True, help="Lowers what the score or other rules ask for.")
 @as_changer
 @settings("data", "office")
-def add(detector: str, rule: str, hard: bool, who: str, why: str, **given: Any) -> None:
+def add(detector: str, rule: str, who: str, why: str, **given: Any) -> None:
     """Add a version of a rule, as a draft: it is checked, and does nothing yet."""
     from penstock.office.rule_versions import Body
 
-    body = Body(hard=hard, **{name: given.pop(name) for name in ("when", "then", "reason", "code")})
+    body = Body(**{name: given.pop(name) for name in Body.__struct_fields__})
     with books(detector, given) as found:
         say(_line(found.rules.add(rule, body, who=who, why=why)))
         _say_findings(found.check(rule, body).findings)
@@ -125,7 +126,7 @@ def backtest(detector: str, rule: str, version: int | None, days: int, as_json: 
     with books(detector, flags) as found:
         now, body = found.now(), found.body(rule, version)
     with Trials(settings_from(**flags), now, days=days, archived=archived, told=say) as trials:
-        tried = trials.run(body.when, body.then, leaving_out=rule)
+        tried = trials.run(body.when, body.then, hard=body.hard, override=body.override, leaving_out=rule)
     if as_json:
         print_json(tried)
     else:
@@ -259,5 +260,6 @@ def _say_findings(findings: "Sequence[Finding]") -> None:
 
 def _line(version: "Version") -> str:
     share = f" {version.percent:g} % of {version.share_of}" if version.state == "rollout" else ""
-    told = f"{version.body.when} -> {version.body.then}  {by_author(version)}"
+    how = " hard" if version.body.hard else " override" if version.body.override else ""
+    told = f"{version.body.when} -> {version.body.then}{how}  {by_author(version)}"
     return f"{version.name} {version.version}  {version.state}{share}  {told}"

@@ -1,4 +1,4 @@
-"""Who decides: rules by their precedence, then the score, then nothing."""
+"""Who decides: a hard block, an allow, a rule that overrides, then the severest of score and rules."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.decision import kernel
-from penstock.decision.policy import Policy, Thresholds
+from penstock.decision.policy import RULES_FIRST, Policy, Thresholds
 from penstock.messages import Action
 
 
@@ -30,6 +30,11 @@ class Judged(Protocol):
         """A block that no allow can lift."""
         ...
 
+    @property
+    def override(self) -> bool:
+        """Whether its outcome is given although the score or another rule asks for a severer one."""
+        ...
+
 
 @dataclass(slots=True)
 class Verdicts:
@@ -37,32 +42,38 @@ class Verdicts:
 
     action: uint8 (n,), values of `messages.Action`. by: int16 (n,): the index of the rule that decided, or
     `kernel.BY_SCORE`, `BY_NOTHING` (an approval), `BY_FAILURE`. unusual: the rows that are no plain approvals, for which
-    no rule fired and nothing failed. control: uint8 (n,), what was let through would have been, `NO_ACTION` for all others;
-    None where nothing is let through. control_share: how likely each of these was to be let through.
+    no rule fired and nothing failed. lowered: uint8 (n,), the severest outcome that was asked for where a rule lowered it,
+    else `NO_ACTION`; None where no rule can. control: uint8 (n,), what was let through would have been, `NO_ACTION` for all
+    others; None where nothing is let through. control_share: how likely each of these was to be let through.
     """
 
     action: NDArray[np.uint8]
     by: NDArray[np.int16]
     unusual: NDArray[np.int64]
+    lowered: NDArray[np.uint8] | None = None
     control: NDArray[np.uint8] | None = None
     control_share: float = 0.0
 
 
-NO_ACTION = 255
-"""Stands where there is no action: nobody judged, or nothing was changed."""
+NO_ACTION = kernel.NO_ACTION
 
 
 class Judge:
-    """Decides micro-batches: hard block, allow, block, review, challenge, then the score, else approve.
+    """Decides micro-batches: a hard block, then an allow, then a rule that overrides, then the severest of score and rules.
 
-    The first in this order decides, whatever comes after it; among rules of the same kind it is the first declared.
-    Where the score is missing because something failed, the policy's `on_failure` stands in its place.
+    Where a rule asks for the same as the score, the rule decides; among rules of the same rank it is the first declared. Where
+    the score is missing because something failed, the policy's `on_failure` stands in its place. Under the order
+    `rules_first` of the policy any rule decides before the score does.
+
+    lowers: whether a rule can lower an outcome, and says so.
     """
 
     def __init__(self, policy: Policy, rules: Sequence[Judged], thresholds: Thresholds | None = None) -> None:
         self.thresholds = policy.thresholds({}) if thresholds is None else thresholds
         self._columns = np.array([rule.index for rule in rules], np.int64)
-        self._ranks = np.array([_rank(rule) for rule in rules], np.int64)
+        ranks = [rank_of(rule.action, policy.order, hard=rule.hard, override=rule.override) for rule in rules]
+        self._ranks = np.array(ranks, np.int64)
+        self.lowers = policy.order != RULES_FIRST and any(kernel.BLOCKS < rank < kernel.BLOCKS_HARD for rank in ranks)
         levels = self.thresholds
         self._levels = np.array([levels.challenge_at, levels.review_at, levels.block_at])
         self._on_failure = Action.named(policy.on_failure).value
@@ -75,9 +86,11 @@ class Judge:
         """
         n = len(scores)
         action, by, unusual = np.empty(n, np.uint8), np.empty(n, np.int16), np.empty(n, np.int64)
+        lowered = np.empty(n, np.uint8)
         failed = _NOTHING if failed is None else failed
-        count = kernel.judge(x, self._columns, self._ranks, scores, self._levels, failed, self._on_failure, action, by, unusual)
-        return Verdicts(action, by, unusual[:count])
+        given = x, self._columns, self._ranks, scores, self._levels, failed, self._on_failure
+        count = kernel.judge(*given, action, by, lowered, unusual)
+        return Verdicts(action, by, unusual[:count], lowered if self.lowers else None)
 
 
 _NOTHING = np.empty(0, np.bool_)
@@ -89,5 +102,13 @@ _RANKS = {
 }
 
 
-def _rank(rule: Judged) -> int:
-    return kernel.BLOCKS_HARD if rule.hard else _RANKS[rule.action]
+def rank_of(action: str, order: str, *, hard: bool = False, override: bool = False) -> int:
+    """The rank of a rule under an order of the policy: where several fire, the highest counts.
+
+    >>> rank_of("review", "severest") < rank_of("block", "severest") < rank_of("review", "severest", override=True)
+    True
+    """
+    if hard:
+        return kernel.BLOCKS_HARD
+    asks = _RANKS[action]
+    return asks if asks == kernel.ALLOWS else asks + kernel.OVERRIDES * (override + (order == RULES_FIRST))

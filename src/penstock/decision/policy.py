@@ -13,6 +13,9 @@ ON_FAILURE = ("approve", "review", "block")
 ON_TIMEOUT = (*ON_FAILURE, "provisional")
 """What a caller may be told while the decision of a worker behind a broker is awaited in vain."""
 
+SEVEREST, RULES_FIRST = ORDERS = ("severest", "rules_first")
+"""Whether the severest outcome of score and rules is given, or, as version 0.1 did, that of a rule where one fires."""
+
 _MOST_CONTROL = 0.2
 
 NEVER = float("inf")
@@ -50,6 +53,8 @@ class Policy:
         control_share: the share of would-be blocks that is let through, chosen by the transaction id: the only honest source
             of what blocks are worth. Hard blocks never are. At most 0.2.
         control_salt: part of what chooses them; whoever knows it and names transactions can tell which.
+        order: `severest`, the severest outcome of score and rules is given unless a rule overrides; or `rules_first`, the order
+            of version 0.1, in which any rule decides before the score. What was recorded under one is verified under that.
 
     >>> Policy(review_at=0.5, block_at=0.8).thresholds({}).block_at
     0.8
@@ -68,6 +73,7 @@ class Policy:
     guards: Sequence[Guard] = field(default=GUARDS, repr=False)
     control_share: float = field(default=0.0, repr=False)
     control_salt: str = field(default="", repr=False)
+    order: str = field(default=SEVEREST, repr=False)
 
     def __post_init__(self) -> None:
         self._check_thresholds()
@@ -81,6 +87,9 @@ class Policy:
         if self.on_timeout not in ON_TIMEOUT:
             hint = did_you_mean(str(self.on_timeout), ON_TIMEOUT)
             raise DeclarationError(f"policy: on_timeout={self.on_timeout!r} is not understood.{hint}")
+        if self.order not in ORDERS:
+            hint = did_you_mean(str(self.order), ORDERS)
+            raise DeclarationError(f"policy: order={self.order!r} is not understood; use {' or '.join(ORDERS)}.{hint}")
 
     def _check_control(self) -> None:
         object.__setattr__(self, "guards", tuple(self.guards))
@@ -93,9 +102,10 @@ class Policy:
             )
 
     @property
-    def control(self) -> str:
-        """What decides who is let through, as part of a detector's version; nothing where nobody is."""
-        return f"control {self.control_share!r} {self.control_salt!r}" if self.control_share else ""
+    def version(self) -> list[str]:
+        """The parts of a detector's version that `repr` leaves out; none where it decides as in version 0.1."""
+        control = [f"control {self.control_share!r} {self.control_salt!r}"] if self.control_share else []
+        return control + ([f"order {self.order}"] if self.order != RULES_FIRST else [])
 
     def _check_thresholds(self) -> None:
         named = [(name, getattr(self, name)) for name in ("challenge_at", "review_at", "block_at")]

@@ -10,7 +10,7 @@ import msgspec
 
 from penstock.clock import from_us, iso, to_us
 from penstock.decision import kernel
-from penstock.decision.judge import Judged
+from penstock.decision.judge import NO_ACTION, Judged
 from penstock.decision.policy import Thresholds
 from penstock.decision.record import TEXT
 from penstock.messages import Action, Column, Contribution, Degraded, Explanation, Reason, Record, RuleHit, Type
@@ -131,9 +131,18 @@ class Narrator:
     base: float | None = None
 
     def explain(
-        self, row: Row, action: Action, by: int, probability: float, degraded: Degraded | None, moved: Sequence[float]
+        self,
+        row: Row,
+        action: Action,
+        by: int,
+        probability: float,
+        degraded: Degraded | None,
+        moved: Sequence[float],
+        lowered: int = NO_ACTION,
     ) -> Explanation:
-        """Everything the decision says for itself; `moved` are the contributions, empty where there are none."""
+        """Everything the decision says for itself; `moved` are the contributions, empty where there are none. lowered: what was
+        asked for where a rule lowered it.
+        """
         fired = [rule for rule in self.rules if row.numbers[rule.index] == 1.0]
         approved = action is Action.APPROVE
         ranked = [] if approved else self._ranked(row, moved)
@@ -145,6 +154,7 @@ class Narrator:
             rules=[RuleHit(rule.name, rule.action, {name: public(row[name]) for name in rule.reads}) for rule in fired],
             contributions=ranked,
             contribution_base=self.base if ranked and self.base is not None else msgspec.UNSET,
+            lowered=msgspec.UNSET if lowered == NO_ACTION else Action(lowered).name,
         )
 
     def _decider(self, action: Action, by: int) -> str:

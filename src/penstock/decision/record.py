@@ -8,6 +8,7 @@ Columns of a record of kind `decisions`, n rows:
     action        uint8 (n,)            the value of `messages.Action`
     by            int16 (n,)            the rule that decided, or `kernel.BY_SCORE`, `BY_NOTHING`, `BY_FAILURE`
     degraded      texts                 "part: cause" where something failed; the column is left out where nothing did
+    lowered       uint8 (n,)            what was asked for where a rule lowered it, `NO_ACTION` elsewhere; left out if none can
     control       uint8 (n,)            what was let through would have been, `NO_ACTION` elsewhere; left out where nothing is
 
 While something is tried (`penstock.engine.trying`) also
@@ -72,6 +73,8 @@ def compose(
         columns[TEXT + name] = as_list(texts)
     if degraded is not None:
         columns["degraded"] = degraded
+    if verdicts.lowered is not None:
+        columns["lowered"] = verdicts.lowered
     if verdicts.control is not None:
         columns["control"] = verdicts.control
     meta: dict[str, Any] = {

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from penstock.decision import form, kernel, writer
 from penstock.decision.digits import SLACK
+from penstock.decision.judge import NO_ACTION
 from penstock.decision.policy import Thresholds
 from penstock.decision.reasons import Narrator, Row, Spoken
 from penstock.decision.record import TEXT, contributions_of, explanations_of, keep_explanations
@@ -162,7 +163,8 @@ class Renderer:
         action, by = _ACTIONS[int(columns["action"][row])], int(columns["by"][row])
         read = Row(record, row, self._layout)
         probability = float(columns["scores"][row, 0])
-        return _encode(self._narrator.explain(read, action, by, probability, failure, moved))
+        lowered = int(columns["lowered"][row]) if "lowered" in columns else NO_ACTION
+        return _encode(self._narrator.explain(read, action, by, probability, failure, moved, lowered))
 
 
 def decision_of(body: bytes) -> Decision:

@@ -151,6 +151,13 @@ class Detector:
         changed.version = changed._version()
         return changed
 
+    def with_order(self, order: str) -> "Detector":
+        """The same detector whose policy decides in this order: one of `penstock.decision.policy.ORDERS`."""
+        changed = copy(self)
+        changed.policy = replace(self.policy, order=order)
+        changed.version = changed._version()
+        return changed
+
     def with_features(self, added: Sequence[Added]) -> "Detector":
         """The same detector with these features beside those of its file, in place of others that were added before.
 
@@ -219,8 +226,7 @@ class Detector:
     def _version(self) -> str:
         parts = [f"{name}={print_}" for name, print_ in sorted(self.plan.fingerprints.items())]
         parts += [repr(self.models), repr(self.policy), self.plan.rules.version, repr(self.label), str(self.dedupe_us)]
-        parts += [self.policy.control] if self.policy.control else []
-        return fingerprint("\n".join(parts))[:12]
+        return fingerprint("\n".join([*parts, *self.policy.version]))[:12]
 
 
 def _declaring_folder() -> Path:

@@ -40,12 +40,13 @@ def layout_fields(
     unknown: bool = False,
     trying: Trying | None = None,
     champion: str | None = None,
+    lowers: bool = False,
     control: bool = False,
 ) -> dict[str, list[Field]]:
     """How the columns of records are called in the archive; columns that no user knows stay nameless.
 
-    trying: what is tried beside the champion; it has columns of its own. control: whether some of what would be blocked is let
-    through.
+    trying: what is tried beside the champion; it has columns of its own. lowers: whether a rule can lower an outcome.
+    control: whether some of what would be blocked is let through.
     """
     numbers = sorted((c for c in layout.values() if c.type is not Type.TEXT), key=lambda c: c.index)
     x = [Field(_public(c.name), _FIELD_TYPES[c.type]) for c in numbers]  # type: ignore[arg-type]  # the literal types of Field
@@ -55,6 +56,7 @@ def layout_fields(
         "scores": [Field("fraud_probability"), *(Field(f"score_{name}") for name in members)],
         "action": [Field("decision", "text", _ACTIONS)],
         "by": [Field("")],
+        **({"lowered": [Field("lowered_decision", "text", _ACTIONS)]} if lowers else {}),
         **({"control": [Field("control_decision", "text", _ACTIONS)]} if control else {}),
         **_tried_fields(trying, champion),
         **{TEXT + c.name: [Field(c.name, "text")] for c in layout.values() if c.type is Type.TEXT},

@@ -79,7 +79,7 @@ class Trying:
         self._watches = np.array([rule.watch for rule in rules], np.int64)
         self._worlds = _worlds(rules)
         self._reads_score = any("score" in rule.expression.names for rule in rules)
-        placed = [_Placed(at, rule.action, rule.hard) for at, rule in enumerate(rules)]
+        placed = [_Placed(at, rule.action, rule.hard, rule.override) for at, rule in enumerate(rules)]
         self._judge = Judge(detector.policy, placed, thresholds)
         self.contenders = [Contender(detector, each, placed) for each in challengers]
         self._rules = tuple(rule.name for rule in candidates(rules))
@@ -136,8 +136,11 @@ class Trying:
             return ours
         theirs, decides = self.decider.judge.decide(batch.x, scores), challenged.decides
         unusual = np.where(decides, _marked(theirs), _marked(ours))
-        action = np.where(decides, theirs.action, ours.action)
-        return Verdicts(action, np.where(decides, theirs.by, ours.by), np.flatnonzero(unusual))
+        action, by = np.where(decides, theirs.action, ours.action), np.where(decides, theirs.by, ours.by)
+        lowered = ours.lowered
+        if lowered is not None and theirs.lowered is not None:  # both judge by the same rules
+            lowered = np.where(decides, theirs.lowered, lowered)
+        return Verdicts(action, by, np.flatnonzero(unusual), lowered)
 
     # ---- what would have been
 
@@ -203,6 +206,7 @@ class _Placed:
     index: int
     action: str
     hard: bool
+    override: bool
 
 
 @dataclass(frozen=True, slots=True)

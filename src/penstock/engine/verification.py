@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from penstock.clock import Clock, system_clock
 from penstock.decision import contributions_of, versions_of
 from penstock.decision.divided import by_challenger, deciding_version
+from penstock.decision.policy import ORDERS
 from penstock.detector import Detector
 from penstock.engine import records
 from penstock.engine.challenger import Challenger, model_trial
@@ -86,6 +87,8 @@ def verify(
         "by": judged.verdicts.by,
         "x": judged.batch.x,
     }
+    if judged.verdicts.lowered is not None:
+        fresh["lowered"] = judged.verdicts.lowered
     if judged.verdicts.control is not None:
         fresh["control"] = judged.verdicts.control
     tried = judged.tried
@@ -102,7 +105,7 @@ def verify(
 
 
 def _as_then(ledger: Ledger, detector: Detector, versions: Versions, list_at: ListAt, transaction_id: str) -> Detector:
-    """The detector with the rules and lists that decided."""
+    """The detector with the rules, lists and order of the policy that decided: its version says which order that is."""
     lists = dict(detector.lists)
     for told in versions.lists.split(", ") if isinstance(versions.lists, str) else ():
         name, _, version = told.partition(" ")
@@ -119,6 +122,7 @@ def _as_then(ledger: Ledger, detector: Detector, versions: Versions, list_at: Li
     rules = next((each["rules"] for each in declared if "rules" in each), None)
     if rules is not None or isinstance(versions.lists, str):
         detector = detector.with_rules(detector.rules if rules is None else msgspec.convert(rules, list[Rule]), lists)
+    detector = next((each for each in map(detector.with_order, ORDERS) if each.version == versions.detector), detector)
     if versions.detector != detector.version:
         raise DataError(
             f"{transaction_id!r} was decided by version {versions.detector} of {detector.name!r}; this is {detector.version}: "

@@ -35,6 +35,7 @@ class Voices:
             unknown=detector.schema.keep_unknown,
             trying=path.trying,
             champion=versions.model,
+            lowers=path.judge.lowers,
             control=path.control is not None,
         )
         self.tried: dict[str, Any] = {}

@@ -46,6 +46,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     code: str = ""
     hard: bool = False
+    override: bool = False
 
 
 class Version(msgspec.Struct, frozen=True):

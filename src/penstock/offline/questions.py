@@ -5,6 +5,9 @@ from functools import cache
 from importlib.resources import files
 from string import Template
 
+NO_LABELS = "SELECT '' AS transaction_id, 0 AS seq, 0 AS fraud WHERE false"
+"""Stands for the question `labels` of `truth.sql` where nobody said anything."""
+
 _NAMED = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 _COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
 

@@ -21,8 +21,8 @@ QUIET = ("not_told",)
 
 _LOOSE = frozenset({"OR", "NOT", "IF", "COALESCE", "NULLIF"})
 """Where none of these is in a condition, all of its parts must hold."""
-_RANKS = {"challenge": 1, "review": 2, "block": 3, "allow": 4}
-_HARD = 5
+_RANKS = {"challenge": 1, "review": 2, "block": 3, "allow": 10}
+_OVERRIDES, _HARD = 3, 11
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -106,7 +106,7 @@ def _beside(at: int, rules: Sequence[tuple[Rule, Expression]], known: Collection
         elif other.share is None and (-_rank(other), place) < (-_rank(rule), at) and not _covers(wider, condition, known):
             sentence = (
                 f"{rule.place} never decides: wherever it is true, {other.place} is too, and asks for "
-                f"{'a hard block' if other.hard else other.then} first: {wider.sql}"
+                f"{_asks(other)} first: {wider.sql}"
             )
             yield Finding(rule.name, "never_reached", sentence, condition.sql, other.name)
 
@@ -125,6 +125,12 @@ def _covers(narrow: Expression, wide: Expression, known: Collection[str]) -> boo
         return False
 
 
+def _asks(rule: Rule) -> str:
+    return "a hard block" if rule.hard else f"{rule.then}{' by override' if rule.override else ''}"
+
+
 def _rank(rule: Rule) -> int:
     """As the judge ranks them: the highest decides, and of equal ones the first declared."""
-    return _HARD if rule.hard else _RANKS[rule.then]
+    if rule.hard:
+        return _HARD
+    return _RANKS[rule.then] + (_OVERRIDES if rule.override and rule.then != "allow" else 0)

@@ -26,6 +26,8 @@ class Rule:
         reason: a sentence for people, with `{name}` or `{name:format}` in place of values.
         code: what `decision_reason` says where this rule decides; its name unless given.
         hard: a block that no `allow` can lift.
+        override: what it asks for is given although the score or other rules ask for something severer. An `allow` always
+            lowers, a hard block is never lowered: it changes nothing for these.
         share: the part of the traffic that it acts on, all of it unless given; elsewhere it only watches: that it would
             have fired is recorded, and changes nothing.
 
@@ -43,6 +45,7 @@ class Rule:
     code: str = ""
     hard: bool = False
     share: Share | None = None
+    override: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):

@@ -52,6 +52,11 @@ class CompiledRule:
         return self.rule.hard
 
     @property
+    def override(self) -> bool:
+        """Whether its outcome is given although the score or another rule asks for a severer one."""
+        return self.rule.override
+
+    @property
     def tried(self) -> bool:
         """Whether it is a candidate: it acts on a first share of the keys, or on none."""
         return self.rule.share is not None and self.rule.share.begin == 0
@@ -178,10 +183,10 @@ class RuleSet:
     @property
     def version(self) -> str:
         """A short hash of everything that rules decide and say, in their order."""
-        parts = [
-            repr((r.name, r.expression.sql, r.action, r.hard, r.code, r.rule.reason, *([r.rule.share] if r.rule.share else [])))
-            for r in self.rules
-        ]
+        parts = []
+        for r in self.rules:
+            more = [*([r.rule.share] if r.rule.share else []), *(["override"] if r.override else [])]
+            parts.append(repr((r.name, r.expression.sql, r.action, r.hard, r.code, r.rule.reason, *more)))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
     @property

@@ -201,7 +201,7 @@ class _Inside:
         if parts.cases is not None and self.verdicts is not None:
             case_routes.add_routes(app, parts.cases, desks, self.verdicts, settings, self.unmasking)
         if self.shelf is not None:
-            book_routes.add_routes(app, self.shelf, settings, parts.features, challengers, desks)
+            book_routes.add_routes(app, self.shelf, settings, parts.features, challengers, desks, self.trying)
         if parts.operating is not None and self.board is not None:
             operation_routes.add_routes(app, self.board, desks, parts.operating, parts.access)
 

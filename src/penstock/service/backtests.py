@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import msgspec
 from fastapi import FastAPI, Request, Response
@@ -58,7 +59,8 @@ class Backtests:
             archive=self._archives[name],
             gone=gone,
         )
-        running = asyncio.ensure_future(asyncio.to_thread(trials.run, asked.when, asked.then, leaving_out=asked.rule))
+        work = partial(trials.run, asked.when, asked.then, hard=asked.hard, override=asked.override, leaving_out=asked.rule)
+        running = asyncio.ensure_future(asyncio.to_thread(work))
         self._running[name] = running
         running.add_done_callback(lambda _done: self._running.pop(name))
         try:

@@ -24,12 +24,14 @@ class NewRule(msgspec.Struct, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(max_length=1000)] | None = None
     code: Annotated[str, Meta(max_length=63)] = ""
     hard: bool = False
+    override: bool = False
     note: Note = ""
 
     @property
     def body(self) -> Body:
         """What it says."""
-        return Body(when=self.when, then=self.then, reason=self.reason, code=self.code, hard=self.hard)
+        asked = {name: getattr(self, name) for name in Body.__struct_fields__}
+        return Body(**asked)
 
 
 class TryCondition(msgspec.Struct, forbid_unknown_fields=True):
@@ -41,6 +43,7 @@ class TryCondition(msgspec.Struct, forbid_unknown_fields=True):
     then: Then = "review"
     reason: Annotated[str, Meta(max_length=1000)] | None = None
     hard: bool = False
+    override: bool = False
     name: Name | None = None
     event: dict[str, Any] | None = None
     transaction_id: str | None = None

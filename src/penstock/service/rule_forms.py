@@ -32,6 +32,7 @@ class RuleVersion(Written):
     reason: str | None
     code: str
     hard: bool
+    override: bool
     rollout: RolloutForm | None
     changed: dict[str, tuple[Any, Any]] | None
 
@@ -133,13 +134,24 @@ class RequestList(msgspec.Struct):
     requests: list[RequestForm]
 
 
+class LoweringForm(msgspec.Struct):
+    """How many recorded outcomes a rule would have lowered, within the newest days with decisions, and how many a day."""
+
+    count: int
+    per_day: float
+    days: int
+
+
 class RuleChanged(msgspec.Struct):
-    """What a change led to. request: where it waits for another person, and nothing has changed yet (202)."""
+    """What a change led to. request: where it waits for another person, and nothing has changed yet (202). lowers: of a version
+    that is promoted, rolled out or asked for; null where it lowers no outcome by what it says, or nothing recorded tells.
+    """
 
     rule: RuleForm
     version: RuleVersion | None
     request: RequestForm | None
     warnings: list[FindingForm]
+    lowers: LoweringForm | None
 
 
 class RulesImported(msgspec.Struct):
@@ -184,6 +196,7 @@ def version_form(version: Version, before: Version | None = None) -> RuleVersion
         reason=body.reason,
         code=body.code or version.name,
         hard=body.hard,
+        override=body.override,
         rollout=RolloutForm(version.percent, version.share_of) if version.state == "rollout" else None,
         changed=None if before is None else difference(before.body, body),
     )

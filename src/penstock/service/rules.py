@@ -10,14 +10,19 @@ from fastapi import FastAPI, Request, Response
 
 from penstock.assemble.books import UNDER_TEST
 from penstock.config import Settings
+from penstock.decision.judge import rank_of
+from penstock.decision.kernel import BLOCKS, BLOCKS_HARD
+from penstock.detector import Detector
 from penstock.engine.condition import Evaluate, Seen, on_event, on_recorded
-from penstock.errors import NotFound, did_you_mean
+from penstock.errors import NotFound, NotReady, did_you_mean
 from penstock.office import approvals
 from penstock.office.roles import Right, rights
 from penstock.office.rule_versions import Body, Version, by_name, difference
 from penstock.rules import Rule
 from penstock.service.asking import actor, answer, asked, text, who
+from penstock.service.backtests import Backtests
 from penstock.service.openapi import answers, may_take, refusal, requires
+from penstock.service.problems import RequestRefused
 from penstock.service.rule_asks import (
     AskForRule,
     GiveReason,
@@ -29,6 +34,7 @@ from penstock.service.rule_asks import (
 )
 from penstock.service.rule_forms import (
     EventTested,
+    LoweringForm,
     RuleChanged,
     RuleDiff,
     RuleHistory,
@@ -41,6 +47,7 @@ from penstock.service.rule_forms import (
     version_form,
     version_forms,
 )
+from penstock.service.schemas import BacktestRequest
 from penstock.service.shelf import FIRES_DAYS, Shelf
 
 _REFUSED = (400, 404, 408, 409, 413, 415)
@@ -57,11 +64,11 @@ Done = Version | approvals.Request
 """A version whose state has changed, or a request that waits for another person."""
 
 
-def add_routes(routes: FastAPI, shelf: Shelf, settings: Settings) -> None:
-    """Add the routes, over these books."""
+def add_routes(routes: FastAPI, shelf: Shelf, settings: Settings, backtests: Backtests) -> None:
+    """Add the routes, over these books. backtests: say what a version that is to act would have lowered."""
     _add_looking(routes, shelf)
-    _add_writing(routes, shelf, settings)
-    _add_deciding(routes, shelf, settings)
+    _add_writing(routes, shelf, settings, backtests)
+    _add_deciding(routes, shelf, settings, backtests)
 
 
 def _add_looking(routes: FastAPI, shelf: Shelf) -> None:
@@ -119,7 +126,7 @@ def _add_looking(routes: FastAPI, shelf: Shelf) -> None:
         return answer(await shelf.look(found))
 
 
-def _add_writing(routes: FastAPI, shelf: Shelf, settings: Settings) -> None:
+def _add_writing(routes: FastAPI, shelf: Shelf, settings: Settings, backtests: Backtests) -> None:
     most = settings.max_body_bytes
     one_at_a_time = asyncio.Lock()  # a page asks with every pause of who writes, and each compiles all rules
 
@@ -151,7 +158,7 @@ def _add_writing(routes: FastAPI, shelf: Shelf, settings: Settings) -> None:
     async def test(name: str, request: Request) -> Response:
         """Look at a condition without saving it: names, types, what is probably not meant, and what it is of an event."""
         books, given = shelf.of(name), await asked(request, TryCondition, most)
-        body = Body(when=given.when, then=given.then, reason=given.reason, hard=given.hard)
+        body = Body(when=given.when, then=given.then, reason=given.reason, hard=given.hard, override=given.override)
         async with one_at_a_time:
             checked = await shelf.look(lambda: books.check(given.name or UNDER_TEST, body))
             evaluate = _evaluate(shelf, name, given)
@@ -185,10 +192,11 @@ def _add_writing(routes: FastAPI, shelf: Shelf, settings: Settings) -> None:
         books, given = shelf.of(name), await asked(request, AskForRule, most)
         details: dict[str, Any] = {} if given.action == "promote" else {"percent": given.percent or 0.0, "of": given.of}
         by: dict[str, Any] = {"who": who(request), "why": given.note}
-        return await _changed(shelf, name, rule, partial(books.rules.ask, rule, given.version, given.action, **by, **details))
+        work = partial(books.rules.ask, rule, given.version, given.action, **by, **details)
+        return await _changed(shelf, name, rule, work, backtests=backtests)
 
 
-def _add_deciding(routes: FastAPI, shelf: Shelf, settings: Settings) -> None:
+def _add_deciding(routes: FastAPI, shelf: Shelf, settings: Settings, backtests: Backtests) -> None:
     most = settings.max_body_bytes
     waiting: dict[int | str, dict[str, Any]] = {202: answers(RuleChanged, status=202)[202]}
 
@@ -201,7 +209,7 @@ def _add_deciding(routes: FastAPI, shelf: Shelf, settings: Settings) -> None:
         books, given = shelf.of(name), await asked(request, RolloutRule, most)
         share: dict[str, Any] = {"percent": given.percent, "share_of": given.of}
         roll = partial(books.roll_out, rule, given.version, **share, who=who(request), why=given.note, guards=given.guards)
-        return await _changed(shelf, name, rule, roll)
+        return await _changed(shelf, name, rule, roll, backtests=backtests)
 
     @routes.post(
         _RULE + "/promote", tags=["rules"], responses={**answers(RuleChanged, *_REFUSED), **waiting},
@@ -211,7 +219,7 @@ def _add_deciding(routes: FastAPI, shelf: Shelf, settings: Settings) -> None:
         """Let the candidate, or a version, act on everything; the one that did is archived."""
         books, given = shelf.of(name), await asked(request, PromoteRule, most)
         work = partial(books.rules.promote, rule, given.version, who=who(request), why=given.note)
-        return await _changed(shelf, name, rule, work)
+        return await _changed(shelf, name, rule, work, backtests=backtests)
 
     @routes.post(
         _RULE + "/pause", tags=["rules"], responses=answers(RuleChanged, *_REFUSED), openapi_extra=may_take("GiveReason")
@@ -238,11 +246,26 @@ def _add_deciding(routes: FastAPI, shelf: Shelf, settings: Settings) -> None:
         return await _changed(shelf, name, rule, partial(books.rules.archive, rule, who=who(request), why=given.note))
 
 
-async def _changed(shelf: Shelf, name: str, rule: str, work: Callable[[], Done | None], *, status: int = 200) -> Response:
-    """Make a change and tell what it led to: 202 where it waits for another person."""
+async def _changed(
+    shelf: Shelf,
+    name: str,
+    rule: str,
+    work: Callable[[], Done | None],
+    *,
+    status: int = 200,
+    backtests: Backtests | None = None,
+) -> Response:
+    """Make a change and tell what it led to: 202 where it waits for another person. backtests: where a version acts by now,
+    or may soon.
+    """
     books = shelf.of(name)
     done = await shelf.change(name, work)
     request = done if isinstance(done, approvals.Request) else None
+    lowers = None
+    if backtests is not None and done is not None:
+        number = done.version if isinstance(done, Version) else int(done.details["version"])
+        body = await shelf.look(lambda: books.body(rule, number))
+        lowers = await _lowering(backtests, books.detector, rule, body)
 
     def found() -> RuleChanged:
         known = _known(shelf, name, rule)
@@ -254,9 +277,23 @@ async def _changed(shelf: Shelf, name: str, rule: str, work: Callable[[], Done |
             None if version is None else version_forms(known)[version.version],
             None if request is None else request_form(request),
             [finding_form(each) for each in findings],
+            lowers,
         )
 
     return answer(await shelf.look(found), status if request is None else 202)
+
+
+async def _lowering(backtests: Backtests, detector: Detector, rule: str, body: Body) -> LoweringForm | None:
+    """What a version would have lowered of what was recorded; None where it can lower nothing, or that is not known."""
+    rank = rank_of(body.then, detector.policy.order, hard=body.hard, override=body.override)
+    if not BLOCKS < rank < BLOCKS_HARD:
+        return None
+    asked: dict[str, Any] = {"when": body.when, "then": body.then, "override": body.override}
+    try:
+        tried = await backtests.run(detector.name, BacktestRequest(**asked, rule=rule))
+    except (RequestRefused, NotReady):
+        return None
+    return LoweringForm(tried.lowered, tried.lowered_per_day, tried.days)
 
 
 def _known(shelf: Shelf, name: str, rule: str) -> Sequence[Version]:
@@ -268,7 +305,7 @@ def _known(shelf: Shelf, name: str, rule: str) -> Sequence[Version]:
 
 def _evaluate(shelf: Shelf, name: str, given: TryCondition) -> Evaluate | None:
     """What evaluates the condition on the event that was given; that is looked at on the thread that the engine belongs to."""
-    rule = Rule(UNDER_TEST, given.when, then=given.then, reason=given.reason, hard=given.hard)
+    rule = Rule(UNDER_TEST, given.when, then=given.then, reason=given.reason, hard=given.hard, override=given.override)
     if given.event is not None:
         return on_event(shelf.engine(name), rule, msgspec.json.encode(given.event))
     if given.transaction_id is not None:

@@ -207,12 +207,14 @@ class Processed(msgspec.Struct, kw_only=True):
 
 
 class BacktestRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """A condition to be tried over what was decided. then: what it asks for. days: the newest days with decisions.
-    rule: that of which it would be a version; what it caught counts as new.
+    """A condition to be tried over what was decided. then, hard, override: what it asks for. days: the newest days with
+    decisions. rule: that of which it would be a version; what it caught counts as new.
     """
 
     when: Annotated[str, Meta(max_length=4000)]
     then: Literal["allow", "challenge", "review", "block"] = "block"
+    hard: bool = False
+    override: bool = False
     days: Annotated[int, Meta(ge=1, le=3660)] = 30
     rule: Annotated[str, Meta(max_length=63)] | None = None
 

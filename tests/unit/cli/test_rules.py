@@ -29,7 +29,7 @@ def test_the_life_of_a_rule(rules, tmp_path):
     assert exported[-1] == {
         "name": "large",
         "version": 1,
-        "body": {"when": "amount > 900", "then": "block", "reason": None, "code": "", "hard": False},
+        "body": {"when": "amount > 900", "then": "block", "reason": None, "code": "", "hard": False, "override": False},
     }
     assert "paused" in rules("pause", "large").err
     file = tmp_path / "rules.ndjson"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.clock import iso
-from penstock.decision import Renderer, conflicting, decision_of
+from penstock.decision import NO_ACTION, Renderer, conflicting, decision_of
 from penstock.ledger import encoding
 from penstock.messages import Action, Decision, Type
 
@@ -67,6 +67,8 @@ def test_every_field_is_what_the_record_holds(record):
         said = json.loads(body)
         explanation = said.pop("explanation")
         assert said == naive(record, row)
+        lowered = int(record.columns["lowered"][row])
+        assert explanation.pop("lowered", None) == (None if lowered == NO_ACTION else Action(lowered).name)
         assert list(explanation) == ["decision_reason", "model_confidence", "reasons", "rules", "contributions"]
         probability = record.columns["scores"][row, 0]
         assert explanation["model_confidence"] == (None if math.isnan(probability) else max(probability, 1 - probability))

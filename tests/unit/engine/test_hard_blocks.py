@@ -81,13 +81,18 @@ ignore = pytest.mark.filterwarnings("ignore::penstock.detector.DetectorWarning")
         ("bad", OTHERS, 500.0, 0.0, "BLOCK", "stolen"),
         ("good", OTHERS, 500.0, 0.95, "APPROVE", "vip"),
         ("good", OTHERS[1:], 500.0, 0.0, "BLOCK", "large"),
-        ("good", OTHERS[1:], 60.0, 0.95, "REVIEW", "middling"),
-        ("good", OTHERS[1:], 20.0, 0.95, "CHALLENGE", "small"),
+        ("good", OTHERS[1:], 60.0, 0.95, "BLOCK", "ml_probability"),
+        ("good", OTHERS[1:], 20.0, 0.95, "BLOCK", "ml_probability"),
+        ("good", OTHERS[1:], 60.0, 0.1, "REVIEW", "middling"),
+        ("good", OTHERS[1:], 20.0, 0.1, "CHALLENGE", "small"),
+        ("good", [Rule("known", "amount > 4", then="review", override=True), *OTHERS[1:]], 500.0, 0.95, "REVIEW", "known"),
         ("good", OTHERS[1:], 5.0, 0.95, "BLOCK", "ml_probability"),
         ("good", OTHERS[1:], 5.0, 0.1, "APPROVE", "normal_behavior"),
     ],
 )
-def test_hard_block_then_allow_block_review_challenge_then_the_score(customer, rules, amount, score, decision, decider):
+def test_hard_block_then_allow_then_override_then_the_severest_of_score_and_rules(
+    customer, rules, amount, score, decision, decider
+):
     answer = decided(declared(*rules[::-1]), customer, amount, score)
     assert (answer["decision"], answer["explanation"]["decision_reason"]) == (decision, decider)
 

@@ -2,17 +2,21 @@
 
 import math
 from collections import Counter
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import numpy as np
 import pytest
 
-from penstock import Detector, Engine, Entity, Label, Policy, Rule, derive
+from penstock import Detector, Engine, Entity, Label, LogisticRegression, Policy, Rule, derive
 from penstock.clock import to_us
+from penstock.decision.policy import ORDERS
 from penstock.errors import DataError, DeclarationError, ExpressionError
 from penstock.ledger.archive import Archive
+from penstock.models import Ensemble
 from penstock.offline.backtest import NotRecorded, backtest
+from penstock.offline.backtest.cells import ACTIONS
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 DAYS = 12
@@ -37,10 +41,11 @@ RULES = [
     Rule("trusted", "customer = 'c1'", then="allow"),
     Rule("frequent", "customer_count_1d >= 4", then="review"),
     Rule("step_up", "risk > 0.95", then="challenge"),
+    Rule("known", "customer IN ('c2', 'c3', 'c4')", then="review", override=True),
 ]
 
 
-def declared(rules=RULES, features=(), name="small"):
+def declared(rules=RULES, features=(), name="small", **policy):
     customer = Entity("customer")
     return Detector(
         name,
@@ -50,8 +55,26 @@ def declared(rules=RULES, features=(), name="small"):
         label=Label("fraud", delay="4d"),
         features=[customer.count("1d"), derive("doubled", "amount * 2"), *features],
         rules=rules,
-        policy=Policy(),
+        models=[LogisticRegression()],
+        policy=Policy(challenge_at=0.7, review_at=0.8, block_at=0.9, **policy),
     )
+
+
+class Risky(Ensemble):
+    """Models that see the amount alone: three of ten payments are challenged, reviewed or blocked by the score."""
+
+    def __init__(self):
+        self.names, self.features, self.encodings, self.thresholds = ("m",), ("amount",), {}, {}
+        self.fingerprint, self.version, self.base = None, "v1", 0.0
+
+    def fill(self, x, scores):
+        scores[:] = np.floor(x[:, :1]) * 7 % 10 / 10
+
+    def usual_values(self):
+        return {}
+
+    def contributions(self, x):
+        return np.zeros((len(x), 1))
 
 
 def payments(n=600, seed=1):
@@ -74,11 +97,17 @@ def payments(n=600, seed=1):
 LABELS = {f"p{i}": i % 3 == 0 for i in range(0, 600, 7)}
 
 
-@pytest.fixture(scope="module")
-def world():
-    """What was recorded: an archive, the events, and the decisions."""
+@pytest.fixture(scope="module", params=ORDERS)
+def world(request):
+    """What was recorded under an order of the policy: an archive, the events, the decisions, and the order."""
+    with recorded(order=request.param) as (archive, events, decided):
+        yield archive, events, decided, request.param
+
+
+@contextmanager
+def recorded(**policy):
     events = payments()
-    with Engine(declared()) as engine:
+    with Engine(declared(**policy), models=Risky()) as engine:
         decided = {d.transaction_id: d for d in engine.decide_many(events)}
         times = {event["id"]: event["time"] for event in events}
         for name, fraud in LABELS.items():
@@ -89,9 +118,15 @@ def world():
 
 
 def tried(world, when, **options):
-    return backtest(world[0], declared(), when, **{"now_us": NOW_US, "days": None, **options})
+    return backtest(world[0], declared(order=world[3]), when, **{"now_us": NOW_US, "days": None, **options})
 
 
+ASKS = [
+    {"then": "allow"},
+    *({"then": then} for then in ("challenge", "review", "block")),
+    *({"then": then, "override": True} for then in ("challenge", "review", "block")),
+    {"then": "block", "hard": True},
+]
 CONDITIONS = [
     "amount > 50 AND customer_count_1d >= 2",
     "NOT (risk > 0.5 OR night)",
@@ -103,15 +138,21 @@ CONDITIONS = [
 
 
 @pytest.mark.filterwarnings("ignore::penstock.detector.DetectorWarning")
-@pytest.mark.parametrize("then", ["allow", "challenge", "review", "block"])
+@pytest.mark.parametrize("asks", ASKS, ids=lambda asks: "-".join(map(str, asks.values())))
 @pytest.mark.parametrize("when", CONDITIONS)
-def test_figures_are_those_of_an_engine_that_has_the_rule(world, when, then):
-    _, events, before = world
-    with Engine(declared([*RULES, Rule("candidate", when, then=then)])) as engine:
+def test_figures_are_those_of_an_engine_that_has_the_rule(world, when, asks):
+    _, events, before, order = world
+    candidate = Rule("candidate", when, **asks)
+    with Engine(declared([*RULES, candidate], order=order), models=Risky()) as engine:
         after = {d.transaction_id: d for d in engine.decide_many(events)}
     matched = [i for i, d in after.items() if any(r.name == "candidate" for r in d.explanation.rules)]
     changed = [i for i in after if before[i].decision != after[i].decision]
-    found = tried(world, when, then=then)
+    found = tried(world, when, **asks)
+    less = [i for i in changed if ACTIONS.index(after[i].decision) < ACTIONS.index(before[i].decision)]
+    assert (found.lowered, found.lowered_per_day) == (len(less), round(len(less) / DAYS, 2))
+    assert (found.then, found.hard, found.override) == (candidate.then, candidate.hard, candidate.override)
+    if order == "severest" and asks in ({"then": "challenge"}, {"then": "review"}, {"then": "block"}):
+        assert not less, "a rule that does not say so lowers nothing"
     assert (found.read, found.matched, found.changed) == (600, len(matched), len(changed))
     assert {k: v for k, v in found.decisions.items() if v} == Counter(before[i].decision for i in matched)
     assert found.truth_changed == truth(changed, events, before)
@@ -131,6 +172,25 @@ def test_figures_are_those_of_an_engine_that_has_the_rule(world, when, then):
     assert {e.transaction_id for e in found.examples} <= set(matched)
     assert all(before[e.transaction_id].decision == e.decision for e in found.examples)
     assert all(after[e.transaction_id].decision == e.then for e in found.examples)
+
+
+@pytest.mark.filterwarnings("ignore::penstock.detector.DetectorWarning")
+def test_what_is_let_through_by_a_control_share_stays_so_unless_it_is_no_block_any_more():
+    with recorded(control_share=0.2, control_salt="s") as (archive, events, before):
+        let_through = [i for i, d in before.items() if d.explanation.decision_reason == "control_share"]
+        assert len(let_through) > 5
+        for asks in ({"then": "review"}, {"then": "review", "override": True}, {"then": "allow"}):
+            detector = declared([*RULES, Rule("candidate", "amount > 0", **asks)], control_share=0.2, control_salt="s")
+            with Engine(detector, models=Risky()) as engine:
+                after = {d.transaction_id: d for d in engine.decide_many(events)}
+            found = backtest(archive, declared(control_share=0.2), "amount > 0", now_us=NOW_US, days=None, **asks)
+            assert found.changed == sum(before[i].decision != after[i].decision for i in after)
+
+
+def test_a_new_version_of_a_rule_is_tried_in_place_of_the_old_one(world):
+    asks = {"then": "block", "override": True, "leaving_out": "trusted"}
+    found = tried(world, "customer = 'c1'", **asks)
+    assert found.decisions["APPROVE"] == found.changed > 0
 
 
 def kind(event, before):
@@ -158,7 +218,7 @@ def stopped(after, before, events, wanted):
 
 
 def test_only_the_days_asked_for_are_read(world):
-    _, events, _ = world
+    events = world[1]
     found = tried(world, "amount > 0", days=3)
     newest = events[-1]["time"].date()
     assert (found.until, found.days) == (newest, 3)

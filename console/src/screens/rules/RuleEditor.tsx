@@ -128,6 +128,18 @@ function Says({ draft, change }: { draft: Draft; change: (part: Partial<Draft>) 
           Hard <span className="text-soft">– beaten by nothing, and decided by itself where everything else fails</span>
         </span>
       </label>
+      <label className="flex items-start gap-2">
+        <input
+          type="checkbox"
+          className="mt-1"
+          checked={draft.override}
+          onChange={(event) => change({ override: event.target.checked })}
+        />
+        <span>
+          Override{" "}
+          <span className="text-soft">– lowers what the score or another rule asks for; allow always does</span>
+        </span>
+      </label>
       <TextArea
         label="Note"
         rows={2}

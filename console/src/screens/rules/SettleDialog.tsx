@@ -3,7 +3,8 @@ import { api, say } from "~/api/client";
 import { Ask } from "~/ui/Ask";
 import { Button } from "~/ui/Button";
 import { TextArea } from "~/ui/Field";
-import { type Asked, useWork } from "./books";
+import { type Asked, useRule, useWork } from "./books";
+import { Lowering } from "./Lowering";
 import { details } from "./requests";
 
 interface Props {
@@ -48,9 +49,16 @@ export function SettleDialog({ detector, request, approve, own, onClose }: Props
         </Button>
       }
     >
-      <form id={form} onSubmit={submit}>
+      <form id={form} onSubmit={submit} className="flex flex-col gap-3">
+        {approve && request.kind === "rule" && <Lowered detector={detector} request={request} />}
         <TextArea label="Note" name="note" rows={2} maxLength={2000} />
       </form>
     </Ask>
   );
+}
+
+function Lowered({ detector, request }: { detector: string; request: Asked }) {
+  const { data } = useRule(detector, request.name);
+  const version = data?.versions.find((each) => each.version === request.details.version);
+  return version && <Lowering detector={detector} version={version} />;
 }

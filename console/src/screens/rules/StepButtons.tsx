@@ -46,14 +46,7 @@ function Buttons({ detector, rule, version, steps }: ButtonsProps) {
         </Button>
       ))}
       {taking && (
-        <StepDialog
-          detector={detector}
-          rule={rule}
-          version={version?.version ?? null}
-          step={taking}
-          share={version?.rollout}
-          onClose={() => setTaking(null)}
-        />
+        <StepDialog detector={detector} rule={rule} version={version} step={taking} onClose={() => setTaking(null)} />
       )}
     </>
   );

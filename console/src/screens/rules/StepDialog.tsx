@@ -3,23 +3,24 @@ import { useDefinition } from "~/api/definition";
 import { Ask } from "~/ui/Ask";
 import { Button } from "~/ui/Button";
 import { Select, TextArea, TextField } from "~/ui/Field";
-import { useWork } from "./books";
+import { type RuleVersion, useWork } from "./books";
 import { type Guard, GuardFields } from "./GuardFields";
-import type { Step } from "./steps";
+import { Lowering } from "./Lowering";
+import type { Step, StepName } from "./steps";
 import { takeStep } from "./takeStep";
 
 interface Props {
   detector: string;
   rule: string;
-  version: number | null;
+  /** None where the step is about the rule. */
+  version: RuleVersion | null;
   step: Step;
-  /** The share that the version acts on already. */
-  share?: { percent: number; of: string | null } | null;
   onClose: () => void;
 }
 
 /** Before a step: what it does, for a rollout the share and the guards, and a note that the audit log keeps. */
-export function StepDialog({ detector, rule, version, step, share, onClose }: Props) {
+export function StepDialog({ detector, rule, version: says, step, onClose }: Props) {
+  const version = says?.version ?? null;
   const form = useId();
   const work = useWork(detector);
   const [guards, setGuards] = useState<readonly Guard[] | null>(null);
@@ -47,9 +48,10 @@ export function StepDialog({ detector, rule, version, step, share, onClose }: Pr
       }
     >
       <form id={form} onSubmit={submit} className="flex flex-col gap-3">
+        {says && ACTS.includes(step.name) && <Lowering detector={detector} version={says} />}
         {step.name === "rollout" && (
           <>
-            <ShareFields detector={detector} share={share} />
+            <ShareFields detector={detector} share={says?.rollout} />
             <GuardFields guards={guards} onChange={setGuards} />
           </>
         )}
@@ -65,7 +67,10 @@ export function StepDialog({ detector, rule, version, step, share, onClose }: Pr
   );
 }
 
-function ShareFields({ detector, share }: { detector: string; share: Props["share"] }) {
+/** Steps after which a version acts, or may. */
+const ACTS: readonly StepName[] = ["rollout", "promote", "request"];
+
+function ShareFields({ detector, share }: { detector: string; share?: RuleVersion["rollout"] }) {
   const { data } = useDefinition(detector);
   const keys = data?.fields.filter((field) => field.roles.includes("key")) ?? [];
   return (

@@ -15,6 +15,9 @@ export function WhatItSays({ title, version }: { title: string; version: RuleVer
         <Line name="Then">
           <Outcome of={version.then} />
           {version.hard && <span className="ml-2 text-soft text-xs">hard: beaten by nothing, whatever fails</span>}
+          {version.override && (
+            <span className="ml-2 text-soft text-xs">override: lowers what the score or another rule asks for</span>
+          )}
         </Line>
         <Line name="It says">{version.reason ?? <span className="text-soft">nothing of its own</span>}</Line>
         <Line name="Code">

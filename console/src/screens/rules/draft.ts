@@ -13,19 +13,30 @@ export interface Draft {
   reason: string;
   code: string;
   hard: boolean;
+  override: boolean;
   note: string;
 }
 
 export type Tested = Schemas["RuleTested"];
 export type Tried = Schemas["Tried"];
 
-export const EMPTY: Draft = { name: "", when: "", then: "review", reason: "", code: "", hard: false, note: "" };
+export const EMPTY: Draft = {
+  name: "",
+  when: "",
+  then: "review",
+  reason: "",
+  code: "",
+  hard: false,
+  override: false,
+  note: "",
+};
 
 /** A draft that says what a version says. */
 export function draftOf(version: RuleVersion | null): Draft {
   if (!version) return EMPTY;
-  const { rule: name, when, then, reason, code, hard } = version;
-  return { ...EMPTY, name, when, then: then as Action, reason: reason ?? "", code: code === name ? "" : code, hard };
+  const { rule: name, when, reason, hard, override } = version;
+  const [then, code] = [version.then as Action, version.code === name ? "" : version.code];
+  return { ...EMPTY, name, when, then, reason: reason ?? "", code, hard, override };
 }
 
 /** What would be sent of it. */
@@ -41,8 +52,9 @@ export function nameProblem(name: string, taken: readonly string[]): string | nu
 
 /** What the service says of the draft: its findings, or what is wrong and where. Asked again whenever it changes. */
 export function useTested(detector: string, draft: Draft) {
-  const { when, then, reason, hard, name } = draft;
-  const asked = { when, then, reason: reason.trim() || null, hard, name: nameProblem(name, []) === null ? name : null };
+  const { when, then, reason, hard, override, name } = draft;
+  const known = nameProblem(name, []) === null ? name : null;
+  const asked = { when, then, reason: reason.trim() || null, hard, override, name: known };
   return useQuery({
     queryKey: ["tested", detector, asked],
     enabled: when.trim() !== "",
@@ -75,7 +87,8 @@ const BUSY = 429;
  * nobody waits for any more is taken back, and one that meets another is asked again.
  */
 export function useTried(detector: string, draft: Draft, days: number, readable: boolean, version: boolean) {
-  const body = { when: draft.when, then: draft.then, days, rule: version ? draft.name : null };
+  const { when, then, hard, override } = draft;
+  const body = { when, then, hard, override, days, rule: version ? draft.name : null };
   return useQuery({
     queryKey: ["tried", detector, body],
     enabled: readable,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Tried } from "./draft";
-import { funnel, good, notKnown, signed } from "./preview";
+import { funnel, good, lowering, notKnown, signed } from "./preview";
 
 const TRIED = {
   read: 10_000,
@@ -29,6 +29,14 @@ describe("a preview", () => {
 
   it("counts as good who was said to be and whom nobody objected to, and keeps apart what is not known", () => {
     expect([good(TRIED.truth), notKnown(TRIED.truth)]).toEqual([10, 80]);
+  });
+
+  it("says how many outcomes it lowers, and how many a day", () => {
+    expect(lowering({ lowered: 1408, lowered_per_day: 46.93 })).toBe("1,408 less strictly, 47 a day");
+    expect(lowering({ lowered: 3, lowered_per_day: 0.1 })).toBe("3 less strictly, 0.1 a day");
+    expect(funnel({ ...TRIED, lowered: 48, lowered_per_day: 1.6 })[3]?.about).toBe(
+      "otherwise, 48 less strictly, 1.6 a day",
+    );
   });
 
   it("gives changes their sign", () => {

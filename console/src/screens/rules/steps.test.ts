@@ -15,6 +15,7 @@ function version(n: number, state: RuleVersion["state"]): RuleVersion {
     reason: null,
     code: "large",
     hard: false,
+    override: false,
     rollout: null,
   };
   const written = { author: "ana", written_at: "", since: "", changed_by: "ana", note: "", changed: null };

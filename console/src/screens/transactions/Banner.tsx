@@ -17,6 +17,7 @@ interface Props {
 /** What was decided, by which score against which thresholds, when, and whether all parts took part. */
 export function Banner({ decision, policy, amount, children }: Props) {
   const { degraded, answered } = decision;
+  const { lowered } = decision.explanation;
   return (
     <section aria-label="Decision" className="rounded-lg border bg-panel p-4">
       <div className="flex flex-wrap items-center gap-x-5 gap-y-3">
@@ -31,6 +32,11 @@ export function Banner({ decision, policy, amount, children }: Props) {
         </div>
         <div className="flex flex-wrap items-center gap-2">{children}</div>
       </div>
+      {lowered && (
+        <p className="mt-3">
+          <Badge tone="warn">lowered</Badge> The rule that decided lowered what was asked for: <Outcome of={lowered} />
+        </p>
+      )}
       {degraded && (
         <p className="mt-3">
           <Badge tone="warn">degraded</Badge> {words(degraded.part)}: {degraded.cause}. The policy for failures decided

@@ -1,6 +1,6 @@
 """What is never accepted, and what a person looks at although the model would let it pass, or does not block it.
 
-A rule decides before the score does, so those that ask for a review leave alone what the score blocks.
+Those that ask for a review do not fire where the score blocks, so that their figures tell what they add.
 """
 
 from penstock import Rule

@@ -1,6 +1,6 @@
 """What a person looks at although the models do not block it: patterns among users and in two hours, which no signal shows.
 
-A rule decides before the score does, so these leave alone what the score blocks.
+They do not fire where the score blocks, so that their figures tell what they add.
 """
 
 from penstock import Rule

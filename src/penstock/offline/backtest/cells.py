@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from penstock.decision.kernel import BLOCKS, BLOCKS_HARD
 from penstock.offline.backtest.result import Example, Money, Truth
 
 ACTIONS = ("APPROVE", "CHALLENGE", "REVIEW", "BLOCK")
 """Decisions, the least strict first."""
-
-RANKS = {"challenge": 1, "review": 2, "block": 3, "allow": 4, "hard": 5}
-"""The precedence of rules: where several fire, the highest decides, before any score does."""
 
 _DECIDES = {"allow": "APPROVE", "challenge": "CHALLENGE", "review": "REVIEW", "block": "BLOCK"}
 _GOOD = ("good", "unobjected")
@@ -46,15 +44,24 @@ class Cell:
         return (self.after != "APPROVE") - (self.before != "APPROVE")
 
 
-def cell_of(row: Mapping[str, Any], then: str) -> Cell:
-    """A cell from a row of the answer to `matched`; then: the action that the condition asks for."""
-    before, truth = row["decision"], row["truth"]
-    after = _DECIDES[then] if RANKS[then] > row["strongest"] else before
+def cell_of(row: Mapping[str, Any], then: str, rank: int) -> Cell:
+    """A cell from a row of the answer to `matched`; then: the action that the condition asks for. rank: see `judge.rank_of`."""
+    before, truth, control = row["decision"], row["truth"], row["control"]
+    after = _outcome(control or before, _DECIDES[then], rank, row["strongest"])
+    if control is not None and after == "BLOCK" and rank < BLOCKS_HARD:
+        after = before  # it would be let through again
     examples = tuple(
         Example(each["transaction_id"], each["event_time"], before, after, truth, each["worth"], each["rules"])
         for each in row["examples"]
     )
     return Cell(row["day"], before, after, truth, row["n"], row["worth"] or 0.0, row["caught"], examples)
+
+
+def _outcome(before: str, asks: str, rank: int, strongest: int) -> str:
+    """What would have been decided, had one more rule fired. strongest: the highest rank of those that did."""
+    if max(rank, strongest) > BLOCKS:  # what one of them asks for is given, whatever others do
+        return asks if rank > strongest else before
+    return max(before, asks, key=ACTIONS.index)
 
 
 def truth_of(cells: Iterable[Cell]) -> Truth:

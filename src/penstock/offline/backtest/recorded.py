@@ -9,14 +9,16 @@ from typing import Any
 import polars as pl
 
 from penstock.clock import from_us
+from penstock.decision.judge import rank_of
 from penstock.detector import Detector
 from penstock.errors import DataError, DeclarationError, did_you_mean
 from penstock.expressions import Expression
 from penstock.messages import Type
 from penstock.offline.backtest.asked import ASKED, Asked, NotRecorded, condition_of
-from penstock.offline.backtest.cells import ACTIONS, RANKS, Cell, cell_of, examples_of, lowered, money_of, per_day, truth_of
+from penstock.offline.backtest.cells import ACTIONS, Cell, cell_of, examples_of, lowered, money_of, per_day, truth_of
 from penstock.offline.backtest.result import Caught, Day, Money, Tried
-from penstock.offline.questions import filled, quoted, text
+from penstock.offline.questions import NO_LABELS, filled, quoted, text
+from penstock.rules import Rule
 
 EXAMPLES = 10
 """How many decisions of each truth are shown."""
@@ -37,6 +39,8 @@ def backtest(
     *,
     now_us: int,
     then: str = "block",
+    hard: bool = False,
+    override: bool = False,
     days: int | None = 30,
     leaving_out: str | None = None,
     replayed: Sequence[str] = (),
@@ -49,6 +53,8 @@ def backtest(
         when: the condition.
         now_us: labels count that were known by now, and days end here.
         then: the action that the rule would ask for.
+        hard: as in `penstock.Rule`.
+        override: the same.
         days: how many days, the newest with decisions included; all unless given.
         leaving_out: the rule whose condition this is, which is not counted among those that caught it already.
         replayed: features of the archive that were computed again.
@@ -63,10 +69,11 @@ def backtest(
         raise DeclarationError(f"then={then!r} is no action of a rule.{did_you_mean(str(then), ASKED)}")
     if days is not None and days < 1:
         raise DeclarationError(f"days={days}: at least 1 day is read")
+    rule = Rule("condition", when, then=then, hard=hard, override=override)
     condition = condition_of(detector, when)
     found = _Recorded(archive, detector, now_us)
     found.check(condition)
-    return _Trial(found, condition, then, leaving_out, days, tuple(replayed)).result(began)
+    return _Trial(found, condition, rule, leaving_out, days, tuple(replayed)).result(began)
 
 
 class _Recorded:
@@ -123,29 +130,33 @@ class _Recorded:
         others = [name for name in self.rules if name != leaving_out]
         fired = "".join(f", count(*) FILTER (list_contains(rules, {text(name)})) AS f{at}" for at, name in enumerate(others))
         said = {"mine": self._mine, "now_us": self.now_us, "table": quoted(self.table)}
-        labels = (
-            self._filled("labels", **said) if self.told else "SELECT '' AS transaction_id, 0 AS seq, 0 AS fraud WHERE false"
-        )
+        labels = filled("penstock.offline", "truth.sql", "labels", **said) if self.told else NO_LABELS
+        told = "true" if self.told else "false"
         return self._ask(
             "matched",
             table=quoted(self.table),
             within=within,
             condition=condition.to_sql("duckdb", lists=self.lists),
             worth=quoted(self.worth) if self.worth else "CAST(NULL AS DOUBLE)",
-            strongest=self._strongest(),
+            strongest=self._strongest(others),
+            control="control_decision" if "control_decision" in self.columns else "CAST(NULL AS VARCHAR)",
             rules=_fired(others),
             fired=fired,
             labels=labels,
-            told="true" if self.told else "false",
-            mature_us=self.mature_us,
+            truth=filled("penstock.offline", "truth.sql", "truth", told=told, mature_us=self.mature_us),
             shown=EXAMPLES,
         )
 
-    def _strongest(self) -> str:
-        """The highest rank of the rules that fired; of one that is no longer declared, that of what was decided."""
-        declared = {rule.name: RANKS["hard" if rule.hard else rule.then] for rule in self.detector.rules}
-        as_decided = "CASE decision WHEN 'CHALLENGE' THEN 1 WHEN 'REVIEW' THEN 2 WHEN 'BLOCK' THEN 3 ELSE 0 END"
-        ranks = [f"CASE WHEN {_rule(name)} THEN {declared.get(name, as_decided)} ELSE 0 END" for name in self.rules]
+    def rank(self, rule: Rule) -> int:
+        """The rank of a rule under the detector's policy."""
+        return rank_of(rule.then, self.detector.policy.order, hard=rule.hard, override=rule.override)
+
+    def _strongest(self, names: Sequence[str]) -> str:
+        """The highest rank of those of these rules that fired; of one that is no longer declared, that of what was decided."""
+        declared = {rule.name: self.rank(rule) for rule in self.detector.rules}
+        asked = {action.upper(): rank_of(action, self.detector.policy.order) for action in ("challenge", "review", "block")}
+        as_decided = f"CASE decision {' '.join(f'WHEN {text(a)} THEN {rank}' for a, rank in asked.items())} ELSE 0 END"
+        ranks = [f"CASE WHEN {_rule(name)} THEN {declared.get(name, as_decided)} ELSE 0 END" for name in names]
         return f"greatest(0, {', '.join(ranks)})" if ranks else "0"
 
     def _filled(self, name: str, **values: object) -> str:
@@ -174,12 +185,12 @@ class _Trial:
         self,
         found: _Recorded,
         condition: Expression,
-        then: str,
+        rule: Rule,
         leaving_out: str | None,
         days: int | None,
         replayed: Sequence[str],
     ) -> None:
-        self._found, self._condition, self._then, self._replayed = found, condition, then, replayed
+        self._found, self._condition, self._rule, self._replayed = found, condition, rule, replayed
         self._others = [name for name in found.rules if name != leaving_out]
         self._names = sorted(condition.names)
         self._first = None if days is None or found.newest is None else found.newest - timedelta(days=days - 1)
@@ -191,7 +202,8 @@ class _Trial:
 
     def result(self, began: float) -> Tried:
         """Everything it says."""
-        cells = [cell_of(row, self._then) for row in self._matched.iter_rows(named=True)]
+        rank = self._found.rank(self._rule)
+        cells = [cell_of(row, self._rule.then, rank) for row in self._matched.iter_rows(named=True)]
         changed = [cell for cell in cells if cell.changed]
         read = Counter[date]()
         for row in self._read.iter_rows(named=True):
@@ -203,7 +215,9 @@ class _Trial:
         return Tried(
             detector=self._found.detector.name,
             when=self._condition.sql,
-            then=self._then,
+            then=self._rule.then,
+            hard=self._rule.hard,
+            override=self._rule.override,
             since=min(read, default=None),
             until=self._found.newest,
             days=len(read),
@@ -216,6 +230,7 @@ class _Trial:
             new=matched - caught,
             changed=sum(cell.changed for cell in cells),
             lowered=lowered(cells),
+            lowered_per_day=round(lowered(cells) / len(read), 2) if read else 0.0,
             truth=truth_of(cells),
             truth_changed=truth_of(changed),
             money=self._money(cells),
@@ -261,7 +276,7 @@ class _Trial:
         if found.worth is None:
             notes.append("Events do not say what they are worth, so there are counts alone.")
         if lowered(changed):
-            notes.append("A rule decides before the score does: some of what the score stops would be decided less strictly.")
+            notes.append("It lowers outcomes: some of what the score or another rule stops would be decided less strictly.")
         if self._condition.lists:
             names = ", ".join(sorted(self._condition.lists))
             notes.append(f"Taken as they are now, also for decisions that are older than their entries: {names}.")

@@ -15,7 +15,7 @@ from penstock.engine.challenger import MODEL, model_trial
 from penstock.engine.records import would
 from penstock.errors import DataError, did_you_mean
 from penstock.offline.backtest import Asked
-from penstock.offline.questions import filled, quoted, text
+from penstock.offline.questions import NO_LABELS, filled, quoted, text
 from penstock.offline.trial.cells import Cell, Further, changes, part_of, seen_of
 from penstock.offline.trial.intervals import resampled, weighted
 from penstock.offline.trial.result import Blocks, Compared, Times
@@ -25,7 +25,6 @@ _BY_HOUR_DAYS = 7
 _STEPS = 20
 _DAY_US = 86_400 * SECOND_US
 _CONTROL = {"control_share", "control_decision"}
-_NO_LABELS = "SELECT '' AS transaction_id, 0 AS seq, 0 AS fraud WHERE false"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ class _Recorded:
         self.mine = f"detector = {text(detector.name)}"
         labelled = bool(self.columns) and ("labels", "fraud") in rows
         given = {"mine": self.mine, "now_us": now_us, "table": quoted(self.table)}
-        self._labels = filled("penstock.offline.trial", "trial.sql", "labels", **given) if labelled else _NO_LABELS
+        self._labels = filled("penstock.offline", "truth.sql", "labels", **given) if labelled else NO_LABELS
         self.told = labelled and bool(len(archive.query(f"{self._labels} LIMIT 1")))
         worth = detector.schema.amount
         self.worth = worth if worth in self.columns else None
@@ -104,12 +103,13 @@ class _Recorded:
 
     def ask_truth(self, name: str, **values: object) -> pl.DataFrame:
         """The answer to a question about what is known."""
+        known = {"told": "true" if self.told else "false", "mature_us": self._mature_us}
         return self.ask(
             name,
             table=quoted(self.table),
             labels=self._labels,
-            told="true" if self.told else "false",
-            mature_us=self._mature_us,
+            truth=filled("penstock.offline", "truth.sql", "truth", **known),
+            **known,
             worth=quoted(self.worth) if self.worth else "CAST(NULL AS DOUBLE)",
             **values,
         )

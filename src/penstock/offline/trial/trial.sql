@@ -5,21 +5,6 @@
 -- What is recorded of a detector, and whether anything was said of its transactions.
 SELECT table_name, column_name FROM duckdb_columns() WHERE table_name IN (${table}, 'labels')
 
--- name: labels
--- The statement that counts about each decision: of the most trusted source, then the latest. Where an id came again, a statement is
--- about the newest decision that had happened when it became known; clocks may differ, but not by more than a day.
-SELECT transaction_id, seq, fraud FROM (
-    SELECT said.fraud, said.rank, said.known_us, said.seq AS said, decided.transaction_id, decided.seq, row_number() OVER (
-        PARTITION BY said.transaction_id, said.seq
-        ORDER BY decided.event_time <= make_timestamptz(said.known_us) DESC, decided.seq DESC
-    ) AS place
-    FROM (SELECT * FROM labels WHERE ${mine} AND known_us <= ${now_us}) AS said
-    JOIN (SELECT transaction_id, seq, event_time, arrived_at FROM ${table} WHERE ${mine}) AS decided
-        ON said.transaction_id = decided.transaction_id
-        AND least(decided.event_time, decided.arrived_at) <= make_timestamptz(said.known_us + 86400000000)
-) WHERE place = 1
-QUALIFY row_number() OVER (PARTITION BY transaction_id, seq ORDER BY rank DESC, known_us DESC, said DESC) = 1
-
 -- name: version
 -- The versions of the models that were tried last.
 SELECT max_by(versions_challenger, seq) AS version FROM ${table} WHERE ${mine} AND versions_challenger IS NOT NULL
@@ -32,14 +17,7 @@ SELECT max(arrived_at) AS newest FROM ${table} WHERE ${mine} AND ${tried}
 -- Events by period, by what both decided, and by what is known of them. Periods are of arrival, for a trial runs in real time.
 WITH known AS (${labels})
 SELECT date_trunc('${period}', arrived_at) AS period, champion_decision AS champion, ${candidate} AS candidate,
-    CASE
-        WHEN known.fraud = 1 THEN 'fraud'
-        WHEN known.fraud = 0 THEN 'good'
-        WHEN NOT ${told} THEN 'untold'
-        WHEN event_time > make_timestamptz(${mature_us}) THEN 'young'
-        WHEN decision = 'APPROVE' THEN 'unobjected'
-        ELSE 'untold'
-    END AS truth,
+    ${truth} AS truth,
     count(*) AS n, coalesce(sum(${worth}), 0) AS worth
 FROM ${table} LEFT JOIN known USING (transaction_id, seq) WHERE ${within} GROUP BY ALL
 
