@@ -53,7 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Path | None,
         Meta(
             description="Folder with the files that built-in detectors look values up in:"
-            " `IpAddress_to_Country.csv` and `gdp_usd.csv` for ecommerce."
+            " `IpAddress_to_Country` and `gdp_usd` (.csv, .parquet or .xlsx) for ecommerce."
         ),
     ] = None
     queue_limit: Annotated[

@@ -27,15 +27,19 @@ class Payment(msgspec.Struct):
 customer = Entity("customer_id")
 
 
-def detector(*, models=None, window="1h", name="paid"):
-    """Payments whose fraud shows in the amount and in bursts."""
+def detector(*, models=None, window="1h", name="paid", risk=None):
+    """Payments whose fraud shows in the amount and in bursts. risk: looks up how risky a channel is."""
     return Detector(
         name,
         event=Payment,
         id="transaction_id",
         time="timestamp",
         label=Label("is_fraud", delay="1d"),
-        features=[customer.count(window).named("recent"), customer.sum("amount", "24h").named("spent")],
+        features=[
+            customer.count(window).named("recent"),
+            customer.sum("amount", "24h").named("spent"),
+            *([] if risk is None else [risk]),
+        ],
         models=[LogisticRegression(weight=0.5), XGBoost(weight=0.5, trees=20, depth=3)] if models is None else models,
         rules=[Rule("huge", "amount > 5000", then="block")],
         policy=Policy(),

@@ -216,14 +216,14 @@ def test_a_file_is_sent_to_a_service_with_its_labels(folder, service):
     pl.read_parquet(folder / "paid.parquet").slice(2000, 3000).write_csv(folder / "sent.csv")
     shown = penstock("send", "banking", folder / "sent.csv", "--to", service)
     labels = pl.read_parquet(folder / "paid.parquet").slice(2000, 3000).filter("is_fraud").height
-    assert f"{3000 + labels:,} accepted" in shown.stderr
+    assert f"3,000 events and {labels:,} labels accepted" in shown.stderr
     told = penstock("query", "--data", folder, "--json", "select count(*) as n from labels").stdout
     assert json.loads(told)[0]["n"] >= labels
 
 
 def test_simulated_traffic_is_sent_at_its_pace(service):
     began = time.perf_counter()
-    assert "40 accepted" in penstock("simulate", "banking", "--tps", 40, "--events", 40, "--to", service).stderr
+    assert "40 events accepted" in penstock("simulate", "banking", "--tps", 40, "--events", 40, "--to", service).stderr
     assert time.perf_counter() - began > 0.9
 
 

@@ -60,7 +60,8 @@ def penstock(capfd):
 def test_simulated_events_and_their_labels_reach_the_topics(penstock, url, topic, inbox):
     code, said = penstock("simulate", "banking", "--events", 400, "--fraud-rate", 0.1, "--to", f"{url}/{topic}")
     assert code == 0, said
-    accepted = int(re.search(r"([\d,]+) accepted", said)[1].replace(",", ""))
+    taken, of_labels = map(int, re.search(r"(\d+) events and (\d+) labels accepted", said).groups())
+    accepted = taken + of_labels
     messages = [*read(inbox, accepted, 60), *read(inbox, 1, 1)]  # all, and no more
     events = [json.loads(body) for body in bodies(messages)]
     labels = [json.loads(body) for body in bodies(messages, "labels")]
@@ -68,7 +69,7 @@ def test_simulated_events_and_their_labels_reach_the_topics(penstock, url, topic
     assert labels
     assert {label["transaction_id"] for label in labels} <= {event["transaction_id"] for event in events}
     assert Counter(label["fraud"] for label in labels)[True] > 0
-    assert accepted == 400 + len(labels)
+    assert (taken, of_labels) == (400, len(labels))
 
 
 def test_a_recorded_file_is_sent_in_its_order(penstock, url, topic, inbox, tmp_path):

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from penstock import LogisticRegression, cli
+from penstock import LogisticRegression, cli, derive, lookup
+from penstock.assemble.engines import openers
+from penstock.assemble.registries import champions
 from penstock.config import Settings
 from penstock.errors import BundleError
 from penstock.models import champion, load_champion, promote
@@ -85,6 +87,25 @@ def test_promoting_what_was_trained_on_other_features_is_refused_with_the_remedy
     with pytest.raises(BundleError, match=r"other definitions of the features of 'paid'.*penstock train paid"):
         promote_to(registry, detector(window="2h"), second)
     assert registry.alias("paid", "champion") == first
+
+
+def test_a_model_without_the_file_that_it_was_trained_with_is_named_and_the_others_are_served(tmp_path):
+    (tmp_path / "risk.csv").write_text("channel,risk\nweb,3\nshop,1\n")
+    seen = detector(risk=lookup("risk", "channel", table=str(tmp_path / "risk.csv")))
+    blind, other = detector(risk=derive("risk", "nullif(0, 0)")), detector(name="other")
+    settings = Settings(data=tmp_path / "data")
+    registry = FolderRegistry(settings.models_folder)
+    register(registry, seen, trained(seen))
+    register(registry, other, trained(other))
+    opened = openers([blind, other], settings)
+    with opened["paid"]() as waiting, opened["other"]() as serving:
+        assert waiting.ready is not None
+        assert serving.ready is None
+        said = "was trained with risk of 'paid' looked up in risk.csv, which is not here; .* setting lookups"
+        with pytest.raises(BundleError, match=said):
+            champions([blind], settings)["paid"](None)
+    with openers([seen], settings)["paid"]() as engine:
+        assert engine.ready is None
 
 
 def test_a_damaged_bundle_cannot_be_promoted(registry):

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 
 import msgspec
@@ -97,7 +98,7 @@ class _Delivery:
         while self._put - self.sent.total >= MOST_IN_FLIGHT:
             self._outlet.flush(0.05)
             self._check()
-        self._outlet.put(role, key, body, self._told, trace=trace)
+        self._outlet.put(role, key, body, partial(self._told, role), trace=trace)
         self._put += 1
 
     def complete(self, on_wait: Callable[[], None]) -> None:
@@ -108,9 +109,11 @@ class _Delivery:
         self._check()
         on_wait()
 
-    def _told(self, error: BaseException | None) -> None:
+    def _told(self, role: str, error: BaseException | None) -> None:
         with self._lock:
-            if error is None:
+            if error is None and role == "labels":
+                self.sent.labels += 1
+            elif error is None:
                 self.sent.accepted += 1
             else:
                 self.sent.refused += 1
@@ -119,4 +122,5 @@ class _Delivery:
 
     def _check(self) -> None:
         if self._failure is not None:
-            raise BrokerError(f"{self.sent.accepted:,} events were sent, then: {self._failure}") from self._failure
+            sent = f"{self.sent.accepted:,} events and {self.sent.labels:,} labels were sent"
+            raise BrokerError(f"{sent}, then: {self._failure}") from self._failure

@@ -33,17 +33,18 @@ class NotAccepted(PenstockError):
 
 @dataclass
 class Sent:
-    """What became of what was sent."""
+    """What became of what was sent. accepted: events. labels: labels that were accepted."""
 
     decisions: Counter[str] = field(default_factory=Counter)
     accepted: int = 0
+    labels: int = 0
     refused: int = 0
     first_refusal: str | None = None
 
     @property
     def total(self) -> int:
         """Everything that got an answer."""
-        return self.accepted + self.refused
+        return self.accepted + self.labels + self.refused
 
 
 class _Answer(msgspec.Struct):
@@ -112,7 +113,9 @@ async def _post(connection: Connection, address: Address, path: str, bodies: lis
 
 
 def _count(path: str, status: int, body: bytes, number: int, sent: Sent) -> None:
-    if path != "/predict" and status < 300:
+    if path == "/labels" and status < 300:
+        sent.labels += number
+    elif path != "/predict" and status < 300:
         sent.accepted += number
     elif status < 300 or (number == 1 and status == 422):
         _count_answers(body, sent)

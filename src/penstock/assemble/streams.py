@@ -18,6 +18,7 @@ from penstock.assemble.stores import note_losses, open_stores, redis_sink
 from penstock.assemble.trials import TrialWork
 from penstock.config import Settings
 from penstock.detector import Detector
+from penstock.engine.opening import MAKE_PERSONAL_KEY
 from penstock.errors import ConfigurationError, FolderInUse, did_you_mean, shown_url
 from penstock.ledger import FileLedger
 from penstock.office import Database
@@ -194,7 +195,7 @@ def parts_of(
     if detector.schema.personal and settings.personal_key_file is None:
         raise ConfigurationError(
             f"detector {detector.name!r} hides personal fields ({', '.join(detector.schema.personal)}) with a key that every "
-            "process behind the broker must share: name it with personal_key_file"
+            f"process behind the broker must share; {MAKE_PERSONAL_KEY}"
         )
     if worker:
         Alerting.of([detector], settings)  # what is wrong with rules and channels is said now, not at the first takeover

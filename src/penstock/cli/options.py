@@ -180,4 +180,5 @@ def sending(events: int | None) -> Iterator[Callable[["Sent"], None]]:
 def _outcome(sent: "Sent") -> str:
     decided = ", ".join(f"{count:,} {decision.lower()}" for decision, count in sent.decisions.most_common())
     refused = f"; {sent.refused:,} refused, the first: {sent.first_refusal}" if sent.refused else ""
-    return f"{sent.accepted:,} accepted ({decided}){refused}" if decided else f"{sent.accepted:,} accepted{refused}"
+    labels = f" and {sent.labels:,} labels" if sent.labels else ""
+    return f"{sent.accepted:,} events{labels} accepted{f' ({decided})' if decided else ''}{refused}"

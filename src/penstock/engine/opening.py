@@ -1,5 +1,6 @@
 """What an engine opens before its first event: its ledger, its models, and the secret of its data folder."""
 
+import logging
 import re
 import secrets
 from pathlib import Path as FilePath
@@ -7,10 +8,13 @@ from pathlib import Path as FilePath
 from penstock.clock import Clock
 from penstock.decision import TEXT
 from penstock.detector import Detector
+from penstock.engine.path import check_fits
 from penstock.errors import BundleError, ConfigurationError
 from penstock.ledger import FileLedger, Ledger, MemoryLedger
 from penstock.models import Ensemble, champion, load_champion
 from penstock.private_files import keep_private, make_private, write_private
+
+_log = logging.getLogger(__name__)
 
 
 def ledger_of(folder: FilePath | None, segment_mb: int, clock: Clock) -> Ledger:
@@ -33,7 +37,15 @@ def ensemble_of(
         return models if isinstance(models, Ensemble) else None
     place = FilePath(models) if models is not None else folder / "models" if folder is not None else None
     found = place is not None and champion(place, detector.name) is not None
-    ensemble = load_champion(place, detector.name) if place is not None and found else None
+    try:
+        ensemble = load_champion(place, detector.name) if place is not None and found else None
+        if ensemble is not None:
+            check_fits(detector, ensemble)
+    except BundleError as error:
+        if not wait:
+            raise
+        _log.error("%s is not ready: %s", detector.name, error)
+        ensemble = None
     if ensemble is None and not wait:
         where = f"in {place}" if place is not None else "given"
         names = ", ".join(model.name for model in detector.models)
@@ -47,6 +59,12 @@ def ensemble_of(
 PERSONAL_KEY = "personal.key"
 """The file of a data folder that holds the secret behind the tokens of personal fields."""
 
+
+MAKE_PERSONAL_KEY = (
+    "make one with `python3 -c 'import secrets; print(secrets.token_hex(32))' > personal.key`, keep it with the backups, and "
+    "name it with the setting personal_key_file (PENSTOCK_PERSONAL_KEY_FILE)"
+)
+"""How a key that several processes share is made."""
 
 _SHORTEST_KEY = 16
 _TOKEN = re.compile(r"tok_[0-9a-f]{32}")

@@ -19,6 +19,7 @@ from penstock.engine.labels import PendingLabels
 from penstock.engine.trying import Tried, Trying, stopped
 from penstock.errors import BundleError, DeclarationError, did_you_mean
 from penstock.features.kernel.words import ALL_KEYS
+from penstock.features.lookups import lookups_of
 from penstock.features.state import OPEN, Closed
 from penstock.messages import Batch, Type
 from penstock.models import Ensemble
@@ -333,6 +334,13 @@ def check_fits(detector: Detector, ensemble: Ensemble) -> None:
             f"train it again: penstock train {detector.name}"
         )
     if ensemble.fingerprint is not None and ensemble.fingerprint != detector.fingerprint(ensemble.features):
+        lost = ensemble.manifest.get("lookups", {}).items() - lookups_of(detector.features).items()
+        if lost:
+            names, files = (", ".join(sorted(set(each))) for each in zip(*lost, strict=True))
+            raise BundleError(
+                f"model {version} was trained with {names} of {detector.name!r} looked up in {files}, which is not here; name "
+                f"the folder that holds it with the setting lookups, or train again: penstock train {detector.name}"
+            )
         raise BundleError(
             f"model {version} was trained on other definitions of the features of {detector.name!r} than it has now; "
             f"train it again: penstock train {detector.name}"

@@ -126,6 +126,11 @@ def lookup(
     )
 
 
+def lookups_of(features: Iterable[object]) -> dict[str, str]:
+    """The columns that these features look up in files, and the names of the files."""
+    return {each.name: Path(each.path).name for each in features if isinstance(each, Lookup)}
+
+
 # ---------------------------------------------------------------- which column is which
 
 

@@ -48,7 +48,8 @@ class About:
 
     created_at: ISO 8601. fingerprint: of the features it reads, as the engine computes it. schema: the detector's event
     as it was. training: period, rows, frauds, data. metrics: the figures of `penstock.models.metrics`. reference: what
-    later traffic is held against; evaluation: what is kept of the test; files of their own.
+    later traffic is held against; evaluation: what is kept of the test; files of their own. lookups: the
+    columns that the detector looked up in files, and the names of these.
     """
 
     detector: str
@@ -59,6 +60,7 @@ class About:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     reference: Reference | None = None
     evaluation: Mapping[str, Any] | None = None
+    lookups: Mapping[str, str] = field(default_factory=dict)
 
 
 # ---------------------------------------------------------------- writing
@@ -99,6 +101,7 @@ def save_bundle(folder: Path, ensemble: Ensemble, about: About) -> str:
             "fingerprint": about.fingerprint,
             "features": list(ensemble.features),
             "schema": about.schema,
+            **({"lookups": dict(about.lookups)} if about.lookups else {}),
             "members": members,
             "thresholds": ensemble.thresholds,
             "base_rate": ensemble.base_rate,

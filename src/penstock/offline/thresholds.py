@@ -237,6 +237,7 @@ def _saved(changed: Ensemble, old: Ensemble, models_dir: Path, clock: Clock) -> 
         training={**manifest["training"], "thresholds_of": old.version},
         metrics=manifest["metrics"],
         evaluation=None if kept is None else json.loads(kept),
+        lookups=manifest.get("lookups", {}),
     )
     version = save(changed, Path(models_dir), about).version
     assert version is not None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from penstock.clock import Clock, iso, system_clock
 from penstock.detector import Detector
+from penstock.features.lookups import lookups_of
 from penstock.models import About, Ensemble, Scores, save
 from penstock.models.reference import Reference
 from penstock.offline.leaks import Leak
@@ -151,6 +152,7 @@ def bundled(detector: Detector, trained: Trained, folder: Path, *, clock: Clock 
         metrics={"test": report.test, "members": report.members, "intervals": report.intervals, "decided": report.decided},
         reference=trained.reference,
         evaluation=trained.evaluation,
+        lookups=lookups_of(detector.features),
     )
     saved = save(ensemble, folder, about)
     assert saved.version is not None

@@ -39,7 +39,7 @@ def test_neighbours_of_one_route_share_a_request_and_order_is_kept(service):
         ("/labels", b'[{"x":1},{"x":2}]'),
         ("/predict", b'{"id": "c"}'),
     ]
-    assert (sent.accepted, sent.refused, dict(sent.decisions)) == (5, 0, {"APPROVE": 3})
+    assert (sent.accepted, sent.labels, sent.refused, dict(sent.decisions)) == (3, 2, 0, {"APPROVE": 3})
 
 
 @pytest.mark.parametrize("ids", [["bad"], ["a", "bad", "b"]])

@@ -2,6 +2,7 @@
 
 import re
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -9,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penstock import derive
 from penstock.codes import text_code, text_codes
+from penstock.detectors.ecommerce import features as ecommerce
 from penstock.errors import DeclarationError, ExpressionError
 from penstock.features.lookups import ipv4_number, lookup
 from penstock.messages import Batch, Layout, Type
@@ -202,6 +205,17 @@ def test_excel_is_read_too(tmp_path):
     write_excel(tmp_path / "limits.xlsx", [["country", "limit"], ["Peru", 500], ["Mali", 12.5]])
     declared = lookup("limit", "country", table="limits.xlsx")
     assert looked_up(declared, tmp_path, {"country": Type.TEXT}, {"country": ["Mali", "Peru", "Chad"]}) == [12.5, 500, None]
+
+
+def test_the_tables_of_the_ecommerce_detector_may_be_workbooks(tmp_path):
+    write_excel(tmp_path / "gdp_usd.xlsx", [["country", "year", "gdp_usd_millions"], ["Peru", 2015, 500], ["Mali", 2015, 12.5]])
+    country, gdp = ecommerce.looked_up(tmp_path)
+    assert country == derive("country", "nullif('', '')")
+    types = {"country": Type.TEXT, "purchase_year": Type.NUMBER}
+    asked = {"country": ["Mali", "Peru", "Peru"], "purchase_year": [2015, 2015, 2016]}
+    assert looked_up(gdp, tmp_path, types, asked) == [12.5, 500, None]
+    (tmp_path / "gdp_usd.csv").write_text("country,year,gdp_usd_millions\nMali,2015,13\n")
+    assert Path(ecommerce.looked_up(tmp_path)[1].path).name == "gdp_usd.csv"
 
 
 # ---------------------------------------------------------------- declarations that cannot work

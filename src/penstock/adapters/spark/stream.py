@@ -21,6 +21,7 @@ from penstock.adapters.spark.inbox import PARCEL_TYPE, Inbox
 from penstock.adapters.spark.outbox import Outbox
 from penstock.adapters.spark.source import Source
 from penstock.adapters.spark.told import Done, Told
+from penstock.engine.opening import MAKE_PERSONAL_KEY
 from penstock.errors import BrokerError, BundleError, ConfigurationError
 from penstock.stream.port import Topics
 
@@ -116,7 +117,7 @@ def check_fit(source: Source, *, without_labels: bool, has_key: bool) -> None:
     if detector.schema.personal and not has_key:
         raise ConfigurationError(
             f"detector {detector.name!r} hides personal fields ({', '.join(detector.schema.personal)}) with a key that all "
-            "machines must share: name it with personal_key_file"
+            f"machines must share; {MAKE_PERSONAL_KEY}"
         )
     counted = [plan.entity.name for plan in detector.plan.entities if Needs(detector, plan).waits]
     if counted and not without_labels:

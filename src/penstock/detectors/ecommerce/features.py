@@ -10,7 +10,7 @@ from pathlib import Path
 from penstock import Entity, derive, lookup
 from penstock.detector import Feature
 
-RANGES, GDP = "IpAddress_to_Country.csv", "gdp_usd.csv"
+RANGES, GDP = "IpAddress_to_Country", "gdp_usd"
 """The files of the `lookups` folder: ranges of IPv4 numbers with their country, and gross domestic product by country
 and year. The package ships neither; without them both features are null."""
 
@@ -82,16 +82,19 @@ features: Sequence[Feature] = [*_device, *_address, *_user, *_derived]
 
 def looked_up(folder: Path | None) -> Sequence[Feature]:
     """Country by address, and that country's gross domestic product in the year; null where there is no file."""
-    ranges = None if folder is None else folder / RANGES
-    gdp = None if folder is None else folder / GDP
+    ranges, gdp = _file(folder, RANGES), _file(folder, GDP)
     return [
-        lookup("country", "ip_address", ranges=str(ranges))
-        if ranges is not None and ranges.is_file()
-        else derive("country", "nullif('', '')"),
+        lookup("country", "ip_address", ranges=str(ranges)) if ranges is not None else derive("country", "nullif('', '')"),
         lookup("gdp_usd_millions", ("country", "purchase_year"), table=str(gdp))
-        if gdp is not None and gdp.is_file()
+        if gdp is not None
         else derive("gdp_usd_millions", "nullif(0, 0)"),
     ]
+
+
+def _file(folder: Path | None, stem: str) -> Path | None:
+    """The table of this name: CSV, else Parquet, else Excel."""
+    named = [] if folder is None else [folder / f"{stem}{ending}" for ending in (".csv", ".parquet", ".xlsx")]
+    return next((path for path in named if path.is_file()), None)
 
 
 _FOR_OTHERS = {"device_last_ip", "device_last_source", "device_mean_value", "device_seconds_since_first", "user_last_device"}
