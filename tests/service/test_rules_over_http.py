@@ -436,3 +436,55 @@ def test_hostile_conditions_and_texts_keep_nobody_waiting(client):
         done_with_it.set()
         asking.join()
     assert max(waited) < 10
+
+
+def spike(client, number, customer="c1", usual=9):
+    """Pays a little so often, then a hundred times as much, a day apart: the rule `amount_spike` blocks that."""
+    for k in range(usual):
+        pay(client, f"{number}-{k}", 10.0, customer, timestamp=f"2026-01-{number:02}T1{k}:00:00Z")
+    return pay(client, f"{number}-spike", 1000.0, customer, timestamp=f"2026-01-{number:02}T23:00:00Z")
+
+
+def test_a_rule_lowers_an_outcome_only_where_it_says_so_and_preview_and_promotion_say_how_often(client):
+    assert [spike(client, day, f"c{day}", 3)["decision"] for day in (5, 6, 8)] == ["BLOCK"] * 3
+    known = {"name": "known", "when": "amount > 900", "then": "review"}
+    asked = {"when": known["when"], "then": "review", "days": 30, "rule": "known"}
+    tried = done(client.post("/detectors/mine/backtest", json=asked))
+    assert (tried["matched"], tried["changed"], tried["lowered"], tried["lowered_per_day"]) == (3, 0, 0, 0.0)
+    tried = done(client.post("/detectors/mine/backtest", json=asked | {"override": True}))
+    assert (tried["matched"], tried["changed"], tried["lowered"], tried["lowered_per_day"]) == (3, 3, 3, 1.0)
+    assert (tried["per_day"]["BLOCK"], tried["per_day"]["REVIEW"]) == (-1.0, 1.0)
+    assert {(each["decision"], each["then"]) for each in tried["examples"]} == {("BLOCK", "REVIEW")}
+
+    made = done(client.post(RULES, json=known), 201)
+    assert (made["version"]["override"], made["lowers"]) == (False, None)
+    promoted = done(client.post(f"{RULES}/known/promote", json={"version": 1}))
+    assert promoted["lowers"] is None, "it lowers nothing"
+    stopped = spike(client, 9, "c9", 3)
+    assert (stopped["decision"], stopped["explanation"]["decision_reason"]) == ("BLOCK", "amount_spike")
+    assert "lowered" not in stopped["explanation"]
+
+    made = done(client.post(RULES, json=known | {"override": True}), 201)
+    assert made["version"]["changed"] == {"override": [False, True]}
+    promoted = done(client.post(f"{RULES}/known/promote", json={"version": 2}))
+    assert promoted["lowers"] == {"count": 4, "per_day": 1.0, "days": 4}
+    lowered = spike(client, 10, "c10", 3)
+    assert (lowered["decision"], lowered["explanation"]["decision_reason"]) == ("REVIEW", "known")
+    assert lowered["explanation"]["lowered"] == "BLOCK"
+    kept = done(client.get(f"/transactions/{lowered['transaction_id']}"))
+    assert kept["explanation"]["lowered"] == "BLOCK"
+
+
+def test_an_override_that_waits_for_another_person_says_what_it_would_lower(serve):
+    client = serve(four_eyes=True)
+    rule = {"name": "known", "when": "amount > 900", "then": "review", "override": True}
+    tested = done(client.post(f"{RULES}/test", json={key: rule[key] for key in ("when", "then", "override")}))
+    assert tested["warnings"] == []
+    done(client.post(RULES, json=rule), 201)
+    asked = done(client.post(f"{RULES}/known/request", json={"version": 1}), 202)
+    assert (asked["request"]["action"], asked["lowers"]) == ("promote", None), "nothing has been decided yet"
+    spike(client, 5)
+    asked = done(client.post(f"{RULES}/known/promote", json={"version": 1}), 202)
+    assert asked["lowers"] == {"count": 1, "per_day": 1.0, "days": 1}
+    listed = {each["name"]: each for each in done(client.get(RULES))["rules"]}
+    assert listed["known"]["newest"]["override"] is True
