@@ -14,7 +14,9 @@ import pytest
 from penstock import LogisticRegression
 from penstock.assemble.office import office_of
 from penstock.assemble.registries import note_challenger
+from penstock.cli.worker import train_where_nothing_decides
 from penstock.config import Settings
+from penstock.errors import DataError
 from penstock.models import metrics
 from penstock.office.audit import AuditLog
 from penstock.offline.options import Options
@@ -272,3 +274,16 @@ def test_where_there_is_no_data_folder_nothing_is_noted(tmp_path):
     done = Round("schedule", "new", "old", 0.5, challenger="new")
     note_challenger(Settings(data=tmp_path / "none"), lone(), done)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_worker_trains_first_where_nothing_decides_and_only_there(tmp_path, file, capsys):
+    settings = Settings(data=tmp_path)
+    train_where_nothing_decides(lone(), file, settings)
+    assert "(first start): average precision" in capsys.readouterr().out
+    registry = FolderRegistry(settings.models_folder)
+    [version] = [entry.version for entry in registry.entries("paid")]
+    assert registry.alias("paid", "champion") == version
+    train_where_nothing_decides(lone(), tmp_path / "nothing.parquet", settings)  # not read: a version decides
+    assert len(registry.entries("paid")) == 1
+    with pytest.raises(DataError, match=r"nothing.parquet"):
+        train_where_nothing_decides(lone(), tmp_path / "nothing.parquet", Settings(data=tmp_path / "other"))

@@ -5,10 +5,15 @@ import socket
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from penstock.cli.options import accept_loss_flag, accepting, detector_argument, settings, settings_from
+
+if TYPE_CHECKING:
+    from penstock.config import Settings
+    from penstock.detector import Detector
 
 _SWITCH_S = 0.0005
 """Deciding, committing and every store have threads of their own. With Python's usual 5 ms each of the others would wait so
@@ -26,6 +31,12 @@ long for its turn after every answer of a server."""
     metavar="N",
     help="Answer /health, /ready and /metrics here; 0 takes a free port.",
 )
+@click.option(
+    "--train-first",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where no version of the models decides yet, train on this file before the start.",
+)
 @click.option("--port-file", type=click.Path(path_type=Path, dir_okay=False), help="Write the port that was taken here.")
 @accept_loss_flag
 def command(
@@ -34,6 +45,7 @@ def command(
     takeover: bool,
     metrics_port: int | None,
     port_file: Path | None,
+    train_first: Path | None,
     *,
     accept_loss: bool,
     **flags: str | None,
@@ -62,6 +74,8 @@ def command(
     sys.setswitchinterval(_SWITCH_S)
     loaded = load_detector(detector)
     begin_logging(settings, loaded.name)
+    if train_first is not None:
+        train_where_nothing_decides(loaded, train_first, settings)
     broker = open_broker(settings.stream, loaded.name)
     shards = shards_of(broker, loaded, settings)
     name = name or f"{socket.gethostname()}-{os.getpid()}"
@@ -88,3 +102,17 @@ def command(
                 spans.close()
             if monitor is not None:
                 monitor.close()
+
+
+def train_where_nothing_decides(detector: "Detector", file: Path, settings: "Settings") -> None:
+    """Train a detector's first models on recorded events, unless a version decides already."""
+    from penstock.assemble.features import as_grown
+    from penstock.assemble.registries import open_registry
+    from penstock.cli.trainer import tell
+    from penstock.offline.options import Options
+    from penstock.offline.trainer import Trainer
+
+    registry = open_registry(settings)
+    if detector.models and registry.alias(detector.name, "champion") is None:
+        options = Options(max_refused=settings.max_refused)
+        tell(Trainer(as_grown(detector, settings), file, registry, options).train("first start"), as_json=False)
