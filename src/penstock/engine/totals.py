@@ -82,6 +82,8 @@ class Totals:
         amounts = x[:, amount] if amount is not None else None
         values = columns.get(TEXT + self._category) if self._category is not None else None
         spent = record.meta.get("latency_ms") or {}
+        if "total" in spent:
+            self._latencies_ms.append(spent["total"])
         fired = self._fires.recorded(x, names)
         self._set_aside(Aside(decided_us, columns["action"], amounts, scores, record.time_us, values, fired, spent))
         self._count_recent(decided_us, len(record), self._clock())

@@ -53,3 +53,12 @@ def test_decisions_made_elsewhere_count_to_the_rate_for_as_long_as_they_are_new(
     assert totals.per_second == 0.7
     now[0] += 6_000_000
     assert totals.per_second == 0.4
+
+
+def test_latencies_are_those_of_decisions_made_elsewhere_too():
+    totals, none = Totals(None, Layout(), lambda: 0), np.zeros(1, np.int64)
+    for spent_ms in (1.0, 3.0, None):
+        meta = {"decided_us": 0, "layout": "v1"} | ({} if spent_ms is None else {"latency_ms": {"total": spent_ms}})
+        columns = {"x": np.zeros((1, 1)), "action": np.zeros(1, np.uint8)}
+        totals.add_record(Record("decisions", "shop", 0, ["t"], none, none, none, columns, meta), None)
+    assert totals.stats()["latency_ms"] == {"p50": 2.0, "p95": 2.9, "p99": 2.98}
