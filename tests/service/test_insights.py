@@ -183,7 +183,8 @@ def test_rules_are_counted_with_what_labels_say_of_them(ask, engine, clock, rang
         truth = [known[each[2]["transaction_id"]] for each in on if each[2]["transaction_id"] in known]
         assert (rule["labels"]["fraud"], rule["labels"]["good"]) == (sum(truth), len(truth) - sum(truth))
         assert rule["labels"]["unknown"] == len(on) - len(truth)
-        assert rule["labels"]["precision"] == (sum(truth) / len(truth) if truth else None)
+        assert rule["labels"]["known"] == len(truth) < 30
+        assert {rule["labels"][key] for key in ("precision", "precision_low", "precision_high", "estimate")} == {None}
         last = max((each[0] for each in on), default=None)
         assert (rule["last_fired_at"] is None) == (last is None)
         assert last is None or round(datetime.fromisoformat(rule["last_fired_at"]).timestamp() * US) == last
@@ -209,7 +210,10 @@ def test_blocked_money_is_known_presumed_or_mistaken_and_never_two_of_these(ask,
     assert answer["missed"] == {"count": 1, "amount": passed[3]}
     labels = answer["labels"]
     assert (labels["fraud"], labels["good"], labels["unknown"], labels["complete"]) == (2, 1, len(found) - 3, True)
-    assert labels["fraud_rate"] == pytest.approx(2 / 3)
+    assert (labels["known"], labels["fraud_rate"], labels["fraud_rate_low"]) == (3, None, None)  # too few for a rate
+    assert answer["blocks"]["unknown"] == prevented["presumed"]
+    assert answer["blocks"]["precision"] == {"value": None, "low": None, "high": None, "of": 2, "part": 1}
+    assert answer["blocks"]["estimate"] is None  # no model scored
 
 
 def test_value_at_risk_is_what_waits_for_people_now(ask, engine, clock, office):

@@ -14,6 +14,7 @@ from penstock.clock import Clock, system_clock, to_us
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine
+from penstock.engine.spread import worth_of
 from penstock.errors import DataError, did_you_mean
 from penstock.ledger import Ledger
 from penstock.ledger.archive import Archive
@@ -94,7 +95,7 @@ def _report(
         name,
         now_us=clock(),
         date=day,
-        amount=detector.schema.amount if detector else None,
+        amount=worth_of(detector)[0] if detector else None,
         label_delay_us=detector.label.delay_us if detector and detector.label else 0,
     )
     if detector is None:

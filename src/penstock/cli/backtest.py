@@ -181,15 +181,18 @@ def _show_rules(found: "dict[str, Tried]") -> None:
 
 
 def _show_compared(found: "Compared") -> None:
+    from penstock.outcomes import known_rate, said
+
     click.echo(f"{found.detector}: {found.events:,} events of {found.days} days in {found.data}")
     heads = ["champion \\ candidate", *found.matrix]
     _table([heads, *([name, *(f"{count:,}" for count in row.values())] for name, row in found.matrix.items())])
     click.echo(f"decided otherwise: {found.flips:,}")
     for name, side in (("champion", found.champion), ("candidate", found.candidate)):
-        known = [("precision", side.precision), ("recall", side.recall), ("loss", side.loss)]
-        known += [("good revenue stopped", side.good_revenue_stopped), ("reviews a day", side.per_day["REVIEW"])]
-        known += [("us an event", side.latency_us.get("total"))]
+        known = [("loss", side.loss), ("good revenue stopped", side.good_revenue_stopped)]
+        known += [("reviews a day", side.per_day["REVIEW"]), ("us an event", side.latency_us.get("total"))]
         click.echo(f"{name} ({side.how}): " + ", ".join(f"{what} {value:,.4g}" for what, value in known if value is not None))
+        for what, rest in (("precision", side.good_stopped), ("recall", side.frauds_missed)):
+            click.echo(f"  {what}: {said(known_rate(side.frauds_stopped, side.frauds_stopped + rest))}")
     if found.money is not None:
         click.echo(
             f"the candidate: loss caught {found.money.loss_caught:,.2f}, good revenue stopped {found.money.good_stopped:,.2f},"

@@ -128,12 +128,16 @@ def show_apart(apart: dict[str, Any]) -> None:
 
 def show_thresholds(report: "Report") -> None:
     """The thresholds in force and what they come to on the test."""
+    from penstock.outcomes import said
+
     decided = report.decided
     click.echo(
         f"\nreview from {report.in_force['review_at']:.4g}, block from {report.in_force['block_at']:.4g} (score), on the test: "
-        f"{_share(decided['recall'])} of frauds and {_share(decided['value_detection_rate'])} of their value stopped, "
-        f"{_share(decided['false_positive_rate'])} of good ones, {_figure(decided['reviews_per_day'], 1)} reviews a day"
+        f"{_share(decided['value_detection_rate'])} of the frauds' value stopped, "
+        f"{_figure(decided['reviews_per_day'], 1)} reviews a day"
     )
+    for name, rate in report.decided_rates.items():
+        click.echo(f"  {name.replace('_', ' ')}: {said(rate)}")
 
 
 _SHOWN = {

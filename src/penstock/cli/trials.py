@@ -7,7 +7,8 @@ import click
 from penstock.cli.options import as_json, detector_argument, print_json, settings, settings_from
 
 if TYPE_CHECKING:
-    from penstock.offline.trial import Blocks, Compared, Rate, Side
+    from penstock.offline.trial import Blocks, Compared, Side
+    from penstock.outcomes import Rate
 
 
 @click.command()
@@ -87,9 +88,11 @@ def _show(found: "Compared") -> None:
 
 def _show_blocks(told: "Blocks | None") -> None:
     if told is not None:
+        from penstock.outcomes import said
+
         click.echo(
             f"control share: {told.let_through:,} would-be blocks let through beside {told.blocked:,} blocked; precision of"
-            f" blocks {_rate(told.precision)}"
+            f" blocks, as estimated from them: {said(told.precision)}"
         )
 
 
@@ -97,6 +100,13 @@ def _rate(rate: "Rate") -> str:
     if rate.value is None or rate.low is None or rate.high is None:
         return "-"
     return f"{rate.value:.2%} ({rate.low:.2%} to {rate.high:.2%})"
+
+
+def _known(rate: "Rate") -> str:
+    """A rate of known outcomes; below so many there are only counts."""
+    if rate.value is None:
+        return f"{rate.part:,} of {rate.of:,} known" if rate.of else "-"
+    return _rate(rate)
 
 
 def _short(rate: "Rate") -> str:
@@ -122,8 +132,8 @@ _ROWS = {
     "block rate": lambda side: _rate(side.block_rate),
     "review rate": lambda side: _rate(side.review_rate),
     "approval rate": lambda side: _rate(side.approval_rate),
-    "precision": lambda side: _rate(side.precision),
-    "recall": lambda side: _rate(side.recall),
+    "precision": lambda side: _known(side.precision),
+    "recall": lambda side: _known(side.recall),
     "loss": lambda side: _money(side.loss),
     "good stopped": lambda side: _money(side.good_stopped),
     "p50 / p99": _times,

@@ -11,6 +11,7 @@ import msgspec
 from penstock.clock import duration_us
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.messages import Action
+from penstock.outcomes import LEAST_KNOWN
 
 Figure = Literal["block_rate", "review_rate", "approval_rate", "precision", "error_rate", "p99_ms"]
 """What a guard can watch."""
@@ -52,7 +53,8 @@ class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             is milliseconds. No limit where it is left out.
         less: how far it may lie below.
         window: of the newest events, as in 5m. Precision is taken over everything since the trial began.
-        least: events that must have been seen (labelled ones for `precision`) before anything is concluded.
+        least: events that must have been seen before anything is concluded; for `precision` those of known outcome, of which
+            30 are needed whatever is given here.
 
     >>> from penstock.decision.guard import Seen
     >>> guard = Guard("block_rate", more=0.05, least=100)
@@ -112,7 +114,8 @@ class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def _figures(self, seen: Seen) -> tuple[float, float, int] | None:
         """The champion's, the candidate's, and of how many events; None where these are too few."""
         if self.figure == "precision":
-            return None if min(seen.stopped) < self.least else (*_ratios(seen.frauds, seen.stopped), min(seen.stopped))
+            known = min(seen.stopped)
+            return None if known < max(self.least, LEAST_KNOWN) else (*_ratios(seen.frauds, seen.stopped), known)
         if seen.events + seen.errors < self.least:
             return None
         if self.figure == "error_rate":

@@ -484,7 +484,7 @@ class Engine:
 
     def stats(self) -> dict[str, Any]:
         """Counts, money and latencies since the beginning of this data folder."""
-        return self.totals.stats()
+        return self.totals.stats() | {"currency": worth_of(self.detector)[1]}
 
     def describe(self) -> dict[str, Any]:
         """What is served."""

@@ -4,8 +4,10 @@ A label names the sequence number of its transaction, so what it costs is its ow
 that nobody spoke of are not read at all.
 """
 
+import heapq
 import threading
 import time
+from array import array
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -42,13 +44,43 @@ class Known(NamedTuple):
     complete: bool
 
 
-class _Decided(NamedTuple):
-    """A decision that somebody has labelled."""
+class _Rows:
+    """Decisions that somebody has labelled, as columns, each with the label that counts."""
 
-    decided_us: int
-    action: int
-    amount: float
-    rules: tuple[str, ...]
+    def __init__(self) -> None:
+        self.rules: list[tuple[str, ...]] = []
+        self._columns: dict[str, array[Any]] = {name: array(code) for name, code in _COLUMNS.items()}
+
+    def __len__(self) -> int:
+        return len(self.rules)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return np.array(self._columns[name])
+
+    def append(self, rules: tuple[str, ...], **values: float) -> None:
+        """Add one."""
+        self.rules.append(rules)
+        for name, column in self._columns.items():
+            column.append(values[name])
+
+    def label(self, row: int) -> tuple[int, int, bool]:
+        """Rank, when it became known, and whether it says fraud."""
+        rank, known_us, fraud = (self._columns[name][row] for name in _LABEL)
+        return int(rank), int(known_us), bool(fraud)
+
+    def say(self, row: int, *label: int) -> None:
+        """Replace the label."""
+        for name, value in zip(_LABEL, label, strict=True):
+            self._columns[name][row] = value
+
+    def keep(self, newest: int) -> None:
+        """Forget all others."""
+        self.rules = self.rules[-newest:]
+        self._columns = {name: column[-newest:] for name, column in self._columns.items()}
+
+
+_LABEL = ("rank", "known_us", "fraud")
+_COLUMNS = {"decided_us": "q", "action": "b", "amount": "d", "rank": "q", "known_us": "q", "fraud": "b"}
 
 
 class Learned:
@@ -59,43 +91,44 @@ class Learned:
         self._lock = threading.Lock()
         self._position: int | None = None
         self._rows: dict[int, int] = {}
-        self._decided: list[_Decided] = []
-        self._labels: list[tuple[int, int, bool]] = []  # rank, when it became known, fraud
+        self._decided = _Rows()
+        self._coming: list[tuple[int, int, int, int]] = []  # known_us, seq, rank, fraud
         self._forgot = False
         self._held: Record | None = None
 
-    def since(self, start_us: int, *, look_s: float = LOOK_S) -> Known:
-        """What is known by now of what was decided from an instant on."""
+    def since(self, start_us: int = 0, *, rules: bool = True, look_s: float = LOOK_S) -> Known:
+        """What is known by now of what was decided from an instant on. rules: also by rule, which takes longer."""
         with self._lock:
             complete = self._look(time.perf_counter() + look_s)
-            return self._known(start_us, complete and not self._forgot)
+            return self._known(start_us, complete and not self._forgot, rules=rules)
 
-    def _known(self, start_us: int, complete: bool) -> Known:
-        now_us = self._engine.clock()
-        counts, amounts = np.zeros((2, _ACTIONS), np.int64), np.zeros((2, _ACTIONS))
-        rules: dict[str, NDArray[np.int64]] = {}
-        for decided, (_, known_us, fraud) in zip(self._decided, self._labels, strict=True):
-            if decided.decided_us < start_us or known_us > now_us:
-                continue
-            counts[int(fraud), decided.action] += 1
-            amounts[int(fraud), decided.action] += decided.amount
-            for name in decided.rules:
-                rules.setdefault(name, np.zeros(2, np.int64))[int(fraud)] += 1
-        return Known(counts, amounts, rules, complete)
+    def _known(self, start_us: int, complete: bool, *, rules: bool) -> Known:
+        rows = self._decided
+        chosen = np.flatnonzero(rows["decided_us"] >= start_us)
+        fraud = rows["fraud"][chosen].astype(np.int64)
+        place = fraud * _ACTIONS + rows["action"][chosen]
+        worth: NDArray[np.float64] = rows["amount"][chosen]
+        counts = np.bincount(place, minlength=2 * _ACTIONS).reshape(2, -1)
+        amounts = np.bincount(place, weights=worth, minlength=2 * _ACTIONS).reshape(2, -1).astype(np.float64)
+        by_rule: dict[str, NDArray[np.int64]] = {}
+        for row, says in zip(chosen.tolist(), fraud.tolist(), strict=True) if rules else ():
+            for name in rows.rules[row]:
+                by_rule.setdefault(name, np.zeros(2, np.int64))[says] += 1
+        return Known(counts, amounts, by_rule, complete)
 
     def of(self, seqs: Sequence[int], *, look_s: float = LOOK_S) -> dict[int, bool]:
         """Which of these decisions, by sequence number, are known by now: whether they are fraud."""
         with self._lock:
             self._look(time.perf_counter() + look_s)
-            now_us = self._engine.clock()
-            held = {seq: self._labels[row] for seq in seqs if (row := self._rows.get(seq)) is not None}
-        return {seq: fraud for seq, (_, known_us, fraud) in held.items() if known_us <= now_us}
+            return {seq: self._decided.label(row)[2] for seq in seqs if (row := self._rows.get(seq)) is not None}
 
     # ---- reading
 
     def _look(self, until_s: float) -> bool:
-        """Read labels that are new; False where there are more."""
+        """Read labels that are new, and take those that are known by now; False where there are more."""
         ledger = self._engine.ledger
+        while self._coming and self._coming[0][0] <= self._engine.clock():
+            self._take(*heapq.heappop(self._coming))
         if self._position is None:
             oldest = RANGES["30d"]
             self._position = self._position_at(self._engine.clock() - (oldest.buckets + 1) * oldest.bucket_us)
@@ -111,28 +144,32 @@ class Learned:
 
     def _learn(self, record: Record) -> None:
         columns: Any = record.columns
-        for seq, rank, known_us, fraud in zip(
-            columns["seq"].tolist(),
-            columns["rank"].tolist(),
-            columns["known_us"].tolist(),
-            columns["fraud"].tolist(),
-            strict=True,
-        ):
-            row = self._rows.get(seq)
-            if row is not None:
-                if (rank, known_us) >= self._labels[row][:2]:
-                    self._labels[row] = rank, known_us, bool(fraud)
-                continue
-            decided = self._decision(seq)
-            if decided is not None:
-                self._rows[seq] = len(self._decided)
-                self._decided.append(decided)
-                self._labels.append((rank, known_us, bool(fraud)))
+        labels = (columns[name].tolist() for name in ("known_us", "seq", "rank", "fraud"))
+        for label in zip(*labels, strict=True):
+            if label[0] > self._engine.clock():  # it says nothing yet, and must not replace one that does
+                heapq.heappush(self._coming, label)
+            else:
+                self._take(*label)
+        if len(self._coming) > 2 * MOST:
+            self._forgot, self._coming = True, heapq.nsmallest(MOST, self._coming)
+
+    def _take(self, known_us: int, seq: int, rank: int, fraud: int) -> None:
+        """Let a label count, beside those of the same decision that are known by now."""
+        row = self._rows.get(seq)
+        if row is not None:
+            if (rank, known_us) >= self._decided.label(row)[:2]:
+                self._decided.say(row, rank, known_us, fraud)
+            return
+        decided = self._decision(seq)
+        if decided is not None:
+            self._rows[seq] = len(self._decided)
+            rules, values = decided
+            self._decided.append(rules, **values, rank=rank, known_us=known_us, fraud=fraud)
         if len(self._decided) > 2 * MOST:
             self._forget()
 
-    def _decision(self, seq: int) -> _Decided | None:
-        """The decision with this number; None where the log no longer holds it, or nothing was decided."""
+    def _decision(self, seq: int) -> tuple[tuple[str, ...], dict[str, float]] | None:
+        """The rules that fired on the decision with this number, and its columns; None where the log no longer holds it."""
         if self._held is None or not self._held.first_seq <= seq < self._held.first_seq + len(self._held):
             found = self._engine.ledger.record_of(seq)
             self._held = None if found is None else found[0]
@@ -145,12 +182,13 @@ class Learned:
         worth, _ = worth_of(self._engine.detector)
         amount = float(x[row][names.index(worth)]) if worth in names else 0.0
         fired = tuple(dict.fromkeys(_fired(names, x[row])))
-        return _Decided(record.meta["decided_us"], int(columns["action"][row]), np.nan_to_num(amount), fired)
+        values = {"action": int(columns["action"][row]), "amount": float(np.nan_to_num(amount))}
+        return fired, {"decided_us": record.meta["decided_us"], **values}
 
     def _forget(self) -> None:
         """Keep those that were labelled last."""
         self._forgot = True
-        self._decided, self._labels = self._decided[-MOST:], self._labels[-MOST:]
+        self._decided.keep(MOST)
         newest = list(self._rows)[-MOST:]
         self._rows = {seq: row for row, seq in enumerate(newest)}
 

@@ -1,5 +1,7 @@
 """How decisions are spread: by score, amount, category, hour and latency, and how often rules fired; over the four ranges.
 
+Sums of scores, of blocks and of what each rule fired on, are kept with them: estimates are made of these.
+
 Counted where decisions are made, many batches at once, into buckets of fixed size: an answer costs the same at any rate of
 traffic, reads no ledger, and is there again after a restart.
 """
@@ -19,6 +21,7 @@ from penstock.detector import Detector
 from penstock.engine.ranges import RANGES, Range
 from penstock.features.money import Money
 from penstock.messages import Action, Type
+from penstock.outcomes import ScoreSums
 
 STAGES = ("decode", "features", "models", "challenger", "rules", "explain", "total")
 """What is timed, in the order of the path; `total` is all of it."""
@@ -34,6 +37,7 @@ MOST_VALUES = 200
 """Values of a category that a bucket tells apart."""
 
 _ACTIONS = len(Action)
+_SUMS = len(ScoreSums.__struct_fields__)
 _MS_LOW, _MS_PER_DECADE, _MS_DECADES = 1e-4, 24, 9
 _MS_BINS = _MS_PER_DECADE * _MS_DECADES
 _SCORES = 0
@@ -63,34 +67,48 @@ class Aside(NamedTuple):
 
 
 class RuleCount:
-    """How often a rule fired, by outcome; on how many no other did; and when it last was."""
+    """How often a rule fired, by outcome; on how many no other did; and when it last was. scores: `ScoreSums` of these."""
 
-    __slots__ = ("last_us", "only", "outcomes")
+    __slots__ = ("last_us", "only", "outcomes", "scores")
 
-    def __init__(self, outcomes: NDArray[np.int64] | None = None, only: int = 0, last_us: int = 0) -> None:
+    def __init__(
+        self,
+        outcomes: NDArray[np.int64] | None = None,
+        only: int = 0,
+        last_us: int = 0,
+        scores: NDArray[np.float64] | None = None,
+    ) -> None:
         self.outcomes = np.zeros(_ACTIONS, np.int64) if outcomes is None else outcomes
         self.only, self.last_us = only, last_us
+        self.scores = np.zeros(_SUMS) if scores is None else scores
 
     def plus(self, other: "RuleCount") -> None:
         """Count what another counted."""
         self.outcomes = self.outcomes + other.outcomes
         self.only += other.only
         self.last_us = max(self.last_us, other.last_us)
+        self.scores = self.scores + other.scores
+
+    def saved(self) -> list[Any]:
+        """What a snapshot keeps: the arguments of a new one."""
+        return [self.outcomes.tolist(), self.only, self.last_us, self.scores.tolist()]
 
 
 class Tally:
-    """Counts of some decisions. values: of the category by outcome, `others` beyond `MOST_VALUES`."""
+    """Counts of some decisions. values: of the category by outcome, `others` beyond `MOST_VALUES`. blocked: `ScoreSums`."""
 
     def __init__(self) -> None:
         self.counts = np.zeros(_SIZE, np.int64)
         self.values: Counter[tuple[str | None, int]] = Counter()
         self.others = np.zeros(_ACTIONS, np.int64)
         self.rules: dict[str, RuleCount] = {}
+        self.blocked = np.zeros(_SUMS)
 
     def plus(self, other: "Tally") -> None:
         """Count what another counted."""
         self.counts += other.counts
         self.others += other.others
+        self.blocked += other.blocked
         for (value, action), count in other.values.items():
             self._value(value, action, count)
         for name, rule in other.rules.items():
@@ -143,18 +161,26 @@ class Tally:
             self.counts[held].tobytes(),
             [[value, action, count] for (value, action), count in self.values.items()],
             self.others.tolist(),
-            [[name, rule.outcomes.tolist(), rule.only, rule.last_us] for name, rule in self.rules.items()],
+            [
+                [name, rule.outcomes.tolist(), rule.only, rule.last_us, rule.scores.tolist()]
+                for name, rule in self.rules.items()
+            ],
+            self.blocked.tolist(),
         ]
 
     @classmethod
     def restored(cls, saved: list[Any]) -> "Tally":
-        """What `saved` wrote."""
-        places, counts, values, others, rules = saved
+        """What `saved` wrote; version 0.1 wrote no sums of scores."""
+        places, counts, values, others, rules, *blocked = saved
         tally = cls()
         tally.counts[np.frombuffer(places, np.int32)] = np.frombuffer(counts, np.int64)
         tally.values.update({(value, action): count for value, action, count in values})
         tally.others[:] = others
-        tally.rules = {name: RuleCount(np.array(by, np.int64), only, last) for name, by, only, last in rules}
+        tally.rules = {
+            name: RuleCount(np.array(by, np.int64), only, last, np.array(*scores) if scores else None)
+            for name, by, only, last, *scores in rules
+        }
+        tally.blocked += np.array(*blocked) if blocked else 0.0
         return tally
 
 
@@ -242,6 +268,10 @@ def tally_of(batches: Sequence[Aside]) -> Tally:
     counts = np.bincount(np.concatenate([each + action for each in places]), minlength=_TIMES)
     tally.counts[:_TIMES] = counts
     tally.counts[_TIMES:] = _timed(batches)
+    blocked = action == Action.BLOCK.value
+    if blocked.any():
+        scores = np.concatenate([batch.scores for batch in batches])[blocked]
+        tally.blocked += score_sums(scores, amounts_of(batches)[blocked]).sum(axis=0)
     named = [batch for batch in batches if batch.values is not None]
     values = chain.from_iterable(batch.values or () for batch in named)
     of_named = (
@@ -263,6 +293,13 @@ def _binned(places: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
 def amounts_of(batches: Sequence[Aside]) -> NDArray[np.float64]:
     """What the events of some batches were worth, NaN where they do not say."""
     return np.concatenate([np.full(len(batch.action), np.nan) if batch.amounts is None else batch.amounts for batch in batches])
+
+
+def score_sums(scores: NDArray[np.float64], amounts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What each row adds to the fields of `ScoreSums`, (rows, fields); nothing without a score, no money without an amount."""
+    p, a = np.nan_to_num(scores), np.nan_to_num(amounts)
+    doubt = p * (1.0 - p)
+    return np.column_stack([~np.isnan(scores), p, doubt, p * a, doubt * a * a])
 
 
 def _amount_places(batches: Sequence[Aside]) -> NDArray[np.float64]:
@@ -290,6 +327,9 @@ def _count_fires(
 ) -> None:
     alone = fired & (fired.sum(axis=1) == 1)[:, None]
     actions = batch.action[rows]
+    amounts = np.zeros(len(rows)) if batch.amounts is None else batch.amounts[rows]
+    scores = fired.T @ score_sums(batch.scores[rows], amounts)
     for place in np.flatnonzero(fired.any(axis=0)).tolist():
         outcomes = np.bincount(actions[fired[:, place]], minlength=_ACTIONS)
-        rules.setdefault(names[place], RuleCount()).plus(RuleCount(outcomes, int(alone[:, place].sum()), batch.decided_us))
+        count = RuleCount(outcomes, int(alone[:, place].sum()), batch.decided_us, scores[place])
+        rules.setdefault(names[place], RuleCount()).plus(count)

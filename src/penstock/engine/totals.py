@@ -123,7 +123,8 @@ class Totals:
         return {
             "total": total,
             **{action.name.lower(): int(self.actions[action.value]) for action in Action},
-            "fraud_rate": stopped / total if total else None,
+            "fraud_rate": stopped / total if total else None,  # deprecated: it counts decisions, not frauds
+            "intervention_rate": stopped / total if total else None,
             "amount": round(float(self.amounts.sum()), 2),
             "amount_blocked": round(float(self.amounts[Action.BLOCK.value]), 2),
             "per_second": self.per_second,

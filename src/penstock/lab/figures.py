@@ -3,7 +3,8 @@
 import numpy as np
 import polars as pl
 
-from penstock.offline.report.curves import EDGES, wilson
+from penstock.offline.report.curves import EDGES
+from penstock.outcomes import Rate, known_rate
 
 BINS = 30
 """Of a histogram: enough for the eye."""
@@ -27,12 +28,13 @@ def outcomes(fraud: pl.Series) -> pl.Series:
 
 
 def over_time(time: pl.Series, outcome: pl.Series, every: str) -> pl.DataFrame:
-    """By period of this length (`1h`, `1d`): events, known frauds, and their share among what is known with its 95 % interval.
+    """By period of this length (`1h`, `1d`): events, known frauds, and their share of known outcomes (`penstock.outcomes`).
 
     >>> from datetime import datetime
-    >>> times = pl.Series([datetime(2026, 1, 1), datetime(2026, 1, 1), datetime(2026, 1, 2)])
-    >>> over_time(times, pl.Series(["fraud", "good", "unknown"]), "1d").select("events", "frauds", "rate").rows()
-    [(2, 1, 0.5), (1, 0, None)]
+    >>> times = pl.Series([datetime(2026, 1, 1)] * 40 + [datetime(2026, 1, 2)])
+    >>> known = pl.Series(["fraud", "good"] * 20 + ["fraud"])
+    >>> over_time(times, known, "1d").select("events", "frauds", "rate").rows()
+    [(40, 20, 0.5), (1, 1, None)]
     """
     frame = pl.DataFrame({"at": time, "outcome": outcome}).sort("at")
     found = frame.group_by_dynamic("at", every=every).agg(
@@ -46,7 +48,19 @@ _RATES = {"rate": pl.Float64, "low": pl.Float64, "high": pl.Float64}
 
 
 def _rate(frauds: int, known: int) -> tuple[float | None, float | None, float | None]:
-    return (frauds / known, *wilson(frauds, known)) if known else (None, None, None)
+    rate = known_rate(frauds, known)
+    return rate.value, rate.low, rate.high
+
+
+def shown(rate: Rate) -> str:
+    """A rate of known outcomes on a tile: without a value the counts.
+
+    >>> shown(known_rate(10, 40)), shown(known_rate(1, 4)), shown(known_rate(0, 0))
+    ('25.00 %', '1 of 4', '\N{EN DASH}')
+    """
+    if rate.value is None:
+        return f"{rate.part:,} of {rate.of:,}" if rate.of else "\N{EN DASH}"
+    return f"{100 * rate.value:.2f} %"
 
 
 def period(time: pl.Series) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.models.port import Vector
+from penstock.outcomes import Rate, known_rate
 
 
 def roc_auc(score: Vector, y: Vector) -> float:
@@ -52,6 +53,13 @@ def precision_recall_f1(score: Vector, y: Vector, threshold: float) -> tuple[flo
     precision = found / flagged.sum() if flagged.any() else float("nan")
     recall = found / y.sum() if y.sum() else float("nan")
     return precision, recall, 2 * found / (flagged.sum() + y.sum()) if flagged.sum() + y.sum() else float("nan")
+
+
+def known_rates(score: Vector, y: Vector, threshold: float) -> dict[str, Rate]:
+    """Precision and recall of the rows at or above the threshold, with counts and intervals: see `penstock.outcomes`."""
+    flagged = score >= threshold
+    found, frauds = int(y[flagged].sum()), int(y.sum())
+    return {"precision": known_rate(found, int(flagged.sum())), "recall": known_rate(found, frauds)}
 
 
 def value_detection_rate(score: Vector, y: Vector, amount: Vector, threshold: float) -> float:
@@ -117,12 +125,15 @@ def figures(
 ) -> dict[str, float | None]:
     """Everything `penstock train --json` promises about one score column; None where the data cannot say.
 
-    threshold: what precision, recall, F1 and the value detection rate are taken at (the detector's `review_at`). day,
+    threshold: what precision, recall, F1 and the value detection rate are taken at (the detector's `review_at`); the first
+    three are None below 30 known outcomes (`penstock.outcomes`). day,
     customer: (n,) of any type that sorts; without them there is no card precision. amount: what each event is worth;
     without it there is no value detection rate.
     """
     nothing = float("nan")
-    precision, recall, f1 = precision_recall_f1(score, y, threshold)
+    rates = known_rates(score, y, threshold)
+    precision, recall = (nothing if each.value is None else each.value for each in rates.values())
+    f1 = nothing if np.isnan(precision + recall) else precision_recall_f1(score, y, threshold)[2]
     by_card = card_precision_at_k(day, customer, score, y) if day is not None and customer is not None else nothing
     by_value = value_detection_rate(score, y, amount, threshold) if amount is not None else nothing
     values = {

@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.offline.report.curves import EDGES, down_the_scores, precision_recall, wilson
+from penstock.offline.report.curves import EDGES, down_the_scores, precision_recall
+from penstock.outcomes import wilson
 
 Vector = NDArray[np.float64]
 

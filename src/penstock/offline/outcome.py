@@ -43,7 +43,10 @@ def outcome(
 def _worth(
     detector: Detector, recorded: Recorded, decided: pl.DataFrame, rows: NDArray[np.int64]
 ) -> dict[str, dict[str, float | None]]:
-    """What being stopped, and the score, say about the truth, over the events that have a label."""
+    """What being stopped, and the score, say about the truth, over the events that have a label.
+
+    Rates are None below 30 known outcomes; see `penstock.outcomes`.
+    """
     label = detector.label
     if label is None or label.field not in recorded.frame.columns:
         return {}
@@ -53,8 +56,15 @@ def _worth(
         return {}
     fraud = known["truth:fraud"].cast(pl.Float64).to_numpy()
     stopped = (known["decision"] != "APPROVE").cast(pl.Float64).to_numpy()
-    precision, recall, f1 = metrics.precision_recall_f1(stopped, fraud, 0.5)
-    found = {"decisions": {"frauds": fraud.sum(), "precision": precision, "recall": recall, "f1": f1}}
+    caught = float((stopped * fraud).sum())
+    found: dict[str, dict[str, float]] = {
+        "decisions": {"known": len(known), "frauds": fraud.sum(), "stopped": stopped.sum(), "caught": caught}
+    }
+    rates: dict[str, float | None] = {}
+    for name, rate in metrics.known_rates(stopped, fraud, 0.5).items():
+        rates |= {name: rate.value, f"{name}_low": rate.low, f"{name}_high": rate.high}
+    rates["f1"] = metrics.figures(stopped, fraud, threshold=0.5)["f1"]
+    found["decisions"] |= {name: math.nan if value is None else value for name, value in rates.items()}
     if known["score"].null_count() == 0:
         found["score"] = {
             name: function(known["score"].to_numpy(), fraud)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from penstock.detector import Detector
 from penstock.engine.inputs import Inputs
+from penstock.engine.spread import worth_of
 from penstock.errors import DataError
 from penstock.features import Aggregate
 from penstock.messages import Action
@@ -162,7 +163,7 @@ def replayed(detector: Detector, recorded: Recorded, progress: Callable[[float],
         time_us=found.time_us,
         known_us=known_us,
         card=_cards(detector, truth),
-        amount=_amounts(detector, truth),
+        amount=found.amount,
         stopped=stopped,
         row=found.rows,
     )
@@ -188,13 +189,14 @@ def unjudged(detector: Detector, recorded: Recorded, progress: Callable[[float],
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the replay gave."""
+    """What the replay gave. amount: in the one currency of the detector, NaN where an event does not say."""
 
     ids: list[str]
     x: NDArray[np.float64]
     texts: dict[str, Texts]
     time_us: NDArray[np.int64]
     rows: NDArray[np.int64]
+    amount: NDArray[np.float64]
 
     @classmethod
     def of(cls, detector: Detector, recorded: Recorded, progress: Callable[[float], None]) -> "_Found":
@@ -203,7 +205,8 @@ class _Found:
         xs, times, stands = [np.empty((0, len(detector.plan.inputs)))], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         codes: dict[str, list[NDArray[np.int64]]] = {name: [np.empty(0, np.int64)] for name in inputs.texts}
         words: dict[str, list[str | None]] = {name: [] for name in inputs.texts}
-        done = 0
+        worth, amounts, done = worth_of(detector)[0], [np.empty(0)], 0
+        place = None if worth is None else detector.plan.layout[worth].index
         for chunk in Replay(detector).chunks(recorded, decide=False):
             batch = chunk.batch
             done += len(batch)
@@ -213,12 +216,13 @@ class _Found:
             xs.append(inputs.matrix(batch, None if every else rows))
             times.append(batch.time_us[rows])
             stands.append(chunk.rows[rows])
+            amounts.append(np.full(len(rows), np.nan) if place is None else batch.x[rows, place])
             for name, column in inputs.texts.items():
                 codes[name].append(batch.codes[rows, column])
                 words[name] += [batch.texts[name][row] for row in rows.tolist()]
             progress(done / max(len(recorded.frame), 1))
         texts = {name: Texts(np.concatenate(codes[name]), np.array(words[name], dtype=object)) for name in codes}
-        return cls(ids, np.concatenate(xs), texts, np.concatenate(times), np.concatenate(stands))
+        return cls(ids, np.concatenate(xs), texts, np.concatenate(times), np.concatenate(stands), np.concatenate(amounts))
 
 
 def _outcomes(detector: Detector, truth: pl.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]:
@@ -249,10 +253,3 @@ def _cards(detector: Detector, truth: pl.DataFrame) -> NDArray[Any]:
     entity = next((feature.entity for feature in detector.features if isinstance(feature, Aggregate)), None)
     fields = [name for name in (entity.fields if entity else [detector.id]) if name in truth.columns]
     return truth.select(pl.struct(fields or [detector.id]).rank("dense").cast(pl.Int64).alias("card"))["card"].to_numpy()
-
-
-def _amounts(detector: Detector, truth: pl.DataFrame) -> NDArray[np.float64]:
-    name = detector.schema.amount
-    if name is None or name not in truth.columns:
-        return np.full(len(truth), np.nan)
-    return truth[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()

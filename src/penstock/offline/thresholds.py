@@ -17,6 +17,7 @@ from penstock.clock import Clock, iso, system_clock
 from penstock.errors import ConfigurationError
 from penstock.models import About, Ensemble, load_bundle, metrics, save
 from penstock.models.bundle import read_evaluation
+from penstock.outcomes import Rate, known_rate
 
 Vector = NDArray[np.float64]
 
@@ -164,26 +165,40 @@ def _between(score: Vector, cut: int) -> float:
 
 
 def outcome(scored: Scored, thresholds: Mapping[str, float], costs: ByCost | None = None) -> dict[str, float | None]:
-    """What these thresholds would have meant for these rows; money in the currency of the amounts."""
+    """What these thresholds would have meant for these rows; money in the currency of the amounts.
+
+    Rates are of known outcomes, and None below 30 of these; see `rates`.
+    """
     costs = costs or ByCost()
     review = (scored.score >= thresholds["review_at"]) & (scored.score < thresholds["block_at"])
     block = scored.score >= thresholds["block_at"]
     stopped, worth, y = review | block, scored.worth, scored.y
-    frauds, goods = y.sum(), len(y) - y.sum()
+    known, of_frauds = rates(scored, thresholds), (worth * y).sum()
     lost = costs.loss * (worth * y * ~stopped).sum() + costs.loss * (1 - costs.found) * (worth * y * review).sum()
     cost = lost + costs.review * review.sum() + costs.annoyance * ((1 - y) * block).sum()
-    nothing_done = costs.loss * (worth * y).sum()
+    nothing_done = costs.loss * of_frauds
     found = {
-        "recall": (y * stopped).sum() / frauds if frauds else None,
-        "value_detection_rate": (worth * y * stopped).sum() / (worth * y).sum() if (worth * y).sum() else None,
-        "false_positive_rate": ((1 - y) * stopped).sum() / goods if goods else None,
-        "precision": (y * stopped).sum() / stopped.sum() if stopped.any() else None,
+        "recall": known["recall"].value,
+        "value_detection_rate": (worth * y * stopped).sum() / of_frauds if of_frauds else None,
+        "false_positive_rate": known["false_positive_rate"].value,
+        "precision": known["precision"].value,
         "reviews_per_day": review.sum() / scored.days if scored.days else None,
         "blocked_per_day": block.sum() / scored.days if scored.days else None,
         "cost": cost,
         "saved": nothing_done - cost,
     }
     return {name: None if value is None else float(value) for name, value in found.items()}
+
+
+def rates(scored: Scored, thresholds: Mapping[str, float]) -> dict[str, Rate]:
+    """Recall, precision and false positive rate of what is reviewed or blocked, with counts and Wilson's interval."""
+    stopped = scored.score >= min(thresholds["review_at"], thresholds["block_at"])
+    frauds, caught, all_stopped = int(scored.y.sum()), int(scored.y[stopped].sum()), int(stopped.sum())
+    return {
+        "recall": known_rate(caught, frauds),
+        "precision": known_rate(caught, all_stopped),
+        "false_positive_rate": known_rate(all_stopped - caught, len(scored.y) - frauds),
+    }
 
 
 def curve(scored: Scored, thresholds: Mapping[str, float], costs: ByCost | None = None) -> list[dict[str, float | None]]:

@@ -30,6 +30,7 @@ from penstock.offline.study import Study, held_out, in_time_order
 from penstock.offline.thresholds import ByCost, Scored
 from penstock.offline.trained import Report, Trained
 from penstock.offline.tune import Tuned, tune
+from penstock.outcomes import ends_of
 
 __all__ = ["Options", "Report", "Trained", "has_champion", "keep", "run", "train"]
 
@@ -233,12 +234,15 @@ class _Job:
             apart = parted.figures(on_test, measure.figures_of(trained.judged, trained.study.judged, review_at))
         treatments = measure.compare_treatments(models, trained.study, test, seed=seed) if self.options.treatments else {}
         tested = measure.scored(scores.ensemble, test, report.unknown["test"])
+        rates = metrics.known_rates(scores.ensemble, test.fraud, review_at)
         full = replace(
             report,
             test=on_test,
             members=measure.by_member(ensemble, scores, test, review_at),
-            intervals=metrics.intervals(scores.ensemble, test.fraud, test.card, seed=seed),
+            intervals=metrics.intervals(scores.ensemble, test.fraud, test.card, seed=seed) | ends_of(rates),
+            rates=rates,
             decided=thresholds.outcome(tested, report.in_force, costs),
+            decided_rates=thresholds.rates(tested, report.in_force),
             tuning=tuning,
             apart=apart,
             treatments=treatments,

@@ -18,6 +18,7 @@ from penstock.offline.leaks import Leak
 from penstock.offline.periods import Split
 from penstock.offline.rows import Rows
 from penstock.offline.study import Study
+from penstock.outcomes import Rate
 
 Figures = dict[str, float | None]
 """The figures of `penstock.models.metrics.figures`."""
@@ -29,12 +30,13 @@ class Report:
 
     unknown: events of a part whose label was not known in time, or never. test, members: the figures of
     `penstock.models.metrics` for the ensemble and each member. intervals: between which values the test's ranking figures
-    lie with 95 % confidence. weights: the members' shares. thresholds: as chosen; in_force: with those that the detector
-    declares instead. choice: how they were chosen. decided: what the thresholds in force come to on the test. curve: the same
-    on the validation rows for other places to review from. tuning: trials by model. folds: every fold's periods and
-    figures, oldest first; test is the last one's. apart: figures with and without what the recipe sets apart.
-    treatments: figures of every model under every treatment of imbalance. leaks: what may have told the models
-    what nobody could know. saved_to and champion are None where nothing was saved.
+    lie with 95 % confidence. rates: its precision and recall, with counts and Wilson's interval. weights: the members'
+    shares. thresholds: as chosen; in_force: with those that the detector declares instead. choice: how they were chosen.
+    decided: what the thresholds in force come to on the test. curve: the same on the validation rows for other places to
+    review from. tuning: trials by model. folds: every fold's periods and figures, oldest first; test is the last one's.
+    apart: figures with and without what the recipe sets apart. treatments: figures of every model under every treatment of
+    imbalance. leaks: what may have told the models what nobody could know. saved_to and champion are None where nothing was
+    saved.
     """
 
     detector: str
@@ -49,6 +51,8 @@ class Report:
     members: dict[str, Figures]
     thresholds: dict[str, float]
     intervals: dict[str, tuple[float, float] | None] = field(default_factory=dict)
+    rates: dict[str, Rate] = field(default_factory=dict)
+    decided_rates: dict[str, Rate] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
     in_force: dict[str, float] = field(default_factory=dict)
     choice: dict[str, Any] = field(default_factory=dict)
@@ -85,7 +89,9 @@ class Report:
             "thresholds_in_force": self.in_force,
             "choice": self.choice,
             "decided": self.decided,
+            "decided_rates": msgspec.to_builtins(self.decided_rates),
             "test": self.test,
+            "rates": msgspec.to_builtins(self.rates),
             "intervals": {name: None if found is None else list(found) for name, found in self.intervals.items()},
             "members": self.members,
             "folds": self.folds,
@@ -149,7 +155,13 @@ def bundled(detector: Detector, trained: Trained, folder: Path, *, clock: Clock 
         fingerprint=detector.fingerprint(ensemble.features),
         schema=msgspec.json.schema(detector.event),
         training=training,
-        metrics={"test": report.test, "members": report.members, "intervals": report.intervals, "decided": report.decided},
+        metrics={
+            "test": report.test,
+            "members": report.members,
+            "intervals": report.intervals,
+            "decided": report.decided,
+            "rates": msgspec.to_builtins(report.rates),
+        },
         reference=trained.reference,
         evaluation=trained.evaluation,
         lookups=lookups_of(detector.features),

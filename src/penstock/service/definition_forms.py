@@ -164,6 +164,9 @@ class Figure(msgspec.Struct):
     value: Annotated[float | None, Meta(description="Its value; null where it means nothing.")]
     low: Annotated[float | None, Meta(description="Where its 95 % interval begins; null where none was made.")]
     high: Annotated[float | None, Meta(description="Where that ends.")]
+    of: Annotated[
+        int | None, Meta(description="Known outcomes that precision and recall are taken over, 30 at least; null of others.")
+    ] = None
 
 
 class MemberFigures(msgspec.Struct):
@@ -200,13 +203,17 @@ class ThresholdRow(msgspec.Struct):
     at: Annotated[float, Meta(description="The threshold: scores from here are stopped.")]
     flagged: Annotated[int, Meta(description="Rows of the test from here on.")]
     frauds: Annotated[int, Meta(description="Frauds among them.")]
-    precision: Annotated[float, Meta(description="frauds / flagged.")]
-    recall: Annotated[float | None, Meta(description="frauds / all frauds of the test.")]
-    false_positive_rate: Annotated[float | None, Meta(description="Share of good ones from here on.")]
+    precision: Annotated[float | None, Meta(description="frauds / flagged; null below 30 of these.")]
+    recall: Annotated[float | None, Meta(description="frauds / all frauds of the test; null below 30 of these.")]
+    false_positive_rate: Annotated[float | None, Meta(description="Share of good ones from here on; null below 30 of these.")]
     alerts_per_day: Annotated[float | None, Meta(description="flagged a day; the reviews, were nothing blocked at once.")]
     amount_stopped: Annotated[float | None, Meta(description="What the flagged ones are worth.")]
     amount_caught: Annotated[float | None, Meta(description="What the frauds among them are worth.")]
     amount_caught_share: Annotated[float | None, Meta(description="The same of the worth of all frauds.")]
+    precision_low: Annotated[float | None, Meta(description="Where the precision's 95 % interval (Wilson) begins.")] = None
+    precision_high: Annotated[float | None, Meta(description="Where that ends.")] = None
+    recall_low: Annotated[float | None, Meta(description="Where the recall's 95 % interval (Wilson) begins.")] = None
+    recall_high: Annotated[float | None, Meta(description="Where that ends.")] = None
 
 
 class ModelEvaluation(msgspec.Struct):

@@ -16,6 +16,7 @@ from penstock.models.bundle import read_evaluation as kept_evaluation
 from penstock.models.bundle import read_manifest
 from penstock.offline.evaluation import Evaluation, read_evaluation
 from penstock.offline.measure import in_force_of
+from penstock.outcomes import known_rate
 from penstock.service import definition_forms as forms
 from penstock.service.desks import Desks
 from penstock.service.openapi import answers
@@ -82,10 +83,12 @@ def evaluation_of(settings: Settings, detector: Detector, version: str) -> forms
 
 
 def _figures(metrics: Mapping[str, Any]) -> list[forms.Figure]:
-    intervals = metrics.get("intervals") or {}
-    return [
-        forms.Figure(name, value, *(intervals.get(name) or (None, None))) for name, value in (metrics.get("test") or {}).items()
-    ]
+    intervals, rates = metrics.get("intervals") or {}, metrics.get("rates") or {}
+    found = []
+    for name, value in (metrics.get("test") or {}).items():
+        low, high = intervals.get(name) or (None, None)
+        found.append(forms.Figure(name, value, low, high, (rates.get(name) or {}).get("of")))
+    return found
 
 
 def _calibration(found: Evaluation) -> list[forms.CalibrationBin]:
@@ -103,9 +106,13 @@ def _table(found: Evaluation) -> list[forms.ThresholdRow]:
             at=cut.at,
             flagged=cut.flagged,
             frauds=cut.frauds,
-            precision=cut.frauds / cut.flagged,
-            recall=cut.frauds / found.frauds if found.frauds else None,
-            false_positive_rate=(cut.flagged - cut.frauds) / goods if goods else None,
+            precision=(precision := known_rate(cut.frauds, cut.flagged)).value,
+            precision_low=precision.low,
+            precision_high=precision.high,
+            recall=(recall := known_rate(cut.frauds, found.frauds)).value,
+            recall_low=recall.low,
+            recall_high=recall.high,
+            false_positive_rate=known_rate(cut.flagged - cut.frauds, goods).value,
             alerts_per_day=cut.flagged / found.days if found.days else None,
             amount_stopped=cut.amount,
             amount_caught=cut.fraud_amount,

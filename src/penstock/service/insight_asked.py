@@ -56,7 +56,12 @@ def outcomes(counts: Any, form: type[msgspec.Struct], **more: Any) -> Any:
     return form(**dict(zip(_NAMES, (int(n) for n in counts), strict=True)), **more)
 
 
+def currencies_of(engines: Sequence[Engine]) -> set[str | None]:
+    """The currencies of those whose events say what they are worth; None of one that declares none."""
+    return {currency for worth, currency in (worth_of(engine.detector) for engine in engines) if worth is not None}
+
+
 def currency_of(engines: Sequence[Engine]) -> str | None:
     """The currency of all of them, where they declare the same."""
-    found = {worth_of(engine.detector)[1] for engine in engines}
+    found = currencies_of(engines)
     return found.pop() if len(found) == 1 else None

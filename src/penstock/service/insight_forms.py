@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from penstock.outcomes import Estimate, EstimatedFraud, Rate
+
 RangeName = Literal["5m", "1h", "24h", "30d"]
 """How far back is looked."""
 
@@ -54,23 +56,50 @@ class SomeDecisions(msgspec.Struct):
 
 
 class Truths(msgspec.Struct):
-    """What labels say by now of the decisions of the range."""
+    """What labels say by now of the decisions of the range. Rates are of known outcomes, with Wilson's 95 % interval."""
 
     fraud: Annotated[Count, Meta(description="Known to be fraud.")]
     good: Annotated[Count, Meta(description="Known to be good.")]
-    unknown: Annotated[Count, Meta(description="Nobody has said anything of them yet.")]
-    fraud_rate: Annotated[float | None, Meta(description="fraud / (fraud + good): of what is known; null where nothing is.")]
+    unknown: Annotated[Count, Meta(description="Of unknown outcome: no label is known yet.")]
+    fraud_rate: Annotated[float | None, Meta(description="fraud / (fraud + good); null below 30 known outcomes.")]
     complete: Annotated[
         bool, Meta(description="All labels of the range are counted; false while older ones are still being read.")
     ]
+    known: Annotated[Count, Meta(description="fraud + good: what the rate is taken over.")]
+    fraud_rate_low: Annotated[float | None, Meta(description="The lower end of its interval.")]
+    fraud_rate_high: Annotated[float | None, Meta(description="The upper end.")]
+    precision: Annotated[Rate, Meta(description="Of the known outcomes that were not approved: the share of fraud.")]
+    recall: Annotated[Rate, Meta(description="Of the known frauds: the share that was not approved.")]
+    false_positive_rate: Annotated[Rate, Meta(description="Of the known good ones: the share that was not approved.")]
 
 
 class Prevented(msgspec.Struct):
-    """What was blocked, by what is known of it; the parts do not overlap, and are not to be added up as prevented fraud."""
+    """What was blocked, by what is known of it. The parts do not overlap; only `known` is prevented fraud."""
 
     known: Annotated[SomeDecisions, Meta(description="Blocked, and known to be fraud: prevented.")]
-    presumed: Annotated[SomeDecisions, Meta(description="Blocked, and not known to be anything: presumed fraud.")]
-    mistaken: Annotated[SomeDecisions, Meta(description="Blocked, and known to be good: good customers hit.")]
+    presumed: Annotated[SomeDecisions, Meta(description="Blocked, outcome unknown; deprecated: `blocks.unknown` is its name.")]
+    mistaken: Annotated[SomeDecisions, Meta(description="Blocked, and known to be good: false positives.")]
+
+
+class Blocks(msgspec.Struct):
+    """How right blocks were, as far as it is known, and what is estimated of them."""
+
+    unknown: Annotated[SomeDecisions, Meta(description="Blocked, outcome unknown: not counted as prevented.")]
+    precision: Annotated[Rate, Meta(description="Of the blocks of known outcome: the share of fraud.")]
+    estimate: Annotated[
+        EstimatedFraud | None,
+        Meta(description="Fraud among all blocks, known or not, as estimated; null where no model scored them."),
+    ]
+
+
+class CurrencyFigures(msgspec.Struct):
+    """The amounts of the detectors whose events are in one currency."""
+
+    currency: Annotated[str | None, Meta(description="Their currency; null where they declare none.")]
+    amounts: Annotated[Amounts, Meta(description="What the events were worth.")]
+    prevented: Annotated[Prevented, Meta(description="What was blocked, by what is known of it.")]
+    blocks: Annotated[Blocks, Meta(description="How right blocks were, and what is estimated of them.")]
+    missed: Annotated[SomeDecisions, Meta(description="Approved, and known to be fraud.")]
 
 
 class AtRisk(msgspec.Struct):
@@ -114,10 +143,16 @@ class InsightSummary(Looked, kw_only=True):
     per_second: Annotated[float, Meta(description="Decisions a second within the last ten, whatever the range.")]
     outcomes: Annotated[Outcomes, Meta(description="The same by outcome.")]
     stopped_rate: Annotated[float | None, Meta(description="Share that was not approved; null where nothing was decided.")]
-    amounts: Annotated[Amounts | None, Meta(description="What they were worth; null where events do not say.")]
-    currency: Annotated[str | None, Meta(description="Of all amounts; null where the detector declares none.")]
+    amounts: Annotated[
+        Amounts | None, Meta(description="What they were worth; null where events do not say, or are in several currencies.")
+    ]
+    currency: Annotated[str | None, Meta(description="Of all amounts; null where the detector declares none, or they differ.")]
+    by_currency: Annotated[
+        list[CurrencyFigures], Meta(description="Amounts by currency: they are never added up across currencies.")
+    ]
     labels: Annotated[Truths, Meta(description="What is known of them.")]
     prevented: Annotated[Prevented, Meta(description="What was blocked, by what is known of it.")]
+    blocks: Annotated[Blocks, Meta(description="How right blocks were, and what is estimated of them.")]
     missed: Annotated[SomeDecisions, Meta(description="Approved, and known to be fraud.")]
     at_risk: Annotated[AtRisk | None, Meta(description="What waits for people; null where this service keeps no cases.")]
     latency_ms: Annotated[Latencies, Meta(description="How long deciding took.")]
@@ -182,7 +217,9 @@ class InsightDistributions(Looked, kw_only=True):
 
     processed: Annotated[Count, Meta(description="Decisions of the range.")]
     score: Annotated[ScoreBins, Meta(description="By probability of fraud.")]
-    amount: Annotated[AmountBins | None, Meta(description="By amount; null where events do not say.")]
+    amount: Annotated[
+        AmountBins | None, Meta(description="By amount; null where events do not say, or are in several currencies.")
+    ]
     category: Annotated[
         Categories | None,
         Meta(description="By main category; null where the detector has none, or several detectors are shown together."),
@@ -197,7 +234,9 @@ class Point(Outcomes):
     """What was decided in one bucket."""
 
     at: Annotated[str, Meta(description="The instant with which it begins.")]
-    amount: Annotated[float, Meta(description="What the decided events were worth; 0 where they do not say.")]
+    amount: Annotated[
+        float, Meta(description="What the decided events were worth; 0 where they do not say, or are in several currencies.")
+    ]
     amount_blocked: Annotated[float, Meta(description="What the blocked ones were worth.")]
 
 
@@ -218,8 +257,18 @@ class LabelCounts(msgspec.Struct):
 
     fraud: Annotated[Count, Meta(description="Known to be fraud.")]
     good: Annotated[Count, Meta(description="Known to be good.")]
-    unknown: Annotated[Count, Meta(description="Not known yet.")]
-    precision: Annotated[float | None, Meta(description="fraud / (fraud + good); null where nothing is known.")]
+    unknown: Annotated[Count, Meta(description="Of unknown outcome: no label is known yet.")]
+    precision: Annotated[float | None, Meta(description="fraud / (fraud + good); null below 30 known outcomes.")]
+    known: Annotated[Count, Meta(description="fraud + good: what the precision is taken over.")]
+    precision_low: Annotated[float | None, Meta(description="The lower end of its 95 % interval (Wilson).")]
+    precision_high: Annotated[float | None, Meta(description="The upper end.")]
+    estimate: Annotated[
+        Estimate | None,
+        Meta(
+            description="The share of fraud among all that it fired on, known or not, as calibrated scores say; null where a "
+            "model scored fewer than 30 of them."
+        ),
+    ]
 
 
 class RuleInsight(msgspec.Struct):

@@ -9,6 +9,7 @@ from penstock.engine import Engine
 from penstock.engine.learned import Known
 from penstock.engine.spread import RuleCount, Tally
 from penstock.messages import Action
+from penstock.outcomes import ScoreSums, known_rate
 from penstock.rules import CompiledRule
 from penstock.service.insight_forms import LabelCounts, Outcomes, RuleInsight
 
@@ -39,8 +40,14 @@ def _rule(detector: str, name: str, rule: CompiledRule | None, fired: RuleCount,
         outcomes=Outcomes(**by),
         only=fired.only,
         last_fired_at=iso(fired.last_us) if fired.last_us else None,
-        labels=LabelCounts(fraud, good, max(fires - fraud - good, 0), fraud / (fraud + good) if fraud + good else None),
+        labels=_labels(fraud, good, fires, ScoreSums(*fired.scores.tolist())),
     )
+
+
+def _labels(fraud: int, good: int, fires: int, scores: ScoreSums) -> LabelCounts:
+    rate = known_rate(fraud, fraud + good)
+    unknown = max(fires - rate.of, 0)
+    return LabelCounts(fraud, good, unknown, rate.value, rate.of, rate.low, rate.high, scores.rate())
 
 
 def _state(rule: CompiledRule | None) -> State:

@@ -23,7 +23,8 @@ from penstock.office.cases import Cases
 from penstock.office.queues import waiting
 from penstock.service import insight_forms as forms
 from penstock.service.desks import Desks
-from penstock.service.insight_asked import Asked, currency_of, outcomes
+from penstock.service.insight_asked import Asked, currencies_of, currency_of, outcomes
+from penstock.service.insight_outcomes import Sums, amounts_of, blocks_of, missed_of, prevented_of, sums_of, truths_of
 from penstock.service.insight_rules import rules_of
 from penstock.service.measures import percentiles_ms
 from penstock.service.openapi import answers
@@ -100,39 +101,33 @@ def add_routes(routes: FastAPI, desks: Desks, cases: Cases | None) -> None:
 
 def summary(asked: Asked) -> forms.InsightSummary:
     """What was decided, what is known of it, and what waits for people."""
-    counts, amounts, worthy = np.zeros(len(Action), np.int64), np.zeros(len(Action)), False
-    known_counts, known_amounts, complete = np.zeros((2, len(Action)), np.int64), np.zeros((2, len(Action))), True
+    whole, by_currency, complete = Sums(), dict[str | None, Sums](), True
     for engine in asked.engines:
-        some, money = engine.totals.sums(asked.range)
-        known = engine.learned.since(asked.range.start_us(asked.now_us))
-        counts, amounts = counts + some, amounts + money
-        known_counts, known_amounts = known_counts + known.counts, known_amounts + known.amounts
-        complete &= known.complete
-        worthy |= worth_of(engine.detector)[0] is not None
-    good, fraud = (int(n) for n in known_counts.sum(axis=1))
-    processed, block = int(counts.sum()), Action.BLOCK.value
-
-    def part(count: int, amount: float) -> forms.SomeDecisions:
-        return forms.SomeDecisions(max(count, 0), round(max(float(amount), 0.0), 2) if worthy else None)
-
-    unknown_blocked = amounts[block] - known_amounts[:, block].sum()
+        sums, all_known = sums_of(engine, asked)
+        complete &= all_known
+        worth, currency = worth_of(engine.detector)
+        whole.plus(sums)
+        if worth is not None:
+            by_currency.setdefault(currency, Sums(worth=True)).plus(sums)
+    money = next(iter(by_currency.values())) if len(by_currency) == 1 else None
+    whole.worth = money is not None
+    processed = int(whole.counts.sum())
     return forms.InsightSummary(
         **asked.head,
         processed=processed,
         per_second=sum(engine.totals.per_second for engine in asked.engines),
-        outcomes=outcomes(counts, forms.Outcomes),
-        stopped_rate=float(processed - counts[Action.APPROVE.value]) / processed if processed else None,
-        amounts=forms.Amounts(*(round(float(each), 2) for each in (amounts.sum(), *amounts))) if worthy else None,
+        outcomes=outcomes(whole.counts, forms.Outcomes),
+        stopped_rate=float(processed - whole.counts[Action.APPROVE.value]) / processed if processed else None,
+        amounts=None if money is None else amounts_of(money),
         currency=currency_of(asked.engines),
-        labels=forms.Truths(
-            fraud, good, max(processed - fraud - good, 0), fraud / (fraud + good) if fraud + good else None, complete
-        ),
-        prevented=forms.Prevented(
-            known=part(int(known_counts[1, block]), known_amounts[1, block]),
-            presumed=part(int(counts[block] - known_counts[:, block].sum()), unknown_blocked),
-            mistaken=part(int(known_counts[0, block]), known_amounts[0, block]),
-        ),
-        missed=part(int(known_counts[1, Action.APPROVE.value]), known_amounts[1, Action.APPROVE.value]),
+        by_currency=[
+            forms.CurrencyFigures(currency, amounts_of(sums), prevented_of(sums), blocks_of(sums), missed_of(sums))
+            for currency, sums in by_currency.items()
+        ],
+        labels=truths_of(whole, complete=complete),
+        prevented=prevented_of(whole),
+        blocks=blocks_of(whole),
+        missed=missed_of(whole),
         at_risk=_at_risk(asked),
         latency_ms=_latencies(asked),
     )
@@ -183,7 +178,7 @@ def distributions(asked: Asked) -> forms.InsightDistributions:
 
 def _amounts(asked: Asked, whole: Tally) -> forms.AmountBins | None:
     fields = {worth_of(engine.detector)[0] for engine in asked.engines}
-    if fields == {None}:
+    if fields == {None} or len(currencies_of(asked.engines)) > 1:
         return None
     bins, unknown = whole.amounts[:-1], whole.amounts[-1]
     held = np.flatnonzero(bins.sum(axis=1))
@@ -216,11 +211,12 @@ def _categories(engine: Engine, whole: Tally) -> forms.Categories | None:
 def series(asked: Asked) -> forms.InsightSeries:
     """What was decided over time."""
     each = [engine.totals.points(asked.range) for engine in asked.engines]
+    same = len(currencies_of(asked.engines)) <= 1
     found: dict[str, dict[str, Any]] = {}
     for point in (point for points in each for point in points):
         held = found.setdefault(point["at"], dict.fromkeys(point, 0) | {"at": point["at"]})
         for name in point.keys() - {"at"}:
-            held[name] = round(held[name] + point[name], 2)
+            held[name] = round(held[name] + point[name], 2) if same or not name.startswith("amount") else 0.0
     first = asked.head["since"]
     points = sorted((point for at, point in found.items() if at >= first), key=lambda point: str(point["at"]))
     return forms.InsightSeries(

@@ -184,7 +184,9 @@ class Looking(Protocol):
         ...
 
     def stats(self) -> dict[str, Any]:
-        """`total, approve, review, block, fraud_rate, amount, amount_blocked, per_second, latency_ms, since`."""
+        """`total, approve, review, block, fraud_rate, intervention_rate, amount, amount_blocked, currency, per_second,
+        latency_ms, since`.
+        """
         ...
 
     def describe(self) -> dict[str, Any]:

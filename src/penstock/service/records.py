@@ -8,9 +8,12 @@ import msgspec
 from fastapi import FastAPI, Query, Request, Response
 
 from penstock.clock import iso
+from penstock.engine import Engine
 from penstock.errors import DeclarationError, MalformedEvent
 from penstock.ledger import Answered
 from penstock.service.desks import Desks
+from penstock.service.insight_asked import currencies_of
+from penstock.service.insight_outcomes import Sums, blocks_of, prevented_of, truths_of
 from penstock.service.instants import instant_us
 from penstock.service.measures import percentiles_ms
 from penstock.service.openapi import answers
@@ -83,15 +86,17 @@ def _add_recorded(routes: FastAPI, desks: Desks, personal: Unmasking) -> None:
 def _add_counted(routes: FastAPI, desks: Desks) -> None:
     @routes.get("/stats", tags=["records"], responses=answers("Stats", 404))
     async def stats(detector: DetectorName = None) -> Response:
-        """What was decided so far, and how quickly."""
-        return json_response(msgspec.json.encode(statistics(desks.chosen(detector))))
+        """What was decided so far, how quickly, and what labels say of it by now."""
+        among = desks.chosen(detector)
+        return json_response(msgspec.json.encode(statistics(among) | await asyncio.to_thread(known_outcomes, among)))
 
     @routes.get("/stats/overview", tags=["records"], responses=answers("Overview", 404))
     async def overview(detector: DetectorName = None) -> Response:
         """The same, with counts and money by minute for the last hour and by hour for the last day."""
         among = desks.chosen(detector)
-        series = over_time([desk.engine.series() for desk in among])
-        return json_response(msgspec.json.encode({**statistics(among), "series": series}))
+        series = over_time([desk.engine.series() for desk in among], money=not several_currencies(among))
+        known = await asyncio.to_thread(known_outcomes, among)
+        return json_response(msgspec.json.encode({**statistics(among), **known, "series": series}))
 
     @routes.get("/detectors", tags=["service"], responses=answers("Detectors"))
     async def detectors() -> Response:
@@ -136,7 +141,10 @@ def _nobody_knows(entity_unknown: bool, why: Sequence[str], entity: str, key: st
 
 
 def statistics(among: Sequence[Serving]) -> dict[str, Any]:
-    """The statistics of one detector, or their sum over several; latencies are those that callers saw."""
+    """The statistics of one detector, or their sum over several; latencies are those that callers saw.
+
+    Amounts in several currencies are not added up.
+    """
     each = [desk.engine.stats() for desk in among]
     total = dict(each[0])
     for further in each[1:]:
@@ -145,18 +153,46 @@ def statistics(among: Sequence[Serving]) -> dict[str, Any]:
         total["since"] = min(filter(None, (total.get("since"), further.get("since"))), default=None)
     if len(each) > 1:
         decided = total["total"] or 0
-        total["fraud_rate"] = (decided - total["approve"]) / decided if decided else None
+        total["fraud_rate"] = total["intervention_rate"] = (decided - total["approve"]) / decided if decided else None
+        if several_currencies(among):
+            total |= {"amount": None, "amount_blocked": None, "currency": None}
     newest = [taken for desk in among for taken in desk.measures.newest_ns]
     return {**total, "latency_ms": percentiles_ms(newest) if newest else total["latency_ms"]}
 
 
-def over_time(each: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The series of one detector, or their sum over several. Those of now decide which periods are shown."""
+def several_currencies(among: Sequence[Serving]) -> bool:
+    """Whether their amounts cannot be added up."""
+    return len(currencies_of([desk.engine for desk in among if isinstance(desk.engine, Engine)])) > 1
+
+
+def known_outcomes(among: Sequence[Serving]) -> dict[str, Any]:
+    """What labels say of all decisions by now; waits for the disk. Nothing of a detector that keeps no decisions here."""
+    whole, complete = Sums(), True
+    engines = [desk.engine for desk in among if isinstance(desk.engine, Engine)]
+    for engine in engines:
+        known = engine.learned.since(rules=False)
+        whole.plus(Sums(engine.totals.actions, engine.totals.amounts, known.counts, known.amounts))
+        complete &= known.complete
+    whole.worth = len(currencies_of(engines)) == 1
+    truths, parts = truths_of(whole, complete=complete), prevented_of(whole)
     return {
-        "minutes": _summed([series["minutes"] for series in each]),
-        "hours": _summed([series["hours"] for series in each]),
-        "since": min(series["since"] for series in each),
+        "known_fraud_rate": truths.fraud_rate,
+        "labels": truths,
+        "prevented": parts.known,
+        "blocked_good": parts.mistaken,
+        "blocked_unknown": blocks_of(whole).unknown,
     }
+
+
+def over_time(each: Sequence[dict[str, Any]], *, money: bool = True) -> dict[str, Any]:
+    """The series of one detector, or their sum over several. Those of now decide which periods are shown.
+
+    money: whether amounts can be added up; they are 0 otherwise.
+    """
+    found = {name: _summed([series[name] for series in each]) for name in ("minutes", "hours")}
+    if not money:
+        found = {name: [{**period, "amount": 0.0, "amount_blocked": 0.0} for period in of] for name, of in found.items()}
+    return {**found, "since": min(series["since"] for series in each)}
 
 
 def _summed(each: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:

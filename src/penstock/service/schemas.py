@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from penstock.messages import Decision, Reason
+from penstock.service.insight_forms import SomeDecisions, Truths
 from penstock.service.problems import Problem
 
 
@@ -86,16 +87,26 @@ class Percentiles(msgspec.Struct):
     p99: float | None
 
 
-class Stats(msgspec.Struct):
-    """What was decided so far."""
+class Stats(msgspec.Struct, kw_only=True):
+    """What was decided so far, and what labels say of it by now: those of the last 30 days."""
 
     total: int
     approve: int
+    challenge: int = 0
     review: int
     block: int
-    fraud_rate: float | None
-    amount: float | None
-    amount_blocked: float | None
+    fraud_rate: Annotated[float | None, Meta(description="The same as `intervention_rate`; deprecated.")]
+    intervention_rate: Annotated[float | None, Meta(description="The share that was not approved.")]
+    known_fraud_rate: Annotated[
+        float | None, Meta(description="The share of fraud among known outcomes; null below 30 of these.")
+    ]
+    amount: Annotated[float | None, Meta(description="What they were worth; null where that is in several currencies.")]
+    amount_blocked: Annotated[float | None, Meta(description="What the blocked ones were worth.")]
+    currency: Annotated[str | None, Meta(description="Of all amounts; null where the detector declares none, or they differ.")]
+    labels: Annotated[Truths, Meta(description="What is known of them.")]
+    prevented: Annotated[SomeDecisions, Meta(description="Blocked, and known to be fraud.")]
+    blocked_good: Annotated[SomeDecisions, Meta(description="Blocked, and known to be good: false positives.")]
+    blocked_unknown: Annotated[SomeDecisions, Meta(description="Blocked, outcome unknown: not counted as prevented.")]
     per_second: float
     latency_ms: Percentiles
     since: str | None

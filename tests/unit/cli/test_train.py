@@ -54,7 +54,7 @@ def test_wishes_reach_the_training(train):
     assert report["choice"]["review"] == 2
     assert len(report["tuning"]["logistic_regression"]["trials"]) == 2
     assert report["intervals"]["roc_auc"][0] < report["test"]["roc_auc"] < report["intervals"]["roc_auc"][1]
-    assert report["decided"]["recall"] > 0
+    assert report["decided_rates"]["recall"]["part"] > 0
     assert len(report["curve"]) > 20
 
 

@@ -63,6 +63,46 @@ def test_a_tally_is_what_counting_one_by_one_gives(seed):
         assert (tally.rules[name].only, tally.rules[name].last_us) == (only[name], last[name])
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_sums_of_scores_are_those_of_the_blocked_and_of_what_each_rule_fired_on(seed):
+    random = Random(seed)
+    batches = [batch(random) for _ in range(60)]
+    whole = Tally()
+    for start in range(0, 60, 7):
+        whole.plus(Tally.restored(tally_of(batches[start : start + 7]).saved()))
+    blocked, fired = [], {name: [] for name in RULES}
+    for each in batches:
+        amounts = [0.0] * len(each.action) if each.amounts is None else np.nan_to_num(each.amounts).tolist()
+        known = {row: (p, a) for row, (p, a) in enumerate(zip(each.scores.tolist(), amounts, strict=True)) if not math.isnan(p)}
+        blocked += [known[row] for row in known if each.action[row] == 3]
+        for row, which in zip(each.fired[1].tolist(), each.fired[2].tolist(), strict=True) if each.fired else ():
+            for name, held in zip(RULES, which, strict=True):
+                fired[name] += [known[row]] if held and row in known else []
+    for sums, rows in ((whole.blocked, blocked), *((whole.rules[name].scores, fired[name]) for name in RULES)):
+        doubt = [p * (1 - p) for p, _ in rows]
+        assert sums.tolist() == pytest.approx(
+            [
+                len(rows),
+                sum(p for p, _ in rows),
+                sum(doubt),
+                sum(p * a for p, a in rows),
+                sum(each * a * a for each, (_, a) in zip(doubt, rows, strict=True)),
+            ]
+        )
+
+
+def test_a_tally_that_version_0_1_saved_comes_back_without_sums_of_scores():
+    random = Random(5)
+    whole = tally_of([batch(random) for _ in range(50)])
+    *rest, rules, _ = whole.saved()
+    found = Tally.restored([*rest, [rule[:4] for rule in rules]])
+    assert (found.counts == whole.counts).all()
+    assert (found.blocked.any(), {name: rule.scores.any() for name, rule in found.rules.items()}) == (
+        False,
+        dict.fromkeys(RULES, False),
+    )
+
+
 def test_quantiles_of_latencies_weigh_every_decision_and_are_within_5_percent():
     random = Random(1)
     batches = [batch(random) for _ in range(300)]

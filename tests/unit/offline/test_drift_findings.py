@@ -212,7 +212,9 @@ def test_days_are_young_until_their_labels_are_in():
     made = told([day(at) for at in range(12)], 5)
     assert [each.young for each in made] == [False] * 10 + [True] * 2
     assert made[0].expected == pytest.approx(5)
-    assert (made[0].fraud_rate, made[0].precision) == (0.05, 3 / 5)
+    assert (made[0].fraud_rate, made[0].precision) == (0.05, None)  # five of known outcome were stopped: too few for a rate
+    assert (made[0].caught, made[0].stopped) == (3, 5)
+    assert made[0].fraud_rate_low < 0.05 < made[0].fraud_rate_high
 
 
 def test_a_day_without_labels_has_no_rate():

@@ -18,10 +18,11 @@ from penstock.messages import Action
 from penstock.models import metrics
 from penstock.offline.replay import replay
 from penstock.offline.report import investigate, page, plots
-from penstock.offline.report.curves import EDGES, distribution, precision_recall, reliability, roc, wilson
+from penstock.offline.report.curves import EDGES, distribution, precision_recall, reliability, roc
 from penstock.offline.report.importance import importance
 from penstock.offline.report.intervals import intervals
 from penstock.offline.report.page import NAMES
+from penstock.outcomes import wilson
 
 
 def scores(n, seed=0, share=0.1):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from penstock.errors import ConfigurationError
 from penstock.models import About, LogisticRegression, fit_ensemble, load_bundle, save
-from penstock.offline.thresholds import ByCapacity, ByCost, ByRate, Scored, choose, curve, outcome, rewrite
+from penstock.offline.thresholds import ByCapacity, ByCost, ByRate, Scored, choose, curve, outcome, rates, rewrite
 
 
 def scored(n=500, seed=0, days=10.0):
@@ -65,12 +65,22 @@ def test_a_rate_of_false_positives_holds(rate):
 
 
 def test_an_outcome_counts_what_is_lost_reviewed_and_annoyed():
-    rows = Scored(np.array([0.1, 0.6, 0.7, 0.9]), np.array([1.0, 1.0, 0.0, 0.0]), np.array([50.0, 200.0, 9.0, 9.0]), 2.0)
-    found = outcome(rows, {"review_at": 0.5, "block_at": 0.8}, ByCost(review=5, annoyance=25, found=0.5))
+    score, y, amount = np.array([0.1, 0.6, 0.7, 0.9]), np.array([1.0, 1.0, 0.0, 0.0]), np.array([50.0, 200.0, 9.0, 9.0])
+    thresholds, costs = {"review_at": 0.5, "block_at": 0.8}, ByCost(review=5, annoyance=25, found=0.5)
+    found = outcome(Scored(score, y, amount, 2.0), thresholds, costs)
     assert found["cost"] == 50 + 0.5 * 200 + 2 * 5 + 25
     assert found["saved"] == 250 - found["cost"]
     assert found["value_detection_rate"] == 0.8
-    assert (found["recall"], found["false_positive_rate"], found["reviews_per_day"]) == (0.5, 1.0, 1.0)
+    assert found["reviews_per_day"] == 1.0
+    assert (found["recall"], found["false_positive_rate"], found["precision"]) == (None, None, None)  # of so few
+    many = Scored(*(np.tile(each, 20) for each in (score, y, amount)), 2.0)
+    found = outcome(many, thresholds, costs)
+    assert (found["recall"], found["false_positive_rate"], found["precision"]) == (0.5, 1.0, 20 / 60)
+    assert {name: (rate.part, rate.of) for name, rate in rates(many, thresholds).items()} == {
+        "recall": (20, 40),
+        "false_positive_rate": (40, 40),
+        "precision": (20, 60),
+    }
 
 
 def test_frauds_count_one_each_where_no_amount_is_known():

@@ -110,8 +110,13 @@ def test_every_figure_is_what_counting_by_hand_gives(recorded, trial) -> None:
         stopped = [row for row in rows if row[which] != "APPROVE"]
         good = [row for row in stopped if _good(row, fraud)]
         caught = [row for row in stopped if fraud.get(row["id"])]
-        assert side.precision.value == pytest.approx(len(caught) / (len(caught) + len(good)))
-        assert side.recall.value == pytest.approx(len(caught) / sum(fraud.values()))
+        assert (side.precision.part, side.precision.of) == (len(caught), len(caught) + len(good))
+        assert (side.recall.part, side.recall.of) == (len(caught), sum(fraud.values()))
+        for rate in (side.precision, side.recall):
+            assert (rate.value is None) == (rate.of < 30)
+            assert rate.value is None or rate.value == rate.part / rate.of
+            assert rate.value is None or rate.low < rate.value < rate.high
+        assert side.unobjected == sum(row["id"] not in fraud for row in good)
         missed = [row["amount"] for row in rows if fraud.get(row["id"]) and row[which] == "APPROVE"]
         assert side.loss == pytest.approx(sum(missed), abs=0.01)
         assert side.good_stopped == pytest.approx(sum(row["amount"] for row in good), abs=0.01)

@@ -9,6 +9,7 @@ import streamlit as st
 from penstock.lab import charts, figures
 from penstock.lab.controls import Chosen, bench, choose, choose_version
 from penstock.lab.source import Source
+from penstock.outcomes import known_rate, said
 
 TITLE, ICON, PLACE = "Data set", ":material/table_view:", 3
 
@@ -43,19 +44,17 @@ def _tiles(chosen: Chosen, replayed: pl.DataFrame, outcome: pl.Series) -> None:
     tiles = st.columns(5)
     tiles[0].metric("Transactions", f"{len(replayed):,}", border=True)
     tiles[1].metric("Known frauds", f"{frauds:,}", border=True)
-    tiles[2].metric(
-        "Fraud rate", f"{frauds / known:.3%}" if known else "\N{EN DASH}", border=True, help="Of those of known outcome."
-    )
+    tiles[2].metric("Fraud rate", figures.shown(known_rate(frauds, known)), border=True, help=said(known_rate(frauds, known)))
     tiles[3].metric("Refused rows", f"{len(recorded.refused):,}", border=True)
     tiles[4].metric("Features", f"{len(detector.plan.features):,}", border=True)
     if len(replayed):
-        st.caption(f"{recorded.name}, from {said(times.min())} to {said(times.max())} UTC")
+        st.caption(f"{recorded.name}, from {minute(times.min())} to {minute(times.max())} UTC")
     if len(recorded.refused):
         with st.expander("Why rows were refused"):
             st.dataframe(recorded.refused["message"].value_counts(sort=True).head(20), hide_index=True)
 
 
-def said(time: Any) -> str:
+def minute(time: Any) -> str:
     """An instant, to the minute."""
     return f"{time:%Y-%m-%d %H:%M}"
 

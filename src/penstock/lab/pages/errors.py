@@ -8,7 +8,9 @@ import streamlit as st
 
 from penstock.lab import charts
 from penstock.lab.controls import bench, choose, choose_since, choose_version
+from penstock.lab.figures import shown
 from penstock.offline.report.mistakes import MOST
+from penstock.outcomes import known_rate, said
 
 TITLE, ICON, PLACE = "Errors", ":material/bug_report:", 7
 
@@ -27,9 +29,9 @@ def show() -> None:
     goods = sum(each["good"] for each in found.counts.values())
     tiles = st.columns(4)
     tiles[0].metric("Frauds missed", f"{missed:,}", border=True, help="False negatives: approved.")
-    tiles[1].metric("Of all frauds", f"{missed / frauds:.2%}" if frauds else "\N{EN DASH}", border=True)
+    tiles[1].metric("Of all frauds", shown(known_rate(missed, frauds)), border=True, help=said(known_rate(missed, frauds)))
     tiles[2].metric("Good ones stopped", f"{stopped:,}", border=True, help="False positives: not approved.")
-    tiles[3].metric("Of all good ones", f"{stopped / goods:.3%}" if goods else "\N{EN DASH}", border=True)
+    tiles[3].metric("Of all good ones", shown(known_rate(stopped, goods)), border=True, help=said(known_rate(stopped, goods)))
     _counts(found.counts)
     negatives, positives = st.tabs([f"Frauds missed ({missed:,})", f"Good ones stopped ({stopped:,})"])
     with negatives:

@@ -11,6 +11,8 @@ from penstock.clock import from_us, system_clock
 from penstock.lab import charts, figures
 from penstock.lab.controls import guarded, service
 from penstock.messages import Decision
+from penstock.outcomes import known_rate, said
+from penstock.service.insight_forms import SomeDecisions
 from penstock.service.schemas import Overview, Period
 
 TITLE, ICON, PLACE = "Live", ":material/monitoring:", 1
@@ -67,9 +69,17 @@ def _tiles(overview: Overview) -> None:
     tiles = st.columns(5)
     tiles[0].metric("Transactions processed", f"{overview.total:,}", border=True)
     tiles[1].metric("A second", f"{overview.per_second:,.1f}", border=True)
-    tiles[2].metric("Fraud detection rate", share(overview.fraud_rate), border=True, help="The share that was not approved.")
+    tiles[2].metric(
+        "Intervention rate", share(overview.intervention_rate), border=True, help="The share that was not approved."
+    )
     tiles[3].metric("Latency p50", milliseconds(latency.p50), border=True)
     tiles[4].metric("Latency p99", milliseconds(latency.p99), border=True)
+    known, precision = known_rate(overview.labels.fraud, overview.labels.known), overview.labels.precision
+    known_tiles = st.columns(4)
+    known_tiles[0].metric("Fraud rate, of known outcomes", figures.shown(known), border=True, help=said(known))
+    known_tiles[1].metric("Precision of what was not approved", figures.shown(precision), border=True, help=said(precision))
+    known_tiles[2].metric("Prevented: blocked, known fraud", worth(overview.prevented, overview.currency), border=True)
+    known_tiles[3].metric("Blocked, outcome unknown", worth(overview.blocked_unknown, overview.currency), border=True)
 
 
 def share(value: float | None) -> str:
@@ -79,6 +89,17 @@ def share(value: float | None) -> str:
     ('1.23 %', '\N{EN DASH}')
     """
     return "\N{EN DASH}" if value is None else f"{value:.2%}".replace("%", " %")
+
+
+def worth(some: SomeDecisions, currency: str | None) -> str:
+    """Some decisions and what they were worth.
+
+    >>> worth(SomeDecisions(3, 1200.5), "EUR"), worth(SomeDecisions(3, None), None)
+    ('3, worth 1,200.50 EUR', '3')
+    """
+    if some.amount is None:
+        return f"{some.count:,}"
+    return f"{some.count:,}, worth {some.amount:,.2f}" + (f" {currency}" if currency else "")
 
 
 def milliseconds(value: float | None) -> str:

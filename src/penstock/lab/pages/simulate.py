@@ -9,6 +9,7 @@ from penstock.lab import charts, figures
 from penstock.lab.controls import Chosen, bench, choose_version, choose_world
 from penstock.lab.play import Seen, attacks_of, beside_truth, play
 from penstock.lab.source import Source
+from penstock.outcomes import known_rate, said
 
 TITLE, ICON, PLACE = "Simulate", ":material/play_circle:", 4
 
@@ -94,7 +95,8 @@ def _tiles(frame: pl.DataFrame) -> None:
     tiles = st.columns(5)
     tiles[0].metric("Decided", f"{len(frame):,}", border=True)
     tiles[1].metric("Frauds", f"{frauds:,}", border=True)
-    tiles[2].metric("Of these stopped", f"{caught / frauds:.1%}" if frauds else "\N{EN DASH}", border=True)
+    rate = known_rate(caught, frauds)
+    tiles[2].metric("Of these stopped", figures.shown(rate), border=True, help=said(rate))
     tiles[3].metric("Missed", f"{frauds - caught:,}", border=True)
     tiles[4].metric("Good ones stopped", f"{int((stopped & ~fraud).sum()):,}", border=True)
 

@@ -13,6 +13,7 @@ from penstock.lab.controls import bench, choose, choose_since, choose_version
 from penstock.offline import thresholds
 from penstock.offline.measure import in_force
 from penstock.offline.thresholds import ByCapacity, ByCost, ByRate, Choice
+from penstock.outcomes import said
 
 TITLE, ICON, PLACE = "Thresholds", ":material/tune:", 5
 
@@ -34,6 +35,10 @@ def show() -> None:
     _choosing(key, judged, costs, declared)
     wanted = _sliders(key, declared)
     _figures(thresholds.outcome(judged.scored, wanted, costs), thresholds.outcome(judged.scored, declared, costs))
+    known = thresholds.rates(judged.scored, wanted)
+    st.caption(
+        "With Wilson's 95 % interval: " + "; ".join(f"{name.replace('_', ' ')} {said(rate)}" for name, rate in known.items())
+    )
     _curves(judged, wanted, costs)
     st.caption(
         "About scores alone: rules, which decide beside them, stay as they are. To decide by these:"
@@ -101,7 +106,12 @@ def _same(value: float, other: float) -> bool:
 
 
 TILES: dict[str, tuple[str, str, Literal["normal", "inverse"], str | None]] = {
-    "saved": ("Money saved", "{:,.0f}", "normal", "Beside approving everything, mistakes and reviews taken off."),
+    "saved": (
+        "Money saved",
+        "{:,.0f}",
+        "normal",
+        "Of known outcomes, beside approving everything, costs taken off.",
+    ),
     "precision": ("Precision", "{:.2%}", "normal", "The share of fraud among what is reviewed or blocked."),
     "recall": ("Recall", "{:.2%}", "normal", "The share of frauds that are reviewed or blocked."),
     "reviews_per_day": ("Reviews a day", "{:,.1f}", "inverse", None),

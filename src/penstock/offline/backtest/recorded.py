@@ -11,6 +11,7 @@ import polars as pl
 from penstock.clock import from_us
 from penstock.decision.judge import rank_of
 from penstock.detector import Detector
+from penstock.engine.spread import worth_of
 from penstock.errors import DataError, DeclarationError, did_you_mean
 from penstock.expressions import Expression
 from penstock.messages import Type
@@ -91,7 +92,7 @@ class _Recorded:
         self.told = labelled
         self.newest = self._newest()
         self.rules = sorted(name.removeprefix("rule_") for name in self.columns if name.startswith("rule_"))
-        worth = detector.schema.amount
+        worth, _ = worth_of(detector)
         self.worth = worth if worth in self.columns else None
         delay_us = detector.label.delay_us if detector.label is not None else 0
         self.mature_us = now_us - delay_us

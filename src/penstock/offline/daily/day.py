@@ -1,5 +1,6 @@
 """What a day's report says, as plain values."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -8,7 +9,9 @@ import msgspec
 from penstock.messages import Action
 from penstock.offline.drift.result import Finding
 from penstock.offline.trial.result import Blocks
+from penstock.outcomes import EstimatedFraud, Rate, known_rate
 
+ENDS = ("", "_low", "_high")
 OUTCOMES = tuple(action.name for action in Action)
 
 
@@ -22,13 +25,15 @@ class Share(msgspec.Struct, frozen=True):
 class Truth(msgspec.Struct, frozen=True):
     """What is known by now about a day's decisions. A decision with a label is known; caught: frauds that were not approved.
 
-    false_alarms: good ones that were not approved.
+    false_alarms: good ones that were not approved. prevented: frauds that were blocked; blocked_good: good ones that were.
     """
 
     known: int = 0
     caught: Share = Share()
     missed: Share = Share()
     false_alarms: Share = Share()
+    prevented: Share = Share()
+    blocked_good: Share = Share()
 
     @property
     def frauds(self) -> int:
@@ -40,6 +45,7 @@ class Day(msgspec.Struct, frozen=True):
     """The figures of one day (UTC, by event time).
 
     latency_ms: p50, p95, p99 of what a decision took, durability left out. quarantined: by the time they were received.
+    estimate: how much fraud is among all blocks, known or not; None where no model scored them.
     """
 
     date: date
@@ -49,6 +55,16 @@ class Day(msgspec.Struct, frozen=True):
     latency_ms: dict[str, float | None]
     degraded: int = 0
     quarantined: int = 0
+    estimate: EstimatedFraud | None = None
+
+    @property
+    def blocked_unknown(self) -> Share:
+        """Blocks of unknown outcome."""
+        blocked, known = self.by_decision.get("BLOCK", Share(0, 0.0)), (self.truth.prevented, self.truth.blocked_good)
+        count = blocked.count - sum(each.count for each in known)
+        if self.decided.amount is None:
+            return Share(count)
+        return Share(count, round((blocked.amount or 0.0) - sum(each.amount or 0.0 for each in known), 2) + 0.0)
 
     @property
     def stopped_share(self) -> float | None:
@@ -134,13 +150,16 @@ class Report(msgspec.Struct, frozen=True):
         return self.days[-2]
 
     def figures(self) -> dict[str, tuple[float | None, float | None, float | None]]:
-        """Every figure by name: of the day, of the day before, and the mean of those of the seven days before that decided."""
+        """Every figure by name: of the day, of the day before, and the mean of those of the seven days before that decided.
+
+        Of rates of known outcomes the last is the rate over all seven days together.
+        """
         earlier = [figures_of(day) for day in self.days[:-1] if day.decided.count]
         before = figures_of(self.before) if self.before.decided.count else {}
-        return {
-            name: (value, before.get(name), _mean([each[name] for each in earlier]))
-            for name, value in figures_of(self.day).items()
-        }
+        means = {name: _mean([each[name] for each in earlier]) for name in figures_of(self.day)}
+        for name, rate in rates_of(self.days[:-1]).items():
+            means |= {name: rate.value, f"{name}_low": rate.low, f"{name}_high": rate.high, f"{name}_of": rate.of}
+        return {name: (value, before.get(name), means[name]) for name, value in figures_of(self.day).items()}
 
     def as_json(self) -> dict[str, Any]:
         """Everything, as JSON holds it."""
@@ -160,13 +179,33 @@ def figures_of(day: Day) -> dict[str, float | None]:
         found |= {name.lower(): share.count, f"{name.lower()}_amount": share.amount}
     truth = day.truth
     found |= {"stopped_share": day.stopped_share, "labels_known": truth.known, "frauds_known": truth.frauds}
-    for name, share in (("caught", truth.caught), ("missed", truth.missed), ("false_alarms", truth.false_alarms)):
+    shares = {"caught": truth.caught, "missed": truth.missed, "false_alarms": truth.false_alarms}
+    shares |= {"prevented": truth.prevented, "blocked_good": truth.blocked_good, "blocked_unknown": day.blocked_unknown}
+    for name, share in shares.items():
         found |= {name: share.count, f"{name}_amount": share.amount}
-    found["recall_known"] = truth.caught.count / truth.frauds if truth.frauds else None
+    for name, rate in rates_of([day]).items():
+        found |= {name: rate.value, f"{name}_low": rate.low, f"{name}_high": rate.high, f"{name}_of": rate.of}
+    found |= {f"blocked_fraud_estimated{end}": getattr(day.estimate, f"count{end}", None) for end in ENDS}
+    found |= {f"blocked_fraud_estimated_amount{end}": getattr(day.estimate, f"amount{end}", None) for end in ENDS}
     return found | {
         **{f"latency_ms_{name}": value for name, value in day.latency_ms.items()},
         "degraded": day.degraded,
         "quarantined": day.quarantined,
+    }
+
+
+def rates_of(days: Sequence[Day]) -> dict[str, Rate]:
+    """Rates of the known outcomes of some days together, by name."""
+    truths = [day.truth for day in days]
+    known, frauds = sum(truth.known for truth in truths), sum(truth.frauds for truth in truths)
+    caught, stopped = (sum(getattr(truth, name).count for truth in truths) for name in ("caught", "false_alarms"))
+    prevented, blocked = (sum(getattr(truth, name).count for truth in truths) for name in ("prevented", "blocked_good"))
+    return {
+        "fraud_rate_known": known_rate(frauds, known),
+        "recall_known": known_rate(caught, frauds),
+        "precision_known": known_rate(caught, caught + stopped),
+        "false_positive_rate_known": known_rate(stopped, known - frauds),
+        "precision_of_blocks_known": known_rate(prevented, prevented + blocked),
     }
 
 

@@ -10,6 +10,10 @@ from penstock.ledger.archive import Archive
 from penstock.offline.daily.day import OUTCOMES, Bin, Counted, Day, Share, Truth
 from penstock.offline.questions import filled, quoted, text
 from penstock.offline.report.curves import EDGES
+from penstock.outcomes import EstimatedFraud, ScoreSums
+
+_PARTS = ("caught_", "missed_", "false_", "prevented_", "blocked_good_")
+"""How the columns of the fields of `Truth` begin, in their order."""
 
 _NOBODY_KNOWS = "SELECT '' AS transaction_id, 0 AS seq, 0 AS fraud WHERE false"
 
@@ -43,7 +47,7 @@ class History:
         """The figures of so many days, the oldest first; days without decisions are there too."""
         first = last - timedelta(days=count - 1)
         nothing = Share(0, 0.0 if self._amount else None)
-        nobody = Truth(0, nothing, nothing, nothing)
+        nobody = Truth(0, *[nothing] * len(_PARTS))
         decided, truth, quarantined = self._decided(first, last), self._truth(first, last), self._quarantined(first, last)
         return [
             self._day(day, decided.get(day, []), truth.get(day, nobody), quarantined.get(day, 0))
@@ -60,7 +64,14 @@ class History:
             latency_ms={name: whole[name] if whole else None for name in ("p50", "p95", "p99")},
             degraded=whole["degraded"] if whole else 0,
             quarantined=quarantined,
+            estimate=self._estimate(next((row for row in rows if row["decision"] == "BLOCK"), None)),
         )
+
+    def _estimate(self, row: dict[str, Any] | None) -> EstimatedFraud | None:
+        if row is None:
+            return None
+        sums = ScoreSums(*(row[name] or 0.0 for name in ("scored", "score", "spread", "score_amount", "amount_spread")))
+        return sums.fraud(worth=self._amount is not None)
 
     def _share(self, row: dict[str, Any], prefix: str) -> Share:
         return Share(row[f"{prefix}n"], round(row[f"{prefix}amount"] or 0.0, 2) if self._amount else None)
@@ -72,6 +83,8 @@ class History:
             money=f"sum({quoted(self._amount)})" if self._amount else "NULL",
             degraded="count(degraded)" if "degraded" in self._has else "0",
             latency="latency_ms_total" if "latency_ms_total" in self._has else "CAST(NULL AS DOUBLE)",
+            score="fraud_probability" if "fraud_probability" in self._has else "CAST(NULL AS DOUBLE)",
+            worth=quoted(self._amount) if self._amount else "0",
         )
         by_day: dict[date, list[dict[str, Any]]] = {}
         for row in rows.to_dicts():
@@ -81,10 +94,7 @@ class History:
     def _truth(self, first: date, last: date) -> dict[date, Truth]:
         worth = quoted(self._amount) if self._amount else "0"
         rows = self._ask("truth", labels=self._labels, worth=worth, between=self._between(first, last))
-        return {
-            row["day"]: Truth(row["known"], *(self._share(row, prefix) for prefix in ("caught_", "missed_", "false_")))
-            for row in rows.to_dicts()
-        }
+        return {row["day"]: Truth(row["known"], *(self._share(row, prefix) for prefix in _PARTS)) for row in rows.to_dicts()}
 
     def _quarantined(self, first: date, last: date) -> dict[date, int]:
         rows = self._ask("quarantined", mine=self._mine, first=text(first), last=text(last))

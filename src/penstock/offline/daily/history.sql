@@ -9,9 +9,12 @@ SELECT * FROM ${view} LIMIT 0
 SELECT max(CAST(event_time AS DATE)) AS day FROM decisions WHERE ${mine}
 
 -- name: decided
--- Counts, money and latency by day and decision, and of all decisions of a day together (decision is null).
+-- Counts, money, latency and sums of scores by day and decision, and of all decisions of a day together (decision is null).
 SELECT CAST(event_time AS DATE) AS day, decision, count(*) AS n, ${money} AS amount, ${degraded} AS degraded,
-    quantile_cont(${latency}, 0.5) AS p50, quantile_cont(${latency}, 0.95) AS p95, quantile_cont(${latency}, 0.99) AS p99
+    quantile_cont(${latency}, 0.5) AS p50, quantile_cont(${latency}, 0.95) AS p95, quantile_cont(${latency}, 0.99) AS p99,
+    count(${score}) AS scored, sum(${score}) AS score, sum(${score} * (1 - ${score})) AS spread,
+    sum(${score} * coalesce(${worth}, 0)) AS score_amount,
+    sum(${score} * (1 - ${score}) * coalesce(${worth}, 0) ** 2) AS amount_spread
 FROM decisions WHERE ${between}
 GROUP BY GROUPING SETS ((CAST(event_time AS DATE), decision), (CAST(event_time AS DATE)))
 
@@ -39,7 +42,11 @@ SELECT CAST(event_time AS DATE) AS day, count(*) AS known,
     count(*) FILTER (fraud = 1 AND decision = 'APPROVE') AS missed_n,
     sum(${worth}) FILTER (fraud = 1 AND decision = 'APPROVE') AS missed_amount,
     count(*) FILTER (fraud = 0 AND decision <> 'APPROVE') AS false_n,
-    sum(${worth}) FILTER (fraud = 0 AND decision <> 'APPROVE') AS false_amount
+    sum(${worth}) FILTER (fraud = 0 AND decision <> 'APPROVE') AS false_amount,
+    count(*) FILTER (fraud = 1 AND decision = 'BLOCK') AS prevented_n,
+    sum(${worth}) FILTER (fraud = 1 AND decision = 'BLOCK') AS prevented_amount,
+    count(*) FILTER (fraud = 0 AND decision = 'BLOCK') AS blocked_good_n,
+    sum(${worth}) FILTER (fraud = 0 AND decision = 'BLOCK') AS blocked_good_amount
 FROM decisions JOIN known USING (transaction_id, seq) WHERE ${between} GROUP BY 1
 
 -- name: quarantined

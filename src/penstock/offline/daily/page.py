@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from penstock.offline.daily.day import OUTCOMES, Control, Counted, Day, DayDrift, Report, Share
+from penstock.offline.daily.day import OUTCOMES, Control, Counted, Day, DayDrift, Report, Share, rates_of
 from penstock.offline.report.markup import ABSENT, card, document, figure, money_of, percent, table
 from penstock.offline.report.plots import COLOURS, picture
+from penstock.outcomes import LEAST_KNOWN, said
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +47,9 @@ def _cards(report: Report) -> str:
     shown = [
         card(f"{day.decided.count:,}", "decisions", _usually(figures["decisions"][2], _count)),
         card(percent(day.stopped_share, 2), "were no approvals", _usually(figures["stopped_share"][2], _share_of)),
-        card(f"{blocked.count:,}", "blocked", "" if blocked.amount is None else f"worth {money_of(blocked.amount)}"),
+        card(f"{blocked.count:,}", "blocked", _worth(blocked)),
+        card(f"{day.truth.prevented.count:,}", "frauds prevented: blocked, and known", _worth(day.truth.prevented)),
+        card(f"{day.blocked_unknown.count:,}", "blocked, outcome unknown", _worth(day.blocked_unknown)),
         card(f"{day.truth.caught.count:,}", "frauds caught, as far as known", _worth(day.truth.caught)),
         card(f"{day.truth.missed.count:,}", "frauds missed, as far as known", _worth(day.truth.missed)),
         card(_ms(day.latency_ms["p99"]), "p99 of a decision", _usually(figures["latency_ms_p99"][2], _ms)),
@@ -100,44 +103,83 @@ def _decisions(report: Report) -> str:
 
 
 def _fraud(report: Report) -> str:
-    truth, decided = report.day.truth, report.day.decided.count
+    day, truth, decided = report.day, report.day.truth, report.day.decided.count
     share = percent(truth.known / decided if decided else None)
-    said = (
-        f"The truth is known about {truth.known:,} of {decided:,} decisions ({share}); what nobody has labelled is not"
-        " taken for good."
+    told = (
+        f"The outcome is known of {truth.known:,} of {decided:,} decisions ({share}); what nobody has labelled is not"
+        " taken for good, and a block is not taken for fraud."
     )
     rows: list[tuple[str, str, Callable[[float | None], str]]] = [
-        ("labels known", "labels_known", _count),
+        ("outcomes known", "labels_known", _count),
         ("frauds known", "frauds_known", _count),
-        ("caught (not approved)", "caught", _count),
-        ("missed (approved)", "missed", _count),
-        ("share caught", "recall_known", _share_of),
-        ("good ones stopped", "false_alarms", _count),
+        ("frauds caught (not approved)", "caught", _count),
+        ("frauds missed (approved)", "missed", _count),
+        ("false positives (good, not approved)", "false_alarms", _count),
+        ("frauds prevented (blocked)", "prevented", _count),
+        ("good ones blocked", "blocked_good", _count),
+        ("blocked, outcome unknown", "blocked_unknown", _count),
     ]
     if report.day.decided.amount is not None:
         rows += [
-            ("worth of what was caught", "caught_amount", money_of),
-            ("worth of what was missed", "missed_amount", money_of),
+            ("worth of frauds caught", "caught_amount", money_of),
+            ("worth of frauds missed", "missed_amount", money_of),
+            ("worth of frauds prevented", "prevented_amount", money_of),
+            ("worth of blocks of unknown outcome", "blocked_unknown_amount", money_of),
         ]
-    control = "" if report.control is None else f"<p>{escape(_control(report.control))}</p>"
-    return f"<p>{escape(said)}</p>" + _compared(report, rows) + control
+    sentences = [_scored(day), *([] if report.control is None else [_control(report.control)])]
+    estimates = "".join(f"<p>{escape(each)}</p>" for each in sentences if each)
+    return f"<p>{escape(told)}</p>" + _compared(report, rows) + _rates(report) + estimates
+
+
+_RATES = {
+    "fraud_rate_known": "share of fraud",
+    "recall_known": "recall: frauds that were not approved",
+    "precision_known": "precision of what was not approved",
+    "precision_of_blocks_known": "precision of blocks",
+    "false_positive_rate_known": "false positive rate: good ones not approved",
+}
+
+
+def _rates(report: Report) -> str:
+    spans = [rates_of(days) for days in ([report.day], [report.before], report.days[:-1])]
+    rows = [[title, *(said(rates[name]) for rates in spans)] for name, title in _RATES.items()]
+    head = ["of known outcomes", f"{report.date:%a %-d %b}", f"{report.before.date:%a %-d %b}", "the 7 days before"]
+    return table(head, rows, caption=f"With Wilson's 95 % interval; no rate below {LEAST_KNOWN} known outcomes")
+
+
+def _scored(day: Day) -> str:
+    """How much fraud the scores say is among the blocks."""
+    found = day.estimate
+    if found is None:
+        return ""
+    money = "" if found.amount is None else f", worth {money_of(found.amount)}"
+    if found.amount_low is not None:
+        money += f" ({money_of(found.amount_low)} to {money_of(found.amount_high)})"
+    return (
+        f"Estimated by calibrated scores: {found.count:,.1f} ({found.count_low:,.1f} to {found.count_high:,.1f}) of"
+        f" {found.of:,} blocks with a score are fraud{money}. It holds as long as scores are calibrated."
+    )
 
 
 def _control(control: Control) -> str:
     """What blocks are worth, and what that rests on."""
     found = control.blocks
-    said = (
+    told = (
         f"In the {control.days} days up to this one {found.blocked:,} were blocked, and {found.let_through:,} that would have"
         f" been were let through by chance, as the control share. Of {found.known:,} of these the truth is known by now:"
         f" {found.fraud:,} are fraud. "
     )
     rate = found.precision
     if rate.value is None:
-        return said + "That is too little to say how many of the blocked ones are."
-    return said + (
-        f"So {percent(rate.value)} of what is blocked is fraud, by an estimate that lies between {percent(rate.low)} and"
-        f" {percent(rate.high)} in 95 of 100 cases."
+        return told + f"That is too little to say how many of the blocked ones are: {LEAST_KNOWN} are needed."
+    told += (
+        f"Estimated by the control share: {percent(rate.value)} of what is blocked is fraud, between {percent(rate.low)} and"
+        f" {percent(rate.high)} in 95 of 100 cases"
     )
+    money = found.fraud_prevented
+    if money is None:
+        return told + "."
+    return told + f"; prevented so {money_of(money.value)} ({money_of(money.low)} to {money_of(money.high)})."
 
 
 def _reasons(report: Report) -> str:

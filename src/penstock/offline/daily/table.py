@@ -3,7 +3,7 @@
 import csv
 import io
 
-from penstock.offline.daily.day import Report
+from penstock.offline.daily.day import ENDS, Report
 from penstock.wording import csv_cell
 
 HEAD = ("detector", "date", "figure", "value", "day_before", "mean_7_days")
@@ -12,7 +12,7 @@ HEAD = ("detector", "date", "figure", "value", "day_before", "mean_7_days")
 def table(report: Report) -> str:
     """Every figure, of the day, of the day before and the mean of the seven days before; empty where nothing is known.
 
-    Where there is a control share, what it tells of blocks follows; then rules and reasons as `rule:NAME` and `reason:CODE`.
+    Where there is a control share, what is estimated from it follows; then rules and reasons as `rule:NAME` and `reason:CODE`.
     """
     written = io.StringIO()
     lines = csv.writer(written, lineterminator="\n")
@@ -32,10 +32,11 @@ def table(report: Report) -> str:
 def _of_control(report: Report) -> list[tuple[str, float | None]]:
     if report.control is None:
         return []
-    rate = report.control.blocks.precision
-    return [
-        ("block_precision", rate.value),
-        ("block_precision_low", rate.low),
-        ("block_precision_high", rate.high),
-        ("block_precision_of", rate.of),
+    blocks = report.control.blocks
+    rate, prevented = blocks.precision, blocks.fraud_prevented
+    found = [
+        (f"block_precision{end}", value)
+        for end, value in zip((*ENDS, "_of"), (rate.value, rate.low, rate.high, rate.of), strict=True)
     ]
+    money = (None, None, None) if prevented is None else (prevented.value, prevented.low, prevented.high)
+    return found + [(f"prevented_estimated_amount{end}", value) for end, value in zip(ENDS, money, strict=True)]

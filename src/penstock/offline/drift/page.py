@@ -5,6 +5,7 @@ from html import escape
 
 from penstock.offline.drift.result import Bin, ColumnDrift, Daily, DriftReport, Finding
 from penstock.offline.report.markup import ABSENT, card, document, number, percent, table
+from penstock.outcomes import known_rate, said
 
 _TREND, _BARS = (100, 26), (130, 34)
 _FIGURES = {
@@ -45,7 +46,9 @@ def _cards(report: DriftReport) -> str:
         card(f"{len(report.alarms)}", "alarms", "" if report.judged else "nothing is judged yet"),
         card(f"{drifted}", "columns have drifted", f"of {len(report.columns)}"),
         card(
-            percent(live.get("fraud_rate"), 2), "fraud, by the scores", f"{percent(training.get('fraud_rate'), 2)} in training"
+            percent(live.get("fraud_rate"), 2),
+            "fraud, estimated by scores",
+            f"{percent(training.get('fraud_rate'), 2)} in training",
         ),
         card(number(live.get("roc_auc")), "expected AUC", f"{number(training.get('roc_auc'))} in training"),
     ]
@@ -73,18 +76,18 @@ def _touched(finding: Finding) -> str:
 
 def _estimate(report: DriftReport) -> str:
     live, training = report.estimate["live"], report.estimate["training"]
-    said = (
-        "What calibrated scores say by themselves: of decisions with a score of 0.2, a fifth are frauds. It holds as long as"
-        " the same payments are as often fraud as they were; where that changes, only labels tell."
+    about = (
+        "Estimated by calibrated scores, without labels: of decisions with a score of 0.2, a fifth are frauds. It holds as"
+        " long as the same payments are as often fraud as they were; where that changes, only labels tell."
     )
     rows = [[name, number(live.get(key)), number(training.get(key))] for key, name in _FIGURES.items()]
-    return f"<p>{escape(said)}</p>" + table(["", "now", "in training"], rows)
+    return f"<p>{escape(about)}</p>" + table(["estimated", "now", "in training"], rows)
 
 
 def _truth(report: DriftReport) -> str:
     if not report.truth:
         return "<p>Nothing is known of what was decided.</p>"
-    head = ["day", "decisions", "labels", "frauds", "the scores say", "share of fraud", "precision", ""]
+    head = ["day", "decisions", "labels", "frauds", "the scores say", "share of fraud", "precision of what was stopped", ""]
     rows = [
         [
             f"{day.day:%a %-d %b}",
@@ -92,13 +95,14 @@ def _truth(report: DriftReport) -> str:
             f"{day.known:,}",
             f"{day.frauds:,}",
             ABSENT if day.expected is None else f"{day.expected:,.1f}",
-            percent(day.fraud_rate, 2),
-            percent(day.precision),
+            said(known_rate(day.frauds, day.known)),
+            said(known_rate(day.caught, day.stopped)),
             "labels are still on their way" if day.young else "",
         ]
         for day in reversed(report.truth)
     ]
-    return table(head, rows, caption="Share of fraud and precision among decisions with a label, by day of the event")
+    caption = "Share of fraud and precision of known outcomes, with Wilson's 95 % interval, by day of the event"
+    return table(head, rows, caption=caption)
 
 
 def _columns(columns: Sequence[ColumnDrift]) -> str:

@@ -17,6 +17,7 @@ from penstock.offline.drift.estimate import figures, sums_of
 from penstock.offline.drift.sketch import DAY_US, SCORE
 from penstock.offline.report.importance import importance
 from penstock.offline.rows import Rows
+from penstock.outcomes import known_rate
 
 DAYS = 28
 """Of how many days, the newest: four whole weeks, in which windows have filled as far as they will."""
@@ -115,7 +116,7 @@ def _expected(
     flagged = known & (score >= review_at)
     found: Mapping[str, float | None] = {
         "known": float(known.sum()),
-        "known_fraud_rate": float(fraud[known].mean()) if known.any() else None,
-        "known_precision": float(fraud[flagged].mean()) if flagged.any() else None,
+        "known_fraud_rate": known_rate(int(fraud[known].sum()), int(known.sum())).value,
+        "known_precision": known_rate(int(fraud[flagged].sum()), int(flagged.sum())).value,
     }
     return {name: value for name, value in said.items() if not name.startswith("stopped")} | dict(found)

@@ -80,8 +80,8 @@ class TruthOfDay(msgspec.Struct, frozen=True):
     """What is known by now about one day's decisions.
 
     expected: frauds that the calibrated scores say. frauds, stopped, caught: known frauds, decisions with a label that were
-    stopped, and frauds among them. fraud_rate, precision: of what is known; None where nothing is. young: labels of this day
-    are still on their way, so its figures say less than they will.
+    stopped, and frauds among them. fraud_rate, precision: of what is known, with Wilson's 95 % interval; None below 30 known
+    outcomes. young: labels of this day are still on their way, so its figures say less than they will.
     """
 
     day: date
@@ -94,6 +94,10 @@ class TruthOfDay(msgspec.Struct, frozen=True):
     precision: float | None
     expected: float | None
     young: bool
+    fraud_rate_low: float | None = None
+    fraud_rate_high: float | None = None
+    precision_low: float | None = None
+    precision_high: float | None = None
 
 
 class DriftReport(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from penstock.offline.daily.day import Day
 from penstock.offline.drift.estimate import figures
 from penstock.offline.drift.result import TruthOfDay
 from penstock.offline.drift.sketch import HOUR_US, Sketch
+from penstock.outcomes import known_rate
 
 LEAST_DAYS = 7
 LEAST_FRAUDS = 30
@@ -31,6 +32,7 @@ def _day(day: Day, sketch: Sketch, mature_us: int) -> TruthOfDay:
     said = figures(sketch.summed(start_us // HOUR_US, stop_us // HOUR_US))
     truth = day.truth
     stopped = truth.caught.count + truth.false_alarms.count
+    rate, precision = known_rate(truth.frauds, truth.known), known_rate(truth.caught.count, stopped)
     return TruthOfDay(
         day=day.date,
         decisions=day.decided.count,
@@ -38,10 +40,14 @@ def _day(day: Day, sketch: Sketch, mature_us: int) -> TruthOfDay:
         frauds=truth.frauds,
         stopped=stopped,
         caught=truth.caught.count,
-        fraud_rate=truth.frauds / truth.known if truth.known else None,
-        precision=truth.caught.count / stopped if stopped else None,
+        fraud_rate=rate.value,
+        precision=precision.value,
         expected=said["frauds"] if said["rows"] else None,
         young=stop_us > mature_us,
+        fraud_rate_low=rate.low,
+        fraud_rate_high=rate.high,
+        precision_low=precision.low,
+        precision_high=precision.high,
     )
 
 

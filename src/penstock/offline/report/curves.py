@@ -1,10 +1,11 @@
 """Curves of a score as a few hundred points: enough for the eye, small enough for a page."""
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from penstock.outcomes import wilson
 
 Vector = NDArray[np.float64]
 
@@ -89,19 +90,6 @@ def reliability(score: Vector, y: Vector) -> list[dict[str, Any]]:
             }
         )
     return found
-
-
-def wilson(found: float, of: int, z: float = 1.96) -> tuple[float, float]:
-    """The interval of a share: with 95 % confidence at the usual z. Source: Wilson (1927).
-
-    >>> low, high = wilson(0, 10)
-    >>> low, round(high, 3)
-    (0.0, 0.278)
-    """
-    share = found / of
-    middle, spread = share + z * z / (2 * of), z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
-    scale = 1 + z * z / of
-    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
 
 
 def distribution(score: Vector, y: Vector) -> list[dict[str, Any]]:

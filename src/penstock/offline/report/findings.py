@@ -15,13 +15,15 @@ from penstock.offline.report.intervals import Interval, intervals
 from penstock.offline.report.mistakes import Decided, decided
 from penstock.offline.thresholds import ByCost
 from penstock.offline.trained import Figures, Report, Trained
+from penstock.outcomes import ends_of
 
 
 @dataclass(frozen=True)
 class Findings:
     """What was found about a training, about the test unless something else is said.
 
-    report: what training itself reports. data: the file. intervals: of every figure of `report.test`. roc and
+    report: what training itself reports. data: the file. intervals: of every figure of `report.test`, Wilson's of precision and
+    recall. roc and
     precision_recall: curves by name, `ensemble` and each member. reliability and distribution: of the ensemble's scores.
     money: `thresholds.curve` on the `validation`, where the choice was made, and on the `test`. importance: features,
     the weightiest first. decided: what was decided, rules and policy included. costs: what mistakes were counted at.
@@ -88,7 +90,8 @@ def investigate(detector: Detector, trained: Trained, data: Any, *, seed: int = 
             customer=test.card,
             amount=test.amount,
             seed=seed,
-        ),
+        )
+        | ends_of(report.rates),
         roc={name: curves.roc(column, y) for name, column in columns.items()},
         precision_recall={name: curves.precision_recall(column, y) for name, column in columns.items()},
         reliability=curves.reliability(score, y),

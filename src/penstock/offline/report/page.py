@@ -8,6 +8,7 @@ from penstock.offline.report.findings import Findings
 from penstock.offline.report.markup import ABSENT, card, document, figure, interval, money_of, number, percent, table
 from penstock.offline.report.plots import plots
 from penstock.offline.trained import Figures, Report
+from penstock.outcomes import LEAST_KNOWN, Rate, said
 
 NAMES = {
     "roc_auc": "ROC AUC",
@@ -75,16 +76,18 @@ def _cards(findings: Findings) -> str:
         (number(report.test.get(name)), NAMES[name], interval(findings.intervals.get(name)))
         for name in ("average_precision", "roc_auc", "recall_at_fpr_0.01")
     ]
-    shown.append((percent(decided.get("recall")), "of frauds stopped by the thresholds", _of_value(decided)))
-    shown.append((percent(decided.get("false_positive_rate"), 2), "of good ones stopped", ""))
+    rates = report.decided_rates
+    shown.append((percent(decided.get("recall")), "of frauds stopped by the thresholds", _counted(rates, "recall")))
+    shown.append(
+        (percent(decided.get("false_positive_rate"), 2), "of good ones stopped", _counted(rates, "false_positive_rate"))
+    )
     if findings.amounts:
         shown.append((money_of(decided.get("saved")), "saved, after reviews and annoyance", "in the currency of the amounts"))
     return "".join(card(*each) for each in shown)
 
 
-def _of_value(decided: Figures) -> str:
-    share = decided.get("value_detection_rate")
-    return "" if share is None else f"{percent(share)} of their value"
+def _counted(rates: Mapping[str, Rate], name: str) -> str:
+    return said(rates[name]) if name in rates else ""
 
 
 # ---------------------------------------------------------------- sections
@@ -129,8 +132,10 @@ def _figures(findings: Findings) -> str:
         )
     text = (
         "<p>Precision, recall, F1 and the value detection rate are taken where reviews begin, at "
-        f"{report.in_force['review_at']:.4g}. "
-        "Intervals draw customers, not events: the ten frauds of one stolen card are one chance.</p>"
+        f"{report.in_force['review_at']:.4g}; below {LEAST_KNOWN} known outcomes there is none. "
+        + "".join(f"{name.capitalize()}: {said(rate)}. " for name, rate in report.rates.items())
+        + "Their intervals are Wilson's. Those of the others draw customers, not events: the ten frauds of one stolen card are"
+        " one chance.</p>"
     )
     return text + table(head, rows, raw=True)
 
@@ -160,15 +165,18 @@ def _money(findings: Findings, pictures: Mapping[str, str]) -> str:
         "reviews_per_day": "reviews a day",
         "blocked_per_day": "blocked a day",
         "cost": "cost",
-        "saved": "saved",
+        "saved": "saved, of known outcomes",
     }
     share = ("recall", "value_detection_rate", "false_positive_rate", "precision")
     rows = []
     for name, word in wanted.items():
-        said = [
+        cells = [
             percent(each, 2) if name in share else money_of(each) for each in (validation.get(name), report.decided.get(name))
         ]
-        rows.append([word, *said])
+        rows.append([word, *cells])
+    text += "".join(
+        f"<p>In force, on the test: {name.replace('_', ' ')} {said(rate)}.</p>" for name, rate in report.decided_rates.items()
+    )
     caption = "What would have been saved by beginning reviews elsewhere; what is blocked stays blocked."
     head = ["", "chosen, on the validation", "in force, on the test"]
     return text + f"<div class=pictures>{figure(pictures['money'], caption)}{table(head, rows)}</div>"
@@ -193,12 +201,12 @@ def _alternatives(findings: Findings) -> str:
     if report.treatments:
         best = [max(each, key=lambda name: each[name].get("average_precision") or 0) for each in report.treatments.values()]
         raised = [name for name, treatment in zip(report.treatments, best, strict=True) if treatment != "none"]
-        said = (
+        told = (
             f"A treatment raised average precision for {', '.join(raised)}."
             if raised
             else "No treatment raised average precision."
         )
-        html += f"<p>{escape(said)} Treatments change the training rows alone; validation and test are as they happened.</p>"
+        html += f"<p>{escape(told)} Treatments change the training rows alone; validation and test are as they happened.</p>"
     else:
         html += "<p class=soft>Treatments of the imbalance were not compared: <code>--compare-imbalance</code> does that.</p>"
     return html

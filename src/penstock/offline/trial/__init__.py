@@ -1,6 +1,6 @@
 """Champion and candidate over time, on the same recorded events: models in shadow or rolled out, and rules."""
 
 from penstock.offline.trial.recorded import Question, blocks, compare, seen, tried
-from penstock.offline.trial.result import Blocks, Compared, Part, Rate, Side
+from penstock.offline.trial.result import Blocks, Compared, Part, Side
 
-__all__ = ["Blocks", "Compared", "Part", "Question", "Rate", "Side", "blocks", "compare", "seen", "tried"]
+__all__ = ["Blocks", "Compared", "Part", "Question", "Side", "blocks", "compare", "seen", "tried"]

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from penstock.decision.guard import Seen
 from penstock.offline.backtest import Truth
 from penstock.offline.backtest.cells import ACTIONS
-from penstock.offline.trial.intervals import paired, share
+from penstock.offline.trial.intervals import paired
 from penstock.offline.trial.result import Part, Side, Times
+from penstock.outcomes import known_rate, share
 
 _GOOD = ("good", "unobjected")
 
@@ -70,12 +71,13 @@ def _side(which: str, cells: Sequence[Cell], further: Further, *, worth: bool) -
         block_rate=share(decisions["BLOCK"], events),
         review_rate=share(decisions["REVIEW"], events),
         approval_rate=share(decisions["APPROVE"], events),
-        precision=share(caught, caught + _count(good)),
-        recall=share(caught, _count(frauds)),
+        precision=known_rate(caught, caught + _count(good)),
+        recall=known_rate(caught, _count(frauds)),
         loss=_worth(missed) if worth else None,
         good_stopped=_worth(good) if worth else None,
         latency_ms=further.times.get(which),
         scores=list(further.scores[which]) if which in further.scores else None,
+        unobjected=_count(cell for cell in good if cell.truth == "unobjected"),
     )
 
 

@@ -1,52 +1,14 @@
-"""How far figures of a trial could be chance."""
+"""How far differences and sums of a trial could be chance; for shares see `penstock.outcomes`."""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from penstock.offline.trial.result import Amount, Rate
-
-_Z = 1.959963984540054
-"""Of 95 per cent."""
+from penstock.offline.trial.result import Amount
+from penstock.outcomes import Rate, Z
 
 _DRAWS, _SEED = 1000, 0
-
-
-def share(part: float, whole: int) -> Rate:
-    """A share with its Wilson interval, which holds for few events and for shares near 0 and 1.
-
-    Source: Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
-
-    >>> found = share(5, 100)
-    >>> found.value, round(found.low, 3), round(found.high, 3)
-    (0.05, 0.022, 0.112)
-    """
-    return Rate(None, None, None, 0) if not whole else Rate(part / whole, *_wilson(part / whole, whole), whole)
-
-
-def _wilson(p: float, n: float) -> tuple[float, float]:
-    z2 = _Z * _Z / n
-    middle, half = (p + z2 / 2) / (1 + z2), _Z * math.sqrt(p * (1 - p) / n + z2 / (4 * n)) / (1 + z2)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def weighted(part: Sequence[tuple[int, float]], whole: Sequence[tuple[int, float]]) -> Rate:
-    """A share of events of which each stands for so many others: pairs of how many events, and for how many each stands.
-
-    The interval is Wilson's for as many events as say as much when all stand for the same.
-    Source: Kish, "Survey Sampling" (1965), for that number.
-
-    >>> found = weighted([(3, 100.0)], [(3, 100.0), (7, 10.0)])
-    >>> round(found.value, 3), found.of, found.high - found.low > share(8, 10).high - share(8, 10).low
-    (0.811, 10, True)
-    """
-    weight = sum(n * each for n, each in whole)
-    if not weight:
-        return Rate(None, None, None, 0)
-    value = sum(n * each for n, each in part) / weight
-    as_good_as = weight**2 / sum(n * each**2 for n, each in whole)
-    return Rate(value, *_wilson(value, as_good_as), sum(n for n, _ in whole))
 
 
 def paired(more: int, fewer: int, whole: int) -> Rate:
@@ -61,8 +23,8 @@ def paired(more: int, fewer: int, whole: int) -> Rate:
     if not whole:
         return Rate(None, None, None, 0)
     value = (more - fewer) / whole
-    half = _Z * math.sqrt(max(0.0, more + fewer - (more - fewer) ** 2 / whole)) / whole
-    return Rate(value, value - half, value + half, whole)
+    half = Z * math.sqrt(max(0.0, more + fewer - (more - fewer) ** 2 / whole)) / whole
+    return Rate(value, value - half, value + half, whole, more - fewer)
 
 
 def resampled(values: Sequence[float]) -> Amount:

@@ -1,5 +1,6 @@
 """What is recorded of a trial, asked of the ledger or its archive in SQL."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +14,14 @@ from penstock.decision.guard import Seen
 from penstock.detector import Detector
 from penstock.engine.challenger import MODEL, model_trial
 from penstock.engine.records import would
+from penstock.engine.spread import worth_of
 from penstock.errors import DataError, did_you_mean
 from penstock.offline.backtest import Asked
 from penstock.offline.questions import NO_LABELS, filled, quoted, text
 from penstock.offline.trial.cells import Cell, Further, changes, part_of, seen_of
-from penstock.offline.trial.intervals import resampled, weighted
-from penstock.offline.trial.result import Blocks, Compared, Times
+from penstock.offline.trial.intervals import resampled
+from penstock.offline.trial.result import Amount, Blocks, Compared, Times
+from penstock.outcomes import Z, by_control_share
 
 _VIEWS = ("decisions", "labels", "informing", "loaded", "quarantine")
 _BY_HOUR_DAYS = 7
@@ -93,7 +96,7 @@ class _Recorded:
         given = {"mine": self.mine, "now_us": now_us, "table": quoted(self.table)}
         self._labels = filled("penstock.offline", "truth.sql", "labels", **given) if labelled else NO_LABELS
         self.told = labelled and bool(len(archive.query(f"{self._labels} LIMIT 1")))
-        worth = detector.schema.amount
+        worth, _ = worth_of(detector)
         self.worth = worth if worth in self.columns else None
         self._mature_us = now_us - (detector.label.delay_us if detector.label is not None else 0)
 
@@ -221,7 +224,7 @@ class _Trial:
         young = sum(cell.n for cell in cells if cell.truth == "young")
         if young and self._found.told:
             notes.append(
-                f"Labels of {young:,} events may still come; precision and recall leave those that are not labelled out."
+                f"Labels of {young:,} events may still come; precision and recall leave those out that are not labelled yet."
             )
         if any(cell.champion == "BLOCK" and cell.truth == "untold" for cell in cells):
             notes.append("Of what the champion stopped nobody learns the truth but by verdicts, or by a control share.")
@@ -237,14 +240,30 @@ def blocks_of(rows: pl.DataFrame, *, worth: bool) -> Blocks | None:
     frauds = [row for row in known if row["truth"] == "fraud"]
     good = [row for row in known if row["truth"] != "fraud"]
     blocked = sum(row["n"] for row in rows.iter_rows(named=True) if not row["let_through"])
+    precision = by_control_share(_weights(frauds), _weights(known))
+    money = worth and precision.value is not None
+    good_blocked = _blocked(good) if money else None
     return Blocks(
         blocked=blocked,
         let_through=_total(told, "n"),
         known=_total(known, "n"),
         fraud=_total(frauds, "n"),
-        precision=weighted(_weights(frauds), _weights(known)),
-        good_stopped=round(sum(row["worth"] * (1 / row["share"] - 1) for row in good), 2) if worth else None,
+        precision=precision,
+        good_stopped=None if good_blocked is None else good_blocked.value,
+        fraud_prevented=_blocked(frauds) if money else None,
+        good_blocked=good_blocked,
     )
+
+
+def _blocked(rows: Sequence[Mapping[str, Any]]) -> Amount:
+    """What the blocked ones are worth for which these let through stand: each for 1 / share - 1, its own amount left out.
+
+    The interval is that of the normal distribution. Source of its variance, of samples drawn one by one with known chances:
+    Horvitz and Thompson, "A generalization of sampling without replacement from a finite universe" (1952).
+    """
+    value = sum(row["worth"] * (1 / row["share"] - 1) for row in rows)
+    half = Z * math.sqrt(sum(row["squares"] * (1 - row["share"]) / row["share"] ** 2 for row in rows))
+    return Amount(*(round(each, 2) for each in (value, max(value - half, 0.0), value + half)))
 
 
 def _weights(rows: Sequence[Mapping[str, Any]]) -> list[tuple[int, float]]:

@@ -5,15 +5,7 @@ from datetime import datetime
 import msgspec
 
 from penstock.offline.backtest import Truth
-
-
-class Rate(msgspec.Struct, frozen=True):
-    """A share of events, and the interval in which it lies in 95 of 100 cases; None where there were no events."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    of: int
+from penstock.outcomes import Estimate, Method, Rate
 
 
 class Amount(msgspec.Struct, frozen=True):
@@ -35,9 +27,10 @@ class Side(msgspec.Struct, frozen=True):
     """What one of the two did, or would have done, with all events.
 
     decisions: counts. block_rate, review_rate, approval_rate: of all. precision: how many of those that it stopped are fraud,
-    as far as the truth is known; recall: how many of the known frauds it stopped. loss: amounts of known frauds that it
-    approved; good_stopped: of good ones that it stopped; None where events do not say what they are worth. scores: how many
-    lie in each twentieth; None for rules.
+    of those of known outcome; recall: how many of the known frauds it stopped; neither has a value below 30 known outcomes.
+    unobjected: how many of the known good ones that it stopped are known by nobody's objection alone: they were approved, and
+    labels would have come by now. loss: amounts of known frauds that it approved; good_stopped: of good ones that it stopped;
+    None where events do not say what they are worth. scores: how many lie in each twentieth; None for rules.
     """
 
     decisions: dict[str, int]
@@ -50,6 +43,7 @@ class Side(msgspec.Struct, frozen=True):
     good_stopped: float | None
     latency_ms: Times | None = None
     scores: list[int] | None = None
+    unobjected: int = 0
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -72,19 +66,23 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Blocks(msgspec.Struct, frozen=True):
-    """What blocks are worth, from the control share: those let through tell of all, each for as many as it stands for.
+    """What blocks are worth, estimated from the control share: each one let through stands for as many as its share says.
 
     blocked: how many were. let_through: how many would have been, and were not. known: of how many of these the truth is known,
-    and fraud: how many were. precision: of would-be blocks. good_stopped: the amount of good transactions among those that were
-    blocked, as estimated; None where events do not say what they are worth.
+    and fraud: how many were. precision: of would-be blocks. fraud_prevented, good_blocked: what the frauds and the good ones
+    among the blocked were worth; good_stopped: the latter without its interval. Estimates are None below 30 known outcomes, and
+    amounts where events do not say what they are worth.
     """
 
     blocked: int
     let_through: int
     known: int
     fraud: int
-    precision: Rate
+    precision: Estimate
     good_stopped: float | None
+    method: Method = "control_share"
+    fraud_prevented: Amount | None = None
+    good_blocked: Amount | None = None
 
 
 class Compared(msgspec.Struct, frozen=True):

@@ -48,6 +48,6 @@ SELECT control_share AS share, control_decision IS NOT NULL AS let_through,
         WHEN ${told} AND control_decision IS NOT NULL THEN 'unobjected'
         ELSE 'unknown'
     END AS truth,
-    count(*) AS n, coalesce(sum(${worth}), 0) AS worth
+    count(*) AS n, coalesce(sum(${worth}), 0) AS worth, coalesce(sum(power(${worth}, 2)), 0) AS squares
 FROM ${table} LEFT JOIN known USING (transaction_id, seq)
 WHERE ${within} AND control_share > 0 AND (control_decision = 'BLOCK' OR decision = 'BLOCK') GROUP BY ALL

@@ -1,0 +1,401 @@
+"""One recorded week, its labels delivered late and some never: every surface gives the figures that counting by hand gives."""
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import msgspec
+import numpy as np
+import pytest
+
+from penstock import Detector, Engine, Entity, Label, LogisticRegression, Money, Policy, Rule
+from penstock.assemble.daily import report_of
+from penstock.clock import to_us
+from penstock.config import Settings
+from penstock.ledger.archive import Archive
+from penstock.models import fit_ensemble
+from penstock.offline.backtest.compare import compare as backtested
+from penstock.offline.backtest.side import recorded_side
+from penstock.offline.daily import page, table
+from penstock.offline.daily.day import rates_of
+from penstock.offline.datasets import read
+from penstock.offline.drift.sketch import Sketch
+from penstock.offline.drift.truth import truth_of
+from penstock.offline.outcome import outcome
+from penstock.service import Desk, create_app
+from penstock.service.parts import ServiceParts
+from penstock.testing import SetClock
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+END = START + timedelta(days=7)
+NOW = END + timedelta(hours=12)
+DAYS, A_DAY = 7, 260
+
+
+class Payment(msgspec.Struct):
+    transaction_id: str
+    timestamp: datetime
+    customer_id: str
+    amount: float
+    is_fraud: bool | None = None
+
+
+customer = Entity("customer_id")
+
+
+def declared(name: str = "week") -> Detector:
+    return Detector(
+        name,
+        event=Payment,
+        id="transaction_id",
+        time="timestamp",
+        label=Label("is_fraud", delay="30d", sources=("analyst", "bank")),
+        features=[customer.count("1h"), customer.sum("amount", "24h")],
+        models=[LogisticRegression()],
+        rules=[Rule("dear", "amount > 150", then="block"), Rule("often", "customer_count_1h >= 4", then="review")],
+        policy=Policy(review_at=0.6, block_at=0.8),
+    )
+
+
+def trained(detector: Detector) -> Any:
+    rng = np.random.default_rng(0)
+    x = rng.exponential(50, size=(600, len(detector.plan.inputs)))
+    y = (x[:, 0] + rng.normal(0, 20, 600) > 60).astype(float)
+    found = fit_ensemble(detector.models, x[:400], y[:400], x[400:], y[400:], detector.plan.inputs, seed=0)
+    found.version = "v1"
+    return found
+
+
+@pytest.fixture(scope="module")
+def week(tmp_path_factory):
+    """An engine that decided a week, its rows as answered, and the truth by id as it is known at NOW."""
+    data, rng, clock, rows, truth = tmp_path_factory.mktemp("data"), np.random.default_rng(7), SetClock(START), [], {}
+    detector = declared()
+    with Engine(detector, models=trained(detector), data=data, clock=clock) as engine:
+        for number in range(DAYS * A_DAY):
+            at = START + timedelta(seconds=number * 86_400 / A_DAY)
+            clock.at(at)
+            event = {"transaction_id": f"t{number}", "timestamp": at.isoformat(), "customer_id": f"c{rng.integers(40)}"}
+            event["amount"] = round(float(rng.exponential(80)), 2)
+            answer = engine.decide(event)
+            rules = [rule.name for rule in answer.explanation.rules]
+            rows.append({**event, "at": at, "decision": answer.decision, "p": answer.fraud_probability, "rules": rules})
+        clock.at(NOW)
+        for row in rows:
+            say(engine, row, rng, truth)
+        while not engine.learned.since().complete:
+            pass  # each look reads labels for a quarter of a second
+        yield engine, data, rows, truth
+
+
+def say(engine, row, rng, truth) -> None:
+    """A label for half of them, days later, so that some are known only after NOW; some are corrected, also in the future."""
+    if rng.random() < 0.5:
+        return
+    fraud, known_at = (
+        bool(rng.random() < (0.5 if row["amount"] > 100 else 0.1)),
+        row["at"] + timedelta(days=int(rng.integers(1, 9))),
+    )
+    engine.label(row["transaction_id"], fraud=fraud, at=known_at, source="bank")
+    if known_at <= NOW:
+        truth[row["transaction_id"]] = fraud
+    if rng.random() < 0.1:
+        corrected_at = known_at + timedelta(days=int(rng.integers(0, 5)))
+        engine.label(row["transaction_id"], fraud=not fraud, at=corrected_at, source="analyst")
+        if corrected_at <= NOW:
+            truth[row["transaction_id"]] = not fraud
+
+
+# ---------------------------------------------------------------- by hand
+
+
+def rate(part: int, of: int) -> dict[str, Any]:
+    """A share with Wilson's interval, written out; only counts below 30."""
+    if of < 30:
+        return {"value": None, "low": None, "high": None, "of": of, "part": part}
+    z, p = 1.959963984540054, part / of
+    middle, half = p + z**2 / (2 * of), z * math.sqrt(p * (1 - p) / of + z**2 / (4 * of**2))
+    ends = [max(0.0, (middle - half) / (1 + z**2 / of)), min(1.0, (middle + half) / (1 + z**2 / of))]
+    return {"value": p, "low": pytest.approx(ends[0]), "high": pytest.approx(ends[1]), "of": of, "part": part}
+
+
+def by_hand(rows, truth) -> dict[str, Any]:
+    """Everything about some rows, by filtering them one by one."""
+    known = [row for row in rows if row["transaction_id"] in truth]
+    fraud = [row for row in known if truth[row["transaction_id"]]]
+    good = [row for row in known if not truth[row["transaction_id"]]]
+    caught, mistaken = ([row for row in some if row["decision"] != "APPROVE"] for some in (fraud, good))
+    blocked = [row for row in rows if row["decision"] == "BLOCK"]
+    prevented, blocked_good = ([row for row in some if row["decision"] == "BLOCK"] for some in (fraud, good))
+    unknown = [row for row in blocked if row["transaction_id"] not in truth]
+    spread = sum(row["p"] * (1 - row["p"]) for row in blocked)
+    return {
+        "known": len(known),
+        "fraud": len(fraud),
+        "good": len(good),
+        "fraud_rate": rate(len(fraud), len(known)),
+        "precision": rate(len(caught), len(caught) + len(mistaken)),
+        "recall": rate(len(caught), len(fraud)),
+        "false_positive_rate": rate(len(mistaken), len(good)),
+        "precision_of_blocks": rate(len(prevented), len(prevented) + len(blocked_good)),
+        "prevented": some(prevented),
+        "blocked_good": some(blocked_good),
+        "blocked_unknown": some(unknown),
+        "estimated": sum(row["p"] for row in blocked),
+        "estimated_half": 1.959963984540054 * math.sqrt(spread),
+        "estimated_amount": sum(row["p"] * row["amount"] for row in blocked),
+    }
+
+
+def some(rows) -> dict[str, Any]:
+    return {"count": len(rows), "amount": pytest.approx(sum(row["amount"] for row in rows), abs=0.01)}
+
+
+@pytest.fixture
+def ask(run, tmp_path):
+    def send(*engines: Engine, path: str) -> Any:
+        async def scene() -> Any:
+            settings = Settings(data=tmp_path)
+            app = create_app({engine.detector.name: Desk.of(engine, settings) for engine in engines}, settings, ServiceParts())
+            transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+                response = await client.get(path)
+                assert response.status_code == 200, response.text
+                return response.json()
+
+        return run(scene())
+
+    return send
+
+
+# ---------------------------------------------------------------- the surfaces
+
+
+def test_the_week_has_enough_of_everything(week):
+    _, _, rows, truth = week
+    found = by_hand(rows, truth)
+    assert min(found["prevented"]["count"], found["blocked_good"]["count"], found["blocked_unknown"]["count"]) >= 30
+    assert found["known"] < 0.5 * len(rows)
+
+
+@pytest.mark.parametrize(
+    "path", ["/insights/summary?range=30d", "/insights/summary?range=30d&detector=week", "/stats", "/stats/overview"]
+)
+def test_the_api_says_what_counting_by_hand_gives(week, ask, path):
+    engine, _, rows, truth = week
+    found, answer = by_hand(rows, truth), ask(engine, path=path)
+    labels = answer["labels"]
+    assert {name: labels[name] for name in ("known", "fraud", "good")} == {
+        name: found[name] for name in ("known", "fraud", "good")
+    }
+    assert labels["unknown"] == len(rows) - found["known"]
+    assert {name: labels[name] for name in ("precision", "recall", "false_positive_rate")} == {
+        name: found[name] for name in ("precision", "recall", "false_positive_rate")
+    }
+    rate = found["fraud_rate"]
+    assert (labels["fraud_rate"], labels["fraud_rate_low"], labels["fraud_rate_high"]) == (
+        rate["value"],
+        rate["low"],
+        rate["high"],
+    )
+    stopped = sum(row["decision"] != "APPROVE" for row in rows) / len(rows)
+    if path.startswith("/stats"):
+        assert answer["known_fraud_rate"] == rate["value"]
+        assert answer["intervention_rate"] == answer["fraud_rate"] == pytest.approx(stopped)
+        parts = answer["prevented"], answer["blocked_good"], answer["blocked_unknown"]
+    else:
+        assert answer["stopped_rate"] == pytest.approx(stopped)
+        assert answer["blocks"]["precision"] == found["precision_of_blocks"]
+        parts = answer["prevented"]["known"], answer["prevented"]["mistaken"], answer["blocks"]["unknown"]
+        estimate = answer["blocks"]["estimate"]
+        assert estimate["method"] == "calibrated_score"
+        assert estimate["count"] == pytest.approx(found["estimated"], abs=0.01)
+        assert estimate["count_high"] - estimate["count"] == pytest.approx(found["estimated_half"], abs=0.02)
+        assert estimate["amount"] == pytest.approx(found["estimated_amount"], abs=0.02)
+    assert parts == (found["prevented"], found["blocked_good"], found["blocked_unknown"])
+
+
+def test_rules_say_what_counting_by_hand_gives(week, ask):
+    engine, _, rows, truth = week
+    told = {rule["name"]: rule["labels"] for rule in ask(engine, path="/insights/rules?range=30d")["rules"]}
+    assert told["dear"]["known"] >= 30
+    for name, labels in told.items():
+        on = [row for row in rows if name in row["rules"]]
+        known = [truth[row["transaction_id"]] for row in on if row["transaction_id"] in truth]
+        wanted = rate(sum(known), len(known))
+        assert (labels["fraud"], labels["known"], labels["unknown"]) == (sum(known), len(known), len(on) - len(known))
+        assert (labels["precision"], labels["precision_low"], labels["precision_high"]) == (
+            wanted["value"],
+            wanted["low"],
+            wanted["high"],
+        )
+        estimate = labels["estimate"]
+        assert (estimate is None) == (len(on) < 30)
+        if estimate is None:
+            continue
+        assert (estimate["method"], estimate["of"]) == ("calibrated_score", len(on))
+        assert estimate["value"] == pytest.approx(sum(row["p"] for row in on) / len(on), abs=1e-6)
+        assert estimate["low"] < estimate["value"] < estimate["high"]
+
+
+def test_the_daily_report_says_what_counting_by_hand_gives_for_days_and_for_the_week(week):
+    engine, data, rows, truth = week
+    report = report_of(Settings(data=data), engine, END.date(), clock=SetClock(NOW))
+    for day in report.days[:-1]:
+        found = by_hand([row for row in rows if row["at"].date() == day.date], truth)
+        assert_day(day, found)
+    found = by_hand(rows, truth)
+    pooled = {name: msgspec.to_builtins(each) for name, each in rates_of(report.days).items()}
+    names = {"fraud_rate": "fraud_rate_known", "precision_of_blocks": "precision_of_blocks_known", "recall": "recall_known"}
+    names |= {"precision": "precision_known", "false_positive_rate": "false_positive_rate_known"}
+    assert pooled == {there: found[here] for here, there in names.items()}
+    whole = report.figures()["precision_known"][2], report.figures()["precision_known_low"][2]
+    assert whole == (found["precision"]["value"], found["precision"]["low"])
+    assert f"precision_known,,,{found['precision']['value']:.10g}" in table(report)
+    html = page(report)
+    assert f"{found['recall']['part']:,} of {found['recall']['of']:,} known" in html
+    assert "blocked, outcome unknown" in html
+
+
+def assert_day(day, found) -> None:
+    assert (day.truth.known, day.truth.frauds) == (found["known"], found["fraud"])
+    shares = {"prevented": day.truth.prevented, "blocked_good": day.truth.blocked_good, "blocked_unknown": day.blocked_unknown}
+    for name, share in shares.items():
+        assert {"count": share.count, "amount": share.amount} == found[name], (day.date, name)
+    assert day.estimate.method == "calibrated_score"
+    assert day.estimate.count == pytest.approx(found["estimated"], abs=0.01)
+    assert day.estimate.amount == pytest.approx(found["estimated_amount"], abs=0.02)
+
+
+def test_drift_says_of_each_day_what_counting_by_hand_gives(week):
+    engine, data, rows, truth = week
+    days = report_of(Settings(data=data), engine, END.date(), clock=SetClock(NOW)).days
+    for day in truth_of(days, Sketch([]), now_us=to_us(NOW), label_delay_us=0):
+        found = by_hand([row for row in rows if row["at"].date() == day.day], truth)
+        assert (day.fraud_rate, day.fraud_rate_low) == (found["fraud_rate"]["value"], found["fraud_rate"]["low"])
+        assert (day.precision, day.caught, day.stopped) == (
+            found["precision"]["value"],
+            found["precision"]["part"],
+            found["precision"]["of"],
+        )
+
+
+def test_a_backtest_and_a_replay_of_the_week_say_the_same(week):
+    import polars as pl
+
+    _, _, rows, truth = week
+    frame = pl.DataFrame(
+        {
+            "transaction_id": [row["transaction_id"] for row in rows],
+            "timestamp": [row["at"] for row in rows],
+            "customer_id": [row["customer_id"] for row in rows],
+            "amount": [row["amount"] for row in rows],
+            "decision": [row["decision"] for row in rows],
+            "is_fraud": [truth.get(row["transaction_id"]) for row in rows],
+        },
+        schema_overrides={"is_fraud": pl.Boolean},
+    )
+    found, recorded = by_hand(rows, truth), read(frame, declared())
+    side = recorded_side(recorded)
+    champion = backtested(declared(), recorded, side, side)[0].champion
+    for name in ("precision", "recall"):
+        told = {"value": getattr(champion, name), **{end: getattr(champion, f"{name}_{end}") for end in ("low", "high")}}
+        assert told == {key: found[name][key] for key in ("value", "low", "high")}
+    assert (champion.frauds_stopped, champion.unobjected) == (found["precision"]["part"], 0)
+    decided = frame.select("decision", score=pl.lit(0.5))
+    worth = outcome(declared(), recorded, decided, np.arange(len(frame)), 1.0)["worth"]["decisions"]
+    for name in ("precision", "recall"):
+        assert (worth[name], worth[f"{name}_low"]) == (found[name]["value"], found[name]["low"])
+    assert (worth["known"], worth["frauds"], worth["caught"]) == (found["known"], found["fraud"], found["recall"]["part"])
+
+
+def test_lab_pages_read_the_same_figures(week, ask):
+    from penstock.lab.figures import shown
+    from penstock.outcomes import known_rate
+    from penstock.service.schemas import Overview
+
+    engine, _, rows, truth = week
+    overview = msgspec.convert(ask(engine, path="/stats/overview"), Overview)
+    found = by_hand(rows, truth)
+    assert shown(overview.labels.precision) == f"{100 * found['precision']['value']:.2f} %"
+    assert shown(known_rate(overview.labels.fraud, overview.labels.known)) == f"{100 * found['fraud_rate']['value']:.2f} %"
+
+
+def test_labels_that_are_known_only_later_count_from_then_on(week, ask):
+    engine, *_ = week
+    before = ask(engine, path="/stats")["labels"]["known"]
+    clock = engine.clock
+    try:
+        clock.at(NOW + timedelta(days=20))
+        assert ask(engine, path="/stats")["labels"]["known"] > before
+    finally:
+        clock.at(NOW)
+
+
+# ---------------------------------------------------------------- currencies
+
+
+class Abroad(msgspec.Struct):
+    transaction_id: str
+    timestamp: datetime
+    customer_id: str
+    amount: float
+    currency: str
+
+
+def test_amounts_in_different_currencies_are_never_added_up(ask, tmp_path):
+    (tmp_path / "rates.csv").write_text("date,currency,rate\n2026-01-01,USD,0.5\n")
+    fixed = {"id": "transaction_id", "time": "timestamp", "rules": [Rule("all", "amount > 0", then="block")]}
+    euros = Detector(
+        "euros",
+        event=Abroad,
+        features=[customer.count("1h"), Money("amount", "currency", to="EUR", rates=tmp_path / "rates.csv")],
+        **fixed,
+    )
+    bare = Detector("bare", event=Payment, features=[customer.count("1h")], **fixed)
+    clock, event = SetClock(START), {"timestamp": START.isoformat(), "customer_id": "c"}
+    with Engine(euros, clock=clock) as one, Engine(bare, clock=clock) as other:
+        one.decide({**event, "transaction_id": "a", "amount": 100.0, "currency": "USD"})
+        one.decide({**event, "transaction_id": "b", "amount": 10.0, "currency": "EUR"})
+        other.decide({**event, "transaction_id": "c", "amount": 7.0})
+        for engine, name in ((one, "a"), (other, "c")):
+            engine.label(name, fraud=True)
+        both = ask(one, other, path="/insights/summary")
+        assert (both["amounts"], both["currency"], both["prevented"]["known"]) == (None, None, {"count": 2, "amount": None})
+        told = {each["currency"]: each["prevented"]["known"]["amount"] for each in both["by_currency"]}
+        assert told == {"EUR": 50.0, None: 7.0}
+        stats = ask(one, other, path="/stats")
+        assert (stats["total"], stats["amount"], stats["currency"]) == (3, None, None)
+        assert stats["prevented"] == {"count": 2, "amount": None}
+        alone = ask(one, other, path="/stats?detector=euros")
+        assert (alone["amount"], alone["currency"], alone["prevented"]) == (60.0, "EUR", {"count": 1, "amount": 50.0})
+
+
+def test_the_control_share_estimates_only_from_30_known_outcomes(tmp_path):
+    """See also tests/integration/test_daily_report.py, which compares it with counting by hand."""
+    from penstock.offline.trial import blocks
+
+    clock, rng = SetClock(START), np.random.default_rng(1)
+    detector = Detector(
+        "shop",
+        event=Payment,
+        id="transaction_id",
+        time="timestamp",
+        label=Label("is_fraud", delay="1d"),
+        features=[customer.count("1h")],
+        rules=[Rule("all", "amount > 0", then="block")],
+        policy=Policy(control_share=0.2),
+    )
+    with Engine(detector, data=tmp_path, clock=clock) as engine, Archive(engine.ledger) as archive:
+        for count, enough in ((60, False), (400, True)):
+            event = {"timestamp": START.isoformat(), "amount": 10.0}
+            names = [{**event, "transaction_id": f"{count}-{n}", "customer_id": f"c{n}"} for n in range(count)]
+            for answer in engine.decide_many(names):
+                if answer.decision == "APPROVE":
+                    engine.label(answer.transaction_id, fraud=bool(rng.random() < 0.5), at=START + timedelta(hours=1))
+            found = blocks(archive, detector, now_us=to_us(START + timedelta(days=2)))
+            assert (found.precision.value is not None, found.fraud_prevented is not None) == (enough, enough)
+            assert (found.precision.method, found.precision.of) == ("control_share", found.known)
+    assert found.fraud_prevented.low < found.fraud_prevented.value < found.fraud_prevented.high
+    assert found.fraud_prevented.value == pytest.approx(found.fraud * 10.0 * (1 / 0.2 - 1))
