@@ -127,7 +127,8 @@ class Engine:
         remember = on_personal is not None
         self.reader = Reader(detector.schema, detector.plan.layout, personal_key=key, remember=remember)
         self.personal = Personal(self, on_personal)
-        self.totals = Totals(worth_of(detector)[0], detector.plan.layout, clock, category_of(detector))
+        worth, self.currency = worth_of(detector)
+        self.totals = Totals(worth, detector.plan.layout, clock, category_of(detector))
         self.trials = Trials(clock)
         self.truth = Truth(self)
         self.look = Look(self)
@@ -484,7 +485,7 @@ class Engine:
 
     def stats(self) -> dict[str, Any]:
         """Counts, money and latencies since the beginning of this data folder."""
-        return self.totals.stats() | {"currency": worth_of(self.detector)[1]}
+        return self.totals.stats() | {"currency": self.currency}
 
     def describe(self) -> dict[str, Any]:
         """What is served."""
