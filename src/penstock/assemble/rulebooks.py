@@ -6,6 +6,9 @@ from contextlib import contextmanager
 from penstock.assemble.features import grown, not_active
 from penstock.assemble.office import office_of
 from penstock.config import Settings
+from penstock.decision import Policy
+from penstock.decision.judge import rank_of
+from penstock.decision.kernel import BLOCKS, BLOCKS_HARD
 from penstock.detector import Detector
 from penstock.detector.compiler import words_of
 from penstock.errors import DeclarationError
@@ -135,3 +138,12 @@ def rule_of(name: str, body: Body, *, code: str = "", share: Share | None = None
         override=body.override,
         share=share,
     )
+
+
+def can_lower(body: Body, policy: Policy) -> bool:
+    """Whether a rule that says this can lower what the score or another rule asks for, under a policy.
+
+    >>> can_lower(Body(when="amount > 3"), Policy()), can_lower(Body(when="amount > 3", override=True), Policy())
+    (False, True)
+    """
+    return BLOCKS < rank_of(body.then, policy.order, hard=body.hard, override=body.override) < BLOCKS_HARD

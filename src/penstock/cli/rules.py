@@ -12,6 +12,7 @@ from penstock.cli.options import as_json, detector_argument, guard_options, prin
 from penstock.cli.versions import by_author, listing, show_version, show_versions
 
 if TYPE_CHECKING:
+    from penstock.assemble.books import Books
     from penstock.office.approvals import Request
     from penstock.office.rule_versions import Version
     from penstock.rules.checks import Finding
@@ -171,7 +172,9 @@ def rollout(
     """
     given = read_guards(guards)
     with books(detector, flags) as found:
-        _say(found.roll_out(rule, version, percent=percent, share_of=share_of, who=who, why=why, guards=given))
+        done = found.roll_out(rule, version, percent=percent, share_of=share_of, who=who, why=why, guards=given)
+        _say(done)
+        _say_lowering(found, done, flags)
 
 
 @command.command()
@@ -183,7 +186,9 @@ def rollout(
 def promote(detector: str, rule: str, version: int | None, who: str, why: str, **flags: Any) -> None:
     """Let the candidate, or a version, act on everything."""
     with books(detector, flags) as found:
-        _say(found.rules.promote(rule, version, who=who, why=why))
+        done = found.rules.promote(rule, version, who=who, why=why)
+        _say(done)
+        _say_lowering(found, done, flags)
 
 
 @command.command()
@@ -251,6 +256,30 @@ def _say(done: "Version | Request") -> None:
         say_request(done)
     else:
         say(_line(done))
+
+
+def _say_lowering(found: "Books", done: "Version | Request", flags: dict[str, Any]) -> None:
+    """Say how many outcomes a version lowers a day, where it can and decisions are recorded here."""
+    from penstock.assemble.backtests import Trials
+    from penstock.assemble.rulebooks import can_lower
+    from penstock.cli.options import settings_from
+    from penstock.errors import PenstockError
+    from penstock.office.approvals import Request
+
+    version = done.details["version"] if isinstance(done, Request) else done.version
+    now, body = found.now(), found.body(done.name, version)
+    if not can_lower(body, now.policy):
+        return
+    try:
+        with Trials(settings_from(**flags), now, limit_s=_LOWERING_S) as trials:
+            tried = trials.run(body.when, body.then, override=body.override, leaving_out=done.name)
+    except PenstockError as error:
+        say(f"what it lowers is not known: {error}")
+        return
+    say(f"it lowers {tried.lowered:,} outcomes of {tried.days} days, {tried.lowered_per_day:,.2f} a day")
+
+
+_LOWERING_S = 20.0  # as long as a backtest over HTTP may take
 
 
 def _say_findings(findings: "Sequence[Finding]") -> None:

@@ -235,7 +235,14 @@ class Look:
             "features": [self._feature(feature) for feature in detector.features],
             "models": [{"name": model.name, "weight": model.weight} for model in detector.models],
             "rules": [
-                {"name": rule.name, "when": rule.expression.sql, "then": rule.action, "reason": rule.rule.reason}
+                {
+                    "name": rule.name,
+                    "when": rule.expression.sql,
+                    "then": rule.action,
+                    "hard": rule.hard,
+                    "override": rule.override,
+                    "reason": rule.rule.reason,
+                }
                 for rule in detector.plan.rules
             ],
             "policy": {
@@ -243,6 +250,7 @@ class Look:
                 "review_at": _finite(thresholds.review_at),
                 "block_at": _finite(thresholds.block_at),
                 "on_failure": detector.policy.on_failure,
+                "order": detector.policy.order,
             },
             "inputs": list(ensemble.features) if ensemble else list(detector.plan.inputs),
             "state": {

@@ -80,6 +80,8 @@ class RuleDefinition(msgspec.Struct):
     name: Annotated[str, Meta(description="Its name.")]
     when: Annotated[str, Meta(description="Its condition.")]
     then: Annotated[str, Meta(description="What it asks for.")]
+    hard: Annotated[bool, Meta(description="A block that no allow can lift.")]
+    override: Annotated[bool, Meta(description="Lowers what the score or other rules ask for.")]
     reason: Annotated[str | None, Meta(description="The sentence it says.")]
 
 
@@ -90,6 +92,7 @@ class PolicyDefinition(msgspec.Struct):
     review_at: Annotated[float | None, Meta(description="Reviewed from here.")]
     block_at: Annotated[float | None, Meta(description="Blocked from here.")]
     on_failure: Annotated[str, Meta(description="What is decided where a part fails.")]
+    order: Annotated[str, Meta(description="`severest`, or `rules_first` as in version 0.1.")]
 
 
 class InformingDefinition(msgspec.Struct):

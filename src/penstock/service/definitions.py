@@ -50,7 +50,8 @@ def definition_of(engine: Engine, parity: forms.Parity | None) -> forms.Detector
         features=_features(engine),
         models=[forms.ModelDefinition(each.name, type(each).__name__, each.weight) for each in detector.models],
         rules=[
-            forms.RuleDefinition(rule.name, rule.expression.sql, rule.action, rule.rule.reason) for rule in detector.plan.rules
+            forms.RuleDefinition(rule.name, rule.expression.sql, rule.action, rule.hard, rule.override, rule.rule.reason)
+            for rule in detector.plan.rules
         ],
         policy=forms.PolicyDefinition(**told["policy"]),
         informs=[

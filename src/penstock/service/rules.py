@@ -9,9 +9,8 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 
 from penstock.assemble.books import UNDER_TEST
+from penstock.assemble.rulebooks import can_lower
 from penstock.config import Settings
-from penstock.decision.judge import rank_of
-from penstock.decision.kernel import BLOCKS, BLOCKS_HARD
 from penstock.detector import Detector
 from penstock.engine.condition import Evaluate, Seen, on_event, on_recorded
 from penstock.errors import NotFound, NotReady, did_you_mean
@@ -285,8 +284,7 @@ async def _changed(
 
 async def _lowering(backtests: Backtests, detector: Detector, rule: str, body: Body) -> LoweringForm | None:
     """What a version would have lowered of what was recorded; None where it can lower nothing, or that is not known."""
-    rank = rank_of(body.then, detector.policy.order, hard=body.hard, override=body.override)
-    if not BLOCKS < rank < BLOCKS_HARD:
+    if not can_lower(body, detector.policy):
         return None
     asked: dict[str, Any] = {"when": body.when, "then": body.then, "override": body.override}
     try:

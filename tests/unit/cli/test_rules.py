@@ -5,6 +5,7 @@ import json
 import pytest
 from tests.service import mine
 
+from penstock import Engine
 from penstock.cli import run
 
 FILE = mine.__file__
@@ -38,6 +39,23 @@ def test_the_life_of_a_rule(rules, tmp_path):
     rules("archive", "larger")
     assert "larger" not in rules("list").out
     assert "larger" in rules("list", "--all").out
+
+
+def test_a_promotion_says_how_many_outcomes_a_version_lowers_a_day(rules, tmp_path):
+    rules("add", "known", "--when", "amount > 900", "--then", "review", "--override")
+    assert "what it lowers is not known" in rules("promote", "known", "1").err
+    rules("pause", "known")
+    with Engine(mine.detector, data=tmp_path) as engine:
+        for day, amount in enumerate((10.0, 1000.0, 10.0, 10.0, 1000.0), 5):
+            event = {"transaction_id": f"t{day}", "timestamp": f"2026-01-{day:02}T10:00:00Z", "customer_id": "c"}
+            engine.decide(event | {"amount": amount})
+        blocked = [engine.ledger.find("mine", f"t{day}") for day in (6, 9)]
+    assert None not in blocked
+    said = rules("promote", "known", "1").err
+    assert "review override" in said
+    assert "it lowers 1 outcomes of 5 days, 0.20 a day" in said
+    rules("add", "strict", "--when", "amount > 900", "--then", "review")
+    assert "lowers" not in rules("promote", "strict", "1").err
 
 
 def test_conditions_are_checked_without_being_saved(rules):
