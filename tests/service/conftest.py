@@ -56,7 +56,7 @@ class FakeEngine:
     model_version = "m1"
 
     def __post_init__(self):
-        self.detector = SimpleNamespace(name=self.name, id="transaction_id", folder=None)
+        self.detector = SimpleNamespace(name=self.name, id="transaction_id", time="timestamp", folder=None)
         self.personal = SimpleNamespace(fields=[])
         self.metrics = {"duplicates": 0}
         self.tables = SqliteTables()

@@ -21,7 +21,8 @@ _DEFAULT_EVENTS = 10_000
 class Simulation:
     """What `penstock simulate` was asked for.
 
-    events: how many; None is without end. tps: simulated time passes as real time does, with so many events a second.
+    events: how many; None is without end. tps: simulated time passes as real time does, with so many events a second; each
+    is stamped with the instant at which it is sent, unless a start is given.
     """
 
     profile: Profile
@@ -77,5 +78,5 @@ class Simulation:
         left = self.events
         while left is None or left > 0:
             size = _LIVE_CHUNK if left is None else min(_LIVE_CHUNK, left)
-            yield simulator.batch(size)
+            yield simulator.batch(size) if self.start else simulator.paced(size, self.clock, self.tps)
             left = None if left is None else left - size

@@ -1,14 +1,15 @@
-"""A simulated world that goes on for as long as a demo runs.
+"""A simulated town that goes on for as long as a demo runs, on the clock of the machine.
 
-A demo shows more payments a second than its few thousand people make, so simulated time passes faster than real time.
-It therefore begins two years back; where it catches up with the present, a new world begins two years back again.
-Labels come out beside the events, at the simulated instant at which they become known.
+Its people have paid for some days before, as often as people do: that history ends now and is to be loaded into state.
+From then on every event is stamped with the instant at which it is handed out. A demo shows more payments a second than a
+town of this size makes, so its people pay more often than in their history; they go to more shops than elsewhere, so
+that no shop is crowded. Labels come out beside the events, and become known 288 times as soon as in life.
 """
 
 import heapq
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import msgspec
@@ -17,10 +18,17 @@ import polars as pl
 from penstock.clock import Clock, from_us, iso, system_clock, to_us
 from penstock.offline.simulate import Profile, Simulator, attack_shares, submitted
 
-PEOPLE = 2500
-HISTORY_DAYS = 60
-BACK = timedelta(days=730)
+PEOPLE = 50_000
+HISTORY = timedelta(days=3)
 FRAUD_RATE = 0.01
+TPS = 20.0
+"""Payments a second, unless told otherwise."""
+
+_SEED = 1
+_PEOPLE_PER_MERCHANT = 0.3
+_ATTACK_WITHIN_S = 30.0
+_LABELS_SOONER = 288  # a day takes five minutes
+_MOST_APART = timedelta(hours=6)  # between the rhythm of the town and the machine's clock
 
 OnLabel = Callable[[bytes], None]
 """Given one label as JSON, as `POST /labels` takes it."""
@@ -28,51 +36,63 @@ OnLabel = Callable[[bytes], None]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a world has got to: its seed, and the simulated instant, as ISO 8601."""
+    """How far a town was told: its seed, and the instant up to which, as ISO 8601."""
 
     seed: int
     reached: str
 
 
 class LiveWorld:
-    """Events and labels without end; may be asked from one thread and attacked from another.
+    """Events and labels without end; may be asked from several threads, and attacked from another.
 
-    attacks: the only kinds of attack that take place; None for all. at: where to go on; None begins with history.
+    tps: how many payments a second will be taken. attack: the only kind of attack that takes place; None for all.
     """
 
-    def __init__(
-        self, profile: Profile, *, at: Place | None = None, attack: str | None = None, clock: Clock = system_clock
-    ) -> None:
+    def __init__(self, profile: Profile, *, tps: float = TPS, attack: str | None = None, clock: Clock = system_clock) -> None:
         self.profile = profile
         self._attack = attack
         self._clock = clock
         self._lock = threading.Lock()
         self._pending: list[tuple[int, str, bool]] = []
-        start = from_us(clock()) - BACK if at is None else datetime.fromisoformat(at.reached)
-        self._seed = 1 if at is None else at.seed
-        self._simulator = self._world(start)
+        self._town = replace(profile, people_per_merchant=_PEOPLE_PER_MERCHANT)
+        self._tps = tps or TPS
+        self._busy = replace(self._town, per_day=self._tps * 86_400 / PEOPLE)
+        self._simulator = self._from_now()
 
-    def history(self) -> pl.DataFrame:
-        """The first days of this world, with labels: to train on, and to warm the state from."""
-        return self._simulator.batch(round(HISTORY_DAYS * PEOPLE * self.profile.per_day))
+    def history(self, since: datetime | None = None) -> pl.DataFrame:
+        """What the people of this town paid in the last days, with labels: to warm the state from.
+
+        since: nothing before this instant.
+        """
+        now = from_us(self._clock())
+        start = now - HISTORY if since is None else max(since, now - HISTORY)
+        simulator = self._simulated(self._town, start)
+        frames = [simulator.batch(1)]
+        while simulator.now < now:
+            left = (now - simulator.now) / timedelta(days=1)
+            frames.append(simulator.batch(round(left * PEOPLE * self.profile.per_day) + 100))
+        return pl.concat(frames).filter(pl.col("arrived_at") < now)
 
     @property
     def place(self) -> Place:
-        """Where it has got to: given to a new world, that one goes on from here."""
-        return Place(self._seed, iso(to_us(self._simulator.now)))
+        """Up to now."""
+        return Place(_SEED, iso(self._clock()))
 
     def bodies(self, on_label: OnLabel, *, at_once: int = 16) -> Iterator[bytes]:
         """Events as JSON, without end, made so many at once: an attack that is begun shows after those."""
         for frame in self.frames(at_once=at_once):
-            self._note_labels(frame, on_label)
-            yield from map(msgspec.json.encode, submitted(self.profile, frame))
+            self._note_labels(frame)
+            for event in submitted(self.profile, frame):
+                self._tell_labels(on_label)
+                yield msgspec.json.encode(event)
 
     def frames(self, *, at_once: int = 16) -> Iterator[pl.DataFrame]:
-        """Stretches of the same events, without end, for somebody else than who asks for `bodies`; no labels follow them."""
+        """Stretches of the same events, without end, for a second reader; no labels follow them."""
         while True:
             with self._lock:
-                frame = self._simulator.batch(at_once)
-                self._begin_again()
+                frame = self._simulator.paced(at_once, self._clock, self._tps)
+                if abs(self._simulator.now - from_us(self._clock())) > _MOST_APART:
+                    self._simulator = self._from_now()
             yield frame
 
     def attacks(self) -> dict[str, Callable[[], list[str]]]:
@@ -84,31 +104,32 @@ class LiveWorld:
         return {name: beginning(name) for name in attack_shares(self.profile, None)}
 
     def begin(self, name: str) -> list[str]:
-        """Begin an attack now; the ids of its payments, which come among those of others.
+        """Begin an attack now; the ids of its payments, which come among those of others within half a minute.
 
         Raises:
             ConfigurationError: there is no attack of this name.
         """
         with self._lock:
-            return self._simulator.attack(name)
+            return self._simulator.attack(name, within_s=_ATTACK_WITHIN_S)
 
-    def _world(self, start: datetime) -> Simulator:
+    def _from_now(self) -> Simulator:
+        return self._simulated(self._busy, from_us(self._clock()))
+
+    def _simulated(self, profile: Profile, start: datetime) -> Simulator:
         only = None if self._attack is None else [self._attack]
-        return Simulator(self.profile, seed=self._seed, start=start, people=PEOPLE, fraud_rate=FRAUD_RATE, attacks=only)
+        return Simulator(profile, seed=_SEED, start=start, people=PEOPLE, fraud_rate=FRAUD_RATE, attacks=only)
 
-    def _begin_again(self) -> None:
-        now = from_us(self._clock())
-        if self._simulator.now > now - timedelta(days=1):
-            self._seed += 1
-            self._simulator = self._world(now - BACK)
-            self._pending.clear()
-
-    def _note_labels(self, frame: pl.DataFrame, on_label: OnLabel) -> None:
-        label = self.profile.label
+    def _note_labels(self, frame: pl.DataFrame) -> None:
+        """Note what will be known of these events, sooner than in life."""
+        profile = self.profile
         for row in frame.filter(pl.col("label_known_at").is_not_null()).iter_rows(named=True):
-            heapq.heappush(self._pending, (to_us(row["label_known_at"]), row[self.profile.id], row[label]))
-        reached = to_us(self._simulator.now)
-        while self._pending and self._pending[0][0] <= reached:
+            known_at = row[profile.time] + (row["label_known_at"] - row[profile.time]) / _LABELS_SOONER
+            heapq.heappush(self._pending, (to_us(known_at), row[profile.id], row[profile.label]))
+
+    def _tell_labels(self, on_label: OnLabel) -> None:
+        """Tell what is known by now."""
+        now_us = self._clock()
+        while self._pending and self._pending[0][0] <= now_us:
             known_us, name, fraud = heapq.heappop(self._pending)
             on_label(
                 msgspec.json.encode({"transaction_id": name, "fraud": fraud, "known_at": iso(known_us), "source": "simulated"})

@@ -20,6 +20,7 @@ from penstock.ledger import Ledger
 from penstock.ledger.archive import Archive
 from penstock.offline.daily import Report, make_report, page, table
 from penstock.offline.daily.day import Control, DayDrift
+from penstock.offline.questions import text
 from penstock.offline.trial import blocks
 
 _FURTHEST = 8
@@ -67,16 +68,16 @@ def report_of(settings: Settings, engine: Engine, day: date, *, clock: Clock = s
         return _report(settings, engine.ledger, archive, detector.name, detector, day, clock)
 
 
-def decided_days(settings: Settings, engine: Engine) -> list[tuple[date, int]]:
-    """The days (UTC, by event time) on which an engine has decided, the newest first, each with how many."""
+def decided_days(settings: Settings, engine: Engine, *, clock: Clock = system_clock) -> list[tuple[date, int]]:
+    """The days (UTC, by event time) up to today on which an engine has decided, the newest first, each with how many."""
     with Archive(engine.ledger, settings.data / "archive") as archive:
-        found = archive.query(_DAYS.replace("$detector", "'" + engine.detector.name.replace("'", "''") + "'"))
+        found = archive.query(_DAYS.replace("$detector", text(engine.detector.name)).replace("$now_us", str(clock())))
     return [(row["day"], row["decisions"]) for row in found.to_dicts()]
 
 
 _DAYS = (
     "SELECT CAST(event_time AS DATE) AS day, count(*) AS decisions FROM decisions WHERE detector = $detector "
-    "GROUP BY 1 ORDER BY 1 DESC"
+    "AND event_time <= make_timestamptz($now_us) GROUP BY 1 ORDER BY 1 DESC"
 )
 
 

@@ -5,25 +5,30 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
+import polars as pl
 
-from penstock.adapters.world import LiveWorld, Place
+from penstock.adapters.world import TPS, LiveWorld, Place
 from penstock.assemble.detectors import load_detector
 from penstock.assemble.engines import load_history, open_engine
 from penstock.assemble.replays import Replays
 from penstock.assemble.traffic import profile_of
-from penstock.clock import Clock, system_clock
+from penstock.clock import Clock, from_us, system_clock
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine, warm_up
 from penstock.offline.datasets import Recorded, read
+from penstock.offline.simulate import Profile, simulate
 from penstock.offline.train import has_champion, train
 
 DETECTOR = "banking"
 _PLACE = "demo.json"
 _SAVE_EVERY_S = 5.0
+_OFF = timedelta(days=1)
+_TRAINED_DAYS, _TRAINED_PEOPLE = 60, 2500
 
 Say = Callable[[str], None]
 Advance = Callable[[float], None]
@@ -57,32 +62,40 @@ class Demo:
             _write_place(self.settings.data, self.world.place)
 
 
-def prepare_demo(settings: Settings, *, attack: str | None, say: Say, progress: Advance, clock: Clock = system_clock) -> Demo:
+def prepare_demo(
+    settings: Settings, *, tps: float = TPS, attack: str | None, say: Say, progress: Advance, clock: Clock = system_clock
+) -> Demo:
     """Bring everything to where a demo can start: the first time this simulates, trains and warms the state.
+
+    The state is warmed with what was paid in the last days; again, with what it has missed, where a demo was off for longer
+    than a day.
 
     Raises:
         ConfigurationError: there is no attack of this name.
         FolderInUse: another process owns the data folder.
     """
     detector, profile = load_detector(DETECTOR), profile_of(DETECTOR)
-    place = _read_place(settings.data)
-    trained = has_champion(detector, settings.models_folder)
-    if place is None or not trained:
-        say("the first start simulates two months of payments and learns from them; later ones take seconds")
-        world = LiveWorld(profile, clock=clock)
-        history = read(world.history(), detector)
-        if not trained:
-            _train(detector, history, settings, progress, clock)
-        if place is None:
-            with open_engine(detector, settings) as engine:
-                load_history(engine, history, progress=lambda share: progress(0.8 + 0.2 * share))
-            place = world.place
-            _write_place(settings.data, place)
-    world = LiveWorld(profile, at=place, attack=attack, clock=clock)
+    world = LiveWorld(profile, tps=tps, attack=attack, clock=clock)
     if attack is not None:
         world.begin(attack)
+    if not has_champion(detector, settings.models_folder):
+        say("the first start simulates two months of payments and learns from them; later ones take seconds")
+        _train(detector, read(_recorded(profile), detector), settings, progress, clock)
+    place = _read_place(settings.data)
+    seen = None if place is None else datetime.fromisoformat(place.reached)
+    if seen is None or from_us(clock()) - seen > _OFF:
+        with open_engine(detector, settings) as engine:
+            history = read(world.history(seen), detector)
+            load_history(engine, history, progress=lambda share: progress(0.8 + 0.2 * share))
+        _write_place(settings.data, world.place)
     replays = Replays({DETECTOR: detector}, settings, worlds={DETECTOR: world.frames})
     return Demo(settings, detector, world, replays)
+
+
+def _recorded(profile: Profile) -> pl.DataFrame:
+    """Two months of payments to learn from, the same on every machine and every day."""
+    events = round(_TRAINED_PEOPLE * profile.per_day * _TRAINED_DAYS)
+    return simulate(profile, events=events, people=_TRAINED_PEOPLE, seed=1)
 
 
 def _train(detector: Detector, history: Recorded, settings: Settings, progress: Advance, clock: Clock) -> None:

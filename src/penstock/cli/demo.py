@@ -7,9 +7,10 @@ import click
 from penstock.cli.options import progress, say, settings, settings_from
 
 SAMPLE = (
-    '{"timestamp": "2026-02-06T02:30:00", "customer_id": "C100004", "merchant_id": "Crypto",'
-    ' "amount": 4500, "lat": 13.1, "long": 77.6}'
+    """'{"timestamp": "'$(date -u +%Y-%m-%dT%H:%M:%SZ)'", "customer_id": "C100004", "merchant_id": "Crypto","""
+    """ "amount": 4500, "lat": 13.1, "long": 77.6}'"""
 )
+"""A payment that happens now, as an argument in a shell."""
 
 
 @click.command()
@@ -38,7 +39,7 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
     sock = bind(settings.host, settings.port)
     url = f"http://{settings.host}:{sock.getsockname()[1]}"
     with progress("preparing") as advance:
-        demo = prepare_demo(settings, attack=attack, say=say, progress=advance)
+        demo = prepare_demo(settings, tps=tps, attack=attack, say=say, progress=advance)
     with served({DETECTOR: demo.detector}, settings, demo.replays) as parts, demo.running(tps) as (bodies, labels):
         traffic = Traffic(DETECTOR, bodies, tps, attacks=demo.world.attacks(), labels=labels) if tps else None
         opened = threading.Event()
@@ -64,7 +65,7 @@ Penstock is deciding. Its console: {url}
 
 Ask it:
 
-  curl -s {url}/predict -H 'content-type: application/json' -d '{SAMPLE}'
+  curl -s {url}/predict -H 'content-type: application/json' -d {SAMPLE}
 
 Then:
 

@@ -33,7 +33,7 @@ def add_routes(routes: FastAPI, desks: Desks, verifying: Verifying) -> None:
 def definition_of(engine: Engine, parity: forms.Parity | None) -> forms.DetectorDefinition:
     """The definition of what an engine decides by now; for the thread that decides."""
     detector, told = engine.detector, engine.describe()
-    examples = samples(detector.folder, detector.event, None)
+    examples = samples(detector.folder, detector.event, detector.time, clock=engine.clock)
     return forms.DetectorDefinition(
         name=detector.name,
         description=_about(detector.event),

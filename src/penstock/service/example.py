@@ -1,11 +1,13 @@
 """Events that could be sent: what the page's form offers."""
 
+import re
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from penstock.clock import iso, system_clock
+from penstock.clock import Clock, from_us, iso, system_clock
 
 SAMPLES = "samples.json"
 """Beside a detector's file: an array of `{"event": {...}, "about": "..."}`."""
@@ -28,13 +30,40 @@ class Sample(msgspec.Struct):
     about: str
 
 
-def samples(folder: Path | None, event_type: type, newest: bytes | None) -> list[Sample]:
-    """What the detector brings with it, then the newest event of the simulated traffic; at least one that is made up."""
+_DATED = re.compile(r"\d{4}-\d\d-\d\dT")
+
+
+def samples(
+    folder: Path | None, event_type: type, time: str, newest: bytes | None = None, *, clock: Clock = system_clock
+) -> list[Sample]:
+    """What the detector brings with it, then the newest event of the simulated traffic; at least one that is made up.
+
+    time: the field of the event time; what happened in a sample happens today.
+    """
     file = folder / SAMPLES if folder is not None else None
     found = msgspec.json.decode(file.read_bytes(), type=list[Sample]) if file is not None and file.is_file() else []
+    _bring_forward(found, time, from_us(clock()))
     if newest is not None:
         found.append(Sample(msgspec.json.decode(newest), "The newest simulated event."))
     return found or [Sample(msgspec.json.decode(example_event(event_type)), "An event with every required field.")]
+
+
+def _bring_forward(found: list[Sample], time: str, now: datetime) -> None:
+    """Move what happened on one day to today, or to yesterday where it would lie ahead; the hours stay."""
+    ends: dict[str, str] = {}
+    for sample in found:
+        at = sample.event.get(time)
+        if isinstance(at, str) and _DATED.match(at):
+            ends[at[:10]] = max(at[11:19], ends.get(at[:10], ""))
+    for sample in found:
+        day = str(sample.event.get(time))[:10]
+        if day not in ends:
+            continue
+        last = now.date() - timedelta(days=ends[day] > f"{now:%H:%M:%S}")
+        later = last - date.fromisoformat(day)
+        for name, value in sample.event.items():
+            if isinstance(value, str) and _DATED.match(value):
+                sample.event[name] = f"{date.fromisoformat(value[:10]) + later}{value[10:]}"
 
 
 def example_event(event_type: type) -> bytes:

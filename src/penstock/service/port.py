@@ -56,6 +56,11 @@ class Declared(Protocol):
         ...
 
     @property
+    def time(self) -> str:
+        """The field that holds the event time."""
+        ...
+
+    @property
     def folder(self) -> Path | None:
         """Where the detector's file lies, and perhaps sample events beside it."""
         ...

@@ -76,7 +76,7 @@ class Reports:
         today = from_us(self._clock()).date()
         found = []
         for engine in _engines(self._desks.chosen(detector)):
-            counted = await self._fresh(engine.detector.name, partial(decided_days, self._settings, engine))
+            counted = await self._fresh(engine.detector.name, partial(decided_days, self._settings, engine, clock=self._clock))
             found += [ReportDay(day.isoformat(), engine.detector.name, count, day < today) for day, count in counted]
         return sorted(found, key=lambda each: (each.date, each.detector), reverse=True)
 

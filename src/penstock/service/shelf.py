@@ -95,7 +95,7 @@ class Shelf:
             self._archives[name] = Archive(desk.engine.ledger, self._settings.data / "archive")
         limited = _Limited(self._archives[name])
         try:
-            return await asyncio.to_thread(fires, limited, name, FIRES_DAYS)
+            return await asyncio.to_thread(fires, limited, name, FIRES_DAYS, now_us=desk.engine.clock())
         except PenstockError:  # too much is recorded, or it cannot be read: the rules are shown without
             return None
 

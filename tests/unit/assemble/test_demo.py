@@ -1,9 +1,14 @@
 """How a demo is prepared: the first time it trains and warms the state, later times it goes on from there."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from penstock.adapters import world
+from penstock.assemble import demo as demo_of
 from penstock.assemble.demo import prepare_demo
+from penstock.assemble.engines import open_engine
+from penstock.clock import from_us
 from penstock.config import load_settings
 from penstock.models import champion
 
@@ -11,6 +16,7 @@ from penstock.models import champion
 def test_the_first_start_trains_and_the_second_goes_on(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A smaller world than the real one, and everything else as in the real one."""
     monkeypatch.setattr(world, "PEOPLE", 250)
+    monkeypatch.setattr(demo_of, "_TRAINED_PEOPLE", 250)
     settings = load_settings({"data": str(tmp_path)}, environment={}, folder=tmp_path)
     said: list[str] = []
     shares: list[float] = []
@@ -23,4 +29,12 @@ def test_the_first_start_trains_and_the_second_goes_on(tmp_path, monkeypatch: py
     again = prepare_demo(settings, attack=None, say=said.append, progress=shares.append)
     assert len(said) == 1
     assert champion(settings.models_folder, "banking") == trained
-    assert again.world.place == demo.world.place
+    assert demo.world.place.seed == again.world.place.seed
+    with open_engine(demo.detector, settings) as engine:
+        loaded, newest = engine.ledger.next_seq, from_us(engine.path.state.clock_us)
+    assert timedelta(0) <= datetime.now(UTC) - newest < timedelta(hours=12)
+
+    (tmp_path / "demo.json").write_text('{"seed": 1, "reached": "2025-01-22T06:00:00Z"}')
+    prepare_demo(settings, attack=None, say=said.append, progress=shares.append)
+    with open_engine(demo.detector, settings) as engine:
+        assert engine.ledger.next_seq > loaded, "what a folder of before lacks is loaded"

@@ -18,10 +18,10 @@ class Fires(msgspec.Struct, frozen=True):
     last: datetime | None
 
 
-def fires(archive: Asked, detector: str, days: float) -> Mapping[str, Fires]:
+def fires(archive: Asked, detector: str, days: float, *, now_us: int) -> Mapping[str, Fires]:
     """Of every recorded rule, by the name of its column: `rule_NAME` where it acted, `watch_NAME` where it would have.
 
-    days: the newest so many with decisions.
+    days: so many back from the newest decision. now_us: events that are stamped later are left out.
 
     Raises:
         DataError: the archive does not answer in time.
@@ -31,7 +31,7 @@ def fires(archive: Asked, detector: str, days: float) -> Mapping[str, Fires]:
     columns = [name for name in named["column_name"].to_list() if name.startswith(("rule_", "watch_"))]
     if not columns:
         return {}
-    mine = f"detector = {text(detector)}"
+    mine = f"detector = {text(detector)} AND event_time <= make_timestamptz({now_us})"
     newest = archive.query(f"SELECT max(event_time) AS t FROM {quoted(table)} WHERE {mine}")["t"].item()  # noqa: S608 -- quoted
     if newest is None:
         return {}

@@ -38,9 +38,9 @@ class History:
         """Whether events say what they are worth."""
         return self._amount is not None
 
-    def newest(self) -> date | None:
-        """The newest day with decisions."""
-        found = self._ask("newest", mine=self._mine).item()
+    def newest(self, last: date) -> date | None:
+        """The newest day with decisions up to this one."""
+        found = self._ask("newest", mine=self._mine, last=text(last)).item()
         return found if isinstance(found, date) else None
 
     def days(self, last: date, count: int = 8) -> list[Day]:

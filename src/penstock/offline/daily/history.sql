@@ -5,8 +5,8 @@
 SELECT * FROM ${view} LIMIT 0
 
 -- name: newest
--- The newest day with decisions.
-SELECT max(CAST(event_time AS DATE)) AS day FROM decisions WHERE ${mine}
+-- The newest day with decisions up to a day; what is stamped later is ahead of the clock.
+SELECT max(CAST(event_time AS DATE)) AS day FROM decisions WHERE ${mine} AND CAST(event_time AS DATE) <= CAST(${last} AS DATE)
 
 -- name: decided
 -- Counts, money, latency and sums of scores by day and decision, and of all decisions of a day together (decision is null).

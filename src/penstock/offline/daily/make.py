@@ -52,10 +52,10 @@ def make_report(
     if date is not None and not FIRST_DAY <= date <= LAST_DAY:
         raise DataError(f"there is no report of {date}; a day from {FIRST_DAY} to {LAST_DAY} can have one")
     history = History(archive, detector, amount, now_us)
-    newest = history.newest()
+    today = from_us(now_us).date()
+    newest = history.newest(today)
     if newest is None:
         raise DataError(f"detector {detector!r} has decided nothing here; name another data folder or detector")
-    today = from_us(now_us).date()
     day = date or _day_before(history, newest, today)
     known_from_us = to_us(datetime.combine(day + timedelta(days=1), time(), UTC)) + label_delay_us
     seqs, stopped = history.stopped_seqs(day, MOST_READ)

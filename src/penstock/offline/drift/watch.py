@@ -128,7 +128,7 @@ class Watch:
             scored = np.where((_joined(records, DECIDED_BY) == 0)[:, None], scored, np.nan)
         texts = [name for name in self._texts if TEXT + name in records[0].columns]
         return Seen(
-            time_us=np.concatenate([record.time_us for record in records]),
+            time_us=np.concatenate([np.minimum(record.time_us, record.arrived_us) for record in records]),
             numbers={name: x[:, places[name]] for name in self._names if name in places},
             texts={name: [text for record in records for text in record.columns[TEXT + name]] for name in texts},
             scores={name: scored[:, at] for at, name in enumerate(scores)} if mine and scores[:1] == [SCORE] else {},

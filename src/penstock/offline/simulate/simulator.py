@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from penstock.clock import SECOND_US, to_us
+from penstock.clock import SECOND_US, Clock, to_us
 from penstock.errors import ConfigurationError
 from penstock.offline.simulate import attacks as attack_modules
 from penstock.offline.simulate.chance import Chance, Numbers
@@ -88,8 +88,12 @@ class Simulator:
         """The simulated instant that the last batch reached."""
         return datetime.fromtimestamp(self._now_us / SECOND_US, UTC)
 
-    def batch(self, n: int) -> pl.DataFrame:
-        """The next n events: the event's columns, the label's, and EXTRA."""
+    def batch(self, n: int, *, sent_us: Numbers | None = None) -> pl.DataFrame:
+        """The next n events: the event's columns, the label's, and EXTRA.
+
+        sent_us: the time stamps they get, one each, in place of their own: those of a sender that keeps to a pace. The
+        rhythm of a day goes on as it would, sooner by night and later by day.
+        """
         taken, have = [], 0
         while have < n:
             if not len(self._ready):
@@ -100,15 +104,24 @@ class Simulator:
         stretch = joined(taken)
         if n:
             self._now_us = int(stretch["arrived_us"][-1])
+        if sent_us is not None:
+            stretch["known_us"] += np.where(stretch["reported"], sent_us - stretch["stamp_us"], 0)
+            stretch["stamp_us"] = stretch["arrived_us"] = sent_us
         return self.frame(stretch)
+
+    def paced(self, n: int, clock: Clock, per_second: float) -> pl.DataFrame:
+        """The next n events, stamped from now on at this pace."""
+        return self.batch(n, sent_us=clock() // 1000 * 1000 + (np.arange(n) * (1000 / per_second)).astype(np.int64) * 1000)
 
     def chunks(self, n: int = 256) -> Iterator[list[dict[str, Any]]]:
         """Without end, lists of n events as they would be submitted: JSON-ready, without anything known only later."""
         while True:
             yield submitted(self.profile, self.batch(n))
 
-    def attack(self, name: str, strength: float = 0.8) -> list[str]:
+    def attack(self, name: str, strength: float = 0.8, *, within_s: float | None = None) -> list[str]:
         """Begin an attack now; its events come with the next batches. Returns the ids of those that are frauds.
+
+        within_s: a longer attack is told faster, so that it lasts so many seconds.
 
         Raises:
             ConfigurationError: an attack that does not exist.
@@ -116,7 +129,11 @@ class Simulator:
         known = attack_shares(self.profile, None)
         if name not in known:
             raise ConfigurationError(f"there is no attack {name!r} on {self.profile.name}; known: {', '.join(known)}")
-        made = self._sent(self.world.attack(name, self._now_us, self._turn, strength))
+        attack = self.world.attack(name, self._now_us, self._turn, strength)
+        after_us = attack["time_us"] - self._now_us
+        if within_s is not None and after_us.max(initial=0) > within_s * SECOND_US:
+            attack["time_us"] = self._now_us + (after_us * (within_s * SECOND_US / after_us.max())).astype(np.int64)
+        made = self._sent(attack)
         self._turn += 1
         self._waiting = joined([self._waiting, made])
         self._give_out(self._waiting_until_us)
