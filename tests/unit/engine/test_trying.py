@@ -354,6 +354,46 @@ def test_rules_that_read_the_score_read_that_of_the_model_that_decides(folder, c
         assert np.array_equal(column(tried, "action")[theirs], column(other, "action")[theirs])
 
 
+# ---------------------------------------------------------------- outcomes that rules lower
+
+
+@pytest.mark.parametrize("which", [0, 1])  # only the first finds anything to block
+def test_the_one_that_decides_judges_by_the_same_order_and_says_what_a_rule_lowered(folder, versions, which) -> None:
+    known = Rule("known", "customer_count_1h < 3", then="review", override=True)
+    detector = declared(rules=[known, Rule("small", "amount < 90", then="challenge")], models=declared().models)
+    champion, challenger = (load_bundle(folder / "shop" / versions[at]) for at in (which, 1 - which))
+    with Engine(detector, models=champion) as engine:
+        engine.challenge(Challenger(challenger, ROLLOUT))
+        found = engine.decide_many(events())
+        lowered, theirs = column(engine, "lowered"), column(engine, "decided_by") == 1
+        assert set(lowered[theirs == which].tolist()) == {NO_ACTION, Action.BLOCK.value}
+        for each, was in zip(found, lowered.tolist(), strict=True):
+            score, rules = each.fraud_probability, [hit.name for hit in each.explanation.rules]
+            asked = "BLOCK" if score >= 0.7 else "REVIEW" if score >= 0.5 else "APPROVE"
+            if "known" in rules:
+                assert each.decision == "REVIEW"
+                assert each.explanation.lowered == ("BLOCK" if asked == "BLOCK" else msgspec.UNSET)
+            else:
+                assert each.decision == (asked if asked != "APPROVE" else "CHALLENGE" if rules else "APPROVE")
+                assert each.explanation.lowered is msgspec.UNSET
+            assert (was == Action.BLOCK.value) is (each.explanation.lowered == "BLOCK")
+        for at in np.flatnonzero(lowered != NO_ACTION)[:3].tolist():
+            assert verify(engine.ledger, detector, f"t{at}", folder).identical
+
+
+@pytest.mark.parametrize("override", [False, True])
+def test_a_rule_that_watches_would_lower_only_what_it_says_that_it_lowers(folder, override) -> None:
+    tried = Rule("any_v2", "amount > 0", then="challenge", override=override, share=Share(None, 0.0, 0.0, "any"))
+    with Engine(declared(rules=[tried]), models=folder) as engine:
+        engine.decide_many(events())
+        champion, candidate = column(engine, "would").T
+        action = column(engine, "action")
+    assert (action == champion).all()
+    expected = np.full(len(champion), Action.CHALLENGE.value) if override else np.maximum(champion, Action.CHALLENGE.value)
+    assert (candidate == expected).all()
+    assert (candidate < champion).any() == override
+
+
 # ---------------------------------------------------------------- the control share
 
 
