@@ -1,4 +1,4 @@
-"""The notebook in examples/: it runs from top to bottom, in thirty lines, and shows what it says it shows."""
+"""The notebooks in examples/: each runs from top to bottom, in thirty lines, and shows what it says it shows."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-NOTEBOOK = Path(__file__).parents[2] / "examples" / "custom_detector.ipynb"
+NOTEBOOKS = Path(__file__).parents[2] / "examples"
 
 
-@pytest.fixture(scope="module")
-def source():
-    return nbformat.read(NOTEBOOK, as_version=4)
+@pytest.fixture(scope="module", params=["custom_detector", "card_training"])
+def source(request):
+    return nbformat.read(NOTEBOOKS / f"{request.param}.ipynb", as_version=4)
 
 
 def test_it_is_short_and_holds_no_results_of_a_former_run(source):
