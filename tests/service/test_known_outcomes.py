@@ -399,3 +399,71 @@ def test_the_control_share_estimates_only_from_30_known_outcomes(tmp_path):
             assert (found.precision.method, found.precision.of) == ("control_share", found.known)
     assert found.fraud_prevented.low < found.fraud_prevented.value < found.fraud_prevented.high
     assert found.fraud_prevented.value == pytest.approx(found.fraud * 10.0 * (1 / 0.2 - 1))
+
+
+def test_cases_have_the_currency_of_their_amounts_and_sums_stay_apart(tmp_path):
+    from penstock.office import SqliteDatabase
+    from penstock.office.cases import Cases
+    from penstock.office.queues import CurrencySum, Filter, sweep, waiting
+    from penstock.office.queues import page as cases_page
+    from penstock.office.queues import queues as all_queues
+    from penstock.stream.cases import CaseSink
+
+    (tmp_path / "rates.csv").write_text("date,currency,rate\n2026-01-01,USD,0.5\n")
+    fixed = {"id": "transaction_id", "time": "timestamp", "rules": [Rule("all", "amount > 0", then="review")]}
+    euros = Money("amount", "currency", to="EUR", rates=tmp_path / "rates.csv")
+    detectors = [
+        Detector("euros", event=Abroad, features=[customer.count("1h"), euros], **fixed),
+        Detector("named", event=Abroad, features=[customer.count("1h")], **fixed),
+        Detector("bare", event=Payment, features=[customer.count("1h")], **fixed),
+    ]
+    cases, clock = Cases(SqliteDatabase(tmp_path / "office.sqlite"), clock=SetClock(START)), SetClock(START)
+    event = {"timestamp": START.isoformat(), "customer_id": "c"}
+    for detector in detectors:
+        more = {} if detector.name == "bare" else {"currency": "USD"}
+        with Engine(detector, clock=clock) as engine:
+            engine.decide({**event, **more, "transaction_id": f"{detector.name}-1", "amount": 100.0})
+            if detector.name == "euros":  # no rate: the event's own amount, in its own currency
+                engine.decide({**event, "transaction_id": "euros-2", "amount": 8.0, "currency": "CHF"})
+            sink = CaseSink(cases, detector.name, {detector.name: engine}.get, sample=0.0)
+            sink.write(list(engine.ledger.read()))
+    found, _ = cases_page(cases, Filter())
+    assert {case.transaction_id: (case.amount, case.currency) for case in found} == {
+        "euros-1": (50.0, "EUR"),
+        "euros-2": (8.0, "CHF"),
+        "named-1": (100.0, "USD"),
+        "bare-1": (100.0, None),
+    }
+    sums = {"EUR": 50.0, "CHF": 8.0, "USD": 100.0, None: 100.0}
+    swept = sweep(cases, "ana", "good", ids=[case.id for case in found])
+    assert (swept.amount, {each.currency: each.amount for each in swept.amounts}) == (None, sums)
+    one = sweep(cases, "ana", "good", ids=[case.id for case in found if case.currency == "EUR"])
+    assert (one.amount, one.amounts) == (50.0, [CurrencySum("EUR", 50.0)])
+    [queue] = all_queues(cases)
+    assert (queue.expected_loss, {each.currency: each.amount for each in queue.at_stake}, queue.waiting) == (None, sums, 4)
+    everything = waiting(cases, [detector.name for detector in detectors])
+    assert (everything.cases, everything.amount, everything.expected_loss) == (4, None, None)
+    assert {each.currency: each.amount for each in everything.amounts} == sums
+    assert waiting(cases, ["bare"]).amount == 100.0
+    cases.database.close()
+
+
+def test_an_office_of_version_0_1_opens_and_its_cases_have_no_currency(tmp_path):
+    import sqlite3
+
+    from penstock.office import SqliteDatabase
+    from penstock.office.case_tables import SCHEMA
+    from penstock.office.cases import Cases
+    from penstock.office.database import Schema
+
+    path = tmp_path / "office.sqlite"
+    database = SqliteDatabase(path)
+    database.prepare(Schema("cases", SCHEMA.steps[:2]))
+    database.close()
+    with sqlite3.connect(path) as old:
+        names = "id, detector, transaction_id, origin, propensity, queue, decision, amount, expected_loss, event_us, opened_us"
+        old.execute(f"INSERT INTO cases ({names}) VALUES ('c1', 'shop', 't1', 'review', 1, 'review', 'REVIEW', 5, 5, 0, 0)")
+    database = SqliteDatabase(path)
+    case = Cases(database, clock=SetClock(START)).case("c1")
+    assert (case.amount, case.currency) == (5.0, None)
+    database.close()

@@ -48,6 +48,23 @@ export function money(amount: Known, currency?: string | null): string {
   }
 }
 
+/** Sums by currency, which are never added up: "€1,200.00 and $30.00". */
+export function sums(amounts: readonly { currency: string | null; amount: number }[]): string {
+  return amounts.map((each) => money(each.amount, each.currency)).join(" and ") || money(0);
+}
+
+/** A rate of known outcomes with its 95 % interval; below 30 of these the service gives no value, and only counts are said. */
+export function rate(of: {
+  value: number | null;
+  low: number | null;
+  high: number | null;
+  of: number;
+  part: number;
+}): string {
+  if (of.value === null) return of.of ? `${count(of.part)} of ${count(of.of)} known` : UNKNOWN;
+  return `${percent(of.value)} (${percent(of.low)} to ${percent(of.high)})`;
+}
+
 /** Any value of an event or a feature. */
 export function value(found: unknown): string {
   if (found === null || found === undefined) return UNKNOWN;

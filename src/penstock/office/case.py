@@ -49,7 +49,8 @@ class Key(msgspec.Struct, frozen=True):
 class NewCase(msgspec.Struct, frozen=True, kw_only=True):
     """A decision that becomes a case. origin: `review` or `sample`; propensity: the probability with which it was chosen.
 
-    expected_loss: see `expected_loss`. reason: the first of the decision's reasons, as a sentence.
+    expected_loss: see `expected_loss`. reason: the first of the decision's reasons, as a sentence. currency: of the amount,
+    None where the detector declares none.
     """
 
     detector: str
@@ -63,6 +64,7 @@ class NewCase(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     event_us: int
     keys: tuple[Key, ...] = ()
+    currency: str | None = None
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -79,6 +81,7 @@ class Case(msgspec.Struct, frozen=True):
     """A case as it is at one instant. state: open, taken (until `locked_until_us`), escalated or decided.
 
     version: grows with every change but notes; who decides says which one was looked at. known_*: what others came to know.
+    currency: of amount and expected_loss; None where the detector declares none, or version 0.1 opened the case.
     """
 
     id: str
@@ -106,6 +109,7 @@ class Case(msgspec.Struct, frozen=True):
     known_source: str | None
     known_us: int | None
     version: int
+    currency: str | None = None
 
 
 class Happening(msgspec.Struct, frozen=True):

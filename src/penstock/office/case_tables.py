@@ -40,6 +40,7 @@ SCHEMA = Schema(
             "CREATE TABLE case_feeds (log TEXT PRIMARY KEY, position BIGINT NOT NULL)",
         ],
         ["ALTER TABLE case_feeds ADD COLUMN checksum BIGINT"],
+        ["ALTER TABLE cases ADD COLUMN currency TEXT"],
     ],
 )
 
@@ -57,7 +58,7 @@ _HELD = "CASE WHEN locked_until_us > :now THEN {0} END"
 COLUMNS = (
     f"id, detector, transaction_id, origin, propensity, queue, {STATE}, decision, score, amount, expected_loss, reason, "
     f"event_us, opened_us, {_HELD.format('owner')}, {_HELD.format('locked_until_us')}, escalations, verdict, reason_code, "
-    "decided_by, decided_us, known_fraud, known_source, known_us, version"
+    "decided_by, decided_us, known_fraud, known_source, known_us, version, currency"
 )
 """What `case.Case` holds, in its order; needs `:now`."""
 

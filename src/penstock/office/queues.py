@@ -9,7 +9,7 @@ from penstock.errors import Conflict, MalformedEvent, did_you_mean
 from penstock.office.case import ORDERS, STATES, UNDECIDED, Case, check_verdict
 from penstock.office.case_tables import COLUMNS, FREE, STATE, read_case
 from penstock.office.cases import Cases, check_note, give
-from penstock.office.database import Transaction
+from penstock.office.database import Row, Transaction
 
 MOST_AT_ONCE = 1000
 """Cases that one verdict may decide."""
@@ -28,15 +28,26 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     key: str | None = None
 
 
+class CurrencySum(msgspec.Struct, frozen=True):
+    """The sum of the amounts in one currency; null: of those whose detector declares none."""
+
+    currency: str | None
+    amount: float
+
+
 class Queue(msgspec.Struct, frozen=True):
-    """One queue. waiting: cases that may be taken; taken: those that are held, by whom; oldest_us: since when."""
+    """One queue. waiting: cases that may be taken; taken: those that are held, by whom; oldest_us: since when.
+
+    expected_loss: None where it is in several currencies; at_stake: by currency.
+    """
 
     queue: str
     waiting: int
     taken: int
-    expected_loss: float
+    expected_loss: float | None
     oldest_us: int
     held_by: dict[str, int]
+    at_stake: list[CurrencySum]
 
 
 class Skipped(msgspec.Struct, frozen=True):
@@ -47,14 +58,18 @@ class Skipped(msgspec.Struct, frozen=True):
 
 
 class Swept(msgspec.Struct, frozen=True):
-    """What a verdict over many touched, or would touch. more: there are others still, beyond `MOST_AT_ONCE`."""
+    """What a verdict over many touched, or would touch. more: there are others still, beyond `MOST_AT_ONCE`.
+
+    amount: None where it is in several currencies; amounts: by currency.
+    """
 
     dry_run: bool
     count: int
-    amount: float
+    amount: float | None
     cases: list[str]
     skipped: list[Skipped]
     more: bool
+    amounts: list[CurrencySum]
 
 
 def page(
@@ -87,8 +102,8 @@ def queues(cases: Cases) -> list[Queue]:
     now = cases.clock()
     free = f"CASE WHEN {FREE} THEN 1 ELSE 0 END"
     sizes = (
-        f"SELECT queue, SUM({free}), SUM(1 - {free}), SUM(expected_loss), MIN(opened_us) FROM cases "  # noqa: S608 - names of columns
-        "WHERE verdict IS NULL GROUP BY queue ORDER BY queue"
+        f"SELECT queue, currency, SUM({free}), SUM(1 - {free}), SUM(expected_loss), MIN(opened_us) FROM cases "  # noqa: S608 - names of columns
+        "WHERE verdict IS NULL GROUP BY queue, currency ORDER BY queue, currency"
     )
     holders = (
         "SELECT queue, owner, COUNT(*) FROM cases WHERE verdict IS NULL AND locked_until_us > :now "
@@ -97,8 +112,26 @@ def queues(cases: Cases) -> list[Queue]:
     held: dict[str, dict[str, int]] = {}
     for queue, owner, count in cases.database.read(holders, {"now": now}):
         held.setdefault(queue, {})[owner] = count
-    rows = cases.database.read(sizes, {"now": now})
-    return [Queue(queue, waiting, taken, loss, oldest, held.get(queue, {})) for queue, waiting, taken, loss, oldest in rows]
+    found: dict[str, list[Row]] = {}
+    for row in cases.database.read(sizes, {"now": now}):
+        found.setdefault(row[0], []).append(row)
+    return [_queue(queue, rows, held.get(queue, {})) for queue, rows in found.items()]
+
+
+def _queue(queue: str, rows: Sequence[Row], held: dict[str, int]) -> Queue:
+    """One queue from its rows, one for each currency."""
+    at_stake = [CurrencySum(currency, float(loss)) for _, currency, _, _, loss, _ in rows]
+    waiting, taken = (sum(int(row[place]) for row in rows) for place in (2, 3))
+    return Queue(queue, waiting, taken, one_sum(at_stake), min(row[5] for row in rows), held, at_stake)
+
+
+def one_sum(sums: Sequence[CurrencySum]) -> float | None:
+    """The sum where there is one currency, 0 where there is none; sums of several are never added up.
+
+    >>> one_sum([CurrencySum("EUR", 2.0)]), one_sum([]), one_sum([CurrencySum("EUR", 2.0), CurrencySum(None, 1.0)])
+    (2.0, 0.0, None)
+    """
+    return None if len(sums) > 1 else sum(each.amount for each in sums) + 0.0
 
 
 def sweep(
@@ -136,8 +169,12 @@ def sweep(
         if not dry_run:
             for case in touched:
                 give(transaction, case, who, verdict, reason, note, now)
-    amount = sum(case.amount or 0.0 for case in touched)
-    return Swept(dry_run, len(touched), amount, [case.id for case in touched], missing + skipped, more)
+    sums: dict[str | None, float] = {}
+    for case in touched:
+        if case.amount is not None:
+            sums[case.currency] = sums.get(case.currency, 0.0) + case.amount
+    amounts = [CurrencySum(currency, amount) for currency, amount in sums.items()]
+    return Swept(dry_run, len(touched), one_sum(amounts), [case.id for case in touched], missing + skipped, more, amounts)
 
 
 def _meant(
@@ -203,20 +240,28 @@ def _cursor(text: str) -> tuple[float, str]:
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """What nobody has decided. amount: None where no event says what it is worth; oldest_us: None where nothing waits."""
+    """What nobody has decided. oldest_us: None where nothing waits.
+
+    amount: None where no event says what it is worth, or in several currencies; expected_loss: None where it is in several.
+    amounts: by currency.
+    """
 
     cases: int
     amount: float | None
-    expected_loss: float
+    expected_loss: float | None
     oldest_us: int | None
+    amounts: list[CurrencySum]
 
 
 def waiting(cases: Cases, detectors: Sequence[str]) -> Waiting:
     """Every case of these detectors without a verdict, held or not."""
     names = {f"d{place}": name for place, name in enumerate(detectors)}
     sql = (
-        "SELECT COUNT(*), SUM(amount), SUM(expected_loss), MIN(opened_us) FROM cases "  # noqa: S608 - names of parameters
-        f"WHERE verdict IS NULL AND detector IN ({', '.join(f':{name}' for name in names)})"
+        "SELECT currency, COUNT(*), SUM(amount), SUM(expected_loss), MIN(opened_us) FROM cases "  # noqa: S608 - names of parameters
+        f"WHERE verdict IS NULL AND detector IN ({', '.join(f':{name}' for name in names)}) GROUP BY currency ORDER BY currency"
     )
-    [(count, amount, loss, oldest)] = cases.database.read(sql, names)
-    return Waiting(int(count), None if amount is None else float(amount), float(loss or 0.0), oldest)
+    rows = cases.database.read(sql, names)
+    amounts = [CurrencySum(currency, float(amount)) for currency, _, amount, _, _ in rows if amount is not None]
+    losses = [CurrencySum(currency, float(loss)) for currency, _, _, loss, _ in rows]
+    oldest = min((row[4] for row in rows), default=None)
+    return Waiting(sum(int(row[1]) for row in rows), one_sum(amounts) if amounts else None, one_sum(losses), oldest, amounts)

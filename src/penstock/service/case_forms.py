@@ -9,7 +9,7 @@ from penstock.clock import iso
 from penstock.messages import Decision
 from penstock.office.analysts import Analyst
 from penstock.office.case import Case, Happening
-from penstock.office.queues import Filter, Queue, Skipped
+from penstock.office.queues import CurrencySum, Filter, Queue, Skipped
 from penstock.service.schemas import KeyDecisions, KeyLabels, LookedThrough, PersonalFields, RecordedDecision
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -53,6 +53,7 @@ class CaseForm(msgspec.Struct):
     decided_at: str | None
     known: KnownForm | None
     version: int
+    currency: Annotated[str | None, Meta(description="Of amount and expected_loss; null where the detector declares none.")]
 
 
 class CaseList(msgspec.Struct):
@@ -98,10 +99,11 @@ class QueueForm(msgspec.Struct):
     queue: str
     waiting: int
     taken: int
-    expected_loss: float
+    expected_loss: Annotated[float | None, Meta(description="Of all of them; null where it is in several currencies.")]
     oldest_at: str
     oldest_age_s: float
     held_by: dict[str, int]
+    at_stake: Annotated[list[CurrencySum], Meta(description="The expected loss by currency.")]
 
 
 class QueueList(msgspec.Struct):
@@ -165,10 +167,11 @@ class VerdictsAnswer(msgspec.Struct):
 
     dry_run: bool
     count: int
-    amount: float
+    amount: Annotated[float | None, Meta(description="Of all of them; null where it is in several currencies.")]
     cases: list[str]
     skipped: list[Skipped]
     more: bool
+    amounts: Annotated[list[CurrencySum], Meta(description="The same by currency; never added up across currencies.")]
 
 
 def case_form(case: Case) -> CaseForm:
@@ -200,6 +203,7 @@ def case_form(case: Case) -> CaseForm:
         decided_at=_instant(case.decided_us),
         known=known,
         version=case.version,
+        currency=case.currency,
     )
 
 
@@ -212,7 +216,8 @@ def queue_form(queue: Queue, now_us: int) -> QueueForm:
     """A queue as it is answered."""
     age_s = max(0, now_us - queue.oldest_us) / 1e6
     oldest = iso(queue.oldest_us)
-    return QueueForm(queue.queue, queue.waiting, queue.taken, queue.expected_loss, oldest, age_s, queue.held_by)
+    waiting = queue.queue, queue.waiting, queue.taken
+    return QueueForm(*waiting, queue.expected_loss, oldest, age_s, queue.held_by, queue.at_stake)
 
 
 def _instant(us: int | None) -> str | None:

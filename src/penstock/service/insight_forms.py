@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from penstock.office.queues import CurrencySum
 from penstock.outcomes import Estimate, EstimatedFraud, Rate
 
 RangeName = Literal["5m", "1h", "24h", "30d"]
@@ -106,10 +107,15 @@ class AtRisk(msgspec.Struct):
     """What waits for people now, whatever the range."""
 
     cases: Annotated[Count, Meta(description="Cases that nobody has decided.")]
-    amount: Annotated[float | None, Meta(description="What their transactions are worth; null where no event says.")]
-    expected_loss: Annotated[float, Meta(description="Their expected loss: probability of fraud times amount.")]
+    amount: Annotated[
+        float | None, Meta(description="What their transactions are worth; null where no event says, or in several currencies.")
+    ]
+    expected_loss: Annotated[
+        float | None, Meta(description="Probability of fraud times amount, of all; null where that is in several currencies.")
+    ]
     oldest_at: Annotated[str | None, Meta(description="When the oldest of them was opened; null where none waits.")]
     oldest_age_s: Annotated[float | None, Meta(description="How long that is ago, in seconds.")]
+    amounts: Annotated[list[CurrencySum], Meta(description="What their transactions are worth, by currency.")]
 
 
 class StageLatency(msgspec.Struct):

@@ -20,7 +20,7 @@ from penstock.engine.ranges import RANGES
 from penstock.engine.spread import AMOUNT_EDGES, STAGES, Tally, category_of, worth_of
 from penstock.messages import Action
 from penstock.office.cases import Cases
-from penstock.office.queues import waiting
+from penstock.office.queues import CurrencySum, waiting
 from penstock.service import insight_forms as forms
 from penstock.service.desks import Desks
 from penstock.service.insight_asked import Asked, currencies_of, currency_of, outcomes
@@ -141,9 +141,10 @@ def _at_risk(asked: Asked) -> forms.AtRisk | None:
     return forms.AtRisk(
         cases=found.cases,
         amount=None if found.amount is None else round(found.amount, 2),
-        expected_loss=round(found.expected_loss, 2),
+        expected_loss=None if found.expected_loss is None else round(found.expected_loss, 2),
         oldest_at=None if oldest is None else iso(oldest),
         oldest_age_s=None if oldest is None else max(asked.cases.clock() - oldest, 0) / 1e6,
+        amounts=[CurrencySum(each.currency, round(each.amount, 2)) for each in found.amounts],
     )
 
 

@@ -15,11 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.engine import Engine
+from penstock.features.money import Money
 from penstock.ledger import Ledger
 from penstock.ledger.cursors import Cursor, checksum_of, discarded, misfit
-from penstock.messages import Action, Record
+from penstock.messages import Action, Record, Type
 from penstock.office.case import REVIEW, SAMPLE, SOURCE, Key, Known, NewCase, expected_loss
 from penstock.office.cases import Cases
+
+CURRENCY = "currency"
+"""The text field that names the currency of an event's amount, where no `Money` says another."""
 
 _KEPT_EVERY_S = 10.0
 """How often the position is kept where there is nothing else to write. What is read twice changes nothing."""
@@ -115,9 +119,7 @@ class CaseSink:
 
     def _case(self, engine: Engine, record: Record, row: int, decision: bytes, *, review: bool) -> NewCase:
         told = msgspec.json.decode(decision, type=_Told)
-        name = engine.detector.schema.amount
-        value = None if name is None else engine.look.value(record, row, name)
-        amount = float(value) if isinstance(value, float) else None
+        amount, currency = _worth(engine, record, row)
         reasons = told.explanation.reasons
         return NewCase(
             detector=record.detector,
@@ -127,7 +129,8 @@ class CaseSink:
             decision=told.decision,
             score=told.fraud_probability,
             amount=amount,
-            expected_loss=expected_loss(told.fraud_probability, amount, has_amount=name is not None),
+            currency=currency,
+            expected_loss=expected_loss(told.fraud_probability, amount, has_amount=engine.detector.schema.amount is not None),
             reason=reasons[0].get("text") if reasons else None,
             event_us=int(record.time_us[row]),
             keys=tuple(_keys(engine, record, row)),
@@ -159,6 +162,26 @@ def _keys(engine: Engine, record: Record, row: int) -> Iterator[Key]:
             values = [engine.look.value(record, row, column.name) for column in columns]
             if None not in values:
                 yield Key(table.plan.entity.name, "|".join(map(_text, values)))
+
+
+def _worth(engine: Engine, record: Record, row: int) -> tuple[float | None, str | None]:
+    """What an event is worth, and its currency where the detector says: converted by its `Money`.
+
+    Where that has no rate, or there is none, it is the event's own amount in the currency that its field names.
+    """
+    detector = engine.detector
+    moneys = (each for each in detector.features if isinstance(each, Money))
+    money = next((each for each in moneys if each.amount == detector.schema.amount), None)
+    if money is not None:
+        value = engine.look.value(record, row, money.name)
+        if isinstance(value, float):
+            return value, money.to
+    value = None if detector.schema.amount is None else engine.look.value(record, row, detector.schema.amount)
+    if not isinstance(value, float):
+        return None, None
+    field = CURRENCY if money is None else money.currency
+    named = engine.look.value(record, row, field) if detector.schema.columns.get(field) is Type.TEXT else None
+    return value, named if isinstance(named, str) else None
 
 
 def _text(value: float | str | None) -> str:

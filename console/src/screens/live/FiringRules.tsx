@@ -3,7 +3,8 @@ import { type Asking, type RuleInsights, useRuleInsights } from "~/api/insights"
 import { Asked, Empty } from "~/ui/Asked";
 import { Badge } from "~/ui/Badge";
 import { Panel } from "~/ui/Panel";
-import { count, percent, UNKNOWN } from "~/words/numbers";
+import { count } from "~/words/numbers";
+import { maturity, precision } from "../rules/insight";
 
 type Rule = RuleInsights["rules"][number];
 
@@ -95,8 +96,7 @@ function Fired({
 }
 
 function precise(rule: Rule): string {
-  const { fraud, good, precision } = rule.labels;
-  return precision === null ? `precision ${UNKNOWN}` : `precision ${percent(precision)} of ${count(fraud + good)}`;
+  return `precision ${precision(rule.labels)}, ${maturity(rule.labels)}`;
 }
 
 function RuleLink({ rule }: { rule: { detector: string; name: string } }) {

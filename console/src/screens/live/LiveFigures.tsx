@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { type Asking, type Summary, useSummary } from "~/api/insights";
 import { Failed } from "~/ui/Asked";
 import { Figure, Figures } from "~/ui/Figure";
-import { count, money, percent, perSecond, plural, UNKNOWN } from "~/words/numbers";
+import { count, money, percent, perSecond, plural, sums, UNKNOWN } from "~/words/numbers";
 import { duration } from "~/words/times";
 
 /** What was decided within the range, what is known of it, and what waits for people. The places are there before the figures. */
@@ -13,8 +13,8 @@ export function LiveFigures({ asking }: { asking: Asking }) {
     <Figures label="What was decided">
       <Figure name="Transactions processed" value={<Listed>{count(data?.processed)}</Listed>} about={since(data)} />
       <Figure name="Decisions a second" value={perSecond(data?.per_second)} about="within the last 10 s" />
-      <Figure name="Fraud rate" value={percent(data?.labels.fraud_rate)} about={known(data)} />
-      <Figure name="Fraud prevented" value={prevented(data)} about={presumed(data)} />
+      <Figure name="Fraud rate" value={fraudRate(data)} about={known(data)} />
+      <Figure name="Fraud prevented" value={prevented(data)} about={unknownBlocks(data)} />
       <Figure
         name="Approved"
         tone="text-approve"
@@ -56,25 +56,44 @@ function since(data: Summary | undefined): string {
 
 function known(data: Summary | undefined): string {
   if (!data) return UNKNOWN;
-  const { fraud, good, complete } = data.labels;
-  if (fraud + good === 0) return complete ? "no labels known yet" : "labels are being read";
-  return `${count(fraud)} of ${count(fraud + good)} with a label`;
+  const { fraud, known, fraud_rate, fraud_rate_low, fraud_rate_high, complete } = data.labels;
+  if (known === 0) return complete ? "no outcomes known yet" : "labels are being read";
+  const counts = `${count(fraud)} of ${count(known)} known outcomes`;
+  if (fraud_rate === null) return `${counts}: too few for a rate`;
+  return `${percent(fraud_rate_low)} to ${percent(fraud_rate_high)} · ${counts}`;
 }
 
 function worth(some: { count: number; amount: number | null }, currency: string | null): string {
   return some.amount === null ? plural(some.count, "transaction") : money(some.amount, currency);
 }
 
+/** A rate of known outcomes; below 30 of these the counts in words. */
+function fraudRate(data: Summary | undefined): string {
+  if (!data) return UNKNOWN;
+  const { fraud, known, fraud_rate } = data.labels;
+  return fraud_rate === null ? (known ? `${count(fraud)} of ${count(known)}` : UNKNOWN) : percent(fraud_rate);
+}
+
+/** Blocked, and known to be fraud. */
 function prevented(data: Summary | undefined): string {
   return data ? worth(data.prevented.known, data.currency) : UNKNOWN;
 }
 
-function presumed(data: Summary | undefined): string {
+/** The other blocks: of unknown outcome, or known to be good; and what is estimated of all. */
+function unknownBlocks(data: Summary | undefined): string {
   if (!data) return UNKNOWN;
-  const { presumed: more, mistaken } = data.prevented;
-  const parts = [`${worth(more, data.currency)} more presumed`];
-  if (mistaken.count > 0) parts.push(`${plural(mistaken.count, "good one")} hit`);
+  const { unknown, estimate } = data.blocks;
+  const parts = [`${worth(unknown, data.currency)} blocked, outcome unknown`];
+  if (data.prevented.mistaken.count > 0) parts.push(`${plural(data.prevented.mistaken.count, "good one")} blocked`);
+  if (estimate) parts.push(`estimated by scores: ${estimated(estimate, data.currency)}`);
   return parts.join(" · ");
+}
+
+function estimated(found: NonNullable<Summary["blocks"]["estimate"]>, currency: string | null): string {
+  if (found.amount !== null) {
+    return `${money(found.amount, currency)} (${money(found.amount_low, currency)} to ${money(found.amount_high, currency)})`;
+  }
+  return `${found.count.toFixed(1)} (${found.count_low.toFixed(1)} to ${found.count_high.toFixed(1)}) frauds`;
 }
 
 function share(data: Summary | undefined, outcome: "approve" | "review" | "block"): string {
@@ -87,8 +106,7 @@ function share(data: Summary | undefined, outcome: "approve" | "review" | "block
 }
 
 function atRisk(data: Summary | undefined): string {
-  if (!data?.at_risk) return UNKNOWN;
-  return data.at_risk.amount === null ? UNKNOWN : money(data.at_risk.amount, data.currency);
+  return data?.at_risk?.amounts.length ? sums(data.at_risk.amounts) : UNKNOWN;
 }
 
 function Waiting({ of: data }: { of: Summary | undefined }) {

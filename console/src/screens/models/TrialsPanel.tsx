@@ -5,11 +5,10 @@ import { Button } from "~/ui/Button";
 import { Outcome } from "~/ui/Outcome";
 import { Panel } from "~/ui/Panel";
 import { Time } from "~/ui/Time";
-import { count, money, ms, percent, UNKNOWN } from "~/words/numbers";
+import { count, money, ms, percent, rate, UNKNOWN } from "~/words/numbers";
 import { table } from "./matrix";
 import { type LiveTrial, type Models, useComparison, useTrials } from "./queries";
 
-type Rate = Schemas["Rate"];
 type Compared = Schemas["Compared"];
 
 /** What is tried now: counts as they come, and the comparison on recorded events with its intervals. */
@@ -210,8 +209,8 @@ function Sides({ found }: { found: Compared }) {
               <th scope="row" className="py-1 text-left font-normal">
                 {title}
               </th>
-              <td className="px-3 py-1">{interval(champion[key])}</td>
-              <td className="px-3 py-1">{interval(candidate[key])}</td>
+              <td className="px-3 py-1">{rate(champion[key])}</td>
+              <td className="px-3 py-1">{rate(candidate[key])}</td>
             </tr>
           ))}
           <tr className="border-b">
@@ -237,9 +236,4 @@ function Sides({ found }: { found: Compared }) {
       ))}
     </div>
   );
-}
-
-function interval(rate: Rate): string {
-  if (rate.value === null) return UNKNOWN;
-  return `${percent(rate.value)} (${percent(rate.low)} to ${percent(rate.high)})`;
 }

@@ -29,6 +29,10 @@ function row(at: number): Row {
     amount_stopped: 10 * flagged.length,
     amount_caught: 10 * frauds,
     amount_caught_share: frauds / FRAUDS,
+    precision_low: null,
+    precision_high: null,
+    recall_low: null,
+    recall_high: null,
   };
 }
 

@@ -12,7 +12,7 @@ export function CaseHead({ of, me, refused }: { of: Case; me: string; refused?: 
   return (
     <header className="flex flex-col gap-2">
       <div className="flex flex-wrap items-center gap-x-4 gap-y-1">
-        <h2 className="figure font-semibold text-2xl">{money(of.amount)}</h2>
+        <h2 className="figure font-semibold text-2xl">{money(of.amount, of.currency)}</h2>
         <Outcome of={of.decision} large />
         <Link
           to="/transactions/$id"
@@ -24,7 +24,7 @@ export function CaseHead({ of, me, refused }: { of: Case; me: string; refused?: 
       </div>
       <dl className="flex flex-wrap gap-x-5 gap-y-1">
         <Fact name="Fraud probability">{percent(of.fraud_probability)}</Fact>
-        <Fact name="At stake">{money(of.expected_loss)}</Fact>
+        <Fact name="At stake">{money(of.expected_loss, of.currency)}</Fact>
         <Fact name="Took place">
           <Time at={of.event_time} form="full" />
         </Fact>

@@ -70,7 +70,7 @@ function Row({ row, here, me, refused, marked, onMark, onChoose }: RowProps) {
         className="flex min-w-0 flex-1 cursor-pointer flex-col gap-0.5 text-left"
       >
         <span className="flex items-center gap-2">
-          <span className="figure font-semibold">{money(row.amount)}</span>
+          <span className="figure font-semibold">{money(row.amount, row.currency)}</span>
           <Outcome of={row.decision} />
           <span className="figure text-soft">{percent(row.fraud_probability)}</span>
           <span className="ml-auto text-soft text-xs">

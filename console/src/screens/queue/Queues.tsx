@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import type { Schemas } from "~/api/client";
 import { Asked } from "~/ui/Asked";
 import { cx } from "~/ui/styles";
-import { count, money, words } from "~/words/numbers";
+import { count, sums, words } from "~/words/numbers";
 import { duration } from "~/words/times";
 import { useQueues } from "./cases";
 
@@ -26,7 +26,7 @@ export function Queues({ chosen }: { chosen: string | undefined }) {
               chosen={chosen}
               waiting={queue.waiting}
               taken={queue.taken}
-              loss={queue.expected_loss}
+              loss={queue.at_stake}
               oldest={queue.oldest_age_s}
               held={queue.held_by}
             />
@@ -37,12 +37,21 @@ export function Queues({ chosen }: { chosen: string | undefined }) {
   );
 }
 
+type Sum = Queue["at_stake"][number];
+
 interface Sizes {
   waiting: number;
   taken: number;
-  loss: number;
+  loss: readonly Sum[];
   oldest: number | null;
   held: Record<string, number>;
+}
+
+/** Sums of each currency, which are never added up across currencies. */
+function byCurrency(some: readonly Sum[]): Sum[] {
+  const found = new Map<string | null, number>();
+  for (const { currency, amount } of some) found.set(currency, (found.get(currency) ?? 0) + amount);
+  return [...found].map(([currency, amount]) => ({ currency, amount }));
 }
 
 /** All queues as one. */
@@ -52,7 +61,7 @@ export function total(queues: readonly Queue[]): Sizes {
   return {
     waiting: queues.reduce((sum, queue) => sum + queue.waiting, 0),
     taken: queues.reduce((sum, queue) => sum + queue.taken, 0),
-    loss: queues.reduce((sum, queue) => sum + queue.expected_loss, 0),
+    loss: byCurrency(queues.flatMap((queue) => queue.at_stake)),
     oldest: queues.length ? Math.max(...queues.map((queue) => queue.oldest_age_s)) : null,
     held,
   };
@@ -76,7 +85,7 @@ function Tile({ name, chosen, waiting, taken, loss, oldest, held }: Sizes & { na
         <span className="figure font-semibold text-lg">{count(waiting)}</span>
       </span>
       <span className="truncate text-soft text-xs">
-        oldest {duration(oldest)} · at stake {money(loss)}
+        oldest {duration(oldest)} · at stake {sums(loss)}
       </span>
       <span className="truncate text-soft text-xs" title={holders.join(", ")}>
         {taken ? `${count(taken)} held: ${holders.join(", ")}` : "nobody holds any"}

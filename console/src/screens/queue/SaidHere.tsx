@@ -21,7 +21,7 @@ export function SaidHere({ said, onLook }: { said: readonly Said[]; onLook: (id:
         {refused.map((each) => (
           <li key={each.id} className="flex flex-wrap items-center gap-2 text-block">
             <span className="min-w-0 flex-1">
-              {money(each.about.amount)}, {actInWords(each.act)}: {each.why}
+              {money(each.about.amount, each.about.currency)}, {actInWords(each.act)}: {each.why}
             </span>
             <Button onClick={() => outbox.again(each)}>Try again</Button>
             <Button onClick={() => outbox.drop(each)}>Drop</Button>
@@ -34,7 +34,7 @@ export function SaidHere({ said, onLook }: { said: readonly Said[]; onLook: (id:
               className="cursor-pointer text-left text-accent underline"
               onClick={() => onLook(each.about.id)}
             >
-              {money(each.about.amount)}, {actInWords(each.act)}
+              {money(each.about.amount, each.about.currency)}, {actInWords(each.act)}
             </button>
           </li>
         ))}

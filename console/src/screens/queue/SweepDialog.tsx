@@ -135,7 +135,7 @@ function Touched({ ids }: { ids: readonly string[] }) {
           <ul>
             {cases.map((each) => (
               <li key={each.id} className="flex items-center gap-2 border-b px-2 py-1 text-xs last:border-0">
-                <span className="figure w-20 shrink-0 text-right font-medium">{money(each.amount)}</span>
+                <span className="figure w-20 shrink-0 text-right font-medium">{money(each.amount, each.currency)}</span>
                 <Outcome of={each.decision} />
                 <span className="min-w-0 truncate text-soft">{each.reason ?? each.transaction_id}</span>
               </li>

@@ -12,7 +12,7 @@ export function WorkDialogs({ work }: { work: Work }) {
   const close = () => work.ask(undefined);
   if (work.asking === "keys") return <KeysDialog onClose={close} mayDecide={work.mayDecide} />;
   if (!work.case || !work.asking) return null;
-  const about = `${money(work.case.amount)}, ${work.case.transaction_id}`;
+  const about = `${money(work.case.amount, work.case.currency)}, ${work.case.transaction_id}`;
   if (work.asking === "verdict") return <VerdictDialog about={about} work={work} onClose={close} />;
   if (work.asking === "escalate") return <EscalateDialog about={about} work={work} onClose={close} />;
   return <NoteDialog about={about} work={work} onClose={close} />;

@@ -45,10 +45,23 @@ describe("cases in words", () => {
       { id: "1", why: "held by ben" },
       { id: "2", why: "held by ben" },
     ];
-    const swept = { dry_run: false, count: 3, amount: 120, cases: [], skipped, more: false };
-    expect(sweepInWords(swept, "good")).toBe("3 cases are good now, 120.00 in all; 2 left alone: 2 held by ben.");
+    const swept = {
+      dry_run: false,
+      count: 3,
+      amount: 120,
+      amounts: [
+        { currency: "EUR", amount: 90 },
+        { currency: null, amount: 30 },
+      ],
+      cases: [],
+      skipped,
+      more: false,
+    };
+    expect(sweepInWords(swept, "good")).toBe(
+      "3 cases are good now, €90.00 and 30.00 in all; 2 left alone: 2 held by ben.",
+    );
     expect(sweepInWords({ ...swept, dry_run: true, count: 1, skipped: [] }, "fraud")).toBe(
-      "1 case will be fraud, 120.00 in all.",
+      "1 case will be fraud, €90.00 and 30.00 in all.",
     );
   });
 });

@@ -2,7 +2,7 @@
 
 import { ApiProblem, type Schemas } from "~/api/client";
 import { told } from "~/ui/Asked";
-import { money, plural, words } from "~/words/numbers";
+import { plural, sums, words } from "~/words/numbers";
 import { moment } from "~/words/times";
 import type { Case } from "./outbox";
 
@@ -62,8 +62,8 @@ export function noteOf(line: Line): string | undefined {
 export function sweepInWords(swept: Schemas["VerdictsAnswer"], verdict: string): string {
   const cases = plural(swept.count, "case");
   const what = swept.dry_run
-    ? `${cases} will be ${verdict}, ${money(swept.amount)} in all`
-    : `${cases} ${swept.count === 1 ? "is" : "are"} ${verdict} now, ${money(swept.amount)} in all`;
+    ? `${cases} will be ${verdict}, ${sums(swept.amounts)} in all`
+    : `${cases} ${swept.count === 1 ? "is" : "are"} ${verdict} now, ${sums(swept.amounts)} in all`;
   const left = swept.skipped.length ? `; ${swept.skipped.length} left alone: ${skippedInWords(swept.skipped)}` : "";
   return `${what}${left}.${swept.more ? " More than 1,000 are meant: the rest stays for the next verdict." : ""}`;
 }

@@ -7,7 +7,16 @@ import { Panel } from "~/ui/Panel";
 import { Time } from "~/ui/Time";
 import { count, percent } from "~/words/numbers";
 import type { Rule } from "./books";
-import { insightOf, insightOfCandidate, isYoung, maturity, precision, type RuleInsight } from "./insight";
+import {
+  estimate,
+  insightOf,
+  insightOfCandidate,
+  isYoung,
+  type Known,
+  maturity,
+  precision,
+  type RuleInsight,
+} from "./insight";
 
 const route = getRouteApi("/rules/$detectorName/$rule");
 
@@ -45,6 +54,13 @@ export function RuleFigures({ detector, rule }: { detector: string; rule: Rule }
   );
 }
 
+function aboutPrecision(known: Known): string {
+  const parts = [maturity(known)];
+  if (known.precision === null && known.known > 0) parts.push("too few for a rate");
+  else if (known.precision !== null && isYoung(known)) parts.push("young");
+  return [...parts, estimate(known)].filter(Boolean).join(" · ");
+}
+
 function Row({ detector, name, insight }: { detector: string; name: string; insight: RuleInsight | null }) {
   const labels = insight?.labels;
   const mix = insight?.outcomes;
@@ -74,11 +90,7 @@ function Row({ detector, name, insight }: { detector: string; name: string; insi
         about={mix && `block ${count(mix.block)}, review ${count(mix.review)}, challenge ${count(mix.challenge)}`}
       />
       <Figure name="Last fired" value={<Time at={insight?.last_fired_at} form="ago" />} />
-      <Figure
-        name="Precision"
-        value={precision(labels)}
-        about={labels && `${maturity(labels)}${labels.precision !== null && isYoung(labels) ? ", young" : ""}`}
-      />
+      <Figure name="Precision" value={precision(labels)} about={labels && aboutPrecision(labels)} />
       <Figure name="Known fraud" value={count(labels?.fraud)} about="labelled by now" />
       <Figure name="Known good" value={count(labels?.good)} about="customers hit" />
       <Figure name="Not yet known" value={count(labels?.unknown)} about="labels may still come" />

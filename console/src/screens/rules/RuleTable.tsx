@@ -8,7 +8,7 @@ import { Table } from "~/ui/Table";
 import { Time } from "~/ui/Time";
 import { count, percent, UNKNOWN } from "~/words/numbers";
 import type { Rule } from "./books";
-import { insightOf, isYoung, maturity, precision, type RuleInsight } from "./insight";
+import { estimate, insightOf, isYoung, maturity, precision, type RuleInsight } from "./insight";
 import { StateMark } from "./State";
 
 interface Props {
@@ -161,6 +161,7 @@ export function Precise({ insight }: { insight: RuleInsight | null }) {
         {labels.precision !== null && isYoung(labels) && <span className="text-review text-xs"> young</span>}
       </span>
       <span className="whitespace-nowrap text-soft text-xs">{maturity(labels)}</span>
+      {labels.estimate && <span className="whitespace-nowrap text-soft text-xs">{estimate(labels)}</span>}
     </span>
   );
 }

@@ -1,7 +1,7 @@
 /** How a rule fared: which of the counted names are its own, and how much is known of what it hit. */
 
 import type { Schemas } from "~/api/client";
-import { count, percent, UNKNOWN } from "~/words/numbers";
+import { count, rate, UNKNOWN } from "~/words/numbers";
 import type { Rule } from "./books";
 
 export type RuleInsight = Schemas["RuleInsight"];
@@ -30,13 +30,19 @@ export function maturity(known: Known): string {
   return all === 0 ? "nothing hit" : `${count(told)} of ${count(all)} known`;
 }
 
-/** Whether too little is known for the precision to mean much: fewer than 30 labels, or less than half of what was hit. */
+/** Whether less is known than not of what it hit. */
 export function isYoung(known: Known): boolean {
-  const told = known.fraud + known.good;
-  return told < 30 || told < known.unknown;
+  return known.known < known.unknown;
 }
 
-/** A precision, or a dash where nothing is known. */
+/** A precision with its 95 % interval; below 30 known outcomes only the counts. */
 export function precision(known: Known | undefined): string {
-  return known ? percent(known.precision) : UNKNOWN;
+  if (!known) return UNKNOWN;
+  const { precision: value, precision_low: low, precision_high: high, known: of, fraud: part } = known;
+  return rate({ value, low, high, of, part });
+}
+
+/** The share of fraud that calibrated scores estimate; null where they say nothing. */
+export function estimate(known: Known): string | null {
+  return known.estimate ? `estimated by scores: ${rate(known.estimate)}` : null;
 }
