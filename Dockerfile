@@ -10,7 +10,7 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends libgomp1 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin penstock \
-    && install --directory --owner penstock --mode 0700 /data /history /var/cache/penstock
+    && install --directory --owner penstock --mode 0700 /data /history /keys /var/cache/penstock
 
 # ---------------------------------------------------------------- the console
 

@@ -2,6 +2,7 @@
 # A bare machine needs python3 (3.11 or later, with venv), make and git; everything else is installed into .venv.
 
 PYTHON ?= python3
+DETECTOR ?= banking
 DATA ?= penstock-data
 PORT ?= 8000
 LAB_PORT ?= 8501
@@ -20,8 +21,17 @@ include .infra/servers.env
 export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_REGION
 endif
 
+# Each detector has topics of its own on a broker: banking those with the plain names, others behind their name.
+BEHIND = $(if $(filter-out banking,$(DETECTOR)),$(DETECTOR))
+STREAM = $(if $(KAFKA_URL),$(KAFKA_URL)$(addprefix /,$(BEHIND)))
+INBOX = $(if $(KAFKA_URL),$(KAFKA_URL)/$(addsuffix .,$(BEHIND))transactions)
+WORK = $(DATA)/$(addsuffix -,$(BEHIND))
+# What hides personal fields does so with one key for all processes behind a broker.
+SHARED_KEY = $(DATA)/shared.key
+WITH_KEY = PENSTOCK_PERSONAL_KEY_FILE=$(SHARED_KEY)
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run lab console console-build console-check console-test console-if-possible client infra infra-stop stream api generator test test-slow test-spark spark-jars check bench bench-quick eval perf docs lock clean clean-kernels
+.PHONY: help setup run lab console console-build console-check console-test console-if-possible client infra infra-stop stream api generator trainer test test-slow test-spark spark-jars check bench bench-quick eval perf docs lock clean clean-kernels
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/\$$\(URL\)/, "$(URL)", $$2); printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,10 +47,11 @@ infra:  ## Kafka, Redis, PostgreSQL and an S3 server, those that this machine ca
 infra-stop:  ## stop them; their data stay in .infra
 	@$(PYTHON) -m deploy.infra stop
 
-stream: .venv/.for-use $(MODELS)/banking/champion  ## the worker behind the servers of `make infra`, with every store that runs
+stream: .venv/.for-use $(MODELS)/$(DETECTOR)/champion $(SHARED_KEY)  ## the worker of DETECTOR behind the servers of `make infra`, with every store that runs
 	@$(if $(KAFKA_URL),,echo "no broker runs; first: make infra"; exit 1)
 	@$(if $(POSTGRES_URL),$(BIN)/penstock ledger create --ledger $(POSTGRES_URL))
-	@$(BIN)/penstock worker banking --stream $(KAFKA_URL) --data $(DATA)/worker --models $(MODELS) \
+	@$(BIN)/penstock topics create $(DETECTOR) --stream $(STREAM)
+	@$(WITH_KEY) $(BIN)/penstock worker $(DETECTOR) --stream $(STREAM) --data $(WORK)worker --models $(MODELS) --alerts defaults \
 		$(if $(POSTGRES_URL),--ledger $(POSTGRES_URL)) $(if $(REDIS_URL),--redis $(REDIS_URL)) $(if $(S3_URL),--archive $(S3_URL))
 
 lab: .venv/.for-work  ## pages for data people, beside the service on URL: data, simulations, thresholds, models, mistakes
@@ -63,12 +74,16 @@ client: console/node_modules/.installed .venv/.for-use  ## after a change of the
 	@$(BIN)/python console/document.py
 	@$(NPM) run client
 
-api: .venv/.for-use console-if-possible  ## only the service: beside the worker where `make infra` has a broker, else deciding itself on the demo's data
-	@$(BIN)/penstock serve banking --port $(PORT) --models $(MODELS) \
-		$(if $(KAFKA_URL),--data $(DATA)/api --stream $(KAFKA_URL),--data $(DATA))
+api: .venv/.for-use console-if-possible $(SHARED_KEY)  ## only the service of DETECTOR: beside the worker where `make infra` has a broker, else deciding itself on the demo's data
+	@$(if $(KAFKA_URL),$(WITH_KEY)) $(BIN)/penstock serve $(DETECTOR) --port $(PORT) --models $(MODELS) \
+		$(if $(KAFKA_URL),--data $(WORK)api --stream $(STREAM),--data $(DATA))
 
-generator: .venv/.for-use  ## only the simulated traffic: into the broker of `make infra` where it runs, else to URL
-	@$(BIN)/penstock simulate banking --tps $(TPS) --to $(or $(KAFKA_URL),$(URL))
+generator: .venv/.for-use  ## only the simulated traffic of DETECTOR: into the broker of `make infra` where it runs, else to URL
+	@$(BIN)/penstock simulate $(DETECTOR) --tps $(TPS) --to $(or $(INBOX),$(URL))
+
+trainer: .venv/.for-use  ## trains DETECTOR on simulated history once a day; the result decides or challenges
+	@$(MAKE) --no-print-directory $(HISTORY)
+	@$(BIN)/penstock trainer $(DETECTOR) --data $(HISTORY) --models $(MODELS) --every 24h
 
 test: .venv/.for-work  ## the tests
 	@$(BIN)/python -m pytest -m "not slow" -n 4 --dist loadfile $(PYTEST_ARGS)
@@ -100,9 +115,9 @@ bench-quick: .venv/.for-work  ## every benchmark, shortened; prints the table on
 eval: .venv/.for-use  ## what the models are worth: recorded data and simulated attacks; RECORDED=DIR says where the data lie
 	@$(BIN)/python evaluation/run.py $(if $(RECORDED),--recorded "$(RECORDED)") $(EVAL_ARGS)
 
-perf: .venv/.for-use $(MODELS)/banking/champion  ## a load test of the service: requests/s and latency
-	@$(BIN)/penstock loadtest --serve banking --models $(MODELS) --requests 50000 --concurrency 64
-	@$(BIN)/penstock loadtest --serve banking --models $(MODELS) --requests 20000 --concurrency 64 --rate 2000
+perf: .venv/.for-use $(MODELS)/$(DETECTOR)/champion  ## a load test of the service: requests/s and latency
+	@$(BIN)/penstock loadtest --serve $(DETECTOR) --models $(MODELS) --requests 50000 --concurrency 64
+	@$(BIN)/penstock loadtest --serve $(DETECTOR) --models $(MODELS) --requests 20000 --concurrency 64 --rate 2000
 
 docs: .venv/.for-work  ## write the generated pages of docs/reference again
 	@$(BIN)/python docs/generate.py
@@ -124,11 +139,20 @@ clean-kernels:  ## forget compiled kernels: after editing one that other files c
 
 # ---------------------------------------------------------------- how models come to be where nobody has trained any
 
-$(MODELS)/banking/champion: | .venv/.for-use
-	@echo "no models yet: simulating two months of payments and training on them"
+HISTORY = $(DATA)/$(addsuffix -,$(BEHIND))history.parquet
+
+$(MODELS)/$(DETECTOR)/champion: | .venv/.for-use
+	@echo "no models yet: simulating two months of events and training on them"
+	@$(MAKE) --no-print-directory $(HISTORY)
+	@$(BIN)/penstock trainer $(DETECTOR) --data $(HISTORY) --models $(MODELS) --once
+
+$(HISTORY): | .venv/.for-use
 	@mkdir -p $(DATA)
-	@$(BIN)/penstock simulate banking --events 200000 --days 60 --out $(DATA)/history.parquet
-	@$(BIN)/penstock trainer banking --data $(DATA)/history.parquet --models $(MODELS) --once
+	@$(BIN)/penstock simulate $(DETECTOR) --events 200000 --days 60 --out $@
+
+$(SHARED_KEY):
+	@mkdir -p $(DATA)
+	@umask 077; $(PYTHON) -c 'import secrets; print(secrets.token_hex(32))' > $@
 
 # ---------------------------------------------------------------- how the console comes to be (docs/adr/0009-console.md)
 
