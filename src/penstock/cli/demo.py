@@ -18,7 +18,7 @@ SAMPLE = (
 @click.option(
     "--tps", type=click.FloatRange(min=0), default=20.0, show_default=True, metavar="N", help="Simulated payments a second."
 )
-@click.option("--attack", metavar="NAME", help="Let thieves do only this, from the start.")
+@click.option("--attack", metavar="NAME", help="Run this attack from the start, and no other.")
 def command(tps: float, attack: str | None, **flags: str | None) -> None:
     """Start a server with a trained detector and live traffic.
 
@@ -73,7 +73,7 @@ Then:
   penstock loadtest --base-url {url}      how fast it is here
   penstock query --data {data} "select decision, count(*) from decisions group by all"
   penstock explain --data {data} ID       why one was decided so
-  penstock demo --attack card_testing     thieves let loose
+  penstock demo --attack card_testing     starts with this attack, and no other
 
 Ctrl-C stops.
 """  # noqa: S608 -- a command line to copy
