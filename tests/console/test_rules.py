@@ -113,6 +113,35 @@ def test_a_rule_is_written_previewed_watched_promoted_and_decides_the_next_trans
     shots(page, "rules")
 
 
+def test_a_rule_that_lowers_outcomes_says_how_many_before_it_is_saved_and_promoted(page, console, ask):
+    for k, amount in enumerate((20.0, 20.0, 20.0, 900.0)):
+        paid = pay(ask, f"lowered-{k}", "C_lowered", amount)
+    assert (paid["decision"], "lowered" in paid["explanation"]) == ("BLOCK", False)
+    page.goto(f"{console}/#/rules/new")
+    page.get_by_label("Name", exact=True).fill("known_customer")
+    page.get_by_label("Then").select_option("review")
+    write(page, "customer_id = 'C_lowered' AND amount > 500")
+    preview = page.get_by_role("region", name="What it would have done")
+    expect(preview).to_contain_text("would be decided otherwise")
+    page.get_by_label(re.compile("^Override")).check()
+    expect(preview).to_contain_text("otherwise, 1 less strictly")
+    page.get_by_role("button", name="Save and shadow").click()
+    expect(page.get_by_role("heading", name="known_customer")).to_be_visible()
+    expect(page.get_by_text("override: lowers what the score or another rule asks for")).to_be_visible()
+    page.get_by_role("button", name="Promote", exact=True).first.click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text(
+        re.compile("It lowers outcomes: .* 1 less strictly")
+    )
+    page.keyboard.press("Escape")
+    step(page, "Promote")
+    lowered = pay(ask, "lowered-now", "C_lowered", 900.0)
+    assert (lowered["decision"], lowered["explanation"]["lowered"]) == ("REVIEW", "BLOCK")
+    page.goto(f"{console}/#/transactions/lowered-now")
+    expect(page.get_by_role("region", name="Decision", exact=True)).to_contain_text(
+        "The rule that decided lowered what was asked for"
+    )
+
+
 def test_an_error_is_told_and_marked_as_one_types(page, console):
     page.goto(f"{console}/#/rules/new")
     editor = write(page, "is_night AND amuont > 5")

@@ -84,7 +84,11 @@ scored = Detector(
     label=Label("fraud", delay="1d"),
     features=[sender.count("1h").named("recent"), sender.sum("amount", "24h").named("spent")],
     models=[LogisticRegression(weight=0.5), XGBoost(weight=0.5, trees=20, depth=3)],
-    rules=[Rule("huge", "amount > 500", then="block")],
+    rules=[
+        Rule("huge", "amount > 500", then="block"),
+        Rule("round", "amount > 200", then="challenge"),
+        Rule("known", "sender = 'a1'", then="review", override=True),
+    ],
 )
 
 MIDDLE_US, NEVER = to_us(START + timedelta(days=20)), to_us(START - timedelta(days=1))
