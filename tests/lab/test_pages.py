@@ -84,7 +84,7 @@ def test_the_live_page_shows_what_the_service_says(page, lab, busy):
     lab(busy.url)
     before, shown, after = busy.overview(), page("live"), busy.overview()
     assert before.total <= int(tiles(shown)["Transactions processed"].replace(",", "")) <= after.total
-    assert tiles(shown)["Fraud detection rate"].endswith(" %")
+    assert tiles(shown)["Intervention rate"].endswith(" %")
     assert tiles(shown)["Latency p99"].endswith(" ms")
     recent = shown.dataframe[0].value
     assert set(recent["transaction"]) == {decision.transaction_id for decision in busy.transactions(400)}
