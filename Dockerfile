@@ -28,13 +28,15 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/penstock
 COPY requirements-image.lock /source/
 RUN pip install --quiet --require-hashes --requirement /source/requirements-image.lock
-COPY requirements-bootstrap.lock pyproject.toml README.md LICENSE /source/
+COPY requirements-bootstrap.lock pyproject.toml hatch_build.py README.md LICENSE /source/
 COPY src /source/src
 COPY --from=console /source/src/penstock/service/static/console /source/src/penstock/service/static/console
-# The wheel is built beside the environment, not in it: what builds is not needed to run.
+# The wheel is built beside the environment, not in it: what builds is not needed to run. It comes with compiled kernels and trained
+# models, which takes what is installed there, and minutes.
 RUN python -m venv /opt/builder \
     && /opt/builder/bin/pip install --quiet --require-hashes --requirement /source/requirements-bootstrap.lock \
-    && /opt/builder/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels /source \
+    && PYTHONPATH=/opt/penstock/lib/python3.11/site-packages \
+        /opt/builder/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels /source \
     && pip install --quiet --no-deps /wheels/*.whl
 
 FROM build AS build-spark
@@ -66,9 +68,8 @@ FROM base AS penstock
 COPY --from=build /opt/penstock /opt/penstock
 USER penstock
 WORKDIR /data
-# Kernels are compiled here, for the kind of processor that builds; another kind compiles its own at its first start.
-RUN python -c "from penstock import Engine; from penstock.detectors.banking import detector; from penstock.engine import warm_up; \
-    warm_up(Engine(detector, wait_for_models=True))"
+# Brings the compiled kernels of the wheel to where this user can write; another kind of processor compiles at its first start.
+RUN python -c "import penstock"
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \

@@ -12,6 +12,7 @@ URL ?= http://127.0.0.1:$(PORT)
 MODELS = $(DATA)/models
 BIN := .venv/bin
 CONSOLE = src/penstock/service/static/console/index.html
+KERNEL_SOURCES = $(shell grep --recursive --files-with-matches --include='*.py' njit src/penstock)
 CONSOLE_SOURCES = $(shell find console -path console/node_modules -prune -o -type f -not -name schema.d.ts -print)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -36,9 +37,11 @@ WITH_KEY = PENSTOCK_PERSONAL_KEY_FILE=$(SHARED_KEY)
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/\$$\(URL\)/, "$(URL)", $$2); printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: .venv/.for-work console-if-possible  ## .venv with everything that is needed to work on the project, and the console
+setup: .venv/.for-work  ## .venv with everything that is needed to work on the project, compiled kernels, and the console
+	@$(MAKE) --no-print-directory -j 2 .venv/.kernels console-if-possible
 
-run: .venv/.for-use console-if-possible  ## a server on $(URL) with its console and simulated traffic through a trained detector
+run: .venv/.for-use  ## a server on $(URL) with its console and simulated traffic through a trained detector
+	@$(MAKE) --no-print-directory -j 2 .venv/.kernels console-if-possible
 	@$(BIN)/penstock demo --port $(PORT) --tps $(TPS) --data $(DATA)
 
 infra:  ## Kafka, Redis, PostgreSQL and an S3 server, those that this machine can run; addresses in .infra/servers.env
@@ -85,7 +88,7 @@ trainer: .venv/.for-use  ## trains DETECTOR on simulated history once a day; the
 	@$(MAKE) --no-print-directory $(HISTORY)
 	@$(BIN)/penstock trainer $(DETECTOR) --data $(HISTORY) --models $(MODELS) --every 24h
 
-test: .venv/.for-work  ## the tests
+test: .venv/.for-work .venv/.kernels  ## the tests
 	@$(BIN)/python -m pytest -m "not slow" -n 4 --dist loadfile $(PYTEST_ARGS)
 
 test-slow: .venv/.for-work  ## the tests that take minutes, without those of the console
@@ -136,6 +139,7 @@ clean:  ## remove the environment, caches and build results (not the data folder
 
 clean-kernels:  ## forget compiled kernels: after editing one that other files call
 	find src -name '*.nb[ic]' -delete
+	rm -f .venv/.kernels
 
 # ---------------------------------------------------------------- how models come to be where nobody has trained any
 
@@ -211,3 +215,10 @@ endef
 .venv/.for-work: .venv/.bootstrapped requirements-dev.lock requirements.lock pyproject.toml
 	$(call install,requirements-dev.lock)
 	@touch .venv/.for-use $@
+
+# Once, side by side, before a server or several tests at a time would. After an edit of one that others call all are compiled again.
+.venv/.kernels: $(KERNEL_SOURCES) | .venv/.for-use
+	@echo "compiling the kernels"
+	@find src -name '*.nb[ic]' -delete
+	@$(BIN)/python -m penstock.assemble.prebuilt kernels
+	@touch $@

@@ -1,11 +1,14 @@
 """Where compiled kernels are kept when the package cannot be written, or there is no home."""
 
+import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import pytest
 
 import penstock
@@ -64,3 +67,88 @@ def test_a_choice_of_the_user_is_kept(monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", "/chosen")
     compilation.choose_cache()
     assert os.environ["NUMBA_CACHE_DIR"] == "/chosen"
+
+
+def shipped(installation: Path, **fits: str) -> None:
+    """Lets the copy of the package say that it came with compiled kernels."""
+    found = {"processor": compilation.PROCESSORS[platform.machine()], "numba": numba.__version__}
+    (installation / "penstock" / "kernels.json").write_text(json.dumps(found | {"python": sys.implementation.cache_tag} | fits))
+
+
+def environment_of(installation: Path, **environment: str) -> dict[str, str | None]:
+    """What importing the package sets for numba."""
+    program = (
+        "import json, os, penstock; print(json.dumps([os.environ.get('NUMBA_CPU_NAME'), os.environ.get('NUMBA_CPU_FEATURES')]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", program],
+        env={"PYTHONPATH": str(installation), **environment},
+        cwd=installation,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(zip(("name", "features"), json.loads(done.stdout), strict=True))
+
+
+def test_kernels_that_came_along_are_used_where_they_fit(installation, tmp_path):
+    assert environment_of(installation, HOME=str(tmp_path)) == {"name": None, "features": None}
+    shipped(installation)
+    found = environment_of(installation, HOME=str(tmp_path))
+    fits = compilation._has_v3()
+    assert found == ({"name": compilation.PROCESSORS[platform.machine()], "features": ""} if fits else dict.fromkeys(found))
+    shipped(installation, python="cpython-39")
+    assert environment_of(installation, HOME=str(tmp_path)) == {"name": None, "features": None}
+
+
+def test_a_processor_that_somebody_chose_stays(installation, tmp_path):
+    shipped(installation)
+    found = environment_of(installation, HOME=str(tmp_path), NUMBA_CPU_NAME="znver4")
+    assert found == {"name": "znver4", "features": None}
+
+
+def test_kernels_go_into_a_cache_folder_once(installation, tmp_path):
+    shipped(installation)
+    kernel = installation / "penstock" / "decision" / "__pycache__"
+    kernel.unlink()
+    kernel.mkdir()
+    (kernel / "kernel.judge-1.py311.nbi").write_bytes(b"index")
+    cache = tmp_path / "cache"
+    environment_of(installation, HOME=str(tmp_path), NUMBA_CACHE_DIR=str(cache))
+    [found] = cache.glob("decision_*/kernel.judge-1.py311.nbi")
+    found.write_bytes(b"compiled since")
+    environment_of(installation, HOME=str(tmp_path), NUMBA_CACHE_DIR=str(cache))
+    assert found.read_bytes() == b"compiled since"
+
+
+def test_a_mismatch_is_said_once(monkeypatch, caplog, tmp_path):
+    kernels = tmp_path / "kernels.json"
+    kernels.write_text(json.dumps({"processor": "x86-64-v3", "numba": numba.__version__, "python": "cpython-39"}))
+    monkeypatch.setattr(compilation, "KERNELS", kernels)
+    compilation.say_mismatch.cache_clear()
+    compilation._shipped.cache_clear()
+    try:
+        compilation.say_mismatch()
+        compilation.say_mismatch()
+    finally:
+        compilation.say_mismatch.cache_clear()
+        compilation._shipped.cache_clear()
+    [said] = [record.getMessage() for record in caplog.records]
+    assert "cpython-39" in said
+    assert "compiles them" in said
+
+
+def test_where_numba_came_first_it_compiles_and_says_so(installation, tmp_path):
+    shipped(installation)
+    program = (
+        "import numba, os\nfrom penstock import compilation\nprint(os.environ.get('NUMBA_CPU_NAME'), compilation.mismatch())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", program],
+        env={"PYTHONPATH": str(installation), "HOME": str(tmp_path)},
+        cwd=installation,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("None numba compiles for another processor")

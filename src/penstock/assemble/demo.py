@@ -20,6 +20,7 @@ from penstock.clock import Clock, from_us, system_clock
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine, warm_up
+from penstock.engine.opening import shipped_ensemble
 from penstock.offline.datasets import Recorded, read
 from penstock.offline.simulate import Profile, simulate
 from penstock.offline.train import has_champion, train
@@ -78,7 +79,7 @@ def prepare_demo(
     world = LiveWorld(profile, tps=tps, attack=attack, clock=clock)
     if attack is not None:
         world.begin(attack)
-    if not has_champion(detector, settings.models_folder):
+    if not has_champion(detector, settings.models_folder) and shipped_ensemble(detector) is None:
         say("the first start simulates two months of payments and learns from them; later ones take seconds")
         _train(detector, read(_recorded(profile), detector), settings, progress, clock)
     place = _read_place(settings.data)

@@ -14,9 +14,11 @@ from penstock.assemble.stores import EmbeddedStores, ledger_to_read, ledgers_to_
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine, OnPersonal, warm_up
+from penstock.engine.opening import shipped_ensemble
 from penstock.errors import ConfigurationError, DataError
 from penstock.ledger import Ledger
 from penstock.ledger.archive import Archive
+from penstock.models import Ensemble, champion
 from penstock.office.keeping import Keeping
 from penstock.offline.datasets import Recorded
 
@@ -51,7 +53,7 @@ def open_engine(
     try:
         engine = Engine(
             detector,
-            models=settings.models_folder,
+            models=models_of(detector, settings, keep_in=settings.models_folder),
             data=settings.data,
             ledger=ledger,
             on_close=left,
@@ -70,11 +72,22 @@ def open_engine(
     return engine
 
 
+def models_of(detector: Detector, settings: Settings, *, keep_in: Path | None = None) -> Path | Ensemble:
+    """The folder of bundles that the settings name; the models that came along while it has no champion of the detector.
+
+    keep_in: gets a copy of what came along.
+    """
+    folder = settings.models_folder
+    if not detector.models or champion(folder, detector.name) is not None:
+        return folder
+    return shipped_ensemble(detector, keep_in) or folder
+
+
 def engine_in_memory(detector: Detector, settings: Settings, *, key: bytes | None = None) -> Engine:
     """An engine with an empty state, which keeps nothing. key: of personal fields; any unless given."""
     return Engine(
         detector,
-        models=settings.models_folder,
+        models=models_of(detector, settings),
         memory_limit_gb=settings.memory_limit_gb,
         personal_key=key,
     )

@@ -1,6 +1,9 @@
 """`penstock demo`: the whole thing at work, with simulated bank customers."""
 
+import shutil
+import sys
 import threading
+from pathlib import Path
 
 import click
 
@@ -77,4 +80,14 @@ Then:
 
 Ctrl-C stops.
 """  # noqa: S608 -- a command line to copy
-    say(text)
+    say(text + in_the_shell(Path(sys.executable).parent / "penstock"))
+
+
+def in_the_shell(program: Path) -> str:
+    """How the shell finds `penstock`, where it does not: as after `make run`, which installs it into .venv."""
+    found = shutil.which(program.name)
+    if not program.exists() or (found is not None and Path(found).samefile(program)):
+        return ""
+    activate = program.with_name("activate")
+    ways = [f"source {activate}"] * activate.exists() + [f"write {program} instead"]
+    return f"\nYour shell does not find penstock yet: {', or '.join(ways)}.\n"

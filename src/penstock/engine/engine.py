@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import msgspec
@@ -77,8 +77,8 @@ class Engine:
         self,
         detector: Detector,
         *,
-        models: FilePath | str | Ensemble | None = None,
-        data: FilePath | str | None = None,
+        models: Path | str | Ensemble | None = None,
+        data: Path | str | None = None,
         wait_for_models: bool = False,
         ledger: Ledger | None = None,
         clock: Clock = system_clock,
@@ -96,7 +96,7 @@ class Engine:
         from penstock.engine.learned import Learned
         from penstock.engine.look import Look
         from penstock.engine.opening import ensemble_of, ledger_of, personal_key_of
-        from penstock.engine.path import Path
+        from penstock.engine.path import Path as Pipeline
         from penstock.engine.personal import Personal
         from penstock.engine.rebuilding import Rebuilding
         from penstock.engine.recent import Recent
@@ -113,10 +113,10 @@ class Engine:
         self.detector = detector
         self.clock = clock
         self._decode = msgspec.json.Decoder(Decision).decode
-        self.folder = FilePath(data) if data is not None else None
+        self.folder = Path(data) if data is not None else None
         ensemble = ensemble_of(detector, models, self.folder, wait=wait_for_models)
         self.memory_limit = int(memory_limit_gb * 2**30) if memory_limit_gb else None
-        self.path = Path(detector, ensemble, memory_limit=self.memory_limit)
+        self.path = Pipeline(detector, ensemble, memory_limit=self.memory_limit)
         key = personal_key or (personal_key_of(self.folder, ledger) if detector.schema.personal else None)
         self._owns_ledger = ledger is None
         self._on_close = on_close

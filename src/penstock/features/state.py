@@ -1,13 +1,14 @@
 """The state of all entities of a detector, moved forward by batches and labels in one order."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from penstock.clock import SECOND_US
 from penstock.codes import text_code
+from penstock.compilation import say_mismatch
 from penstock.errors import MalformedEvent
 from penstock.features.kernel.handles import HANDLE, advance, read_keys
 from penstock.features.kernel.words import ALL_KEYS, KNOWN_KEYS, NO_KEYS, REFUSED
@@ -61,6 +62,7 @@ class FeatureState:
         max_ahead_us: int,
         memory_limit: int | None = None,
     ) -> None:
+        say_mismatch()
         self.tables = [Table(plan) for plan in plans]
         self.memory_limit = memory_limit
         self.refused = 0
@@ -167,9 +169,9 @@ class FeatureState:
             progress,
             False,
             keys,
-            batch.kinds,
-            batch.time_us,
-            batch.arrived_us,
+            _writable(batch.kinds),
+            _writable(batch.time_us),
+            _writable(batch.arrived_us),
             self.max_ahead_us,
             STRIDE_US,
             clocks,
@@ -282,3 +284,8 @@ def _number(value: str | float, name: str) -> float:
         return float(value)
     except ValueError:
         raise MalformedEvent(f"{value!r} is not a number, but {name} holds numbers", name) from None
+
+
+def _writable(column: NDArray[Any]) -> NDArray[Any]:
+    """The column; a copy where it is read-only: that is another type to numba, which would compile all kernels again."""
+    return column if column.flags.writeable else column.copy()
