@@ -296,6 +296,30 @@ def test_batch_single_restart_and_oracle_agree_to_the_last_bit(name: str) -> Non
     check()
 
 
+def test_what_a_late_event_lets_go_of_has_been_counted():
+    """The newest time of a key moves by an event that no feature takes in; a late event comes, then one that is too late."""
+    base = {"gap": 0, "jitter": 0, "kind": None, "amount": 0.0, "rare": None, "city": None, "keep": True, "label": None}
+    stream = [{**base, "keys": ("a", "a")}] * 9
+    stream += [
+        {**base, "keys": ("b", "a"), **more}
+        for more in (
+            {"kind": Decline},
+            {"city": "x", "jitter": -DAY},
+            {"gap": DAY, "jitter": -20 * DAY},
+            {"gap": 3601 * SECOND},
+        )
+    ]
+    entity, features = PLANS["for ever alone"]
+    for looked_at in (False, True):
+        table, layout = _compile(entity, features)
+        rows = _Rows(stream, entity, features, layout)
+        for end in range(1, rows.n + 1):
+            rows.apply(table, end - 1, end)
+            if looked_at:
+                table.digest(int(rows.clocks[end - 1]))
+        _assert_same(rows, layout, features, _oracle_features(rows, entity, features))
+
+
 def _run_with_restart(rows: _Rows, table: Table, cut: int, entity, features) -> None:
     """Run to `cut`, save, load into a new table, and go on; the labels of the cut itself come after the restart."""
     labels, n = rows.labels, rows.n

@@ -25,6 +25,7 @@ from penstock.features.kernel.words import (
     NO_RING,
     OLD_TIME,
     OLD_VALUE,
+    READ_AT,
     RING,
     SLOT,
     SMALLEST_RING_LOG2,
@@ -55,8 +56,10 @@ def reach(P, row):
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy")
 def retire_all(P, S, row, bound):
-    """`_retire` where it is rare."""
-    retire(P, S, row, bound)
+    """`retire` where it is rare, and where cursors may not have passed what is let go of: then its values would never count."""
+    if row[FIRST] < row[END] and S.ring[physical(row, row[FIRST]), 0] <= bound:
+        seek(P, S, row, max(row[READ_AT], bound + P.sizes.retention))
+        retire(P, S, row, bound)
 
 
 @nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
