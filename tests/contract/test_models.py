@@ -15,7 +15,7 @@ from tests.onnx_files import logistic
 from penstock import Detector, Engine, Policy
 from penstock.errors import DataError, DeclarationError
 from penstock.models import About, fit_ensemble, save
-from penstock.models.bundle import FORMS
+from penstock.models.bundle import forms
 from penstock.models.kinds import kinds
 from penstock.models.sklearn_trees import bounded
 
@@ -176,7 +176,7 @@ def test_a_row_gives_the_same_alone_and_among_others(member):
 
 def test_a_member_comes_back_from_its_files_bit_for_bit(member, tmp_path):
     described = msgspec.json.decode(msgspec.json.encode(member.export(tmp_path)))
-    loaded = FORMS[member.form].load(tmp_path, described)
+    loaded = forms()[member.form].load(tmp_path, described)
     x, _ = make_rows(300, seed=5)
     assert np.array_equal(raw(loaded, x), raw(member, x))
     assert np.array_equal(loaded.contributions(x), member.contributions(x))

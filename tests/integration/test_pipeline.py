@@ -40,6 +40,8 @@ def test_the_commands_run_one_after_the_other_and_make_what_they_promise(tmp_pat
         for line in lines(stage):
             command, _, target = re.sub(r"--events \d+", "--events 20000", line).partition(" > ")
             program, *arguments = shlex.split(command)
+            if program == "mkdir":
+                continue
             assert program == "penstock"
             result = CliRunner().invoke(commands, arguments, catch_exceptions=False)
             assert result.exit_code == 0, result.output

@@ -103,7 +103,7 @@ def with_every_route(app):
         cases.add_routes(app, None, None, None, Settings(), None)
         models.add_routes(app, None)
         trials.add_routes(app, None)
-        book_routes.add_routes(app, None, Settings(), {}, {}, Desks({}))
+        book_routes.add_routes(app, None, Settings(), {}, {}, Desks({}), None)
         operating = Operating(Settings(), SqliteDatabase())
         operation_routes.add_routes(app, Board(Desks({}), operating, {}), Desks({}), operating, None)
     return app

@@ -234,6 +234,7 @@ def test_value_at_risk_is_what_waits_for_people_now(ask, engine, clock, office):
         "cases": 2,
         "amount": 10.0,
         "expected_loss": 5.0,
+        "amounts": [{"currency": None, "amount": 10.0}],
         "oldest_at": datetime.fromtimestamp(opened / US, UTC).isoformat().replace("+00:00", "Z"),
         "oldest_age_s": 300.0,
     }

@@ -35,10 +35,10 @@ class Finding:
 @settings("host", "port", "data", "models", "office")
 @as_json
 def command(detectors: tuple[str, ...], as_json: bool, **flags: str | None) -> None:
-    """Look at everything that Penstock needs, and at the detectors: those installed, and these.
+    """Look at everything that Penstock needs, and at detectors.
 
-    Names the rules, also those that people changed at run time, that no longer lower what the score asks for as they did in
-    version 0.1. Exit 1 where something is missing, with the remedy.
+    Of the detectors that are installed, and of each DETECTOR, it names the rules that no longer lower what the score asks for
+    as they did in version 0.1, also those that people changed at run time. Exit 1 where something is missing, with the remedy.
     """
     findings = list(examine(flags, detectors))
     if as_json:

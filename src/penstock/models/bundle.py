@@ -274,7 +274,7 @@ def _part(folder: Path, described: Mapping[str, Any]) -> Part:
     from penstock.models.calibration import Calibration
     from penstock.models.ensemble import Part
 
-    form = _forms().get(described["form"])
+    form = forms().get(described["form"])
     if form is None:
         raise BundleError(f"{folder / MANIFEST}: member {described['name']!r} has form {described['form']!r}; upgrade Penstock")
     member = form.load(folder / "members" / described["name"], described["served"])
@@ -283,7 +283,7 @@ def _part(folder: Path, described: Mapping[str, Any]) -> Part:
     )
 
 
-def _forms() -> dict[str, type[Member]]:
+def forms() -> dict[str, type[Member]]:
     """How members are served, by the word the manifest uses."""
     from penstock.models.linear import LinearMember
     from penstock.models.onnx import OnnxMember

@@ -82,7 +82,7 @@ class Prevented(msgspec.Struct):
     mistaken: Annotated[SomeDecisions, Meta(description="Blocked, and known to be good: false positives.")]
 
 
-class Blocks(msgspec.Struct):
+class BlockOutcomes(msgspec.Struct):
     """How right blocks were, as far as it is known, and what is estimated of them."""
 
     unknown: Annotated[SomeDecisions, Meta(description="Blocked, outcome unknown: not counted as prevented.")]
@@ -99,7 +99,7 @@ class CurrencyFigures(msgspec.Struct):
     currency: Annotated[str | None, Meta(description="Their currency; null where they declare none.")]
     amounts: Annotated[Amounts, Meta(description="What the events were worth.")]
     prevented: Annotated[Prevented, Meta(description="What was blocked, by what is known of it.")]
-    blocks: Annotated[Blocks, Meta(description="How right blocks were, and what is estimated of them.")]
+    blocks: Annotated[BlockOutcomes, Meta(description="How right blocks were, and what is estimated of them.")]
     missed: Annotated[SomeDecisions, Meta(description="Approved, and known to be fraud.")]
 
 
@@ -158,7 +158,7 @@ class InsightSummary(Looked, kw_only=True):
     ]
     labels: Annotated[Truths, Meta(description="What is known of them.")]
     prevented: Annotated[Prevented, Meta(description="What was blocked, by what is known of it.")]
-    blocks: Annotated[Blocks, Meta(description="How right blocks were, and what is estimated of them.")]
+    blocks: Annotated[BlockOutcomes, Meta(description="How right blocks were, and what is estimated of them.")]
     missed: Annotated[SomeDecisions, Meta(description="Approved, and known to be fraud.")]
     at_risk: Annotated[AtRisk | None, Meta(description="What waits for people; null where this service keeps no cases.")]
     latency_ms: Annotated[Latencies, Meta(description="How long deciding took.")]

@@ -92,11 +92,11 @@ def _unknown(sums: Sums) -> forms.SomeDecisions:
     return sums.some(int(count), float(amount))
 
 
-def blocks_of(sums: Sums) -> forms.Blocks:
+def blocks_of(sums: Sums) -> forms.BlockOutcomes:
     """How right blocks were, and what is estimated of them."""
     known, fraud = int(sums.known[:, _BLOCK].sum()), int(sums.known[1, _BLOCK])
     estimate = ScoreSums(*sums.blocked.tolist()).fraud(worth=sums.worth)
-    return forms.Blocks(_unknown(sums), known_rate(fraud, known), estimate)
+    return forms.BlockOutcomes(_unknown(sums), known_rate(fraud, known), estimate)
 
 
 def missed_of(sums: Sums) -> forms.SomeDecisions:
