@@ -42,8 +42,10 @@ _REFUSALS = {
     408: "The body took too long to arrive.",
     409: "Somebody else holds or has changed it, or the transaction is known from loaded history, without a decision.",
     413: "The body is too large.",
+    414: "The request line is longer than `max_line_bytes`.",
     415: "Compressed bodies are not read.",
     422: "What was sent cannot be used; `errors` names the fields.",
+    431: "A header, or the whole head, is too long, or it has too many headers.",
     429: "Too many: of what may run at once, or of requests by this key; see `Retry-After`.",
     503: "Not now: the queue is full, the ledger cannot write, or models and state are not loaded yet; see `Retry-After`.",
 }
@@ -221,6 +223,7 @@ def document(app: FastAPI, desks: Desks) -> dict[str, Any]:
         operation["summary"] = operation.pop("description", operation["summary"]).split("\n")[0].rstrip(".")
         if "422" in operation["responses"]:  # FastAPI describes a form of its own, which no route answers
             operation["responses"]["422"] = refusal(422)
+        operation["responses"] |= {str(code): refusal(code) for code in (414, 431)}
     anyone = [events_of[name] for name in events] or [{"type": "object"}]
     for path in ("predict", "transactions"):
         _add(found, f"/{path}", _deciding(path, "whichever detector fits", anyone, path))
