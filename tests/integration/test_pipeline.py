@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -35,12 +36,12 @@ def test_the_stages_are_simulate_train_and_evaluate_and_feed_one_another():
 def test_the_commands_run_one_after_the_other_and_make_what_they_promise(tmp_path, monkeypatch):
     """As written, but for fewer events."""
     monkeypatch.chdir(tmp_path)
-    Path("build").mkdir()
     for stage in STAGES.values():
         for line in lines(stage):
             command, _, target = re.sub(r"--events \d+", "--events 20000", line).partition(" > ")
             program, *arguments = shlex.split(command)
             if program == "mkdir":
+                subprocess.run([program, *arguments], check=True)
                 continue
             assert program == "penstock"
             result = CliRunner().invoke(commands, arguments, catch_exceptions=False)
@@ -51,6 +52,10 @@ def test_the_commands_run_one_after_the_other_and_make_what_they_promise(tmp_pat
     trained, judged = (json.loads(Path(f"build/{name}.json").read_text()) for name in ("train", "evaluate"))
     assert trained["model_version"] == trained["champion"]
     assert judged["worth"]["score"]["roc_auc"] > 0.8
+
+
+def test_a_fresh_clone_is_a_repository_of_the_pipeline():
+    assert (ROOT / ".dvc" / "config").is_file()
 
 
 @pytest.mark.parametrize("name", STAGES)
