@@ -32,7 +32,7 @@ SHARED_KEY = $(DATA)/shared.key
 WITH_KEY = PENSTOCK_PERSONAL_KEY_FILE=$(SHARED_KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run lab console console-build console-check console-test console-if-possible client infra infra-stop stream api generator trainer test test-slow test-spark spark-jars check bench bench-quick eval perf docs lock clean clean-kernels
+.PHONY: help setup run lab console console-build console-check console-test console-if-possible client infra infra-stop stream api generator trainer test test-slow test-spark spark-jars check bench bench-quick eval perf docs lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/\$$\(URL\)/, "$(URL)", $$2); printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -137,10 +137,6 @@ clean:  ## remove the environment, caches and build results (not the data folder
 	rm -rf .venv build dist console/node_modules src/penstock/service/static/console .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-clean-kernels:  ## forget compiled kernels: after editing one that other files call
-	find src -name '*.nb[ic]' -delete
-	rm -f .venv/.kernels
-
 # ---------------------------------------------------------------- how models come to be where nobody has trained any
 
 HISTORY = $(DATA)/$(addsuffix -,$(BEHIND))history.parquet
@@ -216,9 +212,8 @@ endef
 	$(call install,requirements-dev.lock)
 	@touch .venv/.for-use $@
 
-# Once, side by side, before a server or several tests at a time would. After an edit of one that others call all are compiled again.
+# Once, side by side, before a server or several tests at a time would. Code that is still good is not compiled again.
 .venv/.kernels: $(KERNEL_SOURCES) | .venv/.for-use
 	@echo "compiling the kernels"
-	@find src -name '*.nb[ic]' -delete
 	@$(BIN)/python -m penstock.assemble.prebuilt kernels
 	@touch $@

@@ -13,6 +13,8 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.jit import njit
+
 NULL = 0
 """The code of a missing text."""
 
@@ -51,7 +53,7 @@ def _finish(v0, v1, v2, v3):
     return code if code != 0 else np.int64(1)
 
 
-@nb.njit(cache=True)
+@njit
 def siphash(data, start, stop):
     """SipHash-1-3 of `data[start:stop]` (uint8) as int64, never 0."""
     v0, v1, v2, v3 = _V0, _V1, _V2, _V3
@@ -73,13 +75,13 @@ def siphash(data, start, stop):
     return _finish(v0, v1, v2, v3)
 
 
-@nb.njit(cache=True)
+@njit
 def _codes_between(data, offsets, valid, out):
     for i in range(out.shape[0]):
         out[i] = siphash(data, offsets[i], offsets[i + 1]) if valid[i] else 0
 
 
-@nb.njit(cache=True, _nrt=False)
+@njit(_nrt=False)
 def word_code(word):
     """SipHash-1-3 of the eight bytes of one number, as `siphash` of them."""
     v0, v1, v2, v3 = _V0, _V1, _V2, _V3
@@ -90,7 +92,7 @@ def word_code(word):
     return _finish(v0, v1, v2, v3)
 
 
-@nb.njit(cache=True)
+@njit
 def _codes_of_words(words, out):
     for i in range(out.shape[0]):
         out[i] = word_code(words[i])

@@ -8,8 +8,9 @@ Source: Raffaello Giulietti, "The Schubfach way to render doubles" (2021), in th
 
 import math
 
-import numba as nb
 import numpy as np
+
+from penstock.jit import njit
 
 LONGEST = 40
 """No number or time takes more bytes than this."""
@@ -46,7 +47,7 @@ def _powers_of_ten() -> np.ndarray[tuple[int, int], np.dtype[np.uint64]]:
 _POWERS = _powers_of_ten()
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _product(a, b):
     """The high and low words of a * b."""
     a0, a1, b0, b1 = a & _LOW_HALF, a >> _HALF_WORD, b & _LOW_HALF, b >> _HALF_WORD
@@ -55,7 +56,7 @@ def _product(a, b):
     return a1 * b1 + (middle >> _HALF_WORD) + (p01 >> _HALF_WORD), a * b
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _round_to_odd(row, c):
     """A number times a power of ten, its lost bits remembered in the last one."""
     carried, _ = _product(_POWERS[row, 1], c)
@@ -66,7 +67,7 @@ def _round_to_odd(row, c):
     return high | (_ONE if low > _ONE else _NONE)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _shortest(bits):
     """Digits and power of ten of a positive finite float64 given as its bits."""
     fraction = bits & _FRACTION
@@ -96,7 +97,7 @@ def _shortest(bits):
     return np.int64(s + (_ONE if up else _NONE)), k
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def copy_bytes(source, start, stop, out, at):
     """Copy source[start:stop], eight bytes at a time: up to `SLACK` more are read, and written, than asked for.
 
@@ -113,7 +114,7 @@ def copy_bytes(source, start, stop, out, at):
     return at + stop - start
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _count_digits(value):
     count, limit = (1, 10) if value < 100_000_000 else (9, 1_000_000_000)
     while count < 18 and value >= limit:
@@ -122,7 +123,7 @@ def _count_digits(value):
     return count
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _write_padded(value, width, out, at):
     """The last `width` digits of a whole number, which is not negative."""
     count = width
@@ -140,7 +141,7 @@ def _write_padded(value, width, out, at):
     return np.int64(t) + width
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _write_decimal(digits, power, out, at):
     """Write digits * 10^power, digits without zeros at its end: plain from 1e-4 to below 1e16, as Python does it."""
     count = _count_digits(digits)
@@ -159,14 +160,14 @@ def _write_decimal(digits, power, out, at):
     return _write_zeros(power, out, _write_padded(digits, count, out, at))
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _write_zeros(count, out, at):
     for i in range(count):
         out[at + i] = _ZERO
     return at + count
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _write_scientific(digits, count, exponent, out, at):
     end = _write_padded(digits, count, out, at + 1)
     out[at] = out[at + 1]
@@ -183,7 +184,7 @@ def _write_scientific(digits, count, exponent, out, at):
     return _write_padded(exponent, _count_digits(exponent), out, end)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _write_stripped(digits, power, out, at):
     rest = np.uint64(digits)
     while rest % _TEN == _NONE:
@@ -192,7 +193,7 @@ def _write_stripped(digits, power, out, at):
     return _write_decimal(np.int64(rest), power, out, at)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _in_cents(value):
     """Whether a positive number is a whole number of hundredths, of up to 15 digits.
 
@@ -202,7 +203,7 @@ def _in_cents(value):
     return scaled < 1e15 and np.rint(scaled) / 100.0 == value
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def write_null(out, at):
     """Write null."""
     for i in range(4):
@@ -210,7 +211,7 @@ def write_null(out, at):
     return at + 4
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def write_number(value, bits, out, at):
     """A float64, given as itself and as its bits (uint64); null where it is not finite."""
     if not math.isfinite(value):
@@ -232,7 +233,7 @@ def write_number(value, bits, out, at):
     return _write_stripped(digits, power, out, at)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def write_boolean(value, out, at):
     """True, false, or null where it is NaN."""
     if math.isnan(value):
@@ -243,14 +244,14 @@ def write_boolean(value, out, at):
     return at + stop - start
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _write_pair(value, mark, out, at):
     """Two digits and what follows them."""
     out[at], out[at + 1], out[at + 2] = _PAIRS[2 * value], _PAIRS[2 * value + 1], mark
     return at + 3
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def write_time(us, out, at):
     """An instant in microseconds since 1970 as "2026-01-31T12:00:00Z", in quotes, its fraction where it has one.
 
@@ -283,7 +284,7 @@ def write_time(us, out, at):
     return at + 1
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def write_time_value(value, out, at):
     """A time column's value; null where it is NaN or lies outside the years 1 to 9999."""
     if not _FIRST_US <= value < _END_US:

@@ -1,7 +1,8 @@
 """The precedence of rules, score and failure, compiled: one pass over a micro-batch."""
 
-import numba as nb
 import numpy as np
+
+from penstock.jit import njit
 
 CHALLENGES, REVIEWS, BLOCKS = range(1, 4)
 """Ranks of rules that ask for an outcome, which are those of the outcomes: the severest of score and rules is given."""
@@ -23,7 +24,7 @@ been blocked."""
 _ACTION_OF_RANK = np.array([0, 1, 2, 3, 1, 2, 3, 1, 2, 3, 0, 3], np.uint8)
 
 
-@nb.njit(cache=True)
+@njit
 def judge(x, columns, ranks, probability, thresholds, failed, on_failure, action, by, lowered, unusual):
     """Fill action (a value of `messages.Action`), by (index of the deciding rule, or one of the three above) and lowered (the
     severest outcome that the score, the failure or a rule asked for, where a less severe one is given, else `NO_ACTION`).
@@ -58,7 +59,7 @@ def judge(x, columns, ranks, probability, thresholds, failed, on_failure, action
     return count
 
 
-@nb.njit(cache=True)
+@njit
 def unusual(x, rows, columns, action, by, out):
     """Find those of `rows` that are no plain approvals, for which no rule fired and nothing failed; return their number."""
     count = 0

@@ -10,10 +10,10 @@ index, and for a PIECE the slot that follows its default. What else is copied li
 
 from itertools import accumulate
 
-import numba as nb
 import numpy as np
 
 from penstock.decision.digits import copy_bytes, write_boolean, write_number, write_time, write_time_value
+from penstock.jit import njit
 
 NUMBER, BOOLEAN, TIME, SCORE, CONFIDENCE, TEXT, EVENT_TIME, DECIDED_AT, OUTCOME, SHARED, PIECE, NOTHING, END = range(13)
 """What stands in a slot."""
@@ -30,7 +30,7 @@ _OUTCOME_ENDS = np.array([0, *accumulate(map(len, OUTCOMES))])
 _QUOTE, _BACKSLASH = 34, 92
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _after_value(texts, at):
     """Where the JSON text or null at this place ends."""
     if texts[at] != _QUOTE:
@@ -41,7 +41,7 @@ def _after_value(texts, at):
     return at + 1
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _write_field(kind, value, bits, out, at):
     if kind == NUMBER:
         return write_number(value, bits, out, at)
@@ -50,7 +50,7 @@ def _write_field(kind, value, bits, out, at):
     return write_time_value(value, out, at)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _write_again(us, kept, out, at):
     """A time that is the same in all rows; kept: from where to where it was written the first time."""
     if kept[1] > 0:
@@ -59,7 +59,7 @@ def _write_again(us, kept, out, at):
     return kept[1]
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def write_rows(form, fixed, rows, x, time_us, decided_us, scores, action, loose, marks, stops, out, ends):
     """Write the decision of every row in `rows`, of all if it is empty; `ends[k]` is where the k-th one ends in `out`.
 

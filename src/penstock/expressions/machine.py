@@ -19,10 +19,10 @@ and NaN elsewhere, without a branch.
 
 import math
 
-import numba as nb
 import numpy as np
 
 from penstock.expressions.templates import EARTH_RADIUS_KM
+from penstock.jit import njit
 
 BLOCK = 256
 """Rows that go through the instructions together: 30 registers of a block fit into 64 KB."""
@@ -43,13 +43,13 @@ ABS, ROUND, FLOOR, CEIL, SQRT, LN, LOG10, EXP, POWER, MODULO, LEAST, GREATEST = 
 HOUR, MINUTE, DAY, MONTH, YEAR, WEEKDAY, IS_WEEKEND, DISTANCE_KM = range(52, 60)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _unknown(a, b):
     """0, or NaN where either is null: added to an answer it makes the answer null."""
     return np.nan if (a != a) | (b != b) else 0.0
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _rounded(a, digits):
     """Half away from zero, as SQL rounds."""
     scale = 10.0**digits
@@ -61,7 +61,7 @@ def _rounded(a, digits):
     return r if math.isfinite(r) else a
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _date_part(op, us):
     """Day, month or year of an instant; the civil calendar by Howard Hinnant's `civil_from_days`."""
     days = us // _DAY_US + 719_468
@@ -78,7 +78,7 @@ def _date_part(op, us):
     return float(year_of_era + era * 400 + (1 if month <= 2 else 0))
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _time_part(op, time_us):
     if not abs(time_us) < _TIME_LIMIT_US:
         return np.nan
@@ -95,7 +95,7 @@ def _time_part(op, time_us):
     return _date_part(op, us)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _distance_km(lat1, lon1, lat2, lon2):
     """Great-circle distance by the haversine formula; null where a latitude lies beyond a pole."""
     if not (abs(lat1) <= 90.0 and abs(lat2) <= 90.0):
@@ -106,7 +106,7 @@ def _distance_km(lat1, lon1, lat2, lon2):
     return 2.0 * EARTH_RADIUS_KM * math.asin(math.sqrt(min(1.0, h))) if h == h else np.nan
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _scalar(op, a, b, c, d):
     """One value of the functions that gain nothing from vector instructions."""
     if op == LEAST:  # these two ignore nulls
@@ -144,7 +144,7 @@ def _scalar(op, a, b, c, d):
     return r + (r - r)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _offset_us(words, at, time_us):
     """What to add to an instant for the local time of the zone whose table stands at `at`."""
     k = words[at]
@@ -158,7 +158,7 @@ def _offset_us(words, at, time_us):
     return words[at + 1 + k + low]
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _zone_at(words, directory, code):
     """The position of the zone with this text code, or -1."""
     z = words[directory]
@@ -174,7 +174,7 @@ def _zone_at(words, directory, code):
     return np.int64(-1)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _local(words, a, zones, d, table, directory):
     """Shift instants to local time; by the zone at `table`, or where that is negative by each row's zone."""
     for i in range(d.shape[0]):
@@ -185,7 +185,7 @@ def _local(words, a, zones, d, table, directory):
             d[i] = a[i] + _offset_us(words, at, np.int64(math.floor(a[i])))
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _in_list(words, at, codes, arrived, d):
     """Whether each text is on the list at `at`, by the instant at which its event arrived."""
     n = words[at]
@@ -208,7 +208,7 @@ def _in_list(words, at, codes, arrived, d):
         d[i] = found
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def run_program(program, numbers, words, x, codes, aux, registers):
     """Run the instructions over every row of `x`, `codes` and `aux`; results are stored into `x` and `codes`.
 

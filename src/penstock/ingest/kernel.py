@@ -5,10 +5,10 @@ Times are ISO 8601 with `T` or a space, with or without fraction, offset or zone
 
 from collections import namedtuple
 
-import numba as nb
 import numpy as np
 
 from penstock.codes import siphash
+from penstock.jit import njit
 
 READ, NAIVE, UNREADABLE, OUTSIDE, NULL = 0, 1, 2, 3, 4
 """The state of a time: fine; without a zone; not a time; outside the years that are accepted; missing."""
@@ -21,7 +21,7 @@ _DAY_US = 86_400_000_000
 _ZERO, _NINE = 48, 57
 
 
-@nb.njit(cache=True)
+@njit
 def _number(data, start, count):
     """The number of `count` digits, or -1."""
     value = np.int64(0)
@@ -33,7 +33,7 @@ def _number(data, start, count):
     return value
 
 
-@nb.njit(cache=True)
+@njit
 def days_from_civil(year, month, day):
     """Days since 1970-01-01 in the Gregorian calendar (Howard Hinnant, "chrono-compatible low-level date algorithms")."""
     year -= 1 if month <= 2 else 0
@@ -43,14 +43,14 @@ def days_from_civil(year, month, day):
     return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
 
 
-@nb.njit(cache=True)
+@njit
 def _month_length(year, month):
     if month == 2:
         return 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
     return 30 if month in (4, 6, 9, 11) else 31
 
 
-@nb.njit(cache=True)
+@njit
 def _short(data, at, stop):
     """(the number of the one or two digits at `at`, where they end); -1 where there are none."""
     end = at
@@ -59,7 +59,7 @@ def _short(data, at, stop):
     return (_number(data, at, end - at), end) if end > at else (np.int64(-1), end)
 
 
-@nb.njit(cache=True)
+@njit
 def _date(data, start, stop):
     """(microseconds since 1970 of the day that YYYY-MM-DD names, where it ends); the end is -1 where it names none."""
     if stop - start < 8 or data[start + 4] != 45:
@@ -74,7 +74,7 @@ def _date(data, start, stop):
     return np.int64(days_from_civil(year, month, day) * _DAY_US), at
 
 
-@nb.njit(cache=True)
+@njit
 def _clock(data, at, stop):
     """(where HH:MM[:SS[.fraction]] ends, its microseconds), or (-1, 0). Digits after the sixth are cut off."""
     hour, at = _short(data, at, stop)
@@ -99,7 +99,7 @@ def _clock(data, at, stop):
     return _fraction(data, at + 1, stop, value)
 
 
-@nb.njit(cache=True)
+@njit
 def _fraction(data, at, stop, value):
     first, unit = at, _SECOND_US
     while at < stop and data[at] >= _ZERO and data[at] <= _NINE:
@@ -109,7 +109,7 @@ def _fraction(data, at, stop, value):
     return (at, value) if at > first else (-1, 0)
 
 
-@nb.njit(cache=True)
+@njit
 def _offset(data, at, stop):
     """(whether the rest is Z or an offset, its microseconds east of UTC): +HH, +HHMM, +HH:MM."""
     length = stop - at
@@ -125,12 +125,12 @@ def _offset(data, at, stop):
     return True, -east if data[at] == 45 else east
 
 
-@nb.njit(cache=True)
+@njit
 def _blank(byte):
     return byte == 32 or (byte >= 9 and byte <= 13)
 
 
-@nb.njit(cache=True)
+@njit
 def _one_time(data, start, stop):
     """(microseconds, READ | NAIVE | UNREADABLE) of the text in data[start:stop]."""
     while start < stop and _blank(data[start]):
@@ -155,7 +155,7 @@ def _one_time(data, start, stop):
     return np.int64(day + clock - east), READ if zoned else UNREADABLE
 
 
-@nb.njit(cache=True)
+@njit
 def read_times(data, offsets, out, state):
     """Read text i = data[offsets[i]:offsets[i + 1]] into out[i] (microseconds; local time where NAIVE) and state[i]."""
     worst = 0
@@ -176,13 +176,13 @@ of each. whole: which numbers are. first_us, nullable: by time. zoned, switches,
 """
 
 
-@nb.njit(cache=True)
+@njit
 def _zoned(local, switches, offsets):
     """A local time as an instant."""
     return local - offsets[np.searchsorted(switches, local, "right")]
 
 
-@nb.njit(cache=True)
+@njit
 def _lay_times(places, data, lengths, ends, instants, states, parse, x, time_us, arrived_us, bad):
     n = x.shape[0]
     first_time = (1 + places.texts.shape[0]) * n
@@ -207,7 +207,7 @@ def _lay_times(places, data, lengths, ends, instants, states, parse, x, time_us,
                 time_us[i] = instant
 
 
-@nb.njit(cache=True)
+@njit
 def lay(
     texts_at, max_bytes, times_at, numbers_at, whole, first_us, nullable, zoned, switches, offsets,
     data, lengths, numbers, instants, states, parse, x, codes, id_codes, time_us, arrived_us, bad,

@@ -8,6 +8,8 @@ sequence number (40 bits) beside the time of arrival (24 bits, in units of the t
 import numba as nb
 import numpy as np
 
+from penstock.jit import njit
+
 BLOCK = 4096
 FULL = 3600
 EMPTY = 0
@@ -51,7 +53,7 @@ def _home(h, shift, directory):
     return _block_of(h, shift, directory) * BLOCK + np.int64(h & np.uint64(BLOCK - 1))
 
 
-@nb.njit(cache=True)
+@njit
 def claim_rows(
     slots, used, directory, shift, salt, codes, arrived_us, newest_us, last_us, unit, keep, start, seq, writing, out
 ):
@@ -97,7 +99,7 @@ def claim_rows(
     return codes.shape[0], seq, newest_us
 
 
-@nb.njit(cache=True)
+@njit
 def restore_rows(slots, used, directory, shift, salt, codes, times, seqs, start):
     """Put known claims back, the latest of equal codes (an earlier one had expired); returns the row where it stopped."""
     for row in range(start, codes.shape[0]):
@@ -118,7 +120,7 @@ def restore_rows(slots, used, directory, shift, salt, codes, times, seqs, start)
     return codes.shape[0]
 
 
-@nb.njit(cache=True)
+@njit
 def void_rows(slots, directory, shift, salt, codes, first, stop):
     """Take back claims with sequence numbers in [first, stop)."""
     for row in range(codes.shape[0]):
@@ -130,13 +132,13 @@ def void_rows(slots, directory, shift, salt, codes, first, stop):
                 slots[at, 1] = _VOID
 
 
-@nb.njit(cache=True)
+@njit
 def block_of_code(directory, shift, salt, code):
     """The block a code belongs to."""
     return _block_of(_mixed(code, salt), shift, directory)
 
 
-@nb.njit(cache=True)
+@njit
 def deal(slots, used, scratch, source, target, bit, salt, now, keep):
     """Rewrite block `source` without what has expired; where `bit` of the mixed code is set, into `target`.
 

@@ -8,6 +8,8 @@ Numbers beside the kernels were taken on one core for 200 trees of depth 6 over 
 import numba as nb
 import numpy as np
 
+from penstock.jit import njit
+
 _U = np.uint64
 _ONE = np.uint64(1)
 _LANES = np.uint64(8)
@@ -22,7 +24,7 @@ _SURE = 20.0
 # ---------------------------------------------------------------- inputs
 
 
-@nb.njit(cache=True)
+@njit
 def pick(x, columns, out):
     """Columns of x (n, width) into out (n, k); a text has no column in x and is left for `encode_columns`."""
     width = x.shape[1]
@@ -45,14 +47,14 @@ def _encoded(code, keys, numbers, start, stop, unseen):
     return numbers[low] if low < stop and keys[low] == code else unseen
 
 
-@nb.njit(cache=True)
+@njit
 def encode(codes, keys, numbers, unseen, out):
     """The numbers that stand for texts: keys are sorted codes; 0, the code of null, is NaN."""
     for i in range(codes.shape[0]):
         out[i] = _encoded(codes[i], keys, numbers, 0, keys.shape[0], unseen)
 
 
-@nb.njit(cache=True)
+@njit
 def encode_columns(codes, columns, coded, starts, keys, numbers, unseen, out):
     """`encode` for each of the inputs `coded`, from the columns of codes (n, text width) that `columns` names.
 
@@ -77,7 +79,7 @@ def _term(value, table, f):
     return table[3, f] * value + table[4, f]
 
 
-@nb.njit(cache=True)
+@njit
 def linear(x, table, intercept, out):
     """Log-odds of each row of x (n, k) by the table of `Preprocessing.table`, into out (n,)."""
     for i in range(x.shape[0]):
@@ -87,7 +89,7 @@ def linear(x, table, intercept, out):
         out[i] = total
 
 
-@nb.njit(cache=True)
+@njit
 def linear_terms(x, table, out):
     """The terms that `linear` adds up, into out (n, k)."""
     for i in range(x.shape[0]):
@@ -117,7 +119,7 @@ def _calibrated(raw, knots, levels, slopes, count, m):
     return levels[m, low] + share * (levels[m, high] - levels[m, low])
 
 
-@nb.njit(cache=True)
+@njit
 def calibrate(raw, knots, levels, slopes, counts, weights, members, ensemble):
     """Raw outputs (m, n) to calibrated probabilities members (m, n) and their weighted sum ensemble (n,)."""
     ensemble[:] = 0.0
@@ -129,7 +131,7 @@ def calibrate(raw, knots, levels, slopes, counts, weights, members, ensemble):
             ensemble[i] += weights[m] * probability
 
 
-@nb.njit(cache=True)
+@njit
 def calibrate_rows(raw, knots, levels, slopes, counts, weights, out):
     """As `calibrate`, row by row: the weighted sum, then each member's probability, into out (n, 1 + m)."""
     for i in range(out.shape[0]):
@@ -144,7 +146,7 @@ def calibrate_rows(raw, knots, levels, slopes, counts, weights, out):
 # ---------------------------------------------------------------- trees: scores
 
 
-@nb.njit(cache=True)
+@njit
 def both_ways(x, like):
     """Rows in the trees' precision, every feature twice: where it is missing, as -inf at 2f and as +inf at 2f + 1.
 
@@ -231,7 +233,7 @@ def _eight_trees(rows, row, column, threshold, leaf, tree, leaves, depth, total)
     return total
 
 
-@nb.njit(cache=True)
+@njit
 def padded_scores(x, column, threshold, leaf, base, out):
     """The sums of leaves for rows x (n, k), starting at `base`, in the precision of `leaf`: out (n,), float64.
 

@@ -15,6 +15,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.jit import njit
 from penstock.models.forest import Forest, Ids, Paths
 from penstock.models.kernels import both_ways
 
@@ -160,7 +161,7 @@ def _row(rows, row, nodes, value, roots, depths, total):
     return total
 
 
-@nb.njit(cache=True)
+@njit
 def linked_scores(x, like, nodes, value, roots, depths, base, out):
     """See `Links.scores`; `like` has the thresholds' precision. Leaves of a row are added in the order of the trees."""
     n, k = x.shape

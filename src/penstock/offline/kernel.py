@@ -1,9 +1,9 @@
 """From rows to columns: a replay's features are computed row by row and handed out column by column."""
 
-import numba as nb
+from penstock.jit import njit
 
 
-@nb.njit(cache=True)
+@njit
 def spread(x, places, out, start):
     """Write columns of rows x (n, width) into rows of `out`, from `start` on; place -1 is no column."""
     for i in range(x.shape[0]):

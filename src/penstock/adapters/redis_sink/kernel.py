@@ -1,9 +1,9 @@
 """Profiles as msgpack, compiled: for every key an array of its fields and values as texts, then one of fields without value."""
 
-import numba as nb
 import numpy as np
 
 from penstock.decision.digits import LONGEST, SLACK, copy_bytes, write_boolean, write_number, write_time, write_time_value
+from penstock.jit import njit
 
 NUMBER, BOOLEAN, TIME, TEXT = range(4)
 """What a field holds."""
@@ -17,7 +17,7 @@ FIELD_BYTES = LONGEST + 1
 _SHORT, _MIDDLE, _LONG, _ARRAY = 0xA0, 0xDA, 0xDB, 0xDC
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _write_text(source, start, stop, out, at):
     size = stop - start
     if size < 32:
@@ -33,12 +33,12 @@ def _write_text(source, start, stop, out, at):
     return copy_bytes(source, start, stop, out, at)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _close_array(count, out, at):
     out[at], out[at + 1], out[at + 2] = _ARRAY, count >> 8, count & 255
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _write_value(kind, value, bits, out, at):
     """A number, boolean or time as a text, its quotes left out; all of them are shorter than 32 bytes."""
     head = at
@@ -53,14 +53,14 @@ def _write_value(kind, value, bits, out, at):
     return at
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _unquote(start, stop, out):
     """Turn a text in quotes into one of msgpack: its head takes the place of the first quote."""
     out[start] = _SHORT | (stop - start - 2)
     return stop - 1
 
 
-@nb.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def write_profiles(kinds, names, name_ends, keys, key_ends, time_us, values, texts, text_ends, out):
     """Write a profile for every row; returns where they end in `out`.
 

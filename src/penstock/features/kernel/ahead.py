@@ -1,14 +1,14 @@
 """What the coming events will read is asked for ahead of them, in three steps; see `memory`."""
 
-import numba as nb
 import numpy as np
 
 from penstock.features.kernel.memory import ask_for
 from penstock.features.kernel.places import distinct_home, find_slot, mix
 from penstock.features.kernel.words import AHEAD_SLOTS, CURSORS, D_SOURCE, D_TEXT, LINE, LOG2, MISSING, RING, SALT
+from penstock.jit import njit
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def word_of(x, codes, i, source, text):
     """A field's value as one word, MISSING where it is null: a text's code, or the bits of a number."""
     if source < 0:
@@ -20,7 +20,7 @@ def word_of(x, codes, i, source, text):
     return x.view(np.int64)[i, source] if x[i, source] != 0.0 else np.int64(0)  # -0.0 has the bits of MISSING
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def ask_for_keys(S, keys, i):
     """First step ahead of an event: the places of its keys."""
     mask = np.uint64(S.table.shape[0] - 1)
@@ -28,7 +28,7 @@ def ask_for_keys(S, keys, i):
         ask_for(S.table[np.uint64(mix(keys[np.uint64(i), np.uint64(role)], S.meta[SALT])) & mask], 0)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def ask_for_rows(S, keys, i, slots):
     """Second step: find the slots, and ask for their rows."""
     roles = keys.shape[1]
@@ -41,7 +41,7 @@ def ask_for_rows(S, keys, i, slots):
                 ask_for(row, word)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def ask_for_entries(P, S, keys, i, slots, x, codes):
     """Third step: the ring entries at the cursors, the free place, and the places of distinct values."""
     roles = keys.shape[1]

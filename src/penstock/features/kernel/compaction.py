@@ -1,7 +1,5 @@
 """A table moved together: the keys that are left, in arrays of the size that they need."""
 
-import numba as nb
-
 from penstock.features.kernel.extremes import summarise
 from penstock.features.kernel.places import place_distinct, place_key
 from penstock.features.kernel.rings import take_ring
@@ -21,9 +19,10 @@ from penstock.features.kernel.words import (
     SLOTS,
     TABLE_USED,
 )
+from penstock.jit import njit
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def compact(P, old, new, order, moved):
     """Fill the empty state `new`, whose arrays have room, with the keys of `old` in the slots of `order`.
 

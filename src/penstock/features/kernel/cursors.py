@@ -1,6 +1,5 @@
 """Cursors, which bound windows, and the counters that watch what passes them."""
 
-import numba as nb
 import numpy as np
 
 from penstock.features.kernel.rings import physical, search
@@ -19,15 +18,16 @@ from penstock.features.kernel.words import (
     READ_AT,
     RING,
 )
+from penstock.jit import njit
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def low_of(P, row, k):
     """Where the window that a counter watches begins."""
     return row[CURSORS + P.counters[k, K_LOW]] if P.counters[k, K_LOW] >= 0 else np.int64(0)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _pass(P, S, row, cursor, position, forward):
     """Adjust the counters whose window begins or ends at a cursor that passes the entry at this position."""
     at = physical(row, position)
@@ -53,7 +53,7 @@ def _pass(P, S, row, cursor, position, forward):
                 row[place] -= sign
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _step(P, S, row, cursor, bound):
     """Move one cursor entry by entry, so that its counters see each."""
     first, end = row[FIRST], row[END]
@@ -69,7 +69,7 @@ def _step(P, S, row, cursor, bound):
         row[place] = position
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _leap(ring, row, cursor, bound, offset, mask, forward):
     """Move one cursor: two steps without a branch (how many entries left a window is a coin's toss), a few more, then by
     bisection, so that no distance costs more than a logarithm. Going forward in time, no cursor has to go back.
@@ -92,7 +92,7 @@ def _leap(ring, row, cursor, bound, offset, mask, forward):
     row[place] = position
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def seek(P, S, row, time):
     """Bring every cursor to its place as of this time.
 

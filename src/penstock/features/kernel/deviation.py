@@ -1,10 +1,11 @@
 """Standard deviations from exact sums of squares in two words."""
 
-import numba as nb
 import numpy as np
 
+from penstock.jit import njit
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def multiply(a, b):
     """The 128-bit product of two unsigned 64-bit numbers, as (high, low)."""
     half = np.uint64(32)
@@ -16,7 +17,7 @@ def multiply(a, b):
     return a1 * b1 + (middle >> half) + (other >> half), (other << half) | (low & lower)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _wide_to_float(high, low):
     """An unsigned 128-bit number as the nearest float64: at least 56 leading bits, and whether there was more."""
     if high == 0:
@@ -31,7 +32,7 @@ def _wide_to_float(high, low):
     return np.float64((high << (np.uint64(64) - shift)) | (low >> shift) | np.uint64(rest != 0)) * unit
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def deviation(count, total, squares_high, squares_low, scale):
     """The sample standard deviation from exact sums: sqrt((n * squares - total^2) / (n * (n - 1))) in units."""
     n = np.uint64(count)

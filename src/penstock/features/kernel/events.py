@@ -1,6 +1,5 @@
 """Events in arrival order: each is read, then written."""
 
-import numba as nb
 import numpy as np
 
 from penstock.features.kernel.ahead import ask_for_entries, ask_for_keys, ask_for_rows, word_of
@@ -55,15 +54,16 @@ from penstock.features.kernel.words import (
     VALUES,
 )
 from penstock.features.kernel.writing import insert, new_slot
+from penstock.jit import njit
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def counts(x, i, kind, where, kinds):
     """Whether the event's type and the filter let it into a channel, item or distinct field."""
     return (kinds >> kind) & 1 and (where < 0 or x[np.uint64(i), np.uint64(where)] == 1.0)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _gather(P, i, kind, x, codes, values, exact_values, item_values, distinct_values, label_values):
     """Read from the event's columns what the entity's channels, items and distinct fields take in."""
     for c in range(P.channels.shape[0]):
@@ -90,7 +90,7 @@ def _gather(P, i, kind, x, codes, values, exact_values, item_values, distinct_va
         label_values[k] = 0 if counts(x, i, kind, P.labels[k, L_WHERE], P.labels[k, L_KINDS]) else -1
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _has_room(P, S, roles):
     """Whether the arrays can take whatever one event may need; nothing has been changed yet.
 
@@ -104,7 +104,7 @@ def _has_room(P, S, roles):
     )
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _awake(P, S, code, clock, slot):
     """The slot of a key that is not forgotten, or -1; `slot` is where it was a moment ago."""
     if slot < 0 or S.rows[np.uint64(slot), KEY] != code:
@@ -119,13 +119,13 @@ def _awake(P, S, code, clock, slot):
     return slot
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _too_late(P, row, time):
     """Whether an event lies too far behind the newest of its key to enter its state."""
     return row[NEWEST] != MISSING and time < row[NEWEST] - P.sizes.lateness
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _is_let_in(P, S, row, role, kind, time, clock, sequence):
     """Whether an event enters its key's ring. It moves the key's newest time also where no feature takes in its type: no
     feature changes what is too late for another.
@@ -142,7 +142,7 @@ def _is_let_in(P, S, row, role, kind, time, clock, sequence):
     return takes_in
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _arrive(P, S, row, time):
     """Bring a row to this time; from further back than `lateness`, what no window reaches must not be seen again."""
     if _too_late(P, row, time):
@@ -150,7 +150,7 @@ def _arrive(P, S, row, time):
     seek(P, S, row, time)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def sweep(P, S, clock, slots):
     """Look at the next few slots in turn and forget the keys that the stream left behind."""
     for _ in range(min(slots, S.meta[SLOTS])):
@@ -160,13 +160,13 @@ def sweep(P, S, clock, slots):
             _awake(P, S, S.rows[hand, KEY], clock, hand)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _is_large(S):
     """Whether the state is more than a core's own cache holds, so that asking ahead is worth its trouble."""
     return S.meta[RING_TOP] * S.ring.shape[1] + S.meta[SLOTS] * S.rows.shape[1] > S.meta[AT_HAND]
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _look_ahead(P, S, keys, start, i, slots, x, codes):
     """Ask for the memory of the events that come next."""
     n = keys.shape[0]
@@ -178,7 +178,7 @@ def _look_ahead(P, S, keys, start, i, slots, x, codes):
         ask_for_entries(P, S, keys, i + ENTRIES_AHEAD, slots, x, codes)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _event(P, S, keys, slots, place, i, j, kind, time, clock, sequence, admission, x, codes, reads, writes):
     """One event: what it asks for is read, then it is written; slots[place + role]: where its keys' rows may be."""
     values, exact_values, item_values = S.scratch[VALUES], S.scratch[EXACT_VALUES], S.scratch[ITEM_VALUES]
@@ -210,7 +210,7 @@ def _event(P, S, keys, slots, place, i, j, kind, time, clock, sequence, admissio
             insert(P, S, row, time, sequence, role, values, exact_values, item_values, distinct_values, label_values)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def apply(P, S, start, keys, kinds, times, clocks, keep, admission, first_sequence, x, codes, read, write):
     """Read and write one entity's state for events in arrival order, from row `start` on.
 
@@ -250,7 +250,7 @@ def apply(P, S, start, keys, kinds, times, clocks, keep, admission, first_sequen
     return n
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def settle(P, S):
     """Let go of every entry that no feature can reach any more, so that equal states look equal."""
     for slot in range(S.meta[SLOTS]):

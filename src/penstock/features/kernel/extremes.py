@@ -1,13 +1,13 @@
 """Smallest and largest values: summaries of blocks of 16, 256, ... entries above each ring."""
 
-import numba as nb
 import numpy as np
 
 from penstock.features.kernel.rings import physical
 from penstock.features.kernel.words import C_VALUE, END, FANOUT_LOG2, FIRST, LOG2, MISSING
+from penstock.jit import njit
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def ordered(number, bits):
     """A number, given with its bits, as a word that sorts as numbers do; -0.0 is 0."""
     if number == 0.0:
@@ -15,13 +15,13 @@ def ordered(number, bits):
     return bits if bits >= 0 else bits ^ np.int64(0x7FFFFFFFFFFFFFFF)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def bits_of(word):
     """The bits of the number behind a word of `ordered`."""
     return word if word >= 0 else word ^ np.int64(0x7FFFFFFFFFFFFFFF)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def better(a, b, minimum):
     """The smaller or larger of two values, of which any may be missing."""
     if a == MISSING:
@@ -31,7 +31,7 @@ def better(a, b, minimum):
     return min(a, b) if minimum else max(a, b)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def summarise_one(P, S, row, position):
     """Bring the summaries of the blocks that hold this newest position up to date."""
     place = np.int64(physical(row, position))
@@ -48,7 +48,7 @@ def summarise_one(P, S, row, position):
             level += 1
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def summarise(P, S, row, start):
     """Make the summaries anew for the blocks that hold positions from `start` on, each level from the one below."""
     first, newest = row[FIRST], row[END] - 1
@@ -70,7 +70,7 @@ def summarise(P, S, row, start):
             level += 1
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def extreme(P, S, row, low, high, e):
     """The smallest or largest value among positions [low, high), MISSING where there is none."""
     minimum = P.extremes[e, 1] == 1

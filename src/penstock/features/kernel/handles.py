@@ -19,6 +19,7 @@ from numba.np.arrayobj import make_array, populate_array
 from penstock.codes import word_code
 from penstock.features.kernel.events import apply
 from penstock.features.kernel.words import Plan, Sizes, State
+from penstock.jit import njit
 
 _SIZES = len(Sizes._fields)
 _ITEM_BYTES = 8
@@ -88,7 +89,7 @@ _block_at = _make(3, types.int64)
 _scales_at = _make(1, types.float64)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _plan_at(h):
     """The plan behind a handle, field by field in the order of `Plan`."""
     sizes = Sizes(
@@ -112,7 +113,7 @@ def _plan_at(h):
     )
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _state_at(h):
     """The state behind a handle, field by field in the order of `State`."""
     a = _SIZES + 44
@@ -134,7 +135,7 @@ def _state_at(h):
 # ---------------------------------------------------------------- what all entities share
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def pace(times, arrived, max_ahead, stride, clocks, keep, out, moves):
     """Which events may enter state, and the pace clock at each; clocks stand still unless they are to move.
 
@@ -152,7 +153,7 @@ def pace(times, arrived, max_ahead, stride, clocks, keep, out, moves):
         out[i] = clocks[1]
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def mixed(left, right):
     """One code for two: both are keyed hashes already, so mixing them keeps them spread; 0 where one is 0."""
     if left == 0 or right == 0:
@@ -163,7 +164,7 @@ def mixed(left, right):
     return code if code != 0 else np.int64(1)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def read_keys(fields, x, codes, keys):
     """The key of every event in every role, int64 (n, roles); 0 where a field of it is null.
 
@@ -184,7 +185,7 @@ def read_keys(fields, x, codes, keys):
             last = role
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def advance(
     handles,
     progress,

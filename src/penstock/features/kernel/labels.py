@@ -1,7 +1,5 @@
 """Labels that become known, or are taken back, for events that are in state."""
 
-import numba as nb
-
 from penstock.features.kernel.cursors import low_of
 from penstock.features.kernel.events import counts
 from penstock.features.kernel.places import find_slot, was_kept_out
@@ -19,9 +17,10 @@ from penstock.features.kernel.words import (
     L_ROLES,
     L_WHERE,
 )
+from penstock.jit import njit
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def apply_label(P, S, key, role, nth, time, sequence, kind, x, i, change):
     """A label became known (change +1: fraud) or was taken back (-1), for the event with this time and sequence.
 
@@ -51,7 +50,7 @@ def apply_label(P, S, key, role, nth, time, sequence, kind, x, i, change):
                 row[P.sizes.counters + counter] += change
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def _flag(P, S, row, position, change):
     """Mark an entry for every label channel it belongs to, and tell the windows that hold it."""
     at = physical(row, position)

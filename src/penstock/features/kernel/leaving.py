@@ -1,6 +1,5 @@
 """Entries that no window reaches any more, and keys that the stream left behind."""
 
-import numba as nb
 import numpy as np
 
 from penstock.features.kernel.cursors import seek
@@ -30,9 +29,10 @@ from penstock.features.kernel.words import (
     SLOT,
     SMALLEST_RING_LOG2,
 )
+from penstock.jit import njit
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def retire(P, S, row, bound):
     """Let go of entries up to a time that no feature can reach any more.
 
@@ -48,13 +48,13 @@ def retire(P, S, row, bound):
         row[FIRST] = first
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def reach(P, row):
     """The time up to which no feature can reach any more, once the key's newest event has come."""
     return row[NEWEST] - P.sizes.retention if row[NEWEST] != MISSING else MISSING
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def retire_all(P, S, row, bound):
     """`retire` where it is rare, and where cursors may not have passed what is let go of: then its values would never count."""
     if row[FIRST] < row[END] and S.ring[physical(row, row[FIRST]), 0] <= bound:
@@ -62,7 +62,7 @@ def retire_all(P, S, row, bound):
         retire(P, S, row, bound)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _let_go(P, S, row, at):
     """Keep in the row what outlives an entry, and take its distinct values off the table."""
     for e in range(P.extremes.shape[0]):
@@ -84,7 +84,7 @@ def _let_go(P, S, row, at):
             remove_distinct(S.distinct, S.meta, owner, S.ring[at, column])
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def forget(P, S, row):
     """A key that the stream left behind: its ring is released, and its row where nothing in it lasts for ever."""
     if row[FIRST] < row[END]:

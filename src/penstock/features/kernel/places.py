@@ -1,12 +1,12 @@
 """Hash tables of open addressing: keys to slots, and the last position of every distinct value."""
 
-import numba as nb
 import numpy as np
 
 from penstock.features.kernel.words import DISTINCT_USED, KEY, SALT, SLOTS, TABLE_USED
+from penstock.jit import njit
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def mix(code, salt):
     """Spread a code over the places of a table, in a way an attacker does not know."""
     h = (np.uint64(code) ^ np.uint64(salt)) * np.uint64(0x9E3779B97F4A7C15)
@@ -14,7 +14,7 @@ def mix(code, salt):
     return np.int64(h & np.uint64(0x7FFFFFFFFFFFFFFF))
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def find_slot(S, code):
     """The slot of a key, or -1."""
     mask = np.uint64(S.table.shape[0] - 1)
@@ -26,7 +26,7 @@ def find_slot(S, code):
     return np.int64(-1)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def place_key(table, salt, code, slot):
     """Enter a key that the table does not hold."""
     mask = table.shape[0] - 1
@@ -37,7 +37,7 @@ def place_key(table, salt, code, slot):
     table[at, 1] = slot
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def place_keys(S, table):
     """Enter every key of the rows into an empty table."""
     for slot in range(S.meta[SLOTS]):
@@ -45,7 +45,7 @@ def place_keys(S, table):
             place_key(table, S.meta[SALT], S.rows[slot, KEY], slot)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def remove_key(S, code):
     """Take a key off the table."""
     table = S.table
@@ -67,13 +67,13 @@ def remove_key(S, code):
     S.meta[TABLE_USED] -= 1
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def distinct_home(table, salt, owner, code):
     """The place at which the search for (owner, code) begins."""
     return np.uint64(mix(code ^ (owner << 32) ^ owner, salt)) & np.uint64(table.shape[0] - 1)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def distinct_at(table, salt, owner, code):
     """Where (owner, code) stands in the table of distinct values, or where it would."""
     mask = np.uint64(table.shape[0] - 1)
@@ -83,7 +83,7 @@ def distinct_at(table, salt, owner, code):
     return at
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def place_distinct(table, salt, owner, code, position):
     """Enter or move the last position of a value; True where it is new."""
     at = distinct_at(table, salt, owner, code)
@@ -94,7 +94,7 @@ def place_distinct(table, salt, owner, code, position):
     return new
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def place_distincts(S, table):
     """Enter every distinct value of the old table into an empty one."""
     for at in range(S.distinct.shape[0]):
@@ -102,14 +102,14 @@ def place_distincts(S, table):
             place_distinct(table, S.meta[SALT], S.distinct[at, 0], S.distinct[at, 1], S.distinct[at, 2])
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def keep_out(P, S, role, sequence):
     """Remember that an event came too late for the key that it has in a role, where its label could still count."""
     if P.sizes.recalls and place_distinct(S.distinct, S.meta[SALT], np.int64(-1 - role), np.int64(sequence), np.int64(0)):
         S.meta[DISTINCT_USED] += 1
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def was_kept_out(P, S, role, sequence):
     """Whether an event came too late for the key that it has in a role."""
     if not P.sizes.recalls:
@@ -117,7 +117,7 @@ def was_kept_out(P, S, role, sequence):
     return S.distinct[distinct_at(S.distinct, S.meta[SALT], np.int64(-1 - role), np.int64(sequence)), 0] != 0
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def remove_distinct(table, meta, owner, code):
     """Take a value off the table of distinct values."""
     mask = np.uint64(table.shape[0] - 1)

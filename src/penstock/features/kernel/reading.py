@@ -1,6 +1,5 @@
 """Features from a key's row and ring. Reading changes no answer."""
 
-import numba as nb
 import numpy as np
 
 from penstock.features.kernel.deviation import deviation, multiply
@@ -64,9 +63,10 @@ from penstock.features.kernel.words import (
     SPAN_SUM,
     SUM,
 )
+from penstock.jit import njit
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _item(P, S, row, item, high, newest):
     """The last value of an item before a position, and its time; nothing that happened after `newest`."""
     place = P.items[item, I_ROW]
@@ -84,7 +84,7 @@ def _item(P, S, row, item, high, newest):
     return word, time
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _stands(P, S, row, d, low, high, code):
     """Whether a value stands in [low, high) of a distinct field."""
     owner = row[SLOT] * np.int64(P.distincts.shape[0]) + d + 1
@@ -97,7 +97,7 @@ def _stands(P, S, row, d, low, high, code):
     return position >= low
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _remembered(P, S, row, line, time, numbers, codes):
     """first, last and the times since them; nothing is written where there is nothing: NaN stands there."""
     op, item, out = line[F_OP], line[F_SOURCE], np.uint64(line[F_OUT])
@@ -118,7 +118,7 @@ def _remembered(P, S, row, line, time, numbers, codes):
         numbers.view(np.int64)[out] = word
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _ring_of(P, S, row):
     """Offset and mask of a key's ring, with the totals before its oldest entry in place."""
     if P.sizes.keeps_rows and row[RING] == NO_RING:
@@ -126,20 +126,20 @@ def _ring_of(P, S, row):
     return row[RING], (np.int64(1) << row[LOG2]) - 1
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def nothing_measured(S, j):
     """Nothing has been asked of the block's event j yet."""
     for g in range(S.spans.shape[0]):
         S.spans[np.uint64(g), SPAN_COUNT, np.uint64(j)] = -1
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _is_hidden(P, row, high, time):
     """Whether what left the ring holds later events than a window that ends at this cursor: then none of it may be seen."""
     return row[BASE] > time - P.offsets[np.uint64(high)]
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def measure(P, S, row, role, time, values, j):
     """Count and sums of every span of a row's key, with the current event's value where it belongs to them."""
     offset, mask = _ring_of(P, S, row)
@@ -172,7 +172,7 @@ def measure(P, S, row, role, time, values, j):
             )
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _measure_squares(newer, older, column, size, span, j):
     """The sum of squares between two entries, and of one more value, in two words."""
     more_high, more_low = multiply(size, size)
@@ -184,7 +184,7 @@ def _measure_squares(newer, older, column, size, span, j):
     span[SPAN_LOW, j] = np.int64(low_word)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def express(P, S, x, begin, end):
     """Turn the measured spans of the events [begin, end) into features, one feature after another."""
     for f in range(P.sizes.summed):
@@ -210,7 +210,7 @@ def express(P, S, x, begin, end):
             x[np.uint64(begin + j), out] = result
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def evaluate(P, S, row, role, time, exact_values, distinct_values, numbers, codes, j):
     """The features of a row's key that are not made from spans alone, as of this time, into an event's columns."""
     for f in range(P.sizes.summed, P.features.shape[0]):
@@ -245,7 +245,7 @@ def evaluate(P, S, row, role, time, exact_values, distinct_values, numbers, code
         numbers[np.uint64(line[F_OUT])] = result
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _distinct_count(P, S, row, line, start, end, hidden, distinct_values):
     found = _values(P, S, row, line, end) if hidden else row[P.sizes.counters + line[F_COUNTER]]
     code = distinct_values[line[F_SOURCE]] if line[F_CURRENT] else MISSING
@@ -254,7 +254,7 @@ def _distinct_count(P, S, row, line, start, end, hidden, distinct_values):
     return found
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def _values(P, S, row, line, end):
     """How many different values stand in the ring before a position."""
     column, found = P.distincts[line[F_SOURCE], D_RING], np.int64(0)
@@ -264,7 +264,7 @@ def _values(P, S, row, line, end):
     return found
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def _flags(P, S, row, line, end):
     """How many known frauds stand in the ring before a position."""
     column, found = P.labels[P.counters[line[F_COUNTER], K_SOURCE], L_RING], np.int64(0)
@@ -273,7 +273,7 @@ def _flags(P, S, row, line, end):
     return found
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def _extreme_word(P, S, row, line, start, end, hidden, value):
     """The min or max over positions [start, end) and the current event's value; of all time for a window without beginning."""
     minimum, e = line[F_OP] == MIN, line[F_COUNTER]

@@ -1,18 +1,18 @@
 """Rings of entries in one arena: taken and given back by size, in powers of two."""
 
-import numba as nb
 import numpy as np
 
 from penstock.features.kernel.words import FIRST, LARGEST, LOG2, RING, RING_TOP
+from penstock.jit import njit
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def physical(row, position):
     """Where the entry at a position of a key's ring lies in the arena."""
     return np.uint64(row[RING] + (position & ((np.int64(1) << row[LOG2]) - 1)))
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def take_ring(S, log2):
     """An aligned ring of 2^log2 entries, from the free list of its size or from the top of the arena."""
     head = S.free[log2]
@@ -32,14 +32,14 @@ def take_ring(S, log2):
     return top
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def give_ring(S, offset, log2):
     """Put a ring on the free list of its size."""
     S.ring[offset, 0] = S.free[log2]
     S.free[log2] = offset
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def lay_base(P, S, row):
     """A key without a ring keeps its totals in the row: put them where those before the oldest entry belong."""
     at = physical(row, row[FIRST] - 1)
@@ -47,7 +47,7 @@ def lay_base(P, S, row):
         S.ring[at, 1 + k] = row[P.sizes.totals + k]
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def search(ring, row, low, high, bound):
     """The first position in [low, high) with time > bound, or high."""
     offset, mask = row[RING], (np.int64(1) << row[LOG2]) - 1

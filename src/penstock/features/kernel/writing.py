@@ -1,6 +1,5 @@
 """An event enters its key's row and ring, where its time belongs."""
 
-import numba as nb
 import numpy as np
 
 from penstock.features.kernel.cursors import low_of
@@ -54,9 +53,10 @@ from penstock.features.kernel.words import (
     SMALLEST_RING_LOG2,
     TABLE_USED,
 )
+from penstock.jit import njit
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def clear_row(P, row, code, slot):
     """Make a row that has seen nothing."""
     for word in range(row.shape[0]):
@@ -75,7 +75,7 @@ def clear_row(P, row, code, slot):
     row[BASE] = MISSING
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def new_slot(P, S, code, time):
     """A row for a key that is not known."""
     slot = S.meta[FREE_SLOT]
@@ -91,7 +91,7 @@ def new_slot(P, S, code, time):
     return slot
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def _resize(P, S, row, log2):
     """Move a key's entries, and the one before them, into a ring of 2^log2; a key without a ring gets its first."""
     if row[RING] == NO_RING:
@@ -113,7 +113,7 @@ def _resize(P, S, row, log2):
         summarise(P, S, row, first)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _add_totals(P, entry, before, values, role):
     """Make an entry's running totals: those of the entry before it, and this event."""
     for c in range(P.channels.shape[0]):
@@ -135,7 +135,7 @@ def _add_totals(P, entry, before, values, role):
             entry[column] = np.int64(np.uint64(before[column]) + high + np.uint64(low_word < low))
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _link(P, S, row, position, d, code):
     """Enter a distinct value at a position: between its neighbours in the chain, and in the table where it is last."""
     column = P.distincts[d, D_RING]
@@ -167,7 +167,7 @@ def _link(P, S, row, position, d, code):
         S.distinct[place, 2] = position
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def _shift(P, S, row, position, values, role):
     """Make room for a late event: move later entries up by one and add the event to their totals."""
     for old in range(row[END] - 1, position - 1, -1):
@@ -190,7 +190,7 @@ def _shift(P, S, row, position, values, role):
                 place_distinct(S.distinct, S.meta[SALT], owner, code, old + 1)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def _recount(P, S, row, position):
     """After an insertion before the end: cursors behind it move on, and windows that hold it count its values."""
     for c in range(P.offsets.shape[0]):
@@ -209,7 +209,7 @@ def _recount(P, S, row, position):
             row[P.sizes.counters + k] += 1
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _remember(P, S, row, at, time, item_values, role):
     """Enter the event's remembered values: into the ring, and into the row where it is the last or the first."""
     for item in range(P.items.shape[0]):
@@ -228,7 +228,7 @@ def _remember(P, S, row, at, time, item_values, role):
             row[place + FIRST_TIME] = time
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _guard(P, S, row, values, role):
     """Keep sums in range: a value that would carry a sum beyond 2^62 units stays out, and is counted as overflowed.
 
@@ -248,7 +248,7 @@ def _guard(P, S, row, values, role):
             row[place] += size
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy")
+@njit(_nrt=False, error_model="numpy")
 def _absolute(ring, row, column, bound):
     """The absolute values of one sum over the entries of a ring that windows still reach."""
     total = np.int64(0)
@@ -259,7 +259,7 @@ def _absolute(ring, row, column, bound):
     return total
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def _make_place(P, S, row, size, mask):
     """Give a key a ring that takes one more entry, beside the one before its oldest; a far too large one is exchanged."""
     if row[RING] == NO_RING:
@@ -270,7 +270,7 @@ def _make_place(P, S, row, size, mask):
         _resize(P, S, row, row[LOG2] - 2)
 
 
-@nb.njit(cache=True, _nrt=False, error_model="numpy", forceinline=True)
+@njit(_nrt=False, error_model="numpy", forceinline=True)
 def insert(P, S, row, time, sequence, role, values, exact_values, item_values, distinct_values, label_values):
     """Write an event into its key's row and ring, where its time belongs."""
     end, mask = row[END], (np.int64(1) << row[LOG2]) - 1
