@@ -7,6 +7,7 @@ DATA ?= penstock-data
 PORT ?= 8000
 LAB_PORT ?= 8501
 TPS ?= 20
+EVENTS ?= 200000
 RECORDED ?= $(PENSTOCK_TEST_DATA)
 URL ?= http://127.0.0.1:$(PORT)
 MODELS = $(DATA)/models
@@ -19,7 +20,6 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # What `make infra` started: KAFKA_URL, REDIS_URL, POSTGRES_URL, S3_URL and the keys to it.
 ifneq ($(wildcard .infra/servers.env),)
 include .infra/servers.env
-export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_REGION
 endif
 
 # Each detector has topics of its own on a broker: banking those with the plain names, others behind their name.
@@ -32,7 +32,7 @@ SHARED_KEY = $(DATA)/shared.key
 WITH_KEY = PENSTOCK_PERSONAL_KEY_FILE=$(SHARED_KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run lab console console-build console-check console-test console-if-possible client infra infra-stop stream api generator trainer test test-slow test-spark spark-jars check bench bench-quick eval perf docs lock clean
+.PHONY: help setup run lab console console-build console-check console-test console-if-possible client infra infra-stop stream api generator trainer test test-slow recipes test-spark spark-jars check bench bench-quick eval perf docs lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/\$$\(URL\)/, "$(URL)", $$2); printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,6 +94,9 @@ test: .venv/.for-work .venv/.kernels  ## the tests
 test-slow: .venv/.for-work  ## the tests that take minutes, without those of the console
 	@$(BIN)/python -m pytest -m slow --ignore tests/console $(PYTEST_ARGS)
 
+recipes: .venv/.for-work $(CONSOLE)  ## the commands of docs/recipes at their full size, in front of real servers
+	@PENSTOCK_RECIPES=full $(BIN)/python -m pytest -m slow tests/recipes $(PYTEST_ARGS)
+
 test-spark: .venv/.for-work spark-jars  ## the tests on Spark, with a real Kafka; PENSTOCK_SPARK_EVENTS says how much
 	@$(BIN)/python -m pytest -m slow tests/integration/test_spark_backfill.py tests/integration/test_spark_stream.py $(PYTEST_ARGS)
 
@@ -148,7 +151,7 @@ $(MODELS)/$(DETECTOR)/champion: | .venv/.for-use
 
 $(HISTORY): | .venv/.for-use
 	@mkdir -p $(DATA)
-	@$(BIN)/penstock simulate $(DETECTOR) --events 200000 --days 60 --out $@
+	@$(BIN)/penstock simulate $(DETECTOR) --events $(EVENTS) --days 60 --out $@
 
 $(SHARED_KEY):
 	@mkdir -p $(DATA)

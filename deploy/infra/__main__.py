@@ -3,6 +3,7 @@
 import argparse
 import shlex
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -77,15 +78,20 @@ ACTIONS = {"start": start, "stop": stop, "fetch": fetch}
 def write_addresses(folder: Path) -> None:
     """Name what runs, for `make` and for a shell, in servers.env; no file where nothing runs."""
     running = [server for kind in SERVERS if (server := kind(folder / kind.name, guarded=False)).pid is not None]
-    addresses = {f"{server.name.upper()}_URL": server.url for server in running}
-    for server in running:
-        addresses |= server.environment
     target = folder / "servers.env"
-    if not addresses:
+    if not running:
         target.unlink(missing_ok=True)
         return
-    target.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in addresses.items()))
+    target.write_text(addresses(running))
     print(f"addresses: {target}")
+
+
+def addresses(servers: Iterable[Server]) -> str:
+    """The variables that name servers and the keys to them, as lines that a shell and `make` read."""
+    variables: dict[str, str] = {}
+    for server in servers:
+        variables |= {f"{server.name.upper()}_URL": server.url} | server.environment
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
 if __name__ == "__main__":

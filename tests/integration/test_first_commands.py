@@ -5,14 +5,8 @@ that fails, fails the test.
 """
 
 import json
-import os
 import re
-import shlex
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,13 +14,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deploy.infra.server import free_port
+from tests.pages import ROOT, WITHIN_S, Shell, empty_clone, split_commands, succeeded
+
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
 GUIDES = sorted((ROOT / "docs" / "guide").glob("*.md"))
-WITHIN_S = 900
-"""How long one command may take on a busy machine."""
-
 NOT_RUN = {
     r"git clone URL": "the fixture clones",
     r"make (run|infra)": "installs from a registry; `penstock demo` is what `make run` runs",
@@ -54,18 +47,8 @@ def commands(text: str) -> list[str]:
     blocks = re.findall(r"^```(?:bash|sh)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     indented = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     blocks += ["\n".join(line[4:] for line in indented.splitlines() if line.startswith("    "))]
-    found, begun = [], ""
-    for line in "\n".join(blocks).splitlines():
-        begun = f"{begun}\n{line}" if begun else line
-        try:
-            shlex.split(begun, comments=True)
-        except ValueError:
-            continue
-        if not begun.endswith("\\"):
-            found.append(begun)
-            begun = ""
     known = ("penstock ", "curl ", "make ", "git ", "pip ", "docker ", "helm ", "kubectl ", "createdb ", "export ")
-    return [re.sub(r"\s{2,}#.*$", "", each).strip() for each in found if each.startswith(known)]
+    return [each for each in split_commands("\n".join(blocks)) if each.startswith(known)]
 
 
 def first_section(page: Path) -> str:
@@ -79,96 +62,37 @@ class Newcomer:
         self.clone = clone
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._log = clone.parent / "demo.log"
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self._environment = {**os.environ, "PATH": path, "PENSTOCK_LOG_LEVEL": "error"}
-        self._demo: subprocess.Popen[bytes] | None = None
+        self.shell = Shell(clone, {"PENSTOCK_LOG_LEVEL": "error"})
 
     def start(self) -> None:
-        self._demo = self._begin(f"penstock demo --port {self.port}", self._log)
-        self._answers(self._demo, f"{self.url}/ready", self._log)
-
-    def stop(self) -> None:
-        if self._demo is not None:
-            end(self._demo)
+        self._demo = self.shell.start(f"penstock demo --port {self.port}", "Ctrl-C stops")
 
     @property
     def greeting(self) -> str:
         """What the demo has printed."""
-        return self._log.read_text("utf-8")
+        return self._demo.output
 
-    def types(self, command: str) -> str:
-        """Run a command as printed, but for the demo's port and for endless traffic; what it prints."""
+    def types(self, command: str) -> None:
+        """Run a command as printed, but for the demo's port and for endless traffic."""
         command = command.replace("http://127.0.0.1:8000", self.url)
         if re.match(r"penstock simulate .*--tps", command):
             command += " --events 200"
         if shutil.which("jq") is None:
             command = command.partition(" | jq ")[0]
         if STARTS.match(command):
-            return self._starts(command)
-        tried, until = None, time.monotonic() + WITHIN_S
-        while tried is None or (tried.returncode and "is being filled" in tried.stderr and time.monotonic() < until):
-            if tried is not None:
-                time.sleep(1.0)  # it says itself: try again when it is active
-            tried = subprocess.run(
-                ["bash", "-c", command],
-                cwd=self.clone,
-                env=self._environment,
-                capture_output=True,
-                text=True,
-                timeout=WITHIN_S,
-                check=False,
-            )
-        assert tried.returncode == 0, f"{command}\n{tried.stdout[-2000:]}\n{tried.stderr[-2000:]}"
-        return tried.stdout
-
-    def _starts(self, command: str) -> str:
-        log, port = self.clone.parent / "started.log", free_port()
-        process = self._begin(f"{command} --port {port} --data other", log)
-        try:
-            self._answers(process, f"http://127.0.0.1:{port}/", log)
-        finally:
-            end(process)
-        return log.read_text("utf-8")
-
-    def _begin(self, command: str, log: Path) -> subprocess.Popen[bytes]:
-        with log.open("wb") as out:
-            return subprocess.Popen(
-                ["bash", "-c", f"exec {command}"], cwd=self.clone, env=self._environment, stdout=out, stderr=out
-            )
-
-    def _answers(self, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-        until = time.monotonic() + WITHIN_S
-        while True:
-            try:
-                if httpx.get(url, timeout=30).status_code == 200:
-                    return
-            except httpx.HTTPError:
-                pass
-            assert process.poll() is None, log.read_text()[-2000:]
-            assert time.monotonic() < until, log.read_text()[-2000:]
-            time.sleep(0.2)
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(120)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+            self.shell.start(f"{command} --port {free_port()} --data other", "Ctrl-C stops")
+            self.shell.running.pop().stop()
+            return
+        done, until = self.shell.attempt(command), time.monotonic() + WITHIN_S
+        while done.returncode and "is being filled" in done.stderr and time.monotonic() < until:
+            time.sleep(1.0)  # it says itself: try again when it is active
+            done = self.shell.attempt(command)
+        succeeded(command, done)
 
 
 @pytest.fixture(scope="module")
 def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
-    clone = tmp_path_factory.mktemp("first") / "penstock"
-    subprocess.run(["git", "clone", "-q", "--depth", "1", ROOT.as_uri(), str(clone)], check=True)
+    clone = empty_clone(tmp_path_factory.mktemp("first"))
     who = Newcomer(clone)
     [mine] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
     (clone / "mine.py").write_text(mine)
@@ -178,8 +102,9 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
     try:
         who.start()
         yield who
+        who.shell.stop()
     finally:
-        who.stop()
+        who.shell.kill()
 
 
 def told(newcomer: Newcomer, found: list[str]) -> None:

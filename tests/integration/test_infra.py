@@ -139,7 +139,7 @@ def test_one_command_starts_them_another_stops_them_and_both_may_be_repeated(red
     said = capsys.readouterr().out
     assert said.count(f"redis://127.0.0.1:{Redis.usual_port}") == 2
     assert said.count("ran already") == 1
-    assert (tmp_path / "servers.env").read_text() == f"REDIS_URL=redis://127.0.0.1:{Redis.usual_port}\n"
+    assert (tmp_path / "servers.env").read_text() == f"export REDIS_URL=redis://127.0.0.1:{Redis.usual_port}\n"
     for _ in range(2):
         assert main(["stop", "redis", "--folder", str(tmp_path)]) == 0
     assert not (tmp_path / "servers.env").exists()
