@@ -43,6 +43,7 @@ COMMAND = variable("penstock_command", setting("PENSTOCK_COMMAND", "penstock"))
 ENVIRONMENT = {
     "PENSTOCK_DATA": variable("penstock_data", setting("PENSTOCK_DATA", "penstock-data")),
     "PENSTOCK_DAILY_OUT": variable("penstock_reports", setting("PENSTOCK_DAILY_OUT", "reports")),
+    "PENSTOCK_DAILY_BY": variable("penstock_by", setting("PENSTOCK_DAILY_BY", "decided")),
     "PENSTOCK_DAILY_DATE": DAY,
 }
 
@@ -51,7 +52,7 @@ def command(detector: str) -> str:
     """The line that a task runs. detector: '' stands for all that have decided anything."""
     which = f" {shlex.quote(detector)}" if detector else ""
     where = '--data "$PENSTOCK_DATA" --out "$PENSTOCK_DAILY_OUT"'
-    return f'{COMMAND} report daily{which} --date "$PENSTOCK_DAILY_DATE" {where}'
+    return f'{COMMAND} report daily{which} --date "$PENSTOCK_DAILY_DATE" --by "$PENSTOCK_DAILY_BY" {where}'
 
 
 with DAG(

@@ -113,7 +113,8 @@ def test_one_task_reports_on_all_detectors_every_night(load, ran):
     assert task.task_id == "report"
     program, said = ran(task)
     assert (program, said["detector"], said["data"], str(said["out"])) == ("penstock", None, "penstock-data", "reports")
-    assert said["date"].date().isoformat() == DAY
+    assert (said["date"].isoformat(), said["by"]) == (DAY, "decided")
+    assert ran(task, penstock_by="event")[1]["by"] == "event"
 
 
 def test_each_detector_that_is_named_has_a_task_of_its_own(load, ran):

@@ -11,11 +11,13 @@ import msgspec
 import pytest
 
 from penstock import Detector, Engine, Entity, Label, Policy, Rule
-from penstock.assemble.daily import daily_reports, write_reports
+from penstock.adapters.postgres import PostgresLedger, create
+from penstock.assemble.daily import daily_reports, decided_days, write_reports
 from penstock.cli import run
 from penstock.clock import to_us
 from penstock.config import Settings
 from penstock.errors import ConfigurationError, DataError
+from penstock.ingest import Steps
 from penstock.ledger import FileLedger
 from penstock.ledger.archive import Archive
 from penstock.offline.daily import make_report, page, table
@@ -73,7 +75,7 @@ def decided(tmp_path_factory):
                     for k in range(chance.randrange(4, 16))
                 ]
                 rows += [
-                    {**e, "decision": d.decision, "reasons": [r.code for r in d.explanation.reasons]}
+                    {**e, "decided": at, "decision": d.decision, "reasons": [r.code for r in d.explanation.reasons]}
                     for e, d in zip(events, engine.decide_many(events), strict=True)
                 ]
                 if hour % 7 == 0:
@@ -98,27 +100,34 @@ def decided(tmp_path_factory):
     return data, rows, truth
 
 
-def report_of(data, day=DAY, now=NOW, folder=None):
+def report_of(data, day=DAY, now=NOW, folder=None, by="decided"):
     with FileLedger(data / "ledger", read_only=True) as ledger, Archive(ledger, folder) as archive:
         return make_report(
-            ledger, archive, "shop", now_us=to_us(now), date=day, amount="amount", label_delay_us=3 * 86_400_000_000
+            ledger, archive, "shop", now_us=to_us(now), date=day, by=by, amount="amount", label_delay_us=3 * 86_400_000_000
         )
 
 
-def of_day(rows, day):
-    return [row for row in rows if datetime.fromisoformat(row["timestamp"]).date() == day]
+def of_day(rows, day, by="decided"):
+    times = {"decided": lambda row: row["decided"], "event": lambda row: datetime.fromisoformat(row["timestamp"])}
+    return [row for row in rows if times[by](row).date() == day]
 
 
 def worth(rows):
     return pytest.approx(sum(row["amount"] for row in rows), abs=0.01)
 
 
-def test_every_day_of_the_week_is_counted_as_a_naive_count_does(decided):
+BOTH = pytest.mark.parametrize("by", ["decided", "event"])
+
+
+@BOTH
+def test_every_day_of_the_week_is_counted_as_a_naive_count_does(decided, by):
     data, rows, truth = decided
-    report = report_of(data)
+    report = report_of(data, by=by)
+    assert report.by == by
+    assert [of_day(rows, day.date, "decided") != of_day(rows, day.date, "event") for day in report.days].count(True) > 4
     assert [day.date for day in report.days] == [DAY - timedelta(days=back) for back in range(7, -1, -1)]
     for day in report.days:
-        mine = of_day(rows, day.date)
+        mine = of_day(rows, day.date, by)
         assert (day.decided.count, day.decided.amount) == (len(mine), worth(mine))
         counts = Counter(row["decision"] for row in mine)
         assert {name: share.count for name, share in day.by_decision.items()} == counts
@@ -131,20 +140,22 @@ def test_every_day_of_the_week_is_counted_as_a_naive_count_does(decided):
         assert (day.truth.missed.count, day.truth.missed.amount) == (len(missed), worth(missed))
         assert day.truth.false_alarms.count == len(false)
     assert report.day.truth.caught.count > 0 < report.day.truth.missed.count
-    empty = report_of(data, date(2026, 1, 9))
-    assert empty.days[-1].decided.count < 30 < empty.days[-2].decided.count  # only late ones of the next morning
+    empty = report_of(data, date(2026, 1, 9), by=by)
+    assert empty.days[-1].decided.count == len(of_day(rows, date(2026, 1, 9), by)) < 30 < empty.days[-2].decided.count
+    assert (by == "event") == (empty.days[-1].decided.count > 0)  # late ones of the next morning
 
 
-def test_reasons_and_rules_are_those_of_the_decisions(decided):
+@BOTH
+def test_reasons_and_rules_are_those_of_the_decisions(decided, by):
     data, rows, _ = decided
-    report = report_of(data)
-    mine = of_day(rows, DAY)
+    report = report_of(data, by=by)
+    mine = of_day(rows, DAY, by)
     reasons = Counter(code for row in mine if row["decision"] != "APPROVE" for code in set(row["reasons"]))
     assert {reason.name: reason.count for reason in report.reasons} == reasons
     assert report.reasons_of == sum(row["decision"] != "APPROVE" for row in mine)
     dear = next(rule for rule in report.rules if rule.name == "dear")
     assert dear.count == dear.stopped == sum(row["amount"] > 900 for row in mine)
-    assert dear.before == sum(row["amount"] > 900 for row in of_day(rows, DAY - timedelta(days=1)))
+    assert dear.before == sum(row["amount"] > 900 for row in of_day(rows, DAY - timedelta(days=1), by))
     assert "is dear" in next(reason for reason in report.reasons if reason.name == "dear").example
 
 
@@ -266,6 +277,105 @@ def test_what_cannot_be_reported_is_an_error_that_says_why(decided, tmp_path, ca
     with pytest.raises(ConfigurationError, match="there is no ledger"):
         daily_reports(Settings(data=tmp_path / "none"), None, None)
     assert run(["report", "daily", "--date", "13.1.2026", "--data", str(decided[0])]) == 2
+
+
+# ---------------------------------------------------------------- events that happen in steps
+
+
+class Movement(msgspec.Struct):
+    transaction_id: str
+    nameOrig: str
+    amount: float
+    step: int | None = None
+    timestamp: datetime | None = None
+
+
+STEPS_FROM = datetime(2020, 1, 1, tzinfo=UTC)
+MIDNIGHT = datetime(2026, 3, 3, tzinfo=UTC)
+MOVED = [  # the step of each movement, and when it was decided
+    (1, MIDNIGHT - timedelta(hours=30)),
+    (2, MIDNIGHT - timedelta(hours=20)),
+    (26, MIDNIGHT - timedelta(hours=20)),
+    (743, MIDNIGHT - timedelta(microseconds=1)),
+    (3, MIDNIGHT),
+    (1, MIDNIGHT + timedelta(hours=9)),
+]
+
+
+def moving():
+    account = Entity("nameOrig")
+    return Detector(
+        "moving",
+        event=Movement,
+        id="transaction_id",
+        time="timestamp",
+        steps=Steps("step", every="1h", start=STEPS_FROM),
+        features=[account.count("1h").named("count_1h")],
+        rules=[Rule("large", "amount > 100", then="block")],
+    )
+
+
+@pytest.fixture(params=["disk", "postgres"])
+def moved(request, tmp_path):
+    """The settings of a service that decided events that name an hour of another year; its ledger on disk and in PostgreSQL."""
+    settings = Settings(data=tmp_path / "data")
+    if request.param == "postgres":
+        settings = Settings(data=tmp_path / "data", ledger=request.getfixturevalue("postgres_url"))
+        create(settings.ledger)
+    mine = tmp_path / "moving.py"
+    mine.write_text("from tests.integration.test_daily_report import moving\ndetector = moving()\n")
+    clock = SetClock(MIDNIGHT)
+    ledger = {} if settings.ledger is None else {"ledger": PostgresLedger(settings.ledger)}
+    with Engine(moving(), data=settings.data, clock=clock, **ledger) as engine:
+        for number, (step, at) in enumerate(MOVED):
+            clock.at(at)
+            event = {"transaction_id": f"m{number}", "nameOrig": "C1", "amount": 60.0 * (1 + number % 2), "step": step}
+            assert engine.decide(event).decision == ("BLOCK" if number % 2 else "APPROVE")
+        engine.ledger.flush()
+        listed = {by: decided_days(settings, engine, by=by, clock=clock) for by in ("decided", "event")}
+    for close in ledger.values():
+        close.close()
+    return settings, mine, listed
+
+
+def test_mobile_money_is_reported_by_the_day_on_which_it_was_decided(moved):
+    """Also the decision of the last microsecond before midnight, and that of midnight."""
+    settings, mine, listed = moved
+    assert listed["decided"] == [(date(2026, 3, 3), 2), (date(2026, 3, 2), 3), (date(2026, 3, 1), 1)]
+    now = SetClock(MIDNIGHT + timedelta(hours=10))
+    report = daily_reports(settings, str(mine), None, clock=now)["moving"]
+    assert (report.date, report.by, report.finished) == (date(2026, 3, 2), "decided", True)
+    assert [day.decided.count for day in report.days] == [0] * 6 + [1, 3]
+    assert {name: (share.count, share.amount) for name, share in report.day.by_decision.items()} == {
+        "APPROVE": (1, 60.0),
+        "BLOCK": (2, 240.0),
+    }
+    assert [(rule.name, rule.count) for rule in report.rules] == [("large", 2)]
+    assert "Decisions by the day on which they were made (UTC)" in page(report)
+
+
+def test_mobile_money_is_reported_by_its_steps_on_request(moved):
+    settings, mine, listed = moved
+    days = [(date(2020, 1, 31), 1), (date(2020, 1, 2), 1), (date(2020, 1, 1), 4)]
+    assert listed["event"] == days
+    for day, count in days:
+        report = daily_reports(settings, str(mine), day, by="event", clock=SetClock(MIDNIGHT))["moving"]
+        assert (report.by, report.day.decided.count) == ("event", count)
+    assert "Decisions by the day of their event (UTC)" in page(report)
+    assert daily_reports(settings, None, None, by="event", clock=SetClock(MIDNIGHT))["moving"].date == date(2020, 1, 31)
+
+
+@pytest.mark.parametrize(("named", "decisions"), [("today", 2), ("yesterday", 3), ("2026-03-01", 1)])
+def test_today_and_yesterday_are_days_that_can_be_named(moved, named, decisions, monkeypatch, capsys):
+    settings, mine, _ = moved
+    monkeypatch.setattr("penstock.clock.system_clock", SetClock(MIDNIGHT + timedelta(hours=23, minutes=59)))
+    place = ["--data", str(settings.data), *(["--ledger", settings.ledger] if settings.ledger else [])]
+    assert run(["report", "daily", str(mine), "--date", named, "--json", *place]) == 0
+    [report] = json.loads(capsys.readouterr().out)["reports"]
+    assert (report["by"], report["figures"]["decisions"]["day"]) == ("decided", decisions)
+    assert run(["report", "daily", str(mine), "--date", "2020-01-02", "--by", "event", "--json", *place]) == 0
+    [report] = json.loads(capsys.readouterr().out)["reports"]
+    assert (report["by"], report["figures"]["decisions"]["day"]) == ("event", 1)
 
 
 # ---------------------------------------------------------------- the control share

@@ -355,8 +355,8 @@ def test_a_trainer_is_not_asked_where_nothing_can_be_said(tmp_path):
 
 def test_the_day_on_which_it_shifted_says_so_and_the_day_before_does_not(settings):
     with FileLedger(settings.data / "ledger", read_only=True) as ledger:
-        bad, why = drift_of_day(settings, detector(), ledger, SHIFT.date(), now_us=clock())
-        good, _ = drift_of_day(settings, detector(), ledger, (SHIFT - timedelta(days=1)).date(), now_us=clock())
+        bad, why = drift_of_day(settings, detector(), ledger, SHIFT.date(), now_us=clock(), by="event")
+        good, _ = drift_of_day(settings, detector(), ledger, (SHIFT - timedelta(days=1)).date(), now_us=clock(), by="event")
     assert why is None
     assert "amount" in {each.column for each in bad.alarms}
     assert good.findings == []
@@ -364,7 +364,9 @@ def test_the_day_on_which_it_shifted_says_so_and_the_day_before_does_not(setting
 
 
 def test_the_report_of_the_day_has_a_section_about_drift(settings, mine):
-    bad, good = (daily_reports(settings, mine, day.date(), clock=clock)["paid"] for day in (SHIFT, SHIFT - timedelta(days=1)))
+    """All of it was decided at one instant, so days are those of the events."""
+    days = SHIFT.date(), (SHIFT - timedelta(days=1)).date()
+    bad, good = (daily_reports(settings, mine, day, by="event", clock=clock)["paid"] for day in days)
     assert "amount has moved against training" in daily_page(bad)
     assert "Nothing has drifted" in daily_page(good)
     psi, limit = bad.as_json()["drift"]["columns"]["amount"]

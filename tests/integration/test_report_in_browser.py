@@ -45,7 +45,7 @@ def day(tmp_path_factory):
         engine.decide_many(events(n=3000).drop("is_fraud"))
         with Archive(engine.ledger) as archive:
             now_us = to_us(START + timedelta(days=30))
-            report = make_report(engine.ledger, archive, "paid", now_us=now_us, amount="amount")
+            report = make_report(engine.ledger, archive, "paid", now_us=now_us, by="event", amount="amount")
     assert sum(each.approved + each.stopped for each in report.scores) == report.day.decided.count
     path = tmp_path_factory.mktemp("report") / "day.html"
     path.write_text(daily_page(report), encoding="utf-8")

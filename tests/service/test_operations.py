@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 import time
+from collections import Counter
 from datetime import datetime
 
 import msgspec
@@ -310,13 +311,18 @@ def test_a_day_is_reported_as_facts_and_as_a_page(serve):
     with serve() as client:
         assert done(client.get("/reports")) == {"reports": []}
     with serve() as client:
-        for number in range(3):
-            client.post("/predict", json=payment(number))
+        days = Counter(client.post("/predict", json=payment(number)).json()["decided_at"][:10] for number in range(3))
+        assert {each["date"]: each["decisions"] for each in done(client.get("/reports"))["reports"]} == days
+        today = max(days)
+        facts = done(client.get(f"/reports/{today}"))
+        assert (facts["by"], facts["figures"]["decisions"]["day"]) == ("decided", days[today])
+        assert client.get(f"/reports/{today}?by=event").status_code == 404
+        assert client.get("/reports?by=whenever").status_code == 422
         day = {"date": "2026-01-05", "detector": "mine", "decisions": 3, "finished": True}
-        assert done(client.get("/reports")) == {"reports": [day]}
-        facts = done(client.get("/reports/2026-01-05"))
-        assert (facts["detector"], facts["figures"]["decisions"]["day"]) == ("mine", 3)
-        page = client.get("/reports/2026-01-05?format=html")
+        assert done(client.get("/reports?by=event")) == {"reports": [day]}
+        facts = done(client.get("/reports/2026-01-05?by=event"))
+        assert (facts["detector"], facts["by"], facts["figures"]["decisions"]["day"]) == ("mine", "event", 3)
+        page = client.get("/reports/2026-01-05?by=event&format=html")
         assert page.headers["content-type"].startswith("text/html")
         policy = page.headers["content-security-policy"]
         assert "default-src 'none'" in policy

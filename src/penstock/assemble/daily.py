@@ -18,9 +18,9 @@ from penstock.engine.spread import worth_of
 from penstock.errors import DataError, did_you_mean
 from penstock.ledger import Ledger
 from penstock.ledger.archive import Archive
-from penstock.offline.daily import Report, make_report, page, table
+from penstock.offline.daily import By, Report, make_report, page, table
 from penstock.offline.daily.day import Control, DayDrift
-from penstock.offline.questions import text
+from penstock.offline.daily.history import History
 from penstock.offline.trial import blocks
 
 _FURTHEST = 8
@@ -28,7 +28,7 @@ _CONTROL_DAYS = 30  # of a share of blocks that is let through, a day has a few 
 
 
 def daily_reports(
-    settings: Settings, reference: str | None, day: date | None, *, clock: Clock = system_clock
+    settings: Settings, reference: str | None, day: date | None, *, by: By = "decided", clock: Clock = system_clock
 ) -> dict[str, Report]:
     """The report of a day for one detector, or for all that have decided anything; also while a service is running.
 
@@ -36,6 +36,7 @@ def daily_reports(
         settings: say where ledger and archive are.
         reference: the DETECTOR; all that this ledger knows unless given.
         day: the day (UTC); the newest that is over unless given.
+        by: whether a decision counts on the day it was made or on that of its event.
         clock: tells which labels are known by now.
 
     Raises:
@@ -53,11 +54,11 @@ def daily_reports(
             if len(logs[name]) > 1:
                 raise several_logs(f"what {name!r} decided", logs[name])
             [log] = logs[name]
-            reports[name] = _report(settings, ledgers[log], archives[log], name, detector, day, clock)
+            reports[name] = _report(settings, ledgers[log], archives[log], name, detector, day, by, clock)
         return reports
 
 
-def report_of(settings: Settings, engine: Engine, day: date, *, clock: Clock = system_clock) -> Report:
+def report_of(settings: Settings, engine: Engine, day: date, *, by: By = "decided", clock: Clock = system_clock) -> Report:
     """The report of a day of an engine that runs, or of a replica; as much as is durable and known by now.
 
     Raises:
@@ -65,20 +66,15 @@ def report_of(settings: Settings, engine: Engine, day: date, *, clock: Clock = s
     """
     detector = engine.detector
     with Archive(engine.ledger, settings.data / "archive") as archive:
-        return _report(settings, engine.ledger, archive, detector.name, detector, day, clock)
+        return _report(settings, engine.ledger, archive, detector.name, detector, day, by, clock)
 
 
-def decided_days(settings: Settings, engine: Engine, *, clock: Clock = system_clock) -> list[tuple[date, int]]:
-    """The days (UTC, by event time) up to today on which an engine has decided, the newest first, each with how many."""
+def decided_days(
+    settings: Settings, engine: Engine, *, by: By = "decided", clock: Clock = system_clock
+) -> list[tuple[date, int]]:
+    """The days (UTC) up to today that can be reported on, the newest first, each with how many decisions."""
     with Archive(engine.ledger, settings.data / "archive") as archive:
-        found = archive.query(_DAYS.replace("$detector", text(engine.detector.name)).replace("$now_us", str(clock())))
-    return [(row["day"], row["decisions"]) for row in found.to_dicts()]
-
-
-_DAYS = (
-    "SELECT CAST(event_time AS DATE) AS day, count(*) AS decisions FROM decisions WHERE detector = $detector "
-    "AND event_time <= make_timestamptz($now_us) GROUP BY 1 ORDER BY 1 DESC"
-)
+        return History(archive, engine.detector.name, None, clock(), by=by).counts(clock())
 
 
 def _report(
@@ -88,6 +84,7 @@ def _report(
     name: str,
     detector: Detector | None,
     day: date | None,
+    by: By,
     clock: Clock,
 ) -> Report:
     made = make_report(
@@ -96,6 +93,7 @@ def _report(
         name,
         now_us=clock(),
         date=day,
+        by=by,
         amount=worth_of(detector)[0] if detector else None,
         label_delay_us=detector.label.delay_us if detector and detector.label else 0,
     )
@@ -116,7 +114,7 @@ def _control(archive: Archive, detector: Detector, report: Report) -> Control | 
 def _drift(settings: Settings, detector: Detector, ledger: Ledger, report: Report) -> DayDrift:
     """What the day's drift comes to; the furthest columns, each as its own limit measures it."""
     now_us = to_us(datetime.fromisoformat(report.made_at))
-    found, missing = drift_of_day(settings, detector, ledger, report.date, now_us=now_us)
+    found, missing = drift_of_day(settings, detector, ledger, report.date, by=report.by, now_us=now_us)
     if found is None:
         return DayDrift(missing=missing)
     furthest = sorted(found.columns, key=lambda column: -column.lasting / column.limit)[:_FURTHEST]

@@ -17,7 +17,7 @@ from penstock.ledger import Ledger
 from penstock.ledger.archive import Archive
 from penstock.messages import Record
 from penstock.offline import measure
-from penstock.offline.daily.day import Day
+from penstock.offline.daily.day import By, Day
 from penstock.offline.daily.history import History
 from penstock.offline.drift.report import Reporter
 from penstock.offline.drift.result import DriftReport
@@ -38,21 +38,28 @@ _log = logging.getLogger("penstock.drift")
 class Drift:
     """The drift of one detector's decisions in a ledger: looks again and again, each time at what is new.
 
-    version: of the models that decide. since_us: older decisions are not read.
+    version: of the models that decide. since_us: older decisions are not read. by: the time by which they are counted.
 
     Raises:
         BundleError: there is no reference.
     """
 
     def __init__(
-        self, detector: Detector, settings: Settings, ledger: Ledger, version: str | None, *, since_us: int | None = None
+        self,
+        detector: Detector,
+        settings: Settings,
+        ledger: Ledger,
+        version: str | None,
+        *,
+        since_us: int | None = None,
+        by: By = "event",
     ) -> None:
         reference, ensemble = reference_for(settings, detector, version)
         review_at = 1.0 if ensemble is None else measure.in_force(detector, ensemble)["review_at"]
         self.version = version
         self._detector = detector
         self._reporter = Reporter(detector, reference, ensemble)
-        self._watch = Watch(ledger, detector.name, reference, version=version, review_at=review_at, since_us=since_us)
+        self._watch = Watch(ledger, detector.name, reference, version=version, review_at=review_at, since_us=since_us, by=by)
 
     def look(
         self,
@@ -94,7 +101,7 @@ class Drift:
 
     def _days(self, archive: Archive, last: int, now_us: int) -> list[Day]:
         newest = from_us(last * DAY_US).date()
-        return History(archive, self._detector.name, self._detector.schema.amount, now_us).days(newest, KEPT_D)
+        return History(archive, self._detector.name, self._detector.schema.amount, now_us, by="event").days(newest, KEPT_D)
 
 
 def drift_report(
@@ -122,12 +129,13 @@ def drift_report(
 
 
 def drift_of_day(
-    settings: Settings, detector: Detector, ledger: Ledger, day: date, *, now_us: int
+    settings: Settings, detector: Detector, ledger: Ledger, day: date, *, now_us: int, by: By = "decided"
 ) -> tuple[DriftReport | None, str | None]:
     """The drift as of the end of a day, or why nothing can be said."""
     start_us = (day - date(1970, 1, 1)) // timedelta(microseconds=1)
     try:
-        drift = Drift(detector, settings, ledger, champion_version(settings, detector), since_us=start_us - 8 * DAY_US)
+        version = champion_version(settings, detector)
+        drift = Drift(detector, settings, ledger, version, since_us=start_us - 8 * DAY_US, by=by)
         return drift.look(None, now_us=now_us, since_us=start_us, until_us=start_us + DAY_US), None
     except PenstockError as error:
         return None, str(error)

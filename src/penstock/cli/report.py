@@ -1,8 +1,8 @@
 """`penstock report`: pages for people about what was found."""
 
-from datetime import datetime
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,19 @@ from penstock.cli.options import (
     settings_from,
 )
 from penstock.cli.training import data_option, options_from, training_options, write_page
+
+if TYPE_CHECKING:
+    from penstock.offline.daily import By
+
+
+def day(text: str) -> date:
+    """The type of options that are a day."""
+    from penstock.clock import from_us, system_clock
+
+    if text not in ("today", "yesterday"):
+        return instant(text).date()
+    today = from_us(system_clock()).date()
+    return today if text == "today" else today - timedelta(days=1)
 
 
 @click.group()
@@ -62,13 +75,19 @@ def train(
 
 @command.command()
 @click.argument("detector", required=False, metavar="[DETECTOR]")
-@click.option("--date", type=instant, metavar="YYYY-MM-DD", help="The day, UTC.  [the newest that is over]")
+@click.option("--date", type=day, metavar="YYYY-MM-DD", help="The day, UTC, or today or yesterday.  [the newest that is over]")
+@click.option(
+    "--by",
+    type=click.Choice(["decided", "event"]),
+    default="decided",
+    help="Count a decision on the day it was made, or on the day of its event.  [decided]",
+)
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where the files go.  [DATA/reports]"
 )
 @settings("data", "ledger", "ledger_log")
 @as_json
-def daily(detector: str | None, date: datetime | None, out: Path | None, as_json: bool, **flags: str | None) -> None:
+def daily(detector: str | None, date: date | None, by: "By", out: Path | None, as_json: bool, **flags: str | None) -> None:
     """What was decided on a day: counts and money, frauds caught and missed, reasons, latency, beside the week before.
 
     Of one detector, or of all in the data folder, also while a service is running. Writes daily-DETECTOR-DATE.json, .csv and
@@ -77,7 +96,7 @@ def daily(detector: str | None, date: datetime | None, out: Path | None, as_json
     from penstock.assemble.daily import daily_reports, write_reports
 
     chosen = settings_from(**flags)
-    reports = daily_reports(chosen, detector, None if date is None else date.date())
+    reports = daily_reports(chosen, detector, date, by=by)
     if as_json:
         print_json({"reports": [report.as_json() for report in reports.values()]})
     if out is not None or not as_json:

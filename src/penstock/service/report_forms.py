@@ -9,7 +9,7 @@ from msgspec import Meta
 class ReportDay(msgspec.Struct, frozen=True):
     """A day that can be reported."""
 
-    date: Annotated[str, Meta(description="The day, UTC, by the time of the events.")]
+    date: Annotated[str, Meta(description="The day, UTC.")]
     detector: Annotated[str, Meta(description="Whose decisions.")]
     decisions: Annotated[int, Meta(description="How many were decided.")]
     finished: Annotated[bool, Meta(description="The day is over.")]

@@ -14,7 +14,7 @@ from penstock.clock import Clock, from_us, system_clock
 from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.errors import DataError
-from penstock.offline.daily import Report, page
+from penstock.offline.daily import By, Report, page
 from penstock.service.asking import answer
 from penstock.service.desks import Desks
 from penstock.service.openapi import answers
@@ -24,6 +24,8 @@ from penstock.service.records import DetectorName
 from penstock.service.report_forms import ReportDay, ReportList
 
 T = TypeVar("T")
+
+_By = Annotated[By, Query(description="Count a decision on the day it was made, or on the day of its event.")]
 
 FRESH_S = 60.0
 """How long what was made is shown to others, too: a report reads the whole day."""
@@ -48,18 +50,19 @@ def add_routes(routes: FastAPI, desks: Desks, settings: Settings) -> None:
     shown[200]["content"]["text/html"] = {"schema": {"type": "string"}}
 
     @routes.get("/reports", tags=["operations"], responses=answers("ReportList", 404))
-    async def listed(detector: DetectorName = None) -> Response:
+    async def listed(detector: DetectorName = None, by: _By = "decided") -> Response:
         """The days on which something was decided, newest first."""
-        return answer(ReportList(await reports.days(detector)))
+        return answer(ReportList(await reports.days(detector, by)))
 
     @routes.get("/reports/{day}", tags=["operations"], responses=shown)
     async def one(
         day: Annotated[date, Path(description="The day (UTC), such as 2026-02-06.")],
         detector: DetectorName = None,
+        by: _By = "decided",
         form: Annotated[Literal["json", "html"], Query(alias="format", description="Facts, or a page to look at.")] = "json",
     ) -> Response:
         """What was decided on a day: counts, money, frauds caught and missed, reasons, latency, beside the week before."""
-        report, html = await reports.of(day, detector)
+        report, html = await reports.of(day, detector, by)
         return Response(html, media_type="text/html", headers=_HEADERS) if form == "html" else answer(report.as_json())
 
 
@@ -71,16 +74,17 @@ class Reports:
         self._kept: dict[object, tuple[float, Any]] = {}
         self._making = asyncio.Lock()
 
-    async def days(self, detector: str | None) -> list[ReportDay]:
+    async def days(self, detector: str | None, by: By) -> list[ReportDay]:
         """The days that there are."""
         today = from_us(self._clock()).date()
         found = []
         for engine in _engines(self._desks.chosen(detector)):
-            counted = await self._fresh(engine.detector.name, partial(decided_days, self._settings, engine, clock=self._clock))
-            found += [ReportDay(day.isoformat(), engine.detector.name, count, day < today) for day, count in counted]
+            name, look = engine.detector.name, partial(decided_days, self._settings, engine, by=by, clock=self._clock)
+            counted = await self._fresh((name, by), look)
+            found += [ReportDay(day.isoformat(), name, count, day < today) for day, count in counted]
         return sorted(found, key=lambda each: (each.date, each.detector), reverse=True)
 
-    async def of(self, day: date, detector: str | None) -> tuple[Report, str]:
+    async def of(self, day: date, detector: str | None, by: By) -> tuple[Report, str]:
         """The report of a day, and its page.
 
         Raises:
@@ -95,12 +99,12 @@ class Reports:
 
         def made() -> tuple[Report, str] | None:
             try:
-                report = report_of(self._settings, engines[0], day, clock=self._clock)
+                report = report_of(self._settings, engines[0], day, by=by, clock=self._clock)
             except DataError:
                 return None
             return (report, page(report)) if report.day.decided.count else None
 
-        found = await self._fresh((engines[0].detector.name, day), made)
+        found = await self._fresh((engines[0].detector.name, by, day), made)
         if found is None:
             raise RequestRefused(404, f"{engines[0].detector.name} decided nothing on {day}; /reports lists the days there are")
         return found

@@ -35,7 +35,7 @@ export function ReportsTab() {
         const chosen = reports.find((day) => idOf(day) === id) ?? reports[0];
         return (
           <div className="grid gap-4 lg:grid-cols-[18rem_minmax(0,1fr)]">
-            <Panel title="Days" about="UTC, by the time of the events" flush className="self-start">
+            <Panel title="Days" about="UTC, by the time of the decisions" flush className="self-start">
               <ul className="max-h-56 overflow-y-auto lg:max-h-[70vh]">
                 {reports.map((day) => (
                   <Line key={idOf(day)} day={day} here={day === chosen} />

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -10,6 +10,9 @@ from penstock.messages import Action
 from penstock.offline.drift.result import Finding
 from penstock.offline.trial.result import Blocks
 from penstock.outcomes import EstimatedFraud, Rate, known_rate
+
+By = Literal["decided", "event"]
+"""Whether a decision counts on the day it was made or on that of its event."""
 
 ENDS = ("", "_low", "_high")
 OUTCOMES = tuple(action.name for action in Action)
@@ -42,7 +45,7 @@ class Truth(msgspec.Struct, frozen=True):
 
 
 class Day(msgspec.Struct, frozen=True):
-    """The figures of one day (UTC, by event time).
+    """The figures of one day (UTC).
 
     latency_ms: p50, p95, p99 of what a decision took, durability left out. quarantined: by the time they were received.
     estimate: how much fraud is among all blocks, known or not; None where no model scored them.
@@ -119,8 +122,8 @@ class Report(msgspec.Struct, frozen=True):
 
     days: the eight days up to it, the oldest first. finished: the day was over when this was made. labels_known_from: when
     most of its labels are known; young: that lies ahead. reasons: of decisions that were no approvals; reasons_of: of how
-    many of them they were read. versions: decisions by version of the models. drift: None where nobody looked.
-    control: None where there is no control share.
+    many of them they were read. versions: decisions by version of the models. by: whether a decision counts on the day it
+    was made or on that of its event. drift: None where nobody looked. control: None where there is no control share.
     """
 
     detector: str
@@ -136,6 +139,7 @@ class Report(msgspec.Struct, frozen=True):
     scores: list[Bin]
     versions: dict[str, int]
     notes: list[str]
+    by: By = "decided"
     drift: DayDrift | None = None
     control: Control | None = None
 

@@ -1,13 +1,14 @@
 """The figures of days, from the ledger and the archive, by SQL; also while a service writes them."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import polars as pl
 
+from penstock.clock import to_us
 from penstock.ledger.archive import Archive
-from penstock.offline.daily.day import OUTCOMES, Bin, Counted, Day, Share, Truth
+from penstock.offline.daily.day import OUTCOMES, Bin, By, Counted, Day, Share, Truth
 from penstock.offline.questions import filled, quoted, text
 from penstock.offline.report.curves import EDGES
 from penstock.outcomes import EstimatedFraud, ScoreSums
@@ -19,15 +20,20 @@ _NOBODY_KNOWS = "SELECT '' AS transaction_id, 0 AS seq, 0 AS fraud WHERE false"
 
 
 class History:
-    """What one detector decided, day by day (UTC, by event time).
+    """What one detector decided, day by day (UTC).
 
     amount: the column of what events are worth, None where they do not say. known_us: labels count that were known by then.
+    by: whether a decision counts on the day it was made or on that of its event.
     """
 
-    def __init__(self, archive: Archive, detector: str, amount: str | None, known_us: int) -> None:
+    def __init__(self, archive: Archive, detector: str, amount: str | None, known_us: int, *, by: By = "decided") -> None:
         self._archive = archive
         self._mine = f"detector = {text(detector)}"
+        self._column, self._instant = "event_time", "make_timestamptz({})"
+        self._time = self._column
         self._has = set(self._ask("columns", view="decisions").columns)
+        if by == "decided" and "decided_us" in self._has:  # every decision has it
+            self._column, self._instant, self._time = "decided_us", "{}", "make_timestamptz(decided_us)"
         labelled = "fraud" in self._ask("columns", view="labels").columns
         self._labels = _filled("labels", mine=self._mine, known_us=known_us) if labelled else _NOBODY_KNOWS
         self._amount = amount if amount in self._has else None
@@ -42,6 +48,10 @@ class History:
         """The newest day with decisions up to this one."""
         found = self._ask("newest", mine=self._mine, last=text(last)).item()
         return found if isinstance(found, date) else None
+
+    def counts(self, known_us: int) -> list[tuple[date, int]]:
+        """The days with decisions up to this instant, the newest first, each with how many."""
+        return [(day, int(n)) for day, n in self._ask("counts", mine=self._mine, known_us=known_us).iter_rows()]
 
     def days(self, last: date, count: int = 8) -> list[Day]:
         """The figures of so many days, the oldest first; days without decisions are there too."""
@@ -154,12 +164,13 @@ class History:
     # ---- SQL
 
     def _ask(self, name: str, **values: object) -> pl.DataFrame:
-        return self._archive.query(_filled(name, **values))
+        return self._archive.query(_filled(name, time=self._time, **values))
 
     def _between(self, first: date, last: date) -> str:
-        """Decisions of these days; the time itself is compared, so that stretches of other days need not be read."""
-        start, stop = (text(f"{day} 00:00:00+00") for day in (first, last + timedelta(days=1)))
-        return f"{self._mine} AND event_time >= TIMESTAMPTZ {start} AND event_time < TIMESTAMPTZ {stop}"
+        """Decisions of these days; the column itself is compared, so that stretches of other days need not be read."""
+        limits_us = [to_us(datetime.combine(day, time(), UTC)) for day in (first, last + timedelta(days=1))]
+        start, stop = (self._instant.format(us) for us in limits_us)
+        return f"{self._mine} AND {self._column} >= {start} AND {self._column} < {stop}"
 
 
 def _filled(name: str, **values: object) -> str:

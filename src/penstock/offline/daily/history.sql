@@ -1,4 +1,5 @@
--- The questions behind a day's report, in DuckDB's SQL over the views of the archive. ${...} is filled in by history.py.
+-- The questions behind a day's report, in DuckDB's SQL over the views of the archive. ${...} is filled in by history.py;
+-- ${time} is when a decision was made, or its event happened.
 
 -- name: columns
 -- The columns of a view.
@@ -6,17 +7,22 @@ SELECT * FROM ${view} LIMIT 0
 
 -- name: newest
 -- The newest day with decisions up to a day; what is stamped later is ahead of the clock.
-SELECT max(CAST(event_time AS DATE)) AS day FROM decisions WHERE ${mine} AND CAST(event_time AS DATE) <= CAST(${last} AS DATE)
+SELECT max(CAST(${time} AS DATE)) AS day FROM decisions WHERE ${mine} AND CAST(${time} AS DATE) <= CAST(${last} AS DATE)
+
+-- name: counts
+-- The days with decisions up to an instant.
+SELECT CAST(${time} AS DATE) AS day, count(*) AS n FROM decisions
+WHERE ${mine} AND ${time} <= make_timestamptz(${known_us}) GROUP BY 1 ORDER BY 1 DESC
 
 -- name: decided
 -- Counts, money, latency and sums of scores by day and decision, and of all decisions of a day together (decision is null).
-SELECT CAST(event_time AS DATE) AS day, decision, count(*) AS n, ${money} AS amount, ${degraded} AS degraded,
+SELECT CAST(${time} AS DATE) AS day, decision, count(*) AS n, ${money} AS amount, ${degraded} AS degraded,
     quantile_cont(${latency}, 0.5) AS p50, quantile_cont(${latency}, 0.95) AS p95, quantile_cont(${latency}, 0.99) AS p99,
     count(${score}) AS scored, sum(${score}) AS score, sum(${score} * (1 - ${score})) AS spread,
     sum(${score} * coalesce(${worth}, 0)) AS score_amount,
     sum(${score} * (1 - ${score}) * coalesce(${worth}, 0) ** 2) AS amount_spread
 FROM decisions WHERE ${between}
-GROUP BY GROUPING SETS ((CAST(event_time AS DATE), decision), (CAST(event_time AS DATE)))
+GROUP BY GROUPING SETS ((CAST(${time} AS DATE), decision), (CAST(${time} AS DATE)))
 
 -- name: labels
 -- The statement that counts about each decision: of the most trusted source, then the latest. Where an id came again, a statement is
@@ -36,7 +42,7 @@ QUALIFY row_number() OVER (PARTITION BY transaction_id, seq ORDER BY rank DESC, 
 -- name: truth
 -- What is known about decisions by day: frauds caught and missed, and good ones stopped.
 WITH known AS (${labels})
-SELECT CAST(event_time AS DATE) AS day, count(*) AS known,
+SELECT CAST(${time} AS DATE) AS day, count(*) AS known,
     count(*) FILTER (fraud = 1 AND decision <> 'APPROVE') AS caught_n,
     sum(${worth}) FILTER (fraud = 1 AND decision <> 'APPROVE') AS caught_amount,
     count(*) FILTER (fraud = 1 AND decision = 'APPROVE') AS missed_n,
@@ -56,7 +62,7 @@ WHERE ${mine} AND CAST(received_at AS DATE) BETWEEN ${first} AND ${last} GROUP B
 
 -- name: rules
 -- How often rules fired by day, and how often on decisions that were no approvals.
-SELECT CAST(event_time AS DATE) AS day, ${sums} FROM decisions WHERE ${between} GROUP BY 1
+SELECT CAST(${time} AS DATE) AS day, ${sums} FROM decisions WHERE ${between} GROUP BY 1
 
 -- name: scores
 -- Decisions by bin of their score.

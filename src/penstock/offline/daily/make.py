@@ -11,7 +11,7 @@ from penstock.errors import DataError
 from penstock.ledger import Ledger
 from penstock.ledger.archive import Archive
 from penstock.messages import Explanation, Record
-from penstock.offline.daily.day import Counted, Report
+from penstock.offline.daily.day import By, Counted, Report
 from penstock.offline.daily.history import History
 
 MOST_READ = 5_000
@@ -20,7 +20,7 @@ MOST_READ = 5_000
 SHOWN = 15
 
 FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
-"""Days that can have a report: on no other can an event lie."""
+"""Days that can have a report: on no other can an event or its decision lie."""
 
 _explanation = msgspec.json.Decoder(Explanation)
 
@@ -32,6 +32,7 @@ def make_report(
     *,
     now_us: int,
     date: date | None = None,
+    by: By = "decided",
     amount: str | None = None,
     label_delay_us: int = 0,
 ) -> Report:
@@ -42,7 +43,8 @@ def make_report(
         archive: answers questions about it.
         detector: its name.
         now_us: labels that are known by now count.
-        date: the day (UTC, by event time); the newest with decisions that is over unless given, or else today.
+        date: the day (UTC); the newest with decisions that is over unless given, or else today.
+        by: whether a decision counts on the day it was made or on that of its event.
         amount: the field that says what an event is worth.
         label_delay_us: how long after an event its label usually becomes known.
 
@@ -51,7 +53,7 @@ def make_report(
     """
     if date is not None and not FIRST_DAY <= date <= LAST_DAY:
         raise DataError(f"there is no report of {date}; a day from {FIRST_DAY} to {LAST_DAY} can have one")
-    history = History(archive, detector, amount, now_us)
+    history = History(archive, detector, amount, now_us, by=by)
     today = from_us(now_us).date()
     newest = history.newest(today)
     if newest is None:
@@ -74,6 +76,7 @@ def make_report(
         scores=history.scores(day),
         versions=history.versions(day),
         notes=[],
+        by=by,
     )
     return msgspec.structs.replace(report, notes=_notes(report, history, stopped, read))
 

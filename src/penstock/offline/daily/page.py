@@ -38,7 +38,8 @@ def _lead(report: Report) -> str:
     made = report.made_at[:16].replace("T", " ")
     versions = ", ".join(f"{escape(name)} ({count:,})" for name, count in report.versions.items())
     models = f" Decided by {versions}." if versions else ""
-    return f"Decisions by the day of their event (UTC), as known on {made} UTC.{models}"
+    day = "on which they were made" if report.by == "decided" else "of their event"
+    return f"Decisions by the day {day} (UTC), as known on {made} UTC.{models}"
 
 
 def _cards(report: Report) -> str:

@@ -12,6 +12,7 @@ from penstock.decision.record import DECIDED_BY, TEXT
 from penstock.ledger import Ledger
 from penstock.messages import Record
 from penstock.models.reference import Reference
+from penstock.offline.daily.day import By
 from penstock.offline.drift.sketch import DAY_US, HOUR_US, SCORE, Seen, Sketch
 
 KEPT_D = 35
@@ -38,6 +39,7 @@ class Watch:
         version: of the models that the reference belongs to: scores of others are not counted.
         review_at: scores from here on are flagged.
         since_us: decisions that arrived before are not read; those of the last KEPT_D days unless given.
+        by: the time by which decisions are counted.
     """
 
     def __init__(
@@ -49,12 +51,13 @@ class Watch:
         version: str | None,
         review_at: float,
         since_us: int | None = None,
+        by: By = "event",
     ) -> None:
         self._ledger, self._detector, self._version = ledger, detector, version
         self.sketch = Sketch(reference.columns, review_at=review_at)
         self._names = [column.name for column in reference.columns if column.kind == "number"]
         self._texts = [column.name for column in reference.columns if column.kind == "text"]
-        self._since_us = since_us
+        self._since_us, self._by = since_us, by
         self._position: int | None = None
         self.begun_us: int | None = None
 
@@ -101,8 +104,14 @@ class Watch:
             return None
         for _, record in self._ledger.read(0, kinds=("decisions", "loaded")):
             if record.detector == self._detector and len(record):
-                return int(record.time_us.min())
+                return int(self._times_us(record).min())
         return None
+
+    def _times_us(self, record: Record) -> NDArray[np.int64]:
+        """The times by which the rows of a record are counted; one that is stamped ahead counts as it arrived."""
+        if self._by == "decided" and record.kind == "decisions":
+            return np.full(len(record), record.meta["decided_us"], np.int64)
+        return np.minimum(record.time_us, record.arrived_us)
 
     def _portions(self, first: int, stop: int) -> Iterator[list[Record]]:
         """Records of this detector, those alike together, about as many rows at once as are counted together."""
@@ -128,7 +137,7 @@ class Watch:
             scored = np.where((_joined(records, DECIDED_BY) == 0)[:, None], scored, np.nan)
         texts = [name for name in self._texts if TEXT + name in records[0].columns]
         return Seen(
-            time_us=np.concatenate([np.minimum(record.time_us, record.arrived_us) for record in records]),
+            time_us=np.concatenate([self._times_us(record) for record in records]),
             numbers={name: x[:, places[name]] for name in self._names if name in places},
             texts={name: [text for record in records for text in record.columns[TEXT + name]] for name in texts},
             scores={name: scored[:, at] for at, name in enumerate(scores)} if mine and scores[:1] == [SCORE] else {},
