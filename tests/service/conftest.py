@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import httpx
 import msgspec
 import pytest
+from tests.service.serving import serving
 
 from penstock.config import Settings
 from penstock.errors import DeclarationError
@@ -22,7 +23,6 @@ from penstock.ledger.sqlite import SqliteTables
 from penstock.messages import Refusal
 from penstock.service import Desk, create_app
 from penstock.service.parts import ServiceParts
-from penstock.service.server import Server, bind
 
 
 class Payment(msgspec.Struct):
@@ -252,24 +252,7 @@ def client_for():
 @pytest.fixture
 def serve_in_thread():
     """The service on a free port, in a thread: `with serve_in_thread(app) as url`; settings: of its connections."""
-
-    @contextlib.contextmanager
-    def serve(app, settings=None):
-        sock = bind("127.0.0.1", 0)
-        server = Server(app, settings)
-        thread = threading.Thread(target=lambda: server.run(sockets=[sock]), daemon=True)
-        thread.start()
-        while not server.started:
-            assert thread.is_alive(), "the server did not start"
-            time.sleep(0.005)
-        try:
-            yield f"http://127.0.0.1:{sock.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(120)
-            assert not thread.is_alive(), "the server did not stop"
-
-    return serve
+    return serving
 
 
 @pytest.fixture(scope="session")

@@ -81,13 +81,13 @@ function Fired({
             >
               {count(rule.fires)}
             </Link>
-            <span aria-hidden className="mt-0.5 h-1.5 rounded-full bg-raised">
+            <span aria-hidden className="col-span-2 mt-0.5 h-1.5 rounded-full bg-raised">
               <span
                 className="block h-full rounded-full bg-accent"
                 style={{ width: `${Math.max(1, (100 * rule.fires) / largest)}%` }}
               />
             </span>
-            <span className="text-right text-soft text-xs">{precise(rule)}</span>
+            <span className="col-span-2 text-soft text-xs">{precise(rule)}</span>
           </li>
         ))}
       </ul>

@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { type Asking, type Summary, useSummary } from "~/api/insights";
 import { Failed } from "~/ui/Asked";
 import { Figure, Figures } from "~/ui/Figure";
-import { count, money, percent, perSecond, plural, sums, UNKNOWN } from "~/words/numbers";
+import { count, money, percent, perSecond, plural, rate, sums, UNKNOWN } from "~/words/numbers";
 import { duration } from "~/words/times";
 
 /** What was decided within the range, what is known of it, and what waits for people. The places are there before the figures. */
@@ -14,7 +14,7 @@ export function LiveFigures({ asking }: { asking: Asking }) {
       <Figure name="Transactions processed" value={<Listed>{count(data?.processed)}</Listed>} about={since(data)} />
       <Figure name="Decisions a second" value={perSecond(data?.per_second)} about="within the last 10 s" />
       <Figure name="Fraud rate" value={fraudRate(data)} about={known(data)} />
-      <Figure name="Fraud prevented" value={prevented(data)} about={unknownBlocks(data)} />
+      <Figure name="Fraud prevented" value={prevented(data)} about={blocks(data)} />
       <Figure
         name="Approved"
         tone="text-approve"
@@ -54,13 +54,13 @@ function since(data: Summary | undefined): string {
   return young ? `in ${length}, since counting began` : `in ${length}`;
 }
 
-function known(data: Summary | undefined): string {
+function known(data: Summary | undefined): string | string[] {
   if (!data) return UNKNOWN;
   const { fraud, known, fraud_rate, fraud_rate_low, fraud_rate_high, complete } = data.labels;
   if (known === 0) return complete ? "no outcomes known yet" : "labels are being read";
   const counts = `${count(fraud)} of ${count(known)} known outcomes`;
-  if (fraud_rate === null) return `${counts}: too few for a rate`;
-  return `${percent(fraud_rate_low)} to ${percent(fraud_rate_high)} · ${counts}`;
+  if (fraud_rate === null) return [counts, "too few for a rate"];
+  return [counts, `${percent(fraud_rate_low)} to ${percent(fraud_rate_high)}`];
 }
 
 function worth(some: { count: number; amount: number | null }, currency: string | null): string {
@@ -79,14 +79,18 @@ function prevented(data: Summary | undefined): string {
   return data ? worth(data.prevented.known, data.currency) : UNKNOWN;
 }
 
-/** The other blocks: of unknown outcome, or known to be good; and what is estimated of all. */
-function unknownBlocks(data: Summary | undefined): string {
+/** Blocks by outcome, and what is estimated of all: always as many lines, so that nothing below moves while it is live. */
+function blocks(data: Summary | undefined): string | string[] {
   if (!data) return UNKNOWN;
-  const { unknown, estimate } = data.blocks;
-  const parts = [`${worth(unknown, data.currency)} blocked, outcome unknown`];
-  if (data.prevented.mistaken.count > 0) parts.push(`${plural(data.prevented.mistaken.count, "good one")} blocked`);
-  if (estimate) parts.push(`estimated by scores: ${estimated(estimate, data.currency)}`);
-  return parts.join(" · ");
+  const { prevented, blocks, currency } = data;
+  const { precision, unknown, estimate } = blocks;
+  return [
+    `${count(prevented.known.count)} blocks known to be fraud, ${count(prevented.mistaken.count)} good`,
+    precision.value === null ? "too few for a precision" : `precision ${rate(precision)}`,
+    `${count(unknown.count)} unknown${unknown.amount === null ? "" : `: ${money(unknown.amount, currency)}`}`,
+    "estimated by scores, of all blocks:",
+    estimate ? estimated(estimate, currency) : UNKNOWN,
+  ];
 }
 
 function estimated(found: NonNullable<Summary["blocks"]["estimate"]>, currency: string | null): string {
