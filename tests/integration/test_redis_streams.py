@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from redis import Redis
 
@@ -12,6 +13,8 @@ from penstock.adapters.redis_stream.line import Silent
 from penstock.errors import BrokerError, ConfigurationError, Fenced
 from penstock.stream.port import Outgoing, Unit
 from tests.contract.test_brokers import bodies, eventually, read
+from tests.integration import crash_worker
+from tests.integration.behind import Behind, WorkerProcess, until
 
 
 @pytest.fixture
@@ -282,3 +285,23 @@ def test_an_owner_whose_lease_was_taken_reads_no_more(broker, own):
     with pytest.raises(Fenced, match="goes to another worker"):
         while time.monotonic() < until:
             earlier.poll(1, 0.05)
+
+
+# ---------------------------------------------------------------- labels
+
+
+@pytest.mark.slow
+def test_a_label_of_the_same_millisecond_waits_for_its_transaction(redis_url, client, tmp_path):
+    """A producer's batch arrives in one millisecond, and may be longer than what is read at once."""
+    behind = Behind(redis_url, "crash")
+    events = crash_worker.events(1_500)
+    for number, event in enumerate(events, start=1):
+        client.xadd("transactions", {"event": msgspec.json.encode(event)}, id=f"1700000000000-{number}")
+    client.xadd("labels", {"event": b'{"transaction_id": "tx1499", "fraud": true}'}, id="1700000000000-1")
+    process = WorkerProcess(crash_worker.__file__, behind.url, tmp_path / "w")
+    try:
+        until(lambda: client.xinfo_groups("labels")[0]["lag"] == 0 and len(behind.bodies("decisions")) == 1_500)
+        assert behind.bodies("quarantine") == []
+    finally:
+        process.end()
+        behind.close()

@@ -194,13 +194,14 @@ class Owner:
             try_beside(self._engine, trial)
         self._describe()
         transactions = [message for message in messages if message.role == "transactions"]
+        waited = 0 if transactions else len(self._held)
         self._held += [message for message in messages if message.role != "transactions"]
         if transactions:
             self._seen_us = max(self._seen_us, transactions[-1].arrived_us)
         self._ledger.gather()
         try:
             self._take(transactions)
-            others = self._due(caught_up=not transactions)
+            others = self._due(waited)
             self._take_labels([message for message in others if message.role == "labels"])
             for message in others:
                 if message.role == "answers":
@@ -227,12 +228,14 @@ class Owner:
         if self._newer_rules is rules:
             self._newer_rules = None
 
-    def _due(self, *, caught_up: bool) -> list[Message]:
-        """The labels and answers whose transactions have been decided."""
-        if caught_up or len(self._held) > _HELD:
-            due, self._held = self._held, []
-            return due
-        number = next((k for k, message in enumerate(self._held) if message.arrived_us > self._seen_us), len(self._held))
+    def _due(self, waited: int) -> list[Message]:
+        """The labels and answers whose transactions have been decided.
+
+        Those that arrived before the newest transaction, for a whole batch of a producer arrives in the same millisecond;
+        and those that `waited` while a poll brought no transactions: one that brings labels alone may have left some behind.
+        """
+        number = next((k for k, message in enumerate(self._held) if message.arrived_us >= self._seen_us), len(self._held))
+        number = len(self._held) if len(self._held) > _HELD else max(number, waited)
         due, self._held = self._held[:number], self._held[number:]
         return due
 
