@@ -22,17 +22,30 @@ ifneq ($(wildcard .infra/servers.env),)
 include .infra/servers.env
 endif
 
-# Each detector has topics of its own on a broker: banking those with the plain names, others behind their name.
+# The broker: Kafka where it runs, else Redis; BROKER=redis asks for that. Each detector has topics: banking those with the
+# plain names, others behind their name.
+BROKER ?= $(if $(KAFKA_URL),kafka,redis)
 BEHIND = $(if $(filter-out banking,$(DETECTOR)),$(DETECTOR))
-STREAM = $(if $(KAFKA_URL),$(KAFKA_URL)$(addprefix /,$(BEHIND)))
-INBOX = $(if $(KAFKA_URL),$(KAFKA_URL)/$(addsuffix .,$(BEHIND))transactions)
-WORK = $(DATA)/$(addsuffix -,$(BEHIND))
+PREFIX = $(addsuffix .,$(BEHIND))
+SERVER = $(if $(filter redis,$(BROKER)),$(REDIS_URL),$(KAFKA_URL))
+STREAM = $(if $(SERVER),$(SERVER)$(if $(filter redis,$(BROKER)),$(addprefix ?prefix=,$(PREFIX)),$(addprefix /,$(BEHIND))))
+INBOX = $(if $(SERVER),$(SERVER)/$(PREFIX)transactions)
+# One folder for worker and service, so that they share rules, lists, users and cases.
+SHARED = $(DATA)/$(addsuffix -,$(BEHIND))$(if $(filter redis,$(BROKER)),redis-)worker
 # What hides personal fields does so with one key for all processes behind a broker.
 SHARED_KEY = $(DATA)/shared.key
 WITH_KEY = PENSTOCK_PERSONAL_KEY_FILE=$(SHARED_KEY)
 
+# The parts of a running system.
+WORKER = $(WITH_KEY) $(BIN)/penstock worker $(DETECTOR) --stream '$(STREAM)' --data $(SHARED) --models $(MODELS) \
+	--alerts defaults $(if $(POSTGRES_URL),--ledger $(POSTGRES_URL)) $(if $(REDIS_URL),--redis $(REDIS_URL)) $(if $(S3_URL),--archive $(S3_URL))
+SERVICE = $(if $(STREAM),$(WITH_KEY)) $(BIN)/penstock serve $(DETECTOR) --port $(PORT) --models $(MODELS) \
+	$(if $(STREAM),--data $(SHARED) --stream '$(STREAM)',--data $(DATA))
+GENERATOR = $(BIN)/penstock simulate $(DETECTOR) --tps $(TPS) --to $(or $(INBOX),$(URL))
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run lab console console-build console-check console-test console-if-possible client infra infra-stop stream api generator trainer test test-slow recipes test-spark spark-jars check bench bench-quick eval perf docs lock clean
+.PHONY: help setup run bootstrap lab frontend console console-build console-check console-test console-if-possible client infra infra-stop stream api generator trainer test test-slow recipes test-spark spark-jars check bench bench-quick eval perf docs lock clean
+.PHONY: prepared commands
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/\$$\(URL\)/, "$(URL)", $$2); printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,18 +63,20 @@ infra:  ## Kafka, Redis, PostgreSQL and an S3 server, those that this machine ca
 infra-stop:  ## stop them; their data stay in .infra
 	@$(PYTHON) -m deploy.infra stop
 
-stream: .venv/.for-use $(MODELS)/$(DETECTOR)/champion $(SHARED_KEY)  ## the worker of DETECTOR behind the servers of `make infra`, with every store that runs
-	@$(if $(KAFKA_URL),,echo "no broker runs; first: make infra"; exit 1)
-	@$(if $(POSTGRES_URL),$(BIN)/penstock ledger create --ledger $(POSTGRES_URL))
-	@$(BIN)/penstock topics create $(DETECTOR) --stream $(STREAM)
-	@$(WITH_KEY) $(BIN)/penstock worker $(DETECTOR) --stream $(STREAM) --data $(WORK)worker --models $(MODELS) --alerts defaults \
-		$(if $(POSTGRES_URL),--ledger $(POSTGRES_URL)) $(if $(REDIS_URL),--redis $(REDIS_URL)) $(if $(S3_URL),--archive $(S3_URL))
+bootstrap: .venv/.for-use  ## everything of DETECTOR: servers, topics, models, worker, service with console, traffic; Ctrl-C ends all
+	@$(MAKE) --no-print-directory -j 2 .venv/.kernels console-if-possible
+	@$(PYTHON) -m deploy.bootstrap "$(MAKE)" $(URL)
+
+stream: prepared  ## the worker of DETECTOR behind the servers of `make infra`, with every store that runs
+	@$(WORKER)
 
 lab: .venv/.for-work  ## pages for data people, beside the service on URL: data, simulations, thresholds, models, mistakes
 	@$(BIN)/penstock lab --port $(LAB_PORT) --url $(URL) --data $(DATA)
 
-console: console/node_modules/.installed  ## the console in development on port 3000, in front of the service on URL
+frontend: console/node_modules/.installed  ## the console in development on port 3000, in front of the service on URL
 	@PENSTOCK_URL=$(URL) $(NPM) run dev
+
+console: frontend  ## the same as frontend
 
 console-build: $(CONSOLE)  ## build the console into the package
 
@@ -77,12 +92,11 @@ client: console/node_modules/.installed .venv/.for-use  ## after a change of the
 	@$(BIN)/python console/document.py
 	@$(NPM) run client
 
-api: .venv/.for-use console-if-possible $(SHARED_KEY)  ## only the service of DETECTOR: beside the worker where `make infra` has a broker, else deciding itself on the demo's data
-	@$(if $(KAFKA_URL),$(WITH_KEY)) $(BIN)/penstock serve $(DETECTOR) --port $(PORT) --models $(MODELS) \
-		$(if $(KAFKA_URL),--data $(WORK)api --stream $(STREAM),--data $(DATA))
+api: .venv/.for-use console-if-possible $(SHARED_KEY)  ## only the service of DETECTOR: behind the broker of `make infra` where it runs, else deciding itself on the demo's data
+	@$(SERVICE)
 
 generator: .venv/.for-use  ## only the simulated traffic of DETECTOR: into the broker of `make infra` where it runs, else to URL
-	@$(BIN)/penstock simulate $(DETECTOR) --tps $(TPS) --to $(or $(INBOX),$(URL))
+	@$(GENERATOR)
 
 trainer: .venv/.for-use  ## trains DETECTOR on simulated history once a day; the result decides or challenges
 	@$(MAKE) --no-print-directory $(HISTORY)
@@ -139,6 +153,16 @@ lock: .venv/.bootstrapped  ## resolve the dependencies again and write the lock 
 clean:  ## remove the environment, caches and build results (not the data folder)
 	rm -rf .venv build dist console/node_modules src/penstock/service/static/console .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---------------------------------------------------------------- what a worker needs before it starts
+
+prepared: .venv/.for-use $(MODELS)/$(DETECTOR)/champion $(SHARED_KEY)
+	@$(if $(STREAM),,echo "no broker runs; first: make infra"; exit 1)
+	@$(if $(POSTGRES_URL),$(BIN)/penstock ledger create --ledger $(POSTGRES_URL))
+	@$(BIN)/penstock topics create $(DETECTOR) --stream '$(STREAM)'
+
+# The commands that deploy/bootstrap.py runs, a line each.
+commands: ; $(info $(WORKER)) $(info $(SERVICE)) $(info $(GENERATOR)) @:
 
 # ---------------------------------------------------------------- how models come to be where nobody has trained any
 

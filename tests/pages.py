@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 WITHIN_S = 900
@@ -117,6 +119,15 @@ class Shell:
             self.running.pop().kill()
 
 
+def wait_until(true: Callable[[], Any]) -> Any:
+    """Wait until something is true, and return it."""
+    until = time.monotonic() + WITHIN_S
+    while not (found := true()):
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    return found
+
+
 def succeeded(command: str, done: subprocess.CompletedProcess[str]) -> str:
     """What a command printed, which must have succeeded."""
     assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
@@ -130,7 +141,7 @@ class Background:
         self.command, self.log = command, log
         with log.open("wb") as out:
             self._process = subprocess.Popen(
-                ["bash", "-c", command],
+                ["env", "--default-signal=INT", "bash", "-c", command],  # as in a terminal, however the tests were started
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,

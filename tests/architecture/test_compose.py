@@ -56,6 +56,14 @@ def test_every_setting_in_an_environment_exists():
     assert used <= {PREFIX + setting.name.upper() for setting in describe()}
 
 
+def test_worker_service_and_trainer_share_what_people_change():
+    """A rule that is promoted in the console must reach the worker."""
+    sharing = [SERVICES[name] for name in ("worker", "api", "trainer")]
+    database = SERVICES["ledger"]["environment"]["PENSTOCK_LEDGER"]
+    assert {each["environment"].get("PENSTOCK_OFFICE") for each in sharing} == {database}
+    assert all({"postgres", "ledger"} & set(each["depends_on"]) for each in sharing)
+
+
 def test_compose_calls_penstock_at_all():
     assert {arguments[0] for arguments in calls()} >= {"topics", "simulate", "trainer", "worker", "serve"}
 

@@ -15,13 +15,19 @@ from deploy.infra import S3, Kafka, Postgres, Redis, Server
 
 
 def running(kind: type[Server]) -> Iterator[Server]:
-    lack = kind.missing()
-    if lack and os.environ.get("CI") == "true":
-        pytest.fail(f"{kind.name} cannot be started: {lack}", pytrace=False)
-    if lack:
-        pytest.skip(f"{kind.name} cannot be started: {lack}")
+    require(kind)
     with kind() as server:
         yield server
+
+
+def require(*kinds: type[Server]) -> None:
+    """Skip the test where a server cannot be had; in CI it fails."""
+    for kind in kinds:
+        lack = kind.missing()
+        if lack and os.environ.get("CI") == "true":
+            pytest.fail(f"{kind.name} cannot be started: {lack}", pytrace=False)
+        if lack:
+            pytest.skip(f"{kind.name} cannot be started: {lack}")
 
 
 @pytest.fixture(scope="session")

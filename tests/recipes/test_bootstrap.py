@@ -1,0 +1,56 @@
+"""`make bootstrap`: one command starts servers, worker, service and traffic; Ctrl-C ends all of it; again it goes on."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.integration.servers import require
+from tests.pages import WITHIN_S, Shell, empty_clone, equip
+from tests.recipes.conftest import QUICK_ENVIRONMENT
+
+from deploy.infra import Kafka, Postgres, Redis
+from deploy.infra.__main__ import main as infra
+from deploy.infra.server import free_port
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    """A shell in an empty clone; the servers that a failed test leaves behind end, too."""
+    clone = empty_clone(tmp_path)
+    equip(clone)
+    folder = clone / ".infra"
+    database = Postgres(folder / "postgres", guarded=False).folder  # elsewhere, where its user may not enter the clone
+    shell = Shell(clone, {**QUICK_ENVIRONMENT, "PORT": str(free_port())})
+    try:
+        yield shell
+    finally:
+        shell.kill()
+        infra(["stop", "--folder", str(folder)])
+        shutil.rmtree(database, ignore_errors=True)
+
+
+def decided(url: str, more_than: int) -> int:
+    """Waits until the service has more decisions than that; how many."""
+    until = time.monotonic() + WITHIN_S
+    while (total := httpx.get(f"{url}/stats", timeout=60).json()["total"]) <= more_than:
+        assert time.monotonic() < until
+        time.sleep(0.5)
+    return int(total)
+
+
+def test_one_command_starts_a_system_that_decides_and_ctrl_c_ends_all_of_it(shell: Shell) -> None:
+    require(Kafka, Redis, Postgres)
+    url, before = f"http://127.0.0.1:{shell.environment['PORT']}", 0
+    for _ in range(2):
+        system = shell.start("make bootstrap DETECTOR=card", "Everything runs(.|\\n)*Ctrl-C stops")
+        for place in (url, f"{url}/docs", "kafka://127", "redis://127", "postgresql://"):
+            assert place in system.output
+        assert httpx.get(url, headers={"accept": "text/html"}, timeout=60).status_code == 200
+        before = decided(url, before + 20)
+        shell.stop()
+        assert not (shell.folder / ".infra" / "servers.env").exists()
