@@ -1,0 +1,28 @@
+"""docs/recipes/cards.md: what is there after its last command."""
+
+import json
+
+import httpx
+import psycopg
+import pytest
+from tests.pages import wait_until
+
+pytestmark = pytest.mark.slow
+
+
+def test_card_payments_are_decided_over_kafka_and_kept_in_postgres(follow):
+    page = follow("cards", "kafka", "redis", "postgres")
+    url = page.servers["postgres"].url
+    fraud = httpx.get(f"{page.url}/transactions/night-1", timeout=60).json()
+    assert (fraud["decision"], fraud["prediction"], fraud["degraded"]) == ("BLOCK", "FRAUD", None)
+    assert fraud["explanation"]["reasons"]
+    with psycopg.connect(url, autocommit=True) as connection:
+        asked = "SELECT transaction_id, decision FROM penstock.decisions_card WHERE transaction_id LIKE 'n%-1'"
+        assert wait_until(lambda: set(connection.execute(asked))) == {("night-1", "BLOCK"), ("noon-1", "APPROVE")}
+        assert wait_until(lambda: connection.execute("SELECT count(*) FROM penstock.decisions").fetchone()[0] > 100)
+        shadowed = "SELECT count(*) FROM penstock.decisions_card WHERE versions_challenger IS NOT NULL"
+        assert wait_until(lambda: connection.execute(shadowed).fetchone()[0])
+    versions = json.loads(page.shell.run("penstock models list --json"))
+    assert sorted(len(version["aliases"]) for version in versions) == [1, 1]
+    for port in ("5000", "8501"):
+        assert httpx.get(f"http://127.0.0.1:{page.ports[port]}/", timeout=60).status_code == 200
