@@ -20,6 +20,7 @@ from typing import Any
 
 import penstock
 from penstock import detectors
+from penstock.engine.warm import compile_decisions, compile_features
 
 DAYS = 60.0
 """The time over which simulated events are spread."""
@@ -30,10 +31,12 @@ def main(arguments: Sequence[str]) -> None:
     _write_one_by_one()
     match arguments:
         case ["kernels"]:
-            side_by_side(["kernels", "decisions"], ["kernels", "models"])
-        case ["kernels", "decisions"]:
+            side_by_side(["kernels", "features"], ["kernels", "others"])
+            compile_engine()
+        case ["kernels", "features"]:
+            compile_features()
+        case ["kernels", "others"]:
             compile_decisions()
-        case ["kernels", "models"]:
             compile_models()
         case ["models", folder, events]:
             side_by_side(*(["models", folder, events, each.name] for each in pkgutil.iter_modules(detectors.__path__)))
@@ -57,8 +60,8 @@ def side_by_side(*parts: Sequence[str]) -> None:
         list(pool.map(run, parts))
 
 
-def compile_decisions() -> None:
-    """Compile what every engine runs: reading, features, rules, judging, writing."""
+def compile_engine() -> None:
+    """Compile what is still missing of what every engine runs."""
     from penstock.detectors.banking import detector
     from penstock.engine import Engine, warm_up
 

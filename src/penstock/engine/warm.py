@@ -33,22 +33,44 @@ def warm_up(engine: Engine) -> None:
     if engine.path.ensemble is not None:
         engine.path.ensemble.warm()
     with Engine(_small(), clock=engine.clock) as small:
-        body = b'{"transaction_id": "%d", "timestamp": "2026-01-01T00:00:0%dZ", "customer_id": "c", "amount": 1.5}'
-        for count in (1, 2):
-            small.decide_json([body % (count, k) for k in range(count)])
-        small.decide(msgspec.json.decode(body % (8, 8)), dry_run=True)
-        small.label("1", fraud=True, at=datetime(2026, 1, 1, tzinfo=UTC))
-        small.decide_json([body % (9, 9)])
-        small.decide_json([b"{}"])
+        _decide(small)
         small.entity("customer", "c")
         small.decided_about("customer", "c")
-        small.outcome("1")
-        small.transaction("1")
-        _grow(small)
         with Engine(_small(), clock=engine.clock) as follower:
             for _, record in small.ledger.read():
                 follower.follow(record)
             follower.transaction("1")
+
+
+def compile_features() -> None:
+    """Compile the feature kernel, more than half of all there is to compile."""
+    import polars as pl
+
+    event = {"transaction_id": ["1"], "timestamp": ["2026-01-01T00:00:00Z"], "customer_id": ["c"], "amount": [1.5]}
+    with Engine(_small()) as small:
+        small.load(small.reader.read_frame(pl.DataFrame(event)))
+
+
+def compile_decisions() -> None:
+    """Compile what needs no features: reading, rules, judging, the memory of ids."""
+    body = b'{"transaction_id": "1", "timestamp": "2026-01-01T00:00:00Z", "customer_id": "c", "amount": 1.5}'
+    with Engine(_small()) as small:
+        small.path.conclude(small.reader.read([body], small.clock()).batch, 0)
+        _claim(small)
+
+
+def _decide(small: Engine) -> None:
+    """Decide, label and look up, one at a time and many."""
+    body = b'{"transaction_id": "%d", "timestamp": "2026-01-01T00:00:0%dZ", "customer_id": "c", "amount": 1.5}'
+    for count in (1, 2):
+        small.decide_json([body % (count, k) for k in range(count)])
+    small.decide(msgspec.json.decode(body % (8, 8)), dry_run=True)
+    small.label("1", fraud=True, at=datetime(2026, 1, 1, tzinfo=UTC))
+    small.decide_json([body % (9, 9)])
+    small.decide_json([b"{}"])
+    small.outcome("1")
+    small.transaction("1")
+    _grow(small)
 
 
 def _grow(small: Engine) -> None:
@@ -56,6 +78,10 @@ def _grow(small: Engine) -> None:
     body = b'{"transaction_id": "many %d", "timestamp": "2026-01-01T00:00:00Z", "customer_id": "c%d", "amount": 1.5}'
     small.decide_json([body % (k, k) for k in range(_MANY_KEYS)])
     small.path.state.digest()
+    _claim(small)
+
+
+def _claim(small: Engine) -> None:
     codes, arrived_us = np.arange(1, _MANY_IDS), np.zeros(_MANY_IDS - 1, np.int64)
     small.claims.claim(codes, arrived_us, _MANY_IDS)
     small.claims.unclaim(codes, _MANY_IDS)

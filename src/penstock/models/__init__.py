@@ -6,9 +6,14 @@ what can be done about few frauds; `fit.py` trains, calibrates and weighs; `bund
 `shelf.py` all of them, and says which decides.
 """
 
+import os
 from typing import TYPE_CHECKING
 
 from penstock.lazy import lazy_names
+
+# Libraries train in several threads, which by default wait for each other in a loop: beside other work on the same processors
+# a training took eight times as long. Read when their OpenMP is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from penstock.models.bundle import About, load_bundle, save, save_bundle
