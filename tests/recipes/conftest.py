@@ -42,6 +42,7 @@ NOT_RUN = {
     r"make setup$|source \.venv/|pip install ": "the clone is given what is installed here",
     r"make infra$": "the fixture starts the same servers; tests/integration/test_infra.py runs the command",
     r"make infra-stop$": "the servers end with the fixture; tests/integration/test_infra.py",
+    r"jupyter execute examples/": "tests/integration/test_notebook.py runs every notebook, and looks at what it shows",
     r"(\w+=\S+ )?docker ": "needs a container engine; tests/architecture/test_compose.py checks every command in compose.yaml",
 }
 """Commands, as patterns of how they begin, and what proves them in the place of a run."""
