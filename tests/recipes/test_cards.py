@@ -20,8 +20,15 @@ def test_card_payments_are_decided_over_kafka_and_kept_in_postgres(follow):
         asked = "SELECT transaction_id, decision FROM penstock.decisions_card WHERE transaction_id LIKE 'n%-1'"
         assert wait_until(lambda: set(connection.execute(asked))) == {("night-1", "BLOCK"), ("noon-1", "APPROVE")}
         assert wait_until(lambda: connection.execute("SELECT count(*) FROM penstock.decisions").fetchone()[0] > 100)
-        shadowed = "SELECT count(*) FROM penstock.decisions_card WHERE versions_challenger IS NOT NULL"
-        assert wait_until(lambda: connection.execute(shadowed).fetchone()[0])
+    counted = "penstock query --json 'SELECT count(versions_challenger) AS scored_by_both FROM card'"
+
+    def scored_by_both() -> int:
+        answer = page.shell.attempt(counted)
+        return (
+            0 if answer.returncode else int(json.loads(answer.stdout)[0]["scored_by_both"])
+        )  # no such column before the first
+
+    assert wait_until(scored_by_both)
     versions = json.loads(page.shell.run("penstock models list --json"))
     assert sorted(len(version["aliases"]) for version in versions) == [1, 1]
     for port in ("5000", "8501"):
