@@ -23,10 +23,9 @@ def test_card_payments_are_decided_over_kafka_and_kept_in_postgres(follow):
     counted = "penstock query --json 'SELECT count(versions_challenger) AS scored_by_both FROM card'"
 
     def scored_by_both() -> int:
+        """0 also before the first, when the ledger has no such column."""
         answer = page.shell.attempt(counted)
-        return (
-            0 if answer.returncode else int(json.loads(answer.stdout)[0]["scored_by_both"])
-        )  # no such column before the first
+        return 0 if answer.returncode else int(json.loads(answer.stdout)[0]["scored_by_both"])
 
     assert wait_until(scored_by_both)
     versions = json.loads(page.shell.run("penstock models list --json"))
