@@ -7,7 +7,7 @@ What the blocks of a page mean:
   refused (status 400 and above) fails. `NOT_RUN` names those that are not run, and what proves them instead.
 * ```` ```json answer ````: the JSON that the command before printed. Every field that stands here must be there with this
   value; `"..."` is any value, also as a value's end (`"stream-..."`); a last `"..."` of a list is any further elements.
-  A curl without a body is repeated until it prints that.
+  A curl without a body, redis-cli and psql are repeated until they print that.
 * ```` ```toml penstock.toml ````: a file by this name, written into the clone.
 * any other block is for people alone.
 
@@ -43,6 +43,7 @@ NOT_RUN = {
     r"make infra$": "the fixture starts the same servers; tests/integration/test_infra.py runs the command",
     r"make infra-stop$": "the servers end with the fixture; tests/integration/test_infra.py",
     r"jupyter execute examples/": "tests/integration/test_notebook.py runs every notebook, and looks at what it shows",
+    r"dvc ": "not among the locked packages; tests/integration/test_pipeline.py runs the commands of dvc.yaml",
     r"(\w+=\S+ )?docker ": "needs a container engine; tests/architecture/test_compose.py checks every command in compose.yaml",
 }
 """Commands, as patterns of how they begin, and what proves them in the place of a run."""
@@ -54,6 +55,9 @@ GOES_ON = {
     r"mlflow (ui|server)\b": r"(Uvicorn running|Listening at)",
 }
 """Commands that go on until they are stopped, and what their output matches once they are up."""
+
+ASKS = r"curl (?!.*-[dX])|redis-cli |psql "
+"""Commands that only read; what they read may come a little later, so they are repeated until they print what the page says."""
 
 QUICK = {r"--events [\d_]+": "--events 30000", r"--count \d+": "--count 200"}
 """What is smaller in a quick run: in commands, and in what make is told."""
@@ -131,7 +135,7 @@ class Recipe:
 
     def _compare(self, expected: str) -> None:
         command, printed = self.printed[-1]
-        asks, until = re.match(r"curl (?!.*-[dX])", command), time.monotonic() + WITHIN_S
+        asks, until = re.match(ASKS, command), time.monotonic() + WITHIN_S
         while difference := differs(json.loads(expected), parsed(printed)):
             assert asks, f"{command}\n{difference}\nin {printed[:4000]}"
             assert time.monotonic() < until, f"{command}\n{difference}\nin {printed[:4000]}"
