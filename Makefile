@@ -7,6 +7,7 @@ DATA ?= penstock-data
 PORT ?= 8000
 LAB_PORT ?= 8501
 TPS ?= 20
+ALERTS ?= defaults
 EVENTS ?= 200000
 RECORDED ?= $(PENSTOCK_TEST_DATA)
 URL ?= http://127.0.0.1:$(PORT)
@@ -38,7 +39,7 @@ WITH_KEY = PENSTOCK_PERSONAL_KEY_FILE=$(SHARED_KEY)
 
 # The parts of a running system.
 WORKER = $(WITH_KEY) $(BIN)/penstock worker $(DETECTOR) --stream '$(STREAM)' --data $(SHARED) --models $(MODELS) \
-	--alerts defaults $(if $(POSTGRES_URL),--ledger $(POSTGRES_URL)) $(if $(REDIS_URL),--redis $(REDIS_URL)) $(if $(S3_URL),--archive $(S3_URL))
+	--alerts $(ALERTS) $(if $(POSTGRES_URL),--ledger $(POSTGRES_URL)) $(if $(REDIS_URL),--redis $(REDIS_URL)) $(if $(S3_URL),--archive $(S3_URL))
 SERVICE = $(if $(STREAM),$(WITH_KEY)) $(BIN)/penstock serve $(DETECTOR) --port $(PORT) --models $(MODELS) \
 	$(if $(STREAM),--data $(SHARED) --stream '$(STREAM)',--data $(DATA))
 GENERATOR = $(BIN)/penstock simulate $(DETECTOR) --tps $(TPS) --to $(or $(INBOX),$(URL))
