@@ -28,4 +28,5 @@ def test_purchases_are_decided_over_redis_streams(follow, files):
     assert model["aliases"] == ["champion"]
     results = httpx.get(f"{page.url}/get", params={"k": 1000}, timeout=60).json()
     assert {result["predicted_class"] for result in results} == {0, 1}
-    assert httpx.get(f"http://127.0.0.1:{page.ports['8501']}/", timeout=60).status_code == 200
+    for port in ("8501", "3000"):
+        assert httpx.get(f"http://localhost:{page.ports[port]}/", timeout=60).status_code == 200
