@@ -20,7 +20,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-EVENTS = 30_000
+EVENTS = 150_000
 WITHOUT_CACHES = shutil.ignore_patterns("__pycache__", "static")
 
 

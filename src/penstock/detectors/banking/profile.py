@@ -28,5 +28,8 @@ profile = Profile(
     per_day=1.5,
     spending=(60.0, 0.75),
     high=(1500.0, 9500.0),
+    retry_share=0.06,
+    split_share=0.02,
+    large_first_share=0.15,
 )
 """A person pays three times in two days, some 60 in one currency; thieves go for 1,500 to 9,500."""

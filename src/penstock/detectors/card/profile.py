@@ -24,6 +24,7 @@ _ISSUER = "40"
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday
 _FORGETFUL = 0.08
 _BARE = 0.03
+_OWN_WORDS = 0.08
 _OPTIONAL = ("user", "card", "device", "merchant", "ip", "age", "home_latitude", "home_longitude", "city_population")
 _BYTES = (24, 16, 8, 0)
 
@@ -50,7 +51,7 @@ def _columns(world: World, stretch: Payments) -> Mapping[str, pl.Series]:
         "home_longitude": pl.Series(np.round(home_long, 4)),
         "city_population": pl.Series(np.round(10.0 ** (3.0 + 3.5 * chance.uniform("population", person)))),
     }
-    bare = pl.Series(chance.uniform("bare", stretch["number"]) < _BARE)
+    bare = pl.Series(chance.uniform("bare", stretch["purchase"]) < _BARE)
     return columns | {name: pl.select(pl.when(~bare).then(columns[name])).to_series() for name in _OPTIONAL}
 
 
@@ -64,9 +65,9 @@ def _places(world: World, stretch: Payments) -> tuple[Floats, Floats]:
 
 def _devices(world: World, stretch: Payments) -> Numbers:
     """The device as the shop knows it, which takes a forgetful browser for a new one."""
-    number = stretch["number"]
-    forgets = world.chance.uniform("forgets", number) < _FORGETFUL
-    fresh = (world.chance.words("fresh device", number) >> np.uint64(1)).astype(np.int64)
+    purchase = stretch["purchase"]
+    forgets = world.chance.uniform("forgets", purchase) < _FORGETFUL
+    fresh = (world.chance.words("fresh device", purchase) >> np.uint64(1)).astype(np.int64)
     return np.where(forgets, fresh, stretch["device"])
 
 
@@ -75,8 +76,12 @@ def _online_alone(stretch: Payments, values: pl.Series) -> pl.Series:
 
 
 def _categories(world: World, stretch: Payments) -> pl.Series:
+    """What is sold there; some merchants say it in a word of their own, which nobody has seen before their first payment."""
+    merchant = stretch["merchant"]
     names = pl.Series([f"{name}_{way}" for way in ("pos", "net") for name in CATEGORIES])
-    return names.gather((world.merchants.category(stretch["merchant"]) + len(CATEGORIES) * stretch["online"]).astype(np.uint32))
+    usual = names.gather((world.merchants.category(merchant) + len(CATEGORIES) * stretch["online"]).astype(np.uint32))
+    own = pl.Series(world.chance.uniform("own word", merchant) < _OWN_WORDS)
+    return pl.select(pl.when(own).then(naming.merchants(world, merchant)).otherwise(usual)).to_series()
 
 
 def _local_us(world: World, stretch: Payments) -> Numbers:

@@ -36,9 +36,9 @@ def _columns(world: World, stretch: Payments) -> Mapping[str, pl.Series]:
 
 
 def _devices(world: World, stretch: Payments) -> pl.Series:
-    number, types = stretch["number"], _types(world, stretch)
-    forgets = (types == _ONLINE) & (world.chance.uniform("forgets", number) < _FORGETFUL)
-    fresh = (world.chance.words("fresh device", number) >> np.uint64(1)).astype(np.int64)
+    purchase, types = stretch["purchase"], _types(world, stretch)
+    forgets = (types == _ONLINE) & (world.chance.uniform("forgets", purchase) < _FORGETFUL)
+    fresh = (world.chance.words("fresh device", purchase) >> np.uint64(1)).astype(np.int64)
     known = pl.Series(types != _CHIP)
     return pl.select(pl.when(known).then(naming.devices(np.where(forgets, fresh, stretch["device"])))).to_series()
 
@@ -52,7 +52,7 @@ def _locations(world: World, stretch: Payments) -> pl.Series:
 
 
 def _types(world: World, stretch: Payments) -> NDArray[np.uint32]:
-    contactless = world.chance.uniform("contactless", stretch["number"]) < _CONTACTLESS_SHARE
+    contactless = world.chance.uniform("contactless", stretch["purchase"]) < _CONTACTLESS_SHARE
     return np.where(stretch["online"], _ONLINE, np.where(contactless, _CONTACTLESS, _CHIP)).astype(np.uint32)
 
 

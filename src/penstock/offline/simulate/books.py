@@ -93,12 +93,12 @@ class _Wishes:
 
 
 def _wishes(world: "World", stretch: Payments) -> _Wishes:
-    number, person, chance = stretch["number"], stretch["person"], world.chance
+    purchase, person, chance = stretch["purchase"], stretch["person"], world.chance
     honest = stretch["attack"] == HONEST
     free = stretch["kind"] < 0
-    drawn = np.searchsorted(_SHARES, chance.uniform("movement", number), side="right").astype(np.int8)
+    drawn = np.searchsorted(_SHARES, chance.uniform("movement", purchase), side="right").astype(np.int8)
     kind = np.where(free, drawn, stretch["kind"]).astype(np.int8)
-    size = _FACTORS[kind] * np.exp(_SIGMAS[kind] * chance.normal("movement's size", number))
+    size = _FACTORS[kind] * np.exp(_SIGMAS[kind] * chance.normal("movement's size", purchase))
     money = np.where(free, stretch["amount"] * size, stretch["amount"])
     usual = world.people.spending(person)
     payee = np.where(stretch["payee"] >= 0, stretch["payee"], _contacts(world, stretch))
@@ -110,8 +110,8 @@ def _wishes(world: "World", stretch: Payments) -> _Wishes:
         opening=_opening(world, person),
         payee_opening=_opening(world, payee),
         keeps=_cents(usual * 6.0 * chance.uniform("savings", person)),
-        refill=_cents(np.ceil(usual * (6.0 + 30.0 * chance.uniform("refill", number) ** 2) / 100.0) * 100.0),
-        takes_all=honest & (chance.uniform("takes all", number) < _TAKES_ALL[kind]),
+        refill=_cents(np.ceil(usual * (6.0 + 30.0 * chance.uniform("refill", purchase) ** 2) / 100.0) * 100.0),
+        takes_all=honest & (chance.uniform("takes all", purchase) < _TAKES_ALL[kind]),
     )
 
 
@@ -158,21 +158,21 @@ def _receive(balances: dict[int, float], w: dict[str, list[int]], i: int, kind: 
 
 def _contacts(world: "World", stretch: Payments) -> Numbers:
     """Whom each would send money to: mostly one of a few, sometimes anybody, now and then an account new to this world."""
-    chance, people, number, person = world.chance, world.people, stretch["number"], stretch["person"]
-    u = chance.uniform("to whom", number)
-    rank = (_CONTACTS * chance.uniform("which contact", number) ** 1.6).astype(np.int64)
+    chance, people, purchase, person = world.chance, world.people, stretch["purchase"], stretch["person"]
+    u = chance.uniform("to whom", purchase)
+    rank = (_CONTACTS * chance.uniform("which contact", purchase) ** 1.6).astype(np.int64)
     known = chance.uniform("contact", person, rank)
-    wish = np.where(u < _TO_CONTACT, known, chance.uniform("anybody", number)) ** _HUB_SKEW
+    wish = np.where(u < _TO_CONTACT, known, chance.uniform("anybody", purchase)) ** _HUB_SKEW
     slot = (people.residents * wish).astype(np.int64)
     slot = np.where(slot == person % people.residents, (slot + 1) % people.residents, slot)
-    fresh = STRANGERS + (chance.uniform("account new here", number) * STRANGERS).astype(np.int64)
+    fresh = STRANGERS + (chance.uniform("account new here", purchase) * STRANGERS).astype(np.int64)
     return np.where(u < _TO_SOMEBODY, people.present(slot, stretch["time_us"]), fresh)
 
 
 def _agents(world: "World", stretch: Payments) -> Numbers:
     """An agent near each, one of three they go to."""
     person = stretch["person"]
-    which = (3.0 * world.chance.uniform("which agent", stretch["number"]) ** 1.5).astype(np.int64)
+    which = (3.0 * world.chance.uniform("which agent", stretch["purchase"]) ** 1.5).astype(np.int64)
     count = max(world.people.residents // _PEOPLE_PER_AGENT, 8)
     return AGENTS + (world.chance.uniform("agent", person, which) * count).astype(np.int64)
 
@@ -187,7 +187,7 @@ def _flagged(world: "World", stretch: Payments, kind: NDArray[np.int8], amount: 
     """What an upstream system marks: some very large transfers, most of them frauds."""
     large = (kind == TRANSFER) & (amount > _FLAGGED_FROM * world.profile.spending[0])
     share = np.where(stretch["attack"] == HONEST, _FLAGGED_OTHERS, _FLAGGED_FRAUDS)
-    return np.asarray(large & (world.chance.uniform("flagged", stretch["number"]) < share))
+    return np.asarray(large & (world.chance.uniform("flagged", stretch["purchase"]) < share))
 
 
 def _cents(money: Floats) -> Numbers:

@@ -1,4 +1,4 @@
-"""Honest life: people go out, or sit down at a screen, and pay; most of it is habit, some of it is odd.
+"""Honest life: people go out, or sit down at a screen, and pay; most of it is habit, some of it repeats, some of it is odd.
 
 Odd and honest: sprees, a splurge, a payment in the middle of the night, a family's card paid with in two cities at
 once, an address that lies about where it is, a stranger's large purchase at a shop that opened today.
@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.offline.simulate.chance import Floats, Numbers
-from penstock.offline.simulate.payments import Payments, payments
+from penstock.offline.simulate.merchants import UNKNOWN
+from penstock.offline.simulate.payments import Payments, joined, payments
 from penstock.offline.simulate.people import FAVOURITES, MOST_ACTIVE, STRANGERS
 from penstock.offline.simulate.places import LATS, LONGS, SHARES
+from penstock.offline.simulate.repeats import in_a_row_us, recurring, repeated
 from penstock.offline.simulate.rhythm import DAY_US, appetite
 from penstock.offline.simulate.travel import whereabouts
 
@@ -28,6 +30,7 @@ _GUEST_HABIT, _GUEST_EXPLORES = 0.0, 0.65
 _FAMILY_PART = 0.22
 _FALSE_ADDRESS = 0.012
 _SPLURGE_MEDIAN, _SPLURGE_SIGMA = 3.6, 0.45
+_LARGE_FIRST, _LARGE_FIRST_SIGMA = 0.65, 0.3  # of what thieves go for at least
 _ROUND_AMOUNTS = 0.12
 
 
@@ -37,9 +40,12 @@ def honest(world: "World", start_us: int, stop_us: int, rng: np.random.Generator
     size = np.searchsorted(_SIZES, rng.random(len(person)), side="right") + 1
     size = np.minimum(size, len(_SIZES))
     time_us, person, city = np.repeat(time_us, size), np.repeat(person, size), np.repeat(city, size)
-    made = payments(len(person), time_us=time_us + _gaps_us(size, rng), person=person)
-    _spend(world, made, city, rng)
-    return made
+    bought = payments(len(person), time_us=time_us + in_a_row_us(size, _GAP_MEDIAN_US, _GAP_SIGMA, rng), person=person)
+    city = _buy(world, bought, city, rng)
+    due = recurring(world, start_us, stop_us)
+    made = joined([bought, due])
+    _appear(world, made, np.concatenate((city, whereabouts(world.people, due["person"], due["time_us"])[0])), rng)
+    return repeated(world.profile, made, rng)
 
 
 def acceptance(world: "World", time_us: Numbers, person: Numbers, offsets_us: Numbers) -> tuple[Floats, Numbers]:
@@ -64,19 +70,8 @@ def _outings(world: "World", start_us: int, stop_us: int, rng: np.random.Generat
     return time_us[kept], person[kept], city[kept]
 
 
-def _gaps_us(size: Numbers, rng: np.random.Generator) -> Numbers:
-    """How long after the outing's beginning each of its payments is made."""
-    total = int(size.sum())
-    gaps = _GAP_MEDIAN_US * np.exp(_GAP_SIGMA * rng.standard_normal(total))
-    first = np.cumsum(size) - size
-    gaps[first] = 0.0
-    passed = np.cumsum(gaps)
-    since: Numbers = (passed - np.repeat(passed[first], size)).astype(np.int64)
-    return since
-
-
-def _spend(world: "World", made: Payments, city: Numbers, rng: np.random.Generator) -> None:
-    """Where each payment is made, for how much, and from which device."""
+def _buy(world: "World", made: Payments, city: Numbers, rng: np.random.Generator) -> Numbers:
+    """Where each payment is made and for how much; returns the city in which somebody pays, on a family card another one."""
     people, person, n = world.people, made["person"], len(made)
     stranger = person >= STRANGERS
     family = people.has_family_card(person) & (rng.random(n) < _FAMILY_PART) & ~stranger
@@ -84,6 +79,13 @@ def _spend(world: "World", made: Payments, city: Numbers, rng: np.random.Generat
     made["online"] = rng.random(n) < world.profile.online_share
     made["merchant"] = _merchants(world, made, city, stranger, rng)
     made["amount"] = _amounts(world, made, stranger, rng)
+    return city
+
+
+def _appear(world: "World", made: Payments, city: Numbers, rng: np.random.Generator) -> None:
+    """Place, device and address of each payment, and the age of the account."""
+    people, person, n = world.people, made["person"], len(made)
+    stranger = person >= STRANGERS
     seen_in = np.where(made["online"] & (rng.random(n) < _FALSE_ADDRESS), np.searchsorted(SHARES, rng.random(n)), city)
     made["lat"], made["long"] = _places(world, made, seen_in)
     made["device"] = people.device(person, made["time_us"], rng.random(n))
@@ -111,6 +113,9 @@ def _amounts(world: "World", made: Payments, stranger: NDArray[np.bool_], rng: n
     amount = world.people.spending(made["person"]) * world.merchants.price(merchant) * np.exp(sigma * rng.standard_normal(n))
     splurge = _SPLURGE_MEDIAN * np.exp(_SPLURGE_SIGMA * rng.standard_normal(n))
     amount = np.where(rng.random(n) < profile.splurge_share, amount * splurge, amount)
+    large = _LARGE_FIRST * profile.high[0] * np.exp(_LARGE_FIRST_SIGMA * rng.standard_normal(n))
+    furnishes = stranger & (merchant >= UNKNOWN) & (rng.random(n) < profile.large_first_share)
+    amount = np.where(furnishes, np.maximum(amount, large), amount)
     amount = np.where(rng.random(n) < _ROUND_AMOUNTS, np.ceil(amount / 5.0) * 5.0, amount)
     return np.asarray(np.maximum(np.round(amount, 2), profile.smallest), np.float64)
 

@@ -15,6 +15,7 @@ PAYMENT = np.dtype(
         ("stamp_us", np.int64),  # the time it carries: its clock may be off
         ("arrived_us", np.int64),  # when it reached the decider
         ("number", np.int64),  # identifies it in its world
+        ("purchase", np.int64),  # what it pays for: further tries and parts share it
         ("person", np.int64),
         ("merchant", np.int64),
         ("amount", np.float64),

@@ -34,6 +34,10 @@ class Profile:
     guest_share: payments of people seen once; joining_per_day: share of the people replaced by new ones each day.
     carrier_ips: addresses that the phone company of a city hands out to all its customers.
     people_per_merchant: how many of the people one merchant lives on.
+    retry_share: purchases that are tried again within seconds or minutes, at the same merchant for the same amount.
+    split_share: purchases paid in two to four parts within minutes. recurring_share: payments that are due every week or
+        every four weeks, with the same amount to the same merchant.
+    large_first_share: guests' purchases at a shop that has just opened that are nearly as large as what thieves go for.
     splurge_share: payments several times as high as usual. strangers_sigma: how much more the logarithm of what guests
         pay varies.
     attacks: name -> share of all frauds; None takes every attack in its usual share.
@@ -54,6 +58,10 @@ class Profile:
     joining_per_day: float = 0.004
     people_per_merchant: float = 20.0
     carrier_ips: int = 4096
+    retry_share: float = 0.03
+    split_share: float = 0.01
+    recurring_share: float = 0.08
+    large_first_share: float = 0.05
     splurge_share: float = 0.006
     strangers_sigma: float = 0.95
     attacks: Mapping[str, float] | None = None

@@ -10,7 +10,7 @@ import numpy as np
 
 from penstock.errors import ConfigurationError, did_you_mean
 from penstock.offline.simulate import attacks as attack_modules
-from penstock.offline.simulate import labels, life, places
+from penstock.offline.simulate import labels, life, places, repeats
 from penstock.offline.simulate.chance import Chance, Numbers
 from penstock.offline.simulate.merchants import UNKNOWN, Merchants
 from penstock.offline.simulate.payments import HONEST, Payments, joined
@@ -53,7 +53,8 @@ class World:
         self._honest, self._frauds = 0, dict.fromkeys(self.shares, 0)
         per_us = residents * profile.per_day / DAY_US
         self.slice_us = int(np.clip(_SLICE_PAYMENTS / per_us, _SHORTEST_SLICE_US, _LONGEST_SLICE_US))
-        self.candidates_per_us = per_us / life.MEAN_SIZE / self._mean_acceptance()
+        bought_per_us = per_us * (1.0 - profile.recurring_share) / repeats.mean_repeats(profile)
+        self.candidates_per_us = bought_per_us / life.MEAN_SIZE / self._mean_acceptance()
         self.balances: dict[int, float] = {}
         self._stalls = max(round(per_us * DAY_US * _OPENED_PER_PAYMENT / len(CITIES)), 1)
 
@@ -92,7 +93,8 @@ class World:
 
     def _unfold(self, name: str, at_us: int, rng: np.random.Generator, strength: float) -> Payments:
         index = list(attack_modules.known()).index(name)
-        return attack_modules.known()[name].unfold(Scene(self, index, at_us, rng, strength))
+        made = attack_modules.known()[name].unfold(Scene(self, index, at_us, rng, strength))
+        return repeats.repeated(self.profile, made, rng)
 
     # ------------------------------------------------------------ what life and attacks ask for
 
