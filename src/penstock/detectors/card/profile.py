@@ -24,7 +24,6 @@ _ISSUER = "40"
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday
 _FORGETFUL = 0.08
 _BARE = 0.03
-_OWN_WORDS = 0.08
 _OPTIONAL = ("user", "card", "device", "merchant", "ip", "age", "home_latitude", "home_longitude", "city_population")
 _BYTES = (24, 16, 8, 0)
 
@@ -76,12 +75,8 @@ def _online_alone(stretch: Payments, values: pl.Series) -> pl.Series:
 
 
 def _categories(world: World, stretch: Payments) -> pl.Series:
-    """What is sold there; some merchants say it in a word of their own, which nobody has seen before their first payment."""
-    merchant = stretch["merchant"]
     names = pl.Series([f"{name}_{way}" for way in ("pos", "net") for name in CATEGORIES])
-    usual = names.gather((world.merchants.category(merchant) + len(CATEGORIES) * stretch["online"]).astype(np.uint32))
-    own = pl.Series(world.chance.uniform("own word", merchant) < _OWN_WORDS)
-    return pl.select(pl.when(own).then(naming.merchants(world, merchant)).otherwise(usual)).to_series()
+    return names.gather((world.merchants.category(stretch["merchant"]) + len(CATEGORIES) * stretch["online"]).astype(np.uint32))
 
 
 def _local_us(world: World, stretch: Payments) -> Numbers:
