@@ -128,6 +128,40 @@ def test_a_message_carries_the_trace_of_whoever_sent_it(bench):
     assert [(message.body, message.trace) for message in found] == [(b"%d" % k, trace) for k, trace in enumerate(traces)]
 
 
+def test_an_inbox_is_caught_up_once_it_has_given_out_every_transaction(bench):
+    """Not where it has given out labels alone: topics are read side by side, and one may be far ahead of the other."""
+    inbox = bench.own(bench.candidate())
+    for turn in range(1, 4):
+        bench.put(*(b"t" * 1_000 for _ in range(500)))
+        bench.put(*(b"l" for _ in range(50)), role="labels")
+        found = []
+        while len(found) < 550:
+            found += inbox.poll(20, 0.2)
+            assert inbox.caught_up() == (len(bodies(found)) == 500), f"turn {turn}: {len(bodies(found))} of 500"
+        assert inbox.caught_up()
+
+
+def test_an_inbox_is_caught_up_behind_messages_of_a_senders_transaction(bench):
+    """Kafka ends such a transaction with a mark of its own in the topic."""
+    inbox = bench.own(bench.candidate())
+    inbox.commit(Unit(b"", [Outgoing("transactions", "k", b"t1"), Outgoing("labels", "k", b"l1")]))
+    assert sorted(message.body for message in read(inbox, 2)) == [b"l1", b"t1"]
+    eventually(lambda: not inbox.poll(10, 0.05) and inbox.caught_up())
+
+
+def test_transactions_are_read_alone_on_request(bench):
+    inbox = bench.own(bench.candidate())
+    assert inbox.poll(10, 0.05, transactions_only=True) == []
+    bench.put(b"l1", role="labels")
+    bench.put(b"t1")
+    found = []
+    eventually(lambda: found.extend(inbox.poll(10, 0.1, transactions_only=True)) or bool(found))
+    bench.put(b"t2")
+    eventually(lambda: found.extend(inbox.poll(10, 0.1, transactions_only=True)) or len(found) == 2)
+    assert bodies(found) == [b"t1", b"t2"]
+    assert bodies(read(inbox, 1), "labels") == [b"l1"]
+
+
 # ---------------------------------------------------------------- units
 
 

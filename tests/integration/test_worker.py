@@ -91,6 +91,16 @@ def test_a_worker_decides_what_one_process_does_and_keeps_the_same_state(behind,
         assert kept.stats()["total"] == len(events)
 
 
+def test_labels_that_are_read_before_their_transactions_wait_for_them(behind, worker):
+    """A worker that starts behind has all labels at hand long before the last of so many megabytes of transactions."""
+    events = crash_worker.events(6_000)
+    behind.put("transactions", [{**event, "note": "x" * 4_000} for event in events])
+    behind.put("labels", [{"transaction_id": event["transaction_id"], "fraud": True} for event in reversed(events)])
+    process = worker()
+    until(lambda: (process.status() or {}).get("events") == 2 * len(events))
+    assert behind.bodies("quarantine") == []
+
+
 def test_what_is_no_event_goes_to_quarantine_with_its_cause_and_nothing_stops(behind, worker):
     good = crash_worker.events(20)
     poison = [

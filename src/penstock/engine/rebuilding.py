@@ -53,8 +53,7 @@ class Rebuilding:
 
     def expect_of(self, labels: Sequence[tuple[int, int, tuple[Record, int]]]) -> None:
         """Expect labels in this order: when each becomes known, what it changes, and the record and row of its event."""
-        if not self._path.pending.matter:
-            return
+        labels = [each for each in labels if each[1]] if self._path.pending.matter else ()
         rows: dict[int, tuple[Record, list[int]]] = {}
         places = []
         for _, _, (record, row) in labels:

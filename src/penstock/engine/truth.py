@@ -110,8 +110,10 @@ class Truth:
 
     def _too_early(self, statement: Statement, record: Record, row: int) -> Refusal | None:
         """Why a label is refused that was known before its event, by more than clocks may differ."""
+        if statement.known_us is None:
+            return None
         happened_us = min(int(record.time_us[row]), int(record.arrived_us[row]))
-        if statement.known_us is None or statement.known_us >= happened_us - self._engine.detector.skew_us:
+        if statement.known_us >= happened_us - self._engine.detector.skew_us:
             return None
         text = (
             f"known_at is {iso(statement.known_us)}, before transaction {statement.transaction_id!r} happened"
@@ -260,10 +262,9 @@ def _read(part: bytes) -> _Written | Refusal:
 
 def _too_long(said: Statement | _Written) -> Refusal | None:
     """The refusal of a label of which a name is too long."""
-    for name in ("transaction_id", "kind", "source"):
-        length = len(getattr(said, name) or "")
-        if length > MAX_CHARACTERS:
-            message = f"{name} has {length:,} characters and at most {MAX_CHARACTERS} are accepted; send a shorter one"
+    for name, text in (("transaction_id", said.transaction_id), ("kind", said.kind), ("source", said.source)):
+        if text is not None and len(text) > MAX_CHARACTERS:
+            message = f"{name} has {len(text):,} characters and at most {MAX_CHARACTERS} are accepted; send a shorter one"
             return Refusal(422, message, ((name, message),))
     return None
 

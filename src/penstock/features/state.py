@@ -198,7 +198,7 @@ class FeatureState:
         for table in self.tables:
             if not table.plan.labelled:
                 continue
-            keys = key_codes(table.plan, batch)[row].tolist()
+            keys = key_codes(table.plan, batch, slice(row, row + 1))[0].tolist()
             table.label(keys, int(batch.time_us[row]), sequence, int(batch.kinds[row]), batch.x, row, change)
 
     def _learn_words(self, batch: Batch) -> None:
@@ -265,10 +265,11 @@ class FeatureState:
         return sum(table.used_bytes for table in self.tables)
 
 
-def key_codes(plan: EntityPlan, batch: Batch) -> NDArray[np.int64]:
-    """The key of every event in every role, int64 (n, roles); 0 where any field of it is null."""
-    keys = np.empty((len(batch), len(plan.keys)), np.int64)
-    read_keys(plan.plan.keys, batch.x, batch.codes, keys)
+def key_codes(plan: EntityPlan, batch: Batch, rows: slice = slice(None)) -> NDArray[np.int64]:
+    """The key of every event, or of some rows, in every role, int64 (n, roles); 0 where any field of it is null."""
+    x, codes = batch.x[rows], batch.codes[rows]
+    keys = np.empty((len(x), len(plan.keys)), np.int64)
+    read_keys(plan.plan.keys, x, codes, keys)
     return keys
 
 

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from penstock.features.kernel import words as k
 from penstock.features.kernel.compaction import compact
 from penstock.features.kernel.events import settle, sweep
-from penstock.features.kernel.handles import advance, handle_of
-from penstock.features.kernel.labels import apply_label
+from penstock.features.kernel.handles import advance, handle_of, label
 from penstock.features.kernel.places import place_distinct, place_distincts, place_keys
 from penstock.features.kernel.writing import clear_row
 from penstock.features.plan import EntityPlan
@@ -83,12 +82,12 @@ class Table:
     def label(
         self, keys: Sequence[int], time_us: int, sequence: int, kind: int, x: NDArray[np.float64], row: int, change: int
     ) -> None:
-        """A label of an event became known (+1) or was taken back (-1); keys by role: see `kernel.apply_label`."""
+        """A label of an event became known (+1) or was taken back (-1); keys by role: see `kernel.labels.apply_label`."""
         for role, key in enumerate(keys):
             if key:
                 nth = keys[:role].count(key)
                 time, seq = np.int64(time_us), np.int64(sequence)
-                apply_label(self.plan.plan, self.state, np.int64(key), role, nth, time, seq, kind, x, row, change)
+                label(self.handle, np.int64(key), role, nth, time, seq, kind, x, row, change)
 
     # ---- room
 

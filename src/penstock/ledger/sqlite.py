@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,6 +17,14 @@ from penstock.errors import LedgerError, LedgerFull
 from penstock.ledger.tables import Answered, Delivery, DetectorVersion, Field, Label, Outcome, Quarantined, Raised
 
 _Layout = dict[str, list[Field]]
+_Any = TypeVar("_Any")
+
+_AT_ONCE = 100
+"""Rows of one statement, where there are many. Each statement waits for the interpreter's lock in the end, and SQLite takes 999
+values in one at least."""
+
+_ROW = "(?, ?, ?, ?, ?, ?, ?, ?)"
+"""The values of one label, as the statements name them."""
 
 
 class SqliteTables:
@@ -93,8 +102,9 @@ class SqliteTables:
         """Add statements, and update the states they take precedence in."""
         rows = [msgspec.structs.astuple(label) for label in labels]
         with self._writing() as db:
-            db.executemany(_queries()["add_to_history"], rows)
-            db.executemany(_queries()["put_label"], rows)
+            for query in (_queries()["add_to_history"], _queries()["put_label"]):
+                for some in _portions(rows):
+                    db.execute(query.replace(_ROW, ", ".join([_ROW] * len(some))), [*chain.from_iterable(some)])
 
     def label_of(self, detector: str, transaction_id: str) -> Label | None:
         """The state of a transaction."""
@@ -102,10 +112,12 @@ class SqliteTables:
 
     def labels_of(self, detector: str, transaction_ids: Sequence[str]) -> list[Label]:
         """The states of transactions."""
-        with self._lock, self._explained():
-            look = self._db.cursor().execute
-            rows = [look(_queries()["label_of"], (detector, each)).fetchone() for each in transaction_ids]
-        return [_label(row) for row in rows if row is not None]
+        found: list[Label] = []
+        for some in _portions(transaction_ids):
+            query = _queries()["labels_of"].replace("(?)", f"({', '.join('?' * len(some))})")
+            with self._lock, self._explained():
+                found += map(_label, self._db.execute(query, (detector, *some)))
+        return found
 
     def label_history(self, detector: str, transaction_id: str) -> list[Label]:
         """All statements about a transaction."""
@@ -190,6 +202,10 @@ class SqliteTables:
     def close(self) -> None:
         """Close; twice is fine."""
         self._db.close()
+
+
+def _portions(rows: Sequence[_Any]) -> Iterator[Sequence[_Any]]:
+    return (rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE))
 
 
 def _label(row: tuple[Any, ...]) -> Label:

@@ -107,10 +107,10 @@ ON CONFLICT (detector, transaction_id) DO UPDATE SET
     received_us = excluded.received_us, rank = excluded.rank
 WHERE (excluded.rank, excluded.known_us) >= (labels.rank, labels.known_us);
 
--- name: label_of
--- The state of one transaction.
+-- name: labels_of
+-- The states of transactions, with a place for each id.
 SELECT detector, transaction_id, fraud, kind, source, known_us, received_us, rank FROM labels
-WHERE detector = ? AND transaction_id = ?;
+WHERE detector = ? AND transaction_id IN (?);
 
 -- name: label_history
 -- Every statement about one transaction.

@@ -45,11 +45,13 @@ HEARTBEAT_S = 1.0
 BEAT_S = 2.0
 """An owner that has written nothing into the journal for so long writes an empty entry: followers see that it lives."""
 
+MOST_HELD = 100_000
+"""While more labels and answers than this wait for their transactions, nothing but transactions is read."""
+
 WORTH_A_UNIT = 500
 """Messages that a unit must have had for the next to be decided while it is committed. Smaller ones would only queue up behind
 one another: what comes meanwhile waits in the inbox, and goes with the next as a whole."""
 
-_HELD = 100_000
 _IN_FLIGHT = 2
 
 _log = logging.getLogger(__name__)
@@ -175,7 +177,8 @@ class Owner:
             return
         if not self._large and not self._idle.wait(0.5):
             return
-        messages = self.inbox.poll(MOST_EVENTS, 0.1 if self._held else 0.5)
+        full = len(self._held) > MOST_HELD
+        messages = self.inbox.poll(MOST_EVENTS, 0.1 if self._held else 0.5, transactions_only=full)
         self._large = len(messages) >= WORTH_A_UNIT
         if messages or self._held or self._entry.owner or time.monotonic() - self._last_unit > HEARTBEAT_S:
             self._last_unit = time.monotonic()
@@ -194,14 +197,13 @@ class Owner:
             try_beside(self._engine, trial)
         self._describe()
         transactions = [message for message in messages if message.role == "transactions"]
-        waited = 0 if transactions else len(self._held)
         self._held += [message for message in messages if message.role != "transactions"]
         if transactions:
             self._seen_us = max(self._seen_us, transactions[-1].arrived_us)
         self._ledger.gather()
         try:
             self._take(transactions)
-            others = self._due(waited)
+            others = self._due()
             self._take_labels([message for message in others if message.role == "labels"])
             for message in others:
                 if message.role == "answers":
@@ -228,14 +230,13 @@ class Owner:
         if self._newer_rules is rules:
             self._newer_rules = None
 
-    def _due(self, waited: int) -> list[Message]:
-        """The labels and answers whose transactions have been decided.
-
-        Those that arrived before the newest transaction, for a whole batch of a producer arrives in the same millisecond;
-        and those that `waited` while a poll brought no transactions: one that brings labels alone may have left some behind.
+    def _due(self) -> list[Message]:
+        """The labels and answers whose transactions have been decided: those that arrived before one that has been, and all
+        of them where none waits. In the same moment others may have arrived that have not been read yet.
         """
         number = next((k for k, message in enumerate(self._held) if message.arrived_us >= self._seen_us), len(self._held))
-        number = len(self._held) if len(self._held) > _HELD else max(number, waited)
+        if number < len(self._held) and self.inbox.caught_up():
+            number = len(self._held)
         due, self._held = self._held[:number], self._held[number:]
         return due
 

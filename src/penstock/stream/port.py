@@ -96,12 +96,17 @@ class Inbox(Protocol):
     def begin(self, places: dict[str, str]) -> None:
         """Read on behind these places, by role, or behind what the broker knows where there are none."""
 
-    def poll(self, most: int, timeout_s: float) -> list[Message]:
+    def poll(self, most: int, timeout_s: float, *, transactions_only: bool = False) -> list[Message]:
         """What has come, in the order of each topic: at once if there is something, else after at most so long.
+
+        transactions_only: read nothing further of the other topics; what has been read of them already may be given out.
 
         Raises:
             Fenced: another process has been elected meanwhile.
         """
+
+    def caught_up(self) -> bool:
+        """Whether every transaction that arrived before what `poll` gave out last has been given out, too."""
 
     def commit(self, unit: Unit) -> str | None:
         """Return when the unit is committed, with the place of its entry in the journal; waits while the broker does not

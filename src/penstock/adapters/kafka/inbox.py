@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from penstock.adapters.kafka.address import Address
 from penstock.adapters.kafka.health import Health
@@ -33,6 +33,7 @@ Offsets = dict[tuple[str, int], int]
 
 _ASK_S = 10.0
 _CLAIM_S = 30.0
+_END_S = 1.0
 _FENCED = {
     KafkaError._FENCED,
     KafkaError.INVALID_PRODUCER_EPOCH,
@@ -73,6 +74,9 @@ class KafkaInbox:
         self._lost = self._closed = False
         self._roles = {self._topics.named(role): role for role in INBOX}
         self._waiting: list[Any] = []
+        self._transactions = TopicPartition(self._topics.transactions, shard)
+        self._given_out = OFFSET_BEGINNING
+        self._paused = False
         self._assigned: list[TopicPartition] = []
         self._place: str | None = None
         self._lag, self._looked = 0, 0.0
@@ -88,6 +92,7 @@ class KafkaInbox:
                 isolation_level="read_committed",
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
+                enable_partition_eof=True,
                 fetch_wait_max_ms=20,
                 fetch_max_bytes=64 << 20,
                 queued_min_messages=20_000,
@@ -137,10 +142,14 @@ class KafkaInbox:
         """Another process has been elected: read no more."""
         self._lost = True
 
-    def poll(self, most: int, timeout_s: float) -> list[Message]:
+    def poll(self, most: int, timeout_s: float, *, transactions_only: bool = False) -> list[Message]:
         """See `Inbox.poll`."""
         if self._lost:
             raise Fenced(f"shard {self.shard} goes to another worker")
+        if transactions_only != self._paused:
+            others = [each for each in self._assigned if each.topic != self._topics.transactions]
+            (self._consumer.pause if transactions_only else self._consumer.resume)(others)
+            self._paused = transactions_only
         if not self._waiting:
             self._waiting = self._consumer.consume(most, 0)
         if not self._waiting:
@@ -152,11 +161,15 @@ class KafkaInbox:
             if found and size + len(message.value() or b"") > LARGEST_POLL:
                 break
             taken += 1
-            if message.error() is not None:
-                self._complain(message.error())
+            error = message.error()
+            if error is None:
+                found.append(self._message(message))
+                size += len(found[-1].body)
+            elif error.code() != KafkaError._PARTITION_EOF:
+                self._complain(error)
                 continue
-            found.append(self._message(message))
-            size += len(found[-1].body)
+            if message.topic() == self._topics.transactions:
+                self._given_out = message.offset() + (error is None)
         self._waiting = self._waiting[taken:]
         if found:
             self._health.answered()
@@ -167,6 +180,18 @@ class KafkaInbox:
             self._tell()
         return found
 
+    def caught_up(self) -> bool:
+        """See `Inbox.caught_up`.
+
+        Each partition is fetched for itself, so the broker is asked where the transactions end now. What stands there may be
+        the mark of a sender's transaction, which is never given out, but the client says when it has come to the end.
+        """
+        try:
+            end = self._consumer.get_watermark_offsets(self._transactions, timeout=_END_S)
+        except KafkaException:
+            return False
+        return end is not None and self._given_out >= end[1]
+
     def _complain(self, error: Any) -> None:
         if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise BrokerError(f"{error.str()}; create the topics: penstock topics create")
@@ -176,7 +201,8 @@ class KafkaInbox:
         _, stamp_ms = message.timestamp()
         arrived_us = stamp_ms * 1000 if stamp_ms > 0 else system_clock()
         role, place = self._roles[message.topic()], str(message.offset())
-        trace = _trace(message.headers())
+        headers = message.headers()
+        trace = _trace(headers) if headers else b""
         return Message(role, message.partition(), place, arrived_us, message.value() or b"", trace)
 
     def lag(self) -> int:
@@ -287,5 +313,5 @@ class KafkaInbox:
             self._on_close(self.shard)
 
 
-def _trace(headers: Sequence[tuple[str, bytes | None]] | None) -> bytes:
-    return next((value for name, value in headers or () if name == TRACEPARENT and value), b"")
+def _trace(headers: Sequence[tuple[str, bytes | None]]) -> bytes:
+    return next((value for name, value in headers if name == TRACEPARENT and value), b"")

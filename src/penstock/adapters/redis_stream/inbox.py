@@ -41,6 +41,7 @@ class RedisInbox:
         self._roles = {name.encode(): role for role, name in self._names.items()}
         self._behind: dict[str, str] = {}
         self._waiting: deque[Message] = deque()
+        self._drained = False
         self._at_once = 1_000
         self._unit = 0
         self._tails = {role: Tail(address.keep) for role in INBOX}
@@ -68,12 +69,12 @@ class RedisInbox:
         """Another process has been elected: read no more."""
         self._lost = True
 
-    def poll(self, most: int, timeout_s: float) -> list[Message]:
+    def poll(self, most: int, timeout_s: float, *, transactions_only: bool = False) -> list[Message]:
         """See `Inbox.poll`."""
         if self._lost:
             raise Fenced(f"shard {self.shard} goes to another worker")
         if not self._waiting:
-            self._read(timeout_s)
+            self._read(timeout_s, ("transactions",) if transactions_only else INBOX)
         found: list[Message] = []
         size = 0
         while self._waiting and len(found) < most:
@@ -83,17 +84,23 @@ class RedisInbox:
             found.append(self._waiting.popleft())
         return found
 
-    def _read(self, timeout_s: float) -> None:
+    def caught_up(self) -> bool:
+        """See `Inbox.caught_up`: Redis answers for all streams in one moment, transactions first."""
+        return self._drained and not (self._waiting and self._waiting[0].role == "transactions")
+
+    def _read(self, timeout_s: float, roles: Sequence[str]) -> None:
         block = ("BLOCK", max(1, int(min(timeout_s, ANSWER_S / 2) * 1000))) if timeout_s > 0 else ()
-        names = self._names.values()
+        names, behind = [self._names[role] for role in roles], [self._behind[role] for role in roles]
         try:
-            found = self._reading.ask("XREAD", "COUNT", self._at_once, *block, "STREAMS", *names, *self._behind.values())
+            found = self._reading.ask("XREAD", "COUNT", self._at_once, *block, "STREAMS", *names, *behind)
         except Silent:
             time.sleep(min(timeout_s, _WAIT_S))
             return
         size = most = 0
+        self._drained = True
         for name, entries in found or ():
             role = self._roles[name]
+            self._drained &= role != "transactions" or len(entries) < self._at_once
             self._waiting.extend(self._message(role, place.decode(), fields) for place, fields in entries)
             self._behind[role] = entries[-1][0].decode()
             most = max(most, len(entries))

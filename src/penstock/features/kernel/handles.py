@@ -18,6 +18,7 @@ from numba.np.arrayobj import make_array, populate_array
 
 from penstock.codes import word_code
 from penstock.features.kernel.events import apply
+from penstock.features.kernel.labels import apply_label
 from penstock.features.kernel.words import Plan, Sizes, State
 from penstock.jit import njit
 
@@ -231,3 +232,9 @@ def advance(
         progress[0] += 1
         progress[1] = 0
     return True
+
+
+@njit(_nrt=False, error_model="numpy")
+def label(handle, key, role, nth, time, sequence, kind, x, i, change):
+    """A label of an event of one entity became known, or was taken back: see `labels.apply_label`."""
+    apply_label(_plan_at(handle), _state_at(handle), key, role, nth, time, sequence, kind, x, i, change)
