@@ -169,7 +169,7 @@ class KafkaInbox:
                 self._complain(error)
                 continue
             if message.topic() == self._topics.transactions:
-                self._given_out = message.offset() + (error is None)
+                self._given_out = (message.offset() or 0) + (error is None)
         self._waiting = self._waiting[taken:]
         if found:
             self._health.answered()
