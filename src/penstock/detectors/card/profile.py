@@ -120,5 +120,6 @@ profile = Profile(
     spending=(55.0, 0.7),
     high=(1400.0, 9000.0),
     online_share=0.35,
+    large_first_share=0.0,
 )
 """A card pays eight times in five days, some 55 in one currency, a third of it online."""
