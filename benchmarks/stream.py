@@ -154,6 +154,12 @@ class Process:
         with urllib.request.urlopen(f"http://127.0.0.1:{self._port_file.read_text()}/health", timeout=30) as answer:
             return json.load(answer)["shards"][0]
 
+    def metric(self, name: str) -> float:
+        """The sum of a metric over its labels."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port_file.read_text()}/metrics", timeout=30) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name}{{", f"{name} ")))
+
     def wait_until(
         self, true: Callable[[dict[str, Any]], bool], seconds: float = 120, *, every_s: float = 0.1
     ) -> dict[str, Any]:

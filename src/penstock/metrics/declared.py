@@ -90,7 +90,7 @@ METRICS: tuple[Metric, ...] = (
         kind="counter",
         source="engine",
         unit="events",
-        text="Malformed events kept for people to look at.",
+        text="Malformed events, and labels of unknown transactions behind a broker, kept for people to look at.",
         watch="a rise: a producer has changed",
     ),
     Metric(

@@ -283,6 +283,7 @@ class Owner:
                 self._quarantine([self._unread(message, "this is nothing that a caller was told")])
 
     def _unread(self, message: Message, cause: str) -> Quarantined:
+        self._engine.totals.quarantined += 1
         body = masked_event(message.body[:KEPT_OF_A_BODY], self._engine.detector.schema)
         return Quarantined(self._engine.detector.name, self._engine.clock(), cause, None, body)
 

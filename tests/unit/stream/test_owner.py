@@ -140,3 +140,13 @@ def test_no_further_labels_are_read_while_very_many_wait(own):
     inbox = Brought(many, transactions(0, 500, at_ms=1), transactions(500, 500, at_ms=2))
     assert len(accepted(own(inbox))) == 1_000
     assert inbox.left_out[:3] == [False, True, True]
+
+
+def test_a_label_of_no_transaction_is_kept_in_quarantine_and_counted(own):
+    replica = own(Brought(transactions(0, 1, at_ms=1), labels(7, 2, at_ms=2)))
+    replica.ledger.flush()
+    assert [each.cause for each in replica.ledger.tables.quarantined("shop")] == [
+        "label: there is no transaction 't8' of detector 'shop' to label",
+        "label: there is no transaction 't7' of detector 'shop' to label",
+    ]
+    assert replica.engine.totals.metrics()["quarantined"] == 2
