@@ -115,7 +115,7 @@ def command_lines() -> Iterator[str]:
     def walk(command: click.Command, path: str, context: click.Context) -> Iterator[str]:
         yield path
         for each in command.get_params(context):
-            if each.name == "help":
+            if "--help" in each.opts:
                 continue
             default = None if callable(each.default) else each.default
             flags = " ".join((*each.opts, *each.secondary_opts)) if isinstance(each, click.Option) else each.human_readable_name

@@ -65,9 +65,9 @@ def test_a_field_that_stops_coming_is_found_and_the_source_is_to_be_looked_at(hi
 
 
 def test_a_burst_of_a_few_hours_is_no_drift(history):
-    """Half of the payments of four hours are of one amount: an attack, for alerts to tell of."""
+    """Half of the payments of five hours are of one amount: an attack, for alerts to tell of."""
     middle = SHIFT + timedelta(hours=12)
-    tested = (pl.col("timestamp") < middle + timedelta(hours=4)) & (pl.col("transaction_id").hash() % 2 == 0)
+    tested = (pl.col("timestamp") < middle + timedelta(hours=5)) & (pl.col("transaction_id").hash() % 2 == 0)
     frame = after(middle, history, amount=pl.when(tested).then(1.0).otherwise(pl.col("amount")))
     hours, report = found_within(frame, hours=36)
     assert hours is None
