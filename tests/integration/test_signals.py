@@ -1,9 +1,11 @@
 """Any number of signals at any distance ends `serve` and `worker`, and nothing that was acknowledged is lost."""
 
+import ctypes
 import http.client
 import itertools
 import json
 import os
+import platform
 import random
 import signal
 import subprocess
@@ -243,6 +245,37 @@ def test_a_second_signal_right_behind_the_first_ends_a_worker_and_loses_nothing(
         finally:
             worker.end()
     reference.holds(tmp_path / "data", shown(behind, 0))
+
+
+def received_by_another_thread(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
+    """Send a signal that a thread other than the main one receives, as may happen to any that comes right behind another."""
+    [*_, thread] = sorted(int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir())
+    assert thread != process.pid
+    tgkill = {"x86_64": 234, "aarch64": 131}[platform.machine()]
+    assert ctypes.CDLL(None).syscall(tgkill, process.pid, thread, int(number)) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sends a signal to one thread, which takes Linux")
+def test_a_signal_that_does_not_interrupt_the_main_thread_ends_a_worker(tmp_path, behind, bodies):
+    with fed(behind, bodies):
+        worker = WorkerProcess(crash_worker.__file__, behind.url, tmp_path / "data")
+        try:
+            until(lambda: len(behind.bodies("decisions")) > 100)
+            received_by_another_thread(worker.process, signal.SIGTERM)
+            assert worker.process.wait(ENDS_WITHIN_S) == 0
+        finally:
+            worker.end()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sends a signal to one thread, which takes Linux")
+def test_a_signal_that_does_not_interrupt_the_main_thread_ends_a_service(tmp_path, bodies):
+    served = ServeProcess(tmp_path / "data", bodies)
+    try:
+        until(lambda: served.busy)
+        received_by_another_thread(served.process, signal.SIGTERM)
+        assert served.process.wait(ENDS_WITHIN_S) == 0
+    finally:
+        served.close()
 
 
 @pytest.mark.slow

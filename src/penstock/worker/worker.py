@@ -9,6 +9,8 @@ from penstock.errors import BrokerError, PenstockError
 from penstock.stream.parts import Parts
 from penstock.worker.seat import Seat
 
+_SIGNALLED_WITHIN_S = 0.2
+
 _log = logging.getLogger(__name__)
 
 
@@ -40,7 +42,9 @@ class Worker:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            # A signal that comes in the moment before the main thread waits does not end the wait: its handler runs after it.
+            while thread.is_alive():
+                thread.join(_SIGNALLED_WITHIN_S)
         self._candidate.close()
         if self._failures:
             raise self._failures[0]
