@@ -127,7 +127,7 @@ def command_lines() -> Iterator[str]:
                 assert found is not None
                 yield from walk(found, f"{path} {name}", click.Context(found, parent=context, info_name=name))
 
-    yield from walk(root_command, "penstock", click.Context(root_command, info_name="penstock"))
+    yield from walk(root_command, "penstock", root_command.make_context("penstock", ["--help"], resilient_parsing=True))
 
 
 def settings() -> Iterator[str]:
