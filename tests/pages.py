@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-WITHIN_S = 900
+WITHIN_S = 900 if os.environ.get("PENSTOCK_RECIPES") == "full" else 300
 """How long one command may take on a busy machine."""
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 INTERRUPTED = (0, 2, 130, -signal.SIGINT)
 """Exit codes of a command that Ctrl-C ends: its own, and those of make, npm and the shell around it."""
 
@@ -76,7 +77,8 @@ class Shell:
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self.folder = folder
-        self.environment = {**os.environ, "PATH": path, **environment}
+        here = {name: value for name, value in os.environ.items() if name != "CI"}  # where Vite, for one, prints in colours
+        self.environment = {**here, "NO_COLOR": "1", "PATH": path, **environment}
         self.running: list[Background] = []
 
     def attempt(self, command: str) -> subprocess.CompletedProcess[str]:
@@ -153,7 +155,7 @@ class Background:
     @property
     def output(self) -> str:
         """What it has printed."""
-        return self.log.read_text(errors="replace")
+        return COLOURS.sub("", self.log.read_text(errors="replace"))
 
     @property
     def last_words(self) -> str:

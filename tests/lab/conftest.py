@@ -18,8 +18,9 @@ from penstock.assemble.traffic import simulation
 from penstock.lab.asked import VARIABLE
 from penstock.offline.train import train
 
-EVENTS = {"events": 3_000, "days": 60.0, "fraud_rate": 0.03, "seed": 5}
-PATIENCE_S = 240
+EVENTS = {"events": 3_000, "days": 60.0, "fraud_rate": 0.03, "seed": 2}
+"""A seed by which a version approves a fraud, and stops a good one, among the events that it has not learned from."""
+PATIENCE_S = 90
 
 
 @pytest.fixture(scope="session")
