@@ -45,7 +45,7 @@ SERVICE = $(if $(STREAM),$(WITH_KEY)) $(BIN)/penstock serve $(DETECTOR) --port $
 GENERATOR = $(BIN)/penstock simulate $(DETECTOR) --tps $(TPS) --to $(or $(INBOX),$(URL))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run bootstrap lab frontend console console-build console-check console-test console-if-possible client infra infra-stop stream api generator trainer test test-slow recipes test-spark spark-jars check bench bench-quick eval perf docs lock clean
+.PHONY: help setup run bootstrap lab frontend console console-build console-check console-test console-if-possible client infra infra-stop stream api generator trainer test test-slow recipes test-spark spark-jars check bench bench-quick eval perf screenshot docs lock clean
 .PHONY: prepared commands
 
 help:  ## list the targets
@@ -139,6 +139,9 @@ eval: .venv/.for-use  ## what the models are worth: recorded data and simulated 
 perf: .venv/.for-use $(MODELS)/$(DETECTOR)/champion  ## a load test of the service: requests/s and latency
 	@$(BIN)/penstock loadtest --serve $(DETECTOR) --models $(MODELS) --requests 50000 --concurrency 64
 	@$(BIN)/penstock loadtest --serve $(DETECTOR) --models $(MODELS) --requests 20000 --concurrency 64 --rate 2000
+
+screenshot: .venv/.for-work $(CONSOLE)  ## take the picture of README again, in a real browser in front of a demo
+	@$(BIN)/python -m docs.screenshot
 
 docs: .venv/.for-work  ## write the generated pages of docs/reference again
 	@$(BIN)/python docs/generate.py
