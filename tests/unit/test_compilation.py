@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numba
 import pytest
+from tests.unit.installation import printed_by
 
 import penstock
 from penstock import compilation
@@ -28,17 +29,7 @@ def installation(tmp_path: Path) -> Path:
 
 def codes_of_a(installation: Path, **environment: str) -> str:
     program = "from penstock.codes import text_code; import numba; print(text_code('a'), numba.config.CACHE_DIR)"
-    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-    found = subprocess.run(
-        [sys.executable, "-B", "-c", program],
-        env=kept | {"PYTHONPATH": str(installation)} | environment,
-        cwd=installation,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert found.returncode == 0, found.stderr
-    return found.stdout
+    return printed_by(program, installation, **environment)
 
 
 def test_a_read_only_installation_without_a_home_compiles_and_keeps_what_it_compiled(installation, tmp_path):

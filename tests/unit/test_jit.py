@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.unit.installation import printed_by
 
 import penstock
 from penstock.jit import made_from
@@ -43,17 +44,8 @@ def installation(tmp_path: Path) -> Path:
 def result_of(installation: Path, **environment: str) -> tuple[int, bool]:
     """What the caller makes of 10, and whether it was compiled for that."""
     program = "from penstock.caller import result; print(result(10), sum(result.stats.cache_misses.values()))"
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    done = subprocess.run(
-        [sys.executable, "-B", "-c", program],
-        env=kept | {"PYTHONPATH": str(installation)} | environment,
-        cwd=installation,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    value, misses = done.stdout.split()
+    home = {"HOME": os.environ["HOME"]} if "HOME" in os.environ else {}
+    value, misses = printed_by(program, installation, **home | environment).split()
     return int(value), misses != "0"
 
 
