@@ -8,9 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).parents[1]
 WITHIN_S = 900 if os.environ.get("PENSTOCK_RECIPES") == "full" else 300
@@ -121,15 +119,6 @@ class Shell:
         """End what still runs, at once."""
         while self.running:
             self.running.pop().kill()
-
-
-def wait_until(true: Callable[[], Any]) -> Any:
-    """Wait until something is true, and return it."""
-    until = time.monotonic() + WITHIN_S
-    while not (found := true()):
-        assert time.monotonic() < until
-        time.sleep(0.2)
-    return found
 
 
 def succeeded(command: str, done: subprocess.CompletedProcess[str]) -> str:

@@ -12,12 +12,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 SCREENS = ROOT / "build" / "screens"
@@ -62,14 +62,13 @@ class Demo:
         command = [sys.executable, "-m", "penstock.cli", "demo", "--port", str(self.port), "--data", str(self.folder)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([*command, *self._options], stdout=log, stderr=log, cwd=self.folder.parent)
-        until = time.monotonic() + STARTED_WITHIN_S
-        while True:
-            with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"{self.url}/ready", timeout=30).status_code == 200:
-                    return
-            assert self._process.poll() is None, self._log.read_text()[-2000:]
-            assert time.monotonic() < until, self._log.read_text()[-2000:]
-            time.sleep(0.2)
+        wait_until(self._ready, STARTED_WITHIN_S, every_s=0.2)
+
+    def _ready(self) -> bool:
+        assert self._process.poll() is None, self._log.read_text()[-2000:]
+        with contextlib.suppress(httpx.HTTPError):
+            return httpx.get(f"{self.url}/ready", timeout=30).status_code == 200
+        return False
 
     def stop(self) -> None:
         if self._process is not None:

@@ -1,7 +1,8 @@
 """One key: from a transaction to its merchant, what it is linked with, and on to a linked key."""
 
 import pytest
-from tests.console.waiting import get, until
+from tests.console.waiting import get
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -9,7 +10,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 @pytest.fixture
 def merchant(console):
     """The merchant of a recorded payment that somebody else paid at as well."""
-    return until(lambda: popular(console))
+    return wait_until(lambda: popular(console))
 
 
 def popular(console):

@@ -1,10 +1,12 @@
 """Features in the console: found, told who reads them, and made while transactions are decided."""
 
 import time
+from itertools import count
 
 import pytest
 from tests.console.refusals import expect_refusals
 from tests.console.waiting import Client, expect
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -91,10 +93,12 @@ def test_a_feature_is_made_filled_and_computed_and_put_away(page, console, ask, 
     dialog.get_by_label("Note").fill("nobody reads it")
     dialog.get_by_role("button", name="Archive").click()
     expect(dialog).to_be_hidden()
-    until = time.monotonic() + PATIENCE_S
-    while "night_count" in ask.post("/predict", json=payment(f"made-{time.monotonic()}")).json()["features"]:
-        assert time.monotonic() < until
-        time.sleep(0.5)
+    numbers = count()
+
+    def computed():
+        return ask.post("/predict", json=payment(f"made-{next(numbers)}")).json()["features"]
+
+    wait_until(lambda: "night_count" not in computed(), every_s=0.5)
     page.get_by_label("with 1 archived one").check()
     expect(made).to_contain_text("archived")
 

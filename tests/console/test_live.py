@@ -4,7 +4,8 @@ import re
 import time
 
 import pytest
-from tests.console.waiting import PATIENCE_S, expect, get, until
+from tests.console.waiting import PATIENCE_S, expect, get
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -47,7 +48,7 @@ def test_an_attack_is_seen_and_its_first_block_is_opened_and_read(page, console,
     identity = pinned.get_attribute("data-pinned")
     reasons = pinned.locator("li").all_inner_texts()
     assert reasons
-    recorded = until(lambda: recorded_as(console, identity))
+    recorded = wait_until(lambda: recorded_as(console, identity))
     assert recorded["decision"] != "APPROVE"
     assert reasons == [reason["text"] for reason in recorded["explanation"]["reasons"]][: len(reasons)]
     page.wait_for_timeout(3_000)
@@ -156,7 +157,8 @@ def test_figures_are_those_of_the_service(page, console):
         return get(f"{console}/insights/summary", params={"range": "30d"}).json()["processed"]
 
     before = counted()
-    found = until(lambda: told() >= before and told())  # it is asked for every two seconds, as long as the machine has time
+    # it is asked for every two seconds, as long as the machine has time
+    found = wait_until(lambda: told() >= before and told())
     assert before <= found <= counted()
 
 

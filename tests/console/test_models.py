@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from tests.console.waiting import expect, get, until
+from tests.console.waiting import expect, get
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -51,12 +52,12 @@ def test_a_challenger_is_tried_in_shadow_promoted_and_taken_back(page, server, s
     challenger.get_by_role("button", name="Promote").click()
     page.get_by_role("dialog").get_by_role("button", name="Promote").click()
     page.get_by_role("dialog").wait_for(state="detached")
-    until(lambda: champion(server) != before)
+    wait_until(lambda: champion(server) != before)
 
     page.get_by_role("row").filter(has_text="champion: decides").get_by_role("button", name="Roll back").click()
     page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
     page.get_by_role("dialog").wait_for(state="detached")
-    until(lambda: champion(server) == before)
+    wait_until(lambda: champion(server) == before)
     page.get_by_role("table", name="Trials and promotions").get_by_text("it was trained on newer days").first.wait_for()
     axe(page)
     shots(page, "models")

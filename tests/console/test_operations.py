@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from tests.console.waiting import expect, get, post, until
+from tests.console.waiting import expect, get, post
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -14,7 +15,7 @@ def refuse(console, **fields):
     before = {each["id"] for each in refused(console)}
     answer = post(f"{console}/predict", json={name: value for name, value in event.items() if value is not None})
     assert answer.status_code == 422
-    return until(lambda: [each["id"] for each in refused(console) if each["id"] not in before])[0]
+    return wait_until(lambda: [each["id"] for each in refused(console) if each["id"] not in before])[0]
 
 
 def refused(console):
@@ -88,7 +89,7 @@ def test_every_part_tells_how_it_fares(page, console, shots, axe):
 
 def test_an_alert_is_shown_with_its_delivery_and_somebody_takes_care_of_it(page, console, shots, axe):
     post(f"{console}/demo/attack/card_testing")
-    until(lambda: get(f"{console}/alerts/deliveries").json()["alerts"], patience_s=240)
+    wait_until(lambda: get(f"{console}/alerts/deliveries").json()["alerts"], within_s=240)
     page.goto(f"{console}/#/operations?tab=alerts")
     alerts = page.get_by_role("list", name="Alerts")
     alerts.get_by_role("button", name="Acknowledge…").last.click()

@@ -3,7 +3,8 @@
 from statistics import median
 
 import pytest
-from tests.console.waiting import expect, get, post, until
+from tests.console.waiting import expect, get, post
+from tests.waiting import wait_until
 
 from penstock.assemble.cases import open_cases
 from penstock.config import Settings
@@ -53,7 +54,7 @@ class Desk:
             cases.take(number, "ben")
 
     def wait_for(self, count):
-        until(lambda: len(self.cases()) >= count, patience_s=240)
+        wait_until(lambda: len(self.cases()) >= count, within_s=240)
 
 
 @pytest.fixture(scope="module")

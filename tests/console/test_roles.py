@@ -1,7 +1,8 @@
 """Signing in as each role: what each sees, what each may do, and that the service refuses the rest whatever a page shows."""
 
 import pytest
-from tests.console.waiting import PATIENCE_S, Client, expect, post, until
+from tests.console.waiting import PATIENCE_S, Client, expect, post
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -51,7 +52,7 @@ def closed(demo, browser):
                 person = {"name": f"a.{role}", "password": PASSWORD, "roles": [role]}
                 root.post("/users", json=person).raise_for_status()
             root.post("/demo/attack/account_takeover").raise_for_status()
-            until(lambda: root.get("/cases", params={"state": "undecided"}).json()["cases"], patience_s=240)
+            wait_until(lambda: root.get("/cases", params={"state": "undecided"}).json()["cases"], within_s=240)
         yield server.url
 
 

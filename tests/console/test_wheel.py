@@ -13,7 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.console.waiting import expect, get, until
+from tests.console.waiting import expect, get
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 ROOT = Path(__file__).parents[2]
@@ -148,7 +149,7 @@ def test_the_console_of_the_wheel_opens_in_a_browser(installed, page, tmp_path):
     with log.open("wb") as output:
         server = subprocess.Popen(command, env=surroundings(tmp_path), cwd=tmp_path, stdout=output, stderr=output)
     try:
-        until(lambda: is_ready(url) or server.poll() is not None, STARTED_WITHIN_S)
+        wait_until(lambda: is_ready(url) or server.poll() is not None, STARTED_WITHIN_S)
         assert server.poll() is None, log.read_text()
         page.goto(url)
         expect(page.locator("h1")).to_have_text(["Live"])

@@ -6,12 +6,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from tests.waiting import wait_until
 
 from deploy.infra import Server
 from penstock.adapters.kafka.candidate import SESSION_S
@@ -80,15 +81,6 @@ def bodies(messages: list[Message], role: str = "transactions") -> list[bytes]:
     return [message.body for message in messages if message.role == role]
 
 
-def eventually(asked: Callable[[], bool], seconds: float = 60) -> float:
-    """How long it took until this was so."""
-    began = time.monotonic()
-    while not asked():
-        assert time.monotonic() < began + seconds, "it never was so"
-        time.sleep(0.02)
-    return time.monotonic() - began
-
-
 @pytest.fixture(params=["kafka", "redis"])
 def kind(request: pytest.FixtureRequest) -> str:
     return request.param
@@ -146,7 +138,7 @@ def test_an_inbox_is_caught_up_behind_messages_of_a_senders_transaction(bench):
     inbox = bench.own(bench.candidate())
     inbox.commit(Unit(b"", [Outgoing("transactions", "k", b"t1"), Outgoing("labels", "k", b"l1")]))
     assert sorted(message.body for message in read(inbox, 2)) == [b"l1", b"t1"]
-    eventually(lambda: not inbox.poll(10, 0.05) and inbox.caught_up())
+    wait_until(lambda: not inbox.poll(10, 0.05) and inbox.caught_up())
 
 
 def test_transactions_are_read_alone_on_request(bench):
@@ -155,9 +147,9 @@ def test_transactions_are_read_alone_on_request(bench):
     bench.put(b"l1", role="labels")
     bench.put(b"t1")
     found = []
-    eventually(lambda: found.extend(inbox.poll(10, 0.1, transactions_only=True)) or bool(found))
+    wait_until(lambda: found.extend(inbox.poll(10, 0.1, transactions_only=True)) or bool(found))
     bench.put(b"t2")
-    eventually(lambda: found.extend(inbox.poll(10, 0.1, transactions_only=True)) or len(found) == 2)
+    wait_until(lambda: found.extend(inbox.poll(10, 0.1, transactions_only=True)) or len(found) == 2)
     assert bodies(found) == [b"t1", b"t2"]
     assert bodies(read(inbox, 1), "labels") == [b"l1"]
 
@@ -217,9 +209,9 @@ def test_the_lag_is_what_waits(bench):
     inbox = bench.own(bench.candidate())
     messages = read(inbox, 50)
     inbox.commit(Unit(b"entry", [], messages[:20]))
-    eventually(lambda: inbox.poll(1, 0.1) == [] and inbox.lag() == 30)
+    wait_until(lambda: inbox.poll(1, 0.1) == [] and inbox.lag() == 30)
     inbox.commit(Unit(b"entry", [], messages[20:]))
-    eventually(lambda: inbox.poll(1, 0.1) == [] and inbox.lag() == 0)
+    wait_until(lambda: inbox.poll(1, 0.1) == [] and inbox.lag() == 0)
     assert inbox.trouble is None
 
 
@@ -302,12 +294,12 @@ def test_the_journal_gives_entries_in_order_and_from_a_place_on(bench):
 def test_a_follower_sees_what_is_committed_while_it_waits(bench):
     inbox = bench.own(bench.candidate())
     journal = bench.using(bench.broker.journal(0, None))
-    eventually(journal.end)
+    wait_until(journal.end)
     inbox.commit(Unit(b"entry"))
     found = []
-    eventually(lambda: found.extend(journal.poll(0.1)) or bool(found))
+    wait_until(lambda: found.extend(journal.poll(0.1)) or bool(found))
     assert [data for _, data in found] == [b"entry"]
-    eventually(lambda: not journal.poll(0.05) and journal.end())
+    wait_until(lambda: not journal.poll(0.05) and journal.end())
 
 
 @pytest.mark.parametrize("kind", ["kafka"])
@@ -342,7 +334,7 @@ def long_silence(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("long_silence")
 def test_one_of_two_is_elected_and_closing_hands_over_at_once(bench):
     first = bench.broker.candidate("first")
-    eventually(lambda: first.elected(0))
+    wait_until(lambda: first.elected(0))
     second = bench.candidate("second")
     time.sleep(1.5)
     assert (first.elected(0), second.elected(0)) == (True, False)
@@ -350,7 +342,7 @@ def test_one_of_two_is_elected_and_closing_hands_over_at_once(bench):
     inbox.begin({})
     inbox.close()
     first.close()
-    assert eventually(lambda: second.elected(0)) < 4
+    wait_until(lambda: second.elected(0), within_s=4)
 
 
 @pytest.mark.usefixtures("long_silence")
@@ -360,7 +352,7 @@ def test_an_owner_that_is_closed_twice_is_closed(bench):
     for part in (inbox, inbox, candidate, candidate):
         part.close()
     following = bench.using(bench.broker.candidate("b"))
-    assert eventually(lambda: following.elected(0)) < 10
+    wait_until(lambda: following.elected(0), within_s=10)
 
 
 FROZEN = """
@@ -383,7 +375,7 @@ def test_a_candidate_that_is_frozen_loses_its_place_within_10_s(bench):
             assert frozen.stdout.readline() == b"elected\n"
             standby = bench.candidate("standby")
             os.kill(frozen.pid, signal.SIGSTOP)
-            assert eventually(lambda: standby.elected(0)) < 10
+            wait_until(lambda: standby.elected(0), within_s=10)
         finally:
             os.kill(frozen.pid, signal.SIGKILL)
 
@@ -410,7 +402,7 @@ def test_an_outlet_tells_what_was_not_delivered(bench, kind):
     bench.server.stop()
     told: list[BaseException | None] = []
     outlet.put("transactions", "", b"t", told.append)
-    eventually(lambda: outlet.flush(0.1) == 0)
+    wait_until(lambda: outlet.flush(0.1) == 0)
     assert isinstance(told[0], BrokerError)
     assert outlet.trouble is not None
 
@@ -450,12 +442,12 @@ def test_an_owner_says_that_its_broker_is_away_and_that_it_is_back(bench):
     candidate = bench.candidate()
     inbox = bench.own(candidate)
     bench.server.stop()
-    eventually(lambda: inbox.poll(1, 0.1) == [] and inbox.trouble is not None)
-    eventually(lambda: candidate.trouble is not None)
+    wait_until(lambda: inbox.poll(1, 0.1) == [] and inbox.trouble is not None)
+    wait_until(lambda: candidate.trouble is not None)
     bench.server.start()
     try:
         inbox.commit(Unit(b"entry"))
-        eventually(lambda: inbox.poll(1, 0.1) == [] and inbox.trouble is None)
+        wait_until(lambda: inbox.poll(1, 0.1) == [] and inbox.trouble is None)
     except Fenced:  # a broker may hold the election anew when it is back
         inbox = bench.own(candidate)
         inbox.commit(Unit(b"entry"))
@@ -471,7 +463,7 @@ def test_nothing_is_lost_or_doubled_when_the_server_goes_away_between_commits(be
     reached: list[bytes] = [b""]
     worker = threading.Thread(target=copy_to_labels, args=(bench, candidate, wanted[-1], reached), daemon=True)
     worker.start()
-    eventually(lambda: reached[-1] > b"t1")
+    wait_until(lambda: reached[-1] > b"t1")
     getattr(bench.server, outage)()
     time.sleep(7 if outage == "pause" else 2)
     bench.server.start()

@@ -15,8 +15,8 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from penstock.cli import commands as root_command
 from penstock.config import describe
 from penstock.metrics import METRICS
 from penstock.service.rights import TABLE
+from tests.waiting import wait_until
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -181,16 +182,14 @@ detector = Detector("golden", event=Event, id="transaction_id", time="timestamp"
 
 def answers(url: str, service: "subprocess.Popen[bytes]") -> None:
     """Wait until a service answers."""
-    until = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            httpx.get(url, timeout=30).raise_for_status()
-        except httpx.HTTPError:
-            assert service.poll() is None, "the service ended"
-            assert time.monotonic() < until, "the service does not answer"
-            time.sleep(0.1)
-        else:
-            return
+
+    def answered() -> bool:
+        assert service.poll() is None, "the service ended"
+        with suppress(httpx.HTTPError):
+            return httpx.get(url, timeout=30).is_success
+        return False
+
+    wait_until(answered, PATIENCE_S, every_s=0.1)
 
 
 def decisions() -> Iterator[str]:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 import uuid
@@ -20,6 +19,7 @@ from deploy.infra.server import free_port
 from penstock.assemble.streams import open_broker
 from penstock.errors import BrokerError
 from penstock.stream.port import Broker, Outlet
+from tests.waiting import wait_until
 
 
 class Behind:
@@ -36,7 +36,7 @@ class Behind:
         """Send events, or bytes as they are, and return when the broker has them. trace: what they carry."""
         for body in bodies:
             data = body if isinstance(body, bytes) else msgspec.json.encode(body)
-            until(lambda data=data: self._taken(role, data, trace), _PATIENCE_S)
+            wait_until(lambda data=data: self._taken(role, data, trace), _PATIENCE_S)
         assert self._outlet.flush(_PATIENCE_S) == 0
 
     def _taken(self, role: str, data: bytes, trace: bytes) -> bool:
@@ -235,15 +235,6 @@ class ApiProcess:
             self.process.terminate()
         self.process.wait(120)
         self._log.close()
-
-
-def until(true: Callable[[], Any], seconds: float = 240.0, every: float = 0.05) -> float:
-    """Wait for something to become true; how long it took. A worker that starts where nothing is compiled yet takes minutes."""
-    began = time.monotonic()
-    while not true():
-        assert time.monotonic() - began < seconds, f"not within {seconds:g} s"
-        time.sleep(every)
-    return time.monotonic() - began
 
 
 def essence(decisions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

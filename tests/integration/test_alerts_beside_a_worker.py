@@ -3,8 +3,9 @@
 import pytest
 
 from penstock.cli import run
-from tests.integration.behind import ApiProcess, Behind, WorkerProcess, until
+from tests.integration.behind import ApiProcess, Behind, WorkerProcess
 from tests.service import mine
+from tests.waiting import wait_until
 
 RULES = """
 [alerting]
@@ -68,22 +69,22 @@ def reviewed(behind):
 @pytest.mark.slow
 def test_every_alert_reaches_its_topic_and_the_pages_also_when_another_worker_takes_over(behind, start):
     first, api = start("one"), start.api()
-    until(lambda: first.owns and api.ready)
+    wait_until(lambda: first.owns and api.ready)
     behind.put("transactions", payments(0, 10))
-    until(lambda: len(told(behind)) == 7)
+    wait_until(lambda: len(told(behind)) == 7)
     assert set(told(behind)) == reviewed(behind)
     assert list(told(behind).values()) == [f"mine:reviewed:{seq}" for seq in range(3, 10)]
-    until(lambda: len(api.ask("GET", "/alerts")[1]["alerts"]) == 7)
+    wait_until(lambda: len(api.ask("GET", "/alerts")[1]["alerts"]) == 7)
     shown = api.ask("GET", "/alerts")[1]["alerts"]
     assert {alert["key"] for alert in shown} == set(told(behind).values())
     second = start("two")
-    until(lambda: second.follows)
+    wait_until(lambda: second.follows)
     first.kill()
     behind.put("transactions", payments(10, 20))
-    until(lambda: len(told(behind)) == 27)
+    wait_until(lambda: len(told(behind)) == 27)
     assert set(told(behind)) == reviewed(behind)
     assert sorted(told(behind).values(), key=lambda key: int(key.split(":")[2])) == [f"mine:reviewed:{k}" for k in range(3, 30)]
-    until(lambda: len(api.ask("GET", "/alerts")[1]["alerts"]) == 27)
+    wait_until(lambda: len(api.ask("GET", "/alerts")[1]["alerts"]) == 27)
 
 
 def test_a_worker_does_not_start_with_rules_that_cannot_work(redis_url, tmp_path, capsys):

@@ -17,6 +17,7 @@ from penstock.config import Settings
 from penstock.errors import DeclarationError
 from penstock.ledger import FileLedger
 from penstock.testing import example_detector
+from tests.waiting import wait_until
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 RULES = """
@@ -54,19 +55,12 @@ def pay(number, customer="c"):
     }
 
 
-def until(found, timeout_s=60.0):
-    end = time.monotonic() + timeout_s
-    while not found() and time.monotonic() < end:
-        time.sleep(0.01)
-    assert found()
-
-
 def test_viewers_hear_of_every_alert_once_also_over_restarts(tmp_path):
     chosen = settings(tmp_path)
     engine, told = opened(chosen)
     for number in range(8):
         engine.decide(pay(number))
-    until(lambda: len(told) == 5)
+    wait_until(lambda: len(told) == 5)
     engine.close()
     assert told == [("example", f"t{number}") for number in range(3, 8)]
     engine, again = opened(chosen)
@@ -108,7 +102,7 @@ def test_what_is_decided_before_alerts_have_begun_is_none_of_it(tmp_path, monkey
     for number in range(5):
         engine.decide(pay(number))
     decided.set()
-    until(lambda: len(told) == 2)
+    wait_until(lambda: len(told) == 2)
     engine.close()
     assert told == [("example", "t3"), ("example", "t4")]
 
@@ -129,7 +123,7 @@ def test_a_channel_that_nobody_answers_never_holds_a_decision_up(tmp_path):
             started = time.perf_counter()
             engine.decide(pay(number))
             slowest = max(slowest, time.perf_counter() - started)
-        until(lambda: len(told) == 297)
+        wait_until(lambda: len(told) == 297)
     engine.close()  # the socket is gone: nothing is waited for
     assert slowest < 20  # far below the time that one try takes, far above what a busy machine adds
     with FileLedger(tmp_path / "data" / "ledger", read_only=True) as ledger:
@@ -202,7 +196,7 @@ def test_the_log_says_what_became_of_every_alert(tmp_path, receiver, capsys):
     engine, _ = opened(chosen)
     for number in range(5):
         engine.decide(pay(number))
-    until(lambda: len(receiver.got) == 2)
+    wait_until(lambda: len(receiver.got) == 2)
     engine.close()
     assert run(["alerts", "log", "--data", str(chosen.data)]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.behind import ApiProcess, Behind, WorkerProcess, until
+from tests.integration.behind import ApiProcess, Behind, WorkerProcess
 from tests.service import mine
+from tests.waiting import wait_until
 
 ROUNDS = int(os.environ.get("PENSTOCK_BURST_ROUNDS", "50"))
 PATIENT = {"PENSTOCK_PREDICT_BUDGET_MS": "60000"}
@@ -50,14 +51,14 @@ def payment(transaction_id, customer="c1", amount=5.0):
 
 def test_what_the_worker_decides_is_answered_kept_and_looked_up(start, url):
     api, worker = start(**PATIENT), start.worker()
-    until(lambda: api.ready and worker.owns)
+    wait_until(lambda: api.ready and worker.owns)
     status, decision = api.ask("POST", "/predict", payment("t1"))
     assert (status, decision["decision"], decision["degraded"]) == (200, "APPROVE", None)
     assert api.ask("GET", "/transactions/t1")[1] == decision
     assert api.ask("GET", "/transaction/t1/status")[1]["status"] == "processed"
 
     assert api.ask("POST", "/transactions", payment("t2"))[0] == 202
-    until(lambda: api.ask("GET", "/transaction/t2/status?wait_seconds=20")[0] == 200)
+    wait_until(lambda: api.ask("GET", "/transaction/t2/status?wait_seconds=20")[0] == 200)
     assert api.ask("GET", "/transaction/t2/status")[1]["decision"] == "APPROVE"
 
     many = api.ask("POST", "/predict", [payment(f"m{k}", "c2") for k in range(5)] + [{"transaction_id": "bad"}])[1]
@@ -68,8 +69,8 @@ def test_what_the_worker_decides_is_answered_kept_and_looked_up(start, url):
     events = [{**payment("l1", "c3"), "type": "Login"}]
     assert api.ask("POST", "/events", [{key: each[key] for key in each if key != "amount"} for each in events])[0] == 202
     assert api.ask("POST", "/labels", {"transaction_id": "t1", "fraud": True, "source": "analyst"})[0] == 200
-    until(lambda: api.ask("GET", "/users/c1/risk-profile")[1]["labels"])
-    until(lambda: api.ask("GET", "/entities/customer/c3")[0] == 200)
+    wait_until(lambda: api.ask("GET", "/users/c1/risk-profile")[1]["labels"])
+    wait_until(lambda: api.ask("GET", "/entities/customer/c3")[0] == 200)
     assert api.ask("GET", "/entities/customer/c3")[1]["features"]["logins"] == 1
     assert api.ask("POST", "/predict?dry_run=true", payment("dry", "c2"))[1]["decision"] == "REVIEW"
     assert api.ask("GET", "/transactions/dry")[0] == 404
@@ -79,14 +80,14 @@ def test_what_the_worker_decides_is_answered_kept_and_looked_up(start, url):
     assert latest[0]["transaction_id"] == "m4"
 
     behind = Behind(url, "mine")
-    until(lambda: len(behind.bodies("decisions")) >= 7)
+    wait_until(lambda: len(behind.bodies("decisions")) >= 7)
     assert len(behind.bodies("decisions")) == 7
     behind.close()
 
 
 def test_a_late_decision_stands_beside_the_answer_that_was_given(start):
     api = start(PENSTOCK_PREDICT_BUDGET_MS="150")
-    until(lambda: "no worker has been heard of yet" in reason(api))
+    wait_until(lambda: "no worker has been heard of yet" in reason(api))
     status, told = api.ask("POST", "/predict", payment("t1", amount=3.0))
     assert (status, told["decision"], told["degraded"]["cause"]) == (200, "REVIEW", "no decision within 150 ms")
     assert told["fraud_probability"] is None
@@ -94,12 +95,12 @@ def test_a_late_decision_stands_beside_the_answer_that_was_given(start):
     assert (status, pending["status"]) == (202, "pending")
 
     worker = start.worker()
-    until(lambda: api.ask("GET", "/transactions/t1")[0] == 200)
-    until(lambda: "answered" in api.ask("GET", "/transactions/t1")[1])
+    wait_until(lambda: api.ask("GET", "/transactions/t1")[0] == 200)
+    wait_until(lambda: "answered" in api.ask("GET", "/transactions/t1")[1])
     kept = api.ask("GET", "/transactions/t1")[1]
     assert (kept["decision"], kept["degraded"]) == ("APPROVE", None)
     assert kept["answered"]["decision"] == "REVIEW"
-    until(lambda: worker.owns)
+    wait_until(lambda: worker.owns)
 
 
 def reason(api):
@@ -109,23 +110,23 @@ def reason(api):
 
 def test_a_service_is_ready_with_a_worker_degraded_without_for_a_while_and_then_not_ready(start):
     api = start(PENSTOCK_PREDICT_BUDGET_MS="150", PENSTOCK_WORKER_GRACE="10")
-    until(lambda: "no worker has been heard of yet; start one: penstock worker mine --stream URL" in reason(api))
+    wait_until(lambda: "no worker has been heard of yet; start one: penstock worker mine --stream URL" in reason(api))
     worker = start.worker()
-    until(lambda: api.ready)
+    wait_until(lambda: api.ready)
     assert "degraded" not in api.ask("GET", "/ready")[1]
     worker.kill()
-    until(lambda: "degraded" in (api.ask("GET", "/ready")[1] or {}))
+    wait_until(lambda: "degraded" in (api.ask("GET", "/ready")[1] or {}))
     assert "callers get what on_timeout names (review)" in api.ask("GET", "/ready")[1]["degraded"]["mine"]
-    until(lambda: "longer than worker_grace (10 s)" in reason(api))
+    wait_until(lambda: "longer than worker_grace (10 s)" in reason(api))
     assert api.ask("POST", "/transactions", payment("t1"))[0] == 202  # the broker has it, whoever decides it in the end
     again = start.worker()
-    until(lambda: api.ready)
-    until(lambda: again.owns and api.ask("GET", "/transaction/t1/status?wait_seconds=5")[0] == 200)
+    wait_until(lambda: api.ready)
+    wait_until(lambda: again.owns and api.ask("GET", "/transaction/t1/status?wait_seconds=5")[0] == 200)
 
 
 def test_a_wait_for_a_decision_that_does_not_come_is_no_longer_than_was_asked_for(start):
     api = start()
-    until(lambda: reason(api).startswith("mine: no worker"))
+    wait_until(lambda: reason(api).startswith("mine: no worker"))
     began = time.monotonic()
     assert api.ask("GET", "/transaction/nobody/status?wait_seconds=1")[1]["status"] == "pending"
     assert 1 <= time.monotonic() - began < 5
@@ -143,11 +144,11 @@ def test_a_provisional_answer_is_scored_from_what_was_last_heard_and_changes_not
         options["PENSTOCK_ON_TIMEOUT"] = "provisional"
     file.write_text(text, "utf-8")
     api, worker = start(str(file), **options), start.worker(str(file))
-    until(lambda: api.ready and worker.owns)
+    wait_until(lambda: api.ready and worker.owns)
     for k in range(3):
         assert api.ask("POST", "/predict", payment(f"t{k}"))[1]["degraded"] is None
     worker.kill()
-    until(lambda: api.ask("GET", "/ready")[1].get("degraded"))  # long after worker_grace
+    wait_until(lambda: api.ask("GET", "/ready")[1].get("degraded"))  # long after worker_grace
     for k in range(2):
         told = api.ask("POST", "/predict", payment(f"late{k}"))[1]
         assert (told["decision"], told["degraded"]["part"]) == ("REVIEW", "worker")
@@ -157,7 +158,7 @@ def test_a_provisional_answer_is_scored_from_what_was_last_heard_and_changes_not
 @pytest.mark.slow
 def test_of_ten_payments_at_once_through_three_processes_exactly_seven_are_reviewed(start):
     apis, worker = [start(**PATIENT) for _ in range(3)], start.worker()
-    until(lambda: worker.owns and all(api.ready for api in apis))
+    wait_until(lambda: worker.owns and all(api.ready for api in apis))
     for number in range(ROUNDS):
         ready = threading.Barrier(10)
 
@@ -172,9 +173,9 @@ def test_of_ten_payments_at_once_through_three_processes_exactly_seven_are_revie
 @pytest.mark.slow
 def test_an_api_process_that_starts_again_goes_on_where_the_journal_was(start):
     api, worker = start(**PATIENT), start.worker()
-    until(lambda: api.ready and worker.owns)
+    wait_until(lambda: api.ready and worker.owns)
     assert api.ask("POST", "/predict", payment("t1"))[1]["decision"] == "APPROVE"
     api.end()
     again = start(**PATIENT)
-    until(lambda: again.ready)
+    wait_until(lambda: again.ready)
     assert again.ask("GET", "/transactions/t1")[1]["decision"] == "APPROVE"

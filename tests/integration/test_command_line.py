@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from deploy.infra.server import free_port
 from penstock import cli
+from tests.waiting import wait_until
 
 EVENTS = 10_000
 
@@ -85,14 +86,15 @@ def service(folder, report) -> Iterator[str]:
 
 
 def wait_until_ready(url, process, log):
-    for _ in range(1800):  # a first start compiles
+    def ready():
+        assert process.poll() is None, log.read_text()
         try:
             with urllib.request.urlopen(f"{url}/ready", timeout=5):
-                return
+                return True
         except OSError:
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.1)
-    raise AssertionError("the service did not become ready")
+            return False
+
+    wait_until(ready, every_s=0.1)
 
 
 def predict(url, **event):

@@ -38,8 +38,9 @@ from penstock.offline.drift.result import DriftReport
 from penstock.offline.drift.watch import Watch
 from penstock.offline.registry import FolderRegistry, register
 from penstock.testing import SetClock
-from tests.integration.behind import Behind, WorkerProcess, until
+from tests.integration.behind import Behind, WorkerProcess
 from tests.integration.paid import START, detector, events, trained
+from tests.waiting import wait_until
 
 LIVE = START + timedelta(days=20)
 SHIFT = START + timedelta(days=29)
@@ -377,7 +378,7 @@ def test_a_sink_of_a_worker_looks_for_as_long_as_it_is_in_charge(engine, tmp_pat
     work = DriftWork(Settings(data=tmp_path / "data", drift_every_s=0.01), clock=clock)
     sink = DriftSink(engine, work)
     assert sink.begin(1) == engine.ledger.durable_position
-    until(lambda: work.reports, 60)
+    wait_until(lambda: work.reports, 60)
     sink.close()
     sink.close()
     assert work.figures()["paid"]["drift"] > 0
@@ -396,7 +397,7 @@ def test_a_worker_that_decides_for_another_population_tells_people(models, mine,
 
     try:
         behind.put("transactions", live.to_dicts())
-        until(lambda: drifted() and "drift of paid: amount has moved" in worker.log.read_text())
+        wait_until(lambda: drifted() and "drift of paid: amount has moved" in worker.log.read_text())
         assert worker.stop() == 0
     finally:
         worker.end()
@@ -416,7 +417,7 @@ def test_an_alert_tells_people(folder, tmp_path):
     engine = openers([detector()], settings, alerting=alerting)["paid"]()
     try:
         work.look([engine])
-        until(lambda: [alert for alert in told if alert.rule == "drift"], 60)
+        wait_until(lambda: [alert for alert in told if alert.rule == "drift"], 60)
     finally:
         engine.close()
     [alert] = [alert for alert in told if alert.rule == "drift"]

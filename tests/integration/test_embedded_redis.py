@@ -9,7 +9,7 @@ from penstock.assemble.operations import Operating
 from penstock.assemble.stores import EmbeddedStores
 from penstock.config import Settings
 from penstock.testing import example_detector
-from tests.integration.behind import until
+from tests.waiting import wait_until
 
 EVENT = {"timestamp": "2026-01-05T10:00:00Z", "customer_id": "c", "amount": 3.0}
 
@@ -33,7 +33,7 @@ def test_each_detector_is_published_once_through_a_restart_and_an_outage(redis, 
         with opening["example"]() as first, opening["second"]() as second:
             pays(first, "a", "b")
             pays(second, "c")
-            until(lambda: (ids("example"), ids("second")) == ({"a", "b"}, {"c"}))
+            wait_until(lambda: (ids("example"), ids("second")) == ({"a", "b"}, {"c"}))
             assert store.hget("penstock:example:customer:c", "customer_count_1h") == "2"
         store.delete(*store.scan_iter("penstock:*:decision:*"))
         opening = openers([one, other], settings)
@@ -41,7 +41,7 @@ def test_each_detector_is_published_once_through_a_restart_and_an_outage(redis, 
             redis.stop()
             pays(first, "d")
             redis.start()
-            until(lambda: ids("example") == {"d"})  # what was published before the restart is not published again
+            wait_until(lambda: ids("example") == {"d"})  # what was published before the restart is not published again
         assert ids("second") == set()
 
 
@@ -58,7 +58,7 @@ def test_operations_show_how_far_redis_is(redis_url, tmp_path):
         def part():
             return next(part for part in operating.parts() if part.name == "redis")
 
-        until(lambda: part().lag_events == 0 and followed.redis["example"].position > 0)
+        wait_until(lambda: part().lag_events == 0 and followed.redis["example"].position > 0)
         assert (part().status, part().detector, part().text) == ("ok", "example", "it follows the ledger")
 
 
@@ -68,5 +68,5 @@ def test_two_services_that_share_a_redis_do_not_take_the_place_of_each_other(red
             settings = Settings(data=tmp_path / folder, redis=redis_url)
             with openers([example_detector()], settings)["example"]() as engine:
                 pays(engine, f"t{k}")
-                until(lambda k=k: store.exists(f"penstock:example:decision:t{k}"))
+                wait_until(lambda k=k: store.exists(f"penstock:example:decision:t{k}"))
         assert len(list(store.scan_iter("penstock:example:cursor:engine-*"))) == 2

@@ -13,8 +13,9 @@ from penstock.features.described import Added, read_described
 from penstock.ledger import FileLedger
 from penstock.office.rule_versions import Body
 from tests.integration import crash_worker
-from tests.integration.behind import ApiProcess, Behind, WorkerProcess, until
+from tests.integration.behind import ApiProcess, Behind, WorkerProcess
 from tests.service import mine
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -38,16 +39,16 @@ def test_a_worker_fills_a_feature_swaps_it_in_and_has_it_after_a_crash(behind, t
     process = WorkerProcess(crash_worker.__file__, behind.url, tmp_path / "w")
     started = [process]
     try:
-        until(lambda: process.owns)
+        wait_until(lambda: process.owns)
         behind.put("transactions", events[:1_000])
-        until(lambda: len(behind.bodies("decisions")) == 1_000)
+        wait_until(lambda: len(behind.bodies("decisions")) == 1_000)
         with open_features(crash_worker.detector, Settings(data=tmp_path / "w")) as book:
             book.add("taken", BODY, who="ann")
             book.activate("taken", who="ann")
             for start in range(1_000, 1_500, 50):  # it decides while it fills
                 behind.put("transactions", events[start : start + 50])
                 time.sleep(0.05)
-            until(lambda: book.known("taken")[0].state == "active")
+            wait_until(lambda: book.known("taken")[0].state == "active")
         with open_books(crash_worker.detector, Settings(data=tmp_path / "w")) as books:
             books.rules.add("much", Body(when="taken > 0", then="block"), who="ann")
             books.rules.promote("much", 1, who="ann")
@@ -56,16 +57,16 @@ def test_a_worker_fills_a_feature_swaps_it_in_and_has_it_after_a_crash(behind, t
             assert ruled < 2_000
             behind.put("transactions", events[ruled : ruled + 1])
             ruled += 1
-            until(lambda count=ruled: len(behind.bodies("decisions")) == count)
+            wait_until(lambda count=ruled: len(behind.bodies("decisions")) == count)
             time.sleep(0.2)
         behind.put("transactions", events[ruled:2_000])
-        until(lambda: len(behind.bodies("decisions")) == 2_000)
+        wait_until(lambda: len(behind.bodies("decisions")) == 2_000)
         process.kill()
         again = WorkerProcess(crash_worker.__file__, behind.url, tmp_path / "w")
         started.append(again)
-        until(lambda: again.owns)
+        wait_until(lambda: again.owns)
         behind.put("transactions", events[2_000:])
-        until(lambda: len(behind.bodies("decisions")) == 3_000)
+        wait_until(lambda: len(behind.bodies("decisions")) == 3_000)
     finally:
         for each in started:
             each.end()
@@ -94,18 +95,18 @@ def test_a_service_beside_a_worker_follows_and_shows_what_the_worker_made_active
         return api.ask("POST", "/predict", body)[1]
 
     try:
-        until(lambda: api.ready and started[0].owns)
+        wait_until(lambda: api.ready and started[0].owns)
         for number in range(3):
             pay(number)
         body = {"kind": "count", "entity": "customer", "window": "30d"}
         assert api.ask("POST", features, {"name": "month", "body": body})[0] == 201
         assert api.ask("POST", f"{features}/month/activate", {})[0] == 200
-        until(lambda: api.ask("GET", f"{features}/month")[1]["state"] == "active")
-        until(lambda: api.ask("GET", features)[1]["computed"] == ["month"])
+        wait_until(lambda: api.ask("GET", f"{features}/month")[1]["state"] == "active")
+        wait_until(lambda: api.ask("GET", features)[1]["computed"] == ["month"])
         assert api.ask("POST", rules, {"name": "busy", "when": "month >= 4", "then": "block"})[0] == 201
         assert api.ask("POST", f"{rules}/busy/promote", {"version": 1})[0] == 200
         others = itertools.count(100)  # of somebody else, until the worker has taken the rule
-        until(lambda: pay(next(others), "c2")["decision"] == "BLOCK", every=0.2)
+        wait_until(lambda: pay(next(others), "c2")["decision"] == "BLOCK", every_s=0.2)
         assert pay(4)["decision"] == "BLOCK"
         assert api.ask("GET", "/transactions/t4")[1]["features"]["month"] == 4
         assert api.ask("GET", "/entities/customer/c1")[1]["features"]["month"] == 4

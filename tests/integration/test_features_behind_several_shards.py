@@ -12,7 +12,8 @@ from penstock.config import Settings
 from penstock.features.described import Added, read_described
 from penstock.office.rule_versions import Body
 from tests.integration import sharded
-from tests.integration.behind import Behind, WorkerProcess, until
+from tests.integration.behind import Behind, WorkerProcess
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -74,7 +75,7 @@ def started(behind, tmp_path, monkeypatch):
 
     def start():
         running.append(WorkerProcess(sharded.__file__, behind.url, tmp_path / "w"))
-        until(lambda: running[-1].owners == SHARDS)
+        wait_until(lambda: running[-1].owners == SHARDS)
         return running[-1]
 
     yield start
@@ -109,32 +110,32 @@ def test_a_feature_is_added_filled_and_swapped_under_load_with_the_numbers_of_on
     events, settings = sharded.events(6_000), Settings(data=tmp_path / "w", shard_key=sharded.KEY)
     worker, load = started(), Load(behind, events)
     load.send(1_500)
-    until(lambda: len(behind.bodies("decisions")) == payments(events[:1_500]))
-    until(lambda: sum(len(behind.bodies("transactions", shard)) for shard in range(SHARDS)) == 1_500)
+    wait_until(lambda: len(behind.bodies("decisions")) == payments(events[:1_500]))
+    wait_until(lambda: sum(len(behind.bodies("transactions", shard)) for shard in range(SHARDS)) == 1_500)
     homes = {event["customer_id"]: shard for shard in range(SHARDS) for event in behind.read("transactions", shard)}
     with open_features(sharded.detector, settings) as book, open_books(sharded.detector, settings) as books:
         with load:
             for name, body in (("spent", SPENT), ("logins", LOGINS), ("spread", SPREAD)):
                 book.add(name, body, who="ann")
                 book.activate(name, who="ann")
-                until(lambda name=name: book.known(name)[-1].state != "filling")
+                wait_until(lambda name=name: book.known(name)[-1].state != "filling")
             swapped = load.sent
             assert [book.known(name)[-1].state for name in ("spent", "logins", "spread")] == ["active", "active", "draft"]
             assert "spread over 2 owners" in book.known("spread")[-1].trouble
             books.rules.add("any", Body(when="spent + logins >= 0", then="block"), who="ann")
             books.rules.promote("any", 1, who="ann")
-            until(lambda: blocked(behind, events, homes) == set(range(SHARDS)))  # by now each owner has it
+            wait_until(lambda: blocked(behind, events, homes) == set(range(SHARDS)))  # by now each owner has it
             ruled = load.sent
-            until(lambda: load.sent > ruled + 20)
+            wait_until(lambda: load.sent > ruled + 20)
         worker.kill()
         worker = started()
         with load:
             book.add("spent", OTHER, who="ann")
             book.activate("spent", who="ann")
-            until(lambda: [each.state for each in book.known("spent")] == ["archived", "active"])
+            wait_until(lambda: [each.state for each in book.known("spent")] == ["archived", "active"])
             changed = load.sent
     load.send(len(events) - load.sent)
-    until(lambda: len(behind.bodies("decisions")) == payments(events))
+    wait_until(lambda: len(behind.bodies("decisions")) == payments(events))
     load.close()
     found = {decision["transaction_id"]: decision for decision in behind.read("decisions")}
     first, second = expected(events, spent=SPENT, logins=LOGINS), expected(events, spent=OTHER, logins=LOGINS)

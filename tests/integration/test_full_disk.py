@@ -15,7 +15,7 @@ import pytest
 from deploy.infra.server import free_port
 from penstock import Engine
 from tests.integration import crash_worker
-from tests.integration.behind import until
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def predict_until_refused(service: Service, first: int) -> tuple[list[str], int,
 @pytest.fixture
 def service(small_device, tmp_path):
     found = Service(small_device / "data", tmp_path / "serve.log")
-    until(lambda: found.ask("/ready")[0] == 200, START_S)
+    wait_until(lambda: found.ask("/ready")[0] == 200, START_S)
     yield found
     if found.process.poll() is None:
         found.process.kill()
@@ -106,7 +106,7 @@ def test_ready_follows_predict_and_recovers_without_traffic_and_sigterm_ends_wit
     status, ready = service.ask("/ready")
     assert (status, "no room" in ready["detail"]) == (503, True)
     ballast.unlink()
-    until(lambda: service.ask("/ready")[0] == 200, 60)
+    wait_until(lambda: service.ask("/ready")[0] == 200, 60)
     assert service.ask("/predict", payments(10**6))[0] == 200
     fill(small_device)
     acknowledged += predict_until_refused(service, 2 * 10**6)[0]

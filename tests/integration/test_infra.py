@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
 
@@ -14,15 +13,9 @@ import pytest
 from deploy.infra import S3, SERVERS, Kafka, Postgres, Redis, ServerFailed, processes
 from deploy.infra.__main__ import main
 from deploy.infra.server import free_port, is_free
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
-
-
-def until(condition, within_s=60.0):
-    end = time.monotonic() + within_s
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.02)
-    return condition()
 
 
 @pytest.fixture
@@ -95,7 +88,7 @@ def test_kafka_keeps_its_messages_over_a_kill(kafka, topic_prefix):
         found.extend([message.value()] if message is not None and message.error() is None else [])
         return found
 
-    until(heard)
+    wait_until(heard)
     consumer.close()
     assert found == [b"hello"]
 
@@ -124,7 +117,7 @@ def test_a_server_dies_with_the_program_that_started_it(redis):
         server = int(starter.stdout.readline())
         assert processes.began(server) is not None
         os.kill(starter.pid, signal.SIGKILL)
-    assert until(lambda: processes.began(server) is None)
+    assert wait_until(lambda: processes.began(server) is None)
 
 
 def test_a_server_that_cannot_start_says_what_its_log_says(redis):

@@ -29,8 +29,8 @@ from penstock.ledger.archive import Archive
 from penstock.offline.datasets import read
 from penstock.offline.rows import replayed
 from penstock.testing import SetClock, example_detector
-from tests.integration.behind import until
 from tests.integration.ledgers import BEGIN_US, HOUR_US, LAYOUT, record
+from tests.waiting import wait_until
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -128,7 +128,7 @@ def test_what_waits_is_written_in_time_though_nothing_comes(folder):
     kept = sink(folder, file_rows=10_000, every_s=0.2)
     kept.begin(1)
     kept.write(portions(1))
-    until(lambda: seqs(folder))
+    wait_until(lambda: seqs(folder))
     assert seqs(folder) == [0, 1, 2]
     kept.close()
 

@@ -16,8 +16,9 @@ from deploy.infra.server import free_port
 from penstock.cli.logs import CONTEXT
 from penstock.metrics import METRICS
 from tests.integration import crash_worker
-from tests.integration.behind import Behind, WorkerProcess, until
+from tests.integration.behind import Behind, WorkerProcess
 from tests.integration.otlp import receiving
+from tests.waiting import wait_until
 
 DETECTOR = crash_worker.__file__
 EVENTS = crash_worker.events(300)
@@ -57,7 +58,7 @@ def service(tmp_path_factory, receiver):
     environment = {**os.environ, **LOGGED, **traced, "PYTHONPATH": os.pathsep.join(sys.path)}
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, env=environment) as process:
         try:
-            until(lambda: answers(f"{url}/ready"), 240)
+            wait_until(lambda: answers(f"{url}/ready"), 240)
             body = json.dumps(EVENTS).encode()
             headers = {"content-type": "application/json"}
             for more in ({"traceparent": TRACED}, {"traceparent": UNSAMPLED}, {"traceparent": "nonsense"}, {}):
@@ -83,7 +84,7 @@ def worker(tmp_path_factory, redis, receiver):
     try:
         behind.put("transactions", EVENTS[:1], trace=TRACED.encode())
         behind.put("transactions", EVENTS[1:])
-        until(lambda: len(behind.bodies("decisions")) == len(EVENTS), 240)
+        wait_until(lambda: len(behind.bodies("decisions")) == len(EVENTS), 240)
         metrics = get(f"http://127.0.0.1:{process.port}/metrics")
         process.stop()
     finally:

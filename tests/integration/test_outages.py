@@ -13,7 +13,8 @@ import redis as redis_client
 from penstock.adapters.postgres import create
 from penstock.adapters.s3 import ObjectArchive
 from tests.integration import crash_worker
-from tests.integration.behind import Behind, WorkerProcess, assert_same, embedded, until
+from tests.integration.behind import Behind, WorkerProcess, assert_same, embedded
+from tests.waiting import wait_until
 
 SECONDS = float(os.environ.get("PENSTOCK_OUTAGE_S", "20"))
 PER_SECOND = 150
@@ -39,10 +40,10 @@ def test_each_server_in_turn(
 
     feeding = threading.Thread(target=feed)
     try:
-        until(lambda: worker.owns)
+        wait_until(lambda: worker.owns)
         feeding.start()
         for server, store in ((postgres, "postgres"), (redis, "redis"), (s3, "archive"), (kafka, None)):
-            until(
+            wait_until(
                 lambda: all(
                     each["behind"] < 50 for each in (worker.status() or {"sinks": {"": {"behind": 99}}})["sinks"].values()
                 )
@@ -50,19 +51,19 @@ def test_each_server_in_turn(
             server.stop()
             before = sent[0]
             time.sleep(SECONDS)
-            until(lambda server_of=store, count=before: _as_it_should(worker.status(), server_of, count))
+            wait_until(lambda server_of=store, count=before: _as_it_should(worker.status(), server_of, count))
             server.start()
-            until(lambda: sent[0] > before + PER_SECOND)
+            wait_until(lambda: sent[0] > before + PER_SECOND)
         ending.set()
         feeding.join()
-        until(lambda: len(behind.bodies("decisions")) >= sent[0])
+        wait_until(lambda: len(behind.bodies("decisions")) >= sent[0])
         assert_same(behind.read("decisions"), embedded(crash_worker.detector, events[: sent[0]]))
         with psycopg.connect(postgres_url) as db:
             counted = "SELECT count(*), count(DISTINCT transaction_id) FROM penstock.decisions"
-            until(lambda: db.execute(counted).fetchone() == (sent[0], sent[0]))
+            wait_until(lambda: db.execute(counted).fetchone() == (sent[0], sent[0]))
         with redis_client.Redis.from_url(redis_url) as client:
-            until(lambda: sum(1 for _ in client.scan_iter("penstock:crash:decision:*", 10_000)) == sent[0])
-        until(lambda: _archived(bucket_url) == (sent[0], sent[0]), every=1.0)
+            wait_until(lambda: sum(1 for _ in client.scan_iter("penstock:crash:decision:*", 10_000)) == sent[0])
+        wait_until(lambda: _archived(bucket_url) == (sent[0], sent[0]), every_s=1.0)
     finally:
         ending.set()
         feeding.join() if feeding.ident else None
@@ -89,12 +90,12 @@ def test_a_worker_says_that_it_is_not_ready_while_its_broker_is_away(kafka, topi
     behind = Behind(f"{kafka.url}/{topic_prefix.rstrip('.')}", "crash")
     worker = WorkerProcess(crash_worker.__file__, behind.url, tmp_path / "w")
     try:
-        until(lambda: worker.owns)
-        until(lambda: _ready(worker) == 200)
+        wait_until(lambda: worker.owns)
+        wait_until(lambda: _ready(worker) == 200)
         kafka.stop()
-        until(lambda: _ready(worker) == 503)
+        wait_until(lambda: _ready(worker) == 503)
         kafka.start()
-        until(lambda: _ready(worker) == 200)
+        wait_until(lambda: _ready(worker) == 200)
     finally:
         kafka.start()
         worker.end()

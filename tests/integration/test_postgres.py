@@ -17,8 +17,8 @@ from penstock.engine import Engine
 from penstock.errors import ConfigurationError, Fenced, FolderInUse, LedgerError, SinkUnavailable
 from penstock.ledger import Field, Label, MemoryLedger
 from penstock.testing import SetClock, example_detector
-from tests.integration.behind import until
 from tests.integration.ledgers import BEGIN_US, LAYOUT, record, same
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -342,7 +342,7 @@ def test_an_owner_that_lost_the_ledger_to_another_writes_nothing_more(url, ask):
         successor.append(record(3, ids=["new"]))
         successor.flush()
     frozen.append(record(3, ids=["old"]))
-    until(lambda: "was taken over" in str(frozen.trouble))  # the connection was lost; the next one sees who has come
+    wait_until(lambda: "was taken over" in str(frozen.trouble))  # the connection was lost; the next one sees who has come
     with pytest.raises(LedgerError, match="was taken over"):
         frozen.flush()
     with pytest.raises(LedgerError, match="was taken over"):
@@ -421,7 +421,7 @@ def insist(write):
             return False
         return True
 
-    until(taken)
+    wait_until(taken)
 
 
 def test_connections_that_are_killed_at_any_moment_lose_and_double_nothing(url, ask):
@@ -446,7 +446,7 @@ def test_connections_that_are_killed_at_any_moment_lose_and_double_nothing(url, 
             stop.set()
             killer.join()
         ledger.when_durable(told.append)
-        until(lambda: ledger.trouble is None and ledger.durable_position == count)
+        wait_until(lambda: ledger.trouble is None and ledger.durable_position == count)
         assert [r.first_seq for _, r in ledger.read()] == [3 * k for k in range(count)]
     assert [row["seq"] for row in ask("SELECT seq FROM penstock.decisions ORDER BY seq")] == list(range(3 * count))
 
@@ -468,7 +468,7 @@ def test_a_commit_whose_answer_was_lost_is_not_written_again(url, ask, monkeypat
         monkeypatch.setattr(store, "write", lose_the_answer)
         told = []
         ledger.append(record(0), told.append)
-        until(lambda: told)  # not flush(): whoever comes to it late finds that the second attempt has done it
+        wait_until(lambda: told)  # not flush(): whoever comes to it late finds that the second attempt has done it
         assert isinstance(told[0], LedgerError)
         assert "does not answer" in str(told[0])
         ledger.flush()
@@ -494,7 +494,7 @@ def test_a_server_that_stops_is_waited_for_and_nothing_is_lost(postgres, url, as
         beside.write(portions(1))
     postgres.start()
     insist(lambda: beside.write(portions(1)))
-    until(lambda: ledger.trouble is None)
+    wait_until(lambda: ledger.trouble is None)
     assert ledger.find("banking", "tx4")[0].first_seq == 3
     ledger.close()
     assert beside.begin(1) == 1
@@ -511,7 +511,8 @@ def test_a_server_restored_from_an_older_copy_is_noticed(url, ask):
     ledger.append(record(3))
     with pytest.raises(LedgerError, match=r"restored from an older copy|was taken over|does not answer"):
         ledger.flush()
-    until(lambda: "does not answer" not in str(ledger.trouble))  # the connection was lost; the next one sees what has happened
+    # the connection was lost; the next one sees what has happened
+    wait_until(lambda: "does not answer" not in str(ledger.trouble))
     with pytest.raises(LedgerError, match=r"restored from an older copy|was taken over"):
         ledger.close()
 

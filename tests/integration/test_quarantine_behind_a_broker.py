@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.integration.behind import ApiProcess, Behind, WorkerProcess, until
+from tests.integration.behind import ApiProcess, Behind, WorkerProcess
 from tests.service import mine
+from tests.waiting import wait_until
 
 BROKERS = [pytest.param("kafka", marks=pytest.mark.slow), "redis"]
 
@@ -35,10 +36,10 @@ def payment(transaction_id, **more):
 
 def test_what_is_refused_is_seen_everywhere_and_sent_again_through_the_broker(start, url, tmp_path):
     worker = start(WorkerProcess, url)
-    until(lambda: worker.owns, 240)
+    wait_until(lambda: worker.owns, 240)
     options = {"PENSTOCK_PREDICT_BUDGET_MS": "60000", "PENSTOCK_WORKERS": f"127.0.0.1:{worker.port}"}
     api, other = (start(ApiProcess, url, log=tmp_path / f"api{n}.log", **options) for n in range(2))
-    until(lambda: api.ready and other.ready, 240)
+    wait_until(lambda: api.ready and other.ready, 240)
 
     assert api.ask("POST", "/predict", payment("t1", amount="ten"))[0] == 422
     behind = Behind(url, "mine")
@@ -47,10 +48,10 @@ def test_what_is_refused_is_seen_everywhere_and_sent_again_through_the_broker(st
     def seen_by(process):
         return {event["id"]: event for event in process.ask("GET", "/quarantine?state=waiting")[1]["events"]}
 
-    until(lambda: len(seen_by(api)) == len(seen_by(other)) == 2)
+    wait_until(lambda: len(seen_by(api)) == len(seen_by(other)) == 2)
     found = seen_by(api)
     assert seen_by(other) == found, "the same on every process"
-    until(lambda: len(behind.bodies("quarantine")) == 2)  # and in the topic of the broker
+    wait_until(lambda: len(behind.bodies("quarantine")) == 2)  # and in the topic of the broker
 
     for event in found.values():
         again = payment("t1" if '"ten"' in event["body"] else "t2", amount=7.0)
@@ -58,23 +59,23 @@ def test_what_is_refused_is_seen_everywhere_and_sent_again_through_the_broker(st
         assert (status, refused["errors"][0]["field"]) == (422, "amount")
         status, sent = other.ask("POST", f"/quarantine/{event['id']}/resubmit", again)
         assert (status, sent["outcome"], sent["decision"]["decision"]) == (200, "decided", "APPROVE")
-    until(lambda: api.ask("GET", "/transactions/t2")[0] == 200)
-    until(lambda: len(behind.bodies("decisions")) >= 2)
+    wait_until(lambda: api.ask("GET", "/transactions/t2")[0] == 200)
+    wait_until(lambda: len(behind.bodies("decisions")) >= 2)
     assert sorted(decision["transaction_id"] for decision in behind.read("decisions")) == ["t1", "t2"]
-    until(lambda: seen_by(api) == {})
+    wait_until(lambda: seen_by(api) == {})
     behind.put("answers", [b"nothing that anybody was told"])
-    until(lambda: len(seen_by(api)) == 1)
-    until(lambda: worker.owns)  # a message that is none ends nothing
+    wait_until(lambda: len(seen_by(api)) == 1)
+    wait_until(lambda: worker.owns)  # a message that is none ends nothing
     behind.close()
     assert len(api.ask("GET", "/quarantine?state=resubmitted")[1]["events"]) == 2
 
     def states():
         return {part["name"]: part["status"] for part in api.ask("GET", "/operations/health")[1]["parts"]}
 
-    until(lambda: {states()[name] for name in ("broker", "replica", f"worker: 127.0.0.1:{worker.port}")} == {"ok"})
+    wait_until(lambda: {states()[name] for name in ("broker", "replica", f"worker: 127.0.0.1:{worker.port}")} == {"ok"})
     assert states()["standby"] == "absent"
     worker.end()
-    until(
+    wait_until(
         lambda: any(
             part["name"].startswith("worker: ") and part["status"] == "failed"
             for part in api.ask("GET", "/operations/health")[1]["parts"]
@@ -107,20 +108,20 @@ def test_a_hostile_text_goes_to_quarantine_by_name_and_the_owner_and_the_next_on
     first = WorkerProcess(str(file), url, tmp_path / "first")
     second = None
     try:
-        until(lambda: first.owns, 240)
+        wait_until(lambda: first.owns, 240)
         behind = Behind(url, "mine")
         longest = ("crypto " * 1171)[:8192]
         texts = [None, "crypto " * 51_428, longest, "a" * 1_000_000, "Crypto Exchange"]
         behind.put("transactions", [payment(f"t{k}", merchant=text) for k, text in enumerate(texts)])
-        until(lambda: len(behind.bodies("decisions")) == 3)
+        wait_until(lambda: len(behind.bodies("decisions")) == 3)
         first.kill()
         second = WorkerProcess(str(file), url, tmp_path / "second")
-        until(lambda: second.owns, 240)
+        wait_until(lambda: second.owns, 240)
         behind.put("transactions", [payment("t5", merchant="a" * 8193), payment("t6", merchant=longest)])
-        until(lambda: len(behind.bodies("decisions")) == 4)
+        wait_until(lambda: len(behind.bodies("decisions")) == 4)
         decided = {each["transaction_id"]: each["decision"] for each in behind.read("decisions")}
         assert decided == {"t0": "APPROVE", "t2": "APPROVE", "t4": "REVIEW", "t6": "APPROVE"}
-        until(lambda: len(behind.bodies("quarantine")) == 3)
+        wait_until(lambda: len(behind.bodies("quarantine")) == 3)
         assert [(each["field"], each["cause"].split(";")[0]) for each in behind.read("quarantine")] == [
             ("merchant", f"merchant has {size:,} bytes of UTF-8 and at most 8,192 are accepted")
             for size in (359_996, 1_000_000, 8_193)

@@ -12,9 +12,10 @@ from penstock.adapters.redis_stream.address import Address
 from penstock.adapters.redis_stream.line import Silent
 from penstock.errors import BrokerError, ConfigurationError, Fenced
 from penstock.stream.port import Outgoing, Unit
-from tests.contract.test_brokers import bodies, eventually, read
+from tests.contract.test_brokers import bodies, read
 from tests.integration import crash_worker
-from tests.integration.behind import Behind, WorkerProcess, until
+from tests.integration.behind import Behind, WorkerProcess
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -224,7 +225,7 @@ def test_a_follower_that_is_behind_a_journal_cut_short_is_told_what_to_do(broker
         with pytest.raises(BrokerError, match=r"no longer holds what follows .*copy the data folder"):
             journal.poll(1)
     near, found = opened(made.journal(0, places[-2])), []
-    eventually(lambda: found.extend(near.poll(1)) or found, 60)
+    wait_until(lambda: found.extend(near.poll(1)) or found, 60)
     assert [place for place, _ in found] == places[-1:]
 
 
@@ -266,12 +267,12 @@ def test_a_full_server_takes_no_more_in_while_the_owner_works_off_what_waits(bro
     client.config_set("maxmemory", client.info("memory")["used_memory"] // 2)
     told = []
     outlet.put("transactions", "", b"t", told.append)
-    eventually(lambda: outlet.trouble is not None)
+    wait_until(lambda: outlet.trouble is not None)
     assert "can take nothing for now" in outlet.trouble
     inbox.commit(Unit(b"entry", [Outgoing("decisions", "k", b"d")], messages))
     assert client.xlen("t.transactions") < 100
     client.config_set("maxmemory", 0)
-    eventually(lambda: told == [None])
+    wait_until(lambda: told == [None])
 
 
 # ---------------------------------------------------------------- election
@@ -300,7 +301,7 @@ def test_a_label_of_the_same_millisecond_waits_for_its_transaction(redis_url, cl
     client.xadd("labels", {"event": b'{"transaction_id": "tx1499", "fraud": true}'}, id="1700000000000-1")
     process = WorkerProcess(crash_worker.__file__, behind.url, tmp_path / "w")
     try:
-        until(lambda: client.xinfo_groups("labels")[0]["lag"] == 0 and len(behind.bodies("decisions")) == 1_500)
+        wait_until(lambda: client.xinfo_groups("labels")[0]["lag"] == 0 and len(behind.bodies("decisions")) == 1_500)
         assert behind.bodies("quarantine") == []
     finally:
         process.end()

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from penstock.models.bundle import read_manifest
 from penstock.offline.registry import FolderRegistry, champion_of, find, promote_to, register, roll_back
 from penstock.offline.report import investigate, page, plots
 from tests.integration.paid import detector, events, trained
+from tests.waiting import wait_until
 
 mlflow_itself = pytest.mark.slow  # importing it and making its tables takes some twenty seconds
 quietly = [
@@ -191,6 +191,15 @@ def test_the_command_line_trains_into_it_and_lists_what_is_there(tmp_path, first
     assert kept == {"bundle", "lr_model", "xgb_model", "report.html", "plots"}
 
 
+def healthy(url, process):
+    assert process.poll() is None, "the server has ended"
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=2):
+            return True
+    except OSError:
+        return False
+
+
 @pytest.fixture
 def server(tmp_path):
     """A tracking server in a process of its own."""
@@ -203,13 +212,7 @@ def server(tmp_path):
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(600):
-            assert process.poll() is None, "the server has ended"
-            try:
-                with urllib.request.urlopen(f"{url}/health", timeout=2):
-                    break
-            except OSError:
-                time.sleep(0.25)
+        wait_until(lambda: healthy(url, process), every_s=0.25)
         yield url
     finally:
         os.killpg(process.pid, signal.SIGTERM)

@@ -9,7 +9,8 @@ from penstock.assemble.traffic import profile_of
 from penstock.offline.datasets import read
 from penstock.offline.simulate import simulate, submitted
 from penstock.offline.train import train
-from tests.integration.behind import Behind, WorkerProcess, assert_same, embedded, until
+from tests.integration.behind import Behind, WorkerProcess, assert_same, embedded
+from tests.waiting import wait_until
 
 EVENTS = int(os.environ.get("PENSTOCK_SAME_EVENTS", "100000"))
 
@@ -37,9 +38,9 @@ def test_a_worker_with_models_decides_as_one_process_does(broker, decided, reque
     behind = Behind(url, name)
     worker = WorkerProcess(name, url, tmp_path / "w", "--models", str(models))
     try:
-        until(lambda: worker.owns)
+        wait_until(lambda: worker.owns)
         behind.put("transactions", events)
-        until(lambda: len(behind.bodies("decisions")) >= len(expected), 1_800)
+        wait_until(lambda: len(behind.bodies("decisions")) >= len(expected), 1_800)
         assert_same(behind.read("decisions"), expected)
     finally:
         worker.end()

@@ -13,8 +13,8 @@ from deploy.infra.server import free_port
 from penstock.cli import run
 from penstock.config import describe, load_settings
 from penstock.errors import shown_url
-from tests.integration.behind import until
 from tests.integration.openid import openid
+from tests.waiting import wait_until
 
 PASSWORD = "hunter2-marked"
 URLS = {
@@ -75,7 +75,7 @@ def wait_until_ready(url, process, log):
         except httpx.TransportError:
             return False
 
-    until(healthy, 240)
+    wait_until(healthy, 240)
 
 
 @pytest.mark.slow

@@ -25,7 +25,8 @@ import pytest
 from deploy.infra.server import free_port
 from penstock import Engine
 from tests.integration import crash_worker
-from tests.integration.behind import Behind, WorkerProcess, until
+from tests.integration.behind import Behind, WorkerProcess
+from tests.waiting import wait_until
 
 ROUNDS = int(os.environ.get("PENSTOCK_SIGNAL_ROUNDS", "200"))
 ENDS_WITHIN_S = 10.0
@@ -189,7 +190,7 @@ def a_round(process: Any, is_busy: Callable[[], bool], chance: random.Random) ->
     if chance.random() < EARLY:
         time.sleep(chance.uniform(0, START_S))
         return signalled(process, distances, numbers) != 1
-    until(lambda: is_busy() or process.poll() is not None)
+    wait_until(lambda: is_busy() or process.poll() is not None)
     time.sleep(chance.uniform(0, 0.3))
     code = signalled(process, distances, numbers)
     assert code in {0, 1}
@@ -199,7 +200,7 @@ def a_round(process: Any, is_busy: Callable[[], bool], chance: random.Random) ->
 def test_a_second_signal_right_behind_the_first_ends_a_service_and_loses_nothing(tmp_path, bodies, reference):
     served = ServeProcess(tmp_path / "data", bodies)
     try:
-        until(lambda: served.busy)
+        wait_until(lambda: served.busy)
         assert signalled(served.process, [0.01, 0.0], [signal.SIGTERM, signal.SIGINT]) == 0
     finally:
         served.close()
@@ -240,7 +241,7 @@ def test_a_second_signal_right_behind_the_first_ends_a_worker_and_loses_nothing(
     with fed(behind, bodies):
         worker = WorkerProcess(crash_worker.__file__, behind.url, tmp_path / "data")
         try:
-            until(lambda: len(behind.bodies("decisions")) > 100)
+            wait_until(lambda: len(behind.bodies("decisions")) > 100)
             assert signalled(worker.process, [0.0, 0.01, 0.0], [signal.SIGTERM, signal.SIGTERM, signal.SIGINT]) == 0
         finally:
             worker.end()
@@ -260,7 +261,7 @@ def test_a_signal_that_does_not_interrupt_the_main_thread_ends_a_worker(tmp_path
     with fed(behind, bodies):
         worker = WorkerProcess(crash_worker.__file__, behind.url, tmp_path / "data")
         try:
-            until(lambda: len(behind.bodies("decisions")) > 100)
+            wait_until(lambda: len(behind.bodies("decisions")) > 100)
             received_by_another_thread(worker.process, signal.SIGTERM)
             assert worker.process.wait(ENDS_WITHIN_S) == 0
         finally:
@@ -271,7 +272,7 @@ def test_a_signal_that_does_not_interrupt_the_main_thread_ends_a_worker(tmp_path
 def test_a_signal_that_does_not_interrupt_the_main_thread_ends_a_service(tmp_path, bodies):
     served = ServeProcess(tmp_path / "data", bodies)
     try:
-        until(lambda: served.busy)
+        wait_until(lambda: served.busy)
         received_by_another_thread(served.process, signal.SIGTERM)
         assert served.process.wait(ENDS_WITHIN_S) == 0
     finally:
@@ -306,7 +307,7 @@ def test_signals_at_random_distances_end_a_worker_and_lose_nothing(tmp_path, beh
                 reference.holds(tmp_path / "data", shown(behind, checked))
                 checked = before
     worker = WorkerProcess(crash_worker.__file__, behind.url, tmp_path / "data")
-    until(lambda: worker.owns)
+    wait_until(lambda: worker.owns)
     assert worker.stop() == 0
     worker.end()
     reference.holds(tmp_path / "data", shown(behind, 0))

@@ -22,12 +22,13 @@ from penstock.offline.simulate import simulate, submitted
 from penstock.offline.train import train
 from penstock.stream.replica import Replica
 from tests.integration import crash_worker, spark_world
-from tests.integration.behind import Behind, embedded, essence, until
+from tests.integration.behind import Behind, embedded, essence
 from tests.integration.spark_servers import JARS, jars, lacking
 
 pytest.importorskip("pyspark")
 from penstock.adapters.spark.source import Source
 from penstock.adapters.spark.stream import Cluster, start
+from tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -75,7 +76,7 @@ class Running:
                 raise self.query.exception()
             return true()
 
-        return until(holds, seconds, 0.25)
+        return wait_until(holds, seconds, 0.25)
 
     def __exit__(self, *_):
         self.query.stop()
@@ -136,7 +137,7 @@ class Command:
         return self
 
     def wait(self, true):
-        until(lambda: true() or self.process.poll() is not None, 300)
+        wait_until(lambda: true() or self.process.poll() is not None, 300)
         assert self.process.poll() is None, self.log.read_text()
 
     def stop(self):

@@ -11,7 +11,8 @@ import pytest
 from penstock.adapters.postgres import create, status
 from penstock.adapters.s3 import ObjectArchive
 from tests.integration import crash_worker
-from tests.integration.behind import Behind, WorkerProcess, until
+from tests.integration.behind import Behind, WorkerProcess
+from tests.waiting import wait_until
 
 ROUNDS = int(os.environ.get("PENSTOCK_CRASH_ROUNDS", "20"))
 
@@ -70,8 +71,8 @@ def shown(decisions, *names):
 def check(behind, stores, count):
     """Both stores come to hold what the broker shows."""
     database, archive = stores
-    until(lambda: len(in_database(database)) >= count)
-    until(lambda: len(in_archive(archive)) >= count)
+    wait_until(lambda: len(in_database(database)) >= count)
+    wait_until(lambda: len(in_archive(archive)) >= count)
     decisions = behind.read("decisions")
     assert len({decision["transaction_id"] for decision in decisions}) == count
     assert in_database(database) == shown(decisions, "transaction_id", "decision", "features")
@@ -82,12 +83,12 @@ def test_both_stores_hold_what_was_decided(behind, stores, worker):
     events = crash_worker.events(1_500)
     behind.put("transactions", events)
     process = worker()
-    until(lambda: len(behind.bodies("decisions")) == len(events))
+    wait_until(lambda: len(behind.bodies("decisions")) == len(events))
     behind.put("labels", [{"transaction_id": "tx7", "fraud": True, "source": "bank"}])
     check(behind, stores, len(events))
     with psycopg.connect(stores[0]) as db:
-        until(lambda: db.execute("SELECT fraud FROM penstock.labels WHERE transaction_id = 'tx7'").fetchall() == [(True,)])
-    until(lambda: labelled_in_archive(stores[1]) == ["tx7"])
+        wait_until(lambda: db.execute("SELECT fraud FROM penstock.labels WHERE transaction_id = 'tx7'").fetchall() == [(True,)])
+    wait_until(lambda: labelled_in_archive(stores[1]) == ["tx7"])
     assert process.stop() == 0
     assert labelled_in_archive(stores[1]) == ["tx7"]
     assert list(status(stores[0]).logs) == ["crash"]
@@ -101,11 +102,11 @@ def test_neither_loses_nor_doubles_anything_while_workers_are_killed(behind, sto
         behind.put("transactions", events[200 * round_ : 200 * (round_ + 1)])
         process = worker()
         before = len(behind.bodies("decisions"))
-        until(lambda process=process, before=before: process.owns or len(behind.bodies("decisions")) > before)
+        wait_until(lambda process=process, before=before: process.owns or len(behind.bodies("decisions")) > before)
         time.sleep(chance.uniform(0, 1.5))
         process.kill()
     worker()
-    until(lambda: len(behind.bodies("decisions")) >= len(events))
+    wait_until(lambda: len(behind.bodies("decisions")) >= len(events))
     check(behind, stores, len(events))
 
 
@@ -113,7 +114,7 @@ def test_neither_loses_nor_doubles_anything_while_workers_are_killed(behind, sto
 def test_stores_that_stop_hold_nothing_up_and_catch_up_by_themselves(behind, stores, worker, postgres, s3):
     events = crash_worker.events(100_000)
     process = worker()
-    until(lambda: process.owns)
+    wait_until(lambda: process.owns)
     sent, ending = [0], threading.Event()
 
     def feed():
@@ -124,15 +125,15 @@ def test_stores_that_stop_hold_nothing_up_and_catch_up_by_themselves(behind, sto
     feeding = threading.Thread(target=feed)
     feeding.start()
     try:
-        until(lambda: len(behind.bodies("decisions")) > 500)
+        wait_until(lambda: len(behind.bodies("decisions")) > 500)
         postgres.kill()
         s3.stop()
         before = len(behind.bodies("decisions"))
-        until(lambda: len(behind.bodies("decisions")) > before + 1_000, 60)
+        wait_until(lambda: len(behind.bodies("decisions")) > before + 1_000, 60)
         postgres.start()
         s3.start()
     finally:
         ending.set()
         feeding.join()
-    until(lambda: len(behind.bodies("decisions")) == sent[0])
+    wait_until(lambda: len(behind.bodies("decisions")) == sent[0])
     check(behind, stores, sent[0])

@@ -2,9 +2,10 @@
 
 import pytest
 
-from tests.integration.behind import ApiProcess, WorkerProcess, until
+from tests.integration.behind import ApiProcess, WorkerProcess
 from tests.integration.otlp import receiving
 from tests.service import mine
+from tests.waiting import wait_until
 
 
 @pytest.mark.slow
@@ -17,7 +18,7 @@ def test_a_trace_goes_through_the_service_and_the_broker_to_the_worker(redis_url
         monkeypatch.setenv("OTEL_SERVICE_NAME", "worker")
         worker = WorkerProcess(mine.__file__, redis_url, tmp_path / "data")
         try:
-            until(lambda: api.ready and worker.owns, 240)
+            wait_until(lambda: api.ready and worker.owns, 240)
             asked = {"transaction_id": "t1", "timestamp": "2026-01-05T10:00:00Z", "customer_id": "c1", "amount": 5.0}
             status, decision = api.ask("POST", "/predict", asked)
             assert (status, decision["degraded"]) == (200, None)

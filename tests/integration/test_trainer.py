@@ -23,8 +23,8 @@ from penstock.offline.options import Options
 from penstock.offline.registry import FolderRegistry, register
 from penstock.offline.trainer import Round, Trainer, scores_of, take_request
 from penstock.testing import SetClock
-from tests.integration.behind import until
 from tests.integration.paid import detector, events, trained
+from tests.waiting import wait_until
 
 HOUR_US = 3_600_000_000
 
@@ -181,7 +181,7 @@ def test_the_command_trains_at_once_then_by_file_and_by_signal_and_stops_cleanly
             assert process.poll() is None, process.stderr.read()
             return len(lines) >= count
 
-        until(there, 240)
+        wait_until(there, 240)
         return [json.loads(line) for line in lines]
 
     try:

@@ -10,7 +10,8 @@ from penstock.office import open_office
 from penstock.office.audit import AuditLog
 from penstock.office.rule_versions import Body
 from tests.integration import crash_worker
-from tests.integration.behind import Behind, WorkerProcess, until
+from tests.integration.behind import Behind, WorkerProcess
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +27,7 @@ def test_a_rule_that_blocks_everything_is_rolled_back_by_the_worker(behind, tmp_
     process = WorkerProcess(crash_worker.__file__, behind.url, tmp_path / "w")
     events = crash_worker.events(80_000)
     try:
-        until(lambda: process.owns)
+        wait_until(lambda: process.owns)
         with open_book(crash_worker.detector, Settings(data=tmp_path / "w")) as book:
             book.add("everything", Body(when="amount > 0", then="block"), who="ann")
             book.rollout("everything", 1, percent=10, share_of="customer_id", who="ann")
@@ -40,7 +41,7 @@ def test_a_rule_that_blocks_everything_is_rolled_back_by_the_worker(behind, tmp_
                 time.sleep(0.1)
             [entry] = [entry for entry in log.entries() if entry.who == "guard"]
             assert entry.action == "rule.rollback"
-        until(lambda: len(behind.bodies("decisions")) == sent)
+        wait_until(lambda: len(behind.bodies("decisions")) == sent)
         tried = {decision["versions"]["rules"] for decision in behind.read("decisions") if decision["decision"] == "BLOCK"}
         assert len(tried) == 1
         ended = sent
@@ -48,10 +49,10 @@ def test_a_rule_that_blocks_everything_is_rolled_back_by_the_worker(behind, tmp_
             assert sent < ended + 1_000, "what was rolled back decides on"
             behind.put("transactions", events[sent : sent + 1])
             sent += 1
-            until(lambda count=sent: len(behind.bodies("decisions")) == count)
+            wait_until(lambda count=sent: len(behind.bodies("decisions")) == count)
             time.sleep(0.1)
         behind.put("transactions", events[sent : sent + 500])
-        until(lambda: len(behind.bodies("decisions")) == sent + 500)
+        wait_until(lambda: len(behind.bodies("decisions")) == sent + 500)
         decisions = [decision["decision"] for decision in behind.read("decisions")]
         assert "BLOCK" not in decisions[sent:]
     finally:

@@ -18,7 +18,8 @@ from penstock.config import Settings
 from penstock.office.list_steps import NewEntry
 from penstock.office.rule_versions import Body
 from tests.integration import crash_worker
-from tests.integration.behind import Behind, WorkerProcess, assert_same, embedded, until
+from tests.integration.behind import Behind, WorkerProcess, assert_same, embedded
+from tests.waiting import wait_until
 
 ROUNDS = int(os.environ.get("PENSTOCK_CRASH_ROUNDS", "20"))
 DETECTOR = crash_worker.__file__
@@ -66,7 +67,7 @@ def test_a_worker_decides_what_one_process_does_and_keeps_the_same_state(behind,
     events = crash_worker.events(3_000)
     behind.put("transactions", events)
     process = worker()
-    until(lambda: len(behind.bodies("decisions")) == len(events))
+    wait_until(lambda: len(behind.bodies("decisions")) == len(events))
     labels = [
         {
             "transaction_id": f"tx{k}",
@@ -77,7 +78,7 @@ def test_a_worker_decides_what_one_process_does_and_keeps_the_same_state(behind,
     ]
     behind.put("labels", labels)
     behind.put("labels", [{"transaction_id": "nobody", "fraud": True}])
-    until(lambda: len(behind.bodies("quarantine")) == 1)
+    wait_until(lambda: len(behind.bodies("quarantine")) == 1)
     assert "nobody" in behind.read("quarantine")[0]["cause"]
     process.stop()
 
@@ -97,7 +98,7 @@ def test_labels_that_are_read_before_their_transactions_wait_for_them(behind, wo
     behind.put("transactions", [{**event, "note": "x" * 4_000} for event in events])
     behind.put("labels", [{"transaction_id": event["transaction_id"], "fraud": True} for event in reversed(events)])
     process = worker()
-    until(lambda: (process.status() or {}).get("events") == 2 * len(events))
+    wait_until(lambda: (process.status() or {}).get("events") == 2 * len(events))
     assert behind.bodies("quarantine") == []
 
 
@@ -118,8 +119,8 @@ def test_what_is_no_event_goes_to_quarantine_with_its_cause_and_nothing_stops(be
     for k, event in enumerate(good):
         behind.put("transactions", [event, *poison[k : k + 1]])
     worker()
-    until(lambda: len(behind.bodies("decisions")) == len(good))
-    until(lambda: len(behind.bodies("quarantine")) == len(poison))
+    wait_until(lambda: len(behind.bodies("decisions")) == len(good))
+    wait_until(lambda: len(behind.bodies("quarantine")) == len(poison))
     assert ids(behind.read("decisions")) == ids(good)
     assert all(kept["cause"] for kept in behind.read("quarantine"))
     assert any("3,000," in kept["cause"] for kept in behind.read("quarantine"))
@@ -131,7 +132,7 @@ def test_an_id_that_comes_again_is_decided_once(behind, worker):
     behind.put("transactions", [*events, *events[:10]])
     worker()
     behind.put("transactions", [*events[5:15], {**events[0], "transaction_id": "last"}])
-    until(lambda: any(decision["transaction_id"] == "last" for decision in behind.read("decisions")))
+    wait_until(lambda: any(decision["transaction_id"] == "last" for decision in behind.read("decisions")))
     assert ids(behind.read("decisions")) == [*ids(events), "last"]
 
 
@@ -139,18 +140,18 @@ def test_an_id_that_comes_again_is_decided_once(behind, worker):
 def test_a_standby_takes_over_from_one_that_was_killed(behind, worker):
     events = crash_worker.events(4_000)
     first = worker("first")
-    until(lambda: first.owns)
+    wait_until(lambda: first.owns)
     standby = worker("standby")
-    until(lambda: standby.follows)
+    wait_until(lambda: standby.follows)
     feeding = threading.Thread(target=_paced, args=(behind, events, 400))
     feeding.start()
-    until(lambda: len(behind.bodies("decisions")) > 500)
+    wait_until(lambda: len(behind.bodies("decisions")) > 500)
     first.kill()
     before = len(behind.bodies("decisions"))
-    assert until(lambda: len(behind.bodies("decisions")) > before) < 10
+    wait_until(lambda: len(behind.bodies("decisions")) > before, within_s=10)
     feeding.join()
-    until(lambda: len(behind.bodies("decisions")) >= len(events))
-    until(lambda: standby.owns)
+    wait_until(lambda: len(behind.bodies("decisions")) >= len(events))
+    wait_until(lambda: standby.owns)
     assert_same(behind.read("decisions"), embedded(crash_worker.detector, events))
 
 
@@ -158,19 +159,19 @@ def test_a_standby_takes_over_from_one_that_was_killed(behind, worker):
 def test_a_frozen_worker_that_wakes_up_writes_nothing_and_stands_by(behind, worker):
     events = crash_worker.events(4_000)
     first = worker("first")
-    until(lambda: first.owns)
+    wait_until(lambda: first.owns)
     standby = worker("standby")
-    until(lambda: standby.follows)
+    wait_until(lambda: standby.follows)
     feeding = threading.Thread(target=_paced, args=(behind, events, 400))
     feeding.start()
-    until(lambda: len(behind.bodies("decisions")) > 500)
+    wait_until(lambda: len(behind.bodies("decisions")) > 500)
     first.send(signal.SIGSTOP)
     before = len(behind.bodies("decisions"))
-    assert until(lambda: len(behind.bodies("decisions")) > before) < 10
+    wait_until(lambda: len(behind.bodies("decisions")) > before, within_s=10)
     first.send(signal.SIGCONT)
     feeding.join()
-    until(lambda: len(behind.bodies("decisions")) >= len(events))
-    until(lambda: first.follows and not first.owns)
+    wait_until(lambda: len(behind.bodies("decisions")) >= len(events))
+    wait_until(lambda: first.follows and not first.owns)
     assert_same(behind.read("decisions"), embedded(crash_worker.detector, events))
 
 
@@ -178,15 +179,15 @@ def test_a_frozen_worker_that_wakes_up_writes_nothing_and_stands_by(behind, work
 def test_a_new_version_takes_over_from_one_that_runs_which_then_ends(behind, worker):
     events = crash_worker.events(2_000)
     first = worker("first")
-    until(lambda: first.owns)
+    wait_until(lambda: first.owns)
     feeding = threading.Thread(target=_paced, args=(behind, events, 400))
     feeding.start()
-    until(lambda: len(behind.bodies("decisions")) > 200)
+    wait_until(lambda: len(behind.bodies("decisions")) > 200)
     second = worker("second", "--takeover")
-    until(lambda: second.owns)
+    wait_until(lambda: second.owns)
     assert first.process.wait(120) == 0
     feeding.join()
-    until(lambda: len(behind.bodies("decisions")) >= len(events))
+    wait_until(lambda: len(behind.bodies("decisions")) >= len(events))
     assert_same(behind.read("decisions"), embedded(crash_worker.detector, events))
 
 
@@ -194,16 +195,16 @@ def test_a_new_version_takes_over_from_one_that_runs_which_then_ends(behind, wor
 def test_a_broker_that_stops_for_a_while_costs_nothing_but_time(behind, worker, server):
     events = crash_worker.events(4_000)
     process = worker()
-    until(lambda: process.owns)
+    wait_until(lambda: process.owns)
     feeding = threading.Thread(target=_paced, args=(behind, events, 200))
     feeding.start()
-    until(lambda: len(behind.bodies("decisions")) > 300)
+    wait_until(lambda: len(behind.bodies("decisions")) > 300)
     server.stop()
-    until(lambda: (process.status() or {}).get("trouble"))
+    wait_until(lambda: (process.status() or {}).get("trouble"))
     time.sleep(12)
     server.start()
     feeding.join()
-    until(lambda: len(behind.bodies("decisions")) >= len(events))
+    wait_until(lambda: len(behind.bodies("decisions")) >= len(events))
     assert process.process.poll() is None
     assert_same(behind.read("decisions"), embedded(crash_worker.detector, events))
 
@@ -215,11 +216,11 @@ def test_a_worker_killed_at_random_moments_loses_nothing_and_shows_nothing_twice
     for first in range(0, len(events), 1_000):
         behind.put("transactions", events[first : first + 1_000])
         process = worker()
-        until(lambda: process.owns)
+        wait_until(lambda: process.owns)
         time.sleep(chance.uniform(0, 0.3))
         process.kill()
     process = worker()
-    until(lambda: len(behind.bodies("decisions")) >= len(events))
+    wait_until(lambda: len(behind.bodies("decisions")) >= len(events))
     process.stop()
     assert_same(behind.read("decisions"), embedded(crash_worker.detector, events))
     with Engine(crash_worker.detector) as one:
@@ -241,9 +242,9 @@ def _paced(behind, events, per_second):
 def test_rules_and_lists_that_people_change_reach_a_worker_between_two_units(behind, worker, tmp_path):
     events = crash_worker.events(2_000)
     process = worker()
-    until(lambda: process.owns)
+    wait_until(lambda: process.owns)
     behind.put("transactions", events[:1_000])
-    until(lambda: len(behind.bodies("decisions")) == 1_000)
+    wait_until(lambda: len(behind.bodies("decisions")) == 1_000)
     with open_books(crash_worker.detector, Settings(data=tmp_path / "w")) as books:
         books.create_list("known", "block", "", personal=False, protected=False, who="ann")
         books.put("known", [NewEntry(customer) for customer in {event["customer_id"] for event in events}], who="ann")
@@ -254,10 +255,10 @@ def test_rules_and_lists_that_people_change_reach_a_worker_between_two_units(beh
         assert sent < 1_500
         behind.put("transactions", events[sent : sent + 1])
         sent += 1
-        until(lambda count=sent: len(behind.bodies("decisions")) == count)
+        wait_until(lambda count=sent: len(behind.bodies("decisions")) == count)
         time.sleep(0.1)
     behind.put("transactions", events[sent:])
-    until(lambda: len(behind.bodies("decisions")) == 2_000)
+    wait_until(lambda: len(behind.bodies("decisions")) == 2_000)
     decisions = behind.read("decisions")
     before, after = decisions[:1_000], decisions[sent - 1 :]
     assert {decision["decision"] for decision in after} == {"BLOCK"}
@@ -268,7 +269,7 @@ def test_rules_and_lists_that_people_change_reach_a_worker_between_two_units(beh
     assert [decision["features"] for decision in decisions] == [decision["features"] for decision in unchanged]
     process.kill()
     again = worker()
-    until(lambda: again.owns)
+    wait_until(lambda: again.owns)
     behind.put("transactions", [{**events[0], "transaction_id": "last"}])
-    until(lambda: len(behind.bodies("decisions")) == 2_001)
+    wait_until(lambda: len(behind.bodies("decisions")) == 2_001)
     assert behind.read("decisions")[-1]["decision"] == "BLOCK"

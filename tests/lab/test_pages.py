@@ -23,6 +23,7 @@ from penstock.offline import thresholds
 from penstock.offline.replay import replay
 from penstock.service.schemas import StreamRequest
 from tests.lab.conftest import PATIENCE_S, done
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -73,10 +74,7 @@ def busy(service):
     """A client of the service, after some traffic."""
     client = Service(service)
     answer = client.stream(StreamRequest("banking", "simulator", 60))
-    until = time.monotonic() + PATIENCE_S
-    while any(client.transaction(name) is None for name in answer.transaction_ids[-1:]):
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    wait_until(lambda: all(client.transaction(name) is not None for name in answer.transaction_ids[-1:]))
     return client
 
 

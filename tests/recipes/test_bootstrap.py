@@ -7,8 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.integration.servers import require
-from tests.pages import Shell, empty_clone, equip, wait_until
+from tests.pages import WITHIN_S, Shell, empty_clone, equip
 from tests.recipes.conftest import QUICK_ENVIRONMENT
+from tests.waiting import wait_until
 
 from deploy.infra import Kafka, Postgres, Redis
 from deploy.infra.__main__ import main as infra
@@ -39,7 +40,7 @@ def promote_a_rule(url: str) -> None:
     with httpx.Client(timeout=60) as client:
         client.post(rules, json={"name": "any", "when": "amount > 0", "then": "review"}).raise_for_status()
         client.post(f"{rules}/any/promote", json={"version": 1}).raise_for_status()
-        wait_until(lambda: client.get(f"{url}/transactions", params={"rule": "any"}).json()["transactions"])
+        wait_until(lambda: client.get(f"{url}/transactions", params={"rule": "any"}).json()["transactions"], WITHIN_S)
 
 
 def decided(url: str, more_than: int) -> int:
@@ -48,7 +49,7 @@ def decided(url: str, more_than: int) -> int:
     def total() -> int:
         return int(httpx.get(f"{url}/stats", timeout=60).json()["total"])
 
-    wait_until(lambda: total() > more_than)
+    wait_until(lambda: total() > more_than, WITHIN_S)
     return total()
 
 

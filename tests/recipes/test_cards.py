@@ -5,8 +5,9 @@ import json
 import httpx
 import psycopg
 import pytest
-from tests.pages import wait_until
+from tests.pages import WITHIN_S
 from tests.recipes.conftest import FULL
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -19,10 +20,12 @@ def test_card_payments_are_decided_over_kafka_and_kept_in_postgres(follow):
     assert fraud["explanation"]["reasons"]
     with psycopg.connect(url, autocommit=True) as connection:
         asked = "SELECT transaction_id, decision FROM penstock.decisions_card WHERE transaction_id LIKE 'n%-1'"
-        decisions = wait_until(lambda: (found := dict(connection.execute(asked))).keys() >= {"night-1", "noon-1"} and found)
+        decisions = wait_until(
+            lambda: (found := dict(connection.execute(asked))).keys() >= {"night-1", "noon-1"} and found, WITHIN_S
+        )
         assert decisions["noon-1"] == "APPROVE"
         assert decisions["night-1"] in (("BLOCK",) if FULL else ("BLOCK", "REVIEW"))  # few events train a less certain model
-        assert wait_until(lambda: connection.execute("SELECT count(*) FROM penstock.decisions").fetchone()[0] > 100)
+        assert wait_until(lambda: connection.execute("SELECT count(*) FROM penstock.decisions").fetchone()[0] > 100, WITHIN_S)
     counted = "penstock query --json 'SELECT count(versions_challenger) AS scored_by_both FROM card'"
 
     def scored_by_both() -> int:
@@ -30,7 +33,7 @@ def test_card_payments_are_decided_over_kafka_and_kept_in_postgres(follow):
         answer = page.shell.attempt(counted)
         return 0 if answer.returncode else int(json.loads(answer.stdout)[0]["scored_by_both"])
 
-    assert wait_until(scored_by_both)
+    assert wait_until(scored_by_both, WITHIN_S)
     versions = json.loads(page.shell.run("penstock models list --json"))
     assert sorted(len(version["aliases"]) for version in versions) == [1, 1]
     for port in ("5000", "8501"):

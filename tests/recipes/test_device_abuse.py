@@ -5,7 +5,8 @@ import json
 import httpx
 import pytest
 from redis import Redis
-from tests.pages import wait_until
+from tests.pages import WITHIN_S
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +22,7 @@ def test_purchases_are_decided_over_redis_streams(follow, files):
     purchases = len((page.shell.folder / "Fraud_Data.csv").read_text().splitlines()) - 1
     replayed = len(json.loads(page.output_of(r"curl .*/stream"))["transaction_ids"])
     client = Redis.from_url(page.servers["redis"].url)
-    wait_until(lambda: client.xlen("decisions") == purchases + replayed + 3)
+    wait_until(lambda: client.xlen("decisions") == purchases + replayed + 3, WITHIN_S)
     assert client.xrange("quarantine") == []
     assert client.hget("penstock:ecommerce:device:FARM", "device_users_24h") == b"3"
     [model] = json.loads(page.shell.run("penstock models list --json"))

@@ -6,7 +6,8 @@ import httpx
 import psycopg
 import pytest
 from redis import Redis
-from tests.pages import wait_until
+from tests.pages import WITHIN_S
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -27,13 +28,13 @@ def test_mobile_money_is_decided_over_kafka_and_kept_in_three_stores(follow):
 
     with psycopg.connect(page.servers["postgres"].url, autocommit=True) as connection:
         asked = "SELECT transaction_id, decision FROM penstock.decisions_mobile_money WHERE transaction_id LIKE 'demo_'"
-        assert wait_until(lambda: dict(connection.execute(asked).fetchall())) == decided
+        assert wait_until(lambda: dict(connection.execute(asked).fetchall()), WITHIN_S) == decided
     latest = Redis.from_url(page.servers["redis"].url)
     found = {name: json.loads(latest.get(f"penstock:mobile_money:decision:{name}")) for name in decided}
     assert {name: each["decision"] for name, each in found.items()} == decided
     objects = page.servers["s3"].folder / "data"
     for name, decision in decided.items():
-        [path] = wait_until(lambda name=name: list(objects.rglob(f"detector=mobile_money/*/*/json/{name}.json")))
+        [path] = wait_until(lambda name=name: list(objects.rglob(f"detector=mobile_money/*/*/json/{name}.json")), WITHIN_S)
         assert json.loads(path.read_bytes())["decision"] == decision
 
     [report] = json.loads(page.output_of("penstock report daily"))["reports"]

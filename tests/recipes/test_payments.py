@@ -2,12 +2,12 @@
 
 import json
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import psycopg
 import pytest
 from tests.pages import WITHIN_S
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -38,15 +38,6 @@ def slack(monkeypatch):
     server.server_close()
 
 
-def wait_for(found):
-    """What is found within some minutes."""
-    until = time.monotonic() + WITHIN_S
-    while not (result := found()):
-        assert time.monotonic() < until
-        time.sleep(0.2)
-    return result
-
-
 def decided(url):
     """What a ledger in PostgreSQL says about every transaction, by id."""
     with psycopg.connect(url) as connection:
@@ -59,7 +50,7 @@ def test_the_recipe_for_payments_does_what_it_prints(follow, slack):
     assert page.output_of("penstock alerts test").count("ok ") == 2
     mail = next(each for each in page.shell.running if "aiosmtpd" in each.command)
     for heard in (lambda: "\n".join(slack.texts), lambda: mail.output):
-        wait_for(lambda heard=heard: "U482910375 tried to pay 3,900.00" in heard())
+        wait_until(lambda heard=heard: "U482910375 tried to pay 3,900.00" in heard(), WITHIN_S)
 
     scored = json.loads(page.output_of("(?s)curl .*/predict"))
     assert all(each["degraded"] is None or each["degraded"]["part"] == "worker" for each in scored)
@@ -70,6 +61,6 @@ def test_the_recipe_for_payments_does_what_it_prints(follow, slack):
 
     if any("penstock spark stream" in each.command for each in page.shell.running):  # not in a quick run
         ours = page.shell.environment["POSTGRES_URL"]
-        spark = wait_for(lambda: decided(f"{ours.rpartition('/')[0]}/spark"))
+        spark = wait_until(lambda: decided(f"{ours.rpartition('/')[0]}/spark"), WITHIN_S)
         decisions = decided(ours)
         assert {each: decisions[each] for each in spark} == spark

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.waiting import wait_until
 
 from penstock import Engine
 from penstock.assemble.cases import CaseWork
@@ -189,9 +190,7 @@ def test_a_chargeback_that_says_otherwise_overturns(desktop):
     case = reviewed(desktop)[0]
     desktop.post(f"/cases/{case['id']}/verdict", verdict="good")
     desktop.client.post("/labels/csv", content="transaction_id,fraud,source\ntx4,1,chargeback\n")
-    until = time.monotonic() + 60
-    while desktop.client.get(f"/cases/{case['id']}").json()["case"]["known"] is None and time.monotonic() < until:
-        time.sleep(0.02)
+    wait_until(lambda: desktop.client.get(f"/cases/{case['id']}").json()["case"]["known"] is not None)
     [analyst] = desktop.client.get("/analysts").json()["analysts"]
     assert (analyst["compared"], analyst["agreed"], analyst["overturned"]) == (1, 0, 1)
 
@@ -200,17 +199,12 @@ def test_after_a_restart_nothing_is_there_twice_and_what_was_not_told_is_told(op
     with opened(sample=0.5) as first:
         found = reviewed(first)
         first.client.post("/predict", json=[payment(n, customer=f"D{n}") for n in range(10, 40)])
-        until = time.monotonic() + 60
-        while first.work._feeding.behind and time.monotonic() < until:
-            time.sleep(0.02)
+        wait_until(lambda: not first.work._feeding.behind)
         before = first.client.get("/cases", params={"limit": 100}).json()["cases"]
         assert len(before) > 6
         first.work.cases.decide(found[0]["id"], "ana", "fraud")  # as where the process dies before it tells the engine
     with opened(sample=0.5) as again:
-        until = time.monotonic() + 60
-        while again.engine.ledger.tables.label_of("mine", "tx4") is None and time.monotonic() < until:
-            time.sleep(0.02)
-        assert again.engine.ledger.tables.label_of("mine", "tx4").source == "analyst"
+        assert wait_until(lambda: again.engine.ledger.tables.label_of("mine", "tx4")).source == "analyst"
         after = again.client.get("/cases", params={"limit": 100}).json()["cases"]
         assert sorted(case["id"] for case in after) == sorted(case["id"] for case in before)
 

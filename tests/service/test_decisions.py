@@ -5,11 +5,11 @@ import re
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import httpx
 import pytest
+from tests.waiting import wait_until
 
 MINE = str(Path(__file__).with_name("mine.py"))
 
@@ -177,10 +177,7 @@ def test_asked_to_stop_under_load_it_answers_what_it_accepted_and_forgets_nothin
     workers = [threading.Thread(target=ask, args=(k,)) for k in range(4)]
     for worker in workers:
         worker.start()
-    end = time.monotonic() + 60
-    while len(acknowledged) < 100 and time.monotonic() < end:
-        time.sleep(0.02)
-    assert len(acknowledged) >= 100
+    wait_until(lambda: len(acknowledged) >= 100)
     stopping.set()
     code, said = service.stop()
     assert (code, said.splitlines()[-1]) == (0, f"serving mine on {service.url}  (Ctrl-C stops)")

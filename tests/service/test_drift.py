@@ -1,14 +1,12 @@
 """`GET /detectors/NAME/drift` and its metrics: what a thread beside the traffic found at its newest look."""
 
-import asyncio
-import time
-
 import httpx
 import msgspec
 import numpy as np
 import polars as pl
 import pytest
 from tests.integration.paid import START, detector, events
+from tests.waiting import wait_until_async
 
 from penstock import Engine
 from penstock.assemble.drift import DriftWork
@@ -48,13 +46,13 @@ def play(engine, tmp_path, run):
 
 
 async def until(client, status):
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
+    """The report, as soon as it is answered with this status."""
+
+    async def answered():
         answer = await client.get("/detectors/paid/drift")
-        if answer.status_code == status:
-            return answer
-        await asyncio.sleep(0.05)
-    raise AssertionError(answer.text)
+        return answer.status_code == status and answer
+
+    return await wait_until_async(answered)
 
 
 def test_before_the_first_look_it_says_to_come_again(play):

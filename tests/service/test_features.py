@@ -1,10 +1,10 @@
 """A feature is made while the service runs: filled from its log, swapped in under load, and then read by a rule."""
 
 import threading
-import time
 
 import httpx
 import pytest
+from tests.waiting import wait_until
 
 from penstock import Engine
 from penstock.assemble.books import books_of
@@ -65,21 +65,9 @@ def pay(client, number, customer="c1", amount=10.0):
     return done(client.post("/predict", json=payment))
 
 
-def until_active(client, name, within_s=60.0):
-    end = time.monotonic() + within_s
-    while time.monotonic() < end:
-        found = done(client.get(f"{FEATURES}/{name}"))
-        if found["state"] != "filling":
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"{name} is still being filled")
-
-
-def until_many(answers, many, within_s=60.0):
-    end = time.monotonic() + within_s
-    while len(answers) < many:
-        assert time.monotonic() < end, f"{len(answers)} of {many} answers"
-        time.sleep(0.01)
+def until_active(client, name):
+    """The feature, as soon as it is no longer being filled."""
+    return wait_until(lambda: (found := done(client.get(f"{FEATURES}/{name}")))["state"] != "filling" and found)
 
 
 DAY = {"kind": "count", "entity": "customer", "window": "30d"}
@@ -107,7 +95,7 @@ def test_a_feature_is_filled_swapped_in_and_read_under_load_without_a_failed_req
     for thread in threads:
         thread.start()
     try:
-        until_many(answers, 20)
+        wait_until(lambda: len(answers) >= 20)
         assert add(client)["state"] == "draft"
         rule = {"name": "busy", "when": "month > 50", "then": "block", "reason": "{month} payments"}
         refused = client.post(RULES, json=rule)
@@ -117,7 +105,8 @@ def test_a_feature_is_filled_swapped_in_and_read_under_load_without_a_failed_req
         done(client.post(RULES, json=rule), 201)
         done(client.post(f"{RULES}/busy/promote", json={"version": 1}))
         first = pay(client, 900)
-        until_many(answers, max(51, len(answers) + 10))
+        least = max(51, len(answers) + 10)
+        wait_until(lambda: len(answers) >= least)
     finally:
         ending.set()
         for thread in threads:
@@ -177,10 +166,7 @@ def test_what_something_reads_is_not_archived_and_everything_else_is(serve):
     done(client.post(f"{RULES}/busy/archive"))
     done(client.post(f"{FEATURES}/share/archive"))
     done(client.post(f"{FEATURES}/month/archive"))
-    end = time.monotonic() + 60
-    while done(client.get(FEATURES))["computed"] and time.monotonic() < end:
-        time.sleep(0.05)
-    assert done(client.get(FEATURES))["computed"] == []
+    wait_until(lambda: done(client.get(FEATURES))["computed"] == [])
     assert pay(client, 1)["decision"] == "APPROVE"
 
 

@@ -8,6 +8,7 @@ import time
 
 import pytest
 from tests.service import patient
+from tests.waiting import wait_until
 
 from penstock.config import Settings
 from penstock.service import Desk, create_app
@@ -137,7 +138,7 @@ def test_a_request_that_is_being_answered_is_answered_before_the_next_is_refused
     with connect(url) as connection:
         connection.sendall(b"POST /predict HTTP/1.1\r\nHost: p\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         connection.sendall(FLOODS["a header without an end"][0])
-        until(lambda: rejected(url) == {"header_line": 1})
+        wait_until(lambda: rejected(url) == {"header_line": 1})
         engine.release()
         decision, problem = all_of(connection).split(b"HTTP/1.1 ")[1:]
     assert decision.startswith(b"200 ")
@@ -233,7 +234,7 @@ def test_connections_beyond_the_limit_are_told_so_and_taken_again_when_others_ha
             assert b"retry-after: " in found
             one.sendall(GET + b"\r\n")
             assert one.recv(65536).startswith(b"HTTP/1.1 200 "), "those who are connected are answered"
-        until(lambda: sent(url, GET + b"Connection: close\r\n\r\n").startswith(b"HTTP/1.1 200 "))
+        wait_until(lambda: sent(url, GET + b"Connection: close\r\n\r\n").startswith(b"HTTP/1.1 200 "))
 
 
 def test_requests_that_wait_on_one_connection_are_bounded(url, engine, payment):
@@ -242,7 +243,7 @@ def test_requests_that_wait_on_one_connection_are_bounded(url, engine, payment):
     first = b"POST /predict HTTP/1.1\r\nHost: p\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     with connect(url) as connection:
         connection.sendall(first + (GET + b"\r\n") * 5000)
-        until(lambda: rejected(url) == {"waiting_requests": 1})
+        wait_until(lambda: rejected(url) == {"waiting_requests": 1})
         engine.release()
         found = all_of(connection)
     assert found.count(b"HTTP/1.1 200 ") == MOST_WAITING + 1
@@ -314,11 +315,3 @@ def test_a_stop_does_not_wait_for_clients_that_go_on_sending_what_was_refused(se
             refused(all_of(connection), 413)
             began = time.monotonic()
         assert time.monotonic() - began < 10
-
-
-def until(true):
-    """Wait for a condition."""
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.01)

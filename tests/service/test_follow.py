@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from tests.integration.paid import detector, trained
+from tests.waiting import wait_until
 
 from penstock import Engine, LogisticRegression
 from penstock.assemble.registries import champions
@@ -66,13 +67,6 @@ def payment(number):
     return {"transaction_id": f"p{number}", "timestamp": time.isoformat(), "customer_id": "c1", "amount": 20.0}
 
 
-def until(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
-
-
 def get(url):
     return httpx.get(url, timeout=60)
 
@@ -91,14 +85,14 @@ def test_a_service_waits_for_its_first_champion_says_so_and_takes_it_up(url, ver
     assert "no model has been trained yet: penstock train paid" in waiting.json()["detail"]
     assert post(f"{url}/predict", json=payment(1)).status_code == 503
     first = bring(versions, registry, 0)
-    until(lambda: get(f"{url}/ready").status_code == 200)
+    wait_until(lambda: get(f"{url}/ready").status_code == 200)
     assert post(f"{url}/predict", json=payment(1)).json()["versions"]["model"] == first == decides(url)
 
 
 def test_an_alias_that_moves_under_load_drops_no_request_and_mixes_no_versions(url, versions, registry):
     """Four clients send without pause while the champion moves there and back."""
     first, second = bring(versions, registry, 0), bring(versions, registry, 1, promote=False)
-    until(lambda: decides(url) == first)
+    wait_until(lambda: decides(url) == first)
     members = {first: {"logistic_regression", "xgboost"}, second: {"logistic_regression"}}
     numbers, stop, answers = itertools.count(), threading.Event(), []
 
@@ -116,12 +110,12 @@ def test_an_alias_that_moves_under_load_drops_no_request_and_mixes_no_versions(u
         return any(answer.json()[0]["versions"]["model"] == version for answer in answers[-8:])
 
     try:
-        until(lambda: answered(first))
+        wait_until(lambda: answered(first))
         for move in (lambda: promote_to(registry, detector(), second), lambda: roll_back(registry, detector())):
             move()
             wanted = registry.alias("paid", "champion")
-            until(lambda wanted=wanted: decides(url) == wanted)
-            until(lambda wanted=wanted: answered(wanted))
+            wait_until(lambda wanted=wanted: decides(url) == wanted)
+            wait_until(lambda wanted=wanted: answered(wanted))
     finally:
         stop.set()
         for sender in senders:
@@ -135,10 +129,10 @@ def test_an_alias_that_moves_under_load_drops_no_request_and_mixes_no_versions(u
 
 def test_what_was_decided_by_an_earlier_version_is_shown_as_it_was(url, versions, registry):
     bring(versions, registry, 0)
-    until(lambda: get(f"{url}/ready").status_code == 200)
+    wait_until(lambda: get(f"{url}/ready").status_code == 200)
     before = post(f"{url}/predict", json=payment(1)).json()
     second = bring(versions, registry, 1)
-    until(lambda: decides(url) == second)
+    wait_until(lambda: decides(url) == second)
     after = post(f"{url}/predict", json=payment(2)).json()
     assert after["versions"]["model"] == second != before["versions"]["model"]
     shown = get(f"{url}/transactions/p1").json()
@@ -148,7 +142,7 @@ def test_what_was_decided_by_an_earlier_version_is_shown_as_it_was(url, versions
 
 def test_a_champion_that_cannot_be_used_changes_nothing(url, versions, registry):
     first = bring(versions, registry, 0)
-    until(lambda: decides(url) == first)
+    wait_until(lambda: decides(url) == first)
     second = bring(versions, registry, 1, promote=False)
     manifest = registry.folder / "paid" / second / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"rows"', '"lines"', 1))

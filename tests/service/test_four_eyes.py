@@ -1,10 +1,9 @@
 """Two people let anything decide: models and features wait for the second as rules do, whoever asks with whatever role."""
 
-import time
-
 import httpx
 import pytest
 from tests.service.test_guards import detector, trained
+from tests.waiting import wait_until
 
 from penstock import Engine
 from penstock.assemble.books import books_of
@@ -138,7 +137,4 @@ def test_a_viewer_asks_for_nothing(people):
 
 
 def _until_active(client, name):
-    end = time.monotonic() + 60
-    while (found := done(client.get(f"{FEATURES}/{name}")))["state"] != "active":
-        assert time.monotonic() < end, found
-        time.sleep(0.05)
+    wait_until(lambda: done(client.get(f"{FEATURES}/{name}"))["state"] == "active")

@@ -10,6 +10,7 @@ import httpx
 import msgspec
 import numpy as np
 import pytest
+from tests.waiting import wait_until
 
 from penstock import Detector, Engine, Entity, LogisticRegression, Policy, Rule
 from penstock.alerts import alert_of
@@ -132,14 +133,6 @@ def served(tmp_path, serve_in_thread):
             yield address, office, Challengers(office, detector, FolderRegistry(models)), desk, versions
 
 
-def until(condition, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
-    return time.monotonic()
-
-
 def looks_for_rules(monkeypatch):
     """When each look for newer rules began, and which rules decided after it; a slow machine does not stretch these."""
     looks, look = [], RulesFollower._look
@@ -163,12 +156,14 @@ def test_a_rule_that_blocks_everything_is_back_within_the_window_on_its_own(serv
     book.add("everything", Body(when="amount > 0", then="block"), who="ann")
     looks = looks_for_rules(monkeypatch)
     with Load(url) as load:
-        until(lambda: len(load.seen) > 100)
+        wait_until(lambda: len(load.seen) > 100)
         book.rollout("everything", 1, percent=10, share_of="customer_id", who="ann")
         begun = time.monotonic()
-        ended = until(lambda: told(office))
-        gone = until(lambda: len([1 for asked, _ in looks if asked > ended]) > 1)
-        until(lambda: len(load.since(gone)) > 100)
+        wait_until(lambda: told(office))
+        ended = time.monotonic()
+        wait_until(lambda: len([1 for asked, _ in looks if asked > ended]) > 1)
+        gone = time.monotonic()
+        wait_until(lambda: len(load.since(gone)) > 100)
         over = load.since(gone)
     assert all("everything_v1" not in rules for asked, rules in looks if asked > ended), "one look is enough"
     assert RULES_EVERY_S < 0.5, "so it is over within a second"
@@ -192,8 +187,9 @@ def test_an_attack_that_both_would_block_removes_nothing(served):
     book.add("large", Body(when="amount > 900", then="block"), who="ann")
     book.rollout("large", 2, percent=50, share_of="customer_id", who="ann")
     with Load(url, amount=5000.0) as load:
-        begun = until(lambda: len(load.seen) > 300)
-        until(lambda: len(load.since(begun)) > 500)
+        wait_until(lambda: len(load.seen) > 300)
+        begun = time.monotonic()
+        wait_until(lambda: len(load.since(begun)) > 500)
         time.sleep(2.0)
     assert all(decision["decision"] == "BLOCK" for _, decision in load.seen)
     assert told(office) == []
@@ -203,22 +199,23 @@ def test_an_attack_that_both_would_block_removes_nothing(served):
 def test_a_model_that_blocks_too_much_is_rolled_back_and_a_good_one_is_promoted_within_a_second(served):
     url, office, challengers, desk, (champion, good, bad) = served
     with Load(url, amount=60.0) as load, httpx.Client(timeout=60) as client:
-        until(lambda: len(load.seen) > 100)
+        wait_until(lambda: len(load.seen) > 100)
         begun = time.monotonic()
         answer = client.post(
             f"{url}/detectors/guarded/models/{bad}/rollout", json={"percent": 20, "of": "customer_id", "note": "try"}
         )
         assert answer.status_code == 200, answer.text
-        ended = until(lambda: told(office))
+        wait_until(lambda: told(office))
+        ended = time.monotonic()
         assert ended - begun < WINDOW_S + 2  # a model has to be loaded first
         assert challengers.trials.all()[0].state == "rolled_back"
         assert {decision["model_version"] for decision in load.since(begun)} == {champion, bad}
-        until(lambda: not desk.engine.path.challengers)
+        wait_until(lambda: not desk.engine.path.challengers)
         listed = client.get(f"{url}/detectors/guarded/models").json()
         assert (listed["champion"], listed["running"], listed["trials"][0]["ended_by"]) == (champion, [], "guard")
         assert client.post(f"{url}/detectors/guarded/models/{good}/shadow").status_code == 200
-        until(lambda: bool(desk.engine.path.challengers))
-        until(lambda: desk.engine.trials.seen(model_trial(good), 10**9).events > 300)
+        wait_until(lambda: bool(desk.engine.path.challengers))
+        wait_until(lambda: desk.engine.trials.seen(model_trial(good), 10**9).events > 300)
         [live] = client.get(f"{url}/detectors/guarded/trials").json()["trials"]
         assert (live["trial"], live["version"], live["errors"]) == ("model", good, 0)
         found = client.get(f"{url}/detectors/guarded/trials/model").json()
@@ -226,9 +223,9 @@ def test_a_model_that_blocks_too_much_is_rolled_back_and_a_good_one_is_promoted_
         assert found["total"]["events"] > 300
         assert client.post(f"{url}/detectors/guarded/models/{good}/promote").json()["champion"] == good
         assert RULES_EVERY_S < 0.5  # between two looks for what has ended; that alone makes it decide, and nothing rarer
-        until(lambda: desk.engine.model_version == good)
+        wait_until(lambda: desk.engine.model_version == good)
         assert client.post(f"{url}/detectors/guarded/models/rollback", json={"note": "no"}).json()["champion"] == champion
-        until(lambda: desk.engine.model_version == champion)
+        wait_until(lambda: desk.engine.model_version == champion)
 
 
 def test_two_versions_are_tried_at_once_listed_compared_and_ended_one_by_one(served):
@@ -237,8 +234,8 @@ def test_two_versions_are_tried_at_once_listed_compared_and_ended_one_by_one(ser
     with Load(url, amount=60.0) as load, httpx.Client(timeout=60) as client:
         for version in (good, bad):
             assert client.post(f"{models}/{version}/shadow").status_code == 200
-        until(lambda: len(desk.engine.path.challengers) == 2)
-        until(lambda: desk.engine.trials.seen(model_trial(bad), 10**9).events > 300)
+        wait_until(lambda: len(desk.engine.path.challengers) == 2)
+        wait_until(lambda: desk.engine.trials.seen(model_trial(bad), 10**9).events > 300)
         live = client.get(f"{url}/detectors/guarded/trials").json()["trials"]
         assert [(each["trial"], each["version"]) for each in live] == [("model", good), ("model", bad)]
         blocks = {}
@@ -250,7 +247,7 @@ def test_two_versions_are_tried_at_once_listed_compared_and_ended_one_by_one(ser
         refused = client.post(f"{models}/rollback", json={"version": champion})
         assert (refused.status_code, "is not tried" in refused.json()["detail"]) == (409, True)
         assert client.post(f"{models}/rollback", json={"version": good}).json()["version"] == good
-        until(lambda: [each.version for each in desk.engine.path.challengers] == [bad])
+        wait_until(lambda: [each.version for each in desk.engine.path.challengers] == [bad])
         assert [each["version"] for each in client.get(models).json()["running"]] == [bad]
     assert {decision["model_version"] for _, decision in load.seen} == {champion}
 
@@ -258,10 +255,10 @@ def test_two_versions_are_tried_at_once_listed_compared_and_ended_one_by_one(ser
 def test_a_challenger_that_fails_is_rolled_back_even_from_shadow(served, monkeypatch):
     url, office, challengers, desk, (champion, good, _) = served
     challengers.shadow(good, who="ann")
-    until(lambda: bool(desk.engine.path.challengers))
+    wait_until(lambda: bool(desk.engine.path.challengers))
     monkeypatch.setattr(desk.engine.path.trying.contenders[0].ensemble, "fill", _fails, raising=False)
     with Load(url) as load:
-        until(lambda: told(office))
+        wait_until(lambda: told(office))
     assert "error_rate is 100.0 %" in told(office)[0].details["why"]
     assert {decision["model_version"] for _, decision in load.seen} == {champion}
     assert all(decision["degraded"] is None for _, decision in load.seen)
@@ -305,12 +302,12 @@ def test_guards_given_with_a_rollout_count_in_place_of_those_of_the_policy(serve
         "everything", 1, percent=10, share_of="customer_id", who="ann", guards=[Guard("review_rate", more=0.5, least=100)]
     )
     with Load(url):
-        until(lambda: told(office))
+        wait_until(lambda: told(office))
     assert "review_rate is 100.0 %" in told(office)[0].details["why"]
     book.add("everything", Body(when="amount > 1", then="block"), who="ann")
     work.roll_out("everything", 2, percent=10, share_of="customer_id", who="ann", guards=[])
     with Load(url) as load:
-        until(lambda: len([1 for _, decision in load.seen if decision["decision"] == "BLOCK"]) > 50)
+        wait_until(lambda: len([1 for _, decision in load.seen if decision["decision"] == "BLOCK"]) > 50)
         time.sleep(1.5)
     assert book.versions("everything")[1].state == "rollout"
 

@@ -10,6 +10,7 @@ import time
 
 import pytest
 from tests.service import patient
+from tests.waiting import wait_until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as connect_within
 
@@ -37,13 +38,6 @@ def url(app, serve_in_thread):
 
 def socket_of(url):
     return url.replace("http", "ws") + "/ws/live"
-
-
-def until(true):
-    end = time.monotonic() + SOON_S
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
 
 
 def test_a_socket_tells_decisions_alerts_and_statistics(app, url, payment):
@@ -118,7 +112,7 @@ def test_no_more_watch_than_there_is_room_for_and_whoever_leaves_makes_room(url,
                 third.recv(SOON_S)
                 return True
 
-        until(let_in)
+        wait_until(let_in)
 
 
 def test_an_upgrade_elsewhere_is_refused_and_a_broken_one_is_no_traceback(url, caplog):
@@ -143,7 +137,7 @@ def test_a_stop_says_goodbye_to_viewers_and_does_not_wait_for_one_who_does_not_r
         deaf = socket.create_connection((host, int(port)))
         key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13"
         deaf.sendall(f"GET /ws/live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{key}\r\n\r\n".encode())
-        until(lambda: app._live._viewers == 1)
+        wait_until(lambda: app._live._viewers == 1)
         for _ in range(30):  # many times what the sockets hold
             patient.post(url + "/predict", content=blocked)
             time.sleep(0.01)

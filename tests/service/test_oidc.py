@@ -7,6 +7,7 @@ import httpx
 import pytest
 from tests.integration.openid import CLIENT, SECRET, openid
 from tests.service import patient
+from tests.waiting import wait_until
 
 from penstock.adapters.oidc import Provider
 from penstock.clock import SECOND_US, system_clock
@@ -79,10 +80,7 @@ def browser():
 
 def until_answered(status, url, **options):
     """Ask until the answer has this status: a service sees soon, and not at once, what others changed in its office."""
-    end = time.monotonic() + 60
-    while (found := patient.get(url, **options).status_code) != status:
-        assert time.monotonic() < end, f"it is still {found}"
-        time.sleep(0.05)
+    wait_until(lambda: patient.get(url, **options).status_code == status)
 
 
 def who(told):

@@ -3,13 +3,13 @@
 import contextlib
 import json
 import re
-import time
 from collections import Counter
 from datetime import datetime
 
 import msgspec
 import pytest
 from tests.service import patient
+from tests.waiting import wait_until
 
 from penstock import Detector, Entity
 from penstock.assemble.served import served
@@ -61,20 +61,11 @@ def serve(mine, tmp_path, serve_in_thread):
                 parts.alerting.listen(lambda name, body: desks[name].feed.alert(body))
             app = create_app(desks, settings, ServiceParts(operating=parts.operating, cases=parts.cases, access=access))
             with serve_in_thread(app) as url, patient.Client(base_url=url) as client:
-                until(lambda: client.get("/ready").status_code == 200)
+                wait_until(lambda: client.get("/ready").status_code == 200)
                 client.parts, client.office = parts, office
                 yield client
 
     return serving
-
-
-def until(true, within_s=60.0):
-    end = time.monotonic() + within_s
-    while time.monotonic() < end:
-        if found := true():
-            return found
-        time.sleep(0.03)
-    raise AssertionError("it did not happen")
 
 
 def done(response, status=200):
@@ -91,7 +82,7 @@ def refuse(client, content, status=422, path="/predict"):
     before = {event["id"] for event in client.get("/quarantine").json()["events"]}
     given = {"content": content} if isinstance(content, bytes) else {"json": content}
     assert client.post(path, **given).status_code == status
-    [new] = until(lambda: [e for e in client.get("/quarantine").json()["events"] if e["id"] not in before])
+    [new] = wait_until(lambda: [e for e in client.get("/quarantine").json()["events"] if e["id"] not in before])
     return new
 
 
@@ -150,7 +141,7 @@ def test_what_is_refused_inside_an_array_or_lines_is_kept_and_dry_runs_are_not(s
         client.post(path, content=lines, headers={"content-type": "application/x-ndjson"})
         client.post("/predict?dry_run=true", json=payment(3, amount="x"))
         client.post("/predict?dry_run=true", content=b"[{")
-        until(lambda: done(client.get("/quarantine"))["kept"] == 4)
+        wait_until(lambda: done(client.get("/quarantine"))["kept"] == 4)
 
 
 @pytest.mark.parametrize("path", ["/predict", "/transactions"])
@@ -172,7 +163,7 @@ def test_pages_of_refused_events_hold_each_once_newest_first(serve):
     with serve() as client:
         for number in range(7):
             client.post("/predict", json=payment(number, amount="x"))
-        until(lambda: done(client.get("/quarantine"))["kept"] == 7)
+        wait_until(lambda: done(client.get("/quarantine"))["kept"] == 7)
         seen, before = [], None
         while before is not None or not seen:
             page = done(client.get("/quarantine", params={"limit": 3} | ({"before": before} if before else {})))
@@ -188,8 +179,8 @@ def test_of_many_refused_events_the_newest_stay(serve):
     with serve(quarantine_kept=20) as client:
         for start in range(0, 200, 50):
             client.post("/predict", json=[payment(number, amount="x") for number in range(start, start + 50)])
-            until(lambda start=start: f't{start + 49}"' in client.get("/quarantine?limit=1").text.replace("\\", ""))
-        until(lambda: done(client.get("/quarantine"))["kept"] <= 22)  # they are cut after what is new was written
+            wait_until(lambda start=start: f't{start + 49}"' in client.get("/quarantine?limit=1").text.replace("\\", ""))
+        wait_until(lambda: done(client.get("/quarantine"))["kept"] <= 22)  # they are cut after what is new was written
 
 
 # ---------------------------------------------------------------- health
@@ -277,7 +268,7 @@ def test_an_alert_that_does_not_get_through_says_so_and_somebody_takes_care_of_i
             found = done(client.get("/alerts/deliveries"))
             return found if found["alerts"] and found["alerts"][0]["deliveries"][0]["attempts"] else None
 
-        found = until(tried)
+        found = wait_until(tried)
         [alert] = found["alerts"]
         assert (alert["alert"]["rule"], alert["alert"]["transaction_id"], alert["acknowledged"]) == ("large", "t1", None)
         [delivery] = alert["deliveries"]
@@ -340,7 +331,7 @@ def test_a_day_is_reported_as_facts_and_as_a_page(serve):
 def test_what_somebody_did_stands_under_their_name(serve):
     with serve(guarded=True) as client:
         secret, _ = Keys(client.office).add("ops", ["administrator", "decider"], who="test")
-        until(lambda: client.get("/quarantine").status_code == 401)
+        wait_until(lambda: client.get("/quarantine").status_code == 401)
         client.headers["authorization"] = f"Bearer {secret}"
         event = refuse(client, payment(1, amount="x"))
         assert done(client.post(f"/quarantine/{event['id']}/resubmit", json=payment(1)))["event"]["handled_by"] == "key:ops"

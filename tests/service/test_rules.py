@@ -8,6 +8,7 @@ import time
 
 import pytest
 from tests.service import patient
+from tests.waiting import wait_until
 
 from penstock import Engine
 from penstock.assemble.rulebooks import book_of, newer_rules
@@ -51,13 +52,6 @@ def asked(client, url, number, amount=50.0):
     return answer.json()
 
 
-def until(true):
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
-
-
 def test_a_change_is_in_force_within_a_second_under_load(served):
     url, book, looks = served
     seen, ending = [], threading.Event()  # when it was asked, when answered, the answer
@@ -78,11 +72,11 @@ def test_a_change_is_in_force_within_a_second_under_load(served):
     for thread in threads:
         thread.start()
     try:
-        until(lambda: len(seen) > 50)
+        wait_until(lambda: len(seen) > 50)
         book.add("any", Body(when="amount > 1", then="block"), who="ann")
         book.promote("any", 1, who="ann")
         changed = time.monotonic()
-        until(lambda: len(blocks()) > 50)
+        wait_until(lambda: len(blocks()) > 50)
     finally:
         ending.set()
         for thread in threads:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.service import patient
 from tests.service.test_bad_input import CHECKS, QUIET
+from tests.waiting import wait_until
 
 from penstock import Engine
 from penstock.assemble.books import books_of
@@ -67,13 +68,6 @@ APPROVALS = "/detectors/mine/approvals"
 def done(response, status=200):
     assert response.status_code == status, response.text
     return response.json()
-
-
-def until(true):
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
 
 
 def pay(client, number, amount=50.0, customer=None, **more):
@@ -231,11 +225,11 @@ def test_a_change_by_post_is_in_force_within_a_second_under_load_and_no_request_
     for thread in threads:
         thread.start()
     try:
-        until(lambda: len(seen) > 50)
+        wait_until(lambda: len(seen) > 50)
         done(client.post(RULES, json={"name": "any", "when": "amount > 1", "then": "block"}), 201)
         done(client.post(f"{RULES}/any/promote", json={"version": 1}))
         changed = time.monotonic()
-        until(lambda: sum(at > changed for at, _ in tuple(seen)) > 50)
+        wait_until(lambda: sum(at > changed for at, _ in tuple(seen)) > 50)
     finally:
         ending.set()
         for thread in threads:
@@ -309,10 +303,10 @@ def let_in(serve, tmp_path):
         client = serve(**settings)
         with open_office(tmp_path) as office:
             secrets = [Keys(office).add(name, given, who="local")[0] for name, given in roles.items()]
-        until(lambda: client.get(RULES).status_code == 401)  # before that, everybody is let in
+        wait_until(lambda: client.get(RULES).status_code == 401)  # before that, everybody is let in
         found = [patient.Client(base_url=client.base_url, headers={"x-api-key": secret}) for secret in secrets]
         clients.extend(found)
-        until(lambda: all(each.get(RULES).status_code == 200 for each in found))
+        wait_until(lambda: all(each.get(RULES).status_code == 200 for each in found))
         return found
 
     yield start

@@ -9,6 +9,7 @@ import time
 
 import pytest
 from tests.service import patient
+from tests.waiting import wait_until
 
 from penstock.assemble.served import Served
 from penstock.config import Settings
@@ -42,14 +43,6 @@ def raw(url, data, *, until=b"}", seconds=60):
 def request(body, *lines, path="/predict"):
     head = [f"POST {path} HTTP/1.1", "Host: penstock", f"Content-Length: {len(body)}", *lines]
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
-
-
-def until_asked(engine):
-    """Return when the engine has been asked to decide."""
-    end = time.monotonic() + 60
-    while not engine.batches:
-        assert time.monotonic() < end, "nothing was asked"
-        time.sleep(0.01)
 
 
 def test_a_connection_is_kept_for_the_next_request(app, payment, serve_in_thread):
@@ -98,7 +91,7 @@ def test_a_client_that_leaves_is_decided_all_the_same_and_disturbs_nobody(app, e
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(request(payment(1)))
-            until_asked(engine)
+            wait_until(lambda: engine.batches)
         engine.release()
         assert patient.post(url + "/predict", content=payment(2)).json()["transaction_id"] == "tx2"
     assert [batch for batch, _ in engine.batches] == [["tx1"], ["tx2"]]
@@ -110,7 +103,7 @@ def test_a_graceful_stop_answers_what_was_accepted_then_closes_the_engine(app, e
     with serve_in_thread(app) as url:
         asking = threading.Thread(target=lambda: answers.append(patient.post(url + "/predict", content=payment(1))))
         asking.start()
-        until_asked(engine)
+        wait_until(lambda: engine.batches)
         threading.Timer(0.3, engine.release).start()
     asking.join()
     assert answers[0].json()["transaction_id"] == "tx1"

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 import pytest
+from tests.waiting import wait_until_async
 
 from penstock.errors import DataError
 from penstock.service import streams
@@ -55,11 +56,11 @@ def scene(client_for, engine, replays, run):
 
 
 async def decided(engine, count):
-    end = time.monotonic() + 60
-    while len(ids := [name for names, _ in engine.batches for name in names]) < count:
-        assert time.monotonic() < end, f"{len(ids)} of {count} were decided"
-        await asyncio.sleep(0.01)
-    return ids
+    def ids():
+        return [name for names, _ in engine.batches for name in names]
+
+    await wait_until_async(lambda: len(ids()) >= count)
+    return ids()
 
 
 @pytest.mark.parametrize("body", [b"", b" \n", b"{}", b'{"source":"simulator"}'])
@@ -178,13 +179,11 @@ def test_no_more_replays_run_than_there_is_room_for_and_ended_ones_make_room(sce
     assert int(refused.headers["retry-after"]) >= 1
 
     async def again(client):
-        answers = []
-        for _ in range(2 * streams.MOST_AT_ONCE):
-            end = time.monotonic() + 60
-            while (status := (await client.post("/stream", json={"count": 1})).status_code) == 429 and time.monotonic() < end:
-                await asyncio.sleep(0.05)  # those before have not ended yet
-            answers.append(status)
-        return answers
+        async def let_in():  # once those before have ended
+            status = (await client.post("/stream", json={"count": 1})).status_code
+            return status != 429 and status
+
+        return [await wait_until_async(let_in) for _ in range(2 * streams.MOST_AT_ONCE)]
 
     assert set(scene(again)) == {200}
 
@@ -209,13 +208,10 @@ def test_a_replay_that_breaks_off_says_so_in_the_log(scene, replays, caplog):
 
     async def work(client):
         answer = await client.post("/stream")
-        end = time.monotonic() + 60
-        while "a replay ended before its end" not in caplog.text and time.monotonic() < end:
-            await asyncio.sleep(0.01)
+        await wait_until_async(lambda: "a replay ended before its end" in caplog.text)
         return answer
 
     assert scene(work).status_code == 200
-    assert "a replay ended before its end" in caplog.text
 
 
 def test_a_replay_ends_with_the_service(scene, engine):

@@ -5,16 +5,15 @@ import itertools
 import queue
 import time
 
+from tests.waiting import wait_until_async
+
 from penstock.config import Settings
 from penstock.service import Desk, Traffic
 
 
 async def counted(desk, least):
     """Return when so many were decided."""
-    end = time.monotonic() + 60
-    while desk.feed.count < least:
-        assert time.monotonic() < end, f"{desk.feed.count} of {least} were decided"
-        await asyncio.sleep(0.01)
+    await wait_until_async(lambda: desk.feed.count >= least)
 
 
 def test_traffic_keeps_its_rate_and_remembers_an_example(engine, payment, run):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from tests.service import patient
+from tests.waiting import wait_until_async
 
 from penstock import Engine
 from penstock.config import Settings
@@ -107,10 +108,7 @@ def test_many_wait_for_nothing_and_others_are_answered_meanwhile(scene, engine, 
     async def work(client):
         waiting = [asyncio.create_task(client.get(f"/transaction/none{n}/status?wait_seconds=30")) for n in range(200)]
         feed = client.app._desks["fake"].feed
-        end = time.monotonic() + 20
-        while feed.watch.callers < 200 and time.monotonic() < end:
-            await asyncio.sleep(0.01)
-        assert feed.watch.callers == 200
+        await wait_until_async(lambda: feed.watch.callers == 200, within_s=20)
         began = time.perf_counter()
         answer = await client.post("/predict", content=payment(1))
         took_s = time.perf_counter() - began

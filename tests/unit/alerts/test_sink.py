@@ -5,6 +5,7 @@ import time
 from datetime import timedelta
 
 import pytest
+from tests.waiting import wait_until
 
 from penstock.alerts import Alert, AlertSink, Courier, Evaluator, Undelivered, rule_of, sample
 from penstock.alerts.windows import Groups, Shares, Times, Values
@@ -66,13 +67,6 @@ def quick(channel, tables):
 def sink_of(stream, tables, *channels, **options):
     evaluator = Evaluator(detector(), map(rule_of, RULES), stream.ledger.layouts)
     return AlertSink({"shop": evaluator}, tables, channels, clock=stream.clock, courier=quick, **options)
-
-
-def until(found, timeout_s=60.0):
-    end = time.monotonic() + timeout_s
-    while not found() and time.monotonic() < end:
-        time.sleep(0.005)
-    assert found()
 
 
 @pytest.fixture
@@ -261,7 +255,7 @@ def test_a_channel_that_fails_is_tried_again_and_the_log_says_how_often(tables):
     box = Box(failures=3)
     courier = quick(box, tables)
     post(courier, "a")
-    until(lambda: box.sent == ["a"])
+    wait_until(lambda: box.sent == ["a"])
     courier.close()
     [delivery] = tables.deliveries()
     assert (delivery.outcome, delivery.attempts, delivery.detail) == ("delivered", 4, "200")
@@ -271,9 +265,9 @@ def test_an_alert_is_given_up_after_so_many_attempts_and_the_next_goes_out(table
     box = Box(failures=5)
     courier = quick(box, tables)
     post(courier, "a")
-    until(lambda: box.tries == 5)
+    wait_until(lambda: box.tries == 5)
     post(courier, "b")
-    until(lambda: box.sent == ["b"])
+    wait_until(lambda: box.sent == ["b"])
     courier.close()
     assert {(each.key, each.outcome, each.attempts) for each in tables.deliveries()} == {
         ("a", "failed", 5),
@@ -285,7 +279,7 @@ def test_a_refusal_for_good_is_not_tried_again(tables):
     box = Box(failures=1, again=False)
     courier = quick(box, tables)
     post(courier, "a")
-    until(lambda: tables.deliveries() != [])
+    wait_until(lambda: tables.deliveries() != [])
     courier.close()
     assert (box.tries, tables.deliveries()[0].outcome) == (1, "failed")
 
@@ -294,9 +288,9 @@ def test_one_alert_that_waits_for_its_next_try_holds_up_no_other(tables):
     box = Box(failures=1)
     courier = Courier(box, tables, first_wait_s=30.0)
     post(courier, "a")
-    until(lambda: box.tries == 1)
+    wait_until(lambda: box.tries == 1)
     post(courier, "b", "c")
-    until(lambda: box.sent == ["b", "c"])
+    wait_until(lambda: box.sent == ["b", "c"])
     courier.close()
     assert {each.key: each.outcome for each in tables.deliveries()} == {"a": "waiting", "b": "delivered", "c": "delivered"}
 
@@ -307,7 +301,7 @@ def test_posting_never_waits_and_what_does_not_fit_is_said_to_have_failed(tables
     post(courier, *map(str, range(200)))
     assert box.sent == [], "all are posted, and the channel has not taken the first"
     box.going.set()
-    until(lambda: len(tables.deliveries(outcome="failed")) >= 180)
+    wait_until(lambda: len(tables.deliveries(outcome="failed")) >= 180)
     courier.close()
     assert len(box.sent) <= 12
     assert len(tables.deliveries()) == 200
@@ -319,7 +313,7 @@ def test_what_still_waited_goes_out_after_a_restart_and_nothing_else(decided, ta
     sink._make = lambda channel, tables: Courier(channel, tables, first_wait_s=60.0)
     sink.begin(0)
     sink.write(decided.records())
-    until(lambda: dead.tries == len(well.sent) == len(tables.alerts(limit=1000)) > 20)
+    wait_until(lambda: dead.tries == len(well.sent) == len(tables.alerts(limit=1000)) > 20)
     sink.close()
     before = list(well.sent)
     dead.failures = 0
@@ -368,7 +362,7 @@ def test_what_was_raised_elsewhere_is_kept_told_and_delivered_like_everything_el
     sink.begin(1)
     sink.look()
     sink.look()
-    until(lambda: box.sent)
+    wait_until(lambda: box.sent)
     sink.close()
     assert told == [alert]
     assert [raised.key for raised in tables.alerts()] == ["guard:1"]

@@ -2,6 +2,8 @@
 
 import time
 
+from tests.waiting import wait_until
+
 from penstock import Engine
 from penstock.engine import refused
 from penstock.ledger.memory import MemoryLedger
@@ -14,19 +16,12 @@ def payment(number, **more):
     return str(fields).replace("'", '"').encode()
 
 
-def until(true, within_s=60.0):
-    end = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
-
-
 def test_a_single_refused_event_is_kept_at_once(monkeypatch):
     monkeypatch.setattr(refused, "PAUSE_S", 600.0)  # longer than is waited for
     ledger = MemoryLedger()
     with Engine(example_detector(), ledger=ledger) as engine:
         engine.decide_json([payment(1, amount="x")])
-        until(lambda: ledger.tables.quarantine_count() == 1)
+        wait_until(lambda: ledger.tables.quarantine_count() == 1)
 
 
 def test_a_flood_costs_memory_for_so_many_and_the_rest_is_counted(monkeypatch):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.waiting import wait_until
 
 from penstock.codes import text_codes
 from penstock.errors import LedgerError, LedgerFull
@@ -59,13 +60,6 @@ class BadDisk(Disk):
     def truncate(self, fd, size):
         self._may("truncate")
         super().truncate(fd, size)
-
-
-def wait_until(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def eventually_durable(ledger):

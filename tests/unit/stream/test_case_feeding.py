@@ -1,11 +1,11 @@
 """Cases follow from the ledger: each review once, a sample by id, whatever stops in between."""
 
-import time
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import numpy as np
 import pytest
+from tests.waiting import wait_until
 
 from penstock import Detector, Engine, Entity, Policy, Rule
 from penstock.codes import text_codes
@@ -161,8 +161,6 @@ def test_a_drawer_that_does_not_answer_is_asked_again(shop):
     shop.cases.follow = fails
     shop.decide(0, 7)
     feeding = Feeding(shop.sink(), shop.ledger, Newest(), 0, pytest.fail)
-    until = time.monotonic() + 60
-    while feeding.behind and time.monotonic() < until:
-        time.sleep(0.01)
+    wait_until(lambda: not feeding.behind)
     feeding.close()
     assert (len(shop.all()), failing) == (2, [])

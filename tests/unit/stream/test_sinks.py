@@ -1,10 +1,10 @@
 """Stores beside the path get every record once, in order, whatever they do in between."""
 
 import threading
-import time
 
 import numpy as np
 import pytest
+from tests.waiting import wait_until
 
 from penstock.codes import text_codes
 from penstock.errors import ConfigurationError, Fenced, SinkUnavailable
@@ -53,13 +53,6 @@ def append(ledger, count, rows=2):
     return fresh
 
 
-def until(true):
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize("refuse", [0, 1, 3])
 def test_a_store_gets_what_was_there_and_what_comes_even_after_it_was_away(refuse):
     ledger, newest, store = MemoryLedger(), Newest(), Store(refuse=refuse)
@@ -67,7 +60,7 @@ def test_a_store_gets_what_was_there_and_what_comes_even_after_it_was_away(refus
     feeding = Feeding(store, ledger, newest, 7, pytest.fail)
     for _ in range(4):
         newest.add(append(ledger, 3))
-    until(lambda: len(store.kept) == 17)
+    wait_until(lambda: len(store.kept) == 17)
     feeding.close()
     assert store.kept == list(range(17))
     assert (store.fence, store.closed, feeding.trouble) == (7, True, None)
@@ -106,7 +99,7 @@ def test_a_store_that_stays_away_does_not_hold_up_the_end():
     ledger, store = MemoryLedger(), Store(refuse=1_000)
     append(ledger, 2)
     feeding = Feeding(store, ledger, Newest(), 1, pytest.fail)
-    until(lambda: feeding.trouble is not None)
+    wait_until(lambda: feeding.trouble is not None)
     assert feeding.behind == 2
     feeding.close()
     assert store.closed
@@ -120,7 +113,7 @@ def test_a_store_that_cannot_be_used_as_it_is_ends_the_owner_with_the_reason():
     ledger, told = MemoryLedger(), []
     append(ledger, 1)
     feeding = Feeding(Unmade(), ledger, Newest(), 1, told.append)
-    until(lambda: told)
+    wait_until(lambda: told)
     feeding.close()
     assert "make one" in str(told[0])
 
@@ -130,7 +123,7 @@ def test_a_store_that_is_ahead_of_the_ledger_is_refused_by_name():
     ledger, ended = MemoryLedger(), []
     append(ledger, 5)
     feeding = Feeding(Store(begin_at=9), ledger, Newest(), 0, ended.append)
-    until(lambda: ended)
+    wait_until(lambda: ended)
     feeding.close()
     [error] = ended
     assert str(error) == feeding.trouble

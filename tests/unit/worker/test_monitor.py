@@ -6,7 +6,7 @@ import socket
 import threading
 
 import pytest
-from tests.integration.behind import until
+from tests.waiting import wait_until
 
 from penstock.worker import monitor as module
 from penstock.worker.monitor import Monitor
@@ -30,7 +30,7 @@ def test_a_silent_client_is_hung_up_on_and_its_thread_ends(monitor, monkeypatch)
     threads = threading.active_count()
     with connect(monitor) as silent:
         assert silent.recv(1) == b""
-    until(lambda: threading.active_count() <= threads)
+    wait_until(lambda: threading.active_count() <= threads)
 
 
 def test_only_so_many_connections_are_held_and_others_are_answered_when_they_have_gone(monitor, monkeypatch):
@@ -52,4 +52,4 @@ def test_only_so_many_connections_are_held_and_others_are_answered_when_they_hav
         finally:
             connection.close()
 
-    until(answered)
+    wait_until(answered)
