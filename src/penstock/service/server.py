@@ -16,6 +16,7 @@ from penstock.assemble.office import office_of, place_of
 from penstock.assemble.served import Served
 from penstock.assemble.traces import spans_of
 from penstock.config import Settings
+from penstock.engine.warm import GC_THRESHOLDS
 from penstock.errors import ConfigurationError
 from penstock.office.closed import anybody_in, check_closed, remember_closed
 from penstock.service.access import Access, is_loopback
@@ -42,9 +43,6 @@ STOP_WITHIN_S = 20
 
 MOST_SAID = 1024
 """Bytes of a message that a viewer may send over a WebSocket; nothing that it says means anything."""
-
-GC_THRESHOLDS = (50_000, 50, 1_000)
-"""The hot path leaves little that needs collecting; the defaults cost a p99 of tens of milliseconds."""
 
 
 def bind(host: str, port: int) -> socket.socket:

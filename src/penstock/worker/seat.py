@@ -1,5 +1,6 @@
 """One shard in one process: it follows the journal, and owns it when this process is elected."""
 
+import gc
 import logging
 import threading
 import time
@@ -10,6 +11,7 @@ from typing import Any
 from penstock.engine import Engine
 from penstock.engine.challenger import InTrial
 from penstock.engine.meter import Meter
+from penstock.engine.warm import GC_THRESHOLDS
 from penstock.errors import DeclarationError, Fenced, LedgerError, PenstockError
 from penstock.models import Ensemble
 from penstock.rules import InForce
@@ -77,6 +79,8 @@ class Seat:
             threading.Thread(target=growth.run, args=(stop,), name="penstock-features", daemon=True).start()
         while not stop.is_set() and not self.ended:
             self._replica = replica = self._parts.open_replica(self.shard)
+            gc.collect()  # the state of an ownership that was lost is large, and from now on garbage is collected rarely
+            gc.set_threshold(*GC_THRESHOLDS)
             self._revision, self._trial_revision, fenced = 0, -1, False
             try:
                 self._look_for_rules()
