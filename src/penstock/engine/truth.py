@@ -92,7 +92,7 @@ class Truth:
             if early is not None:
                 answers.append(early)
                 continue
-            label = self._label(statement)
+            label = self._label(statement, now)
             # without a time of its own a label is known as of the newest event: it precedes whatever comes next
             effective_us = label.known_us if statement.known_us is not None else self._engine.path.state.clock_us
             changes.append((effective_us, self._change(label, event[0].first_seq + event[1], current), event))
@@ -121,8 +121,7 @@ class Truth:
         )
         return Refusal(422, text, (("known_at", text),))
 
-    def _label(self, statement: Statement) -> Label:
-        now = self._engine.clock()
+    def _label(self, statement: Statement, now: int) -> Label:
         source = statement.source or UNKNOWN
         return Label(
             detector=self._engine.detector.name,

@@ -238,7 +238,8 @@ class KafkaInbox:
             except KafkaException as error:
                 self._recover(error.args[0])
             else:
-                self._standing |= {(self._topics.named(m.role), m.shard): int(m.place) + 1 for m in unit.read}
+                last = {(message.role, message.shard): message.place for message in unit.read}
+                self._standing |= {(self._topics.named(role), shard): int(place) + 1 for (role, shard), place in last.items()}
                 self._turn = (self._turn + 1) % _IN_TURN
                 return self._place if unit.entry else None
 
