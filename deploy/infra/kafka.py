@@ -65,7 +65,7 @@ class Kafka(Server):
         return ["java", "-cp", class_path("kafka"), *quiet, *arguments]
 
     def _configuration(self) -> dict[str, Any]:
-        broker, controller = self._ports
+        broker, controller = self.ports
         return {
             "process.roles": "broker,controller",
             "node.id": 1,

@@ -61,7 +61,7 @@ class Server(ABC):
         self._guarded = guarded
         self._process: subprocess.Popen[bytes] | None = None
         self._known = self._recorded()
-        self._ports = self._choose_ports(port)
+        self.ports = self._choose_ports(port)
 
     @classmethod
     @abstractmethod
@@ -100,7 +100,7 @@ class Server(ABC):
     @property
     def port(self) -> int:
         """The port clients connect to."""
-        return self._ports[0]
+        return self.ports[0]
 
     @property
     def log(self) -> Path:
@@ -203,7 +203,7 @@ class Server(ABC):
                 self.command(), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **who
             )
         pid = self._process.pid
-        self._known = {"pid": pid, "began": processes.began(pid), "ports": self._ports}
+        self._known = {"pid": pid, "began": processes.began(pid), "ports": self.ports}
         self._record.write_text(json.dumps(self._known))
         self._tell_guard("+", pid)
         if not self._guarded:

@@ -32,12 +32,12 @@ def choose_cache() -> None:
 
     Runs before anything imports numba, which reads the variables once.
     """
-    shipped = _shipped()
+    shipped = shipped_for()
     if shipped and mismatch() is None and not os.environ.keys() & {"NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"}:
         os.environ["NUMBA_CPU_NAME"] = shipped["processor"]
         os.environ["NUMBA_CPU_FEATURES"] = ""
     if "NUMBA_CACHE_DIR" not in os.environ and not _writable(PACKAGE / "__pycache__"):
-        os.environ["NUMBA_CACHE_DIR"] = str(next(folder for folder in _candidates() if _usable(folder)))
+        os.environ["NUMBA_CACHE_DIR"] = str(next(folder for folder in _candidates() if is_usable(folder)))
     if shipped and "NUMBA_CACHE_DIR" in os.environ:
         _bring_along(Path(os.environ["NUMBA_CACHE_DIR"]))
 
@@ -49,12 +49,12 @@ def cache_folder() -> Path:
 
 def mismatch() -> str | None:
     """Why the kernels that came with the package do not fit here, so that they are compiled; None where they fit."""
-    shipped = _shipped()
+    shipped = shipped_for()
     if not shipped:
         return None
     if shipped["python"] != sys.implementation.cache_tag:
         return f"they are for {shipped['python']}, and this is {sys.implementation.cache_tag}"
-    if shipped["processor"] != PROCESSORS.get(platform.machine()) or not _has_v3():
+    if shipped["processor"] != PROCESSORS.get(platform.machine()) or not has_v3():
         return f"they are for {shipped['processor']} processors, and this is another"
     numba = sys.modules.get("numba")
     if numba is not None and numba.__version__ != shipped["numba"]:
@@ -76,7 +76,8 @@ def say_mismatch() -> None:
 
 
 @cache
-def _shipped() -> dict[str, str]:
+def shipped_for() -> dict[str, str]:
+    """Python, numba and processor that the shipped kernels were compiled for; empty where none are shipped."""
     try:
         found: dict[str, str] = json.loads(KERNELS.read_text())
     except FileNotFoundError:
@@ -84,7 +85,7 @@ def _shipped() -> dict[str, str]:
     return found
 
 
-def _has_v3() -> bool:
+def has_v3() -> bool:
     """Whether this processor can run what is compiled for it; always, beside x86."""
     if platform.machine() != "x86_64":
         return True
@@ -129,7 +130,7 @@ def _candidates() -> Iterator[Path]:
     yield Path(tempfile.mkdtemp(prefix="penstock-"))
 
 
-def _usable(folder: Path) -> bool:
+def is_usable(folder: Path) -> bool:
     """Whether the folder is ours alone and can be written: compiled code is run, so nobody else may have put it there."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -118,7 +118,7 @@ def test_a_read_only_installation_brings_its_kernels_into_the_users_cache(instal
 
 def test_another_processor_compiles_as_before_and_says_so(installed, tmp_path):
     program = (
-        "from penstock import compilation\ncompilation._has_v3 = lambda: False\n"
+        "from penstock import compilation\ncompilation.has_v3 = lambda: False\n"
         "from penstock import Engine\nfrom penstock.detectors.banking import detector\nEngine(detector)"
     )
     done = subprocess.run(

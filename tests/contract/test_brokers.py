@@ -415,7 +415,7 @@ def outlet_of(broker: Any, kind: str, *, patience_s: float) -> Any:
         return KafkaOutlet(broker.address, patience_s=patience_s)
     from penstock.adapters.redis_stream.outlet import RedisOutlet
 
-    return RedisOutlet(broker.address, broker._line, patience_s=patience_s)
+    return RedisOutlet(broker.address, broker.line, patience_s=patience_s)
 
 
 @slow_on_kafka

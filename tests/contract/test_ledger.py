@@ -277,13 +277,13 @@ def break_it(ledger, error):
     if isinstance(ledger, MemoryLedger):
         ledger.trouble = error
         return lambda: setattr(ledger, "trouble", None)
-    write = ledger._writer._write
+    write = ledger.writer.write
 
     def failing(*_):
         raise OSError(28, "No space left on device")
 
-    ledger._writer._write = failing
-    return lambda: setattr(ledger._writer, "_write", write)
+    ledger.writer.write = failing
+    return lambda: setattr(ledger.writer, "write", write)
 
 
 def test_in_trouble_everybody_is_told_and_nothing_is_lost(ledger):

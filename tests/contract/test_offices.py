@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 
 from penstock.adapters.postgres import PostgresDatabase
+from penstock.clock import system_clock
 from penstock.errors import ConfigurationError, Conflict, LedgerError
 from penstock.expressions import Member, Members
 from penstock.office import Schema, SqliteDatabase
@@ -342,7 +343,7 @@ def test_lists_live_their_lives_and_all_processes_see_them(open_office):
     declared = {"stolen": Members.of([Member("a"), Member("b")])}
     all_at_once(*(lambda book=book: book.adopt(declared) for book in books))
     assert books[0].one("stolen").revision == 2
-    books[1].add("stolen", [NewEntry("c", "phoned", books[1]._clock() + 10**9), NewEntry("a")], who="ana")
+    books[1].add("stolen", [NewEntry("c", "phoned", system_clock() + 10**9), NewEntry("a")], who="ana")
     books[0].remove("stolen", ["b"], who="bob", why="found")
     assert sorted(books[1].members()["stolen"].values) == ["a", "c"]
     assert sorted(books[1].at("stolen", 2).values) == ["a", "b"]

@@ -72,7 +72,7 @@ def patient_outlet(broker: Any, url: str) -> Outlet:
         return KafkaOutlet(broker.address, patience_s=_PATIENCE_S)
     from penstock.adapters.redis_stream.outlet import RedisOutlet
 
-    return RedisOutlet(broker.address, broker._line, patience_s=_PATIENCE_S)
+    return RedisOutlet(broker.address, broker.line, patience_s=_PATIENCE_S)
 
 
 _PATIENCE_S = 300.0

@@ -160,7 +160,7 @@ def test_what_is_missing_is_said_with_its_remedy(kind, monkeypatch, tmp_path, ca
 def test_two_servers_of_a_kind_share_neither_folder_nor_port(kind):
     one, other = kind(), kind()
     assert one.folder != other.folder
-    assert not set(one._ports) & set(other._ports)
+    assert not set(one.ports) & set(other.ports)
     one.close()
     other.close()
 

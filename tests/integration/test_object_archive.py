@@ -117,7 +117,7 @@ def test_each_decision_is_an_object_of_its_own_where_that_is_wanted(url):
     kept.write([(0, odd)])
     kept.close()
     place = Place(url)
-    paths = sorted(path for path in archive_reading._paths(place) if path.endswith(".json") and "json/" in path)
+    paths = sorted(path for path in archive_reading.paths_of(place) if path.endswith(".json") and "json/" in path)
     folder = "detector=banking/date=2026-01-01/hour=00/json/"
     assert [path.removeprefix(folder) for path in paths] == ["%C3%BC%20%3F.json", "...json", "a%2Fb.json"]
     body = obstore.get(place.store, paths[2]).bytes()
@@ -167,20 +167,20 @@ def test_a_sink_goes_on_where_it_was_and_a_lower_number_writes_nothing(url):
 def test_a_crash_at_any_write_leaves_every_row_once(folder, monkeypatch, puts):
     done = []
 
-    def put(self, path, data, put=ArchiveSink._put):
+    def put(self, path, data, put=ArchiveSink.put):
         if len(done) == puts:
             raise KeyboardInterrupt
         done.append(path)
         put(self, path, data)
 
     with monkeypatch.context() as patched:
-        patched.setattr(ArchiveSink, "_put", put)
+        patched.setattr(ArchiveSink, "put", put)
         crashed = sink(folder)
         with pytest.raises(KeyboardInterrupt):
             crashed.begin(3)
             for portion in portions(9):
                 crashed.write([portion])
-        crashed._reign = None
+        crashed.reign = None
         crashed.close()
     again = sink(folder, file_rows=9)  # cuts elsewhere than the one that crashed
     position = again.begin(4)
@@ -194,13 +194,13 @@ def test_a_frozen_owner_that_wakes_up_amid_its_files_changes_nothing(folder, mon
     frozen.begin(1)
     frozen.write(portions(2))
 
-    def put(self, path, data, put=ArchiveSink._put):
-        if self is frozen and path.endswith(".parquet") and successor._reign is None:
+    def put(self, path, data, put=ArchiveSink.put):
+        if self is frozen and path.endswith(".parquet") and successor.reign is None:
             position = successor.begin(2)
             successor.write(portions(5 - position, first=position))
         put(self, path, data)
 
-    monkeypatch.setattr(ArchiveSink, "_put", put)
+    monkeypatch.setattr(ArchiveSink, "put", put)
     frozen.write(portions(2, first=2))
     successor.close()
     with pytest.raises(Fenced):
@@ -309,11 +309,16 @@ def events(count=600, every=timedelta(hours=1)):
     )
 
 
+def without_models(detector):
+    """It decides by rules, of which there are none."""
+    detector.models = ()
+    return detector
+
+
 def archived(url, frame):
     """Decide the events as they come, tell labels when they become known, and archive all of it."""
     clock = SetClock(FIRST)
-    with Engine(labelled_detector(), wait_for_models=True, clock=clock) as engine:
-        engine._waiting_for_models = False  # decide by rules, of which there are none
+    with Engine(without_models(labelled_detector()), clock=clock) as engine:
         waiting = frame.sort("label_known_at").rows(named=True)
         for row in frame.rows(named=True):
             clock.at(row["timestamp"])
@@ -384,8 +389,7 @@ def test_a_label_counts_from_when_its_verdict_stands(folder):
         return FIRST + timedelta(days=number)
 
     clock = SetClock(FIRST)
-    with Engine(labelled_detector(), wait_for_models=True, clock=clock) as engine:
-        engine._waiting_for_models = False
+    with Engine(without_models(labelled_detector()), clock=clock) as engine:
         rows = events(4).drop("is_fraud", "label_known_at").to_dicts()
         engine.decide_many(rows)
         engine.label("p0", fraud=True, at=day(2), source="bank")
@@ -414,7 +418,7 @@ def test_a_service_archives_beside_its_ledger_and_the_query_finds_it(url, tmp_pa
             engine.decide_many([{**event, "transaction_id": f"t{n}-{k}"} for k in range(3)])
     assert run("query", "SELECT count(*) AS n, min(customer_id) AS who FROM example", "--archive", url, "--json") == 0
     assert msgspec.json.decode(capsys.readouterr().out) == [{"n": 6, "who": "c"}]
-    path = next(path for path in archive_reading._paths(Place(url)) if path.endswith("t1-2.json"))
+    path = next(path for path in archive_reading.paths_of(Place(url)) if path.endswith("t1-2.json"))
     assert "detector=example/date=" in path
     assert to_us(FIRST) == BEGIN_US
 

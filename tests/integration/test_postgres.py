@@ -336,7 +336,7 @@ def test_an_owner_that_lost_the_ledger_to_another_writes_nothing_more(url, ask):
     frozen = PostgresLedger(url)
     frozen.append(record(0))
     frozen.flush()
-    frozen._store._alone = False
+    frozen.store.alone = False
     ask("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
     with PostgresLedger(url) as successor:
         successor.append(record(3, ids=["new"]))
@@ -453,7 +453,7 @@ def test_connections_that_are_killed_at_any_moment_lose_and_double_nothing(url, 
 
 def test_a_commit_whose_answer_was_lost_is_not_written_again(url, ask, monkeypatch):
     with PostgresLedger(url) as ledger:
-        store = ledger._store
+        store = ledger.store
         write, failed = store.write, []
 
         def lose_the_answer(group):

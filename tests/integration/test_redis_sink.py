@@ -301,14 +301,14 @@ def test_a_new_owner_goes_on_where_the_last_one_stopped_and_repeats_nothing(engi
     decide(engine, stream)
     first = RedisSink(redis_url, engine)
     first.begin(1)
-    write, calls = first._write, iter([1, 2])
+    write, calls = first.script, iter([1, 2])
 
     def lost_at_the_third(*given):
         if next(calls, None) is None:
             raise client_library.ConnectionError("gone")
         return write(*given)
 
-    monkeypatch.setattr(first, "_write", lost_at_the_third)
+    monkeypatch.setattr(first, "script", lost_at_the_third)
     with pytest.raises(SinkUnavailable):
         first.write(records(engine))
     first.close()
@@ -331,7 +331,7 @@ def test_the_same_records_again_change_nothing_and_are_not_told_again(engine, st
     written = RedisSink(redis_url, engine)
     written.begin(1)
     written.write(records(engine))
-    written._reached = 0, 0  # as after a write whose answer was lost
+    written.reached = 0, 0  # as after a write whose answer was lost
     with hearing_of(store, "penstock:shop:decisions") as hearing:
         written.write(records(engine))
         assert hearing() == []

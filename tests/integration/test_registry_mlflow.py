@@ -71,9 +71,9 @@ def registry(tmp_path_factory, first, second):
 
 def run_of(registry, version):
     [model] = [
-        each for each in registry._client.search_model_versions("name='paid'") if each.tags["penstock.version"] == version
+        each for each in registry.client.search_model_versions("name='paid'") if each.tags["penstock.version"] == version
     ]
-    return registry._client.get_run(model.run_id)
+    return registry.client.get_run(model.run_id)
 
 
 @mlflow_itself
@@ -89,9 +89,9 @@ def test_a_run_holds_parameters_figures_pictures_the_bundle_and_each_member(regi
     assert run.data.metrics["lr_model/roc_auc"] == pytest.approx(first.report.members["logistic_regression"]["roc_auc"])
     assert run.data.params["xgb_model/trees"] == "20"
     assert run.data.params["rows/train"] == str(first.report.rows["train"])
-    artefacts = {each.path for each in registry._client.list_artifacts(run.info.run_id)}
+    artefacts = {each.path for each in registry.client.list_artifacts(run.info.run_id)}
     assert artefacts == {"bundle", "lr_model", "xgb_model", "report.html", "plots"}
-    assert "plots/roc.svg" in {each.path for each in registry._client.list_artifacts(run.info.run_id, "plots")}
+    assert "plots/roc.svg" in {each.path for each in registry.client.list_artifacts(run.info.run_id, "plots")}
 
 
 @mlflow_itself

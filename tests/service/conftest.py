@@ -62,11 +62,11 @@ class FakeEngine:
         self.tables = SqliteTables()
         self.writable = threading.Event()
         self.writable.set()
-        self._jobs = queue.Queue()
+        self.jobs = queue.Queue()
         threading.Thread(target=self._write, daemon=True).start()
 
     def _write(self):
-        while (job := self._jobs.get()) is not None:
+        while (job := self.jobs.get()) is not None:
             self.writable.wait(120)
             job(self.durable_error)
 
@@ -84,7 +84,7 @@ class FakeEngine:
         self.batches.append(([self._id(body) for body in bodies], dry_run))
         if not dry_run:
             self.recorded |= {json.loads(a)["transaction_id"]: a for a in answers if isinstance(a, bytes)}
-            self._jobs.put(on_durable)
+            self.jobs.put(on_durable)
         return answers
 
     @staticmethod
@@ -116,7 +116,7 @@ class FakeEngine:
     def label_json(self, body, *, on_durable=None):
         found = json.loads(body)
         self.labels += found
-        self._jobs.put(on_durable)
+        self.jobs.put(on_durable)
         return [
             {"transaction_id": x["transaction_id"], "accepted": True}
             if "fraud" in x
@@ -126,7 +126,7 @@ class FakeEngine:
 
     def inform_json(self, bodies, *, on_durable=None):
         self.informed += bodies
-        self._jobs.put(on_durable)
+        self.jobs.put(on_durable)
         return [None if b.startswith(b"{") else Refusal(422, "an event is a JSON object") for b in bodies]
 
     def check_json(self, body):
@@ -218,7 +218,7 @@ def make_engine():
     yield make
     for engine in made:
         engine.release()
-        engine._jobs.put(None)
+        engine.jobs.put(None)
 
 
 @pytest.fixture

@@ -684,7 +684,7 @@ def test_no_request_asks_the_database(office):
     secret = key(office, "decider")
     access = Access(office, Settings(), exposed=False)
     access.guard(Rights([]))
-    access.roster._keys_of = access.roster._audit = access.roster.people = None
+    access.roster.keys_of = access.roster.audit = access.roster.people = None
     scope = {"type": "http", "method": "POST", "path": "/predict", "headers": [(b"x-api-key", secret.encode())]}
     access.admit(scope, hot=True)
     assert scope[ACTOR].roles == frozenset({"decider"})

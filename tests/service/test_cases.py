@@ -59,8 +59,7 @@ def opened(mine, tmp_path, serve_in_thread):
             app = create_app({"mine": Desk.of(engine, settings)}, settings, ServiceParts(cases=work.cases))
             with serve_in_thread(app) as url, httpx.Client(base_url=url, timeout=60) as client:
                 yield Desktop(client, engine, work)
-                work._feeding.close()
-                work._feeding = None
+                work.stop()
 
     return start
 
@@ -199,7 +198,7 @@ def test_after_a_restart_nothing_is_there_twice_and_what_was_not_told_is_told(op
     with opened(sample=0.5) as first:
         found = reviewed(first)
         first.client.post("/predict", json=[payment(n, customer=f"D{n}") for n in range(10, 40)])
-        wait_until(lambda: not first.work._feeding.behind)
+        wait_until(lambda: not first.work.feeding.behind)
         before = first.client.get("/cases", params={"limit": 100}).json()["cases"]
         assert len(before) > 6
         first.work.cases.decide(found[0]["id"], "ana", "fraud")  # as where the process dies before it tells the engine

@@ -185,7 +185,7 @@ def test_when_the_disk_does_not_answer_those_who_wait_are_told_and_newcomers_at_
             desk.submit([payment(9)])
         monkeypatch.setattr("penstock.service.batch.STALLED_S", STALLED_S)
         engine.release()
-        while desk._stalled:
+        while desk.stalled:
             await asyncio.sleep(0.01)
         return await desk.submit([payment(10)])
 

@@ -16,6 +16,7 @@ from penstock import Detector, Engine, Entity, LogisticRegression, Policy, Rule
 from penstock.alerts import alert_of
 from penstock.assemble.books import Books
 from penstock.assemble.challengers import Challengers
+from penstock.assemble.guarding import Guarding
 from penstock.assemble.registries import champions
 from penstock.assemble.rulebooks import book_of, newer_rules
 from penstock.assemble.trials import TrialWork
@@ -133,17 +134,35 @@ def served(tmp_path, serve_in_thread):
             yield address, office, Challengers(office, detector, FolderRegistry(models)), desk, versions
 
 
-def looks_for_rules(monkeypatch):
+def looks_for_rules(monkeypatch, desk):
     """When each look for newer rules began, and which rules decided after it; a slow machine does not stretch these."""
-    looks, look = [], RulesFollower._look
+    looks, look = [], RulesFollower.look
 
     async def looked(self):
         asked = time.monotonic()
         await look(self)
-        looks.append((asked, {rule.name for rule in self._desk.engine.detector.plan.rules}))
+        looks.append((asked, {rule.name for rule in desk.engine.detector.plan.rules}))
 
-    monkeypatch.setattr(RulesFollower, "_look", looked)
+    monkeypatch.setattr(RulesFollower, "look", looked)
     return looks
+
+
+@pytest.fixture
+def guards_look(monkeypatch):
+    """Waits until guards have looked so often, from their beginning to their end."""
+    looks, look = [], Guarding.look
+
+    def looked(self, engine):
+        looks.append("begun")
+        look(self, engine)
+        looks.append("ended")
+
+    def wait(times):
+        before = len(looks)
+        wait_until(lambda: looks[before:].count("begun") > times and looks[-1] == "ended")
+
+    monkeypatch.setattr(Guarding, "look", looked)
+    return wait
 
 
 def told(office):
@@ -154,7 +173,7 @@ def test_a_rule_that_blocks_everything_is_back_within_the_window_on_its_own(serv
     url, office, _, desk, _ = served
     book = book_of(office, detector)
     book.add("everything", Body(when="amount > 0", then="block"), who="ann")
-    looks = looks_for_rules(monkeypatch)
+    looks = looks_for_rules(monkeypatch, desk)
     with Load(url) as load:
         wait_until(lambda: len(load.seen) > 100)
         book.rollout("everything", 1, percent=10, share_of="customer_id", who="ann")
@@ -181,7 +200,7 @@ def test_a_rule_that_blocks_everything_is_back_within_the_window_on_its_own(serv
     assert alert.text.startswith("rule everything_v1 was rolled back: block_rate is 100.0 %")
 
 
-def test_an_attack_that_both_would_block_removes_nothing(served):
+def test_an_attack_that_both_would_block_removes_nothing(served, guards_look):
     url, office, *_ = served
     book = book_of(office, detector)
     book.add("large", Body(when="amount > 900", then="block"), who="ann")
@@ -190,7 +209,7 @@ def test_an_attack_that_both_would_block_removes_nothing(served):
         wait_until(lambda: len(load.seen) > 300)
         begun = time.monotonic()
         wait_until(lambda: len(load.since(begun)) > 500)
-        time.sleep(2.0)
+        guards_look(4)
     assert all(decision["decision"] == "BLOCK" for _, decision in load.seen)
     assert told(office) == []
     assert [version.state for version in book.versions("large")] == ["active", "rollout"]
@@ -293,7 +312,7 @@ def test_a_trial_that_nobody_recorded_is_not_found(served):
     assert httpx.get(f"{url}/detectors/other/trials", timeout=60).status_code == 404
 
 
-def test_guards_given_with_a_rollout_count_in_place_of_those_of_the_policy(served):
+def test_guards_given_with_a_rollout_count_in_place_of_those_of_the_policy(served, guards_look):
     url, office, *_ = served
     book = book_of(office, detector)
     book.add("everything", Body(when="amount > 0", then="review"), who="ann")
@@ -308,7 +327,7 @@ def test_guards_given_with_a_rollout_count_in_place_of_those_of_the_policy(serve
     work.roll_out("everything", 2, percent=10, share_of="customer_id", who="ann", guards=[])
     with Load(url) as load:
         wait_until(lambda: len([1 for _, decision in load.seen if decision["decision"] == "BLOCK"]) > 50)
-        time.sleep(1.5)
+        guards_look(3)
     assert book.versions("everything")[1].state == "rollout"
 
 

@@ -251,7 +251,7 @@ def test_after_a_restart_everything_is_counted_as_before(ask, clock, tmp_path):
 
     with Engine(mine, data=tmp_path, clock=clock) as engine:
         traffic(engine, clock, count=150)
-        engine.recovery._snapshot()
+        engine.recovery.snapshot()
         traffic_after = [
             {"transaction_id": f"u{k}", "timestamp": START.isoformat(), "customer_id": "C1", "terminal_id": "T1", "amount": 5.0}
             for k in range(30)

@@ -46,7 +46,7 @@ def test_a_socket_tells_decisions_alerts_and_statistics(app, url, payment):
         assert first["stats"]["total"] == 0
         assert (first["decisions"], first["alerts"], first["left_out"]) == ([], [], {"decisions": 0, "alerts": 0})
         patient.post(url + "/predict", content=payment(1, amount=5000))
-        app._desks["fake"].feed.alert(b'{"at":"2026-01-01T00:00:00Z","text":"a burst of blocks"}')
+        app.desk("fake").feed.alert(b'{"at":"2026-01-01T00:00:00Z","text":"a burst of blocks"}')
         told, decisions, alerts = first, [], []
         while not alerts and told["measured_ms"] - first["measured_ms"] < SOON_S * 1000:
             told = json.loads(viewer.recv(SOON_S))
@@ -137,7 +137,7 @@ def test_a_stop_says_goodbye_to_viewers_and_does_not_wait_for_one_who_does_not_r
         deaf = socket.create_connection((host, int(port)))
         key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13"
         deaf.sendall(f"GET /ws/live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{key}\r\n\r\n".encode())
-        wait_until(lambda: app._live._viewers == 1)
+        wait_until(lambda: app.live.viewers == 1)
         for _ in range(30):  # many times what the sockets hold
             patient.post(url + "/predict", content=blocked)
             time.sleep(0.01)
@@ -213,7 +213,7 @@ def test_after_a_restart_alerts_have_the_numbers_that_they_had(url, app):
     for alert in alerts:
         before.alert(alert)
         after.alert(alert)
-        app._desks["fake"].feed.alert(alert)
+        app.desk("fake").feed.alert(alert)
     assert before.alerts_since(0) == after.alerts_since(0)
     known = before.alerts_since(0)[3][0]
     with connect(socket_of(url) + f"?alerts_since={known}") as viewer:
@@ -271,7 +271,7 @@ def test_the_newest_alerts_are_listed_newest_first_whichever_detector_raised_the
     async def scene():
         async with client_for(make_engine(name="one"), make_engine(name="two")) as client:
             for name, at in (("one", "10:00"), ("two", "11:00"), ("one", "12:00")):
-                client.app._desks[name].feed.alert(json.dumps({"at": f"2026-01-01T{at}:00Z", "detector": name}).encode())
+                client.app.desk(name).feed.alert(json.dumps({"at": f"2026-01-01T{at}:00Z", "detector": name}).encode())
             return [(await client.get("/alerts" + query)).json() for query in ("", "?limit=1", "?detector=two")]
 
     everything, newest, of_two = run(scene())

@@ -251,7 +251,7 @@ def test_nobody_finds_out_by_way_of_lists_what_a_token_stands_for_but_who_fills_
         async with guarded() as client:
             for role, tries in (("viewer", False), ("approver", False), ("rule_author", True), ("analyst", True)):
                 headers = keys(place, role)
-                await client.app._access.refresh()
+                await client.app.access.refresh()
                 found = await client.get("/detectors/shop/lists/lookup", params={"value": CARD}, headers=headers)
                 listed = await client.get("/detectors/shop/lists/stolen/entries", params={"search": CARD}, headers=headers)
                 assert (token in found.text) is tries, (role, found.text)
@@ -330,7 +330,7 @@ def test_one_person_is_erased_and_everything_else_stays(run, place, guarded):
     assert log.verify() is None, "the chain is whole"
     entry = log.entries(action="personal.erase")[0]
     assert entry.details == {"entity": "customer", "reason": "asked for it", "values": 2}
-    dump = "\n".join(place.office._db.iterdump())
+    dump = "\n".join(place.office.connection.iterdump())
     assert not any(text in dump for text in [*MARKS, NOTE])
 
 

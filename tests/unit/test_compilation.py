@@ -49,9 +49,9 @@ def test_a_folder_that_others_can_write_is_not_trusted_with_code(tmp_path):
     open_to_all = tmp_path / "open"
     open_to_all.mkdir()
     open_to_all.chmod(0o777)
-    assert not compilation._usable(open_to_all)
+    assert not compilation.is_usable(open_to_all)
     open_to_all.chmod(0o700)
-    assert compilation._usable(open_to_all)
+    assert compilation.is_usable(open_to_all)
 
 
 def test_a_choice_of_the_user_is_kept(monkeypatch):
@@ -86,7 +86,7 @@ def test_kernels_that_came_along_are_used_where_they_fit(installation, tmp_path)
     assert environment_of(installation, HOME=str(tmp_path)) == {"name": None, "features": None}
     shipped(installation)
     found = environment_of(installation, HOME=str(tmp_path))
-    fits = compilation._has_v3()
+    fits = compilation.has_v3()
     assert found == ({"name": compilation.PROCESSORS[platform.machine()], "features": ""} if fits else dict.fromkeys(found))
     shipped(installation, python="cpython-39")
     assert environment_of(installation, HOME=str(tmp_path)) == {"name": None, "features": None}
@@ -117,13 +117,13 @@ def test_a_mismatch_is_said_once(monkeypatch, caplog, tmp_path):
     kernels.write_text(json.dumps({"processor": "x86-64-v3", "numba": numba.__version__, "python": "cpython-39"}))
     monkeypatch.setattr(compilation, "KERNELS", kernels)
     compilation.say_mismatch.cache_clear()
-    compilation._shipped.cache_clear()
+    compilation.shipped_for.cache_clear()
     try:
         compilation.say_mismatch()
         compilation.say_mismatch()
     finally:
         compilation.say_mismatch.cache_clear()
-        compilation._shipped.cache_clear()
+        compilation.shipped_for.cache_clear()
     [said] = [record.getMessage() for record in caplog.records]
     assert "cpython-39" in said
     assert "compiles them" in said

@@ -86,7 +86,7 @@ class MlflowRegistry:
         if self._empty:
             return []
         with self._asking():
-            return sorted(model.name for model in self._client.search_registered_models() if DETECTOR in model.tags)
+            return sorted(model.name for model in self.client.search_registered_models() if DETECTOR in model.tags)
 
     def entries(self, detector: str) -> list[Entry]:
         """Every version, oldest first."""
@@ -94,7 +94,7 @@ class MlflowRegistry:
         if model is None:
             return []
         with self._asking():
-            found = self._client.search_model_versions(f"name='{detector}'")
+            found = self.client.search_model_versions(f"name='{detector}'")
             return sorted(
                 (self._entry(model, each) for each in found if VERSION in each.tags), key=lambda each: each.number or 0
             )
@@ -125,8 +125,8 @@ class MlflowRegistry:
         writing = Path(tempfile.mkdtemp(prefix=".fetching-", dir=home))
         try:
             with self._asking():
-                run = self._client.get_model_version(detector, str(entry.number)).run_id
-                got = Path(self._client.download_artifacts(run, "bundle", str(writing)))
+                run = self.client.get_model_version(detector, str(entry.number)).run_id
+                got = Path(self.client.download_artifacts(run, "bundle", str(writing)))
             if load_bundle(got).version != version:
                 raise BundleError(f"version {entry.number} of {detector!r} in {self.uri} holds another bundle than {version}")
             got.replace(home / version)
@@ -140,18 +140,18 @@ class MlflowRegistry:
             return
         ensemble = load_bundle(self.folder / detector / version)
         with self._asking():
-            run = self._client.create_run(self._experiment(detector), run_name=version).info.run_id
+            run = self.client.create_run(self._experiment(detector), run_name=version).info.run_id
             try:
                 self._log(run, ensemble, attached or {})
             except BaseException:
-                self._client.set_terminated(run, "FAILED")
+                self.client.set_terminated(run, "FAILED")
                 raise
-            self._client.set_terminated(run)
+            self.client.set_terminated(run)
             if self._model(detector) is None:
                 about = f"Decides for the detector {detector}: bundles made by Penstock."
-                self._client.create_registered_model(detector, tags={DETECTOR: detector}, description=about)
+                self.client.create_registered_model(detector, tags={DETECTOR: detector}, description=about)
             tags = {VERSION: version, CREATED: ensemble.manifest["created_at"]}
-            self._client.create_model_version(detector, f"runs:/{run}/bundle", run_id=run, tags=tags)
+            self.client.create_model_version(detector, f"runs:/{run}/bundle", run_id=run, tags=tags)
 
     # ---- who decides
 
@@ -162,9 +162,9 @@ class MlflowRegistry:
         number = str(self._known(detector, version).number)
         changes = [*self.changes(detector), Change(iso(self._clock()), version, why)]
         with self._asking():
-            self._client.set_registered_model_alias(detector, "champion", number)
+            self.client.set_registered_model_alias(detector, "champion", number)
             kept = msgspec.json.encode(changes[-_REMEMBERED:]).decode()
-            self._client.set_registered_model_tag(detector, HISTORY, kept)
+            self.client.set_registered_model_tag(detector, HISTORY, kept)
         if self.alias(detector, "challenger") == version:
             self.challenge(detector, None)
 
@@ -173,9 +173,9 @@ class MlflowRegistry:
         number = None if version is None else str(self._known(detector, version).number)
         with self._asking():
             if number is not None:
-                self._client.set_registered_model_alias(detector, "challenger", number)
+                self.client.set_registered_model_alias(detector, "challenger", number)
             elif self.alias(detector, "challenger") is not None:
-                self._client.delete_registered_model_alias(detector, "challenger")
+                self.client.delete_registered_model_alias(detector, "challenger")
 
     # ---- inside
 
@@ -185,7 +185,8 @@ class MlflowRegistry:
         return self._file is not None and not self._file.exists()
 
     @property
-    def _client(self) -> Any:
+    def client(self) -> Any:
+        """The client of MLflow, made at first use."""
         if self._made is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             with (self._folder / ".mlflow.lock").open("w") as lock:
@@ -210,7 +211,7 @@ class MlflowRegistry:
             return None
         with self._asking():
             try:
-                return self._client.get_registered_model(detector)
+                return self.client.get_registered_model(detector)
             except self._mlflow.exceptions.MlflowException as error:
                 if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                     return None
@@ -219,7 +220,7 @@ class MlflowRegistry:
     def _version_of(self, detector: str, number: int) -> str | None:
         """The bundle's version behind a number, which never changes."""
         if (detector, number) not in self._versions:
-            tags = self._client.get_model_version(detector, str(number)).tags
+            tags = self.client.get_model_version(detector, str(number)).tags
             if VERSION not in tags:
                 raise RegistryError(
                     f"version {number} of {detector!r} at {self.uri} was not registered by Penstock; let the alias stand for "
@@ -239,17 +240,17 @@ class MlflowRegistry:
     def _entry(self, model: Any, found: Any) -> Entry:
         number = int(found.version)
         aliases = tuple(sorted(name for name, of in model.aliases.items() if int(of) == number))
-        figures = self._client.get_run(found.run_id).data.metrics if found.run_id else {}
+        figures = self.client.get_run(found.run_id).data.metrics if found.run_id else {}
         own = {name: value for name, value in figures.items() if "/" not in name}
         return Entry(found.name, found.tags[VERSION], found.tags.get(CREATED, ""), aliases, number, own)
 
     def _experiment(self, detector: str) -> str:
         name = f"penstock-{detector}"
-        found = self._client.get_experiment_by_name(name)
+        found = self.client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
         place = None if self._file is None else (self._file.parent / "mlflow-artifacts" / detector).as_uri()
-        return str(self._client.create_experiment(name, artifact_location=place))
+        return str(self.client.create_experiment(name, artifact_location=place))
 
     def _log(self, run: str, ensemble: Ensemble, attached: Mapping[str, str]) -> None:
         manifest = ensemble.manifest
@@ -259,12 +260,12 @@ class MlflowRegistry:
             entities.RunTag(DETECTOR, manifest["detector"]),
         ]
         figures = [entities.Metric(name, value, now_ms, 0) for name, value in figures_of(manifest).items()]
-        self._client.log_batch(run, metrics=figures, tags=tags)
+        self.client.log_batch(run, metrics=figures, tags=tags)
         params = [entities.Param(name, value) for name, value in parameters(manifest).items()]
         for start in range(0, len(params), _AT_ONCE):
-            self._client.log_batch(run, params=params[start : start + _AT_ONCE])
+            self.client.log_batch(run, params=params[start : start + _AT_ONCE])
         for name, text in attached.items():
-            self._client.log_text(run, text, name)
+            self.client.log_text(run, text, name)
         with tempfile.TemporaryDirectory(prefix="penstock-") as scratch:
             whole = Path(scratch) / "bundle"
             shutil.copytree(self.folder / manifest["detector"] / str(ensemble.version), whole)
@@ -282,4 +283,4 @@ class MlflowRegistry:
         model = Model(artifact_path=folder.name, run_id=run)
         model.add_flavor("python_function", loader_module="penstock.adapters.pyfunc")
         model.save(str(folder / "MLmodel"))
-        self._client.log_artifacts(run, str(folder), folder.name)
+        self.client.log_artifacts(run, str(folder), folder.name)

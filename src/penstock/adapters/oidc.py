@@ -30,6 +30,9 @@ _TIMEOUT_S = 10.0
 _LEEWAY_S = 60
 _MOST_BYTES = 1 << 20
 
+AGAIN_S = 30.0
+"""Least time between two fetches of keys because a token's is not known."""
+
 
 class SignInRefused(PenstockError):
     """The provider, or what it sent, does not say who this is."""
@@ -66,7 +69,7 @@ class Provider:
         client_secret: the password of this service there; none for a public client.
         audience: whom tokens of programs are for; `client_id` unless given.
         scopes: what is asked for.
-        again_s: least time between two fetches of keys because a token's is not known.
+        again_s: see `AGAIN_S`.
 
     Raises:
         ConfigurationError: the issuer is no address that can be trusted.
@@ -80,7 +83,7 @@ class Provider:
         *,
         audience: str | None = None,
         scopes: str = "openid profile email",
-        again_s: float = 30.0,
+        again_s: float = AGAIN_S,
     ) -> None:
         self.issuer = issuer
         self._client_id, self._secret = client_id, client_secret

@@ -49,13 +49,13 @@ class Simulation:
 
     def lines(self) -> Iterator[bytes]:
         """One JSON object per event, as a payer would submit it."""
-        for frame in self._frames():
+        for frame in self.frames():
             yield from map(msgspec.json.encode, submitted(self.profile, frame))
 
     def items(self) -> Iterator[Item]:
         """Events, and labels when they become known, for a service."""
         profile = self.profile
-        return items(self._frames(), id=profile.id, time=profile.time, label=profile.label, drop=EXTRA)
+        return items(self.frames(), id=profile.id, time=profile.time, label=profile.label, drop=EXTRA)
 
     @property
     def _start(self) -> datetime | None:
@@ -63,7 +63,8 @@ class Simulation:
             return self.start.replace(tzinfo=self.start.tzinfo or UTC)
         return from_us(self.clock()) if self.tps else None
 
-    def _frames(self) -> Iterator[pl.DataFrame]:
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """The events in portions; at a pace, each when it is due."""
         if self.tps is None:
             yield from self.frame().iter_slices(_CHUNK)
             return

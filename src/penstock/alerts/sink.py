@@ -92,7 +92,7 @@ class AlertSink:
         self._checksum: int | None = None
         self._found: list[Alert] = []
         self._kept_us = 0
-        self._begun = False
+        self.begun = False
         self._closed = threading.Event()
         self._looking: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -110,7 +110,7 @@ class AlertSink:
             mine = kept is not None and kept.get("fence", 0) >= fence - 1  # nobody else was in charge meanwhile
             mine = mine and self._fits(kept)
             self._position = self._restored(kept) if mine else self._fresh()
-            self._begun = True
+            self.begun = True
             if not self._couriers:
                 self._couriers = [self._make(channel, self._tables) for channel in self._channels]
                 self._resume()
@@ -155,7 +155,7 @@ class AlertSink:
         couriers, self._couriers = self._couriers, []
         for courier in couriers:
             courier.close()
-        begun, self._begun = self._begun, False
+        begun, self.begun = self.begun, False
         self._on_close()
         if begun:
             with self._lock:

@@ -128,7 +128,7 @@ class Shares:
     def __init__(self, window_us: int, reference_us: int) -> None:
         self.pane_us = max(1, window_us // PANES)
         self._before = -(-reference_us // self.pane_us)
-        self._panes: deque[list[int]] = deque([[0, 0] for _ in range(PANES + self._before)], PANES + self._before)
+        self.panes: deque[list[int]] = deque([[0, 0] for _ in range(PANES + self._before)], PANES + self._before)
         self._newest = -(2**62)
         self._window, self._reference = [0, 0], [0, 0]
 
@@ -147,9 +147,9 @@ class Shares:
         if pane > self._newest:
             self._advance(pane)
         behind = self._newest - pane
-        if behind >= len(self._panes):
+        if behind >= len(self.panes):
             return
-        for counts in (self._panes[-1 - behind], self._window if behind < PANES else self._reference):
+        for counts in (self.panes[-1 - behind], self._window if behind < PANES else self._reference):
             counts[0] += total
             counts[1] += hits
 
@@ -159,7 +159,7 @@ class Shares:
             self._advance(pane)
 
     def _advance(self, pane: int) -> None:
-        panes, window, reference = self._panes, self._window, self._reference
+        panes, window, reference = self.panes, self._window, self._reference
         for _ in range(min(pane - self._newest, len(panes))):
             (total, hits), (old_total, old_hits) = panes[-PANES], panes[0]
             window[0] -= total
@@ -171,7 +171,7 @@ class Shares:
 
     def state(self) -> list[Any]:
         """What a snapshot keeps: the newest pane's number, and the panes that are not empty, by their distance from it."""
-        kept = [[behind, *counts] for behind, counts in enumerate(reversed(self._panes)) if counts[0]]
+        kept = [[behind, *counts] for behind, counts in enumerate(reversed(self.panes)) if counts[0]]
         return [self._newest, kept]
 
     def restore(self, state: list[Any]) -> None:

@@ -54,6 +54,11 @@ class CaseWork:
         """Take in what is durable by now, and stop; twice is fine."""
         if self._feeding is not None:
             self._feeding.finish(5.0)
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop at once; what is left is taken in after the next start."""
+        if self._feeding is not None:
             self._feeding.close()
             self._feeding = None
 

@@ -22,13 +22,14 @@ def newer_challengers(database: Database, detectors: Sequence[Detector], setting
     """For each detector that declares models, what a process that decides asks for the challenger."""
     registry = open_registry(settings)
     return {
-        detector.name: _following(Challengers(database, detector, registry), settings.follow_every_s)
+        detector.name: following(Challengers(database, detector, registry), settings.follow_every_s)
         for detector in detectors
         if detector.models
     }
 
 
-def _following(challengers: Challengers, adopt_every_s: float) -> NewerTrial:
+def following(challengers: Challengers, adopt_every_s: float) -> NewerTrial:
+    """A function that loads the challengers whenever their revision has changed."""
     adopted_s, failed, failed_s = -float("inf"), -1, 0.0
 
     def newer(revision: int) -> InTrial | None:

@@ -75,16 +75,16 @@ class Panes:
 
     def __init__(self) -> None:
         self.total = nothing()
-        self._seconds: deque[tuple[int, Counted]] = deque()
-        self._minutes: deque[tuple[int, Counted]] = deque(maxlen=_MINUTES)
+        self.seconds: deque[tuple[int, Counted]] = deque()
+        self.minutes: deque[tuple[int, Counted]] = deque(maxlen=_MINUTES)
 
     def add(self, counts: Counted, now_us: int) -> None:
         """Count some events."""
         self.total += counts
-        _into(self._seconds, now_us // SECOND_US * SECOND_US, counts)
-        while self._seconds and self._seconds[0][0] < now_us - _SECONDS * SECOND_US:
-            at, old = self._seconds.popleft()
-            _into(self._minutes, at // _MINUTE_US * _MINUTE_US, old)
+        _into(self.seconds, now_us // SECOND_US * SECOND_US, counts)
+        while self.seconds and self.seconds[0][0] < now_us - _SECONDS * SECOND_US:
+            at, old = self.seconds.popleft()
+            _into(self.minutes, at // _MINUTE_US * _MINUTE_US, old)
 
     def newest(self, window_us: int, now_us: int) -> Counted:
         """The counts of a window, to the second where it is short, else to the minute."""
@@ -97,7 +97,7 @@ class Panes:
     @property
     def panes(self) -> list[tuple[int, Counted]]:
         """Everything that is kept, the oldest first, each with when it begins."""
-        return [*self._minutes, *self._seconds]
+        return [*self.minutes, *self.seconds]
 
     def after(self, earlier: "Panes") -> "Panes":
         """Both together, where all of the other was counted before."""

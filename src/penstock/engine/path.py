@@ -153,7 +153,7 @@ class Path:
         """Fill every feature column."""
         self.enter(batch, first_sequence, read=read, write=write, closed=closed)
         if read:
-            self._derive(batch)
+            self.derive(batch)
 
     def enter(
         self, batch: Batch, first_sequence: int, *, read: bool = True, write: bool = True, closed: Closed | None = None
@@ -249,12 +249,13 @@ class Path:
     def _attempt_derived(self, batch: Batch) -> str | None:
         """Why derived features could not be computed, as a decision says it; None where they were."""
         try:
-            self._derive(batch)
+            self.derive(batch)
         except Exception as error:  # noqa: BLE001  whatever a feature does, the policy decides and the decision says so
             return _said("features", error)
         return None
 
-    def _derive(self, batch: Batch) -> None:
+    def derive(self, batch: Batch) -> None:
+        """Compute what is derived from the aggregates of a batch."""
         for step in self.plan.after:
             step.run(batch)
 

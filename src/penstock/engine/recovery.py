@@ -38,7 +38,7 @@ class Recovery:
         self._folder = folder / "state" / engine.detector.name if folder is not None else None
         self._every_us = int(every_s * SECOND_US)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="penstock-snapshot")
-        self._writing: Future[Any] | None = None
+        self.writing: Future[Any] | None = None
         self.every_events = _EVENTS
         self._saved_at_us = engine.clock()
         self._saved_seq = 0
@@ -133,10 +133,11 @@ class Recovery:
             engine.ledger.next_seq - self._saved_seq >= self.every_events
             and engine.clock() - self._saved_at_us >= self._every_us
         )
-        if self._folder is not None and due and (self._writing is None or self._writing.done()):
-            self._snapshot()
+        if self._folder is not None and due and (self.writing is None or self.writing.done()):
+            self.snapshot()
 
-    def _snapshot(self) -> None:
+    def snapshot(self) -> None:
+        """Begin to write a snapshot of the state as it is now; `writing` is its future."""
         engine = self._engine
         state = engine.path.state
         meta = {
@@ -150,7 +151,7 @@ class Recovery:
         }
         self._saved_at_us, self._saved_seq = engine.clock(), engine.ledger.next_seq
         self._saved_position = engine.ledger.position
-        self._writing = self._writer.submit(self._write, state.arrays(), meta, self._saved_seq)
+        self.writing = self._writer.submit(self._write, state.arrays(), meta, self._saved_seq)
 
     def _write(self, arrays: dict[str, Any], meta: dict[str, Any], seq: int) -> None:
         assert self._folder is not None
@@ -172,7 +173,7 @@ class Recovery:
             LedgerError: that cannot be; the log still holds everything.
         """
         if self._folder is not None and self._engine.ledger.position != self._saved_position:
-            self._snapshot()
+            self.snapshot()
         self._writer.shutdown(wait=True)
         if self._trouble is not None:
             raise LedgerError(

@@ -44,8 +44,8 @@ class Refused:
     def __init__(self, engine: "Engine", kept: int) -> None:
         self.kept = kept
         self._engine = engine
-        self._waiting: deque[_Waiting] = deque()
-        self._bytes, self._untrimmed = 0, kept  # what an earlier start has left is trimmed with the first write
+        self.waiting: deque[_Waiting] = deque()
+        self.waiting_bytes, self._untrimmed = 0, kept  # what an earlier start has left is trimmed with the first write
         self._changed = threading.Condition()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
@@ -65,11 +65,11 @@ class Refused:
         with self._changed:
             for body, refusal in refused:
                 totals.quarantined += 1
-                if len(self._waiting) >= MOST_WAITING or self._bytes >= MOST_WAITING_BYTES:
+                if len(self.waiting) >= MOST_WAITING or self.waiting_bytes >= MOST_WAITING_BYTES:
                     totals.quarantine_lost += 1
                     continue
-                self._waiting.append(_Waiting(name, body[:LONGEST], refusal, now))
-                self._bytes += min(len(body), LONGEST)
+                self.waiting.append(_Waiting(name, body[:LONGEST], refusal, now))
+                self.waiting_bytes += min(len(body), LONGEST)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="penstock-aside", daemon=True)
                 self._thread.start()
@@ -92,8 +92,8 @@ class Refused:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closed.is_set())
-                taken, self._waiting, self._bytes = self._waiting, deque(), 0
+                self._changed.wait_for(lambda: self.waiting or self._closed.is_set())
+                taken, self.waiting, self.waiting_bytes = self.waiting, deque(), 0
             if not taken:
                 return
             self._write(taken)

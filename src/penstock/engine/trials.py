@@ -30,7 +30,7 @@ class Trials:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._counts: dict[str, _Counts] = {}
+        self.counts: dict[str, _Counts] = {}
         self._names: tuple[str, ...] = ()
         self._waiting: list[Record] = []
         self._lock = threading.Lock()
@@ -42,8 +42,8 @@ class Trials:
         """
         with self._lock:
             self._fold()
-            before, self._names = self._counts, tuple(trial.name for trial in trials)
-            self._counts = {
+            before, self._names = self.counts, tuple(trial.name for trial in trials)
+            self.counts = {
                 trial.name: before[trial.name]
                 if trial.name in before and before[trial.name].trial == trial
                 else _Counts(trial, self._clock())
@@ -64,8 +64,8 @@ class Trials:
         if not self._waiting:
             return
         records, self._waiting = self._waiting, []
-        for name in self._counts:
-            found = self._counts[name]
+        for name in self.counts:
+            found = self.counts[name]
             found.panes.add(_counted(records, self._names, found.trial), _second(records[0]))
             found.first_seq = records[0].first_seq if found.first_seq is None else found.first_seq
 
@@ -76,7 +76,7 @@ class Trials:
         """
         with self._lock:
             self._fold()
-            found = self._counts.get(name)
+            found = self.counts.get(name)
             if found is None or found.recalled or found.first_seq is None:
                 return found is None or found.recalled
             before = found.first_seq
@@ -96,20 +96,20 @@ class Trials:
     def names(self) -> list[str]:
         """The trials there are."""
         with self._lock:
-            return list(self._counts)
+            return list(self.counts)
 
     def seen(self, name: str, window_us: int) -> Seen:
         """What champion and candidate did with the newest events; nothing of a trial that has ended."""
         with self._lock:
             self._fold()
-            found = self._counts.get(name)
+            found = self.counts.get(name)
             return seen_of(nothing() if found is None else found.panes.newest(window_us, self._clock()))
 
     def form(self) -> list[dict[str, Any]]:
         """Every trial with what it has come to: counts, matrix of decisions, scores, times. For people."""
         with self._lock:
             self._fold()
-            return [_form(found) for found in self._counts.values()]
+            return [_form(found) for found in self.counts.values()]
 
 
 @dataclass(slots=True)

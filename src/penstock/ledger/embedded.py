@@ -81,26 +81,22 @@ class FileLedger:
                     make_private(made)
                 if not read_only:
                     keep_private(self.folder)
-                self._log = Log(
-                    log_folder, read_only=read_only, disk=disk, segment_bytes=segment_bytes, accept_loss=accept_loss
-                )
-                opened.callback(self._log.close)
+                self.log = Log(log_folder, read_only=read_only, disk=disk, segment_bytes=segment_bytes, accept_loss=accept_loss)
+                opened.callback(self.log.close)
                 self._tables = self._opened_tables(accept_loss=accept_loss)
                 opened.callback(self._tables.close)
-                self._ids = Identities(ids_folder, disk, seal_rows=seal_rows, read_only=read_only)
+                self.ids = Identities(ids_folder, disk, seal_rows=seal_rows, read_only=read_only)
                 self._open_ids()
             except OSError as error:
                 raise trouble_of(error, self.folder) from error
             self._release = opened.pop_all().close
-        self._next_seq = self._log.next_seq
+        self._next_seq = self.log.next_seq
         self._claims: dict[str, Claims] = {}
         self._closed = threading.Event()
         self._tending = threading.Event()
         if read_only:
             return
-        self._writer = Writer(
-            self._log.write, self._written, log_folder, self._log.next_position, pending_rows, self._log.check
-        )
+        self.writer = Writer(self.log.write, self._written, log_folder, self.log.next_position, pending_rows, self.log.check)
         self._tender = threading.Thread(target=self._tend, name="penstock-ledger-ids", daemon=True)
         self._tender.start()
 
@@ -110,7 +106,7 @@ class FileLedger:
         Raises:
             LedgerDamaged: one of them is missing, or belongs to another log, and that is not accepted.
         """
-        log, path = self._log, self.folder / "penstock.sqlite"
+        log, path = self.log, self.folder / "penstock.sqlite"
         begun, there = log.next_position > 0, path.exists()
         wrong = f"{path} is missing, and with it labels, quarantine, alerts and layouts" if begun and not there else None
         if wrong is not None and not accept_loss:
@@ -142,13 +138,13 @@ class FileLedger:
         number = secrets.randbits(63) if number is None else number
         if begun:
             tables.put_setting(_LOG_ID, number)
-        self._log.keep_end(number)
+        self.log.keep_end(number)
         if tables.setting(_LOG_ID) != number:
             tables.put_setting(_LOG_ID, number)
 
     def _open_ids(self) -> None:
-        log = self._log
-        self._ids.open(log.first_position, log.next_position, lambda position: log.read(position, kinds=INDEXED))
+        log = self.log
+        self.ids.open(log.first_position, log.next_position, lambda position: log.read(position, kinds=INDEXED))
 
     # ------------------------------------------------------------ what it is like
 
@@ -160,42 +156,42 @@ class FileLedger:
     @property
     def trouble(self) -> LedgerError | None:
         """Why nothing can be made durable at present."""
-        return None if self._read_only else self._writer.trouble
+        return None if self._read_only else self.writer.trouble
 
     @property
     def cut_bytes(self) -> int:
         """What recovery removed when the ledger was opened: the end of a write that no one was told about."""
-        return self._log.cut_bytes
+        return self.log.cut_bytes
 
     @property
     def losses(self) -> Sequence[str]:
         """What was missing or damaged when the ledger was opened, and accepted."""
-        return self._log.losses
+        return self.log.losses
 
     @property
     def size_bytes(self) -> int:
         """Bytes of the log."""
-        return self._log.size_bytes
+        return self.log.size_bytes
 
     @property
     def first_position(self) -> int:
         """The oldest record still here."""
-        return self._log.first_position
+        return self.log.first_position
 
     @property
     def position(self) -> int:
         """The position of the next record."""
-        return self._log.next_position if self._read_only else self._writer.position
+        return self.log.next_position if self._read_only else self.writer.position
 
     @property
     def durable_position(self) -> int:
         """Records before this one are durable."""
-        return self._log.next_position if self._read_only else self._writer.durable_position
+        return self.log.next_position if self._read_only else self.writer.durable_position
 
     @property
     def sealed_position(self) -> int:
         """Records before this one stand in sealed segments."""
-        return self._log.sealed_position
+        return self.log.sealed_position
 
     @property
     def next_seq(self) -> int:
@@ -210,14 +206,14 @@ class FileLedger:
         check_shape(record)
         if record.first_seq != self._next_seq:
             raise ValueError(f"a record begins at sequence number {record.first_seq}, the next one is {self._next_seq}")
-        position = self._writer.append(record, done)
+        position = self.writer.append(record, done)
         self._next_seq += len(record)
         return position
 
     def when_durable(self, done: Done) -> None:
         """See `Ledger.when_durable`."""
         self._refuse_if_read_only()
-        self._writer.when_durable(done)
+        self.writer.when_durable(done)
 
     def flush(self) -> None:
         """See `Ledger.flush`."""
@@ -239,8 +235,8 @@ class FileLedger:
             raise LedgerError(f"{self.folder} was opened read-only; nothing can be appended")
 
     def _written(self, record: Record, position: int) -> None:
-        self._ids.add(record, position)
-        if self._ids.untended:
+        self.ids.add(record, position)
+        if self.ids.untended:
             self._tending.set()
 
     def forget(self, before_position: int) -> int:
@@ -249,7 +245,7 @@ class FileLedger:
         The ids in them are still known, but `find` and `record_of` no longer see their records: the archive does.
         """
         self._refuse_if_read_only()
-        return self._log.forget(before_position)
+        return self.log.forget(before_position)
 
     # ------------------------------------------------------------ ids
 
@@ -259,12 +255,12 @@ class FileLedger:
             if not self._read_only:
                 self.flush()
             try:
-                self._claims[detector] = self._ids.claims(detector, dedupe_us)
+                self._claims[detector] = self.ids.claims(detector, dedupe_us)
             except LedgerDamaged as error:
                 _log.warning("%s", error)
-                self._ids.discard()
+                self.ids.discard()
                 self._open_ids()
-                self._claims[detector] = self._ids.claims(detector, dedupe_us)
+                self._claims[detector] = self.ids.claims(detector, dedupe_us)
         return self._claims[detector]
 
     def _tend(self) -> None:
@@ -273,14 +269,14 @@ class FileLedger:
             self._tending.wait()
             self._tending.clear()
             try:
-                self._ids.tend()
+                self.ids.tend()
             except OSError as error:
                 _log.warning("ids stay in memory for now: %s", error)
                 self._closed.wait(_TEND_S)
                 self._tending.set()
             except LedgerDamaged as error:
                 _log.error("%s at the next start", error)
-                self._ids.discard()
+                self.ids.discard()
 
     # ------------------------------------------------------------ reading
 
@@ -288,8 +284,8 @@ class FileLedger:
         self, detector: str, transaction_id: str, kinds: Collection[str] = DECISIONS, *, until_us: int | None = None
     ) -> tuple[Record, int] | None:
         """See `Ledger.find`."""
-        for seq in self._ids.find(detector, text_code(transaction_id)):
-            found = self._log.record_of(seq)
+        for seq in self.ids.find(detector, text_code(transaction_id)):
+            found = self.log.record_of(seq)
             if found is not None and _is(found, detector, transaction_id, kinds):
                 record, row = found
                 if until_us is None or record.time_us[row] <= until_us:
@@ -298,20 +294,20 @@ class FileLedger:
 
     def record_of(self, seq: int) -> tuple[Record, int] | None:
         """See `Ledger.record_of`."""
-        pending = None if self._read_only else self._writer.pending(seq)
-        return pending or self._log.record_of(seq)
+        pending = None if self._read_only else self.writer.pending(seq)
+        return pending or self.log.record_of(seq)
 
     def read(self, from_position: int = 0, kinds: Collection[str] | None = None) -> Iterator[tuple[int, Record]]:
         """See `Ledger.read`."""
-        return self._log.read(from_position, kinds=kinds)
+        return self.log.read(from_position, kinds=kinds)
 
     def recent(
         self, detector: str, *, limit: int | None = None, before: int | None = None, kinds: Collection[str] = DECISIONS
     ) -> Iterator[tuple[Record, int]]:
         """See `Ledger.recent`."""
-        top = self._log.next_seq if before is None else before
+        top = self.log.next_seq if before is None else before
         left = limit if limit is not None else top
-        for record in self._log.backwards(detector_code(detector), top, kinds):
+        for record in self.log.backwards(detector_code(detector), top, kinds):
             for row in reversed(range(min(len(record), top - record.first_seq))):
                 if left <= 0:
                     return
@@ -334,7 +330,7 @@ class FileLedger:
             return
         try:
             if not self._read_only:
-                self._writer.close()
+                self.writer.close()
         finally:
             self._closed.set()
             self._tending.set()

@@ -61,15 +61,15 @@ class Log:
         self._lock = threading.Lock()
         self._read_only = read_only
         self.cut_bytes = 0
-        self._segments = self._opened()
-        if not self._segments and self.end is not None and self.end.position > self.end.first_position:
+        self.segments = self._opened()
+        if not self.segments and self.end is not None and self.end.position > self.end.first_position:
             self._accept(
                 LedgerDamaged(f"{folder} holds no segment of the log, but {self.end.position} records were durable. {REMEDY}")
             )
-        if not self._segments and not read_only:
-            self._segments = [create_segment(folder, 0, 0, self._disk)]
+        if not self.segments and not read_only:
+            self.segments = [create_segment(folder, 0, 0, self._disk)]
         self._writer = None if read_only else self._recover()
-        if read_only and self._segments:
+        if read_only and self.segments:
             self._read_last()
 
     def _opened(self) -> list[Segment]:
@@ -86,7 +86,7 @@ class Log:
 
     def _recover(self) -> SegmentWriter:
         self._check_order()
-        last = self._segments[-1]
+        last = self.segments[-1]
         torn = 0 if last.sealed else self._scan(last)
         self._check_end()
         if last.sealed:
@@ -123,7 +123,7 @@ class Log:
         """
         if self.end is None:
             return
-        first, last = self._segments[0], self._segments[-1]
+        first, last = self.segments[0], self.segments[-1]
         if first.first_position > self.end.first_position and not self._read_only:
             self._accept(
                 LedgerDamaged(
@@ -180,14 +180,14 @@ class Log:
         self._end_file.begin(self.end)
 
     def _read_last(self) -> None:
-        if not self._segments[-1].sealed:
-            self._segments[-1].scan(being_written=True)
+        if not self.segments[-1].sealed:
+            self.segments[-1].scan(being_written=True)
         self._check_order()
         self._check_end()
 
     def _check_order(self) -> None:
         """Every segment must begin where the one before it ends; one without a sidecar is read for that."""
-        for k, (earlier, later) in enumerate(zip(self._segments, self._segments[1:], strict=False), 1):
+        for k, (earlier, later) in enumerate(zip(self.segments, self.segments[1:], strict=False), 1):
             try:
                 if not earlier.sealed:
                     self._seal_again(earlier)
@@ -198,8 +198,8 @@ class Log:
                     )
             except LedgerDamaged as error:
                 self._accept(error)
-                self._put_aside([segment.path for segment in self._segments[k:]])
-                self._segments = [*self._segments[: k - 1], earlier if earlier.sealed else open_segment(earlier.path)]
+                self._put_aside([segment.path for segment in self.segments[k:]])
+                self.segments = [*self.segments[: k - 1], earlier if earlier.sealed else open_segment(earlier.path)]
                 return
 
     def _seal_again(self, segment: Segment) -> None:
@@ -215,28 +215,28 @@ class Log:
     @property
     def first_position(self) -> int:
         """The oldest record that is still here."""
-        return self._segments[0].first_position if self._segments else 0
+        return self.segments[0].first_position if self.segments else 0
 
     @property
     def next_position(self) -> int:
         """The position after the last durable record."""
-        return self._segments[-1].next_position if self._segments else 0
+        return self.segments[-1].next_position if self.segments else 0
 
     @property
     def next_seq(self) -> int:
         """The sequence number after the last durable row."""
-        return self._segments[-1].next_seq if self._segments else 0
+        return self.segments[-1].next_seq if self.segments else 0
 
     @property
     def sealed_position(self) -> int:
         """Records before this one stand in sealed segments."""
-        return self._segments[-1].first_position if self._segments else 0
+        return self.segments[-1].first_position if self.segments else 0
 
     @property
     def size_bytes(self) -> int:
         """Bytes of all records."""
         with self._lock:
-            return sum(segment.end for segment in self._segments)
+            return sum(segment.end for segment in self.segments)
 
     # ------------------------------------------------------------ writing (one thread)
 
@@ -274,20 +274,20 @@ class Log:
 
     def _next_segment(self) -> SegmentWriter:
         """Seal the last segment and begin another; safe to repeat after an error in between."""
-        last = self._segments[-1]
+        last = self.segments[-1]
         if not last.sealed:
             assert self._writer is not None
             self._writer.seal()
         fresh = create_segment(self.folder, last.next_position, last.next_seq, self._disk)
         with self._lock:
-            self._segments.append(fresh)
+            self.segments.append(fresh)
         return SegmentWriter(fresh, self._disk)
 
     def forget(self, before_position: int) -> int:
         """Delete sealed segments that hold only records before this position; returns how many."""
         with self._lock:
-            old = [segment for segment in self._segments[:-1] if segment.next_position <= before_position]
-            self._segments = self._segments[len(old) :]
+            old = [segment for segment in self.segments[:-1] if segment.next_position <= before_position]
+            self.segments = self.segments[len(old) :]
             if old and self._end_file is not None and self.end is not None:
                 self.end = msgspec.structs.replace(self.end, first_position=self.first_position)
                 self._end_file.begin(self.end)
@@ -310,8 +310,8 @@ class Log:
     def record_of(self, seq: int) -> tuple[Record, int] | None:
         """The durable record that holds this sequence number, and the row."""
         with self._lock:
-            k = bisect.bisect_right(self._segments, seq, key=lambda segment: segment.first_seq) - 1
-            segment = self._segments[k] if k >= 0 else None
+            k = bisect.bisect_right(self.segments, seq, key=lambda segment: segment.first_seq) - 1
+            segment = self.segments[k] if k >= 0 else None
         found = segment.locate_seq(seq) if segment is not None else None
         if segment is None or found is None:
             return None
@@ -340,8 +340,8 @@ class Log:
     def _segment_at(self, position: int) -> tuple[Segment | None, int]:
         """The segment with this position, and its present end."""
         with self._lock:
-            k = bisect.bisect_right(self._segments, position, key=lambda segment: segment.first_position) - 1
-            segment = self._segments[max(k, 0)] if self._segments else None
+            k = bisect.bisect_right(self.segments, position, key=lambda segment: segment.first_position) - 1
+            segment = self.segments[max(k, 0)] if self.segments else None
             if segment is None or position >= segment.next_position:
                 return None, 0
             return segment, segment.end
@@ -349,7 +349,7 @@ class Log:
     def backwards(self, detector: int, before: int, kinds: Collection[str]) -> Iterator[Record]:
         """Durable records of a detector (by its code) that begin before a sequence number, newest first."""
         with self._lock:
-            segments = [(segment, segment.end, len(segment.marks)) for segment in self._segments if segment.first_seq < before]
+            segments = [(segment, segment.end, len(segment.marks)) for segment in self.segments if segment.first_seq < before]
         for segment, end, marks in reversed(segments):
             for k in reversed(range(marks)):
                 if segment.marks[k].seq >= before:

@@ -54,7 +54,8 @@ class SqliteTables:
             raise LedgerError(f"cannot use {where}: {error}; check the file and its device") from error
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that is committed at the end of the block."""
         with self._lock, self._explained():
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -72,7 +73,7 @@ class SqliteTables:
     def quarantine(self, events: Sequence[Quarantined]) -> None:
         """Keep malformed events."""
         rows = [(e.detector, e.received_us, e.cause, e.field, e.body) for e in events]
-        with self._writing() as db:
+        with self.writing() as db:
             db.executemany(_queries()["quarantine"], rows)
 
     def quarantined(
@@ -88,12 +89,12 @@ class SqliteTables:
 
     def trim_quarantine(self, detector: str, most: int) -> None:
         """Forget all but the newest."""
-        with self._writing() as db:
+        with self.writing() as db:
             db.execute(_queries()["trim_quarantine"], {"detector": detector, "most": most})
 
     def forget_quarantined(self, ids: Sequence[int]) -> None:
         """Remove these; also from the write-ahead log."""
-        with self._writing() as db:
+        with self.writing() as db:
             db.executemany(_queries()["forget_quarantined"], [(each,) for each in ids])
         with self._lock, self._explained():
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -101,7 +102,7 @@ class SqliteTables:
     def put_labels(self, labels: Sequence[Label]) -> None:
         """Add statements, and update the states they take precedence in."""
         rows = [msgspec.structs.astuple(label) for label in labels]
-        with self._writing() as db:
+        with self.writing() as db:
             for query in (_queries()["add_to_history"], _queries()["put_label"]):
                 for some in _portions(rows):
                     db.execute(query.replace(_ROW, ", ".join([_ROW] * len(some))), [*chain.from_iterable(some)])
@@ -125,7 +126,7 @@ class SqliteTables:
 
     def put_answers(self, answers: Sequence[Answered]) -> None:
         """Remember what callers were told."""
-        with self._writing() as db:
+        with self.writing() as db:
             db.executemany(_queries()["put_answer"], [msgspec.structs.astuple(answer) for answer in answers])
 
     def answer_of(self, detector: str, transaction_id: str) -> Answered | None:
@@ -135,7 +136,7 @@ class SqliteTables:
     def put_version(self, version: DetectorVersion) -> None:
         """Remember a detector version."""
         declared = msgspec.json.encode(version.declared).decode()
-        with self._writing() as db:
+        with self.writing() as db:
             db.execute(_queries()["put_version"], (version.detector, version.version, declared, version.first_seen_us))
 
     def versions(self, detector: str | None = None) -> list[DetectorVersion]:
@@ -146,7 +147,7 @@ class SqliteTables:
     def put_alerts(self, alerts: Sequence[Raised], channels: Mapping[str, Sequence[str]]) -> set[str]:
         """Keep new alerts, and what waits to be delivered of them."""
         new: set[str] = set()
-        with self._writing() as db:
+        with self.writing() as db:
             for alert in alerts:
                 row = (alert.key, alert.detector, alert.rule, alert.severity, alert.at_us, alert.body)
                 if db.execute(_queries()["put_alert"], row).fetchall():
@@ -161,7 +162,7 @@ class SqliteTables:
 
     def put_delivery(self, delivery: Delivery) -> None:
         """Say what became of a delivery."""
-        with self._writing() as db:
+        with self.writing() as db:
             db.execute(_queries()["put_delivery"], msgspec.structs.astuple(delivery))
 
     def deliveries(
@@ -182,7 +183,7 @@ class SqliteTables:
         if known is not None and known != wanted:
             raise LedgerError(f"layout {layout_id!r} is registered with other columns; give changed columns a new layout id")
         if known is None:
-            with self._writing() as db:
+            with self.writing() as db:
                 db.execute(_queries()["put_layout"], (layout_id, msgspec.json.encode(wanted).decode()))
 
     def layouts(self) -> dict[str, _Layout]:
@@ -191,7 +192,7 @@ class SqliteTables:
 
     def put_setting(self, name: str, value: Any) -> None:
         """Keep a value that JSON can hold."""
-        with self._writing() as db:
+        with self.writing() as db:
             db.execute(_queries()["put_setting"], (name, msgspec.json.encode(value).decode()))
 
     def setting(self, name: str, default: Any = None) -> Any:

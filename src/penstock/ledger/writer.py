@@ -39,6 +39,8 @@ class Writer:
         written: told of each record once it is durable, before its `done`.
         place: where the log is, for messages.
         check: raises what `write` would raise now, while nothing is to be written.
+
+    waiting_rows: of records that are not durable yet. changed: notified whenever one of these values has changed.
     """
 
     def __init__(
@@ -50,15 +52,15 @@ class Writer:
         pending_rows: int,
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        self._write = write
+        self.write = write
         self._check = check
         self._written = written
         self._place = place
         self._most_rows = pending_rows
         self._queue: deque[_Waiting] = deque()
-        self._rows = 0
+        self.waiting_rows = 0
         self._closing = False
-        self._changed = threading.Condition()
+        self.changed = threading.Condition()
         self.position = position
         self.durable_position = position
         self.trouble: LedgerError | None = None
@@ -73,23 +75,26 @@ class Writer:
         Raises:
             LedgerError: the ledger is closed.
         """
-        with self._changed:
-            while self._rows and self._rows + len(record) > self._most_rows and self.trouble is None and not self._closing:
-                self._changed.wait()
+        with self.changed:
+            while self._is_full_for(record) and self.trouble is None and not self._closing:
+                self.changed.wait()
             self._refuse_if_closed()
             position = self.position
             self._queue.append(_Waiting(record, position, done))
-            self._rows += len(record)
+            self.waiting_rows += len(record)
             self.position += 1
-            self._changed.notify_all()
+            self.changed.notify_all()
             return position
+
+    def _is_full_for(self, record: Record) -> bool:
+        return bool(self.waiting_rows) and self.waiting_rows + len(record) > self._most_rows
 
     def when_durable(self, done: Done) -> None:
         """Queue a wish to be told when all records so far are durable."""
-        with self._changed:
+        with self.changed:
             self._refuse_if_closed()
             self._queue.append(_Waiting(None, self.position - 1, done))
-            self._changed.notify_all()
+            self.changed.notify_all()
 
     def _refuse_if_closed(self) -> None:
         if self._closing:
@@ -97,7 +102,7 @@ class Writer:
 
     def pending(self, seq: int) -> tuple[Record, int] | None:
         """The record on its way that holds a sequence number, and its row."""
-        with self._changed:
+        with self.changed:
             records = [waiting.record for waiting in self._queue if waiting.record is not None]
         for record in records:
             if record.first_seq <= seq < record.first_seq + len(record):
@@ -110,9 +115,9 @@ class Writer:
         Raises:
             LedgerError: the device refuses; what was not acknowledged is lost.
         """
-        with self._changed:
+        with self.changed:
             self._closing = True
-            self._changed.notify_all()
+            self.changed.notify_all()
         self._thread.join()
         if self.trouble is not None:
             raise self.trouble
@@ -134,15 +139,15 @@ class Writer:
 
     def _wait(self) -> bool:
         """Wait for work, or until it is time for a look at the device; False when closed and nothing is left."""
-        with self._changed:
+        with self.changed:
             if self.trouble is not None and not self._closing:
-                self._changed.wait(_RETRY_S)
+                self.changed.wait(_RETRY_S)
             if not self._queue and not self._closing:
-                self._changed.wait(_CHECK_S if self.trouble is None else _RETRY_S)
+                self.changed.wait(_CHECK_S if self.trouble is None else _RETRY_S)
             return bool(self._queue) or not self._closing
 
     def _next_group(self) -> tuple[list[_Waiting], list[bytes], list[Header]]:
-        with self._changed:
+        with self.changed:
             waiting = list(self._queue)
         taken: list[_Waiting] = []
         frames: list[bytes] = []
@@ -168,32 +173,32 @@ class Writer:
         except (OSError, LedgerError) as error:
             self._fail(error if isinstance(error, LedgerError) else trouble_of(error, Path(self._place)))
         else:
-            with self._changed:
+            with self.changed:
                 self.trouble = None
 
     def _commit(self, taken: list[_Waiting], frames: list[bytes], headers: list[Header]) -> None:
         try:
             if frames:
-                self._write(frames, headers)
+                self.write(frames, headers)
         except (OSError, LedgerError) as error:
             self._fail(error if isinstance(error, LedgerError) else trouble_of(error, Path(self._place)))
             return
         for item in taken:
             if item.record is not None:
                 self._written(item.record, item.position)
-        with self._changed:
+        with self.changed:
             for item in taken:
                 self._queue.popleft()
-                self._rows -= len(item.record) if item.record is not None else 0
+                self.waiting_rows -= len(item.record) if item.record is not None else 0
             self.durable_position = taken[-1].position + 1
             self.trouble = None
-            self._changed.notify_all()
+            self.changed.notify_all()
         for item in taken:
             _tell(item.done, None)
 
     def _fail(self, trouble: LedgerError) -> None:
         """Tell everybody who waits; the records stay, wishes without a record do not."""
-        with self._changed:
+        with self.changed:
             if self.trouble is None:
                 _log.error("%s", trouble)
             self.trouble = trouble
@@ -202,7 +207,7 @@ class Writer:
             for item in waiting:
                 item.done = None
             self._queue = deque(item for item in waiting if item.record is not None)
-            self._changed.notify_all()
+            self.changed.notify_all()
         for done in told:
             _tell(done, trouble)
 

@@ -59,7 +59,7 @@ class Calibration:
             knots, levels = _beta(raw, y)
             below, above = (np.diff(levels) / np.diff(knots))[[0, -1]]
             return cls(knots, levels, (float(below), float(above)), "beta", frauds)
-        slope, level_at_zero = _platt(raw, y)
+        slope, level_at_zero = fit_platt(raw, y)
         if few:
             return cls(np.zeros(1), np.array([level_at_zero]), (slope, slope), "platt", frauds)
         knots, levels = _pooled(raw, y, slope, level_at_zero)
@@ -99,7 +99,7 @@ def _log_odds(p: float) -> float:
     return float(np.log(p / (1 - p)))
 
 
-def _platt(raw: Vector, y: Vector) -> tuple[float, float]:
+def fit_platt(raw: Vector, y: Vector) -> tuple[float, float]:
     """Slope and intercept of log-odds = slope * raw + intercept.
 
     Source: Platt, "Probabilistic outputs for support vector machines" (1999).

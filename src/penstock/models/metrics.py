@@ -32,7 +32,7 @@ def average_precision(score: Vector, y: Vector) -> float:
     """Precision averaged over the frauds found, going down the scores (without interpolation)."""
     if not y.sum():
         return float("nan")
-    found, flagged = _down_the_scores(score, y)
+    found, flagged = counts_by_score(score, y)
     return float((np.diff(found, prepend=0) / y.sum() * (found / flagged)).sum())
 
 
@@ -41,7 +41,7 @@ def recall_at_fpr(score: Vector, y: Vector, fpr: float) -> float:
     frauds = y.sum()
     if not frauds or frauds == len(y):
         return float("nan")
-    found, flagged = _down_the_scores(score, y)
+    found, flagged = counts_by_score(score, y)
     allowed = (flagged - found) / (len(y) - frauds) <= fpr
     return float(found[allowed].max(initial=0) / frauds)
 
@@ -176,7 +176,7 @@ def intervals(
         heavy = rng.poisson(1.0, member.max() + 1).astype(np.float64)[member]
         found, flagged = np.cumsum(heavy * fraud)[ends], np.cumsum(heavy)[ends]
         if 0 < found[-1] < flagged[-1]:
-            drawn.append(_ranking(found, flagged))
+            drawn.append(ranking_figures(found, flagged))
     tails = [100 * (1 - confidence) / 2, 100 * (1 + confidence) / 2]
     if not drawn:
         return dict.fromkeys(RANKING)
@@ -188,7 +188,7 @@ RANKING = ("roc_auc", "average_precision", "recall_at_fpr_0.001", "recall_at_fpr
 """The figures that `intervals` draws."""
 
 
-def _ranking(found: Vector, flagged: Vector) -> list[float]:
+def ranking_figures(found: Vector, flagged: Vector) -> list[float]:
     """The figures of RANKING from frauds and rows (or their weights) at or above each distinct score, highest first."""
     frauds, good = found[-1], flagged - found
     more_found, more_good = np.diff(found, prepend=0), np.diff(good, prepend=0)
@@ -211,14 +211,14 @@ def choose_thresholds(score: Vector, y: Vector, *, review_fpr: float = 0.01, blo
     if len(goods):
         first_spared = goods[-1 - min(int(review_fpr * len(goods)), len(goods) - 1)]
         review_at = max(float(np.nextafter(first_spared, 1.0)), float(y.mean()))
-    found, flagged = _down_the_scores(score, y)
+    found, flagged = counts_by_score(score, y)
     pure = np.flatnonzero((found >= 10) & (found / flagged >= block_precision))
     distinct = np.unique(score)[::-1]
     block_at = float(distinct[pure[-1]]) if len(pure) else block_precision
     return {"review_at": review_at, "block_at": max(review_at, block_at)}
 
 
-def _down_the_scores(score: Vector, y: Vector) -> tuple[Vector, Vector]:
+def counts_by_score(score: Vector, y: Vector) -> tuple[Vector, Vector]:
     """Frauds and rows at or above each distinct score, from the highest down."""
     distinct, inverse = np.unique(-score, return_inverse=True)
     return np.cumsum(np.bincount(inverse, y, len(distinct))), np.cumsum(np.bincount(inverse, minlength=len(distinct))).astype(

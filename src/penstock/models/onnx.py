@@ -35,7 +35,7 @@ class OnnxMember:
 
     def __init__(self, content: bytes, usual: Vector, *, keep_missing: bool = False, output: str = "") -> None:
         self.content, self.usual, self.keep_missing = content, usual, keep_missing
-        self._session = _session(content)
+        self.session = _session(content)
         given = self._matrix(len(usual))
         self._input, self._precision = given.name, _ELEMENTS[given.type]
         self.output = output or self._probability()
@@ -80,7 +80,7 @@ class OnnxMember:
         return np.clip(rows, -most, most).astype(self._precision)
 
     def _raw(self, rows: Any) -> Vector:
-        p = np.array([self._session.run([self.output], {self._input: row[None]})[0].ravel()[-1] for row in rows], np.float64)
+        p = np.array([self.session.run([self.output], {self._input: row[None]})[0].ravel()[-1] for row in rows], np.float64)
         wrong = np.flatnonzero(~((p >= 0) & (p <= 1)))
         if len(wrong):
             raise DataError(
@@ -107,7 +107,7 @@ class OnnxMember:
 
     def _matrix(self, width: int) -> Any:
         """The one input, a matrix as wide as the rows."""
-        inputs = self._session.get_inputs()
+        inputs = self.session.get_inputs()
         shape = inputs[0].shape
         # a dimension that the file leaves open is a name or None
         if len(inputs) == 1 and len(shape) == 2 and inputs[0].type in _ELEMENTS and shape[1] in (width, None, str(shape[1])):
@@ -120,9 +120,9 @@ class OnnxMember:
 
     def _probability(self) -> str:
         """The output that looks like probabilities: the last matrix or vector of floats."""
-        found = [each.name for each in self._session.get_outputs() if each.type in _ELEMENTS]
+        found = [each.name for each in self.session.get_outputs() if each.type in _ELEMENTS]
         if not found:
-            described = ", ".join(f"{each.name}: {each.type}" for each in self._session.get_outputs())
+            described = ", ".join(f"{each.name}: {each.type}" for each in self.session.get_outputs())
             raise DataError(
                 f"the ONNX model gives {described}, and no tensor of probabilities; convert it with options={{'zipmap': False}}"
             )

@@ -40,7 +40,7 @@ class TreeMember:
         self._padded = _padded_trees(forest, paths) if paths.depth <= _DEEPEST_PADDED else None
         self._linked = None if self._padded else Links.of(forest, paths)
         layout = _padded_paths if _worth_padding(forest, paths) else _linked_paths
-        self._paths = layout(forest, paths)
+        self.paths = layout(forest, paths)
 
     def fill(self, x: Matrix, out: Vector) -> None:
         """The sum of leaves (log-odds, for boosted classifiers) of every row into `out`."""
@@ -54,7 +54,7 @@ class TreeMember:
     def contributions(self, x: Matrix) -> Matrix:
         """Path-dependent TreeSHAP values; see `penstock.models.shapley`."""
         out = np.zeros(x.shape)
-        paths = self._paths
+        paths = self.paths
         if isinstance(paths, PaddedPaths):
             shapley.padded_contributions(
                 x, paths.column, paths.threshold, paths.reach, paths.reach_above, paths.above, paths.leaf,

@@ -103,29 +103,29 @@ class SqliteDatabase:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
             name = ":memory:" if path is None else str(path)
-            self._db = sqlite3.connect(name, check_same_thread=False, timeout=10, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten, not only given free
-            self._db.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
+            self.connection = sqlite3.connect(name, check_same_thread=False, timeout=10, isolation_level=None)
+            self.connection.execute("PRAGMA journal_mode = WAL")
+            self.connection.execute("PRAGMA synchronous = FULL")
+            self.connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten, not only given free
+            self.connection.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
 
     def read(self, sql: str, values: Values | None = None) -> list[Row]:
         """See `Database.read`."""
         with self._lock, self._explained():
-            return self._db.execute(sql, values or {}).fetchall()
+            return self.connection.execute(sql, values or {}).fetchall()
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """See `Database.write`."""
         with self._lock, self._explained():
-            self._db.execute("BEGIN IMMEDIATE")
+            self.connection.execute("BEGIN IMMEDIATE")
             try:
-                yield _SqliteTransaction(self._db)
+                yield _SqliteTransaction(self.connection)
             except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
+            self.connection.execute("COMMIT")
 
     def prepare(self, schema: Schema) -> None:
         """See `Database.prepare`."""
@@ -135,11 +135,11 @@ class SqliteDatabase:
     def scrub(self, *_tables: str) -> None:
         """See `Database.scrub`: old pages are left in the write-ahead log of all tables until that is emptied."""
         with self._lock, self._explained():
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close; twice is fine."""
-        self._db.close()
+        self.connection.close()
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -154,14 +154,14 @@ class SqliteDatabase:
 
 class _SqliteTransaction:
     def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+        self.connection = db
 
     def run(self, sql: str, values: Values | None = None) -> list[Row]:
-        return self._db.execute(sql, values or {}).fetchall()
+        return self.connection.execute(sql, values or {}).fetchall()
 
     def insert(self, table: str, columns: str, rows: Iterable[Row]) -> None:
         places = ", ".join("?" for _ in columns.split(","))
-        self._db.executemany(f"INSERT INTO {table} ({columns}) VALUES ({places})", rows)  # noqa: S608  names that the program chose
+        self.connection.executemany(f"INSERT INTO {table} ({columns}) VALUES ({places})", rows)  # noqa: S608  names that the program chose
 
 
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")

@@ -123,12 +123,12 @@ class RuleSet:
         self.rules = tuple(_compile(rule, layout, scope, self._lists) for rule in rules)
         self.columns: NDArray[np.int64] = np.array([rule.index for rule in self.rules], np.int64)
         settled = [rule for rule in self.rules if not rule.tried]
-        self._programs: list[Program] = [
+        self.programs: list[Program] = [
             assemble([(rule.expression, rule.target) for rule in some], layout, self._lists)
             for some in ([rule for rule in settled if rule.hard is hard] for hard in (True, False))
             if some
         ]
-        self._tried = [
+        self.tried_programs = [
             (rule, assemble([(rule.expression, rule.target)], layout, self._lists)) for rule in self.rules if rule.tried
         ]
         self._shared = [(rule, rule.rule.share, _codes_of(rule.rule, layout)) for rule in self.rules if rule.rule.share]
@@ -145,9 +145,9 @@ class RuleSet:
         Raises:
             ExpressionError: a rule that is no candidate cannot be evaluated; hard blocks and candidates have been.
         """
-        ran = [_attempt(rule, program, batch) for rule, program in self._tried]
+        ran = [_attempt(rule, program, batch) for rule, program in self.tried_programs]
         try:
-            for program in self._programs:
+            for program in self.programs:
                 program.run(batch)
         finally:
             for rule, share, column in self._shared:
@@ -166,8 +166,8 @@ class RuleSet:
             raise DeclarationError(f"a rule asks the list {missing[0]!r}, which is gone.{did_you_mean(missing[0], lists)}")
         changed = copy(self)
         changed._lists = dict(lists)
-        changed._programs = [program.with_lists(lists) for program in self._programs]
-        changed._tried = [(rule, program.with_lists(lists)) for rule, program in self._tried]
+        changed.programs = [program.with_lists(lists) for program in self.programs]
+        changed.tried_programs = [(rule, program.with_lists(lists)) for rule, program in self.tried_programs]
         return changed
 
     @property

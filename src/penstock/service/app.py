@@ -73,11 +73,15 @@ class Service(Front):
         timeout_s = settings.body_timeout_s
         super().__init__(app, desks, Predict(desks, settings), parts.access, parts.tracing, body_timeout_s=timeout_s)
         self._served = desks
-        self._live = live
+        self.live = live
+
+    def desk(self, name: str) -> Serving:
+        """What decides for this detector."""
+        return self._served[name]
 
     def stopping(self) -> None:
         """The service is about to stop: live pages, and whoever waits for a status, are let go."""
-        self._live.stop()
+        self.live.stop()
         for desk in self._served.values():
             desk.feed.watch.let_go()
 

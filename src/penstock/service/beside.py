@@ -65,28 +65,28 @@ class Beside:
         self._parts = parts
         self._waiting: dict[str, list[Waiter]] = {}
         self._aside = Aside(self._put)
-        self._following: Following | None = None
+        self.followed: Following | None = None
 
     # ---------------------------------------------------------------- opening and closing
 
     async def open(self) -> None:
         """Catch up with the journal, then follow it."""
-        self._following = await asyncio.to_thread(Following, self._parts, asyncio.get_running_loop(), self._show)
+        self.followed = await asyncio.to_thread(Following, self._parts, asyncio.get_running_loop(), self.show)
 
     async def close(self) -> None:
         """Let go of the journal and the broker; callers who still wait are not answered."""
         for waiters in self._waiting.values():
             for future, _ in waiters:
                 future.cancel()
-        if self._following is not None:
-            await asyncio.to_thread(self._following.close)
+        if self.followed is not None:
+            await asyncio.to_thread(self.followed.close)
 
     @property
     def not_ready(self) -> str | None:
         """None, or the reason why nothing can be asked for now."""
-        if self._following is None:
+        if self.followed is None:
             return "code is being compiled and the journal is being followed for the first time"
-        return self._following.trouble or self._following.engine.ready
+        return self.followed.trouble or self.followed.engine.ready
 
     @property
     def unable(self) -> str | None:
@@ -120,7 +120,7 @@ class Beside:
     @property
     def _silent_s(self) -> float | None:
         """Seconds since a worker has written into the journal; None while none has."""
-        heard_at = None if self._following is None else self._following.heard_at
+        heard_at = None if self.followed is None else self.followed.heard_at
         return None if heard_at is None else time.monotonic() - heard_at
 
     @property
@@ -130,7 +130,7 @@ class Beside:
     @property
     def trouble(self) -> str | None:
         """Why broker and journal cannot be reached, or not yet; None when all is well."""
-        return "the journal is being followed for the first time" if self._following is None else self._following.trouble
+        return "the journal is being followed for the first time" if self.followed is None else self.followed.trouble
 
     @property
     def engine(self) -> Engine:
@@ -139,9 +139,9 @@ class Beside:
         Raises:
             NotReady: it is still being opened.
         """
-        if self._following is None:
+        if self.followed is None:
             raise NotReady(f"detector {self.name!r} is not ready: {self.not_ready}")
-        return self._following.engine
+        return self.followed.engine
 
     @property
     def queued_events(self) -> int:
@@ -154,7 +154,7 @@ class Beside:
 
     # ---------------------------------------------------------------- following
 
-    def _show(self, records: Sequence[Record]) -> None:
+    def show(self, records: Sequence[Record]) -> None:
         """Records can be looked up here: whoever waits for one of their decisions is told."""
         for record in records:
             if record.kind != "decisions":
@@ -255,8 +255,8 @@ class Beside:
         return answers, fresh
 
     def _put(self, role: str, key: str, body: bytes, done: Told | None = None, trace: bytes = b"") -> None:
-        assert self._following is not None
-        self._following.outlet.put(role, key, body, done, trace=trace)
+        assert self.followed is not None
+        self.followed.outlet.put(role, key, body, done, trace=trace)
 
     def _instead(self, transaction_id: str, body: bytes, future: "asyncio.Future[bytes]") -> bytes:
         """What the caller is told in place of the decision; kept, so that it is seen beside the decision."""

@@ -47,7 +47,7 @@ class Desk:
         self._queued_events = 0
         self._on_the_way: set[Batch] = set()
         self._due = False
-        self._stalled = False
+        self.stalled = False
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -87,7 +87,7 @@ class Desk:
         reason = self.not_ready
         if reason is not None or self._engine is None:
             return reason
-        trouble = stalled_error() if self._stalled else self._engine.trouble
+        trouble = stalled_error() if self.stalled else self._engine.trouble
         return None if trouble is None else str(trouble)
 
     @property
@@ -224,7 +224,7 @@ class Desk:
     def _left(self, batch: Batch) -> None:
         """A batch was answered: the next may start."""
         self._on_the_way.discard(batch)
-        self._stalled = False
+        self.stalled = False
         if not batch.dry_run:
             self.feed.saw(batch.answers)
         self._rest()
@@ -237,7 +237,7 @@ class Desk:
 
     def _stall(self) -> None:
         """The disk does not answer: everybody who waits is told, and newcomers at once, until it does."""
-        self._stalled = True
+        self.stalled = True
         refused = of_error(stalled_error())
         for batch in self._on_the_way:
             batch.fail(refused)

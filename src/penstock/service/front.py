@@ -52,7 +52,7 @@ class Front:
         self.app = app
         self._body_timeout_s = body_timeout_s
         self._tracing = tracing
-        self._access = access
+        self.access = access
         self.requests: Counter[tuple[str, int]] = Counter()
         self.rejected: Counter[str] = Counter()
         self.connections: Collection[object] = ()
@@ -61,7 +61,7 @@ class Front:
 
     def sign_ins(self) -> Iterator[tuple[str, str, int]]:
         """How many attempts to sign in there were, by way and outcome."""
-        counts: Mapping[tuple[str, str], int] = {} if self._access is None else self._access.sign_ins.counts
+        counts: Mapping[tuple[str, str], int] = {} if self.access is None else self.access.sign_ins.counts
         return ((way, outcome, counts.get((way, outcome), 0)) for way, outcome in product(WAYS, OUTCOMES))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -72,12 +72,12 @@ class Front:
         scope[BODY_TIMEOUT] = self._body_timeout_s
         hot = scope["path"] == _AFTER or _names_detector(scope["path"])
         try:
-            if self._access is None:
+            if self.access is None:
                 scope[ACTOR] = LOCAL
             else:
-                if self._access.sign_on is not None:
-                    await self._access.meet(scope)
-                self._access.admit(scope, hot=hot)
+                if self.access.sign_on is not None:
+                    await self.access.meet(scope)
+                self.access.admit(scope, hot=hot)
         except RequestRefused as refused:
             await _refuse(scope, send, refused)
             if refused.reason is not None:
@@ -140,13 +140,13 @@ class Front:
 
     async def _while_let_in(self, scope: Any, answering: Coroutine[Any, Any, None], send: Any) -> None:
         """Let an answer that lasts go on until its end, or until who asked may not have it any more."""
-        if self._access is None:
+        if self.access is None:
             await answering
             return
         task = asyncio.ensure_future(answering)
         try:
             while not (await asyncio.wait([task], timeout=REFRESH_S))[0]:
-                if not self._access.still(scope):
+                if not self.access.still(scope):
                     await _hang_up(scope, task, send)
                     return
         finally:

@@ -51,8 +51,8 @@ class Attempts:
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(16)
-        self._addresses: list[Bucket | None] = [None] * _BUCKETS
-        self._names: list[Bucket | None] = [None] * _BUCKETS
+        self.addresses: list[Bucket | None] = [None] * _BUCKETS
+        self.names: list[Bucket | None] = [None] * _BUCKETS
 
     def wait_s(self, name: str, address: str, now_us: int) -> float:
         """Count an attempt before it is known whether it succeeds, so that many at once are counted too.
@@ -60,12 +60,12 @@ class Attempts:
         An attempt that its address may not make counts for no name.
         """
         whose = _network(address)
-        wait_s = self._wait_s(self._addresses, self._place(whose), now_us, per_s=0.2, burst=30)
-        return wait_s or self._wait_s(self._names, self._place(whose, name), now_us, per_s=1 / 30, burst=5)
+        wait_s = self._wait_s(self.addresses, self._place(whose), now_us, per_s=0.2, burst=30)
+        return wait_s or self._wait_s(self.names, self._place(whose, name), now_us, per_s=1 / 30, burst=5)
 
     def succeeded(self, name: str, address: str) -> None:
         """Forget what failed before."""
-        self._names[self._place(_network(address), name)] = None
+        self.names[self._place(_network(address), name)] = None
 
     @staticmethod
     def _wait_s(buckets: list[Bucket | None], place: int, now_us: int, *, per_s: float, burst: int) -> float:

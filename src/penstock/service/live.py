@@ -38,7 +38,7 @@ class Live:
         self._numbers = AlertNumbers()
         for desk in desks.values():
             desk.feed.numbers = self._numbers
-        self._viewers = 0
+        self.viewers = 0
         self._facts: dict[str, Any] = {}
         self._measured_ns = 0
         self.stopping = asyncio.Event()
@@ -53,8 +53,8 @@ class Live:
         Raises:
             Busy: there are enough.
         """
-        if self._viewers >= MOST_VIEWERS:
-            raise Busy(f"{self._viewers} pages watch already; close one of them")
+        if self.viewers >= MOST_VIEWERS:
+            raise Busy(f"{self.viewers} pages watch already; close one of them")
 
     async def stream(self) -> AsyncIterator[bytes]:
         """Messages as server-sent events."""
@@ -67,16 +67,16 @@ class Live:
 
         alerts_since: the number of the last alert that this viewer knows of; the newest few are told unless given.
         """
-        if self._viewers >= MOST_VIEWERS:
+        if self.viewers >= MOST_VIEWERS:
             return
-        self._viewers += 1
+        self.viewers += 1
         try:
             told = Told({name: desk.feed.count for name, desk in self._desks.items()}, self._alerts_from(alerts_since))
             while not self.stopping.is_set():
                 yield self._message(told)
                 await self._pause()
         finally:
-            self._viewers -= 1
+            self.viewers -= 1
 
     async def _pause(self) -> None:
         try:

@@ -45,8 +45,8 @@ class Roster:
     def __init__(self, database: Database, clock: Clock, rate: float | None = None, burst: int = 1) -> None:
         self.people = People(database, clock)
         self.any = False
-        self._keys_of = Keys(database, clock)
-        self._audit = AuditLog(database)
+        self.keys_of = Keys(database, clock)
+        self.audit = AuditLog(database)
         self._clock = clock
         self._rate, self._burst = rate, burst
         self._seen = -1
@@ -80,7 +80,7 @@ class Roster:
             LedgerError: the database does not answer; who was known stays known.
         """
         with self._looking:
-            seen = self._audit.head().seq
+            seen = self.audit.head().seq
             if seen != self._seen:
                 self._read()
                 self._seen = seen
@@ -92,7 +92,7 @@ class Roster:
         used, self._used = self._used, {}
         self._written_us = self._clock()
         try:
-            self._keys_of.used(used)
+            self.keys_of.used(used)
         except PenstockError as error:
             log.warning("when keys were last used could not be written: %s", error)
 
@@ -107,7 +107,7 @@ class Roster:
                 key.id,
                 before[key.id].bucket if key.id in before else self._bucket(),
             )
-            for key, secret in self._keys_of.valid()
+            for key, secret in self.keys_of.valid()
         }
         self._sessions = {
             session.digest: Known(
@@ -118,7 +118,7 @@ class Roster:
             )
             for session in self.people.sessions()
         }
-        self.any = bool(self._keys_of.all() or self.people.all())
+        self.any = bool(self.keys_of.all() or self.people.all())
 
     def _bucket(self) -> Bucket | None:
         return None if self._rate is None else Bucket(self._rate, self._burst)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from penstock.adapters.oidc import Provider, ProviderUnavailable, SignInRefused, claim
+from penstock.adapters.oidc import AGAIN_S, Provider, ProviderUnavailable, SignInRefused, claim
 from penstock.clock import SECOND_US
 from penstock.config import Settings
 from penstock.errors import ConfigurationError
@@ -47,8 +47,8 @@ class SignOn:
         self._asking = asyncio.Semaphore(_AT_ONCE)
 
     @classmethod
-    def of(cls, settings: Settings) -> "SignOn | None":
-        """The provider that the settings name; None where they name none.
+    def of(cls, settings: Settings, *, again_s: float = AGAIN_S) -> "SignOn | None":
+        """The provider that the settings name; None where they name none. again_s: see `AGAIN_S`.
 
         Raises:
             ConfigurationError: the settings do not fit together.
@@ -65,6 +65,7 @@ class SignOn:
             settings.oidc_client_secret,
             audience=settings.oidc_audience,
             scopes=settings.oidc_scopes,
+            again_s=again_s,
         )
         return cls(provider, settings)
 

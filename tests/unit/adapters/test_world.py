@@ -116,7 +116,7 @@ def test_traffic_at_a_pace_is_stamped_as_it_is_sent():
 
 
 def test_traffic_at_a_pace_keeps_the_delays_of_its_labels():
-    frames = Simulation(PROFILE, events=2000, tps=10, seed=3, fraud_rate=0.1, clock=Ticking())._frames()
+    frames = Simulation(PROFILE, events=2000, tps=10, seed=3, fraud_rate=0.1, clock=Ticking()).frames()
     delays = pl.concat(list(frames)).select(pl.col("label_known_at") - pl.col("timestamp")).to_series().drop_nulls()
     assert len(delays) > 20
     assert timedelta(days=2) < delays.median() < timedelta(days=9)

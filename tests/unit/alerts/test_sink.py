@@ -110,7 +110,7 @@ def test_after_a_restart_nothing_is_told_twice_and_nothing_is_left_out(decided, 
         for record in records[at:stop]:
             sink.write([record])
         if number % 2:
-            sink._begun = False  # as if the process had been killed: nothing is kept on closing
+            sink.begun = False  # as if the process had been killed: nothing is kept on closing
         sink.close()
     assert sorted(box.sent) == sorted(once.sent)
     assert len(set(box.sent)) == len(box.sent)
@@ -344,7 +344,7 @@ def test_what_is_kept_for_windows_is_bounded():
         times.add(at, None)
         values.add(at, at)
         shares.add(at, total=1, hits=1)
-    assert (len(times.state()), len(values.state()), len(shares._panes)) == (6, 6, 90)
+    assert (len(times.state()), len(values.state()), len(shares.panes)) == (6, 6, 90)
     groups = Groups(Times, 10**9, 5, most=100)
     for at in range(10_000):
         groups.add((at % 700,), at, None)

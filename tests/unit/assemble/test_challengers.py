@@ -36,7 +36,7 @@ def world(monkeypatch):
     monkeypatch.setattr(module, "fitting", load)
     registry, database = Registry(), SqliteDatabase()
     challengers = module.Challengers(database, SimpleNamespace(name="d"), registry)
-    yield challengers, registry, loaded, in_trial._following(challengers, 0.0)
+    yield challengers, registry, loaded, in_trial.following(challengers, 0.0)
     database.close()
 
 

@@ -107,7 +107,7 @@ class World:
 def spoiled(engine, run):
     """Let the candidate rule be evaluated by something else."""
     rules = engine.detector.plan.rules
-    rules._tried = [(rule, SimpleNamespace(run=run)) for rule, _ in rules._tried]
+    rules.tried_programs = [(rule, SimpleNamespace(run=run)) for rule, _ in rules.tried_programs]
 
 
 @pytest.fixture

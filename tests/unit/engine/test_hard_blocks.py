@@ -102,15 +102,15 @@ def failing_rules(engine):
         def run(self, batch):
             raise ArithmeticError("no number")
 
-    hard, _ = engine.detector.plan.rules._programs
-    engine.detector.plan.rules._programs[:] = [hard, Broken()]
+    hard, _ = engine.detector.plan.rules.programs
+    engine.detector.plan.rules.programs[:] = [hard, Broken()]
 
 
 def failing_features(engine):
     def fail(_batch):
         raise ArithmeticError("no number")
 
-    engine.path._derive = fail
+    engine.path.derive = fail
 
 
 @ignore

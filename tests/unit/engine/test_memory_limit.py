@@ -1,6 +1,7 @@
 """One memory budget over all entities: known keys go on, new ones wait until there is room, and a rebuilt state is the same."""
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -185,19 +186,19 @@ def _traffic(engine: Engine, *, seed: int = 3, batches: int = 160) -> list[dict]
 @pytest.mark.parametrize("snapshot", [True, False])
 def test_a_restart_comes_to_the_same_state_whatever_the_limit_is_then(tmp_path, limit, snapshot):
     """What stayed out is recorded: a log is read again as it was written, from its beginning or from a snapshot in between."""
-    engine = Engine(declared(), data=tmp_path, memory_limit_gb=1 / 1024, clock=Clock())
+    engine = Engine(declared(), data=tmp_path / "first", memory_limit_gb=1 / 1024, clock=Clock())
     found = _traffic(engine, batches=80)
     assert {answer["degraded"] is None for answer in found} == {True, False}
     if snapshot:
-        engine.recovery._snapshot()
-        engine.recovery._writing.result()
+        engine.recovery.snapshot()
+        engine.recovery.writing.result()
         found += [decide(engine, payment(10**6 + i, minutes=170, who=f"z{i}", device_id=f"z{i}"))[0] for i in range(2000)]
         assert {answer["degraded"] is None for answer in found[-2000:]} == {True, False}
     engine.ledger.flush()
     digest, clocks = engine.path.state.digest(), (engine.path.state.clock_us, engine.path.state.pace_us)
-    engine._closed = True  # as if killed: no snapshot is written at the end
-    engine.ledger.close()
-    with Engine(declared(), data=tmp_path, memory_limit_gb=limit, clock=Clock()) as again:
+    killed = shutil.copytree(tmp_path / "first", tmp_path / "killed")  # before a snapshot is written at the end
+    engine.close()
+    with Engine(declared(), data=killed, memory_limit_gb=limit, clock=Clock()) as again:
         assert again.path.state.digest() == digest
         assert (again.path.state.clock_us, again.path.state.pace_us) == clocks
 

@@ -31,8 +31,8 @@ def test_a_flood_costs_memory_for_so_many_and_the_rest_is_counted(monkeypatch):
         large = b'{"x": "' + b"y" * 100_000 + b'"}'
         for _ in range(200):
             engine.decide_json([large] * 10)
-            assert engine.refused._bytes <= refused.MOST_WAITING_BYTES + refused.LONGEST
-            assert len(engine.refused._waiting) <= refused.MOST_WAITING
+            assert engine.refused.waiting_bytes <= refused.MOST_WAITING_BYTES + refused.LONGEST
+            assert len(engine.refused.waiting) <= refused.MOST_WAITING
         totals = engine.totals
     assert totals.quarantined == 2000
     assert totals.quarantine_lost > 0

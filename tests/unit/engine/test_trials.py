@@ -60,8 +60,8 @@ def test_counts_of_a_day_take_as_much_memory_as_those_of_an_hour():
     for _ in range(2 * 86_400 // 20):
         now[0] += 20 * SECOND_US
         trials.add(record(now[0], [0], [3]))
-    counts = trials._counts["large_v2"].panes
-    assert len(counts._seconds) + len(counts._minutes) <= 601 + 1440
+    counts = trials.counts["large_v2"].panes
+    assert len(counts.seconds) + len(counts.minutes) <= 601 + 1440
     assert trials.seen("large_v2", 86_400 * SECOND_US).events > 4000
 
 

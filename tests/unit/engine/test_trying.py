@@ -329,9 +329,9 @@ def test_a_candidate_rule_that_fails_harms_nobody_and_is_counted(folder, percent
         Engine(declared(rules=with_candidate(percent)), models=folder) as tried,
         Engine(declared(rules=with_candidate(percent)[:2]), models=folder) as without,
     ):
-        [(candidate, _)] = tried.detector.plan.rules._tried
+        [(candidate, _)] = tried.detector.plan.rules.tried_programs
         failing = SimpleNamespace(run=_out_of_order)
-        monkeypatch.setattr(tried.detector.plan.rules, "_tried", [(candidate, failing)])
+        monkeypatch.setattr(tried.detector.plan.rules, "tried_programs", [(candidate, failing)])
         assert [each["decision"] for each in decided(tried)] == [each["decision"] for each in decided(without)]
         assert (column(tried, "would")[:, 1] == NO_ACTION).all()
         assert tried.trials.seen("fourth_v2", 10**9).errors == N

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import duckdb
 import numpy as np
 import pytest
+from tests.waiting import wait_until
 
 from penstock.codes import text_codes
 from penstock.errors import DataError, LedgerDamaged
@@ -246,8 +247,7 @@ def test_the_background_rolls_full_stretches(tmp_path, monkeypatch):
         ledger.register_layout("v1", LAYOUT)
         archive.start()
         rows = decide(ledger, np.random.default_rng(7), 10)
-        while archive.rolled_position == 0:
-            archive._closed.wait(0.01)
+        wait_until(lambda: archive.rolled_position)
         assert everything(archive) == rows
 
 
@@ -309,7 +309,7 @@ def test_rolled_files_that_are_gone_are_named_where_the_log_no_longer_holds_them
 
 def test_an_archive_of_version_0_1_goes_on_without_a_list_of_its_files(rolled, tmp_path):
     ledger, archive, rows = rolled
-    with ledger.tables._writing() as db:
+    with ledger.tables.writing() as db:
         db.execute("DELETE FROM settings WHERE name = 'archive.files'")
     assert everything(archive) == rows
     archive.roll(everything=True)

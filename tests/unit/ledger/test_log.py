@@ -35,7 +35,7 @@ def filled(tmp_path, fill):
         for _ in range(12):
             shutil.copy(tmp_path / "log" / "end", tmp_path / "end before")
             fill(ledger, batches=1)
-            ends.append(ledger._log._segments[-1].end)
+            ends.append(ledger.log.segments[-1].end)
     return tmp_path, ends
 
 
@@ -90,8 +90,8 @@ def test_a_group_written_at_once_may_be_torn_in_its_middle(tmp_path, record):
     """The device may persist the pages of one write in any order: its later records may be whole and mean nothing."""
     ledger = FileLedger(tmp_path)
     shutil.copy(tmp_path / "log" / "end", tmp_path / "end before")
-    with ledger._writer._changed:  # both wait, so both go into one group
-        ledger._writer._changed.notify_all()
+    with ledger.writer.changed:  # both wait, so both go into one group
+        ledger.writer.changed.notify_all()
         for k in range(2):
             ledger.append(record([f"a{k}"], k))
     ledger.close()

@@ -159,7 +159,7 @@ def test_ids_that_cannot_be_sorted_now_stay_in_memory_and_are_sorted_later(tmp_p
         fill(ledger, batches=20)
         assert all(ledger.find("banking", f"tx{seq}")[1] == seq % 3 for seq in range(63))
         disk.broken = set()
-        wait_until(lambda: not ledger._ids.untended)
+        wait_until(lambda: not ledger.ids.untended)
         assert all(ledger.find("banking", f"tx{seq}")[1] == seq % 3 for seq in range(63))
     assert list((tmp_path / "ids").glob("*.ids"))
 
@@ -169,7 +169,7 @@ def test_appending_blocks_while_too_much_waits(tmp_path, record):
     lengths = []
     for k in range(40):
         ledger.append(record(["a", "b", "c"], 3 * k))
-        lengths.append(ledger._writer._rows)
+        lengths.append(ledger.writer.waiting_rows)
     ledger.close()
     assert max(lengths) <= 12
 

@@ -112,7 +112,7 @@ def test_few_frauds_and_probabilities_to_begin_with_give_a_beta_curve_better_tha
     assert (np.diff(fitted.knots) > 0).all()
     assert (np.diff(fitted.levels) > 0).all()
     new_p, new_y = votes(40_000, seed=1)
-    slope, level = calibration._platt(p, y)
+    slope, level = calibration.fit_platt(p, y)
     straight = 1 / (1 + np.exp(-(slope * new_p + level)))
     assert loss(fitted.apply(new_p), new_y) < 0.97 * loss(straight, new_y)
 

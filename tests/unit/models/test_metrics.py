@@ -101,10 +101,10 @@ def test_intervals_hold_the_figure_itself_and_narrow_with_more_rows(scored):
 def test_drawing_every_row_once_gives_the_figures_themselves(scored):
     """The weighted sums that intervals are made of, against the figures' own definitions."""
     score, y = scored
-    found, flagged = metrics._down_the_scores(score, y)
+    found, flagged = metrics.counts_by_score(score, y)
     expected = [metrics.roc_auc(score, y), metrics.average_precision(score, y)]
     expected += [metrics.recall_at_fpr(score, y, fpr) for fpr in (0.001, 0.01, 0.05)]
-    assert metrics._ranking(found, flagged) == pytest.approx(expected, abs=1e-12)
+    assert metrics.ranking_figures(found, flagged) == pytest.approx(expected, abs=1e-12)
 
 
 def test_frauds_of_one_card_are_one_chance_and_widen_the_interval():

@@ -82,7 +82,7 @@ def stand_in(margin, usual):
             return [np.array([[1 / (1 + np.exp(-margin(row)))]]) for row in given["x"]]
 
     member = OnnxMember(logistic(np.ones(3), element=TensorProto.DOUBLE), usual)
-    member._session = Session()
+    member.session = Session()
     member.base = float(margin(usual))
     return member
 

@@ -55,7 +55,7 @@ def test_contributions_equal_the_definition(seed, depth, exclusive):
     expected = np.array([by_definition(forest, row) for row in x])
     for layout in (_padded_paths, _linked_paths) if Paths.of(forest).depth else (_linked_paths,):
         member = TreeMember(forest)
-        member._paths = layout(forest, Paths.of(forest))
+        member.paths = layout(forest, Paths.of(forest))
         assert np.allclose(member.contributions(x), expected, rtol=0, atol=2e-6)
     assert np.allclose(member.base + expected.sum(axis=1), scores(member, x), atol=1e-6)
 
@@ -75,7 +75,7 @@ def test_contributions_equal_those_of_xgboost(rows, depth, options, layout):
     x, y = rows(4000, seed=depth, missing=0.1)
     names = list("abcdef")
     member = XGBoost(depth=depth, **options).fit(x, y, names, seed=1)
-    assert isinstance(member._paths, layout)
+    assert isinstance(member.paths, layout)
     booster = xgboost.Booster(model_file=bytearray(member.attachments["xgboost.json"]))
     expected = booster.predict(xgboost.DMatrix(x[:1000], feature_names=names), pred_contribs=True)
     found = member.contributions(x[:1000])

@@ -15,7 +15,7 @@ def test_a_slow_look_never_brings_back_a_key_that_was_revoked_meanwhile(tmp_path
     roster = Roster(database, lambda: 0, None, None)
     keys.add("another", ["viewer"], who="test")  # so that there is something to look at
     has_read, revoked = threading.Event(), threading.Event()
-    read = roster._keys_of.valid
+    read = roster.keys_of.valid
 
     def slowly():
         found = list(read())
@@ -24,7 +24,7 @@ def test_a_slow_look_never_brings_back_a_key_that_was_revoked_meanwhile(tmp_path
             revoked.wait(0.5)  # the other look may not overtake, so nobody can wait for it for ever
         return found
 
-    monkeypatch.setattr(roster._keys_of, "valid", slowly)
+    monkeypatch.setattr(roster.keys_of, "valid", slowly)
     slow = threading.Thread(target=roster.refresh)
     slow.start()
     assert has_read.wait(60)

@@ -54,7 +54,7 @@ def test_what_is_remembered_is_bounded(monkeypatch):
     attempts = Attempts()
     for n in range(1_000):
         attempts.wait_s(f"name{n}", f"192.0.2.{n % 256}", n)
-    assert len(attempts._addresses) == len(attempts._names) == 8
+    assert len(attempts.addresses) == len(attempts.names) == 8
 
 
 @pytest.mark.parametrize(

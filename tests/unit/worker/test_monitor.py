@@ -15,7 +15,14 @@ STATUS = [{"shard": 0, "owner": True, "trouble": None, "fence": 1}]
 
 
 @pytest.fixture
-def monitor():
+def silence_s():
+    """How long a client may be silent: longer than any test."""
+    return 600.0
+
+
+@pytest.fixture
+def monitor(silence_s, monkeypatch):
+    monkeypatch.setattr(module, "SILENCE_S", silence_s)
     answering = Monitor(lambda: STATUS, "mine", "127.0.0.1", 0)
     yield answering
     answering.close()
@@ -25,16 +32,15 @@ def connect(monitor):
     return socket.create_connection(("127.0.0.1", monitor.port), 60)
 
 
-def test_a_silent_client_is_hung_up_on_and_its_thread_ends(monitor, monkeypatch):
-    monkeypatch.setattr(monitor._server.RequestHandlerClass, "timeout", 0.2)
+@pytest.mark.parametrize("silence_s", [0.2])
+def test_a_silent_client_is_hung_up_on_and_its_thread_ends(monitor):
     threads = threading.active_count()
     with connect(monitor) as silent:
         assert silent.recv(1) == b""
     wait_until(lambda: threading.active_count() <= threads)
 
 
-def test_only_so_many_connections_are_held_and_others_are_answered_when_they_have_gone(monitor, monkeypatch):
-    monkeypatch.setattr(monitor._server.RequestHandlerClass, "timeout", 600)
+def test_only_so_many_connections_are_held_and_others_are_answered_when_they_have_gone(monitor):
     with contextlib.ExitStack() as opened:
         held = [opened.enter_context(connect(monitor)) for _ in range(module.MOST_CONNECTIONS)]
         with connect(monitor) as refused, contextlib.suppress(ConnectionResetError):

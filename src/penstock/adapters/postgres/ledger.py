@@ -65,15 +65,15 @@ class PostgresLedger:
         clock: Clock = system_clock,
     ) -> None:
         shapes = Shapes(self.layouts, self._versions, amounts or {})
-        self._store = Store(url, log, shapes, clock, alone=not read_only)
+        self.store = Store(url, log, shapes, clock, alone=not read_only)
         self._closed = False
         with ExitStack() as opened:
-            opened.callback(self._store.drop)
+            opened.callback(self.store.drop)
             try:
-                with explained(self._store.at):
-                    place = self._store.open(read_only=read_only)
+                with explained(self.store.at):
+                    place = self.store.open(read_only=read_only)
                     if not read_only:
-                        place = self._store.take(None)
+                        place = self.store.take(None)
             except Fenced as error:
                 raise FolderInUse(str(error)) from error
             self.identity = place.identity
@@ -87,9 +87,9 @@ class PostgresLedger:
         self._on_the_way: dict[int, Record] = {}
         self._writer: Writer | None = None
         if read_only:
-            self._store.drop()
+            self.store.drop()
         else:
-            self._writer = Writer(self._write, self._written, self._store.at, place.position, pending_rows, self._check)
+            self._writer = Writer(self._write, self._written, self.store.at, place.position, pending_rows, self._check)
 
     # ------------------------------------------------------------ what it is like
 
@@ -147,7 +147,7 @@ class PostgresLedger:
 
     def _owned(self) -> Writer:
         if self._writer is None:
-            raise LedgerError(f"{self._store.at} was opened read-only; nothing can be appended")
+            raise LedgerError(f"{self.store.at} was opened read-only; nothing can be appended")
         return self._writer
 
     def flush(self) -> None:
@@ -174,14 +174,14 @@ class PostgresLedger:
         whole = zip(headers, frames, strict=True)
         group = [Written(self._on_the_way[header.position], header, frame) for header, frame in whole]
         try:
-            with explained(self._store.at):
-                self._store.write(group)
+            with explained(self.store.at):
+                self.store.write(group)
         except LedgerError:
             raise
         except PenstockError as error:
             raise LedgerError(str(error)) from error
         except Exception as error:
-            raise LedgerError(f"records cannot be written to {self._store.at}: {error!r}; please report this defect") from error
+            raise LedgerError(f"records cannot be written to {self.store.at}: {error!r}; please report this defect") from error
 
     def _check(self) -> None:
         """Find out whether a group could be written now.
@@ -190,8 +190,8 @@ class PostgresLedger:
             LedgerError: the server does not answer, or somebody else owns the log.
         """
         try:
-            with explained(self._store.at):
-                self._store.check()
+            with explained(self.store.at):
+                self.store.check()
         except LedgerError:
             raise
         except PenstockError as error:

@@ -86,7 +86,7 @@ class Store:
         self._name = name
         self._shapes = shapes
         self._clock = clock
-        self._alone = alone
+        self.alone = alone
         self._db: Connection | None = None
         self._periods: list[partitions.Period] = []
         self._day = _EPOCH
@@ -113,7 +113,7 @@ class Store:
     def _lock(self, db: Connection) -> None:
         """Be the only owner. The server lets a lock go a moment after its holder has gone, so that is waited for."""
         until = time.monotonic() + _GONE_WITHIN_S
-        while self._alone and not db.execute("SELECT pg_try_advisory_lock(%s, %s)", (_OWNER, self.place.log)).fetchall()[0][0]:
+        while self.alone and not db.execute("SELECT pg_try_advisory_lock(%s, %s)", (_OWNER, self.place.log)).fetchall()[0][0]:
             if time.monotonic() > until:
                 raise Fenced(
                     f"the ledger in {self.at} has another owner; one ledger has one. Stop that process, or name another one"

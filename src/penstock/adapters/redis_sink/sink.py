@@ -82,26 +82,26 @@ class RedisSink:
         self._profiles = profiles_of(engine.detector, prefix, entities)
         self._ttls_s = decision_ttl_s, profile_ttl_s
         self._take = self._redis.register_script(_TAKE)
-        self._write = self._redis.register_script((files(__package__) / "sink.lua").read_text())
+        self.script = self._redis.register_script((files(__package__) / "sink.lua").read_text())
         self._sending = ThreadPoolExecutor(1, thread_name_prefix="penstock-redis")
         self._fence = 0
-        self._reached = 0, 0
+        self.reached = 0, 0
 
     def begin(self, fence: int) -> int:
         """See `Sink.begin`."""
         with explained(self._place):
             held, position, row = self._take(keys=self._owned, args=[fence])
         self._check(held, fence)
-        self._fence, self._reached = fence, (position, row)
+        self._fence, self.reached = fence, (position, row)
         return int(position)
 
     def write(self, records: Sequence[tuple[int, Record]]) -> None:
         """See `Sink.write`."""
         sent: _Sent | None = None
-        for rows, reached in _portions(self._detector, records, self._reached):
+        for rows, reached in _portions(self._detector, records, self.reached):
             arguments = self._arguments(rows, reached)  # made while the server still works on the portion before
             self._settle(sent)
-            sent = reached, self._sending.submit(self._write, self._keys, arguments)
+            sent = reached, self._sending.submit(self.script, self._keys, arguments)
         self._settle(sent)
 
     def _settle(self, sent: "_Sent | None") -> None:
@@ -110,7 +110,7 @@ class RedisSink:
             with explained(self._place):
                 held = sent[1].result()
             self._check(held, self._fence)
-            self._reached = sent[0]
+            self.reached = sent[0]
 
     def close(self) -> None:
         """See `Sink.close`."""

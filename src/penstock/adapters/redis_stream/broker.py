@@ -36,7 +36,7 @@ class RedisBroker:
         self.address = Address.of(url)
         self.topics = self.address.topics
         self.group = f"penstock.{self.topics.journal}.{detector}"
-        self._line = Line.to(self.address)
+        self.line = Line.to(self.address)
 
     def create(self, shards: int | None = None) -> list[str]:
         """See `Broker.create`."""
@@ -48,35 +48,35 @@ class RedisBroker:
         made = []
         for role in self.topics.__struct_fields__:
             name = self.topics.named(role)
-            if not self._line.ask("EXISTS", name):
+            if not self.line.ask("EXISTS", name):
                 made.append(name)
             if role in INBOX:
                 self._add_group(name)
             elif name in made:  # a stream comes into being with a group
                 self._add_group(name)
-                self._line.ask("XGROUP DESTROY", name, self.group)
+                self.line.ask("XGROUP DESTROY", name, self.group)
         return made
 
     def _add_group(self, name: str) -> None:
         try:
-            self._line.ask("XGROUP CREATE", name, self.group, "0", "MKSTREAM")
+            self.line.ask("XGROUP CREATE", name, self.group, "0", "MKSTREAM")
         except BrokerError as error:
             if "BUSYGROUP" not in str(error):
                 raise BrokerError(f"stream {name!r} cannot be created: {error}") from error
 
     def _check_server(self) -> None:
         """Refuse a server that cannot do it or would throw streams away; warn about one that forgets."""
-        server = self._line.ask("INFO", "server")
+        server = self.line.ask("INFO", "server")
         version = str(server.get("redis_version", _OLDEST))
         if int(version.partition(".")[0]) < _OLDEST:
             raise BrokerError(f"Redis at {self.address.server} is version {version}; streams need Redis {_OLDEST} or Valkey")
-        policy = str(self._line.ask("INFO", "memory").get("maxmemory_policy", "noeviction"))
+        policy = str(self.line.ask("INFO", "memory").get("maxmemory_policy", "noeviction"))
         if policy.startswith("allkeys"):
             raise BrokerError(
                 f"Redis at {self.address.server} throws away keys when its memory is full (maxmemory-policy {policy}), and the "
                 "journal is one: set maxmemory-policy noeviction"
             )
-        if not self._line.ask("INFO", "persistence").get("aof_enabled"):
+        if not self.line.ask("INFO", "persistence").get("aof_enabled"):
             _log.warning(
                 "Redis at %s does not write changes to disk: what it holds is lost when it ends; set appendonly yes",
                 self.address.server,
@@ -84,20 +84,20 @@ class RedisBroker:
 
     def shards(self) -> int:
         """See `Broker.shards`."""
-        return int(self._line.ask("EXISTS", self.topics.transactions))
+        return int(self.line.ask("EXISTS", self.topics.transactions))
 
     def candidate(self, name: str) -> RedisCandidate:
         """See `Broker.candidate`."""
-        return RedisCandidate(self.address, self._line, self.group, name)
+        return RedisCandidate(self.address, self.line, self.group, name)
 
     def journal(self, shard: int, after: str | None) -> RedisJournal:  # noqa: ARG002  there is one
         """See `Broker.journal`."""
-        return RedisJournal(self.address, self._line, after)
+        return RedisJournal(self.address, self.line, after)
 
     def outlet(self) -> RedisOutlet:
         """See `Broker.outlet`."""
-        return RedisOutlet(self.address, self._line)
+        return RedisOutlet(self.address, self.line)
 
     def close(self) -> None:
         """Close the connections of all parts."""
-        self._line.close()
+        self.line.close()

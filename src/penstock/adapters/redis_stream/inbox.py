@@ -35,12 +35,12 @@ class RedisInbox:
     ) -> None:
         self.shard = shard
         self._address, self._group, self._fence, self._on_close = address, group, fence, on_close
-        self._reading, self._committing, self._asking = line.another(), line.another(), line.another()
+        self._reading, self.committing, self._asking = line.another(), line.another(), line.another()
         self._script = line.script("commit")
         self._names = {role: address.topics.named(role) for role in INBOX}
         self._roles = {name.encode(): role for role, name in self._names.items()}
         self._behind: dict[str, str] = {}
-        self._waiting: deque[Message] = deque()
+        self.waiting: deque[Message] = deque()
         self._drained = False
         self._at_once = 1_000
         self._unit = 0
@@ -73,20 +73,20 @@ class RedisInbox:
         """See `Inbox.poll`."""
         if self._lost:
             raise Fenced(f"shard {self.shard} goes to another worker")
-        if not self._waiting:
+        if not self.waiting:
             self._read(timeout_s, ("transactions",) if transactions_only else INBOX)
         found: list[Message] = []
         size = 0
-        while self._waiting and len(found) < most:
-            size += len(self._waiting[0].body)
+        while self.waiting and len(found) < most:
+            size += len(self.waiting[0].body)
             if found and size > LARGEST_POLL:
                 break
-            found.append(self._waiting.popleft())
+            found.append(self.waiting.popleft())
         return found
 
     def caught_up(self) -> bool:
         """See `Inbox.caught_up`: Redis answers for all streams in one moment, transactions first."""
-        return self._drained and not (self._waiting and self._waiting[0].role == "transactions")
+        return self._drained and not (self.waiting and self.waiting[0].role == "transactions")
 
     def _read(self, timeout_s: float, roles: Sequence[str]) -> None:
         block = ("BLOCK", max(1, int(min(timeout_s, ANSWER_S / 2) * 1000))) if timeout_s > 0 else ()
@@ -101,7 +101,7 @@ class RedisInbox:
         for name, entries in found or ():
             role = self._roles[name]
             self._drained &= role != "transactions" or len(entries) < self._at_once
-            self._waiting.extend(self._message(role, place.decode(), fields) for place, fields in entries)
+            self.waiting.extend(self._message(role, place.decode(), fields) for place, fields in entries)
             self._behind[role] = entries[-1][0].decode()
             most = max(most, len(entries))
             size += sum(sum(map(len, fields)) for _, fields in entries)
@@ -130,7 +130,7 @@ class RedisInbox:
             self._check()
             return None
         keys, arguments = self._words(unit)
-        said, value = self._patiently(lambda: self._committing.run(self._script, keys, arguments))
+        said, value = self._patiently(lambda: self.committing.run(self._script, keys, arguments))
         if said != b"done":
             raise self._refused(said, int(value))
         self._unit += 1
@@ -138,7 +138,7 @@ class RedisInbox:
 
     def _check(self) -> None:
         """Whether this still is the owner."""
-        fence = int(self._patiently(lambda: self._committing.ask("HGET", self._address.state, "fence")) or 0)
+        fence = int(self._patiently(lambda: self.committing.ask("HGET", self._address.state, "fence")) or 0)
         if fence != self._fence:
             raise self._refused(b"fence", fence)
 
@@ -188,7 +188,7 @@ class RedisInbox:
     @property
     def trouble(self) -> str | None:
         """See `Inbox.trouble`."""
-        return self._committing.trouble or self._reading.trouble
+        return self.committing.trouble or self._reading.trouble
 
     def close(self) -> None:
         """Let go."""

@@ -36,7 +36,7 @@ class RedisOutlet:
     """
 
     def __init__(self, address: Address, line: Line, *, patience_s: float = 30.0) -> None:
-        self._address, self._line = address, line.another()
+        self._address, self.line = address, line.another()
         self._script = line.script("put")
         self._mark = f"{address.topics.journal}.outlet.{uuid.uuid4().hex}"
         self._patience_s = patience_s
@@ -98,7 +98,7 @@ class RedisOutlet:
             arguments += (numbers[message.role], message.body, message.trace)
         while True:
             try:
-                self._line.run(self._script, keys, arguments)
+                self.line.run(self._script, keys, arguments)
             except Silent as error:
                 if self._closing or time.monotonic() > batch[0].until:
                     return BrokerError(f"Redis did not take the message: {error}")
@@ -117,7 +117,7 @@ class RedisOutlet:
     @property
     def trouble(self) -> str | None:
         """Why Redis cannot be reached; None when all is well."""
-        return self._line.trouble
+        return self.line.trouble
 
     def close(self) -> None:
         """Flush and let go; what Redis does not have by then is given up."""

@@ -27,7 +27,7 @@ _PAUSES = (0.05, 0.2, 0.5, 0)
 def reigns_in(place: Place, log: str | None = None, *, contents: bool = True) -> dict[str, dict[Reign, Extent]]:
     """Who has written here, by log; of one log, where it is named. contents: read how far each has come, too."""
     found: dict[str, dict[Reign, Extent]] = {}
-    for path in _paths(place, OWNERS):
+    for path in paths_of(place, OWNERS):
         owner = owner_of(path)
         if owner is not None and log in (None, owner[0]):
             found.setdefault(owner[0], {})[owner[1]] = _extent(place, path) if contents else _NONE
@@ -48,7 +48,8 @@ def _extent(place: Place, path: str) -> Extent:
     ) from cause
 
 
-def _paths(place: Place, prefix: str | None = None) -> list[str]:
+def paths_of(place: Place, prefix: str | None = None) -> list[str]:
+    """The path of every object of a place, or of those that begin with a prefix."""
     return [entry["path"] for chunk in obstore.list(place.store, prefix) for entry in chunk]
 
 
@@ -70,7 +71,7 @@ class ObjectArchive:
         self._scratch = Path(tempfile.mkdtemp(prefix="penstock-archive-"))
         with self._place.asked():
             reigns = reigns_in(self._place)
-            listed = [file for path in _paths(self._place) if (file := file_of(path)) is not None]
+            listed = [file for path in paths_of(self._place) if (file := file_of(path)) is not None]
         self.files = [file for file in that_count(listed, reigns) if _inside(file, since, until)]
 
     def query(self, sql: str, *, limit_s: float | None = None) -> pl.DataFrame:

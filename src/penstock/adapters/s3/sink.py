@@ -76,7 +76,7 @@ class ArchiveSink:
         self._rows = 0
         self._since_us = 0
         self._next = 0
-        self._reign: Reign | None = None
+        self.reign: Reign | None = None
         self._extent = Extent(0, 0)
         self._fenced: Fenced | None = None
         self._closed = threading.Event()
@@ -92,7 +92,7 @@ class ArchiveSink:
             if newest[0] > fence:
                 raise self._followed(newest)
             position = self._reached(known)
-            self._reign = (fence, newest[1] + 1 if newest[0] == fence else 0)
+            self.reign = (fence, newest[1] + 1 if newest[0] == fence else 0)
             self._extent = Extent(position, position, cursor_at(self._ledger, position).checksum)
             self._say()
             self._waiting, self._rows, self._next, self._fenced = [], 0, position, None
@@ -146,12 +146,12 @@ class ArchiveSink:
             self._tending.join()
             self._tending = None
         with self._lock:
-            if self._reign is not None and self._fenced is None:
+            if self.reign is not None and self._fenced is None:
                 try:
                     self._roll()
                 except (SinkUnavailable, Fenced) as error:
                     _log.info("the archive is completed by the next owner: %s", error)
-            self._reign = None
+            self.reign = None
 
     # ------------------------------------------------------------ time
 
@@ -187,16 +187,16 @@ class ArchiveSink:
             Fenced: another owner has begun a reign.
             SinkUnavailable: the store does not answer; files that were written do not count yet.
         """
-        if not self._waiting or self._reign is None:
+        if not self._waiting or self.reign is None:
             return
         with self._place.asked():
             newest = max(reigns_in(self._place, self._log_name, contents=False)[self._log_name])
-            if newest > self._reign:
+            if newest > self.reign:
                 raise self._followed(newest)
             stretch = (self._extent.position, self._next)
             with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
                 for each in [
-                    pool.submit(self._put, file_path(*place, stretch, self._reign, self._log_name), _parquet(frame))
+                    pool.submit(self.put, file_path(*place, stretch, self.reign, self._log_name), _parquet(frame))
                     for place, frame in _frames(self._waiting, self._ledger)
                 ]:
                     each.result()
@@ -211,12 +211,13 @@ class ArchiveSink:
                 raise
         self._waiting, self._rows = [], 0
 
-    def _put(self, path: str, data: bytes) -> None:
+    def put(self, path: str, data: bytes) -> None:
+        """Write one object."""
         obstore.put(self._place.store, path, data)
 
     def _say(self) -> None:
-        assert self._reign is not None
-        self._put(owner_path(self._log_name, self._reign), msgspec.json.encode(self._extent))
+        assert self.reign is not None
+        self.put(owner_path(self._log_name, self.reign), msgspec.json.encode(self._extent))
 
     def _followed(self, newest: Reign) -> Fenced:
         return Fenced(
