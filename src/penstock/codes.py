@@ -9,7 +9,6 @@ Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012), with c
 
 from collections.abc import Sequence
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,13 +22,16 @@ _K1 = np.uint64(0x67617465666C6F77)
 _V0, _V1 = _K0 ^ np.uint64(0x736F6D6570736575), _K1 ^ np.uint64(0x646F72616E646F6D)
 _V2, _V3 = _K0 ^ np.uint64(0x6C7967656E657261), _K1 ^ np.uint64(0x7465646279746573)
 
+_WORD = (1 << 64) - 1
+_FEW = 2_000
 
-@nb.njit(inline="always")
+
+@njit(cache=False, inline="always")
 def _rotl(x, b):
     return (x << np.uint64(b)) | (x >> np.uint64(64 - b))
 
 
-@nb.njit(inline="always")
+@njit(cache=False, inline="always")
 def _round(v0, v1, v2, v3):
     v0 += v1
     v1 = _rotl(v1, 13) ^ v0
@@ -44,7 +46,7 @@ def _round(v0, v1, v2, v3):
     return v0, v1, v2, v3
 
 
-@nb.njit(inline="always")
+@njit(cache=False, inline="always")
 def _finish(v0, v1, v2, v3):
     v2 ^= np.uint64(0xFF)
     for _ in range(3):
@@ -135,5 +137,32 @@ def number_codes(values: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def text_code(text: str) -> int:
-    """The code of one text."""
-    return int(text_codes([text])[0])
+    """The code of one text, in plain Python: as fast as a call of `text_codes`, and without numba."""
+    data = text.encode()
+    padded = data + bytes(-(len(data) + 1) % 8) + bytes([len(data) & 0xFF])
+    v0, v1, v2, v3 = int(_V0), int(_V1), int(_V2), int(_V3)
+    for at in range(0, len(padded), 8):
+        word = int.from_bytes(padded[at : at + 8], "little")
+        v0, v1, v2, v3 = _plain_rounds(1, v0, v1, v2, v3 ^ word)
+        v0 ^= word
+    v0, v1, v2, v3 = _plain_rounds(3, v0, v1, v2 ^ 0xFF, v3)
+    code = v0 ^ v1 ^ v2 ^ v3
+    return (code - (1 << 64) if code >> 63 else code) or 1
+
+
+def declared_codes(texts: Sequence[str | None]) -> NDArray[np.int64]:
+    """The codes of texts that a detector declares, as `text_codes`; of few without numba, so that its detector is read soon."""
+    if len(texts) > _FEW:
+        return text_codes(texts)
+    return np.array([NULL if text is None else text_code(text) for text in texts], np.int64)
+
+
+def _plain_rounds(count: int, v0: int, v1: int, v2: int, v3: int) -> tuple[int, int, int, int]:
+    for _ in range(count):
+        v0, v2 = (v0 + v1) & _WORD, (v2 + v3) & _WORD
+        v1, v3 = (v1 << 13 | v1 >> 51) & _WORD ^ v0, (v3 << 16 | v3 >> 48) & _WORD ^ v2
+        v0 = (v0 << 32 | v0 >> 32) & _WORD
+        v2, v0 = (v2 + v1) & _WORD, (v0 + v3) & _WORD
+        v1, v3 = (v1 << 17 | v1 >> 47) & _WORD ^ v2, (v3 << 21 | v3 >> 43) & _WORD ^ v0
+        v2 = (v2 << 32 | v2 >> 32) & _WORD
+    return v0, v1, v2, v3

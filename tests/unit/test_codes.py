@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.codes import number_codes, text_code, text_codes, word_code
+from penstock.codes import declared_codes, number_codes, text_code, text_codes, word_code
 
 _ALL = (1 << 64) - 1
 _K0, _K1 = 0x50656E73746F636B, 0x67617465666C6F77
@@ -41,13 +41,23 @@ def _plain(data: bytes) -> int:
 @settings(deadline=None)
 @given(st.text(max_size=40))
 def test_a_text_s_code_is_the_hash_of_its_bytes(text: str) -> None:
-    assert text_code(text) == _plain(text.encode())
+    code = _plain(text.encode())
+    assert (text_code(text), text_codes([text, None]).tolist(), declared_codes([text, None]).tolist()) == (
+        code,
+        [code, 0],
+        [code, 0],
+    )
 
 
 @settings(deadline=None)
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_a_word_s_code_is_the_hash_of_its_eight_bytes(word: int) -> None:
     assert word_code(np.int64(word)) == _plain(word.to_bytes(8, "little", signed=True))
+
+
+def test_many_declared_texts_have_the_codes_of_few() -> None:
+    texts = [f"C{n}" for n in range(3_000)]
+    assert declared_codes(texts).tolist() == [*declared_codes(texts[:1_500]), *declared_codes(texts[1_500:])]
 
 
 def test_a_missing_value_has_no_code_and_both_zeros_have_the_same() -> None:

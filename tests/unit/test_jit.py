@@ -11,7 +11,7 @@ import pytest
 from tests.unit.installation import printed_by
 
 import penstock
-from penstock.jit import made_from
+from penstock.kept_code import made_from
 
 PACKAGE = Path(penstock.__file__).parent
 KERNELS = sorted(path for path in PACKAGE.rglob("*.py") if "import njit" in path.read_text("utf-8"))
@@ -22,7 +22,7 @@ def installation(tmp_path: Path) -> Path:
     """A package with a kernel that calls the kernel of another file, which reads a constant of a third."""
     package = tmp_path / "penstock"
     package.mkdir()
-    for name in ("compilation", "jit"):
+    for name in ("compilation", "jit", "kept_code"):
         (package / f"{name}.py").write_text((PACKAGE / f"{name}.py").read_text("utf-8"))
     (package / "__init__.py").write_text("from penstock.compilation import choose_cache\n\nchoose_cache()\n")
     for name, text in {
@@ -64,7 +64,7 @@ def test_a_change_of_what_a_kernel_calls_or_reads_compiles_it_again(installation
 
 def test_functions_outside_the_package_are_kept_as_numba_keeps_them(installation, tmp_path):
     (tmp_path / "mine.py").write_text("import numba\n\n@numba.njit(cache=True)\ndef twice(x):\n    return 2 * x\n")
-    program = "import penstock.jit, mine; print(mine.twice(4), type(mine.twice._cache._impl.locator).__module__)"
+    program = "import penstock.kept_code, mine; print(mine.twice(4), type(mine.twice._cache._impl.locator).__module__)"
     environment = os.environ | {"PYTHONPATH": str(installation)}
     done = subprocess.run(
         [sys.executable, "-B", "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
@@ -102,3 +102,25 @@ def test_every_kernel_that_is_kept_is_declared_with_this_njit():
     numbas = re.compile(r"njit\(.*cache=True")
     others = [path for path in PACKAGE.rglob("*.py") if path.name != "jit.py"]
     assert [str(path) for path in others if numbas.search(path.read_text("utf-8"))] == []
+
+
+def test_a_kernel_is_numba_s_own_after_its_first_call_in_its_module_and_for_those_who_imported_it_before(installation):
+    program = (
+        "import sys; from penstock import callee; early = callee.product; assert 'numba' not in sys.modules\n"
+        "assert early(4) == 8; from numba.core.dispatcher import Dispatcher; assert isinstance(callee.product, Dispatcher)\n"
+        "assert early(1.5) == 3.0 and len(callee.product.signatures) == len(early.signatures) == 2"
+    )
+    environment = os.environ | {"PYTHONPATH": str(installation)}
+    subprocess.run([sys.executable, "-B", "-c", program], check=True, cwd=installation, env=environment)
+
+
+def test_threads_that_call_a_kernel_first_at_once_share_its_code(installation):
+    program = (
+        "import threading; from penstock import caller; together = threading.Barrier(4); found = []\n"
+        "def call(): together.wait(); found.append(caller.result(10))\n"
+        "threads = [threading.Thread(target=call) for _ in range(4)]\n"
+        "[each.start() for each in threads]; [each.join() for each in threads]\n"
+        "assert found == [21] * 4 and len(caller.result.signatures) == 1"
+    )
+    environment = os.environ | {"PYTHONPATH": str(installation)}
+    subprocess.run([sys.executable, "-B", "-c", program], check=True, cwd=installation, env=environment)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
@@ -24,13 +25,15 @@ from penstock.detector.recipe import Recipe
 from penstock.errors import DeclarationError
 from penstock.features import Aggregate, Derived, Label
 from penstock.features.described import Added, feature_of
-from penstock.features.state import FeatureState
-from penstock.features.table import STATE_FORMAT
+from penstock.features.kernel.words import STATE_FORMAT
 from penstock.ingest import Schema, Steps
 from penstock.messages import Type
 from penstock.models import Model
 from penstock.rules import Rule
 from penstock.rules.lists import Declared, declared_lists
+
+if TYPE_CHECKING:
+    from penstock.features.state import FeatureState
 
 
 class Detector:
@@ -184,8 +187,10 @@ class Detector:
         """What works, but probably not as meant."""
         return [*self_comparisons(self), *self.plan.rules.warnings]
 
-    def state(self, *, memory_limit: int | None = None) -> FeatureState:
+    def state(self, *, memory_limit: int | None = None) -> "FeatureState":
         """An empty state for this detector's features."""
+        from penstock.features.state import FeatureState  # with the kernels that it runs
+
         plan = self.plan
         return FeatureState(
             plan.entities,

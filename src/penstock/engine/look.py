@@ -17,12 +17,12 @@ from penstock.engine import records
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.features import Aggregate
 from penstock.features.kernel.places import find_slot
-from penstock.features.table import Table
 from penstock.ledger import Label
 from penstock.messages import Batch, Layout, Record, Type, Versions
 
 if TYPE_CHECKING:
     from penstock.engine.engine import Engine
+    from penstock.features.table import Table
 
 LABELLED = ("decisions", "loaded")
 """The kinds of records whose events labels are about."""
@@ -168,7 +168,7 @@ class Look:
 
     # ---- entities
 
-    def table(self, entity: str) -> Table:
+    def table(self, entity: str) -> "Table":
         """The table of an entity.
 
         Raises:
@@ -277,7 +277,7 @@ class Look:
 class KeyRows:
     """Finds the events of one key, in any of its roles, in recorded batches."""
 
-    def __init__(self, look: Look, table: Table, key: str) -> None:
+    def __init__(self, look: Look, table: "Table", key: str) -> None:
         self._look = look
         self._fields = [[column.name for column in columns] for columns in table.plan.keys]
         several = len(self._fields[0]) > 1

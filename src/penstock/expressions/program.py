@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.codes import text_codes
-from penstock.expressions.machine import run_program
+from penstock.expressions import machine
 from penstock.expressions.members import Members
 from penstock.expressions.texts import Column, Values
 from penstock.messages import Batch, Type
@@ -120,7 +120,7 @@ class Stage:
             aux = np.empty((len(batch), len(self.auxiliaries)), np.float64)
             for auxiliary in self.auxiliaries:
                 auxiliary.fill(batch, aux)
-        run_program(self.code, self.numbers, self.words, batch.x, batch.codes, aux, self.registers)
+        machine.run_program(self.code, self.numbers, self.words, batch.x, batch.codes, aux, self.registers)
         for chosen in self.chosen:
             chosen.fill(batch)
 

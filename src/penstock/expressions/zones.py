@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.codes import text_codes
+from penstock.codes import declared_codes
 
 _SECOND_US = 1_000_000
 _LAST_YEAR = 2100
@@ -87,6 +87,6 @@ def zone_directory() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.i
     names = sorted(zone_names())
     tables = [zone_table(name) for name in names]
     starts = np.cumsum([0, *map(len, tables[:-1])])
-    codes = text_codes(names)
+    codes = declared_codes(names)
     order = np.argsort(codes)
     return codes[order], starts[order], np.concatenate(tables)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.codes import NULL, number_codes, text_codes
+from penstock.codes import NULL, declared_codes, number_codes
 from penstock.errors import DeclarationError, ExpressionError, did_you_mean
 from penstock.features.files import Table, read_table
 from penstock.messages import Batch, Column, Layout, Type
@@ -214,7 +214,7 @@ def _values(table: Table, name: str, order: NDArray[np.intp]) -> _Values:
         return _Values(Type.NUMBER, numbers, np.empty(0, np.int64), [])
     column = table.texts(name)
     texts = [*(column[position] for position in order.tolist()), None]
-    return _Values(Type.TEXT, np.empty(0), text_codes(texts), texts)
+    return _Values(Type.TEXT, np.empty(0), declared_codes(texts), texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +347,7 @@ def _codes_in(table: Table, key: Column, name: str) -> NDArray[np.int64]:
     if key.type is Type.TIME:
         raise table.refuse(f"{key.name} is a time, which a lookup does not take; derive a number from it, such as its year")
     if key.type is Type.TEXT:
-        return text_codes(table.texts(name))
+        return declared_codes(table.texts(name))
     return number_codes(table.numbers(name).fill_null(float("nan")).to_numpy())
 
 

@@ -1,7 +1,7 @@
 """The state of all entities of a detector, moved forward by batches and labels in one order."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +10,12 @@ from penstock.clock import SECOND_US
 from penstock.codes import text_code
 from penstock.compilation import say_mismatch
 from penstock.errors import MalformedEvent
-from penstock.features.kernel.handles import HANDLE, advance, read_keys
 from penstock.features.kernel.words import ALL_KEYS, KNOWN_KEYS, NO_KEYS, REFUSED
 from penstock.features.plan import EntityPlan
-from penstock.features.table import Table
 from penstock.messages import Batch, Column, Layout, Type
+
+if TYPE_CHECKING:
+    from penstock.features.table import Table
 
 STRIDE_US = 86_400 * SECOND_US
 
@@ -62,7 +63,11 @@ class FeatureState:
         max_ahead_us: int,
         memory_limit: int | None = None,
     ) -> None:
+        from penstock.features.kernel import handles
+        from penstock.features.table import Table
+
         say_mismatch()
+        self._kernel = handles
         self.tables = [Table(plan) for plan in plans]
         self.memory_limit = memory_limit
         self.refused = 0
@@ -74,7 +79,7 @@ class FeatureState:
         self._clocks = np.zeros(2, np.int64)
         self._roles = max((len(plan.keys) for plan in plans), default=1)
         self._words: dict[int, str] = {}
-        self._handles = np.empty((len(plans), HANDLE), np.int64)
+        self._handles = np.empty((len(plans), handles.HANDLE), np.int64)
         for table, handle in zip(self.tables, self._handles, strict=True):
             handle[:] = table.handle
             table.handle = handle  # one array: what a table changes is seen here
@@ -164,7 +169,7 @@ class FeatureState:
         keep, paces, admission = np.empty(n, np.bool_), np.empty(n, np.int64), np.zeros(n, np.uint8)
         admission[closed.row :] = closed.level
         keys, progress = np.empty((n, self._roles), np.int64), np.array([-1, 0])
-        while not advance(
+        while not self._kernel.advance(
             self._handles,
             progress,
             False,
@@ -209,7 +214,7 @@ class FeatureState:
 
     # ---- looking at one key
 
-    def key_of(self, table: Table, values: Sequence[str | float]) -> int:
+    def key_of(self, table: "Table", values: Sequence[str | float]) -> int:
         """The code under which a table holds the key made of these values, one per key field.
 
         Raises:
@@ -227,7 +232,7 @@ class FeatureState:
                 batch.x[0, column.index] = _number(value, column.name)
         return int(key_codes(table.plan, batch)[0, 0])
 
-    def look(self, table: Table, key: int) -> Batch:
+    def look(self, table: "Table", key: int) -> Batch:
         """The features of a key as of the stream's clock, without an event: a batch of one row."""
         batch = one_row(self.layout)
         batch.time_us = batch.arrived_us = np.array([self.clock_us], np.int64)
@@ -267,6 +272,8 @@ class FeatureState:
 
 def key_codes(plan: EntityPlan, batch: Batch, rows: slice = slice(None)) -> NDArray[np.int64]:
     """The key of every event, or of some rows, in every role, int64 (n, roles); 0 where any field of it is null."""
+    from penstock.features.kernel.handles import read_keys
+
     x, codes = batch.x[rows], batch.codes[rows]
     keys = np.empty((len(x), len(plan.keys)), np.int64)
     read_keys(plan.plan.keys, x, codes, keys)

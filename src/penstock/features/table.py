@@ -15,8 +15,6 @@ from penstock.features.kernel.places import place_distinct, place_distincts, pla
 from penstock.features.kernel.writing import clear_row
 from penstock.features.plan import EntityPlan
 
-STATE_FORMAT = 4
-"""Raise it when the arrays change their meaning: snapshots of other formats are rebuilt from the log."""
 _SIZE_CLASSES = 48
 _WORTH_COMPACTING = 0.875
 """A table is moved together where its keys need no more than this share of its memory."""

@@ -10,9 +10,9 @@ from msgspec import NODEFAULT, Meta
 from msgspec.structs import astuple
 from numpy.typing import NDArray
 
+from penstock.ingest import kernel
 from penstock.ingest.field import Field
 from penstock.ingest.identity import LONGEST_ID, id_problem
-from penstock.ingest.kernel import Places, lay
 from penstock.ingest.part import Part
 from penstock.ingest.schema import TYPE, EventType
 from penstock.ingest.steps import Steps
@@ -69,14 +69,14 @@ class Form:
     def _at(self, fields: Iterable[Field]) -> NDArray[np.int64]:
         return np.array([self.layout[field.name].index for field in fields], np.int64)
 
-    def _places(self) -> Places:
+    def _places(self) -> kernel.Places:
         whole = np.array([field.whole for field in self.numbers], np.bool_)
         nullable = np.array([field.nullable for field in self.times], np.bool_)
         first_us = np.array([FIRST_US] + [OLDEST_US] * (len(self.times) - 1), np.int64)
         switches, offsets = zone_switches(self.zone or "UTC")
         zoned = self.zone is not None
         max_bytes = np.array([_ANY if field.max_bytes is None else field.max_bytes for field in self.texts], np.int64)
-        return Places(
+        return kernel.Places(
             self.text_at, max_bytes, self.time_at, self.number_at, whole, first_us, nullable, zoned, switches, offsets
         )
 
@@ -172,7 +172,8 @@ class Form:
         batch = part.batch
         numbers = np.array(columns[self._numbers_from : self._numbers_to], np.float64).reshape(len(self.numbers), len(batch))
         stamps = batch.time_us, batch.arrived_us
-        return bool(lay(*self.places, data, lengths, numbers, *times, parse, batch.x, batch.codes, part.id_codes, *stamps, bad))
+        filled = (batch.x, batch.codes, part.id_codes)
+        return bool(kernel.lay(*self.places, data, lengths, numbers, *times, parse, *filled, *stamps, bad))
 
     def _ids(self, column: Sequence[Any], part: Part) -> list[str]:
         """The ids as texts, empty where one is to be made."""

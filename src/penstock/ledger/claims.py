@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from penstock.clock import EVER_US
 from penstock.errors import CapacityError
-from penstock.ledger.index import BLOCK, FULL, TIME_BITS, block_of_code, claim_rows, deal, restore_rows, void_rows
+from penstock.ledger import index
+from penstock.ledger.index import BLOCK, FULL, TIME_BITS
 
 _FINEST = 1 << 22
 _STEP_BLOCKS = 16
@@ -97,7 +98,7 @@ class Claims:
 
     def unclaim(self, codes: NDArray[np.int64], first_seq: int) -> None:
         """Take back what `claim` gave a batch whose record was never appended."""
-        void_rows(self._slots, self._directory, self._shift, self._salt, codes, first_seq, first_seq + len(codes))
+        index.void_rows(self._slots, self._directory, self._shift, self._salt, codes, first_seq, first_seq + len(codes))
 
     def restore(self, codes: NDArray[np.int64], arrived_us: NDArray[np.int64], seqs: NDArray[np.int64]) -> None:
         """Put back what the ledger knows: called with all stretches of ids, in any order, before the first claim."""
@@ -106,7 +107,7 @@ class Claims:
         times = arrived_us[young] >> self._unit & ((1 << TIME_BITS) - 1) if self._unit >= 0 else np.zeros(len(codes), np.int64)
         row = 0
         while True:
-            row = restore_rows(self._slots, self._used, self._directory, self._shift, self._salt, codes, times, seqs, row)
+            row = index.restore_rows(self._slots, self._used, self._directory, self._shift, self._salt, codes, times, seqs, row)
             if row == len(codes):
                 return
             self._make_room(codes[row], self._in_units(self._newest_us))
@@ -153,7 +154,7 @@ class Claims:
         writing: bool,
     ) -> tuple[int, int, int]:
         """Fill `out` from a row on: see `index.claim_rows`."""
-        found: tuple[int, int, int] = claim_rows(
+        found: tuple[int, int, int] = index.claim_rows(
             self._slots,
             self._used,
             self._directory,
@@ -173,11 +174,11 @@ class Claims:
         return found
 
     def _deal(self, source: int, target: int, bit: int, now: int) -> int:
-        return int(deal(self._slots, self._used, self._scratch, source, target, bit, self._salt, now, self._keep))
+        return int(index.deal(self._slots, self._used, self._scratch, source, target, bit, self._salt, now, self._keep))
 
     def _make_room(self, code: np.int64, now: int) -> None:
         """Sweep the full block that this code belongs to; split it if that does not free a quarter."""
-        block = int(block_of_code(self._directory, self._shift, self._salt, code))
+        block = int(index.block_of_code(self._directory, self._shift, self._salt, code))
         if self._deal(block, block, 0, now) < FULL // 4:
             self._split(block, now)
 

@@ -5,7 +5,6 @@ split in two, so that no insert ever waits for more than one block. A slot is tw
 sequence number (40 bits) beside the time of arrival (24 bits, in units of the table, modulo 2^24).
 """
 
-import numba as nb
 import numpy as np
 
 from penstock.jit import njit
@@ -21,23 +20,23 @@ _VOID = -1
 """The value of a slot whose claim was taken back."""
 
 
-@nb.njit(inline="always")
+@njit(cache=False, inline="always")
 def _mixed(code, salt):
     h = np.uint64(code) * salt
     return h ^ (h >> np.uint64(29))
 
 
-@nb.njit(inline="always")
+@njit(cache=False, inline="always")
 def _block_of(h, shift, directory):
     return directory[np.int64(h >> np.uint64(shift))] if shift < 64 else directory[0]
 
 
-@nb.njit(inline="always")
+@njit(cache=False, inline="always")
 def _live(value, now, keep):
     return value != _VOID and ((now - value) & _TIME_MASK) <= keep
 
 
-@nb.njit(inline="always")
+@njit(cache=False, inline="always")
 def _slot_of(slots, block, h, code):
     """The slot of a code in its block, or the empty one where it belongs. A block is never quite full."""
     at = np.int64(h & np.uint64(BLOCK - 1))
@@ -47,7 +46,7 @@ def _slot_of(slots, block, h, code):
     return base + at
 
 
-@nb.njit(inline="always")
+@njit(cache=False, inline="always")
 def _home(h, shift, directory):
     """Where the search for a mixed code begins."""
     return _block_of(h, shift, directory) * BLOCK + np.int64(h & np.uint64(BLOCK - 1))

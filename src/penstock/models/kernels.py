@@ -5,7 +5,6 @@ of trees are unsigned: numba otherwise tests each one for Python's counting from
 Numbers beside the kernels were taken on one core for 200 trees of depth 6 over 20 features.
 """
 
-import numba as nb
 import numpy as np
 
 from penstock.jit import njit
@@ -33,7 +32,7 @@ def pick(x, columns, out):
             out[i, f] = x[i, columns[f]] if columns[f] < width else np.nan
 
 
-@nb.njit
+@njit(cache=False)
 def _encoded(code, keys, numbers, start, stop, unseen):
     if code == 0:
         return np.nan
@@ -69,7 +68,7 @@ def encode_columns(codes, columns, coded, starts, keys, numbers, unseen, out):
 # ---------------------------------------------------------------- linear models
 
 
-@nb.njit
+@njit(cache=False)
 def _term(value, table, f):
     if np.isnan(value):
         return table[5, f]
@@ -100,7 +99,7 @@ def linear_terms(x, table, out):
 # ---------------------------------------------------------------- calibration and the ensemble's sum
 
 
-@nb.njit
+@njit(cache=False)
 def _calibrated(raw, knots, levels, slopes, count, m):
     """Log-odds at a raw output: linear between the knots, and beyond the first and last with a slope of its own."""
     if raw <= knots[m, 0]:
@@ -165,13 +164,13 @@ def both_ways(x, like):
     return out
 
 
-@nb.njit
+@njit(cache=False)
 def _step(rows, row, column, threshold, tree, node):
     at = tree + node
     return node + node + _U(not (rows[row + _U(column[at])] < threshold[at]))
 
 
-@nb.njit(inline="always")  # called once; left to LLVM, many rows take a quarter longer
+@njit(cache=False, inline="always")  # called once; left to LLVM, many rows take a quarter longer
 def _eight_rows(rows, row, width, column, threshold, leaf, tree, leaves, depth, total, at):
     r0 = row
     r1 = r0 + width
@@ -202,7 +201,7 @@ def _eight_rows(rows, row, width, column, threshold, leaf, tree, leaves, depth, 
     total[at + _U(7)] += leaf[first + h]
 
 
-@nb.njit
+@njit(cache=False)
 def _eight_trees(rows, row, column, threshold, leaf, tree, leaves, depth, total):
     t0 = tree
     t1 = t0 + leaves
@@ -265,7 +264,7 @@ def padded_scores(x, column, threshold, leaf, base, out):
         out[i] = total[i]
 
 
-@nb.njit
+@njit(cache=False)
 def _row(rows, row, column, threshold, leaf, leaves, count, depth, total):
     tree = _U(0)
     whole = (count - count % _LANES) * leaves

@@ -100,7 +100,7 @@ def test_the_machine_as_plain_python_gives_the_same_within_its_bounds(monkeypatc
     )
     for name in helpers:
         monkeypatch.setattr(machine, name, getattr(machine, name).py_func)
-    monkeypatch.setattr("penstock.expressions.program.run_program", machine.run_program.py_func)
+    monkeypatch.setattr(machine, "run_program", machine.run_program.py_func)
     with np.errstate(all="ignore"):
         program.run(plain)
     left, right = results(compiled), results(plain)

@@ -4,6 +4,8 @@ from collections import namedtuple
 
 import numpy as np
 
+STATE_FORMAT = 4
+"""Raise it when the arrays change their meaning: snapshots of other formats are rebuilt from the log."""
 MISSING = np.int64(-(2**63))
 """No value: in a channel, an item, a distinct code or a time."""
 NO_EVENT = 63
