@@ -1,4 +1,4 @@
-"""Writes the pages of docs/reference that come from the source: `make docs`; with --check it only compares."""
+"""Writes the generated pages of docs/reference: `make docs`; with --check it only compares."""
 
 import inspect
 import re
@@ -33,8 +33,8 @@ def settings_page() -> str:
         NOTE,
         "The first source that has a setting wins: a flag, an environment variable, `.env`, `penstock.toml` in the current",
         "folder, the default. Not every command has a flag for every setting; the other sources always work. An unknown key in",
-        "`penstock.toml` and a value that cannot be used are errors that say what is allowed.\n",
-        "| `penstock.toml` | environment | default | allowed | what it is |",
+        "`penstock.toml` or an invalid value is an error that names what is allowed.\n",
+        "| `penstock.toml` | environment | default | allowed | meaning |",
         "|---|---|---|---|---|",
     ]
     for setting in describe():
@@ -45,11 +45,11 @@ def settings_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-TOLD_BY = {
-    "engine": "What engines count: services, and workers with the label `shard`",
-    "service": "What services count",
-    "drift": "Drift, by services that decide themselves",
-    "worker": "What workers count",
+EXPORTED_BY = {
+    "engine": "Metrics of engines: in services, and in workers with the label `shard`",
+    "service": "Metrics of services",
+    "drift": "Drift, in services that decide themselves",
+    "worker": "Metrics of workers",
 }
 
 
@@ -57,13 +57,13 @@ def metrics_page() -> str:
     lines = [
         "# Metrics",
         NOTE,
-        "Told in Prometheus' text format: by `penstock serve` at `GET /metrics`, by `penstock worker` on its `--metrics-port`.",
-        "Counters begin at 0 with the process, unless something else is said; a histogram `NAME` is `NAME_bucket`, `NAME_sum`",
-        "and `NAME_count`. No label comes from what callers send. Both processes tell `process_*` too (memory, processor time,",
-        "open files); a service also `python_*`. What to do with them: [observability](../guide/observability.md).\n",
+        "`penstock serve` exports metrics at `GET /metrics`, `penstock worker` on its `--metrics-port`, in Prometheus' text",
+        "format. Counters begin at 0 with the process, unless stated otherwise; a histogram `NAME` is `NAME_bucket`,",
+        "`NAME_sum` and `NAME_count`. No label comes from requests. Both processes export `process_*` too (memory, processor",
+        "time, open files); a service also `python_*`. How to use them: [observability](../guide/observability.md).\n",
     ]
-    for source, title in TOLD_BY.items():
-        lines += [f"## {title}\n", "| metric | kind | unit | labels | what it is | watch |", "|---|---|---|---|---|---|"]
+    for source, title in EXPORTED_BY.items():
+        lines += [f"## {title}\n", "| metric | kind | unit | labels | meaning | watch |", "|---|---|---|---|---|---|"]
         for each in METRICS:
             if each.source == source:
                 labels = ", ".join(f"`{label}`" for label in each.labels)
@@ -106,7 +106,7 @@ def python_page() -> str:
 
 
 def _signature(name: str, value: object) -> str:
-    """How it is called, one argument per line, types without the modules they live in."""
+    """The signature, one argument per line, types without their modules."""
     try:
         parameters = inspect.signature(value).parameters.values() if callable(value) else []
     except ValueError:
@@ -130,7 +130,7 @@ def _plain(parameter: str) -> str:
 
 
 def _text(value: object) -> str:
-    """The docstring: first line as text, arguments and examples as they stand."""
+    """The docstring: first line as text, arguments and examples unchanged."""
     first, _, rest = (inspect.getdoc(value) or "").partition("\n")
     return first + (f"\n\n```text\n{rest.strip()}\n```" if rest.strip() else "")
 
