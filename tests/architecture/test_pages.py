@@ -1,5 +1,6 @@
-"""Pages lead somewhere: links between them hold, and every recipe is listed, short and tested."""
+"""Pages lead somewhere: links, files and names in them exist, and every recipe is listed, short and tested."""
 
+import importlib
 import re
 from pathlib import Path
 
@@ -31,6 +32,23 @@ def test_every_link_to_a_file_leads_to_one_and_to_a_heading_that_is_there(page):
         if not file.exists() or (anchor and file.suffix == ".md" and anchor not in anchors(file)):
             dead.append(link)
     assert dead == []
+
+
+CURRENT = [page for page in PAGES if page.name != "CHANGELOG.md"]
+
+
+@pytest.mark.parametrize("page", CURRENT, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_of_the_project_that_a_page_names_exist(page):
+    named = re.findall(r"\b((?:src/)?penstock/[\w/]+\.py|(?:tests|benchmarks|evaluation)/[\w/]+\.py)", page.read_text("utf-8"))
+    missing = [name for name in named if not (ROOT / name).exists() and not (ROOT / "src" / name).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", CURRENT, ids=lambda page: str(page.relative_to(ROOT)))
+def test_names_of_python_that_a_page_imports_exist(page):
+    imports = re.findall(r"^ *from (penstock[\w.]*) import ([\w, ]+)$", page.read_text("utf-8"), re.MULTILINE)
+    named = [(module, name) for module, names in imports for name in names.split(", ")]
+    assert [each for each in named if not hasattr(importlib.import_module(each[0]), each[1])] == []
 
 
 @pytest.mark.parametrize("page", RECIPES, ids=lambda page: page.stem)
