@@ -246,5 +246,5 @@ endef
 # Once, side by side, before a server or several tests at a time would. Code that is still good is not compiled again.
 .venv/.kernels: $(KERNEL_SOURCES) | .venv/.for-use
 	@echo "compiling the kernels"
-	@$(BIN)/python -m penstock.assemble.prebuilt kernels
+	@$(BIN)/python -m penstock.wiring.prebuilt kernels
 	@touch $@

@@ -97,7 +97,7 @@ def build_kernels(root: Path, events: int) -> tuple[Path | None, str]:
             "NUMBA_CPU_NAME": processor,
             "NUMBA_CPU_FEATURES": "",
         }
-        make = [sys.executable, "-m", "penstock.assemble.prebuilt"]
+        make = [sys.executable, "-m", "penstock.wiring.prebuilt"]
         for step in (["kernels"], ["models", str(place / "penstock" / "trained"), str(events)]):
             done = subprocess.run([*make, *step], check=False, capture_output=True, text=True, env=environment, cwd=place)
             if done.returncode:

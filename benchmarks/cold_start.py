@@ -24,7 +24,7 @@ import json, sys
 from pathlib import Path
 import penstock
 from penstock import Engine
-from penstock.assemble.detectors import load_detector
+from penstock.wiring.detectors import load_detector
 samples = Path(penstock.__file__).parent / "detectors" / sys.argv[1] / "samples.json"
 Engine(load_detector(sys.argv[1])).decide(json.loads(samples.read_text())[0]["event"])
 """

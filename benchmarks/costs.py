@@ -17,10 +17,10 @@ from _workload import scoring_detector, stream, trained
 from path import bodies_of
 
 from penstock import Detector, Engine
-from penstock.engine.trying import Challenger
+from penstock.engine.shadow import Challenger
 from penstock.models import Ensemble
-from penstock.office import open_office
-from penstock.office.vault import Said, Vault
+from penstock.database import open_office
+from penstock.privacy.vault import Said, Vault
 
 BATCHES = {1: "one by one", 256: "in batches of 256"}
 STRETCH = 1024

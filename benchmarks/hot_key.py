@@ -6,7 +6,7 @@ import numpy as np
 from _report import Row, main, percentile
 from _workload import batch_of, detector, stream
 
-from penstock.engine.path import take
+from penstock.engine.pipeline import take
 
 
 def _times(state, batch, rows) -> list[float]:

@@ -21,7 +21,7 @@ from _report import Row, main
 from _servers import Kafka, Redis
 from stream import Process, worker_process
 
-from penstock.assemble.streams import open_broker
+from penstock.wiring.streams import open_broker
 from penstock.errors import BrokerError
 from service import prepare
 

@@ -17,7 +17,7 @@ from _servers import Redis
 
 from penstock import Detector, Engine
 from penstock.adapters.redis_sink import RedisSink
-from penstock.assemble.traffic import simulation
+from penstock.wiring.traffic import simulation
 from penstock.detectors.banking import detector as banking
 from penstock.features import Aggregate
 from penstock.messages import Record

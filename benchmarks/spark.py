@@ -18,7 +18,7 @@ from penstock import replay
 from penstock.adapters.spark.backfill import backfill
 from penstock.adapters.spark.session import close_session, open_session
 from penstock.adapters.spark.source import Source
-from penstock.assemble.detectors import load_detector
+from penstock.wiring.detectors import load_detector
 
 QUICK_ROWS = 300_000
 _DAY_S = 86_400

@@ -55,7 +55,7 @@ def _measured(kafka: Any, events: int, micro_batch: int, *, quick: bool) -> tupl
     from penstock.adapters.spark.session import close_session, open_session
     from penstock.adapters.spark.source import Source
     from penstock.adapters.spark.stream import SETTINGS, Cluster, start
-    from penstock.assemble.detectors import load_detector
+    from penstock.wiring.detectors import load_detector
 
     url = f"{kafka.url}/b{uuid.uuid4().hex[:6]}"
     broker = KafkaBroker(url, "benchmark")

@@ -32,7 +32,7 @@ from _servers import Kafka, Postgres, Redis
 
 from penstock import Engine
 from penstock.adapters.postgres import create
-from penstock.assemble.streams import open_broker
+from penstock.wiring.streams import open_broker
 from penstock.errors import BrokerError
 from penstock.stream.port import Broker
 from service import prepare

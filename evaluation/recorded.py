@@ -13,7 +13,7 @@ from typing import Any
 from _table import say, table
 from simulated import COLUMNS
 
-from penstock.assemble.detectors import load_detector
+from penstock.wiring.detectors import load_detector
 from penstock.models import metrics
 from penstock.offline.datasets import read
 from penstock.offline.evaluate import evaluate

@@ -11,8 +11,8 @@ from typing import Any
 
 from _table import say, table
 
-from penstock.assemble.detectors import load_detector
-from penstock.assemble.traffic import profile_of
+from penstock.wiring.detectors import load_detector
+from penstock.wiring.traffic import profile_of
 from penstock.offline.datasets import read
 from penstock.offline.evaluate import evaluate
 from penstock.offline.simulate import simulate

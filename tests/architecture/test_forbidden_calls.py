@@ -68,4 +68,4 @@ def test_no_cookie_is_read_by_the_standard_library_which_takes_quadratic_time():
         for node in nodes(path)
         if isinstance(node, ast.Attribute) and node.attr == "cookies"
     ]
-    assert found + reads == [], "use penstock.service.access.cookie_named"
+    assert found + reads == [], "use penstock.service.access.authorize.cookie_named"

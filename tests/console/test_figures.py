@@ -8,11 +8,11 @@ from tests.console.waiting import expect
 from tests.known_week import by_hand, rate, recorded_week
 from tests.service.serving import serving
 
-from penstock.assemble.books import books_of
-from penstock.assemble.office import office_of
-from penstock.assemble.operations import Operating
+from penstock.wiring.rule_administration import rule_administration
+from penstock.wiring.database import office_of
+from penstock.wiring.health import ServiceHealth
 from penstock.config import Settings
-from penstock.service import Desk, create_app
+from penstock.service import MicroBatcher, create_app
 from penstock.service.parts import ServiceParts
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -23,9 +23,9 @@ def week(tmp_path_factory):
     """The address of a service that decided the week, its rows as answered, and the truth by id."""
     settings = Settings(data=tmp_path_factory.mktemp("data"))
     with recorded_week(settings.data) as (engine, _, rows, truth), office_of(settings) as office:
-        books = {"week": books_of(office, engine.detector, settings)}
-        parts = ServiceParts(books=books, operating=Operating(settings, office))
-        with serving(create_app({"week": Desk.of(engine, settings)}, settings, parts)) as url:
+        books = {"week": rule_administration(office, engine.detector, settings)}
+        parts = ServiceParts(books=books, operating=ServiceHealth(settings, office))
+        with serving(create_app({"week": MicroBatcher.of(engine, settings)}, settings, parts)) as url:
             yield url, rows, truth
 
 

@@ -6,7 +6,7 @@ import pytest
 from tests.console.waiting import expect, get, post
 from tests.waiting import wait_until
 
-from penstock.assemble.cases import open_cases
+from penstock.wiring.cases import open_cases
 from penstock.config import Settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]

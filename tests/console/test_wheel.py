@@ -26,7 +26,7 @@ import json, sys
 from pathlib import Path
 import penstock
 from penstock import Engine
-from penstock.assemble.detectors import load_detector
+from penstock.wiring.detectors import load_detector
 from numba.core.dispatcher import Dispatcher
 
 name = sys.argv[1]

@@ -17,7 +17,7 @@ from tests.waiting import wait_until
 from deploy.infra import Server
 from penstock.adapters.kafka.candidate import SESSION_S
 from penstock.adapters.redis_stream.candidate import LEASE_S
-from penstock.assemble.streams import open_broker
+from penstock.wiring.streams import open_broker
 from penstock.errors import BrokerError, Fenced
 from penstock.stream.port import Broker, Candidate, Inbox, Journal, Message, Outgoing, Unit
 
@@ -357,7 +357,7 @@ def test_an_owner_that_is_closed_twice_is_closed(bench):
 
 FROZEN = """
 import sys, time
-from penstock.assemble.streams import open_broker
+from penstock.wiring.streams import open_broker
 candidate = open_broker(sys.argv[1], sys.argv[2]).candidate("frozen")
 while not candidate.elected(0):
     time.sleep(0.02)

@@ -10,7 +10,7 @@ from penstock.codes import text_codes
 from penstock.errors import LedgerError, LedgerFull
 from penstock.ledger import Answered, Delivery, DetectorVersion, Field, FileLedger, Label, MemoryLedger, Quarantined, Raised
 from penstock.messages import Record
-from penstock.stream.journaled import Journaled
+from penstock.stream.journal_ledger import JournalLedger
 
 DAY_US = 86_400_000_000
 
@@ -54,7 +54,7 @@ def open_ledger(request, tmp_path):
         elif request.param == "file":
             opened.append(FileLedger(tmp_path / "ledger"))
         elif request.param == "file, behind a broker":
-            opened.append(Journaled(FileLedger(tmp_path / "ledger")))
+            opened.append(JournalLedger(FileLedger(tmp_path / "ledger")))
         elif request.param == "postgres":
             opened.append(PostgresLedger(url))
         else:
@@ -273,7 +273,7 @@ def test_claims_of_what_is_older_than_dedupe_are_not_restored(ledger):
 
 
 def break_it(ledger, error):
-    ledger = ledger.local if isinstance(ledger, Journaled) else ledger
+    ledger = ledger.local if isinstance(ledger, JournalLedger) else ledger
     if isinstance(ledger, MemoryLedger):
         ledger.trouble = error
         return lambda: setattr(ledger, "trouble", None)

@@ -1,4 +1,4 @@
-"""What every database of the office owes (`penstock.office.database`), and its drawers on top, on each implementation."""
+"""What every database of the office owes (`penstock.database.sqlite`), and its drawers on top, on each implementation."""
 
 import random
 import threading
@@ -10,24 +10,24 @@ from penstock.adapters.postgres import PostgresDatabase
 from penstock.clock import system_clock
 from penstock.errors import ConfigurationError, Conflict, LedgerError
 from penstock.expressions import Member, Members
-from penstock.office import Schema, SqliteDatabase
-from penstock.office.acknowledged import AcknowledgedAlerts
-from penstock.office.administrators import keep_one
-from penstock.office.audit import AuditLog, erase, note
-from penstock.office.case import Key, NewCase
-from penstock.office.cases import Cases
-from penstock.office.erasing import erase_person
-from penstock.office.features import FeatureBook
-from penstock.office.handled import HandledEvents
-from penstock.office.keys import Keys
-from penstock.office.list_steps import NewEntry
-from penstock.office.lists import ListBook
-from penstock.office.model_trials import ModelTrials
-from penstock.office.people import People
-from penstock.office.queues import Filter, page, queues, sweep
-from penstock.office.rule_versions import Body
-from penstock.office.rulebook import RuleBook
-from penstock.office.vault import Vault
+from penstock.database import Schema, SqliteDatabase
+from penstock.governance.alert_acknowledgements import AlertAcknowledgements
+from penstock.identity.administrators import keep_one
+from penstock.governance.audit import AuditLog, erase, note
+from penstock.cases.case import Key, NewCase
+from penstock.cases.store import Cases
+from penstock.privacy.erasure import erase_person
+from penstock.governance.features import FeatureStore
+from penstock.governance.quarantine_actions import QuarantineActions
+from penstock.identity.keys import Keys
+from penstock.governance.list_steps import NewEntry
+from penstock.governance.lists import ListStore
+from penstock.governance.model_trials import ModelTrials
+from penstock.identity.users import Users
+from penstock.cases.queues import Filter, page, queues, sweep
+from penstock.governance.rule_versions import Body
+from penstock.governance.rules import RuleStore
+from penstock.privacy.vault import Vault
 
 NOTES = Schema("notes", [["CREATE TABLE notes (id TEXT PRIMARY KEY, text TEXT NOT NULL, n BIGINT)"]])
 
@@ -189,14 +189,14 @@ def test_many_processes_write_one_whole_chain(open_office):
 
 def test_users_sessions_and_keys_are_shared(open_office):
     here, there = open_office(), open_office()
-    people = People(here)
+    people = Users(here)
     people.add("ana", "correct horse battery", ["analyst"], who="local")
     with pytest.raises(Conflict):
-        People(there).add("ana", "another long password", ["viewer"], who="local")
-    token = People(there).sign_in("ana", "correct horse battery")
+        Users(there).add("ana", "another long password", ["viewer"], who="local")
+    token = Users(there).sign_in("ana", "correct horse battery")
     assert [session.person for session in people.sessions()] == ["ana"]
     people.sign_out(token)
-    assert People(there).sessions() == []
+    assert Users(there).sessions() == []
     secret, key = Keys(here).add("checkout", ["decider"], expires_us=1 << 60, who="local")
     assert [found.id for found, _ in Keys(there).valid()] == [key.id]
     Keys(there).used({key.id: 5})
@@ -209,7 +209,7 @@ def test_users_sessions_and_keys_are_shared(open_office):
 
 def test_the_last_administrator_stays_also_where_two_of_them_end_each_other(open_office):
     here, there = open_office(), open_office()
-    ana, bob, keys = People(here), People(there), Keys(there)
+    ana, bob, keys = Users(here), Users(there), Keys(there)
     for name in ("ana", "bob"):
         ana.add(name, "correct horse battery", ["administrator"], who="local", check=keep_one)
     refused = []
@@ -236,13 +236,13 @@ def test_the_last_administrator_stays_also_where_two_of_them_end_each_other(open
 
 
 def test_a_refused_event_is_handled_once_and_an_alert_acknowledged_by_who_is_first(open_office):
-    here, there = HandledEvents(open_office()), HandledEvents(open_office())
+    here, there = QuarantineActions(open_office()), QuarantineActions(open_office())
     here.put("shop:1:a", "ana", "resubmitted", transaction_id="t1")
     with pytest.raises(Conflict):
         there.put("shop:1:a", "bob", "dismissed", reason="a test")
     assert {event: found.who for event, found in there.of(["shop:1:a", "shop:2:b"]).items()} == {"shop:1:a": "ana"}
     assert there.of([]) == {}
-    alerts, again = AcknowledgedAlerts(open_office()), AcknowledgedAlerts(open_office())
+    alerts, again = AlertAcknowledgements(open_office()), AlertAcknowledgements(open_office())
     assert alerts.put("shop:burst:1", "ana", "on it") == again.put("shop:burst:1", "bob")
     log = AuditLog(open_office())
     assert [(entry.who, entry.action) for entry in log.entries()] == [
@@ -301,7 +301,7 @@ def test_lists_of_cases_are_the_same_everywhere(open_office):
 
 
 def test_a_rule_lives_its_life_and_all_processes_see_it(open_office):
-    books = [RuleBook(open_office(), "shop", lambda *_: None) for _ in range(2)]
+    books = [RuleStore(open_office(), "shop", lambda *_: None) for _ in range(2)]
     body = Body(when="amount > 5", then="review")
     books[0].adopt([("big", body)])
     assert not books[1].adopt([("big", body)])
@@ -325,7 +325,7 @@ class AnyFeature:
 
 
 def test_a_feature_lives_its_life_and_all_processes_see_it(open_office):
-    books = [FeatureBook(open_office(), "shop", AnyFeature()) for _ in range(2)]
+    books = [FeatureStore(open_office(), "shop", AnyFeature()) for _ in range(2)]
     body = {"kind": "count", "entity": "customer", "window": "1h"}
     books[0].add("busy", body, who="ana", why="for a rule")
     books[1].activate("busy", who="bob")
@@ -339,7 +339,7 @@ def test_a_feature_lives_its_life_and_all_processes_see_it(open_office):
 
 
 def test_lists_live_their_lives_and_all_processes_see_them(open_office):
-    books = [ListBook(open_office(), "shop", lambda *_: None) for _ in range(2)]
+    books = [ListStore(open_office(), "shop", lambda *_: None) for _ in range(2)]
     declared = {"stolen": Members.of([Member("a"), Member("b")])}
     all_at_once(*(lambda book=book: book.adopt(declared) for book in books))
     assert books[0].one("stolen").revision == 2
@@ -362,7 +362,7 @@ def test_lists_live_their_lives_and_all_processes_see_them(open_office):
 
 def test_changes_of_long_lists_are_the_same_as_of_short_ones(office):
     """Thousands of values are looked up and put on in other ways than a few: a plain dictionary says what must be."""
-    book = ListBook(office, "shop", lambda *_: None)
+    book = ListStore(office, "shop", lambda *_: None)
     chance, held, number = random.Random(7), {}, count()
     book.create("stolen", who="ana")
     for size in (3000, 5, 2500, 1200, 3):
@@ -383,7 +383,7 @@ def test_changes_of_long_lists_are_the_same_as_of_short_ones(office):
 
 def test_of_two_who_approve_at_once_one_does(open_office):
     offices = [open_office(), open_office()]
-    books = [RuleBook(office, "shop", lambda *_: None, four_eyes=True) for office in offices]
+    books = [RuleStore(office, "shop", lambda *_: None, four_eyes=True) for office in offices]
     books[0].add("big", Body(when="amount > 9"), who="ana")
     request = books[0].promote("big", 1, who="ana")
     assert books[1].approvals.all("pending") == [request]
@@ -400,7 +400,7 @@ def test_of_two_who_approve_at_once_one_does(open_office):
 
 
 def test_lists_and_what_waits_for_another_person_are_shared(open_office):
-    here, there = (ListBook(open_office(), "shop", lambda *_: None) for _ in range(2))
+    here, there = (ListStore(open_office(), "shop", lambda *_: None) for _ in range(2))
     here.create("stolen", "block", who="ana")
     here.add("stolen", [NewEntry("D-1", "seen"), NewEntry("D-2", expires_us=1 << 60)], who="ana")
     assert [entry.value for entry in there.entries("stolen", search="D-")[0]] == ["D-1", "D-2"]

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from deploy.infra.server import free_port
-from penstock.assemble.streams import open_broker
+from penstock.wiring.streams import open_broker
 from penstock.errors import BrokerError
 from penstock.stream.port import Broker, Outlet
 from tests.waiting import wait_until

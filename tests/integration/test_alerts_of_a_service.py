@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from penstock.alerts import AlertSink
-from penstock.assemble.alerts import Alerting
-from penstock.assemble.engines import openers
+from penstock.wiring.alerts import Alerting
+from penstock.wiring.engines import openers
 from penstock.cli import run
 from penstock.config import Settings
 from penstock.errors import DeclarationError

@@ -10,7 +10,7 @@ import pytest
 
 from penstock import Engine
 from penstock.adapters.s3 import ArchiveSink
-from penstock.assemble.detectors import load_detector
+from penstock.wiring.detectors import load_detector
 from penstock.cli import run
 
 DECLARED = """

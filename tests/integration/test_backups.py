@@ -6,13 +6,13 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from penstock import Engine
-from penstock.assemble.office import office_of
-from penstock.assemble.personal import vault_of
+from penstock.wiring.database import office_of
+from penstock.wiring.personal import vault_of
 from penstock.config import Settings
 from penstock.ledger import FileLedger
 from penstock.ledger.archive import Archive
 from penstock.messages import Refusal
-from penstock.office.keys import Keys
+from penstock.identity.keys import Keys
 from tests.unit.engine.test_personal_key import detector, payment
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "operations.md"

@@ -13,9 +13,9 @@ import pytest
 
 from penstock import Engine
 from penstock.alerts.alert import alert_of
-from penstock.assemble.alerts import Alerting
-from penstock.assemble.daily import daily_reports
-from penstock.assemble.drift import (
+from penstock.wiring.alerts import Alerting
+from penstock.wiring.daily import daily_reports
+from penstock.wiring.drift import (
     Drift,
     DriftSink,
     DriftWork,
@@ -23,8 +23,8 @@ from penstock.assemble.drift import (
     drift_of_day,
     drift_report,
 )
-from penstock.assemble.engines import load_history, openers
-from penstock.assemble.references import make_reference, reference_file
+from penstock.wiring.engines import load_history, openers
+from penstock.wiring.references import make_reference, reference_file
 from penstock.cli import run
 from penstock.clock import to_us
 from penstock.config import Settings

@@ -2,11 +2,11 @@
 
 import redis as client_library
 
-from penstock.assemble import stores
-from penstock.assemble.engines import openers
-from penstock.assemble.office import office_of
-from penstock.assemble.operations import Operating
-from penstock.assemble.stores import EmbeddedStores
+from penstock.wiring import stores
+from penstock.wiring.engines import openers
+from penstock.wiring.database import office_of
+from penstock.wiring.health import ServiceHealth
+from penstock.wiring.stores import EmbeddedStores
 from penstock.config import Settings
 from penstock.testing import example_detector
 from tests.waiting import wait_until
@@ -53,7 +53,7 @@ def test_operations_show_how_far_redis_is(redis_url, tmp_path):
         openers([example_detector()], settings, stores=followed)["example"]() as engine,
     ):
         pays(engine, "a")
-        operating = Operating(settings, office, stores=followed)
+        operating = ServiceHealth(settings, office, stores=followed)
 
         def part():
             return next(part for part in operating.parts() if part.name == "redis")

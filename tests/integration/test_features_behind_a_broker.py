@@ -6,12 +6,12 @@ import time
 import pytest
 
 from penstock import Engine
-from penstock.assemble.books import open_books
-from penstock.assemble.growing import open_features
+from penstock.wiring.rule_administration import open_rule_administration
+from penstock.wiring.feature_activation import open_features
 from penstock.config import Settings
-from penstock.features.described import Added, read_described
+from penstock.features.definitions import Added, read_described
 from penstock.ledger import FileLedger
-from penstock.office.rule_versions import Body
+from penstock.governance.rule_versions import Body
 from tests.integration import crash_worker
 from tests.integration.behind import ApiProcess, Behind, WorkerProcess
 from tests.service import mine
@@ -49,7 +49,7 @@ def test_a_worker_fills_a_feature_swaps_it_in_and_has_it_after_a_crash(behind, t
                 behind.put("transactions", events[start : start + 50])
                 time.sleep(0.05)
             wait_until(lambda: book.known("taken")[0].state == "active")
-        with open_books(crash_worker.detector, Settings(data=tmp_path / "w")) as books:
+        with open_rule_administration(crash_worker.detector, Settings(data=tmp_path / "w")) as books:
             books.rules.add("much", Body(when="taken > 0", then="block"), who="ann")
             books.rules.promote("much", 1, who="ann")
         ruled = 1_500

@@ -6,11 +6,11 @@ import threading
 import pytest
 
 from penstock import Engine
-from penstock.assemble.books import open_books
-from penstock.assemble.growing import open_features
+from penstock.wiring.rule_administration import open_rule_administration
+from penstock.wiring.feature_activation import open_features
 from penstock.config import Settings
-from penstock.features.described import Added, read_described
-from penstock.office.rule_versions import Body
+from penstock.features.definitions import Added, read_described
+from penstock.governance.rule_versions import Body
 from tests.integration import sharded
 from tests.integration.behind import Behind, WorkerProcess
 from tests.waiting import wait_until
@@ -113,7 +113,7 @@ def test_a_feature_is_added_filled_and_swapped_under_load_with_the_numbers_of_on
     wait_until(lambda: len(behind.bodies("decisions")) == payments(events[:1_500]))
     wait_until(lambda: sum(len(behind.bodies("transactions", shard)) for shard in range(SHARDS)) == 1_500)
     homes = {event["customer_id"]: shard for shard in range(SHARDS) for event in behind.read("transactions", shard)}
-    with open_features(sharded.detector, settings) as book, open_books(sharded.detector, settings) as books:
+    with open_features(sharded.detector, settings) as book, open_rule_administration(sharded.detector, settings) as books:
         with load:
             for name, body in (("spent", SPENT), ("logins", LOGINS), ("spread", SPREAD)):
                 book.add(name, body, who="ann")

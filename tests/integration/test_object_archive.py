@@ -16,10 +16,10 @@ from penstock.adapters.s3 import ArchiveSink, ObjectArchive
 from penstock.adapters.s3 import reading as archive_reading
 from penstock.adapters.s3.layout import Extent, file_of, file_path, that_count
 from penstock.adapters.s3.place import Place
-from penstock.assemble import stores
-from penstock.assemble.detectors import load_detector
-from penstock.assemble.engines import openers
-from penstock.assemble.traffic import read_recorded
+from penstock.wiring import stores
+from penstock.wiring.detectors import load_detector
+from penstock.wiring.engines import openers
+from penstock.wiring.traffic import read_recorded
 from penstock.cli import main
 from penstock.clock import to_us
 from penstock.config import Settings

@@ -203,7 +203,7 @@ def test_a_batch_with_an_event_that_is_traced_already_is_a_part_of_that_trace(wo
 
 
 def test_without_traces_nothing_of_opentelemetry_is_imported():
-    program = "import sys, penstock.service, penstock.worker, penstock.assemble.traces as t\n"
+    program = "import sys, penstock.service, penstock.worker, penstock.wiring.traces as t\n"
     program += "from penstock.config import Settings\nassert t.spans_of(Settings()) is None\n"
     program += "assert not [name for name in sys.modules if name.startswith(('opentelemetry.sdk', 'opentelemetry.exporter'))]"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}

@@ -11,10 +11,10 @@ from penstock import Detector, Engine, Entity, Policy
 from penstock.adapters.postgres import PostgresDatabase, PostgresLedger, create
 from penstock.adapters.s3 import ArchiveSink, ObjectArchive
 from penstock.engine import verify
-from penstock.office.audit import AuditLog
-from penstock.office.erasing import erase_person
-from penstock.office.keeping import Keeping
-from penstock.office.vault import Vault
+from penstock.governance.audit import AuditLog
+from penstock.privacy.erasure import erase_person
+from penstock.privacy.vault_writer import VaultWriter
+from penstock.privacy.vault import Vault
 
 CARD, EMAIL = "4111-7731-MARKED-0042", "marked.person@example.org"
 SECRET = b"a secret of thirty-two bytes, ok"
@@ -63,7 +63,7 @@ def test_copies_hold_tokens_and_sealed_values_that_nobody_can_read_after_an_eras
     archive_url = bucket_url + "&region=us-east-1"
     office = PostgresDatabase(postgres_url)
     vault = Vault(office, SECRET)
-    keeping = Keeping(vault)
+    keeping = VaultWriter(vault)
     with PostgresLedger(postgres_url) as ledger:
         told = {"personal_key": SECRET, "on_personal": lambda said: keeping.hand_on("shop", said)}
         engine = Engine(detector, ledger=ledger, **told)

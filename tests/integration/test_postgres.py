@@ -9,7 +9,7 @@ import pytest
 
 from penstock.adapters.postgres import PostgresLedger, PostgresSink, create, layouts, migrate, migrations, retain, status
 from penstock.adapters.postgres.migrations import Migration
-from penstock.assemble.engines import open_archive, open_engine, openers
+from penstock.wiring.engines import open_archive, open_engine, openers
 from penstock.cli import main
 from penstock.config import Settings
 from penstock.decision import TEXT

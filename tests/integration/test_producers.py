@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from penstock.assemble.streams import open_broker
+from penstock.wiring.streams import open_broker
 from penstock.cli import run
 from tests.contract.test_brokers import bodies, read
 

@@ -10,13 +10,13 @@ import pytest
 from click.testing import CliRunner
 
 from penstock import LogisticRegression, cli, derive, lookup
-from penstock.assemble.engines import openers
-from penstock.assemble.registries import champions
+from penstock.wiring.engines import openers
+from penstock.wiring.registries import champions
 from penstock.config import Settings
 from penstock.errors import BundleError
 from penstock.models import champion, load_champion, promote
 from penstock.models.bundle import read_manifest
-from penstock.models.shelf import history
+from penstock.models.bundle_store import history
 from penstock.offline.registry import FolderRegistry, compare, find, promote_to, register, roll_back
 from penstock.testing import SetClock
 from tests.integration.paid import START, detector, events, trained
@@ -146,7 +146,7 @@ def test_every_reader_sees_the_old_champion_or_the_new_one(registry):
     """Promotions in another process, hundreds of readings in this one: never nothing, never half a line."""
     first, second, _ = versions(registry)
     code = (
-        "import sys; from penstock.models.shelf import point\n"
+        "import sys; from penstock.models.bundle_store import point\n"
         f"for i in range(120): point(sys.argv[1], 'paid', 'champion', ({first!r}, {second!r})[i % 2])"
     )
     moving = subprocess.Popen([sys.executable, "-c", code, str(registry.folder)])
@@ -226,7 +226,7 @@ def test_serving_from_a_folder_imports_no_library_that_trains_or_registers(regis
     code = """
 import sys
 from tests.integration.paid import detector, events
-from penstock.assemble.registries import champions
+from penstock.wiring.registries import champions
 from penstock.config import Settings
 from penstock.engine import Engine
 settings = Settings(models=sys.argv[1])
@@ -246,7 +246,7 @@ print(sorted(loaded & {"mlflow", "sklearn", "xgboost", "lightgbm", "imblearn", "
 
 
 def test_the_setting_names_the_registry(tmp_path):
-    from penstock.assemble.registries import open_registry
+    from penstock.wiring.registries import open_registry
 
     assert isinstance(open_registry(Settings(models=tmp_path)), FolderRegistry)
 

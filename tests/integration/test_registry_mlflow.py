@@ -15,7 +15,7 @@ import pytest
 from deploy.infra.server import free_port
 from penstock import LogisticRegression
 from penstock.adapters.runs import figures_of, parameters
-from penstock.assemble.registries import Champion, open_registry
+from penstock.wiring.registries import Champion, open_registry
 from penstock.config import Settings
 from penstock.errors import BundleError, MissingExtra, RegistryError
 from penstock.models import champion

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from penstock.assemble.cases import CaseWork
-from penstock.assemble.engines import open_archive, openers
-from penstock.assemble.office import office_of
+from penstock.wiring.cases import CaseWork
+from penstock.wiring.engines import open_archive, openers
+from penstock.wiring.database import office_of
 from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.errors import LedgerDamaged
 from penstock.ledger.cursors import DISCARDED
-from penstock.office import audit
+from penstock.governance import audit
 from penstock.testing import example_detector
 
 PARTS = {"ledger": ["ledger"], "state": ["state"], "office": ["office.sqlite", "office.sqlite-wal", "office.sqlite-shm"]}

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from penstock.assemble.detectors import load_detector
-from penstock.assemble.traffic import profile_of
+from penstock.wiring.detectors import load_detector
+from penstock.wiring.traffic import profile_of
 from penstock.offline.datasets import read
 from penstock.offline.simulate import simulate, submitted
 from penstock.offline.train import train

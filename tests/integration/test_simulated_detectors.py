@@ -17,7 +17,7 @@ from penstock.config import Settings
 from penstock.messages import Decision
 from penstock.offline.simulate import simulate
 from penstock.offline.train import train
-from penstock.service import Desk, create_app
+from penstock.service import MicroBatcher, create_app
 
 
 def auc(score: pl.Series, fraud: pl.Series) -> float:
@@ -151,7 +151,7 @@ def test_the_seven_payments_are_predicted_as_marked_each_time_over_http(trained,
 
     async def predictions() -> list[str]:
         engine = Engine(declared("banking"), models=trained("banking")[0], data=tmp_path)
-        app = create_app({"banking": Desk.of(engine, settings)}, settings)
+        app = create_app({"banking": MicroBatcher.of(engine, settings)}, settings)
         async with (
             app.app.router.lifespan_context(app.app),
             httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost", timeout=120) as client,

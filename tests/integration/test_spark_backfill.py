@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from penstock import replay
-from penstock.assemble.detectors import load_detector
+from penstock.wiring.detectors import load_detector
 from penstock.clock import to_us
 from penstock.errors import ConfigurationError, DataError, MissingExtra
 from penstock.offline.simulate import simulate

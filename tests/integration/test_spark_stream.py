@@ -15,7 +15,7 @@ import redis
 
 from penstock import Engine
 from penstock.adapters.kafka.address import Address
-from penstock.assemble.detectors import load_detector
+from penstock.wiring.detectors import load_detector
 from penstock.errors import ConfigurationError
 from penstock.ledger import MemoryLedger
 from penstock.offline.simulate import simulate, submitted

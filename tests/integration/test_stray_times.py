@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from penstock import Detector, Engine, Entity, Rule
-from penstock.assemble.daily import daily_reports, decided_days
+from penstock.wiring.daily import daily_reports, decided_days
 from penstock.clock import to_us
 from penstock.config import Settings
 from penstock.ledger.archive import Archive

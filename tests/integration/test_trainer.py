@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from penstock import LogisticRegression
-from penstock.assemble.office import office_of
-from penstock.assemble.registries import note_challenger
+from penstock.wiring.database import office_of
+from penstock.wiring.registries import note_challenger
 from penstock.cli.worker import train_where_nothing_decides
 from penstock.config import Settings
 from penstock.errors import DataError
 from penstock.models import metrics
-from penstock.office.audit import AuditLog
+from penstock.governance.audit import AuditLog
 from penstock.offline.options import Options
 from penstock.offline.registry import FolderRegistry, register
 from penstock.offline.trainer import Round, Trainer, scores_of, take_request

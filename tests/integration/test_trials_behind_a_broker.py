@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from penstock.assemble.rulebooks import open_book
+from penstock.wiring.rule_stores import open_rule_store
 from penstock.config import Settings
-from penstock.office import open_office
-from penstock.office.audit import AuditLog
-from penstock.office.rule_versions import Body
+from penstock.database import open_office
+from penstock.governance.audit import AuditLog
+from penstock.governance.rule_versions import Body
 from tests.integration import crash_worker
 from tests.integration.behind import Behind, WorkerProcess
 from tests.waiting import wait_until
@@ -28,7 +28,7 @@ def test_a_rule_that_blocks_everything_is_rolled_back_by_the_worker(behind, tmp_
     events = crash_worker.events(80_000)
     try:
         wait_until(lambda: process.owns)
-        with open_book(crash_worker.detector, Settings(data=tmp_path / "w")) as book:
+        with open_rule_store(crash_worker.detector, Settings(data=tmp_path / "w")) as book:
             book.add("everything", Body(when="amount > 0", then="block"), who="ann")
             book.rollout("everything", 1, percent=10, share_of="customer_id", who="ann")
         sent = 0

@@ -13,10 +13,10 @@ import msgspec
 import pytest
 
 from penstock import Engine
-from penstock.assemble.books import open_books
+from penstock.wiring.rule_administration import open_rule_administration
 from penstock.config import Settings
-from penstock.office.list_steps import NewEntry
-from penstock.office.rule_versions import Body
+from penstock.governance.list_steps import NewEntry
+from penstock.governance.rule_versions import Body
 from tests.integration import crash_worker
 from tests.integration.behind import Behind, WorkerProcess, assert_same, embedded
 from tests.waiting import wait_until
@@ -245,7 +245,7 @@ def test_rules_and_lists_that_people_change_reach_a_worker_between_two_units(beh
     wait_until(lambda: process.owns)
     behind.put("transactions", events[:1_000])
     wait_until(lambda: len(behind.bodies("decisions")) == 1_000)
-    with open_books(crash_worker.detector, Settings(data=tmp_path / "w")) as books:
+    with open_rule_administration(crash_worker.detector, Settings(data=tmp_path / "w")) as books:
         books.create_list("known", "block", "", personal=False, protected=False, who="ann")
         books.put("known", [NewEntry(customer) for customer in {event["customer_id"] for event in events}], who="ann")
         books.rules.add("any", Body(when="customer_id IN list('known')", then="block"), who="ann")

@@ -13,8 +13,8 @@ import pytest
 
 pytest.importorskip("streamlit", reason="the extra `lab` is not installed")
 
-from penstock.assemble.detectors import load_detector
-from penstock.assemble.traffic import simulation
+from penstock.wiring.detectors import load_detector
+from penstock.wiring.traffic import simulation
 from penstock.lab.asked import VARIABLE
 from penstock.offline.train import train
 

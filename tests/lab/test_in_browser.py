@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from penstock.assemble.detectors import load_detector
-from penstock.assemble.traffic import recorded_items
+from penstock.wiring.detectors import load_detector
+from penstock.wiring.traffic import recorded_items
 from penstock.offline.datasets import read
 from tests.lab.conftest import PATIENCE_S, running
 

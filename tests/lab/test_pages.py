@@ -9,7 +9,7 @@ import msgspec
 import polars as pl
 import pytest
 
-from penstock.assemble.detectors import load_detector
+from penstock.wiring.detectors import load_detector
 from penstock.lab.api import Service, ServiceAway, ServiceRefused
 from penstock.lab.asked import Asked
 from penstock.lab.bench import Bench

@@ -21,7 +21,7 @@ from penstock.errors import DeclarationError
 from penstock.ledger import Quarantined
 from penstock.ledger.sqlite import SqliteTables
 from penstock.messages import Refusal
-from penstock.service import Desk, create_app
+from penstock.service import MicroBatcher, create_app
 from penstock.service.parts import ServiceParts
 
 
@@ -239,7 +239,7 @@ def client_for():
     @contextlib.asynccontextmanager
     async def open_client(*engines, settings=None, **options):
         settings = settings or Settings()
-        app = create_app({e.detector.name: Desk.of(e, settings) for e in engines}, settings, ServiceParts(**options))
+        app = create_app({e.detector.name: MicroBatcher.of(e, settings) for e in engines}, settings, ServiceParts(**options))
         async with app.app.router.lifespan_context(app.app):
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
@@ -258,7 +258,7 @@ def serve_in_thread():
 @pytest.fixture(scope="session")
 def mine():
     """The detector of mine.py, loaded as `penstock serve mine.py` does."""
-    from penstock.assemble.detectors import load_detector
+    from penstock.wiring.detectors import load_detector
 
     return load_detector(str(Path(__file__).with_name("mine.py")))
 
@@ -269,5 +269,5 @@ def real(mine, tmp_path, serve_in_thread):
     from penstock import Engine
 
     settings = Settings(max_body_bytes=200_000)
-    with serve_in_thread(create_app({"mine": Desk.of(Engine(mine, data=tmp_path), settings)}, settings)) as url:
+    with serve_in_thread(create_app({"mine": MicroBatcher.of(Engine(mine, data=tmp_path), settings)}, settings)) as url:
         yield url

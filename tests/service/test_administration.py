@@ -6,14 +6,14 @@ import re
 
 import pytest
 
-from penstock.assemble.operations import Operating
+from penstock.wiring.health import ServiceHealth
 from penstock.clock import system_clock
 from penstock.config import Settings
-from penstock.office import SqliteDatabase
-from penstock.office.audit import AuditLog
-from penstock.office.keys import Keys
-from penstock.office.people import People
-from penstock.service.access import Access
+from penstock.database import SqliteDatabase
+from penstock.governance.audit import AuditLog
+from penstock.identity.keys import Keys
+from penstock.identity.users import Users
+from penstock.service.access.authorize import Access
 
 PASSWORD = "correct horse battery"
 ADMIN = {"name": "root", "password": PASSWORD, "roles": ["administrator"]}
@@ -36,7 +36,7 @@ def administered(office, client_for, engine):
         if as_root:
             secret, _ = Keys(office).add("root", ["administrator"], who="test")
         access = Access(office, settings, exposed=False)
-        async with client_for(engine, settings=settings, access=access, operating=Operating(settings, office)) as client:
+        async with client_for(engine, settings=settings, access=access, operating=ServiceHealth(settings, office)) as client:
             if as_root:
                 client.headers["authorization"] = f"Bearer {secret}"
             client.access = access
@@ -117,7 +117,7 @@ def test_a_user_is_added_changed_kept_out_and_let_in_again(run, administered, of
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_has_changed(run, administered, office, change, status):
-    People(office).add("ana", PASSWORD, ["viewer"], who="test")
+    Users(office).add("ana", PASSWORD, ["viewer"], who="test")
 
     async def scene():
         async with administered() as client:
@@ -125,12 +125,12 @@ def test_what_cannot_be_is_refused_and_nothing_has_changed(run, administered, of
             assert (await client.patch("/users/nobody", json={"disabled": True})).status_code == 404
 
     run(scene())
-    [ana] = People(office).all()
+    [ana] = Users(office).all()
     assert (ana.roles, ana.disabled_us) == (["viewer"], None)
 
 
 def test_of_a_change_with_several_parts_all_or_nothing_holds(run, administered, office):
-    People(office).add("ana", PASSWORD, ["viewer"], who="test")
+    Users(office).add("ana", PASSWORD, ["viewer"], who="test")
 
     async def scene():
         async with administered() as client:
@@ -138,15 +138,15 @@ def test_of_a_change_with_several_parts_all_or_nothing_holds(run, administered, 
             assert refused.status_code == 422
 
     run(scene())
-    [ana] = People(office).all()
+    [ana] = Users(office).all()
     assert (ana.roles, ana.disabled_us) == (["viewer"], None)
 
 
 @pytest.mark.parametrize("change", [{"disabled": True}, {"roles": ["analyst"]}])
 def test_the_last_administrator_stays(run, administered, office, change):
-    People(office).add("root", PASSWORD, ["administrator"], who="test")
-    People(office).add("eve", PASSWORD, ["administrator"], who="test")
-    people = People(office)
+    Users(office).add("root", PASSWORD, ["administrator"], who="test")
+    Users(office).add("eve", PASSWORD, ["administrator"], who="test")
+    people = Users(office)
 
     async def scene():
         async with administered() as client:

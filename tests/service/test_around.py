@@ -13,11 +13,12 @@ from tests.service.around import START, Transfer, detector, transfers
 
 from penstock import Detector, Engine, Entity, Policy
 from penstock.config import Settings
-from penstock.office import SqliteDatabase
-from penstock.office.case import NewCase, case_id
-from penstock.office.cases import Cases
-from penstock.service import Desk, create_app, verification
-from penstock.service.keys_around import combinations
+from penstock.database import SqliteDatabase
+from penstock.cases.case import NewCase, case_id
+from penstock.cases.store import Cases
+from penstock.service import MicroBatcher, create_app
+from penstock.service.records import verification
+from penstock.service.investigate.keys import combinations
 from penstock.service.parts import ServiceParts
 from penstock.testing import SetClock
 
@@ -44,7 +45,7 @@ def ask(run, engine, tmp_path):
     def send(method, path, *, over=None, status=200, **options):
         async def scene():
             settings = Settings(data=tmp_path)
-            app = create_app({detector.name: Desk.of(over or engine, settings)}, settings, ServiceParts(**options))
+            app = create_app({detector.name: MicroBatcher.of(over or engine, settings)}, settings, ServiceParts(**options))
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 response = await client.request(method, path)
@@ -109,7 +110,7 @@ def test_each_key_of_a_transaction_has_its_decisions_velocities_and_last_day(ask
 
 
 def test_the_timeline_is_the_first_keys_transactions_around_this_one(ask, engine, monkeypatch):
-    monkeypatch.setattr("penstock.service.context.AROUND", 3)
+    monkeypatch.setattr("penstock.service.investigate.context.AROUND", 3)
     found = recorded(engine)
     number = 60
     answer = ask("GET", f"/context/t/{number}")
@@ -183,8 +184,8 @@ def test_after_a_restart_the_log_tells_what_was_decided_before(ask, engine, cloc
 
 
 def test_a_transaction_older_than_what_is_kept_is_shown_with_what_followed(ask, engine, monkeypatch):
-    monkeypatch.setattr("penstock.engine.recent.MOST", 40)
-    monkeypatch.setattr("penstock.engine.recent._TOGETHER", 10)
+    monkeypatch.setattr("penstock.engine.recent_decisions.MOST", 40)
+    monkeypatch.setattr("penstock.engine.recent_decisions._TOGETHER", 10)
     engine.recent.seen()
     for number, transfer in enumerate(transfers(SetClock(START), seed=1)):
         engine.decide({**transfer, "transaction_id": f"u{number}"})
@@ -296,7 +297,7 @@ def test_verifications_take_turns_and_too_many_are_refused(run, engine, tmp_path
 
     async def scene():
         settings = Settings(data=tmp_path)
-        app = create_app({detector.name: Desk.of(engine, settings)}, settings)
+        app = create_app({detector.name: MicroBatcher.of(engine, settings)}, settings)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
             asked = [asyncio.create_task(client.post(f"/verify/t/{k}")) for k in range(4)]
             while sum(each.done() for each in asked) < 2:  # two are refused while the first is made

@@ -14,10 +14,10 @@ from penstock import Engine
 from penstock.config import Settings
 from penstock.ledger.archive import Archive
 from penstock.offline.backtest import Tried, backtest
-from penstock.service import Desk, create_app
-from penstock.service.backtests import Backtests, add_routes
-from penstock.service.desks import Desks
-from penstock.service.problems import RequestRefused
+from penstock.service import MicroBatcher, create_app
+from penstock.service.changes.backtests import Backtests, add_routes
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.http.problems import RequestRefused
 
 AT = "2026-02-06T1{}:{:02}:00Z"
 
@@ -49,7 +49,7 @@ def play(engine, tmp_path, run):
 
     async def whole(work):
         settings = Settings(data=tmp_path)
-        app = create_app({mine.name: Desk.of(engine, settings)}, settings)
+        app = create_app({mine.name: MicroBatcher.of(engine, settings)}, settings)
         async with app.app.router.lifespan_context(app.app):
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
@@ -148,7 +148,7 @@ def test_a_backtest_that_nobody_waits_for_ends_before_its_next_query(engine, tmp
 
     monkeypatch.setattr(Archive, "query", held)
     settings = Settings(data=tmp_path)
-    backtests = Backtests(Desks({mine.name: Desk.of(engine, settings)}), settings)
+    backtests = Backtests(DetectorRouter({mine.name: MicroBatcher.of(engine, settings)}), settings)
 
     async def gone_meanwhile():
         routes = FastAPI()

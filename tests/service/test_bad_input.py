@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from penstock.service.problems import Problem
+from penstock.service.http.problems import Problem
 
 CHECKS = (
     not_a_server_error,

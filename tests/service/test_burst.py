@@ -11,7 +11,7 @@ import pytest
 
 from penstock import Detector, Engine, Entity, Policy, Rule
 from penstock.config import Settings
-from penstock.service import Desk, create_app
+from penstock.service import MicroBatcher, create_app
 
 ROUNDS = 50
 AT_ONCE = 10
@@ -49,7 +49,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def url(folder, serve_in_thread):
     settings = Settings()
-    with serve_in_thread(create_app({"burst": Desk.of(Engine(fourth_in_an_hour, data=folder), settings)}, settings)) as address:
+    with serve_in_thread(create_app({"burst": MicroBatcher.of(Engine(fourth_in_an_hour, data=folder), settings)}, settings)) as address:
         yield address
 
 

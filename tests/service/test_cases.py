@@ -9,12 +9,12 @@ import pytest
 from tests.waiting import wait_until
 
 from penstock import Engine
-from penstock.assemble.cases import CaseWork
+from penstock.wiring.cases import CaseWork
 from penstock.config import Settings
-from penstock.office import open_office
-from penstock.service import Desk, create_app
+from penstock.database import open_office
+from penstock.service import MicroBatcher, create_app
 from penstock.service.parts import ServiceParts
-from penstock.service.rights import TABLE
+from penstock.service.access.rights import TABLE
 
 MINE = str(Path(__file__).with_name("mine.py"))
 
@@ -56,7 +56,7 @@ def opened(mine, tmp_path, serve_in_thread):
             engine = Engine(mine, data=tmp_path, on_close=work.close)
             work.watch(engine)
             work.start(engine.ledger)
-            app = create_app({"mine": Desk.of(engine, settings)}, settings, ServiceParts(cases=work.cases))
+            app = create_app({"mine": MicroBatcher.of(engine, settings)}, settings, ServiceParts(cases=work.cases))
             with serve_in_thread(app) as url, httpx.Client(base_url=url, timeout=60) as client:
                 yield Desktop(client, engine, work)
                 work.stop()

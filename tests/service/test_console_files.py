@@ -6,8 +6,9 @@ import httpx
 import pytest
 
 from penstock.config import Settings
-from penstock.service import Desk, create_app, pages
-from penstock.service.console import Console
+from penstock.service import MicroBatcher, create_app
+from penstock.service.live import web
+from penstock.service.live.console import Console
 
 SCRIPT = b"export const n = 1;\n" * 200
 FILES = {"index.html": b"<!doctype html><title>Penstock</title>", "icon.svg": b"<svg/>", "assets/index-1a2b.js": SCRIPT}
@@ -15,8 +16,8 @@ FILES = {"index.html": b"<!doctype html><title>Penstock</title>", "icon.svg": b"
 
 @pytest.fixture
 def url(engine, serve_in_thread, monkeypatch):
-    monkeypatch.setattr(pages, "Console", lambda: Console(FILES))
-    with serve_in_thread(create_app({"fake": Desk.of(engine, Settings())}, Settings())) as address:
+    monkeypatch.setattr(web, "Console", lambda: Console(FILES))
+    with serve_in_thread(create_app({"fake": MicroBatcher.of(engine, Settings())}, Settings())) as address:
         yield address
 
 

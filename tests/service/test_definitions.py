@@ -13,13 +13,13 @@ from tests.service.mine import detector as mine
 from tests.unit.offline.conftest import declared, payments
 
 from penstock import Engine
-from penstock.assemble.detectors import load_detector
+from penstock.wiring.detectors import load_detector
 from penstock.config import Settings
 from penstock.models.bundle import EVALUATION
 from penstock.offline import thresholds
 from penstock.offline.evaluation import MOST_CUTS, evaluation_of
 from penstock.offline.train import keep, run
-from penstock.service import Desk, create_app
+from penstock.service import MicroBatcher, create_app
 from penstock.testing import SetClock
 
 
@@ -33,7 +33,7 @@ def told(run_, engine, path, folder, *, before=(), status=200):
 
     async def scene():
         settings = Settings(data=folder)
-        app = create_app({engine.detector.name: Desk.of(engine, settings)}, settings)
+        app = create_app({engine.detector.name: MicroBatcher.of(engine, settings)}, settings)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
             for each in before:
                 assert (await client.post(each)).status_code == 200

@@ -8,9 +8,9 @@ import pytest
 from penstock.config import Settings
 from penstock.errors import LedgerFull, NotReady
 from penstock.messages import Refusal
-from penstock.service import Desk
-from penstock.service.batch import STALLED_S
-from penstock.service.problems import Busy, RequestRefused
+from penstock.service import MicroBatcher
+from penstock.service.decide.batch import STALLED_S
+from penstock.service.http.problems import Busy, RequestRefused
 
 
 def ids(answers):
@@ -19,7 +19,7 @@ def ids(answers):
 
 def test_requests_that_arrive_together_are_one_batch_and_each_gets_its_own_answers(engine, payment, run):
     async def scene():
-        desk = Desk.of(engine, Settings())
+        desk = MicroBatcher.of(engine, Settings())
         one, two = desk.submit([payment(1), payment(2)]), desk.submit([payment(3)])
         return await one, await two
 
@@ -31,7 +31,7 @@ def test_requests_that_arrive_together_are_one_batch_and_each_gets_its_own_answe
 
 def test_nobody_is_answered_before_the_batch_is_durable(engine, payment, run):
     async def scene():
-        desk = Desk.of(engine, Settings())
+        desk = MicroBatcher.of(engine, Settings())
         engine.hold()
         answer = desk.submit([payment(1)])
         await asyncio.sleep(0.05)
@@ -45,7 +45,7 @@ def test_nobody_is_answered_before_the_batch_is_durable(engine, payment, run):
 
 def test_a_few_events_wait_for_the_write_under_way_and_share_a_batch(engine, payment, run):
     async def scene():
-        desk = Desk.of(engine, Settings())
+        desk = MicroBatcher.of(engine, Settings())
         engine.hold()
         waiting = []
         for number in range(6):
@@ -60,7 +60,7 @@ def test_a_few_events_wait_for_the_write_under_way_and_share_a_batch(engine, pay
 
 def test_many_events_are_decided_while_the_last_batch_is_written_but_no_third(engine, payment, run):
     async def scene():
-        desk = Desk.of(engine, Settings())
+        desk = MicroBatcher.of(engine, Settings())
         engine.hold()
         waiting = []
         for first in (0, 100, 200):
@@ -77,7 +77,7 @@ def test_many_events_are_decided_while_the_last_batch_is_written_but_no_third(en
 
 def test_a_batch_holds_at_most_max_batch_events(engine, payment, run):
     async def scene():
-        desk = Desk.of(engine, Settings(max_batch=4))
+        desk = MicroBatcher.of(engine, Settings(max_batch=4))
         await asyncio.gather(*(desk.submit([payment(10 * k), payment(10 * k + 1)]) for k in range(5)))
 
     run(scene())
@@ -86,7 +86,7 @@ def test_a_batch_holds_at_most_max_batch_events(engine, payment, run):
 
 def test_beyond_the_limit_requests_are_turned_away_and_counted_until_there_is_room(engine, payment, run):
     async def scene():
-        desk = Desk.of(engine, Settings(queue_limit=3))
+        desk = MicroBatcher.of(engine, Settings(queue_limit=3))
         accepted = [desk.submit([payment(number)]) for number in range(3)]
         with pytest.raises(Busy, match="the limit is 3"):
             desk.submit([payment(99)])
@@ -99,7 +99,7 @@ def test_beyond_the_limit_requests_are_turned_away_and_counted_until_there_is_ro
 
 def test_a_long_list_keeps_its_order_and_lets_others_in_between(engine, payment, run):
     async def scene():
-        desk = Desk.of(engine, Settings(max_batch=4, queue_limit=8))
+        desk = MicroBatcher.of(engine, Settings(max_batch=4, queue_limit=8))
         long = asyncio.create_task(desk.decide([payment(number) for number in range(20)]))
         await asyncio.sleep(0)
         other = asyncio.ensure_future(desk.submit([payment(777)]))
@@ -113,14 +113,14 @@ def test_a_long_list_keeps_its_order_and_lets_others_in_between(engine, payment,
 
 def test_an_empty_list_is_answered_with_nothing(engine, run):
     async def scene():
-        return await Desk.of(engine, Settings()).decide([])
+        return await MicroBatcher.of(engine, Settings()).decide([])
 
     assert run(scene()) == []
 
 
 def test_dry_runs_and_real_ones_are_never_in_one_batch_and_dry_runs_do_not_wait_for_the_disk(engine, payment, run):
     async def scene():
-        desk = Desk.of(engine, Settings())
+        desk = MicroBatcher.of(engine, Settings())
         engine.hold()
         dry = desk.submit([payment(1)], dry_run=True)
         real = desk.submit([payment(2)])
@@ -135,7 +135,7 @@ def test_dry_runs_and_real_ones_are_never_in_one_batch_and_dry_runs_do_not_wait_
 
 def test_a_refusal_stands_in_the_place_of_its_event(engine, payment, run):
     async def scene():
-        return await Desk.of(engine, Settings()).decide([payment(1), b"{}", payment(2)])
+        return await MicroBatcher.of(engine, Settings()).decide([payment(1), b"{}", payment(2)])
 
     first, second, third = run(scene())
     assert (ids([first, third]), isinstance(second, Refusal)) == (["tx1", "tx2"], True)
@@ -143,7 +143,7 @@ def test_a_refusal_stands_in_the_place_of_its_event(engine, payment, run):
 
 def test_a_full_disk_is_a_503_for_those_it_concerns_and_not_for_those_after(engine, payment, run):
     async def scene():
-        desk = Desk.of(engine, Settings())
+        desk = MicroBatcher.of(engine, Settings())
         engine.durable_error = LedgerFull("no room")
         with pytest.raises(RequestRefused, match="no room") as found:
             await desk.submit([payment(1)])
@@ -156,7 +156,7 @@ def test_a_full_disk_is_a_503_for_those_it_concerns_and_not_for_those_after(engi
 
 def test_an_unexpected_error_reaches_every_caller_of_the_batch_and_the_desk_goes_on(engine, payment, run, caplog):
     async def scene():
-        desk = Desk.of(engine, Settings())
+        desk = MicroBatcher.of(engine, Settings())
         engine.raises = ZeroDivisionError("a bug")
         found = await asyncio.gather(desk.submit([payment(1)]), desk.submit([payment(2)]), return_exceptions=True)
         engine.raises = None
@@ -169,11 +169,11 @@ def test_an_unexpected_error_reaches_every_caller_of_the_batch_and_the_desk_goes
 
 
 def test_when_the_disk_does_not_answer_those_who_wait_are_told_and_newcomers_at_once(engine, payment, run, monkeypatch):
-    monkeypatch.setattr("penstock.service.batch.STALLED_S", 0.05)
+    monkeypatch.setattr("penstock.service.decide.batch.STALLED_S", 0.05)
     assert STALLED_S == 30
 
     async def scene():
-        desk = Desk.of(engine, Settings())
+        desk = MicroBatcher.of(engine, Settings())
         engine.hold()
         waiting = [desk.submit([payment(0)])]
         await asyncio.sleep(0)  # it is decided, and what follows is queued before a timer can run out
@@ -183,7 +183,7 @@ def test_when_the_disk_does_not_answer_those_who_wait_are_told_and_newcomers_at_
                 await answer
         with pytest.raises(Exception, match="not confirmed"):
             desk.submit([payment(9)])
-        monkeypatch.setattr("penstock.service.batch.STALLED_S", STALLED_S)
+        monkeypatch.setattr("penstock.service.decide.batch.STALLED_S", STALLED_S)
         engine.release()
         while desk.stalled:
             await asyncio.sleep(0.01)
@@ -194,7 +194,7 @@ def test_when_the_disk_does_not_answer_those_who_wait_are_told_and_newcomers_at_
 
 def test_before_it_is_open_it_says_why_it_cannot_decide(engine, payment, run):
     async def scene():
-        desk = Desk("fake", lambda: engine, Settings())
+        desk = MicroBatcher("fake", lambda: engine, Settings())
         with pytest.raises(NotReady, match="state is being recovered"):
             desk.submit([payment(1)])
         await desk.open()
@@ -209,7 +209,7 @@ def test_before_it_is_open_it_says_why_it_cannot_decide(engine, payment, run):
 
 def test_closing_answers_what_was_accepted_first(engine, payment, run):
     async def scene():
-        desk = Desk.of(engine, Settings())
+        desk = MicroBatcher.of(engine, Settings())
         engine.hold()
         answer = desk.submit([payment(1)])
         closing = asyncio.create_task(desk.close())

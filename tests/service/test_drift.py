@@ -9,13 +9,13 @@ from tests.integration.paid import START, detector, events
 from tests.waiting import wait_until_async
 
 from penstock import Engine
-from penstock.assemble.drift import DriftWork
-from penstock.assemble.references import make_reference
+from penstock.wiring.drift import DriftWork
+from penstock.wiring.references import make_reference
 from penstock.clock import to_us
 from penstock.config import Settings
 from penstock.offline.datasets import read
 from penstock.offline.drift.result import DriftReport
-from penstock.service import Desk, create_app
+from penstock.service import MicroBatcher, create_app
 from penstock.service.parts import ServiceParts
 
 ALONE = detector(models=[])
@@ -36,7 +36,7 @@ def play(engine, tmp_path, run):
     async def whole(work, every_s):
         settings = Settings(data=tmp_path, drift_every_s=every_s)
         drift = DriftWork(settings, clock=lambda: to_us(START.replace(day=20)))
-        app = create_app({"paid": Desk.of(engine, settings)}, settings, ServiceParts(drift=drift))
+        app = create_app({"paid": MicroBatcher.of(engine, settings)}, settings, ServiceParts(drift=drift))
         async with app.app.router.lifespan_context(app.app):
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

@@ -7,14 +7,14 @@ import pytest
 from tests.waiting import wait_until
 
 from penstock import Engine
-from penstock.assemble.books import books_of
-from penstock.assemble.features import as_grown
-from penstock.assemble.growing import growing
-from penstock.assemble.rulebooks import newer_rules
+from penstock.wiring.rule_administration import rule_administration
+from penstock.wiring.features import as_grown
+from penstock.wiring.feature_activation import feature_activation
+from penstock.wiring.rule_stores import newer_rules
 from penstock.config import Settings
-from penstock.office import open_office
-from penstock.office.audit import AuditLog
-from penstock.service import Desk, create_app
+from penstock.database import open_office
+from penstock.governance.audit import AuditLog
+from penstock.service import MicroBatcher, create_app
 from penstock.service.parts import ServiceParts
 
 FEATURES, RULES = "/detectors/mine/features", "/detectors/mine/rules"
@@ -31,12 +31,12 @@ def serve(mine, tmp_path, serve_in_thread):
         database = office.__enter__()
         engine = Engine(as_grown(mine, chosen), data=tmp_path)
         app = create_app(
-            {"mine": Desk.of(engine, chosen)},
+            {"mine": MicroBatcher.of(engine, chosen)},
             chosen,
             ServiceParts(
                 rules=newer_rules(database, [mine]),
-                books={"mine": books_of(database, mine, chosen)},
-                features=growing(database, [mine], chosen),
+                books={"mine": rule_administration(database, mine, chosen)},
+                features=feature_activation(database, [mine], chosen),
             ),
         )
         served = serve_in_thread(app)

@@ -11,7 +11,7 @@ from tests.service import patient
 from tests.waiting import wait_until
 
 from penstock.config import Settings
-from penstock.service import Desk, create_app
+from penstock.service import MicroBatcher, create_app
 from penstock.service.http.bounded_protocol import MOST_WAITING
 
 GET = b"GET /health HTTP/1.1\r\nHost: penstock\r\n"
@@ -25,7 +25,7 @@ def serve(engine, serve_in_thread):
     @contextlib.contextmanager
     def started(**options):
         settings = Settings(**options)
-        with serve_in_thread(create_app({"fake": Desk.of(engine, settings)}, settings), settings) as url:
+        with serve_in_thread(create_app({"fake": MicroBatcher.of(engine, settings)}, settings), settings) as url:
             yield url
 
     return started

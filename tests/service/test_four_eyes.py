@@ -6,18 +6,18 @@ from tests.service.test_guards import detector, trained
 from tests.waiting import wait_until
 
 from penstock import Engine
-from penstock.assemble.books import books_of
-from penstock.assemble.growing import growing
-from penstock.assemble.registries import champions
-from penstock.assemble.rulebooks import newer_rules
-from penstock.assemble.trials import TrialWork
+from penstock.wiring.rule_administration import rule_administration
+from penstock.wiring.feature_activation import feature_activation
+from penstock.wiring.registries import champions
+from penstock.wiring.rule_stores import newer_rules
+from penstock.wiring.trial_work import TrialWork
 from penstock.config import Settings
 from penstock.models import promote
-from penstock.office import open_office
-from penstock.office.audit import AuditLog
-from penstock.office.keys import Keys
-from penstock.service import Desk, create_app
-from penstock.service.access import Access
+from penstock.database import open_office
+from penstock.governance.audit import AuditLog
+from penstock.identity.keys import Keys
+from penstock.service import MicroBatcher, create_app
+from penstock.service.access.authorize import Access
 from penstock.service.parts import ServiceParts
 
 ROLES = {"vic": ["viewer"], "ann": ["rule_author"], "bob": ["approver"], "cleo": ["rule_author", "approver"]}
@@ -37,13 +37,13 @@ def people(tmp_path, serve_in_thread):
     with open_office(tmp_path) as office:
         secrets = {name: Keys(office).add(name, roles, who="local")[0] for name, roles in ROLES.items()}
         app = create_app(
-            {"guarded": Desk.of(Engine(detector, models=models, data=tmp_path), settings)},
+            {"guarded": MicroBatcher.of(Engine(detector, models=models, data=tmp_path), settings)},
             settings,
             ServiceParts(
                 champions=champions([detector], settings),
                 rules=newer_rules(office, [detector]),
-                books={"guarded": books_of(office, detector, settings)},
-                features=growing(office, [detector], settings),
+                books={"guarded": rule_administration(office, detector, settings)},
+                features=feature_activation(office, [detector], settings),
                 trials=TrialWork(office, [detector], settings),
                 access=Access(office, settings, exposed=False),
             ),

@@ -14,22 +14,22 @@ from tests.waiting import wait_until
 
 from penstock import Detector, Engine, Entity, LogisticRegression, Policy, Rule
 from penstock.alerts import alert_of
-from penstock.assemble.books import Books
-from penstock.assemble.challengers import Challengers
-from penstock.assemble.guarding import Guarding
-from penstock.assemble.registries import champions
-from penstock.assemble.rulebooks import book_of, newer_rules
-from penstock.assemble.trials import TrialWork
+from penstock.wiring.rule_administration import RuleAdministration
+from penstock.wiring.challengers import Challengers
+from penstock.wiring.guards import GuardMonitor
+from penstock.wiring.registries import champions
+from penstock.wiring.rule_stores import rule_store, newer_rules
+from penstock.wiring.trial_work import TrialWork
 from penstock.config import Settings
 from penstock.decision import Guard
 from penstock.engine.challenger import model_trial
 from penstock.models import About, fit_ensemble, promote, save
-from penstock.office import open_office
-from penstock.office.audit import AuditLog
-from penstock.office.rule_versions import Body
+from penstock.database import open_office
+from penstock.governance.audit import AuditLog
+from penstock.governance.rule_versions import Body
 from penstock.offline.registry import FolderRegistry
-from penstock.service import Desk, create_app
-from penstock.service.follow import RULES_EVERY_S, RulesFollower
+from penstock.service import MicroBatcher, create_app
+from penstock.service.changes.followers import RULES_EVERY_S, RulesFollower
 from penstock.service.parts import ServiceParts
 
 WINDOW_S = 30.0
@@ -122,7 +122,7 @@ def served(tmp_path, serve_in_thread):
     promote(models, detector.name, versions[0])
     settings = Settings(data=tmp_path, models=models, follow_every_s=3600)  # what is promoted does not wait for that
     with open_office(tmp_path) as office:
-        desk = Desk.of(Engine(detector, models=models, data=tmp_path), settings)
+        desk = MicroBatcher.of(Engine(detector, models=models, data=tmp_path), settings)
         work = TrialWork(office, [detector], settings)
         work.listen(lambda _detector, body: desk.feed.alert(body))
         app = create_app(
@@ -150,7 +150,7 @@ def looks_for_rules(monkeypatch, desk):
 @pytest.fixture
 def guards_look(monkeypatch):
     """Waits until guards have looked so often, from their beginning to their end."""
-    looks, look = [], Guarding.look
+    looks, look = [], GuardMonitor.look
 
     def looked(self, engine):
         looks.append("begun")
@@ -161,7 +161,7 @@ def guards_look(monkeypatch):
         before = len(looks)
         wait_until(lambda: looks[before:].count("begun") > times and looks[-1] == "ended")
 
-    monkeypatch.setattr(Guarding, "look", looked)
+    monkeypatch.setattr(GuardMonitor, "look", looked)
     return wait
 
 
@@ -171,7 +171,7 @@ def told(office):
 
 def test_a_rule_that_blocks_everything_is_back_within_the_window_on_its_own(served, monkeypatch):
     url, office, _, desk, _ = served
-    book = book_of(office, detector)
+    book = rule_store(office, detector)
     book.add("everything", Body(when="amount > 0", then="block"), who="ann")
     looks = looks_for_rules(monkeypatch, desk)
     with Load(url) as load:
@@ -202,7 +202,7 @@ def test_a_rule_that_blocks_everything_is_back_within_the_window_on_its_own(serv
 
 def test_an_attack_that_both_would_block_removes_nothing(served, guards_look):
     url, office, *_ = served
-    book = book_of(office, detector)
+    book = rule_store(office, detector)
     book.add("large", Body(when="amount > 900", then="block"), who="ann")
     book.rollout("large", 2, percent=50, share_of="customer_id", who="ann")
     with Load(url, amount=5000.0) as load:
@@ -314,9 +314,9 @@ def test_a_trial_that_nobody_recorded_is_not_found(served):
 
 def test_guards_given_with_a_rollout_count_in_place_of_those_of_the_policy(served, guards_look):
     url, office, *_ = served
-    book = book_of(office, detector)
+    book = rule_store(office, detector)
     book.add("everything", Body(when="amount > 0", then="review"), who="ann")
-    work = Books(office, detector)
+    work = RuleAdministration(office, detector)
     work.roll_out(
         "everything", 1, percent=10, share_of="customer_id", who="ann", guards=[Guard("review_rate", more=0.5, least=100)]
     )

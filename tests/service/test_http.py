@@ -7,7 +7,7 @@ import pytest
 
 from penstock.config import Settings
 from penstock.errors import CapacityError, LedgerFull
-from penstock.service import Desk, create_app
+from penstock.service import MicroBatcher, create_app
 
 NDJSON = {"content-type": "application/x-ndjson"}
 
@@ -350,7 +350,7 @@ def test_while_an_engine_is_opened_everything_answers(run, make_engine, payment)
 
     async def scene():
         opened = asyncio.Event()
-        app = create_app({"fake": Desk("fake", opener, settings)}, settings, on_ready=opened.set)
+        app = create_app({"fake": MicroBatcher("fake", opener, settings)}, settings, on_ready=opened.set)
         async with (
             app.app.router.lifespan_context(app.app),
             httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://p") as client,

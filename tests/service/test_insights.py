@@ -12,11 +12,11 @@ from tests.service.mine import detector as mine
 
 from penstock import Engine
 from penstock.config import Settings
-from penstock.engine.ranges import RANGES
-from penstock.office import SqliteDatabase
-from penstock.office.case import NewCase
-from penstock.office.cases import Cases
-from penstock.service import Desk, create_app
+from penstock.engine.statistics.ranges import RANGES
+from penstock.database import SqliteDatabase
+from penstock.cases.case import NewCase
+from penstock.cases.store import Cases
+from penstock.service import MicroBatcher, create_app
 from penstock.service.parts import ServiceParts
 from penstock.testing import SetClock
 
@@ -50,7 +50,7 @@ def ask(run, tmp_path):
     def send(engine, path, cases=None, status=200):
         async def scene():
             settings = Settings(data=tmp_path)
-            app = create_app({engine.detector.name: Desk.of(engine, settings)}, settings, ServiceParts(cases=cases))
+            app = create_app({engine.detector.name: MicroBatcher.of(engine, settings)}, settings, ServiceParts(cases=cases))
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 response = await client.get(path)

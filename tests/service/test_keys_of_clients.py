@@ -4,10 +4,10 @@ import pytest
 
 from penstock.cli import run
 from penstock.config import Settings
-from penstock.office import SqliteDatabase
-from penstock.office.keys import Keys
-from penstock.service import Desk, create_app
-from penstock.service.access import Access
+from penstock.database import SqliteDatabase
+from penstock.identity.keys import Keys
+from penstock.service import MicroBatcher, create_app
+from penstock.service.access.authorize import Access
 from penstock.service.parts import ServiceParts
 
 
@@ -22,7 +22,7 @@ def office():
 def closed(make_engine, office, key, serve_in_thread):  # the key first: the service knows it from the start
     """The address of a service that is called `banking`, and asks for a key."""
     settings = Settings()
-    desk = Desk.of(make_engine(name="banking"), settings)
+    desk = MicroBatcher.of(make_engine(name="banking"), settings)
     with serve_in_thread(
         create_app({"banking": desk}, settings, ServiceParts(access=Access(office, settings, exposed=False)))
     ) as address:

@@ -14,7 +14,8 @@ from penstock.detectors.ecommerce.event import Purchase
 from penstock.detectors.ecommerce.features import features, looked_up
 from penstock.detectors.mobile_money.event import Movement
 from penstock.detectors.mobile_money.features import features as of_accounts
-from penstock.service import Desk, create_app, profiles
+from penstock.service import MicroBatcher, create_app
+from penstock.service.records import profiles
 
 NAMED_BY_USERS = {
     "txn_count",
@@ -78,7 +79,7 @@ def purchase(number, **more):
 @pytest.fixture
 def url(tmp_path, serve_in_thread):
     settings = Settings()
-    desks = {"ecommerce": Desk.of(Engine(shop(), data=tmp_path), settings)}
+    desks = {"ecommerce": MicroBatcher.of(Engine(shop(), data=tmp_path), settings)}
     with serve_in_thread(create_app(desks, settings)) as address:
         yield address
 
@@ -133,7 +134,7 @@ def test_results_of_several_detectors_say_whose_they_are(client_for, make_engine
 
 def test_a_status_holds_what_the_detector_has(tmp_path, serve_in_thread):
     settings = Settings()
-    desks = {"mobile_money": Desk.of(Engine(transfers(), data=tmp_path), settings)}
+    desks = {"mobile_money": MicroBatcher.of(Engine(transfers(), data=tmp_path), settings)}
     moved = {"type": "TRANSFER", "amount": 950.5, "nameOrig": "C1", "nameDest": "C2", "timestamp": "2026-01-05T10:00:00Z"}
     with serve_in_thread(create_app(desks, settings)) as url:
         transaction_id = patient.post(url + "/transactions", json=moved).json()["transaction_id"]
@@ -238,7 +239,7 @@ def test_the_overview_is_the_statistics_with_series(shopped):
 
 
 def test_series_of_several_detectors_are_summed_by_their_instants():
-    from penstock.service.records import over_time
+    from penstock.service.records.decisions import over_time
 
     def series(first, *approved):
         return [{"at": f"2026-01-01T00:0{first + k}:00Z", "approve": n, "amount": 0.1} for k, n in enumerate(approved)]

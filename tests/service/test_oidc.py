@@ -13,14 +13,14 @@ from penstock.adapters.oidc import Provider
 from penstock.clock import SECOND_US, system_clock
 from penstock.config import Settings
 from penstock.errors import ConfigurationError, MalformedEvent
-from penstock.office import SqliteDatabase
-from penstock.office.audit import AuditLog
-from penstock.office.keys import Keys
-from penstock.office.people import People
-from penstock.service import Desk, create_app
-from penstock.service.access import Access
+from penstock.database import SqliteDatabase
+from penstock.governance.audit import AuditLog
+from penstock.identity.keys import Keys
+from penstock.identity.users import Users
+from penstock.service import MicroBatcher, create_app
+from penstock.service.access.authorize import Access
 from penstock.service.parts import ServiceParts
-from penstock.service.sign_on import SignOn
+from penstock.service.access.sign_on import SignOn
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def start(provider, office, engine, serve_in_thread, clock):
         settings = Settings(**(given | options))
         sign_on = SignOn.of(settings, again_s=0.05)
         access = Access(office, settings, exposed=False, sign_on=sign_on, clock=clock)
-        return serve_in_thread(create_app({"fake": Desk.of(engine, settings)}, settings, ServiceParts(access=access)))
+        return serve_in_thread(create_app({"fake": MicroBatcher.of(engine, settings)}, settings, ServiceParts(access=access)))
 
     return serve
 
@@ -147,22 +147,22 @@ def test_who_has_no_role_is_not_let_in(url, browser, provider, office):
     assert answer.status_code == 403
     assert "has no role here" in answer.json()["detail"]
     assert browser.get(url + "/stats").status_code == 401
-    assert People(office).sessions() == []
+    assert Users(office).sessions() == []
 
 
 def test_a_name_elsewhere_is_nobodys_name_here(url, browser, office):
-    People(office).add("ana", "correct horse battery", ["administrator"], who="test")
+    Users(office).add("ana", "correct horse battery", ["administrator"], who="test")
     browser.get(url + "/session/oidc")
     assert who(browser.get(url + "/session").json()) == ("oidc:ana", ["analyst"], False)
-    People(office).disable("ana", who="test")
+    Users(office).disable("ana", who="test")
     assert who(browser.get(url + "/session").json()) == ("oidc:ana", ["analyst"], False)
 
 
 def test_a_session_of_somebody_from_elsewhere_can_be_ended_here(url, browser, office):
     browser.get(url + "/session/oidc")
     assert browser.get(url + "/stats").status_code == 200
-    assert People(office).sign_out_everywhere("oidc:ana", who="local") == 1
-    assert People(office).sign_out_everywhere("oidc:ana", who="local") == 0
+    assert Users(office).sign_out_everywhere("oidc:ana", who="local") == 1
+    assert Users(office).sign_out_everywhere("oidc:ana", who="local") == 0
     until_answered(401, url + "/stats", cookies=dict(browser.cookies))
     assert AuditLog(office).entries(action="sessions.end")[0].details == {"sessions": 1}
 
@@ -192,7 +192,7 @@ def test_an_identity_token_that_is_not_good_opens_nothing(url, browser, provider
     harm(provider)
     answer = browser.get(url + "/session/oidc")
     assert answer.status_code == 401, answer.text
-    assert People(office).sessions() == []
+    assert Users(office).sessions() == []
 
 
 def test_a_code_counts_only_in_the_browser_that_began_and_only_once(url, browser, provider):
@@ -302,7 +302,7 @@ def test_a_program_asks_as_often_as_a_key_may_however_many_tokens_it_has(start, 
 
 def test_keys_and_passwords_go_on(url, office):
     secret = Keys(office).add("program", ["viewer"], who="test")[0]
-    People(office).add("eva", "correct horse battery", ["viewer"], who="test")
+    Users(office).add("eva", "correct horse battery", ["viewer"], who="test")
     until_answered(200, url + "/stats", headers=bearer(secret))
     assert patient.post(url + "/session", json={"name": "eva", "password": "correct horse battery"}).status_code == 200
 

@@ -8,13 +8,13 @@ import socket
 import pytest
 from tests.service import patient
 
-from penstock.assemble.operations import Operating
+from penstock.wiring.health import ServiceHealth
 from penstock.config import Settings
-from penstock.office import SqliteDatabase
-from penstock.office.keys import Keys
-from penstock.office.people import People
-from penstock.service import Desk, create_app
-from penstock.service.access import Access
+from penstock.database import SqliteDatabase
+from penstock.identity.keys import Keys
+from penstock.identity.users import Users
+from penstock.service import MicroBatcher, create_app
+from penstock.service.access.authorize import Access
 from penstock.service.parts import ServiceParts
 
 ROOT = {"name": "root", "roles": ["administrator"]}
@@ -37,7 +37,7 @@ def opened(office, client_for, engine):
     async def open_client(**options):
         settings = Settings(**options)
         access = Access(office, settings, exposed=False)
-        async with client_for(engine, settings=settings, access=access, operating=Operating(settings, office)) as client:
+        async with client_for(engine, settings=settings, access=access, operating=ServiceHealth(settings, office)) as client:
             client.access = access
             yield client
 
@@ -112,7 +112,7 @@ def test_a_page_from_elsewhere_changes_nothing(run, opened, office, payment, ori
 def test_a_page_from_elsewhere_opens_no_socket(serve_in_thread, engine, office, origin):
     settings = Settings()
     parts = ServiceParts(access=Access(office, settings, exposed=False))
-    with serve_in_thread(create_app({"fake": Desk.of(engine, settings)}, settings, parts)) as url:
+    with serve_in_thread(create_app({"fake": MicroBatcher.of(engine, settings)}, settings, parts)) as url:
         host, port = url.removeprefix("http://").split(":")
         head = f"GET /ws/live HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         head += "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -158,7 +158,7 @@ def test_of_many_who_show_the_token_at_once_one_is_served(run, opened, office):
             assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409, 409]
 
     run(scene())
-    assert len(People(office).all()) == 1
+    assert len(Users(office).all()) == 1
 
 
 def test_the_command_line_needs_no_token_and_a_closed_service_asks_for_keys_instead(run, opened, office, payment):
@@ -182,5 +182,5 @@ def test_every_service_has_a_token_of_its_own(office):
 def test_the_first_command_of_the_demo_needs_nothing(serve_in_thread, engine, office, payment):
     settings = Settings()
     parts = ServiceParts(access=Access(office, settings, exposed=False))
-    with serve_in_thread(create_app({"fake": Desk.of(engine, settings)}, settings, parts)) as url:
+    with serve_in_thread(create_app({"fake": MicroBatcher.of(engine, settings)}, settings, parts)) as url:
         assert patient.post(url + "/predict", content=payment(1)).status_code == 200

@@ -6,10 +6,10 @@ from collections import Counter
 import pytest
 import schemathesis
 
-from penstock.assemble.detectors import load_detector
+from penstock.wiring.detectors import load_detector
 from penstock.config import Settings
-from penstock.service import Desk, create_app
-from penstock.service.openapi import document
+from penstock.service import MicroBatcher, create_app
+from penstock.service.http.openapi import document
 
 DETECTORS = ["banking", "card", "ecommerce", "mobile_money", "payments"]
 
@@ -18,7 +18,7 @@ DETECTORS = ["banking", "card", "ecommerce", "mobile_money", "payments"]
 def described(make_engine):
     """The document of a service of all built-in detectors."""
     engines = [make_engine(name=name, event_type=load_detector(name).event) for name in DETECTORS]
-    desks = {engine.name: Desk.of(engine, Settings()) for engine in engines}
+    desks = {engine.name: MicroBatcher.of(engine, Settings()) for engine in engines}
     return document(create_app(desks, Settings()).app, desks)
 
 

@@ -12,26 +12,26 @@ import websockets
 from tests.service import patient
 
 from penstock import Detector, Engine, Entity, Policy, Rule
-from penstock.assemble.books import books_of
-from penstock.assemble.trials import TrialWork
+from penstock.wiring.rule_administration import rule_administration
+from penstock.wiring.trial_work import TrialWork
 from penstock.cli import run as penstock
 from penstock.config import Settings
 from penstock.engine import verify
 from penstock.ingest import PREFIX, masked_event
 from penstock.ledger import Quarantined
-from penstock.office import open_office
-from penstock.office.audit import AuditLog
-from penstock.office.cases import Cases
-from penstock.office.keeping import Keeping
-from penstock.office.keys import Keys
-from penstock.office.list_steps import NewEntry
-from penstock.office.roles import ROLES, Right
-from penstock.office.vault import Vault
-from penstock.service import Desk, Traffic, create_app
-from penstock.service.access import Access
+from penstock.database import open_office
+from penstock.governance.audit import AuditLog
+from penstock.cases.store import Cases
+from penstock.privacy.vault_writer import VaultWriter
+from penstock.identity.keys import Keys
+from penstock.governance.list_steps import NewEntry
+from penstock.identity.roles import ROLES, Right
+from penstock.privacy.vault import Vault
+from penstock.service import MicroBatcher, Traffic, create_app
+from penstock.service.access.authorize import Access
 from penstock.service.parts import ServiceParts
-from penstock.service.personal import ERASED, HIDDEN, NOT_KEPT, Unmasking
-from penstock.service.rights import TABLE
+from penstock.service.records.personal import ERASED, HIDDEN, NOT_KEPT, Unmasking
+from penstock.service.access.rights import TABLE
 from penstock.stream.cases import CaseSink
 
 CARD, EMAIL = "4111-7731-MARKED-0042", "marked.person@example.org"
@@ -87,7 +87,7 @@ def place(tmp_path):
     (tmp_path / "personal.key").write_bytes(SECRET)
     with open_office(tmp_path) as office:
         vault = Vault(office, SECRET)
-        keeping = Keeping(vault)
+        keeping = VaultWriter(vault)
         engine = Engine(shop(), data=tmp_path, personal_key=SECRET, on_personal=lambda said: keeping.hand_on("shop", said))
         engine.decide_json([payment(1), payment(2), payment(3, customer_id="C2", email=None), b'{"card": "' + CARD.encode()])
         engine.ledger.flush()
@@ -111,7 +111,7 @@ def guarded(place, client_for):
         traffic = Traffic("shop", iter(()), 1.0, attacks={"x": lambda: None})
         traffic.example = payment(9)
         personal = Unmasking(place.office, place.vault)
-        books = books_of(place.office, place.engine.detector, settings)
+        books = rule_administration(place.office, place.engine.detector, settings)
         books.create_list("stolen", "block", "cards", personal=True, protected=False, who="test")
         books.lists.add("stolen", [NewEntry(CARD)], who="test")
         options = {"access": access, "traffic": traffic, "cases": place.cases, "personal": personal}
@@ -266,7 +266,7 @@ def test_live_pages_and_sockets_tell_no_personal_value_to_anybody(place, serve_i
     settings = Settings(data=place.folder)
     secret = Keys(place.office).add("program", ["administrator", "decider"], who="test")[0]
     access = Access(place.office, settings, exposed=False)
-    app = create_app({"shop": Desk.of(place.engine, settings)}, settings, ServiceParts(access=access, cases=place.cases))
+    app = create_app({"shop": MicroBatcher.of(place.engine, settings)}, settings, ServiceParts(access=access, cases=place.cases))
     headers = {"authorization": f"Bearer {secret}"}
 
     async def messages(url):

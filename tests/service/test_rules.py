@@ -11,13 +11,13 @@ from tests.service import patient
 from tests.waiting import wait_until
 
 from penstock import Engine
-from penstock.assemble.rulebooks import book_of, newer_rules
+from penstock.wiring.rule_stores import rule_store, newer_rules
 from penstock.config import Settings
 from penstock.errors import DeclarationError
-from penstock.office import open_office
-from penstock.office.rule_versions import Body
-from penstock.service import Desk, create_app
-from penstock.service.follow import RULES_EVERY_S
+from penstock.database import open_office
+from penstock.governance.rule_versions import Body
+from penstock.service import MicroBatcher, create_app
+from penstock.service.changes.followers import RULES_EVERY_S
 from penstock.service.parts import ServiceParts
 
 
@@ -26,7 +26,7 @@ def served(mine, tmp_path, serve_in_thread):
     """The address of a service, and the book of its rules."""
     settings = Settings(data=tmp_path)
     with open_office(tmp_path) as office:
-        desk = Desk.of(Engine(mine, data=tmp_path), settings)
+        desk = MicroBatcher.of(Engine(mine, data=tmp_path), settings)
         newer, looks = newer_rules(office, [mine])["mine"], []
 
         def look(revision):
@@ -37,7 +37,7 @@ def served(mine, tmp_path, serve_in_thread):
 
         app = create_app({"mine": desk}, settings, ServiceParts(rules={"mine": look}))
         with serve_in_thread(app) as address:
-            yield address, book_of(office, mine), looks  # when each began, and whether it found something
+            yield address, rule_store(office, mine), looks  # when each began, and whether it found something
 
 
 def asked(client, url, number, amount=50.0):

@@ -13,14 +13,15 @@ from tests.service.test_bad_input import CHECKS, QUIET
 from tests.waiting import wait_until
 
 from penstock import Engine
-from penstock.assemble.books import books_of
-from penstock.assemble.rulebooks import newer_rules
+from penstock.wiring.rule_administration import rule_administration
+from penstock.wiring.rule_stores import newer_rules
 from penstock.config import Settings
-from penstock.office import open_office
-from penstock.office.keys import Keys
-from penstock.office.rule_guards import RuleGuards
-from penstock.service import Desk, create_app, shelf
-from penstock.service.access import Access
+from penstock.database import open_office
+from penstock.identity.keys import Keys
+from penstock.governance.rule_guards import RuleGuards
+from penstock.service import MicroBatcher, create_app
+from penstock.service.changes import administration
+from penstock.service.access.authorize import Access
 from penstock.service.parts import ServiceParts
 
 NOW = "2026-01-05T10:00:00Z"
@@ -37,11 +38,11 @@ def serve(mine, tmp_path, serve_in_thread):
         database = office.__enter__()
         engine = Engine(detector, data=tmp_path)
         app = create_app(
-            {detector.name: Desk.of(engine, chosen)},
+            {detector.name: MicroBatcher.of(engine, chosen)},
             chosen,
             ServiceParts(
                 rules=newer_rules(database, [detector]),
-                books={detector.name: books_of(database, detector, chosen)},
+                books={detector.name: rule_administration(database, detector, chosen)},
                 access=Access(database, chosen, exposed=False),
             ),
         )
@@ -95,7 +96,7 @@ def test_a_rule_goes_from_draft_to_active_and_back_and_each_answer_is_in_force(c
 
 
 def test_the_list_says_what_each_rule_does_since_when_by_whom_and_how_often_it_fired(client, monkeypatch):
-    monkeypatch.setattr(shelf, "FIRES_WITHIN_S", 60.0)  # beyond it nothing is said of fires
+    monkeypatch.setattr(administration, "FIRES_WITHIN_S", 60.0)  # beyond it nothing is said of fires
     for number in range(4):
         pay(client, number, customer="c1")
     done(client.post(RULES, json={"name": "larger", "when": "amount > 90", "then": "review"}), 201)

@@ -11,19 +11,19 @@ import pytest
 from tests.service import patient
 from tests.waiting import wait_until
 
-from penstock.assemble.served import Served
+from penstock.wiring.service_parts import ServedParts
 from penstock.config import Settings
 from penstock.errors import BundleError, ConfigurationError
-from penstock.service import Desk, bind, create_app, serve
-from penstock.service.background import Background
-from penstock.service.desks import Desks
+from penstock.service import MicroBatcher, bind, create_app, serve
+from penstock.service.lifespan import Background
+from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.server import GC_THRESHOLDS, STOP_WITHIN_S, Server
 
 
 @pytest.fixture
 def app(engine):
     settings = Settings(max_body_bytes=100_000)
-    return create_app({"fake": Desk.of(engine, settings)}, settings)
+    return create_app({"fake": MicroBatcher.of(engine, settings)}, settings)
 
 
 def raw(url, data, *, until=b"}", seconds=60):
@@ -128,7 +128,7 @@ def test_work_that_has_failed_keeps_nothing_open(engine, run):
         closed.append("first")
 
     closed = []
-    background = Background(Desks({"fake": Desk.of(engine, Settings())}))
+    background = Background(DetectorRouter({"fake": MicroBatcher.of(engine, Settings())}))
     background.beside.append(fails)
     background.closing.append(close)
 
@@ -170,9 +170,9 @@ def test_an_address_that_cannot_be_had_is_a_sentence_and_a_remedy(host, said):
 
 def alone(opener):
     """A service of one detector with nothing around it."""
-    nothing = dict.fromkeys(field.name for field in dataclasses.fields(Served))
+    nothing = dict.fromkeys(field.name for field in dataclasses.fields(ServedParts))
     none_of_each = {"beside": {}, "champions": {}, "rules": {}, "features": {}}
-    return Served(**nothing | none_of_each | {"openers": {"fake": opener}})
+    return ServedParts(**nothing | none_of_each | {"openers": {"fake": opener}})
 
 
 def test_a_detector_that_cannot_be_opened_ends_the_server_with_its_own_error(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from tests.waiting import wait_until_async
 
 from penstock.errors import DataError
-from penstock.service import streams
+from penstock.service.live import replay_jobs
 
 
 @dataclass
@@ -170,7 +170,7 @@ def test_a_service_without_sources_says_what_there_is(scene):
 
 def test_no_more_replays_run_than_there_is_room_for_and_ended_ones_make_room(scene, engine):
     async def work(client):
-        slow = [await client.post("/stream", json={"count": 1000, "tps": 10}) for _ in range(streams.MOST_AT_ONCE)]
+        slow = [await client.post("/stream", json={"count": 1000, "tps": 10}) for _ in range(replay_jobs.MOST_AT_ONCE)]
         return slow, await client.post("/stream")
 
     slow, refused = scene(work)
@@ -183,13 +183,13 @@ def test_no_more_replays_run_than_there_is_room_for_and_ended_ones_make_room(sce
             status = (await client.post("/stream", json={"count": 1})).status_code
             return status != 429 and status
 
-        return [await wait_until_async(let_in) for _ in range(2 * streams.MOST_AT_ONCE)]
+        return [await wait_until_async(let_in) for _ in range(2 * replay_jobs.MOST_AT_ONCE)]
 
     assert set(scene(again)) == {200}
 
 
 def test_a_pace_above_a_portion_each_tick_is_not_held_back(scene, engine, monkeypatch):
-    monkeypatch.setattr(streams, "TICK_S", 1.0)
+    monkeypatch.setattr(replay_jobs, "TICK_S", 1.0)
 
     async def work(client):
         began = time.perf_counter()
@@ -197,7 +197,7 @@ def test_a_pace_above_a_portion_each_tick_is_not_held_back(scene, engine, monkey
         await decided(engine, 4096)
         return time.perf_counter() - began
 
-    assert scene(work) < 4096 / streams.PORTION * 1.0 / 2
+    assert scene(work) < 4096 / replay_jobs.PORTION * 1.0 / 2
 
 
 def test_a_replay_that_breaks_off_says_so_in_the_log(scene, replays, caplog):

@@ -8,7 +8,7 @@ import time
 from tests.waiting import wait_until_async
 
 from penstock.config import Settings
-from penstock.service import Desk, Traffic
+from penstock.service import MicroBatcher, Traffic
 
 
 async def counted(desk, least):
@@ -18,7 +18,7 @@ async def counted(desk, least):
 
 def test_traffic_keeps_its_rate_and_remembers_an_example(engine, payment, run):
     async def scene():
-        desk = Desk.of(engine, Settings())
+        desk = MicroBatcher.of(engine, Settings())
         traffic = Traffic("fake", map(payment, itertools.count()), tps=400)
         start = time.perf_counter()
         task = asyncio.create_task(traffic.run(desk))
@@ -33,7 +33,7 @@ def test_traffic_keeps_its_rate_and_remembers_an_example(engine, payment, run):
 
 def test_traffic_ends_with_its_source(engine, payment, run):
     async def scene():
-        desk = Desk.of(engine, Settings())
+        desk = MicroBatcher.of(engine, Settings())
         await Traffic("fake", iter([payment(1), payment(2)]), tps=1000).run(desk)
         return desk.feed.count
 
@@ -42,7 +42,7 @@ def test_traffic_ends_with_its_source(engine, payment, run):
 
 def test_traffic_that_is_turned_away_goes_on_later(engine, payment, run):
     async def scene():
-        desk = Desk.of(engine, Settings())
+        desk = MicroBatcher.of(engine, Settings())
         engine.ready = "not yet"
         task = asyncio.create_task(Traffic("fake", map(payment, itertools.count()), tps=200).run(desk))
         await asyncio.sleep(0.2)
@@ -78,7 +78,7 @@ def test_labels_of_simulated_traffic_reach_the_same_desk(engine, payment, run):
     known.put(b'{"transaction_id": "tx2", "fraud": false}')
 
     async def scene():
-        await Traffic("fake", iter([payment(1), payment(2)]), tps=1000, labels=known).run(Desk.of(engine, Settings()))
+        await Traffic("fake", iter([payment(1), payment(2)]), tps=1000, labels=known).run(MicroBatcher.of(engine, Settings()))
 
     run(scene())
     assert [label["transaction_id"] for label in engine.labels] == ["tx1", "tx2"]

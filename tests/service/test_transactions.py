@@ -12,8 +12,9 @@ from tests.waiting import wait_until_async
 from penstock import Engine
 from penstock.config import Settings
 from penstock.ledger import Answered
-from penstock.service import Desk, create_app, watch
-from penstock.service.beside import Beside
+from penstock.service import MicroBatcher, create_app
+from penstock.service.decide import waiters
+from penstock.service.decide.broker_client import BrokerClient
 
 NDJSON = {"content-type": "application/x-ndjson"}
 
@@ -126,7 +127,7 @@ def test_many_wait_for_nothing_and_others_are_answered_meanwhile(scene, engine, 
 
 
 def test_no_more_wait_than_there_is_room_for(scene, monkeypatch):
-    monkeypatch.setattr(watch, "MOST_WAITING", 3)
+    monkeypatch.setattr(waiters, "MOST_WAITING", 3)
 
     async def work(client):
         return await asyncio.gather(*(client.get("/transaction/none/status?wait_seconds=3") for _ in range(5)))
@@ -144,7 +145,7 @@ def test_whoever_waits_is_let_go_when_the_service_stops(engine, serve_in_thread)
     import threading
 
     settings, answers = Settings(), []
-    app = create_app({"fake": Desk.of(engine, settings)}, settings)
+    app = create_app({"fake": MicroBatcher.of(engine, settings)}, settings)
     with serve_in_thread(app) as url:
         asking = threading.Thread(target=lambda: answers.append(patient.get(url + "/transaction/none/status?wait_seconds=30")))
         asking.start()
@@ -193,7 +194,7 @@ def test_what_a_caller_was_told_stands_beside_the_decision(scene, engine, paymen
 def test_beside_a_worker_whoever_waits_is_woken_when_the_decision_can_be_looked_up(mine, tmp_path, run, payment):
     async def scene():
         with Engine(mine, data=tmp_path) as replica:
-            beside = Beside("mine", None, Settings())
+            beside = BrokerClient("mine", None, Settings())
             beside.followed = SimpleNamespace(engine=replica)
             with beside.feed.watch.waiting(b'"tx1"') as woken:
                 replica.decide_json([payment(1)])

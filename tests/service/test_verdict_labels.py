@@ -9,12 +9,12 @@ from penstock import Detector, Engine, Entity, Label, Policy, Rule
 from penstock.clock import from_us
 from penstock.config import Settings
 from penstock.ledger import MemoryLedger
-from penstock.office import SqliteDatabase
-from penstock.office.cases import Cases
-from penstock.office.queues import Filter, page
-from penstock.service import Desk
-from penstock.service.desks import Desks
-from penstock.service.verdicts import Verdicts
+from penstock.database import SqliteDatabase
+from penstock.cases.store import Cases
+from penstock.cases.queues import Filter, page
+from penstock.service import MicroBatcher
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.investigate.verdicts import Verdicts
 from penstock.stream.cases import CaseSink
 from penstock.testing import SetClock
 
@@ -59,7 +59,7 @@ class Shop:
         self.clock, self.ledger = SetClock(START), MemoryLedger()
         self.engine = Engine(detector(), ledger=self.ledger, clock=self.clock)
         self.cases = Cases(SqliteDatabase(), clock=self.clock)
-        self.verdicts = Verdicts(self.cases, Desks({"shop": Desk.of(self.engine, Settings())}))
+        self.verdicts = Verdicts(self.cases, DetectorRouter({"shop": MicroBatcher.of(self.engine, Settings())}))
         self.sink = CaseSink(self.cases, "log", {"shop": self.engine}.get, sample=0.0)
 
     def decide(self, number):

@@ -41,7 +41,7 @@ def test_commands_that_need_no_detector_import_nothing_heavy(command, tmp_path):
 
 @pytest.mark.parametrize("detector", ["banking", "card", "ecommerce", "mobile_money", "payments"])
 def test_a_detector_is_read_without_numba(detector, tmp_path):
-    program = f"from penstock.assemble.detectors import load_detector\nassert load_detector('{detector}').warnings is not None"
+    program = f"from penstock.wiring.detectors import load_detector\nassert load_detector('{detector}').warnings is not None"
     assert set(imported_by(program, tmp_path)) == {"numpy", "polars", "sqlglot"}
 
 

@@ -1,1 +1,1 @@
-"""One module per technology that Penstock talks to; only `penstock.assemble` chooses among them."""
+"""One module per technology that Penstock talks to; only `penstock.wiring` chooses among them."""

@@ -25,7 +25,7 @@ from penstock.clock import Clock, iso, system_clock
 from penstock.errors import BundleError, MissingExtra, RegistryError, did_you_mean
 from penstock.models import Ensemble, load_bundle, save_bundle
 from penstock.models.bundle import MANIFEST
-from penstock.models.shelf import Alias, Change, Why
+from penstock.models.bundle_store import Alias, Change, Why
 from penstock.offline.registry import Entry
 
 VERSION, CREATED, DETECTOR, HISTORY = "penstock.version", "penstock.created_at", "penstock.detector", "penstock.history"

@@ -17,7 +17,7 @@ class NoWorker(PenstockError):
 
 
 class Shard(msgspec.Struct, frozen=True):
-    """How one shard of a worker stands: see `penstock.worker.seat.Seat.status`."""
+    """How one shard of a worker stands: see `penstock.worker.shard.Seat.status`."""
 
     shard: int
     owner: bool

@@ -15,7 +15,7 @@ from penstock.alerts.columns import Columns, Layouts, Places, Vocabulary
 from penstock.alerts.conditions import Conditions
 from penstock.alerts.findings import Bursts, EachDecision, Finder, Finding, Shifts, said_key
 from penstock.alerts.gauges import Level
-from penstock.alerts.restraint import Hourly, Restraint
+from penstock.alerts.throttle import Hourly, Throttle
 from penstock.alerts.rule import Burst, Condition, Gauge, Kind, Rate, fields_of
 from penstock.alerts.sentence import Sentence
 from penstock.clock import iso
@@ -35,7 +35,7 @@ class _Watch:
     finder: Finder | None
     level: Level | None
     sentence: Sentence
-    restraint: Restraint
+    restraint: Throttle
 
 
 class Evaluator:
@@ -75,7 +75,7 @@ class Evaluator:
             _finder(rule),
             Level(rule) if isinstance(rule, Gauge) else None,
             Sentence(rule, self._vocabulary.scope, self._conditions.reads(rule.name)),
-            Restraint(rule.us("cooldown"), rule.limit, self._overall),
+            Throttle(rule.us("cooldown"), rule.limit, self._overall),
         )
 
     def _check_fields(self, rule: Condition | Burst | Rate) -> None:

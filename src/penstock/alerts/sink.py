@@ -13,7 +13,7 @@ from typing import Any
 
 from penstock.alerts.alert import Alert, alert_json, alert_of
 from penstock.alerts.channel import Channel, takes
-from penstock.alerts.courier import Courier
+from penstock.alerts.delivery_queue import DeliveryQueue
 from penstock.alerts.evaluator import Evaluator
 from penstock.clock import SECOND_US, Clock, system_clock, to_us
 from penstock.errors import Fenced, LedgerError, SinkUnavailable
@@ -79,14 +79,14 @@ class AlertSink:
         metrics: Metrics = dict,
         others: Callable[[], Sequence[Alert]] = list,
         clock: Clock = system_clock,
-        courier: Callable[[Channel, Tables], Courier] = Courier,
+        courier: Callable[[Channel, Tables], DeliveryQueue] = DeliveryQueue,
     ) -> None:
         self._evaluators, self._tables = dict(evaluators), tables
         self._ledger, self._since, self._again_us = ledger, since, round(again_s * SECOND_US)
         self._metrics, self._others, self._clock = metrics, others, clock
         self.on_alert, self._on_close = on_alert, on_close
         self._channels, self._make = tuple(channels), courier
-        self._couriers: list[Courier] = []
+        self._couriers: list[DeliveryQueue] = []
         self._fence = 0
         self._position = 0
         self._checksum: int | None = None

@@ -57,7 +57,7 @@ def test(channels: tuple[str, ...], as_json: bool, **flags: str | None) -> None:
     import secrets
 
     from penstock.alerts import Undelivered, sample
-    from penstock.assemble.alerts import open_channels
+    from penstock.wiring.alerts import open_channels
     from penstock.clock import iso, system_clock
     from penstock.errors import did_you_mean
 
@@ -93,8 +93,8 @@ def log(detector: str | None, limit: int, as_json: bool, **flags: str | None) ->
     import msgspec
 
     from penstock.alerts import alert_of
-    from penstock.assemble.registries import name_of
-    from penstock.assemble.stores import ledger_to_read
+    from penstock.wiring.registries import name_of
+    from penstock.wiring.stores import ledger_to_read
 
     name = name_of(detector)
     with ledger_to_read(settings_from(**flags), name) as ledger:
@@ -113,8 +113,8 @@ def log(detector: str | None, limit: int, as_json: bool, **flags: str | None) ->
 
 def _declared(names: tuple[str, ...], flags: dict[str, str | None]) -> "tuple[list[Detector], Declared]":
     from penstock.alerts import evaluators
-    from penstock.assemble.alerts import declared_alerts, open_channels
-    from penstock.assemble.detectors import load_detectors
+    from penstock.wiring.alerts import declared_alerts, open_channels
+    from penstock.wiring.detectors import load_detectors
 
     loaded = list(load_detectors(names)) if names else []
     declared = declared_alerts(settings_from(**flags), loaded)

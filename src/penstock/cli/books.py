@@ -11,8 +11,8 @@ import click
 from penstock.cli.options import as_json, detector_argument, print_json, say, settings, settings_from
 
 if TYPE_CHECKING:
-    from penstock.assemble.books import Books
-    from penstock.office.approvals import Request
+    from penstock.wiring.rule_administration import RuleAdministration
+    from penstock.governance.approvals import Request
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,7 +28,7 @@ def with_who(function: F) -> F:
 
 
 def _not_reserved(_context: click.Context, _parameter: click.Parameter, who: str) -> str:
-    from penstock.office.roles import user_name
+    from penstock.identity.roles import user_name
 
     return user_name(who)
 
@@ -38,12 +38,12 @@ _WHO = click.option(
 )
 
 
-def books(detector: str, flags: dict[str, Any]) -> "AbstractContextManager[Books]":
+def books(detector: str, flags: dict[str, Any]) -> "AbstractContextManager[RuleAdministration]":
     """The books of a detector, where the flags say that they are."""
-    from penstock.assemble.books import open_books
-    from penstock.assemble.detectors import load_detector
+    from penstock.wiring.rule_administration import open_rule_administration
+    from penstock.wiring.detectors import load_detector
 
-    return open_books(load_detector(detector), settings_from(**flags))
+    return open_rule_administration(load_detector(detector), settings_from(**flags))
 
 
 def text_of(file: Path, standard_input: TextIO) -> str:
@@ -99,8 +99,8 @@ def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
 @settings("data", "office", "models", "registry")
 def approve(detector: str, request_id: str, who: str, why: str, **flags: Any) -> None:
     """Do what was asked for, about rules, lists, models or features; its author cannot."""
-    from penstock.assemble.approving import open_approving
-    from penstock.assemble.detectors import load_detector
+    from penstock.wiring.approvals import open_approving
+    from penstock.wiring.detectors import load_detector
 
     with open_approving(load_detector(detector), settings_from(**flags)) as found:
         found.approve(request_id, who=who, why=why)

@@ -7,7 +7,7 @@ import click
 from penstock.cli.options import as_json, print_json, settings, settings_from
 
 if TYPE_CHECKING:
-    from penstock.office.case import Case
+    from penstock.cases.case import Case
 
 
 @click.group()
@@ -38,8 +38,8 @@ def command() -> None:
 @as_json
 def list_cases(queue: str | None, state: str | None, order: str, limit: int, as_json: bool, **flags: str | None) -> None:
     """Cases, those with the highest expected loss first."""
-    from penstock.assemble.cases import open_cases
-    from penstock.office.queues import Filter, page
+    from penstock.wiring.cases import open_cases
+    from penstock.cases.queues import Filter, page
 
     with open_cases(settings_from(**flags)) as cases:
         found, _ = page(cases, Filter(queue=queue, state=state), order=order, limit=limit)
@@ -58,7 +58,7 @@ def list_cases(queue: str | None, state: str | None, order: str, limit: int, as_
 @as_json
 def show(case_id: str, as_json: bool, **flags: str | None) -> None:
     """One case, what it is about, and its history; penstock explain shows the decision."""
-    from penstock.assemble.cases import open_cases
+    from penstock.wiring.cases import open_cases
     from penstock.clock import iso
 
     with open_cases(settings_from(**flags)) as cases:
@@ -93,7 +93,7 @@ def verdict(
     **flags: str | None,
 ) -> None:
     """Give a verdict: fraud and good become a label. Exit 1 where somebody else holds the case or was first."""
-    from penstock.assemble.cases import open_cases
+    from penstock.wiring.cases import open_cases
 
     with open_cases(settings_from(**flags)) as cases:
         case = cases.decide(case_id, who, verdict, reason=reason, note=note, version=seen)

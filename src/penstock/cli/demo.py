@@ -30,8 +30,8 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
     """
     import msgspec
 
-    from penstock.assemble.demo import DETECTOR, prepare_demo
-    from penstock.assemble.served import served
+    from penstock.wiring.demo import DETECTOR, prepare_demo
+    from penstock.wiring.service_parts import served_parts
     from penstock.cli.logs import begin_logging
     from penstock.cli.signals import stop_on_signals
     from penstock.service import Traffic, bind, serve
@@ -43,7 +43,7 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
     url = f"http://{settings.host}:{sock.getsockname()[1]}"
     with progress("preparing") as advance:
         demo = prepare_demo(settings, tps=tps, attack=attack, say=say, progress=advance)
-    with served({DETECTOR: demo.detector}, settings, demo.replays) as parts, demo.running(tps) as (bodies, labels):
+    with served_parts({DETECTOR: demo.detector}, settings, demo.replays) as parts, demo.running(tps) as (bodies, labels):
         traffic = Traffic(DETECTOR, bodies, tps, attacks=demo.world.attacks(), labels=labels) if tps else None
         opened = threading.Event()
 

@@ -9,7 +9,7 @@ from penstock.cli.options import as_json, print_json
 @as_json
 def command(as_json: bool) -> None:
     """The detectors that are installed."""
-    from penstock.assemble.detectors import installed, load_detector, summary
+    from penstock.wiring.detectors import installed, load_detector, summary
 
     found = {name: summary(load_detector(name)) for name in installed()}
     if as_json:

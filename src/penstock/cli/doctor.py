@@ -132,8 +132,8 @@ _ALIKE = 0.85  # of difflib: one or two letters
 
 
 def _detectors(settings: "Settings", named: Sequence[str]) -> Iterator[Finding]:
-    from penstock.assemble.books import as_changed
-    from penstock.assemble.detectors import installed, load_detector
+    from penstock.wiring.rule_administration import as_changed
+    from penstock.wiring.detectors import installed, load_detector
     from penstock.detector.doubts import no_longer_lowering
 
     for name in dict.fromkeys([*installed(), *named]):
@@ -151,7 +151,7 @@ def _suggested(detector: str, settings: "Settings") -> dict[str, float] | None:
     """The thresholds that the models which decide suggest; None where there are no models that can be read."""
     from penstock.errors import BundleError
     from penstock.models.bundle import read_manifest
-    from penstock.models.shelf import champion
+    from penstock.models.bundle_store import champion
 
     version = champion(settings.models_folder, detector)
     try:

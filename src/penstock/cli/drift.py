@@ -48,10 +48,10 @@ def command(
     Every input and score against the training, what is missing or was never seen, what labels say by now and what calibrated
     scores say without them; what each finding touches, and what to do. Also while a service is running.
     """
-    from penstock.assemble.detectors import load_detector
-    from penstock.assemble.drift import drift_report
-    from penstock.assemble.features import as_grown
-    from penstock.assemble.references import make_reference
+    from penstock.wiring.detectors import load_detector
+    from penstock.wiring.drift import drift_report
+    from penstock.wiring.features import as_grown
+    from penstock.wiring.references import make_reference
     from penstock.clock import duration_us
 
     chosen = settings_from(**flags)

@@ -11,8 +11,8 @@ from penstock.cli.options import as_json, detector_argument, print_json, say, se
 from penstock.cli.versions import by_author, listing, show_version, show_versions
 
 if TYPE_CHECKING:
-    from penstock.assemble.growing import Growing
-    from penstock.office.feature_versions import Version
+    from penstock.wiring.feature_activation import FeatureActivation
+    from penstock.governance.feature_versions import Version
 
 _name = click.argument("feature")
 
@@ -110,7 +110,7 @@ def test(detector: str, feature: str, as_json: bool, **given: Any) -> None:
 @settings("data", "office", "models")
 def activate(detector: str, feature: str, version: int | None, who: str, why: str, **flags: Any) -> None:
     """Let a version, the newest unless told otherwise, be filled; it is active as soon as it has been."""
-    from penstock.office.approvals import Request
+    from penstock.governance.approvals import Request
 
     with _growing(detector, flags) as found:
         done = found.book.activate(feature, version, who=who, why=why)
@@ -147,15 +147,15 @@ command.add_command(approvals)
 
 
 @contextmanager
-def _growing(detector: str, flags: dict[str, Any]) -> "Iterator[Growing]":
-    from penstock.assemble.detectors import load_detector
-    from penstock.assemble.growing import growing
-    from penstock.assemble.office import office_of
+def _growing(detector: str, flags: dict[str, Any]) -> "Iterator[FeatureActivation]":
+    from penstock.wiring.detectors import load_detector
+    from penstock.wiring.feature_activation import feature_activation
+    from penstock.wiring.database import office_of
     from penstock.cli.options import settings_from
 
     loaded, chosen = load_detector(detector), settings_from(**flags)
     with office_of(chosen) as database:
-        yield growing(database, [loaded], chosen)[loaded.name]
+        yield feature_activation(database, [loaded], chosen)[loaded.name]
 
 
 def _body(given: dict[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def command() -> None:
 @as_json
 def create(partitions: str, as_json: bool, ledger: str | None) -> None:
     """Make the schema in a database that is there; does nothing where it is up to date."""
-    from penstock.assemble.stores import create_ledger
+    from penstock.wiring.stores import create_ledger
 
     _applied(create_ledger(settings_from(ledger=ledger), partitions=partitions), as_json=as_json)
 
@@ -39,7 +39,7 @@ def create(partitions: str, as_json: bool, ledger: str | None) -> None:
 @as_json
 def migrate(as_json: bool, ledger: str | None) -> None:
     """Bring the schema up to date with this version of Penstock, in one transaction; several may try at once."""
-    from penstock.assemble.stores import migrate_ledger
+    from penstock.wiring.stores import migrate_ledger
 
     _applied(migrate_ledger(settings_from(ledger=ledger)), as_json=as_json)
 
@@ -56,7 +56,7 @@ def _applied(names: "Sequence[str]", *, as_json: bool) -> None:
 @as_json
 def status(as_json: bool, ledger: str | None) -> None:
     """What there is: versions of the schema, logs and how far each has come, partitions. Exit 1 where a migration waits."""
-    from penstock.assemble.stores import ledger_status
+    from penstock.wiring.stores import ledger_status
 
     found = ledger_status(settings_from(ledger=ledger))
     if as_json:
@@ -84,7 +84,7 @@ def retain(days: int, as_json: bool, ledger: str | None) -> None:
 
     Whole partitions are dropped, which takes no time and leaves no holes; labels and versions stay. Run it daily.
     """
-    from penstock.assemble.stores import retain_ledger
+    from penstock.wiring.stores import retain_ledger
 
     dropped = retain_ledger(settings_from(ledger=ledger), days)
     if as_json:

@@ -10,9 +10,9 @@ from penstock.cli.books import approvals, as_changer, books, say_request, since,
 from penstock.cli.options import as_json, detector_argument, print_json, say, settings
 
 if TYPE_CHECKING:
-    from penstock.office.approvals import Request
-    from penstock.office.list_steps import Outcome
-    from penstock.office.list_tables import Entry
+    from penstock.governance.approvals import Request
+    from penstock.governance.list_steps import Outcome
+    from penstock.governance.list_tables import Entry
 
 _list = click.argument("name", metavar="LIST")
 
@@ -78,7 +78,7 @@ def add(
 ) -> None:
     """Put values on a list; of one that is on it already, reason and expiry change."""
     from penstock.clock import duration_us, system_clock
-    from penstock.office.list_steps import NewEntry
+    from penstock.governance.list_steps import NewEntry
 
     until = None if expires is None else system_clock() + duration_us(expires, what="--expires")
     with books(detector, flags) as found:
@@ -176,7 +176,7 @@ command.add_command(approvals)
 
 
 def _say(done: "Outcome | Request") -> None:
-    from penstock.office.approvals import Request
+    from penstock.governance.approvals import Request
 
     if isinstance(done, Request):
         say_request(done)

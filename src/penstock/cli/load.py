@@ -14,8 +14,8 @@ def command(detector: str, file: str, **flags: str | None) -> None:
 
     No decisions, alerts or cases come of it.
     """
-    from penstock.assemble.detectors import load_detector
-    from penstock.assemble.engines import load_history, open_engine
+    from penstock.wiring.detectors import load_detector
+    from penstock.wiring.engines import load_history, open_engine
 
     settings = settings_from(**flags)
     recorded = read_events(detector, file, settings)

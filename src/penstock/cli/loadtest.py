@@ -53,7 +53,7 @@ def command(
     service that stalls cannot hide it. A detector of --serve that has no trained models yet gets small ones, which are
     trained on simulated events and not kept.
     """
-    from penstock.assemble.traffic import load_test
+    from penstock.wiring.traffic import load_test
 
     settings = settings_from(**flags)
     if serve:
@@ -88,9 +88,9 @@ def own_service(reference: str, settings: "Settings", within_s: float) -> Iterat
         NotReady: it was not ready within so many seconds, or it ended; the message is what it said.
     """
     from penstock.adapters.child import free_port, serving
-    from penstock.assemble.detectors import load_detector
-    from penstock.assemble.registries import open_registry
-    from penstock.assemble.traffic import train_small
+    from penstock.wiring.detectors import load_detector
+    from penstock.wiring.registries import open_registry
+    from penstock.wiring.traffic import train_small
     from penstock.offline.registry import champion_of
 
     url = f"http://127.0.0.1:{(port := free_port())}"

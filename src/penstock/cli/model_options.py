@@ -10,7 +10,7 @@ from penstock.cli.books import with_who
 from penstock.cli.options import as_json, settings, settings_from
 
 if TYPE_CHECKING:
-    from penstock.assemble.challengers import Challengers
+    from penstock.wiring.challengers import Challengers
     from penstock.offline.registry import Entry, Registry
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,14 +28,14 @@ why = click.option("--note", "why", default="", help="Why.")
 
 def open_models(flags: dict[str, str | None]) -> "Registry":
     """The registry that the settings name."""
-    from penstock.assemble.registries import open_registry
+    from penstock.wiring.registries import open_registry
 
     return open_registry(settings_from(**flags))
 
 
 def found_version(version: str, detector: str | None, flags: dict[str, str | None]) -> "tuple[Registry, Entry, dict[str, Any]]":
     """The registry, the version that was meant, and its manifest."""
-    from penstock.assemble.registries import name_of
+    from penstock.wiring.registries import name_of
     from penstock.models.bundle import read_manifest
     from penstock.offline.registry import find
 
@@ -54,9 +54,9 @@ def challengers(
     name: str, detector: str | None, flags: dict[str, str | None], *, begin: bool = False
 ) -> "Iterator[Challengers | None]":
     """The trials of a detector's models; None where nobody keeps anything in the data folder yet, unless this begins to."""
-    from penstock.assemble.challengers import Challengers
-    from penstock.assemble.office import has_office, office_of
-    from penstock.assemble.registries import detector_named, open_registry
+    from penstock.wiring.challengers import Challengers
+    from penstock.wiring.database import has_office, office_of
+    from penstock.wiring.registries import detector_named, open_registry
 
     settings = settings_from(**flags)
     if not begin and not has_office(settings):

@@ -10,8 +10,8 @@ from penstock.cli.model_options import challengers, found_version, where, who, w
 from penstock.cli.options import guard_options, print_json, read_guards
 
 if TYPE_CHECKING:
-    from penstock.office.approvals import Request
-    from penstock.office.trial_steps import ModelTrial
+    from penstock.governance.approvals import Request
+    from penstock.governance.trial_steps import ModelTrial
 
 
 @click.command()
@@ -69,7 +69,7 @@ def _plain(guards: Sequence[str]) -> list[dict[str, Any]] | None:
 
 
 def _show(detector: str, trial: "ModelTrial | Request", *, as_json: bool) -> None:
-    from penstock.office.approvals import Request
+    from penstock.governance.approvals import Request
 
     if as_json:
         print_json(trial)

@@ -10,7 +10,7 @@ from penstock.cli.model_trials import rollout, shadow
 from penstock.cli.options import print_json, say
 
 if TYPE_CHECKING:
-    from penstock.office.approvals import Request
+    from penstock.governance.approvals import Request
     from penstock.offline.registry import Entry, Registry
 
 
@@ -29,7 +29,7 @@ def list_versions(detector: str | None, as_json: bool, **flags: str | None) -> N
     """Every version with its aliases and what it was worth on its test."""
     import msgspec
 
-    from penstock.assemble.registries import name_of
+    from penstock.wiring.registries import name_of
 
     registry = open_models(flags)
     names = registry.detectors() if detector is None else [str(name_of(detector))]
@@ -126,7 +126,7 @@ def promote(version: str, alias: Any, who: str, why: str, detector: str | None, 
 
     Where it is tried, its trial ends with that. A challenger is watched in shadow by whoever decides.
     """
-    from penstock.assemble.registries import detector_named
+    from penstock.wiring.registries import detector_named
     from penstock.offline.registry import promote_to
 
     registry, entry, _ = found_version(version, detector, flags)
@@ -152,7 +152,7 @@ def rollback(version: str | None, who: str, why: str, detector: str | None, as_j
     Without VERSION the rollout ends; where there is none, the trial that began last, or where the champion changed later the
     one before decides again.
     """
-    from penstock.assemble.registries import detector_named, name_of
+    from penstock.wiring.registries import detector_named, name_of
     from penstock.offline.registry import roll_back
 
     registry = open_models(flags)
@@ -220,7 +220,7 @@ def _crown(
     registry: "Registry", name: str, version: str, detector: str | None, flags: dict[str, str | None], who: str, why: str
 ) -> "Request | None":
     """Let a version decide, and write down who wanted that, where an office is kept; a request where that waits."""
-    from penstock.assemble.registries import detector_named
+    from penstock.wiring.registries import detector_named
     from penstock.offline.registry import promote_to
 
     with challengers(name, detector, flags) as office:
@@ -234,7 +234,7 @@ def _crown(
 def _compare_trial(
     version: str | None, detector: str | None, flags: dict[str, str | None], days: int, *, as_json: bool
 ) -> None:
-    from penstock.assemble.registries import name_of
+    from penstock.wiring.registries import name_of
     from penstock.cli.trials import show_compared
 
     registry = open_models(flags)
@@ -259,7 +259,7 @@ def _ended(detector: str, version: str, champion: str | None, *, as_json: bool) 
 
 def _say_what_wins(name: str, file: str | None, wanted: dict[str, float]) -> None:
     """What the detector's policy declares wins over any version's thresholds: better said than wondered about."""
-    from penstock.assemble.registries import detector_named
+    from penstock.wiring.registries import detector_named
     from penstock.errors import ConfigurationError
 
     try:

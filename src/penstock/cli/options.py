@@ -122,7 +122,7 @@ def read_events(detector: str, data: "Path | str", chosen: "Settings") -> "Recor
     Raises:
         DataError: they do not fit the detector, or more of them than the settings allow were refused.
     """
-    from penstock.assemble.traffic import read_recorded
+    from penstock.wiring.traffic import read_recorded
     from penstock.offline.datasets import accepted
 
     recorded = accepted(read_recorded(detector, data), chosen.max_refused)

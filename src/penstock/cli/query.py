@@ -32,9 +32,9 @@ def command(
     penstock query "select decision, count(*) from decisions group by all"
     penstock query "select * from banking where amount > 1000 order by event_time desc limit 10"
     """  # noqa: D301 -- click's mark for lines that are kept as they are
-    from penstock.assemble.engines import open_archive
-    from penstock.assemble.stores import open_object_archive
-    from penstock.assemble.traffic import write_frame
+    from penstock.wiring.engines import open_archive
+    from penstock.wiring.stores import open_object_archive
+    from penstock.wiring.traffic import write_frame
 
     chosen = settings_from(**flags)
     archived = flags["archive"] is not None

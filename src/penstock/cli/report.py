@@ -54,8 +54,8 @@ def train(
     Data, split, every figure with its interval, curves, calibration, the money that thresholds save, importance, what
     members and treatments of the imbalance did, and the most costly mistakes. With --json, the same as JSON.
     """
-    from penstock.assemble.detectors import load_detector
-    from penstock.assemble.features import as_grown
+    from penstock.wiring.detectors import load_detector
+    from penstock.wiring.features import as_grown
     from penstock.offline.train import run
 
     chosen = settings_from(max_refused=max_refused)
@@ -93,7 +93,7 @@ def daily(detector: str | None, date: date | None, by: "By", out: Path | None, a
     Of one detector, or of all in the data folder, also while a service is running. Writes daily-DETECTOR-DATE.json, .csv and
     .html, a page that needs nothing but a browser. With --json, the same on standard output, and files only where --out says.
     """
-    from penstock.assemble.daily import daily_reports, write_reports
+    from penstock.wiring.daily import daily_reports, write_reports
 
     chosen = settings_from(**flags)
     reports = daily_reports(chosen, detector, date, by=by)

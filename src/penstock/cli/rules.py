@@ -12,9 +12,9 @@ from penstock.cli.options import as_json, detector_argument, guard_options, prin
 from penstock.cli.versions import by_author, listing, show_version, show_versions
 
 if TYPE_CHECKING:
-    from penstock.assemble.books import Books
-    from penstock.office.approvals import Request
-    from penstock.office.rule_versions import Version
+    from penstock.wiring.rule_administration import RuleAdministration
+    from penstock.governance.approvals import Request
+    from penstock.governance.rule_versions import Version
     from penstock.rules.checks import Finding
 
 _name = click.argument("rule")
@@ -45,7 +45,7 @@ def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
 def show(detector: str, rule: str, as_json: bool, **flags: Any) -> None:
     """All versions of a rule, and what each says otherwise than the one before it."""
     from penstock.errors import NotFound, did_you_mean
-    from penstock.office.rule_versions import by_name, difference
+    from penstock.governance.rule_versions import by_name, difference
 
     with books(detector, flags) as found:
         rules = by_name(found.rules.versions())
@@ -75,7 +75,7 @@ def show(detector: str, rule: str, as_json: bool, **flags: Any) -> None:
 @settings("data", "office")
 def add(detector: str, rule: str, who: str, why: str, **given: Any) -> None:
     """Add a version of a rule, as a draft: it is checked, and does nothing yet."""
-    from penstock.office.rule_versions import Body
+    from penstock.governance.rule_versions import Body
 
     body = Body(**{name: given.pop(name) for name in Body.__struct_fields__})
     with books(detector, given) as found:
@@ -94,8 +94,8 @@ def test(detector: str, condition: str, then: str, as_json: bool, **flags: Any) 
 
     It is looked at beside the rules that act by now: the same as another, never reached, never or always true.
     """
-    from penstock.assemble.books import UNDER_TEST
-    from penstock.office.rule_versions import Body
+    from penstock.wiring.rule_administration import UNDER_TEST
+    from penstock.governance.rule_versions import Body
 
     with books(detector, flags) as found:
         checked = found.check(UNDER_TEST, Body(when=condition, then=then))
@@ -119,7 +119,7 @@ def test(detector: str, condition: str, then: str, as_json: bool, **flags: Any) 
 @as_json
 def backtest(detector: str, rule: str, version: int | None, days: int, as_json: bool, **flags: Any) -> None:
     """Try a version of a rule over recorded decisions: the newest unless told otherwise."""
-    from penstock.assemble.backtests import Trials
+    from penstock.wiring.backtests import Trials
     from penstock.cli.backtest import show_tried
     from penstock.cli.options import settings_from
 
@@ -250,7 +250,7 @@ def import_(detector: str, file: Path, who: str, why: str, **flags: Any) -> None
 
 
 def _say(done: "Version | Request") -> None:
-    from penstock.office.approvals import Request
+    from penstock.governance.approvals import Request
 
     if isinstance(done, Request):
         say_request(done)
@@ -260,11 +260,11 @@ def _say(done: "Version | Request") -> None:
 
 def _say_lowering(found: "Books", done: "Version | Request", flags: dict[str, Any]) -> None:
     """Say how many outcomes a version lowers a day, where it can and decisions are recorded here."""
-    from penstock.assemble.backtests import Trials
-    from penstock.assemble.rulebooks import can_lower
+    from penstock.wiring.backtests import Trials
+    from penstock.wiring.rule_stores import can_lower
     from penstock.cli.options import settings_from
     from penstock.errors import PenstockError
-    from penstock.office.approvals import Request
+    from penstock.governance.approvals import Request
 
     version = done.details["version"] if isinstance(done, Request) else done.version
     now, body = found.now(), found.body(done.name, version)

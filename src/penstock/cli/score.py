@@ -29,14 +29,14 @@ def command(detector: str, file: Path | None, **flags: str | None) -> None:
     """
     import msgspec
 
-    from penstock.assemble.detectors import load_detector
-    from penstock.assemble.engines import engine_in_memory
-    from penstock.assemble.kept import as_kept, key_kept
+    from penstock.wiring.detectors import load_detector
+    from penstock.wiring.engines import engine_in_memory
+    from penstock.wiring.stored_detector import with_stored_features_and_lists, key_kept
     from penstock.errors import RowsRefused
     from penstock.messages import Refusal
 
     chosen = settings_from(**flags)
-    loaded = as_kept(load_detector(detector), chosen)
+    loaded = with_stored_features_and_lists(load_detector(detector), chosen)
     engine = engine_in_memory(loaded, chosen, key=key_kept(loaded, chosen))
     output = sys.stdout.buffer
     read = refused = 0

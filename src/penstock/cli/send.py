@@ -25,8 +25,8 @@ def command(detector: str, file: Path, to: str, tps: float | None, labels: bool,
     FILE is .csv, .parquet or .ndjson. Events are sent in arrival order; each label follows at the place at which it
     became known.
     """
-    from penstock.assemble.producers import send
-    from penstock.assemble.traffic import recorded_items
+    from penstock.wiring.producers import send
+    from penstock.wiring.traffic import recorded_items
 
     given = settings_from(**flags)
     recorded = read_events(detector, file, given)

@@ -32,8 +32,8 @@ def command(detectors: tuple[str, ...], *, accept_loss: bool, **flags: str | Non
     whichever version becomes the champion decides within seconds. With --stream it decides nothing itself: it publishes to
     the broker, where `penstock worker` decides, and follows what is decided there.
     """
-    from penstock.assemble.detectors import load_detectors
-    from penstock.assemble.served import served
+    from penstock.wiring.detectors import load_detectors
+    from penstock.wiring.service_parts import served_parts
     from penstock.cli.logs import announce, begin_logging
     from penstock.cli.signals import stop_on_signals
     from penstock.service import bind, serve
@@ -44,7 +44,7 @@ def command(detectors: tuple[str, ...], *, accept_loss: bool, **flags: str | Non
     port = sock.getsockname()[1]
     loaded = load_detectors(detectors)
     begin_logging(settings, loaded[0].name if len(loaded) == 1 else None)
-    with served(dict(zip(detectors, loaded, strict=True)), settings) as parts:
+    with served_parts(dict(zip(detectors, loaded, strict=True)), settings) as parts:
         names = ", ".join([*parts.openers, *parts.beside])
         ready = f"serving {names} on http://{settings.host}:{port}  (Ctrl-C stops)"
         opened = threading.Event()

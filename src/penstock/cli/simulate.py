@@ -50,8 +50,8 @@ def command(detector: str, out: Path | None, to: str | None, shard_key: str | No
     To a file, to a service, to a broker, or as NDJSON on standard output. People have habits, places and merchants; honest ones
     do odd things too. A file also holds what is known only later: the label, when it became known, and the attack.
     """
-    from penstock.assemble.producers import send
-    from penstock.assemble.traffic import simulation, write_frame
+    from penstock.wiring.producers import send
+    from penstock.wiring.traffic import simulation, write_frame
 
     if out is not None and to is not None:
         raise click.UsageError("--out and --to exclude one another; run the command twice with the same --seed")

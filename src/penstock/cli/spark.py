@@ -9,7 +9,7 @@ import click
 from penstock.cli.options import as_json, detector_argument, print_json, say, settings, settings_from
 
 if TYPE_CHECKING:
-    from penstock.adapters.spark.told import Done
+    from penstock.adapters.spark.publish import Done
 
 _master = click.option(
     "--master", default="local[*]", metavar="URL", help="Where Spark runs: local[N], spark://HOST:PORT, yarn.  [local[*]]"
@@ -52,7 +52,7 @@ def backfill(
 
     The rows are those of `penstock replay`, bit for bit, in arrival order. Without --models rules alone decide.
     """
-    from penstock.assemble.spark import run_backfill
+    from penstock.wiring.spark import run_backfill
 
     chosen = settings_from(models=models, max_refused=max_refused)
     folder = chosen.models_folder if models else None
@@ -99,7 +99,7 @@ def stream(
     Reads the topic `transactions`; writes `decisions`, `quarantine` and the journal, which the stores that are named follow.
     State is Spark's.
     """
-    from penstock.assemble.spark import run_stream
+    from penstock.wiring.spark import run_stream
     from penstock.cli.logs import begin_logging
     from penstock.cli.signals import stop_on_signals
 

@@ -21,8 +21,8 @@ def command() -> None:
 )
 def create(detector: str, partitions: int | None, **flags: str | None) -> None:
     """Create the topics that are not there: transactions, labels, answers, decisions, alerts, quarantine, journal."""
-    from penstock.assemble.detectors import load_detector
-    from penstock.assemble.streams import check_shard_key, open_broker
+    from penstock.wiring.detectors import load_detector
+    from penstock.wiring.streams import check_shard_key, open_broker
 
     settings = settings_from(**flags)
     if settings.stream is None:

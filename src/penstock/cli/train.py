@@ -44,9 +44,9 @@ def command(
     split by time; models are tuned, fitted, calibrated, weighed and measured. Times that are omitted are derived from the
     data and printed.
     """
-    from penstock.assemble.detectors import load_detector
-    from penstock.assemble.features import as_grown
-    from penstock.assemble.registries import open_registry
+    from penstock.wiring.detectors import load_detector
+    from penstock.wiring.features import as_grown
+    from penstock.wiring.registries import open_registry
     from penstock.offline.registry import register
     from penstock.offline.train import run
 

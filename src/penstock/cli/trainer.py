@@ -53,10 +53,10 @@ def command(
     better than the champion on the same test (or always, or never). What is trained by schedule or drift becomes the
     challenger, never the champion. A service follows.
     """
-    from penstock.assemble.detectors import load_detector
-    from penstock.assemble.drift import drift_asks
-    from penstock.assemble.features import as_grown
-    from penstock.assemble.registries import note_challenger, open_registry, request_file
+    from penstock.wiring.detectors import load_detector
+    from penstock.wiring.drift import drift_asks
+    from penstock.wiring.features import as_grown
+    from penstock.wiring.registries import note_challenger, open_registry, request_file
     from penstock.cli.signals import on_signal, stop_on_signals
     from penstock.clock import duration_us
     from penstock.offline.trainer import Trainer, take_request

@@ -27,8 +27,8 @@ def command(detector: str, trial: str | None, version: str | None, days: int, as
     if trial is not None:
         show_compared(detector, trial, version, days, flags, as_json=as_json)
         return
-    from penstock.assemble.backtests import recorded
-    from penstock.assemble.detectors import load_detector
+    from penstock.wiring.backtests import recorded
+    from penstock.wiring.detectors import load_detector
     from penstock.clock import system_clock
     from penstock.offline.trial import blocks, tried
 
@@ -48,8 +48,8 @@ def show_compared(detector: str, trial: str, version: str | None, days: int, fla
     Raises:
         DataError: no such trial is recorded.
     """
-    from penstock.assemble.backtests import recorded
-    from penstock.assemble.detectors import load_detector
+    from penstock.wiring.backtests import recorded
+    from penstock.wiring.detectors import load_detector
     from penstock.clock import system_clock
     from penstock.offline.trial import Question, compare
 

@@ -8,7 +8,7 @@ import click
 from penstock.cli.options import as_json, print_json, settings, settings_from
 
 if TYPE_CHECKING:
-    from penstock.office.people import Person
+    from penstock.identity.users import User
 
 _name = click.argument("name")
 _from_stdin = click.option(
@@ -31,14 +31,14 @@ def command() -> None:
 @as_json
 def add(name: str, roles: tuple[str, ...], password_stdin: bool, as_json: bool, **place: str | None) -> None:
     """Add a user; the password is asked for. --role may be given several times."""
-    from penstock.assemble.office import office_of
-    from penstock.office.people import People
-    from penstock.office.roles import LOCAL, known_roles
+    from penstock.wiring.database import office_of
+    from penstock.identity.users import Users
+    from penstock.identity.roles import LOCAL, known_roles
 
     known_roles(roles)  # before anybody has thought of a password
     password = _password(from_stdin=password_stdin)
     with office_of(settings_from(**place)) as database:
-        added = People(database).add(name, password, roles, who=LOCAL.name)
+        added = Users(database).add(name, password, roles, who=LOCAL.name)
     if as_json:
         print_json(added)
     else:
@@ -50,11 +50,11 @@ def add(name: str, roles: tuple[str, ...], password_stdin: bool, as_json: bool, 
 @as_json
 def show(as_json: bool, **place: str | None) -> None:
     """Every user, with roles."""
-    from penstock.assemble.office import office_of
-    from penstock.office.people import People
+    from penstock.wiring.database import office_of
+    from penstock.identity.users import Users
 
     with office_of(settings_from(**place)) as database:
-        people = People(database).all()
+        people = Users(database).all()
     if as_json:
         print_json(people)
         return
@@ -67,12 +67,12 @@ def show(as_json: bool, **place: str | None) -> None:
 @settings("data", "office")
 def disable(name: str, **place: str | None) -> None:
     """Let a user in no more; whoever is signed in by this name is signed out within a second."""
-    from penstock.assemble.office import office_of
-    from penstock.office.people import People
-    from penstock.office.roles import LOCAL
+    from penstock.wiring.database import office_of
+    from penstock.identity.users import Users
+    from penstock.identity.roles import LOCAL
 
     with office_of(settings_from(**place)) as database:
-        People(database).disable(name, who=LOCAL.name)
+        Users(database).disable(name, who=LOCAL.name)
     click.echo(f"{name} may sign in no more")
 
 
@@ -81,12 +81,12 @@ def disable(name: str, **place: str | None) -> None:
 @settings("data", "office")
 def sign_out(name: str, **place: str | None) -> None:
     """End every session of somebody, also of who signed in with an account elsewhere (oidc:NAME), within a second."""
-    from penstock.assemble.office import office_of
-    from penstock.office.people import People
-    from penstock.office.roles import LOCAL
+    from penstock.wiring.database import office_of
+    from penstock.identity.users import Users
+    from penstock.identity.roles import LOCAL
 
     with office_of(settings_from(**place)) as database:
-        ended = People(database).sign_out_everywhere(name, who=LOCAL.name)
+        ended = Users(database).sign_out_everywhere(name, who=LOCAL.name)
     click.echo(f"{ended} sessions of {name} have ended")
 
 
@@ -96,13 +96,13 @@ def sign_out(name: str, **place: str | None) -> None:
 @settings("data", "office")
 def password(name: str, password_stdin: bool, **place: str | None) -> None:
     """Give a user another password; it is asked for. Sessions with the old one end."""
-    from penstock.assemble.office import office_of
-    from penstock.office.people import People
-    from penstock.office.roles import LOCAL
+    from penstock.wiring.database import office_of
+    from penstock.identity.users import Users
+    from penstock.identity.roles import LOCAL
 
     given = _password(from_stdin=password_stdin)
     with office_of(settings_from(**place)) as database:
-        People(database).set_password(name, given, who=LOCAL.name)
+        Users(database).set_password(name, given, who=LOCAL.name)
     click.echo(f"{name} signs in with the new password from now on")
 
 
@@ -112,7 +112,7 @@ def _password(*, from_stdin: bool) -> str:
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
 
 
-def _state(person: "Person") -> str:
+def _state(person: "User") -> str:
     from penstock.clock import iso
 
     return f"since {iso(person.created_us)}" if person.disabled_us is None else f"disabled at {iso(person.disabled_us)}"

@@ -9,8 +9,8 @@ from penstock.cli.books import since
 from penstock.cli.options import as_json, detector_argument, print_json, settings
 
 if TYPE_CHECKING:
-    from penstock.office.feature_versions import Version as FeatureVersion
-    from penstock.office.rule_versions import Version as RuleVersion
+    from penstock.governance.feature_versions import Version as FeatureVersion
+    from penstock.governance.rule_versions import Version as RuleVersion
 
 F = TypeVar("F", bound=Callable[..., Any])
 V = TypeVar("V", "RuleVersion", "FeatureVersion")

@@ -5,7 +5,7 @@ record = compose(batch, codes, verdicts, scores, ...)      # what the ledger kee
 answers = Renderer(name, layout, versions, rules, features).render(record)
 """
 
-from penstock.decision.divided import Divided
+from penstock.decision.split_renderer import SplitRenderer
 from penstock.decision.guard import GUARDS, Guard
 from penstock.decision.judge import NO_ACTION, Judge, Verdicts
 from penstock.decision.policy import Policy, Thresholds
@@ -16,7 +16,7 @@ __all__ = [
     "GUARDS",
     "NO_ACTION",
     "TEXT",
-    "Divided",
+    "SplitRenderer",
     "Guard",
     "Judge",
     "Policy",

@@ -24,7 +24,7 @@ from penstock.detector.plan import Feature, fingerprint
 from penstock.detector.recipe import Recipe
 from penstock.errors import DeclarationError
 from penstock.features import Aggregate, Derived, Label
-from penstock.features.described import Added, feature_of
+from penstock.features.definitions import Added, feature_of
 from penstock.features.kernel.words import STATE_FORMAT
 from penstock.ingest import Schema, Steps
 from penstock.messages import Type

@@ -10,7 +10,7 @@ from penstock.decision.kernel import BLOCKS
 from penstock.decision.policy import NEVER, RULES_FIRST
 from penstock.detector.plan import scope
 from penstock.expressions import parse
-from penstock.expressions.possible import TooMany, can_be_true
+from penstock.expressions.satisfiability import TooMany, can_be_true
 from penstock.features import Aggregate, Derived
 from penstock.features.entity import REMEMBERED
 from penstock.messages import Action, Type

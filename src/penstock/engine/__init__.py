@@ -7,21 +7,21 @@ from penstock.lazy import lazy_names
 if TYPE_CHECKING:
     from penstock.engine.challenger import Challenger
     from penstock.engine.engine import Engine
-    from penstock.engine.filling import Filling, Reach
-    from penstock.engine.path import Judged, Path
-    from penstock.engine.personal import OnPersonal, Personal
+    from penstock.engine.backfill import FeatureBackfill, Coverage
+    from penstock.engine.pipeline import BatchResult, Pipeline
+    from penstock.engine.personal_data import OnPersonal, Personal
     from penstock.engine.verification import Verification, verify
-    from penstock.engine.warm import warm_up
+    from penstock.engine.warm_up import warm_up
 
 __all__ = [
     "Challenger",
     "Engine",
-    "Filling",
-    "Judged",
+    "FeatureBackfill",
+    "BatchResult",
     "OnPersonal",
-    "Path",
+    "Pipeline",
     "Personal",
-    "Reach",
+    "Coverage",
     "Verification",
     "verify",
     "warm_up",
@@ -30,12 +30,12 @@ __all__ = [
 _HOMES = {
     "Challenger": "challenger",
     "Engine": "engine",
-    "Filling": "filling",
-    "Judged": "path",
+    "FeatureBackfill": "filling",
+    "BatchResult": "path",
     "OnPersonal": "personal",
-    "Path": "path",
+    "Pipeline": "path",
     "Personal": "personal",
-    "Reach": "filling",
+    "Coverage": "filling",
     "Verification": "verification",
     "verify": "verification",
     "warm_up": "warm",

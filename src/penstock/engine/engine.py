@@ -28,8 +28,8 @@ if TYPE_CHECKING:  # the rest is imported when an engine is made: `from penstock
 
     from penstock.detector import Detector
     from penstock.engine.challenger import Challenger
-    from penstock.engine.filling import Filling
-    from penstock.engine.personal import OnPersonal
+    from penstock.engine.backfill import FeatureBackfill
+    from penstock.engine.personal_data import OnPersonal
     from penstock.expressions import Members
     from penstock.ingest import Read
     from penstock.ledger import Answered, Label, Ledger, Quarantined, Tables
@@ -90,23 +90,23 @@ class Engine:
         quarantine_kept: int = 10_000,
         on_close: Callable[[], None] = lambda: None,
     ) -> None:
-        from penstock.engine.deciding import Deciding
-        from penstock.engine.history import History
+        from penstock.engine.decide import BatchDecider
+        from penstock.engine.decision_history import History
         from penstock.engine.intake import Intake
-        from penstock.engine.learned import Learned
-        from penstock.engine.look import Look
-        from penstock.engine.opening import ensemble_of, ledger_of, personal_key_of
-        from penstock.engine.path import Path as Pipeline
-        from penstock.engine.personal import Personal
-        from penstock.engine.rebuilding import Rebuilding
-        from penstock.engine.recent import Recent
+        from penstock.engine.label_outcomes import LabelOutcomes
+        from penstock.engine.queries import EngineQueries
+        from penstock.engine.startup import ensemble_of, ledger_of, personal_key_of
+        from penstock.engine.pipeline import Pipeline as Pipeline
+        from penstock.engine.personal_data import Personal
+        from penstock.engine.rebuild import Rebuild
+        from penstock.engine.recent_decisions import RecentDecisions
         from penstock.engine.recovery import Recovery
-        from penstock.engine.refused import Refused
-        from penstock.engine.repeats import Repeats
-        from penstock.engine.spread import category_of, worth_of
-        from penstock.engine.totals import Totals
-        from penstock.engine.trials import Trials
-        from penstock.engine.truth import Truth
+        from penstock.engine.quarantine import QuarantineWriter
+        from penstock.engine.deduplication import Deduplicator
+        from penstock.engine.statistics.distribution import category_of, worth_of
+        from penstock.engine.statistics.totals import Totals
+        from penstock.engine.statistics.trials import TrialStatistics
+        from penstock.engine.labels import LabelStore
         from penstock.ingest import Reader
         from penstock.messages import Decision
 
@@ -123,22 +123,22 @@ class Engine:
         self._closed = False
         self.on_decided: OnDecided | None = None
         self.ledger = ledger or ledger_of(self.folder, segment_mb, clock)
-        self.rebuilding = Rebuilding(self.path, self.ledger)
+        self.rebuilding = Rebuild(self.path, self.ledger)
         remember = on_personal is not None
         self.reader = Reader(detector.schema, detector.plan.layout, personal_key=key, remember=remember)
         self.personal = Personal(self, on_personal)
         worth, self.currency = worth_of(detector)
         self.totals = Totals(worth, detector.plan.layout, clock, category_of(detector))
-        self.trials = Trials(clock)
-        self.truth = Truth(self)
-        self.look = Look(self)
+        self.trials = TrialStatistics(clock)
+        self.truth = LabelStore(self)
+        self.look = EngineQueries(self)
         self.history = History(self)
-        self.learned = Learned(self)
-        self.recent = Recent(self)
-        self.repeats = Repeats(self)
-        self.refused = Refused(self, quarantine_kept)
+        self.learned = LabelOutcomes(self)
+        self.recent = RecentDecisions(self)
+        self.repeats = Deduplicator(self)
+        self.refused = QuarantineWriter(self, quarantine_kept)
         self.intake = Intake(self)
-        self.deciding = Deciding(self)
+        self.deciding = BatchDecider(self)
         self._waiting_for_models = bool(detector.models) and ensemble is None
         self._versions()
         self.recovery = Recovery(self, self.folder, snapshot_every_s)
@@ -218,7 +218,7 @@ class Engine:
         self.reader.use(self.detector.plan.layout)
         self._versions()
 
-    def grow(self, filling: Filling) -> None:
+    def grow(self, filling: FeatureBackfill) -> None:
         """Let another version of the detector decide from the next batch on, whose state was filled beside this one.
 
         Rules, lists, models and trials go on, also those that changed meanwhile.
@@ -226,7 +226,7 @@ class Engine:
         Raises:
             DeclarationError, BundleError: they do not fit it; nothing has changed.
         """
-        from penstock.engine.rebuilding import Rebuilding
+        from penstock.engine.rebuild import Rebuild
 
         path, detector = filling.finish(), filling.path.detector
         if (detector.rules, detector.lists) != (self.detector.rules, self.detector.lists):
@@ -235,22 +235,22 @@ class Engine:
         path.challenge(*self.path.challengers)
         path.state.memory_limit = self.memory_limit
         self.path, self.detector = path, path.detector
-        self.rebuilding = Rebuilding(path, self.ledger)
+        self.rebuilding = Rebuild(path, self.ledger)
         self.reader.use(self.detector.plan.layout)
         self.recovery.renew()
         self._versions()
 
     def _versions(self) -> None:
         """Everything that depends on which detector, models and rules decide."""
-        from penstock.engine.voices import Voices
-        from penstock.features.described import written
+        from penstock.engine.record_format import RecordFormat
+        from penstock.features.definitions import to_plain
         from penstock.ledger import DetectorVersion
         from penstock.messages import Versions
 
         ensemble, plan = self.path.ensemble, self.detector.plan
         self.versions = Versions(self.version, self.model_version, plan.rules.version, plan.rules.lists or msgspec.UNSET)
         self.plain_versions = msgspec.to_builtins(self.versions)
-        self.voices = Voices(self, self.versions)
+        self.voices = RecordFormat(self, self.versions)
         self.layout_id, self.renderer = self.voices.layout_id, self.voices.renderer
         self.ledger.register_layout(self.layout_id, self.voices.fields)
         self.trials.use(self.voices.trials)
@@ -261,7 +261,7 @@ class Engine:
             "state": self.detector.state_fingerprint,
             "usual": ensemble.usual_values() if ensemble else {},
             "rules": msgspec.to_builtins(self.detector.rules),
-            "added": [[each.name, written(each.described)] for each in self.detector.added],
+            "added": [[each.name, to_plain(each.described)] for each in self.detector.added],
         }
         version = f"{self.version}/{self.model_version}"
         self.ledger.tables.put_version(DetectorVersion(self.detector.name, version, declared, self.clock()))
@@ -406,7 +406,7 @@ class Engine:
         Raises:
             MalformedEvent: there is no such transaction.
         """
-        from penstock.engine.truth import Statement
+        from penstock.engine.labels import Statement
         from penstock.messages import Refusal
 
         known_us = to_us(at) if at is not None else None
@@ -417,7 +417,7 @@ class Engine:
 
     def label_json(self, body: bytes, *, on_durable: OnDurable | None = None) -> list[dict[str, Any] | Refusal]:
         """Take in one label as JSON, or an array of them, in order."""
-        from penstock.engine.truth import answer_of
+        from penstock.engine.labels import answer_of
 
         [told] = self.label_all_json([body])
         if on_durable is not None:
@@ -454,12 +454,12 @@ class Engine:
 
     def transactions(self, **filters: Any) -> tuple[list[bytes], str | None]:
         """Recorded decisions, newest first: see `listing.transactions`."""
-        from penstock.engine import listing
+        from penstock.engine import decision_list
 
-        return listing.transactions(self, **filters)
+        return decision_list.transactions(self, **filters)
 
     def entity(self, entity: str, key: str) -> dict[str, Any] | None:
-        """The current features of one key: see `look.Look.entity`."""
+        """The current features of one key: see `look.EngineQueries.entity`."""
         return self.look.entity(entity, key)
 
     @property

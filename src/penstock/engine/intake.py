@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.engine import records
-from penstock.engine.path import Entered
+from penstock.engine.pipeline import UpdatedState
 from penstock.engine.reads import chosen
-from penstock.engine.repeats import CodesMeet
+from penstock.engine.deduplication import IdCollision
 from penstock.ingest import Read
 from penstock.ledger import INDEXED
 from penstock.messages import Batch, Record, Refusal
@@ -23,7 +23,7 @@ class Intake:
     def __init__(self, engine: "Engine") -> None:
         self._engine = engine
 
-    def enter(self, batch: Batch, codes: NDArray[np.int64], first_seq: int, *, read: bool, write: bool = True) -> Entered:
+    def enter(self, batch: Batch, codes: NDArray[np.int64], first_seq: int, *, read: bool, write: bool = True) -> UpdatedState:
         """Let new events into state; where that is refused, none has entered and their ids are free again."""
         engine = self._engine
         try:
@@ -35,7 +35,7 @@ class Intake:
         engine.repeats.entered(batch, codes, first_seq)
         return entered
 
-    def record(self, batch: Batch, codes: NDArray[np.int64], kind: str, first_seq: int, entered: Entered) -> Record:
+    def record(self, batch: Batch, codes: NDArray[np.int64], kind: str, first_seq: int, entered: UpdatedState) -> Record:
         """What the log keeps of events that were not decided."""
         engine = self._engine
         record = records.applied(batch, kind, engine.detector.name, first_seq, {"layout": engine.layout_id}, codes)
@@ -49,7 +49,7 @@ class Intake:
         first_seq = engine.ledger.next_seq
         try:
             seen = engine.repeats.seen(read.batch, read.id_codes, first_seq)
-        except CodesMeet:
+        except IdCollision:
             applied = sum(self.apply(chosen(read, np.array([row])), kind, None) for row in range(len(read.batch)))
             self._when_durable(on_durable)
             return applied

@@ -1,95 +1,297 @@
-"""Labels on their way: each enters state when it becomes known, before the events that follow."""
+"""Labels: who says what about a transaction, which statement counts, and when it enters state."""
 
-import heapq
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from penstock.features.state import OPEN, Closed
-from penstock.messages import Batch
+from penstock.clock import iso
+from penstock.codes import text_codes
+from penstock.ingest import Read
+from penstock.ingest.field import Field
+from penstock.ingest.kernel import END_US, READ
+from penstock.ingest.refusals import time_fault
+from penstock.ingest.times import FIRST_US, instants
+from penstock.ledger import Label
+from penstock.messages import Batch, Record, Refusal, Type
 
 if TYPE_CHECKING:
-    from penstock.engine.path import Path
+    from penstock.engine.engine import Engine
+
+UNKNOWN = "unknown"
+"""The source of a label that names none."""
+
+_KEPT = ("decisions", "loaded")
 
 
-@dataclass(order=True, slots=True)
-class Pending:
-    """A label that becomes known at `known_us`, for row `row` of a batch whose features have been computed.
+class Statement(msgspec.Struct):
+    """A label as submitted."""
 
-    change: +1 where it says fraud, -1 where it takes an earlier fraud label back.
+    transaction_id: str
+    fraud: bool
+    detector: str | None = None
+    kind: str | None = None
+    known_us: int | None = None
+    source: str | None = None
+
+
+class _AcceptedLabel(msgspec.Struct):
+    """A label in JSON, its time not read yet."""
+
+    transaction_id: str
+    fraud: bool
+    detector: str | None = None
+    kind: str | None = None
+    known_at: str | int | float | None = None
+    source: str | None = None
+
+
+_statements = msgspec.json.Decoder(list[msgspec.Raw])
+_written = msgspec.json.Decoder(_AcceptedLabel)
+_KNOWN_AT = Field("known_at", "known_at", Type.TIME, nullable=True)
+
+
+MAX_CHARACTERS = 200
+"""The longest id, kind and source of a label: as long as the id of a transaction."""
+
+
+class LabelStore:
+    """The labels of one engine.
+
+    Every statement is written to the log, with what it changed: +1 a fraud became known, -1 one was taken back. Of
+    several about one transaction, that of the most trusted source counts, then the latest.
     """
 
-    known_us: int
-    order: int
-    change: int = field(compare=False)
-    sequence: int = field(compare=False)
-    batch: Batch = field(compare=False)
-    row: int = field(compare=False)
+    def __init__(self, engine: "Engine") -> None:
+        self._engine = engine
+        self._on_the_way: dict[int, Label] = {}
+        label = engine.detector.label
+        self._ranks = {source: len(label.sources) - i for i, source in enumerate(label.sources)} if label else {}
 
+    # ---- statements
 
-class PendingLabels:
-    """Labels of the past and the future, in the order in which they become known.
+    def tell(self, statements: Sequence[Statement]) -> list[Label | Refusal]:
+        """Take in statements, in order, as one record of the log; in the place of each, its label or why it is refused."""
+        now = self._engine.clock()
+        known_us = [now if each.known_us is None else each.known_us for each in statements]
+        events = self._engine.look.events([statement.transaction_id for statement in statements], known_us)
+        current = self._current([event for event in events if event is not None])
+        answers: list[Label | Refusal] = []
+        labels: list[Label] = []
+        changes: list[tuple[int, int, tuple[Record, int]]] = []
+        for statement, event in zip(statements, events, strict=True):
+            too_long = _too_long(statement)
+            if too_long is not None:
+                answers.append(too_long)
+                continue
+            if event is None:
+                answers.append(self._unknown(statement.transaction_id))
+                continue
+            early = self._too_early(statement, *event)
+            if early is not None:
+                answers.append(early)
+                continue
+            label = self._label(statement, now)
+            # without a time of its own a label is known as of the newest event: it precedes whatever comes next
+            effective_us = label.known_us if statement.known_us is not None else self._engine.path.state.clock_us
+            changes.append((effective_us, self._change(label, event[0].first_seq + event[1], current), event))
+            labels.append(label)
+            answers.append(label)
+        if labels:
+            self._engine.rebuilding.expect_of(changes)
+            effective, change, found = zip(*changes, strict=True)
+            self._append(labels, effective, change, [record.first_seq + row for record, row in found])
+        return answers
 
-    The clock is the stream's: a label known at t precedes the first event with a time of t or later, where an event
-    stamped ahead of its arrival counts at its arrival.
-    """
+    def _unknown(self, transaction_id: str) -> Refusal:
+        text = f"there is no transaction {transaction_id!r} of detector {self._engine.detector.name!r} to label"
+        return Refusal(404, text, (("transaction_id", text),))
 
-    def __init__(self, path: "Path") -> None:
-        self._path = path
-        self._heap: list[Pending] = []
-        self._order = 0
-        self._kind = len(path.detector.schema.kinds)
-        self._by_time_known = any(plan.known_kinds >> self._kind & 1 for plan in path.plan.entities)
-        self.matter = self._by_time_known or any(plan.labelled for plan in path.plan.entities)
+    def _too_early(self, statement: Statement, record: Record, row: int) -> Refusal | None:
+        """Why a label is refused that was known before its event, by more than clocks may differ."""
+        if statement.known_us is None:
+            return None
+        happened_us = min(int(record.time_us[row]), int(record.arrived_us[row]))
+        if statement.known_us >= happened_us - self._engine.detector.skew_us:
+            return None
+        text = (
+            f"known_at is {iso(statement.known_us)}, before transaction {statement.transaction_id!r} happened"
+            f" ({iso(happened_us)}): nobody can have known then; send when it became known"
+        )
+        return Refusal(422, text, (("known_at", text),))
 
-    def __len__(self) -> int:
-        return len(self._heap)
+    def _label(self, statement: Statement, now: int) -> Label:
+        source = statement.source or UNKNOWN
+        return Label(
+            detector=self._engine.detector.name,
+            transaction_id=statement.transaction_id,
+            fraud=statement.fraud,
+            kind=statement.kind or ("fraud" if statement.fraud else "good"),
+            source=source,
+            known_us=statement.known_us if statement.known_us is not None else now,
+            received_us=now,
+            rank=self._ranks.get(source, 0),
+        )
 
-    def add(self, known_us: int, change: int, sequence: int, batch: Batch, row: int) -> None:
-        """Expect a label; `batch` holds at least the event's own columns and those derived from them.
+    def _current(self, events: Sequence[tuple[Record, int]]) -> dict[int, Label]:
+        """The labels that count so far, by the sequence number of their event."""
+        on_the_way = {
+            seq: self._on_the_way[seq] for record, row in events if (seq := record.first_seq + row) in self._on_the_way
+        }
+        others = [(record, row) for record, row in events if record.first_seq + row not in on_the_way]
+        return self._engine.look.labels_of(others) | on_the_way
 
-        The label of an event that was stamped too far ahead to enter state changes nothing.
-        """
-        ahead_us = int(batch.time_us[row]) - int(batch.arrived_us[row])
-        if self.matter and change and ahead_us <= self._path.state.max_ahead_us:
-            self._order += 1
-            heapq.heappush(self._heap, Pending(known_us, self._order, change, sequence, batch, row))
+    def _change(self, label: Label, seq: int, current: dict[int, Label]) -> int:
+        """What a label changes: +1 a fraud becomes known, -1 one is taken back, 0 nothing."""
+        before = current.get(seq)
+        if before is not None and (label.rank, label.known_us) < (before.rank, before.known_us):
+            return 0
+        current[seq] = self._on_the_way[seq] = label
+        return int(label.fraud) - int(before is not None and before.fraud)
 
-    def cuts(self, batch: Batch) -> Iterator[tuple[int, int]]:
-        """Rows before which labels fall due, each with the stream's clock there; `apply_due` is called at each."""
-        if not self._heap or not len(batch):
+    def tell_json(self, bodies: Sequence[bytes]) -> list[list[Label | Refusal]]:
+        """Take in labels as JSON, each body one or an array of them; for each body its labels, or why they are refused."""
+        read = read_statements(bodies, self._engine.detector.schema.naive_times)
+        told = iter(self.tell([each for part in read for each in part if isinstance(each, Statement)]))
+        return [[next(told) if isinstance(each, Statement) else each for each in part] for part in read]
+
+    # ---- labels of recorded history
+
+    def recorded(self, batch: Batch, first_seq: int, read: Read) -> None:
+        """The frauds of loaded history become known when they did, or the declared delay after their event."""
+        declared = self._engine.detector.label
+        fraud, known = read.labels
+        if declared is None or fraud is None:
             return
-        clocks = stream_clock(batch, self._path.state.clock_us)
-        while self._heap and self._heap[0].known_us <= clocks[-1]:
-            row = int(np.searchsorted(clocks, self._heap[0].known_us))
-            yield row, int(clocks[row])
+        known_us = batch.time_us + declared.delay_us
+        if known is not None:
+            known_us = np.where(known >= 0, known, known_us)
+        frauds = np.flatnonzero(fraud == 1.0).tolist()
+        if not frauds:
+            return
+        labels = []
+        for row in frauds:
+            at = int(known_us[row])
+            labels.append(Label(self._engine.detector.name, batch.ids[row], True, "fraud", "recorded", at, at))
+            self._engine.path.pending.add(at, 1, first_seq + row, batch, row)
+        self._append(labels, [label.known_us for label in labels], [1] * len(labels), [first_seq + row for row in frauds])
 
-    def apply_due(self, now_us: int, closed: Closed = OPEN) -> None:
-        """Let every label known by now into state; closed: see `Path.enter`."""
-        while self._heap and self._heap[0].known_us <= now_us:
-            self._apply(heapq.heappop(self._heap), Closed(0, closed.level))
+    # ---- the log
 
-    def _apply(self, label: Pending, closed: Closed) -> None:
-        state = self._path.state
-        state.label(label.batch, label.row, label.sequence, label.change)
-        if self._by_time_known and label.change > 0:
-            from penstock.engine.path import take
+    def _append(
+        self,
+        labels: Sequence[Label],
+        effective_us: Sequence[int],
+        changes: Sequence[int],
+        seqs: Sequence[int],
+    ) -> None:
+        ledger = self._engine.ledger
 
-            known = take(label.batch, np.array([label.row]))
-            known.kinds[:] = self._kind
-            known.time_us[:] = label.known_us
-            known.arrived_us[:] = label.known_us
-            state.apply(known, label.sequence, read=False, moves=False, closed=closed)
+        def durable(error: BaseException | None) -> None:
+            if error is None:
+                ledger.tables.put_labels(labels)
+                for seq, label in zip(seqs, labels, strict=True):
+                    if self._on_the_way.get(seq) is label:
+                        del self._on_the_way[seq]
 
-    def saved(self) -> list[Pending]:
-        """What is still to come, in order."""
-        return sorted(self._heap)
+        ids = [label.transaction_id for label in labels]
+        columns: dict[str, Any] = {
+            "fraud": np.array([label.fraud for label in labels], np.uint8),
+            "change": np.array(changes, np.int8),
+            "seq": np.array(seqs, np.int64),
+            "known_us": np.array([label.known_us for label in labels], np.int64),
+            "rank": np.array([label.rank for label in labels], np.int64),
+            "kind": [label.kind for label in labels],
+            "source": [label.source for label in labels],
+        }
+        arrived = np.array([label.received_us for label in labels], np.int64)
+        times = np.array(effective_us, np.int64)
+        name = self._engine.detector.name
+        ledger.append(Record("labels", name, ledger.next_seq, ids, text_codes(ids), times, arrived, columns), durable)
+
+    def keep(self, record: Record) -> None:
+        """Keep again the labels of a record that was written before a restart, or by another engine."""
+        columns: Any = record.columns
+        self._engine.ledger.tables.put_labels(
+            [
+                Label(
+                    record.detector,
+                    transaction_id,
+                    bool(columns["fraud"][row]),
+                    columns["kind"][row],
+                    columns["source"][row],
+                    int(columns["known_us"][row]),
+                    int(record.arrived_us[row]),
+                    int(columns["rank"][row]),
+                )
+                for row, transaction_id in enumerate(record.ids)
+            ]
+        )
 
 
-def stream_clock(batch: Batch, before_us: int) -> NDArray[np.int64]:
-    """The stream's clock at each event: the newest time by then, of events stamped ahead of their arrival the arrival."""
-    clock: NDArray[np.int64] = np.maximum.accumulate(np.maximum(np.minimum(batch.time_us, batch.arrived_us), before_us))
-    return clock
+def answer_of(told: Label | Refusal) -> dict[str, Any] | Refusal:
+    """What is answered to a label."""
+    if isinstance(told, Refusal):
+        return told
+    known_at = iso(told.known_us)
+    return {"transaction_id": told.transaction_id, "fraud": told.fraud, "known_at": known_at, "accepted": True}
+
+
+def read_statements(bodies: Sequence[bytes], zone: str | None) -> list[list[Statement | Refusal]]:
+    """The labels of bodies, each one label or an array of them; in its place, why one cannot be read.
+
+    zone: of times that come without one; they are refused where it is None.
+    """
+    parts = [_parts(body) for body in bodies]
+    written = [[part] if isinstance(part, Refusal) else [_read(each) for each in part] for part in parts]
+    given = [each.known_at for part in written for each in part if isinstance(each, _AcceptedLabel)]
+    instant_us, states = instants(given, zone)
+    times = zip(instant_us.tolist(), states.tolist(), strict=True)
+    return [[each if isinstance(each, Refusal) else _statement(each, next(times), zone) for each in part] for part in written]
+
+
+def _read(part: bytes) -> _AcceptedLabel | Refusal:
+    try:
+        written = _written.decode(part)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return Refusal(422, f"this is no label: {error}", ((_field_of(str(error)), str(error)),))
+    return _too_long(written) or written
+
+
+def _too_long(said: Statement | _AcceptedLabel) -> Refusal | None:
+    """The refusal of a label of which a name is too long."""
+    for name, text in (("transaction_id", said.transaction_id), ("kind", said.kind), ("source", said.source)):
+        if text is not None and len(text) > MAX_CHARACTERS:
+            message = f"{name} has {len(text):,} characters and at most {MAX_CHARACTERS} are accepted; send a shorter one"
+            return Refusal(422, message, ((name, message),))
+    return None
+
+
+def _statement(written: _AcceptedLabel, time: tuple[int, int], zone: str | None) -> Statement | Refusal:
+    """A label with the instant and the state of its time."""
+    known_us: int | None = None
+    if written.known_at is not None:
+        known_us, state = time
+        if state != READ or not FIRST_US <= known_us < END_US:
+            fault = str(time_fault(_KNOWN_AT, written.known_at, zone, FIRST_US))
+            return Refusal(422, fault, (("known_at", fault),))
+    return Statement(written.transaction_id, written.fraud, written.detector, written.kind, known_us, written.source)
+
+
+def _parts(body: bytes) -> "list[bytes] | Refusal":
+    """The objects of a body that is one, or an array of them."""
+    if body.lstrip()[:1] != b"[":
+        return [body]
+    try:
+        return [bytes(part) for part in _statements.decode(body)]
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return Refusal(400, f"the body is not JSON: {error}")
+
+
+def _field_of(message: str) -> str | None:
+    """The field that a msgspec message is about."""
+    for mark in ("missing required field `", "at `$."):
+        if mark in message:
+            return message.split(mark)[1].split("`", maxsplit=1)[0]
+    return None

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.engine.path import take
+from penstock.engine.pipeline import take
 from penstock.ingest import Read
 
 

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from penstock.codes import text_codes
 from penstock.decision import TEXT, as_list
-from penstock.decision.divided import CONTRIBUTIONS, EXPLAINED
+from penstock.decision.split_renderer import CONTRIBUTIONS, EXPLAINED
 from penstock.decision.record import DECIDED_BY
 from penstock.detector import Detector
-from penstock.engine.trying import Tried, Trying
+from penstock.engine.shadow import ShadowResult, ShadowEvaluator
 from penstock.features.state import OPEN, Closed
 from penstock.ingest import Read
 from penstock.ledger import Field, Ledger
@@ -38,7 +38,7 @@ def layout_fields(
     members: Sequence[str],
     *,
     unknown: bool = False,
-    trying: Trying | None = None,
+    trying: ShadowEvaluator | None = None,
     champion: str | None = None,
     lowers: bool = False,
     control: bool = False,
@@ -64,7 +64,7 @@ def layout_fields(
     }
 
 
-def _tried_fields(trying: Trying | None, champion: str | None) -> dict[str, list[Field]]:
+def _tried_fields(trying: ShadowEvaluator | None, champion: str | None) -> dict[str, list[Field]]:
     if trying is None:
         return {}
     names = ["champion_decision", *(would(name) for name in trying.names)]
@@ -82,7 +82,7 @@ def would(trial: str) -> str:
     return f"would_{trial}"
 
 
-def keep_tried(record: Record, tried: Tried | None, meta: Mapping[str, Any]) -> None:
+def keep_tried(record: Record, tried: ShadowResult | None, meta: Mapping[str, Any]) -> None:
     """Put what was tried into the record, before it goes to the ledger. meta: what is to be said of challengers."""
     if tried is None:
         return

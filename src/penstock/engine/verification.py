@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from penstock.clock import Clock, system_clock
 from penstock.decision import contributions_of, versions_of
-from penstock.decision.divided import by_challenger, deciding_version
+from penstock.decision.split_renderer import by_challenger, deciding_version
 from penstock.decision.policy import ORDERS
 from penstock.detector import Detector
 from penstock.engine import records
 from penstock.engine.challenger import Challenger, model_trial
 from penstock.engine.engine import Engine
-from penstock.engine.rebuilding import ENTERED, Rebuilding
+from penstock.engine.rebuild import ENTERED, Rebuild
 from penstock.errors import BundleError, DataError
 from penstock.expressions import Members
-from penstock.features.described import Added, read_described
+from penstock.features.definitions import Added, read_described
 from penstock.ledger import Ledger
 from penstock.messages import Record, Versions
 from penstock.models import Ensemble, load_bundle
@@ -167,7 +167,7 @@ def _moved(rows: NDArray[np.int32], contributions: NDArray[np.float64]) -> dict[
 
 def _rebuild(engine: Engine, ledger: Ledger, until: Record) -> int:
     """Bring the state to the moment before a record; labels in between are expected as they were."""
-    rebuilding, events = Rebuilding(engine.path, ledger), 0
+    rebuilding, events = Rebuild(engine.path, ledger), 0
     for _, record in ledger.read():
         if record.first_seq >= until.first_seq:
             return events

@@ -11,7 +11,7 @@ from penstock.features.kernel import words as k
 from penstock.features.kernel.compaction import compact
 from penstock.features.kernel.events import settle, sweep
 from penstock.features.kernel.handles import advance, handle_of, label
-from penstock.features.kernel.places import place_distinct, place_distincts, place_keys
+from penstock.features.kernel.hash_tables import place_distinct, place_distincts, place_keys
 from penstock.features.kernel.writing import clear_row
 from penstock.features.plan import EntityPlan
 

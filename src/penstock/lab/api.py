@@ -9,7 +9,7 @@ import msgspec
 
 from penstock.errors import ConfigurationError, PenstockError, shown_url
 from penstock.messages import Decision
-from penstock.service.problems import Problem
+from penstock.service.http.problems import Problem
 from penstock.service.schemas import Overview, StreamAnswer, StreamRequest, TransactionList
 
 T = TypeVar("T")

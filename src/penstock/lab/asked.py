@@ -5,7 +5,7 @@ from functools import cached_property
 
 import msgspec
 
-from penstock.assemble.detectors import installed
+from penstock.wiring.detectors import installed
 from penstock.config import Settings, load_settings
 
 VARIABLE = "PENSTOCK_LAB"

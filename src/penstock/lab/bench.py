@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from penstock.assemble.detectors import load_detector
-from penstock.assemble.features import as_grown
-from penstock.assemble.registries import open_registry
-from penstock.assemble.traffic import profile_of, read_recorded, simulation
+from penstock.wiring.detectors import load_detector
+from penstock.wiring.features import as_grown
+from penstock.wiring.registries import open_registry
+from penstock.wiring.traffic import profile_of, read_recorded, simulation
 from penstock.clock import iso
 from penstock.config import Settings
 from penstock.detector import Detector

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import polars as pl
 
-from penstock.assemble.traffic import recorded_items
+from penstock.wiring.traffic import recorded_items
 from penstock.engine import Engine
 from penstock.errors import MalformedEvent
 from penstock.lab.bench import Bench

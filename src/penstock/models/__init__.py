@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from penstock.models.kinds.random_forest import RandomForest
     from penstock.models.kinds.xgboost import XGBoost
     from penstock.models.port import Member, Model
-    from penstock.models.shelf import champion, load_champion, promote, versions
+    from penstock.models.bundle_store import champion, load_champion, promote, versions
 
 __all__ = [
     "About",

@@ -69,7 +69,7 @@ class About:
 def save(ensemble: Ensemble, models_dir: Path, about: About) -> Ensemble:
     """Write the ensemble into its place under `models_dir` and return it as a reader will load it.
 
-    A version that is already there is left as it is. Who decides does not change: see `penstock.models.shelf.promote`.
+    A version that is already there is left as it is. Who decides does not change: see `penstock.models.bundle_store.promote`.
     """
     home = Path(models_dir) / about.detector
     home.mkdir(parents=True, exist_ok=True)

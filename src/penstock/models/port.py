@@ -29,7 +29,7 @@ Note = Callable[[str], object]
 """Told what a person should know about a training, in one sentence."""
 
 
-def unheard(note: str) -> None:
+def ignore_note(note: str) -> None:
     """Where nobody listens to notes."""
 
 
@@ -98,7 +98,7 @@ class Model(Protocol):
         weights: Vector | None = None,
         seed: int = 0,
         categorical: Sequence[int] = (),
-        note: Note = unheard,
+        note: Note = ignore_note,
     ) -> Member:
         """Train on rows `x` with outcomes `y` (1.0 is fraud). The same arguments give the same member.
 

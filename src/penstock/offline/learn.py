@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from penstock.models import Ensemble, Model
 from penstock.models.fit import Fitted, combine, outputs
 from penstock.models.port import check_rows
-from penstock.offline.study import Study
+from penstock.offline.folds import Folds
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Learned:
 
 
 def learn(
-    models: Sequence[Model], study: Study, *, seed: int, progress: Callable[[float], None] = lambda _share: None
+    models: Sequence[Model], study: Folds, *, seed: int, progress: Callable[[float], None] = lambda _share: None
 ) -> Learned:
     """Train the models and put them together; the same arguments give the same ensemble, to the last bit.
 

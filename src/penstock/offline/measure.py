@@ -16,7 +16,7 @@ from penstock.models import Ensemble, Model, Scores, metrics
 from penstock.offline.learn import learn
 from penstock.offline.options import treated
 from penstock.offline.rows import Rows
-from penstock.offline.study import Study, held_out, in_time_order
+from penstock.offline.folds import Folds, held_out, in_time_order
 from penstock.offline.thresholds import Scored
 from penstock.offline.trained import Figures
 
@@ -66,7 +66,7 @@ def notes_on(test: Rows) -> list[str]:
 # ---------------------------------------------------------------- comparisons
 
 
-def compare_treatments(models: Sequence[Model], study: Study, test: Rows, *, seed: int) -> dict[str, dict[str, Figures]]:
+def compare_treatments(models: Sequence[Model], study: Folds, test: Rows, *, seed: int) -> dict[str, dict[str, Figures]]:
     """What every treatment of imbalance does to every model: figures on the test, each trained alone."""
     found: dict[str, dict[str, Figures]] = {}
     for model in models:
@@ -84,7 +84,7 @@ def with_treatment(model: Any, treatment: str) -> Model:
     return msgspec.structs.replace(model, imbalance=treatment)  # type: ignore[no-any-return]
 
 
-def _figures_alone(model: Model, study: Study, test: Rows, seed: int) -> Figures:
+def _figures_alone(model: Model, study: Folds, test: Rows, seed: int) -> Figures:
     ensemble = learn([model], study, seed=seed).ensemble
     score = ensemble.score(test.encoded(ensemble.encodings, study.features).x).ensemble
     return figures_of(score, test, ensemble.thresholds["review_at"])

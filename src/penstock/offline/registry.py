@@ -16,7 +16,7 @@ import msgspec
 from penstock.clock import Clock, system_clock
 from penstock.errors import BundleError, did_you_mean
 from penstock.models.bundle import MANIFEST, load_bundle, read_manifest
-from penstock.models.shelf import Alias, Change, Why, alias, history, point, promote, versions, way_back
+from penstock.models.bundle_store import Alias, Change, Why, alias, history, point, promote, versions, way_back
 
 if TYPE_CHECKING:
     from penstock.detector import Detector
@@ -185,7 +185,7 @@ def fitting(registry: Registry, detector: Detector, version: str) -> Ensemble:
     Raises:
         BundleError: there is none, it is damaged, or it reads other features than the detector computes.
     """
-    from penstock.engine.path import check_fits
+    from penstock.engine.pipeline import check_fits
 
     ensemble = load_bundle(registry.fetch(detector.name, version))
     check_fits(detector, ensemble)

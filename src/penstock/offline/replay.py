@@ -15,9 +15,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from penstock.detector import Detector
-from penstock.engine import Judged, Path
-from penstock.engine.labels import stream_clock
-from penstock.engine.path import take
+from penstock.engine import BatchResult, Pipeline
+from penstock.engine.label_queue import stream_clock
+from penstock.engine.pipeline import take
 from penstock.ingest import Read, Reader, SeriesTexts
 from penstock.ingest.labels import Labels
 from penstock.ledger import Claims
@@ -42,7 +42,7 @@ class Chunk:
 
     batch: Batch
     rows: NDArray[np.int64]
-    judged: Judged | None
+    judged: BatchResult | None
 
 
 @dataclass(slots=True)
@@ -57,10 +57,10 @@ class Replay:
     ensemble: Ensemble | None = None
     duplicates: int = 0
     personal_key: bytes = bytes(32)
-    path: Path = field(init=False)
+    path: Pipeline = field(init=False)
 
     def __post_init__(self) -> None:
-        self.path = Path(self.detector, self.ensemble)
+        self.path = Pipeline(self.detector, self.ensemble)
 
     def chunks(self, recorded: Recorded, *, decide: bool = True) -> Iterator[Chunk]:
         """Run the events in arrival order, a chunk at a time."""
@@ -101,7 +101,7 @@ class Replay:
                 self.path.pending.add(int(known_us[start + row]), 1, sequence + start + row, piece, row)
             start = end
 
-    def _run(self, batch: Batch, sequence: int, *, decide: bool) -> Judged | None:
+    def _run(self, batch: Batch, sequence: int, *, decide: bool) -> BatchResult | None:
         if decide:
             return self.path.decide(batch, sequence, explain=False)
         self.path.features(batch, sequence)

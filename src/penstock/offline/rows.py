@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from penstock.detector import Detector
 from penstock.engine.inputs import Inputs
-from penstock.engine.spread import worth_of
+from penstock.engine.statistics.distribution import worth_of
 from penstock.errors import DataError
 from penstock.features import Aggregate
 from penstock.messages import Action

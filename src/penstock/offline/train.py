@@ -26,7 +26,7 @@ from penstock.offline.options import Options, chosen_models, splits_of
 from penstock.offline.periods import Counted, Split
 from penstock.offline.registry import FolderRegistry, champion_of, register
 from penstock.offline.rows import Rows, replayed
-from penstock.offline.study import Study, held_out, in_time_order
+from penstock.offline.folds import Folds, held_out, in_time_order
 from penstock.offline.thresholds import ByCost, Scored
 from penstock.offline.trained import Report, Trained
 from penstock.offline.tune import Tuned, tune
@@ -152,7 +152,7 @@ class _Job:
             trained, models, parts, {name: each.as_json() for name, each in tuning.items() if each.trials}
         ), models
 
-    def _study(self, parts: dict[str, Rows], rows: Rows, split: Split) -> Study:
+    def _study(self, parts: dict[str, Rows], rows: Rows, split: Split) -> Folds:
         features = self.detector.plan.inputs
         recipe = self.options.recipe(self.detector)
         if recipe is not None:
@@ -167,7 +167,7 @@ class _Job:
         within = rows if until.all() else rows.take(until)
         return reference_of(self.detector, ensemble, within, within.time_us >= after.min(), Path(self.recorded.name).name)
 
-    def _tune(self, models: Sequence[Model], study: Study, progress: Progress) -> dict[str, Tuned]:
+    def _tune(self, models: Sequence[Model], study: Folds, progress: Progress) -> dict[str, Tuned]:
         trials, count = self.options.trials_for(self.detector), len(models)
         return {
             model.name: tune(
@@ -187,7 +187,7 @@ class _Job:
         unknown: dict[str, int],
         ensemble: Ensemble,
         validated: Scored,
-        study: Study,
+        study: Folds,
         leaks: list[Leak],
     ) -> Report:
         """What is known before the test is looked at."""
@@ -218,7 +218,7 @@ class _Job:
             leaks=leaks,
         )
 
-    def _leaks(self, rows: Rows, parts: dict[str, Rows], study: Study) -> list[Leak]:
+    def _leaks(self, rows: Rows, parts: dict[str, Rows], study: Folds) -> list[Leak]:
         options = self.options
         return leaks_of(self.detector, self.recorded, rows, parts, study.judged, options.accept_inputs, options.seed)
 

@@ -17,7 +17,7 @@ from penstock.models.reference import Reference
 from penstock.offline.leaks import Leak
 from penstock.offline.periods import Split
 from penstock.offline.rows import Rows
-from penstock.offline.study import Study
+from penstock.offline.folds import Folds
 from penstock.outcomes import Rate
 
 Figures = dict[str, float | None]
@@ -119,7 +119,7 @@ class Trained:
 
     report: Report
     ensemble: Ensemble
-    study: Study
+    study: Folds
     judged: NDArray[np.float64]
     test: Rows
     scores: Scores

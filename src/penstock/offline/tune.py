@@ -13,7 +13,7 @@ import numpy as np
 
 from penstock.models import Model, metrics
 from penstock.models.fit import outputs
-from penstock.offline.study import Study
+from penstock.offline.folds import Folds
 
 
 class Range(NamedTuple):
@@ -75,7 +75,7 @@ class Tuned:
 
 
 def tune(
-    model: Model, study: Study, trials: int, *, seed: int, progress: Callable[[float], None] = lambda _share: None
+    model: Model, study: Folds, trials: int, *, seed: int, progress: Callable[[float], None] = lambda _share: None
 ) -> Tuned:
     """Search for the hyperparameters with the highest average precision on later rows, averaged over the lessons.
 
@@ -127,7 +127,7 @@ def _suggested(trial: Any, name: str, allowed: Range) -> float:
     return float(trial.suggest_float(name, allowed.low, allowed.high, log=allowed.log))
 
 
-def _worth(model: Model, study: Study, seed: int) -> float:
+def _worth(model: Model, study: Folds, seed: int) -> float:
     """Mean average precision on the judged rows; a lesson without fraud among them says nothing."""
     found = []
     for lesson in study.lessons:

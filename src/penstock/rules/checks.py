@@ -1,6 +1,6 @@
 """What can be said of rules before any event has come: those that cannot work, never fire, always fire, or never decide.
 
-Every finding is certain; `penstock.expressions.possible` says what is not seen.
+Every finding is certain; `penstock.expressions.satisfiability` says what is not seen.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ import msgspec
 
 from penstock.errors import ExpressionError
 from penstock.expressions import Expression, constant_of, parse
-from penstock.expressions.possible import TooMany, can_be_true, can_fail, implies
+from penstock.expressions.satisfiability import TooMany, can_be_true, can_fail, implies
 from penstock.messages import Type
 from penstock.rules.rule import Rule
 

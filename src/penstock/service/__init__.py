@@ -1,16 +1,16 @@
 """The service: detectors over HTTP, with micro-batches behind every request."""
 
 from penstock.service.app import Service, create_app
-from penstock.service.desk import Desk
+from penstock.service.decide.batcher import MicroBatcher
 from penstock.service.parts import ServiceParts
 from penstock.service.port import Decider, Looking, Serving
 from penstock.service.server import bind, serve
-from penstock.service.streams import Replay, Replays
-from penstock.service.traffic import Traffic
+from penstock.service.live.replay_jobs import Replay, Replays
+from penstock.service.live.traffic import Traffic
 
 __all__ = [
     "Decider",
-    "Desk",
+    "MicroBatcher",
     "Looking",
     "Replay",
     "Replays",

@@ -11,65 +11,50 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 import penstock
-from penstock.assemble.drift import DriftWork
+from penstock.wiring.drift import DriftWork
 from penstock.config import Settings
 from penstock.errors import PenstockError
-from penstock.service import (
-    backtests,
-    book_routes,
-    context,
-    definitions,
-    drift,
-    erasures,
-    evaluations,
-    insights,
-    latest,
-    links,
-    operation_routes,
-    pages,
-    profiles,
-    records,
-    redirects,
-    session,
-    sockets,
-    streams,
-    transactions,
-    verification,
-    writes,
-)
-from penstock.service import cases as case_routes
-from penstock.service import models as model_routes
-from penstock.service import trials as trial_routes
-from penstock.service.access import Access
-from penstock.service.background import Background
-from penstock.service.desks import Desks
-from penstock.service.drift import Drifting
-from penstock.service.follow import Follower, RulesFollower
-from penstock.service.front import Front
-from penstock.service.growing import FeaturesFollower
-from penstock.service.live import Live
+from penstock.service.changes import backtests, routes as changes_routes
+from penstock.service.investigate import context, links
+from penstock.service.records import definitions, erasures, evaluations, results, profiles, decisions, verification
+from penstock.service.operations import drift, routes as operations_routes
+from penstock.service.insights import routes as insights_routes
+from penstock.service.live import web, websocket, replay_jobs
+from penstock.service.access import oidc, session
+from penstock.service.decide import transactions, ingest
+from penstock.service.investigate import cases as case_routes
+from penstock.service.changes import models as model_routes
+from penstock.service.changes import trials as trial_routes
+from penstock.service.access.authorize import Access
+from penstock.service.lifespan import Background
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.operations.drift import Drifting
+from penstock.service.changes.followers import Follower, RulesFollower
+from penstock.service.asgi import EntryPoint
+from penstock.service.changes.feature_follower import FeaturesFollower
+from penstock.service.live.stream import Live
 from penstock.service.metrics import CONTENT_TYPE, Exposition
-from penstock.service.openapi import answers, document
-from penstock.service.operations import Board
+from penstock.service.http.openapi import answers, document
+from penstock.service.operations.health import Board
 from penstock.service.parts import ServiceParts
-from penstock.service.personal import Unmasking
+from penstock.service.records.personal import Unmasking
 from penstock.service.port import Serving
-from penstock.service.predict import Predict
-from penstock.service.problems import RequestRefused, headers, of_error
-from penstock.service.records import json_response
-from penstock.service.rights import Rights
-from penstock.service.shelf import Shelf
-from penstock.service.streams import Streams
-from penstock.service.traffic import Traffic
-from penstock.service.verdicts import Verdicts
+from penstock.service.decide.predict import Predict
+from penstock.service.http.problems import RequestRefused, headers, of_error
+from penstock.service.records.decisions import json_response
+from penstock.service.access.rights import Rights
+from penstock.service.changes.administration import Administration
+from penstock.service.live.replay_jobs import ReplayJobs
+from penstock.service.live.traffic import Traffic
+from penstock.service.investigate.verdicts import Verdicts
 
 DESCRIPTION = "Decides about every transaction while it happens: approve, review or block, with reasons."
 
 
-class Service(Front):
+class Service(EntryPoint):
     """The ASGI application. `stopping()` ends what would otherwise go on for ever, before a graceful stop."""
 
-    def __init__(self, app: FastAPI, desks: Desks, settings: Settings, live: Live, parts: ServiceParts) -> None:
+    def __init__(self, app: FastAPI, desks: DetectorRouter, settings: Settings, live: Live, parts: ServiceParts) -> None:
         timeout_s = settings.body_timeout_s
         super().__init__(app, desks, Predict(desks, settings), parts.access, parts.tracing, body_timeout_s=timeout_s)
         self._served = desks
@@ -103,7 +88,7 @@ def create_app(
         on_ready: called once when all desks are open.
         on_failure: called when one cannot be opened, or not be closed; until the process ends, /ready says why.
     """
-    served, parts = Desks(desks), parts or ServiceParts()
+    served, parts = DetectorRouter(desks), parts or ServiceParts()
     background = Background(served, on_ready, on_failure)
     inside = _Inside(served, settings, parts)
     inside.work(background)
@@ -129,11 +114,11 @@ def create_app(
 class _Inside:
     """What the parts become over these desks: what goes on beside the requests, and what routes ask."""
 
-    def __init__(self, desks: Desks, settings: Settings, parts: ServiceParts) -> None:
+    def __init__(self, desks: DetectorRouter, settings: Settings, parts: ServiceParts) -> None:
         self.desks, self.settings, self.parts = desks, settings, parts
         self.live = Live(desks)
         self.unmasking = parts.personal or Unmasking()
-        self.replaying = Streams(desks, parts.replays)
+        self.replaying = ReplayJobs(desks, parts.replays)
         self.trying = backtests.Backtests(desks, settings)
         self.verifying = verification.Verifying(desks, settings, self.unmasking)
         self.drifting = Drifting(desks, parts.drift or DriftWork(settings))
@@ -142,7 +127,7 @@ class _Inside:
         self.rules = {name: RulesFollower(desks[name], newer) for name, newer in parts.rules.items()}
         self.features = {name: FeaturesFollower(desks[name], growing) for name, growing in parts.features.items()}
         self.tried = None if parts.trials is None else trial_routes.Trials(desks, parts.trials, self.models)
-        self.shelf = None if parts.books is None else Shelf(parts.books, desks, self.rules, settings)
+        self.shelf = None if parts.books is None else Administration(parts.books, desks, self.rules, settings)
         self.verdicts = None if parts.cases is None else Verdicts(parts.cases, desks)
         self.board = None if parts.operating is None else Board(desks, parts.operating, self.rules)
 
@@ -168,26 +153,26 @@ class _Inside:
         self._add_deciding(app)
         self._add_looking(app)
         self._add_changing(app)
-        sockets.add_routes(app, self.live)
-        pages.add_routes(app, self.desks, self.live, self.parts.traffic)
+        websocket.add_routes(app, self.live)
+        web.add_routes(app, self.desks, self.live, self.parts.traffic)
 
     def _add_deciding(self, app: FastAPI) -> None:
         """What other systems send, and who may."""
         session.add_routes(app, self.parts.access)
-        redirects.add_routes(app, self.parts.access, self.settings.public_url)
+        oidc.add_routes(app, self.parts.access, self.settings.public_url)
         transactions.add_routes(app, self.desks, self.settings)
-        streams.add_routes(app, self.replaying, self.settings)
-        writes.add_routes(app, self.desks, self.settings)
+        replay_jobs.add_routes(app, self.replaying, self.settings)
+        ingest.add_routes(app, self.desks, self.settings)
 
     def _add_looking(self, app: FastAPI) -> None:
         """What was decided, and what it was decided with."""
         desks, cases, unmasking = self.desks, self.parts.cases, self.unmasking
-        records.add_routes(app, desks, unmasking)
+        decisions.add_routes(app, desks, unmasking)
         backtests.add_routes(app, self.trying, self.settings)
         drift.add_routes(app, self.drifting)
-        latest.add_routes(app, desks)
+        results.add_routes(app, desks)
         profiles.add_routes(app, desks)
-        insights.add_routes(app, desks, cases)
+        insights_routes.add_routes(app, desks, cases)
         verification.add_routes(app, self.verifying)
         definitions.add_routes(app, desks, self.verifying)
         evaluations.add_routes(app, desks, self.settings)
@@ -205,16 +190,16 @@ class _Inside:
         if parts.cases is not None and self.verdicts is not None:
             case_routes.add_routes(app, parts.cases, desks, self.verdicts, settings, self.unmasking)
         if self.shelf is not None:
-            book_routes.add_routes(app, self.shelf, settings, parts.features, challengers, desks, self.trying)
+            changes_routes.add_routes(app, self.shelf, settings, parts.features, challengers, desks, self.trying)
         if parts.operating is not None and self.board is not None:
-            operation_routes.add_routes(app, self.board, desks, parts.operating, parts.access)
+            operations_routes.add_routes(app, self.board, desks, parts.operating, parts.access)
 
 
-async def _send(traffic: Traffic, desks: Desks) -> None:
+async def _send(traffic: Traffic, desks: DetectorRouter) -> None:
     await traffic.run(desks.named(traffic.detector))
 
 
-def _add_own_routes(routes: FastAPI, desks: Desks, exposition: Exposition, access: Access | None) -> None:
+def _add_own_routes(routes: FastAPI, desks: DetectorRouter, exposition: Exposition, access: Access | None) -> None:
     """What the service says about itself."""
 
     @routes.get("/health", tags=["service"], responses=answers("Health"))

@@ -8,11 +8,11 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from penstock.engine import Engine
-from penstock.engine.meter import tell
+from penstock.engine.statistics.meter import tell
 from penstock.ledger.cursors import DISCARDED
 from penstock.metrics import Families
-from penstock.service.desks import Desks
-from penstock.service.front import Front
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.asgi import EntryPoint
 from penstock.service.port import Serving
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -21,7 +21,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class ServiceCollector(Collector):
     """Collects from the desks and from the front."""
 
-    def __init__(self, desks: Desks, front: Front) -> None:
+    def __init__(self, desks: DetectorRouter, front: EntryPoint) -> None:
         self._desks = desks
         self._front = front
 
@@ -63,7 +63,7 @@ def _of_desk(families: Families, name: str, desk: Serving) -> None:
 class Exposition:
     """The text of `/metrics`."""
 
-    def __init__(self, desks: Desks, front: Front, *others: Collector) -> None:
+    def __init__(self, desks: DetectorRouter, front: EntryPoint, *others: Collector) -> None:
         self._registry = CollectorRegistry()
         for each in (ServiceCollector(desks, front), *others):
             self._registry.register(each)

@@ -3,19 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from penstock.assemble.books import Books
-from penstock.assemble.drift import DriftWork
-from penstock.assemble.growing import Growing
-from penstock.assemble.operations import Operating
-from penstock.assemble.trials import TrialWork
-from penstock.office.cases import Cases
+from penstock.wiring.rule_administration import RuleAdministration
+from penstock.wiring.drift import DriftWork
+from penstock.wiring.feature_activation import FeatureActivation
+from penstock.wiring.health import ServiceHealth
+from penstock.wiring.trial_work import TrialWork
+from penstock.cases.store import Cases
 from penstock.rules import NewerRules
-from penstock.service.access import Access
-from penstock.service.follow import Newer
-from penstock.service.personal import Unmasking
-from penstock.service.streams import Replays
-from penstock.service.tracing import Tracing
-from penstock.service.traffic import Traffic
+from penstock.service.access.authorize import Access
+from penstock.service.changes.followers import Newer
+from penstock.service.records.personal import Unmasking
+from penstock.service.live.replay_jobs import Replays
+from penstock.service.http.tracing import Tracing
+from penstock.service.live.traffic import Traffic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +46,8 @@ class ServiceParts:
     cases: Cases | None = None
     drift: DriftWork | None = None
     trials: TrialWork | None = None
-    books: Mapping[str, Books] | None = None
-    features: Mapping[str, Growing] = field(default_factory=dict)
+    books: Mapping[str, RuleAdministration] | None = None
+    features: Mapping[str, FeatureActivation] = field(default_factory=dict)
     personal: Unmasking | None = None
-    operating: Operating | None = None
+    operating: ServiceHealth | None = None
     tracing: Tracing | None = None

@@ -35,8 +35,8 @@ from penstock.ledger import Answered, Tables
 from penstock.messages import Refusal
 from penstock.models import Ensemble
 from penstock.rules import Rule
-from penstock.service.feed import Feed
-from penstock.service.measures import Measures
+from penstock.service.decide.feed import Feed
+from penstock.service.decide.measures import Measures
 
 OnDurable = Callable[[BaseException | None], None]
 """Called exactly once, from any thread, when all of a batch survives a crash, or with the error that prevents it."""
@@ -175,7 +175,7 @@ class Looking(Protocol):
 
     def decided_about(self, entity: str, key: str) -> dict[str, Any]:
         """`decisions` (counts, highest score, first and last seen), `labels`, `recent` and `counted`: see
-        `penstock.engine.history`.
+        `penstock.engine.decision_history`.
 
         May take a while, and is called from any thread.
 

@@ -12,26 +12,26 @@ from typing import Any, cast
 
 import uvicorn
 
-from penstock.assemble.office import office_of, place_of
-from penstock.assemble.served import Served
-from penstock.assemble.traces import spans_of
+from penstock.wiring.database import office_of, place_of
+from penstock.wiring.service_parts import ServedParts
+from penstock.wiring.traces import spans_of
 from penstock.config import Settings
-from penstock.engine.warm import GC_THRESHOLDS
+from penstock.engine.warm_up import GC_THRESHOLDS
 from penstock.errors import ConfigurationError
-from penstock.office.closed import anybody_in, check_closed, remember_closed
-from penstock.service.access import Access, is_loopback
+from penstock.identity.closed_access import anybody_in, check_closed, remember_closed
+from penstock.service.access.authorize import Access, is_loopback
 from penstock.service.app import Service, create_app
-from penstock.service.beside import Beside
-from penstock.service.desk import Desk
+from penstock.service.decide.broker_client import BrokerClient
+from penstock.service.decide.batcher import MicroBatcher
 from penstock.service.http.bounded_protocol import Bounds
-from penstock.service.joined import JoiningProtocol
+from penstock.service.http.coalescing import CoalescingProtocol
 from penstock.service.parts import ServiceParts
-from penstock.service.personal import Unmasking
+from penstock.service.records.personal import Unmasking
 from penstock.service.port import Serving
-from penstock.service.sign_on import SignOn
-from penstock.service.sockets import HangingUpProtocol
-from penstock.service.tracing import Tracing
-from penstock.service.traffic import Traffic
+from penstock.service.access.sign_on import SignOn
+from penstock.service.live.websocket import HangingUpProtocol
+from penstock.service.http.tracing import Tracing
+from penstock.service.live.traffic import Traffic
 
 log = logging.getLogger("penstock.service")
 
@@ -78,7 +78,7 @@ def _cannot_bind(host: str, port: int, error: OSError) -> str:
 
 
 def serve(
-    parts: Served,
+    parts: ServedParts,
     settings: Settings,
     *,
     sock: socket.socket | None = None,
@@ -102,8 +102,8 @@ def serve(
     """
     listening = sock or bind(settings.host, settings.port)
     failures: list[BaseException] = []
-    desks: dict[str, Serving] = {name: Desk(name, opener, settings) for name, opener in parts.openers.items()}
-    desks |= {name: Beside(name, its, settings) for name, its in parts.beside.items()}
+    desks: dict[str, Serving] = {name: MicroBatcher(name, opener, settings) for name, opener in parts.openers.items()}
+    desks |= {name: BrokerClient(name, its, settings) for name, its in parts.beside.items()}
     for raising in (parts.alerting, parts.trials):
         if raising is not None:
             raising.listen(lambda detector, alert: desks[detector].feed.alert(alert))
@@ -170,7 +170,7 @@ def uvicorn_config(app: Any, bounds: Bounds | None = None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="asyncio" if sys.platform == "win32" else "uvloop",
-        http=cast("type[asyncio.Protocol]", partial(JoiningProtocol, bounds=bounds)),
+        http=cast("type[asyncio.Protocol]", partial(CoalescingProtocol, bounds=bounds)),
         ws=HangingUpProtocol,
         ws_max_size=MOST_SAID,
         ws_per_message_deflate=False,

@@ -19,8 +19,8 @@ from penstock.features.money import Money
 from penstock.ledger import Ledger
 from penstock.ledger.cursors import Cursor, checksum_of, discarded, misfit
 from penstock.messages import Action, Record, Type
-from penstock.office.case import REVIEW, SAMPLE, SOURCE, Key, Known, NewCase, expected_loss
-from penstock.office.cases import Cases
+from penstock.cases.case import REVIEW, SAMPLE, SOURCE, Key, Known, NewCase, expected_loss
+from penstock.cases.store import Cases
 
 CURRENCY = "currency"
 """The text field that names the currency of an event's amount, where no `Money` says another."""

@@ -19,11 +19,11 @@ from penstock.ledger import Answered, Quarantined
 from penstock.ledger.encoding import encode
 from penstock.messages import Record, Refusal
 from penstock.models import Ensemble
-from penstock.rules import InForce
-from penstock.stream.carried import carrying
+from penstock.rules import RuleSetRevision
+from penstock.stream.trace_context import with_trace_context
 from penstock.stream.entry import Entry
 from penstock.stream.entry import encode as encode_entry
-from penstock.stream.journaled import Gathered
+from penstock.stream.journal_ledger import Gathered
 from penstock.stream.port import Inbox, Message, Outgoing, Unit
 from penstock.stream.replica import Replica
 
@@ -116,7 +116,7 @@ class Owner:
         self._between = between
         self._rules_trouble: str | None = None
         self._newer: Ensemble | None = None
-        self._newer_rules: InForce | None = None
+        self._newer_rules: RuleSetRevision | None = None
         self._newer_trial: InTrial | None = None
         self._told_of: tuple[str, object] | None = None
         self._held: list[Message] = []
@@ -135,7 +135,7 @@ class Owner:
         """Decide with these models from the next unit on; any thread may say so."""
         self._newer = ensemble
 
-    def use_rules(self, rules: InForce) -> None:
+    def use_rules(self, rules: RuleSetRevision) -> None:
         """Decide with these rules and lists from the next unit on; any thread may say so."""
         self._newer_rules = rules
 
@@ -217,7 +217,7 @@ class Owner:
         entry.places = {message.role: message.place for message in (*transactions, *others)}
         return _Ready(records, out, [*transactions, *others], entry)
 
-    def _use_rules(self, rules: InForce) -> None:
+    def _use_rules(self, rules: RuleSetRevision) -> None:
         """What does not fit is tried again before the next unit: a feature that it reads may come."""
         try:
             self._engine.use_rules(rules.rules, rules.lists)
@@ -245,7 +245,7 @@ class Owner:
         for start in range(0, len(fitting), AT_ONCE):
             some = fitting[start : start + AT_ONCE]
             arrived_us = np.array([message.arrived_us for message in some], np.int64)
-            with carrying(some):
+            with with_trace_context(some):
                 refused, malformed = self._engine.take_json([message.body for message in some], arrived_us)
             self._quarantine(malformed)
             for refusal in refused[len(malformed) :]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from penstock.engine import Engine, Filling
+from penstock.engine import Engine, FeatureBackfill
 from penstock.engine.challenger import NewerTrial
 from penstock.errors import PenstockError
 from penstock.models import Ensemble
@@ -13,7 +13,7 @@ from penstock.stream.port import Broker, Sink
 from penstock.stream.replica import Replica
 
 
-class Grown(Protocol):
+class ActivatedFeatures(Protocol):
     """Features that were filled beside an engine; filling: None where it has them already."""
 
     @property
@@ -21,11 +21,11 @@ class Grown(Protocol):
         """What was asked for."""
 
     @property
-    def filling(self) -> Filling | None:
+    def filling(self) -> FeatureBackfill | None:
         """What is to be swapped in."""
 
 
-class Growing(Protocol):
+class FeatureActivation(Protocol):
     """Where features come from that are made at run time.
 
     `prepare` may take a while; then `Engine.grow` in the engine's own thread, then `settle`, or `fail` where that fails.
@@ -34,7 +34,7 @@ class Growing(Protocol):
     decides: bool
     """Whether this process's word counts: what it has swapped in is active from then on."""
 
-    def prepare(self, engine: Engine, stopped: Callable[[], bool] = ...) -> Grown | None:
+    def prepare(self, engine: Engine, stopped: Callable[[], bool] = ...) -> ActivatedFeatures | None:
         """What is wanted by now, filled; None where nothing has changed."""
 
     def settle(self, grown: Any) -> None:
@@ -70,5 +70,5 @@ class Parts:
     newer_rules: NewerRules | None = None
     newer_trial: NewerTrial | None = None
     guard: Callable[[Engine], None] | None = None
-    growing: Callable[[int], Growing] | None = None
+    growing: Callable[[int], FeatureActivation] | None = None
     follow_every_s: float = 2.0

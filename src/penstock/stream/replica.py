@@ -10,7 +10,7 @@ from penstock.ledger.encoding import decode, header_of, intact
 from penstock.messages import Record
 from penstock.stream.entry import Entry
 from penstock.stream.entry import decode as decode_entry
-from penstock.stream.journaled import Journaled
+from penstock.stream.journal_ledger import JournalLedger
 from penstock.stream.port import Journal
 
 Opened = Callable[[Ledger], Engine]
@@ -32,7 +32,7 @@ class Replica:
     """
 
     def __init__(self, local: Ledger, open_engine: Opened) -> None:
-        self.ledger = Journaled(local)
+        self.ledger = JournalLedger(local)
         self.engine = open_engine(self.ledger)
         self.on_followed: OnFollowed = lambda _records: None
         self.lag: Callable[[], int] = lambda: 0

@@ -11,7 +11,7 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from penstock.engine.meter import Meter, tell
+from penstock.engine.statistics.meter import Meter, tell
 from penstock.errors import ConfigurationError
 from penstock.metrics import Families
 

@@ -4,10 +4,10 @@ import logging
 import threading
 from typing import Any
 
-from penstock.engine.meter import Meter
+from penstock.engine.statistics.meter import Meter
 from penstock.errors import BrokerError, PenstockError
 from penstock.stream.parts import Parts
-from penstock.worker.seat import Seat
+from penstock.worker.shard import ShardRunner
 
 _SIGNALLED_WITHIN_S = 0.2
 
@@ -27,7 +27,7 @@ class Worker:
     def __init__(self, parts: Parts, name: str, shards: int, *, takeover: bool = False) -> None:
         self._candidate = parts.broker.candidate(name)
         self.seats = [
-            Seat(parts, shard, self._candidate, name, alone=shards == 1, takeover=takeover) for shard in range(shards)
+            ShardRunner(parts, shard, self._candidate, name, alone=shards == 1, takeover=takeover) for shard in range(shards)
         ]
         self._stop = threading.Event()
         self._failures: list[BaseException] = []
@@ -49,7 +49,7 @@ class Worker:
         if self._failures:
             raise self._failures[0]
 
-    def _sit(self, seat: Seat) -> None:
+    def _sit(self, seat: ShardRunner) -> None:
         try:
             seat.run(self._stop)
         except PenstockError as error:

@@ -15,7 +15,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from penstock.adapters.mail import Mail
 from penstock.adapters.webhook import Slack, Webhook, signature
-from penstock.alerts import Alert, Courier, Undelivered, sample
+from penstock.alerts import Alert, DeliveryQueue, Undelivered, sample
 from penstock.errors import ConfigurationError
 from penstock.ledger.sqlite import SqliteTables
 
@@ -156,7 +156,7 @@ def test_what_is_tried_again_depends_on_the_answer(receiver, status, again):
 
 def test_a_webhook_that_fails_and_recovers_gets_the_same_key_until_it_takes_the_alert(receiver, tables):
     receiver.answers = [500, 503, 200]
-    courier = Courier(Webhook(name="soc", url=receiver.url), tables, first_wait_s=0.01)
+    courier = DeliveryQueue(Webhook(name="soc", url=receiver.url), tables, first_wait_s=0.01)
     courier.post(ALERT)
     while not tables.deliveries(outcome="delivered"):
         threading.Event().wait(0.01)

@@ -13,11 +13,11 @@ from penstock.adapters.spark.blocks import bucket_of, pack, unpack
 from penstock.adapters.spark.buckets import Bucket, Needs, Running
 from penstock.adapters.spark.clock import STRIDE_US, Asking, Entry, Naming, Timing, Walking
 from penstock.adapters.spark.files import splits_of
-from penstock.adapters.spark.gathering import BASE, Gathering
-from penstock.adapters.spark.held import Cache
+from penstock.adapters.spark.collect import BASE, Collect
+from penstock.adapters.spark.state_cache import StateCache
 from penstock.adapters.spark.scan import Cutting, Merging, Opening, Reading
 from penstock.adapters.spark.source import Source
-from penstock.adapters.spark.spreading import Spreading
+from penstock.adapters.spark.shuffle import Shuffle
 
 BUCKETS, SIZE, PLACES = 3, 100, (0, 1, 2)
 
@@ -57,10 +57,10 @@ def backfilled(source: Source, file: Path, work: Path) -> pl.DataFrame:
     opening = Opening(source, repeated)
     walked = ran(Walking(source), ran(Timing(opening), slices), "slice")
     entries = {row["slice"]: Entry(row["clock_us"], row["pace_us"], row["lags"]) for row in walked}
-    spread = ran(Spreading(opening, entries, BUCKETS, PLACES), slices)
+    spread = ran(Shuffle(opening, entries, BUCKETS, PLACES), slices)
     results = ran(Running(opening, BUCKETS, len(slices), PLACES), spread, "group", "slice")
     base = [{"group": BASE, **row} for row in slices]
-    gathered = ran(Gathering(opening, BUCKETS), base + bare(results, "group", "slice", "data"), "slice", "group")
+    gathered = ran(Collect(opening, BUCKETS), base + bare(results, "group", "slice", "data"), "slice", "group")
     return pl.DataFrame(gathered, infer_schema_length=None)
 
 
@@ -95,7 +95,7 @@ def test_the_same_key_is_always_in_the_same_bucket_and_buckets_are_even():
 
 def test_a_cache_gives_out_what_it_holds_once():
     """Whoever fails half way must not leave a half changed state behind."""
-    cache: Cache[int] = Cache(2)
+    cache: StateCache[int] = StateCache(2)
     for key in range(3):
         cache.put(key, key)
     assert (cache.take(0), cache.take(2), cache.take(2)) == (None, 2, None)
@@ -103,7 +103,7 @@ def test_a_cache_gives_out_what_it_holds_once():
 
 def test_a_bucket_saved_and_restored_goes_on_as_if_nothing_had_been(tmp_path):
     pytest.importorskip("pyspark")
-    from penstock.adapters.spark.holding import restore, save
+    from penstock.adapters.spark.keyed_state import restore, save
 
     source = Source("transfers", declared)
     events = world.events(900, seed=2).filter(type="transfer").unique("transfer_id", maintain_order=True)
@@ -112,7 +112,7 @@ def test_a_bucket_saved_and_restored_goes_on_as_if_nothing_had_been(tmp_path):
     slices = bare(ran(Reading(source, tuple(splits), SIZE), [{"id": k} for k in range(len(splits))]), "slice", "rows", "data")
     slices = bare([row for row in slices if row["rows"]], "slice", "data")
     entries = {row["slice"]: Entry(0, 0) for row in slices}
-    blocks = ran(Spreading(Opening(source, {}), entries, 1, PLACES), slices)
+    blocks = ran(Shuffle(Opening(source, {}), entries, 1, PLACES), slices)
     for entity, plan in enumerate(world.transfers.plan.entities):
         needs = Needs(world.transfers, plan)
         one, other = Bucket(needs, plan), Bucket(needs, plan)

@@ -15,11 +15,11 @@ pytest.importorskip("pyspark")
 from tests.integration import crash_worker, spark_world
 
 from penstock import Engine
-from penstock.adapters.spark import holding
+from penstock.adapters.spark import keyed_state
 from penstock.adapters.spark.blocks import unpack
-from penstock.adapters.spark.claiming import Claiming
-from penstock.adapters.spark.finishing import Finishing
-from penstock.adapters.spark.holding import Holding
+from penstock.adapters.spark.dedup import Dedup
+from penstock.adapters.spark.decide import Decide
+from penstock.adapters.spark.keyed_state import KeyedState
 from penstock.adapters.spark.inbox import Inbox
 from penstock.adapters.spark.source import Source
 from penstock.adapters.spark.stream import check_fit, declare
@@ -111,7 +111,7 @@ class Stream:
 
     def __init__(self, source=SOURCE, buckets=BUCKETS):
         self.source, self.buckets = source, buckets
-        self.stores = {Claiming: defaultdict(dict), Holding: defaultdict(dict)}
+        self.stores = {Dedup: defaultdict(dict), KeyedState: defaultdict(dict)}
         self.starts = 0
 
     def restart(self):
@@ -129,7 +129,7 @@ class Stream:
         types = [("arrived_us", pa.int64()), ("partition", pa.int32()), ("offset", pa.int64()), ("value", pa.binary())]
         batches = [pa.RecordBatch.from_pylist(part, schema=pa.schema(types)) for part in by_partition.values()]
         parcels = [row for found in Inbox(self.source, self.buckets, "salt")(iter(batches)) for row in found.to_pylist()]
-        for stage in (Claiming, Holding):
+        for stage in (Dedup, KeyedState):
             if stage is fails_at:
                 kept = copy.deepcopy(self.stores[stage])
                 self._through(stage, parcels, broken=not late)
@@ -137,7 +137,7 @@ class Stream:
             parcels = self._through(stage, parcels)
         ordered = sorted(parcels, key=lambda row: (row["slice"], row["group"]))
         inputs = [pa.RecordBatch.from_pylist([row], schema=_PARCEL) for row in ordered]
-        found = [row for done in Finishing(self.source, self.buckets)(iter(inputs)) for row in done.to_pylist()]
+        found = [row for done in Decide(self.source, self.buckets)(iter(inputs)) for row in done.to_pylist()]
         found.sort(key=lambda row: (row["slice"], row["nth"]))
         bodies = defaultdict(list)
         for row in found:
@@ -191,8 +191,8 @@ def essence(decisions):
 @pytest.mark.parametrize(("partitions", "least_log"), [(1, 1 << 20), (3, 1 << 20), (3, 0)])
 def test_micro_batches_decide_what_one_process_decides(partitions, least_log, monkeypatch):
     """Over several partitions, with ids that come again, processes that start anew, and snapshots after every batch."""
-    monkeypatch.setattr(holding, "LEAST_LOG", least_log)
-    monkeypatch.setattr(holding, "SLICE", 64)
+    monkeypatch.setattr(keyed_state, "LEAST_LOG", least_log)
+    monkeypatch.setattr(keyed_state, "SLICE", 64)
     events = crash_worker.events(700)
     found = messages([*events[:400], *events[100:150], *events[400:], *events[650:]], partitions)
     stream, decided = Stream(), []
@@ -206,7 +206,7 @@ def test_micro_batches_decide_what_one_process_decides(partitions, least_log, mo
 
 
 @pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("stage", [Claiming, Holding])
+@pytest.mark.parametrize("stage", [Dedup, KeyedState])
 def test_a_task_that_fails_and_runs_again_changes_nothing(stage, late):
     """What a process held when it failed half way is not taken for what Spark kept."""
     found = messages(crash_worker.events(300))
@@ -223,7 +223,7 @@ def test_ids_are_forgotten_after_dedupe_and_their_minutes_with_them():
     day_us = 86_400_000_000
     counts = [len(stream.batch([(START_US + k * day_us, 0, k, msgspec.json.encode(event))])[0]) for k in (0, 4, 6, 7)]
     assert counts == [1, 0, 1, 0]  # dedupe is five days
-    minutes = [store["minutes"] for store in stream.stores[Claiming].values() if store.get("minutes")]
+    minutes = [store["minutes"] for store in stream.stores[Dedup].values() if store.get("minutes")]
     assert [len(held) for held in minutes] == [1]
 
 

@@ -10,7 +10,7 @@ import pytest
 from penstock.adapters import world
 from penstock.adapters.simulated import Simulation
 from penstock.adapters.world import LiveWorld
-from penstock.assemble.traffic import profile_of
+from penstock.wiring.traffic import profile_of
 from penstock.clock import from_us, to_us
 from penstock.offline.simulate import simulate
 

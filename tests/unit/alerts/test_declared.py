@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from penstock.alerts import DEFAULTS, Evaluator, evaluators, read_alerts, rule_of
-from penstock.assemble.detectors import installed, load_detector
+from penstock.wiring.detectors import installed, load_detector
 from penstock.config import load_settings
 from penstock.errors import ConfigurationError, DeclarationError
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from tests.waiting import wait_until
 
-from penstock.alerts import Alert, AlertSink, Courier, Evaluator, Undelivered, rule_of, sample
+from penstock.alerts import Alert, AlertSink, DeliveryQueue, Evaluator, Undelivered, rule_of, sample
 from penstock.alerts.windows import Groups, Shares, Times, Values
 from penstock.errors import Fenced, LedgerError, SinkUnavailable
 from penstock.ledger.sqlite import SqliteTables
@@ -61,7 +61,7 @@ class Stuck(Box):
 
 
 def quick(channel, tables):
-    return Courier(channel, tables, first_wait_s=0.01, longest_wait_s=0.02, attempts=5)
+    return DeliveryQueue(channel, tables, first_wait_s=0.01, longest_wait_s=0.02, attempts=5)
 
 
 def sink_of(stream, tables, *channels, **options):
@@ -286,7 +286,7 @@ def test_a_refusal_for_good_is_not_tried_again(tables):
 
 def test_one_alert_that_waits_for_its_next_try_holds_up_no_other(tables):
     box = Box(failures=1)
-    courier = Courier(box, tables, first_wait_s=30.0)
+    courier = DeliveryQueue(box, tables, first_wait_s=30.0)
     post(courier, "a")
     wait_until(lambda: box.tries == 1)
     post(courier, "b", "c")
@@ -297,7 +297,7 @@ def test_one_alert_that_waits_for_its_next_try_holds_up_no_other(tables):
 
 def test_posting_never_waits_and_what_does_not_fit_is_said_to_have_failed(tables):
     box = Stuck()
-    courier = Courier(box, tables, room=10)
+    courier = DeliveryQueue(box, tables, room=10)
     post(courier, *map(str, range(200)))
     assert box.sent == [], "all are posted, and the channel has not taken the first"
     box.going.set()
@@ -310,7 +310,7 @@ def test_posting_never_waits_and_what_does_not_fit_is_said_to_have_failed(tables
 def test_what_still_waited_goes_out_after_a_restart_and_nothing_else(decided, tables):
     dead, well = Box("dead", failures=10**9), Box("well")
     sink = sink_of(decided, tables, dead, well)
-    sink._make = lambda channel, tables: Courier(channel, tables, first_wait_s=60.0)
+    sink._make = lambda channel, tables: DeliveryQueue(channel, tables, first_wait_s=60.0)
     sink.begin(0)
     sink.write(decided.records())
     wait_until(lambda: dead.tries == len(well.sent) == len(tables.alerts(limit=1000)) > 20)

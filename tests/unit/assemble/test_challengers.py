@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from penstock.assemble import challengers as module
-from penstock.assemble import in_trial
+from penstock.wiring import challengers as module
+from penstock.wiring import challenger_source
 from penstock.errors import RegistryError
-from penstock.office import SqliteDatabase
+from penstock.database import SqliteDatabase
 
 
 class Registry:
@@ -36,7 +36,7 @@ def world(monkeypatch):
     monkeypatch.setattr(module, "fitting", load)
     registry, database = Registry(), SqliteDatabase()
     challengers = module.Challengers(database, SimpleNamespace(name="d"), registry)
-    yield challengers, registry, loaded, in_trial.following(challengers, 0.0)
+    yield challengers, registry, loaded, challenger_source.following(challengers, 0.0)
     database.close()
 
 
@@ -65,7 +65,7 @@ def test_a_trial_ends_although_the_registry_does_not_answer(world):
 
 
 def test_what_cannot_be_loaded_is_asked_for_again_later_and_not_all_the_time(world, monkeypatch):
-    monkeypatch.setattr(in_trial, "_AGAIN_S", 600.0)
+    monkeypatch.setattr(challenger_source, "_AGAIN_S", 600.0)
     challengers, registry, loaded, newer = world
     challengers.trials.shadow("v2", champion="v1", who="ann")
     registry.fails = True

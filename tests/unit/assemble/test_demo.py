@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from penstock.adapters import world
-from penstock.assemble import demo as demo_of
-from penstock.assemble.demo import prepare_demo
-from penstock.assemble.engines import open_engine
+from penstock.wiring import demo as demo_of
+from penstock.wiring.demo import prepare_demo
+from penstock.wiring.engines import open_engine
 from penstock.clock import from_us
 from penstock.config import load_settings
 from penstock.models import champion

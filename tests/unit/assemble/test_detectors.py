@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from penstock import Detector
-from penstock.assemble.detectors import installed, load_detector, load_detectors
+from penstock.wiring.detectors import installed, load_detector, load_detectors
 from penstock.errors import ConfigurationError, DeclarationError
 
 MINE = """

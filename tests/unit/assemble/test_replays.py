@@ -11,9 +11,9 @@ import pytest
 from penstock import Detector, Entity, Label
 from penstock.adapters import world as world_of
 from penstock.adapters.world import LiveWorld
-from penstock.assemble.detectors import load_detector
-from penstock.assemble.replays import Replays
-from penstock.assemble.traffic import profile_of
+from penstock.wiring.detectors import load_detector
+from penstock.wiring.replays import Replays
+from penstock.wiring.traffic import profile_of
 from penstock.clock import to_us
 from penstock.config import Settings
 from penstock.errors import ConfigurationError, DataError

@@ -4,7 +4,7 @@ import pytest
 from tests.integration import crash_worker
 
 from penstock import Detector, Entity
-from penstock.assemble.streams import check_shard_key, open_broker
+from penstock.wiring.streams import check_shard_key, open_broker
 from penstock.errors import ConfigurationError
 from penstock.testing import Payment, example_detector
 

@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from penstock.assemble.traces import BatchSpans, Every, SentSpans, parent_of, spans_of
+from penstock.wiring.traces import BatchSpans, Every, SentSpans, parent_of, spans_of
 from penstock.config import Settings
 from penstock.errors import ConfigurationError
-from penstock.stream.carried import carrying
+from penstock.stream.trace_context import with_trace_context
 from penstock.stream.port import Message
 
 
@@ -65,7 +65,7 @@ def test_a_batch_continues_the_traces_of_its_events_whatever_share_is_traced():
     spans = Kept()
     decided = BatchSpans(spans, "shop", 0.0)
     traces = [b"00-%032x-%016x-01" % (7, 1), b"", b"00-%032x-%016x-00" % (8, 2), b"nonsense", b"00-%032x-%016x-01" % (9, 3)]
-    with carrying([Message("transactions", 0, str(number), 0, b"", trace) for number, trace in enumerate(traces)]):
+    with with_trace_context([Message("transactions", 0, str(number), 0, b"", trace) for number, trace in enumerate(traces)]):
         decided({"total": 1.0}, 5)
     decided({"total": 1.0}, 5)
     assert spans.seen == [("decide", (7, 1), None), ("decide", (9, 3), None)]

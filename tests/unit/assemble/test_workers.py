@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from penstock.adapters import worker_health
-from penstock.assemble.workers import parts_of_workers
+from penstock.wiring.workers import parts_of_workers
 from penstock.worker.monitor import Monitor
 
 OWNER = {

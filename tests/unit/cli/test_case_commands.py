@@ -5,9 +5,9 @@ import json
 import pytest
 
 from penstock.cli import run
-from penstock.office import open_office
-from penstock.office.case import Key, NewCase
-from penstock.office.cases import Cases
+from penstock.database import open_office
+from penstock.cases.case import Key, NewCase
+from penstock.cases.store import Cases
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ import json
 import pytest
 from tests.service import mine
 
-from penstock.assemble import drift as drifting
-from penstock.assemble.office import office_of
+from penstock.wiring import drift as drifting
+from penstock.wiring.database import office_of
 from penstock.cli import run
 from penstock.config import Settings
 from penstock.errors import PenstockError
-from penstock.office.features import FeatureBook
+from penstock.governance.features import FeatureStore
 from penstock.offline import train as training
 
 FILE = mine.__file__
@@ -33,7 +33,7 @@ def active(tmp_path, monkeypatch):
     """A feature that was made at run time, and has been filled."""
     monkeypatch.setenv("PENSTOCK_DATA", str(tmp_path))
     with office_of(Settings(data=tmp_path)) as database:
-        book = FeatureBook(database, mine.detector.name, Nothing())
+        book = FeatureStore(database, mine.detector.name, Nothing())
         book.add("lately", COUNT, who="ann", why="for a rule")
         book.activate("lately", who="ann")
         book.filled("lately", 1, {"since_us": 1, "whole_us": 2, "sentence": "whole"}, who="service")

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from penstock.cli import run
-from penstock.engine.opening import personal_key_of
+from penstock.engine.startup import personal_key_of
 from penstock.ingest.personal import tokeniser
 
 DETECTOR = """

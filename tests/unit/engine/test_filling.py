@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock import Detector, Engine, Entity, Label, Rule, derive
-from penstock.engine import Filling, verify
+from penstock.engine import FeatureBackfill, verify
 from penstock.errors import CapacityError, DeclarationError
-from penstock.features.described import Added, Described
+from penstock.features.definitions import Added, Described
 from penstock.ledger import FileLedger
 
 START = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -114,7 +114,7 @@ def same(left, right):
 
 
 def grow(engine, added=ADDED):
-    filling = Filling(engine, added)
+    filling = FeatureBackfill(engine, added)
     filling.run()
     engine.grow(filling)
     return filling
@@ -233,7 +233,7 @@ def test_a_rule_may_read_a_feature_as_soon_as_it_is_there_and_its_first_value_is
 
 def test_rules_that_changed_while_it_was_filled_decide_afterwards():
     with Engine(declared(), clock=Clock()) as engine:
-        filling = Filling(engine, ADDED)
+        filling = FeatureBackfill(engine, ADDED)
         filling.run()
         engine.use_rules([Rule("any", "amount > 1", then="block")])
         engine.decide(payment(1))
@@ -284,7 +284,7 @@ def test_two_states_that_do_not_fit_into_memory_are_refused_before_anything_is_f
             engine.decide(payment(number, who=f"c{number}"))
         engine.memory_limit = int(1.5 * engine.path.state.used_bytes)
         with pytest.raises(CapacityError, match="two states live at once"):
-            Filling(engine, ADDED)
+            FeatureBackfill(engine, ADDED)
 
 
 @pytest.mark.parametrize(
@@ -318,11 +318,11 @@ def test_a_feature_that_a_rule_reads_cannot_go():
 
 
 def test_a_description_says_the_same_when_it_is_read_again():
-    from penstock.features.described import describe, feature_of, read_described, written
+    from penstock.features.definitions import describe, feature_of, read_described, to_plain
 
     detector = declared().with_features(ADDED)
     for feature in detector.features:
-        told = read_described(written(describe(feature)), feature.name)
+        told = read_described(to_plain(describe(feature)), feature.name)
         again = feature_of(feature.name, told, {}, {"Login": Login})
         assert describe(again) == describe(feature)
 

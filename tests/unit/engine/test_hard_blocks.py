@@ -10,7 +10,7 @@ import pytest
 from penstock import Detector, Engine, Entity, LogisticRegression, Policy, Rule, derive
 from penstock.models import Ensemble
 from penstock.rules import Share
-from penstock.service.instead import instead_of
+from penstock.service.decide.fallback import fallback_decision
 
 
 class Payment(msgspec.Struct):
@@ -137,10 +137,10 @@ def test_a_hard_block_runs_when_other_parts_have_failed_and_the_policy_would_app
 def test_a_hard_block_is_told_where_a_worker_does_not_answer_in_time(on_timeout):
     body = {"transaction_id": "1", "timestamp": "2026-01-05T10:00:00Z", "customer_id": "bad", "amount": 5.0}
     with Engine(declared(), models=Fixed(0.0)) as engine:
-        told = instead_of(engine, "1", json.dumps(body).encode(), "too late", on_timeout)
+        told = fallback_decision(engine, "1", json.dumps(body).encode(), "too late", on_timeout)
         assert (told.decision, told.degraded.cause) == ("BLOCK", "too late")
         body["customer_id"] = "good"
-        told = instead_of(engine, "1", json.dumps(body).encode(), "too late", on_timeout)
+        told = fallback_decision(engine, "1", json.dumps(body).encode(), "too late", on_timeout)
         assert told.decision == {"review": "REVIEW"}.get(on_timeout, "APPROVE")
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from penstock import Detector, Engine, Entity, Label, Rule
-from penstock.assemble.detectors import load_detector
+from penstock.wiring.detectors import load_detector
 from penstock.clock import SECOND_US, iso, to_us
-from penstock.engine import history, recent
-from penstock.engine.series import HOUR_US, MINUTE_US, Series
-from penstock.engine.totals import Totals
+from penstock.engine import decision_history, recent_decisions
+from penstock.engine.statistics.time_series import HOUR_US, MINUTE_US, TimeSeries
+from penstock.engine.statistics.totals import Totals
 from penstock.messages import Action
 
 START = datetime.fromisoformat("2026-01-05T10:00:00+00:00")
@@ -130,8 +130,8 @@ def test_labels_of_a_key_are_counted(decided):
 
 
 def test_a_history_that_is_longer_than_what_is_kept_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(recent, "MOST", 50)
-    monkeypatch.setattr(recent, "_TOGETHER", 4)
+    monkeypatch.setattr(recent_decisions, "MOST", 50)
+    monkeypatch.setattr(recent_decisions, "_TOGETHER", 4)
     chance = Random(7)
     with Engine(transfers, data=tmp_path) as engine:
         for number in range(100):
@@ -144,7 +144,7 @@ def test_a_history_that_is_longer_than_what_is_kept_says_so(tmp_path, monkeypatc
 def test_what_was_decided_before_a_restart_comes_back_bit_by_bit(decided):
     engine, _, _ = decided
     before = engine.decided_about("account", "a0")
-    engine.recent = recent.Recent(engine)
+    engine.recent = recent_decisions.RecentDecisions(engine)
     engine.recent.begin(engine.ledger.next_seq)
     totals = [engine.recent.seen(fill_s=0.0).total]
     while not (seen := engine.recent.seen(fill_s=0.001)).complete:
@@ -165,7 +165,7 @@ def test_a_key_that_cannot_be_has_no_history(decided):
 
 
 def test_series_count_as_a_list_of_everything_would():
-    random, series, seen = Random(3), Series(0), []
+    random, series, seen = Random(3), TimeSeries(0), []
     now_us = 5_000 * HOUR_US
     for _ in range(2_000):
         now_us += random.randrange(60 * SECOND_US)
@@ -187,7 +187,7 @@ def test_series_count_as_a_list_of_everything_would():
 
 
 def test_a_minute_in_which_nothing_happened_is_there_and_an_hour_ago_is_forgotten():
-    series = Series(0)
+    series = TimeSeries(0)
     series.add(MINUTE_US, np.array([1, 0, 0, 0]), np.zeros(4))
     assert [one["approve"] for one in series.form(3 * MINUTE_US)["minutes"][-3:]] == [1, 0, 0]
     assert sum(one["approve"] for one in series.form(2 * HOUR_US)["minutes"]) == 0
@@ -234,4 +234,4 @@ def test_totals_of_an_earlier_version_have_no_series_and_are_restored():
     ],
 )
 def test_the_facts_of_a_payment_are_found_in_every_detector_that_has_them(name, facts):
-    assert history.facts_of(load_detector(name)) == facts
+    assert decision_history.facts_of(load_detector(name)) == facts

@@ -8,7 +8,7 @@ import pytest
 from tests.integration.paid import detector, events
 
 from penstock import Engine
-from penstock.engine.meter import MOST_RULES, OTHER, Meter, tell
+from penstock.engine.statistics.meter import MOST_RULES, OTHER, Meter, tell
 from penstock.metrics import Families
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from penstock import Detector, Engine, Entity, Rule, derive
 from penstock.ledger import FileLedger
-from penstock.offline.past import explain
+from penstock.offline.recorded_decisions import explain
 
 START = datetime(2026, 1, 5, 10, tzinfo=UTC)
 

@@ -8,13 +8,13 @@ import polars as pl
 import pytest
 
 from penstock import Detector, Engine, Entity, Policy
-from penstock.assemble.streams import open_replica
+from penstock.wiring.streams import open_replica
 from penstock.config import Settings
 from penstock.errors import DeclarationError
 from penstock.ingest import PREFIX
-from penstock.office import SqliteDatabase
-from penstock.office.keeping import Keeping
-from penstock.office.vault import Vault
+from penstock.database import SqliteDatabase
+from penstock.privacy.vault_writer import VaultWriter
+from penstock.privacy.vault import Vault
 
 SECRET = b"a secret of thirty-two bytes, ok"
 
@@ -123,7 +123,7 @@ def test_a_worker_keeps_what_comes_through_a_broker(tmp_path):
     secret.write_bytes(SECRET)
     database = SqliteDatabase()
     vault = Vault(database, SECRET)
-    keeping = Keeping(vault)
+    keeping = VaultWriter(vault)
     settings = Settings(data=tmp_path / "data", personal_key_file=secret)
     replica = open_replica(declared(user.count("1h")), settings, [tmp_path / "data"], keeping=keeping)
     body = msgspec.json.encode(event(1))

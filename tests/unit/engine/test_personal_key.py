@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from penstock import Detector, Engine, Entity
-from penstock.assemble.personal import vault_of
+from penstock.wiring.personal import vault_of
 from penstock.config import Settings
-from penstock.engine.opening import PERSONAL_KEY, personal_key_of
+from penstock.engine.startup import PERSONAL_KEY, personal_key_of
 from penstock.errors import ConfigurationError
-from penstock.office.database import SqliteDatabase
+from penstock.database.sqlite import SqliteDatabase
 
 
 class Payment(msgspec.Struct):

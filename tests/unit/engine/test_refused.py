@@ -5,7 +5,7 @@ import time
 from tests.waiting import wait_until
 
 from penstock import Engine
-from penstock.engine import refused
+from penstock.engine import quarantine
 from penstock.ledger.memory import MemoryLedger
 from penstock.messages import Refusal
 from penstock.testing import example_detector
@@ -17,7 +17,7 @@ def payment(number, **more):
 
 
 def test_a_single_refused_event_is_kept_at_once(monkeypatch):
-    monkeypatch.setattr(refused, "PAUSE_S", 600.0)  # longer than is waited for
+    monkeypatch.setattr(quarantine, "PAUSE_S", 600.0)  # longer than is waited for
     ledger = MemoryLedger()
     with Engine(example_detector(), ledger=ledger) as engine:
         engine.decide_json([payment(1, amount="x")])
@@ -25,14 +25,14 @@ def test_a_single_refused_event_is_kept_at_once(monkeypatch):
 
 
 def test_a_flood_costs_memory_for_so_many_and_the_rest_is_counted(monkeypatch):
-    monkeypatch.setattr(refused, "PAUSE_S", 600.0)  # it is a flood also where the machine is slow
+    monkeypatch.setattr(quarantine, "PAUSE_S", 600.0)  # it is a flood also where the machine is slow
     ledger = MemoryLedger()
     with Engine(example_detector(), ledger=ledger) as engine:
         large = b'{"x": "' + b"y" * 100_000 + b'"}'
         for _ in range(200):
             engine.decide_json([large] * 10)
-            assert engine.refused.waiting_bytes <= refused.MOST_WAITING_BYTES + refused.LONGEST
-            assert len(engine.refused.waiting) <= refused.MOST_WAITING
+            assert engine.refused.waiting_bytes <= quarantine.MOST_WAITING_BYTES + quarantine.LONGEST
+            assert len(engine.refused.waiting) <= quarantine.MOST_WAITING
         totals = engine.totals
     assert totals.quarantined == 2000
     assert totals.quarantine_lost > 0

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from penstock import Detector, Engine, Entity, LogisticRegression, Policy
-from penstock.assemble.engines import engine_in_memory, open_engine
+from penstock.wiring.engines import engine_in_memory, open_engine
 from penstock.config import Settings
-from penstock.engine import opening, verify
+from penstock.engine import verify
+from penstock.engine import startup
 from penstock.errors import BundleError
 from penstock.models import About, Ensemble, champion, fit_ensemble, promote, save, versions
 
@@ -43,7 +44,7 @@ def kept(folder, detector: Detector, seed: int) -> Ensemble:
 @pytest.fixture
 def shipped(tmp_path, monkeypatch) -> Ensemble:
     """The models of a detector, where a wheel has them."""
-    monkeypatch.setattr(opening, "SHIPPED", tmp_path / "shipped")
+    monkeypatch.setattr(startup, "SHIPPED", tmp_path / "shipped")
     return kept(tmp_path / "shipped", declared(), 0)
 
 

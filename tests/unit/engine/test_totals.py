@@ -5,7 +5,7 @@ import threading
 
 import numpy as np
 
-from penstock.engine.totals import Totals
+from penstock.engine.statistics.totals import Totals
 from penstock.messages import Layout, Record, Type
 
 BATCHES, ROWS = 4_000, 3

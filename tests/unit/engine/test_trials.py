@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from penstock.clock import SECOND_US
 from penstock.codes import text_codes
 from penstock.decision import NO_ACTION
-from penstock.engine.trials import Trials
-from penstock.engine.trying import Trial
+from penstock.engine.statistics.trials import TrialStatistics
+from penstock.engine.shadow import Trial
 from penstock.ledger import Field
 from penstock.messages import Record
 from penstock.rules import Share
@@ -38,7 +38,7 @@ ACTIONS = st.sampled_from([0, 1, 2, 3, NO_ACTION])
 )
 def test_a_window_counts_what_a_list_of_all_events_says(steps, window_s):
     now = [0]
-    trials = Trials(lambda: now[0])
+    trials = TrialStatistics(lambda: now[0])
     trials.use([LARGE])
     events = []
     for wait_s, pairs in steps:
@@ -55,7 +55,7 @@ def test_a_window_counts_what_a_list_of_all_events_says(steps, window_s):
 
 def test_counts_of_a_day_take_as_much_memory_as_those_of_an_hour():
     now = [0]
-    trials = Trials(lambda: now[0])
+    trials = TrialStatistics(lambda: now[0])
     trials.use([LARGE])
     for _ in range(2 * 86_400 // 20):
         now[0] += 20 * SECOND_US
@@ -66,7 +66,7 @@ def test_counts_of_a_day_take_as_much_memory_as_those_of_an_hour():
 
 
 def test_another_candidate_of_the_same_name_begins_anew_and_the_same_one_goes_on():
-    trials = Trials(lambda: 1)
+    trials = TrialStatistics(lambda: 1)
     trials.use([LARGE])
     trials.add(record(1, [0], [3]))
     trials.use([LARGE])
@@ -121,7 +121,7 @@ def numbered(steps):
 
 def counted(records, now, window_us, recall=()):
     """What is seen of a window where these are counted live, after those that are recalled."""
-    trials = Trials(lambda: now)
+    trials = TrialStatistics(lambda: now)
     trials.use([LARGE])
     for each in records:
         trials.add(each)
@@ -165,7 +165,7 @@ def test_nothing_of_another_trial_of_the_same_name_is_recalled():
 
 def test_nothing_is_recalled_before_the_first_decision_and_nothing_twice():
     records, now = numbered([(1, [(0, 3)])] * 4)
-    trials = Trials(lambda: now)
+    trials = TrialStatistics(lambda: now)
     trials.use([LARGE])
     assert not trials.recall("large_v2", 100 * SECOND_US, Recorded(records), "shop")
     trials.add(records[3])

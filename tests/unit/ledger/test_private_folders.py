@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 from penstock.ledger import FileLedger, Quarantined
-from penstock.office import open_office
+from penstock.database import open_office
 from penstock.private_files import keep_private
 
 

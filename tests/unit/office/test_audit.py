@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.cli import run
-from penstock.office import SqliteDatabase, open_office
-from penstock.office.audit import AuditLog, erase, note
+from penstock.database import SqliteDatabase, open_office
+from penstock.governance.audit import AuditLog, erase, note
 
 COLUMNS = ["seq", "at_us", "who", "action", "subject", "digest", "salt", "details", "hash"]
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from penstock.errors import LedgerError
-from penstock.office import Schema, SqliteDatabase
+from penstock.database import Schema, SqliteDatabase
 
 NOTES = Schema("notes", [["CREATE TABLE notes (id TEXT PRIMARY KEY, text TEXT NOT NULL)"]])
 

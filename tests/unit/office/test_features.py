@@ -3,9 +3,9 @@
 import pytest
 
 from penstock.errors import Conflict, DeclarationError, NotFound
-from penstock.office import SqliteDatabase
-from penstock.office.audit import AuditLog
-from penstock.office.features import FeatureBook
+from penstock.database import SqliteDatabase
+from penstock.governance.audit import AuditLog
+from penstock.governance.features import FeatureStore
 
 COUNT, SUM = {"kind": "count", "window": "1h"}, {"kind": "sum", "window": "1h"}
 REACH = {"since_us": 1, "whole_us": 2, "sentence": "whole"}
@@ -37,7 +37,7 @@ def checks():
 
 @pytest.fixture
 def book(database, checks):
-    return FeatureBook(database, "d", checks, clock=lambda: 1)
+    return FeatureStore(database, "d", checks, clock=lambda: 1)
 
 
 def shown(book):
@@ -168,7 +168,7 @@ def test_what_shards_had_filled_before_counts_no_more_when_a_version_is_filled_a
 
 
 def test_with_four_eyes_its_author_asks_and_another_person_activates(database, checks):
-    book = FeatureBook(database, "d", checks, clock=lambda: 1, four_eyes=True)
+    book = FeatureStore(database, "d", checks, clock=lambda: 1, four_eyes=True)
     book.add("n", COUNT, who="ann")
     request = book.activate("n", who="ann")
     assert (request.kind, request.stage, shown(book)) == ("feature", "pending", [("n", 1, "draft")])

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from penstock.errors import Conflict, DeclarationError, MalformedEvent, NotFound
 from penstock.expressions import Member, Members
-from penstock.office import SqliteDatabase
-from penstock.office.approvals import Request
-from penstock.office.audit import AuditLog
-from penstock.office.list_steps import NewEntry
-from penstock.office.lists import ListBook
+from penstock.database import SqliteDatabase
+from penstock.governance.approvals import Request
+from penstock.governance.audit import AuditLog
+from penstock.governance.list_steps import NewEntry
+from penstock.governance.lists import ListStore
 
 
 class Now:
@@ -36,7 +36,7 @@ def now():
 
 @pytest.fixture
 def book(database, now):
-    found = ListBook(database, "d", lambda *_: None, now, token=lambda value: f"tok_{value[::-1]}")
+    found = ListStore(database, "d", lambda *_: None, now, token=lambda value: f"tok_{value[::-1]}")
     found.create("stolen", who="ann")
     return found
 
@@ -137,7 +137,7 @@ def test_personal_values_are_kept_as_tokens_and_found_by_either(book, database):
     assert held(book, "cards") == ["tok_1174", "tok_99"]
     assert list(book.find("4711")) == list(book.find("tok_1174")) == ["cards"]
     assert all("4711" not in str(row) for row in database.read("SELECT * FROM list_entries"))
-    bare = ListBook(database, "d", lambda *_: None)
+    bare = ListStore(database, "d", lambda *_: None)
     with pytest.raises(MalformedEvent, match="personal_key_file"):
         bare.add("cards", [NewEntry("4712")], who="ann")
 
@@ -161,7 +161,7 @@ def test_a_list_is_put_away_only_when_no_rule_asks_it(database, now):
         if "asked" not in names:
             raise DeclarationError("rule 'r' asks it")
 
-    book = ListBook(database, "d", check, now)
+    book = ListStore(database, "d", check, now)
     for name in ("asked", "free"):
         book.create(name, who="ann")
     with pytest.raises(Conflict, match="rule 'r' asks it"):
@@ -200,7 +200,7 @@ def test_mistakes_say_what_there_is(book):
 def test_whoever_follows_change_by_change_or_misses_some_holds_what_a_fresh_look_finds(rounds):
     """Changes are read alone, so they are compared with reading everything."""
     database = SqliteDatabase()
-    book = ListBook(database, "d", lambda *_: None, lambda: 1)
+    book = ListStore(database, "d", lambda *_: None, lambda: 1)
     book.create("l", who="ann")
     followed = late = book.members()
     for number, changes in enumerate(rounds):

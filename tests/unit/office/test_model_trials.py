@@ -5,11 +5,11 @@ import threading
 import pytest
 
 from penstock.errors import Conflict, MalformedEvent
-from penstock.office import SqliteDatabase
-from penstock.office.audit import AuditLog
-from penstock.office.model_trials import REGISTRY, ModelTrials
-from penstock.office.rule_versions import Body
-from penstock.office.rulebook import RuleBook
+from penstock.database import SqliteDatabase
+from penstock.governance.audit import AuditLog
+from penstock.governance.model_trials import REGISTRY, ModelTrials
+from penstock.governance.rule_versions import Body
+from penstock.governance.rules import RuleStore
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_a_share_that_is_none_is_refused(trials, percent):
 
 
 def test_a_rule_that_is_stopped_twice_is_not_rolled_back_twice(database):
-    book = RuleBook(database, "d", lambda acting, lists: None)
+    book = RuleStore(database, "d", lambda acting, lists: None)
     book.add("large", Body(when="amount > 100", then="block"), who="ann")
     book.promote("large", 1, who="ann")
     book.add("large", Body(when="amount > 1", then="block"), who="ann")

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from msgspec import Meta
 
-from penstock.assemble.traffic import write_frame
+from penstock.wiring.traffic import write_frame
 from penstock.errors import DataError
 from penstock.ingest import Schema
 from penstock.offline.datasets import _read_file, read

@@ -5,9 +5,9 @@ import logging
 import pytest
 
 from penstock.errors import ConfigurationError
-from penstock.service import limits
-from penstock.service.limits import Attempts
-from penstock.service.sign_ins import SignIns
+from penstock.service.http import rate_limit
+from penstock.service.http.rate_limit import Attempts
+from penstock.service.access.sign_ins import SignIns
 
 PROXIES = "10.0.0.0/8 2001:db8:1::7"
 
@@ -50,7 +50,7 @@ def test_whoever_has_a_network_of_ipv6_has_one_limit():
 
 
 def test_what_is_remembered_is_bounded(monkeypatch):
-    monkeypatch.setattr(limits, "_BUCKETS", 8)
+    monkeypatch.setattr(rate_limit, "_BUCKETS", 8)
     attempts = Attempts()
     for n in range(1_000):
         attempts.wait_s(f"name{n}", f"192.0.2.{n % 256}", n)

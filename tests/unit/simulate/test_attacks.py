@@ -12,7 +12,7 @@ from penstock.detectors.mobile_money.profile import profile as mobile_money
 from penstock.detectors.payments.profile import profile as by_users
 from penstock.errors import ConfigurationError
 from penstock.offline.simulate import Profile, Simulator, attack_shares, known
-from penstock.offline.simulate.places import distance_km
+from penstock.offline.simulate.cities import distance_km
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 PROFILES = [banking, card, ecommerce, mobile_money, by_users]

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from penstock.offline.simulate import simulate
-from penstock.offline.simulate.places import distance_km
+from penstock.offline.simulate.cities import distance_km
 
 
 def auc(score: pl.Series, fraud: pl.Series) -> float:

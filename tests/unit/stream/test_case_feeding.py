@@ -11,9 +11,9 @@ from penstock import Detector, Engine, Entity, Policy, Rule
 from penstock.codes import text_codes
 from penstock.errors import LedgerError, SinkUnavailable
 from penstock.ledger import MemoryLedger
-from penstock.office import SqliteDatabase
-from penstock.office.cases import Cases
-from penstock.office.queues import Filter, page
+from penstock.database import SqliteDatabase
+from penstock.cases.store import Cases
+from penstock.cases.queues import Filter, page
 from penstock.stream.cases import CaseSink, sampled
 from penstock.stream.sinks import Feeding, Newest
 from penstock.testing import SetClock

@@ -17,7 +17,7 @@ from penstock.adapters.kafka.address import Address
 from penstock.adapters.kafka.health import Health
 from penstock.clock import system_clock
 from penstock.errors import BrokerError, Fenced
-from penstock.stream.carried import TRACEPARENT
+from penstock.stream.trace_context import TRACEPARENT
 from penstock.stream.port import INBOX, Message, Unit
 
 LARGEST_POLL = 8 << 20

@@ -9,7 +9,7 @@ import psycopg
 
 from penstock.adapters.postgres.connection import GONE, Connection, connect, place_of
 from penstock.errors import LedgerError, LedgerFull
-from penstock.office.database import Row, Schema, Transaction, Values, migrate, with_percent_names
+from penstock.database.sqlite import Row, Schema, Transaction, Values, migrate, with_percent_names
 
 SCHEMA = "penstock_office"
 """Where the tables lie: beside a ledger in the same database, if there is one."""
@@ -21,7 +21,7 @@ _sql = cache(with_percent_names)
 
 
 class PostgresDatabase:
-    """`penstock.office.Database` on a server: see there for what it owes.
+    """`penstock.database.Database` on a server: see there for what it owes.
 
     Transactions that write follow one another, in all processes together: each holds one lock from its beginning to its end.
     What is read and then changed in one therefore stays as it was read, as in SQLite.

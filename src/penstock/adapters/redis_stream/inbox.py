@@ -14,7 +14,7 @@ from typing import Any
 from penstock.adapters.redis_stream.address import Address
 from penstock.adapters.redis_stream.line import ANSWER_S, Line, Silent
 from penstock.errors import BrokerError, Fenced
-from penstock.stream.carried import TRACEPARENT
+from penstock.stream.trace_context import TRACEPARENT
 from penstock.stream.port import INBOX, Message, Unit
 
 LARGEST_POLL = 8 << 20

@@ -19,10 +19,10 @@ from penstock.adapters.spark.blocks import BLOCK_TYPE, routes, shuffled
 from penstock.adapters.spark.buckets import Running
 from penstock.adapters.spark.clock import Entry, entries, repeated_rows
 from penstock.adapters.spark.files import splits_of
-from penstock.adapters.spark.gathering import BASE, Gathering, result_schema
+from penstock.adapters.spark.collect import BASE, Collect, result_schema
 from penstock.adapters.spark.scan import ROWS, Opening, Slices, slices_of
 from penstock.adapters.spark.source import Source
-from penstock.adapters.spark.spreading import Spreading
+from penstock.adapters.spark.shuffle import Shuffle
 from penstock.errors import ConfigurationError, DataError, RowsRefused
 from penstock.offline.datasets import MOST_REFUSED
 
@@ -89,14 +89,14 @@ def decided(source: Source, slices: Slices, repeated: dict[int, list[int]], buck
     entered = entries(source, slices, repeated)
     _check_labels(source, entered)
     numbered = 1 + max((fact["slice"] for fact in slices.facts), default=0)
-    spread = slices.frame.mapInArrow(Spreading(opening, entered, buckets, tuple(places)), BLOCK_TYPE)
+    spread = slices.frame.mapInArrow(Shuffle(opening, entered, buckets, tuple(places)), BLOCK_TYPE)
     ran = shuffled(spread, len(places), ["group", "slice"]).mapInArrow(
         Running(opening, buckets, numbered, tuple(places)), BLOCK_TYPE
     )
     base = slices.frame.selectExpr(f"{BASE} as group", "slice", _place_sql(places, numbered), "data")
     gathered = shuffled(base.unionByName(ran), len(places), ["slice", "group"])
     schema = from_arrow_schema(result_schema(source.detector, source.ensemble))
-    return gathered.mapInArrow(Gathering(opening, buckets), schema)
+    return gathered.mapInArrow(Collect(opening, buckets), schema)
 
 
 def _check_refused(slices: Slices, most: float) -> None:

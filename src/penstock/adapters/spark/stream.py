@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from penstock.adapters.spark.buckets import Needs
-from penstock.adapters.spark.finishing import DONE_TYPE, Finishing
+from penstock.adapters.spark.decide import DONE_TYPE, Decide
 from penstock.adapters.spark.inbox import PARCEL_TYPE, Inbox
 from penstock.adapters.spark.outbox import Outbox
 from penstock.adapters.spark.source import Source
-from penstock.adapters.spark.told import Done, Told
-from penstock.engine.opening import MAKE_PERSONAL_KEY
+from penstock.adapters.spark.publish import Done, Publisher
+from penstock.engine.startup import MAKE_PERSONAL_KEY
 from penstock.errors import BrokerError, BundleError, ConfigurationError
 from penstock.stream.port import Topics
 
@@ -93,7 +93,7 @@ def start(
     declared = declare(source, checkpoint, buckets)
     run = secrets.token_hex(8)
     decided = _decided(_messages(spark, cluster, most_events), source, declared, run)
-    told = Told(Outbox(cluster.settings, cluster.topics, declared.name), source, declared.name)
+    told = Publisher(Outbox(cluster.settings, cluster.topics, declared.name), source, declared.name)
 
     def write(frame: "DataFrame", batch: int) -> None:
         on_done(told.tell(batch, _finished(frame, source, declared)))
@@ -191,11 +191,11 @@ def _messages(spark: "SparkSession", cluster: Cluster, most_events: int) -> "Dat
 
 
 def _decided(messages: "DataFrame", source: Source, declared: Declared, run: str) -> "DataFrame":
-    from penstock.adapters.spark.claiming import Claiming
-    from penstock.adapters.spark.holding import Holding
+    from penstock.adapters.spark.dedup import Dedup
+    from penstock.adapters.spark.keyed_state import KeyedState
 
     parcels = messages.mapInArrow(Inbox(source, declared.buckets, declared.salt), PARCEL_TYPE)
-    for stage in (Claiming(source, declared.buckets, run), Holding(source, declared.buckets, run)):
+    for stage in (Dedup(source, declared.buckets, run), KeyedState(source, declared.buckets, run)):
         parcels = parcels.groupBy("group").transformWithStateInPandas(stage, PARCEL_TYPE, "Append", "None")
     return parcels
 
@@ -207,5 +207,5 @@ def _finished(frame: "DataFrame", source: Source, declared: Declared) -> list[An
     """What a micro-batch has come to, in sequence order."""
     parts = frame.sparkSession.sparkContext.defaultParallelism
     by_slice = frame.repartition(parts, "slice").sortWithinPartitions("slice", "group")
-    rows = by_slice.mapInArrow(Finishing(source, declared.buckets), DONE_TYPE).collect()
+    rows = by_slice.mapInArrow(Decide(source, declared.buckets), DONE_TYPE).collect()
     return sorted(rows, key=lambda row: (row.slice, row.nth))

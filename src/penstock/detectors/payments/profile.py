@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from penstock.offline.simulate import naming
 from penstock.offline.simulate.payments import Payments
-from penstock.offline.simulate.places import CITIES, nearest
+from penstock.offline.simulate.cities import CITIES, nearest
 from penstock.offline.simulate.profile import Profile
 from penstock.offline.simulate.world import World
 

@@ -1,7 +1,7 @@
 """A table moved together: the keys that are left, in arrays of the size that they need."""
 
 from penstock.features.kernel.extremes import summarise
-from penstock.features.kernel.places import place_distinct, place_key
+from penstock.features.kernel.hash_tables import place_distinct, place_key
 from penstock.features.kernel.rings import take_ring
 from penstock.features.kernel.words import (
     ARENA_START,

@@ -6,7 +6,7 @@ from penstock.features.kernel.ahead import ask_for_entries, ask_for_keys, ask_fo
 from penstock.features.kernel.cursors import seek
 from penstock.features.kernel.extremes import ordered
 from penstock.features.kernel.leaving import forget, reach, retire_all
-from penstock.features.kernel.places import find_slot, keep_out, was_kept_out
+from penstock.features.kernel.hash_tables import find_slot, keep_out, was_kept_out
 from penstock.features.kernel.reading import evaluate, express, measure, nothing_measured
 from penstock.features.kernel.words import (
     AHEAD,

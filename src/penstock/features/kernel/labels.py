@@ -2,7 +2,7 @@
 
 from penstock.features.kernel.cursors import low_of
 from penstock.features.kernel.events import counts
-from penstock.features.kernel.places import find_slot, was_kept_out
+from penstock.features.kernel.hash_tables import find_slot, was_kept_out
 from penstock.features.kernel.rings import physical, search
 from penstock.features.kernel.words import (
     CURSORS,

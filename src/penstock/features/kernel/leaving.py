@@ -4,7 +4,7 @@ import numpy as np
 
 from penstock.features.kernel.cursors import seek
 from penstock.features.kernel.extremes import better
-from penstock.features.kernel.places import remove_distinct, remove_key
+from penstock.features.kernel.hash_tables import remove_distinct, remove_key
 from penstock.features.kernel.rings import give_ring, physical
 from penstock.features.kernel.words import (
     BASE,

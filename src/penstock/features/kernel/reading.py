@@ -4,7 +4,7 @@ import numpy as np
 
 from penstock.features.kernel.deviation import deviation, multiply
 from penstock.features.kernel.extremes import better, bits_of, extreme
-from penstock.features.kernel.places import distinct_at
+from penstock.features.kernel.hash_tables import distinct_at
 from penstock.features.kernel.rings import lay_base, physical
 from penstock.features.kernel.words import (
     BASE,

@@ -12,7 +12,7 @@ from penstock.lab import charts, figures
 from penstock.lab.controls import guarded, service
 from penstock.messages import Decision
 from penstock.outcomes import known_rate, said
-from penstock.service.insight_forms import SomeDecisions
+from penstock.service.insights.insight_schemas import SomeDecisions
 from penstock.service.schemas import Overview, Period
 
 TITLE, ICON, PLACE = "Live", ":material/monitoring:", 1

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from penstock.models.imbalance import Imbalance, treat
-from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, check_trees, unheard
+from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, check_trees, ignore_note
 from penstock.models.sklearn_trees import Grown, bounded, forest_of, unequal
 from penstock.models.trees import TreeMember
 
@@ -48,7 +48,7 @@ class BalancedBagging(msgspec.Struct, frozen=True, kw_only=True):
         weights: Vector | None = None,
         seed: int = 0,
         categorical: Sequence[int] = (),
-        note: Note = unheard,
+        note: Note = ignore_note,
     ) -> TreeMember:
         """Train; see the port. weights decide how likely a row is to be drawn."""
         check_rows(x, y, feature_names, weights)

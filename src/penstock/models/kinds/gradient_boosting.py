@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from penstock.errors import DeclarationError
 from penstock.models.imbalance import Imbalance, treat
-from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, check_trees, unheard
+from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, check_trees, ignore_note
 from penstock.models.sklearn_trees import Grown, bounded, forest_of
 from penstock.models.trees import TreeMember
 
@@ -52,7 +52,7 @@ class GradientBoosting(msgspec.Struct, frozen=True, kw_only=True):
         weights: Vector | None = None,
         seed: int = 0,
         categorical: Sequence[int] = (),
-        note: Note = unheard,
+        note: Note = ignore_note,
     ) -> TreeMember:
         """Train; see the port."""
         check_rows(x, y, feature_names, weights)

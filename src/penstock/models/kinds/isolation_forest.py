@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.errors import DeclarationError
-from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, check_trees, unheard
+from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, check_trees, ignore_note
 from penstock.models.sklearn_trees import Grown, bounded, forest_of, unequal
 from penstock.models.trees import TreeMember
 
@@ -47,7 +47,7 @@ class IsolationForest(msgspec.Struct, frozen=True, kw_only=True):
         weights: Vector | None = None,
         seed: int = 0,
         categorical: Sequence[int] = (),  # noqa: ARG002  encoded texts are split like other numbers
-        note: Note = unheard,  # noqa: ARG002  nothing can go otherwise than declared
+        note: Note = ignore_note,  # noqa: ARG002  nothing can go otherwise than declared
     ) -> TreeMember:
         """Train; see the port. weights decide how likely a row is to be drawn for a tree."""
         check_rows(x, y, feature_names, weights)

@@ -9,7 +9,7 @@ import numpy as np
 from penstock.errors import DeclarationError
 from penstock.models.imbalance import Imbalance, treat
 from penstock.models.linear import LinearMember, Preprocessing
-from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, unheard
+from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, ignore_note
 
 
 class LogisticRegression(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +49,7 @@ class LogisticRegression(msgspec.Struct, frozen=True, kw_only=True):
         weights: Vector | None = None,
         seed: int = 0,
         categorical: Sequence[int] = (),
-        note: Note = unheard,
+        note: Note = ignore_note,
     ) -> LinearMember:
         """Train; see the port. The optimum is unique: the seed is for resampling."""
         from sklearn.linear_model import LogisticRegression as Solver

@@ -8,7 +8,7 @@ import msgspec
 from penstock.errors import ConfigurationError
 from penstock.models.linear import medians
 from penstock.models.onnx import OnnxMember
-from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, unheard
+from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, ignore_note
 
 
 class Onnx(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +48,7 @@ class Onnx(msgspec.Struct, frozen=True, kw_only=True):
         weights: Vector | None = None,
         seed: int = 0,  # noqa: ARG002  nothing is drawn
         categorical: Sequence[int] = (),  # noqa: ARG002  texts come encoded, like everywhere
-        note: Note = unheard,  # noqa: ARG002  nothing can go otherwise than declared
+        note: Note = ignore_note,  # noqa: ARG002  nothing can go otherwise than declared
     ) -> OnnxMember:
         """Load the file; of the training rows, only the medians are taken.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from penstock.errors import DeclarationError
 from penstock.models.forest import NODE, Forest
 from penstock.models.imbalance import Imbalance, treat
-from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, check_trees, unheard
+from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, check_trees, ignore_note
 from penstock.models.trees import TreeMember
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -64,7 +64,7 @@ class XGBoost(msgspec.Struct, frozen=True, kw_only=True):
         weights: Vector | None = None,
         seed: int = 0,
         categorical: Sequence[int] = (),
-        note: Note = unheard,
+        note: Note = ignore_note,
     ) -> TreeMember:
         """Train; see the port. XGBoost's own model is kept beside as JSON, for other tools."""
         import xgboost

@@ -1,12 +1,12 @@
 """What a change would have done: a condition over recorded decisions, or a whole candidate beside what decides."""
 
-from penstock.offline.backtest.asked import ASKED, Asked, NotRecorded, condition_of
+from penstock.offline.backtest.query_source import ASKED, QuerySource, NotRecorded, condition_of
 from penstock.offline.backtest.recorded import backtest
 from penstock.offline.backtest.result import Caught, Day, Example, Money, Tried, Truth
 
 __all__ = [
     "ASKED",
-    "Asked",
+    "QuerySource",
     "Caught",
     "Day",
     "Example",

@@ -7,7 +7,7 @@ import msgspec
 import polars as pl
 
 from penstock.detector import Detector
-from penstock.engine.spread import worth_of
+from penstock.engine.statistics.distribution import worth_of
 from penstock.offline.backtest.cells import ACTIONS
 from penstock.offline.backtest.result import Money, Truth
 from penstock.offline.backtest.side import Side

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from penstock.offline.backtest.asked import Asked
-from penstock.offline.questions import quoted, text
+from penstock.offline.backtest.query_source import QuerySource
+from penstock.offline.sql_templates import quoted, text
 
 _VIEWS = ("decisions", "labels", "informing", "loaded", "quarantine")
 
@@ -18,7 +18,7 @@ class Fires(msgspec.Struct, frozen=True):
     last: datetime | None
 
 
-def fires(archive: Asked, detector: str, days: float, *, now_us: int) -> Mapping[str, Fires]:
+def fires(archive: QuerySource, detector: str, days: float, *, now_us: int) -> Mapping[str, Fires]:
     """Of every recorded rule, by the name of its column: `rule_NAME` where it acted, `watch_NAME` where it would have.
 
     days: so many back from the newest decision. now_us: events that are stamped later are left out.

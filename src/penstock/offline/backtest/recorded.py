@@ -11,14 +11,14 @@ import polars as pl
 from penstock.clock import from_us
 from penstock.decision.judge import rank_of
 from penstock.detector import Detector
-from penstock.engine.spread import worth_of
+from penstock.engine.statistics.distribution import worth_of
 from penstock.errors import DataError, DeclarationError, did_you_mean
 from penstock.expressions import Expression
 from penstock.messages import Type
-from penstock.offline.backtest.asked import ASKED, Asked, NotRecorded, condition_of
+from penstock.offline.backtest.query_source import ASKED, QuerySource, NotRecorded, condition_of
 from penstock.offline.backtest.cells import ACTIONS, Cell, cell_of, examples_of, lowered, money_of, per_day, truth_of
 from penstock.offline.backtest.result import Caught, Day, Money, Tried
-from penstock.offline.questions import NO_LABELS, filled, quoted, text
+from penstock.offline.sql_templates import NO_LABELS, filled, quoted, text
 from penstock.rules import Rule
 
 EXAMPLES = 10
@@ -34,7 +34,7 @@ _VIEWS = ("decisions", "labels", "informing", "loaded", "quarantine")
 
 
 def backtest(
-    archive: Asked,
+    archive: QuerySource,
     detector: Detector,
     when: str,
     *,
@@ -80,7 +80,7 @@ def backtest(
 class _Recorded:
     """What is recorded of one detector, and the questions about it."""
 
-    def __init__(self, archive: Asked, detector: Detector, now_us: int) -> None:
+    def __init__(self, archive: QuerySource, detector: Detector, now_us: int) -> None:
         self._archive, self.detector, self.now_us = archive, detector, now_us
         self.table = "decisions" if detector.name in _VIEWS else detector.name
         columns = self._ask("columns", table=text(self.table)).rows()

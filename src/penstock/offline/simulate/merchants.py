@@ -7,7 +7,7 @@ that open while the world runs (market stalls, new shops, and what thieves set u
 import numpy as np
 
 from penstock.offline.simulate.chance import Chance, Floats, Numbers, running_shares
-from penstock.offline.simulate.places import LATS, LONGS, SHARES
+from penstock.offline.simulate.cities import LATS, LONGS, SHARES
 
 UNKNOWN = 500_000_000
 """Numbers from here on belong to merchants nobody has paid before."""

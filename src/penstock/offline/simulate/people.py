@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.offline.simulate.chance import Chance, Floats, Numbers
-from penstock.offline.simulate.places import IP_BASES, IPS_PER_CITY, LATS, LONGS, SHARES
+from penstock.offline.simulate.cities import IP_BASES, IPS_PER_CITY, LATS, LONGS, SHARES
 from penstock.offline.simulate.profile import Profile
 from penstock.offline.simulate.rhythm import DAY_US
 

@@ -14,10 +14,10 @@ from penstock.decision.guard import Seen
 from penstock.detector import Detector
 from penstock.engine.challenger import MODEL, model_trial
 from penstock.engine.records import would
-from penstock.engine.spread import worth_of
+from penstock.engine.statistics.distribution import worth_of
 from penstock.errors import DataError, did_you_mean
-from penstock.offline.backtest import Asked
-from penstock.offline.questions import NO_LABELS, filled, quoted, text
+from penstock.offline.backtest import QuerySource
+from penstock.offline.sql_templates import NO_LABELS, filled, quoted, text
 from penstock.offline.trial.cells import Cell, Further, changes, part_of, seen_of
 from penstock.offline.trial.intervals import resampled
 from penstock.offline.trial.result import Amount, Blocks, Compared, Times
@@ -45,13 +45,13 @@ class Question:
     since_us: int | None = None
 
 
-def tried(archive: Asked, detector: Detector) -> list[str]:
+def tried(archive: QuerySource, detector: Detector) -> list[str]:
     """Every trial that is recorded of a detector: `model_VERSION`, and candidate rules with their versions."""
     prefix = would("")
     return sorted(name.removeprefix(prefix) for name in _Recorded(archive, detector, 0).columns if name.startswith(prefix))
 
 
-def compare(archive: Asked, detector: Detector, question: Question, *, now_us: int) -> Compared:
+def compare(archive: QuerySource, detector: Detector, question: Question, *, now_us: int) -> Compared:
     """Champion and candidate side by side, by hour (by day beyond a week), with intervals.
 
     Raises:
@@ -61,7 +61,7 @@ def compare(archive: Asked, detector: Detector, question: Question, *, now_us: i
     return _Trial(_Recorded(archive, detector, now_us), question).compared(began)
 
 
-def blocks(archive: Asked, detector: Detector, *, days: int = 30, now_us: int, until_us: int | None = None) -> Blocks | None:
+def blocks(archive: QuerySource, detector: Detector, *, days: int = 30, now_us: int, until_us: int | None = None) -> Blocks | None:
     """What the control share tells of blocks, whether anything is tried or not; None where there is none.
 
     days, until_us: of which arrivals; of the newest unless given. now_us: labels that are known by then count.
@@ -75,7 +75,7 @@ def blocks(archive: Asked, detector: Detector, *, days: int = 30, now_us: int, u
     return blocks_of(found.ask_truth("blocks", within=within), worth=found.worth is not None)
 
 
-def seen(archive: Asked, detector: Detector, question: Question, *, now_us: int) -> Seen:
+def seen(archive: QuerySource, detector: Detector, question: Question, *, now_us: int) -> Seen:
     """What a guard that waits for labels needs to know of a trial; nothing where it is not recorded yet."""
     try:
         return seen_of(_Trial(_Recorded(archive, detector, now_us), question).cells())
@@ -86,7 +86,7 @@ def seen(archive: Asked, detector: Detector, question: Question, *, now_us: int)
 class _Recorded:
     """What is recorded of one detector, and how it is asked."""
 
-    def __init__(self, archive: Asked, detector: Detector, now_us: int) -> None:
+    def __init__(self, archive: QuerySource, detector: Detector, now_us: int) -> None:
         self._archive, self.detector, self.now_us = archive, detector, now_us
         self.table = "decisions" if detector.name in _VIEWS else detector.name
         rows = self.ask("columns", table=text(self.table)).rows()

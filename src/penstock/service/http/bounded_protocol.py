@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
 
 from penstock.config import Settings
-from penstock.service.problems import RequestRefused, headers
+from penstock.service.http.problems import RequestRefused, headers
 
 MOST_WAITING = 100
 """Requests of one connection that wait for the answer to an earlier one."""

@@ -1,0 +1,108 @@
+"""Restraint: the same thing is said once in a while, and nobody is told more than they can read."""
+
+from collections import deque
+from typing import Any
+
+from penstock.clock import SECOND_US
+
+HOUR_US = 3600 * SECOND_US
+_MOST_KEYS = 50_000
+"""Entities remembered for a cool-down; beyond it, those whose cool-down is over are forgotten, then the oldest."""
+
+
+class Hourly:
+    """At most so many within any hour."""
+
+    def __init__(self, limit: int) -> None:
+        self._times: deque[int] = deque(maxlen=limit)
+
+    def full(self, now_us: int) -> bool:
+        """Whether one more would be too many."""
+        return len(self._times) == self._times.maxlen and self._times[0] > now_us - HOUR_US
+
+    def add(self, now_us: int) -> None:
+        """One was sent."""
+        self._times.append(now_us)
+
+    def state(self) -> list[int]:
+        """What a snapshot keeps."""
+        return list(self._times)
+
+    def restore(self, state: list[int]) -> None:
+        """Go on from there."""
+        self._times.clear()
+        self._times.extend(state)
+
+
+class Throttle:
+    """Which alerts of one rule are sent: none like one within the cool-down before it, and at most so many an hour.
+
+    overall: the same limit over all rules. What is held back is counted; the next that is sent says how many there were, and
+    where none follows, `due` tells that it should be said by itself.
+    """
+
+    def __init__(self, cooldown_us: int, limit: int, overall: Hourly) -> None:
+        self._cooldown_us = cooldown_us
+        self._hourly, self._overall = Hourly(limit), overall
+        self._last: dict[str, int] = {}
+        self.suppressed = 0
+        self._since_us = 0
+        self.first_seq = 0
+
+    def admit(self, like: str, now_us: int, seq: int) -> int | None:
+        """Whether an alert about `like` may be sent now: how many were held back before it, or None.
+
+        seq: what it was raised by; the first one held back names the notice.
+        """
+        last = self._last.get(like)
+        cooling = last is not None and now_us < last + self._cooldown_us
+        if cooling or self._hourly.full(now_us) or self._overall.full(now_us):
+            self.hold_back(1, now_us, seq)
+            return None
+        self._last.pop(like, None)
+        self._last[like] = now_us
+        self._forget(now_us)
+        self._hourly.add(now_us)
+        self._overall.add(now_us)
+        return self.take()
+
+    def cooling(self, like: str, now_us: int) -> bool:
+        """Whether all about `like` is held back for now."""
+        last = self._last.get(like)
+        return last is not None and now_us < last + self._cooldown_us
+
+    def hold_back(self, count: int, now_us: int, seq: int) -> None:
+        """Count what is not sent."""
+        if not self.suppressed:
+            self._since_us, self.first_seq = now_us, seq
+        self.suppressed += count
+
+    def due(self, now_us: int) -> bool:
+        """Whether what was held back should be said although nothing followed."""
+        return self.suppressed > 0 and now_us >= self._since_us + max(self._cooldown_us, 60 * SECOND_US)
+
+    def take(self) -> int:
+        """How many were held back; the count begins anew."""
+        suppressed, self.suppressed = self.suppressed, 0
+        return suppressed
+
+    def _forget(self, now_us: int) -> None:
+        if len(self._last) <= _MOST_KEYS:
+            return
+        self._last = {like: at for like, at in self._last.items() if now_us < at + self._cooldown_us}
+        for like in list(self._last)[: max(0, len(self._last) - _MOST_KEYS)]:
+            del self._last[like]
+
+    def state(self) -> dict[str, Any]:
+        """What a snapshot keeps."""
+        return {
+            "last": self._last,
+            "hourly": self._hourly.state(),
+            "held": [self.suppressed, self._since_us, self.first_seq],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self._last = dict(state["last"])
+        self._hourly.restore(state["hourly"])
+        self.suppressed, self._since_us, self.first_seq = state["held"]

@@ -1,0 +1,87 @@
+"""What analysts did: how many cases, how often others came to the same verdict, and how often the truth was another."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from penstock.cases.store import Cases
+
+_DAY_US = 86_400_000_000
+
+
+class Analyst(msgspec.Struct, frozen=True):
+    """One analyst's figures over a span of time. Only verdicts of fraud or good are compared.
+
+    handled: cases that got a verdict from this person. fraud, good, unsure: the last verdict on each. compared: how often
+    somebody else gave a verdict on the same case, or something became known of it from elsewhere, such as a chargeback.
+    agreed: how often that said the same; agreement: the share of it, null where nothing was compared. overturned: cases
+    where what counts in the end is the opposite: what became known from elsewhere, else a later verdict of somebody else.
+    """
+
+    analyst: str
+    handled: int
+    fraud: int
+    good: int
+    unsure: int
+    compared: int
+    agreed: int
+    agreement: float | None
+    overturned: int
+
+
+class Said(msgspec.Struct, frozen=True):
+    """The last verdict of one person on one case, in the order `n` of the case's history. known: the truth from elsewhere."""
+
+    case_id: str
+    who: str
+    n: int
+    verdict: str
+    known_fraud: bool | None
+
+
+def analysts(cases: Cases, days: float = 30.0) -> list[Analyst]:
+    """The figures of everybody who gave a verdict within the last days, by name."""
+    sql = (
+        "SELECT h.case_id, h.who, h.n, h.verdict, c.known_fraud FROM case_history h JOIN cases c ON c.id = h.case_id "
+        "WHERE h.verdict IS NOT NULL AND h.at_us >= :since ORDER BY h.case_id, h.n"
+    )
+    rows = cases.database.read(sql, {"since": cases.clock() - round(days * _DAY_US)})
+    last = {
+        (case_id, who): Said(case_id, who, n, verdict, None if known is None else bool(known))
+        for case_id, who, n, verdict, known in rows
+    }
+    return figures(last.values())
+
+
+def figures(said: Iterable[Said]) -> list[Analyst]:
+    """The figures that follow from last verdicts.
+
+    >>> ana, bob = figures([Said("c1", "ana", 2, "good", None), Said("c1", "bob", 5, "fraud", True)])
+    >>> (ana.compared, ana.agreed, ana.overturned), (bob.compared, bob.agreed, bob.overturned)
+    ((1, 0, 1), (2, 1, 0))
+    """
+    by_case: dict[str, list[Said]] = {}
+    by_analyst: dict[str, list[Said]] = {}
+    for each in said:
+        by_case.setdefault(each.case_id, []).append(each)
+        by_analyst.setdefault(each.who, []).append(each)
+    return [_figures(name, mine, by_case) for name, mine in sorted(by_analyst.items())]
+
+
+def _figures(name: str, mine: Sequence[Said], by_case: dict[str, list[Said]]) -> Analyst:
+    compared = agreed = overturned = 0
+    for each in mine:
+        others = [other for other in by_case[each.case_id] if other.who != name and other.verdict != "unsure"]
+        truths = [other.verdict == "fraud" for other in others] + ([] if each.known_fraud is None else [each.known_fraud])
+        if each.verdict == "unsure":
+            continue
+        fraud = each.verdict == "fraud"
+        compared += len(truths)
+        agreed += sum(truth == fraud for truth in truths)
+        final = each.known_fraud
+        if final is None:
+            final = max(((other.n, other.verdict == "fraud") for other in others if other.n > each.n), default=(0, fraud))[1]
+        overturned += final != fraud
+    counts = {verdict: sum(each.verdict == verdict for each in mine) for verdict in ("fraud", "good", "unsure")}
+    share = agreed / compared if compared else None
+    return Analyst(name, len(mine), **counts, compared=compared, agreed=agreed, agreement=share, overturned=overturned)

@@ -1,0 +1,267 @@
+"""Lists of cases: pages in an order, queues and who holds what, verdicts over many at once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from penstock.errors import Conflict, MalformedEvent, did_you_mean
+from penstock.cases.case import ORDERS, STATES, UNDECIDED, Case, check_verdict
+from penstock.cases.tables import COLUMNS, FREE, STATE, read_case
+from penstock.cases.store import Cases, check_note, give
+from penstock.database.sqlite import Row, Transaction
+
+MOST_AT_ONCE = 1000
+"""Cases that one verdict may decide."""
+
+_SORTED = {"expected_loss": ("expected_loss", "DESC"), "newest": ("opened_us", "DESC"), "oldest": ("opened_us", "ASC")}
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which cases are meant; None is no condition. state: of a case, or `undecided`. entity, key: cases about one key."""
+
+    queue: str | None = None
+    state: str | None = None
+    detector: str | None = None
+    owner: str | None = None
+    entity: str | None = None
+    key: str | None = None
+
+
+class CurrencySum(msgspec.Struct, frozen=True):
+    """The sum of the amounts in one currency; null: of those whose detector declares none."""
+
+    currency: str | None
+    amount: float
+
+
+class Queue(msgspec.Struct, frozen=True):
+    """One queue. waiting: cases that may be taken; taken: those that are held, by whom; oldest_us: since when.
+
+    expected_loss: None where it is in several currencies; at_stake: by currency.
+    """
+
+    queue: str
+    waiting: int
+    taken: int
+    expected_loss: float | None
+    oldest_us: int
+    held_by: dict[str, int]
+    at_stake: list[CurrencySum]
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """A case that a verdict over many leaves alone, and why."""
+
+    id: str
+    why: str
+
+
+class Swept(msgspec.Struct, frozen=True):
+    """What a verdict over many touched, or would touch. more: there are others still, beyond `MOST_AT_ONCE`.
+
+    amount: None where it is in several currencies; amounts: by currency.
+    """
+
+    dry_run: bool
+    count: int
+    amount: float | None
+    cases: list[str]
+    skipped: list[Skipped]
+    more: bool
+    amounts: list[CurrencySum]
+
+
+def page(
+    cases: Cases, chosen: Filter, *, order: str = "expected_loss", limit: int = 50, before: str | None = None
+) -> tuple[list[Case], str | None]:
+    """One page, and what `before` must be for the next (None: there is none).
+
+    Raises:
+        MalformedEvent: the order, the state or `before` is not understood.
+    """
+    if order not in ORDERS:
+        raise MalformedEvent(f"order {order!r} is not known.{did_you_mean(order, ORDERS)}", "order")
+    column, direction = _SORTED[order]
+    where, values = _conditions(chosen, cases.clock())
+    if before is not None:
+        value, last = _cursor(before)
+        sign = "<" if direction == "DESC" else ">"
+        where.append(f"({column} {sign} :value OR ({column} = :value AND id > :last))")
+        values |= {"value": value, "last": last}
+    sql = f"SELECT {COLUMNS} FROM cases WHERE {' AND '.join(where)} ORDER BY {column} {direction}, id LIMIT :limit"  # noqa: S608 - names of columns
+    found = [read_case(row) for row in cases.database.read(sql, values | {"limit": limit + 1})]
+    if len(found) <= limit:
+        return found, None
+    newest = found[limit - 1]
+    return found[:limit], f"{getattr(newest, column)!r}~{newest.id}"
+
+
+def queues(cases: Cases) -> list[Queue]:
+    """Every queue in which something waits or is held, by name."""
+    now = cases.clock()
+    free = f"CASE WHEN {FREE} THEN 1 ELSE 0 END"
+    sizes = (
+        f"SELECT queue, currency, SUM({free}), SUM(1 - {free}), SUM(expected_loss), MIN(opened_us) FROM cases "  # noqa: S608 - names of columns
+        "WHERE verdict IS NULL GROUP BY queue, currency ORDER BY queue, currency"
+    )
+    holders = (
+        "SELECT queue, owner, COUNT(*) FROM cases WHERE verdict IS NULL AND locked_until_us > :now "
+        "GROUP BY queue, owner ORDER BY queue, owner"
+    )
+    held: dict[str, dict[str, int]] = {}
+    for queue, owner, count in cases.database.read(holders, {"now": now}):
+        held.setdefault(queue, {})[owner] = count
+    found: dict[str, list[Row]] = {}
+    for row in cases.database.read(sizes, {"now": now}):
+        found.setdefault(row[0], []).append(row)
+    return [_queue(queue, rows, held.get(queue, {})) for queue, rows in found.items()]
+
+
+def _queue(queue: str, rows: Sequence[Row], held: dict[str, int]) -> Queue:
+    """One queue from its rows, one for each currency."""
+    at_stake = [CurrencySum(currency, float(loss)) for _, currency, _, _, loss, _ in rows]
+    waiting, taken = (sum(int(row[place]) for row in rows) for place in (2, 3))
+    return Queue(queue, waiting, taken, one_sum(at_stake), min(row[5] for row in rows), held, at_stake)
+
+
+def one_sum(sums: Sequence[CurrencySum]) -> float | None:
+    """The sum where there is one currency, 0 where there is none; sums of several are never added up.
+
+    >>> one_sum([CurrencySum("EUR", 2.0)]), one_sum([]), one_sum([CurrencySum("EUR", 2.0), CurrencySum(None, 1.0)])
+    (2.0, 0.0, None)
+    """
+    return None if len(sums) > 1 else sum(each.amount for each in sums) + 0.0
+
+
+def sweep(
+    cases: Cases,
+    who: str,
+    verdict: str,
+    *,
+    ids: Sequence[str] | None = None,
+    chosen: Filter | None = None,
+    reason: str | None = None,
+    note: str | None = None,
+    dry_run: bool = True,
+    expect: int | None = None,
+) -> Swept:
+    """One verdict over many cases: those named, or those that a filter chooses and nobody has decided; all or none.
+
+    dry_run: say what would be touched, and touch nothing. expect: how many a dry run named.
+
+    Raises:
+        MalformedEvent: neither ids nor a filter, or both; too many ids; no such verdict.
+        Conflict: another number than expected would be touched.
+    """
+    check_verdict(verdict, reason)
+    check_note(note)
+    if (ids is None) == (chosen is None):
+        raise MalformedEvent("either ids or a filter says which cases are meant", "ids")
+    if ids is not None and len(ids) > MOST_AT_ONCE:
+        raise MalformedEvent(f"{len(ids)} ids are given and {MOST_AT_ONCE} may be decided at once; send them in parts", "ids")
+    now = cases.clock()
+    with cases.database.write() as transaction:
+        meant, missing, more = _meant(transaction, ids, chosen or Filter(), now)
+        touched, skipped = _split(meant, who)
+        if expect is not None and expect != len(touched):
+            raise Conflict(f"{len(touched)} cases would be decided by now, not {expect}; look at what they are with dry_run")
+        if not dry_run:
+            for case in touched:
+                give(transaction, case, who, verdict, reason, note, now)
+    sums: dict[str | None, float] = {}
+    for case in touched:
+        if case.amount is not None:
+            sums[case.currency] = sums.get(case.currency, 0.0) + case.amount
+    amounts = [CurrencySum(currency, amount) for currency, amount in sums.items()]
+    return Swept(dry_run, len(touched), one_sum(amounts), [case.id for case in touched], missing + skipped, more, amounts)
+
+
+def _meant(
+    transaction: Transaction, ids: Sequence[str] | None, chosen: Filter, now: int
+) -> tuple[list[Case], list[Skipped], bool]:
+    if ids is None:
+        where, values = _conditions(chosen, now)
+        sql = f"SELECT {COLUMNS} FROM cases WHERE {' AND '.join([*where, 'verdict IS NULL'])} ORDER BY id LIMIT :limit"  # noqa: S608 - names of columns
+        rows = transaction.run(sql, values | {"limit": MOST_AT_ONCE + 1})
+        return [read_case(row) for row in rows[:MOST_AT_ONCE]], [], len(rows) > MOST_AT_ONCE
+    sql = f"SELECT {COLUMNS} FROM cases WHERE id = :id"  # noqa: S608 - names of columns
+    found = {each: transaction.run(sql, {"id": each, "now": now}) for each in ids}
+    missing = [Skipped(each, "there is no such case") for each, rows in found.items() if not rows]
+    return [read_case(rows[0]) for rows in found.values() if rows], missing, False
+
+
+def _split(meant: Sequence[Case], who: str) -> tuple[list[Case], list[Skipped]]:
+    """Those that a verdict may touch, and why the others are left alone."""
+    skipped = []
+    for case in meant:
+        if case.state == "decided":
+            skipped.append(Skipped(case.id, f"decided by {case.decided_by}: {case.verdict}"))
+        elif case.state == "taken" and case.owner != who:
+            skipped.append(Skipped(case.id, f"held by {case.owner}"))
+    left = {each.id for each in skipped}
+    return [case for case in meant if case.id not in left], skipped
+
+
+def _conditions(chosen: Filter, now: int) -> tuple[list[str], dict[str, Any]]:
+    if (chosen.entity is None) != (chosen.key is None):
+        raise MalformedEvent("entity and key go together", "key" if chosen.key is None else "entity")
+    if chosen.state is not None and chosen.state not in (*STATES, UNDECIDED):
+        raise MalformedEvent(f"state {chosen.state!r} is not known.{did_you_mean(chosen.state, (*STATES, UNDECIDED))}", "state")
+    where = ["1 = 1"]
+    values: dict[str, Any] = {"now": now}
+    for name in ("queue", "detector"):
+        if getattr(chosen, name) is not None:
+            where.append(f"{name} = :{name}")
+            values[name] = getattr(chosen, name)
+    if chosen.state == UNDECIDED:
+        where.append("verdict IS NULL")
+    elif chosen.state is not None:
+        decided = "IS NOT NULL" if chosen.state == "decided" else "IS NULL"
+        where += [f"{STATE} = :state", f"verdict {decided}"]  # said twice, so that the indices of what waits are used
+        values["state"] = chosen.state
+    if chosen.owner is not None:
+        where.append("verdict IS NULL AND locked_until_us > :now AND owner = :owner")
+        values["owner"] = chosen.owner
+    if chosen.entity is not None:
+        where.append("id IN (SELECT case_id FROM case_keys WHERE entity = :entity AND key = :key)")
+        values |= {"entity": chosen.entity, "key": chosen.key}
+    return where, values
+
+
+def _cursor(text: str) -> tuple[float, str]:
+    value, mark, last = text.partition("~")
+    try:
+        if mark and last:
+            return float(value) if "." in value or "e" in value else int(value), last
+    except ValueError:
+        pass
+    raise MalformedEvent(f"before={text[:60]!r} is not understood: the `next` of the page before is expected", "before")
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """What nobody has decided. oldest_us: None where nothing waits.
+
+    amount: None where no event says what it is worth, or in several currencies; expected_loss: None where it is in several.
+    amounts: by currency.
+    """
+
+    cases: int
+    amount: float | None
+    expected_loss: float | None
+    oldest_us: int | None
+    amounts: list[CurrencySum]
+
+
+def waiting(cases: Cases, detectors: Sequence[str]) -> Waiting:
+    """Every case of these detectors without a verdict, held or not."""
+    names = {f"d{place}": name for place, name in enumerate(detectors)}
+    sql = (
+        "SELECT currency, COUNT(*), SUM(amount), SUM(expected_loss), MIN(opened_us) FROM cases "  # noqa: S608 - names of parameters
+        f"WHERE verdict IS NULL AND detector IN ({', '.join(f':{name}' for name in names)}) GROUP BY currency ORDER BY currency"
+    )
+    rows = cases.database.read(sql, names)
+    amounts = [CurrencySum(currency, float(amount)) for currency, _, amount, _, _ in rows if amount is not None]
+    losses = [CurrencySum(currency, float(loss)) for currency, _, _, loss, _ in rows]
+    oldest = min((row[4] for row in rows), default=None)
+    return Waiting(sum(int(row[1]) for row in rows), one_sum(amounts) if amounts else None, one_sum(losses), oldest, amounts)

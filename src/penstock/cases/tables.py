@@ -1,0 +1,69 @@
+"""The tables of cases, and what is asked of them everywhere."""
+
+import msgspec
+
+from penstock.cases.case import Case
+from penstock.database.sqlite import Row, Schema
+
+_CASES = """CREATE TABLE cases (
+    id TEXT PRIMARY KEY, detector TEXT NOT NULL, transaction_id TEXT NOT NULL, origin TEXT NOT NULL,
+    propensity DOUBLE PRECISION NOT NULL, queue TEXT NOT NULL, decision TEXT NOT NULL, score DOUBLE PRECISION,
+    amount DOUBLE PRECISION, expected_loss DOUBLE PRECISION NOT NULL, reason TEXT, event_us BIGINT NOT NULL,
+    opened_us BIGINT NOT NULL, owner TEXT, locked_until_us BIGINT, escalations INTEGER NOT NULL DEFAULT 0,
+    verdict TEXT, reason_code TEXT, decided_by TEXT, decided_us BIGINT, untold INTEGER NOT NULL DEFAULT 0,
+    known_fraud INTEGER, known_source TEXT, known_us BIGINT,
+    version INTEGER NOT NULL DEFAULT 1, changes INTEGER NOT NULL DEFAULT 0)"""
+
+_KEYS = """CREATE TABLE case_keys (
+    entity TEXT NOT NULL, key TEXT NOT NULL, case_id TEXT NOT NULL, PRIMARY KEY (entity, key, case_id))"""
+
+_HISTORY = """CREATE TABLE case_history (
+    case_id TEXT NOT NULL, n INTEGER NOT NULL, at_us BIGINT NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL, verdict TEXT,
+    details TEXT NOT NULL, PRIMARY KEY (case_id, n))"""
+
+SCHEMA = Schema(
+    "cases",
+    [
+        [
+            _CASES,
+            (
+                "CREATE INDEX cases_waiting ON cases (queue, expected_loss DESC, opened_us, id, locked_until_us) "
+                "WHERE verdict IS NULL"
+            ),
+            "CREATE INDEX cases_by_loss ON cases (expected_loss DESC, opened_us, id) WHERE verdict IS NULL",
+            "CREATE INDEX cases_by_time ON cases (opened_us, id)",
+            "CREATE INDEX cases_untold ON cases (decided_us, id) WHERE untold = 1",
+            _KEYS,
+            "CREATE INDEX case_keys_of ON case_keys (case_id)",
+            _HISTORY,
+            "CREATE INDEX case_verdicts ON case_history (at_us) WHERE verdict IS NOT NULL",
+            "CREATE TABLE case_feeds (log TEXT PRIMARY KEY, position BIGINT NOT NULL)",
+        ],
+        ["ALTER TABLE case_feeds ADD COLUMN checksum BIGINT"],
+        ["ALTER TABLE cases ADD COLUMN currency TEXT"],
+    ],
+)
+
+FREE = "verdict IS NULL AND (locked_until_us IS NULL OR locked_until_us <= :now)"
+"""Cases that anybody may take at `:now`."""
+
+STATE = (
+    "CASE WHEN verdict IS NOT NULL THEN 'decided' WHEN locked_until_us > :now THEN 'taken' "
+    "WHEN escalations > 0 THEN 'escalated' ELSE 'open' END"
+)
+"""The state of a case at `:now`."""
+
+_HELD = "CASE WHEN locked_until_us > :now THEN {0} END"
+
+COLUMNS = (
+    f"id, detector, transaction_id, origin, propensity, queue, {STATE}, decision, score, amount, expected_loss, reason, "
+    f"event_us, opened_us, {_HELD.format('owner')}, {_HELD.format('locked_until_us')}, escalations, verdict, reason_code, "
+    "decided_by, decided_us, known_fraud, known_source, known_us, version, currency"
+)
+"""What `case.Case` holds, in its order; needs `:now`."""
+
+
+def read_case(row: Row) -> Case:
+    """A case from `COLUMNS`."""
+    case = Case(*row)
+    return case if case.known_fraud is None else msgspec.structs.replace(case, known_fraud=bool(case.known_fraud))

@@ -1,0 +1,37 @@
+"""What people decide and change while the engines run: in ordinary SQL tables, with a log of who did what.
+
+database   one small port over SQLite and PostgreSQL        everything else here is a drawer of it: tables and their rules
+audit      who changed what: hash-chained, written in the transaction of the change
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from penstock.database.sqlite import Database, Schema, SqliteDatabase
+from penstock.private_files import keep_private, make_private
+
+__all__ = ["Database", "Schema", "SqliteDatabase", "open_office"]
+"""The port, its embedded implementation, and how a drawer declares its tables."""
+
+FILE = "office.sqlite"
+"""The embedded database, in the data folder."""
+
+
+@contextmanager
+def open_office(data: Path) -> Iterator[Database]:
+    """The database of a data folder, closed in the end; several processes may have it open.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, open_office(Path(folder)) as database:
+    ...     database.read("SELECT 1")
+    [(1,)]
+    """
+    make_private(data)
+    keep_private(data)
+    (data / FILE).touch(mode=0o600)  # it holds the hashes of passwords; what SQLite puts beside it has the same mode
+    database = SqliteDatabase(data / FILE)
+    try:
+        yield database
+    finally:
+        database.close()

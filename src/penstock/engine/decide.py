@@ -1,0 +1,168 @@
+"""From events that were read to durable decisions: which are new, what the path says of them, what is recorded."""
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.decision import compose
+from penstock.engine import records
+from penstock.engine.pipeline import BatchResult, take
+from penstock.engine.reads import alone
+from penstock.engine.deduplication import IdCollision
+from penstock.errors import NotReady
+from penstock.ingest import Read
+from penstock.messages import Action, Batch, Record, Refusal
+
+if TYPE_CHECKING:
+    from penstock.engine.engine import Engine, OnDurable
+
+Answers = list[bytes | Refusal]
+
+WARM_UP = "warm_up"
+"""The detector whose decisions are made for the sake of compiling alone, and are no news."""
+
+_log = logging.getLogger("penstock.decisions")
+
+
+class BatchDecider:
+    """Decides micro-batches for one engine."""
+
+    def __init__(self, engine: "Engine") -> None:
+        self._engine = engine
+
+    def decide(
+        self,
+        read: Read,
+        n: int,
+        *,
+        dry_run: bool = False,
+        on_durable: "OnDurable | None" = None,
+        started_ns: int | None = None,
+    ) -> Answers:
+        """Answers, as JSON or refusals, to the `n` events from which `read` was read.
+
+        A repeated id gets the first decision again. `on_durable` is called when all of it survives a crash.
+
+        Raises:
+            NotReady: declared models are missing.
+            LedgerError: nothing can be made durable now.
+        """
+        engine = self._engine
+        if engine.ready is not None:
+            raise NotReady(f"detector {engine.detector.name!r} is not ready: {engine.ready}")
+        if engine.ledger.trouble is not None and not dry_run:
+            raise engine.ledger.trouble
+        answers: list[bytes | Refusal | None] = [None] * n
+        for row, refusal in read.refused:
+            answers[row] = refusal
+        records.keep_unknown(read)
+        batch, codes = read.batch, read.id_codes
+        first_seq = engine.ledger.next_seq
+        try:
+            seen = engine.repeats.seen(batch, codes, first_seq, dry_run=dry_run)
+        except IdCollision:
+            return self._one_by_one(read, answers, dry_run=dry_run, on_durable=on_durable)
+        decoded_ns = time.perf_counter_ns()
+        rendered: list[bytes] = []
+        new = None if seen is None else np.flatnonzero(seen < 0)
+        fresh, fresh_codes = (batch, codes) if new is None else (take(batch, new), codes[new])
+        if len(fresh):
+            rendered = self._fresh(fresh, fresh_codes, first_seq, dry_run, on_durable, started_ns, decoded_ns)
+        elif on_durable is not None:
+            engine.ledger.when_durable(on_durable)
+        if new is None:
+            if not read.refused:
+                return rendered  # type: ignore[return-value]  # a list of bytes is a list of answers
+            new = np.arange(len(batch))
+        for position, answer in zip(read.rows[new].tolist(), rendered, strict=True):
+            answers[position] = answer
+        if seen is not None:
+            by_row = dict(zip(new.tolist(), rendered, strict=True))
+            for row, again in engine.repeats.answer(batch, seen, first_seq, by_row, dry_run=dry_run).items():
+                answers[int(read.rows[row])] = again
+        return answers  # type: ignore[return-value]  # every place is filled
+
+    def _one_by_one(
+        self, read: Read, answers: list[bytes | Refusal | None], *, dry_run: bool, on_durable: "OnDurable | None"
+    ) -> Answers:
+        """Decide each event as a batch of its own."""
+        for row, position in enumerate(read.rows.tolist()):
+            [answers[position]] = self.decide(alone(read, row), 1, dry_run=dry_run)
+        if on_durable is not None:
+            self._engine.ledger.when_durable(on_durable)
+        return answers  # type: ignore[return-value]  # every place is filled
+
+    def _fresh(
+        self,
+        batch: Batch,
+        codes: NDArray[np.int64],
+        first_seq: int,
+        dry_run: bool,
+        on_durable: "OnDurable | None",
+        started_ns: int | None,
+        decoded_ns: int,
+    ) -> list[bytes]:
+        """Decide events whose ids are new, and hand them to the ledger."""
+        engine = self._engine
+        begun_ns = time.perf_counter_ns()
+        entered = engine.intake.enter(batch, codes, first_seq, read=True, write=not dry_run)
+        try:
+            judged = engine.path.conclude(batch, begun_ns, explain=engine.detector.policy.explain, entered=entered)
+            record = self._record(judged, codes, first_seq, started_ns, decoded_ns)
+            # reasons are kept with the record: it reads the same when rules and models have changed
+            engine.renderer.explain(record, judged.verdicts.unusual)
+            rendered = engine.renderer.render(record)
+        except BaseException:
+            if not dry_run:  # state holds these events, so the log must: sent again, they count no second time
+                engine.ledger.append(engine.intake.record(batch, codes, "informing", first_seq, entered), on_durable)
+            raise
+        if not dry_run:
+            engine.ledger.append(record, on_durable)
+            if _log.isEnabledFor(logging.DEBUG) and record.detector != WARM_UP:
+                _say(record)
+            engine.personal.keep(batch)
+            if engine.on_decided is not None:
+                engine.on_decided(record, rendered)
+            engine.totals.add(judged, record.meta["latency_ms"], engine.path.plan.rules.rules)
+            engine.recent.add(record, batch)
+            engine.trials.add(record)
+            engine.recovery.maybe_snapshot()
+        return rendered
+
+    def _record(
+        self, judged: BatchResult, codes: NDArray[np.int64], first_seq: int, started_ns: int | None, decoded_ns: int
+    ) -> Record:
+        """What the ledger keeps of a batch; every event of it waited for all of it, so stages are timed once."""
+        engine = self._engine
+        spent_ns = {"decode": decoded_ns - started_ns if started_ns else 0, **judged.latency_ns}
+        spent_ns["total"] = sum(spent_ns.values())
+        latency_ms = {stage: ns // 100 / 10_000 for stage, ns in spent_ns.items()}  # in tenths of a microsecond
+        record = compose(
+            judged.batch,
+            codes,
+            judged.verdicts,
+            judged.scores,
+            detector=engine.detector.name,
+            first_seq=first_seq,
+            decided_us=engine.clock(),
+            layout=engine.layout_id,
+            versions=engine.plain_versions,
+            latency_ms=latency_ms,
+            degraded=judged.degradations,
+            explained=judged.explained,
+            contributions=judged.contributions,
+        )
+        records.keep_tried(record, judged.tried, engine.voices.tried)
+        records.keep_closed(record, judged.entered.closed)
+        return record
+
+
+def _say(record: Record) -> None:
+    """A line of the log per decision: which, what and how long; nothing of the event itself."""
+    actions, total_ms = record.columns["action"], record.meta["latency_ms"]["total"]
+    for each, action in zip(record.ids, np.asarray(actions).tolist(), strict=True):
+        said = {"detector": record.detector, "transaction_id": each, "decision": Action(action).name, "latency_ms": total_ms}
+        _log.debug("decided", extra=said)

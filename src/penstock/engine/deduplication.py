@@ -1,0 +1,134 @@
+"""Ids that came before: whose they are, and what is answered to whoever sends one again."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.decision import conflicting
+from penstock.engine import records
+from penstock.ledger import INDEXED
+from penstock.messages import Batch, Record, Refusal
+
+if TYPE_CHECKING:
+    from penstock.engine.engine import Engine
+
+
+class IdCollision(Exception):
+    """Two ids that are not the same share their code."""
+
+
+class Deduplicator:
+    """Tells new events of one engine from those whose id came within `dedupe`.
+
+    The claims know an id by its 64-bit code. Two ids meet in one by chance never, but whoever chooses ids can find two
+    that do within minutes, so no hit is trusted before the recorded id has been compared. Where it is another one, the
+    event is new, and takes over the claim once it has entered state; the ledger's index, which compares ids, knows the
+    other one when it comes again.
+    """
+
+    def __init__(self, engine: "Engine") -> None:
+        self._engine = engine
+        self._unclaimed = False
+
+    def seen(
+        self, batch: Batch, codes: NDArray[np.int64], first_seq: int, *, dry_run: bool = False
+    ) -> NDArray[np.int64] | None:
+        """-1 where an event is new, else the sequence number of the first one; None where all are new.
+
+        New ids are claimed, but in a dry run.
+
+        Raises:
+            CodesMeet: two ids of one code meet in a batch of several; nothing was claimed.
+        """
+        if not len(batch):
+            return None
+        claims, arrived_us = self._engine.claims, batch.arrived_us
+        seen = claims.peek(codes, arrived_us) if dry_run else claims.claim(codes, arrived_us, first_seq)
+        self._unclaimed = False
+        hits = [] if seen[0] < 0 and len(seen) == 1 else np.flatnonzero(seen >= 0).tolist()
+        if not hits:
+            return None
+        if self._theirs(batch, seen, hits, first_seq):
+            return seen
+        if len(batch) > 1:
+            if not dry_run:
+                claims.unclaim(codes, first_seq)
+            raise IdCollision
+        seen[0] = self._searched(batch)
+        self._unclaimed = not dry_run and seen[0] < 0
+        return None if seen[0] < 0 else seen
+
+    def entered(self, batch: Batch, codes: NDArray[np.int64], first_seq: int) -> None:
+        """The new events of the latest `seen` are in state."""
+        if self._unclaimed:
+            self._engine.claims.restore(codes, batch.arrived_us, np.array([first_seq]))
+
+    def _theirs(self, batch: Batch, seen: NDArray[np.int64], hits: list[int], first_seq: int) -> bool:
+        """Whether every claim that was hit is of the same id."""
+        new: list[int] | None = None
+        for row in hits:
+            seq = int(seen[row])
+            if seq >= first_seq:
+                new = np.flatnonzero(seen < 0).tolist() if new is None else new
+                if batch.ids[new[seq - first_seq]] != batch.ids[row]:
+                    return False
+            else:
+                found = self._engine.ledger.record_of(seq)
+                if found is not None and found[0].ids[found[1]] != batch.ids[row]:
+                    return False
+        return True
+
+    def _searched(self, batch: Batch) -> int:
+        """The sequence number under which the index knows the one event's id, -1 if it does not."""
+        engine = self._engine
+        engine.ledger.flush()  # the index holds what is durable
+        found = engine.ledger.find(engine.detector.name, batch.ids[0], INDEXED)
+        if found is None or int(batch.arrived_us[0]) - int(found[0].arrived_us[found[1]]) > engine.detector.dedupe_us:
+            return -1
+        return found[0].first_seq + found[1]
+
+    # ---- answers
+
+    def answer(
+        self, batch: Batch, seen: NDArray[np.int64], first_seq: int, fresh: Mapping[int, bytes], *, dry_run: bool
+    ) -> dict[int, bytes | Refusal]:
+        """The first decision for every row that is not new, marked where the content differs.
+
+        fresh: the decisions of this batch's new rows, in their order.
+        """
+        new = list(fresh)
+        answers: dict[int, bytes | Refusal] = {}
+        for row in np.flatnonzero(seen >= 0).tolist():
+            seq = int(seen[row])
+            if seq >= first_seq:
+                twin = new[seq - first_seq]
+                same, answer = self._same(batch, row, batch, twin), fresh[twin]
+            else:
+                found = self._engine.ledger.record_of(seq)
+                if found is None or found[0].kind != "decisions":
+                    answers[row] = _undecided(batch.ids[row])
+                    continue
+                same, answer = self._recorded(batch, row, *found)
+            if not dry_run:
+                self._engine.totals.duplicates += 1
+                self._engine.totals.conflicts += not same
+            answers[row] = answer if same else conflicting(answer)
+        return answers
+
+    def _recorded(self, batch: Batch, row: int, record: Record, at: int) -> tuple[bool, bytes]:
+        engine = self._engine
+        earlier = records.batch_of(records.rows_of(record, [at]), engine.detector, engine.names_of(record))
+        return self._same(batch, row, earlier, 0), engine.look.render(record, [at])[0]
+
+    def _same(self, left: Batch, left_row: int, right: Batch, right_row: int) -> bool:
+        schema = self._engine.detector.schema
+        fields: dict[str, Any] = {
+            name: type_ for name, type_ in schema.columns.items() if name != schema.time or name in schema.needed
+        }
+        return records.same_content(left, left_row, right, right_row, fields, self._engine.detector.plan.layout)
+
+
+def _undecided(transaction_id: str) -> Refusal:
+    return Refusal(409, f"transaction {transaction_id!r} was taken in before, without a decision")

@@ -1,0 +1,95 @@
+"""Labels on their way: each enters state when it becomes known, before the events that follow."""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.features.state import OPEN, Closed
+from penstock.messages import Batch
+
+if TYPE_CHECKING:
+    from penstock.engine.pipeline import Pipeline
+
+
+@dataclass(order=True, slots=True)
+class Pending:
+    """A label that becomes known at `known_us`, for row `row` of a batch whose features have been computed.
+
+    change: +1 where it says fraud, -1 where it takes an earlier fraud label back.
+    """
+
+    known_us: int
+    order: int
+    change: int = field(compare=False)
+    sequence: int = field(compare=False)
+    batch: Batch = field(compare=False)
+    row: int = field(compare=False)
+
+
+class LabelQueue:
+    """Labels of the past and the future, in the order in which they become known.
+
+    The clock is the stream's: a label known at t precedes the first event with a time of t or later, where an event
+    stamped ahead of its arrival counts at its arrival.
+    """
+
+    def __init__(self, path: "Pipeline") -> None:
+        self._path = path
+        self._heap: list[Pending] = []
+        self._order = 0
+        self._kind = len(path.detector.schema.kinds)
+        self._by_time_known = any(plan.known_kinds >> self._kind & 1 for plan in path.plan.entities)
+        self.matter = self._by_time_known or any(plan.labelled for plan in path.plan.entities)
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def add(self, known_us: int, change: int, sequence: int, batch: Batch, row: int) -> None:
+        """Expect a label; `batch` holds at least the event's own columns and those derived from them.
+
+        The label of an event that was stamped too far ahead to enter state changes nothing.
+        """
+        ahead_us = int(batch.time_us[row]) - int(batch.arrived_us[row])
+        if self.matter and change and ahead_us <= self._path.state.max_ahead_us:
+            self._order += 1
+            heapq.heappush(self._heap, Pending(known_us, self._order, change, sequence, batch, row))
+
+    def cuts(self, batch: Batch) -> Iterator[tuple[int, int]]:
+        """Rows before which labels fall due, each with the stream's clock there; `apply_due` is called at each."""
+        if not self._heap or not len(batch):
+            return
+        clocks = stream_clock(batch, self._path.state.clock_us)
+        while self._heap and self._heap[0].known_us <= clocks[-1]:
+            row = int(np.searchsorted(clocks, self._heap[0].known_us))
+            yield row, int(clocks[row])
+
+    def apply_due(self, now_us: int, closed: Closed = OPEN) -> None:
+        """Let every label known by now into state; closed: see `Pipeline.enter`."""
+        while self._heap and self._heap[0].known_us <= now_us:
+            self._apply(heapq.heappop(self._heap), Closed(0, closed.level))
+
+    def _apply(self, label: Pending, closed: Closed) -> None:
+        state = self._path.state
+        state.label(label.batch, label.row, label.sequence, label.change)
+        if self._by_time_known and label.change > 0:
+            from penstock.engine.pipeline import take
+
+            known = take(label.batch, np.array([label.row]))
+            known.kinds[:] = self._kind
+            known.time_us[:] = label.known_us
+            known.arrived_us[:] = label.known_us
+            state.apply(known, label.sequence, read=False, moves=False, closed=closed)
+
+    def saved(self) -> list[Pending]:
+        """What is still to come, in order."""
+        return sorted(self._heap)
+
+
+def stream_clock(batch: Batch, before_us: int) -> NDArray[np.int64]:
+    """The stream's clock at each event: the newest time by then, of events stamped ahead of their arrival the arrival."""
+    clock: NDArray[np.int64] = np.maximum.accumulate(np.maximum(np.minimum(batch.time_us, batch.arrived_us), before_us))
+    return clock

@@ -1,0 +1,147 @@
+"""What is refused: kept with its cause, for people to look at and send again."""
+
+import re
+import threading
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from penstock.errors import LedgerError
+from penstock.ingest import Read, is_masked, masked_event
+from penstock.ingest.schema import Schema
+from penstock.ledger import Quarantined, Tables
+from penstock.messages import Refusal
+
+if TYPE_CHECKING:
+    from penstock.engine.engine import Engine
+
+MOST_WAITING = 1_000
+MOST_WAITING_BYTES = 4 << 20
+"""What waits to be written at most; what is refused beyond it is counted, and not kept."""
+
+LONGEST = 65_536
+"""Bytes of an event that are looked at; what is kept is shorter still."""
+
+PAUSE_S = 0.5
+"""Between two writes, so that a flood of bad events costs as much as a trickle."""
+
+
+class _Waiting(NamedTuple):
+    """A refused event that is to be kept."""
+
+    detector: str
+    body: bytes
+    refusal: Refusal
+    received_us: int
+
+
+class QuarantineWriter:
+    """The quarantine of one engine, written beside the path by a thread of its own: nobody waits for it.
+
+    kept: how many of the newest stay in the tables.
+    """
+
+    def __init__(self, engine: "Engine", kept: int) -> None:
+        self.kept = kept
+        self._engine = engine
+        self.waiting: deque[_Waiting] = deque()
+        self.waiting_bytes, self._untrimmed = 0, kept  # what an earlier start has left is trimmed with the first write
+        self._changed = threading.Condition()
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def keep(self, bodies: Sequence[bytes], read: Read) -> None:
+        """Keep what of these bodies was refused."""
+        if read.refused:
+            self.put((bodies[row], refusal) for row, refusal in read.refused)
+
+    def put(self, refused: Iterable[tuple[bytes, Refusal]], detector: str | None = None) -> None:
+        """Keep these; detector: this engine's, unless given: empty for what belongs to none."""
+        name, now, totals = (
+            self._engine.detector.name if detector is None else detector,
+            self._engine.clock(),
+            self._engine.totals,
+        )
+        with self._changed:
+            for body, refusal in refused:
+                totals.quarantined += 1
+                if len(self.waiting) >= MOST_WAITING or self.waiting_bytes >= MOST_WAITING_BYTES:
+                    totals.quarantine_lost += 1
+                    continue
+                self.waiting.append(_Waiting(name, body[:LONGEST], refusal, now))
+                self.waiting_bytes += min(len(body), LONGEST)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="penstock-aside", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def of(self, bodies: Sequence[bytes], read: Read) -> list[Quarantined]:
+        """What of these bodies was refused, as it is kept; for whoever keeps it elsewhere."""
+        if not read.refused:
+            return []
+        self._engine.totals.quarantined += len(read.refused)
+        name, now = self._engine.detector.name, self._engine.clock()
+        return [self._as_kept(_Waiting(name, bodies[row], refusal, now)) for row, refusal in read.refused]
+
+    def _as_kept(self, waiting: _Waiting) -> Quarantined:
+        refusal = waiting.refusal
+        where = refusal.errors[0][0] if refusal.errors else None
+        body = masked_event(waiting.body, self._engine.detector.schema)
+        return Quarantined(waiting.detector, waiting.received_us, refusal.detail, where, body)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self.waiting or self._closed.is_set())
+                taken, self.waiting, self.waiting_bytes = self.waiting, deque(), 0
+            if not taken:
+                return
+            self._write(taken)
+            self._closed.wait(PAUSE_S)
+
+    def _write(self, taken: Iterable[_Waiting]) -> None:
+        events = [self._as_kept(each) for each in taken]
+        try:
+            self.store(events)
+        except LedgerError:
+            self._engine.totals.quarantine_lost += len(events)
+
+    def store(self, events: Sequence[Quarantined]) -> None:
+        """Put into the tables what is to be kept, and forget the oldest beyond what may be; blocks.
+
+        Raises:
+            LedgerError: they do not take it.
+        """
+        tables = self._engine.ledger.tables
+        tables.quarantine(events)
+        self._untrimmed += len(events)
+        if self._untrimmed > self.kept // 10:
+            for detector in {event.detector for event in events}:
+                tables.trim_quarantine(detector, self.kept)
+            self._untrimmed = 0
+
+    def close(self) -> None:
+        """Finish what is being written."""
+        with self._changed:
+            self._closed.set()
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+
+def forget_person(tables: Tables, detector: str, schema: Schema, key: str) -> int:
+    """Remove refused events that name a person, and all that version 0.1 kept with personal values; how many.
+
+    What those say cannot be told apart by persons. What is kept since then has no personal values. key: of the person.
+    """
+    named = re.compile(rf"(?<!\w){re.escape(key)}(?!\w)", re.IGNORECASE)
+    found = [
+        event.id
+        for name in (detector, "")
+        for event in tables.quarantined(name, limit=tables.quarantine_count(name))
+        if event.id is not None
+        and (named.search(f"{event.body.decode('utf-8', 'replace')} {event.cause}") or not is_masked(event.body, schema))
+    ]
+    if found:
+        tables.forget_quarantined(found)
+    return len(found)

@@ -1,0 +1,308 @@
+"""Looking without touching: recorded decisions, the features of a key, what is served."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from penstock.clock import EVER_US, iso
+from penstock.codes import text_codes
+from penstock.decision import TEXT, SplitRenderer, Renderer, versions_of
+from penstock.decision.split_renderer import deciding_version
+from penstock.decision.record import DECIDED_BY
+from penstock.engine import records
+from penstock.errors import DeclarationError, did_you_mean
+from penstock.features import Aggregate
+from penstock.features.kernel.hash_tables import find_slot
+from penstock.ledger import Label
+from penstock.messages import Batch, Layout, Record, Type, Versions
+
+if TYPE_CHECKING:
+    from penstock.engine.engine import Engine
+    from penstock.features.table import Table
+
+LABELLED = ("decisions", "loaded")
+"""The kinds of records whose events labels are about."""
+
+
+class EngineQueries:
+    """Read-only questions to one engine."""
+
+    def __init__(self, engine: "Engine") -> None:
+        self._engine = engine
+        self._layout: Layout | None = None
+        self._columns: list[str] = []
+        self._names: dict[str, list[str]] = {}
+        self._renderers: dict[tuple[Versions, str], Renderer] = {}
+
+    # ---- records
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the matrix columns, in their order."""
+        layout = self._engine.detector.plan.layout
+        if layout is not self._layout:
+            numbers = (column for column in layout.values() if column.type is not Type.TEXT)
+            self._layout, self._columns = layout, [column.name for column in sorted(numbers, key=lambda column: column.index)]
+        return self._columns
+
+    def names_of(self, record: Record) -> list[str] | None:
+        """What the matrix columns of a record are called; None where they are those of today."""
+        layout_id = record.meta.get("layout")
+        if layout_id == self._engine.layout_id or layout_id is None:
+            return None
+        return self.names_in(record)
+
+    def names_in(self, record: Record) -> list[str]:
+        """What the matrix columns of a record are called; from any thread, also while the detector is changing."""
+        layout_id = record.meta.get("layout")
+        if layout_id is None:
+            return self.columns
+        if layout_id not in self._names:
+            fields = self._engine.ledger.layouts()[layout_id]["x"]
+            self._names[layout_id] = [
+                field.name.replace("rule_", "rule:", 1) if field.name.startswith("rule_") else field.name for field in fields
+            ]
+        return self._names[layout_id]
+
+    def events(self, transaction_ids: Sequence[str], known_us: Sequence[int] | None = None) -> list[tuple[Record, int] | None]:
+        """The records that hold transactions, also ones that are not durable yet, each with its row; None for an unknown id.
+
+        known_us: when something became known about each. Where an id came again after `dedupe`, the newest event that had
+        happened by then is meant.
+        """
+        engine = self._engine
+        find = partial(engine.ledger.find, engine.detector.name, kinds=LABELLED)
+        seqs = engine.claims.peek(text_codes(transaction_ids), np.full(len(transaction_ids), engine.clock()))
+        found = records.events_at(engine.ledger, seqs)
+        for place, transaction_id in enumerate(transaction_ids):
+            at = found[place]
+            if at is None or at[0].ids[at[1]] != transaction_id or at[0].kind not in LABELLED:
+                found[place] = at = find(transaction_id)
+            if at is not None and known_us is not None and at[0].time_us[at[1]] > known_us[place]:
+                found[place] = find(transaction_id, until_us=known_us[place]) or at
+        return found
+
+    def label(self, record: Record, row: int) -> Label | None:
+        """The label that counts about one event, whose id others may have had before and after it; durable ones alone."""
+        return self.labels_of([(record, row)]).get(record.first_seq + row)
+
+    def labels_of(self, events: Sequence[tuple[Record, int]]) -> dict[int, Label]:
+        """The labels that count about events, by sequence number."""
+        ids = [record.ids[row] for record, row in events]
+        counting = {each.transaction_id: each for each in self._engine.ledger.tables.labels_of(self._engine.detector.name, ids)}
+        found: dict[int, Label] = {}
+        for (record, row), transaction_id in zip(events, ids, strict=True):
+            label, seq = counting.get(transaction_id), record.first_seq + row
+            if label is not None and not self._is_about(label, seq):
+                label = max(reversed(self.labels(record, row)), key=lambda each: (each.rank, each.known_us), default=None)
+            if label is not None:
+                found[seq] = label
+        return found
+
+    def labels(self, record: Record, row: int) -> list[Label]:
+        """Every statement about one event, oldest first."""
+        said = self._engine.ledger.tables.label_history(self._engine.detector.name, record.ids[row])
+        return [each for each in said if self._is_about(each, record.first_seq + row)]
+
+    def _is_about(self, label: Label, seq: int) -> bool:
+        """Whether a label is about the event with this sequence number, and not about another one with its id."""
+        find = partial(self._engine.ledger.find, label.detector, label.transaction_id, LABELLED)
+        found = find(until_us=label.known_us) or find()
+        return found is None or found[0].first_seq + found[1] == seq
+
+    def render(self, record: Record, rows: Sequence[int]) -> list[bytes]:
+        """Decisions of a record as JSON, as they were answered: detector, models and rules may have changed since."""
+        return self._renderer_of(record).render(record, rows)
+
+    def _renderer_of(self, record: Record) -> Renderer | SplitRenderer:
+        voices, versions, layout_id = self._engine.voices, versions_of(record), record.meta["layout"]
+        if (versions, layout_id) == (voices.versions, voices.layout_id):
+            return voices.renderer
+        ours = self._kept(versions, layout_id)
+        if DECIDED_BY not in record.columns:
+            return ours
+        challenger = deciding_version(record)
+        if challenger is None:
+            return ours
+        return SplitRenderer(ours, self._kept(msgspec.structs.replace(versions, model=challenger), layout_id))
+
+    def _kept(self, versions: Versions, layout_id: str) -> Renderer:
+        if (versions, layout_id) not in self._renderers:
+            self._renderers[versions, layout_id] = self._renderer_of_old(versions, layout_id)
+        return self._renderers[versions, layout_id]
+
+    def _renderer_of_old(self, versions: Versions, layout_id: str) -> Renderer:
+        """What writes the JSON of records that keep their own explanations: it needs to know their columns alone."""
+        engine = self._engine
+        fields = engine.ledger.layouts()[layout_id]
+        layout = records.layout_of(fields)
+        declared = [each.declared for each in engine.ledger.tables.versions(engine.detector.name)]
+        features = next((each["features"] for each in declared if each.get("layout") == layout_id and "features" in each), None)
+        if features is None:
+            features = [name for name in engine.detector.plan.features if name in layout]
+        members = [field.name.removeprefix("score_") for field in fields["scores"][1:]]
+        return Renderer(engine.detector.name, layout, versions, (), features, members=members)
+
+    def transaction(self, transaction_id: str) -> bytes | None:
+        """The recorded decision, as it was answered."""
+        found = self._engine.ledger.find(self._engine.detector.name, transaction_id)
+        return self.render(found[0], [found[1]])[0] if found is not None else None
+
+    def value(self, record: Record, row: int, name: str) -> float | str | None:
+        """A field or feature of a recorded event; None where it is null, or unknown to this record."""
+        column = record.columns.get(TEXT + name)
+        if isinstance(column, list):
+            return column[row]
+        numbers = self.numbers(record, name)
+        value = math.nan if numbers is None else float(numbers[row])
+        return None if math.isnan(value) else value
+
+    def numbers(self, record: Record, name: str) -> Any:
+        """A column of a record's matrix; None where the record has none of this name."""
+        names, x = self.names_in(record), record.columns["x"]
+        return x[:, names.index(name)] if name in names else None  # type: ignore[call-overload]  # a matrix
+
+    # ---- entities
+
+    def table(self, entity: str) -> "Table":
+        """The table of an entity.
+
+        Raises:
+            DeclarationError: the detector has no such entity.
+        """
+        tables = {table.plan.entity.name: table for table in self._engine.path.state.tables}
+        if entity not in tables:
+            name = self._engine.detector.name
+            raise DeclarationError(f"detector {name!r} has no entity {entity!r}.{did_you_mean(entity, tables)}")
+        return tables[entity]
+
+    def entity(self, entity: str, key: str) -> dict[str, Any] | None:
+        """The features of one key as of the stream's clock, without a new event; None where it was never seen.
+
+        A key of several fields is written with | between them.
+
+        Raises:
+            DeclarationError: the detector has no such entity.
+            MalformedEvent: the text cannot be a key of it.
+        """
+        table, state = self.table(entity), self._engine.path.state
+        several = len(table.plan.keys[0]) > 1
+        code = state.key_of(table, key.split("|") if several else [key])
+        if find_slot(table.state, code) < 0:
+            return None
+        batch = state.look(table, code)
+        features = {
+            feature.name: self._value(batch, feature.name)
+            for feature in self._engine.detector.features
+            if isinstance(feature, Aggregate)
+            and (feature.entity.fields, feature.entity.roles) == (table.plan.entity.fields, table.plan.entity.roles)
+        }
+        return {
+            "entity": entity,
+            "key": key,
+            "detector": self._engine.detector.name,
+            "as_of": iso(int(batch.time_us[0])),
+            "features": features,
+        }
+
+    def _value(self, batch: Batch, name: str) -> float | int | str | None:
+        column = self._engine.detector.plan.layout[name]
+        if column.type is Type.TEXT:
+            return batch.texts[name][0]
+        value = float(batch.x[0, column.index])
+        if np.isnan(value):
+            return None
+        return int(value) if value.is_integer() else value
+
+    # ---- what is served
+
+    def describe(self) -> dict[str, Any]:
+        """The detector as served: fields, features, models, rules, policy, versions."""
+        engine, detector = self._engine, self._engine.detector
+        ensemble, thresholds = engine.path.ensemble, engine.path.judge.thresholds
+        return {
+            "name": detector.name,
+            "version": detector.version,
+            "model_version": engine.model_version,
+            "ready": engine.ready is None,
+            "fields": {name: type_.value for name, type_ in detector.schema.columns.items()},
+            "required": sorted(detector.schema.needed),
+            "informs": engine.informs,
+            "features": [self._feature(feature) for feature in detector.features],
+            "models": [{"name": model.name, "weight": model.weight} for model in detector.models],
+            "rules": [
+                {
+                    "name": rule.name,
+                    "when": rule.expression.sql,
+                    "then": rule.action,
+                    "hard": rule.hard,
+                    "override": rule.override,
+                    "reason": rule.rule.reason,
+                }
+                for rule in detector.plan.rules
+            ],
+            "policy": {
+                "challenge_at": _finite(thresholds.challenge_at),
+                "review_at": _finite(thresholds.review_at),
+                "block_at": _finite(thresholds.block_at),
+                "on_failure": detector.policy.on_failure,
+                "order": detector.policy.order,
+            },
+            "inputs": list(ensemble.features) if ensemble else list(detector.plan.inputs),
+            "state": {
+                table.plan.entity.name: table.counts() | {"bytes": table.used_bytes} for table in engine.path.state.tables
+            },
+            "notes": [*engine.recovery.notes, *detector.warnings],
+        }
+
+    def _feature(self, feature: Any) -> dict[str, Any]:
+        type_ = self._engine.detector.plan.layout[feature.name].type.value
+        if not isinstance(feature, Aggregate):
+            return {"name": feature.name, "type": type_, "definition": getattr(feature, "sql", None) or repr(feature)}
+        window = "ever" if feature.window_us == EVER_US else feature.window
+        return {
+            "name": feature.name,
+            "type": type_,
+            "entity": feature.entity.name,
+            "aggregate": feature.kind,
+            "field": feature.field,
+            "window": window,
+        }
+
+
+class KeyRows:
+    """Finds the events of one key, in any of its roles, in recorded batches."""
+
+    def __init__(self, look: EngineQueries, table: "Table", key: str) -> None:
+        self._look = look
+        self._fields = [[column.name for column in columns] for columns in table.plan.keys]
+        several = len(self._fields[0]) > 1
+        self._values = key.split("|") if several else [key]
+
+    def of(self, record: Record) -> list[int]:
+        """The rows of a record that are about the key, in order."""
+        if any(len(names) != len(self._values) for names in self._fields):
+            return []
+        found: set[int] = set()
+        for names in self._fields:
+            rows = [self._holding(record, name, value) for name, value in zip(names, self._values, strict=True)]
+            found |= set.intersection(*rows)
+        return sorted(found)
+
+    def _holding(self, record: Record, name: str, value: str) -> set[int]:
+        column = record.columns.get(TEXT + name)
+        if isinstance(column, list):
+            return {row for row, text in enumerate(column) if text == value}
+        numbers = self._look.numbers(record, name)
+        try:
+            return set() if numbers is None else set(np.flatnonzero(numbers == float(value)).tolist())
+        except ValueError:
+            return set()
+
+
+def _finite(threshold: float) -> float | None:
+    return threshold if np.isfinite(threshold) else None

@@ -1,0 +1,183 @@
+"""Features as data: what people write into a form, what a ledger keeps, and the declared objects that both stand for."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import msgspec
+
+from penstock.clock import EVER_US
+from penstock.errors import DeclarationError, did_you_mean
+from penstock.features.derive import Derived, derive
+from penstock.features.entity import REMEMBERED, WINDOWED, Aggregate, Entity
+
+_OF_A_FIELD = ("sum", "mean", "std", "min", "max", "distinct", "last", "first")
+
+
+class Described(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A feature: either `derive`, an SQL expression, or the `kind` of an aggregate of an `entity`.
+
+    entity: the name of one that the detector has, or a new one over the fields `keys` (all of its key fields); roles: the
+    fields of a new one by role, in place of those. of: names of types of events, counted in place of transactions. The rest is
+    as `Entity.count(...)` and its siblings take it.
+
+    >>> spent = Described(kind="sum", entity="customer", field="amount", window="1d")
+    >>> feature_of("spent", spent, {"customer": Entity("customer_id")}).window_us // 1_000_000
+    86400
+    """
+
+    derive: str | None = None
+    kind: str | None = None
+    entity: str | None = None
+    keys: tuple[str, ...] = ()
+    roles: dict[str, str] = msgspec.field(default_factory=dict)
+    field: str | None = None
+    window: str | None = None
+    delay: str | None = None
+    where: str | None = None
+    current: bool = True
+    role: str | None = None
+    at: str | None = None
+    of: tuple[str, ...] = ()
+    by: str = "event"
+
+
+class Added(NamedTuple):
+    """A feature that was made at run time."""
+
+    name: str
+    described: Described
+
+
+def read_described(data: object, name: str) -> Described:
+    """A feature from what JSON says.
+
+    Raises:
+        DeclarationError: it says something else.
+    """
+    _refuse_files(data, name)
+    try:
+        return msgspec.convert(data, Described)
+    except msgspec.ValidationError as error:
+        raise DeclarationError(f"feature {name!r} cannot be read: {error}") from None
+
+
+def _refuse_files(data: object, name: str) -> None:
+    """Raises where a lookup or a conversion is meant: each process would need the same file, which nothing hands round."""
+    told = {*data, data.get("kind")} if isinstance(data, Mapping) else set()
+    meant = next((what for word, what in _OF_FILES.items() if word in told), None)
+    if meant is not None:
+        raise DeclarationError(
+            f"feature {name!r}: {meant} cannot be made at run time, for it reads a file that every process must have;"
+            " put it into the detector's file and deploy that. What is made at run time may read it then"
+        )
+
+
+_OF_FILES = {
+    "lookup": "a lookup",
+    "ranges": "a lookup",
+    "table": "a lookup",
+    "money": "a conversion of money",
+    "rates": "a conversion of money",
+}
+"""Words that a form says where it means a feature that reads a file."""
+
+
+def to_plain(described: Described) -> dict[str, Any]:
+    """What JSON says of a feature; what has its default is left out."""
+    found: dict[str, Any] = msgspec.to_builtins(described)
+    return found
+
+
+def feature_of(
+    name: str, described: Described, entities: Mapping[str, Entity], types: Mapping[str, type] = MappingProxyType({})
+) -> Aggregate | Derived:
+    """The declared object. entities, types: of events, that the detector has, by name.
+
+    Raises:
+        DeclarationError: it says too much, too little, or something that cannot be meant.
+    """
+    place = f"feature {name!r}"
+    if not name.isidentifier():
+        raise DeclarationError(f"{name!r} cannot be a feature's name: use letters, digits and _, as in spent_today")
+    if described.derive is not None:
+        if described != Described(derive=described.derive):
+            raise DeclarationError(f"{place}: an expression stands alone; leave out everything but derive")
+        return derive(name, described.derive)
+    kinds = (*WINDOWED, *REMEMBERED)
+    if described.kind not in kinds:
+        told = f"kind {described.kind!r} is none of {', '.join(kinds)}" if described.kind else "say its kind, or what to derive"
+        raise DeclarationError(f"{place}: {told}.{did_you_mean(described.kind or '', kinds)}")
+    if (described.field is not None) != (described.kind in _OF_A_FIELD):
+        told = "needs the field" if described.field is None else f"takes no field, but got {described.field!r}"
+        raise DeclarationError(f"{place}: {described.kind} {told}")
+    window = _window(described.kind, described.window, place)
+    options: dict[str, object] = {"delay": described.delay, "where": described.where, "current": described.current}
+    options |= {"role": described.role, "at": described.at, "by": described.by, "of": _types(described, types, place)}
+    entity = _entity(described, entities, place)
+    return entity.aggregate(described.kind, described.field, window, **options).named(name)
+
+
+def describe(feature: Aggregate | Derived) -> Described:
+    """A feature as data, its entity by its fields: whoever reads it needs no other."""
+    if isinstance(feature, Derived):
+        return Described(derive=feature.sql)
+    entity = feature.entity
+    return Described(
+        kind=feature.kind,
+        entity=entity.name,
+        keys=() if entity.roles else entity.fields,
+        roles=dict(zip(entity.roles, entity.fields, strict=True)) if entity.roles else {},
+        field=feature.field,
+        window=None if feature.window_us == EVER_US and feature.kind not in WINDOWED else feature.window,
+        delay=feature.delay,
+        where=feature.where,
+        current=feature.current,
+        role=feature.role,
+        at=feature.at,
+        of=tuple(each.__name__ for each in feature.of),
+        by=feature.by,
+    )
+
+
+def _window(kind: str, window: str | None, place: str) -> str:
+    if window is None and kind in WINDOWED:
+        raise DeclarationError(f"{place}: {kind} needs a window, as in 1h, 7d or ever")
+    if window is not None and kind in ("first", "since_first"):
+        raise DeclarationError(f"{place}: {kind} looks back for ever; leave out the window {window!r}")
+    return window or "ever"
+
+
+def _types(described: Described, types: Mapping[str, type], place: str) -> tuple[type, ...]:
+    for name in described.of:
+        if name not in types:
+            known = ", ".join(types) or "none"
+            raise DeclarationError(
+                f"{place}: there is no type of event {name!r} to count; the detector has {known}.{did_you_mean(name, types)}"
+                " A new type goes into informs=[...] of the detector's file"
+            )
+    return tuple(types[name] for name in described.of)
+
+
+def _entity(described: Described, entities: Mapping[str, Entity], place: str) -> Entity:
+    name = described.entity
+    known = entities.get(name or "")
+    keys, roles = described.keys, described.roles
+    if known is not None and not (keys or roles):
+        return known
+    if keys and roles:
+        raise DeclarationError(f"{place}: an entity has keys or roles, not both")
+    if not (keys or roles):
+        if name is None:
+            known_ones = ", ".join(entities) or "none yet"
+            raise DeclarationError(f"{place}: say of which entity: one of {known_ones}, or give the fields of its key (keys)")
+        raise DeclarationError(
+            f"{place}: there is no entity {name!r}.{did_you_mean(name, entities)} A new one needs keys, the fields of its key"
+        )
+    made = Entity(*keys, name=name) if keys else Entity(roles=roles, name=name)
+    same = entities.get(made.name)
+    if same is not None and (same.fields, same.roles) != (made.fields, made.roles):
+        raise DeclarationError(
+            f"{place}: entity {made.name!r} is keyed by {', '.join(same.fields)}; give the new one another name"
+        )
+    return same or made

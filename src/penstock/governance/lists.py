@@ -1,0 +1,170 @@
+"""Lists that conditions ask: allow, block and watch lists, whose entries say who put them there, why, and until when.
+
+A value is on a list for the events that arrive before its expiry. Every change of a list is one revision, and every entry says
+in which it came and went, so what was on the list at any revision can be told for ever.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import msgspec
+
+from penstock.clock import Clock, system_clock
+from penstock.errors import Conflict, DeclarationError, MalformedEvent, did_you_mean
+from penstock.expressions import Members
+from penstock.governance import rule_versions
+from penstock.governance.approvals import Approvals, Request
+from penstock.governance.audit import AuditLog
+from penstock.database.sqlite import Database
+from penstock.governance.list_reader import ListReader
+from penstock.governance.list_steps import ListSteps, NewEntry, Outcome
+from penstock.governance.list_tables import (
+    KINDS,
+    KeptList,
+    Kind,
+    names,
+)
+from penstock.governance.rule_versions import Acting, acting, read_versions
+
+Check = Callable[[Sequence[Acting], Collection[str]], None]
+"""Raises DeclarationError where rules that act ask another list than those of these names."""
+
+
+class ListStore(ListReader):
+    """The lists of one detector, to look into and to change.
+
+    Args:
+        database: of the office; its tables are made where they are missing.
+        detector: the detector's name.
+        check: asked before a list is put away.
+        token: makes a token of a personal value, where the key for that is at hand.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        detector: str,
+        check: Check,
+        clock: Clock = system_clock,
+        *,
+        token: Callable[[str], str] | None = None,
+    ) -> None:
+        super().__init__(database, detector, clock, token=token)
+        self._check = check
+        AuditLog(database)
+        database.prepare(rule_versions.SCHEMA)
+        self.approvals = Approvals(database, detector, clock)
+
+    # ------------------------------------------------------------ changing
+
+    def adopt(self, declared: Mapping[str, Members]) -> None:
+        """Take in the lists of the detector's file; what people put on a list, or took off it, stays as it is."""
+        if not declared:
+            return
+        with self._steps() as steps:
+            known = {kept.name: kept for kept in steps.all()}
+            changed = [steps.adopt(known.get(name), name, members) for name, members in declared.items()]
+            if any(changed):
+                steps.turn()
+
+    def create(
+        self, name: str, kind: Kind = "block", *, about: str = "", personal: bool = False, protected: bool = False, who: str
+    ) -> KeptList:
+        """A new list, or one that was put away, taken up again with what is on it.
+
+        Raises:
+            MalformedEvent: the kind is none, or the key for tokens is not at hand.
+            Conflict: there is one of this name.
+        """
+        if kind not in KINDS:
+            raise MalformedEvent(f"a list of kind {kind!r} cannot be.{did_you_mean(kind, KINDS)}", "kind")
+        if personal and self._token is None:
+            raise MalformedEvent(
+                "the key that makes tokens of personal values is not here; name it with personal_key_file", "personal"
+            )
+        with self._steps() as steps:
+            made = steps.create(name, kind, about, personal=personal, protected=protected, who=who)
+            steps.turn()
+            return made
+
+    def add(self, name: str, entries: Sequence[NewEntry], *, who: str, why: str = "") -> Outcome | Request:
+        """Put values on a list; of one that is on it already, reason and expiry become these.
+
+        Returns:
+            how many were added, or where the list is protected a request that waits for another person.
+
+        Raises:
+            NotFound: there is no such list.
+            MalformedEvent: a value cannot be one, or would have expired already.
+        """
+        with self._steps() as steps:
+            kept = steps.one(name)
+            now = self._clock()
+            for each in entries:
+                if each.expires_us is not None and each.expires_us <= now:
+                    raise MalformedEvent(f"{each.value!r} would have expired already; let it expire later", "expires_at")
+            shaped = list(entries)
+            if kept.personal:
+                shaped = [msgspec.structs.replace(each, value=self.form_of(kept, each.value)) for each in entries]
+            if kept.protected:
+                details = {"entries": msgspec.to_builtins(shaped)}
+                return self.approvals.ask(steps.transaction, "list", name, "add", details, author=who, who=who, why=why)
+            return self._turned(steps, steps.add(kept, shaped, who=who))
+
+    def remove(self, name: str, values: Sequence[str], *, who: str, why: str = "") -> Outcome | Request:
+        """Take values off a list; those that are not on it are counted, and no error.
+
+        Returns:
+            how many were removed, or where the list is protected a request that waits for another person.
+        """
+        with self._steps() as steps:
+            kept = steps.one(name)
+            shaped = [self.form_of(kept, value.strip()) for value in values]
+            if kept.protected:
+                details = {"values": shaped}
+                return self.approvals.ask(steps.transaction, "list", name, "remove", details, author=who, who=who, why=why)
+            return self._turned(steps, steps.remove(kept, shaped, who=who, why=why))
+
+    def approve(self, id: str, *, who: str, why: str = "") -> Outcome:
+        """Do what was asked for; whoever asked stays the author of the entries.
+
+        Raises:
+            Conflict: it was settled before, or who approves has asked for it.
+        """
+        with self._steps() as steps:
+            request = self.approvals.waiting(steps.transaction, id)
+            self.approvals.settle(steps.transaction, request, "approved", who=who, why=why)
+            kept = steps.one(request.name)
+            if request.action == "remove":
+                done = steps.remove(kept, request.details["values"], who=request.asked_by, why=request.note)
+            else:
+                entries = msgspec.convert(request.details["entries"], list[NewEntry])
+                done = steps.add(kept, entries, who=request.asked_by)
+            return self._turned(steps, done)
+
+    def archive(self, name: str, *, who: str, why: str = "") -> None:
+        """Put a list away.
+
+        Raises:
+            Conflict: a rule that acts or watches asks it.
+        """
+        with self._steps() as steps:
+            steps.archive(steps.one(name), who=who, why=why)
+            rules = acting(read_versions(steps.transaction.run, self._detector))
+            try:
+                self._check(rules, names(steps.transaction.run, self._detector))
+            except DeclarationError as error:
+                raise Conflict(f"list {name!r} cannot be put away while rules ask it: {error}") from error
+            steps.turn()
+
+    # ------------------------------------------------------------ inside
+
+    @contextmanager
+    def _steps(self) -> Iterator[ListSteps]:
+        with self._database.write() as transaction:
+            yield ListSteps(transaction, self._detector, self._clock)
+
+    def _turned(self, steps: ListSteps, done: Outcome) -> Outcome:
+        if done.changed:
+            steps.turn()
+        return done

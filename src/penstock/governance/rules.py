@@ -1,0 +1,278 @@
+"""Rules as data, with a life: draft, shadow, rollout, active, paused, archived; every version kept, with who and why.
+
+    draft ──> shadow ──> rollout ──> active ──> paused / archived
+                 what watches      acts on a share     acts on all
+
+A rule has at most one version that is active and at most one candidate, which watches or acts on a share of the keys. While a
+candidate is rolled out to n per cent of the keys, the active version acts on the others, so every event meets one of the two.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from penstock.clock import Clock, system_clock
+from penstock.errors import Conflict, Forbidden, MalformedEvent
+from penstock.governance import list_tables
+from penstock.governance.approvals import Approvals, Request
+from penstock.governance.audit import AuditLog
+from penstock.database.sqlite import Database
+from penstock.governance.rule_steps import RuleSteps
+from penstock.governance.rule_versions import (
+    CANDIDATE,
+    FILE,
+    SCHEMA,
+    Acting,
+    Body,
+    Version,
+    acting,
+    in_state,
+    read_versions,
+    watching,
+)
+
+Check = Callable[[Sequence[Acting], Collection[str]], None]
+"""Raises DeclarationError where these cannot be rules of the detector, or ask another list than those of these names."""
+
+
+class RuleStore:
+    """The rules of one detector.
+
+    Args:
+        database: of the office; its tables are made where they are missing.
+        detector: the detector's name.
+        check: asked before every change that acts or watches; what it raises undoes the change.
+        four_eyes: whoever wrote a version is not the one who lets it act: what an author asks for waits for another person.
+    """
+
+    def __init__(
+        self, database: Database, detector: str, check: Check, clock: Clock = system_clock, *, four_eyes: bool = False
+    ) -> None:
+        self._database, self._detector, self._check, self._clock = database, detector, check, clock
+        self.four_eyes = four_eyes
+        AuditLog(database)
+        database.prepare(SCHEMA)
+        database.prepare(list_tables.SCHEMA)
+        self.approvals = Approvals(database, detector, clock)
+
+    # ------------------------------------------------------------ looking
+
+    def revision(self) -> int:
+        """Grows with every change of rules and lists: asked often, by everybody who follows."""
+        rows = self._database.read(
+            "SELECT revision FROM rule_revisions WHERE detector = :detector", {"detector": self._detector}
+        )
+        return int(rows[0][0]) if rows else 0
+
+    def versions(self, name: str | None = None) -> list[Version]:
+        """All versions of a rule, or of all, the oldest first."""
+        return read_versions(self._database.read, self._detector, name)
+
+    def acting(self) -> list[Acting]:
+        """What is to be compiled: everything that acts or watches, rules in the order in which they first came."""
+        return acting(self.versions())
+
+    # ------------------------------------------------------------ changing
+
+    def adopt(self, rules: Sequence[tuple[str, Body]]) -> bool:
+        """Take in the rules of the detector's file; whether anything was new.
+
+        A rule that nobody has changed since follows the file, and goes where the file drops it. Where a version made at
+        run time is active, the file's new version is a draft: nothing that people decided is overruled by a deployment.
+        """
+        with self._steps() as steps:
+            changed = steps.adopt(rules, FILE)
+            if changed:
+                steps.turn()
+            return changed
+
+    def add(self, name: str, body: Body, *, who: str, why: str = "") -> Version:
+        """A new version, as a draft.
+
+        Raises:
+            DeclarationError: it could not work.
+        """
+        with self._steps() as steps:
+            versions = steps.all()
+            added = steps.insert([version for version in versions if version.name == name], name, body, who, why)
+            self._look_at(steps, [*acting(versions), watching(added)])
+            return added
+
+    def shadow(self, name: str, version: int, *, who: str, why: str = "", may_approve: bool = True) -> Version:
+        """Let a version watch: where it would have fired is recorded, and changes nothing.
+
+        may_approve: whether who asks may end a rollout, which the new candidate replaces.
+
+        Raises:
+            NotFound: there is no such rule, or version.
+            Conflict: it acts already.
+            Forbidden: a version is rolled out, and who asks may not approve.
+        """
+        with self._steps() as steps:
+            known, chosen = steps.chosen(name, version)
+            rolled_out = in_state(known, "rollout")
+            if rolled_out is not None and not may_approve:
+                raise Forbidden(
+                    f"version {rolled_out.version} of {name!r} is rolled out to {rolled_out.percent:g} per cent, and this "
+                    "would end it; only who has the right to approve may do that"
+                )
+            return self._settled(steps, steps.try_(_not_active(chosen), "shadow", who=who, why=why))
+
+    def rollout(
+        self,
+        name: str,
+        version: int,
+        *,
+        percent: float,
+        share_of: str,
+        who: str,
+        why: str = "",
+        guards: Sequence[dict[str, Any]] | None = None,
+    ) -> Version | Request:
+        """Let a version act on a share of the keys of a field; the active one goes on for the others.
+
+        guards: kept with a request, for whoever carries it out.
+
+        Returns:
+            the version, or where four eyes are asked for and these are its author's a request that waits.
+
+        Raises:
+            MalformedEvent: a percentage beyond 100, or none.
+            NotFound, Conflict: as `shadow`.
+        """
+        if not 0 < percent <= 100:
+            raise MalformedEvent(f"a rollout to {percent:g} per cent cannot be; more than 0, and at most 100", "percent")
+        with self._steps() as steps:
+            chosen = _not_active(steps.chosen(name, version)[1])
+            details = {"version": chosen.version, "percent": percent, "of": share_of}
+            details |= {} if guards is None else {"guards": list(guards)}
+            return self._asked(steps, chosen, "rollout", details, who, why) or self._rollout(steps, chosen, details, who, why)
+
+    def promote(self, name: str, version: int | None = None, *, who: str, why: str = "") -> Version | Request:
+        """Let a version, or the candidate, act on everything; the one that did is archived.
+
+        Returns:
+            the version, or where four eyes are asked for and these are its author's a request that waits.
+        """
+        with self._steps() as steps:
+            chosen = steps.chosen(name, version)[1]
+            request = self._asked(steps, chosen, "promote", {"version": chosen.version}, who, why)
+            return request or self._settled(steps, steps.promote(chosen, who=who, why=why))
+
+    def ask(self, name: str, version: int, action: str, *, who: str, why: str = "", **details: Any) -> Request:
+        """Ask others to promote a version, or to roll it out: for those who may not do it themselves.
+
+        Raises:
+            MalformedEvent: the action is neither, or the percentage is none.
+            NotFound: there is no such rule, or version.
+        """
+        if action not in ("promote", "rollout"):
+            raise MalformedEvent(f"{action!r} cannot be asked for; promote and rollout can", "action")
+        if action == "rollout" and not 0 < details.get("percent", 0) <= 100:
+            raise MalformedEvent("a rollout needs a percentage, more than 0 and at most 100", "percent")
+        with self._steps() as steps:
+            chosen = steps.chosen(name, version)[1]
+            told = {"version": chosen.version, **details}
+            if action == "rollout":
+                self._look_at(steps, _rolled_out(steps.all(), chosen, details))
+            return self.approvals.ask(steps.transaction, "rule", name, action, told, author=chosen.author, who=who, why=why)
+
+    def approve(self, id: str, *, who: str, why: str = "") -> Version:
+        """Do what was asked for.
+
+        Raises:
+            Conflict: it was settled before, or who approves is the author.
+        """
+        with self._steps() as steps:
+            request = self.approvals.waiting(steps.transaction, id)
+            chosen = steps.chosen(request.name, request.details["version"])[1]
+            self.approvals.settle(steps.transaction, request, "approved", who=who, why=why)
+            if request.action == "promote":
+                return self._settled(steps, steps.promote(chosen, who=who, why=why))
+            return self._rollout(steps, _not_active(chosen), request.details, who, why)
+
+    def pause(self, name: str, *, who: str, why: str = "") -> Version:
+        """Let the candidate stop, or where there is none the active version."""
+        with self._steps() as steps:
+            known = steps.known(name)
+            tried = _candidate(known) or in_state(known, "active")
+            if tried is None:
+                raise Conflict(f"no version of {name!r} acts or watches, so there is nothing to pause")
+            return self._settled(steps, steps.set(tried, "paused", who=who, action="rule.pause", why=why))
+
+    def rollback(self, name: str, *, who: str, why: str = "") -> Version:
+        """Undo the last step: a candidate is paused; without one, the version that was active before is active again."""
+        with self._steps() as steps:
+            known = steps.known(name)
+            tried = _candidate(known)
+            if tried is not None:
+                return self._settled(steps, steps.set(tried, "paused", who=who, action="rule.rollback", why=why))
+            active = in_state(known, "active")
+            before = [version for version in known if version.was_active and version is not active]
+            if not before:
+                raise Conflict(f"no version of {name!r} was active before, so there is nothing to go back to")
+            if active is not None:
+                steps.set(active, "paused", who=who, action="rule.rollback", why=why)
+            latest = max(before, key=lambda version: version.was_active)
+            return self._settled(steps, steps.promote(latest, who=who, why=why))
+
+    def stop(self, name: str, version: int, *, who: str, why: str) -> bool:
+        """Pause a version if it is still tried; whether it was. Of two who do so the second changes nothing."""
+        with self._steps() as steps:
+            tried = _candidate(steps.known(name))
+            if tried is None or tried.version != version:
+                return False
+            self._settled(steps, steps.set(tried, "paused", who=who, action="rule.rollback", why=why))
+            return True
+
+    def archive(self, name: str, *, who: str, why: str = "") -> None:
+        """Let no version of a rule act or watch any more."""
+        with self._steps() as steps:
+            for version in steps.known(name):
+                if version.state != "archived":
+                    steps.set(version, "archived", who=who, action="rule.archive", why=why)
+            steps.turn()
+
+    # ------------------------------------------------------------ inside a transaction
+
+    @contextmanager
+    def _steps(self) -> Iterator[RuleSteps]:
+        with self._database.write() as transaction:
+            yield RuleSteps(transaction, self._detector, self._clock)
+
+    def _asked(self, steps: RuleSteps, chosen: Version, action: str, details: dict[str, Any], who: str, why: str) -> Request | None:
+        """A request, where the one who acts may not do it alone."""
+        if not self.four_eyes or chosen.author != who:
+            return None
+        return self.approvals.ask(
+            steps.transaction, "rule", chosen.name, action, details, author=chosen.author, who=who, why=why
+        )
+
+    def _rollout(self, steps: RuleSteps, chosen: Version, details: dict[str, Any], who: str, why: str) -> Version:
+        percent, share_of = float(details["percent"]), str(details["of"])
+        return self._settled(steps, steps.try_(chosen, "rollout", who=who, percent=percent, share_of=share_of, why=why))
+
+    def _settled(self, steps: RuleSteps, changed: Version) -> Version:
+        """Everything that acts by now fits the detector, and whoever follows hears of it."""
+        self._look_at(steps, steps.acting())
+        steps.turn()
+        return changed
+
+    def _look_at(self, steps: RuleSteps, acts: Sequence[Acting]) -> None:
+        self._check(acts, list_tables.names(steps.transaction.run, self._detector))
+
+
+def _candidate(known: Sequence[Version]) -> Version | None:
+    return next((version for version in known if version.state in CANDIDATE), None)
+
+
+def _not_active(version: Version) -> Version:
+    if version.state == "active":
+        raise Conflict(f"version {version.version} of {version.name!r} is active; pause it, or try another version")
+    return version
+
+
+def _rolled_out(versions: Sequence[Version], chosen: Version, details: dict[str, Any]) -> list[Acting]:
+    """What would act if this version were rolled out so."""
+    share = watching(chosen)._replace(end=float(details["percent"]), share_of=str(details.get("of")))
+    return [*(each for each in acting(versions) if each.name != share.name), share]

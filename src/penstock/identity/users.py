@@ -1,0 +1,308 @@
+"""People who sign in: their passwords (argon2id), their roles, their sessions."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+from argon2 import PasswordHasher, profiles
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from penstock.clock import Clock, system_clock
+from penstock.errors import Conflict, MalformedEvent, NotFound
+from penstock.governance import audit
+from penstock.database.sqlite import Database, Row, Schema, Transaction
+from penstock.identity.roles import is_reserved, known_roles
+
+SCHEMA = Schema(
+    "people",
+    [
+        [
+            """CREATE TABLE people (name TEXT PRIMARY KEY, password TEXT NOT NULL, roles TEXT NOT NULL,
+                created_us BIGINT NOT NULL, disabled_us BIGINT)""",
+            """CREATE TABLE people_sessions (digest TEXT PRIMARY KEY, person TEXT NOT NULL, begun_us BIGINT NOT NULL,
+                expires_us BIGINT NOT NULL)""",
+            "CREATE INDEX people_sessions_of ON people_sessions (person)",
+        ],
+        ["ALTER TABLE people_sessions ADD COLUMN roles TEXT"],
+    ],
+)
+
+SESSION_US = 12 * 3600 * 1_000_000
+"""How long a session lasts: a working day."""
+SHORTEST, LONGEST = 12, 1024
+"""Letters of a password; the upper bound keeps hashing cheap to refuse."""
+
+hasher = PasswordHasher.from_parameters(profiles.RFC_9106_LOW_MEMORY)
+"""argon2id with the parameters of RFC 9106 for machines with little memory to spare: 3 passes over 64 MiB, 4 lanes."""
+
+Check = Callable[[Transaction], None]
+"""Looks at what a transaction has done, and raises where that must not be."""
+
+_COLUMNS = "name, roles, created_us, disabled_us"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
+
+
+class User(msgspec.Struct, frozen=True):
+    """A user; the password never leaves this module."""
+
+    name: str
+    roles: list[str]
+    created_us: int
+    disabled_us: int | None = None
+
+
+class Session(msgspec.Struct, frozen=True):
+    """Somebody who has signed in. digest: SHA-256 of the token that the browser keeps."""
+
+    digest: str
+    person: str
+    roles: list[str]
+    expires_us: int
+
+
+class Users:
+    """The users of an office and their sessions. Every change is noted in the audit log with it.
+
+    >>> from penstock.database.sqlite import SqliteDatabase
+    >>> people = People(SqliteDatabase())
+    >>> people.add("ana", "correct horse battery", ["analyst"], who="local").roles
+    ['analyst']
+    >>> token = people.sign_in("ana", "correct horse battery")
+    >>> [session.person for session in people.sessions()]
+    ['ana']
+    >>> people.sign_in("ana", "wrong") is None
+    True
+    """
+
+    def __init__(self, database: Database, clock: Clock = system_clock) -> None:
+        database.prepare(audit.SCHEMA)
+        database.prepare(SCHEMA)
+        self._database = database
+        self._clock = clock
+
+    def add(self, name: str, password: str, roles: Iterable[str], *, who: str, check: Check = lambda _done: None) -> User:
+        """Add a user. check: sees what was done before it counts; what it raises undoes it.
+
+        Raises:
+            MalformedEvent: the name, the password or a role cannot be used.
+            Conflict: there is one of this name.
+        """
+        check_name(name)
+        person = User(name, sorted(known_roles(roles)), self._clock())
+        values = {"name": name, "password": _hashed(password), "roles": " ".join(person.roles), "at_us": person.created_us}
+        with self._database.write() as transaction:
+            added = transaction.run(
+                "INSERT INTO people (name, password, roles, created_us) VALUES (:name, :password, :roles, :at_us) "
+                "ON CONFLICT (name) DO NOTHING RETURNING name",
+                values,
+            )
+            if not added:
+                raise Conflict(f"there is a user {name!r} already; choose another name, or change its password")
+            self._note(transaction, who, "users.add", name, {"roles": person.roles})
+            check(transaction)
+        return person
+
+    def set_password(self, name: str, password: str, *, who: str) -> None:
+        """Give a user another password; whoever is signed in with the old one is signed out.
+
+        Raises:
+            NotFound, MalformedEvent: no such user; the password cannot be used.
+        """
+        self.change(name, password=password, who=who)
+
+    def set_roles(self, name: str, roles: Iterable[str], *, who: str) -> None:
+        """Give a user other roles, from now on and in running sessions.
+
+        Raises:
+            NotFound, MalformedEvent: no such user; no such role.
+        """
+        self.change(name, roles=roles, who=who)
+
+    def disable(self, name: str, *, who: str) -> None:
+        """Let a user in no more, and end the sessions there are. The name stays taken.
+
+        Raises:
+            NotFound: no such user.
+        """
+        self.change(name, disabled=True, who=who)
+
+    def change(
+        self,
+        name: str,
+        *,
+        password: str | None = None,
+        roles: Iterable[str] | None = None,
+        disabled: bool | None = None,
+        who: str,
+        check: Check = lambda _done: None,
+    ) -> User:
+        """Change what is given, all of it or nothing; the user as it is then. check: as with `add`.
+
+        Raises:
+            NotFound, MalformedEvent: no such user; the password or a role cannot be used.
+        """
+        hashed = None if password is None else _hashed(password)
+        given = None if roles is None else sorted(known_roles(roles))
+        with self._database.write() as transaction:
+            before = _person(transaction, name)
+            if hashed is not None:
+                transaction.run("UPDATE people SET password = :new WHERE name = :name", {"new": hashed, "name": name})
+                self._end_all(transaction, name)
+                self._note(transaction, who, "users.password", name, {})
+            if given is not None:
+                transaction.run("UPDATE people SET roles = :roles WHERE name = :name", {"roles": " ".join(given), "name": name})
+                told = {"roles": given, "changed": {"roles": [before.roles, given]}}
+                self._note(transaction, who, "users.roles", name, told)
+            if disabled is not None:
+                self._let_in(transaction, before, who, disabled=disabled)
+            check(transaction)
+            return _person(transaction, name)
+
+    def _let_in(self, transaction: Transaction, before: User, who: str, *, disabled: bool) -> None:
+        at_us = self._clock() if disabled else None
+        sql = "UPDATE people SET disabled_us = :at_us WHERE name = :name"
+        transaction.run(sql, {"at_us": at_us, "name": before.name})
+        if disabled:
+            self._end_all(transaction, before.name)
+        told = {"changed": {"disabled": [before.disabled_us is not None, disabled]}}
+        self._note(transaction, who, "users.disable" if disabled else "users.enable", before.name, told)
+
+    def all(self) -> list[User]:
+        """Every user, by name."""
+        return [_read(row) for row in self._database.read(f"SELECT {_COLUMNS} FROM people ORDER BY name")]  # noqa: S608 - names of columns
+
+    def sign_in(self, name: str, password: str) -> str | None:
+        """Begin a session: its token, which is shown once; None where name and password do not belong together.
+
+        That takes as long for a name that nobody has as for a wrong password.
+        """
+        hashed = self._password_of(name)
+        if not _fits(hashed or _nobody(), password) or hashed is None:
+            return None
+        return self._begin(name, None, {})
+
+    def knows(self, name: str) -> bool:
+        """Whether a user has this name, also one who is disabled."""
+        return bool(self._database.read("SELECT 1 FROM people WHERE name = :name", {"name": name}))
+
+    def let_in(self, name: str, roles: Iterable[str], issuer: str) -> str:
+        """Begin a session of somebody who has no account here: an identity provider says who it is, and what they may do.
+
+        name: as nobody is called here. roles: of the whole session. Returns its token.
+        """
+        return self._begin(name, " ".join(sorted(known_roles(roles))), {"issuer": issuer, "roles": sorted(roles)})
+
+    def _begin(self, name: str, roles: str | None, details: Mapping[str, Any]) -> str:
+        token, now = secrets.token_urlsafe(32), self._clock()
+        values = {"digest": digest(token), "person": name, "roles": roles, "now": now, "expires": now + SESSION_US}
+        with self._database.write() as transaction:
+            transaction.run("DELETE FROM people_sessions WHERE expires_us < :now", {"now": now})
+            transaction.run(
+                "INSERT INTO people_sessions (digest, person, roles, begun_us, expires_us) "
+                "VALUES (:digest, :person, :roles, :now, :expires)",
+                values,
+            )
+            self._note(transaction, name, "sessions.begin", name, details)
+        return token
+
+    def sign_out(self, token: str) -> None:
+        """End a session; one that has ended already stays so."""
+        sql = "DELETE FROM people_sessions WHERE digest = :digest RETURNING person"
+        with self._database.write() as transaction:
+            for (person,) in transaction.run(sql, {"digest": digest(token)}):
+                self._note(transaction, person, "sessions.end", person, {})
+
+    def sign_out_everywhere(self, name: str, *, who: str) -> int:
+        """End every session of somebody, also of who signed in with an account elsewhere; how many there were."""
+        sql = "DELETE FROM people_sessions WHERE person = :name AND expires_us > :now RETURNING digest"
+        with self._database.write() as transaction:
+            ended = len(transaction.run(sql, {"name": name, "now": self._clock()}))
+            if ended:
+                self._note(transaction, who, "sessions.end", name, {"sessions": ended})
+        return ended
+
+    def sessions(self) -> list[Session]:
+        """Every session that has not ended, of users who are let in, with the roles they have now."""
+        rows: list[Row] = self._database.read(
+            "SELECT s.digest, s.person, coalesce(s.roles, p.roles), s.expires_us FROM people_sessions s "
+            "LEFT JOIN people p ON p.name = s.person WHERE s.expires_us > :now "
+            "AND (s.roles IS NOT NULL OR (p.name IS NOT NULL AND p.disabled_us IS NULL))",
+            {"now": self._clock()},
+        )
+        return [Session(found, person, roles.split(), expires) for found, person, roles, expires in rows]
+
+    def _password_of(self, name: str) -> str | None:
+        sql = "SELECT password FROM people WHERE name = :name AND disabled_us IS NULL"
+        rows = self._database.read(sql, {"name": name})
+        return str(rows[0][0]) if rows else None
+
+    def _end_all(self, transaction: Transaction, name: str) -> None:
+        transaction.run("DELETE FROM people_sessions WHERE person = :name", {"name": name})
+
+    def _note(self, transaction: Transaction, who: str, action: str, name: str, details: Mapping[str, Any]) -> None:
+        audit.note(transaction, who=who, action=action, subject=f"users/{name}", details=details, at_us=self._clock())
+
+
+def check_name(name: str) -> None:
+    """Check the name of a user or key.
+
+    Raises:
+        MalformedEvent: it cannot be one.
+    """
+    if not _NAME.fullmatch(name):
+        raise MalformedEvent(f"the name {name[:120]!r} cannot be used; letters, digits and . _ @ + - can", "name")
+    if is_reserved(name):
+        raise MalformedEvent(f"the name {name!r} is reserved: the program acts under it; choose another one", "name")
+
+
+def _person(transaction: Transaction, name: str) -> User:
+    rows = transaction.run(f"SELECT {_COLUMNS} FROM people WHERE name = :name", {"name": name})  # noqa: S608 - names of columns
+    if not rows:
+        raise NotFound(f"there is no user {name[:100]!r}; `penstock users list` shows them")
+    return _read(rows[0])
+
+
+def _read(row: Row) -> User:
+    name, roles, created_us, disabled_us = row
+    return User(name, roles.split(), created_us, disabled_us)
+
+
+def digest(token: str) -> str:
+    """What is kept of a token or key: it is long and random, so one fast hash is enough.
+
+    >>> digest("")[:8]
+    'e3b0c442'
+    """
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two digests are equal, in a time that does not tell how far they agree."""
+    return hmac.compare_digest(one, other)
+
+
+def _hashed(password: str) -> str:
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise MalformedEvent(f"a password has {SHORTEST} to {LONGEST} letters, this one {len(password)}", "password")
+    return hasher.hash(password)
+
+
+def _fits(hashed: str, password: str) -> bool:
+    try:
+        return len(password) <= LONGEST and hasher.verify(hashed, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+_made: list[str] = []
+
+
+def _nobody() -> str:
+    """A hash that no password has, made once: a name that is not there costs what a wrong password costs."""
+    if not _made:
+        _made.append(hasher.hash(secrets.token_urlsafe()))
+    return _made[0]

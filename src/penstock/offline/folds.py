@@ -1,0 +1,88 @@
+"""What models are fitted on, and which later rows they are judged by while they are tuned, calibrated and weighed.
+
+Everything fitted belongs to a lesson's own training rows: what texts stand for, what stopped events weigh, and whatever
+a model prepares or resamples. A study is one lesson (train, gap, validation) or several in time order, each of which
+learns from all that came before the rows it is judged by.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.errors import DataError
+from penstock.models import Encoding, Member, Model
+from penstock.models.fit import fit_member
+from penstock.offline.rows import Rows, joined, weights_of
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Encoded rows to fit on, their weights (None: all the same), and encoded later rows to judge by."""
+
+    fit: Rows
+    weights: NDArray[np.float64] | None
+    judge: Rows
+    encodings: Mapping[str, Encoding]
+
+    @classmethod
+    def of(cls, fit: Rows, judge: Rows, features: tuple[str, ...], *, period: Rows | None = None) -> "Fold":
+        """A lesson from rows of known outcome; period: the training rows' time with the unknown ones."""
+        encodings = fit.encodings()
+        weights = None if period is None else weights_of(fit, period)
+        return cls(fit.encoded_by_others(features), weights, judge.encoded(encodings, features), encodings)
+
+    def taught(self, model: Model, features: tuple[str, ...], *, seed: int, notes: list[str]) -> Member:
+        """The model, fitted on this lesson; notes: what a person should know is added to them."""
+        return fit_member(
+            model,
+            self.fit.x,
+            self.fit.fraud,
+            features,
+            seed=seed,
+            weights=self.weights,
+            encodings=self.encodings,
+            notes=notes,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Folds:
+    """Lessons, and the one whose fit is kept: the last lesson, or with several, all rows."""
+
+    lessons: tuple[Fold, ...]
+    final: Fold
+    features: tuple[str, ...]
+
+    @property
+    def judged(self) -> Rows:
+        """All rows that lessons are judged by, lesson after lesson, each with inputs as its own lesson encodes them."""
+        return joined([lesson.judge for lesson in self.lessons])
+
+
+def held_out(fit: Rows, judge: Rows, features: tuple[str, ...], *, period: Rows | None = None) -> Folds:
+    """One lesson: fit on the training rows, judge by the validation rows."""
+    lesson = Fold.of(fit, judge, features, period=period)
+    return Folds((lesson,), lesson, features)
+
+
+def in_time_order(rows: Rows, folds: int, features: tuple[str, ...]) -> Folds:
+    """Cross-validation in time order: `folds` + 1 stretches of equally many rows; each but the first is judged by what was
+    learned from all before it. What is kept learns from all of them.
+
+    Raises:
+        DataError: the first stretch lacks frauds, or good ones.
+    """
+    order = np.argsort(rows.time_us, kind="stable")
+    stretches = np.array_split(order, folds + 1)
+    first = rows.fraud[stretches[0]]
+    if not 0 < first.sum() < len(first):
+        raise DataError(
+            f"cross-validation in time order begins with {len(first)} events that hold {int(first.sum())} frauds: it needs "
+            f"both classes; use fewer folds than {folds}, or more events"
+        )
+    lessons = tuple(
+        Fold.of(rows.take(np.concatenate(stretches[: at + 1])), rows.take(stretches[at + 1]), features) for at in range(folds)
+    )
+    return Folds(lessons, Fold.of(rows, rows.take(order[:0]), features), features)

@@ -1,0 +1,81 @@
+"""One person erased: what personal fields said, and what people wrote down about the person's cases."""
+
+import msgspec
+
+from penstock.governance import audit
+from penstock.cases import tables
+from penstock.database.sqlite import Database, Transaction
+from penstock.privacy.vault import Vault
+
+GONE = "[erased]"
+"""Stands where a text was."""
+
+_WRITTEN = ("text", "note")
+"""Details of a case's history that people write freely."""
+
+
+class Erased(msgspec.Struct, frozen=True):
+    """What was erased, when and by whom. values: of personal fields; cases: whose notes went."""
+
+    detector: str
+    entity: str
+    values: int
+    cases: int
+    at_us: int
+    who: str
+
+
+def erase_person(
+    database: Database, vault: Vault, detector: str, entity: str, key: str, person: str, *, who: str, reason: str | None = None
+) -> Erased:
+    """Erase a person in one transaction. Erased once more, only what was written down since goes.
+
+    Args:
+        database: of the office.
+        vault: a drawer of it.
+        detector: whose events the person is in.
+        entity: as which cases know the person.
+        key: by which cases know the person.
+        person: by which the vault knows the person.
+        who: the user who asks.
+        reason: for the log of changes.
+
+    Raises:
+        NotFound: nothing was ever kept about such a person.
+    """
+    database.prepare(tables.SCHEMA)
+    with database.write() as transaction:
+        told = {"entity": entity} | ({} if reason is None else {"reason": reason})
+        erasure, values = vault.erase(transaction, detector, person, who=who, details=told)
+        cases = _cases_with_notes(transaction, detector, entity, key)
+        for case in cases:
+            _blank(transaction, case)
+            audit.erase(transaction, who=who, subject=f"cases/{case}", at_us=erasure.at_us)
+    database.scrub("vault_people", "vault_values", "case_history", "audit")
+    return Erased(detector, entity, values, len(cases), erasure.at_us, erasure.who)
+
+
+def _cases_with_notes(transaction: Transaction, detector: str, entity: str, key: str) -> list[str]:
+    rows = transaction.run(
+        "SELECT DISTINCT h.case_id, h.details FROM case_history h JOIN case_keys k ON k.case_id = h.case_id "
+        "JOIN cases c ON c.id = h.case_id "
+        "WHERE c.detector = :detector AND k.entity = :entity AND k.key = :key ORDER BY h.case_id",
+        {"detector": detector, "entity": entity, "key": key},
+    )
+    return list(dict.fromkeys(case for case, details in rows if _written(details)))
+
+
+def _written(details: str) -> bool:
+    found = msgspec.json.decode(details)
+    return any(found.get(name, GONE) != GONE for name in _WRITTEN)
+
+
+def _blank(transaction: Transaction, case: str) -> None:
+    for n, details in transaction.run("SELECT n, details FROM case_history WHERE case_id = :id", {"id": case}):
+        if _written(details):
+            found = msgspec.json.decode(details)
+            blank = found | {name: GONE for name in _WRITTEN if name in found}
+            transaction.run(
+                "UPDATE case_history SET details = :details WHERE case_id = :id AND n = :n",
+                {"id": case, "n": n, "details": msgspec.json.encode(blank).decode()},
+            )

@@ -1,0 +1,270 @@
+"""Who asks, and may they: checked for every request before a route or the hot path runs."""
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import math
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+from penstock.clock import Clock, system_clock
+from penstock.config import Settings
+from penstock.errors import PenstockError
+from penstock.database.sqlite import Database
+from penstock.identity.users import Users
+from penstock.identity.roles import ANYBODY, LOCAL, Actor
+from penstock.service.access.open_access import READING, OpenAccess
+from penstock.service.http.problems import RequestRefused
+from penstock.service.access.rights import ACTOR, Rights, deciding
+from penstock.service.access.credentials import REFRESH_S, Credential, CredentialCache
+from penstock.service.access.sign_ins import SignIns
+from penstock.service.access.sign_on import SignOn
+from penstock.service.live.websocket import is_own
+
+__all__ = ["ACTOR", "COOKIE", "NOBODY", "Access", "cookie", "cookie_named", "is_loopback", "refuse_other_pages", "too_often"]
+
+log = logging.getLogger("penstock.service")
+
+COOKIE = "penstock_session"
+_LONGEST_COOKIE = 4096
+"""Bytes that a browser keeps in one cookie at most."""
+
+NOBODY = Actor("", frozenset())
+"""Who asks for what needs no key."""
+
+_CHALLENGE = ((b"www-authenticate", b'Bearer realm="penstock"'),)
+_Scope = MutableMapping[str, Any]
+
+
+class Access:
+    """Lets requests in or refuses them.
+
+    Open, everybody is `LOCAL` and may do everything: so long as nobody was ever given a key or a password, `exposed` (others
+    than this machine reach the service) is false, and no provider of identities (`sign_on`) is configured.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        *,
+        exposed: bool,
+        sign_on: SignOn | None = None,
+        clock: Clock = system_clock,
+        on_closed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """on_closed: called while somebody has access, at the start and at every look at what was changed; may block."""
+        self._on_closed = on_closed
+        self.roster = CredentialCache(database, clock, settings.rate_limit, settings.rate_burst)
+        self.sign_ins = SignIns(clock, settings.trusted_proxies)
+        self.clock = clock
+        self.sign_on = sign_on
+        self._exposed = exposed or sign_on is not None
+        self._while_open = OpenAccess(settings)
+        self._rights = Rights([])
+        self._answers = True
+        self._look()
+
+    @property
+    def open(self) -> bool:
+        """Whether everybody may do everything."""
+        return not (self._exposed or self.roster.any)
+
+    @property
+    def people(self) -> Users:
+        """Who signs in."""
+        return self.roster.people
+
+    def guard(self, rights: Rights) -> None:
+        """Guard these routes from here on."""
+        self._rights = rights
+
+    async def meet(self, scope: _Scope) -> None:
+        """Find out whose token a request shows, where it shows one of the identity provider's; before it is admitted.
+
+        Raises:
+            RequestRefused: 403 its owner has no role here, 503 the provider does not answer.
+        """
+        if self.sign_on is not None and (secret := _secret(dict(scope["headers"]))) is not None:
+            await self.sign_on.meet(secret)
+
+    def admit(self, scope: _Scope, *, hot: bool = False) -> None:
+        """Let a request in and write down who asks, as `scope["penstock.actor"]`.
+
+        Raises:
+            RequestRefused: 401 who asks is not known, 403 may not, 429 asks too often; 403 and 421 as `OpenAccess` says.
+        """
+        if self.open:
+            self._while_open.check(scope)
+            scope[ACTOR] = LOCAL
+            return
+        needed = deciding(scope) if hot else self._rights.needed(scope)
+        if needed is ANYBODY:
+            scope[ACTOR] = NOBODY
+            return
+        now = self.clock()
+        known = self._known(scope, now)
+        if not known.may(needed):
+            raise RequestRefused(403, _may_not(known, scope))
+        wait_s = known.bucket.wait_s(now) if known.bucket is not None else 0.0
+        if wait_s:
+            raise too_often("this key asks more often than the service allows", wait_s)
+        scope[ACTOR] = known.actor
+
+    def making(self, scope: _Scope) -> contextlib.AbstractContextManager[None]:
+        """While a key or user is made: the first over HTTP needs the setup token.
+
+        Raises:
+            RequestRefused: 403 without it, 409 while another request shows it.
+        """
+        return self._while_open.making_first(scope) if self.open else contextlib.nullcontext()
+
+    def asker(self, scope: _Scope) -> Actor:
+        """Who asks for what needs no key: `NOBODY` where no key, and no session that lasts, is shown.
+
+        Raises:
+            RequestRefused: 401, a key is shown that opens nothing.
+        """
+        if self.open:
+            return LOCAL
+        try:
+            return self._known(scope, self.clock()).actor
+        except RequestRefused:
+            if _secret(dict(scope["headers"])) is not None:
+                raise
+            return NOBODY
+
+    def still(self, scope: _Scope) -> bool:
+        """Whether a request that was let in would be let in again, however often it asks."""
+        if self.open:
+            return True
+        try:
+            known = self._known(scope, self.clock())
+        except RequestRefused:
+            return False
+        return known.may(self._rights.needed(scope))
+
+    async def follow(self) -> None:
+        """Keep up with what is changed, also by other processes, until cancelled."""
+        try:
+            while True:
+                await asyncio.sleep(REFRESH_S)
+                await self.refresh()
+        finally:
+            with contextlib.suppress(PenstockError):
+                self.roster.write_used()
+
+    async def refresh(self) -> None:
+        """Look at what was changed. While the database does not answer, who was known stays known, and the log says so."""
+        try:
+            await asyncio.to_thread(self._look)
+        except PenstockError as error:
+            if self._answers:
+                log.warning("changes of keys and users are not seen: %s", error)
+            self._answers = False
+        else:
+            self._answers = True
+
+    def _look(self) -> None:
+        self.roster.refresh()
+        if self.roster.any:
+            self._on_closed()
+
+    def explain(self) -> str:
+        """For whoever starts the service: who is let in."""
+        if self.open:
+            return (
+                "open: no key or user exists, so whoever reaches this address may do everything; `penstock keys add` closes it,"
+                f" or the first user over HTTP, which needs the setup token {self._while_open.token}"
+            )
+        if not self.roster.any:
+            return "closed: others reach this address and no key or user exists; `penstock keys add` makes the first"
+        return "closed: a key or a session is needed"
+
+    def _by_token(self, secret: str, now: int) -> Credential | None:
+        known = None if self.sign_on is None else self.sign_on.known(secret)
+        return None if known is None or (known.expires_us or 0) <= now else known
+
+    def _known(self, scope: _Scope, now: int) -> Credential:
+        headers = dict(scope["headers"])
+        secret = _secret(headers)
+        if secret is not None:
+            known = self.roster.by_key(secret, now) or self._by_token(secret, now)
+            if known is None:
+                raise RequestRefused(401, "this key opens nothing here: it is unknown, revoked or expired", headers=_CHALLENGE)
+            return known
+        token = cookie(headers)
+        session = self.roster.by_session(token, now) if token else None
+        if session is None:
+            detail = "sign in, or send a key as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
+            raise RequestRefused(401, detail, headers=_CHALLENGE)
+        if scope.get("method") not in READING:
+            refuse_other_pages(headers)
+        return session
+
+
+def _secret(headers: dict[bytes, bytes]) -> str | None:
+    given = headers.get(b"authorization")
+    if given is not None:
+        scheme, _, value = given.partition(b" ")
+        return value.strip().decode("latin-1") if scheme.lower() == b"bearer" else ""
+    key = headers.get(b"x-api-key")
+    return None if key is None else key.decode("latin-1")
+
+
+def cookie(headers: dict[bytes, bytes]) -> str | None:
+    """The token of the session, where the browser sent one."""
+    return cookie_named(COOKIE, headers.get(b"cookie", b""))
+
+
+def cookie_named(name: str, header: bytes) -> str | None:
+    r"""The value of one cookie, read in linear time; of several with the same name the last.
+
+    Escapes stay as they are, since none of our cookies has any:
+    `http.cookies` unquotes in quadratic time before Python 3.11.10 and 3.12.6 (CVE-2024-7592).
+
+    >>> cookie_named("b", b'a="1;2"; b="x=="; c'), cookie_named("c", b"a=1; c")
+    ('x==', None)
+    """
+    found = None
+    for pair in header.split(b";"):
+        key, mark, value = pair.partition(b"=")
+        if mark and key.strip() == name.encode() and len(value) <= _LONGEST_COOKIE:
+            found = value.strip().strip(b'"').decode("latin-1")
+    return found
+
+
+def refuse_other_pages(headers: dict[bytes, bytes]) -> None:
+    """A browser sends the cookie by itself, so what changes something is only taken from pages of this service.
+
+    Raises:
+        RequestRefused: 403, the page that asks is from elsewhere.
+    """
+    origin = headers.get(b"origin")
+    if origin is not None and not is_own([origin.decode("latin-1")], headers.get(b"host", b"").decode("latin-1")):
+        raise RequestRefused(403, "a page from elsewhere asks; only pages of this service may change something in a session")
+
+
+def too_often(detail: str, wait_s: float) -> RequestRefused:
+    """429, with the seconds to wait."""
+    return RequestRefused(429, detail, headers=[(b"retry-after", b"%d" % max(1, math.ceil(wait_s)))])
+
+
+def _may_not(known: Credential, scope: _Scope) -> str:
+    roles = ", ".join(sorted(known.actor.roles)) or "none"
+    return (
+        f"{known.actor.name} may not do this; its roles: {roles} (needed for {scope['path'][:200]}: see docs/guide/access.md)"
+    )
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches an address.
+
+    >>> [is_loopback(address) for address in ("127.0.0.1", "::1", "0.0.0.0", "::", "10.1.2.3", "a name")]
+    [True, True, False, False, False, False]
+    """
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,128 @@
+"""Who is known right now: keys and sessions in memory, so that a request asks a dict and not a database."""
+
+import logging
+import threading
+from typing import NamedTuple
+
+from penstock.clock import Clock
+from penstock.errors import PenstockError
+from penstock.governance.audit import AuditLog
+from penstock.database.sqlite import Database
+from penstock.identity.keys import Keys, id_of
+from penstock.identity.users import Users, digest, same
+from penstock.identity.roles import Actor, Right, rights, user_name
+from penstock.service.http.rate_limit import Bucket
+
+log = logging.getLogger("penstock.service")
+
+REFRESH_S = 0.4
+"""How long a key that was revoked, or a session that was ended, may still be let in: well under a second."""
+
+_WRITE_USED_US = 30 * 1_000_000
+
+
+class Credential(NamedTuple):
+    """A key or session that may come in.
+
+    held: its rights as bits; digest: of its secret; bucket: how often it may, None where there is no limit.
+    """
+
+    actor: Actor
+    held: int
+    digest: str
+    expires_us: int | None
+    key: str | None = None
+    bucket: Bucket | None = None
+
+    def may(self, needed: Right | None) -> bool:
+        """Whether it has one of the rights that are needed; None is what nobody may."""
+        return needed is not None and self.held & needed.value != 0
+
+
+class CredentialCache:
+    """Keys and sessions as they were at the last look at the office's database. `any`: somebody was ever given access."""
+
+    def __init__(self, database: Database, clock: Clock, rate: float | None = None, burst: int = 1) -> None:
+        self.people = Users(database, clock)
+        self.any = False
+        self.keys_of = Keys(database, clock)
+        self.audit = AuditLog(database)
+        self._clock = clock
+        self._rate, self._burst = rate, burst
+        self._seen = -1
+        self._keys: dict[str, Credential] = {}
+        self._sessions: dict[str, Credential] = {}
+        self._used: dict[str, int] = {}
+        self._written_us = clock()
+        self._looking = threading.Lock()
+        self.refresh()
+
+    def by_key(self, secret: str, now_us: int) -> Credential | None:
+        """Whose key this is, if it opens anything."""
+        found = self._keys.get(id_of(secret) or "")
+        if found is None or not same(found.digest, digest(secret)) or _over(found, now_us):
+            return None
+        assert found.key is not None
+        self._used[found.key] = now_us
+        return found
+
+    def by_session(self, token: str, now_us: int) -> Credential | None:
+        """Whose session this is, if it has not ended. What is looked up is a hash, so its time tells nothing of the token."""
+        found = self._sessions.get(digest(token))
+        return None if found is None or _over(found, now_us) else found
+
+    def refresh(self) -> None:
+        """Look whether anything was changed, which the audit log shows; blocks.
+
+        Two threads look one after the other: of two at once, the slower would put back what it read before a change.
+
+        Raises:
+            LedgerError: the database does not answer; who was known stays known.
+        """
+        with self._looking:
+            seen = self.audit.head().seq
+            if seen != self._seen:
+                self._read()
+                self._seen = seen
+        if self._used and self._clock() - self._written_us > _WRITE_USED_US:
+            self.write_used()
+
+    def write_used(self) -> None:
+        """Remember when keys were used; that it failed is no reason to refuse anything."""
+        used, self._used = self._used, {}
+        self._written_us = self._clock()
+        try:
+            self.keys_of.used(used)
+        except PenstockError as error:
+            log.warning("when keys were last used could not be written: %s", error)
+
+    def _read(self) -> None:
+        before = self._keys
+        self._keys = {
+            key.id: Credential(
+                Actor(f"key:{key.name}", frozenset(key.roles)),
+                rights(key.roles).value,
+                secret,
+                key.expires_us,
+                key.id,
+                before[key.id].bucket if key.id in before else self._bucket(),
+            )
+            for key, secret in self.keys_of.valid()
+        }
+        self._sessions = {
+            session.digest: Credential(
+                Actor(user_name(session.person), frozenset(session.roles)),
+                rights(session.roles).value,
+                session.digest,
+                session.expires_us,
+            )
+            for session in self.people.sessions()
+        }
+        self.any = bool(self.keys_of.all() or self.people.all())
+
+    def _bucket(self) -> Bucket | None:
+        return None if self._rate is None else Bucket(self._rate, self._burst)
+
+
+def _over(known: Credential, now_us: int) -> bool:
+    return known.expires_us is not None and known.expires_us <= now_us

@@ -1,0 +1,141 @@
+"""`/session/oidc`: signing in with an account elsewhere, by way of a browser."""
+
+import asyncio
+import base64
+import binascii
+import logging
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Query, Request, Response
+
+from penstock.adapters.oidc import Begun, ProviderUnavailable, SignInRefused
+from penstock.identity.users import SESSION_US
+from penstock.service.access.authorize import Access, cookie_named, too_often
+from penstock.service.http.problems import RequestRefused
+from penstock.service.access.session import client_address, is_secure, session_cookie
+from penstock.service.access.sign_on import SignOn
+
+log = logging.getLogger("penstock.service")
+
+BACK = "/session/oidc/callback"
+COOKIE = "penstock_oidc"
+_WITHIN_S = 600
+_LONGEST = 4096
+
+
+class _Pending(msgspec.Struct):
+    """What the browser keeps between leaving and coming back."""
+
+    state: str
+    nonce: str
+    verifier: str
+
+
+def add_routes(routes: FastAPI, access: Access | None, public_url: str | None) -> None:
+    """Add the routes; they are there, and know nobody, where no provider is configured."""
+
+    @routes.get("/session/oidc", include_in_schema=False)
+    async def leave(request: Request) -> Response:
+        """Send the browser to the provider."""
+        found = _sign_on(access)
+        try:
+            begun = await asyncio.to_thread(found.provider.begin, _back(request, public_url))
+        except ProviderUnavailable as error:
+            raise _unavailable(error) from None
+        answer = _sent_to(begun.url)
+        answer.headers["set-cookie"] = _kept(_packed(begun), _WITHIN_S, secure=is_secure(request))
+        return answer
+
+    @routes.get(BACK, include_in_schema=False)
+    async def back(
+        request: Request,
+        code: str | None = Query(None, max_length=_LONGEST),
+        state: str | None = Query(None, max_length=_LONGEST),
+        error: str | None = Query(None, max_length=200),
+    ) -> Response:
+        """Take the browser back: who it is, and a session for them."""
+        found = _sign_on(access)
+        assert access is not None
+        address = client_address(request, access)
+        wait_s = access.sign_ins.wait_s("oidc", BACK, address)
+        if wait_s:
+            raise too_often("too many attempts to sign in", wait_s)
+        try:
+            actor = found.actor(await _claims(found, request, public_url, code=code, state=state, error=error))
+        except RequestRefused as refused:
+            if refused.status < 500:
+                access.sign_ins.failed("oidc", address, str(refused))
+            raise
+        token = await asyncio.to_thread(access.people.let_in, actor.name, actor.roles, found.provider.issuer)
+        access.sign_ins.succeeded("oidc", BACK, address)
+        await access.refresh()
+        answer = _sent_to("/")
+        secure = is_secure(request)
+        answer.raw_headers.append((b"set-cookie", session_cookie(token, SESSION_US // 1_000_000, secure=secure).encode()))
+        answer.raw_headers.append((b"set-cookie", _kept("", 0, secure=secure).encode()))
+        return answer
+
+
+def _sign_on(access: Access | None) -> SignOn:
+    if access is None or access.sign_on is None:
+        raise RequestRefused(404, "no identity provider is configured here; sign in with a password: POST /session")
+    return access.sign_on
+
+
+async def _claims(
+    found: SignOn, request: Request, public_url: str | None, *, code: str | None, state: str | None, error: str | None
+) -> Mapping[str, Any]:
+    """What the provider says of whoever comes back.
+
+    Raises:
+        RequestRefused: 400 another browser began, 401 the provider does not vouch for anybody, 503 it does not answer.
+    """
+    pending = _pending(request)
+    if pending is None or state is None or not secrets.compare_digest(pending.state.encode(), state.encode()):
+        raise RequestRefused(400, "this sign-in was not begun in this browser, or too long ago; begin again at /session/oidc")
+    if error is not None or code is None:
+        raise RequestRefused(401, f"the provider did not sign you in: {error or 'no code'}")
+    back = _back(request, public_url)
+    try:
+        return await asyncio.to_thread(found.provider.complete, code, back, nonce=pending.nonce, verifier=pending.verifier)
+    except SignInRefused as refused:
+        raise RequestRefused(401, str(refused)) from None
+    except ProviderUnavailable as unavailable:
+        raise _unavailable(unavailable) from None
+
+
+def _unavailable(error: ProviderUnavailable) -> RequestRefused:
+    log.warning("nobody can sign in with the provider: %s", error)
+    return RequestRefused(503, "the identity provider does not answer; try again, or sign in with a password")
+
+
+def _back(request: Request, public_url: str | None) -> str:
+    """The address to come back to, which the provider has to know."""
+    if public_url is not None:
+        return public_url.rstrip("/") + BACK
+    return f"http{'s' if is_secure(request) else ''}://{request.headers.get('host', '')}{BACK}"
+
+
+def _sent_to(url: str) -> Response:
+    return Response(status_code=303, headers={"location": url, "cache-control": "no-store", "referrer-policy": "no-referrer"})
+
+
+def _kept(value: str, age_s: int, *, secure: bool) -> str:
+    """The cookie of a sign-in on its way: `Lax`, since the browser comes back from elsewhere."""
+    return f"{COOKIE}={value}; Path=/session/oidc; Max-Age={age_s}; HttpOnly; SameSite=Lax" + ("; Secure" if secure else "")
+
+
+def _packed(begun: Begun) -> str:
+    plain = msgspec.json.encode(_Pending(begun.state, begun.nonce, begun.verifier))
+    return base64.urlsafe_b64encode(plain).decode()
+
+
+def _pending(request: Request) -> _Pending | None:
+    try:
+        found = cookie_named(COOKIE, request.headers.get("cookie", "").encode("latin-1"))
+        return None if found is None else msgspec.json.decode(base64.urlsafe_b64decode(found), type=_Pending)
+    except (binascii.Error, ValueError, msgspec.MsgspecError):
+        return None

@@ -1,0 +1,106 @@
+"""Attempts to sign in: limited by name and address, counted, and those that fail written to the security log."""
+
+import hashlib
+import ipaddress
+import logging
+import secrets
+from collections import Counter
+from collections.abc import Iterable
+
+from penstock.clock import Clock
+from penstock.errors import ConfigurationError
+from penstock.service.http.rate_limit import Attempts, Bucket
+
+log = logging.getLogger("penstock.security")
+
+WAYS = ("password", "oidc")
+OUTCOMES = ("succeeded", "failed", "limited")
+
+_LIMITED_LINES_PER_S, _LIMITED_LINES_BURST = 1.0, 20
+"""Lines of the log about attempts that were not even looked at; all of them are counted."""
+
+_LONGEST_REASON = 300
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class SignIns:
+    """Attempts to sign in. counts: by way and outcome.
+
+    Args:
+        clock: of the limits.
+        trusted_proxies: addresses and networks, with spaces between them, whose `X-Forwarded-For` is believed.
+
+    Raises:
+        ConfigurationError: one of them is neither.
+    """
+
+    def __init__(self, clock: Clock, trusted_proxies: str = "") -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self._clock = clock
+        self._proxies = [_network(each) for each in trusted_proxies.split()]
+        self._attempts = Attempts()
+        self._lines = Bucket(_LIMITED_LINES_PER_S, _LIMITED_LINES_BURST)
+        self._key = secrets.token_bytes(16)
+
+    def address(self, peer: str, forwarded: Iterable[str]) -> str:
+        """The address that an attempt comes from: that of the connection or, behind proxies that are trusted, of their client.
+
+        forwarded: the values of `X-Forwarded-For`, in order. Every proxy adds whom it saw at the end, so the last address that
+        is no trusted proxy's counts; what stands before it can be anybody's invention.
+        """
+        seen = [*(part.strip() for value in forwarded for part in value.split(",")), peer]
+        while len(seen) > 1 and self._trusts(seen[-1]) and _parsed(seen[-2]) is not None:
+            seen.pop()
+        return seen[-1]
+
+    def wait_s(self, way: str, name: str, address: str) -> float:
+        """Seconds until this attempt may be made; 0.0: now, and it counts."""
+        now = self._clock()
+        wait_s = self._attempts.wait_s(name, address, now)
+        if wait_s:
+            self.counts[way, "limited"] += 1
+            if not self._lines.wait_s(now):
+                self._write("limited", way, address, None, "too many attempts")
+        return wait_s
+
+    def succeeded(self, way: str, name: str, address: str) -> None:
+        """Count a success, and forget what failed before under this name from this address."""
+        self.counts[way, "succeeded"] += 1
+        self._attempts.succeeded(name, address)
+
+    def failed(self, way: str, address: str, reason: str, *, name: str | None = None, known: bool = False) -> None:
+        """Count and log a failure. known: a user has this name; what nobody is called may be a password in the wrong field."""
+        self.counts[way, "failed"] += 1
+        said = {} if name is None else {"user": name} if known else {"name_hash": self._hash(name)}
+        self._write("failed", way, address, said, reason)
+
+    def _write(self, outcome: str, way: str, address: str, said: dict[str, str] | None, reason: str) -> None:
+        reason = "".join(character if character.isprintable() else "?" for character in reason[:_LONGEST_REASON])
+        extra = {"event": f"sign_in_{outcome}", "way": way, "address": address, "reason": reason, **(said or {})}
+        shown = "".join(f", {key} {value!r}" for key, value in (said or {}).items())
+        log.warning("sign-in %s: by %s from %s%s: %s", outcome, way, address, shown, reason, extra=extra)
+
+    def _hash(self, name: str) -> str:
+        """The same for the same name until this process ends, and nobody can try which name it is of."""
+        return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), key=self._key, digest_size=8).hexdigest()
+
+    def _trusts(self, address: str) -> bool:
+        parsed = _parsed(address)
+        return parsed is not None and any(parsed in network for network in self._proxies)
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(address)
+    except ValueError:
+        return None
+
+
+def _network(written: str) -> Network:
+    try:
+        return ipaddress.ip_network(written, strict=False)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"trusted_proxies has {written!r}, which is no address or network ({error}); write 10.0.0.7 or 10.0.0.0/8"
+        ) from None

@@ -1,0 +1,129 @@
+"""People and programs of an identity provider: who they are here, and which roles they have."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from penstock.adapters.oidc import AGAIN_S, Provider, ProviderUnavailable, SignInRefused, claim
+from penstock.clock import SECOND_US
+from penstock.config import Settings
+from penstock.errors import ConfigurationError
+from penstock.identity.users import digest
+from penstock.identity.roles import ROLES, Actor, known_roles, rights
+from penstock.service.http.rate_limit import Bucket
+from penstock.service.http.problems import RequestRefused
+from penstock.service.access.credentials import Credential
+
+log = logging.getLogger("penstock.service")
+
+MARK = "oidc:"
+"""What their names begin with, so that nobody is taken for a user of the office."""
+
+_NAMES = ("preferred_username", "email", "sub")
+_LONGEST_NAME = 200
+_MOST_REMEMBERED = 10_000
+_AT_ONCE = 4
+
+
+class SignOn:
+    """One provider, and what its claims mean here.
+
+    Args:
+        provider: tells who somebody is.
+        settings: which claim names roles, and what its values mean here.
+
+    Raises:
+        ConfigurationError: a value is mapped to a role that there is not.
+    """
+
+    def __init__(self, provider: Provider, settings: Settings) -> None:
+        self.provider = provider
+        self._claim = settings.oidc_roles_claim
+        self._roles = {said: known_roles(role.split()) for said, role in settings.oidc_roles.items()}
+        self._rate, self._burst = settings.rate_limit, settings.rate_burst
+        self._known: dict[str, Credential] = {}
+        self._buckets: dict[str, Bucket] = {}
+        self._asking = asyncio.Semaphore(_AT_ONCE)
+
+    @classmethod
+    def of(cls, settings: Settings, *, again_s: float = AGAIN_S) -> "SignOn | None":
+        """The provider that the settings name; None where they name none. again_s: see `AGAIN_S`.
+
+        Raises:
+            ConfigurationError: the settings do not fit together.
+        """
+        if settings.oidc_issuer is None:
+            return None
+        if settings.oidc_client_id is None:
+            raise ConfigurationError(
+                "oidc_issuer names a provider and oidc_client_id is missing: what is this service called there?"
+            )
+        provider = Provider(
+            settings.oidc_issuer,
+            settings.oidc_client_id,
+            settings.oidc_client_secret,
+            audience=settings.oidc_audience,
+            scopes=settings.oidc_scopes,
+            again_s=again_s,
+        )
+        return cls(provider, settings)
+
+    def actor(self, claims: Mapping[str, Any]) -> Actor:
+        """Who these claims speak of. Without a mapping, values that are names of roles are these roles.
+
+        Raises:
+            RequestRefused: 403, none of their roles means anything here.
+        """
+        said = claim(claims, self._claim)
+        values = said.split() if isinstance(said, str) else said if isinstance(said, list) else []
+        roles = frozenset(role for value in values if isinstance(value, str) for role in self._meaning(value))
+        name = next(str(claims[name]) for name in _NAMES if claims.get(name))[:_LONGEST_NAME]
+        if not roles:
+            raise RequestRefused(403, f"{name!r} has no role here: none of its {self._claim!r} is one (see oidc_roles)")
+        return Actor(MARK + name, roles)
+
+    def _meaning(self, value: str) -> frozenset[str]:
+        if self._roles:
+            return self._roles.get(value, frozenset())
+        return frozenset({value}) & ROLES.keys()
+
+    def known(self, token: str) -> Credential | None:
+        """Whose token this is, if it was met."""
+        return self._known.get(digest(token))
+
+    async def meet(self, token: str) -> None:
+        """Find out whose token this is, unless that is known; what is not good stays unknown."""
+        if not is_token(token) or (found := digest(token)) in self._known:
+            return
+        async with self._asking:
+            try:
+                claims = await asyncio.to_thread(self.provider.of_program, token)
+                actor = self.actor(claims)
+            except SignInRefused as error:
+                log.debug("a token was refused: %s", error)
+                return
+            except ProviderUnavailable as error:
+                log.warning("tokens cannot be verified: %s", error)
+                raise RequestRefused(503, "the identity provider does not answer, so tokens cannot be verified") from None
+        if len(self._known) >= _MOST_REMEMBERED:
+            self._known.pop(next(iter(self._known)))
+        held, bucket = rights(actor.roles).value, self._bucket(actor.name)
+        self._known[found] = Credential(actor, held, found, round(claims["exp"] * SECOND_US), bucket=bucket)
+
+    def _bucket(self, name: str) -> Bucket | None:
+        """One for all tokens of a program: it gets a new one every few minutes."""
+        if self._rate is None:
+            return None
+        if len(self._buckets) >= _MOST_REMEMBERED:
+            self._buckets.pop(next(iter(self._buckets)))
+        return self._buckets.setdefault(name, Bucket(self._rate, self._burst))
+
+
+def is_token(secret: str) -> bool:
+    """Whether this looks like a signed token, which our own keys never do.
+
+    >>> is_token("eyJhbGciOiJSUzI1NiJ9.e30.c2ln"), is_token("psk_0123abcd_secret")
+    (True, False)
+    """
+    return secret.count(".") == 2 and secret.startswith("ey")

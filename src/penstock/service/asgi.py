@@ -1,0 +1,226 @@
+"""The outermost ASGI application: who asks is checked, hot paths go straight to their handler, everything else to FastAPI."""
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter
+from collections.abc import Collection, Coroutine, Iterator, Mapping
+from itertools import product
+from typing import Any
+
+from starlette.routing import Match
+
+from penstock.config import Settings
+from penstock.identity.roles import LOCAL
+from penstock.service.access.authorize import Access
+from penstock.service.http.bodies import BODY_TIMEOUT
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.port import Serving
+from penstock.service.decide.predict import Predict
+from penstock.service.http.problems import NO_SNIFFING, NO_STORE, RequestRefused, headers, of_error, send_problem
+from penstock.service.access.rights import ACTOR
+from penstock.service.access.credentials import REFRESH_S
+from penstock.service.access.sign_ins import OUTCOMES, WAYS
+from penstock.service.http.tracing import CURRENT, Tracing
+
+_BEFORE, _AFTER = "/detectors/", "/predict"
+_LASTING = "/live"
+_POLICY = 1008
+"""The registered code with which a socket is closed on somebody who may not listen any more."""
+
+_REJECTED = {408: "body_timeout", 413: "body_size"}
+
+_log = logging.getLogger("penstock.requests")
+
+
+class EntryPoint:
+    """Routes, counts requests by route and status, and turns every error into a problem document.
+
+    rejected: by reason, what a bound of bytes, time or connections refused. connections: those that are open.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        desks: DetectorRouter,
+        predict: Predict,
+        access: Access | None = None,
+        tracing: Tracing | None = None,
+        *,
+        body_timeout_s: float = Settings().body_timeout_s,
+    ) -> None:
+        self.app = app
+        self._body_timeout_s = body_timeout_s
+        self._tracing = tracing
+        self.access = access
+        self.requests: Counter[tuple[str, int]] = Counter()
+        self.rejected: Counter[str] = Counter()
+        self.connections: Collection[object] = ()
+        self._desks = desks
+        self._predict = predict
+
+    def sign_ins(self) -> Iterator[tuple[str, str, int]]:
+        """How many attempts to sign in there were, by way and outcome."""
+        counts: Mapping[tuple[str, str], int] = {} if self.access is None else self.access.sign_ins.counts
+        return ((way, outcome, counts.get((way, outcome), 0)) for way, outcome in product(WAYS, OUTCOMES))
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request (or the lifespan) as ASGI has it."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        scope[BODY_TIMEOUT] = self._body_timeout_s
+        hot = scope["path"] == _AFTER or _names_detector(scope["path"])
+        try:
+            if self.access is None:
+                scope[ACTOR] = LOCAL
+            else:
+                if self.access.sign_on is not None:
+                    await self.access.meet(scope)
+                self.access.admit(scope, hot=hot)
+        except RequestRefused as refused:
+            await _refuse(scope, send, refused)
+            if refused.reason is not None:
+                self.rejected[refused.reason] += 1
+            self._answered(scope, _AFTER if hot else "other", refused.status)
+            return
+        if not hot:
+            _unquote_cookies(scope)
+        if scope["type"] != "http":
+            await self._while_let_in(scope, self.app(scope, receive, send), send)
+        elif hot:
+            await self._hot(scope, receive, send)
+        elif scope["method"] == "OPTIONS":
+            await self._options(scope, send)
+        else:
+            await self._ordinary(scope, receive, send)
+
+    async def _hot(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] == "OPTIONS":
+            await send_options(send, {"POST", "OPTIONS"})
+            return
+        traced = None if self._tracing is None else self._tracing.begin(scope["headers"])
+        token = None if traced is None else CURRENT.set(traced)
+        try:
+            status = await self._predict(scope, receive, send, self._desk(scope["path"]))
+        except Exception as error:  # noqa: BLE001 - this is where every error of the hot path becomes an answer
+            refused = of_error(error)
+            status = refused.status
+            await send_problem(send, refused)
+        self._answered(scope, _AFTER, status)
+        if self._tracing is not None and traced is not None and token is not None:
+            CURRENT.reset(token)
+            self._tracing.end(traced, _AFTER, status)
+
+    def _answered(self, scope: Any, route: str, status: int) -> None:
+        """Count a request; at the level of debugging there is a line of it in the log, which names no key and no value."""
+        self.requests[route, status] += 1
+        if status in _REJECTED:
+            self.rejected[_REJECTED[status]] += 1
+        if _log.isEnabledFor(logging.DEBUG):
+            said = {"method": scope.get("method", "WEBSOCKET"), "route": route, "status": status}
+            _log.debug("answered", extra=said)
+
+    def _desk(self, path: str) -> Serving | None:
+        return None if path == _AFTER else self._desks.named(path[len(_BEFORE) : -len(_AFTER)])
+
+    async def _ordinary(self, scope: Any, receive: Any, send: Any) -> None:
+        seen = _StatusRecorder(send)
+        # HEAD is GET without the body, which the server drops because it knows the method that was asked for.
+        asked = scope if scope["method"] != "HEAD" else {**scope, "method": "GET"}
+        answering = self.app(asked, receive, seen)
+        try:
+            await (self._while_let_in(scope, answering, seen) if scope["path"] == _LASTING else answering)
+        except Exception as error:
+            if not seen.status:
+                await send_problem(seen, of_error(error))
+            elif not seen.complete:
+                raise
+        self._answered(asked, getattr(asked.get("route"), "path", "other"), seen.status)
+
+    async def _while_let_in(self, scope: Any, answering: Coroutine[Any, Any, None], send: Any) -> None:
+        """Let an answer that lasts go on until its end, or until who asked may not have it any more."""
+        if self.access is None:
+            await answering
+            return
+        task = asyncio.ensure_future(answering)
+        try:
+            while not (await asyncio.wait([task], timeout=REFRESH_S))[0]:
+                if not self.access.still(scope):
+                    await _hang_up(scope, task, send)
+                    return
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+        task.result()
+
+    async def _options(self, scope: Any, send: Any) -> None:
+        """What may be done with a path."""
+        methods: set[str] = set()
+        for route in self.app.routes:
+            if route.matches({**scope, "method": "GET"})[0] is not Match.NONE:
+                methods |= getattr(route, "methods", None) or set()
+        if not methods:
+            await send_problem(send, RequestRefused(404, "there is nothing at this path; /docs lists what there is"))
+            return
+        await send_options(send, methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set()))
+
+
+class _StatusRecorder:
+    """An ASGI `send` that adds the headers of every answer; it remembers the status, and whether the answer is complete."""
+
+    def __init__(self, send: Any) -> None:
+        self.status = 0
+        self.complete = False
+        self._send = send
+
+    async def __call__(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            given = list(message.get("headers", ()))
+            names = {name for name, _ in given}
+            message = {**message, "headers": given + [each for each in (NO_SNIFFING, NO_STORE) if each[0] not in names]}
+        elif message["type"] == "http.response.body":
+            self.complete = not message.get("more_body", False)
+        await self._send(message)
+
+
+def _unquote_cookies(scope: Any) -> None:
+    """Take quotes out of cookies, of which ours have none: FastAPI reads all of them, and quoted ones in quadratic time."""
+    if any(name == b"cookie" and b'"' in value for name, value in scope["headers"]):
+        scope["headers"] = [
+            (name, value.replace(b'"', b"") if name == b"cookie" else value) for name, value in scope["headers"]
+        ]
+
+
+async def _refuse(scope: Any, send: Any, refused: RequestRefused) -> None:
+    """Answer in place of the application; a socket is refused before it is accepted."""
+    if scope["type"] == "http":
+        await send_problem(send, refused)
+    elif "websocket.http.response" in scope.get("extensions", {}):
+        head = headers(refused.status, len(refused.problem), refused.headers)
+        await send({"type": "websocket.http.response.start", "status": refused.status, "headers": head})
+        await send({"type": "websocket.http.response.body", "body": refused.problem})
+    else:
+        await send({"type": "websocket.close"})
+
+
+async def _hang_up(scope: Any, task: asyncio.Future[None], send: Any) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+    with contextlib.suppress(Exception):  # gone already
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": _POLICY, "reason": "the key or session has ended"})
+        else:
+            await send({"type": "http.response.body", "body": b""})
+
+
+async def send_options(send: Any, methods: set[str]) -> None:
+    """Answer OPTIONS."""
+    allow = ", ".join(sorted(methods)).encode()
+    await send({"type": "http.response.start", "status": 204, "headers": [(b"allow", allow), NO_SNIFFING]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _names_detector(path: str) -> bool:
+    return path.startswith(_BEFORE) and path.endswith(_AFTER) and "/" not in path[len(_BEFORE) : -len(_AFTER)]

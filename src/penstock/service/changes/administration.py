@@ -1,0 +1,110 @@
+"""The books of rules and lists by detector, for routes: who looks into them, who changes them, and who hears of it at once."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeVar
+
+from penstock.wiring.rule_administration import RuleAdministration
+from penstock.config import Settings
+from penstock.engine import Engine
+from penstock.errors import BundleError, DataError, DeclarationError, PenstockError, did_you_mean
+from penstock.ledger.archive import Archive
+from penstock.offline.backtest.fires import Fires, fires
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.changes.followers import RulesFollower
+from penstock.service.http.problems import RequestRefused
+
+T = TypeVar("T")
+
+FIRES_DAYS = 1.0
+FIRES_WITHIN_S = 2.0
+"""How far back, and for how long at the most, is counted how often rules fired, where that is shown beside them."""
+
+
+class CurrentRevision(NamedTuple):
+    """The versions of rules and lists that decisions name by now; None where the engine is elsewhere."""
+
+    rules: str | None
+    lists: str | None
+
+
+class Administration:
+    """Books, and what is beside them: the engine that decides by them, and what was recorded."""
+
+    def __init__(
+        self, books: Mapping[str, RuleAdministration], desks: DetectorRouter, followers: Mapping[str, RulesFollower], settings: Settings
+    ) -> None:
+        self._books, self._desks, self._followers, self._settings = books, desks, followers, settings
+        self._archives: dict[str, Archive] = {}
+
+    def of(self, name: str) -> RuleAdministration:
+        """The books of a detector.
+
+        Raises:
+            RequestRefused: 404, with the names there are.
+        """
+        if name not in self._books:
+            raise RequestRefused(404, f"no detector {name!r} is served here.{did_you_mean(name, self._books)}")
+        return self._books[name]
+
+    def engine(self, name: str) -> Engine:
+        """The engine that decides, or follows what decides.
+
+        Raises:
+            RequestRefused: 422, it cannot be looked into.
+            NotReady: it is being opened.
+        """
+        engine = self._desks.named(name).engine
+        if not isinstance(engine, Engine):
+            raise RequestRefused(422, f"detector {name!r} cannot be asked about events here")
+        return engine
+
+    async def look(self, work: Callable[[], T]) -> T:
+        """Do something that waits for a database, beside the traffic.
+
+        Raises:
+            RequestRefused: 422, what was asked for cannot work.
+        """
+        try:
+            return await asyncio.to_thread(work)
+        except (DeclarationError, DataError, BundleError) as error:
+            raise RequestRefused(422, str(error), [(None, str(error))]) from None
+
+    async def change(self, name: str, work: Callable[[], T]) -> T:
+        """Change something, and let this process decide by it when this returns; others do within a second."""
+        done = await self.look(work)
+        follower = self._followers.get(name)
+        if follower is not None:
+            await follower.look()
+        return done
+
+    def in_force(self, name: str) -> CurrentRevision:
+        """What decisions name by now."""
+        desk = self._desks.get(name)
+        if desk is None or desk.not_ready is not None or not isinstance(desk.engine, Engine):
+            return CurrentRevision(None, None)
+        versions = desk.engine.versions
+        return CurrentRevision(versions.rules, versions.lists if isinstance(versions.lists, str) else None)
+
+    async def fires(self, name: str) -> Mapping[str, Fires] | None:
+        """How often rules fired lately; None where nothing says, or it takes too long to count."""
+        desk = self._desks.get(name)
+        if desk is None or desk.not_ready is not None or not isinstance(desk.engine, Engine):
+            return None
+        if name not in self._archives:
+            self._archives[name] = Archive(desk.engine.ledger, self._settings.data / "archive")
+        limited = _Limited(self._archives[name])
+        try:
+            return await asyncio.to_thread(fires, limited, name, FIRES_DAYS, now_us=desk.engine.clock())
+        except PenstockError:  # too much is recorded, or it cannot be read: the rules are shown without
+            return None
+
+    async def close(self) -> None:
+        """Let go of what was read."""
+        for archive in self._archives.values():
+            await asyncio.to_thread(archive.close)
+
+
+class _Limited:
+    def __init__(self, archive: Archive) -> None:
+        self.query = lambda sql: archive.query(sql, limit_s=FIRES_WITHIN_S)

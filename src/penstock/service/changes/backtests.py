@@ -1,0 +1,128 @@
+"""`POST /detectors/{name}/backtest`: a condition over what was decided, before it is a rule."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+
+from penstock.wiring.backtests import Trials
+from penstock.config import Settings
+from penstock.engine import Engine
+from penstock.errors import DataError, DeclarationError
+from penstock.ledger.archive import Archive
+from penstock.offline.backtest import NotRecorded, Tried
+from penstock.service.http import bodies
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.http.openapi import answers, requires
+from penstock.service.http.problems import RequestRefused
+from penstock.service.records.decisions import json_response
+from penstock.service.schemas import BacktestRequest
+
+LIMIT_S = 20.0
+"""How long one backtest may take."""
+
+_MOST_BYTES = 65_536
+
+
+class Backtests:
+    """Runs backtests beside the traffic: in threads, one at a time for each detector."""
+
+    def __init__(self, desks: DetectorRouter, settings: Settings, *, limit_s: float = LIMIT_S) -> None:
+        self._desks, self._settings, self._limit_s = desks, settings, limit_s
+        self._archives: dict[str, Archive] = {}
+        self._running: dict[str, asyncio.Future[Tried]] = {}
+
+    async def run(self, name: str, asked: BacktestRequest, gone: Callable[[], bool] = lambda: False) -> Tried:
+        """What a rule with this condition would have done; given up early where whoever asked has gone.
+
+        Raises:
+            RequestRefused: 404 no such detector, 422 the condition cannot be tried, 429 one is running already.
+            NotReady: the detector is being opened.
+        """
+        engine = self._desks.named(name).engine
+        if not isinstance(engine, Engine):
+            raise RequestRefused(422, f"detector {name!r} keeps no decisions here that a condition could be tried on")
+        if name in self._running:
+            raise RequestRefused(429, f"a backtest of {name!r} is running already; wait until it has ended")
+        if name not in self._archives:
+            self._archives[name] = Archive(engine.ledger, self._settings.data / "archive")
+        trials = Trials(
+            self._settings,
+            engine.detector,
+            days=asked.days,
+            clock=engine.clock,
+            limit_s=self._limit_s,
+            archive=self._archives[name],
+            gone=gone,
+        )
+        work = partial(trials.run, asked.when, asked.then, hard=asked.hard, override=asked.override, leaving_out=asked.rule)
+        running = asyncio.ensure_future(asyncio.to_thread(work))
+        self._running[name] = running
+        running.add_done_callback(lambda _done: self._running.pop(name))
+        try:
+            return await asyncio.shield(running)
+        except (DeclarationError, DataError) as error:
+            raise _refused(error) from None
+
+    async def close(self) -> None:
+        """Wait for those that run, and let go of what they read."""
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        for archive in self._archives.values():
+            archive.close()
+
+
+def _refused(error: Exception) -> RequestRefused:
+    message = str(error)
+    if isinstance(error, NotRecorded):
+        message += ": penstock backtest condition does that"
+    at_fault = "when" if isinstance(error, DeclarationError | NotRecorded) else None
+    return RequestRefused(422, message, [(at_fault, message)])
+
+
+def add_routes(routes: FastAPI, backtests: Backtests, settings: Settings) -> None:
+    """Add the route."""
+    most_bytes = min(_MOST_BYTES, settings.max_body_bytes)
+
+    @routes.post(
+        "/detectors/{name}/backtest",
+        tags=["records"],
+        responses=answers("Tried", 400, 404, 408, 413, 415, 429),
+        openapi_extra=requires("BacktestRequest"),
+    )
+    async def backtest(name: str, request: Request) -> Response:
+        """What a rule with this condition would have done to recorded decisions, and what it is worth."""
+        bodies.check_encoding(request.headers.raw)
+        asked = _asked(await bodies.read_body(request.scope, request.receive, most_bytes))
+        async with _watched(request) as gone:
+            return json_response(msgspec.json.encode(await backtests.run(name, asked, gone.is_set)))
+
+
+@contextlib.asynccontextmanager
+async def _watched(request: Request) -> AsyncIterator[threading.Event]:
+    """Set when whoever asked has gone: a preview in a page is asked anew with every pause of who writes."""
+    gone = threading.Event()
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+
+    watching = asyncio.ensure_future(watch())
+    try:
+        yield gone
+    finally:
+        watching.cancel()
+
+
+def _asked(body: bytes) -> BacktestRequest:
+    try:
+        return msgspec.json.decode(body, type=BacktestRequest)
+    except msgspec.ValidationError as error:
+        path = str(error).rpartition("$.")[2].rstrip("`") if "$." in str(error) else None
+        raise RequestRefused(422, f"this cannot be tried: {error}", [(path, str(error))]) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise bodies.not_json(error) from None

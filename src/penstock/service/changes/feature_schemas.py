@@ -1,0 +1,107 @@
+"""Features that are made at run time, as they are asked for and answered: the forms of JSON."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from penstock.clock import iso
+from penstock.governance.feature_versions import State, Version
+from penstock.service.changes.rule_requests import Name, Note
+from penstock.service.changes.rule_schemas import RequestForm
+from penstock.service.changes.version_info import VersionInfo, version_info
+
+
+class NewFeature(msgspec.Struct, forbid_unknown_fields=True):
+    """A version of a feature, as a draft. body: `derive`, an SQL expression; or the `kind` of an aggregate, with `entity` (and
+    `keys` or `roles` of a new one), `field`, `window`, `delay`, `where`, `current`, `role`, `at`, `of`, `by`.
+    """
+
+    name: Name
+    body: dict[str, Any]
+    note: Note = ""
+
+
+class TryFeature(msgspec.Struct, forbid_unknown_fields=True):
+    """A feature to look at."""
+
+    name: Name
+    body: dict[str, Any]
+
+
+class ActivateFeature(msgspec.Struct, forbid_unknown_fields=True):
+    """The version that is to be filled; the newest unless given."""
+
+    version: Annotated[int, Meta(ge=1)] | None = None
+    note: Note = ""
+
+
+class FeatureVersion(VersionInfo):
+    """One version of a feature. state: since when, and who changed it. since_event: the time of the first event that it could
+    count. whole_from: from when on its windows lie within the log; null where they reach back for ever. history: the same as
+    a sentence. trouble: why it could not be filled.
+    """
+
+    feature: str
+    state: State
+    body: dict[str, Any]
+    since_event: str | None
+    whole_from: str | None
+    history: str | None
+    trouble: str | None
+
+
+class FeatureForm(msgspec.Struct):
+    """A feature. state: of the version that is being filled, else of the active one, else of the newest."""
+
+    name: str
+    state: State
+    versions: list[FeatureVersion]
+
+
+class FeatureList(msgspec.Struct):
+    """The features of a detector that were made at run time. computed: those that the engine has, where it is here. pending:
+    requests that wait.
+    """
+
+    detector: str
+    revision: int
+    four_eyes: bool
+    computed: list[str] | None
+    features: list[FeatureForm]
+    pending: list[RequestForm]
+
+
+class FeatureTested(msgspec.Struct):
+    """A feature that can work. type: number, boolean, text or time. reads: fields and features."""
+
+    name: str
+    type: str
+    reads: list[str]
+
+
+def feature_form(versions: Sequence[Version]) -> FeatureForm:
+    """A feature from its versions, the oldest first."""
+    states = {each.state for each in versions}
+    ordered: tuple[State, ...] = ("filling", "active")
+    state = next((each for each in ordered if each in states), versions[-1].state)
+    return FeatureForm(versions[-1].name, state, [_version(each) for each in reversed(versions)])
+
+
+def _version(version: Version) -> FeatureVersion:
+    reach = version.reach or {}
+
+    def at(name: str) -> str | None:
+        return None if reach.get(name) is None else iso(reach[name])
+
+    return FeatureVersion(
+        **version_info(version),
+        feature=version.name,
+        state=version.state,
+        body=version.body,
+        since_event=at("since_us"),
+        whole_from=at("whole_us"),
+        history=reach.get("sentence"),
+        trouble=version.trouble,
+    )

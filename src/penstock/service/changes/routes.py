@@ -1,0 +1,35 @@
+"""The routes over the books of rules, lists and features."""
+
+from collections.abc import Mapping
+
+from fastapi import FastAPI
+
+from penstock.wiring.approvals import ApprovalService
+from penstock.wiring.challengers import Challengers
+from penstock.wiring.feature_activation import FeatureActivation
+from penstock.config import Settings
+from penstock.service.changes import approvals, features, lists, rules
+from penstock.service.changes.backtests import Backtests
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.changes.administration import Administration
+
+
+def add_routes(
+    routes: FastAPI,
+    shelf: Administration,
+    settings: Settings,
+    growing: Mapping[str, FeatureActivation],
+    challengers: Mapping[str, Challengers],
+    desks: DetectorRouter,
+    backtests: Backtests,
+) -> None:
+    """Rules, lists, features, and what waits for a second pair of eyes, of models too."""
+
+    def approving(name: str) -> ApprovalService:
+        grown = growing.get(name)
+        return ApprovalService(shelf.of(name), challengers.get(name), None if grown is None else grown.book)
+
+    rules.add_routes(routes, shelf, settings, backtests)
+    lists.add_routes(routes, shelf, settings)
+    approvals.add_routes(routes, shelf, settings, approving)
+    features.add_routes(routes, growing, desks, settings)

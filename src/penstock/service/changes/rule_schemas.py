@@ -1,0 +1,273 @@
+"""Rules as they are answered: the forms of JSON, and what turns versions into them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from penstock.clock import iso
+from penstock.governance.approvals import Request, Stage
+from penstock.governance.rule_versions import CANDIDATE, State, Version, difference, in_state
+from penstock.offline.backtest.fires import Fires
+from penstock.rules.checks import Finding
+from penstock.service.changes.version_info import VersionInfo, version_info
+
+
+class RolloutForm(msgspec.Struct):
+    """The share of the keys of a field that a version acts on."""
+
+    percent: float
+    of: str | None
+
+
+class RuleVersion(VersionInfo):
+    """One version of a rule. state: since when, and who changed it. changed: what it says otherwise than the version before, by
+    field as [before, after]; null in the first.
+    """
+
+    rule: str
+    state: State
+    when: str
+    then: str
+    reason: str | None
+    code: str
+    hard: bool
+    override: bool
+    rollout: RolloutForm | None
+    changed: dict[str, tuple[Any, Any]] | None
+
+
+class FindingForm(msgspec.Struct):
+    """What is to be said of a rule before any event has come. kind: unreadable, never_true, always_true, same_as,
+    never_reached, not_told. other: the rule that it collides with.
+    """
+
+    rule: str
+    kind: str
+    sentence: str
+    place: str
+    other: str | None
+
+
+class FiresForm(msgspec.Struct):
+    """How often a rule acted within the days that were looked at, and when it last did; watched: the same of the
+    condition of what is tried, whether it acted or not.
+    """
+
+    count: int
+    last_at: str | None
+    watched: int
+    watched_last_at: str | None
+
+
+class RuleForm(msgspec.Struct):
+    """A rule. state: of its active version, else of its candidate, else of its newest. active, candidate: what acts, and what
+    is tried beside it. newest: the last that was written. pending: ids of requests that wait. fires: null where nothing says.
+    """
+
+    name: str
+    state: State
+    since: str
+    changed_by: str
+    author: str
+    versions: int
+    active: RuleVersion | None
+    candidate: RuleVersion | None
+    newest: RuleVersion
+    warnings: list[FindingForm]
+    fires: FiresForm | None
+    pending: list[str]
+
+
+class RuleList(msgspec.Struct):
+    """The rules of a detector. in_force, lists: what decisions name by now as `versions.rules` and `versions.lists`, where the
+    engine is here. fires_days: how many days were looked at for `fires`.
+    """
+
+    detector: str
+    revision: int
+    four_eyes: bool
+    in_force: str | None
+    lists: str | None
+    fires_days: float
+    rules: list[RuleForm]
+
+
+class RuleHistory(msgspec.Struct):
+    """A rule with all its versions, the newest first, and the requests about it."""
+
+    rule: RuleForm
+    versions: list[RuleVersion]
+    requests: list["RequestForm"]
+
+
+class RuleDiff(msgspec.Struct):
+    """What one version says otherwise than another: by field, before and after."""
+
+    rule: str
+    before: int
+    after: int
+    changed: dict[str, tuple[Any, Any]]
+
+
+class RequestForm(msgspec.Struct):
+    """What waits for a second pair of eyes, or did. kind: `rule` or `list`; name: of it. author: who cannot approve it."""
+
+    id: str
+    kind: str
+    name: str
+    action: str
+    details: dict[str, Any]
+    author: str
+    asked_by: str
+    asked_at: str
+    note: str
+    stage: Stage
+    settled_by: str | None
+    settled_at: str | None
+    settled_note: str | None
+
+
+class RequestList(msgspec.Struct):
+    """Requests, the newest first."""
+
+    requests: list[RequestForm]
+
+
+class LoweringForm(msgspec.Struct):
+    """How many recorded outcomes a rule would have lowered, within the newest days with decisions, and how many a day."""
+
+    count: int
+    per_day: float
+    days: int
+
+
+class RuleChanged(msgspec.Struct):
+    """What a change led to. request: where it waits for another person, and nothing has changed yet (202). lowers: of a version
+    that is promoted, rolled out or asked for; null where it lowers no outcome by what it says, or nothing recorded tells.
+    """
+
+    rule: RuleForm
+    version: RuleVersion | None
+    request: RequestForm | None
+    warnings: list[FindingForm]
+    lowers: LoweringForm | None
+
+
+class RulesImported(msgspec.Struct):
+    """The drafts that were added; rules that say the same already were left alone."""
+
+    added: list[RuleVersion]
+
+
+class RuleTested(msgspec.Struct):
+    """A condition that can be read: its canonical text, what it reads, and what is to be said of it. event: what it is of the
+    event that was given.
+    """
+
+    condition: str
+    reads: list[str]
+    lists: list[str]
+    warnings: list[FindingForm]
+    event: "EventTested | None"
+
+
+class EventTested(msgspec.Struct):
+    """fired: null where it cannot be told, because something that it reads is missing. decision: what was decided, or would be
+    without the rule.
+    """
+
+    transaction_id: str
+    fired: bool | None
+    values: dict[str, Any]
+    sentence: str | None
+    decision: str
+
+
+def version_form(version: Version, before: Version | None = None) -> RuleVersion:
+    """A version as it is answered; before: the version before it."""
+    body = version.body
+    return RuleVersion(
+        **version_info(version),
+        rule=version.name,
+        state=version.state,
+        when=body.when,
+        then=body.then,
+        reason=body.reason,
+        code=body.code or version.name,
+        hard=body.hard,
+        override=body.override,
+        rollout=RolloutForm(version.percent, version.share_of) if version.state == "rollout" else None,
+        changed=None if before is None else difference(before.body, body),
+    )
+
+
+def version_forms(known: Sequence[Version]) -> dict[int, RuleVersion]:
+    """All versions of a rule by their numbers, each beside the one before it."""
+    before = [None, *known]
+    return {version.version: version_form(version, old) for old, version in zip(before, known, strict=False)}
+
+
+def rule_form(
+    known: Sequence[Version],
+    findings: Sequence[Finding] = (),
+    fired: Mapping[str, Fires] | None = None,
+    pending: Sequence[Request] = (),
+) -> RuleForm:
+    """A rule as it is answered, from all its versions."""
+    forms = version_forms(known)
+    active, newest = in_state(known, "active"), known[-1]
+    tried = next((version for version in known if version.state in CANDIDATE), None)
+    shown = active or tried or newest
+    return RuleForm(
+        name=newest.name,
+        state=shown.state,
+        since=iso(shown.changed_us),
+        changed_by=shown.changed_by,
+        author=shown.author,
+        versions=len(known),
+        active=None if active is None else forms[active.version],
+        candidate=None if tried is None else forms[tried.version],
+        newest=forms[newest.version],
+        warnings=[finding_form(each) for each in findings],
+        fires=None if fired is None else _fires(newest.name, tried, fired),
+        pending=[request.id for request in pending if request.kind == "rule" and request.name == newest.name],
+    )
+
+
+def _fires(name: str, tried: Version | None, fired: Mapping[str, Fires]) -> FiresForm:
+    nothing = Fires(0, None)
+    candidate = f"{name}_v{tried.version}" if tried is not None else None
+    acted = [fired.get(f"rule_{each}", nothing) for each in (name, candidate) if each]
+    watched = [fired.get(f"watch_{each}", nothing) for each in (name, candidate) if each]
+    last, watched_last = (max((each.last for each in some if each.last), default=None) for some in (acted, watched))
+    return FiresForm(
+        sum(each.count for each in acted),
+        None if last is None else last.isoformat(),
+        sum(each.count for each in watched),
+        None if watched_last is None else watched_last.isoformat(),
+    )
+
+
+def finding_form(finding: Finding) -> FindingForm:
+    """What is to be said of a rule, as it is answered."""
+    return FindingForm(finding.rule, finding.kind, finding.sentence, finding.place, finding.other)
+
+
+def request_form(request: Request) -> RequestForm:
+    """A request as it is answered."""
+    return RequestForm(
+        id=request.id,
+        kind=request.kind,
+        name=request.name,
+        action=request.action,
+        details=request.details,
+        author=request.author,
+        asked_by=request.asked_by,
+        asked_at=iso(request.asked_us),
+        note=request.note,
+        stage=request.stage,
+        settled_by=request.settled_by,
+        settled_at=None if request.settled_us is None else iso(request.settled_us),
+        settled_note=request.settled_note,
+    )

@@ -1,0 +1,150 @@
+"""What is tried while a service decides: challengers are followed, guards look, and people see how it goes."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated
+
+import msgspec
+from fastapi import FastAPI, Query, Response
+
+from penstock.wiring.trial_work import TrialWork
+from penstock.engine import Engine
+from penstock.engine.challenger import MODEL
+from penstock.errors import DataError, PenstockError
+from penstock.offline.trial import Compared, Question
+from penstock.service.decide.batcher import MicroBatcher
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.changes.followers import RULES_EVERY_S, Follower
+from penstock.service.http.openapi import answers
+from penstock.service.http.problems import RequestRefused
+from penstock.service.records.decisions import json_response
+
+GUARDS_EVERY_S = 0.5
+"""Time between two looks of the guards."""
+
+log = logging.getLogger("penstock.service")
+
+
+class Trials:
+    """Follows and guards what is tried at the desks that decide here, beside the traffic.
+
+    champions: who follows the champion of a desk, so that a promotion is in force as soon as the trial has ended.
+    """
+
+    def __init__(self, desks: DetectorRouter, work: TrialWork, champions: Mapping[str, Follower]) -> None:
+        self._desks, self._work, self._champions = desks, work, champions
+        self._comparing: dict[str, asyncio.Future[Compared]] = {}
+        self._troubles: dict[str, str] = {}
+        self._revisions: dict[str, int] = {}
+
+    async def begin(self) -> None:
+        """Let what is tried already be tried from the first decision on."""
+        for desk in self._following():
+            await self._look(desk)
+
+    async def run(self) -> None:
+        """Follow and guard until the task is cancelled."""
+        await asyncio.gather(*(self._follow(desk) for desk in self._following()), *(self._guard(d) for d in self._deciding()))
+
+    def _deciding(self) -> list[MicroBatcher]:
+        return [desk for desk in self._desks.values() if isinstance(desk, MicroBatcher)]
+
+    def _following(self) -> list[MicroBatcher]:
+        return [desk for desk in self._deciding() if desk.name in self._work.newer]
+
+    async def _follow(self, desk: MicroBatcher) -> None:
+        while True:
+            await self._look(desk)
+            await asyncio.sleep(RULES_EVERY_S)
+
+    async def _look(self, desk: MicroBatcher) -> None:
+        """Ask once."""
+        newer = self._work.newer[desk.name]
+
+        async def look() -> None:
+            before = self._revisions.get(desk.name, -1)
+            found = await asyncio.to_thread(newer, before)
+            if found is None or not isinstance(desk.engine, Engine):
+                return
+            desk.engine.challenge(*found.challengers)
+            self._revisions[desk.name] = found.revision
+            if before >= 0 and desk.name in self._champions:
+                await self._champions[desk.name].look()
+
+        await self._tell(f"{desk.name}: what is tried goes on as it was", look)
+
+    async def _guard(self, desk: MicroBatcher) -> None:
+        async def look() -> None:
+            if isinstance(desk.engine, Engine):
+                await asyncio.to_thread(self._work.guards[desk.name].look, desk.engine)
+
+        while True:
+            await self._tell(f"{desk.name}: guards cannot look", look)
+            await asyncio.sleep(GUARDS_EVERY_S)
+
+    async def _tell(self, what: str, look: Callable[[], Awaitable[None]]) -> None:
+        """Look; whatever happens, deciding goes on, and the log says it once."""
+        try:
+            await look()
+        except Exception as error:  # noqa: BLE001 - a drawer or a registry that fails must not end what watches it
+            trouble = str(error) if isinstance(error, PenstockError) else f"{type(error).__name__}: {error}"
+            if self._troubles.get(what) != trouble:
+                log.warning("%s: %s", what, trouble)
+            self._troubles[what] = trouble
+        else:
+            self._troubles.pop(what, None)
+
+    def engine(self, name: str) -> Engine:
+        """The engine of a detector that decides here.
+
+        Raises:
+            RequestRefused: 404 no such detector, 409 it is decided elsewhere.
+        """
+        engine = self._desks.named(name).engine
+        if not isinstance(engine, Engine):
+            raise RequestRefused(409, f"detector {name!r} is decided elsewhere; ask there what is tried")
+        return engine
+
+    async def compare(self, name: str, question: Question) -> Compared:
+        """Champion and candidate side by side; one comparison of a detector at a time.
+
+        Raises:
+            RequestRefused: 404 no such detector or trial, 409 it is decided elsewhere, 429 one is being made.
+        """
+        engine = self.engine(name)
+        if name in self._comparing:
+            raise RequestRefused(429, f"a comparison of {name!r} is being made; wait until it has ended")
+        running = asyncio.ensure_future(asyncio.to_thread(self._work.compare, engine, question))
+        self._comparing[name] = running
+        running.add_done_callback(lambda _done: self._comparing.pop(name))
+        try:
+            return await asyncio.shield(running)
+        except DataError as error:
+            raise RequestRefused(404, str(error)) from None
+
+    async def close(self) -> None:
+        """Wait for comparisons that are being made, and let go of what they read."""
+        await asyncio.gather(*self._comparing.values(), return_exceptions=True)
+        self._work.close()
+
+
+def add_routes(routes: FastAPI, trials: Trials) -> None:
+    """Add the routes that look."""
+
+    @routes.get("/detectors/{name}/trials", tags=["models"], responses=answers("TrialList", 404, 409))
+    async def trial_list(name: str) -> Response:
+        """What is tried now, and what it has come to since it began here: counts, decisions of both, scores, times."""
+        return json_response(msgspec.json.encode({"trials": trials.engine(name).trials.form()}))
+
+    @routes.get("/detectors/{name}/trials/{trial}", tags=["models"], responses=answers("Compared", 404, 409, 429))
+    async def compared(
+        name: str,
+        trial: str,
+        *,
+        days: Annotated[int, Query(ge=1, le=366, description="Of so many last days of the trial.")] = 7,
+        version: Annotated[str | None, Query(max_length=200, description="Of a model; the one tried last.")] = None,
+    ) -> Response:
+        """Champion and candidate on the same recorded events, by hour, with intervals: `model`, or a candidate rule."""
+        question = Question(trial, version if trial == MODEL else None, days)
+        return json_response(msgspec.json.encode(await trials.compare(name, question)))

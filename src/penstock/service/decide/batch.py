@@ -1,0 +1,146 @@
+"""A micro-batch on its way: decided, then made durable, then answered to everybody who had an event in it."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from penstock.errors import LedgerError
+from penstock.service.decide.measures import Measures
+from penstock.service.port import Answer, OnDurable
+from penstock.service.http.problems import of_error
+from penstock.service.http.tracing import CURRENT, Traced
+
+STALLED_S = 30.0
+"""How long a batch may take to become durable before its callers are told that the disk does not answer."""
+
+
+class Waiting:
+    """Some events of one caller, in the queue or in a batch."""
+
+    __slots__ = ("answer", "bodies", "dry_run", "since_ns", "traced")
+
+    def __init__(self, bodies: Sequence[bytes], answer: "asyncio.Future[list[Answer]]", *, dry_run: bool) -> None:
+        self.bodies = bodies
+        self.answer = answer
+        self.dry_run = dry_run
+        self.since_ns = time.perf_counter_ns()
+        self.traced = CURRENT.get()
+
+    def fail(self, error: Exception) -> None:
+        """Tell the caller, unless it has been told already."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+class Batch:
+    """What one call of the engine decides. `left` is called once, on the event loop, when it is no longer on its way."""
+
+    __slots__ = ("_decided_ns", "_left", "_loop", "_measures", "_on_the_way", "_taken", "_taken_ns", "_watchdog", "answers")
+
+    def __init__(self, taken: list[Waiting], measures: Measures, left: Callable[["Batch"], None]) -> None:
+        self.answers: list[Answer] = []
+        self._on_the_way = True
+        self._taken = taken
+        self._measures = measures
+        self._left = left
+        self._loop = asyncio.get_running_loop()
+        self._taken_ns = self._decided_ns = time.perf_counter_ns()
+        self._watchdog: asyncio.TimerHandle | None = None
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether it changes and records nothing."""
+        return self._taken[0].dry_run
+
+    @property
+    def bodies(self) -> list[bytes]:
+        """All events, caller after caller."""
+        return [body for waiting in self._taken for body in waiting.bodies]
+
+    def decided(self, answers: list[Answer], *, stalled: Callable[[], None]) -> None:
+        """The engine has decided; the answers wait until they are durable."""
+        self.answers = answers
+        self._decided_ns = time.perf_counter_ns()
+        self._watchdog = self._loop.call_later(STALLED_S, stalled)
+
+    def on_durable(self, error: BaseException | None) -> None:
+        """From the ledger's thread: everything is durable, or never will be."""
+        self._loop.call_soon_threadsafe(self.settle, error)
+
+    def settle(self, error: BaseException | None = None) -> None:
+        """On the event loop: answer every caller, once."""
+        if not self._on_the_way:
+            return
+        self._on_the_way = False
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        if error is None:
+            self._answer()
+        else:
+            self.answers = []
+            self.fail(of_error(error))
+        self._left(self)
+
+    def fail(self, error: Exception) -> None:
+        """Give every caller that is still waiting this error."""
+        for waiting in self._taken:
+            waiting.fail(error)
+
+    def _answer(self) -> None:
+        now_ns = time.perf_counter_ns()
+        self._measures.batch(len(self.answers), self._decided_ns - self._taken_ns, now_ns - self._decided_ns)
+        start = 0
+        for waiting in self._taken:
+            stop = start + len(waiting.bodies)
+            if not waiting.answer.done():
+                waiting.answer.set_result(self.answers[start:stop])
+            self._measures.request(self._taken_ns - waiting.since_ns, now_ns - waiting.since_ns)
+            if waiting.traced is not None:
+                self._trace(waiting, waiting.traced, self.answers[start], now_ns)
+            start = stop
+
+    def _trace(self, waiting: Waiting, traced: Traced, answer: Answer, now_ns: int) -> None:
+        """Note where the time of one caller went."""
+        traced.went("queue", waiting.since_ns, self._taken_ns)
+        traced.went("decide", self._taken_ns, self._decided_ns)
+        traced.went("durable", self._decided_ns, now_ns)
+        if traced.answer is None and isinstance(answer, bytes):
+            traced.answer = answer
+
+
+async def durable(work: Callable[[OnDurable], Any]) -> Any:
+    """Do work that reports through a callback when it is durable, and wait for that.
+
+    Raises:
+        LedgerError: it failed, or took longer than the disk may take.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+    result = work(lambda error: _from_thread(loop, done, error))
+    try:
+        await asyncio.wait_for(done, STALLED_S)
+    except TimeoutError:
+        raise stalled_error() from None
+    return result
+
+
+def stalled_error() -> LedgerError:
+    """What callers are told whose events were decided but could not be made durable in time."""
+    return LedgerError(
+        f"the disk has not confirmed a write for {STALLED_S:.0f} s, so nothing is acknowledged; "
+        "send the same request again later, its transaction id makes that safe"
+    )
+
+
+def _from_thread(loop: asyncio.AbstractEventLoop, done: "asyncio.Future[None]", error: BaseException | None) -> None:
+    loop.call_soon_threadsafe(_finish, done, error)
+
+
+def _finish(done: "asyncio.Future[None]", error: BaseException | None) -> None:
+    if done.done():
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)

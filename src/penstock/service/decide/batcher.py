@@ -1,0 +1,261 @@
+"""A desk: where requests for one detector meet, are joined into micro-batches, and wait until these are durable."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from penstock.config import Settings
+from penstock.errors import LedgerError, NotReady
+from penstock.messages import Refusal
+from penstock.models import Ensemble
+from penstock.service.decide.batch import STALLED_S, Batch, Waiting, durable, stalled_error
+from penstock.service.decide.feed import Feed
+from penstock.service.decide.measures import Measures
+from penstock.service.port import Answer, Decider, Opener
+from penstock.service.http.problems import Busy, of_error
+from penstock.service.decide.waiters import id_of
+
+PIPELINED = 2
+"""Batches on their way at once: one being made durable, the next being decided. More would only make them smaller."""
+
+WORTH_A_BATCH = 64
+"""Events that must wait before a batch is decided while another is being written. Deciding fewer costs mostly what a batch
+costs however small it is; they wait for the write under way, a fraction of a millisecond, and share that."""
+
+
+class MicroBatcher:
+    """One detector behind HTTP: a bounded queue, one batch being decided, one being made durable.
+
+    There is no timer: a batch is whatever queued while the last one was decided or written, so a lone request waits
+    for nobody and a crowd shares the costs of one batch. Everything here runs on the event loop's thread; only the
+    word that a batch is durable comes from another. models_trouble: why newer models cannot be had.
+    """
+
+    def __init__(self, name: str, opener: Opener, settings: Settings) -> None:
+        self.name = name
+        self.settings = settings
+        self.measures = Measures()
+        self.feed = Feed()
+        self.models_trouble: str | None = None
+        self._opener = opener
+        self._engine: Decider | None = None
+        self._queue: deque[Waiting] = deque()
+        self._queued_events = 0
+        self._on_the_way: set[Batch] = set()
+        self._due = False
+        self.stalled = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @classmethod
+    def of(cls, engine: Decider, settings: Settings) -> "MicroBatcher":
+        """A desk for an engine that is already open."""
+        desk = cls(engine.detector.name, lambda: engine, settings)
+        desk._engine = engine
+        return desk
+
+    # ---------------------------------------------------------------- opening and closing
+
+    async def open(self) -> None:
+        """Load models and recover state in a thread; until then callers get 503 with the reason."""
+        if self._engine is None:
+            self._engine = await asyncio.to_thread(self._opener)
+
+    async def close(self) -> None:
+        """Answer what was accepted, then flush, snapshot and close the engine."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), STALLED_S)
+        if self._engine is not None:
+            engine, self._engine = self._engine, None
+            await asyncio.to_thread(engine.close)
+
+    @property
+    def not_ready(self) -> str | None:
+        """None, or the reason why this detector can be neither asked nor looked into."""
+        if self._engine is None:
+            return "code is being compiled and state is being recovered"
+        waits = self._engine.ready
+        return waits if waits is None or self.models_trouble is None else f"{waits}; {self.models_trouble}"
+
+    @property
+    def unable(self) -> str | None:
+        """See `Serving.unable`: the reason for which `submit` refuses."""
+        reason = self.not_ready
+        if reason is not None or self._engine is None:
+            return reason
+        trouble = stalled_error() if self.stalled else self._engine.trouble
+        return None if trouble is None else str(trouble)
+
+    @property
+    def degraded(self) -> str | None:
+        """See `Serving.degraded`."""
+        return None if self._engine is None else self._engine.degraded
+
+    @property
+    def engine(self) -> Decider:
+        """The engine.
+
+        Raises:
+            NotReady: it is still being opened.
+        """
+        if self._engine is None:
+            raise NotReady(f"detector {self.name!r} is not ready: {self.not_ready}")
+        return self._engine
+
+    def use(self, ensemble: Ensemble) -> None:
+        """Decide with these models from the next batch on.
+
+        Raises:
+            BundleError: they do not fit the detector.
+        """
+        self.engine.use(ensemble)
+
+    @property
+    def queued_events(self) -> int:
+        """Events that wait to be decided."""
+        return self._queued_events
+
+    # ---------------------------------------------------------------- asking for decisions
+
+    def submit(self, bodies: Sequence[bytes], *, dry_run: bool = False) -> "asyncio.Future[list[Answer]]":
+        """Queue at most `max_batch` events of one caller; the answers come in order, once durable.
+
+        Raises:
+            NotReady: models or state are not there yet.
+            LedgerError: the disk does not answer.
+            Busy: the queue is full.
+        """
+        reason = self.not_ready
+        if reason is not None:
+            raise NotReady(f"detector {self.name!r} is not ready: {reason}")
+        if not dry_run and (trouble := self.unable) is not None:
+            raise LedgerError(trouble)
+        if self._queued_events >= self.settings.queue_limit:
+            self.measures.turned_away += 1
+            raise Busy(
+                f"{self._queued_events} events wait to be decided and the limit is {self.settings.queue_limit}; come again"
+            )
+        return self._enqueue(bodies, dry_run=dry_run)
+
+    async def decide(self, bodies: Sequence[bytes], *, dry_run: bool = False) -> list[Answer]:
+        """Decide any number of events of one caller, in order.
+
+        A long list is taken in portions of half a batch, two of them at a time, so that other callers' events fit
+        between. It is admitted once; its later portions wait for room.
+        """
+        if not bodies:
+            return []
+        size = max(1, self.settings.max_batch // 2)
+        answers: list[Answer] = []
+        ahead = self.submit(bodies[:size], dry_run=dry_run)
+        for start in range(size, len(bodies), size):
+            following = self._enqueue(bodies[start : start + size], dry_run=dry_run)
+            try:
+                answers += await ahead
+            except BaseException:
+                following.cancel()
+                raise
+            ahead = following
+        return answers + await ahead
+
+    def _enqueue(self, bodies: Sequence[bytes], *, dry_run: bool) -> "asyncio.Future[list[Answer]]":
+        answer: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
+        self._queue.append(Waiting(bodies, answer, dry_run=dry_run))
+        self._queued_events += len(bodies)
+        self._idle.clear()
+        self._wake()
+        return answer
+
+    async def accept(self, bodies: Sequence[bytes]) -> list[str | Refusal]:
+        """Take in transactions to be decided; their ids, once they are certain to be: here, once they have been."""
+        answers = await self.decide(bodies)
+        return [answer if isinstance(answer, Refusal) else msgspec.json.decode(id_of(answer), type=str) for answer in answers]
+
+    # ---------------------------------------------------------------- batches
+
+    def _wake(self) -> None:
+        """Decide as soon as everything that is already at the door has come in; nothing else starts a batch."""
+        free = not self._on_the_way or (self._queued_events >= WORTH_A_BATCH and len(self._on_the_way) < PIPELINED)
+        if self._queue and free and not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._decide_batch)
+
+    def _take(self) -> list[Waiting]:
+        """The next batch: callers in order, all real or all dry runs, up to `max_batch` events; nobody who has gone."""
+        taken: list[Waiting] = []
+        events = 0
+        while self._queue:
+            waiting = self._queue[0]
+            events += len(waiting.bodies)
+            if taken and (events > self.settings.max_batch or waiting.dry_run != taken[0].dry_run):
+                break
+            self._queue.popleft()
+            self._queued_events -= len(waiting.bodies)
+            if waiting.answer.done():
+                events -= len(waiting.bodies)
+            else:
+                taken.append(waiting)
+        return taken
+
+    def _decide_batch(self) -> None:
+        self._due = False
+        taken = self._take()
+        if taken:
+            batch = Batch(taken, self.measures, self._left)
+            self._on_the_way.add(batch)
+            self._decide(batch)
+        self._rest()
+
+    def _decide(self, batch: Batch) -> None:
+        on_durable = None if batch.dry_run else batch.on_durable
+        try:
+            answers = self.engine.decide_json(batch.bodies, dry_run=batch.dry_run, on_durable=on_durable)
+        except Exception as error:  # noqa: BLE001 - whatever happened, the callers are told and the next batch goes on
+            batch.settle(error)
+            return
+        batch.decided(answers, stalled=self._stall)
+        if batch.dry_run:
+            batch.settle()
+
+    def _left(self, batch: Batch) -> None:
+        """A batch was answered: the next may start."""
+        self._on_the_way.discard(batch)
+        self.stalled = False
+        if not batch.dry_run:
+            self.feed.saw(batch.answers)
+        self._rest()
+
+    def _rest(self) -> None:
+        if self._queue:
+            self._wake()
+        elif not self._on_the_way:
+            self._idle.set()
+
+    def _stall(self) -> None:
+        """The disk does not answer: everybody who waits is told, and newcomers at once, until it does."""
+        self.stalled = True
+        refused = of_error(stalled_error())
+        for batch in self._on_the_way:
+            batch.fail(refused)
+        for waiting in self._queue:
+            waiting.fail(refused)
+
+    # ---------------------------------------------------------------- what is not a decision
+
+    async def label(self, body: bytes) -> list[dict[str, Any] | Refusal]:
+        """Take in one label or an array of them; answered when durable."""
+        result: list[dict[str, Any] | Refusal] = await durable(lambda told: self.engine.label_json(body, on_durable=told))
+        return result
+
+    def set_aside(self, body: bytes, refusal: Refusal, *, nobodys: bool = False) -> None:
+        """Keep what was refused for what it says, before it came to the engine."""
+        self.engine.set_aside(body, refusal, nobodys=nobodys)
+
+    async def inform(self, bodies: Sequence[bytes]) -> list[Refusal | None]:
+        """Take in informing events; answered when durable."""
+        result: list[Refusal | None] = await durable(lambda told: self.engine.inform_json(bodies, on_durable=told))
+        return result

@@ -1,0 +1,122 @@
+"""All desks of a service, and which of them an event that names none belongs to."""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from penstock.engine import Engine
+from penstock.errors import did_you_mean
+from penstock.ingest import masked_event
+from penstock.messages import Refusal
+from penstock.service.port import Serving
+from penstock.service.http.problems import RequestRefused
+
+T = TypeVar("T")
+
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class DetectorRouter(Mapping[str, Serving]):
+    """The desks by name, in the order in which they were declared."""
+
+    def __init__(self, desks: Mapping[str, Serving]) -> None:
+        self._desks = dict(desks)
+        self.only = next(iter(self._desks.values())) if len(self._desks) == 1 else None
+        self._required: dict[str, frozenset[str]] = {}
+
+    def __getitem__(self, name: str) -> Serving:
+        return self._desks[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._desks)
+
+    def __len__(self) -> int:
+        return len(self._desks)
+
+    def named(self, name: str) -> Serving:
+        """The desk of this detector.
+
+        Raises:
+            RequestRefused: 404, with the names there are.
+        """
+        try:
+            return self._desks[name]
+        except KeyError:
+            raise RequestRefused(404, f"no detector {name!r} is served here.{did_you_mean(name, self._desks)}") from None
+
+    def chosen(self, name: str | None) -> list[Serving]:
+        """The desk that was named, or all of them."""
+        return list(self._desks.values()) if name is None else [self.named(name)]
+
+    def taking(self, event: bytes) -> Serving | Refusal:
+        """The one detector whose required fields the event has; else a refusal that lists what each detector needs."""
+        if self.only is not None:
+            return self.only
+        try:
+            fields = _fields.decode(event).keys()
+        except msgspec.ValidationError:
+            return Refusal(422, "an event is a JSON object")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return Refusal(400, f"this is not valid JSON: {error}")
+        missing = {name: sorted(self._required_by(name) - fields) for name in self._desks}
+        fitting = [name for name, absent in missing.items() if not absent]
+        return self._desks[fitting[0]] if len(fitting) == 1 else _undecided(fitting, missing)
+
+    async def each(
+        self,
+        events: Sequence[bytes],
+        desk: Serving | None,
+        ask: Callable[[Serving, Sequence[bytes]], Awaitable[list[T | Refusal]]],
+        *,
+        keep: bool = True,
+    ) -> list[T | Refusal]:
+        """What the desks say to these events, each in its place; every detector gets its own in order, all at once.
+
+        keep: those that belong to no detector are kept in quarantine.
+        """
+        only = desk or self.only
+        if only is not None:
+            return await ask(only, events)
+        places: dict[str, list[int]] = {}
+        found: dict[int, T | Refusal] = {}
+        for place, event in enumerate(events):
+            taking = self.taking(event)
+            if isinstance(taking, Refusal):
+                found[place] = taking
+                if keep:
+                    self.set_aside(event, taking)
+            else:
+                places.setdefault(taking.name, []).append(place)
+        for name, where in places.items():
+            found |= zip(where, await ask(self._desks[name], [events[place] for place in where]), strict=True)
+        return [found[place] for place in range(len(events))]
+
+    def set_aside(self, body: bytes, refusal: Refusal, desk: Serving | None = None) -> None:
+        """Keep in quarantine what was refused for what it says, before any detector had it; desk: for whom it was meant."""
+        meant = desk or self.only
+        ready = next((each for each in self._desks.values() if each.not_ready is None), None) if meant is None else meant
+        if ready is not None and ready.not_ready is None:
+            ready.set_aside(self._masked(body) if meant is None else body, refusal, nobodys=meant is None)
+
+    def _masked(self, body: bytes) -> bytes:
+        """An event that is nobody's, without what is personal to any detector."""
+        ready = [desk.engine for desk in self._desks.values() if desk.not_ready is None and isinstance(desk.engine, Engine)]
+        for engine in ready:
+            body = masked_event(body, engine.detector.schema)
+        return body
+
+    def _required_by(self, name: str) -> frozenset[str]:
+        """The fields without which this detector refuses an event."""
+        if name not in self._required:
+            fields = msgspec.structs.fields(self._desks[name].engine.event_type)
+            self._required[name] = frozenset(field.encode_name for field in fields if field.required)
+        return self._required[name]
+
+
+def _undecided(fitting: list[str], missing: Mapping[str, list[str]]) -> Refusal:
+    if fitting:
+        detail = f"the event fits several detectors ({', '.join(fitting)}); send it to /detectors/NAME/predict"
+        return Refusal(422, detail, tuple((None, f"{name} could decide this event") for name in fitting))
+    errors = tuple((field, f"{name} requires this field") for name, absent in missing.items() for field in absent)
+    return Refusal(422, f"the event has the required fields of no detector served here ({', '.join(missing)})", errors)

@@ -1,0 +1,129 @@
+"""The live feed of one desk: counts by outcome, the newest decisions and alerts, the first block that shows its reasons."""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from penstock.clock import Clock, system_clock, to_us
+from penstock.messages import Refusal
+from penstock.service.decide.waiters import Waiters
+
+SHOWN = 64
+"""Decisions kept for the page; at high rates the ones between are counted, not shown."""
+
+PER_BATCH = 8
+"""Decisions of one batch that are kept at most, so that a page shows several moments and not one batch."""
+
+ALERTS = 1000
+"""Alerts kept: the newest. A viewer that was away misses none of those."""
+
+_MARK = b'"decision":"'
+
+
+def outcome(decision: bytes) -> str:
+    r"""The outcome of a decision as JSON. Quotes inside a text are escaped, so no field's content can be mistaken for it.
+
+    >>> outcome(b'{"transaction_id":"\\"decision\\":\\"x","decision":"BLOCK"}')
+    'BLOCK'
+    """
+    start = decision.find(_MARK) + len(_MARK)
+    return decision[start : decision.find(b'"', start)].decode()
+
+
+Numbered = tuple[int, bytes]
+"""The number of a decision or alert of a feed, and its JSON."""
+
+
+class AlertNumbers:
+    """Numbers alerts in the order in which they are told: by when they were raised, in microseconds, each beyond the last.
+
+    So a viewer that comes back, to this process after a restart or to another one, can say up to where it was told.
+
+    >>> numbers = AlertNumbers()
+    >>> [numbers.of(b'{"at":"1970-01-01T00:00:01Z"}') for _ in range(2)]
+    [1000000, 1000001]
+    """
+
+    def __init__(self, clock: Clock = system_clock) -> None:
+        self._clock = clock
+        self._last = 0
+        self.lock = threading.Lock()
+
+    def of(self, body: bytes) -> int:
+        """The number of an alert. Whoever keeps it holds the `lock` until it can be read, so that none is overtaken."""
+        try:
+            raised_us = to_us(datetime.fromisoformat(msgspec.json.decode(body, type=_Raised).at))
+        except (msgspec.MsgspecError, ValueError):
+            raised_us = self._clock()
+        self._last = max(self._last + 1, raised_us)
+        return self._last
+
+
+class _Raised(msgspec.Struct):
+    """When an alert was raised."""
+
+    at: str
+
+
+class Feed:
+    """What the live page, the counters by outcome, and callers who wait for a status are fed from.
+
+    Everything but `alert` is for the event loop's thread. numbers: shared by the feeds of one service.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.outcomes: Counter[str] = Counter()
+        self.refused = 0
+        self.newest: deque[Numbered] = deque(maxlen=SHOWN)
+        self.first_block: bytes | None = None
+        self.alerts: deque[Numbered] = deque(maxlen=ALERTS)
+        self.watch = Waiters()
+        self.alert_count = 0
+        self.numbers = AlertNumbers()
+
+    def followed(self, outcomes: Mapping[str, int], shown: Sequence[bytes]) -> None:
+        """Decisions were made elsewhere: how many of each outcome, and the JSON of some of them. Those who wait for one are
+        woken by `watch.found`, once it can be looked up.
+        """
+        self.count += sum(outcomes.values())
+        self.outcomes.update(outcomes)
+        first = self.count - len(shown) + 1
+        self.newest += enumerate(shown, first)
+        if self.first_block is None and "BLOCK" in outcomes:
+            self.first_block = next((body for body in shown if outcome(body) == "BLOCK"), None)
+
+    def saw(self, answers: Sequence[bytes | Refusal]) -> None:
+        """A batch was answered."""
+        if self.watch.waiting_for:
+            self.watch.saw(answers)
+        kept = 0
+        for answer in answers:
+            if isinstance(answer, Refusal):
+                self.refused += 1
+                continue
+            said = outcome(answer)
+            self.count += 1
+            self.outcomes[said] += 1
+            if said == "BLOCK" and self.first_block is None:
+                self.first_block = answer
+            if kept < PER_BATCH or said != "APPROVE":
+                kept += 1
+                self.newest.append((self.count, answer))
+
+    def since(self, number: int) -> list[Numbered]:
+        """The kept decisions that came after this one, oldest first."""
+        return [(at, decision) for at, decision in self.newest if at > number]
+
+    def alert(self, body: bytes) -> None:
+        """Something was raised, as JSON: live pages are told, and the newest are kept. From any thread."""
+        with self.numbers.lock:
+            self.alert_count += 1
+            self.alerts.append((self.numbers.of(body), body))
+
+    def alerts_since(self, number: int) -> list[Numbered]:
+        """The kept alerts that came after this one, oldest first."""
+        return [(at, alert) for at, alert in tuple(self.alerts) if at > number]

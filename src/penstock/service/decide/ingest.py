@@ -1,0 +1,204 @@
+"""What becomes known beside the transactions: labels and informing events, answered when durable."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+
+from penstock.config import Settings
+from penstock.errors import DataError
+from penstock.ingest.label_rows import read_label_rows
+from penstock.messages import Refusal
+from penstock.cases.case import SOURCE
+from penstock.identity.roles import Right, rights
+from penstock.service.http import bodies
+from penstock.service.http.requests import actor_name
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.http.openapi import answers, takes
+from penstock.service.port import Serving
+from penstock.service.http.problems import RequestRefused, of_refusal
+from penstock.service.records.decisions import json_response
+
+PORTION = 256
+"""Elements taken in at once; between portions others have their turn."""
+
+
+class _Addressed(msgspec.Struct):
+    """What says to which detector a label belongs, and whose it is."""
+
+    transaction_id: str | int | None = None
+    detector: str | None = None
+    source: Any = None
+
+
+class _Typed(msgspec.Struct):
+    """What says to which detectors an informing event belongs."""
+
+    type: str | None = None
+
+
+_addressed = msgspec.json.Decoder(_Addressed)
+_typed = msgspec.json.Decoder(_Typed)
+
+
+def add_routes(routes: FastAPI, desks: DetectorRouter, settings: Settings) -> None:
+    """Add the routes, over these desks."""
+
+    @routes.post(
+        "/labels",
+        tags=["events"],
+        responses=answers("LabelAnswer", 400, 404, 408, 413, 415, many=True),
+        openapi_extra=takes("Label"),
+    )
+    async def labels(request: Request) -> Response:
+        """The truth about transactions, as far as it is known: one label or an array, each answered in its place."""
+        if bodies.is_csv(bodies.header(request.headers.raw, b"content-type")):
+            return await table(request)
+        given, form = await bodies.read_values(request.scope, request.receive, settings.max_body_bytes)
+        found = await _label_all(desks, given, may_judge=_may_judge(request))
+        return json_response(_accepted(found[0])) if form == "one" else _each(found)
+
+    @routes.post(
+        "/labels/csv",
+        tags=["events"],
+        responses=answers("LabelAnswer", 400, 408, 413, 415, many=True),
+        openapi_extra={"requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}},
+    )
+    async def table(request: Request) -> Response:
+        """Labels as a CSV table with transaction_id, fraud, and known_at, source, kind, detector if known; answered by row."""
+        bodies.check_encoding(request.headers.raw)
+        body = await bodies.read_body(request.scope, request.receive, settings.max_body_bytes)
+        try:
+            rows = await asyncio.to_thread(read_label_rows, body)
+        except DataError as error:
+            raise RequestRefused(422, str(error)) from None
+        return _each(await _label_all(desks, rows, may_judge=_may_judge(request)))
+
+    @routes.post(
+        "/events",
+        status_code=202,
+        tags=["events"],
+        responses=answers("EventAnswer", 400, 408, 413, 415, status=202),
+        openapi_extra=takes("InformingEvent"),
+    )
+    async def events(request: Request) -> Response:
+        """Events that change state and get no decision: logins, declines, refunds, outcomes; durable when answered."""
+        given, form = await bodies.read_values(request.scope, request.receive, settings.max_body_bytes)
+        refused: list[dict[str, Any]] = []
+        for start in range(0, len(given), PORTION):
+            found = await _inform(desks, given[start : start + PORTION])
+            refused += [
+                {"index": start + place, "problem": msgspec.Raw(of_refusal(refusal))}
+                for place, refusal in enumerate(found)
+                if refusal is not None
+            ]
+            if form == "one" and found[0] is not None:
+                raise RequestRefused(found[0].status, found[0].detail, found[0].errors)
+        answer = msgspec.json.encode({"accepted": len(given) - len(refused), "refused": refused})
+        return Response(answer, status_code=202, media_type="application/json")
+
+
+def _may_judge(request: Request) -> bool:
+    return Right.LABEL in rights(actor_name(request).roles)
+
+
+async def _label_all(desks: DetectorRouter, given: Sequence[bytes | Refusal], *, may_judge: bool) -> list[bytes | Refusal]:
+    """The answers to labels in their places, in portions; what is refused already stays so."""
+    found: list[bytes | Refusal] = []
+    for start in range(0, len(given), PORTION):
+        portion = given[start : start + PORTION]
+        answered = iter(await _label(desks, [label for label in portion if isinstance(label, bytes)], may_judge=may_judge))
+        found += [label if isinstance(label, Refusal) else next(answered) for label in portion]
+    return found
+
+
+async def _label(desks: DetectorRouter, given: Sequence[bytes], *, may_judge: bool) -> list[bytes | Refusal]:
+    """The labels' answers in their places; each detector gets its own in order."""
+    found: list[bytes | Refusal] = [b""] * len(given)
+    places: dict[str, list[int]] = {}
+    for place, label in enumerate(given):
+        meant = _meant(desks, label, may_judge=may_judge)
+        if isinstance(meant, Refusal):
+            found[place] = meant
+        else:
+            places.setdefault(meant.name, []).append(place)
+    for name, where in places.items():
+        taken = await desks[name].label(b"[" + b",".join(given[place] for place in where) + b"]")
+        for place, answer in zip(where, taken, strict=True):
+            found[place] = answer if isinstance(answer, Refusal) else msgspec.json.encode(answer)
+    return found
+
+
+def _meant(desks: DetectorRouter, label: bytes, *, may_judge: bool) -> Serving | Refusal:
+    """The detector that a label names, or the one that decided its transaction.
+
+    Verdicts are of people: who may not give them (`may_judge`) names another source than theirs.
+    """
+    try:
+        addressed = _addressed.decode(label)
+    except msgspec.ValidationError as error:
+        return Refusal(422, f"a label is a JSON object with transaction_id and fraud: {error}")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return Refusal(400, f"this is not valid JSON: {error}")
+    if addressed.source == SOURCE and not may_judge:
+        message = f"labels of the source {SOURCE!r} are verdicts, which this key may not give; name another source"
+        return Refusal(403, message, (("source", message),))
+    if addressed.detector is not None:
+        return desks.get(addressed.detector) or _no_such(desks, addressed.detector)
+    if desks.only is not None:
+        return desks.only
+    deciders = [desk for desk in desks.values() if desk.engine.transaction(str(addressed.transaction_id)) is not None]
+    if len(deciders) == 1:
+        return deciders[0]
+    names = ", ".join(desk.name for desk in deciders) or "none"
+    message = f"name the detector; of those served here ({', '.join(desks)}) this transaction was decided by {names}"
+    return Refusal(422, message, (("detector", message),))
+
+
+def _no_such(desks: DetectorRouter, name: str) -> Refusal:
+    message = f"no detector {name[:200]!r} is served here, only {', '.join(desks)}"
+    return Refusal(422, message, (("detector", message),))
+
+
+async def _inform(desks: DetectorRouter, given: Sequence[bytes]) -> list[Refusal | None]:
+    """Every event goes to the detectors that are informed by its type."""
+    if desks.only is not None:
+        return await desks.only.inform(given)
+    found: list[Refusal | None] = [_no_taker(desks, event) for event in given]
+    for desk in desks.values():
+        where = [place for place, event in enumerate(given) if found[place] is None and _type(event) in desk.engine.informs]
+        if where:
+            for place, refusal in zip(where, await desk.inform([given[place] for place in where]), strict=True):
+                found[place] = refusal
+    return found
+
+
+def _no_taker(desks: DetectorRouter, event: bytes) -> Refusal | None:
+    known = sorted({name for desk in desks.values() for name in desk.engine.informs})
+    if _type(event) in known:
+        return None
+    message = f"one of {', '.join(known)} is expected" if known else "no detector served here takes informing events"
+    return Refusal(422, f"the event's type is not known: {message}", (("type", message),))
+
+
+def _type(event: bytes) -> str | None:
+    try:
+        return _typed.decode(event).type
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _accepted(answer: bytes | Refusal) -> bytes:
+    if isinstance(answer, Refusal):
+        raise RequestRefused(answer.status, answer.detail, answer.errors)
+    return answer
+
+
+def _each(found: Sequence[bytes | Refusal]) -> Response:
+    return json_response(b"[" + b",".join(_rendered(answer) for answer in found) + b"]")
+
+
+def _rendered(answer: bytes | Refusal) -> bytes:
+    return of_refusal(answer) if isinstance(answer, Refusal) else answer

@@ -1,0 +1,198 @@
+"""Request bodies: read within limits, and taken apart into the raw events they hold."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import msgspec
+
+from penstock.config import Settings
+from penstock.messages import Refusal
+from penstock.service.http.problems import RequestRefused
+
+F = TypeVar("F", bound=msgspec.Struct)
+
+MOST_EVENTS = 65_536
+"""Events of one request; more are better sent in parts."""
+
+BODY_TIMEOUT = "penstock.body_timeout_s"
+"""Where the scope of a request says how long the whole of its body may take."""
+
+JSON = b"application/json"
+NDJSON = b"application/x-ndjson"
+CSV = b"text/csv"
+_NDJSON_NAMES = frozenset({NDJSON, b"application/ndjson", b"application/jsonl", b"application/x-jsonlines"})
+
+_elements = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes:
+    """The value of a header (lower-case name), or nothing."""
+    for key, value in headers:
+        if key == name:
+            return value
+    return b""
+
+
+def is_ndjson(content_type: bytes) -> bool:
+    """Whether the body is one JSON value per line. Everything else is read as one JSON value."""
+    return bool(content_type) and content_type.split(b";", 1)[0].strip().lower() in _NDJSON_NAMES
+
+
+def is_csv(content_type: bytes) -> bool:
+    """Whether the body is a table of text."""
+    return content_type.split(b";", 1)[0].strip().lower() == CSV
+
+
+def read_as(body: bytes, form: type[F]) -> F:
+    """What a body of JSON says, as this struct; one that is empty says nothing.
+
+    Raises:
+        RequestRefused: 400 it is not JSON, 422 it does not fit; names the place.
+    """
+    try:
+        return msgspec.json.decode(body.strip() or b"{}", type=form)
+    except msgspec.ValidationError as error:
+        path = str(error).rpartition("$.")[2].rstrip("`") if "$." in str(error) else None
+        raise RequestRefused(422, f"this is not understood: {error}", [(path, str(error))]) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise not_json(error) from None
+
+
+async def read_body(scope: Any, receive: Any, most_bytes: int) -> bytes:
+    """The whole body.
+
+    Raises:
+        RequestRefused: 413 larger than allowed, 415 compressed, 408 too slow, 400 the client went away.
+    """
+    _check_announced(scope["headers"], most_bytes)  # before it is asked for
+    message = await receive()
+    if message.get("more_body"):
+        return await _read_on(message, receive, most_bytes, scope.get(BODY_TIMEOUT, Settings().body_timeout_s))
+    if message["type"] == "http.disconnect":
+        raise RequestRefused(400, "the connection was closed before the body was complete")
+    body: bytes = message.get("body", b"")
+    if len(body) > most_bytes:
+        raise _too_large(most_bytes)
+    return body
+
+
+async def _read_on(first: Any, receive: Any, most_bytes: int, within_s: float) -> bytes:
+    parts, size, message = [first.get("body", b"")], len(first.get("body", b"")), first
+    try:
+        async with asyncio.timeout(within_s):
+            while message.get("more_body"):
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise RequestRefused(400, "the connection was closed before the body was complete")
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > most_bytes:
+                    raise _too_large(most_bytes)
+    except TimeoutError:
+        raise RequestRefused(
+            408, f"the body was not complete within body_timeout_s = {within_s:g} seconds", headers=[(b"connection", b"close")]
+        ) from None
+    return b"".join(parts)
+
+
+def _check_announced(headers: Iterable[tuple[bytes, bytes]], most_bytes: int) -> None:
+    announced = header(headers, b"content-length")
+    if announced.isdigit() and int(announced[:20]) > most_bytes:
+        raise _too_large(most_bytes)
+
+
+def _too_large(most_bytes: int) -> RequestRefused:
+    return RequestRefused(
+        413,
+        f"the body is larger than the {most_bytes} bytes this service reads; send it in parts, or raise max_body_bytes",
+        headers=[(b"connection", b"close")],
+    )
+
+
+def check_encoding(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Refuse compressed bodies: what they grow to is not known before they are read."""
+    encoding = header(headers, b"content-encoding").strip().lower()
+    if encoding not in {b"", b"identity"}:
+        raise RequestRefused(415, "compressed bodies are not read; send the body as it is, without Content-Encoding")
+
+
+def elements(body: bytes) -> list[bytes]:
+    """The elements of a JSON array, each as its own JSON text.
+
+    >>> elements(b'[{"a": 1}, 2]')
+    [b'{"a": 1}', b'2']
+
+    Raises:
+        RequestRefused: 400, it is not JSON.
+    """
+    try:
+        return [bytes(raw) for raw in _elements.decode(body)]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise not_json(error) from None
+
+
+def lines(body: bytes) -> list[bytes]:
+    r"""The values of an NDJSON body, one per line; empty lines are no values.
+
+    >>> lines(b'{"a": 1}\r\n\n2\n')
+    [b'{"a": 1}', b'2']
+    """
+    return [line for raw in body.split(b"\n") if (line := raw.strip())]
+
+
+def counted(events: list[bytes]) -> list[bytes]:
+    """The events of one request.
+
+    Raises:
+        RequestRefused: 413, there are more than one request may hold.
+    """
+    if len(events) > MOST_EVENTS:
+        raise RequestRefused(413, f"the request holds {len(events)} events and {MOST_EVENTS} are allowed; send it in parts")
+    return events
+
+
+class Given(NamedTuple):
+    """What a request holds: raw JSON values, and the form in which they came, which is that of the answer."""
+
+    values: list[bytes]
+    form: Literal["one", "array", "lines"]
+
+
+def elements_or(body: bytes, aside: Callable[[Refusal], None]) -> list[bytes]:
+    """The elements of a JSON array, as `elements` finds them; aside: told of the refusal of one that is no JSON."""
+    try:
+        return elements(body)
+    except RequestRefused as refused:
+        aside(Refusal(refused.status, str(refused)))
+        raise
+
+
+async def read_values(
+    scope: Any, receive: Any, most_bytes: int, aside: Callable[[bytes, Refusal], None] = lambda _body, _refusal: None
+) -> Given:
+    """Read a body that is one JSON value, an array of them, or NDJSON. aside: told of an array that is no JSON.
+
+    Raises:
+        RequestRefused: as `read_body` does; 415 compressed; 400 empty, or no JSON.
+    """
+    check_encoding(scope["headers"])
+    body = await read_body(scope, receive, most_bytes)
+    if is_ndjson(header(scope["headers"], b"content-type")):
+        return Given(lines(body), "lines")
+    if first_byte(body) == b"[":
+        return Given(elements_or(body, partial(aside, body)), "array")
+    if not body.strip():
+        raise RequestRefused(400, "the body is empty; send a JSON object or an array of them")
+    return Given([body], "one")
+
+
+def first_byte(body: bytes) -> bytes:
+    """The first byte that is not white space: `{` begins an object, `[` an array."""
+    return body[:1] if body[:1] in {b"{", b"["} else body.lstrip(b" \t\r\n")[:1]
+
+
+def not_json(error: Exception) -> RequestRefused:
+    """400, saying where reading stopped."""
+    return RequestRefused(400, f"the body is not valid JSON: {error}")

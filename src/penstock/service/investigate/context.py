@@ -1,0 +1,233 @@
+"""`GET /context/{id}`: everything around a transaction: what was said of it, its case, its keys, places and neighbours."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from fastapi import FastAPI, Request, Response
+
+from penstock.clock import iso
+from penstock.engine import Engine
+from penstock.engine.recent_decisions import Chunk, RecentWindow
+from penstock.errors import DeclarationError, MalformedEvent, NotFound
+from penstock.ledger import Label
+from penstock.messages import Action, Record, Type
+from penstock.cases.case import case_id
+from penstock.cases.store import Cases
+from penstock.identity.roles import Actor
+from penstock.service.investigate.case_schemas import CaseForm, case_form
+from penstock.service.investigate.context_schemas import ContextEntity, Neighbour, Place, SaidLabels, Timeline, TransactionContext
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.investigate.keys import (
+    EventKey,
+    Records,
+    decisions_of,
+    keys_of,
+    known_among,
+    looked_through,
+    shown,
+    sparkline,
+)
+from penstock.service.http.openapi import answers
+from penstock.service.records.personal import Unmasking, actor_of
+from penstock.service.port import Serving
+from penstock.service.http.problems import printable
+from penstock.service.records.decisions import DetectorName, json_response
+from penstock.service.schemas import KnownLabel
+from penstock.service.records.verification import found_at
+
+AROUND = 20
+"""Neighbours before and after a transaction that are shown at most."""
+
+_NORTH, _EAST = ("latitude", "lat"), ("longitude", "long", "lon", "lng")
+
+
+def add_routes(routes: FastAPI, desks: DetectorRouter, cases: Cases | None, personal: Unmasking) -> None:
+    """Add the route. cases: what people work on, where the service keeps any."""
+
+    @routes.get("/context/{transaction_id:path}", tags=["records"], responses=answers("TransactionContext", 404))
+    async def context(transaction_id: str, request: Request, detector: DetectorName = None) -> Response:
+        """Everything around a recorded transaction: labels, case, keys with their velocities, places, neighbours."""
+        desk, engine = found_at(desks, detector, printable(transaction_id))
+        around = _Around(desk, engine, cases, personal, actor_of(request))
+        states = around.states(printable(transaction_id))  # the state is read where events are decided
+        return json_response(await asyncio.to_thread(around.told, printable(transaction_id), states))
+
+
+States = Mapping[tuple[str, str], dict[str, Any] | None]
+
+
+class _Around:
+    """What is around a transaction of one detector, for one who asks."""
+
+    def __init__(self, desk: Serving, engine: Engine, cases: Cases | None, personal: Unmasking, actor: Actor) -> None:
+        self._desk, self._engine, self._cases, self._personal, self._actor = desk, engine, cases, personal, actor
+        self._places = coordinates(engine)
+        self._records = Records(engine)
+
+    def states(self, transaction_id: str) -> States:
+        """The current features of every key of a transaction; for the thread that decides."""
+        record, row = self._found(transaction_id)
+        return {(key.entity, key.key): self._state(key) for key in keys_of(self._engine, record, row)}
+
+    def _found(self, transaction_id: str) -> tuple[Record, int]:
+        found = self._engine.ledger.find(self._engine.detector.name, transaction_id)
+        if found is None:
+            raise NotFound(f"there is no transaction {transaction_id[:200]!r}")
+        return found
+
+    def _state(self, key: EventKey) -> dict[str, Any] | None:
+        try:
+            return self._engine.entity(key.entity, key.key)
+        except (DeclarationError, MalformedEvent):
+            return None
+
+    def told(self, transaction_id: str, states: States) -> bytes:
+        """The answer as JSON; waits for the disk and the database."""
+        engine, name = self._engine, self._engine.detector.name
+        record, row = self._found(transaction_id)
+        said = self._personal.of(self._desk, transaction_id, self._actor)
+        hidden: dict[str, str | None] = {} if said is None else said["fields"]
+        seen, keys = engine.recent.seen(), keys_of(engine, record, row)
+        of_keys = {key: seen.about(key.entity, [key.code]) for key in keys}
+        truth = engine.learned.of([seq for chunk in of_keys.values() for seq in chunk.seqs.tolist()])
+        counts = engine.look.label(record, row)
+        return msgspec.json.encode(
+            TransactionContext(
+                transaction_id=transaction_id,
+                detector=name,
+                event_time=iso(int(record.time_us[row])),
+                event={**self._event(record, row), **hidden},
+                labels=SaidLabels(
+                    None if counts is None else _label(counts),
+                    [_label(each) for each in engine.look.labels(record, row)],
+                ),
+                case=self._case(transaction_id),
+                entities=[self._entity(key, of_keys[key], states, truth, hidden) for key in keys],
+                places=self._where(record, row),
+                timeline=self._timeline(keys[0], of_keys[keys[0]], seen, record.first_seq + row, truth) if keys else None,
+                counted=looked_through(seen),
+            )
+        )
+
+    def _event(self, record: Record, row: int) -> dict[str, Any]:
+        """The fields of the event, but for the label, which is known only later."""
+        detector = self._engine.detector
+        label = None if detector.label is None else detector.label.field
+        return {
+            name: field_value(self._engine.look.value(record, row, name), type_)
+            for name, type_ in detector.schema.columns.items()
+            if name != label
+        }
+
+    def _case(self, transaction_id: str) -> CaseForm | None:
+        if self._cases is None:
+            return None
+        try:
+            return case_form(self._cases.case(case_id(self._desk.name, transaction_id)))
+        except NotFound:
+            return None
+
+    def _entity(
+        self, key: EventKey, chunk: Chunk, states: States, truth: Mapping[int, bool], hidden: Mapping[str, str | None]
+    ) -> ContextEntity:
+        state = states.get((key.entity, key.key))
+        fraud, good = known_among(truth, chunk.seqs.tolist())
+        return ContextEntity(
+            entity=key.entity,
+            fields=list(key.fields),
+            key=key.key,
+            shown=shown(key, hidden),
+            personal=any(name in hidden for name in key.fields),
+            as_of=None if state is None else state["as_of"],
+            features=None if state is None else state["features"],
+            decisions=decisions_of(chunk),
+            fraud=fraud,
+            good=good,
+            sparkline=sparkline(chunk, self._engine.clock()),
+        )
+
+    def _where(self, record: Record, row: int) -> list[Place]:
+        """The places that the event names."""
+        found = []
+        for name, fields in self._places.items():
+            north, east = (self._engine.look.value(record, row, field) for field in fields)
+            if isinstance(north, float) and isinstance(east, float) and abs(north) <= 90 and abs(east) <= 180:
+                found.append(Place(name, north, east, list(fields)))
+        return found
+
+    def _timeline(self, key: EventKey, chunk: Chunk, seen: RecentWindow, seq: int, truth: Mapping[int, bool]) -> Timeline:
+        """The neighbours of a transaction among those of its first key."""
+        place = int(np.searchsorted(chunk.seqs, seq))
+        held = place < len(chunk) and int(chunk.seqs[place]) == seq
+        first, stop = max(place - AROUND, 0), place + AROUND + (1 if held else 0)
+        seqs = chunk.seqs[first:stop].tolist()
+        if not held:  # it is older than what is kept: those that follow it may lie between
+            seqs = [seq, *seqs[place - first :]]
+        neighbours = [self._neighbour(each, truth, this=each == seq) for each in seqs]
+        return Timeline(
+            entity=key.entity,
+            key=key.key,
+            transactions=[neighbour for neighbour in neighbours if neighbour is not None],
+            earlier=first > 0 or not seen.complete,
+            later=stop < len(chunk),
+        )
+
+    def _neighbour(self, seq: int, truth: Mapping[int, bool], *, this: bool) -> Neighbour | None:
+        found = self._records.row(seq)
+        if found is None:
+            return None
+        record, row = found
+        columns: Any = record.columns
+        amount = self._engine.totals.amount
+        worth = None if amount is None else self._engine.look.value(record, row, amount)
+        score = float(columns["scores"][row, 0])
+        places = self._where(record, row)
+        return Neighbour(
+            transaction_id=record.ids[row],
+            event_time=iso(int(record.time_us[row])),
+            decision=Action(int(columns["action"][row])).name,
+            fraud_probability=None if np.isnan(score) else score,
+            amount=worth if isinstance(worth, float) else None,
+            fraud=truth.get(seq),
+            place=places[0] if places else None,
+            this=this,
+        )
+
+
+def field_value(value: float | str | None, type_: Type) -> Any:
+    """A field of a recorded event as it was sent: numbers as numbers, times as ISO 8601.
+
+    >>> field_value(3.0, Type.NUMBER), field_value(1.0, Type.BOOLEAN), field_value(0.0, Type.TIME), field_value(None, Type.TEXT)
+    (3, True, '1970-01-01T00:00:00Z', None)
+    """
+    if not isinstance(value, float):
+        return value
+    match type_:
+        case Type.BOOLEAN:
+            return bool(value)
+        case Type.TIME:
+            return iso(int(value))
+    return int(value) if value.is_integer() else value
+
+
+def coordinates(engine: Engine) -> dict[str, tuple[str, str]]:
+    """The pairs of fields that name a place, by what they say is there: `transaction` where they say nothing more."""
+    numbers = [name for name, type_ in engine.detector.schema.columns.items() if type_ is Type.NUMBER]
+    found: dict[str, tuple[str, str]] = {}
+    for name in numbers:
+        for north in _NORTH:
+            if not name.lower().endswith(north):
+                continue
+            prefix = name[: len(name) - len(north)]
+            east = next((prefix + word for word in _EAST if prefix + word in numbers), None)
+            if east is not None:
+                found.setdefault(prefix.strip("_") or "transaction", (name, east))
+            break
+    return found
+
+
+def _label(label: Label) -> KnownLabel:
+    return KnownLabel(label.transaction_id, label.fraud, label.kind, label.source, iso(label.known_us))

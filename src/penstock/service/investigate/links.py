@@ -1,0 +1,204 @@
+"""`GET /links/{entity}/{key}`: what a key shares transactions with, as far as the newest decisions say; bounded."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from fastapi import FastAPI, Query, Request, Response
+
+from penstock.engine import Engine
+from penstock.engine.recent_decisions import Chunk, RecentWindow, joined
+from penstock.errors import DeclarationError, MalformedEvent
+from penstock.messages import Action
+from penstock.identity.roles import Actor
+from penstock.service.investigate.context_schemas import LinkEdge, LinkGraph, LinkNode
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.insights.insight_schemas import Outcomes
+from penstock.service.investigate.keys import Records, combinations, keys_of, known_among, looked_through, shown
+from penstock.service.http.openapi import answers
+from penstock.service.records.personal import Unmasking, actor_of, as_kept
+from penstock.service.port import Serving
+from penstock.service.http.problems import RequestRefused, printable
+from penstock.service.records.decisions import DetectorName, json_response
+
+MOST, USUAL = 300, 40
+"""Keys in a graph, at most, and unless told otherwise."""
+
+MOST_ROWS = 5_000
+"""Transactions that neighbours are looked for in: the newest."""
+
+Code = tuple[str, int]
+"""An entity and the code of a key of it."""
+
+
+def add_routes(routes: FastAPI, desks: DetectorRouter, personal: Unmasking) -> None:
+    """Add the route."""
+
+    @routes.get("/links/{entity}/{key:path}", tags=["records"], responses=answers("LinkGraph", 404))
+    async def links(
+        entity: str,
+        key: str,
+        request: Request,
+        *,
+        limit: Annotated[int, Query(ge=1, le=MOST, description="Keys in the graph, at most.")] = USUAL,
+        detector: DetectorName = None,
+    ) -> Response:
+        """What a key shares transactions with: other keys, how often, and what is known of them."""
+        actor = actor_of(request)
+        for desk in desks.chosen(detector):
+            engine = desk.engine
+            if not isinstance(engine, Engine):
+                raise RequestRefused(422, f"detector {desk.name!r} keeps no decisions here that could be looked into")
+            if entity not in engine.entities:
+                continue
+            kept = as_kept([desk], entity, printable(key), actor)
+            try:
+                code = engine.recent.code_of(entity, kept)
+            except MalformedEvent:
+                continue
+            graph = await asyncio.to_thread(_Graph(desk, engine, personal, actor).around, entity, kept, code, limit)
+            if graph is not None:
+                return json_response(msgspec.json.encode(graph))
+        known = sorted({name for desk in desks.chosen(detector) for name in desk.engine.entities})
+        if entity not in known:
+            raise DeclarationError(f"no detector has an entity {entity[:200]!r}; there are {', '.join(known) or 'none'}")
+        raise RequestRefused(404, f"no recent decision is about {entity[:200]} {key[:200]!r}")
+
+
+class _Graph:
+    """The graph around one key of one detector, for one who asks."""
+
+    def __init__(self, desk: Serving, engine: Engine, personal: Unmasking, actor: Actor) -> None:
+        self._desk, self._engine, self._personal, self._actor = desk, engine, personal, actor
+        self._records = Records(engine)
+        self._combinations = combinations(engine)
+
+    def around(self, entity: str, key: str, code: int, limit: int) -> LinkGraph | None:
+        """The graph; None where nothing was decided about the key lately. Waits for the disk and the database."""
+        seen = self._engine.recent.seen()
+        centre = (entity, code)
+        chosen, cut = {centre: 0}, False
+        for distance in (1, 2):
+            around, more = _newest(_about(seen, [each for each in chosen if chosen[each] == distance - 1]))
+            if distance == 1 and not len(around):
+                return None
+            ranked = _ranked(around, self._truth(around))
+            others = [each for each in ranked if each not in chosen and each[0] not in self._combinations]
+            room = limit - len(chosen)
+            cut |= more or len(others) > room
+            chosen |= dict.fromkeys(others[:room], distance)
+        rows, more = _newest(_about(seen, list(chosen)), most=4 * MOST_ROWS)
+        truth = self._truth(rows)
+        nodes = self._nodes(chosen, rows, truth)
+        return LinkGraph(
+            detector=self._desk.name,
+            entity=entity,
+            key=key,
+            nodes=nodes,
+            edges=_edges({code: node.id for code, node in zip(chosen, nodes, strict=True)}, rows, truth),
+            truncated=cut or more,
+            counted=looked_through(seen),
+        )
+
+    def _truth(self, rows: Chunk) -> dict[int, bool]:
+        return self._engine.learned.of(rows.seqs.tolist())
+
+    def _nodes(self, chosen: Mapping[Code, int], rows: Chunk, truth: Mapping[int, bool]) -> list[LinkNode]:
+        now_us = self._engine.clock()
+        listed = {name: members.at(now_us) for name, members in self._engine.detector.lists.items()}
+        return [self._node(code, distance, rows, truth, listed) for code, distance in chosen.items()]
+
+    def _node(
+        self, code: Code, distance: int, rows: Chunk, truth: Mapping[int, bool], listed: Mapping[str, frozenset[str]]
+    ) -> LinkNode:
+        mine = np.flatnonzero((rows.keys[code[0]] == code[1]).any(axis=1))
+        counts = np.bincount(rows.action[mine], minlength=len(Action))
+        fraud, good = known_among(truth, rows.seqs[mine].tolist())
+        named, said = self._named(code, rows.seqs[mine][::-1].tolist())
+        return LinkNode(
+            id=f"{code[0]}:{named}",
+            entity=code[0],
+            key=named,
+            shown=said,
+            distance=distance,
+            transactions=len(mine),
+            outcomes=Outcomes(**{action.name.lower(): int(counts[action.value]) for action in Action}),
+            fraud=fraud,
+            good=good,
+            lists=sorted(name for name, values in listed.items() if named in values),
+        )
+
+    def _named(self, code: Code, seqs: Sequence[int]) -> tuple[str, str]:
+        """A key as it is kept, and as it is shown: as its newest transaction that the log still holds says."""
+        for seq in seqs:
+            found = self._records.row(seq)
+            if found is None:
+                continue
+            key = next((each for each in keys_of(self._engine, *found) if (each.entity, each.code) == code), None)
+            if key is not None:
+                hidden = self._engine.personal.fields
+                if not any(name in hidden for name in key.fields):
+                    return key.key, key.key
+                said = self._personal.of(self._desk, found[0].ids[found[1]], self._actor)
+                return key.key, shown(key, {} if said is None else said["fields"])
+        return str(code[1]), str(code[1])
+
+
+def _about(seen: RecentWindow, codes: Sequence[Code]) -> Chunk:
+    """Decisions about any of these keys, the oldest first."""
+    by_entity: dict[str, list[int]] = {}
+    for entity, code in codes:
+        by_entity.setdefault(entity, []).append(code)
+    whole = joined([seen.about(entity, some) for entity, some in by_entity.items()])
+    _, first = np.unique(whole.seqs, return_index=True)
+    return whole.take(first)
+
+
+def _newest(rows: Chunk, most: int = MOST_ROWS) -> tuple[Chunk, bool]:
+    return rows.take(slice(max(len(rows) - most, 0), None)), len(rows) > most
+
+
+def _ranked(rows: Chunk, truth: Mapping[int, bool]) -> list[Code]:
+    """The keys of some decisions: those with the most known frauds first, then with the most stopped, then the busiest."""
+    fraud = np.array([truth.get(seq, False) for seq in rows.seqs.tolist()], np.int64)
+    stopped = (rows.action != Action.APPROVE.value).astype(np.int64)
+    found: dict[Code, tuple[int, int, int]] = {}
+    for entity, codes in rows.keys.items():
+        values, places = np.unique(codes.ravel(), return_inverse=True)
+        of_rows = np.repeat(np.arange(len(rows)), codes.shape[1])
+        pairs = np.unique(np.stack([places.ravel(), of_rows]), axis=1)  # a key in two roles of a transaction counts once
+        weights = (fraud, stopped, np.ones(len(rows), np.int64))
+        sums = [np.bincount(pairs[0], weights=each[pairs[1]], minlength=len(values)).astype(int).tolist() for each in weights]
+        for place, value in enumerate(values.tolist()):
+            if value:
+                found[entity, value] = (sums[0][place], sums[1][place], sums[2][place])
+    return sorted(found, key=lambda code: (*(-n for n in found[code]), code))
+
+
+def _edges(ids: Mapping[Code, str], rows: Chunk, truth: Mapping[int, bool]) -> list[LinkEdge]:
+    """Which of these keys stand in the same transactions, the pair that does most often first."""
+    columns = [(entity, codes[:, role]) for entity, codes in rows.keys.items() for role in range(codes.shape[1])]
+    known = {code: place for place, code in enumerate(ids)}
+    each_row: list[set[int]] = [set() for _ in range(len(rows))]
+    for entity, codes in columns:
+        for row, code in enumerate(codes.tolist()):
+            place = known.get((entity, code))
+            if place is not None:
+                each_row[row].add(place)
+    transactions: Counter[tuple[int, int]] = Counter()
+    stopped: Counter[tuple[int, int]] = Counter()
+    fraud: Counter[tuple[int, int]] = Counter()
+    actions, seqs = rows.action.tolist(), rows.seqs.tolist()
+    for row, places in enumerate(each_row):
+        ordered = sorted(places)
+        pairs = [(a, b) for k, a in enumerate(ordered) for b in ordered[k + 1 :]]
+        transactions.update(pairs)
+        if actions[row] != Action.APPROVE.value:
+            stopped.update(pairs)
+        if truth.get(seqs[row]):
+            fraud.update(pairs)
+    named = list(ids.values())
+    return [LinkEdge(named[a], named[b], count, stopped[a, b], fraud[a, b]) for (a, b), count in transactions.most_common()]

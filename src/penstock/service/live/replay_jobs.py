@@ -1,0 +1,189 @@
+"""Replays that are asked for over HTTP: a bounded stretch of simulated or recorded transactions, sent in the background."""
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import Collection, Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+
+from penstock.config import Settings
+from penstock.errors import PenstockError
+from penstock.service.http import bodies
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.http.openapi import answers, may_take
+from penstock.service.port import Serving
+from penstock.service.http.problems import RequestRefused
+from penstock.service.schemas import StreamRequest
+
+log = logging.getLogger("penstock.service")
+
+MOST_AT_ONCE = 4
+"""Replays that may run at the same time."""
+
+LONGEST_S = 3600.0
+"""How long a replay may be meant to take."""
+
+PORTION = 256
+"""Transactions that are handed in together, where no pace is asked for."""
+
+TICK_S = 0.05
+BUSY_S = 0.2
+"""How long a replay waits before it tries again what was turned away."""
+
+
+class Replay(Protocol):
+    """Transactions to be sent. ids: of all of them, in order."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """What the transactions are called."""
+        ...
+
+    def bodies(self) -> Iterator[bytes]:
+        """The transactions as JSON; may compute for a while, and is run in a thread."""
+        ...
+
+
+class Replays(Protocol):
+    """Where transactions to be replayed come from. It is asked from threads, and may take a while."""
+
+    def sources(self, detector: str) -> Collection[str]:
+        """The names of what can be replayed for a detector."""
+        ...
+
+    def open(self, detector: str, source: str, count: int) -> Replay:
+        """At most so many transactions of a source, under ids that nobody has used.
+
+        Raises:
+            PenstockError: the source cannot be read.
+        """
+        ...
+
+
+class ReplayJobs:
+    """The replays that run. None come from anywhere where `replays` is None."""
+
+    def __init__(self, desks: DetectorRouter, replays: Replays | None) -> None:
+        self._desks, self._replays = desks, replays
+        self._running: set[asyncio.Task[None]] = set()
+        self._starting = 0
+
+    async def start(self, asked: StreamRequest) -> tuple[str, Sequence[str]]:
+        """Begin a replay; the detector it goes to, and the ids of its transactions.
+
+        Raises:
+            RequestRefused: 422 it cannot be had, 429 enough run already.
+        """
+        if asked.tps is not None and asked.count / asked.tps > LONGEST_S:
+            most = int(LONGEST_S * asked.tps)
+            message = f"at {asked.tps:g} a second at most {most} are replayed, which takes an hour"
+            raise RequestRefused(422, f"count={asked.count}: {message}", [("count", message)])
+        if len(self._running) + self._starting >= MOST_AT_ONCE:
+            raise RequestRefused(429, f"{MOST_AT_ONCE} replays run already; wait until one of them has ended")
+        self._starting += 1
+        try:
+            desk = await asyncio.to_thread(self._desk, asked)
+            replay = await self._open(desk, asked)
+        finally:
+            self._starting -= 1
+        task = asyncio.create_task(_run(desk, replay, asked.tps))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return desk.name, replay.ids
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a replay ended before its end", exc_info=error)
+
+    def _desk(self, asked: StreamRequest) -> Serving:
+        """The detector that was named, or the first for which there is the source."""
+        if asked.detector is not None and asked.detector not in self._desks:
+            message = f"one of {', '.join(self._desks)} is expected"
+            raise RequestRefused(
+                422, f"no detector {asked.detector[:200]!r} is served here: {message}", [("detector", message)]
+            )
+        names = list(self._desks) if asked.detector is None else [asked.detector]
+        known = {name: sorted(self._replays.sources(name)) if self._replays else [] for name in names}
+        for name in names:
+            if asked.source in known[name]:
+                return self._desks[name]
+        each = "; ".join(f"{name}: {', '.join(sources) or 'nothing'}" for name, sources in known.items())
+        message = f"there is nothing of this name to replay ({each}); recorded files are named by the setting replays"
+        raise RequestRefused(422, f"source={asked.source[:200]!r}: {message}", [("source", message)])
+
+    async def _open(self, desk: Serving, asked: StreamRequest) -> Replay:
+        assert self._replays is not None
+        try:
+            return await asyncio.to_thread(self._replays.open, desk.name, asked.source, asked.count)
+        except PenstockError as error:
+            log.warning("%s cannot be replayed: %s", asked.source, error)
+            message = "it cannot be read; the log says why"
+            raise RequestRefused(422, f"source={asked.source!r}: {message}", [("source", message)]) from error
+
+    async def close(self) -> None:
+        """Stop every replay."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+
+async def _run(desk: Serving, replay: Replay, tps: float | None) -> None:
+    """Hand in every transaction, in order; what is turned away is tried again."""
+    coming, sent, start = replay.bodies(), 0, time.perf_counter()
+    while sent < len(replay.ids):
+        due = PORTION if tps is None else min(PORTION, int((time.perf_counter() - start) * tps) + 1 - sent)
+        if due > 0:
+            portion = await asyncio.to_thread(list, itertools.islice(coming, due))
+            if not portion:
+                return
+            await _hand_in(desk, portion)
+            sent += len(portion)
+        if due < PORTION:
+            await asyncio.sleep(TICK_S)
+
+
+async def _hand_in(desk: Serving, portion: Sequence[bytes]) -> None:
+    while True:
+        try:
+            await desk.accept(portion)
+        except (PenstockError, RequestRefused) as error:
+            log.debug("a replay was turned away: %s", error)
+            await asyncio.sleep(BUSY_S)
+        else:
+            return
+
+
+def add_routes(routes: FastAPI, streams: ReplayJobs, settings: Settings) -> None:
+    """Add the route."""
+
+    @routes.post(
+        "/stream",
+        tags=["decisions"],
+        responses=answers("StreamAnswer", 400, 408, 413, 415, 429),
+        openapi_extra=may_take("StreamRequest"),
+    )
+    async def stream(request: Request) -> Response:
+        """Replay simulated or recorded transactions in the background; answered at once with the ids they will have."""
+        bodies.check_encoding(request.headers.raw)
+        body = await bodies.read_body(request.scope, request.receive, settings.max_body_bytes)
+        asked = _asked(body)
+        detector, ids = await streams.start(asked)
+        answer = {"status": "queued", "detector": detector, "source": asked.source, "transaction_ids": ids}
+        return Response(msgspec.json.encode(answer), media_type="application/json")
+
+
+def _asked(body: bytes) -> StreamRequest:
+    if not body.strip():
+        return StreamRequest()
+    try:
+        return msgspec.json.decode(body, type=StreamRequest)
+    except msgspec.ValidationError as error:
+        path = str(error).rpartition("$.")[2].rstrip("`") if "$." in str(error) else None
+        raise RequestRefused(422, f"this cannot be replayed: {error}", [(path, str(error))]) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise bodies.not_json(error) from None

@@ -1,0 +1,171 @@
+"""What live pages are told: counts, latencies, a sample of decisions, alerts. As server-sent events and over WebSockets."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Any
+
+import msgspec
+
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.decide.feed import AlertNumbers, Numbered
+from penstock.service.decide.measures import percentiles_ms
+from penstock.service.http.problems import Busy
+from penstock.service.records.decisions import statistics
+
+EVERY_S = 0.5
+"""Time between two messages."""
+
+MOST_SHOWN = 14
+"""Decisions, and alerts, per message; the rest is counted."""
+
+MOST_ALERTS = 50
+"""Alerts per message; further ones come with the next. None is left out."""
+
+MOST_VIEWERS = 64
+
+
+class Live:
+    """The messages, for any number of viewers up to a bound. They end when the service is asked to stop.
+
+    Nothing is kept for a viewer but up to where it was told. One that reads slowly gets fewer messages, each with the
+    newest decisions, and the number of those that it was not shown. Alerts are never left out: each has a `number`, and a
+    viewer that comes back says up to which it was told; that is the `alert_number` of the last message.
+    """
+
+    def __init__(self, desks: DetectorRouter) -> None:
+        self._desks = desks
+        self._numbers = AlertNumbers()
+        for desk in desks.values():
+            desk.feed.numbers = self._numbers
+        self.viewers = 0
+        self._facts: dict[str, Any] = {}
+        self._measured_ns = 0
+        self.stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """End every stream, so that open pages do not hold up a graceful stop."""
+        self.stopping.set()
+
+    def check(self) -> None:
+        """Refuse one viewer too many.
+
+        Raises:
+            Busy: there are enough.
+        """
+        if self.viewers >= MOST_VIEWERS:
+            raise Busy(f"{self.viewers} pages watch already; close one of them")
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """Messages as server-sent events."""
+        yield b"retry: 2000\n\n"
+        async for message in self.messages():
+            yield b"data: " + message + b"\n\n"
+
+    async def messages(self, alerts_since: int | None = None) -> AsyncGenerator[bytes]:
+        """Messages as JSON, until the viewer goes or the service stops; none where many came at once and there is no room.
+
+        alerts_since: the number of the last alert that this viewer knows of; the newest few are told unless given.
+        """
+        if self.viewers >= MOST_VIEWERS:
+            return
+        self.viewers += 1
+        try:
+            told = Told({name: desk.feed.count for name, desk in self._desks.items()}, self._alerts_from(alerts_since))
+            while not self.stopping.is_set():
+                yield self._message(told)
+                await self._pause()
+        finally:
+            self.viewers -= 1
+
+    async def _pause(self) -> None:
+        try:
+            await asyncio.wait_for(self.stopping.wait(), EVERY_S)
+        except TimeoutError:
+            return
+
+    def _alerts_from(self, since: int | None) -> int:
+        """Behind which alert a viewer begins."""
+        if since is not None:
+            return since
+        kept = self._alerts_since(0)
+        return kept[-MOST_SHOWN - 1][0] if len(kept) > MOST_SHOWN else 0
+
+    def _alerts_since(self, number: int) -> list[Numbered]:
+        with self._numbers.lock:
+            return sorted(alert for desk in self._desks.values() for alert in desk.feed.alerts_since(number))
+
+    def _message(self, told: "Told") -> bytes:
+        """One message; `told` remembers up to where this viewer was told."""
+        decisions = Sample()
+        for name, desk in self._desks.items():
+            feed = desk.feed
+            decisions.add(feed.since(told.decisions[name]), feed.count - told.decisions[name])
+            told.decisions[name] = feed.count
+        raised = self._alerts_since(told.alerts)
+        alerts = raised[:MOST_ALERTS]
+        if alerts:
+            told.alerts = alerts[-1][0]
+        shown: dict[str, Any] = {
+            "decisions": decisions.shown(),
+            "alerts": [_numbered(*alert) for alert in alerts],
+            "alert_number": told.alerts,
+        }
+        left_out = {"decisions": decisions.new - len(shown["decisions"]), "alerts": len(raised) - len(alerts)}
+        return msgspec.json.encode({**self._measured(), **shown, "left_out": left_out})
+
+    def _measured(self) -> dict[str, Any]:
+        """Counts and latencies: measured once for viewers who ask at almost the same time."""
+        now_ns = time.monotonic_ns()
+        if now_ns - self._measured_ns > EVERY_S * 1e9 / 2:
+            self._measured_ns, self._facts = now_ns, self._measure(now_ns)
+        return self._facts
+
+    def _measure(self, now_ns: int) -> dict[str, Any]:
+        ready = [desk for desk in self._desks.values() if desk.not_ready is None]
+        newest = [taken for desk in ready for taken in desk.measures.newest_ns]
+        block = next((desk.feed.first_block for desk in ready if desk.feed.first_block is not None), None)
+        return {
+            "measured_ms": now_ns // 1_000_000,
+            "ready": {name: desk.not_ready for name, desk in self._desks.items()},
+            "stats": statistics(ready) if ready else None,
+            "latency_ms": percentiles_ms(newest),
+            "outcomes": {name: dict(desk.feed.outcomes) for name, desk in self._desks.items()},
+            "first_block": None if block is None else msgspec.Raw(block),
+        }
+
+
+class Told:
+    """Up to which decision of each detector, and up to which alert, a viewer was told; the newest decisions that are there
+    already are shown.
+    """
+
+    __slots__ = ("alerts", "decisions")
+
+    def __init__(self, decisions: dict[str, int], alerts: int) -> None:
+        self.decisions = {name: max(0, count - MOST_SHOWN) for name, count in decisions.items()}
+        self.alerts = alerts
+
+
+def _numbered(number: int, alert: bytes) -> msgspec.Raw:
+    """An alert with its number."""
+    return msgspec.Raw(b'{"number":%d' % number + (b"}" if alert == b"{}" else b"," + alert[1:]))
+
+
+class Sample:
+    """What one message shows, of how many that are new."""
+
+    def __init__(self) -> None:
+        self.new = 0
+        self._by_desk: list[Sequence[Numbered]] = []
+
+    def add(self, kept: Sequence[Numbered], new: int) -> None:
+        """Add what one feed has kept, of so many."""
+        self.new += new
+        if kept:
+            self._by_desk.append(kept)
+
+    def shown(self) -> list[msgspec.Raw]:
+        """The newest, of every detector as many."""
+        share = max(1, MOST_SHOWN // max(1, len(self._by_desk)))
+        return [msgspec.Raw(body) for kept in self._by_desk for _, body in kept[-share:]]

@@ -1,0 +1,84 @@
+"""Traffic from inside the process, for the demo: events that go through the same desk as everybody's."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import queue
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+
+from penstock.errors import PenstockError
+from penstock.service.port import Serving
+from penstock.service.http.problems import RequestRefused
+
+log = logging.getLogger("penstock.service")
+
+TICK_S = 0.05
+LONGEST_CATCH_UP_S = 1.0
+"""After a pause (the desk was busy) no more than this much of the missed traffic is made up for."""
+
+
+class Traffic:
+    """Sends JSON events from an iterator to one detector, `tps` a second, until they end or the service stops.
+
+    attacks: what can be switched on, by name; each is called when the page's button is pressed, and tells the ids of the
+    events that it will send, so that a page can say when the first of them was stopped.
+    example: the newest event that was sent. labels: what became known since, as JSON, to be told to the same desk.
+    """
+
+    def __init__(
+        self,
+        detector: str,
+        bodies: Iterator[bytes],
+        tps: float,
+        attacks: Mapping[str, Callable[[], Sequence[str]]] | None = None,
+        labels: "queue.SimpleQueue[bytes] | None" = None,
+    ) -> None:
+        self.detector = detector
+        self.tps = tps
+        self.attacks = dict(attacks or {})
+        self.example: bytes | None = None
+        self._bodies = bodies
+        self._labels = labels
+
+    async def run(self, desk: Serving) -> None:
+        """Feed the desk; the iterator runs in a thread, since it may compute for a while."""
+        sent, start = 0, time.perf_counter()
+        while True:
+            await asyncio.sleep(TICK_S)
+            due = int((time.perf_counter() - start) * self.tps)
+            sent = max(sent, due - max(1, int(LONGEST_CATCH_UP_S * self.tps)))
+            if due > sent:
+                bodies = await asyncio.to_thread(list, itertools.islice(self._bodies, due - sent))
+                if not bodies:
+                    return
+                sent += len(bodies)
+                await self._send(desk, bodies)
+                await self._tell(desk)
+
+    async def _send(self, desk: Serving, bodies: list[bytes]) -> None:
+        try:
+            await desk.decide(bodies)
+            self.example = bodies[-1]
+        except (PenstockError, RequestRefused) as error:
+            log.debug("simulated traffic was turned away: %s", error)
+
+    async def _tell(self, desk: Serving) -> None:
+        told = []
+        while self._labels is not None and not self._labels.empty():
+            told.append(self._labels.get())
+        if told:
+            with contextlib.suppress(PenstockError, RequestRefused):  # simulated, like what they are about
+                await desk.label(b"[" + b",".join(told) + b"]")
+
+    @contextlib.asynccontextmanager
+    async def running(self, desk: Serving) -> AsyncIterator[None]:
+        """Run while the block runs."""
+        task = asyncio.create_task(self.run(desk))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task

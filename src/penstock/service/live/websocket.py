@@ -1,0 +1,107 @@
+"""`WS /ws/live`: the live messages over a WebSocket."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+from fastapi import FastAPI, WebSocket
+from starlette.websockets import WebSocketDisconnect
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from penstock.service.http.bounded_protocol import response
+from penstock.service.live.stream import Live
+from penstock.service.http.problems import Busy, RequestRefused
+
+GOING_AWAY, TRY_LATER = 1001, 1013
+"""The registered codes with which a server that stops, or has no room, says goodbye."""
+
+_LONGEST = 18
+"""Digits of a number of an alert."""
+
+GOODBYE_S = 1.0
+"""How long a viewer may take to hear it."""
+
+
+class HangingUpProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket protocol, which answers a handshake it cannot read, and at a stop does not wait for slow viewers."""
+
+    def data_received(self, data: bytes) -> None:
+        """The head of the handshake, which comes in one piece, or frames."""
+        super().data_received(data)
+        if not self.handshake_initiated and not self.transport.is_closing():
+            refused = RequestRefused(400, f"this is no handshake of a WebSocket: {self.conn.handshake_exc}")
+            self.transport.write(response(refused, self.default_headers))
+            self.transport.close()
+
+    def shutdown(self) -> None:
+        """The server stops."""
+        super().shutdown()
+        self.loop.call_later(GOODBYE_S, self.transport.abort)
+
+
+def add_routes(routes: FastAPI, live: Live) -> None:
+    """Add the socket."""
+
+    @routes.websocket("/ws/live")
+    async def socket(websocket: WebSocket) -> None:
+        """The same messages as /live; `?alerts_since=N` asks for all alerts after the last one that a viewer knows.
+
+        What a viewer sends is read, so that it is noticed when it goes, and means nothing.
+        """
+        if not is_own(websocket.headers.getlist("origin"), websocket.headers.get("host", "")):
+            await websocket.close()  # before it is accepted: 403
+            return
+        await websocket.accept()
+        try:
+            live.check()
+        except Busy as busy:
+            await websocket.close(TRY_LATER, str(busy))
+            return
+        await _serve(websocket, live, _number(websocket.query_params.get("alerts_since", "")))
+
+
+def _number(text: str) -> int | None:
+    """A number, where it is one."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST else None
+
+
+async def _serve(websocket: WebSocket, live: Live, alerts_since: int | None) -> None:
+    """Tell until the viewer goes or the service stops, whichever is first, also while a viewer does not read."""
+    going = [
+        asyncio.create_task(work)
+        for work in (_tell(websocket, live, alerts_since), _until_gone(websocket), live.stopping.wait())
+    ]
+    try:
+        await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in going:
+            task.cancel()
+        await asyncio.gather(*going, return_exceptions=True)
+    if live.stopping.is_set():
+        with contextlib.suppress(TimeoutError, WebSocketDisconnect, RuntimeError):  # gone already
+            async with asyncio.timeout(GOODBYE_S):
+                await websocket.close(GOING_AWAY, "the service is stopping")
+
+
+async def _tell(websocket: WebSocket, live: Live, alerts_since: int | None) -> None:
+    """Send messages; a viewer that does not read holds up nothing but itself."""
+    with contextlib.suppress(WebSocketDisconnect):
+        async with contextlib.aclosing(live.messages(alerts_since)) as messages:
+            async for message in messages:
+                await websocket.send_text(message.decode())
+
+
+async def _until_gone(websocket: WebSocket) -> None:
+    while (await websocket.receive())["type"] != "websocket.disconnect":
+        pass
+
+
+def is_own(origins: Sequence[str], host: str) -> bool:
+    """Whether a page of this service asks, or a program, which names no origin.
+
+    A browser asks nobody before it opens a socket to another site, so a page from elsewhere could read what is decided here.
+
+    >>> is_own(["http://fraud.example:8000"], "fraud.example:8000"), is_own(["http://elsewhere.example"], "fraud.example:8000")
+    (True, False)
+    """
+    return all(host != "" and origin.partition("://")[2].lower() == host.lower() for origin in origins)

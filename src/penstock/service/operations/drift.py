@@ -1,0 +1,85 @@
+"""`GET /detectors/{name}/drift`, and the metrics of it: what a thread beside the traffic finds every hour."""
+
+import asyncio
+from collections.abc import Iterator
+
+import msgspec
+from fastapi import FastAPI, Response
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from penstock.wiring.drift import DriftWork
+from penstock.engine import Engine
+from penstock.metrics import Families
+from penstock.offline.drift.result import DriftReport
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.http.openapi import answers
+from penstock.service.http.problems import RequestRefused
+from penstock.service.records.decisions import json_response
+
+_ESTIMATED = ("fraud_rate", "precision", "recall", "roc_auc")
+
+
+class Drifting(Collector):
+    """Lets the drift of what is served be looked at, beside the traffic; tells of the newest look."""
+
+    def __init__(self, desks: DetectorRouter, work: DriftWork) -> None:
+        self._desks, self._work = desks, work
+        self._running: asyncio.Future[None] | None = None
+
+    async def run(self) -> None:
+        """Look, in a thread of its own, until the task is cancelled; the thread ends with `close`."""
+        self._running = asyncio.ensure_future(asyncio.to_thread(self._work.run, self._engines))
+        await asyncio.shield(self._running)
+
+    async def close(self) -> None:
+        """Stop looking."""
+        self._work.stop()
+        if self._running is not None:
+            await self._running
+
+    def _engines(self) -> list[Engine]:
+        open_ = [desk.engine for desk in self._desks.values() if desk.not_ready is None]
+        return [engine for engine in open_ if isinstance(engine, Engine)]
+
+    def newest(self, name: str) -> DriftReport:
+        """The newest report of a detector.
+
+        Raises:
+            RequestRefused: 404 no such detector, 409 it has no reference, 503 nobody has looked yet.
+        """
+        self._desks.named(name)
+        report = self._work.reports.get(name)
+        if report is not None:
+            return report
+        trouble = self._work.troubles.get(name)
+        if trouble is not None:
+            raise RequestRefused(409, trouble)
+        raise RequestRefused(503, f"nobody has looked at the drift of {name!r} yet; come again in a minute")
+
+    # ---- Prometheus
+
+    def collect(self) -> Iterator[Metric]:
+        """Gauges of the newest look; as many as there are inputs and scores."""
+        families = Families("drift")
+        for name, report in dict(self._work.reports).items():
+            for column in report.columns:
+                families.add("penstock_drift_psi", [name, column.name], column.psi)
+                families.add("penstock_drift_limit", [name, column.name], column.limit)
+                families.add("penstock_drift_missing_share", [name, column.name], column.missing[0])
+            families.add("penstock_drift_alarms", [name], len(report.alarms))
+            families.add("penstock_drift_looked_at", [name], report.made_at.timestamp())
+            for figure in _ESTIMATED:
+                value = report.estimate["live"].get(figure)
+                if value is not None:
+                    families.add("penstock_estimated", [name, figure], value)
+        yield from families
+
+
+def add_routes(routes: FastAPI, drifting: Drifting) -> None:
+    """Add the route."""
+
+    @routes.get("/detectors/{name}/drift", tags=["records"], responses=answers("DriftReport", 404, 409))
+    async def drift(name: str) -> Response:
+        """How far live decisions have drifted from what the models were trained on, as of the newest look."""
+        return json_response(msgspec.json.encode(drifting.newest(name)))

@@ -1,0 +1,125 @@
+"""`/operations/health`: how each part of the service fares, and since when."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from fastapi import FastAPI, Response
+
+from penstock.wiring.health import ServiceHealth, parts_of
+from penstock.wiring.health_part import Part, Status
+from penstock.clock import iso
+from penstock.engine import Engine
+from penstock.errors import NotReady
+from penstock.service.http.requests import json_answer
+from penstock.service.decide.broker_client import BrokerClient
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.changes.followers import RulesFollower
+from penstock.service.http.openapi import answers
+from penstock.service.operations.health_schemas import OperationsHealth, PartForm
+from penstock.service.port import Serving
+
+LOOK_EVERY_S = 5.0
+"""Between two looks while nobody asks, so that it is known since when a part has fared as it does."""
+
+_FULL = 0.5
+"""A queue that is filled to more than this share cannot keep up."""
+
+
+def add_routes(routes: FastAPI, board: "Board") -> None:
+    """Add the route."""
+
+    @routes.get("/operations/health", tags=["operations"], responses=answers("OperationsHealth"))
+    async def health() -> Response:
+        """Each part: whether it works, in a sentence, since when, and how far it is behind."""
+        return json_answer(await board.look())
+
+
+class Board:
+    """Looks at every part, and remembers since when each has fared as it does. Used on the event loop."""
+
+    def __init__(self, desks: DetectorRouter, operating: ServiceHealth, rules: Mapping[str, RulesFollower]) -> None:
+        self._desks, self._operating, self._rules = desks, operating, rules
+        self._since: dict[tuple[str, str | None], tuple[Status, int]] = {}
+        self._looking = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Look now and then, until the task is cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def look(self) -> OperationsHealth:
+        """Look at everything once."""
+        async with self._looking:
+            parts = [part for desk in self._desks.values() for part in self._of_desk(desk)]
+            parts += await asyncio.to_thread(self._operating.parts)
+            now_us = self._operating.clock()
+            forms = [self._form(part, now_us) for part in parts]
+        statuses = {part.status for part in parts}
+        worst = next((status for status in ("failed", "degraded") if status in statuses), "ok")
+        return OperationsHealth(worst, iso(now_us), forms)
+
+    def _form(self, part: Part, now_us: int) -> PartForm:
+        key = part.name, part.detector
+        status, since_us = self._since.get(key, (part.status, now_us))
+        if status != part.status:
+            since_us = now_us
+        self._since[key] = part.status, since_us
+        lag_s = None if part.lag_s is None else round(part.lag_s, 3)
+        return PartForm(part.name, part.detector, part.status, part.text, iso(since_us), part.lag_events, lag_s)
+
+    def _of_desk(self, desk: Serving) -> Sequence[Part]:
+        """How the parts of one detector fare."""
+        broker = [_broker(desk), _replica(desk)] if isinstance(desk, BrokerClient) else []
+        try:
+            engine = desk.engine
+        except NotReady as reason:
+            return [*broker, Part(name="state", detector=desk.name, status="failed", text=str(reason))]
+        inside = parts_of(engine, every_s=desk.settings.snapshot_every_s) if isinstance(engine, Engine) else []
+        return [*broker, *inside, _queue(desk), _models(desk), self._of_rules(desk)]
+
+    def _of_rules(self, desk: Serving) -> Part:
+        follower = self._rules.get(desk.name)
+        if follower is None:
+            return Part(name="rules", detector=desk.name, status="ok", text="those of the detector's file decide")
+        if follower.trouble is not None:
+            text = f"the rules in force stay in force: {follower.trouble}"
+            return Part(name="rules", detector=desk.name, status="degraded", text=text)
+        text = f"revision {follower.revision} of the book of rules decides"
+        return Part(name="rules", detector=desk.name, status="ok", text=text)
+
+
+def _queue(desk: Serving) -> Part:
+    waiting, most = desk.queued_events, desk.settings.queue_limit
+    status: Status = "degraded" if waiting > _FULL * most else "ok"
+    text = f"{waiting:,} of at most {most:,} events wait to be decided; {desk.measures.turned_away:,} requests were turned away"
+    return Part(name="queue", detector=desk.name, status=status, text=text, lag_events=waiting)
+
+
+def _models(desk: Serving) -> Part:
+    version, trouble = desk.engine.model_version, desk.models_trouble
+    if version is None:
+        waits = desk.engine.ready
+        if waits is None:
+            return Part(
+                name="models", detector=desk.name, status="absent", text="the detector declares none: rules decide alone"
+            )
+        return Part(
+            name="models", detector=desk.name, status="failed", text=waits if trouble is None else f"{waits}; {trouble}"
+        )
+    if trouble is not None:
+        text = f"{version} goes on deciding: {trouble}"
+        return Part(name="models", detector=desk.name, status="degraded", text=text)
+    return Part(name="models", detector=desk.name, status="ok", text=f"version {version} decides")
+
+
+def _broker(desk: BrokerClient) -> Part:
+    trouble = desk.trouble
+    return Part(name="broker", detector=desk.name, status="failed" if trouble else "ok", text=trouble or "it answers")
+
+
+def _replica(desk: Serving) -> Part:
+    reason = desk.not_ready
+    if reason is not None:
+        return Part(name="replica", detector=desk.name, status="failed", text=f"it cannot be up to date: {reason}")
+    return Part(name="replica", detector=desk.name, status="ok", text="it follows what the worker decides")

@@ -1,0 +1,128 @@
+"""`/reports`: what was decided on a day, as facts or as a page; made when it is asked for, as much as is known by then."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from datetime import date
+from functools import partial
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import FastAPI, Path, Query, Response
+
+from penstock.wiring.daily import decided_days, report_of
+from penstock.clock import Clock, from_us, system_clock
+from penstock.config import Settings
+from penstock.engine import Engine
+from penstock.errors import DataError
+from penstock.offline.daily import By, Report, page
+from penstock.service.http.requests import json_answer
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.http.openapi import answers
+from penstock.service.port import Serving
+from penstock.service.http.problems import RequestRefused
+from penstock.service.records.decisions import DetectorName
+from penstock.service.operations.report_schemas import ReportDay, ReportList
+
+T = TypeVar("T")
+
+_By = Annotated[By, Query(description="Count a decision on the day it was made, or on the day of its event.")]
+
+FRESH_S = 60.0
+"""How long what was made is shown to others, too: a report reads the whole day."""
+
+_KEPT = 32
+"""Reports kept so long at most."""
+
+_HEADERS = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; "
+    "base-uri 'none'; form-action 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
+"""The page has its styles and pictures in itself, runs nothing, and may be shown inside the console."""
+
+
+def add_routes(routes: FastAPI, desks: DetectorRouter, settings: Settings) -> None:
+    """Add the routes, over what these desks have decided."""
+    reports = Reports(desks, settings)
+    shown: dict[int | str, dict[str, Any]] = answers("DailyReport", 404)
+    shown[200]["content"]["text/html"] = {"schema": {"type": "string"}}
+
+    @routes.get("/reports", tags=["operations"], responses=answers("ReportList", 404))
+    async def listed(detector: DetectorName = None, by: _By = "decided") -> Response:
+        """The days on which something was decided, newest first."""
+        return json_answer(ReportList(await reports.days(detector, by)))
+
+    @routes.get("/reports/{day}", tags=["operations"], responses=shown)
+    async def one(
+        day: Annotated[date, Path(description="The day (UTC), such as 2026-02-06.")],
+        detector: DetectorName = None,
+        by: _By = "decided",
+        form: Annotated[Literal["json", "html"], Query(alias="format", description="Facts, or a page to look at.")] = "json",
+    ) -> Response:
+        """What was decided on a day: counts, money, frauds caught and missed, reasons, latency, beside the week before."""
+        report, html = await reports.of(day, detector, by)
+        return Response(html, media_type="text/html", headers=_HEADERS) if form == "html" else json_answer(report.as_json())
+
+
+class Reports:
+    """Makes reports, one at a time, and keeps each for a moment. Used on the event loop."""
+
+    def __init__(self, desks: DetectorRouter, settings: Settings, clock: Clock = system_clock) -> None:
+        self._desks, self._settings, self._clock = desks, settings, clock
+        self._kept: dict[object, tuple[float, Any]] = {}
+        self._making = asyncio.Lock()
+
+    async def days(self, detector: str | None, by: By) -> list[ReportDay]:
+        """The days that there are."""
+        today = from_us(self._clock()).date()
+        found = []
+        for engine in _engines(self._desks.chosen(detector)):
+            name, look = engine.detector.name, partial(decided_days, self._settings, engine, by=by, clock=self._clock)
+            counted = await self._fresh((name, by), look)
+            found += [ReportDay(day.isoformat(), name, count, day < today) for day, count in counted]
+        return sorted(found, key=lambda each: (each.date, each.detector), reverse=True)
+
+    async def of(self, day: date, detector: str | None, by: By) -> tuple[Report, str]:
+        """The report of a day, and its page.
+
+        Raises:
+            RequestRefused: 422 the detector must be named, 404 nothing was decided on that day.
+        """
+        engines = _engines(self._desks.chosen(detector))
+        if len(engines) > 1:
+            names = ", ".join(engine.detector.name for engine in engines)
+            raise RequestRefused(422, f"name one of the detectors with ?detector=: {names}", [("detector", "is required")])
+        if not engines:
+            raise RequestRefused(404, "there is nothing to report: no detector is ready")
+
+        def made() -> tuple[Report, str] | None:
+            try:
+                report = report_of(self._settings, engines[0], day, by=by, clock=self._clock)
+            except DataError:
+                return None
+            return (report, page(report)) if report.day.decided.count else None
+
+        found = await self._fresh((engines[0].detector.name, by, day), made)
+        if found is None:
+            raise RequestRefused(404, f"{engines[0].detector.name} decided nothing on {day}; /reports lists the days there are")
+        return found
+
+    async def _fresh(self, key: object, make: Callable[[], T]) -> T:
+        """What was made a moment ago, or else is made now."""
+        async with self._making:
+            made_s, found = self._kept.get(key, (0.0, None))
+            if time.monotonic() - made_s > FRESH_S or key not in self._kept:
+                found = await asyncio.to_thread(make)
+                self._kept[key] = time.monotonic(), found
+                while len(self._kept) > _KEPT:
+                    del self._kept[next(iter(self._kept))]
+            result: T = found
+            return result
+
+
+def _engines(desks: Sequence[Serving]) -> list[Engine]:
+    """Those that can be read from."""
+    found = (desk.engine for desk in desks if desk.not_ready is None)
+    return [engine for engine in found if isinstance(engine, Engine)]

@@ -1,0 +1,20 @@
+"""The routes of operations: how parts fare, what was refused, what people were told, who is let in and who changed what."""
+
+from fastapi import FastAPI
+
+from penstock.wiring.health import ServiceHealth
+from penstock.service.access import users_keys
+from penstock.service.operations import audit, alerts, health, quarantine, reports
+from penstock.service.access.authorize import Access
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.operations.health import Board
+
+
+def add_routes(routes: FastAPI, board: Board, desks: DetectorRouter, operating: ServiceHealth, access: Access | None) -> None:
+    """Add all of them; the board is looked at while the service runs."""
+    health.add_routes(routes, board)
+    quarantine.add_routes(routes, desks, operating.office, operating.settings)
+    alerts.add_routes(routes, desks, operating)
+    reports.add_routes(routes, desks, operating.settings)
+    users_keys.add_routes(routes, operating.office, access)
+    audit.add_routes(routes, operating.office)

@@ -1,0 +1,80 @@
+"""What is known about one user: features as of now, what was decided, what turned out to be fraud."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import FastAPI, Query, Request, Response
+
+from penstock.errors import DeclarationError, MalformedEvent
+from penstock.identity.roles import Actor
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.http.openapi import answers
+from penstock.service.records.personal import actor_of, as_kept
+from penstock.service.port import Serving
+from penstock.service.http.problems import RequestRefused
+from penstock.service.records.decisions import DetectorName, json_response
+
+USER = "user"
+"""The entity that is meant by the path, where the detector has one of this name and does not know the key otherwise."""
+
+MOST_AT_ONCE = 2
+"""Profiles that are put together at the same time; each looks through tens of thousands of decisions."""
+
+
+def add_routes(routes: FastAPI, desks: DetectorRouter) -> None:
+    """Add the routes, over these desks."""
+    room = asyncio.Semaphore(MOST_AT_ONCE)
+
+    @routes.get("/users/{key:path}/risk-profile", tags=["records"], responses=answers("RiskProfile", 404))
+    async def risk_profile(
+        key: str,
+        request: Request,
+        detector: DetectorName = None,
+        entity: Annotated[str | None, Query(max_length=200, description="Another entity than the detector's first.")] = None,
+    ) -> Response:
+        """What is known about a user, who is the first entity of the detector: features, decisions, labels."""
+        async with room:
+            who = actor_of(request)
+            found = [each for desk in desks.chosen(detector) if (each := await _known(desk, entity, key, who)) is not None]
+        if len(found) > 1:
+            names = ", ".join(each["detector"] for each in found)
+            raise RequestRefused(
+                422, f"several detectors know this key ({names}); name one with ?detector=", [("detector", names)]
+            )
+        if not found:
+            raise RequestRefused(404, f"nothing is known about {key[:200]!r}; {_sought(desks.chosen(detector), entity)}")
+        return json_response(msgspec.json.encode(found[0]))
+
+
+def _entities(desk: Serving, entity: str | None) -> list[str]:
+    """Which entities of a detector a user may be."""
+    known = desk.engine.entities
+    if entity is not None:
+        return [entity] if entity in known else []
+    return [name for place, name in enumerate(known) if place == 0 or name == USER]
+
+
+def _sought(among: Sequence[Serving], entity: str | None) -> str:
+    each = [f"{name} of {desk.name}" for desk in among for name in _entities(desk, entity)]
+    return f"looked for as {', '.join(each)}" if each else "no detector has such an entity"
+
+
+async def _known(desk: Serving, entity: str | None, given: str, who: Actor) -> dict[str, Any] | None:
+    """What a detector knows about a key, as the first of these entities that it knows."""
+    for name in _entities(desk, entity):
+        key = as_kept([desk], name, given, who)
+        state = _state(desk, name, key)
+        decided = await asyncio.to_thread(desk.engine.decided_about, name, key)
+        if state is not None or decided["decisions"]["total"]:
+            about = {"entity": name, "key": key, "detector": desk.name}
+            return {**about, "as_of": None, "features": None, **(state or {}), **decided}
+    return None
+
+
+def _state(desk: Serving, entity: str, key: str) -> dict[str, Any] | None:
+    try:
+        return desk.engine.entity(entity, key)
+    except (DeclarationError, MalformedEvent):
+        return None

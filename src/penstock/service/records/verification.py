@@ -1,0 +1,177 @@
+"""`POST /verify/{id}`: a recorded decision computed again from the log, beside the traffic, and compared to the last bit."""
+
+import asyncio
+import time
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple, cast
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+
+from penstock.wiring.rule_administration import list_at
+from penstock.clock import iso
+from penstock.config import Settings
+from penstock.engine import Engine, verify
+from penstock.errors import BundleError, DataError, DeclarationError
+from penstock.ledger import Ledger
+from penstock.messages import Record
+from penstock.identity.roles import Actor
+from penstock.service.investigate.context_schemas import Difference, Verified
+from penstock.service.records.definition_schemas import Parity
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.http.openapi import answers
+from penstock.service.records.personal import Unmasking, actor_of
+from penstock.service.port import Serving
+from penstock.service.http.problems import RequestRefused, printable
+from penstock.service.records.decisions import DetectorName, json_response
+from penstock.service.schemas import ErasedBy
+
+MOST_BEFORE = 500_000
+"""Rows of the log before a decision that are replayed here; the command replays any number."""
+
+LONGEST_S = 120.0
+"""How long one verification may take: the first decisions of a demo stand behind 300,000 events of history."""
+
+MOST_WAITING = 8
+"""Verifications that may wait; one is made at a time."""
+
+_WORK_S = 0.005
+
+
+class Checks(NamedTuple):
+    """What verifications of one detector came to, since the service began; newest: the last that could be made."""
+
+    checked: int
+    differing: int
+    newest: Verified
+
+
+class Verifying:
+    """Verifies decisions, one at a time, and remembers what that came to."""
+
+    def __init__(self, desks: DetectorRouter, settings: Settings, personal: Unmasking) -> None:
+        self._desks, self._settings, self._personal = desks, settings, personal
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+        self._checks: dict[str, Checks] = {}
+
+    def parity(self, detector: str) -> Parity | None:
+        """What the last verification of a detector came to; None where there was none."""
+        found = self._checks.get(detector)
+        if found is None:
+            return None
+        newest = found.newest
+        return Parity(newest.checked_at, newest.transaction_id, newest.identical is True, found.checked, found.differing)
+
+    async def verify(self, detector: str | None, transaction_id: str, actor: Actor) -> Verified:
+        """Compute a decision again.
+
+        Raises:
+            RequestRefused: 404 there is none, 422 it cannot be looked into, 429 too many wait.
+        """
+        desk, engine = found_at(self._desks, detector, transaction_id)
+        if self._waiting >= MOST_WAITING:
+            raise RequestRefused(429, f"{self._waiting} verifications wait already; ask again when they are done")
+        self._waiting += 1
+        try:
+            async with self._turn:
+                found = await asyncio.to_thread(self._verify, desk, engine, transaction_id, actor)
+        finally:
+            self._waiting -= 1
+        if found.identical is not None:
+            before = self._checks.get(desk.name, Checks(0, 0, found))
+            self._checks[desk.name] = Checks(before.checked + 1, before.differing + (not found.identical), found)
+        return found
+
+    def _verify(self, desk: Serving, engine: Engine, transaction_id: str, actor: Actor) -> Verified:
+        began, now_us = time.perf_counter(), engine.clock()
+        said = self._personal.of(desk, transaction_id, actor)
+        erased = None if said is None or said["erased"] is None else ErasedBy(**said["erased"])
+        differences: list[Difference] = []
+        events, reason = None, None
+        try:
+            found = self._again(engine, transaction_id)
+            differences = [Difference(name, before, after) for name, before, after in found.differences]
+            events = found.events_replayed
+        except (DataError, BundleError, DeclarationError) as error:
+            reason = str(error)
+        return Verified(
+            transaction_id=transaction_id,
+            detector=desk.name,
+            identical=None if reason is not None else not differences,
+            differences=differences,
+            events=events,
+            reason=reason,
+            erased=erased,
+            checked_at=iso(now_us),
+            took_ms=round((time.perf_counter() - began) * 1e3, 1),
+        )
+
+    def _again(self, engine: Engine, transaction_id: str) -> Any:
+        found = engine.ledger.find(engine.detector.name, transaction_id)
+        if found is not None and found[0].first_seq > MOST_BEFORE:
+            raise DataError(
+                f"{found[0].first_seq:,} events of the log come before it, and no more than {MOST_BEFORE:,} are replayed beside"
+                " the traffic: `penstock verify` does it with any number"
+            )
+        paced = cast("Ledger", _Paced(engine.ledger, LONGEST_S))
+        lists = list_at(engine.detector, self._settings)
+        return verify(paced, engine.detector, transaction_id, self._settings.models_folder, list_at=lists, clock=engine.clock)
+
+
+class _Paced:
+    """A ledger that is read without haste: half of the time is left to the traffic."""
+
+    def __init__(self, ledger: Ledger, longest_s: float) -> None:
+        self._ledger, self._until_s = ledger, time.perf_counter() + longest_s
+        self._held: Record | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    def record_of(self, seq: int) -> tuple[Record, int] | None:
+        """As the ledger finds it; labels that came together are often about one record, which is read once."""
+        held = self._held
+        if held is None or not held.first_seq <= seq < held.first_seq + len(held):
+            found = self._ledger.record_of(seq)
+            if found is None:
+                return None
+            held = self._held = found[0]
+        return held, seq - held.first_seq
+
+    def read(self, from_position: int = 0, kinds: Collection[str] | None = None) -> Iterator[tuple[int, Record]]:
+        """As the ledger reads."""
+        rested = time.perf_counter()
+        for each in self._ledger.read(from_position, kinds):
+            yield each
+            now = time.perf_counter()
+            if now > self._until_s:
+                raise DataError("it takes longer than is allowed beside the traffic: `penstock verify` takes the time it needs")
+            if now - rested > _WORK_S:
+                time.sleep(now - rested)
+                rested = time.perf_counter()
+
+
+def found_at(desks: DetectorRouter, detector: str | None, transaction_id: str) -> tuple[Serving, Engine]:
+    """The desk that decided a transaction.
+
+    Raises:
+        RequestRefused: 404 nobody did, 422 it cannot be looked into.
+    """
+    for desk in desks.chosen(detector):
+        engine = desk.engine
+        if not isinstance(engine, Engine):
+            raise RequestRefused(422, f"detector {desk.name!r} keeps no decisions here that could be looked into")
+        if engine.ledger.find(engine.detector.name, transaction_id) is not None:
+            return desk, engine
+    raise RequestRefused(404, f"there is no transaction {transaction_id[:200]!r}")
+
+
+def add_routes(routes: FastAPI, verifying: Verifying) -> None:
+    """Add the route."""
+
+    @routes.post("/verify/{transaction_id:path}", tags=["records"], responses=answers("Verified", 404, 429))
+    async def verified(transaction_id: str, request: Request, detector: DetectorName = None) -> Response:
+        """Compute a recorded decision again from the log, and compare it to the last bit."""
+        found = await verifying.verify(detector, printable(transaction_id), actor_of(request))
+        return json_response(msgspec.json.encode(found))

@@ -1,0 +1,23 @@
+"""Traces that messages carry: the W3C `traceparent` of what sent each, for whoever decides them."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from penstock.stream.port import Message
+
+TRACEPARENT = "traceparent"
+"""What the header of a message, or the field of an entry, is called."""
+
+CARRIED: ContextVar[Sequence[bytes]] = ContextVar("penstock_carried", default=())
+"""The `traceparent` of each traced event of the batch that is being decided."""
+
+
+@contextmanager
+def with_trace_context(messages: Sequence[Message]) -> Iterator[None]:
+    """Say what these messages carry, while they are decided."""
+    token = CARRIED.set([message.trace for message in messages if message.trace])
+    try:
+        yield
+    finally:
+        CARRIED.reset(token)

@@ -1,0 +1,217 @@
+"""Alerts: from the settings to rules at work, channels, and the sink that brings them together."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from penstock.adapters.mail import Mail
+from penstock.adapters.webhook import Slack, Webhook
+from penstock.alerts import Alert, AlertSink, Channel, Declared, Evaluator, alert_json, evaluators, read_alerts
+from penstock.alerts.sink import FENCE
+from penstock.config import Settings
+from penstock.detector import Detector
+from penstock.engine import Engine
+from penstock.errors import ConfigurationError, PenstockError, did_you_mean
+from penstock.ledger import Ledger
+from penstock.ledger.tables import Field
+from penstock.stream.port import Outlet
+from penstock.stream.sinks import Feeding, Newest
+from penstock.stream.alert_topic import AlertTopic
+
+Told = Callable[[str, bytes], None]
+"""Called with the detector's name and an alert as JSON, from any thread."""
+
+Others = Callable[[], Sequence[Alert]]
+"""Gives alerts that were raised elsewhere since it was last asked."""
+
+_CHANNELS: dict[str, type[Webhook | Mail]] = {kind.kind: kind for kind in (Slack, Webhook, Mail)}
+
+_AGAIN_S = 60.0
+"""How far back a new owner looks for alerts that the one before may not have told of: longer than a takeover lasts."""
+
+_SHOWN = 1000
+"""Alerts of earlier that live viewers are told of at the start."""
+
+_log = logging.getLogger("penstock.alerts")
+
+
+def declared_alerts(settings: Settings, detectors: Sequence[Detector]) -> Declared | None:
+    """What the settings say about alerts; None where they say nothing.
+
+    Raises:
+        ConfigurationError, DeclarationError: naming the file, the place in it and the remedy.
+    """
+    if settings.alerts is None:
+        return None
+    return read_alerts(settings.alerts, [detector.folder for detector in detectors])
+
+
+def open_channels(declared: Declared) -> list[Channel]:
+    """The channels that the file names.
+
+    Raises:
+        ConfigurationError: one cannot be used; names it, the key and what is allowed.
+    """
+    return [_channel(name, table) for name, table in declared.channels.items()]
+
+
+def _channel(name: str, table: Mapping[str, Any]) -> Webhook | Mail:
+    kind = table.get("kind")
+    if kind not in _CHANNELS:
+        raise ConfigurationError(f"channel {name!r}: kind = {kind!r} is not known.{did_you_mean(str(kind), _CHANNELS)}")
+    struct = _CHANNELS[kind]
+    known = [field.encode_name for field in msgspec.structs.fields(struct) if field.name != "name"]
+    for key in table:
+        if key not in (*known, "kind"):
+            raise ConfigurationError(f"channel {name!r}: a channel of kind {kind} has no {key!r}.{did_you_mean(key, known)}")
+    try:
+        return msgspec.convert({key: value for key, value in table.items() if key != "kind"} | {"name": name}, struct)
+    except msgspec.ValidationError as error:
+        if isinstance(error.__cause__, ConfigurationError):
+            raise error.__cause__ from None
+        raise ConfigurationError(f"channel {name!r}: {error}") from None
+
+
+def alert_sink(
+    detector: Detector,
+    settings: Settings,
+    ledger: Ledger,
+    *,
+    log: str | None = None,
+    outlet: Callable[[], Outlet] | None = None,
+    metrics: Callable[[], Mapping[str, float]] = dict,
+    others: Others = list,
+) -> AlertSink | None:
+    """The sink of alerts of a worker; None where the settings name no rules.
+
+    log: what tells this ledger from those of other shards. outlet: opens the way to the topic of alerts, which is told of
+    everything beside the channels of the file. metrics: figures of the process, `lag` among them. others: alerts that were
+    raised elsewhere; asked now and then.
+    """
+    declared = declared_alerts(settings, [detector])
+    if declared is None:
+        return None
+    channels = open_channels(declared)
+    way = None if outlet is None else outlet()
+    return AlertSink(
+        {detector.name: Evaluator(detector, declared.rules, ledger.layouts, limit=declared.limit, log=log)},
+        ledger.tables,
+        [*([] if way is None else [AlertTopic(way)]), *channels],
+        ledger=ledger,
+        again_s=_AGAIN_S,
+        on_close=(lambda: None) if way is None else way.close,
+        metrics=lambda: {detector.name: metrics()},
+        others=others,
+    )
+
+
+class Alerting:
+    """Alerts of a service: follows the ledger that its engines write, or the replica of one behind a broker.
+
+    Everything that can be wrong with rules and channels is found when this is made, before the service starts.
+
+    told_elsewhere: the worker tells people; what is found here is for the viewers of this service alone.
+
+    Raises:
+        ConfigurationError, DeclarationError: as `declared_alerts` and `open_channels`.
+    """
+
+    def __init__(self, detectors: Sequence[Detector], declared: Declared, *, told_elsewhere: bool = False) -> None:
+        self._ledger: Ledger | None = None
+        self._engines: dict[str, Engine] = {}
+        channels = open_channels(declared)
+        self._channels: list[Channel] = [] if told_elsewhere else channels
+        self._evaluators = evaluators(detectors, declared.rules, self._layouts, limit=declared.limit)
+        self._told: Told = lambda _detector, _body: None
+        self._more: Callable[[], Mapping[str, Mapping[str, float]]] = dict
+        self._others: Others = list
+        self._feeding: Feeding | None = None
+        self._sink: AlertSink | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, detectors: Sequence[Detector], settings: Settings) -> "Alerting | None":
+        """What the settings ask for; None where they name no rules."""
+        declared = declared_alerts(settings, detectors)
+        return None if declared is None else cls(detectors, declared, told_elsewhere=settings.stream is not None)
+
+    @property
+    def feeding(self) -> Feeding | None:
+        """What raises alerts; None before an engine is there."""
+        return self._feeding
+
+    @property
+    def channels(self) -> Sequence[Channel]:
+        """Where alerts go from here."""
+        return self._channels
+
+    def on_the_way(self, channel: str) -> tuple[int, str | None]:
+        """How many alerts wait for a channel, and why the last one has not got through; None where it has."""
+        return (0, None) if self._sink is None else self._sink.on_the_way(channel)
+
+    def listen(self, told: Told) -> None:
+        """Tell live viewers of every new alert."""
+        self._told = told
+
+    def start(self, ledger: Ledger) -> None:
+        """Follow a ledger from where this stopped the last time; once."""
+        if self._feeding is not None:
+            return
+        self._ledger = ledger
+        for raised in reversed(ledger.tables.alerts(limit=_SHOWN)):
+            if raised.detector in self._evaluators:
+                self._told(raised.detector, raised.body)
+        self._sink = sink = AlertSink(
+            self._evaluators,
+            ledger.tables,
+            self._channels,
+            ledger=ledger,
+            since=ledger.durable_position,
+            on_alert=lambda alert: self._told(alert.detector, alert_json(alert)),
+            metrics=self._metrics,
+            others=self._others,
+        )
+        fence = int(ledger.tables.setting(FENCE, 0))  # whoever has the folder is in charge, also after a worker had it
+        self._feeding = Feeding(sink, ledger, Newest(), fence, _fenced)
+
+    def watch(self, engine: Engine) -> None:
+        """Look at the figures of an engine, too."""
+        with self._lock:
+            self._engines[engine.detector.name] = engine
+
+    def also(self, more: Callable[[], Mapping[str, Mapping[str, float]]]) -> None:
+        """Look at further figures by detector, too, such as that of drift; read from a thread of its own."""
+        self._more = more
+
+    def others(self, others: Others) -> None:
+        """Tell people of alerts that were raised elsewhere, too, such as by guards."""
+        self._others = others
+
+    def close(self) -> None:
+        """Evaluate what is durable by now, and stop."""
+        if self._feeding is not None:
+            self._feeding.finish(5.0)
+            self._feeding.close()
+            self._feeding = None
+
+    def _metrics(self) -> Mapping[str, Mapping[str, float]]:
+        more = self._more()
+        with self._lock:
+            return {name: figures(engine) | dict(more.get(name, {})) for name, engine in self._engines.items()}
+
+    def _layouts(self) -> Mapping[str, Mapping[str, Sequence[Field]]]:
+        return {} if self._ledger is None else self._ledger.layouts()
+
+
+def figures(engine: Engine) -> dict[str, float]:
+    """What can be read of an engine from another thread than its own: plain counters."""
+    totals, state = engine.totals, engine.path.state
+    names = ("quarantined", "quarantine_lost", "duplicates", "conflicts", "degraded")
+    return {name: float(getattr(totals, name)) for name in names} | {"memory_refused": float(state.refused)}
+
+
+def _fenced(error: PenstockError) -> None:
+    _log.warning("alerts are no longer raised here: %s", error)

@@ -1,0 +1,78 @@
+"""A candidate beside the champion: from names and files to the events, models and decisions that are compared."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from penstock.wiring.backtests import frames_of
+from penstock.wiring.detectors import installed, load_detector
+from penstock.wiring.engines import open_archive
+from penstock.wiring.traffic import read_recorded
+from penstock.config import Settings
+from penstock.detector import Detector
+from penstock.errors import ConfigurationError
+from penstock.models import Ensemble, load_champion
+from penstock.offline.archived import as_recorded
+from penstock.offline.backtest.compare import Compared, compare
+from penstock.offline.backtest.side import Side, recorded_side, replayed_side
+from penstock.offline.datasets import Recorded, accepted, read
+
+
+def compare_candidate(
+    settings: Settings,
+    reference: str,
+    data: str,
+    *,
+    champion: str | None = None,
+    models: Path | None = None,
+    champion_models: Path | None = None,
+) -> tuple[Compared, pl.DataFrame]:
+    """Replay a candidate and compare it with the champion; the figures, and a row for each decision that differs.
+
+    Args:
+        settings: for reading a data folder.
+        reference: the DETECTOR that is the candidate.
+        data: a recorded file, a data folder, or an archive.
+        champion: the DETECTOR to replay as champion; what was recorded unless given.
+        models: the folder whose champion scores for the candidate; rules alone decide unless given.
+        champion_models: the same for the champion.
+
+    Raises:
+        ConfigurationError: nothing was recorded, and there is no detector of the candidate's name to replay in its place.
+        DataError: the data does not fit.
+        BundleError: the models do not fit.
+    """
+    candidate = load_detector(reference)
+    recorded = events_of(settings, reference, data)
+    side = _replayed(candidate, models, recorded)
+    beside = recorded_side(recorded) if champion is None else None
+    if beside is None:
+        name = champion or _of_its_name(candidate)
+        beside = _replayed(load_detector(name), champion_models, events_of(settings, name, data))
+    return compare(candidate, recorded, beside, side)
+
+
+def events_of(settings: Settings, reference: str, data: str) -> Recorded:
+    """Recorded events of a detector: from a file, from what a data folder holds, or from an archive."""
+    if "://" in data or not (Path(data) / "ledger").is_dir():
+        return accepted(read_recorded(reference, data), settings.max_refused)
+    detector = load_detector(reference)
+    with open_archive(msgspec.structs.replace(settings, data=Path(data), ledger=None)) as archive:
+        frame = as_recorded(frames_of(archive, detector.name), detector)
+    return accepted(replace(read(frame, detector), name=data), settings.max_refused)
+
+
+def _of_its_name(candidate: Detector) -> str:
+    if candidate.name not in installed():
+        raise ConfigurationError(
+            f"the data does not say what was decided, and no detector {candidate.name!r} is installed; name what decides"
+            " now: --champion FILE.py"
+        )
+    return candidate.name
+
+
+def _replayed(detector: Detector, models: Path | None, recorded: Recorded) -> Side:
+    ensemble: Ensemble | None = None if models is None else load_champion(models, detector.name)
+    return replayed_side(detector, ensemble, recorded)

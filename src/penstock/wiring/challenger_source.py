@@ -1,0 +1,58 @@
+"""What whoever decides asks for the challengers: those that are tried by now, loaded and warm."""
+
+import logging
+import time
+from collections.abc import Sequence
+
+from penstock.wiring.challengers import Challengers
+from penstock.wiring.registries import open_registry
+from penstock.config import Settings
+from penstock.detector import Detector
+from penstock.engine.challenger import InTrial, NewerTrial
+from penstock.errors import PenstockError, RegistryError
+from penstock.database import Database
+
+_AGAIN_S = 5.0
+"""After so long a challenger that could not be loaded is asked for again; what ends its trial is heard of at once."""
+
+_log = logging.getLogger("penstock.models")
+
+
+def newer_challengers(database: Database, detectors: Sequence[Detector], settings: Settings) -> dict[str, NewerTrial]:
+    """For each detector that declares models, what a process that decides asks for the challenger."""
+    registry = open_registry(settings)
+    return {
+        detector.name: following(Challengers(database, detector, registry), settings.follow_every_s)
+        for detector in detectors
+        if detector.models
+    }
+
+
+def following(challengers: Challengers, adopt_every_s: float) -> NewerTrial:
+    """A function that loads the challengers whenever their revision has changed."""
+    adopted_s, failed, failed_s = -float("inf"), -1, 0.0
+
+    def newer(revision: int) -> InTrial | None:
+        nonlocal adopted_s, failed, failed_s
+        now_s = time.monotonic()
+        if now_s - adopted_s > adopt_every_s:
+            adopted_s = now_s
+            _adopt(challengers)
+        found = challengers.trials.revision()  # before the rest: if that changes in between, it is read once more
+        if found == revision or (found == failed and now_s - failed_s < _AGAIN_S):
+            return None
+        try:
+            return InTrial(found, challengers.challengers())
+        except PenstockError:
+            failed, failed_s = found, now_s
+            raise
+
+    return newer
+
+
+def _adopt(challengers: Challengers) -> None:
+    """A registry that does not answer must not keep a trial from ending."""
+    try:
+        challengers.adopt()
+    except RegistryError as error:
+        _log.debug("which version is the challenger cannot be had: %s", error)

@@ -1,0 +1,269 @@
+"""Trials of models: what people ask for, and the registry beside it."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from penstock.wiring.features import grown
+from penstock.clock import to_us
+from penstock.decision.guard import guards_of
+from penstock.detector import Detector
+from penstock.engine import Challenger
+from penstock.engine.pipeline import check_keys
+from penstock.errors import BundleError, Conflict, NotFound, PenstockError
+from penstock.models import Ensemble
+from penstock.models.bundle_store import way_back
+from penstock.database import Database
+from penstock.governance.approvals import Request
+from penstock.governance.feature_versions import SCHEMA
+from penstock.governance.model_trials import ModelTrials
+from penstock.governance.trial_steps import ModelTrial
+from penstock.offline.registry import Entry, Registry, find, fitting
+from penstock.rules import Share
+
+_log = logging.getLogger("penstock.models")
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """What going back did. action: `rollback` of a trial, or `return` to the champion before; version: that was rolled back;
+    champion: which decides now.
+    """
+
+    action: str
+    version: str
+    champion: str | None
+
+
+class Challengers:
+    """The models of one detector and their trials.
+
+    Args:
+        database: of the office.
+        detector: whose.
+        registry: where versions and aliases are.
+        four_eyes: what whoever began a trial asks for waits for another person.
+
+    Every version may be named in full, by its first characters, by the registry's number or by an alias.
+    """
+
+    def __init__(self, database: Database, detector: Detector, registry: Registry, *, four_eyes: bool = False) -> None:
+        self._detector, self._registry = detector, registry
+        self._database = database
+        database.prepare(SCHEMA)
+        self.trials = ModelTrials(database, detector.name, four_eyes=four_eyes)
+        self._loaded: dict[str, Ensemble] = {}
+
+    def versions(self) -> list[Entry]:
+        """Every version, oldest first, with its aliases and what it was worth on its test."""
+        return self._registry.entries(self._detector.name)
+
+    @property
+    def champion(self) -> str | None:
+        """The version that decides."""
+        return self._registry.alias(self._detector.name, "champion")
+
+    def shadow(self, version: str, *, who: str, why: str = "", guards: Sequence[Mapping[str, Any]] | None = None) -> ModelTrial:
+        """Let a version score beside the champion, and decide nothing.
+
+        Raises:
+            NotFound: there is none.
+            BundleError: it does not fit the detector.
+            DeclarationError: a guard is none.
+            Conflict: it is the champion, or as many are tried as can be.
+        """
+        found, given = self._fitting(version, None), _checked(guards)
+        trial = self.trials.shadow(found, champion=self.champion, who=who, why=why, guards=given)
+        self._point()
+        return trial
+
+    def rollout(
+        self,
+        version: str,
+        *,
+        percent: float,
+        share_of: str,
+        who: str,
+        why: str = "",
+        guards: Sequence[Mapping[str, Any]] | None = None,
+    ) -> ModelTrial | Request:
+        """Let a version decide for a share of the keys of a text field or feature; guards watch it.
+
+        Returns:
+            the trial, or a request that waits for another person.
+
+        Raises:
+            NotFound, BundleError, DeclarationError, Conflict: as `shadow`; keys cannot be shared out; another is rolled out.
+            MalformedEvent: the percentage is none.
+        """
+        found, given = self._fitting(version, share_of), _checked(guards)
+        share: dict[str, Any] = {"percent": percent, "share_of": share_of}
+        done = self.trials.rollout(found, champion=self.champion, **share, who=who, why=why, guards=given)
+        self._point()
+        return done
+
+    def promote(self, version: str | None = None, *, who: str, why: str = "") -> str | Request:
+        """Let a version, or the only one that is tried, decide everything.
+
+        Returns:
+            which that is, or a request that waits for another person.
+
+        Raises:
+            NotFound: there is none.
+            BundleError: it does not fit the detector.
+            Conflict: nothing is tried, or several are, and none was named.
+        """
+        found = self._fitting(version or self._only(), None)
+        if found == self.champion:
+            return found
+        request = self.trials.promote(found, who=who, why=why, then=lambda: self._crown(found))
+        return request or found
+
+    def ask(self, version: str, action: str, *, who: str, why: str = "", **details: Any) -> Request:
+        """Ask others to promote a version, or to roll it out: for those who may not do it themselves.
+
+        Raises:
+            NotFound, BundleError, DeclarationError, MalformedEvent: it could not be done.
+        """
+        found = self._fitting(version, details.get("of") if action == "rollout" else None)
+        return self.trials.ask(found, action, who=who, why=why, **details)
+
+    def approve(self, id: str, *, who: str, why: str = "") -> Request:
+        """Do what was asked for.
+
+        Raises:
+            NotFound, Conflict: there is no such request, it was settled before, or is who approves's own.
+            BundleError: the version no longer fits the detector.
+        """
+        self._fitting(self.trials.approvals.one(id).name, None)
+        settled = self.trials.approve(id, champion=self.champion, who=who, why=why, then=self._crown)
+        self._point()
+        return settled
+
+    def rollback(self, version: str | None = None, *, who: str, why: str = "") -> Ended:
+        """End the trial of a version. Unless one is named undo the last step: end the rollout, else what began or changed last.
+
+        Raises:
+            NotFound: there is no such version.
+            Conflict: it is not tried; or nothing is, and there was no champion before.
+            BundleError: that no longer fits the detector.
+        """
+        trial, before = self._to_end(version), self.champion
+        if trial is not None and self.stop(trial, who=who, why=why):
+            return Ended("rollback", trial.version, before)
+        past = way_back(self._registry.changes(self._detector.name), before)
+        if not past:
+            raise Conflict(
+                f"detector {self._detector.name!r} has had no champion before {before or 'now'}, and nothing is tried: there is"
+                " nothing to return to; `penstock models list` shows what could be promoted"
+            )
+        self._fitting(past[-1], None)
+        name = self._detector.name
+        self.trials.rolled_back(past[-1], who=who, why=why, then=lambda: self._registry.crown(name, past[-1], "rolled back"))
+        return Ended("return", str(before), past[-1])
+
+    def stop(self, trial: ModelTrial, *, who: str, why: str) -> bool:
+        """Roll a trial back if it still runs; whether it did."""
+        stopped = self.trials.stop(trial.id, who=who, why=why)
+        if stopped:
+            self._point()
+        return stopped
+
+    def adopt(self) -> None:
+        """Watch what became the challenger by its alias alone, as a retraining makes it."""
+        version = self._registry.alias(self._detector.name, "challenger")
+        if version is not None:
+            self.trials.adopt(version, champion=self.champion)
+
+    def challengers(self) -> tuple[Challenger, ...]:
+        """What is tried by now, loaded and warm, the one that began first being the first.
+
+        Raises:
+            BundleError: one is damaged, or does not fit the detector.
+            RegistryError: the registry does not answer.
+        """
+        trials = self.trials.running()
+        champion = self.champion if any(trial.version not in self._loaded for trial in trials) else None
+        tried = [trial for trial in trials if trial.version != champion]
+        loaded = {trial.version: self._loaded.get(trial.version) or self._load(trial.version) for trial in tried}
+        self._loaded = loaded
+        return tuple(Challenger(loaded[trial.version], share_of(self._detector, trial)) for trial in tried)
+
+    # ---- inside
+
+    def _load(self, version: str) -> Ensemble:
+        ensemble = fitting(self._registry, self._detector, version)
+        ensemble.warm()
+        return ensemble
+
+    def _only(self) -> str:
+        """The version that is tried, where it is the only one."""
+        versions = [trial.version for trial in self.trials.running()]
+        if len(versions) != 1:
+            what = f"{len(versions)} versions" if versions else "no version"
+            raise Conflict(f"{what} of {self._detector.name!r} {'are' if versions else 'is'} tried; name the one to promote")
+        return versions[0]
+
+    def _to_end(self, version: str | None) -> ModelTrial | None:
+        """The trial that a way back ends; None where it leads to the champion before."""
+        trials = self.trials.running()
+        if version is not None:
+            found = find_version(self._registry, version, self._detector.name)
+            trial = next((each for each in trials if each.version == found), None)
+            if trial is None:
+                raise Conflict(f"version {found} of {self._detector.name!r} is not tried, so there is nothing to roll back")
+            return trial
+        rolled = [trial for trial in trials if trial.state == "rollout"]
+        changes = self._registry.changes(self._detector.name)
+        crowned_us = to_us(datetime.fromisoformat(changes[-1].at)) if changes else 0
+        began_later = [trial for trial in trials if trial.at_us >= crowned_us]
+        return next(iter([*rolled, *reversed(began_later)]), None)
+
+    def _fitting(self, version: str, share_of: str | None) -> str:
+        found = find_version(self._registry, version, self._detector.name)
+        detector = grown(self._database, self._detector)
+        ensemble = fitting(self._registry, detector, found)
+        if share_of is not None:
+            check_keys(detector, Challenger(ensemble, Share(share_of, 0, 1)))
+        return found
+
+    def _crown(self, version: str) -> None:
+        self._registry.crown(self._detector.name, version, "promoted")
+
+    def _point(self) -> None:
+        """Let the alias stand for what is rolled out, else for what began last; where that fails, the drawer counts."""
+        trials = sorted(self.trials.running(), key=lambda trial: (trial.state == "rollout", trial.at_us))
+        version = trials[-1].version if trials else None
+        try:
+            self._registry.challenge(self._detector.name, version)
+        except PenstockError as error:
+            _log.warning("the alias `challenger` of %s is not up to date: %s", self._detector.name, error)
+
+
+def find_version(registry: Registry, version: str, detector: str) -> str:
+    """The whole name of a version.
+
+    Raises:
+        NotFound: there is none.
+    """
+    try:
+        return find(registry, version, detector).version
+    except BundleError as error:
+        raise NotFound(str(error)) from error
+
+
+def share_of(detector: Detector, trial: ModelTrial) -> Share | None:
+    """The keys that a trial's version decides for: the same ones for every version of a detector's models."""
+    if trial.state != "rollout":
+        return None
+    return Share(trial.share_of, 0.0, trial.percent, f"models of {detector.name}")
+
+
+def _checked(guards: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:
+    """Guards as the drawer keeps them."""
+    if guards is None:
+        return None
+    found: list[dict[str, Any]] = msgspec.to_builtins(guards_of(list(guards)))
+    return found

@@ -1,0 +1,195 @@
+"""How the parts of a service fare, from what each knows of itself."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from penstock.alerts import Channel
+from penstock.wiring.alerts import Alerting
+from penstock.wiring.cases import CaseWork
+from penstock.wiring.drift import DriftWork
+from penstock.wiring.health_part import Part, Status
+from penstock.wiring.stores import EmbeddedStores
+from penstock.wiring.workers import parts_of_workers
+from penstock.clock import SECOND_US, Clock, iso, system_clock
+from penstock.config import Settings
+from penstock.engine import Engine
+from penstock.errors import LedgerError, shown_url
+from penstock.ledger import Ledger
+from penstock.database import Database
+from penstock.stream.sinks import Feeding
+
+_BEHIND_S = 60.0
+"""A store that lacks what is older than this falls behind."""
+
+_LATE = 3.0
+"""A snapshot that is older than so many of its intervals is late, where events have come since."""
+
+
+@dataclass(frozen=True)
+class ServiceHealth:
+    """What a service is made of, as far as operations are concerned.
+
+    office: the database of everything that people decide. alerting, work, stores, drift: what runs beside the engines.
+    """
+
+    settings: Settings
+    office: Database
+    alerting: Alerting | None = None
+    work: CaseWork | None = None
+    stores: EmbeddedStores | None = None
+    drift: DriftWork | None = None
+    clock: Clock = system_clock
+
+    @property
+    def channels(self) -> Sequence[Channel]:
+        """Where alerts go."""
+        return () if self.alerting is None else self.alerting.channels
+
+    @property
+    def delivered_by(self) -> Literal["service", "worker", "nobody"]:
+        """Who tells people of alerts."""
+        if self.alerting is None:
+            return "nobody"
+        return "worker" if self.settings.stream is not None else "service"
+
+    def parts(self) -> list[Part]:
+        """The parts that serve all detectors. Waits for the office, and may read a record of the ledger."""
+        return [
+            self._office(),
+            self._alerts(),
+            *(self._channel(channel) for channel in self.channels if self.delivered_by == "service"),
+            self._feeding("cases", None if self.work is None else self.work.feeding, "this service keeps no cases"),
+            self._archive(),
+            *self._redis(),
+            *self._drift(),
+            *self._stores(),
+        ]
+
+    def _office(self) -> Part:
+        where = "office.sqlite" if self.settings.office is None else shown_url(self.settings.office)
+        try:
+            self.office.read("SELECT 1")
+        except LedgerError as error:
+            return Part(name="office", status="failed", text=str(error))
+        return Part(name="office", status="ok", text=f"users, keys, rules, lists, cases and the log of changes are in {where}")
+
+    def _alerts(self) -> Part:
+        if self.alerting is None:
+            return Part(name="alerts", status="absent", text="no rules of alerting are named: the setting alerts")
+        part = self._feeding("alerts", self.alerting.feeding, "no detector is ready yet")
+        if self.delivered_by == "worker" and part.status == "ok":
+            return msgspec.structs.replace(part, text=f"{part.text}; people are told by the worker")
+        return part
+
+    def _channel(self, channel: Channel) -> Part:
+        assert self.alerting is not None
+        waiting, trouble = self.alerting.on_the_way(channel.name)
+        name = f"alerts: {channel.name}"
+        if trouble is not None:
+            return Part(name=name, status="degraded", text=f"the last alert has not got through: {trouble}", lag_events=waiting)
+        return Part(name=name, status="ok", text=f"{waiting:,} alerts are on their way", lag_events=waiting)
+
+    def _archive(self) -> Part:
+        if self.settings.archive is None:
+            return Part(name="archive", status="absent", text="nothing is archived beyond the data folder: the setting archive")
+        if self.settings.stream is not None:
+            return Part(name="archive", status="absent", text="the worker feeds it")
+        return self._feeding("archive", None if self.stores is None else self.stores.archive, "no detector is ready yet")
+
+    def _redis(self) -> list[Part]:
+        """Redis, for each detector that this service decides."""
+        feedings = {} if self.stores is None else self.stores.redis
+        parts = ((self._feeding("redis", feeding, ""), name) for name, feeding in sorted(feedings.items()))
+        return [msgspec.structs.replace(part, detector=name) for part, name in parts]
+
+    def _stores(self) -> list[Part]:
+        """The stores, and the workers that feed them, where there are some."""
+        if self.settings.stream is not None and self.settings.workers is not None:
+            return parts_of_workers([address.strip() for address in self.settings.workers.split(",")])
+        if self.settings.stream is not None:
+            text = "workers feed them; their addresses in the setting workers, and it is said here how they fare"
+        elif self.settings.ledger is None:
+            text = "everything is in the data folder"
+        else:
+            text = f"the ledger itself is in {shown_url(self.settings.ledger)}"
+        return [Part(name="stores", status="absent", text=text)]
+
+    def _drift(self) -> list[Part]:
+        if self.drift is None:
+            return []
+        found = [
+            Part(name="drift", detector=name, status="degraded", text=f"drift is not watched: {trouble}")
+            for name, trouble in sorted(self.drift.troubles.copy().items())
+        ]
+        for name, report in sorted(self.drift.reports.copy().items()):
+            text = f"{len(report.alarms)} findings worth an alarm" if report.alarms else "nothing has drifted"
+            found.append(Part(name="drift", detector=name, status="ok", text=text))
+        return found
+
+    def _feeding(self, name: str, feeding: Feeding | None, absent: str) -> Part:
+        """A store that follows the ledger."""
+        if feeding is None:
+            return Part(name=name, status="absent", text=absent)
+        events, lag_s = _lag(feeding.ledger, feeding.position, self.clock())
+        if feeding.trouble is not None:
+            return Part(name=name, status="failed", text=feeding.trouble, lag_events=events, lag_s=lag_s)
+        if lag_s > _BEHIND_S:
+            return Part(name=name, status="degraded", text="it falls behind the ledger", lag_events=events, lag_s=lag_s)
+        return Part(name=name, status="ok", text="it follows the ledger", lag_events=events, lag_s=lag_s)
+
+
+def _lag(ledger: Ledger, position: int, now_us: int) -> tuple[int, float]:
+    """How many events of a ledger are behind a position, and how old the first of them is, in seconds."""
+    if position >= ledger.durable_position:
+        return 0, 0.0
+    try:
+        _, record = next(ledger.read(max(position, ledger.first_position)))
+    except (LedgerError, StopIteration):
+        return 0, 0.0
+    arrived_us = int(record.arrived_us[0]) if len(record) else now_us
+    return max(0, ledger.next_seq - record.first_seq), max(0.0, (now_us - arrived_us) / SECOND_US)
+
+
+def parts_of(engine: Engine, *, every_s: float, clock: Clock = system_clock) -> list[Part]:
+    """How the parts of one engine fare: state, ledger, snapshots. every_s: how often a snapshot is due."""
+    looks: Sequence[Callable[[], Part]] = (
+        lambda: _state(engine),
+        lambda: _ledger(engine),
+        lambda: _snapshots(engine, every_s, clock()),
+    )
+    return [msgspec.structs.replace(look(), detector=engine.detector.name) for look in looks]
+
+
+def _state(engine: Engine) -> Part:
+    used = f"{engine.metrics.get('state_bytes', 0.0) / 2**20:,.1f} MiB"
+    full = engine.degraded
+    text = "; ".join([f"the features of all keys are in memory, {used}" if full is None else full, *engine.recovery.notes])
+    return Part(name="state", status="ok" if full is None else "degraded", text=text)
+
+
+def _ledger(engine: Engine) -> Part:
+    ledger = engine.ledger
+    waiting = max(0, ledger.position - ledger.durable_position)
+    if ledger.trouble is not None:
+        return Part(name="ledger", status="failed", text=f"nothing can be made durable: {ledger.trouble}")
+    text = f"{ledger.next_seq:,} rows in {ledger.durable_position:,} durable records; {waiting:,} records are being written"
+    return Part(name="ledger", status="ok", text=text)
+
+
+def _snapshots(engine: Engine, every_s: float, now_us: int) -> Part:
+    saved = engine.recovery.saved()
+    if saved is None:
+        return Part(name="snapshots", status="absent", text="the state is in memory alone: there is no data folder")
+    since = max(0, engine.ledger.next_seq - saved.seq)
+    age_s = None if saved.at_us is None else max(0.0, (now_us - saved.at_us) / SECOND_US)
+    when = "none was written since the start" if saved.at_us is None else f"the last was written at {iso(saved.at_us)}"
+    status: Status = "ok"
+    text = f"{when}; a restart reads {since:,} rows from the log"
+    if saved.trouble is not None:
+        status, text = "degraded", f"the state could not be saved: {saved.trouble}; {text}"
+    elif age_s is not None and age_s > _LATE * every_s and since > engine.recovery.every_events:
+        status = "degraded"
+    return Part(name="snapshots", status=status, text=text, lag_events=since, lag_s=age_s if since else 0.0)

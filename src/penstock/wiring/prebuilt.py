@@ -1,0 +1,128 @@
+"""What is made before anybody needs it: compiled kernels, and the trained models that a wheel brings along.
+
+    python -m penstock.wiring.prebuilt kernels            # a checkout does this in `make setup`
+    python -m penstock.wiring.prebuilt models FOLDER N    # trains every detector on N simulated events
+
+Each part runs in a process, side by side. Compiled code goes where `penstock.compilation` has numba keep it; code that is
+there already is not compiled again.
+"""
+
+import fcntl
+import os
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import penstock
+from penstock import detectors
+from penstock.engine.warm_up import compile_decisions, compile_features
+
+DAYS = 60.0
+"""The time over which simulated events are spread."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Make what is asked for, or one part of it."""
+    _write_one_by_one()
+    match arguments:
+        case ["kernels"]:
+            side_by_side(["kernels", "features"], ["kernels", "others"])
+            compile_engine()
+        case ["kernels", "features"]:
+            compile_features()
+        case ["kernels", "others"]:
+            compile_decisions()
+            compile_models()
+        case ["models", folder, events]:
+            side_by_side(*(["models", folder, events, each.name] for each in pkgutil.iter_modules(detectors.__path__)))
+        case ["models", folder, events, detector]:
+            train_one(detector, Path(folder), int(events))
+        case _:
+            raise SystemExit(__doc__)
+
+
+def side_by_side(*parts: Sequence[str]) -> None:
+    """Run parts in processes, as many at once as there are processors.
+
+    Raises:
+        CalledProcessError: one failed; its message is on standard error.
+    """
+
+    def run(part: Sequence[str]) -> None:
+        subprocess.run([sys.executable, "-m", __spec__.name, *part], check=True)  # noqa: S603 -- this module
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(run, parts))
+
+
+def compile_engine() -> None:
+    """Compile what is still missing of what every engine runs."""
+    from penstock.detectors.banking import detector
+    from penstock.engine import Engine, warm_up
+
+    warm_up(Engine(detector, wait_for_models=True))
+
+
+def compile_models() -> None:
+    """Compile what ensembles run, for every kind of model that the detectors declare, with shallow trees and with deep ones."""
+    import numpy as np
+
+    from penstock import GradientBoosting, IsolationForest, LogisticRegression, XGBoost
+    from penstock.models import Model, fit_ensemble
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 4))
+    y = (x[:, 0] + rng.normal(size=600) > 1).astype(np.float64)
+    models: list[Model] = [
+        LogisticRegression(),
+        XGBoost(trees=8, depth=3),
+        XGBoost(name="deep", trees=8, depth=12, min_child_weight=0.0),
+        GradientBoosting(trees=8, depth=3, min_leaf=5),
+        GradientBoosting(name="deep_boosting", trees=8, depth=12, min_leaf=1),
+        IsolationForest(trees=8),
+    ]
+    ensemble = fit_ensemble(models, x[:400], y[:400], x[400:], y[400:], ["a", "b", "c", "d"])
+    ensemble.warm()
+    ensemble.score(x)
+
+
+def train_one(detector: str, folder: Path, events: int) -> None:
+    """Train a detector of the package on simulated events, let it decide some of them, and keep its bundle."""
+    from penstock.adapters.simulated import Simulation
+    from penstock.engine import Engine, warm_up
+    from penstock.offline.replay import replay
+    from penstock.offline.train import Options, keep, run
+
+    home = f"{detectors.__name__}.{detector}"
+    declared, profile = import_module(home).detector, import_module(f"{home}.profile").profile
+    frame = Simulation(profile, events=events, days=DAYS).frame()
+    # As declared: tuning takes many times as long. The simulator makes no field that is known only afterwards, so an input that
+    # separates the classes in few events is no leak.
+    options = Options(trials=0, accept_inputs=list(declared.plan.inputs))
+    keep(declared, run(declared, frame, options), folder)
+    replay(declared, frame.head(2000), models=folder)
+    with Engine(declared, models=folder) as engine:
+        warm_up(engine)
+
+
+def _write_one_by_one() -> None:
+    """Let processes take turns in numba's index of a function: two that write at once could name one file for two types."""
+    from numba.core.caching import IndexDataCacheFile
+
+    save = IndexDataCacheFile.save
+
+    def save_alone(self: Any, key: Any, data: Any) -> None:
+        with (Path(penstock.__file__).parent / "py.typed").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            save(self, key, data)
+
+    IndexDataCacheFile.save = save_alone
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

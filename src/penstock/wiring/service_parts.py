@@ -1,0 +1,98 @@
+"""Everything that a service is made of, by the settings: what `penstock serve` and `penstock demo` serve."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from penstock.wiring.alerts import Alerting
+from penstock.wiring.rule_administration import RuleAdministration, rule_administration
+from penstock.wiring.cases import CaseWork
+from penstock.wiring.drift import DriftWork
+from penstock.wiring.engines import openers
+from penstock.wiring.feature_activation import FeatureActivation, feature_activation
+from penstock.wiring.database import office_of
+from penstock.wiring.health import ServiceHealth
+from penstock.wiring.personal import keeping
+from penstock.wiring.registries import champions
+from penstock.wiring.replays import Replays
+from penstock.wiring.rule_stores import newer_rules
+from penstock.wiring.stores import EmbeddedStores
+from penstock.wiring.streams import besides
+from penstock.wiring.trial_work import TrialWork
+from penstock.config import Settings
+from penstock.detector import Detector
+from penstock.engine import Engine
+from penstock.models import Ensemble
+from penstock.database import Database
+from penstock.cases.store import Cases
+from penstock.privacy.vault import Vault
+from penstock.rules import NewerRules
+from penstock.stream.parts import Parts
+
+
+@dataclass(frozen=True)
+class ServedParts:
+    """By detector name where there is one of each.
+
+    openers: what loads the models and recovers the state of one that decides here. beside: what a desk beside a worker
+    behind a broker is made of, in its place. replays: where `POST /stream` takes transactions from. champions, rules,
+    features: where newer ones come from while it serves. books: the rules and lists that people change. cases: what people
+    work on. trials: what is tried beside what decides. drift: looks at what is served. alerting: raises alerts, where the
+    settings name rules for them. vault: what personal fields said. operating: how all of that fares.
+    """
+
+    openers: Mapping[str, Callable[[], Engine]]
+    beside: Mapping[str, Parts]
+    replays: Replays
+    champions: Mapping[str, Callable[[str | None], Ensemble | None]]
+    rules: Mapping[str, NewerRules]
+    features: Mapping[str, FeatureActivation]
+    books: Mapping[str, RuleAdministration]
+    cases: Cases
+    trials: TrialWork
+    drift: DriftWork
+    alerting: Alerting | None
+    vault: Vault | None
+    operating: ServiceHealth
+
+
+@contextmanager
+def served_parts(detectors: Mapping[str, Detector], settings: Settings, replays: Replays | None = None) -> Iterator[ServedParts]:
+    """The parts of a service of these detectors, by what they were called when they were asked for; closed in the end.
+
+    replays: where `POST /stream` takes transactions from, where that is not a simulator of its own.
+
+    Raises:
+        PenstockError: as the parts do, naming the setting and the remedy.
+    """
+    loaded = list(detectors.values())
+    alerting, drift = Alerting.of(loaded, settings), DriftWork(settings)
+    with office_of(settings) as office, keeping(loaded, settings, office) as kept:
+        work = CaseWork(loaded, settings, office)
+        beside = besides(loaded, settings, alerting, work) if settings.stream is not None else {}
+        trials = _trials(office, loaded, settings, alerting)
+        if alerting is not None:
+            alerting.also(drift.figures)
+        stores = None if beside else EmbeddedStores(settings)
+        yield ServedParts(
+            openers={} if beside else openers(loaded, settings, alerting=alerting, work=work, keeping=kept, stores=stores),
+            beside=beside,
+            replays=replays or Replays(dict(detectors), settings),
+            champions=champions(loaded, settings),
+            rules=newer_rules(office, loaded),
+            features=feature_activation(office, loaded, settings, decides=not beside),
+            books={detector.name: rule_administration(office, detector, settings) for detector in loaded},
+            cases=work.cases,
+            trials=trials,
+            drift=drift,
+            alerting=alerting,
+            vault=None if kept is None else kept.vault,
+            operating=ServiceHealth(settings, office, alerting, work, stores, drift),
+        )
+
+
+def _trials(office: Database, loaded: list[Detector], settings: Settings, alerting: Alerting | None) -> TrialWork:
+    trials = TrialWork(office, loaded, settings, alerted=alerting is not None)
+    if alerting is not None:
+        alerting.others(trials.announcements.take)
+    return trials

@@ -1,0 +1,280 @@
+"""Streams: which broker a URL names, and what a worker behind it is made of."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from penstock.wiring.alerts import Alerting, Others, alert_sink, figures
+from penstock.wiring.cases import CaseWork
+from penstock.wiring.drift import DriftSink, DriftWork
+from penstock.wiring.engines import handing_on, open_engine
+from penstock.wiring.features import as_grown
+from penstock.wiring.feature_activation import FeatureActivation, feature_store
+from penstock.wiring.registries import champions
+from penstock.wiring.rule_stores import newer_rules
+from penstock.wiring.stores import note_losses, open_stores, redis_sink
+from penstock.wiring.trial_work import TrialWork
+from penstock.config import Settings
+from penstock.detector import Detector
+from penstock.engine.startup import MAKE_PERSONAL_KEY
+from penstock.errors import ConfigurationError, FolderInUse, did_you_mean, shown_url
+from penstock.ledger import FileLedger
+from penstock.database import Database
+from penstock.privacy.vault_writer import VaultWriter
+from penstock.stream.parts import Parts
+from penstock.stream.port import Broker, Outlet, Sink
+from penstock.stream.replica import Replica
+
+_MOST_BESIDE = 64
+"""Processes that may share one data folder, each with a copy of its own."""
+
+
+def open_broker(url: str, detector: str) -> Broker:
+    """The broker that a URL names.
+
+    Raises:
+        ConfigurationError: no broker is written like this.
+        MissingExtra: the part of the package for it is not installed.
+    """
+    scheme = url.partition("://")[0]
+    if scheme not in BROKERS:
+        raise ConfigurationError(
+            f"{shown_url(url)!r} names no stream.{did_you_mean(scheme, BROKERS)} Write kafka://HOST:PORT or redis://HOST:PORT"
+        )
+    return BROKERS[scheme](url, detector)
+
+
+def _kafka(url: str, detector: str) -> Broker:
+    from penstock.adapters.kafka import KafkaBroker
+
+    return KafkaBroker(url, detector)
+
+
+def _redis(url: str, detector: str) -> Broker:
+    from penstock.adapters.redis_stream import RedisBroker
+
+    return RedisBroker(url, detector)
+
+
+BROKERS: dict[str, Callable[[str, str], Broker]] = {
+    "kafka": _kafka,
+    **dict.fromkeys(("redis", "rediss", "valkey", "valkeys"), _redis),
+}
+"""The brokers, by how their URLs begin."""
+
+
+def shards_of(broker: Broker, detector: Detector, settings: Settings) -> int:
+    """How many shards the inbox has; topics that are not there are created.
+
+    Raises:
+        ConfigurationError: the detector cannot be split like this; says which entity is in the way.
+    """
+    broker.create()
+    shards = broker.shards()
+    if shards > 1:
+        check_shard_key(detector, settings.shard_key, shards)
+    return shards
+
+
+def check_shard_key(detector: Detector, key: str | None, shards: int) -> None:
+    """Refuse to split what belongs together: every entity's events must all be in one shard.
+
+    Raises:
+        ConfigurationError: naming the entity whose events would be spread over shards.
+    """
+    if key is None:
+        raise ConfigurationError(
+            f"the inbox has {shards} partitions, and nothing says what they are split by: name the field that is the key of "
+            "its messages (shard_key), or create the topics with one partition"
+        )
+    if key not in detector.schema.columns:
+        raise ConfigurationError(
+            f"detector {detector.name!r} has no field {key!r} to be split by.{did_you_mean(key, detector.schema.columns)}"
+        )
+    for plan in detector.plan.entities:
+        for fields in ([column.name for column in columns] for columns in plan.keys):
+            if key not in fields:
+                raise ConfigurationError(
+                    f"detector {detector.name!r} cannot be split by {key!r}: entity {plan.entity.name!r} is keyed by "
+                    f"{', '.join(fields)}, so its events would be spread over {shards} owners and its features would be wrong; "
+                    "create the topics with one partition"
+                )
+
+
+def open_replica(
+    detector: Detector,
+    settings: Settings,
+    folders: Iterable[Path],
+    alerting: Alerting | None = None,
+    work: CaseWork | None = None,
+    keeping: VaultWriter | None = None,
+    office: Database | None = None,
+) -> Replica:
+    """A replica in the first of these folders that no other process has; alerting, work: follow what is decided.
+
+    keeping: keeps what personal fields said, where this process decides. office: notes what was lost, and accepted.
+
+    Raises:
+        FolderInUse: all of them are taken.
+    """
+    detector = as_grown(detector, settings)
+    local, data = _first_free(folders, settings)
+    if office is not None:
+        note_losses(local, office)
+    placed = msgspec.structs.replace(settings, data=data, models=settings.models_folder)
+
+    def left() -> None:
+        for follower in (alerting, work):
+            if follower is not None:
+                follower.close()
+
+    try:
+        replica = Replica(
+            local,
+            lambda ledger: open_engine(
+                detector,
+                placed,
+                wait_for_models=True,
+                ledger=ledger,
+                on_personal=handing_on(keeping, detector),
+                on_close=left,
+            ),
+        )
+    except BaseException:
+        local.close()
+        raise
+    if alerting is not None:
+        alerting.start(replica.ledger)
+    if work is not None:
+        work.watch(replica.engine)
+        work.start(replica.ledger)
+    return replica
+
+
+def _first_free(folders: Iterable[Path], settings: Settings) -> tuple[FileLedger, Path]:
+    for folder in folders:
+        try:
+            segment_bytes = settings.ledger_segment_mb << 20
+            return FileLedger(folder / "ledger", segment_bytes=segment_bytes, accept_loss=settings.accept_loss), folder
+        except FolderInUse as error:
+            taken = error
+    raise taken
+
+
+def _folders(data: Path, shard: int, shards: int, *, worker: bool) -> list[Path]:
+    """Where a process keeps its copy of the journal: a worker in the data folder itself, others in folders beside that."""
+    home = data if shards == 1 else data / f"shard-{shard}"
+    further = [home / f"{'standby' if worker else 'replica'}-{number}" for number in range(1, _MOST_BESIDE + 1)]
+    return [home, *further] if worker else further
+
+
+def parts_of(
+    broker: Broker,
+    detector: Detector,
+    settings: Settings,
+    shards: int,
+    *,
+    worker: bool = True,
+    alerting: Alerting | None = None,
+    office: Database | None = None,
+    work: CaseWork | None = None,
+    trials: TrialWork | None = None,
+    keeping: VaultWriter | None = None,
+) -> Parts:
+    """What a worker of this detector is made of, or an API process beside it, whose viewers `alerting` tells of alerts.
+
+    work: makes cases of what is decided. trials: what is tried beside what decides, and who looks after it.
+    keeping: keeps what personal fields said.
+    office: where rules that people change are kept; without it, those of the detector's file decide for ever.
+
+    Raises:
+        ConfigurationError: several processes must know the key of personal fields, and none is named.
+    """
+    if detector.schema.personal and settings.personal_key_file is None:
+        raise ConfigurationError(
+            f"detector {detector.name!r} hides personal fields ({', '.join(detector.schema.personal)}) with a key that every "
+            f"process behind the broker must share; {MAKE_PERSONAL_KEY}"
+        )
+    if worker:
+        Alerting.of([detector], settings)  # what is wrong with rules and channels is said now, not at the first takeover
+    others: Others = list if trials is None else trials.announcements.take
+    return Parts(
+        broker=broker,
+        open_replica=lambda shard: open_replica(
+            detector, settings, _folders(settings.data, shard, shards, worker=worker), alerting, work, keeping, office
+        ),
+        open_sinks=lambda shard, replica: open_sinks(settings, replica, shard if shards > 1 else None, broker.outlet, others),
+        newer=champions([detector], settings).get(detector.name),
+        newer_trial=None if trials is None else trials.newer.get(detector.name),
+        guard=None if trials is None else trials.guards[detector.name].look,
+        newer_rules=None if office is None else newer_rules(office, [detector])[detector.name],
+        growing=None if office is None else partial(_growing, office, detector, settings, shards),
+        follow_every_s=settings.follow_every_s,
+    )
+
+
+def _growing(office: Database, detector: Detector, settings: Settings, shards: int, shard: int) -> FeatureActivation:
+    """Where a shard finds features that are made at run time; where it is one of several, they must be of its keys."""
+
+    def fits(changed: Detector) -> None:
+        if shards > 1:
+            check_shard_key(changed, settings.shard_key, shards)
+
+    return FeatureActivation(feature_store(office, detector, settings), detector, fits=fits, shard=shard, shards=shards)
+
+
+def besides(
+    detectors: Sequence[Detector], settings: Settings, alerting: Alerting | None = None, work: CaseWork | None = None
+) -> dict[str, Parts]:
+    """What the desks beside the workers of these detectors are made of, by name.
+
+    Raises:
+        ConfigurationError: a detector has several shards, or two detectors would share their topics.
+    """
+    assert settings.stream is not None
+    if len(detectors) > 1:
+        raise ConfigurationError("a service beside workers serves one detector; start one for each, with topics of its own")
+    found = {}
+    for detector in detectors:
+        broker = open_broker(settings.stream, detector.name)
+        shards = shards_of(broker, detector, settings)
+        if shards > 1:
+            raise ConfigurationError(
+                f"the inbox of {detector.name!r} has {shards} partitions; a service follows one, so let producers write to the"
+                " broker directly"
+            )
+        found[detector.name] = parts_of(broker, detector, settings, shards, worker=False, alerting=alerting, work=work)
+    return found
+
+
+def open_sinks(
+    settings: Settings,
+    replica: Replica,
+    shard: int | None = None,
+    outlet: Callable[[], Outlet] | None = None,
+    others: Others = list,
+) -> Sequence[Sink]:
+    """The stores that the settings name, for the only shard or for one of several; outlet: opens the way to the broker.
+
+    others: alerts that were raised beside the ledger.
+    """
+    engine = replica.engine
+    log = engine.detector.name if shard is None else f"{engine.detector.name}.shard-{shard}"
+    stores = open_stores(engine.detector, settings, log, replica.ledger, engine.look.render)
+    if settings.redis is not None:
+        stores.append(redis_sink(settings, engine, str(shard) if shard else ""))
+    drift = DriftWork(settings)
+    alerts = alert_sink(
+        engine.detector,
+        settings,
+        replica.ledger,
+        log=log,
+        outlet=outlet,
+        metrics=lambda: figures(engine) | {"lag": float(replica.lag()), **drift.figures().get(engine.detector.name, {})},
+        others=others,
+    )
+    if alerts is not None:
+        stores += [alerts, DriftSink(engine, drift)]
+    return stores

@@ -1,0 +1,74 @@
+"""What is tried in a service or a worker: challengers to follow, guards to look, comparisons to make."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from penstock.alerts import Alert, alert_json
+from penstock.wiring.challengers import Challengers
+from penstock.wiring.guards import Announcements, guard_monitor
+from penstock.wiring.challenger_source import newer_challengers
+from penstock.wiring.registries import open_registry
+from penstock.config import Settings
+from penstock.detector import Detector
+from penstock.engine import Engine
+from penstock.ledger.archive import Archive
+from penstock.database import Database
+from penstock.offline.trial import Compared, Question, compare
+
+Told = Callable[[str, bytes], None]
+"""Called with the detector's name and an alert as JSON, from any thread."""
+
+
+class TrialWork:
+    """The trials of the detectors of one process.
+
+    newer: by detector, what is asked for newer challengers. guards: by detector, what looks. challengers: by detector, what
+    people ask for. announcements: alerts of guards, for the sink of alerts to take.
+
+    Args:
+        database: of the office; closed by whoever opened it, after this.
+        alerted: a sink of alerts takes the announcements; without one, viewers are told at once.
+    """
+
+    def __init__(self, database: Database, detectors: Sequence[Detector], settings: Settings, *, alerted: bool = False) -> None:
+        registry = open_registry(settings)
+        self._alerted, self._folder = alerted, Path(settings.data) / "archive"
+        self._told: Told = lambda _detector, _body: None
+        self._archives: dict[str, Archive] = {}
+        self.announcements = Announcements()
+        self.newer = newer_challengers(database, detectors, settings)
+        self.guards = guard_monitor(database, detectors, registry, settings, self._tell)
+        self.challengers = {
+            detector.name: Challengers(database, detector, registry, four_eyes=settings.four_eyes)
+            for detector in detectors
+            if detector.models
+        }
+
+    def listen(self, told: Told) -> None:
+        """Tell live viewers of rollbacks."""
+        self._told = told
+
+    def _tell(self, alert: Alert) -> None:
+        if self._alerted:
+            self.announcements.tell(alert)
+        else:
+            self._told(alert.detector, alert_json(alert))
+
+    def compare(self, engine: Engine, question: Question) -> Compared:
+        """Champion and candidate side by side, from what this engine has recorded. May take seconds, in any thread.
+
+        Raises:
+            DataError: no such trial is recorded.
+        """
+        name = engine.detector.name
+        if name not in self._archives:
+            self._archives[name] = Archive(engine.ledger, self._folder)
+        return compare(self._archives[name], engine.detector, question, now_us=engine.clock())
+
+    def close(self) -> None:
+        """Let go of what was read; twice is fine."""
+        for guards in self.guards.values():
+            guards.close()
+        for archive in self._archives.values():
+            archive.close()
+        self._archives.clear()

@@ -1,0 +1,50 @@
+"""How the workers behind a broker fare, and the stores that they feed: asked at the addresses that the settings name."""
+
+from collections.abc import Iterator, Sequence
+
+from penstock.adapters.worker_health import NoWorker, Shard, ask
+from penstock.wiring.health_part import Part
+
+
+def parts_of_workers(addresses: Sequence[str]) -> list[Part]:
+    """A part for each shard of each worker, for whoever stands by, and for each store; waits for answers."""
+    parts: list[Part] = []
+    standing_by: list[str] = []
+    for address in addresses:
+        try:
+            shards = ask(address)
+        except NoWorker as error:
+            parts.append(Part(name=f"worker: {address}", status="failed", text=str(error)))
+            continue
+        for shard in shards:
+            parts.append(_worker(address, shard))
+            parts += _stores(shard)
+            if not shard.owner and shard.trouble is None:
+                standing_by.append(address)
+    return [*parts, _standby(standing_by)]
+
+
+def _worker(address: str, shard: Shard) -> Part:
+    name = f"worker: {address}"
+    if shard.trouble is not None:
+        return Part(name=name, status="failed", text=f"shard {shard.shard}: {shard.trouble}")
+    if not shard.owner:
+        return Part(name=name, status="ok", text=f"it stands by for shard {shard.shard}, {shard.position:,} records followed")
+    text = f"it decides for shard {shard.shard}, as owner {shard.fence}"
+    return Part(name=name, status="ok", text=text, lag_events=shard.lag)
+
+
+def _stores(shard: Shard) -> Iterator[Part]:
+    for store, found in sorted(shard.sinks.items()):
+        trouble, behind = found.get("trouble"), int(found.get("behind", 0))
+        name = f"store: {store}" if shard.shard == 0 else f"store: {store}, shard {shard.shard}"
+        if trouble is not None:
+            yield Part(name=name, status="failed", text=f"{trouble}; {behind:,} records wait on the worker's disk")
+        else:
+            yield Part(name=name, status="ok", text=f"{behind:,} records are not there yet")
+
+
+def _standby(addresses: Sequence[str]) -> Part:
+    if not addresses:
+        return Part(name="standby", status="absent", text="no worker stands by: nobody takes over where one ends")
+    return Part(name="standby", status="ok", text=f"{', '.join(addresses)} would take over")

@@ -1,0 +1,107 @@
+"""A seat takes garbage collection out of the way of what it decides, and leaves none of what an earlier ownership held."""
+
+import gc
+import threading
+import weakref
+from datetime import datetime
+
+import msgspec
+import pytest
+
+from penstock import Detector, Engine, Entity
+from penstock.engine.warm_up import GC_THRESHOLDS
+from penstock.errors import Fenced
+from penstock.ledger import Ledger, MemoryLedger
+from penstock.stream.parts import Parts
+from penstock.stream.port import Message, Unit
+from penstock.stream.replica import Replica
+from penstock.worker.shard import ShardRunner
+
+
+class Payment(msgspec.Struct):
+    transaction_id: str
+    timestamp: datetime
+    customer_id: str
+
+
+class Broker:
+    """Elects at once; the journal is empty, and the shard is lost to another process again and again."""
+
+    trouble = None
+    shard = 0
+
+    def __init__(self, ownerships: int, stop: threading.Event) -> None:
+        self.left, self.stop = ownerships, stop
+        self.thresholds: list[tuple[int, int, int]] = []
+
+    def journal(self, shard: int, after: str | None) -> "Broker":
+        return self
+
+    def end(self) -> bool:
+        return True
+
+    def elected(self, shard: int) -> bool:
+        return True
+
+    def claim(self, shard: int) -> "Broker":
+        return self
+
+    def begin(self, places: dict[str, str]) -> None:
+        """Nothing is known before."""
+
+    def poll(self, most_or_s: float, timeout_s: float | None = None, *, transactions_only: bool = False) -> list[Message]:
+        if timeout_s is None:  # asked as a journal, not as an inbox
+            return []
+        self.thresholds.append(gc.get_threshold())
+        self.left -= 1
+        if not self.left:
+            self.stop.set()
+        raise Fenced("another process has been elected")
+
+    def commit(self, unit: Unit) -> str | None:
+        return None
+
+    def lag(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Cycle:
+    """Is freed by garbage collection alone."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.fixture
+def collected_rarely():
+    """Leaves garbage collection as it was."""
+    before = gc.get_threshold()
+    yield
+    gc.set_threshold(*before)
+
+
+def test_garbage_is_collected_rarely_once_a_seat_decides_and_at_once_when_it_has_lost_its_shard(collected_rarely):
+    stop, kept, left_behind = threading.Event(), [], []
+    detector = Detector(
+        "shop",
+        event=Payment,
+        id="transaction_id",
+        time="timestamp",
+        features=[Entity("customer_id").count("24h")],
+        models=[],
+    )
+
+    def opened(ledger: Ledger) -> Engine:
+        kept.append([each() is not None for each in left_behind])
+        left_behind.append(weakref.ref(Cycle()))
+        return Engine(detector, ledger=ledger)
+
+    broker = Broker(ownerships=3, stop=stop)
+    parts = Parts(broker, lambda _shard: Replica(MemoryLedger(), opened), lambda _shard, _replica: [])
+    ShardRunner(parts, 0, broker, "w", alone=True, takeover=False).run(stop)
+
+    assert broker.thresholds == [GC_THRESHOLDS] * 3
+    assert kept == [[], [False], [False, False]]
