@@ -17,9 +17,9 @@ from _workload import scoring_detector, stream, trained
 from path import bodies_of
 
 from penstock import Detector, Engine
+from penstock.database import open_office
 from penstock.engine.shadow import Challenger
 from penstock.models import Ensemble
-from penstock.database import open_office
 from penstock.privacy.vault import Said, Vault
 
 BATCHES = {1: "one by one", 256: "in batches of 256"}

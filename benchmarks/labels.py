@@ -21,8 +21,8 @@ from _report import Row, main
 from _servers import Kafka, Redis
 from stream import Process, worker_process
 
-from penstock.wiring.streams import open_broker
 from penstock.errors import BrokerError
+from penstock.wiring.streams import open_broker
 from service import prepare
 
 LABELLED = str(Path(__file__).parent / "_labelled.py")

@@ -17,11 +17,11 @@ from _servers import Redis
 
 from penstock import Detector, Engine
 from penstock.adapters.redis_sink import RedisSink
-from penstock.wiring.traffic import simulation
 from penstock.detectors.banking import detector as banking
 from penstock.features import Aggregate
 from penstock.messages import Record
 from penstock.stream.sinks import MOST_ROWS
+from penstock.wiring.traffic import simulation
 
 PIPELINE = 1_000
 Written = list[tuple[int, Record]]
@@ -68,7 +68,7 @@ def with_the_sink(engine: Engine, records: Written, server: Redis) -> None:
 def one_by_one(engine: Engine, records: Written, server: Redis) -> None:
     shown = [f.name for f in detector.features if isinstance(f, Aggregate) and f.entity.name == "customer"]
     with client_library.Redis.from_url(server.url) as client:
-        bodies = (body for _, record in records for body in engine.look.render(record, range(len(record))))
+        bodies = (body for _, record in records for body in engine.queries.render(record, range(len(record))))
         customers = (text for _, record in records for text in record.columns["text:customer_id"])
         rows = zip(bodies, customers, strict=True)
         while chunk := list(itertools.islice(rows, PIPELINE)):

@@ -32,9 +32,9 @@ from _servers import Kafka, Postgres, Redis
 
 from penstock import Engine
 from penstock.adapters.postgres import create
-from penstock.wiring.streams import open_broker
 from penstock.errors import BrokerError
 from penstock.stream.port import Broker
+from penstock.wiring.streams import open_broker
 from service import prepare
 
 SERVED = str(Path(__file__).parent / "_served.py")

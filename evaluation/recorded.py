@@ -13,12 +13,12 @@ from typing import Any
 from _table import say, table
 from simulated import COLUMNS
 
-from penstock.wiring.detectors import load_detector
 from penstock.models import metrics
 from penstock.offline.datasets import read
 from penstock.offline.evaluate import evaluate
 from penstock.offline.thresholds import ByRate
 from penstock.offline.train import Options, run
+from penstock.wiring.detectors import load_detector
 
 
 def evaluated(name: str, path: Path) -> dict[str, Any]:

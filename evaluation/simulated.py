@@ -11,13 +11,13 @@ from typing import Any
 
 from _table import say, table
 
-from penstock.wiring.detectors import load_detector
-from penstock.wiring.traffic import profile_of
 from penstock.offline.datasets import read
 from penstock.offline.evaluate import evaluate
 from penstock.offline.simulate import simulate
 from penstock.offline.thresholds import ByRate
 from penstock.offline.train import Options, run
+from penstock.wiring.detectors import load_detector
+from penstock.wiring.traffic import profile_of
 
 NAMES = ("card", "banking", "payments")
 EVENTS, DAYS, TEST_DAYS = 360_000, 90, 30

@@ -72,7 +72,7 @@ def recorded_week(data: Path) -> Iterator[tuple[Engine, Path, list[dict[str, Any
         clock.at(NOW)
         for row in rows:
             say(engine, row, rng, truth)
-        while not engine.learned.since().complete:
+        while not engine.label_outcomes.since().complete:
             pass  # each look reads labels for a quarter of a second
         yield engine, data, rows, truth
 

@@ -6,8 +6,8 @@ import pytest
 from tests.console.waiting import expect, get, post
 from tests.waiting import wait_until
 
-from penstock.wiring.cases import open_cases
 from penstock.config import Settings
+from penstock.wiring.cases import open_cases
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

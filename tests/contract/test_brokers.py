@@ -17,9 +17,9 @@ from tests.waiting import wait_until
 from deploy.infra import Server
 from penstock.adapters.kafka.candidate import SESSION_S
 from penstock.adapters.redis_stream.candidate import LEASE_S
-from penstock.wiring.streams import open_broker
 from penstock.errors import BrokerError, Fenced
 from penstock.stream.port import Broker, Candidate, Inbox, Journal, Message, Outgoing, Unit
+from penstock.wiring.streams import open_broker
 
 DETECTOR = "banking"
 slow_on_kafka = pytest.mark.parametrize("kind", [pytest.param("kafka", marks=pytest.mark.slow), "redis"])

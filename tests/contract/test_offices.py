@@ -7,26 +7,26 @@ from itertools import count
 import pytest
 
 from penstock.adapters.postgres import PostgresDatabase
+from penstock.cases.case import Key, NewCase
+from penstock.cases.queues import Filter, page, queues, sweep
+from penstock.cases.store import Cases
 from penstock.clock import system_clock
+from penstock.database import Schema, SqliteDatabase
 from penstock.errors import ConfigurationError, Conflict, LedgerError
 from penstock.expressions import Member, Members
-from penstock.database import Schema, SqliteDatabase
 from penstock.governance.alert_acknowledgements import AlertAcknowledgements
-from penstock.identity.administrators import keep_one
 from penstock.governance.audit import AuditLog, erase, note
-from penstock.cases.case import Key, NewCase
-from penstock.cases.store import Cases
-from penstock.privacy.erasure import erase_person
 from penstock.governance.features import FeatureStore
-from penstock.governance.quarantine_actions import QuarantineActions
-from penstock.identity.keys import Keys
 from penstock.governance.list_steps import NewEntry
 from penstock.governance.lists import ListStore
 from penstock.governance.model_trials import ModelTrials
-from penstock.identity.users import Users
-from penstock.cases.queues import Filter, page, queues, sweep
+from penstock.governance.quarantine_actions import QuarantineActions
 from penstock.governance.rule_versions import Body
 from penstock.governance.rules import RuleStore
+from penstock.identity.administrators import keep_one
+from penstock.identity.keys import Keys
+from penstock.identity.users import Users
+from penstock.privacy.erasure import erase_person
 from penstock.privacy.vault import Vault
 
 NOTES = Schema("notes", [["CREATE TABLE notes (id TEXT PRIMARY KEY, text TEXT NOT NULL, n BIGINT)"]])

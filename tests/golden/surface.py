@@ -215,7 +215,7 @@ def decided(name: str, detector: Detector, bodies: list[bytes]) -> Iterator[str]
             recorded |= {key: getattr(column, "dtype", "text") for key, column in record.columns.items()}
             recorded |= {f"meta {key}": type(value).__name__ for key, value in record.meta.items()}
         yield f"{name} decisions {answered.hexdigest()}"
-        yield f"{name} state {engine.path.state.digest()}"
+        yield f"{name} state {engine.pipeline.state.digest()}"
         yield from (f"{name} record {key}: {kind}" for key, kind in sorted(recorded.items()))
 
 

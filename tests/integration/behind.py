@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 
 from deploy.infra.server import free_port
-from penstock.wiring.streams import open_broker
 from penstock.errors import BrokerError
 from penstock.stream.port import Broker, Outlet
+from penstock.wiring.streams import open_broker
 from tests.waiting import wait_until
 
 

@@ -93,4 +93,4 @@ if __name__ == "__main__":
         feed(running, events(n), decided(running), lambda done: print("done", done, flush=True))
         running.ledger.flush()
         label(running, events(n))
-        print("end", running.path.state.digest(), flush=True)
+        print("end", running.pipeline.state.digest(), flush=True)

@@ -10,13 +10,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from penstock.alerts import AlertSink
-from penstock.wiring.alerts import Alerting
-from penstock.wiring.engines import openers
 from penstock.cli import run
 from penstock.config import Settings
 from penstock.errors import DeclarationError
 from penstock.ledger import FileLedger
 from penstock.testing import example_detector
+from penstock.wiring.alerts import Alerting
+from penstock.wiring.engines import openers
 from tests.waiting import wait_until
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)

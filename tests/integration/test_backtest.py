@@ -10,8 +10,8 @@ import pytest
 
 from penstock import Engine
 from penstock.adapters.s3 import ArchiveSink
-from penstock.wiring.detectors import load_detector
 from penstock.cli import run
+from penstock.wiring.detectors import load_detector
 
 DECLARED = """
 from datetime import datetime

@@ -6,13 +6,13 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from penstock import Engine
-from penstock.wiring.database import office_of
-from penstock.wiring.personal import vault_of
 from penstock.config import Settings
+from penstock.identity.keys import Keys
 from penstock.ledger import FileLedger
 from penstock.ledger.archive import Archive
 from penstock.messages import Refusal
-from penstock.identity.keys import Keys
+from penstock.wiring.database import office_of
+from penstock.wiring.personal import vault_of
 from tests.unit.engine.test_personal_key import detector, payment
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "operations.md"
@@ -62,7 +62,7 @@ def test_the_page_names_every_file_of_a_data_folder_and_what_it_says_belongs_to_
             shutil.copy2(path, copy / name)
     assert matched == set(patterns)
     with Engine(detector(), data=data) as before, Engine(detector(), data=copy) as after:
-        assert after.path.state.digest() == before.path.state.digest()
+        assert after.pipeline.state.digest() == before.pipeline.state.digest()
         assert after.transaction("t1") == before.transaction("t1")
         again = payment(6000)
         assert after.decide(again, dry_run=True).features == before.decide(again, dry_run=True).features

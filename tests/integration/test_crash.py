@@ -51,7 +51,7 @@ def test_no_acknowledged_decision_is_lost_and_the_state_is_the_same(tmp_path: Pa
     with Engine(crash_worker.detector) as uninterrupted:
         crash_worker.feed(uninterrupted, stream, 0)
         crash_worker.label(uninterrupted, stream)
-        assert uninterrupted.path.state.digest() == final[-1][1]
+        assert uninterrupted.pipeline.state.digest() == final[-1][1]
     with Engine(crash_worker.detector, data=tmp_path) as recovered:
-        assert recovered.path.state.digest() == final[-1][1]
+        assert recovered.pipeline.state.digest() == final[-1][1]
         assert recovered.stats()["total"] == EVENTS

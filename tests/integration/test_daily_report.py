@@ -12,7 +12,6 @@ import pytest
 
 from penstock import Detector, Engine, Entity, Label, Policy, Rule
 from penstock.adapters.postgres import PostgresLedger, create
-from penstock.wiring.daily import daily_reports, decided_days, write_reports
 from penstock.cli import run
 from penstock.clock import to_us
 from penstock.config import Settings
@@ -22,6 +21,7 @@ from penstock.ledger import FileLedger
 from penstock.ledger.archive import Archive
 from penstock.offline.daily import make_report, page, table
 from penstock.testing import SetClock
+from penstock.wiring.daily import daily_reports, decided_days, write_reports
 
 FIRST = datetime(2026, 1, 5, tzinfo=UTC)
 NOW = FIRST + timedelta(days=12)

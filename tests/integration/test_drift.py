@@ -13,18 +13,6 @@ import pytest
 
 from penstock import Engine
 from penstock.alerts.alert import alert_of
-from penstock.wiring.alerts import Alerting
-from penstock.wiring.daily import daily_reports
-from penstock.wiring.drift import (
-    Drift,
-    DriftSink,
-    DriftWork,
-    drift_asks,
-    drift_of_day,
-    drift_report,
-)
-from penstock.wiring.engines import load_history, openers
-from penstock.wiring.references import make_reference, reference_file
 from penstock.cli import run
 from penstock.clock import to_us
 from penstock.config import Settings
@@ -38,6 +26,18 @@ from penstock.offline.drift.result import DriftReport
 from penstock.offline.drift.watch import Watch
 from penstock.offline.registry import FolderRegistry, register
 from penstock.testing import SetClock
+from penstock.wiring.alerts import Alerting
+from penstock.wiring.daily import daily_reports
+from penstock.wiring.drift import (
+    Drift,
+    DriftSink,
+    DriftWork,
+    drift_asks,
+    drift_of_day,
+    drift_report,
+)
+from penstock.wiring.engines import load_history, openers
+from penstock.wiring.references import make_reference, reference_file
 from tests.integration.behind import Behind, WorkerProcess
 from tests.integration.paid import START, detector, events, trained
 from tests.waiting import wait_until

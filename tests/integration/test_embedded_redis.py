@@ -2,13 +2,13 @@
 
 import redis as client_library
 
-from penstock.wiring import stores
-from penstock.wiring.engines import openers
-from penstock.wiring.database import office_of
-from penstock.wiring.health import ServiceHealth
-from penstock.wiring.stores import EmbeddedStores
 from penstock.config import Settings
 from penstock.testing import example_detector
+from penstock.wiring import stores
+from penstock.wiring.database import office_of
+from penstock.wiring.engines import openers
+from penstock.wiring.health import ServiceHealth
+from penstock.wiring.stores import EmbeddedStores
 from tests.waiting import wait_until
 
 EVENT = {"timestamp": "2026-01-05T10:00:00Z", "customer_id": "c", "amount": 3.0}

@@ -6,11 +6,11 @@ import threading
 import pytest
 
 from penstock import Engine
-from penstock.wiring.rule_administration import open_rule_administration
-from penstock.wiring.feature_activation import open_features
 from penstock.config import Settings
 from penstock.features.definitions import Added, read_described
 from penstock.governance.rule_versions import Body
+from penstock.wiring.feature_activation import open_features
+from penstock.wiring.rule_administration import open_rule_administration
 from tests.integration import sharded
 from tests.integration.behind import Behind, WorkerProcess
 from tests.waiting import wait_until
@@ -90,7 +90,7 @@ def expected(events, **added):
         for event in events:
             engine.inform(event) if "type" in event else engine.decide(event)
         rows = [engine.ledger.find("sharded", event["transaction_id"]) for event in events if "type" not in event]
-        return {record.ids[row]: json.loads(engine.look.render(record, [row])[0])["features"] for record, row in rows}
+        return {record.ids[row]: json.loads(engine.queries.render(record, [row])[0])["features"] for record, row in rows}
 
 
 def blocked(behind, events, homes):

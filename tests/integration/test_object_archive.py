@@ -16,10 +16,6 @@ from penstock.adapters.s3 import ArchiveSink, ObjectArchive
 from penstock.adapters.s3 import reading as archive_reading
 from penstock.adapters.s3.layout import Extent, file_of, file_path, that_count
 from penstock.adapters.s3.place import Place
-from penstock.wiring import stores
-from penstock.wiring.detectors import load_detector
-from penstock.wiring.engines import openers
-from penstock.wiring.traffic import read_recorded
 from penstock.cli import main
 from penstock.clock import to_us
 from penstock.config import Settings
@@ -29,6 +25,10 @@ from penstock.ledger.archive import Archive
 from penstock.offline.datasets import read
 from penstock.offline.rows import replayed
 from penstock.testing import SetClock, example_detector
+from penstock.wiring import stores
+from penstock.wiring.detectors import load_detector
+from penstock.wiring.engines import openers
+from penstock.wiring.traffic import read_recorded
 from tests.integration.ledgers import BEGIN_US, HOUR_US, LAYOUT, record
 from tests.waiting import wait_until
 

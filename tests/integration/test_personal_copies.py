@@ -13,8 +13,8 @@ from penstock.adapters.s3 import ArchiveSink, ObjectArchive
 from penstock.engine import verify
 from penstock.governance.audit import AuditLog
 from penstock.privacy.erasure import erase_person
-from penstock.privacy.vault_writer import VaultWriter
 from penstock.privacy.vault import Vault
+from penstock.privacy.vault_writer import VaultWriter
 
 CARD, EMAIL = "4111-7731-MARKED-0042", "marked.person@example.org"
 SECRET = b"a secret of thirty-two bytes, ok"

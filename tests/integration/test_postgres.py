@@ -9,7 +9,6 @@ import pytest
 
 from penstock.adapters.postgres import PostgresLedger, PostgresSink, create, layouts, migrate, migrations, retain, status
 from penstock.adapters.postgres.migrations import Migration
-from penstock.wiring.engines import open_archive, open_engine, openers
 from penstock.cli import main
 from penstock.config import Settings
 from penstock.decision import TEXT
@@ -17,6 +16,7 @@ from penstock.engine import Engine
 from penstock.errors import ConfigurationError, Fenced, FolderInUse, LedgerError, SinkUnavailable
 from penstock.ledger import Field, Label, MemoryLedger
 from penstock.testing import SetClock, example_detector
+from penstock.wiring.engines import open_archive, open_engine, openers
 from tests.integration.ledgers import BEGIN_US, LAYOUT, record, same
 from tests.waiting import wait_until
 

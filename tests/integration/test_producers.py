@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from penstock.wiring.streams import open_broker
 from penstock.cli import run
+from penstock.wiring.streams import open_broker
 from tests.contract.test_brokers import bodies, read
 
 

@@ -124,7 +124,7 @@ def records(engine: Engine, start: int = 0) -> list:
 
 
 def decisions(engine: Engine) -> list[bytes]:
-    return [body for _, record in records(engine) for body in engine.look.render(record, range(len(record)))]
+    return [body for _, record in records(engine) for body in engine.queries.render(record, range(len(record)))]
 
 
 def as_text(token: bytes) -> str | None:

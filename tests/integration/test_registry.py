@@ -10,8 +10,6 @@ import pytest
 from click.testing import CliRunner
 
 from penstock import LogisticRegression, cli, derive, lookup
-from penstock.wiring.engines import openers
-from penstock.wiring.registries import champions
 from penstock.config import Settings
 from penstock.errors import BundleError
 from penstock.models import champion, load_champion, promote
@@ -19,6 +17,8 @@ from penstock.models.bundle import read_manifest
 from penstock.models.bundle_store import history
 from penstock.offline.registry import FolderRegistry, compare, find, promote_to, register, roll_back
 from penstock.testing import SetClock
+from penstock.wiring.engines import openers
+from penstock.wiring.registries import champions
 from tests.integration.paid import START, detector, events, trained
 
 

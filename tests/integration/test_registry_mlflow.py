@@ -15,13 +15,13 @@ import pytest
 from deploy.infra.server import free_port
 from penstock import LogisticRegression
 from penstock.adapters.runs import figures_of, parameters
-from penstock.wiring.registries import Champion, open_registry
 from penstock.config import Settings
 from penstock.errors import BundleError, MissingExtra, RegistryError
 from penstock.models import champion
 from penstock.models.bundle import read_manifest
 from penstock.offline.registry import FolderRegistry, champion_of, find, promote_to, register, roll_back
 from penstock.offline.report import investigate, page, plots
+from penstock.wiring.registries import Champion, open_registry
 from tests.integration.paid import detector, events, trained
 from tests.waiting import wait_until
 

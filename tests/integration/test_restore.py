@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from penstock.wiring.cases import CaseWork
-from penstock.wiring.engines import open_archive, openers
-from penstock.wiring.database import office_of
 from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.errors import LedgerDamaged
-from penstock.ledger.cursors import DISCARDED
 from penstock.governance import audit
+from penstock.ledger.cursors import DISCARDED
 from penstock.testing import example_detector
+from penstock.wiring.cases import CaseWork
+from penstock.wiring.database import office_of
+from penstock.wiring.engines import open_archive, openers
 
 PARTS = {"ledger": ["ledger"], "state": ["state"], "office": ["office.sqlite", "office.sqlite-wal", "office.sqlite-shm"]}
 AGES = ("old", "newer", "newest")
@@ -69,12 +69,12 @@ def check(data: Path) -> None:
     shutil.rmtree(bare, ignore_errors=True)
     shutil.copytree(data / "ledger", bare / "ledger")
     with Engine(example_detector(), data=bare) as rebuilt, Engine(example_detector(), data=data) as engine:
-        assert engine.path.state.digest() == rebuilt.path.state.digest()
+        assert engine.pipeline.state.digest() == rebuilt.pipeline.state.digest()
         assert engine.totals.metrics() == rebuilt.totals.metrics()
         ids = Counter(id_ for _, record in engine.ledger.read(kinds=["decisions"]) for id_ in record.ids)
         assert max(ids.values()) == 1
         counts = [
-            engine.look.value(record, row, "customer_count_1h")
+            engine.queries.value(record, row, "customer_count_1h")
             for _, record in engine.ledger.read(kinds=["decisions"])
             for row in range(len(record))
         ]

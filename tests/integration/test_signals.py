@@ -147,7 +147,7 @@ class Reference:
                 self._engine.decide_json([self._bodies.of[each] for each in record.ids])
                 self._read = position + 1
             assert kept.stats()["total"] == self._engine.stats()["total"]
-            assert kept.path.state.digest() == self._engine.path.state.digest()
+            assert kept.pipeline.state.digest() == self._engine.pipeline.state.digest()
 
     def close(self) -> None:
         self._engine.close()

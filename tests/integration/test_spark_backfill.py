@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 
 from penstock import replay
-from penstock.wiring.detectors import load_detector
 from penstock.clock import to_us
 from penstock.errors import ConfigurationError, DataError, MissingExtra
 from penstock.offline.simulate import simulate
 from penstock.offline.train import train
+from penstock.wiring.detectors import load_detector
 from tests.integration import spark_world as world
 
 pytest.importorskip("pyspark")

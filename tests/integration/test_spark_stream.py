@@ -15,12 +15,12 @@ import redis
 
 from penstock import Engine
 from penstock.adapters.kafka.address import Address
-from penstock.wiring.detectors import load_detector
 from penstock.errors import ConfigurationError
 from penstock.ledger import MemoryLedger
 from penstock.offline.simulate import simulate, submitted
 from penstock.offline.train import train
 from penstock.stream.replica import Replica
+from penstock.wiring.detectors import load_detector
 from tests.integration import crash_worker, spark_world
 from tests.integration.behind import Behind, embedded, essence
 from tests.integration.spark_servers import JARS, jars, lacking
@@ -112,7 +112,7 @@ def digest_of_the_journal(behind, *, fence: int) -> str:
     replica.catch_up(journal)
     journal.close()
     assert replica.fence == fence
-    found = replica.engine.path.state.digest()
+    found = replica.engine.pipeline.state.digest()
     replica.close()
     return found
 
@@ -120,7 +120,7 @@ def digest_of_the_journal(behind, *, fence: int) -> str:
 def digest_of_one_process(events) -> str:
     with Engine(crash_worker.detector) as engine:
         engine.decide_json([msgspec.json.encode(event) for event in events])
-        return engine.path.state.digest()
+        return engine.pipeline.state.digest()
 
 
 class Command:

@@ -7,7 +7,6 @@ import msgspec
 import pytest
 
 from penstock import Detector, Engine, Entity, Rule
-from penstock.wiring.daily import daily_reports, decided_days
 from penstock.clock import to_us
 from penstock.config import Settings
 from penstock.ledger.archive import Archive
@@ -15,6 +14,7 @@ from penstock.models.reference import Column, Reference
 from penstock.offline.backtest import backtest
 from penstock.offline.backtest.fires import fires
 from penstock.offline.drift.watch import Watch
+from penstock.wiring.daily import daily_reports, decided_days
 
 NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
 STRAYS = {

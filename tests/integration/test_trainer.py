@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 
 from penstock import LogisticRegression
-from penstock.wiring.database import office_of
-from penstock.wiring.registries import note_challenger
 from penstock.cli.worker import train_where_nothing_decides
 from penstock.config import Settings
 from penstock.errors import DataError
-from penstock.models import metrics
 from penstock.governance.audit import AuditLog
+from penstock.models import metrics
 from penstock.offline.options import Options
 from penstock.offline.registry import FolderRegistry, register
 from penstock.offline.trainer import Round, Trainer, scores_of, take_request
 from penstock.testing import SetClock
+from penstock.wiring.database import office_of
+from penstock.wiring.registries import note_challenger
 from tests.integration.paid import detector, events, trained
 from tests.waiting import wait_until
 

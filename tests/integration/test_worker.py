@@ -13,10 +13,10 @@ import msgspec
 import pytest
 
 from penstock import Engine
-from penstock.wiring.rule_administration import open_rule_administration
 from penstock.config import Settings
 from penstock.governance.list_steps import NewEntry
 from penstock.governance.rule_versions import Body
+from penstock.wiring.rule_administration import open_rule_administration
 from tests.integration import crash_worker
 from tests.integration.behind import Behind, WorkerProcess, assert_same, embedded
 from tests.waiting import wait_until
@@ -86,9 +86,9 @@ def test_a_worker_decides_what_one_process_does_and_keeps_the_same_state(behind,
     with Engine(crash_worker.detector) as one:
         crash_worker.feed(one, events, 0)
         crash_worker.label(one, events)
-        expected = one.path.state.digest()
+        expected = one.pipeline.state.digest()
     with Engine(crash_worker.detector, data=tmp_path / "w") as kept:
-        assert kept.path.state.digest() == expected
+        assert kept.pipeline.state.digest() == expected
         assert kept.stats()["total"] == len(events)
 
 
@@ -225,9 +225,9 @@ def test_a_worker_killed_at_random_moments_loses_nothing_and_shows_nothing_twice
     assert_same(behind.read("decisions"), embedded(crash_worker.detector, events))
     with Engine(crash_worker.detector) as one:
         crash_worker.feed(one, events, 0)
-        expected = one.path.state.digest()
+        expected = one.pipeline.state.digest()
     with Engine(crash_worker.detector, data=Path(tmp_path / "w")) as kept:
-        assert kept.path.state.digest() == expected
+        assert kept.pipeline.state.digest() == expected
 
 
 def _paced(behind, events, per_second):

@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from penstock.offline.datasets import read
 from penstock.wiring.detectors import load_detector
 from penstock.wiring.traffic import recorded_items
-from penstock.offline.datasets import read
 from tests.lab.conftest import PATIENCE_S, running
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

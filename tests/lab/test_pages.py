@@ -9,7 +9,6 @@ import msgspec
 import polars as pl
 import pytest
 
-from penstock.wiring.detectors import load_detector
 from penstock.lab.api import Service, ServiceAway, ServiceRefused
 from penstock.lab.asked import Asked
 from penstock.lab.bench import Bench
@@ -22,6 +21,7 @@ from penstock.models import load_champion, metrics
 from penstock.offline import thresholds
 from penstock.offline.replay import replay
 from penstock.service.schemas import StreamRequest
+from penstock.wiring.detectors import load_detector
 from tests.lab.conftest import PATIENCE_S, done
 from tests.waiting import wait_until
 

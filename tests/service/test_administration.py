@@ -6,7 +6,6 @@ import re
 
 import pytest
 
-from penstock.wiring.health import ServiceHealth
 from penstock.clock import system_clock
 from penstock.config import Settings
 from penstock.database import SqliteDatabase
@@ -14,6 +13,7 @@ from penstock.governance.audit import AuditLog
 from penstock.identity.keys import Keys
 from penstock.identity.users import Users
 from penstock.service.access.authorize import Access
+from penstock.wiring.health import ServiceHealth
 
 PASSWORD = "correct horse battery"
 ADMIN = {"name": "root", "password": PASSWORD, "roles": ["administrator"]}

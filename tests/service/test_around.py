@@ -12,14 +12,14 @@ import pytest
 from tests.service.around import START, Transfer, detector, transfers
 
 from penstock import Detector, Engine, Entity, Policy
-from penstock.config import Settings
-from penstock.database import SqliteDatabase
 from penstock.cases.case import NewCase, case_id
 from penstock.cases.store import Cases
+from penstock.config import Settings
+from penstock.database import SqliteDatabase
 from penstock.service import MicroBatcher, create_app
-from penstock.service.records import verification
 from penstock.service.investigate.keys import combinations
 from penstock.service.parts import ServiceParts
+from penstock.service.records import verification
 from penstock.testing import SetClock
 
 US = 1_000_000
@@ -61,8 +61,8 @@ def recorded(engine):
     """Every decision, the oldest first: what was answered, with the event's fields."""
     found = []
     for record, row in engine.ledger.recent(detector.name):
-        shown = json.loads(engine.look.render(record, [row])[0])
-        fields = {name: engine.look.value(record, row, name) for name in detector.schema.columns}
+        shown = json.loads(engine.queries.render(record, [row])[0])
+        fields = {name: engine.queries.value(record, row, name) for name in detector.schema.columns}
         found.append((fields, shown, record.meta["decided_us"]))
     return found[::-1]
 
@@ -186,7 +186,7 @@ def test_after_a_restart_the_log_tells_what_was_decided_before(ask, engine, cloc
 def test_a_transaction_older_than_what_is_kept_is_shown_with_what_followed(ask, engine, monkeypatch):
     monkeypatch.setattr("penstock.engine.recent_decisions.MOST", 40)
     monkeypatch.setattr("penstock.engine.recent_decisions._TOGETHER", 10)
-    engine.recent.seen()
+    engine.recent_decisions.seen()
     for number, transfer in enumerate(transfers(SetClock(START), seed=1)):
         engine.decide({**transfer, "transaction_id": f"u{number}"})
     answer = ask("GET", "/context/t/3")
@@ -266,7 +266,7 @@ def test_a_decision_is_computed_again_and_is_identical(ask, engine):
 def test_a_decision_that_was_tampered_with_differs_and_says_where(ask, engine, monkeypatch):
     record, row = engine.ledger.find("around", "t/60")
     record.columns["x"] = record.columns["x"].copy()
-    names = engine.look.names_in(record)
+    names = engine.queries.names_in(record)
     record.columns["x"][row, names.index("account_count_1h")] += 1
     find = engine.ledger.find
     monkeypatch.setattr(engine.ledger, "find", lambda *asked: (record, row) if asked[1] == "t/60" else find(*asked))

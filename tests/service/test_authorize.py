@@ -11,25 +11,26 @@ import pytest
 import schemathesis
 import websockets
 
-from penstock.wiring.health import ServiceHealth
 from penstock.cli.logs import JsonLines
 from penstock.clock import system_clock
 from penstock.config import Settings
 from penstock.database import SqliteDatabase
 from penstock.identity.keys import Keys
-from penstock.identity.users import Users
 from penstock.identity.roles import ANYBODY, ROLES, Right
+from penstock.identity.users import Users
 from penstock.service import MicroBatcher, Traffic, create_app
-from penstock.service.changes import routes as changes_routes, models, trials
-from penstock.service.investigate import cases
-from penstock.service.operations import routes as operations_routes
 from penstock.service.access.authorize import Access, cookie, cookie_named
+from penstock.service.access.credentials import REFRESH_S
+from penstock.service.access.rights import ACTOR, TABLE, Rights, declared
+from penstock.service.changes import models, trials
+from penstock.service.changes import routes as changes_routes
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.rate_limit import Bucket
+from penstock.service.investigate import cases
+from penstock.service.operations import routes as operations_routes
 from penstock.service.operations.health import Board
 from penstock.service.parts import ServiceParts
-from penstock.service.access.rights import ACTOR, TABLE, Rights, declared
-from penstock.service.access.credentials import REFRESH_S
+from penstock.wiring.health import ServiceHealth
 
 PASSWORD = "correct horse battery"
 
@@ -114,7 +115,9 @@ def with_every_route(app):
 
 def test_every_route_of_the_service_is_in_the_table_and_nothing_else_is(engine):
     traffic = Traffic("fake", iter(()), 1.0, attacks={})
-    app = with_every_route(create_app({"fake": MicroBatcher.of(engine, Settings())}, Settings(), ServiceParts(traffic=traffic)).app)
+    app = with_every_route(
+        create_app({"fake": MicroBatcher.of(engine, Settings())}, Settings(), ServiceParts(traffic=traffic)).app
+    )
     assert declared(app.routes) - set(TABLE) == set(), "routes that are closed to everybody: add them to TABLE"
     assert set(TABLE) - declared(app.routes) == HOT, "rows of the table for which there is no route"
 
@@ -679,7 +682,7 @@ def send(operation, headers, *, may, tries, refusal):
 def test_an_open_service_looks_at_host_and_origin_and_not_at_routes(office):
     access = Access(office, Settings(), exposed=False)
     scope = {"type": "http", "headers": [(b"host", b"localhost")]}  # anything else that was read would be missing
-    access.admit(scope, hot=True)
+    access.authorize(scope, hot=True)
     assert scope[ACTOR].name == "local"
 
 
@@ -689,7 +692,7 @@ def test_no_request_asks_the_database(office):
     access.guard(Rights([]))
     access.roster.keys_of = access.roster.audit = access.roster.people = None
     scope = {"type": "http", "method": "POST", "path": "/predict", "headers": [(b"x-api-key", secret.encode())]}
-    access.admit(scope, hot=True)
+    access.authorize(scope, hot=True)
     assert scope[ACTOR].roles == frozenset({"decider"})
 
 

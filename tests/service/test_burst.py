@@ -49,7 +49,9 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def url(folder, serve_in_thread):
     settings = Settings()
-    with serve_in_thread(create_app({"burst": MicroBatcher.of(Engine(fourth_in_an_hour, data=folder), settings)}, settings)) as address:
+    with serve_in_thread(
+        create_app({"burst": MicroBatcher.of(Engine(fourth_in_an_hour, data=folder), settings)}, settings)
+    ) as address:
         yield address
 
 

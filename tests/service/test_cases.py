@@ -9,12 +9,12 @@ import pytest
 from tests.waiting import wait_until
 
 from penstock import Engine
-from penstock.wiring.cases import CaseWork
 from penstock.config import Settings
 from penstock.database import open_office
 from penstock.service import MicroBatcher, create_app
-from penstock.service.parts import ServiceParts
 from penstock.service.access.rights import TABLE
+from penstock.service.parts import ServiceParts
+from penstock.wiring.cases import CaseWork
 
 MINE = str(Path(__file__).with_name("mine.py"))
 

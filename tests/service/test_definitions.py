@@ -13,7 +13,6 @@ from tests.service.mine import detector as mine
 from tests.unit.offline.conftest import declared, payments
 
 from penstock import Engine
-from penstock.wiring.detectors import load_detector
 from penstock.config import Settings
 from penstock.models.bundle import EVALUATION
 from penstock.offline import thresholds
@@ -21,6 +20,7 @@ from penstock.offline.evaluation import MOST_CUTS, evaluation_of
 from penstock.offline.train import keep, run
 from penstock.service import MicroBatcher, create_app
 from penstock.testing import SetClock
+from penstock.wiring.detectors import load_detector
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ from tests.integration.paid import START, detector, events
 from tests.waiting import wait_until_async
 
 from penstock import Engine
-from penstock.wiring.drift import DriftWork
-from penstock.wiring.references import make_reference
 from penstock.clock import to_us
 from penstock.config import Settings
 from penstock.offline.datasets import read
 from penstock.offline.drift.result import DriftReport
 from penstock.service import MicroBatcher, create_app
 from penstock.service.parts import ServiceParts
+from penstock.wiring.drift import DriftWork
+from penstock.wiring.references import make_reference
 
 ALONE = detector(models=[])
 HALF = pl.col("timestamp") < START.replace(day=11)

@@ -7,15 +7,15 @@ import pytest
 from tests.waiting import wait_until
 
 from penstock import Engine
-from penstock.wiring.rule_administration import rule_administration
-from penstock.wiring.features import as_grown
-from penstock.wiring.feature_activation import feature_activation
-from penstock.wiring.rule_stores import newer_rules
 from penstock.config import Settings
 from penstock.database import open_office
 from penstock.governance.audit import AuditLog
 from penstock.service import MicroBatcher, create_app
 from penstock.service.parts import ServiceParts
+from penstock.wiring.feature_activation import feature_activation
+from penstock.wiring.features import as_grown
+from penstock.wiring.rule_administration import rule_administration
+from penstock.wiring.rule_stores import newer_rules
 
 FEATURES, RULES = "/detectors/mine/features", "/detectors/mine/rules"
 NOW = "2026-01-05T10:00:00Z"
@@ -214,7 +214,7 @@ def test_what_cannot_work_is_refused_with_the_remedy(serve, body, told):
 def test_where_memory_does_not_do_it_is_a_draft_again_and_says_why(serve):
     client = serve()
     pay(client, 1)
-    client.engine.memory_limit = client.engine.path.state.used_bytes + 1
+    client.engine.memory_limit = client.engine.pipeline.state.used_bytes + 1
     add(client)
     done(client.post(f"{FEATURES}/month/activate"))
     found = until_active(client, "month")

@@ -13,7 +13,6 @@ from tests.integration.paid import detector, trained
 from tests.waiting import wait_until
 
 from penstock import Engine, LogisticRegression
-from penstock.wiring.registries import champions
 from penstock.config import Settings
 from penstock.engine import verify
 from penstock.errors import RegistryError
@@ -23,6 +22,7 @@ from penstock.offline.registry import FolderRegistry, promote_to, register, roll
 from penstock.service import MicroBatcher, create_app
 from penstock.service.changes.followers import Follower
 from penstock.service.parts import ServiceParts
+from penstock.wiring.registries import champions
 
 QUICKLY_S = 0.05
 
@@ -56,7 +56,9 @@ def url(registry, tmp_path, serve_in_thread):
     """A service over that folder, which has no models yet."""
     settings = Settings(models=registry.folder, data=tmp_path / "data", follow_every_s=QUICKLY_S)
     engine = Engine(detector(), models=registry.folder, data=settings.data, wait_for_models=True)
-    app = create_app({"paid": MicroBatcher.of(engine, settings)}, settings, ServiceParts(champions=champions([detector()], settings)))
+    app = create_app(
+        {"paid": MicroBatcher.of(engine, settings)}, settings, ServiceParts(champions=champions([detector()], settings))
+    )
     with serve_in_thread(app) as address:
         yield address
 

@@ -6,19 +6,19 @@ from tests.service.test_guards import detector, trained
 from tests.waiting import wait_until
 
 from penstock import Engine
-from penstock.wiring.rule_administration import rule_administration
-from penstock.wiring.feature_activation import feature_activation
-from penstock.wiring.registries import champions
-from penstock.wiring.rule_stores import newer_rules
-from penstock.wiring.trial_work import TrialWork
 from penstock.config import Settings
-from penstock.models import promote
 from penstock.database import open_office
 from penstock.governance.audit import AuditLog
 from penstock.identity.keys import Keys
+from penstock.models import promote
 from penstock.service import MicroBatcher, create_app
 from penstock.service.access.authorize import Access
 from penstock.service.parts import ServiceParts
+from penstock.wiring.feature_activation import feature_activation
+from penstock.wiring.registries import champions
+from penstock.wiring.rule_administration import rule_administration
+from penstock.wiring.rule_stores import newer_rules
+from penstock.wiring.trial_work import TrialWork
 
 ROLES = {"vic": ["viewer"], "ann": ["rule_author"], "bob": ["approver"], "cleo": ["rule_author", "approver"]}
 APPROVALS = "/detectors/guarded/approvals"

@@ -14,23 +14,23 @@ from tests.waiting import wait_until
 
 from penstock import Detector, Engine, Entity, LogisticRegression, Policy, Rule
 from penstock.alerts import alert_of
-from penstock.wiring.rule_administration import RuleAdministration
-from penstock.wiring.challengers import Challengers
-from penstock.wiring.guards import GuardMonitor
-from penstock.wiring.registries import champions
-from penstock.wiring.rule_stores import rule_store, newer_rules
-from penstock.wiring.trial_work import TrialWork
 from penstock.config import Settings
+from penstock.database import open_office
 from penstock.decision import Guard
 from penstock.engine.challenger import model_trial
-from penstock.models import About, fit_ensemble, promote, save
-from penstock.database import open_office
 from penstock.governance.audit import AuditLog
 from penstock.governance.rule_versions import Body
+from penstock.models import About, fit_ensemble, promote, save
 from penstock.offline.registry import FolderRegistry
 from penstock.service import MicroBatcher, create_app
 from penstock.service.changes.followers import RULES_EVERY_S, RulesFollower
 from penstock.service.parts import ServiceParts
+from penstock.wiring.challengers import Challengers
+from penstock.wiring.guards import GuardMonitor
+from penstock.wiring.registries import champions
+from penstock.wiring.rule_administration import RuleAdministration
+from penstock.wiring.rule_stores import newer_rules, rule_store
+from penstock.wiring.trial_work import TrialWork
 
 WINDOW_S = 30.0
 """Wide enough for a slow machine to see 200 events in it; how soon a guard acts is measured by benchmarks/change.py."""
@@ -229,11 +229,11 @@ def test_a_model_that_blocks_too_much_is_rolled_back_and_a_good_one_is_promoted_
         assert ended - begun < WINDOW_S + 2  # a model has to be loaded first
         assert challengers.trials.all()[0].state == "rolled_back"
         assert {decision["model_version"] for decision in load.since(begun)} == {champion, bad}
-        wait_until(lambda: not desk.engine.path.challengers)
+        wait_until(lambda: not desk.engine.pipeline.challengers)
         listed = client.get(f"{url}/detectors/guarded/models").json()
         assert (listed["champion"], listed["running"], listed["trials"][0]["ended_by"]) == (champion, [], "guard")
         assert client.post(f"{url}/detectors/guarded/models/{good}/shadow").status_code == 200
-        wait_until(lambda: bool(desk.engine.path.challengers))
+        wait_until(lambda: bool(desk.engine.pipeline.challengers))
         wait_until(lambda: desk.engine.trials.seen(model_trial(good), 10**9).events > 300)
         [live] = client.get(f"{url}/detectors/guarded/trials").json()["trials"]
         assert (live["trial"], live["version"], live["errors"]) == ("model", good, 0)
@@ -253,7 +253,7 @@ def test_two_versions_are_tried_at_once_listed_compared_and_ended_one_by_one(ser
     with Load(url, amount=60.0) as load, httpx.Client(timeout=60) as client:
         for version in (good, bad):
             assert client.post(f"{models}/{version}/shadow").status_code == 200
-        wait_until(lambda: len(desk.engine.path.challengers) == 2)
+        wait_until(lambda: len(desk.engine.pipeline.challengers) == 2)
         wait_until(lambda: desk.engine.trials.seen(model_trial(bad), 10**9).events > 300)
         live = client.get(f"{url}/detectors/guarded/trials").json()["trials"]
         assert [(each["trial"], each["version"]) for each in live] == [("model", good), ("model", bad)]
@@ -266,7 +266,7 @@ def test_two_versions_are_tried_at_once_listed_compared_and_ended_one_by_one(ser
         refused = client.post(f"{models}/rollback", json={"version": champion})
         assert (refused.status_code, "is not tried" in refused.json()["detail"]) == (409, True)
         assert client.post(f"{models}/rollback", json={"version": good}).json()["version"] == good
-        wait_until(lambda: [each.version for each in desk.engine.path.challengers] == [bad])
+        wait_until(lambda: [each.version for each in desk.engine.pipeline.challengers] == [bad])
         assert [each["version"] for each in client.get(models).json()["running"]] == [bad]
     assert {decision["model_version"] for _, decision in load.seen} == {champion}
 
@@ -274,8 +274,8 @@ def test_two_versions_are_tried_at_once_listed_compared_and_ended_one_by_one(ser
 def test_a_challenger_that_fails_is_rolled_back_even_from_shadow(served, monkeypatch):
     url, office, challengers, desk, (champion, good, _) = served
     challengers.shadow(good, who="ann")
-    wait_until(lambda: bool(desk.engine.path.challengers))
-    monkeypatch.setattr(desk.engine.path.trying.contenders[0].ensemble, "fill", _fails, raising=False)
+    wait_until(lambda: bool(desk.engine.pipeline.challengers))
+    monkeypatch.setattr(desk.engine.pipeline.trying.contenders[0].ensemble, "fill", _fails, raising=False)
     with Load(url) as load:
         wait_until(lambda: told(office))
     assert "error_rate is 100.0 %" in told(office)[0].details["why"]

@@ -12,16 +12,16 @@ from tests.service import patient
 from tests.waiting import wait_until
 
 from penstock import Detector, Entity
-from penstock.wiring.service_parts import served_parts
 from penstock.config import Settings
 from penstock.errors import LedgerError
 from penstock.governance.audit import AuditLog
 from penstock.identity.keys import Keys
 from penstock.service import MicroBatcher, create_app
 from penstock.service.access import access_schemas
-from penstock.service.operations import alert_schemas, health_schemas, quarantine_schemas, report_schemas
 from penstock.service.access.authorize import Access
+from penstock.service.operations import alert_schemas, health_schemas, quarantine_schemas, report_schemas
 from penstock.service.parts import ServiceParts
+from penstock.wiring.service_parts import served_parts
 
 NOW = "2026-01-05T10:00:00Z"
 

@@ -11,11 +11,11 @@ import pytest
 from tests.service.mine import detector as mine
 
 from penstock import Engine
-from penstock.config import Settings
-from penstock.engine.statistics.ranges import RANGES
-from penstock.database import SqliteDatabase
 from penstock.cases.case import NewCase
 from penstock.cases.store import Cases
+from penstock.config import Settings
+from penstock.database import SqliteDatabase
+from penstock.engine.statistics.ranges import RANGES
 from penstock.service import MicroBatcher, create_app
 from penstock.service.parts import ServiceParts
 from penstock.testing import SetClock
@@ -89,8 +89,10 @@ def naive(engine, range_, now_us):
     found = []
     for record, row in engine.ledger.recent(mine.name):
         if record.meta["decided_us"] >= start_us:
-            shown = json.loads(engine.look.render(record, [row])[0])
-            found.append((record.meta["decided_us"], int(record.time_us[row]), shown, engine.look.value(record, row, "amount")))
+            shown = json.loads(engine.queries.render(record, [row])[0])
+            found.append(
+                (record.meta["decided_us"], int(record.time_us[row]), shown, engine.queries.value(record, row, "amount"))
+            )
     return found
 
 

@@ -10,7 +10,6 @@ import pytest
 from tests.known_week import END, NOW, START, Payment, by_hand, customer, declared, rate, recorded_week
 
 from penstock import Detector, Engine, Label, Money, Policy, Rule
-from penstock.wiring.daily import report_of
 from penstock.clock import to_us
 from penstock.config import Settings
 from penstock.ledger.archive import Archive
@@ -25,6 +24,7 @@ from penstock.offline.outcome import outcome
 from penstock.service import MicroBatcher, create_app
 from penstock.service.parts import ServiceParts
 from penstock.testing import SetClock
+from penstock.wiring.daily import report_of
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,9 @@ def ask(run, tmp_path):
     def send(*engines: Engine, path: str) -> Any:
         async def scene() -> Any:
             settings = Settings(data=tmp_path)
-            app = create_app({engine.detector.name: MicroBatcher.of(engine, settings) for engine in engines}, settings, ServiceParts())
+            app = create_app(
+                {engine.detector.name: MicroBatcher.of(engine, settings) for engine in engines}, settings, ServiceParts()
+            )
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 response = await client.get(path)
@@ -283,11 +285,11 @@ def test_the_control_share_estimates_only_from_30_known_outcomes(tmp_path):
 
 
 def test_cases_have_the_currency_of_their_amounts_and_sums_stay_apart(tmp_path):
-    from penstock.database import SqliteDatabase
-    from penstock.cases.store import Cases
     from penstock.cases.queues import CurrencySum, Filter, sweep, waiting
     from penstock.cases.queues import page as cases_page
     from penstock.cases.queues import queues as all_queues
+    from penstock.cases.store import Cases
+    from penstock.database import SqliteDatabase
     from penstock.stream.cases import CaseSink
 
     (tmp_path / "rates.csv").write_text("date,currency,rate\n2026-01-01,USD,0.5\n")
@@ -332,9 +334,9 @@ def test_cases_have_the_currency_of_their_amounts_and_sums_stay_apart(tmp_path):
 def test_an_office_of_version_0_1_opens_and_its_cases_have_no_currency(tmp_path):
     import sqlite3
 
-    from penstock.database import SqliteDatabase
-    from penstock.cases.tables import SCHEMA
     from penstock.cases.store import Cases
+    from penstock.cases.tables import SCHEMA
+    from penstock.database import SqliteDatabase
     from penstock.database.sqlite import Schema
 
     path = tmp_path / "office.sqlite"

@@ -12,15 +12,15 @@ from tests.waiting import wait_until
 from penstock.adapters.oidc import Provider
 from penstock.clock import SECOND_US, system_clock
 from penstock.config import Settings
-from penstock.errors import ConfigurationError, MalformedEvent
 from penstock.database import SqliteDatabase
+from penstock.errors import ConfigurationError, MalformedEvent
 from penstock.governance.audit import AuditLog
 from penstock.identity.keys import Keys
 from penstock.identity.users import Users
 from penstock.service import MicroBatcher, create_app
 from penstock.service.access.authorize import Access
-from penstock.service.parts import ServiceParts
 from penstock.service.access.sign_on import SignOn
+from penstock.service.parts import ServiceParts
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import socket
 import pytest
 from tests.service import patient
 
-from penstock.wiring.health import ServiceHealth
 from penstock.config import Settings
 from penstock.database import SqliteDatabase
 from penstock.identity.keys import Keys
@@ -16,6 +15,7 @@ from penstock.identity.users import Users
 from penstock.service import MicroBatcher, create_app
 from penstock.service.access.authorize import Access
 from penstock.service.parts import ServiceParts
+from penstock.wiring.health import ServiceHealth
 
 ROOT = {"name": "root", "roles": ["administrator"]}
 ANA = ROOT | {"password": "correct horse battery"}

@@ -6,10 +6,10 @@ from collections import Counter
 import pytest
 import schemathesis
 
-from penstock.wiring.detectors import load_detector
 from penstock.config import Settings
 from penstock.service import MicroBatcher, create_app
 from penstock.service.http.openapi import document
+from penstock.wiring.detectors import load_detector
 
 DETECTORS = ["banking", "card", "ecommerce", "mobile_money", "payments"]
 

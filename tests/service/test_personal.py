@@ -12,27 +12,27 @@ import websockets
 from tests.service import patient
 
 from penstock import Detector, Engine, Entity, Policy, Rule
-from penstock.wiring.rule_administration import rule_administration
-from penstock.wiring.trial_work import TrialWork
+from penstock.cases.store import Cases
 from penstock.cli import run as penstock
 from penstock.config import Settings
+from penstock.database import open_office
 from penstock.engine import verify
+from penstock.governance.audit import AuditLog
+from penstock.governance.list_steps import NewEntry
+from penstock.identity.keys import Keys
+from penstock.identity.roles import ROLES, Right
 from penstock.ingest import PREFIX, masked_event
 from penstock.ledger import Quarantined
-from penstock.database import open_office
-from penstock.governance.audit import AuditLog
-from penstock.cases.store import Cases
-from penstock.privacy.vault_writer import VaultWriter
-from penstock.identity.keys import Keys
-from penstock.governance.list_steps import NewEntry
-from penstock.identity.roles import ROLES, Right
 from penstock.privacy.vault import Vault
+from penstock.privacy.vault_writer import VaultWriter
 from penstock.service import MicroBatcher, Traffic, create_app
 from penstock.service.access.authorize import Access
+from penstock.service.access.rights import TABLE
 from penstock.service.parts import ServiceParts
 from penstock.service.records.personal import ERASED, HIDDEN, NOT_KEPT, Unmasking
-from penstock.service.access.rights import TABLE
 from penstock.stream.cases import CaseSink
+from penstock.wiring.rule_administration import rule_administration
+from penstock.wiring.trial_work import TrialWork
 
 CARD, EMAIL = "4111-7731-MARKED-0042", "marked.person@example.org"
 MARKS = [CARD, EMAIL]
@@ -266,7 +266,9 @@ def test_live_pages_and_sockets_tell_no_personal_value_to_anybody(place, serve_i
     settings = Settings(data=place.folder)
     secret = Keys(place.office).add("program", ["administrator", "decider"], who="test")[0]
     access = Access(place.office, settings, exposed=False)
-    app = create_app({"shop": MicroBatcher.of(place.engine, settings)}, settings, ServiceParts(access=access, cases=place.cases))
+    app = create_app(
+        {"shop": MicroBatcher.of(place.engine, settings)}, settings, ServiceParts(access=access, cases=place.cases)
+    )
     headers = {"authorization": f"Bearer {secret}"}
 
     async def messages(url):

@@ -11,14 +11,14 @@ from tests.service import patient
 from tests.waiting import wait_until
 
 from penstock import Engine
-from penstock.wiring.rule_stores import rule_store, newer_rules
 from penstock.config import Settings
-from penstock.errors import DeclarationError
 from penstock.database import open_office
+from penstock.errors import DeclarationError
 from penstock.governance.rule_versions import Body
 from penstock.service import MicroBatcher, create_app
 from penstock.service.changes.followers import RULES_EVERY_S
 from penstock.service.parts import ServiceParts
+from penstock.wiring.rule_stores import newer_rules, rule_store
 
 
 @pytest.fixture

@@ -13,16 +13,16 @@ from tests.service.test_bad_input import CHECKS, QUIET
 from tests.waiting import wait_until
 
 from penstock import Engine
-from penstock.wiring.rule_administration import rule_administration
-from penstock.wiring.rule_stores import newer_rules
 from penstock.config import Settings
 from penstock.database import open_office
-from penstock.identity.keys import Keys
 from penstock.governance.rule_guards import RuleGuards
+from penstock.identity.keys import Keys
 from penstock.service import MicroBatcher, create_app
-from penstock.service.changes import administration
 from penstock.service.access.authorize import Access
+from penstock.service.changes import administration
 from penstock.service.parts import ServiceParts
+from penstock.wiring.rule_administration import rule_administration
+from penstock.wiring.rule_stores import newer_rules
 
 NOW = "2026-01-05T10:00:00Z"
 

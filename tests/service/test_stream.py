@@ -16,9 +16,9 @@ from websockets.sync.client import connect as connect_within
 
 from penstock.config import Settings
 from penstock.service import MicroBatcher, create_app
-from penstock.service.live import stream as live_stream
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.decide.feed import ALERTS, Feed
+from penstock.service.live import stream as live_stream
 from penstock.service.server import STOP_WITHIN_S
 
 SOON_S = 60.0

@@ -114,7 +114,7 @@ def test_many_wait_for_nothing_and_others_are_answered_meanwhile(scene, engine, 
         answer = await client.post("/predict", content=payment(1))
         took_s = time.perf_counter() - began
         assert feed.watch.callers == 200
-        feed.watch.let_go()  # as when their time is over
+        feed.watch.cancel_all()  # as when their time is over
         answers = await asyncio.gather(*waiting)
         assert not feed.watch.waiting_for
         assert feed.watch.callers == 0

@@ -6,12 +6,12 @@ import msgspec
 import numpy as np
 
 from penstock import Detector, Engine, Entity, Label, Policy, Rule
+from penstock.cases.queues import Filter, page
+from penstock.cases.store import Cases
 from penstock.clock import from_us
 from penstock.config import Settings
-from penstock.ledger import MemoryLedger
 from penstock.database import SqliteDatabase
-from penstock.cases.store import Cases
-from penstock.cases.queues import Filter, page
+from penstock.ledger import MemoryLedger
 from penstock.service import MicroBatcher
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.investigate.verdicts import Verdicts
@@ -121,7 +121,7 @@ def test_a_replay_with_the_same_label_times_gives_the_same_bits(run):
     found, replayed = matrices(shop.ledger), matrices(again.ledger)
     assert len(found) == len(replayed) == 60
     assert all(np.array_equal(a.view(np.int64), b.view(np.int64)) for a, b in zip(found, replayed, strict=True))
-    frauds = shop.engine.look.columns.index("frauds")
+    frauds = shop.engine.queries.columns.index("frauds")
     assert max(matrix[0, frauds] for matrix in found) >= 2, "labels took part"
     for each in (shop, again):
         each.engine.close()

@@ -8,8 +8,8 @@ channel    what a way to people owes            windows     exact sliding window
 
 from penstock.alerts.alert import SEVERITIES, Alert, Severity, alert_json, alert_of, sample
 from penstock.alerts.channel import Channel, Undelivered
-from penstock.alerts.delivery_queue import DeliveryQueue
 from penstock.alerts.declared import DEFAULTS, Declared, read_alerts
+from penstock.alerts.delivery_queue import DeliveryQueue
 from penstock.alerts.evaluator import LIMIT, Evaluator, evaluators
 from penstock.alerts.rule import Burst, Condition, Gauge, Kind, Rate, rule_of
 from penstock.alerts.sink import AlertSink
@@ -23,8 +23,8 @@ __all__ = [
     "Burst",
     "Channel",
     "Condition",
-    "DeliveryQueue",
     "Declared",
+    "DeliveryQueue",
     "Evaluator",
     "Gauge",
     "Kind",

@@ -15,9 +15,9 @@ from penstock.alerts.columns import Columns, Layouts, Places, Vocabulary
 from penstock.alerts.conditions import Conditions
 from penstock.alerts.findings import Bursts, EachDecision, Finder, Finding, Shifts, said_key
 from penstock.alerts.gauges import Level
-from penstock.alerts.throttle import Hourly, Throttle
 from penstock.alerts.rule import Burst, Condition, Gauge, Kind, Rate, fields_of
 from penstock.alerts.sentence import Sentence
+from penstock.alerts.throttle import Hourly, Throttle
 from penstock.clock import iso
 from penstock.detector import Detector
 from penstock.errors import DeclarationError, did_you_mean

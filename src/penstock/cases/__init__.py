@@ -1,1 +1,1 @@
-"""TODO"""
+"""Cases: decisions that people review, in queues, each held by one analyst at a time."""

@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 
-from penstock.errors import Conflict, MalformedEvent, did_you_mean
 from penstock.cases.case import ORDERS, STATES, UNDECIDED, Case, check_verdict
-from penstock.cases.tables import COLUMNS, FREE, STATE, read_case
 from penstock.cases.store import Cases, check_note, give
+from penstock.cases.tables import COLUMNS, FREE, STATE, read_case
 from penstock.database.sqlite import Row, Transaction
+from penstock.errors import Conflict, MalformedEvent, did_you_mean
 
 MOST_AT_ONCE = 1000
 """Cases that one verdict may decide."""

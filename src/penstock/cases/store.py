@@ -13,12 +13,12 @@ from typing import Any
 
 import msgspec
 
-from penstock.clock import Clock, iso, system_clock
-from penstock.errors import Conflict, MalformedEvent, NotFound
-from penstock.governance import audit
 from penstock.cases.case import Case, Happening, Key, Known, NewCase, Untold, case_id, check_verdict
 from penstock.cases.tables import COLUMNS, FREE, SCHEMA, read_case
+from penstock.clock import Clock, iso, system_clock
 from penstock.database.sqlite import Database, Transaction
+from penstock.errors import Conflict, MalformedEvent, NotFound
+from penstock.governance import audit
 
 _QUEUE = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 _MINUTE_US = 60_000_000

@@ -57,9 +57,9 @@ def test(channels: tuple[str, ...], as_json: bool, **flags: str | None) -> None:
     import secrets
 
     from penstock.alerts import Undelivered, sample
-    from penstock.wiring.alerts import open_channels
     from penstock.clock import iso, system_clock
     from penstock.errors import did_you_mean
+    from penstock.wiring.alerts import open_channels
 
     _, declared = _declared((), flags)
     opened = {channel.name: channel for channel in open_channels(declared)}

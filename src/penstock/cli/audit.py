@@ -24,9 +24,9 @@ def show(
     """Changes, the newest first."""
     import msgspec
 
-    from penstock.wiring.database import office_of
     from penstock.clock import iso
     from penstock.governance.audit import AuditLog
+    from penstock.wiring.database import office_of
 
     with office_of(settings_from(**place)) as database:
         entries = AuditLog(database).entries(limit, before, who, action, subject)
@@ -46,9 +46,9 @@ def verify(as_json: bool, **place: str | None) -> None:
 
     Keep the head that this prints: whoever could replace the whole log could not make a new one with the same head.
     """
-    from penstock.wiring.database import office_of
     from penstock.clock import iso
     from penstock.governance.audit import AuditLog
+    from penstock.wiring.database import office_of
 
     with office_of(settings_from(**place)) as database:
         log = AuditLog(database)

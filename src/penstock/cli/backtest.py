@@ -92,8 +92,8 @@ def condition(
     penstock backtest condition banking "amount > 1000 AND is_night" --then review
     """  # noqa: D301 -- click's mark for lines that are kept as they are
     from penstock.wiring.backtests import Trials
-    from penstock.wiring.rule_administration import as_changed
     from penstock.wiring.detectors import load_detector
+    from penstock.wiring.rule_administration import as_changed
 
     archived = flags["archive"] is not None
     span, chosen = None if everything else days, settings_from(**flags)
@@ -118,8 +118,8 @@ def rules(detector: str, days: int, everything: bool, as_json: bool, **flags: st
     DETECTOR may be a candidate in a file: its rules need not be those that decided.
     """
     from penstock.wiring.backtests import Trials
-    from penstock.wiring.rule_administration import as_changed
     from penstock.wiring.detectors import load_detector
+    from penstock.wiring.rule_administration import as_changed
 
     archived = flags["archive"] is not None
     span, chosen = None if everything else days, settings_from(**flags)

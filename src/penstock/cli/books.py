@@ -11,8 +11,8 @@ import click
 from penstock.cli.options import as_json, detector_argument, print_json, say, settings, settings_from
 
 if TYPE_CHECKING:
-    from penstock.wiring.rule_administration import RuleAdministration
     from penstock.governance.approvals import Request
+    from penstock.wiring.rule_administration import RuleAdministration
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,8 +40,8 @@ _WHO = click.option(
 
 def books(detector: str, flags: dict[str, Any]) -> "AbstractContextManager[RuleAdministration]":
     """The books of a detector, where the flags say that they are."""
-    from penstock.wiring.rule_administration import open_rule_administration
     from penstock.wiring.detectors import load_detector
+    from penstock.wiring.rule_administration import open_rule_administration
 
     return open_rule_administration(load_detector(detector), settings_from(**flags))
 

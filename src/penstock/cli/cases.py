@@ -38,8 +38,8 @@ def command() -> None:
 @as_json
 def list_cases(queue: str | None, state: str | None, order: str, limit: int, as_json: bool, **flags: str | None) -> None:
     """Cases, those with the highest expected loss first."""
-    from penstock.wiring.cases import open_cases
     from penstock.cases.queues import Filter, page
+    from penstock.wiring.cases import open_cases
 
     with open_cases(settings_from(**flags)) as cases:
         found, _ = page(cases, Filter(queue=queue, state=state), order=order, limit=limit)
@@ -58,8 +58,8 @@ def list_cases(queue: str | None, state: str | None, order: str, limit: int, as_
 @as_json
 def show(case_id: str, as_json: bool, **flags: str | None) -> None:
     """One case, what it is about, and its history; penstock explain shows the decision."""
-    from penstock.wiring.cases import open_cases
     from penstock.clock import iso
+    from penstock.wiring.cases import open_cases
 
     with open_cases(settings_from(**flags)) as cases:
         case, keys, history = cases.case(case_id), cases.keys(case_id), cases.history(case_id)

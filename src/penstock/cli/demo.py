@@ -30,11 +30,11 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
     """
     import msgspec
 
-    from penstock.wiring.demo import DETECTOR, prepare_demo
-    from penstock.wiring.service_parts import served_parts
     from penstock.cli.logs import begin_logging
     from penstock.cli.signals import stop_on_signals
     from penstock.service import Traffic, bind, serve
+    from penstock.wiring.demo import DETECTOR, prepare_demo
+    from penstock.wiring.service_parts import served_parts
 
     settings = settings_from(**flags)
     settings = msgspec.structs.replace(settings, alerts=settings.alerts or "defaults")

@@ -132,9 +132,9 @@ _ALIKE = 0.85  # of difflib: one or two letters
 
 
 def _detectors(settings: "Settings", named: Sequence[str]) -> Iterator[Finding]:
-    from penstock.wiring.rule_administration import as_changed
-    from penstock.wiring.detectors import installed, load_detector
     from penstock.detector.doubts import no_longer_lowering
+    from penstock.wiring.detectors import installed, load_detector
+    from penstock.wiring.rule_administration import as_changed
 
     for name in dict.fromkeys([*installed(), *named]):
         try:

@@ -48,11 +48,11 @@ def command(
     Every input and score against the training, what is missing or was never seen, what labels say by now and what calibrated
     scores say without them; what each finding touches, and what to do. Also while a service is running.
     """
+    from penstock.clock import duration_us
     from penstock.wiring.detectors import load_detector
     from penstock.wiring.drift import drift_report
     from penstock.wiring.features import as_grown
     from penstock.wiring.references import make_reference
-    from penstock.clock import duration_us
 
     chosen = settings_from(**flags)
     loaded = as_grown(load_detector(detector), chosen)

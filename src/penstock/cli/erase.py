@@ -21,8 +21,8 @@ def command(detector: str, entity: str, key: str, reason: str | None, as_json: b
     processes shows. Decisions stay and can be verified; what they held of the person is tokens that nobody can read, and notes
     that people wrote about the person's cases are gone, too. Works while services run over the same office.
     """
-    from penstock.wiring.personal import erase
     from penstock.clock import iso
+    from penstock.wiring.personal import erase
 
     given = sys.stdin.readline().strip() if key == "-" else key
     found = erase(detector, entity, given, settings_from(**place), reason=reason)

@@ -19,10 +19,10 @@ def command(transaction_id: str, detector: str | None, as_json: bool, **place: s
     """
     import msgspec
 
-    from penstock.wiring.engines import recorded_decisions
-    from penstock.wiring.personal import erasure_of
     from penstock.clock import iso
     from penstock.offline.recorded_decisions import explain
+    from penstock.wiring.engines import recorded_decisions
+    from penstock.wiring.personal import erasure_of
 
     settings = settings_from(**place)
     with recorded_decisions(settings, transaction_id, detector) as (loaded, ledger):

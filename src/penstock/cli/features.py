@@ -11,8 +11,8 @@ from penstock.cli.options import as_json, detector_argument, print_json, say, se
 from penstock.cli.versions import by_author, listing, show_version, show_versions
 
 if TYPE_CHECKING:
-    from penstock.wiring.feature_activation import FeatureActivation
     from penstock.governance.feature_versions import Version
+    from penstock.wiring.feature_activation import FeatureActivation
 
 _name = click.argument("feature")
 
@@ -148,10 +148,10 @@ command.add_command(approvals)
 
 @contextmanager
 def _growing(detector: str, flags: dict[str, Any]) -> "Iterator[FeatureActivation]":
+    from penstock.cli.options import settings_from
+    from penstock.wiring.database import office_of
     from penstock.wiring.detectors import load_detector
     from penstock.wiring.feature_activation import feature_activation
-    from penstock.wiring.database import office_of
-    from penstock.cli.options import settings_from
 
     loaded, chosen = load_detector(detector), settings_from(**flags)
     with office_of(chosen) as database:

@@ -28,10 +28,10 @@ def command() -> None:
 @as_json
 def add(name: str, roles: tuple[str, ...], expires: str | None, as_json: bool, **place: str | None) -> None:
     """Make a key and show it, this once. --role may be given several times."""
-    from penstock.wiring.database import office_of
     from penstock.clock import duration_us, system_clock
     from penstock.identity.keys import Keys
     from penstock.identity.roles import LOCAL
+    from penstock.wiring.database import office_of
 
     until = None if expires is None else system_clock() + duration_us(expires, what="--expires")
     with office_of(settings_from(**place)) as database:
@@ -48,8 +48,8 @@ def add(name: str, roles: tuple[str, ...], expires: str | None, as_json: bool, *
 @as_json
 def show(as_json: bool, **place: str | None) -> None:
     """Every key, by the letters that follow psk_."""
-    from penstock.wiring.database import office_of
     from penstock.identity.keys import Keys
+    from penstock.wiring.database import office_of
 
     with office_of(settings_from(**place)) as database:
         keys = Keys(database).all()
@@ -65,9 +65,9 @@ def show(as_json: bool, **place: str | None) -> None:
 @settings("data", "office")
 def revoke(key_id: str, **place: str | None) -> None:
     """Let a key open nothing any more; running services know within a second."""
-    from penstock.wiring.database import office_of
     from penstock.identity.keys import Keys
     from penstock.identity.roles import LOCAL
+    from penstock.wiring.database import office_of
 
     with office_of(settings_from(**place)) as database:
         Keys(database).revoke(key_id, who=LOCAL.name)

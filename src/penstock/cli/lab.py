@@ -21,10 +21,10 @@ def command(detectors: tuple[str, ...], host: str, port: int, url: str, **flags:
     pages sees what the key may see, and can have any recorded file on this machine read: there is no sign-in.
     """
     from penstock.lab.server import run  # isort: skip -- first, for it says at once what is not installed
-    from penstock.wiring.detectors import load_detectors
     from penstock.lab.api import Service
     from penstock.lab.asked import Asked
     from penstock.service import bind
+    from penstock.wiring.detectors import load_detectors
 
     chosen = settings_from(**flags)
     Service(url, chosen.key)  # says what is wrong with the URL before anything starts

@@ -88,10 +88,10 @@ def own_service(reference: str, settings: "Settings", within_s: float) -> Iterat
         NotReady: it was not ready within so many seconds, or it ended; the message is what it said.
     """
     from penstock.adapters.child import free_port, serving
+    from penstock.offline.registry import champion_of
     from penstock.wiring.detectors import load_detector
     from penstock.wiring.registries import open_registry
     from penstock.wiring.traffic import train_small
-    from penstock.offline.registry import champion_of
 
     url = f"http://127.0.0.1:{(port := free_port())}"
     detector = load_detector(reference)

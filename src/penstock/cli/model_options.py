@@ -10,8 +10,8 @@ from penstock.cli.books import with_who
 from penstock.cli.options import as_json, settings, settings_from
 
 if TYPE_CHECKING:
-    from penstock.wiring.challengers import Challengers
     from penstock.offline.registry import Entry, Registry
+    from penstock.wiring.challengers import Challengers
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,9 +35,9 @@ def open_models(flags: dict[str, str | None]) -> "Registry":
 
 def found_version(version: str, detector: str | None, flags: dict[str, str | None]) -> "tuple[Registry, Entry, dict[str, Any]]":
     """The registry, the version that was meant, and its manifest."""
-    from penstock.wiring.registries import name_of
     from penstock.models.bundle import read_manifest
     from penstock.offline.registry import find
+    from penstock.wiring.registries import name_of
 
     registry = open_models(flags)
     entry = find(registry, version, name_of(detector))

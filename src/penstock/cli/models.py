@@ -126,8 +126,8 @@ def promote(version: str, alias: Any, who: str, why: str, detector: str | None, 
 
     Where it is tried, its trial ends with that. A challenger is watched in shadow by whoever decides.
     """
-    from penstock.wiring.registries import detector_named
     from penstock.offline.registry import promote_to
+    from penstock.wiring.registries import detector_named
 
     registry, entry, _ = found_version(version, detector, flags)
     before = registry.alias(entry.detector, alias)
@@ -152,8 +152,8 @@ def rollback(version: str | None, who: str, why: str, detector: str | None, as_j
     Without VERSION the rollout ends; where there is none, the trial that began last, or where the champion changed later the
     one before decides again.
     """
-    from penstock.wiring.registries import detector_named, name_of
     from penstock.offline.registry import roll_back
+    from penstock.wiring.registries import detector_named, name_of
 
     registry = open_models(flags)
     names = registry.detectors()
@@ -220,8 +220,8 @@ def _crown(
     registry: "Registry", name: str, version: str, detector: str | None, flags: dict[str, str | None], who: str, why: str
 ) -> "Request | None":
     """Let a version decide, and write down who wanted that, where an office is kept; a request where that waits."""
-    from penstock.wiring.registries import detector_named
     from penstock.offline.registry import promote_to
+    from penstock.wiring.registries import detector_named
 
     with challengers(name, detector, flags) as office:
         if office is None:
@@ -234,8 +234,8 @@ def _crown(
 def _compare_trial(
     version: str | None, detector: str | None, flags: dict[str, str | None], days: int, *, as_json: bool
 ) -> None:
-    from penstock.wiring.registries import name_of
     from penstock.cli.trials import show_compared
+    from penstock.wiring.registries import name_of
 
     registry = open_models(flags)
     name = name_of(detector)
@@ -259,8 +259,8 @@ def _ended(detector: str, version: str, champion: str | None, *, as_json: bool) 
 
 def _say_what_wins(name: str, file: str | None, wanted: dict[str, float]) -> None:
     """What the detector's policy declares wins over any version's thresholds: better said than wondered about."""
-    from penstock.wiring.registries import detector_named
     from penstock.errors import ConfigurationError
+    from penstock.wiring.registries import detector_named
 
     try:
         policy = detector_named(name, file).policy

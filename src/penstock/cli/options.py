@@ -122,8 +122,8 @@ def read_events(detector: str, data: "Path | str", chosen: "Settings") -> "Recor
     Raises:
         DataError: they do not fit the detector, or more of them than the settings allow were refused.
     """
-    from penstock.wiring.traffic import read_recorded
     from penstock.offline.datasets import accepted
+    from penstock.wiring.traffic import read_recorded
 
     recorded = accepted(read_recorded(detector, data), chosen.max_refused)
     if recorded.refusals:

@@ -27,11 +27,11 @@ def command(detector: str, file: str, out: Path | None, as_json: bool, models: s
     also be an archive: its folder, or s3://BUCKET/PREFIX?endpoint=URL. Features and lists are those that people made in the
     office of --data or --office, if there is one; each event meets the lists as they were when it arrived.
     """
-    from penstock.wiring.detectors import load_detector
-    from penstock.wiring.stored_detector import with_stored_features_and_lists, key_kept
-    from penstock.wiring.traffic import write_frame
     from penstock.offline.outcome import outcome
     from penstock.offline.replay import placed
+    from penstock.wiring.detectors import load_detector
+    from penstock.wiring.stored_detector import key_kept, with_stored_features_and_lists
+    from penstock.wiring.traffic import write_frame
 
     chosen = settings_from(models=models, **flags)
     loaded = with_stored_features_and_lists(load_detector(detector), chosen)

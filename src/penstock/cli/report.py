@@ -54,9 +54,9 @@ def train(
     Data, split, every figure with its interval, curves, calibration, the money that thresholds save, importance, what
     members and treatments of the imbalance did, and the most costly mistakes. With --json, the same as JSON.
     """
+    from penstock.offline.train import run
     from penstock.wiring.detectors import load_detector
     from penstock.wiring.features import as_grown
-    from penstock.offline.train import run
 
     chosen = settings_from(max_refused=max_refused)
     options = options_from(wishes, chosen, treatments=not no_treatments)

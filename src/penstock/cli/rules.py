@@ -12,10 +12,10 @@ from penstock.cli.options import as_json, detector_argument, guard_options, prin
 from penstock.cli.versions import by_author, listing, show_version, show_versions
 
 if TYPE_CHECKING:
-    from penstock.wiring.rule_administration import RuleAdministration
     from penstock.governance.approvals import Request
     from penstock.governance.rule_versions import Version
     from penstock.rules.checks import Finding
+    from penstock.wiring.rule_administration import RuleAdministration
 
 _name = click.argument("rule")
 _version = click.argument("version", type=int)
@@ -94,8 +94,8 @@ def test(detector: str, condition: str, then: str, as_json: bool, **flags: Any) 
 
     It is looked at beside the rules that act by now: the same as another, never reached, never or always true.
     """
-    from penstock.wiring.rule_administration import UNDER_TEST
     from penstock.governance.rule_versions import Body
+    from penstock.wiring.rule_administration import UNDER_TEST
 
     with books(detector, flags) as found:
         checked = found.check(UNDER_TEST, Body(when=condition, then=then))
@@ -119,9 +119,9 @@ def test(detector: str, condition: str, then: str, as_json: bool, **flags: Any) 
 @as_json
 def backtest(detector: str, rule: str, version: int | None, days: int, as_json: bool, **flags: Any) -> None:
     """Try a version of a rule over recorded decisions: the newest unless told otherwise."""
-    from penstock.wiring.backtests import Trials
     from penstock.cli.backtest import show_tried
     from penstock.cli.options import settings_from
+    from penstock.wiring.backtests import Trials
 
     archived = flags["archive"] is not None
     with books(detector, flags) as found:
@@ -258,13 +258,13 @@ def _say(done: "Version | Request") -> None:
         say(_line(done))
 
 
-def _say_lowering(found: "Books", done: "Version | Request", flags: dict[str, Any]) -> None:
+def _say_lowering(found: "RuleAdministration", done: "Version | Request", flags: dict[str, Any]) -> None:
     """Say how many outcomes a version lowers a day, where it can and decisions are recorded here."""
-    from penstock.wiring.backtests import Trials
-    from penstock.wiring.rule_stores import can_lower
     from penstock.cli.options import settings_from
     from penstock.errors import PenstockError
     from penstock.governance.approvals import Request
+    from penstock.wiring.backtests import Trials
+    from penstock.wiring.rule_stores import can_lower
 
     version = done.details["version"] if isinstance(done, Request) else done.version
     now, body = found.now(), found.body(done.name, version)

@@ -29,11 +29,11 @@ def command(detector: str, file: Path | None, **flags: str | None) -> None:
     """
     import msgspec
 
-    from penstock.wiring.detectors import load_detector
-    from penstock.wiring.engines import engine_in_memory
-    from penstock.wiring.stored_detector import with_stored_features_and_lists, key_kept
     from penstock.errors import RowsRefused
     from penstock.messages import Refusal
+    from penstock.wiring.detectors import load_detector
+    from penstock.wiring.engines import engine_in_memory
+    from penstock.wiring.stored_detector import key_kept, with_stored_features_and_lists
 
     chosen = settings_from(**flags)
     loaded = with_stored_features_and_lists(load_detector(detector), chosen)

@@ -32,11 +32,11 @@ def command(detectors: tuple[str, ...], *, accept_loss: bool, **flags: str | Non
     whichever version becomes the champion decides within seconds. With --stream it decides nothing itself: it publishes to
     the broker, where `penstock worker` decides, and follows what is decided there.
     """
-    from penstock.wiring.detectors import load_detectors
-    from penstock.wiring.service_parts import served_parts
     from penstock.cli.logs import announce, begin_logging
     from penstock.cli.signals import stop_on_signals
     from penstock.service import bind, serve
+    from penstock.wiring.detectors import load_detectors
+    from penstock.wiring.service_parts import served_parts
 
     settings = settings_from(**accepting(flags, accept_loss=accept_loss))
     begin_logging(settings)

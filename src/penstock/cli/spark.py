@@ -99,9 +99,9 @@ def stream(
     Reads the topic `transactions`; writes `decisions`, `quarantine` and the journal, which the stores that are named follow.
     State is Spark's.
     """
-    from penstock.wiring.spark import run_stream
     from penstock.cli.logs import begin_logging
     from penstock.cli.signals import stop_on_signals
+    from penstock.wiring.spark import run_stream
 
     chosen = settings_from(**flags)
     begin_logging(chosen)

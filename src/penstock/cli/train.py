@@ -44,11 +44,11 @@ def command(
     split by time; models are tuned, fitted, calibrated, weighed and measured. Times that are omitted are derived from the
     data and printed.
     """
+    from penstock.offline.registry import register
+    from penstock.offline.train import run
     from penstock.wiring.detectors import load_detector
     from penstock.wiring.features import as_grown
     from penstock.wiring.registries import open_registry
-    from penstock.offline.registry import register
-    from penstock.offline.train import run
 
     chosen = settings_from(models=models, registry=registry, max_refused=max_refused)
     options = options_from(wishes, chosen, treatments=compare_imbalance)

@@ -53,13 +53,13 @@ def command(
     better than the champion on the same test (or always, or never). What is trained by schedule or drift becomes the
     challenger, never the champion. A service follows.
     """
+    from penstock.cli.signals import on_signal, stop_on_signals
+    from penstock.clock import duration_us
+    from penstock.offline.trainer import Trainer, take_request
     from penstock.wiring.detectors import load_detector
     from penstock.wiring.drift import drift_asks
     from penstock.wiring.features import as_grown
     from penstock.wiring.registries import note_challenger, open_registry, request_file
-    from penstock.cli.signals import on_signal, stop_on_signals
-    from penstock.clock import duration_us
-    from penstock.offline.trainer import Trainer, take_request
 
     chosen = settings_from(models=models, registry=registry, data=on_drift, max_refused=max_refused)
     loaded = as_grown(load_detector(detector), chosen)

@@ -27,10 +27,10 @@ def command(detector: str, trial: str | None, version: str | None, days: int, as
     if trial is not None:
         show_compared(detector, trial, version, days, flags, as_json=as_json)
         return
-    from penstock.wiring.backtests import recorded
-    from penstock.wiring.detectors import load_detector
     from penstock.clock import system_clock
     from penstock.offline.trial import blocks, tried
+    from penstock.wiring.backtests import recorded
+    from penstock.wiring.detectors import load_detector
 
     loaded = load_detector(detector)
     with recorded(settings_from(**flags), loaded.name, archived=flags["archive"] is not None, days=days) as archive:
@@ -48,10 +48,10 @@ def show_compared(detector: str, trial: str, version: str | None, days: int, fla
     Raises:
         DataError: no such trial is recorded.
     """
-    from penstock.wiring.backtests import recorded
-    from penstock.wiring.detectors import load_detector
     from penstock.clock import system_clock
     from penstock.offline.trial import Question, compare
+    from penstock.wiring.backtests import recorded
+    from penstock.wiring.detectors import load_detector
 
     loaded = load_detector(detector)
     given = {name: value for name, value in flags.items() if name in ("data", "ledger", "ledger_log", "archive")}

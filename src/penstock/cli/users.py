@@ -31,9 +31,9 @@ def command() -> None:
 @as_json
 def add(name: str, roles: tuple[str, ...], password_stdin: bool, as_json: bool, **place: str | None) -> None:
     """Add a user; the password is asked for. --role may be given several times."""
-    from penstock.wiring.database import office_of
-    from penstock.identity.users import Users
     from penstock.identity.roles import LOCAL, known_roles
+    from penstock.identity.users import Users
+    from penstock.wiring.database import office_of
 
     known_roles(roles)  # before anybody has thought of a password
     password = _password(from_stdin=password_stdin)
@@ -50,8 +50,8 @@ def add(name: str, roles: tuple[str, ...], password_stdin: bool, as_json: bool, 
 @as_json
 def show(as_json: bool, **place: str | None) -> None:
     """Every user, with roles."""
-    from penstock.wiring.database import office_of
     from penstock.identity.users import Users
+    from penstock.wiring.database import office_of
 
     with office_of(settings_from(**place)) as database:
         people = Users(database).all()
@@ -67,9 +67,9 @@ def show(as_json: bool, **place: str | None) -> None:
 @settings("data", "office")
 def disable(name: str, **place: str | None) -> None:
     """Let a user in no more; whoever is signed in by this name is signed out within a second."""
-    from penstock.wiring.database import office_of
-    from penstock.identity.users import Users
     from penstock.identity.roles import LOCAL
+    from penstock.identity.users import Users
+    from penstock.wiring.database import office_of
 
     with office_of(settings_from(**place)) as database:
         Users(database).disable(name, who=LOCAL.name)
@@ -81,9 +81,9 @@ def disable(name: str, **place: str | None) -> None:
 @settings("data", "office")
 def sign_out(name: str, **place: str | None) -> None:
     """End every session of somebody, also of who signed in with an account elsewhere (oidc:NAME), within a second."""
-    from penstock.wiring.database import office_of
-    from penstock.identity.users import Users
     from penstock.identity.roles import LOCAL
+    from penstock.identity.users import Users
+    from penstock.wiring.database import office_of
 
     with office_of(settings_from(**place)) as database:
         ended = Users(database).sign_out_everywhere(name, who=LOCAL.name)
@@ -96,9 +96,9 @@ def sign_out(name: str, **place: str | None) -> None:
 @settings("data", "office")
 def password(name: str, password_stdin: bool, **place: str | None) -> None:
     """Give a user another password; it is asked for. Sessions with the old one end."""
-    from penstock.wiring.database import office_of
-    from penstock.identity.users import Users
     from penstock.identity.roles import LOCAL
+    from penstock.identity.users import Users
+    from penstock.wiring.database import office_of
 
     given = _password(from_stdin=password_stdin)
     with office_of(settings_from(**place)) as database:

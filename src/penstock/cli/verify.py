@@ -16,11 +16,11 @@ def command(transaction_id: str, detector: str | None, as_json: bool, **flags: s
     The state of that moment is brought back from the log before it; exit 0 only when everything is identical to the
     last bit. Says where the personal fields of the transaction were erased, which changes nothing else about it.
     """
-    from penstock.wiring.rule_administration import list_at
-    from penstock.wiring.engines import recorded_decisions
-    from penstock.wiring.personal import erasure_of
     from penstock.clock import iso
     from penstock.engine import verify
+    from penstock.wiring.engines import recorded_decisions
+    from penstock.wiring.personal import erasure_of
+    from penstock.wiring.rule_administration import list_at
 
     settings = settings_from(**flags)
     with recorded_decisions(settings, transaction_id, detector) as (loaded, ledger):

@@ -55,16 +55,16 @@ def command(
     One worker owns a detector (or each shard of it); others started like it stand by and take over when it ends, however
     it ends. Decisions, the journal and the offsets are committed together.
     """
-    from penstock.wiring.detectors import load_detector
-    from penstock.wiring.database import office_of
-    from penstock.wiring.personal import keeping
-    from penstock.wiring.streams import open_broker, parts_of, shards_of
-    from penstock.wiring.traces import BatchSpans, spans_of
-    from penstock.wiring.trial_work import TrialWork
     from penstock.cli.logs import announce, begin_logging
     from penstock.cli.signals import stop_on_signals
     from penstock.engine.statistics.meter import Meter
     from penstock.errors import shown_url
+    from penstock.wiring.database import office_of
+    from penstock.wiring.detectors import load_detector
+    from penstock.wiring.personal import keeping
+    from penstock.wiring.streams import open_broker, parts_of, shards_of
+    from penstock.wiring.traces import BatchSpans, spans_of
+    from penstock.wiring.trial_work import TrialWork
     from penstock.worker import Monitor, Worker
 
     settings = settings_from(**accepting(flags, accept_loss=accept_loss))
@@ -106,11 +106,11 @@ def command(
 
 def train_where_nothing_decides(detector: "Detector", file: Path, settings: "Settings") -> None:
     """Train a detector's first models on recorded events, unless a version decides already."""
-    from penstock.wiring.features import as_grown
-    from penstock.wiring.registries import open_registry
     from penstock.cli.trainer import tell
     from penstock.offline.options import Options
     from penstock.offline.trainer import Trainer
+    from penstock.wiring.features import as_grown
+    from penstock.wiring.registries import open_registry
 
     registry = open_registry(settings)
     if detector.models and registry.alias(detector.name, "champion") is None:

@@ -5,22 +5,22 @@ record = compose(batch, codes, verdicts, scores, ...)      # what the ledger kee
 answers = Renderer(name, layout, versions, rules, features).render(record)
 """
 
-from penstock.decision.split_renderer import SplitRenderer
 from penstock.decision.guard import GUARDS, Guard
 from penstock.decision.judge import NO_ACTION, Judge, Verdicts
 from penstock.decision.policy import Policy, Thresholds
 from penstock.decision.record import TEXT, as_list, compose, contributions_of, versions_of
 from penstock.decision.render import Renderer, conflicting, decision_of
+from penstock.decision.split_renderer import SplitRenderer
 
 __all__ = [
     "GUARDS",
     "NO_ACTION",
     "TEXT",
-    "SplitRenderer",
     "Guard",
     "Judge",
     "Policy",
     "Renderer",
+    "SplitRenderer",
     "Thresholds",
     "Verdicts",
     "as_list",

@@ -1,27 +1,27 @@
-"""The embedded engine: the stages composed over one state, one log and one clock. Read `path`, then `engine`."""
+"""The embedded engine: the stages composed over one state, one log and one clock. Read `pipeline`, `decide`, then `engine`."""
 
 from typing import TYPE_CHECKING
 
 from penstock.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from penstock.engine.backfill import Coverage, FeatureBackfill
     from penstock.engine.challenger import Challenger
     from penstock.engine.engine import Engine
-    from penstock.engine.backfill import FeatureBackfill, Coverage
-    from penstock.engine.pipeline import BatchResult, Pipeline
     from penstock.engine.personal_data import OnPersonal, Personal
+    from penstock.engine.pipeline import BatchResult, Pipeline
     from penstock.engine.verification import Verification, verify
     from penstock.engine.warm_up import warm_up
 
 __all__ = [
+    "BatchResult",
     "Challenger",
+    "Coverage",
     "Engine",
     "FeatureBackfill",
-    "BatchResult",
     "OnPersonal",
-    "Pipeline",
     "Personal",
-    "Coverage",
+    "Pipeline",
     "Verification",
     "verify",
     "warm_up",
@@ -30,15 +30,15 @@ __all__ = [
 _HOMES = {
     "Challenger": "challenger",
     "Engine": "engine",
-    "FeatureBackfill": "filling",
-    "BatchResult": "path",
-    "OnPersonal": "personal",
-    "Pipeline": "path",
-    "Personal": "personal",
-    "Coverage": "filling",
+    "FeatureBackfill": "backfill",
+    "BatchResult": "pipeline",
+    "OnPersonal": "personal_data",
+    "Pipeline": "pipeline",
+    "Personal": "personal_data",
+    "Coverage": "backfill",
     "Verification": "verification",
     "verify": "verification",
-    "warm_up": "warm",
+    "warm_up": "warm_up",
 }
 
 if not TYPE_CHECKING:

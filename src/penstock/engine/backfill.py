@@ -1,7 +1,7 @@
-"""A feature made at run time is filled from the log, in a state of its own beside the one that decides, and takes its place.
+"""Backfill of a feature made at run time: its state is filled from the log next to the serving state, then swapped in.
 
-`FeatureBackfill.run` reads the log up to its end but for a few records, in any thread. `Engine.grow` reads those few and makes the
-change, in the engine's own thread, between two batches: at one position of the log.
+`FeatureBackfill.run` reads the log up to its last few records, in any thread. `Engine.activate_features` reads those few and
+swaps the state in, in the engine's thread, between two batches: at one position of the log.
 """
 
 import time
@@ -67,16 +67,16 @@ class FeatureBackfill:
     def __init__(self, engine: "Engine", added: Sequence[Added]) -> None:
         self._engine, self.added = engine, tuple(added)
         detector = engine.detector.with_features(added)
-        limit, used = engine.memory_limit, engine.path.state.used_bytes
+        limit, used = engine.memory_limit, engine.pipeline.state.used_bytes
         if limit is not None and 2 * used > limit:
             raise CapacityError(
                 f"two states live at once while features are filled, and the present one takes {used / 2**20:,.0f} MiB of "
                 f"{limit / 2**20:,.0f}; set memory_limit_gb to at least {2.5 * used / 2**30:.2g}, or declare them in the "
                 "detector's file and restart"
             )
-        self.path = Pipeline(detector, engine.path.ensemble, memory_limit=None if limit is None else limit - used)
+        self.pipeline = Pipeline(detector, engine.pipeline.ensemble, memory_limit=None if limit is None else limit - used)
         self._ledger = engine.ledger
-        self._rebuilding = Rebuild(self.path, engine.ledger)
+        self._rebuilding = Rebuild(self.pipeline, engine.ledger)
         self._position = engine.ledger.first_position
         self._next_seq = next((record.first_seq for _, record in engine.ledger.read(self._position)), 0)
         self._needed = {each.name: fields_of(detector, each.name) for each in added}
@@ -114,16 +114,16 @@ class FeatureBackfill:
             if found is None:
                 raise LedgerError(f"row {self._next_seq} of the log cannot be read; the features are filled anew")
             self._take(found[0])
-        return self.path
+        return self.pipeline
 
     def _take(self, record: Record) -> None:
         self._next_seq = record.first_seq + len(record)
-        if record.detector != self.path.detector.name:
+        if record.detector != self.pipeline.detector.name:
             return
         if record.kind in ENTERED and len(record):
             self._note(record)
         self._rebuilding.apply(record)
-        state, limit = self.path.state, self.path.state.memory_limit
+        state, limit = self.pipeline.state, self.pipeline.state.memory_limit
         if limit is not None and state.used_bytes > limit:
             raise CapacityError(
                 f"the features that are filled take more than the {limit / 2**20:,.0f} MiB that the present state leaves; "
@@ -153,7 +153,7 @@ class FeatureBackfill:
             return Coverage(name, None, None)
         late = tuple(sorted((field, self._since[field] or 0) for field in fields & self._late if self._since[field]))
         since_us = max([self._first_us, *(us for _, us in late)])
-        back_us = reaches_back_us(self.path.detector, name)
+        back_us = reaches_back_us(self.pipeline.detector, name)
         return Coverage(name, since_us, None if back_us >= EVER_US else since_us + back_us, late)
 
 

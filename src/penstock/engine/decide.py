@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from penstock.decision import compose
 from penstock.engine import records
+from penstock.engine.deduplication import IdCollision
 from penstock.engine.pipeline import BatchResult, take
 from penstock.engine.reads import alone
-from penstock.engine.deduplication import IdCollision
 from penstock.errors import NotReady
 from penstock.ingest import Read
 from penstock.messages import Action, Batch, Record, Refusal
@@ -62,7 +62,7 @@ class BatchDecider:
         batch, codes = read.batch, read.id_codes
         first_seq = engine.ledger.next_seq
         try:
-            seen = engine.repeats.seen(batch, codes, first_seq, dry_run=dry_run)
+            seen = engine.deduplicator.find(batch, codes, first_seq, dry_run=dry_run)
         except IdCollision:
             return self._one_by_one(read, answers, dry_run=dry_run, on_durable=on_durable)
         decoded_ns = time.perf_counter_ns()
@@ -70,7 +70,7 @@ class BatchDecider:
         new = None if seen is None else np.flatnonzero(seen < 0)
         fresh, fresh_codes = (batch, codes) if new is None else (take(batch, new), codes[new])
         if len(fresh):
-            rendered = self._fresh(fresh, fresh_codes, first_seq, dry_run, on_durable, started_ns, decoded_ns)
+            rendered = self._decide_new(fresh, fresh_codes, first_seq, dry_run, on_durable, started_ns, decoded_ns)
         elif on_durable is not None:
             engine.ledger.when_durable(on_durable)
         if new is None:
@@ -81,7 +81,7 @@ class BatchDecider:
             answers[position] = answer
         if seen is not None:
             by_row = dict(zip(new.tolist(), rendered, strict=True))
-            for row, again in engine.repeats.answer(batch, seen, first_seq, by_row, dry_run=dry_run).items():
+            for row, again in engine.deduplicator.answer(batch, seen, first_seq, by_row, dry_run=dry_run).items():
                 answers[int(read.rows[row])] = again
         return answers  # type: ignore[return-value]  # every place is filled
 
@@ -95,7 +95,7 @@ class BatchDecider:
             self._engine.ledger.when_durable(on_durable)
         return answers  # type: ignore[return-value]  # every place is filled
 
-    def _fresh(
+    def _decide_new(
         self,
         batch: Batch,
         codes: NDArray[np.int64],
@@ -108,9 +108,9 @@ class BatchDecider:
         """Decide events whose ids are new, and hand them to the ledger."""
         engine = self._engine
         begun_ns = time.perf_counter_ns()
-        entered = engine.intake.enter(batch, codes, first_seq, read=True, write=not dry_run)
+        entered = engine.intake.update_state(batch, codes, first_seq, read=True, write=not dry_run)
         try:
-            judged = engine.path.conclude(batch, begun_ns, explain=engine.detector.policy.explain, entered=entered)
+            judged = engine.pipeline.score_and_decide(batch, begun_ns, explain=engine.detector.policy.explain, entered=entered)
             record = self._record(judged, codes, first_seq, started_ns, decoded_ns)
             # reasons are kept with the record: it reads the same when rules and models have changed
             engine.renderer.explain(record, judged.verdicts.unusual)
@@ -126,8 +126,8 @@ class BatchDecider:
             engine.personal.keep(batch)
             if engine.on_decided is not None:
                 engine.on_decided(record, rendered)
-            engine.totals.add(judged, record.meta["latency_ms"], engine.path.plan.rules.rules)
-            engine.recent.add(record, batch)
+            engine.totals.add(judged, record.meta["latency_ms"], engine.pipeline.plan.rules.rules)
+            engine.recent_decisions.add(record, batch)
             engine.trials.add(record)
             engine.recovery.maybe_snapshot()
         return rendered

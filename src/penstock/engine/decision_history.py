@@ -48,7 +48,7 @@ class History:
         if found is None:
             return None
         record, row = found
-        told = msgspec.json.decode(engine.look.render(record, [row])[0], type=_Told)
+        told = msgspec.json.decode(engine.queries.render(record, [row])[0], type=_Told)
         score = None if told.fraud_probability is None else round(100 * told.fraud_probability, 2)
         return {
             "transaction_id": transaction_id,
@@ -57,7 +57,7 @@ class History:
             "fraud_probability": told.fraud_probability,
             "fraud_score": score,
             "reasons": told.explanation.reasons,
-            **{fact: engine.look.value(record, row, field) for fact, field in self._facts.items()},
+            **{fact: engine.queries.value(record, row, field) for fact, field in self._facts.items()},
             "processed_at": told.decided_at,
         }
 
@@ -67,9 +67,9 @@ class History:
         Raises:
             DeclarationError: the detector has no such entity.
         """
-        seen = self._engine.recent.seen()
+        seen = self._engine.recent_decisions.seen()
         try:
-            chunk = seen.about(entity, [self._engine.recent.code_of(entity, key)])
+            chunk = seen.about(entity, [self._engine.recent_decisions.code_of(entity, key)])
         except MalformedEvent:  # it cannot be a key, so nothing was ever decided about it
             chunk = joined([])
         seqs: list[int] = chunk.seqs[::-1].tolist()
@@ -87,14 +87,14 @@ class History:
     def _newest(self, seqs: Sequence[int]) -> list[msgspec.Raw]:
         """These decisions, as they were answered."""
         found = [self._engine.ledger.record_of(seq) for seq in seqs]
-        return [msgspec.Raw(self._engine.look.render(each[0], [each[1]])[0]) for each in found if each is not None]
+        return [msgspec.Raw(self._engine.queries.render(each[0], [each[1]])[0]) for each in found if each is not None]
 
     def _labels(self, seqs: Sequence[int], most: int) -> dict[str, Any]:
         """How many of these decisions are known to be fraud or good, and the newest that are known."""
         ledger = self._engine.ledger
-        known = self._engine.learned.of(seqs)
+        known = self._engine.label_outcomes.of(seqs)
         found = [ledger.record_of(seq) for seq in list(known)[:most]]
-        labels = [self._engine.look.label(*each) for each in found if each is not None]
+        labels = [self._engine.queries.label(*each) for each in found if each is not None]
         counts = Counter(known.values())
         return {
             "fraud": counts[True],

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from penstock.engine.queries import KeyRows, EngineQueries
+from penstock.engine.queries import EngineQueries, KeyRows
 from penstock.engine.records import rule_of
 from penstock.messages import Action, Record
 
@@ -36,7 +36,7 @@ def transactions(
     key, in any role. rule: those on which it fired, whether it acted or only watched. from_us, to_us: event times, the end
     excluded. Returns the decisions and the next `before`.
     """
-    look, action = engine.look, Action.named(decision).value if decision else None
+    look, action = engine.queries, Action.named(decision).value if decision else None
     filters: list[Wanted] = []
     if entity is not None:
         filters.append(_among(KeyRows(look, look.table(entity), key or "").of))

@@ -32,7 +32,7 @@ class Deduplicator:
         self._engine = engine
         self._unclaimed = False
 
-    def seen(
+    def find(
         self, batch: Batch, codes: NDArray[np.int64], first_seq: int, *, dry_run: bool = False
     ) -> NDArray[np.int64] | None:
         """-1 where an event is new, else the sequence number of the first one; None where all are new.
@@ -60,7 +60,7 @@ class Deduplicator:
         self._unclaimed = not dry_run and seen[0] < 0
         return None if seen[0] < 0 else seen
 
-    def entered(self, batch: Batch, codes: NDArray[np.int64], first_seq: int) -> None:
+    def commit(self, batch: Batch, codes: NDArray[np.int64], first_seq: int) -> None:
         """The new events of the latest `seen` are in state."""
         if self._unclaimed:
             self._engine.claims.restore(codes, batch.arrived_us, np.array([first_seq]))
@@ -120,7 +120,7 @@ class Deduplicator:
     def _recorded(self, batch: Batch, row: int, record: Record, at: int) -> tuple[bool, bytes]:
         engine = self._engine
         earlier = records.batch_of(records.rows_of(record, [at]), engine.detector, engine.names_of(record))
-        return self._same(batch, row, earlier, 0), engine.look.render(record, [at])[0]
+        return self._same(batch, row, earlier, 0), engine.queries.render(record, [at])[0]
 
     def _same(self, left: Batch, left_row: int, right: Batch, right_row: int) -> bool:
         schema = self._engine.detector.schema

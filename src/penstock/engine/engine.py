@@ -27,8 +27,8 @@ if TYPE_CHECKING:  # the rest is imported when an engine is made: `from penstock
     from numpy.typing import NDArray
 
     from penstock.detector import Detector
-    from penstock.engine.challenger import Challenger
     from penstock.engine.backfill import FeatureBackfill
+    from penstock.engine.challenger import Challenger
     from penstock.engine.personal_data import OnPersonal
     from penstock.expressions import Members
     from penstock.ingest import Read
@@ -92,21 +92,21 @@ class Engine:
     ) -> None:
         from penstock.engine.decide import BatchDecider
         from penstock.engine.decision_history import History
+        from penstock.engine.deduplication import Deduplicator
         from penstock.engine.intake import Intake
         from penstock.engine.label_outcomes import LabelOutcomes
-        from penstock.engine.queries import EngineQueries
-        from penstock.engine.startup import ensemble_of, ledger_of, personal_key_of
-        from penstock.engine.pipeline import Pipeline as Pipeline
+        from penstock.engine.labels import LabelStore
         from penstock.engine.personal_data import Personal
+        from penstock.engine.pipeline import Pipeline
+        from penstock.engine.quarantine import QuarantineWriter
+        from penstock.engine.queries import EngineQueries
         from penstock.engine.rebuild import Rebuild
         from penstock.engine.recent_decisions import RecentDecisions
         from penstock.engine.recovery import Recovery
-        from penstock.engine.quarantine import QuarantineWriter
-        from penstock.engine.deduplication import Deduplicator
+        from penstock.engine.startup import ensemble_of, ledger_of, personal_key_of
         from penstock.engine.statistics.distribution import category_of, worth_of
         from penstock.engine.statistics.totals import Totals
         from penstock.engine.statistics.trials import TrialStatistics
-        from penstock.engine.labels import LabelStore
         from penstock.ingest import Reader
         from penstock.messages import Decision
 
@@ -116,34 +116,34 @@ class Engine:
         self.folder = Path(data) if data is not None else None
         ensemble = ensemble_of(detector, models, self.folder, wait=wait_for_models)
         self.memory_limit = int(memory_limit_gb * 2**30) if memory_limit_gb else None
-        self.path = Pipeline(detector, ensemble, memory_limit=self.memory_limit)
+        self.pipeline = Pipeline(detector, ensemble, memory_limit=self.memory_limit)
         key = personal_key or (personal_key_of(self.folder, ledger) if detector.schema.personal else None)
         self._owns_ledger = ledger is None
         self._on_close = on_close
         self._closed = False
         self.on_decided: OnDecided | None = None
         self.ledger = ledger or ledger_of(self.folder, segment_mb, clock)
-        self.rebuilding = Rebuild(self.path, self.ledger)
+        self.rebuild = Rebuild(self.pipeline, self.ledger)
         remember = on_personal is not None
         self.reader = Reader(detector.schema, detector.plan.layout, personal_key=key, remember=remember)
         self.personal = Personal(self, on_personal)
         worth, self.currency = worth_of(detector)
         self.totals = Totals(worth, detector.plan.layout, clock, category_of(detector))
         self.trials = TrialStatistics(clock)
-        self.truth = LabelStore(self)
-        self.look = EngineQueries(self)
+        self.label_store = LabelStore(self)
+        self.queries = EngineQueries(self)
         self.history = History(self)
-        self.learned = LabelOutcomes(self)
-        self.recent = RecentDecisions(self)
-        self.repeats = Deduplicator(self)
-        self.refused = QuarantineWriter(self, quarantine_kept)
+        self.label_outcomes = LabelOutcomes(self)
+        self.recent_decisions = RecentDecisions(self)
+        self.deduplicator = Deduplicator(self)
+        self.quarantine = QuarantineWriter(self, quarantine_kept)
         self.intake = Intake(self)
-        self.deciding = BatchDecider(self)
+        self.decider = BatchDecider(self)
         self._waiting_for_models = bool(detector.models) and ensemble is None
         self._versions()
         self.recovery = Recovery(self, self.folder, snapshot_every_s)
         self.recovery.recover()
-        self.recent.begin(self.ledger.next_seq)
+        self.recent_decisions.begin(self.ledger.next_seq)
         self.claims = self.ledger.claims(detector.name, detector.dedupe_us)
 
     # ---- what is served
@@ -156,7 +156,7 @@ class Engine:
     @property
     def model_version(self) -> str | None:
         """The version of the models that decide."""
-        return self.path.ensemble.version if self.path.ensemble else None
+        return self.pipeline.ensemble.version if self.pipeline.ensemble else None
 
     @property
     def event_type(self) -> type[msgspec.Struct]:
@@ -183,7 +183,7 @@ class Engine:
     @property
     def degraded(self) -> str | None:
         """None, or why some decisions are the policy's `on_failure` although nothing has failed."""
-        return self.path.state.full
+        return self.pipeline.state.full
 
     def use(self, ensemble: Ensemble) -> None:
         """Let these models decide from the next batch on; requests in between notice nothing.
@@ -191,7 +191,7 @@ class Engine:
         Raises:
             BundleError: they do not fit this detector's features.
         """
-        self.path.use(ensemble)
+        self.pipeline.use(ensemble)
         self._waiting_for_models = False
         self._versions()
 
@@ -202,7 +202,7 @@ class Engine:
             BundleError: one does not fit this detector's features.
             DeclarationError: they cannot be tried together, or the keys of a share cannot be shared out.
         """
-        self.path.challenge(*challengers)
+        self.pipeline.challenge(*challengers)
         self._versions()
 
     def use_rules(self, rules: Sequence[Rule], lists: Mapping[str, Members] | None = None) -> None:
@@ -214,11 +214,11 @@ class Engine:
             DeclarationError: one of them cannot work; nothing has changed.
         """
         self.detector = self.detector.with_rules(rules, lists)
-        self.path.change(self.detector)
+        self.pipeline.change(self.detector)
         self.reader.use(self.detector.plan.layout)
         self._versions()
 
-    def grow(self, filling: FeatureBackfill) -> None:
+    def activate_features(self, filling: FeatureBackfill) -> None:
         """Let another version of the detector decide from the next batch on, whose state was filled beside this one.
 
         Rules, lists, models and trials go on, also those that changed meanwhile.
@@ -228,14 +228,14 @@ class Engine:
         """
         from penstock.engine.rebuild import Rebuild
 
-        path, detector = filling.finish(), filling.path.detector
+        path, detector = filling.finish(), filling.pipeline.detector
         if (detector.rules, detector.lists) != (self.detector.rules, self.detector.lists):
             path.change(detector.with_rules(self.detector.rules, self.detector.lists))
-        path.use(self.path.ensemble)
-        path.challenge(*self.path.challengers)
+        path.use(self.pipeline.ensemble)
+        path.challenge(*self.pipeline.challengers)
         path.state.memory_limit = self.memory_limit
-        self.path, self.detector = path, path.detector
-        self.rebuilding = Rebuild(path, self.ledger)
+        self.pipeline, self.detector = path, path.detector
+        self.rebuild = Rebuild(path, self.ledger)
         self.reader.use(self.detector.plan.layout)
         self.recovery.renew()
         self._versions()
@@ -247,7 +247,7 @@ class Engine:
         from penstock.ledger import DetectorVersion
         from penstock.messages import Versions
 
-        ensemble, plan = self.path.ensemble, self.detector.plan
+        ensemble, plan = self.pipeline.ensemble, self.detector.plan
         self.versions = Versions(self.version, self.model_version, plan.rules.version, plan.rules.lists or msgspec.UNSET)
         self.plain_versions = msgspec.to_builtins(self.versions)
         self.voices = RecordFormat(self, self.versions)
@@ -257,7 +257,7 @@ class Engine:
         declared = {
             "layout": self.layout_id,
             "features": list(plan.features),
-            "members": list(self.path.members),
+            "members": list(self.pipeline.members),
             "state": self.detector.state_fingerprint,
             "usual": ensemble.usual_values() if ensemble else {},
             "rules": msgspec.to_builtins(self.detector.rules),
@@ -279,7 +279,7 @@ class Engine:
         read = self._read_objects([event])
         for row, refusal in read.refused:
             _raise(row, refusal)
-        [answer] = self.deciding.decide(read, 1, dry_run=dry_run)
+        [answer] = self.decider.decide(read, 1, dry_run=dry_run)
         if not isinstance(answer, bytes):
             _raise(0, answer)
         if not dry_run:
@@ -306,7 +306,7 @@ class Engine:
             for row, refusal in read.refused:
                 (on_refused or _raise)(first + row, refusal)
             refused = {row for row, _ in read.refused}
-            for row, answer in enumerate(self.deciding.decide(read, len(piece), dry_run=dry_run)):
+            for row, answer in enumerate(self.decider.decide(read, len(piece), dry_run=dry_run)):
                 if isinstance(answer, bytes):
                     decisions.append(self._decode(answer))
                 elif row not in refused:
@@ -330,8 +330,8 @@ class Engine:
         started = time.perf_counter_ns()
         read = self.reader.read(bodies, self.clock())
         if not dry_run:
-            self.refused.keep(bodies, read)
-        return self.deciding.decide(read, len(bodies), dry_run=dry_run, on_durable=on_durable, started_ns=started)
+            self.quarantine.keep(bodies, read)
+        return self.decider.decide(read, len(bodies), dry_run=dry_run, on_durable=on_durable, started_ns=started)
 
     def take_json(self, bodies: Sequence[bytes], arrived_us: NDArray[np.int64]) -> tuple[list[Refusal], list[Quarantined]]:
         """Take in transactions and informing events as they came from a broker, each with the time of its arrival.
@@ -351,9 +351,9 @@ class Engine:
             if read.batch.kinds[rows[0]]:
                 self.intake.apply(part, "informing", None)
             else:
-                answers = self.deciding.decide(part, len(rows), started_ns=started)
+                answers = self.decider.decide(part, len(rows), started_ns=started)
                 refused += [answer for answer in answers if not isinstance(answer, bytes)]
-        return refused, self.refused.of(bodies, read)
+        return refused, self.quarantine.of(bodies, read)
 
     def follow(self, record: Record) -> None:
         """Take in a record that the owner of this detector has written: state and ledger become as they are there."""
@@ -385,7 +385,7 @@ class Engine:
         answers: list[Refusal | None] = [None] * len(bodies)
         for row, refusal in [*read.refused, *self.not_informing(read)]:
             answers[row] = refusal
-        self.refused.keep(bodies, read)
+        self.quarantine.keep(bodies, read)
         keep = np.flatnonzero(read.batch.kinds > 0)
         self.intake.apply(chosen(read, keep) if len(keep) < len(read.batch) else read, "informing", on_durable)
         return answers
@@ -410,7 +410,7 @@ class Engine:
         from penstock.messages import Refusal
 
         known_us = to_us(at) if at is not None else None
-        [told] = self.truth.tell([Statement(transaction_id, fraud, kind=kind, known_us=known_us, source=source)])
+        [told] = self.label_store.submit([Statement(transaction_id, fraud, kind=kind, known_us=known_us, source=source)])
         if isinstance(told, Refusal):
             raise MalformedEvent(told.detail, "transaction_id")
         self.ledger.flush()
@@ -426,7 +426,7 @@ class Engine:
 
     def label_all_json(self, bodies: Sequence[bytes]) -> list[list[Label | Refusal]]:
         """Take in labels as they came from a broker: for each body, one label or an array of them, what was accepted."""
-        return self.truth.tell_json(bodies)
+        return self.label_store.submit_json(bodies)
 
     def check_json(self, body: bytes) -> Refusal | None:
         """Why this event would be refused for what it says; None where it would be taken. Nothing is changed or kept."""
@@ -435,7 +435,7 @@ class Engine:
 
     def set_aside(self, body: bytes, refusal: Refusal, *, nobodys: bool = False) -> None:
         """Keep in quarantine what was refused before it came here; nobodys: no detector could be found for it."""
-        self.refused.put([(body, refusal)], "" if nobodys else None)
+        self.quarantine.put([(body, refusal)], "" if nobodys else None)
 
     # ---- looking
 
@@ -446,11 +446,11 @@ class Engine:
 
     def names_of(self, record: Record) -> list[str] | None:
         """What the matrix columns of a stored record are called; None where they are today's."""
-        return self.look.names_of(record)
+        return self.queries.names_of(record)
 
     def transaction(self, transaction_id: str) -> bytes | None:
         """The recorded decision as JSON, with what became known of it since."""
-        return self.look.transaction(transaction_id)
+        return self.queries.transaction(transaction_id)
 
     def transactions(self, **filters: Any) -> tuple[list[bytes], str | None]:
         """Recorded decisions, newest first: see `listing.transactions`."""
@@ -460,12 +460,12 @@ class Engine:
 
     def entity(self, entity: str, key: str) -> dict[str, Any] | None:
         """The current features of one key: see `look.EngineQueries.entity`."""
-        return self.look.entity(entity, key)
+        return self.queries.entity(entity, key)
 
     @property
     def entities(self) -> list[str]:
         """What features are computed of, in the order of their declaration."""
-        return [table.plan.entity.name for table in self.path.state.tables]
+        return [table.plan.entity.name for table in self.pipeline.state.tables]
 
     def outcome(self, transaction_id: str) -> dict[str, Any] | None:
         """What became of a transaction: see `history.History.outcome`."""
@@ -489,12 +489,12 @@ class Engine:
 
     def describe(self) -> dict[str, Any]:
         """What is served."""
-        return self.look.describe()
+        return self.queries.describe()
 
     @property
     def metrics(self) -> Mapping[str, float]:
         """Counters since the start, by name."""
-        state = self.path.state
+        state = self.pipeline.state
         return self.totals.metrics() | {
             "state_bytes": float(state.used_bytes),
             "memory_refused": float(state.refused),
@@ -517,7 +517,7 @@ class Engine:
             if self._owns_ledger:
                 closing.callback(self.ledger.close)
             closing.callback(self.recovery.close)
-            closing.callback(self.refused.close)
+            closing.callback(self.quarantine.close)
 
     def __enter__(self) -> Engine:
         return self

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.engine import records
+from penstock.engine.deduplication import IdCollision
 from penstock.engine.pipeline import UpdatedState
 from penstock.engine.reads import chosen
-from penstock.engine.deduplication import IdCollision
 from penstock.ingest import Read
 from penstock.ledger import INDEXED
 from penstock.messages import Batch, Record, Refusal
@@ -23,16 +23,18 @@ class Intake:
     def __init__(self, engine: "Engine") -> None:
         self._engine = engine
 
-    def enter(self, batch: Batch, codes: NDArray[np.int64], first_seq: int, *, read: bool, write: bool = True) -> UpdatedState:
+    def update_state(
+        self, batch: Batch, codes: NDArray[np.int64], first_seq: int, *, read: bool, write: bool = True
+    ) -> UpdatedState:
         """Let new events into state; where that is refused, none has entered and their ids are free again."""
         engine = self._engine
         try:
-            entered = engine.path.enter(batch, first_seq, read=read, write=write)
+            entered = engine.pipeline.update_state(batch, first_seq, read=read, write=write)
         except BaseException:
             if write:
                 engine.claims.unclaim(codes, first_seq)
             raise
-        engine.repeats.entered(batch, codes, first_seq)
+        engine.deduplicator.commit(batch, codes, first_seq)
         return entered
 
     def record(self, batch: Batch, codes: NDArray[np.int64], kind: str, first_seq: int, entered: UpdatedState) -> Record:
@@ -48,7 +50,7 @@ class Intake:
         records.keep_unknown(read)
         first_seq = engine.ledger.next_seq
         try:
-            seen = engine.repeats.seen(read.batch, read.id_codes, first_seq)
+            seen = engine.deduplicator.find(read.batch, read.id_codes, first_seq)
         except IdCollision:
             applied = sum(self.apply(chosen(read, np.array([row])), kind, None) for row in range(len(read.batch)))
             self._when_durable(on_durable)
@@ -59,11 +61,11 @@ class Intake:
         if not len(batch):
             self._when_durable(on_durable)
             return 0
-        entered = self.enter(batch, codes, first_seq, read=False)
+        entered = self.update_state(batch, codes, first_seq, read=False)
         engine.ledger.append(self.record(batch, codes, kind, first_seq, entered), on_durable)
         engine.personal.keep(batch)
         if kind == "loaded":
-            engine.truth.recorded(batch, first_seq, read)
+            engine.label_store.recorded(batch, first_seq, read)
         engine.recovery.maybe_snapshot()
         return len(batch)
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.engine.statistics.ranges import RANGES
 from penstock.engine.records import rule_of
 from penstock.engine.statistics.distribution import worth_of
+from penstock.engine.statistics.ranges import RANGES
 from penstock.messages import Action, Record
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class LabelOutcomes:
             return None
         row = seq - record.first_seq
         columns: Any = record.columns
-        names, x = self._engine.look.names_in(record), columns["x"]
+        names, x = self._engine.queries.names_in(record), columns["x"]
         worth, _ = worth_of(self._engine.detector)
         amount = float(x[row][names.index(worth)]) if worth in names else 0.0
         fired = tuple(dict.fromkeys(_fired(names, x[row])))

@@ -38,7 +38,7 @@ class LabelQueue:
     """
 
     def __init__(self, path: "Pipeline") -> None:
-        self._path = path
+        self._pipeline = path
         self._heap: list[Pending] = []
         self._order = 0
         self._kind = len(path.detector.schema.kinds)
@@ -54,15 +54,15 @@ class LabelQueue:
         The label of an event that was stamped too far ahead to enter state changes nothing.
         """
         ahead_us = int(batch.time_us[row]) - int(batch.arrived_us[row])
-        if self.matter and change and ahead_us <= self._path.state.max_ahead_us:
+        if self.matter and change and ahead_us <= self._pipeline.state.max_ahead_us:
             self._order += 1
             heapq.heappush(self._heap, Pending(known_us, self._order, change, sequence, batch, row))
 
-    def cuts(self, batch: Batch) -> Iterator[tuple[int, int]]:
+    def due_positions(self, batch: Batch) -> Iterator[tuple[int, int]]:
         """Rows before which labels fall due, each with the stream's clock there; `apply_due` is called at each."""
         if not self._heap or not len(batch):
             return
-        clocks = stream_clock(batch, self._path.state.clock_us)
+        clocks = stream_clock(batch, self._pipeline.state.clock_us)
         while self._heap and self._heap[0].known_us <= clocks[-1]:
             row = int(np.searchsorted(clocks, self._heap[0].known_us))
             yield row, int(clocks[row])
@@ -73,7 +73,7 @@ class LabelQueue:
             self._apply(heapq.heappop(self._heap), Closed(0, closed.level))
 
     def _apply(self, label: Pending, closed: Closed) -> None:
-        state = self._path.state
+        state = self._pipeline.state
         state.label(label.batch, label.row, label.sequence, label.change)
         if self._by_time_known and label.change > 0:
             from penstock.engine.pipeline import take

@@ -71,11 +71,11 @@ class LabelStore:
 
     # ---- statements
 
-    def tell(self, statements: Sequence[Statement]) -> list[Label | Refusal]:
+    def submit(self, statements: Sequence[Statement]) -> list[Label | Refusal]:
         """Take in statements, in order, as one record of the log; in the place of each, its label or why it is refused."""
         now = self._engine.clock()
         known_us = [now if each.known_us is None else each.known_us for each in statements]
-        events = self._engine.look.events([statement.transaction_id for statement in statements], known_us)
+        events = self._engine.queries.events([statement.transaction_id for statement in statements], known_us)
         current = self._current([event for event in events if event is not None])
         answers: list[Label | Refusal] = []
         labels: list[Label] = []
@@ -94,12 +94,12 @@ class LabelStore:
                 continue
             label = self._label(statement, now)
             # without a time of its own a label is known as of the newest event: it precedes whatever comes next
-            effective_us = label.known_us if statement.known_us is not None else self._engine.path.state.clock_us
+            effective_us = label.known_us if statement.known_us is not None else self._engine.pipeline.state.clock_us
             changes.append((effective_us, self._change(label, event[0].first_seq + event[1], current), event))
             labels.append(label)
             answers.append(label)
         if labels:
-            self._engine.rebuilding.expect_of(changes)
+            self._engine.rebuild.expect_of(changes)
             effective, change, found = zip(*changes, strict=True)
             self._append(labels, effective, change, [record.first_seq + row for record, row in found])
         return answers
@@ -140,7 +140,7 @@ class LabelStore:
             seq: self._on_the_way[seq] for record, row in events if (seq := record.first_seq + row) in self._on_the_way
         }
         others = [(record, row) for record, row in events if record.first_seq + row not in on_the_way]
-        return self._engine.look.labels_of(others) | on_the_way
+        return self._engine.queries.labels_of(others) | on_the_way
 
     def _change(self, label: Label, seq: int, current: dict[int, Label]) -> int:
         """What a label changes: +1 a fraud becomes known, -1 one is taken back, 0 nothing."""
@@ -150,10 +150,10 @@ class LabelStore:
         current[seq] = self._on_the_way[seq] = label
         return int(label.fraud) - int(before is not None and before.fraud)
 
-    def tell_json(self, bodies: Sequence[bytes]) -> list[list[Label | Refusal]]:
+    def submit_json(self, bodies: Sequence[bytes]) -> list[list[Label | Refusal]]:
         """Take in labels as JSON, each body one or an array of them; for each body its labels, or why they are refused."""
         read = read_statements(bodies, self._engine.detector.schema.naive_times)
-        told = iter(self.tell([each for part in read for each in part if isinstance(each, Statement)]))
+        told = iter(self.submit([each for part in read for each in part if isinstance(each, Statement)]))
         return [[next(told) if isinstance(each, Statement) else each for each in part] for part in read]
 
     # ---- labels of recorded history
@@ -174,7 +174,7 @@ class LabelStore:
         for row in frauds:
             at = int(known_us[row])
             labels.append(Label(self._engine.detector.name, batch.ids[row], True, "fraud", "recorded", at, at))
-            self._engine.path.pending.add(at, 1, first_seq + row, batch, row)
+            self._engine.pipeline.pending.add(at, 1, first_seq + row, batch, row)
         self._append(labels, [label.known_us for label in labels], [1] * len(labels), [first_seq + row for row in frauds])
 
     # ---- the log

@@ -79,7 +79,7 @@ class Personal:
         Raises:
             DeclarationError: the detector has no such entity.
         """
-        columns = self._engine.look.table(entity).plan.keys[0]
+        columns = self._engine.queries.table(entity).plan.keys[0]
         parts = key.split("|") if len(columns) > 1 else [key]
         if len(parts) != len(columns):
             return key
@@ -97,7 +97,7 @@ class Personal:
             raise DeclarationError(f"detector {name!r} keeps no personal fields, so nobody can be erased")
         known = [
             table.plan.entity.name
-            for table in self._engine.path.state.tables
+            for table in self._engine.pipeline.state.tables
             if any([column.name for column in columns] == [self._person] for columns in table.plan.keys)
         ]
         allowed = {*known, self._person}

@@ -16,7 +16,7 @@ from penstock.engine.challenger import Challenger, check_together
 from penstock.engine.control_share import Control
 from penstock.engine.inputs import Inputs
 from penstock.engine.label_queue import LabelQueue
-from penstock.engine.shadow import ShadowResult, ShadowEvaluator, stopped
+from penstock.engine.shadow import ShadowEvaluator, ShadowResult, stopped
 from penstock.errors import BundleError, DeclarationError, did_you_mean
 from penstock.features.kernel.words import ALL_KEYS
 from penstock.features.lookups import lookups_of
@@ -99,7 +99,7 @@ class Pipeline:
         self.ensemble = ensemble
         self._inputs = Inputs(self.plan.layout, ensemble.features, ensemble.encodings) if ensemble else None
         thresholds = self.detector.policy.thresholds(ensemble.thresholds if ensemble else {})
-        self._settle(thresholds)
+        self._rebuild(thresholds)
 
     def challenge(self, *challengers: Challenger) -> None:
         """Try these beside the models that decide from the next batch on, and no others; none ends that.
@@ -113,14 +113,14 @@ class Pipeline:
             check_fits(self.detector, challenger.ensemble)
             check_keys(self.detector, challenger)
         self.challengers = challengers
-        self._settle(self.judge.thresholds)
+        self._rebuild(self.judge.thresholds)
 
     def change(self, detector: Detector) -> None:
         """Go on as another version of the detector, which differs in its rules alone."""
         self.detector, self.plan = detector, detector.plan
-        self._settle(self.judge.thresholds)
+        self._rebuild(self.judge.thresholds)
 
-    def _settle(self, thresholds: Thresholds) -> None:
+    def _rebuild(self, thresholds: Thresholds) -> None:
         """Everything that judges, for the rules and models there are."""
         policy, rules = self.detector.policy, self.plan.rules
         self.judge = Judge(policy, list(rules), thresholds)
@@ -144,18 +144,18 @@ class Pipeline:
         closed: see `enter`.
         """
         started_ns = time.perf_counter_ns()
-        entered = self.enter(batch, first_sequence, write=write, closed=closed)
-        return self.conclude(batch, started_ns, explain=explain, entered=entered)
+        entered = self.update_state(batch, first_sequence, write=write, closed=closed)
+        return self.score_and_decide(batch, started_ns, explain=explain, entered=entered)
 
     def features(
         self, batch: Batch, first_sequence: int, *, read: bool = True, write: bool = True, closed: Closed | None = None
     ) -> None:
         """Fill every feature column."""
-        self.enter(batch, first_sequence, read=read, write=write, closed=closed)
+        self.update_state(batch, first_sequence, read=read, write=write, closed=closed)
         if read:
             self.derive(batch)
 
-    def enter(
+    def update_state(
         self, batch: Batch, first_sequence: int, *, read: bool = True, write: bool = True, closed: Closed | None = None
     ) -> UpdatedState:
         """Let events into state, and fill what is computed from it; labels that are due come first, each before the
@@ -172,7 +172,7 @@ class Pipeline:
             return ENTERED
         start, admitted, parts = 0, 0 if closed is None else n, []
         closed = closed or OPEN
-        cuts = self.pending.cuts(batch)
+        cuts = self.pending.due_positions(batch)
         end, due_us = next(cuts, (n, None))
         while start < n:
             if start == admitted:
@@ -190,7 +190,9 @@ class Pipeline:
         refused = np.concatenate(parts)
         return UpdatedState(closed, refused if refused.any() else None)
 
-    def conclude(self, batch: Batch, started_ns: int, *, explain: bool = True, entered: UpdatedState = ENTERED) -> BatchResult:
+    def score_and_decide(
+        self, batch: Batch, started_ns: int, *, explain: bool = True, entered: UpdatedState = ENTERED
+    ) -> BatchResult:
         """What follows from the features: derived ones, models, rules and policy. Nothing here changes state.
 
         Where a part fails, the policy's `on_failure` decides, and the decision says so; also about events that had to stay out

@@ -10,9 +10,9 @@ import numpy as np
 
 from penstock.clock import EVER_US, iso
 from penstock.codes import text_codes
-from penstock.decision import TEXT, SplitRenderer, Renderer, versions_of
-from penstock.decision.split_renderer import deciding_version
+from penstock.decision import TEXT, Renderer, SplitRenderer, versions_of
 from penstock.decision.record import DECIDED_BY
+from penstock.decision.split_renderer import deciding_version
 from penstock.engine import records
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.features import Aggregate
@@ -174,7 +174,7 @@ class EngineQueries:
         Raises:
             DeclarationError: the detector has no such entity.
         """
-        tables = {table.plan.entity.name: table for table in self._engine.path.state.tables}
+        tables = {table.plan.entity.name: table for table in self._engine.pipeline.state.tables}
         if entity not in tables:
             name = self._engine.detector.name
             raise DeclarationError(f"detector {name!r} has no entity {entity!r}.{did_you_mean(entity, tables)}")
@@ -189,7 +189,7 @@ class EngineQueries:
             DeclarationError: the detector has no such entity.
             MalformedEvent: the text cannot be a key of it.
         """
-        table, state = self.table(entity), self._engine.path.state
+        table, state = self.table(entity), self._engine.pipeline.state
         several = len(table.plan.keys[0]) > 1
         code = state.key_of(table, key.split("|") if several else [key])
         if find_slot(table.state, code) < 0:
@@ -223,7 +223,7 @@ class EngineQueries:
     def describe(self) -> dict[str, Any]:
         """The detector as served: fields, features, models, rules, policy, versions."""
         engine, detector = self._engine, self._engine.detector
-        ensemble, thresholds = engine.path.ensemble, engine.path.judge.thresholds
+        ensemble, thresholds = engine.pipeline.ensemble, engine.pipeline.judge.thresholds
         return {
             "name": detector.name,
             "version": detector.version,
@@ -254,7 +254,7 @@ class EngineQueries:
             },
             "inputs": list(ensemble.features) if ensemble else list(detector.plan.inputs),
             "state": {
-                table.plan.entity.name: table.counts() | {"bytes": table.used_bytes} for table in engine.path.state.tables
+                table.plan.entity.name: table.counts() | {"bytes": table.used_bytes} for table in engine.pipeline.state.tables
             },
             "notes": [*engine.recovery.notes, *detector.warnings],
         }

@@ -129,9 +129,9 @@ class RecentDecisions:
             DeclarationError: the detector has no such entity.
             MalformedEvent: the text cannot be a key of it.
         """
-        table = self._engine.look.table(entity)
+        table = self._engine.queries.table(entity)
         values = key.split("|") if len(table.plan.keys[0]) > 1 else [key]
-        return self._engine.path.state.key_of(table, values)
+        return self._engine.pipeline.state.key_of(table, values)
 
     # ---- keeping
 
@@ -182,7 +182,7 @@ class RecentDecisions:
                 with self._lock:
                     self._exhausted = True
                 return
-            pairs = [(record, self._engine.rebuilding.events_of(record)) for record in reversed(older)]
+            pairs = [(record, self._engine.rebuild.events_of(record)) for record in reversed(older)]
             with self._lock:
                 self._chunks.appendleft(self._chunk(pairs))
                 self._first_seq = pairs[0][0].first_seq

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from penstock.decision import SplitRenderer, Renderer, Thresholds
+from penstock.decision import Renderer, SplitRenderer, Thresholds
 from penstock.engine import records
-from penstock.engine.shadow import Trial, ShadowEvaluator, candidates
+from penstock.engine.shadow import ShadowEvaluator, Trial, candidates
 from penstock.messages import Versions
 from penstock.models import Ensemble
 
@@ -24,7 +24,7 @@ class RecordFormat:
     """
 
     def __init__(self, engine: "Engine", versions: Versions) -> None:
-        path, detector = engine.path, engine.detector
+        path, detector = engine.pipeline, engine.detector
         self._engine, self.versions = engine, versions
         self._challengers = path.challengers
         theirs = [] if not path.challengers else [versions.model, *(each.version for each in path.challengers)]
@@ -63,7 +63,7 @@ class RecordFormat:
             versions,
             list(detector.plan.rules),
             detector.plan.features,
-            members=self._engine.path.members,
+            members=self._engine.pipeline.members,
             model_features=ensemble.features if ensemble else (),
             usual=ensemble.usual_values() if ensemble else {},
             words=detector.words,

@@ -75,10 +75,10 @@ class Recovery:
         arrays, meta = found
         engine = self._engine
         words = {int(code): text for code, text in meta["words"].items()}
-        engine.path.state.load(arrays, words, meta["clock_us"], meta["pace_us"])
+        engine.pipeline.state.load(arrays, words, meta["clock_us"], meta["pace_us"])
         engine.totals.restore(meta["totals"])
         if meta["pending"]:
-            engine.rebuilding.expect(*zip(*meta["pending"], strict=True))
+            engine.rebuild.expect(*zip(*meta["pending"], strict=True))
         return int(meta["position"])
 
     def _fits(self, path: Path, meta: dict[str, Any]) -> bool:
@@ -102,15 +102,15 @@ class Recovery:
     def apply(self, record: Record) -> None:
         """Let a record of the log into state."""
         engine = self._engine
-        events = engine.rebuilding.apply(record)
+        events = engine.rebuild.apply(record)
         if record.kind == "labels":
-            engine.truth.keep(record)
+            engine.label_store.keep(record)
         elif record.kind == "decisions":
             amount = engine.totals.amount
-            names = engine.names_of(record) or engine.look.columns
+            names = engine.names_of(record) or engine.queries.columns
             engine.totals.add_record(record, names.index(amount) if amount in names else None, names)
             if events is not None:
-                engine.recent.add(record, events)
+                engine.recent_decisions.add(record, events)
 
     def renew(self) -> None:
         """The state is another one: what was saved does not fit any more, so it is saved as soon as events come."""
@@ -139,7 +139,7 @@ class Recovery:
     def snapshot(self) -> None:
         """Begin to write a snapshot of the state as it is now; `writing` is its future."""
         engine = self._engine
-        state = engine.path.state
+        state = engine.pipeline.state
         meta = {
             "fingerprint": engine.detector.state_fingerprint,
             "position": engine.ledger.position,
@@ -147,7 +147,7 @@ class Recovery:
             "pace_us": state.pace_us,
             "words": {str(code): text for code, text in state.words().items()},
             "totals": engine.totals.saved(),
-            "pending": [[p.known_us, p.change, p.sequence] for p in engine.path.pending.saved()],
+            "pending": [[p.known_us, p.change, p.sequence] for p in engine.pipeline.pending.saved()],
         }
         self._saved_at_us, self._saved_seq = engine.clock(), engine.ledger.next_seq
         self._saved_position = engine.ledger.position

@@ -55,7 +55,7 @@ def on_event(engine: Engine, rule: Rule, body: bytes) -> Evaluate:
         raise MalformedEvent(refusal.detail, refusal.errors[0][0] if refusal.errors else None)
     if read.batch.kinds[0]:
         raise MalformedEvent("this is an informing event, which rules are not asked about", "type")
-    judged = engine.path.decide(read.batch, engine.ledger.next_seq, write=False, explain=False)
+    judged = engine.pipeline.decide(read.batch, engine.ledger.next_seq, write=False, explain=False)
     action = Action(int(judged.verdicts.action[0]))
     return partial(_seen, engine.detector, rule, judged.batch, action)
 
@@ -80,7 +80,7 @@ def _recorded(engine: Engine, record: Record, row: int) -> Batch:
     x, codes = np.full((1, layout.width), np.nan), np.zeros((1, layout.text_width), np.int64)
     texts: dict[str, list[str | None]] = {}
     for name, column in layout.items():
-        value = engine.look.value(record, row, name)
+        value = engine.queries.value(record, row, name)
         if column.type is Type.TEXT:
             texts[name] = [value if isinstance(value, str) else None]
             codes[0, column.index] = text_codes(texts[name])[0]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from penstock.clock import Clock, system_clock
 from penstock.decision import contributions_of, versions_of
-from penstock.decision.split_renderer import by_challenger, deciding_version
 from penstock.decision.policy import ORDERS
+from penstock.decision.split_renderer import by_challenger, deciding_version
 from penstock.detector import Detector
 from penstock.engine import records
 from penstock.engine.challenger import Challenger, model_trial
@@ -49,7 +49,7 @@ def verify(
     ledger: Ledger,
     detector: Detector,
     transaction_id: str,
-    models: FilePath | None,
+    models: Path | None,
     *,
     list_at: ListAt = lambda _name, _version: None,
     clock: Clock = system_clock,
@@ -80,7 +80,7 @@ def verify(
     engine.challenge(*_challengers(models, detector, recorded))
     events = _rebuild(engine, ledger, recorded)
     batch = records.batch_of(recorded, detector, None)
-    judged = engine.path.decide(batch, recorded.first_seq, closed=records.closed_of(recorded))
+    judged = engine.pipeline.decide(batch, recorded.first_seq, closed=records.closed_of(recorded))
     fresh: dict[str, NDArray[Any]] = {
         "scores": judged.scores,
         "action": judged.verdicts.action,
@@ -131,7 +131,7 @@ def _as_then(ledger: Ledger, detector: Detector, versions: Versions, list_at: Li
     return detector
 
 
-def _models(folder: FilePath | None, detector: Detector, version: str | None) -> Ensemble | None:
+def _models(folder: Path | None, detector: Detector, version: str | None) -> Ensemble | None:
     if version is None:
         return None
     if folder is None or not (folder / detector.name / version).exists():
@@ -139,7 +139,7 @@ def _models(folder: FilePath | None, detector: Detector, version: str | None) ->
     return load_bundle(folder / detector.name / version)
 
 
-def _challengers(folder: FilePath | None, detector: Detector, recorded: Record) -> list[Challenger]:
+def _challengers(folder: Path | None, detector: Detector, recorded: Record) -> list[Challenger]:
     """What was tried beside the models that decided; where one failed then, it decided nothing."""
     trial, deciding, failed = dict(recorded.meta.get("trial") or {}), deciding_version(recorded), _failed(recorded)
     trial.pop("version", None)
@@ -167,7 +167,7 @@ def _moved(rows: NDArray[np.int32], contributions: NDArray[np.float64]) -> dict[
 
 def _rebuild(engine: Engine, ledger: Ledger, until: Record) -> int:
     """Bring the state to the moment before a record; labels in between are expected as they were."""
-    rebuilding, events = Rebuild(engine.path, ledger), 0
+    rebuilding, events = Rebuild(engine.pipeline, ledger), 0
     for _, record in ledger.read():
         if record.first_seq >= until.first_seq:
             return events
@@ -182,5 +182,5 @@ def _differences(engine: Engine, name: str, recorded: Record, fresh: NDArray[Any
     stored: Any = recorded.columns[name]
     before, after = np.atleast_1d(stored[row]).astype(np.float64), np.atleast_1d(fresh[row]).astype(np.float64)
     same = (before == after) | (np.isnan(before) & np.isnan(after))
-    names = engine.look.columns if name == "x" else [f"{name}.{i}" for i in range(len(before))]
+    names = engine.queries.columns if name == "x" else [f"{name}.{i}" for i in range(len(before))]
     return [(names[i], float(before[i]), float(after[i])) for i in np.flatnonzero(~same).tolist()]

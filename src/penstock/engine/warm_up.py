@@ -34,8 +34,8 @@ def warm_up(engine: Engine) -> None:
     Takes some ten milliseconds where compiled code lies in the cache. The engine itself is not touched, except that
     its models score a row of nothing.
     """
-    if engine.path.ensemble is not None:
-        engine.path.ensemble.warm()
+    if engine.pipeline.ensemble is not None:
+        engine.pipeline.ensemble.warm()
     with Engine(_small(), clock=engine.clock) as small:
         _decide(small)
         small.entity("customer", "c")
@@ -59,7 +59,7 @@ def compile_decisions() -> None:
     """Compile what needs no features: reading, rules, judging, the memory of ids."""
     body = b'{"transaction_id": "1", "timestamp": "2026-01-01T00:00:00Z", "customer_id": "c", "amount": 1.5}'
     with Engine(_small()) as small:
-        small.path.conclude(small.reader.read([body], small.clock()).batch, 0)
+        small.pipeline.score_and_decide(small.reader.read([body], small.clock()).batch, 0)
         _claim(small)
 
 
@@ -81,7 +81,7 @@ def _grow(small: Engine) -> None:
     """What runs when tables and ids become many, are swept, or come again."""
     body = b'{"transaction_id": "many %d", "timestamp": "2026-01-01T00:00:00Z", "customer_id": "c%d", "amount": 1.5}'
     small.decide_json([body % (k, k) for k in range(_MANY_KEYS)])
-    small.path.state.digest()
+    small.pipeline.state.digest()
     _claim(small)
 
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import msgspec
 
 from penstock.clock import Clock, system_clock
-from penstock.governance import audit
 from penstock.database.sqlite import Database, Schema
+from penstock.governance import audit
 
 SCHEMA = Schema(
     "alerts",

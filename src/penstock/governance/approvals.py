@@ -6,9 +6,9 @@ from typing import Any, Literal
 import msgspec
 
 from penstock.clock import Clock, system_clock
+from penstock.database.sqlite import Database, Row, Schema, Transaction
 from penstock.errors import Conflict, NotFound, did_you_mean
 from penstock.governance.audit import AuditLog, note
-from penstock.database.sqlite import Database, Row, Schema, Transaction
 
 Stage = Literal["pending", "approved", "rejected", "withdrawn"]
 STAGES = ("pending", "approved", "rejected", "withdrawn")

@@ -6,8 +6,8 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from penstock.clock import Clock
-from penstock.governance.audit import note
 from penstock.database.sqlite import Schema, Transaction
+from penstock.governance.audit import note
 from penstock.governance.rule_versions import bump_revision
 
 State = Literal["draft", "filling", "active", "archived"]

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from penstock.clock import Clock, system_clock
+from penstock.database.sqlite import Database
 from penstock.errors import Conflict, NotFound, did_you_mean
 from penstock.governance.approvals import Approvals, Request
 from penstock.governance.audit import AuditLog
-from penstock.database.sqlite import Database
 from penstock.governance.feature_versions import SCHEMA, FeatureSteps, Version, Wanted, read_versions, wanted
 from penstock.governance.rule_versions import SCHEMA as RULES
 
@@ -143,7 +143,7 @@ class FeatureStore:
             filling = next((each for each in known if each.state == "filling"), None)
             if filling is not None:
                 back = steps.set(filling, "draft", who, "feature.rollback", why)
-                steps.turn()
+                steps.bump_revision()
                 return back
             before = [each for each in known if each.was_active and each.state != "active"]
             if not before:
@@ -169,7 +169,7 @@ class FeatureStore:
                     steps.set(each, "archived", who, "feature.replace")
             count = max(each.was_active for each in known) + 1
             steps.set(filling, "active", who, "feature.filled", was_active=count, reach=reach)
-            steps.turn()
+            steps.bump_revision()
             return True
 
     def failed(self, name: str, version: int, trouble: str, *, who: str) -> None:
@@ -178,7 +178,7 @@ class FeatureStore:
             for each in _known(steps.all(), name, self._detector):
                 if (each.version, each.state) == (version, "filling"):
                     steps.set(each, "draft", who, "feature.failed", trouble, trouble=trouble)
-                    steps.turn()
+                    steps.bump_revision()
 
     def archive(self, name: str, *, who: str, why: str = "") -> None:
         """Let a feature be computed no more.
@@ -196,7 +196,7 @@ class FeatureStore:
             for each in known:
                 if each.state != "archived":
                     steps.set(each, "archived", who, "feature.archive", why)
-            steps.turn()
+            steps.bump_revision()
 
     # ------------------------------------------------------------ inside a transaction
 
@@ -223,7 +223,7 @@ class FeatureStore:
         steps.begin(chosen)
         changed = steps.set(chosen, "filling", who, "feature.activate", why)
         self._checks.fit(wanted(steps.all()))
-        steps.turn()
+        steps.bump_revision()
         return changed
 
     @property

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from penstock.clock import Clock, system_clock
+from penstock.database.sqlite import Database
 from penstock.errors import MalformedEvent, NotFound, did_you_mean
 from penstock.expressions import Member, Members
 from penstock.expressions.members import ALWAYS_US, NEVER_US
-from penstock.database.sqlite import Database
 from penstock.governance.list_tables import SCHEMA, Counts, Entry, KeptList, read_entries, read_lists
 from penstock.governance.rule_versions import FILE
 

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from penstock.clock import Clock
+from penstock.database.sqlite import Transaction
 from penstock.errors import Conflict, NotFound, did_you_mean
 from penstock.expressions import Members
 from penstock.expressions.members import NEVER_US
 from penstock.governance.audit import note
-from penstock.database.sqlite import Transaction
 from penstock.governance.list_tables import LIST_COLUMNS, Entry, KeptList, Kind, read_entries, read_lists
 from penstock.governance.rule_versions import FILE, bump_revision
 

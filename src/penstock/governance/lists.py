@@ -10,12 +10,12 @@ from contextlib import contextmanager
 import msgspec
 
 from penstock.clock import Clock, system_clock
+from penstock.database.sqlite import Database
 from penstock.errors import Conflict, DeclarationError, MalformedEvent, did_you_mean
 from penstock.expressions import Members
 from penstock.governance import rule_versions
 from penstock.governance.approvals import Approvals, Request
 from penstock.governance.audit import AuditLog
-from penstock.database.sqlite import Database
 from penstock.governance.list_reader import ListReader
 from penstock.governance.list_steps import ListSteps, NewEntry, Outcome
 from penstock.governance.list_tables import (
@@ -65,7 +65,7 @@ class ListStore(ListReader):
             known = {kept.name: kept for kept in steps.all()}
             changed = [steps.adopt(known.get(name), name, members) for name, members in declared.items()]
             if any(changed):
-                steps.turn()
+                steps.bump_revision()
 
     def create(
         self, name: str, kind: Kind = "block", *, about: str = "", personal: bool = False, protected: bool = False, who: str
@@ -84,7 +84,7 @@ class ListStore(ListReader):
             )
         with self._steps() as steps:
             made = steps.create(name, kind, about, personal=personal, protected=protected, who=who)
-            steps.turn()
+            steps.bump_revision()
             return made
 
     def add(self, name: str, entries: Sequence[NewEntry], *, who: str, why: str = "") -> Outcome | Request:
@@ -155,7 +155,7 @@ class ListStore(ListReader):
                 self._check(rules, names(steps.transaction.run, self._detector))
             except DeclarationError as error:
                 raise Conflict(f"list {name!r} cannot be put away while rules ask it: {error}") from error
-            steps.turn()
+            steps.bump_revision()
 
     # ------------------------------------------------------------ inside
 
@@ -166,5 +166,5 @@ class ListStore(ListReader):
 
     def _turned(self, steps: ListSteps, done: Outcome) -> Outcome:
         if done.changed:
-            steps.turn()
+            steps.bump_revision()
         return done

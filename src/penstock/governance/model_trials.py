@@ -14,10 +14,10 @@ from typing import Any
 import msgspec
 
 from penstock.clock import Clock, system_clock
+from penstock.database.sqlite import Database
 from penstock.errors import MalformedEvent
 from penstock.governance.approvals import Approvals, Request
 from penstock.governance.audit import AuditLog
-from penstock.database.sqlite import Database
 from penstock.governance.trial_steps import MOST, SCHEMA, Beginning, ModelTrial, TrialSteps, read_trials, running
 
 REGISTRY = "registry"
@@ -188,7 +188,9 @@ class ModelTrials:
         with self._database.write() as transaction:
             yield TrialSteps(transaction, self._detector, self._clock)
 
-    def _waits(self, steps: TrialSteps, version: str, action: str, details: dict[str, Any], who: str, why: str) -> Request | None:
+    def _waits(
+        self, steps: TrialSteps, version: str, action: str, details: dict[str, Any], who: str, why: str
+    ) -> Request | None:
         """A request, where the one who acts may not do it alone."""
         if not self.four_eyes or _author(steps.of(version), who) != who:
             return None

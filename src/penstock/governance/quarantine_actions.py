@@ -10,9 +10,9 @@ from typing import Any, Literal
 import msgspec
 
 from penstock.clock import Clock, system_clock
+from penstock.database.sqlite import Database, Row, Schema
 from penstock.errors import Conflict
 from penstock.governance import audit
-from penstock.database.sqlite import Database, Row, Schema
 
 SCHEMA = Schema(
     "quarantine",

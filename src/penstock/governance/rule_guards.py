@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from penstock.clock import Clock, system_clock
-from penstock.governance.audit import AuditLog, note
 from penstock.database.sqlite import Database, Schema
+from penstock.governance.audit import AuditLog, note
 
 SCHEMA = Schema(
     "rule_guards",

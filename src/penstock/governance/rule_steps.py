@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 
 from penstock.clock import Clock
+from penstock.database.sqlite import Transaction
 from penstock.errors import NotFound, did_you_mean
 from penstock.governance.audit import note
-from penstock.database.sqlite import Transaction
 from penstock.governance.rule_versions import (
     CANDIDATE,
     COLUMNS,
@@ -16,11 +16,11 @@ from penstock.governance.rule_versions import (
     State,
     Version,
     acting,
+    bump_revision,
     by_name,
     difference,
     in_state,
     read_versions,
-    bump_revision,
 )
 
 _INSERT = f"""INSERT INTO rule_versions (detector, place, {COLUMNS})

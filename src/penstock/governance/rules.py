@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from penstock.clock import Clock, system_clock
+from penstock.database.sqlite import Database
 from penstock.errors import Conflict, Forbidden, MalformedEvent
 from penstock.governance import list_tables
 from penstock.governance.approvals import Approvals, Request
 from penstock.governance.audit import AuditLog
-from penstock.database.sqlite import Database
 from penstock.governance.rule_steps import RuleSteps
 from penstock.governance.rule_versions import (
     CANDIDATE,
@@ -83,7 +83,7 @@ class RuleStore:
         with self._steps() as steps:
             changed = steps.adopt(rules, FILE)
             if changed:
-                steps.turn()
+                steps.bump_revision()
             return changed
 
     def add(self, name: str, body: Body, *, who: str, why: str = "") -> Version:
@@ -231,7 +231,7 @@ class RuleStore:
             for version in steps.known(name):
                 if version.state != "archived":
                     steps.set(version, "archived", who=who, action="rule.archive", why=why)
-            steps.turn()
+            steps.bump_revision()
 
     # ------------------------------------------------------------ inside a transaction
 
@@ -240,7 +240,9 @@ class RuleStore:
         with self._database.write() as transaction:
             yield RuleSteps(transaction, self._detector, self._clock)
 
-    def _asked(self, steps: RuleSteps, chosen: Version, action: str, details: dict[str, Any], who: str, why: str) -> Request | None:
+    def _asked(
+        self, steps: RuleSteps, chosen: Version, action: str, details: dict[str, Any], who: str, why: str
+    ) -> Request | None:
         """A request, where the one who acts may not do it alone."""
         if not self.four_eyes or chosen.author != who:
             return None
@@ -255,7 +257,7 @@ class RuleStore:
     def _settled(self, steps: RuleSteps, changed: Version) -> Version:
         """Everything that acts by now fits the detector, and whoever follows hears of it."""
         self._look_at(steps, steps.acting())
-        steps.turn()
+        steps.bump_revision()
         return changed
 
     def _look_at(self, steps: RuleSteps, acts: Sequence[Acting]) -> None:

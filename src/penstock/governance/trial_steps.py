@@ -7,9 +7,9 @@ from typing import Any, Literal
 import msgspec
 
 from penstock.clock import Clock
+from penstock.database.sqlite import Row, Schema, Transaction
 from penstock.errors import Conflict
 from penstock.governance.audit import note
-from penstock.database.sqlite import Row, Schema, Transaction
 
 State = Literal["shadow", "rollout", "promoted", "rolled_back", "withdrawn"]
 RUNNING = ("shadow", "rollout")
@@ -125,7 +125,7 @@ class TrialSteps:
         trial = ModelTrial(number, asked.version, asked.champion, *share, given, asked.who, asked.why, now)
         self.transaction.run(_INSERT, self._values(trial))
         self._note(trial.version, f"model.{trial.state}", trial.who, _told(trial) | {"note": trial.note})
-        self.turn()
+        self.bump_revision()
         return trial
 
     def crown(self, version: str, who: str, why: str, *, action: str) -> None:
@@ -135,7 +135,7 @@ class TrialSteps:
             self.end(trial, "promoted", who, why, action=action)
         else:
             self._note(version, action, who, {"note": why})
-            self.turn()
+            self.bump_revision()
 
     def end(self, trial: ModelTrial, state: State, who: str, why: str, *, action: str = "model.rollback") -> None:
         """Let a trial run no more."""
@@ -143,7 +143,7 @@ class TrialSteps:
         self._update(ended)
         self._note(trial.version, action, who, _told(trial) | {"from": trial.state, "why": why})
 
-    def turn(self) -> None:
+    def bump_revision(self) -> None:
         """Whoever follows looks again."""
         self.transaction.run(
             "INSERT INTO model_revisions (detector, revision) VALUES (:detector, 1)"
@@ -155,7 +155,7 @@ class TrialSteps:
         values = self._values(trial)
         names = ("state", "percent", "share_of", "guards", "ended_us", "ended_by", "reason", "id")
         self.transaction.run(_UPDATE, {name: values[name] for name in names})
-        self.turn()
+        self.bump_revision()
 
     def _values(self, trial: ModelTrial) -> dict[str, Any]:
         guards = None if trial.guards is None else msgspec.json.encode(trial.guards).decode()

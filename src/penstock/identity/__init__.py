@@ -1,1 +1,1 @@
-"""TODO"""
+"""Users, API keys and roles."""

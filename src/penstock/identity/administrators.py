@@ -1,7 +1,7 @@
 """Somebody must be able to let others in: the last administrator stays."""
 
-from penstock.errors import Conflict
 from penstock.database.sqlite import Transaction
+from penstock.errors import Conflict
 
 _ADMINISTERS = "' ' || roles || ' ' LIKE '% administrator %'"
 _STAYING = (

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from penstock.errors import ConfigurationError, LedgerError
 from penstock.database.sqlite import Database
+from penstock.errors import ConfigurationError, LedgerError
 from penstock.identity.keys import Keys
 from penstock.identity.users import Users
 from penstock.private_files import make_private, write_private

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from penstock.clock import Clock, system_clock
+from penstock.database.sqlite import Database, Row, Schema
 from penstock.errors import Conflict, MalformedEvent, NotFound
 from penstock.governance import audit
-from penstock.database.sqlite import Database, Row, Schema
-from penstock.identity.users import Check, check_name, digest
 from penstock.identity.roles import known_roles
+from penstock.identity.users import Check, check_name, digest
 
 SCHEMA = Schema(
     "keys",

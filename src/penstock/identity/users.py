@@ -12,9 +12,9 @@ from argon2 import PasswordHasher, profiles
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from penstock.clock import Clock, system_clock
+from penstock.database.sqlite import Database, Row, Schema, Transaction
 from penstock.errors import Conflict, MalformedEvent, NotFound
 from penstock.governance import audit
-from penstock.database.sqlite import Database, Row, Schema, Transaction
 from penstock.identity.roles import is_reserved, known_roles
 
 SCHEMA = Schema(

@@ -5,8 +5,8 @@ from functools import cached_property
 
 import msgspec
 
-from penstock.wiring.detectors import installed
 from penstock.config import Settings, load_settings
+from penstock.wiring.detectors import installed
 
 VARIABLE = "PENSTOCK_LAB"
 """The variable of the environment in which it travels; set for the process alone that runs the pages."""

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import msgspec
 import polars as pl
 
-from penstock.wiring.traffic import recorded_items
 from penstock.engine import Engine
 from penstock.errors import MalformedEvent
 from penstock.lab.bench import Bench
@@ -17,6 +16,7 @@ from penstock.lab.source import Source, World
 from penstock.messages import Decision, Refusal
 from penstock.offline.attacks import by_attack
 from penstock.offline.evaluate import keys_of
+from penstock.wiring.traffic import recorded_items
 
 _decision = msgspec.json.Decoder(Decision)
 

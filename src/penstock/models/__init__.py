@@ -17,6 +17,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from penstock.models.bundle import About, load_bundle, save, save_bundle
+    from penstock.models.bundle_store import champion, load_champion, promote, versions
     from penstock.models.categories import Encoding
     from penstock.models.ensemble import Ensemble, Scores
     from penstock.models.fit import fit_ensemble
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from penstock.models.kinds.random_forest import RandomForest
     from penstock.models.kinds.xgboost import XGBoost
     from penstock.models.port import Member, Model
-    from penstock.models.bundle_store import champion, load_champion, promote, versions
 
 __all__ = [
     "About",
@@ -71,14 +71,14 @@ _HOMES = {
     "RandomForest": "kinds.random_forest",
     "Scores": "ensemble",
     "XGBoost": "kinds.xgboost",
-    "champion": "shelf",
+    "champion": "bundle_store",
     "fit_ensemble": "fit",
     "load_bundle": "bundle",
-    "load_champion": "shelf",
-    "promote": "shelf",
+    "load_champion": "bundle_store",
+    "promote": "bundle_store",
     "save": "bundle",
     "save_bundle": "bundle",
-    "versions": "shelf",
+    "versions": "bundle_store",
 }
 
 if not TYPE_CHECKING:

@@ -7,7 +7,7 @@ implementation of any feature.
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,10 +57,10 @@ class Replay:
     ensemble: Ensemble | None = None
     duplicates: int = 0
     personal_key: bytes = bytes(32)
-    path: Pipeline = field(init=False)
+    pipeline: Pipeline = field(init=False)
 
     def __post_init__(self) -> None:
-        self.path = Pipeline(self.detector, self.ensemble)
+        self.pipeline = Pipeline(self.detector, self.ensemble)
 
     def chunks(self, recorded: Recorded, *, decide: bool = True) -> Iterator[Chunk]:
         """Run the events in arrival order, a chunk at a time."""
@@ -84,27 +84,27 @@ class Replay:
         """All events as one batch, with every feature computed; for looking at what a kernel or a model gets."""
         reader = Reader(self.detector.schema, self.detector.plan.layout, personal_key=self.personal_key)
         batch = reader.read_frame(recorded.frame).batch
-        self.path.features(batch, 0)
+        self.pipeline.features(batch, 0)
         return batch
 
     def _pieces(self, batch: Batch, found: Read, rows: NDArray[np.int64] | None, sequence: int) -> Iterator[tuple[Batch, int]]:
         """The chunk, cut so that no label falls due inside a piece that also holds its event."""
         known_us, fraud = known_labels(self.detector, batch, found.labels, rows)
-        if fraud is None or not self.path.pending.matter:
+        if fraud is None or not self.pipeline.pending.matter:
             yield batch, 0
             return
         start = 0
-        for end in cuts(stream_clock(batch, self.path.state.clock_us), known_us, fraud):
+        for end in cuts(stream_clock(batch, self.pipeline.state.clock_us), known_us, fraud):
             piece = batch if (start, end) == (0, len(batch)) else take(batch, slice(start, end))
             yield piece, start
             for row in np.flatnonzero(fraud[start:end]).tolist():
-                self.path.pending.add(int(known_us[start + row]), 1, sequence + start + row, piece, row)
+                self.pipeline.pending.add(int(known_us[start + row]), 1, sequence + start + row, piece, row)
             start = end
 
     def _run(self, batch: Batch, sequence: int, *, decide: bool) -> BatchResult | None:
         if decide:
-            return self.path.decide(batch, sequence, explain=False)
-        self.path.features(batch, sequence)
+            return self.pipeline.decide(batch, sequence, explain=False)
+        self.pipeline.features(batch, sequence)
         return None
 
     def frame(self, recorded: Recorded) -> pl.DataFrame:
@@ -227,7 +227,7 @@ class _Table:
 def replay(
     detector: Detector,
     data: Any,
-    models: "Ensemble | FilePath | str | None" = None,
+    models: "Ensemble | Path | str | None" = None,
     *,
     personal_key: bytes | None = None,
     max_refused: float = MOST_REFUSED,
@@ -258,7 +258,7 @@ def replay(
 def placed(
     detector: Detector,
     recorded: Recorded,
-    models: "Ensemble | FilePath | str | None" = None,
+    models: "Ensemble | Path | str | None" = None,
     *,
     personal_key: bytes | None = None,
 ) -> tuple[pl.DataFrame, NDArray[np.int64]]:
@@ -267,7 +267,7 @@ def placed(
     Raises:
         BundleError: the models do not fit the detector.
     """
-    ensemble = models if isinstance(models, Ensemble) or models is None else load_champion(FilePath(models), detector.name)
+    ensemble = models if isinstance(models, Ensemble) or models is None else load_champion(Path(models), detector.name)
     return Replay(detector, ensemble, personal_key=personal_key or bytes(32)).placed(recorded)
 
 

@@ -14,10 +14,10 @@ from penstock.detector import Detector
 from penstock.features.lookups import lookups_of
 from penstock.models import About, Ensemble, Scores, save
 from penstock.models.reference import Reference
+from penstock.offline.folds import Folds
 from penstock.offline.leaks import Leak
 from penstock.offline.periods import Split
 from penstock.offline.rows import Rows
-from penstock.offline.folds import Folds
 from penstock.outcomes import Rate
 
 Figures = dict[str, float | None]

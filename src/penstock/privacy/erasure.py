@@ -2,9 +2,9 @@
 
 import msgspec
 
-from penstock.governance import audit
 from penstock.cases import tables
 from penstock.database.sqlite import Database, Transaction
+from penstock.governance import audit
 from penstock.privacy.vault import Vault
 
 GONE = "[erased]"

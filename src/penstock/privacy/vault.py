@@ -17,9 +17,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from penstock.clock import Clock, system_clock
+from penstock.database.sqlite import Database, Schema, Transaction
 from penstock.errors import NotFound
 from penstock.governance import audit
-from penstock.database.sqlite import Database, Schema, Transaction
 
 SCHEMA = Schema(
     "vault",

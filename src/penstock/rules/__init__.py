@@ -1,8 +1,8 @@
 """Rules: named SQL conditions over fields and features, each with an action and a reason for people."""
 
-from penstock.rules.revision import RuleSetRevision, NewerRules
+from penstock.rules.revision import NewerRules, RuleSetRevision
 from penstock.rules.rule import Rule
 from penstock.rules.ruleset import CompiledRule, Ran, RuleSet
 from penstock.rules.share import Share
 
-__all__ = ["CompiledRule", "RuleSetRevision", "NewerRules", "Ran", "Rule", "RuleSet", "Share"]
+__all__ = ["CompiledRule", "NewerRules", "Ran", "Rule", "RuleSet", "RuleSetRevision", "Share"]

@@ -2,16 +2,16 @@
 
 from penstock.service.app import Service, create_app
 from penstock.service.decide.batcher import MicroBatcher
+from penstock.service.live.replay_jobs import Replay, Replays
+from penstock.service.live.traffic import Traffic
 from penstock.service.parts import ServiceParts
 from penstock.service.port import Decider, Looking, Serving
 from penstock.service.server import bind, serve
-from penstock.service.live.replay_jobs import Replay, Replays
-from penstock.service.live.traffic import Traffic
 
 __all__ = [
     "Decider",
-    "MicroBatcher",
     "Looking",
+    "MicroBatcher",
     "Replay",
     "Replays",
     "Service",

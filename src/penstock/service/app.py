@@ -11,42 +11,44 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 import penstock
-from penstock.wiring.drift import DriftWork
 from penstock.config import Settings
 from penstock.errors import PenstockError
-from penstock.service.changes import backtests, routes as changes_routes
-from penstock.service.investigate import context, links
-from penstock.service.records import definitions, erasures, evaluations, results, profiles, decisions, verification
-from penstock.service.operations import drift, routes as operations_routes
-from penstock.service.insights import routes as insights_routes
-from penstock.service.live import web, websocket, replay_jobs
 from penstock.service.access import oidc, session
-from penstock.service.decide import transactions, ingest
-from penstock.service.investigate import cases as case_routes
-from penstock.service.changes import models as model_routes
-from penstock.service.changes import trials as trial_routes
 from penstock.service.access.authorize import Access
-from penstock.service.lifespan import Background
-from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.operations.drift import Drifting
-from penstock.service.changes.followers import Follower, RulesFollower
+from penstock.service.access.rights import Rights
 from penstock.service.asgi import EntryPoint
+from penstock.service.changes import backtests
+from penstock.service.changes import models as model_routes
+from penstock.service.changes import routes as changes_routes
+from penstock.service.changes import trials as trial_routes
+from penstock.service.changes.administration import Administration
 from penstock.service.changes.feature_follower import FeaturesFollower
-from penstock.service.live.stream import Live
-from penstock.service.metrics import CONTENT_TYPE, Exposition
+from penstock.service.changes.followers import Follower, RulesFollower
+from penstock.service.decide import ingest, transactions
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.decide.predict import Predict
 from penstock.service.http.openapi import answers, document
+from penstock.service.http.problems import RequestRefused, headers, of_error
+from penstock.service.insights import routes as insights_routes
+from penstock.service.investigate import cases as case_routes
+from penstock.service.investigate import context, links
+from penstock.service.investigate.verdicts import Verdicts
+from penstock.service.lifespan import Background
+from penstock.service.live import replay_jobs, web, websocket
+from penstock.service.live.replay_jobs import ReplayJobs
+from penstock.service.live.stream import Live
+from penstock.service.live.traffic import Traffic
+from penstock.service.metrics import CONTENT_TYPE, Exposition
+from penstock.service.operations import drift
+from penstock.service.operations import routes as operations_routes
+from penstock.service.operations.drift import Drifting
 from penstock.service.operations.health import Board
 from penstock.service.parts import ServiceParts
-from penstock.service.records.personal import Unmasking
 from penstock.service.port import Serving
-from penstock.service.decide.predict import Predict
-from penstock.service.http.problems import RequestRefused, headers, of_error
+from penstock.service.records import decisions, definitions, erasures, evaluations, profiles, results, verification
 from penstock.service.records.decisions import json_response
-from penstock.service.access.rights import Rights
-from penstock.service.changes.administration import Administration
-from penstock.service.live.replay_jobs import ReplayJobs
-from penstock.service.live.traffic import Traffic
-from penstock.service.investigate.verdicts import Verdicts
+from penstock.service.records.personal import Unmasking
+from penstock.wiring.drift import DriftWork
 
 DESCRIPTION = "Decides about every transaction while it happens: approve, review or block, with reasons."
 
@@ -68,7 +70,7 @@ class Service(EntryPoint):
         """The service is about to stop: live pages, and whoever waits for a status, are let go."""
         self.live.stop()
         for desk in self._served.values():
-            desk.feed.watch.let_go()
+            desk.feed.watch.cancel_all()
 
 
 def create_app(

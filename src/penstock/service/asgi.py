@@ -13,15 +13,15 @@ from starlette.routing import Match
 from penstock.config import Settings
 from penstock.identity.roles import LOCAL
 from penstock.service.access.authorize import Access
-from penstock.service.http.bodies import BODY_TIMEOUT
-from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.port import Serving
-from penstock.service.decide.predict import Predict
-from penstock.service.http.problems import NO_SNIFFING, NO_STORE, RequestRefused, headers, of_error, send_problem
-from penstock.service.access.rights import ACTOR
 from penstock.service.access.credentials import REFRESH_S
+from penstock.service.access.rights import ACTOR
 from penstock.service.access.sign_ins import OUTCOMES, WAYS
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.decide.predict import Predict
+from penstock.service.http.bodies import BODY_TIMEOUT
+from penstock.service.http.problems import NO_SNIFFING, NO_STORE, RequestRefused, headers, of_error, send_problem
 from penstock.service.http.tracing import CURRENT, Tracing
+from penstock.service.port import Serving
 
 _BEFORE, _AFTER = "/detectors/", "/predict"
 _LASTING = "/live"
@@ -76,8 +76,8 @@ class EntryPoint:
                 scope[ACTOR] = LOCAL
             else:
                 if self.access.sign_on is not None:
-                    await self.access.meet(scope)
-                self.access.admit(scope, hot=hot)
+                    await self.access.authenticate(scope)
+                self.access.authorize(scope, hot=hot)
         except RequestRefused as refused:
             await _refuse(scope, send, refused)
             if refused.reason is not None:
@@ -146,7 +146,7 @@ class EntryPoint:
         task = asyncio.ensure_future(answering)
         try:
             while not (await asyncio.wait([task], timeout=REFRESH_S))[0]:
-                if not self.access.still(scope):
+                if not self.access.still_authorized(scope):
                     await _hang_up(scope, task, send)
                     return
         finally:

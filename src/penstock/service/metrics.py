@@ -11,8 +11,8 @@ from penstock.engine import Engine
 from penstock.engine.statistics.meter import tell
 from penstock.ledger.cursors import DISCARDED
 from penstock.metrics import Families
-from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.asgi import EntryPoint
+from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.port import Serving
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -3,19 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from penstock.wiring.rule_administration import RuleAdministration
-from penstock.wiring.drift import DriftWork
-from penstock.wiring.feature_activation import FeatureActivation
-from penstock.wiring.health import ServiceHealth
-from penstock.wiring.trial_work import TrialWork
 from penstock.cases.store import Cases
 from penstock.rules import NewerRules
 from penstock.service.access.authorize import Access
 from penstock.service.changes.followers import Newer
-from penstock.service.records.personal import Unmasking
-from penstock.service.live.replay_jobs import Replays
 from penstock.service.http.tracing import Tracing
+from penstock.service.live.replay_jobs import Replays
 from penstock.service.live.traffic import Traffic
+from penstock.service.records.personal import Unmasking
+from penstock.wiring.drift import DriftWork
+from penstock.wiring.feature_activation import FeatureActivation
+from penstock.wiring.health import ServiceHealth
+from penstock.wiring.rule_administration import RuleAdministration
+from penstock.wiring.trial_work import TrialWork
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from penstock.messages import Decision, Reason
-from penstock.service.insights.insight_schemas import SomeDecisions, Truths
 from penstock.service.http.problems import Problem
+from penstock.service.insights.insight_schemas import SomeDecisions, Truths
 
 
 class Label(msgspec.Struct):

@@ -14,13 +14,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.cases.case import REVIEW, SAMPLE, SOURCE, Key, Known, NewCase, expected_loss
+from penstock.cases.store import Cases
 from penstock.engine import Engine
 from penstock.features.money import Money
 from penstock.ledger import Ledger
 from penstock.ledger.cursors import Cursor, checksum_of, discarded, misfit
 from penstock.messages import Action, Record, Type
-from penstock.cases.case import REVIEW, SAMPLE, SOURCE, Key, Known, NewCase, expected_loss
-from penstock.cases.store import Cases
 
 CURRENCY = "currency"
 """The text field that names the currency of an event's amount, where no `Money` says another."""
@@ -114,7 +114,7 @@ class CaseSink:
             return
         review = np.asarray(record.columns["action"]) == Action.REVIEW.value
         chosen = np.flatnonzero(review | sampled(record.codes, self._sample)).tolist()
-        for row, decision in zip(chosen, engine.look.render(record, chosen), strict=True):
+        for row, decision in zip(chosen, engine.queries.render(record, chosen), strict=True):
             yield self._case(engine, record, row, decision, review=bool(review[row]))
 
     def _case(self, engine: Engine, record: Record, row: int, decision: bytes, *, review: bool) -> NewCase:
@@ -157,9 +157,9 @@ def sampled(codes: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
 
 def _keys(engine: Engine, record: Record, row: int) -> Iterator[Key]:
     """Every key of the transaction, in every role."""
-    for table in engine.path.state.tables:
+    for table in engine.pipeline.state.tables:
         for columns in table.plan.keys:
-            values = [engine.look.value(record, row, column.name) for column in columns]
+            values = [engine.queries.value(record, row, column.name) for column in columns]
             if None not in values:
                 yield Key(table.plan.entity.name, "|".join(map(_text, values)))
 
@@ -173,14 +173,14 @@ def _worth(engine: Engine, record: Record, row: int) -> tuple[float | None, str 
     moneys = (each for each in detector.features if isinstance(each, Money))
     money = next((each for each in moneys if each.amount == detector.schema.amount), None)
     if money is not None:
-        value = engine.look.value(record, row, money.name)
+        value = engine.queries.value(record, row, money.name)
         if isinstance(value, float):
             return value, money.to
-    value = None if detector.schema.amount is None else engine.look.value(record, row, detector.schema.amount)
+    value = None if detector.schema.amount is None else engine.queries.value(record, row, detector.schema.amount)
     if not isinstance(value, float):
         return None, None
     field = CURRENCY if money is None else money.currency
-    named = engine.look.value(record, row, field) if detector.schema.columns.get(field) is Type.TEXT else None
+    named = engine.queries.value(record, row, field) if detector.schema.columns.get(field) is Type.TEXT else None
     return value, named if isinstance(named, str) else None
 
 

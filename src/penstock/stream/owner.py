@@ -20,12 +20,12 @@ from penstock.ledger.encoding import encode
 from penstock.messages import Record, Refusal
 from penstock.models import Ensemble
 from penstock.rules import RuleSetRevision
-from penstock.stream.trace_context import with_trace_context
 from penstock.stream.entry import Entry
 from penstock.stream.entry import encode as encode_entry
 from penstock.stream.journal_ledger import Gathered
 from penstock.stream.port import Inbox, Message, Outgoing, Unit
 from penstock.stream.replica import Replica
+from penstock.stream.trace_context import with_trace_context
 
 MOST_EVENTS = 4_000
 """Messages of one unit, where so many wait: enough to share the cost of a transaction."""

@@ -98,7 +98,7 @@ class Replica:
     def keep(self, entry: Entry) -> None:
         """Store what an entry holds beside records."""
         if entry.quarantined:
-            self.engine.refused.store(entry.quarantined)
+            self.engine.quarantine.store(entry.quarantined)
         if entry.answered:
             self.ledger.tables.put_answers(entry.answered)
 

@@ -17,9 +17,9 @@ from penstock.engine import Engine
 from penstock.errors import ConfigurationError, PenstockError, did_you_mean
 from penstock.ledger import Ledger
 from penstock.ledger.tables import Field
+from penstock.stream.alert_topic import AlertTopic
 from penstock.stream.port import Outlet
 from penstock.stream.sinks import Feeding, Newest
-from penstock.stream.alert_topic import AlertTopic
 
 Told = Callable[[str, bytes], None]
 """Called with the detector's name and an alert as JSON, from any thread."""
@@ -208,7 +208,7 @@ class Alerting:
 
 def figures(engine: Engine) -> dict[str, float]:
     """What can be read of an engine from another thread than its own: plain counters."""
-    totals, state = engine.totals, engine.path.state
+    totals, state = engine.totals, engine.pipeline.state
     names = ("quarantined", "quarantine_lost", "duplicates", "conflicts", "degraded")
     return {name: float(getattr(totals, name)) for name in names} | {"memory_refused": float(state.refused)}
 

@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from penstock.wiring.rule_administration import RuleAdministration, rule_administration
-from penstock.wiring.challengers import Challengers
-from penstock.wiring.feature_activation import feature_store
-from penstock.wiring.database import office_of
-from penstock.wiring.registries import open_registry
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.errors import Conflict
 from penstock.governance.features import FeatureStore
+from penstock.wiring.challengers import Challengers
+from penstock.wiring.database import office_of
+from penstock.wiring.feature_activation import feature_store
+from penstock.wiring.registries import open_registry
+from penstock.wiring.rule_administration import RuleAdministration, rule_administration
 
 
 class ApprovalService:
@@ -23,7 +23,9 @@ class ApprovalService:
         features: those that are made at run time, where they are looked after here.
     """
 
-    def __init__(self, books: RuleAdministration, challengers: Challengers | None = None, features: FeatureStore | None = None) -> None:
+    def __init__(
+        self, books: RuleAdministration, challengers: Challengers | None = None, features: FeatureStore | None = None
+    ) -> None:
         self._books, self._challengers, self._features = books, challengers, features
 
     def approve(self, id: str, *, who: str, why: str = "") -> None:

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Self
 
 import polars as pl
 
-from penstock.wiring.engines import open_archive
-from penstock.wiring.stores import open_object_archive
 from penstock.clock import Clock, system_clock
 from penstock.config import Settings
 from penstock.detector import Detector
@@ -19,9 +17,11 @@ from penstock.errors import DataError
 from penstock.ledger.archive import Archive
 from penstock.ledger.query_folder import QueryFolder
 from penstock.offline.archived import KINDS
-from penstock.offline.backtest import QuerySource, NotRecorded, Tried, backtest, condition_of
+from penstock.offline.backtest import NotRecorded, QuerySource, Tried, backtest, condition_of
 from penstock.offline.backtest.replayed import Replayed
 from penstock.offline.sql_templates import text
+from penstock.wiring.engines import open_archive
+from penstock.wiring.stores import open_object_archive
 
 if TYPE_CHECKING:
     from penstock.adapters.s3 import ObjectArchive

@@ -6,10 +6,6 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from penstock.wiring.backtests import frames_of
-from penstock.wiring.detectors import installed, load_detector
-from penstock.wiring.engines import open_archive
-from penstock.wiring.traffic import read_recorded
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.errors import ConfigurationError
@@ -18,6 +14,10 @@ from penstock.offline.archived import as_recorded
 from penstock.offline.backtest.compare import Compared, compare
 from penstock.offline.backtest.side import Side, recorded_side, replayed_side
 from penstock.offline.datasets import Recorded, accepted, read
+from penstock.wiring.backtests import frames_of
+from penstock.wiring.detectors import installed, load_detector
+from penstock.wiring.engines import open_archive
+from penstock.wiring.traffic import read_recorded
 
 
 def compare_candidate(

@@ -4,17 +4,17 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from penstock.wiring.database import has_office, office_of
-from penstock.wiring.stores import name_of
+from penstock.cases.store import Cases
 from penstock.config import Settings
+from penstock.database import Database
 from penstock.detector import Detector
 from penstock.engine import Engine
 from penstock.errors import ConfigurationError, PenstockError
 from penstock.ledger import Ledger
-from penstock.database import Database
-from penstock.cases.store import Cases
 from penstock.stream.cases import CaseSink
 from penstock.stream.sinks import Feeding, Newest
+from penstock.wiring.database import has_office, office_of
+from penstock.wiring.stores import name_of
 
 _log = logging.getLogger("penstock.cases")
 

@@ -4,13 +4,13 @@ import logging
 import time
 from collections.abc import Sequence
 
-from penstock.wiring.challengers import Challengers
-from penstock.wiring.registries import open_registry
 from penstock.config import Settings
+from penstock.database import Database
 from penstock.detector import Detector
 from penstock.engine.challenger import InTrial, NewerTrial
 from penstock.errors import PenstockError, RegistryError
-from penstock.database import Database
+from penstock.wiring.challengers import Challengers
+from penstock.wiring.registries import open_registry
 
 _AGAIN_S = 5.0
 """After so long a challenger that could not be loaded is asked for again; what ends its trial is heard of at once."""

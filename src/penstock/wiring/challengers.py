@@ -7,22 +7,22 @@ from typing import Any
 
 import msgspec
 
-from penstock.wiring.features import grown
 from penstock.clock import to_us
+from penstock.database import Database
 from penstock.decision.guard import guards_of
 from penstock.detector import Detector
 from penstock.engine import Challenger
 from penstock.engine.pipeline import check_keys
 from penstock.errors import BundleError, Conflict, NotFound, PenstockError
-from penstock.models import Ensemble
-from penstock.models.bundle_store import way_back
-from penstock.database import Database
 from penstock.governance.approvals import Request
 from penstock.governance.feature_versions import SCHEMA
 from penstock.governance.model_trials import ModelTrials
 from penstock.governance.trial_steps import ModelTrial
+from penstock.models import Ensemble
+from penstock.models.bundle_store import way_back
 from penstock.offline.registry import Entry, Registry, find, fitting
 from penstock.rules import Share
+from penstock.wiring.features import grown
 
 _log = logging.getLogger("penstock.models")
 

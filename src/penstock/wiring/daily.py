@@ -7,9 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from penstock.wiring.detectors import installed, load_detector
-from penstock.wiring.drift import drift_of_day
-from penstock.wiring.stores import ledgers_to_read, several_logs
 from penstock.clock import Clock, system_clock, to_us
 from penstock.config import Settings
 from penstock.detector import Detector
@@ -22,6 +19,9 @@ from penstock.offline.daily import By, Report, make_report, page, table
 from penstock.offline.daily.day import Control, DayDrift
 from penstock.offline.daily.history import History
 from penstock.offline.trial import blocks
+from penstock.wiring.detectors import installed, load_detector
+from penstock.wiring.drift import drift_of_day
+from penstock.wiring.stores import ledgers_to_read, several_logs
 
 _FURTHEST = 8
 _CONTROL_DAYS = 30  # of a share of blocks that is let through, a day has a few at the most

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
 from penstock.config import Settings
-from penstock.errors import LedgerError, shown_url
 from penstock.database import FILE, Database, open_office
+from penstock.errors import LedgerError, shown_url
 from penstock.identity.closed_access import anybody_in, remember_closed
 
 

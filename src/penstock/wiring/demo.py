@@ -12,10 +12,6 @@ import msgspec
 import polars as pl
 
 from penstock.adapters.world import TPS, LiveWorld, Place
-from penstock.wiring.detectors import load_detector
-from penstock.wiring.engines import load_history, open_engine
-from penstock.wiring.replays import Replays
-from penstock.wiring.traffic import profile_of
 from penstock.clock import Clock, from_us, system_clock
 from penstock.config import Settings
 from penstock.detector import Detector
@@ -24,6 +20,10 @@ from penstock.engine.startup import shipped_ensemble
 from penstock.offline.datasets import Recorded, read
 from penstock.offline.simulate import Profile, simulate
 from penstock.offline.train import has_champion, train
+from penstock.wiring.detectors import load_detector
+from penstock.wiring.engines import load_history, open_engine
+from penstock.wiring.replays import Replays
+from penstock.wiring.traffic import profile_of
 
 DETECTOR = "banking"
 _PLACE = "demo.json"

@@ -5,9 +5,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 
-from penstock.wiring.references import champion_version, reference_for
-from penstock.wiring.registries import open_registry
-from penstock.wiring.stores import ledger_to_read
 from penstock.clock import Clock, from_us, system_clock
 from penstock.config import Settings
 from penstock.detector import Detector
@@ -23,6 +20,9 @@ from penstock.offline.drift.report import Reporter
 from penstock.offline.drift.result import DriftReport
 from penstock.offline.drift.sketch import DAY_US, HOUR_US
 from penstock.offline.drift.watch import KEPT_D, Pause, Watch, hours_of
+from penstock.wiring.references import champion_version, reference_for
+from penstock.wiring.registries import open_registry
+from penstock.wiring.stores import ledger_to_read
 
 _REST = 4.0
 """Beside a service a look rests so many times as long as it works: one part in five of a core at most."""

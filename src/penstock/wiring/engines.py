@@ -6,11 +6,6 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from penstock.wiring.alerts import Alerting
-from penstock.wiring.cases import CaseWork
-from penstock.wiring.detectors import installed, load_detector
-from penstock.wiring.features import as_grown
-from penstock.wiring.stores import EmbeddedStores, ledger_to_read, ledgers_to_read, note_losses, open_ledger, several_logs
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine, OnPersonal, warm_up
@@ -19,8 +14,13 @@ from penstock.errors import ConfigurationError, DataError
 from penstock.ledger import Ledger
 from penstock.ledger.archive import Archive
 from penstock.models import Ensemble, champion
-from penstock.privacy.vault_writer import VaultWriter
 from penstock.offline.datasets import Recorded
+from penstock.privacy.vault_writer import VaultWriter
+from penstock.wiring.alerts import Alerting
+from penstock.wiring.cases import CaseWork
+from penstock.wiring.detectors import installed, load_detector
+from penstock.wiring.features import as_grown
+from penstock.wiring.stores import EmbeddedStores, ledger_to_read, ledgers_to_read, note_losses, open_ledger, several_logs
 
 _CHUNK = 1024  # rows of a record: a label found in the log costs the reading of one
 

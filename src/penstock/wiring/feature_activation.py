@@ -6,24 +6,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from penstock.wiring.features import added_of, not_active
-from penstock.wiring.database import office_of
-from penstock.wiring.rule_stores import rule_store, list_store, rules_of
 from penstock.config import Settings
+from penstock.database import Database
 from penstock.detector import Detector
 from penstock.detector.compiler import words_of
-from penstock.engine import Engine, FeatureBackfill, Coverage
+from penstock.engine import Coverage, Engine, FeatureBackfill
 from penstock.engine.pipeline import check_fits
 from penstock.errors import BundleError, CapacityError, ConfigurationError, DeclarationError, PenstockError
 from penstock.features import Derived
 from penstock.features.definitions import Added, read_described
-from penstock.models import Ensemble, load_bundle
-from penstock.models.bundle_store import Alias, alias
-from penstock.database import Database
 from penstock.governance.feature_versions import Version, Wanted
 from penstock.governance.features import FeatureStore
 from penstock.governance.model_trials import ModelTrials
+from penstock.models import Ensemble, load_bundle
+from penstock.models.bundle_store import Alias, alias
 from penstock.rules import Rule
+from penstock.wiring.database import office_of
+from penstock.wiring.features import added_of, not_active
+from penstock.wiring.rule_stores import list_store, rule_store, rules_of
 
 AGAIN_S = 3.0
 """What could not be filled is tried again after so long, where that is not for good."""
@@ -148,7 +148,7 @@ class FeatureActivation:
         self._again_at = time.monotonic() + AGAIN_S
         try:
             filling = FeatureBackfill(engine, added)
-            self._fits(filling.path.detector)
+            self._fits(filling.pipeline.detector)
             filling.run(stopped)
         except PenstockError as error:
             self.fail(wanted, error)

@@ -2,14 +2,14 @@
 
 from collections.abc import Collection, Sequence
 
-from penstock.wiring.database import has_office, office_of
 from penstock.clock import iso
 from penstock.config import Settings
+from penstock.database import Database
 from penstock.detector import Detector
 from penstock.errors import DeclarationError
 from penstock.features.definitions import Added, read_described
-from penstock.database import Database
 from penstock.governance.feature_versions import SCHEMA, Version, read_versions
+from penstock.wiring.database import has_office, office_of
 
 
 def added_of(versions: Sequence[Version]) -> list[Added]:

@@ -8,23 +8,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from penstock.alerts import Alert
-from penstock.wiring.challengers import Challengers
-from penstock.wiring.rule_stores import rule_store
 from penstock.clock import iso
 from penstock.config import Settings
+from penstock.database import Database
 from penstock.decision.guard import HARMFUL_UNSEEN, Guard, Seen, guards_of
 from penstock.detector import Detector
 from penstock.engine import Engine
 from penstock.engine.challenger import MODEL
 from penstock.engine.shadow import candidates
-from penstock.ledger import Ledger
-from penstock.ledger.archive import Archive
-from penstock.database import Database
 from penstock.governance.rule_guards import RuleGuards
 from penstock.governance.rules import RuleStore
 from penstock.governance.trial_steps import ModelTrial
+from penstock.ledger import Ledger
+from penstock.ledger.archive import Archive
 from penstock.offline.registry import Registry
 from penstock.offline.trial import Question, seen
+from penstock.wiring.challengers import Challengers
+from penstock.wiring.rule_stores import rule_store
 
 GUARD = "guard"
 """Who rolls back, as the audit log says."""
@@ -89,7 +89,7 @@ class GuardMonitor:
 
     def look(self, engine: Engine) -> None:
         """Roll back what breaches a guard."""
-        if engine.path.trying is None:
+        if engine.pipeline.trying is None:
             return
         with self._lock:
             for candidate in [*self._models(engine), *self._rules(engine)]:
@@ -99,7 +99,7 @@ class GuardMonitor:
                     self._announce(engine, candidate, reason)
 
     def _models(self, engine: Engine) -> list[_Candidate]:
-        tried = {each.version: each for each in engine.path.challengers}
+        tried = {each.version: each for each in engine.pipeline.challengers}
         found = []
         for trial in self._challengers.trials.running() if tried else ():
             challenger = tried.get(trial.version)

@@ -7,19 +7,19 @@ from typing import Literal
 import msgspec
 
 from penstock.alerts import Channel
+from penstock.clock import SECOND_US, Clock, iso, system_clock
+from penstock.config import Settings
+from penstock.database import Database
+from penstock.engine import Engine
+from penstock.errors import LedgerError, shown_url
+from penstock.ledger import Ledger
+from penstock.stream.sinks import Feeding
 from penstock.wiring.alerts import Alerting
 from penstock.wiring.cases import CaseWork
 from penstock.wiring.drift import DriftWork
 from penstock.wiring.health_part import Part, Status
 from penstock.wiring.stores import EmbeddedStores
 from penstock.wiring.workers import parts_of_workers
-from penstock.clock import SECOND_US, Clock, iso, system_clock
-from penstock.config import Settings
-from penstock.engine import Engine
-from penstock.errors import LedgerError, shown_url
-from penstock.ledger import Ledger
-from penstock.database import Database
-from penstock.stream.sinks import Feeding
 
 _BEHIND_S = 60.0
 """A store that lacks what is older than this falls behind."""

@@ -3,23 +3,23 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from penstock.wiring.detectors import load_detector
-from penstock.wiring.engines import personal_key
-from penstock.wiring.database import office_of
-from penstock.wiring.stores import ledger_to_read
 from penstock.config import Settings
+from penstock.database import Database
 from penstock.detector import Detector
 from penstock.engine import Engine
-from penstock.engine.startup import PERSONAL_KEY, personal_key_lost, personal_key_of
 from penstock.engine.quarantine import forget_person
+from penstock.engine.startup import PERSONAL_KEY, personal_key_lost, personal_key_of
 from penstock.errors import ConfigurationError
-from penstock.ledger import Ledger
-from penstock.database import Database
-from penstock.privacy.erasure import Erased, erase_person
-from penstock.privacy.vault_writer import VaultWriter
 from penstock.identity.roles import LOCAL
-from penstock.privacy.vault import Erasure, Vault, is_used
+from penstock.ledger import Ledger
 from penstock.offline.recorded_decisions import Shown
+from penstock.privacy.erasure import Erased, erase_person
+from penstock.privacy.vault import Erasure, Vault, is_used
+from penstock.privacy.vault_writer import VaultWriter
+from penstock.wiring.database import office_of
+from penstock.wiring.detectors import load_detector
+from penstock.wiring.engines import personal_key
+from penstock.wiring.stores import ledger_to_read
 
 
 @contextmanager

@@ -8,12 +8,12 @@ from penstock.adapters.http import Address
 from penstock.adapters.producer import produce
 from penstock.adapters.traffic import Item, Sent
 from penstock.adapters.traffic import send as send_http
-from penstock.wiring.detectors import load_detector
-from penstock.wiring.streams import BROKERS, open_broker
-from penstock.wiring.traces import SentSpans, spans_of
 from penstock.config import Settings
 from penstock.errors import BrokerError, shown_url
 from penstock.stream.port import Topics
+from penstock.wiring.detectors import load_detector
+from penstock.wiring.streams import BROKERS, open_broker
+from penstock.wiring.traces import SentSpans, spans_of
 
 _MAIN = "transactions"
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from penstock.wiring.registries import open_registry
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.errors import BundleError
@@ -11,6 +10,7 @@ from penstock.models.reference import Reference, read_reference, reference_in
 from penstock.offline.datasets import Recorded
 from penstock.offline.drift.reference import reference_of, reference_of_inputs
 from penstock.offline.rows import unjudged
+from penstock.wiring.registries import open_registry
 
 
 def reference_file(settings: Settings, detector: str, version: str | None) -> Path:

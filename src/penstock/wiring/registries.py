@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock.wiring.database import has_office, office_of
 from penstock.clock import Clock, system_clock
 from penstock.config import Settings
 from penstock.errors import ConfigurationError
-from penstock.models.bundle_store import promote
 from penstock.governance.audit import AuditLog, note
+from penstock.models.bundle_store import promote
 from penstock.offline.registry import FolderRegistry, Registry, fitting
+from penstock.wiring.database import has_office, office_of
 
 if TYPE_CHECKING:
     from penstock.detector import Detector

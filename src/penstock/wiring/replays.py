@@ -12,13 +12,13 @@ import msgspec
 import polars as pl
 
 from penstock.adapters.recorded import items
-from penstock.wiring.traffic import profile_of
 from penstock.clock import Clock, from_us, system_clock
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.errors import ConfigurationError
 from penstock.offline.datasets import accepted, read
 from penstock.offline.simulate import Profile, Simulator, submitted
+from penstock.wiring.traffic import profile_of
 
 SIMULATOR = "simulator"
 MOST = 100_000

@@ -7,26 +7,26 @@ from typing import NamedTuple
 
 import msgspec
 
-from penstock.wiring.engines import personal_key
-from penstock.wiring.features import grown
-from penstock.wiring.database import has_office, office_of
-from penstock.wiring.rule_stores import adopt, rule_store, check_of, list_store, rule_of, rules_of
 from penstock.clock import Clock, system_clock
 from penstock.config import Settings
+from penstock.database import Database
 from penstock.decision import Guard
 from penstock.detector import Detector
 from penstock.engine.startup import personal_key_of
 from penstock.errors import DataError, NotFound, did_you_mean
 from penstock.expressions import Members
-from penstock.ingest.personal import tokeniser
-from penstock.database import Database
 from penstock.governance.approvals import Approvals, Request, Stage
 from penstock.governance.list_steps import NewEntry, Outcome
 from penstock.governance.lists import ListStore
 from penstock.governance.rule_guards import RuleGuards
 from penstock.governance.rule_versions import Body, Version, by_name
+from penstock.ingest.personal import tokeniser
 from penstock.rules.checks import Finding, origin
 from penstock.rules.lists import Listed, check_list_name, checked_value, read_listed, write_listed
+from penstock.wiring.database import has_office, office_of
+from penstock.wiring.engines import personal_key
+from penstock.wiring.features import grown
+from penstock.wiring.rule_stores import adopt, check_of, list_store, rule_of, rule_store, rules_of
 
 UNDER_TEST = "condition_under_test"
 """The name of a rule that is only tried."""

@@ -3,9 +3,8 @@
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
-from penstock.wiring.features import grown, not_active
-from penstock.wiring.database import office_of
 from penstock.config import Settings
+from penstock.database import Database
 from penstock.decision import Policy
 from penstock.decision.judge import rank_of
 from penstock.decision.kernel import BLOCKS, BLOCKS_HARD
@@ -14,12 +13,13 @@ from penstock.detector.compiler import words_of
 from penstock.errors import DeclarationError
 from penstock.expressions import Members
 from penstock.features import Derived
-from penstock.database import Database
 from penstock.governance.feature_versions import SCHEMA
 from penstock.governance.lists import ListStore
 from penstock.governance.rule_versions import Acting, Body
 from penstock.governance.rules import Check, RuleStore
-from penstock.rules import RuleSetRevision, NewerRules, Rule, Share
+from penstock.rules import NewerRules, Rule, RuleSetRevision, Share
+from penstock.wiring.database import office_of
+from penstock.wiring.features import grown, not_active
 
 
 def rule_store(database: Database, detector: Detector, *, four_eyes: bool = False) -> RuleStore:

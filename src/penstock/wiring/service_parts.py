@@ -4,30 +4,30 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from penstock.cases.store import Cases
+from penstock.config import Settings
+from penstock.database import Database
+from penstock.detector import Detector
+from penstock.engine import Engine
+from penstock.models import Ensemble
+from penstock.privacy.vault import Vault
+from penstock.rules import NewerRules
+from penstock.stream.parts import Parts
 from penstock.wiring.alerts import Alerting
-from penstock.wiring.rule_administration import RuleAdministration, rule_administration
 from penstock.wiring.cases import CaseWork
+from penstock.wiring.database import office_of
 from penstock.wiring.drift import DriftWork
 from penstock.wiring.engines import openers
 from penstock.wiring.feature_activation import FeatureActivation, feature_activation
-from penstock.wiring.database import office_of
 from penstock.wiring.health import ServiceHealth
 from penstock.wiring.personal import keeping
 from penstock.wiring.registries import champions
 from penstock.wiring.replays import Replays
+from penstock.wiring.rule_administration import RuleAdministration, rule_administration
 from penstock.wiring.rule_stores import newer_rules
 from penstock.wiring.stores import EmbeddedStores
 from penstock.wiring.streams import besides
 from penstock.wiring.trial_work import TrialWork
-from penstock.config import Settings
-from penstock.detector import Detector
-from penstock.engine import Engine
-from penstock.models import Ensemble
-from penstock.database import Database
-from penstock.cases.store import Cases
-from penstock.privacy.vault import Vault
-from penstock.rules import NewerRules
-from penstock.stream.parts import Parts
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,9 @@ class ServedParts:
 
 
 @contextmanager
-def served_parts(detectors: Mapping[str, Detector], settings: Settings, replays: Replays | None = None) -> Iterator[ServedParts]:
+def served_parts(
+    detectors: Mapping[str, Detector], settings: Settings, replays: Replays | None = None
+) -> Iterator[ServedParts]:
     """The parts of a service of these detectors, by what they were called when they were asked for; closed in the end.
 
     replays: where `POST /stream` takes transactions from, where that is not a simulator of its own.

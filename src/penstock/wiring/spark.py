@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock.wiring.detectors import load_detector
-from penstock.wiring.engines import personal_key
-from penstock.wiring.streams import open_broker, open_replica, open_sinks
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.errors import BrokerError, ConfigurationError, PenstockError, shown_url
 from penstock.stream.sinks import Feeding, Newest
+from penstock.wiring.detectors import load_detector
+from penstock.wiring.engines import personal_key
+from penstock.wiring.streams import open_broker, open_replica, open_sinks
 
 if TYPE_CHECKING:
     from penstock.adapters.spark.backfill import Backfilled

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from penstock.clock import system_clock
 from penstock.config import Settings
+from penstock.database import Database
 from penstock.detector import Detector
 from penstock.engine import Engine
 from penstock.errors import ConfigurationError, PenstockError
+from penstock.governance import audit
 from penstock.ledger import FileLedger, Ledger
 from penstock.messages import Record
-from penstock.database import Database
-from penstock.governance import audit
 from penstock.stream.port import Sink
 from penstock.stream.sinks import Feeding, Newest
 
@@ -230,7 +230,7 @@ class EmbeddedStores:
             self.redis[name] = _feeding(redis_sink(self._settings, engine, known), ledger)
 
     def _render(self, record: Record, rows: Sequence[int]) -> list[bytes]:
-        return self._engines[record.detector].look.render(record, rows)
+        return self._engines[record.detector].queries.render(record, rows)
 
     def close(self) -> None:
         """Take in what is durable by now, and stop."""

@@ -6,26 +6,26 @@ from pathlib import Path
 
 import msgspec
 
-from penstock.wiring.alerts import Alerting, Others, alert_sink, figures
-from penstock.wiring.cases import CaseWork
-from penstock.wiring.drift import DriftSink, DriftWork
-from penstock.wiring.engines import handing_on, open_engine
-from penstock.wiring.features import as_grown
-from penstock.wiring.feature_activation import FeatureActivation, feature_store
-from penstock.wiring.registries import champions
-from penstock.wiring.rule_stores import newer_rules
-from penstock.wiring.stores import note_losses, open_stores, redis_sink
-from penstock.wiring.trial_work import TrialWork
 from penstock.config import Settings
+from penstock.database import Database
 from penstock.detector import Detector
 from penstock.engine.startup import MAKE_PERSONAL_KEY
 from penstock.errors import ConfigurationError, FolderInUse, did_you_mean, shown_url
 from penstock.ledger import FileLedger
-from penstock.database import Database
 from penstock.privacy.vault_writer import VaultWriter
 from penstock.stream.parts import Parts
 from penstock.stream.port import Broker, Outlet, Sink
 from penstock.stream.replica import Replica
+from penstock.wiring.alerts import Alerting, Others, alert_sink, figures
+from penstock.wiring.cases import CaseWork
+from penstock.wiring.drift import DriftSink, DriftWork
+from penstock.wiring.engines import handing_on, open_engine
+from penstock.wiring.feature_activation import FeatureActivation, feature_store
+from penstock.wiring.features import as_grown
+from penstock.wiring.registries import champions
+from penstock.wiring.rule_stores import newer_rules
+from penstock.wiring.stores import note_losses, open_stores, redis_sink
+from penstock.wiring.trial_work import TrialWork
 
 _MOST_BESIDE = 64
 """Processes that may share one data folder, each with a copy of its own."""
@@ -262,7 +262,7 @@ def open_sinks(
     """
     engine = replica.engine
     log = engine.detector.name if shard is None else f"{engine.detector.name}.shard-{shard}"
-    stores = open_stores(engine.detector, settings, log, replica.ledger, engine.look.render)
+    stores = open_stores(engine.detector, settings, log, replica.ledger, engine.queries.render)
     if settings.redis is not None:
         stores.append(redis_sink(settings, engine, str(shard) if shard else ""))
     drift = DriftWork(settings)

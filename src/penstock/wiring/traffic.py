@@ -15,12 +15,12 @@ from penstock.adapters.load import Measured, fetch, measure
 from penstock.adapters.recorded import items
 from penstock.adapters.simulated import Simulation
 from penstock.adapters.traffic import Item
-from penstock.wiring.detectors import installed, load_detector, module_of
 from penstock.errors import ConfigurationError
 from penstock.offline.archived import KINDS, as_recorded
 from penstock.offline.datasets import Recorded, as_csv, read
 from penstock.offline.simulate import Profile, simulate, submitted
 from penstock.offline.train import train
+from penstock.wiring.detectors import installed, load_detector, module_of
 
 _SMALL_TRAINING = 20_000
 _MOST_SIMULATED = 50_000  # events of a load test that differ in more than their id

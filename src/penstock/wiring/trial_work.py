@@ -4,16 +4,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from penstock.alerts import Alert, alert_json
-from penstock.wiring.challengers import Challengers
-from penstock.wiring.guards import Announcements, guard_monitor
-from penstock.wiring.challenger_source import newer_challengers
-from penstock.wiring.registries import open_registry
 from penstock.config import Settings
+from penstock.database import Database
 from penstock.detector import Detector
 from penstock.engine import Engine
 from penstock.ledger.archive import Archive
-from penstock.database import Database
 from penstock.offline.trial import Compared, Question, compare
+from penstock.wiring.challenger_source import newer_challengers
+from penstock.wiring.challengers import Challengers
+from penstock.wiring.guards import Announcements, guard_monitor
+from penstock.wiring.registries import open_registry
 
 Told = Callable[[str, bytes], None]
 """Called with the detector's name and an alert as JSON, from any thread."""

@@ -42,7 +42,7 @@ class FeatureBackfillThread:
         if due is None or due.engine is not engine:
             return
         try:
-            engine.grow(due.filling)
+            engine.activate_features(due.filling)
         except PenstockError as error:
             due.done.set_exception(error)
             return

@@ -12,12 +12,12 @@ from penstock import replay
 from penstock.adapters.spark.blocks import bucket_of, pack, unpack
 from penstock.adapters.spark.buckets import Bucket, Needs, Running
 from penstock.adapters.spark.clock import STRIDE_US, Asking, Entry, Naming, Timing, Walking
-from penstock.adapters.spark.files import splits_of
 from penstock.adapters.spark.collect import BASE, Collect
-from penstock.adapters.spark.state_cache import StateCache
+from penstock.adapters.spark.files import splits_of
 from penstock.adapters.spark.scan import Cutting, Merging, Opening, Reading
-from penstock.adapters.spark.source import Source
 from penstock.adapters.spark.shuffle import Shuffle
+from penstock.adapters.spark.source import Source
+from penstock.adapters.spark.state_cache import StateCache
 
 BUCKETS, SIZE, PLACES = 3, 100, (0, 1, 2)
 

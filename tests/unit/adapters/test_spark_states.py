@@ -17,10 +17,10 @@ from tests.integration import crash_worker, spark_world
 from penstock import Engine
 from penstock.adapters.spark import keyed_state
 from penstock.adapters.spark.blocks import unpack
-from penstock.adapters.spark.dedup import Dedup
 from penstock.adapters.spark.decide import Decide
-from penstock.adapters.spark.keyed_state import KeyedState
+from penstock.adapters.spark.dedup import Dedup
 from penstock.adapters.spark.inbox import Inbox
+from penstock.adapters.spark.keyed_state import KeyedState
 from penstock.adapters.spark.source import Source
 from penstock.adapters.spark.stream import check_fit, declare
 from penstock.errors import BundleError, ConfigurationError

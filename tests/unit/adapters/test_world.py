@@ -10,9 +10,9 @@ import pytest
 from penstock.adapters import world
 from penstock.adapters.simulated import Simulation
 from penstock.adapters.world import LiveWorld
-from penstock.wiring.traffic import profile_of
 from penstock.clock import from_us, to_us
 from penstock.offline.simulate import simulate
+from penstock.wiring.traffic import profile_of
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 PROFILE = profile_of("banking")

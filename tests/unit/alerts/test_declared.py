@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from penstock.alerts import DEFAULTS, Evaluator, evaluators, read_alerts, rule_of
-from penstock.wiring.detectors import installed, load_detector
 from penstock.config import load_settings
 from penstock.errors import ConfigurationError, DeclarationError
+from penstock.wiring.detectors import installed, load_detector
 
 from .conftest import detector
 

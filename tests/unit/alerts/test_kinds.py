@@ -59,7 +59,7 @@ def told(stream):
     return [
         msgspec.json.decode(body)
         for _, record in stream.records()
-        for body in stream.engine.look.render(record, range(len(record)))
+        for body in stream.engine.queries.render(record, range(len(record)))
     ]
 
 

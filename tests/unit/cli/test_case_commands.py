@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from penstock.cli import run
-from penstock.database import open_office
 from penstock.cases.case import Key, NewCase
 from penstock.cases.store import Cases
+from penstock.cli import run
+from penstock.database import open_office
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ import json
 import pytest
 from tests.service import mine
 
-from penstock.wiring import drift as drifting
-from penstock.wiring.database import office_of
 from penstock.cli import run
 from penstock.config import Settings
 from penstock.errors import PenstockError
 from penstock.governance.features import FeatureStore
 from penstock.offline import train as training
+from penstock.wiring import drift as drifting
+from penstock.wiring.database import office_of
 
 FILE = mine.__file__
 COUNT = {"entity": "customer", "kind": "count", "window": "2h"}

@@ -8,12 +8,12 @@ import pytest
 from click.testing import CliRunner
 
 from penstock import Engine, cli
-from penstock.wiring.detectors import load_detector
-from penstock.wiring.challenger_source import newer_challengers
 from penstock.config import Settings
-from penstock.models import About, fit_ensemble, promote, save
 from penstock.database import open_office
 from penstock.governance.audit import AuditLog
+from penstock.models import About, fit_ensemble, promote, save
+from penstock.wiring.challenger_source import newer_challengers
+from penstock.wiring.detectors import load_detector
 
 FILE = """
 from datetime import datetime

@@ -8,8 +8,17 @@ import numpy as np
 import pytest
 
 from penstock.clock import SECOND_US
+from penstock.engine.statistics.distribution import (
+    AMOUNT_BINS,
+    AMOUNT_EDGES,
+    MOST_VALUES,
+    SCORE_BINS,
+    Distribution,
+    Tally,
+    UncountedBatch,
+    tally_of,
+)
 from penstock.engine.statistics.ranges import RANGES
-from penstock.engine.statistics.distribution import AMOUNT_BINS, AMOUNT_EDGES, MOST_VALUES, SCORE_BINS, UncountedBatch, Distribution, Tally, tally_of
 
 RULES = ("one", "two", "three")
 
@@ -146,7 +155,9 @@ def test_a_range_holds_its_buckets_and_forgets_what_is_older(range_):
 def test_values_beyond_what_a_bucket_tells_apart_are_counted_as_others():
     many = [str(k) for k in range(5 * MOST_VALUES)]
     n = len(many)
-    nothing = UncountedBatch(0, np.zeros(n, np.uint8), None, np.full(n, np.nan), np.zeros(n, np.int64), many, None, {"total": 1.0})
+    nothing = UncountedBatch(
+        0, np.zeros(n, np.uint8), None, np.full(n, np.nan), np.zeros(n, np.int64), many, None, {"total": 1.0}
+    )
     tally = Tally()
     tally.plus(tally_of([nothing]))
     assert sum(tally.values.values()) + tally.others.sum() == n

@@ -236,7 +236,7 @@ def test_a_failing_model_leaves_the_decision_to_the_policy(on_failure, expected,
         def fail(_x, _out):
             raise FloatingPointError("no number")
 
-        monkeypatch.setattr(engine.path.ensemble, "fill", fail)
+        monkeypatch.setattr(engine.pipeline.ensemble, "fill", fail)
         decision = engine.decide(payment(1))
     assert decision.decision == expected
     assert decision.degraded is not None
@@ -284,14 +284,14 @@ def test_a_restart_comes_back_to_the_same_state(tmp_path) -> None:
     with Engine(declared(), data=tmp_path) as engine:
         engine.decide_many([payment(k, minutes=k, country="DE") for k in range(20)])
         engine.label("t3", fraud=True, at=START + timedelta(hours=5))
-        digest, stats = engine.path.state.digest(), engine.stats()
+        digest, stats = engine.pipeline.state.digest(), engine.stats()
     for path in (None, tmp_path / "state" / "shop"):
         for snapshot in path.iterdir() if path else ():
             snapshot.unlink()
         with Engine(declared(), data=tmp_path) as again:
-            assert again.path.state.digest() == digest
+            assert again.pipeline.state.digest() == digest
             assert again.stats()["total"] == stats["total"] == 20
-            assert len(again.path.pending) == 1
+            assert len(again.pipeline.pending) == 1
             repeated = again.decide(payment(7, minutes=7, country="DE"))
             assert repeated.features["customer_count_1h"] == 8
 

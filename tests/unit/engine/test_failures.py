@@ -57,7 +57,7 @@ def fail(*_args, **_options) -> None:
 def test_where_rules_fail_the_policy_decides_and_says_so(monkeypatch) -> None:
     """As where models fail."""
     with Engine(declared()) as engine:
-        monkeypatch.setattr(type(engine.path.plan.rules), "run", fail)
+        monkeypatch.setattr(type(engine.pipeline.plan.rules), "run", fail)
         [answer] = answers(engine, payment(1))
     assert (answer["decision"], answer["degraded"]) == ("REVIEW", {"part": "rules", "cause": "ArithmeticError: no number"})
 
@@ -65,7 +65,7 @@ def test_where_rules_fail_the_policy_decides_and_says_so(monkeypatch) -> None:
 def test_where_a_derived_feature_fails_the_policy_decides_and_rules_still_block(monkeypatch) -> None:
     """The feature is null, and what does not need it is decided as ever."""
     with Engine(declared()) as engine:
-        monkeypatch.setattr(engine.path, "derive", fail)
+        monkeypatch.setattr(engine.pipeline, "derive", fail)
         first, _, third = answers(engine, payment(1), payment(2), payment(3))
     assert first["decision"] == "REVIEW"
     assert first["degraded"] == {"part": "features", "cause": "ArithmeticError: no number"}

@@ -98,7 +98,7 @@ def columns_of(engine):
     found = {}
     for _, record in engine.ledger.read():
         if record.kind == "decisions":
-            names = engine.names_of(record) or engine.look.columns
+            names = engine.names_of(record) or engine.queries.columns
             for row, each in enumerate(record.ids):
                 values = dict(zip(names, record.columns["x"][row].tolist(), strict=True))
                 found[each] = {name: value for name, value in values.items() if ":" not in name} | {
@@ -116,7 +116,7 @@ def same(left, right):
 def grow(engine, added=ADDED):
     filling = FeatureBackfill(engine, added)
     filling.run()
-    engine.grow(filling)
+    engine.activate_features(filling)
     return filling
 
 
@@ -169,7 +169,7 @@ def test_state_and_features_are_those_of_an_engine_that_had_them_from_the_beginn
             grow(engine)
         play(whole, steps)
         play(plain, steps)
-        assert engine.path.state.digest() == whole.path.state.digest()
+        assert engine.pipeline.state.digest() == whole.pipeline.state.digest()
         grown, expected, before = columns_of(engine), columns_of(whole), columns_of(plain)
         for number in range(len(steps)):
             name = f"t{number}"
@@ -184,11 +184,11 @@ def test_state_and_features_are_those_of_an_engine_that_had_them_from_the_beginn
 def test_a_restart_after_the_change_comes_up_with_the_features_and_their_state(tmp_path):
     with Engine(declared(), data=tmp_path, clock=Clock()) as engine:
         play(engine, [("pay", 0, "c1", 60.0, "d1")] * 20, grow_at=10)
-        digest = engine.path.state.digest()
+        digest = engine.pipeline.state.digest()
     detector = declared().with_features(ADDED)
     with Engine(detector, data=tmp_path, clock=Clock()) as engine:
         assert engine.recovery.notes == []
-        assert engine.path.state.digest() == digest
+        assert engine.pipeline.state.digest() == digest
 
 
 def test_without_a_snapshot_the_state_is_rebuilt_from_the_log(tmp_path):
@@ -196,10 +196,10 @@ def test_without_a_snapshot_the_state_is_rebuilt_from_the_log(tmp_path):
         play(engine, [("pay", 0, "c1", 60.0, "d1")] * 20)
     with Engine(declared().with_features(ADDED), data=tmp_path, clock=Clock()) as engine:
         assert "rebuilt from the log" in engine.recovery.notes[0]
-        rebuilt = engine.path.state.digest()
+        rebuilt = engine.pipeline.state.digest()
     with Engine(declared().with_features(ADDED), clock=Clock()) as whole:
         play(whole, [("pay", 0, "c1", 60.0, "d1")] * 20)
-        assert whole.path.state.digest() == rebuilt
+        assert whole.pipeline.state.digest() == rebuilt
 
 
 @pytest.mark.parametrize("now", [(), ADDED, ADDED[:1]])
@@ -237,7 +237,7 @@ def test_rules_that_changed_while_it_was_filled_decide_afterwards():
         filling.run()
         engine.use_rules([Rule("any", "amount > 1", then="block")])
         engine.decide(payment(1))
-        engine.grow(filling)
+        engine.activate_features(filling)
         assert engine.decide(payment(2)).decision == "BLOCK"
         assert engine.entity("device", "d1")["features"]["device_payments"] == 2
 
@@ -282,7 +282,7 @@ def test_two_states_that_do_not_fit_into_memory_are_refused_before_anything_is_f
     with Engine(declared(), clock=Clock()) as engine:
         for number in range(50):
             engine.decide(payment(number, who=f"c{number}"))
-        engine.memory_limit = int(1.5 * engine.path.state.used_bytes)
+        engine.memory_limit = int(1.5 * engine.pipeline.state.used_bytes)
         with pytest.raises(CapacityError, match="two states live at once"):
             FeatureBackfill(engine, ADDED)
 

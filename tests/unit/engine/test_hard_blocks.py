@@ -110,7 +110,7 @@ def failing_features(engine):
     def fail(_batch):
         raise ArithmeticError("no number")
 
-    engine.path.derive = fail
+    engine.pipeline.derive = fail
 
 
 @ignore

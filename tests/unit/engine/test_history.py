@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from penstock import Detector, Engine, Entity, Label, Rule
-from penstock.wiring.detectors import load_detector
 from penstock.clock import SECOND_US, iso, to_us
 from penstock.engine import decision_history, recent_decisions
 from penstock.engine.statistics.time_series import HOUR_US, MINUTE_US, TimeSeries
 from penstock.engine.statistics.totals import Totals
 from penstock.messages import Action
+from penstock.wiring.detectors import load_detector
 
 START = datetime.fromisoformat("2026-01-05T10:00:00+00:00")
 
@@ -144,10 +144,10 @@ def test_a_history_that_is_longer_than_what_is_kept_says_so(tmp_path, monkeypatc
 def test_what_was_decided_before_a_restart_comes_back_bit_by_bit(decided):
     engine, _, _ = decided
     before = engine.decided_about("account", "a0")
-    engine.recent = recent_decisions.RecentDecisions(engine)
-    engine.recent.begin(engine.ledger.next_seq)
-    totals = [engine.recent.seen(fill_s=0.0).total]
-    while not (seen := engine.recent.seen(fill_s=0.001)).complete:
+    engine.recent_decisions = recent_decisions.RecentDecisions(engine)
+    engine.recent_decisions.begin(engine.ledger.next_seq)
+    totals = [engine.recent_decisions.seen(fill_s=0.0).total]
+    while not (seen := engine.recent_decisions.seen(fill_s=0.001)).complete:
         totals.append(seen.total)
     assert totals[0] == 0
     assert totals == sorted(totals)

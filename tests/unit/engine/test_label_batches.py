@@ -97,12 +97,12 @@ def test_labels_of_a_batch_do_what_they_do_one_by_one(seed, tmp_path) -> None:
         for engine in (many, follower):
             found = engine.decide_many([msgspec.json.decode(event) for event in payments(EVENTS, 300)])
             assert [decision.features for decision in found] == expected
-            assert engine.path.state.digest() == one.path.state.digest()
+            assert engine.pipeline.state.digest() == one.pipeline.state.digest()
     with (
         Engine(detector, data=tmp_path / "many", **arrivals) as again,
         Engine(detector, data=tmp_path / "one", **arrivals) as one,
     ):
-        assert again.path.state.digest() == one.path.state.digest()
+        assert again.pipeline.state.digest() == one.pipeline.state.digest()
 
 
 def test_labels_of_a_batch_are_one_record_and_read_each_record_once(tmp_path, monkeypatch) -> None:

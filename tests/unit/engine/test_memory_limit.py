@@ -97,7 +97,7 @@ def test_new_keys_are_decided_by_the_policy_and_known_keys_are_decided_and_count
     with Engine(declared(), memory_limit_gb=LIMIT, clock=Clock()) as engine:
         decide(engine, payment(1))
         k = fill(engine)
-        assert 0.5 * LIMIT * 2**30 < engine.path.state.used_bytes <= LIMIT * 2**30
+        assert 0.5 * LIMIT * 2**30 < engine.pipeline.state.used_bytes <= LIMIT * 2**30
         known, new, half, again = decide(
             engine,
             payment(k),
@@ -123,11 +123,11 @@ def test_new_keys_are_decided_by_the_policy_and_known_keys_are_decided_and_count
 def test_an_event_that_is_turned_away_changes_no_key():
     with Engine(declared(), memory_limit_gb=LIMIT, clock=Clock()) as engine:
         k = fill(engine)
-        before = engine.path.state.digest()
+        before = engine.pipeline.state.digest()
         for i in range(50):
             [answer] = decide(engine, payment(k + i, who=f"n{i}", device_id=f"n{i}"))
             assert answer["degraded"]
-        assert engine.path.state.digest() == before
+        assert engine.pipeline.state.digest() == before
 
 
 def test_when_windows_have_passed_new_keys_are_let_in_again_without_a_restart():
@@ -139,7 +139,7 @@ def test_when_windows_have_passed_new_keys_are_let_in_again_without_a_restart():
             found = decide(engine, *(payment(k + i, minutes=minutes, who=f"n{k + i}", device_id=f"n{k + i}") for i in range(5)))
             assert [answer["degraded"] for answer in found] == [None] * 5
             assert engine.degraded is None
-            assert engine.path.state.used_bytes < 0.5 * LIMIT * 2**30
+            assert engine.pipeline.state.used_bytes < 0.5 * LIMIT * 2**30
 
 
 def test_where_known_keys_fill_the_whole_budget_nothing_enters_until_windows_pass():
@@ -151,11 +151,11 @@ def test_where_known_keys_fill_the_whole_budget_nothing_enters_until_windows_pas
         while not found or found[-1]["degraded"] is None:
             found = decide(engine, *(payment(k + i, who="c1000", device_id="d1000") for i in range(256)))
             k += 256
-        digest = engine.path.state.digest()
+        digest = engine.pipeline.state.digest()
         [answer] = decide(engine, payment(k, who="c1000", device_id="d1000"))
         assert (answer["decision"], answer["degraded"]["part"]) == ("REVIEW", "state")
-        assert engine.path.state.digest() == digest
-        assert engine.path.state.used_bytes < 1.5 * LIMIT * 2**30
+        assert engine.pipeline.state.digest() == digest
+        assert engine.pipeline.state.used_bytes < 1.5 * LIMIT * 2**30
         [answer] = decide(engine, payment(k + 1, minutes=180, who="c1000", device_id="d1000"))
         assert (answer["degraded"], answer["features"]["customer_count_1h"]) == (None, 1)
 
@@ -195,12 +195,12 @@ def test_a_restart_comes_to_the_same_state_whatever_the_limit_is_then(tmp_path, 
         found += [decide(engine, payment(10**6 + i, minutes=170, who=f"z{i}", device_id=f"z{i}"))[0] for i in range(2000)]
         assert {answer["degraded"] is None for answer in found[-2000:]} == {True, False}
     engine.ledger.flush()
-    digest, clocks = engine.path.state.digest(), (engine.path.state.clock_us, engine.path.state.pace_us)
+    digest, clocks = engine.pipeline.state.digest(), (engine.pipeline.state.clock_us, engine.pipeline.state.pace_us)
     killed = shutil.copytree(tmp_path / "first", tmp_path / "killed")  # before a snapshot is written at the end
     engine.close()
     with Engine(declared(), data=killed, memory_limit_gb=limit, clock=Clock()) as again:
-        assert again.path.state.digest() == digest
-        assert (again.path.state.clock_us, again.path.state.pace_us) == clocks
+        assert again.pipeline.state.digest() == digest
+        assert (again.pipeline.state.clock_us, again.pipeline.state.pace_us) == clocks
 
 
 def test_decisions_from_before_during_and_after_are_verified(tmp_path):
@@ -262,10 +262,10 @@ def test_a_table_that_is_moved_together_goes_on_as_if_it_had_not_been():
         left, right = decide(one, *bodies), decide(other, *bodies)
         assert [a["features"] for a in left] == [a["features"] for a in right]
         if batch % 7 == 6:
-            state = other.path.state
+            state = other.pipeline.state
             used = state.used_bytes
             for table in state.tables:
                 table.reclaim(state.pace_us)
             assert state.used_bytes <= used
-            assert state.digest() == one.path.state.digest()
-    assert other.path.state.used_bytes < one.path.state.used_bytes
+            assert state.digest() == one.pipeline.state.digest()
+    assert other.pipeline.state.used_bytes < one.pipeline.state.used_bytes

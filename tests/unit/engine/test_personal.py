@@ -8,13 +8,13 @@ import polars as pl
 import pytest
 
 from penstock import Detector, Engine, Entity, Policy
-from penstock.wiring.streams import open_replica
 from penstock.config import Settings
+from penstock.database import SqliteDatabase
 from penstock.errors import DeclarationError
 from penstock.ingest import PREFIX
-from penstock.database import SqliteDatabase
-from penstock.privacy.vault_writer import VaultWriter
 from penstock.privacy.vault import Vault
+from penstock.privacy.vault_writer import VaultWriter
+from penstock.wiring.streams import open_replica
 
 SECRET = b"a secret of thirty-two bytes, ok"
 

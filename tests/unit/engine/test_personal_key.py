@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from penstock import Detector, Engine, Entity
-from penstock.wiring.personal import vault_of
 from penstock.config import Settings
+from penstock.database.sqlite import SqliteDatabase
 from penstock.engine.startup import PERSONAL_KEY, personal_key_of
 from penstock.errors import ConfigurationError
-from penstock.database.sqlite import SqliteDatabase
+from penstock.wiring.personal import vault_of
 
 
 class Payment(msgspec.Struct):

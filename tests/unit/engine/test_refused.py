@@ -31,8 +31,8 @@ def test_a_flood_costs_memory_for_so_many_and_the_rest_is_counted(monkeypatch):
         large = b'{"x": "' + b"y" * 100_000 + b'"}'
         for _ in range(200):
             engine.decide_json([large] * 10)
-            assert engine.refused.waiting_bytes <= quarantine.MOST_WAITING_BYTES + quarantine.LONGEST
-            assert len(engine.refused.waiting) <= quarantine.MOST_WAITING
+            assert engine.quarantine.waiting_bytes <= quarantine.MOST_WAITING_BYTES + quarantine.LONGEST
+            assert len(engine.quarantine.waiting) <= quarantine.MOST_WAITING
         totals = engine.totals
     assert totals.quarantined == 2000
     assert totals.quarantine_lost > 0
@@ -45,7 +45,7 @@ def test_of_each_detector_the_newest_stay_also_those_of_an_earlier_start():
     for start in (0, 40, 80):
         with Engine(example_detector(), ledger=ledger, quarantine_kept=50) as engine:
             for number in range(start, start + 40):
-                engine.refused.put([(payment(number), Refusal(422, "it is refused"))])
+                engine.quarantine.put([(payment(number), Refusal(422, "it is refused"))])
     for _ in range(3):
         ledger.tables.trim_quarantine("another", 1)
     kept = ledger.tables.quarantined(limit=1000)
@@ -76,6 +76,6 @@ def test_bad_events_in_a_flood_take_no_time_from_the_one_who_sends_good_ones():
             engine.reader.read(bodies, engine.clock())
             reading = min(reading, time.thread_time() - began)
             began = time.thread_time()
-            engine.refused.keep(bodies, read)
+            engine.quarantine.keep(bodies, read)
             keeping = min(keeping, time.thread_time() - began)
         assert keeping < reading / 10

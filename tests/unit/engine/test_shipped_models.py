@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 
 from penstock import Detector, Engine, Entity, LogisticRegression, Policy
-from penstock.wiring.engines import engine_in_memory, open_engine
 from penstock.config import Settings
-from penstock.engine import verify
-from penstock.engine import startup
+from penstock.engine import startup, verify
 from penstock.errors import BundleError
 from penstock.models import About, Ensemble, champion, fit_ensemble, promote, save, versions
+from penstock.wiring.engines import engine_in_memory, open_engine
 
 
 class Payment(msgspec.Struct):

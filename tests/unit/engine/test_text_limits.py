@@ -90,12 +90,12 @@ def test_events_that_were_recorded_with_long_texts_go_on_as_they_are(tmp_path, m
         with Engine(detector(), data=tmp_path, snapshot_every_s=1e9) as engine:
             answers = engine.decide_json([msgspec.json.encode(payment(k, note=LONG)) for k in (1, 2)])
             engine.label("t1", fraud=True)
-            digest = engine.path.state.digest()
+            digest = engine.pipeline.state.digest()
     for snapshot in tmp_path.glob("state/**/*"):  # everything is rebuilt from the log
         if snapshot.is_file():
             snapshot.unlink()
     with Engine(detector(), data=tmp_path) as engine:
-        assert engine.path.state.digest() == digest
+        assert engine.pipeline.state.digest() == digest
         assert engine.transaction("t2") == answers[1]
         again, fresh = engine.decide_json([msgspec.json.encode(payment(k, note=n)) for k, n in ((2, LONG), (3, "short"))])
         assert isinstance(again, Refusal)

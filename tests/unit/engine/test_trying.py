@@ -212,7 +212,7 @@ def test_a_challenger_that_does_not_fit_is_refused_and_nothing_changes(folder, c
             engine.challenge(Challenger(trained(other, 0)))
         engine.challenge(Challenger(challenger))
         engine.challenge()
-        assert engine.path.trying is None
+        assert engine.pipeline.trying is None
         assert engine.trials.names == []
 
 

@@ -42,7 +42,7 @@ def test_a_batch_that_due_labels_cut_into_pieces_is_let_in_piece_by_piece_while_
     engine = Engine(labelled)
     engine.decide(payment("a", 0))
     engine.label("a", fraud=True, at=START + timedelta(seconds=2))
-    state = engine.path.state
+    state = engine.pipeline.state
     for table in state.tables:
         table.reclaim(state.pace_us)
     state.memory_limit = int(state.used_bytes / 0.9)
@@ -64,7 +64,7 @@ def test_arrays_that_grow_in_the_middle_of_a_batch_lose_and_repeat_nothing() -> 
 def test_a_dry_run_moves_no_clock() -> None:
     """A question about the far future must not make the stream forget anybody."""
     engine = Engine(_detector())
-    state = engine.path.state
+    state = engine.pipeline.state
     engine.decide(payment("a", 0))
     before = (state.clock_us, state.pace_us)
     engine.decide(payment("b", 12 * 3600), dry_run=True)

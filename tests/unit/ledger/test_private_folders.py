@@ -5,8 +5,8 @@ import sqlite3
 
 import pytest
 
-from penstock.ledger import FileLedger, Quarantined
 from penstock.database import open_office
+from penstock.ledger import FileLedger, Quarantined
 from penstock.private_files import keep_private
 
 

@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 from msgspec import Meta
 
-from penstock.wiring.traffic import write_frame
 from penstock.errors import DataError
 from penstock.ingest import Schema
 from penstock.offline.datasets import _read_file, read
+from penstock.wiring.traffic import write_frame
 
 
 class Payment(msgspec.Struct):

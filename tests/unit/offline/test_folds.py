@@ -8,8 +8,8 @@ import pytest
 from penstock.errors import DataError
 from penstock.models import Encoding
 from penstock.offline.datasets import read
-from penstock.offline.rows import replayed
 from penstock.offline.folds import held_out, in_time_order
+from penstock.offline.rows import replayed
 
 
 @pytest.fixture

@@ -137,12 +137,12 @@ def test_the_label_of_the_first_use_does_not_stand_for_the_second():
     decided(engine, clock, payment("t", 0, "old"))
     engine.label("t", fraud=True, at=START + 10 * DAY)
     decided(engine, clock, payment("t", 40, "new"))
-    second = engine.look.events(["t"])[0]
-    assert engine.look.label(*second) is None
+    second = engine.queries.events(["t"])[0]
+    assert engine.queries.label(*second) is None
     engine.label("t", fraud=True, at=START + 41 * DAY)
-    assert engine.look.label(*second).known_us == to_us(START + 41 * DAY)
-    first = engine.look.events(["t"], [to_us(START + 10 * DAY)])[0]
-    assert engine.look.label(*first).known_us == to_us(START + 10 * DAY)
+    assert engine.queries.label(*second).known_us == to_us(START + 41 * DAY)
+    first = engine.queries.events(["t"], [to_us(START + 10 * DAY)])[0]
+    assert engine.queries.label(*first).known_us == to_us(START + 10 * DAY)
     assert decided(engine, clock, payment("u", 42, "new")).features["card_label_count_ever"] == 1
 
 

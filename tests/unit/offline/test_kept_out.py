@@ -130,8 +130,8 @@ def test_what_was_kept_out_is_known_when_memory_has_been_given_back(monkeypatch)
             found = engine.decide(fields).features
             if event["is_fraud"]:
                 engine.label(event["transaction_id"], fraud=True)
-                for each in engine.path.state.tables:
-                    each.reclaim(engine.path.state.pace_us)
+                for each in engine.pipeline.state.tables:
+                    each.reclaim(engine.pipeline.state.pace_us)
     assert (found["frauds"], found["shop_frauds"]) == (0, 1)
 
 

@@ -84,7 +84,7 @@ def recorded() -> Any:
 def _rows(engine: Engine, record: Any) -> list[dict[str, Any]]:
     names = ("APPROVE", "CHALLENGE", "REVIEW", "BLOCK")
     would = record.columns["would"]
-    amounts = record.columns["x"][:, engine.look.columns.index("amount")]
+    amounts = record.columns["x"][:, engine.queries.columns.index("amount")]
     return [
         {
             "id": record.ids[row],

@@ -7,8 +7,8 @@ import pytest
 from penstock.models import LogisticRegression, RandomForest, XGBoost
 from penstock.models.kinds import kinds
 from penstock.offline.datasets import read
-from penstock.offline.rows import replayed
 from penstock.offline.folds import held_out
+from penstock.offline.rows import replayed
 from penstock.offline.tune import SPACES, open_space, tune
 
 

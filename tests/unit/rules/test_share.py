@@ -118,7 +118,7 @@ def test_what_was_decided_under_other_rules_is_the_same_after_a_restart(tmp_path
     with Engine(declared, data=tmp_path) as engine:
         engine.use_rules([Rule("any", "amount > 1", then="block", reason="{amount} is some")])
         decided = engine.decide(payments(1)[0])
-        digest = engine.path.state.digest()
+        digest = engine.pipeline.state.digest()
     with Engine(declared, data=tmp_path) as engine:
-        assert engine.path.state.digest() == digest
+        assert engine.pipeline.state.digest() == digest
         assert engine.decide(payments(1)[0]) == decided

@@ -5,9 +5,9 @@ import logging
 import pytest
 
 from penstock.errors import ConfigurationError
+from penstock.service.access.sign_ins import SignIns
 from penstock.service.http import rate_limit
 from penstock.service.http.rate_limit import Attempts
-from penstock.service.access.sign_ins import SignIns
 
 PROXIES = "10.0.0.0/8 2001:db8:1::7"
 

@@ -8,12 +8,12 @@ import pytest
 from tests.waiting import wait_until
 
 from penstock import Detector, Engine, Entity, Policy, Rule
+from penstock.cases.queues import Filter, page
+from penstock.cases.store import Cases
 from penstock.codes import text_codes
+from penstock.database import SqliteDatabase
 from penstock.errors import LedgerError, SinkUnavailable
 from penstock.ledger import MemoryLedger
-from penstock.database import SqliteDatabase
-from penstock.cases.store import Cases
-from penstock.cases.queues import Filter, page
 from penstock.stream.cases import CaseSink, sampled
 from penstock.stream.sinks import Feeding, Newest
 from penstock.testing import SetClock

@@ -17,8 +17,8 @@ from penstock.adapters.kafka.address import Address
 from penstock.adapters.kafka.health import Health
 from penstock.clock import system_clock
 from penstock.errors import BrokerError, Fenced
-from penstock.stream.trace_context import TRACEPARENT
 from penstock.stream.port import INBOX, Message, Unit
+from penstock.stream.trace_context import TRACEPARENT
 
 LARGEST_POLL = 8 << 20
 """Bytes of messages that are given out at once."""

@@ -8,8 +8,8 @@ from confluent_kafka import KafkaException, Producer
 from penstock.adapters.kafka.address import Address
 from penstock.adapters.kafka.health import Health
 from penstock.errors import BrokerError
-from penstock.stream.trace_context import TRACEPARENT
 from penstock.stream.port import Told
+from penstock.stream.trace_context import TRACEPARENT
 
 
 class KafkaOutlet:

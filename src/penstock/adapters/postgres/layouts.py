@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from penstock.adapters.postgres.connection import Connection
 from penstock.adapters.postgres.views import make_view
 from penstock.decision import TEXT
-from penstock.decision.split_renderer import by_challenger
 from penstock.decision.record import DECIDED_BY
+from penstock.decision.split_renderer import by_challenger
 from penstock.ledger import DetectorVersion, Field
 from penstock.messages import Record
 

@@ -8,8 +8,8 @@ from functools import cache
 import psycopg
 
 from penstock.adapters.postgres.connection import GONE, Connection, connect, place_of
-from penstock.errors import LedgerError, LedgerFull
 from penstock.database.sqlite import Row, Schema, Transaction, Values, migrate, with_percent_names
+from penstock.errors import LedgerError, LedgerFull
 
 SCHEMA = "penstock_office"
 """Where the tables lie: beside a ledger in the same database, if there is one."""

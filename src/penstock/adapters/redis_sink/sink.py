@@ -73,7 +73,7 @@ class RedisSink:
     ) -> None:
         self._place = place_of(url)
         self._redis = connect(url)
-        self._look = engine.look
+        self._look = engine.queries
         self._detector = engine.detector.name
         prefix = f"penstock:{self._detector}:"
         suffix = f":{owner}" if owner else ""

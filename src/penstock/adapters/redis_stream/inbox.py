@@ -14,8 +14,8 @@ from typing import Any
 from penstock.adapters.redis_stream.address import Address
 from penstock.adapters.redis_stream.line import ANSWER_S, Line, Silent
 from penstock.errors import BrokerError, Fenced
-from penstock.stream.trace_context import TRACEPARENT
 from penstock.stream.port import INBOX, Message, Unit
+from penstock.stream.trace_context import TRACEPARENT
 
 LARGEST_POLL = 8 << 20
 """Bytes of messages that are given out at once, and about as many as are read at once."""

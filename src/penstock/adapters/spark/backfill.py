@@ -18,11 +18,11 @@ import polars as pl
 from penstock.adapters.spark.blocks import BLOCK_TYPE, routes, shuffled
 from penstock.adapters.spark.buckets import Running
 from penstock.adapters.spark.clock import Entry, entries, repeated_rows
-from penstock.adapters.spark.files import splits_of
 from penstock.adapters.spark.collect import BASE, Collect, result_schema
+from penstock.adapters.spark.files import splits_of
 from penstock.adapters.spark.scan import ROWS, Opening, Slices, slices_of
-from penstock.adapters.spark.source import Source
 from penstock.adapters.spark.shuffle import Shuffle
+from penstock.adapters.spark.source import Source
 from penstock.errors import ConfigurationError, DataError, RowsRefused
 from penstock.offline.datasets import MOST_REFUSED
 

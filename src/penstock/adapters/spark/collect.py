@@ -82,7 +82,7 @@ def complete(detector: Detector, batch: Batch) -> None:
 def _decided(path: Pipeline, batch: Batch) -> Iterator[Chunk]:
     for start in range(0, len(batch), CHUNK):
         piece = take(batch, slice(start, start + CHUNK))
-        yield Chunk(piece, np.empty(0, np.int64), path.conclude(piece, time.perf_counter_ns(), explain=False))
+        yield Chunk(piece, np.empty(0, np.int64), path.score_and_decide(piece, time.perf_counter_ns(), explain=False))
 
 
 def _arrow(rows: pl.DataFrame, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from penstock.adapters.spark.blocks import numbers, pack, row, rows_of, unpack
 from penstock.adapters.spark.buckets import Needs
-from penstock.adapters.spark.dedup import KEPT
 from penstock.adapters.spark.collect import complete, put
+from penstock.adapters.spark.dedup import KEPT
 from penstock.adapters.spark.inbox import REFUSED
 from penstock.adapters.spark.scan import grouped
 from penstock.adapters.spark.source import Source
@@ -88,7 +88,7 @@ def _runs(informing: NDArray[np.bool_]) -> Iterator[slice]:
 def decide(engine: Engine, batch: Batch, began_ns: int) -> tuple[Any, list[bytes]]:
     """Decisions about a batch whose aggregates are there: the record, and the JSON of each."""
     detector = engine.detector
-    judged = engine.path.conclude(batch, began_ns, explain=detector.policy.explain)
+    judged = engine.pipeline.score_and_decide(batch, began_ns, explain=detector.policy.explain)
     latency_ms = {stage: ns // 100 / 10_000 for stage, ns in judged.latency_ns.items()}
     record = compose(
         batch,

@@ -15,10 +15,10 @@ from pyspark.sql.streaming.stateful_processor import StatefulProcessor, Stateful
 
 from penstock.adapters.spark.blocks import bucket_of, numbers, pack, unpack
 from penstock.adapters.spark.buckets import Needs
-from penstock.adapters.spark.state_cache import StateCache
 from penstock.adapters.spark.inbox import REFUSED
-from penstock.adapters.spark.source import Source
 from penstock.adapters.spark.shuffle import dealt
+from penstock.adapters.spark.source import Source
+from penstock.adapters.spark.state_cache import StateCache
 from penstock.ledger import Claims
 
 TIMES = -1

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from penstock.adapters.spark.blocks import bucket_of, pack, row
 from penstock.adapters.spark.buckets import Needs
-from penstock.adapters.spark.source import Source
 from penstock.adapters.spark.shuffle import read_columns
+from penstock.adapters.spark.source import Source
 from penstock.codes import text_codes
 from penstock.features.state import key_codes
 from penstock.ingest import masked_event

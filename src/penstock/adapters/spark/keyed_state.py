@@ -16,11 +16,11 @@ from pyspark.sql.streaming.stateful_processor import StatefulProcessor, Stateful
 
 from penstock.adapters.spark.blocks import numbers, pack, unpack
 from penstock.adapters.spark.buckets import Bucket, Needs
-from penstock.adapters.spark.dedup import KEPT, TIMES
 from penstock.adapters.spark.clock import Walk, walked
-from penstock.adapters.spark.state_cache import StateCache
+from penstock.adapters.spark.dedup import KEPT, TIMES
 from penstock.adapters.spark.inbox import REFUSED
 from penstock.adapters.spark.source import Source
+from penstock.adapters.spark.state_cache import StateCache
 
 SLICE = 4_096
 """Events that are decided together."""

@@ -19,8 +19,8 @@ from penstock.adapters.spark.buckets import Needs
 from penstock.adapters.spark.decide import DONE_TYPE, Decide
 from penstock.adapters.spark.inbox import PARCEL_TYPE, Inbox
 from penstock.adapters.spark.outbox import Outbox
-from penstock.adapters.spark.source import Source
 from penstock.adapters.spark.publish import Done, Publisher
+from penstock.adapters.spark.source import Source
 from penstock.engine.startup import MAKE_PERSONAL_KEY
 from penstock.errors import BrokerError, BundleError, ConfigurationError
 from penstock.stream.port import Topics

@@ -13,9 +13,9 @@ import polars as pl
 
 from penstock.offline.simulate import naming
 from penstock.offline.simulate.chance import Floats, Numbers
+from penstock.offline.simulate.cities import SHARES, nearest
 from penstock.offline.simulate.merchants import CATEGORIES
 from penstock.offline.simulate.payments import Payments
-from penstock.offline.simulate.cities import SHARES, nearest
 from penstock.offline.simulate.profile import Profile
 from penstock.offline.simulate.rhythm import DAY_US, HOUR_US
 from penstock.offline.simulate.world import World

@@ -10,8 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from penstock.offline.simulate import naming
-from penstock.offline.simulate.payments import Payments
 from penstock.offline.simulate.cities import CITIES, nearest
+from penstock.offline.simulate.payments import Payments
 from penstock.offline.simulate.profile import Profile
 from penstock.offline.simulate.world import World
 

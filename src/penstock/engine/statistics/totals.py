@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from penstock.clock import SECOND_US, Clock, iso
 from penstock.decision import TEXT
-from penstock.engine.statistics.meter import Meter
 from penstock.engine.pipeline import BatchResult
+from penstock.engine.statistics.distribution import Distribution, Fired, Tally, UncountedBatch, amounts_of
+from penstock.engine.statistics.meter import Meter
 from penstock.engine.statistics.ranges import Range
 from penstock.engine.statistics.time_series import FINEST_US, TimeSeries
-from penstock.engine.statistics.distribution import UncountedBatch, Fired, Distribution, Tally, amounts_of
 from penstock.messages import Action, Layout, Record
 
 _LATENCIES = 4096

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from penstock.features.kernel.memory import ask_for
 from penstock.features.kernel.hash_tables import distinct_home, find_slot, mix
+from penstock.features.kernel.memory import ask_for
 from penstock.features.kernel.words import AHEAD_SLOTS, CURSORS, D_SOURCE, D_TEXT, LINE, LOG2, MISSING, RING, SALT
 from penstock.jit import njit
 

@@ -5,8 +5,8 @@ import numpy as np
 from penstock.features.kernel.ahead import ask_for_entries, ask_for_keys, ask_for_rows, word_of
 from penstock.features.kernel.cursors import seek
 from penstock.features.kernel.extremes import ordered
-from penstock.features.kernel.leaving import forget, reach, retire_all
 from penstock.features.kernel.hash_tables import find_slot, keep_out, was_kept_out
+from penstock.features.kernel.leaving import forget, reach, retire_all
 from penstock.features.kernel.reading import evaluate, express, measure, nothing_measured
 from penstock.features.kernel.words import (
     AHEAD,

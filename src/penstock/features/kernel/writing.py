@@ -5,8 +5,8 @@ import numpy as np
 from penstock.features.kernel.cursors import low_of
 from penstock.features.kernel.deviation import multiply
 from penstock.features.kernel.extremes import summarise, summarise_one
-from penstock.features.kernel.leaving import reach, retire
 from penstock.features.kernel.hash_tables import distinct_at, place_distinct, place_key
+from penstock.features.kernel.leaving import reach, retire
 from penstock.features.kernel.rings import give_ring, lay_base, physical, search, take_ring
 from penstock.features.kernel.words import (
     BASE,

@@ -15,8 +15,8 @@ from penstock.engine.statistics.distribution import worth_of
 from penstock.errors import DataError, DeclarationError, did_you_mean
 from penstock.expressions import Expression
 from penstock.messages import Type
-from penstock.offline.backtest.query_source import ASKED, QuerySource, NotRecorded, condition_of
 from penstock.offline.backtest.cells import ACTIONS, Cell, cell_of, examples_of, lowered, money_of, per_day, truth_of
+from penstock.offline.backtest.query_source import ASKED, NotRecorded, QuerySource, condition_of
 from penstock.offline.backtest.result import Caught, Day, Money, Tried
 from penstock.offline.sql_templates import NO_LABELS, filled, quoted, text
 from penstock.rules import Rule

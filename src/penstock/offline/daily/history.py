@@ -9,8 +9,8 @@ import polars as pl
 from penstock.clock import to_us
 from penstock.ledger.archive import Archive
 from penstock.offline.daily.day import OUTCOMES, Bin, By, Counted, Day, Share, Truth
-from penstock.offline.sql_templates import filled, quoted, text
 from penstock.offline.report.curves import EDGES
+from penstock.offline.sql_templates import filled, quoted, text
 from penstock.outcomes import EstimatedFraud, ScoreSums
 
 _PARTS = ("caught_", "missed_", "false_", "prevented_", "blocked_good_")

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.offline.simulate.chance import Floats, Numbers
+from penstock.offline.simulate.cities import LATS, LONGS, SHARES
 from penstock.offline.simulate.merchants import UNKNOWN
 from penstock.offline.simulate.payments import Payments, joined, payments
 from penstock.offline.simulate.people import FAVOURITES, MOST_ACTIVE, STRANGERS
-from penstock.offline.simulate.cities import LATS, LONGS, SHARES
 from penstock.offline.simulate.repeats import in_a_row_us, recurring, repeated
 from penstock.offline.simulate.rhythm import DAY_US, appetite
 from penstock.offline.simulate.travel import whereabouts

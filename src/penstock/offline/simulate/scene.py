@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from penstock.offline.simulate.chance import Floats, Numbers
+from penstock.offline.simulate.cities import BETWEEN_KM, LATS, LONGS, SHARES
 from penstock.offline.simulate.payments import HONEST, Payments, payments
 from penstock.offline.simulate.people import STRANGERS
-from penstock.offline.simulate.cities import BETWEEN_KM, LATS, LONGS, SHARES
 from penstock.offline.simulate.rhythm import DAY_US
 
 if TYPE_CHECKING:

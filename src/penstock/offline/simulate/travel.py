@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.offline.simulate.chance import Floats, Numbers
-from penstock.offline.simulate.people import People
 from penstock.offline.simulate.cities import BETWEEN_KM
+from penstock.offline.simulate.people import People
 from penstock.offline.simulate.rhythm import DAY_US, HOUR_US
 
 _FORTNIGHT_US = 14 * DAY_US

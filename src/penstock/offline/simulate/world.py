@@ -10,13 +10,12 @@ import numpy as np
 
 from penstock.errors import ConfigurationError, did_you_mean
 from penstock.offline.simulate import attacks as attack_modules
-from penstock.offline.simulate import labels, life, repeats
-from penstock.offline.simulate import cities
+from penstock.offline.simulate import cities, labels, life, repeats
 from penstock.offline.simulate.chance import Chance, Numbers
+from penstock.offline.simulate.cities import CITIES
 from penstock.offline.simulate.merchants import UNKNOWN, Merchants
 from penstock.offline.simulate.payments import HONEST, Payments, joined
 from penstock.offline.simulate.people import MOST_ACTIVE, STRANGERS, People
-from penstock.offline.simulate.cities import CITIES
 from penstock.offline.simulate.profile import Profile
 from penstock.offline.simulate.rhythm import DAY_US, HOUR_US
 from penstock.offline.simulate.scene import Scene

@@ -61,7 +61,9 @@ def compare(archive: QuerySource, detector: Detector, question: Question, *, now
     return _Trial(_Recorded(archive, detector, now_us), question).compared(began)
 
 
-def blocks(archive: QuerySource, detector: Detector, *, days: int = 30, now_us: int, until_us: int | None = None) -> Blocks | None:
+def blocks(
+    archive: QuerySource, detector: Detector, *, days: int = 30, now_us: int, until_us: int | None = None
+) -> Blocks | None:
     """What the control share tells of blocks, whether anything is tried or not; None where there is none.
 
     days, until_us: of which arrivals; of the newest unless given. now_us: labels that are known by then count.

@@ -10,16 +10,16 @@ from typing import Any
 
 from penstock.clock import Clock, system_clock
 from penstock.config import Settings
-from penstock.errors import PenstockError
 from penstock.database.sqlite import Database
-from penstock.identity.users import Users
+from penstock.errors import PenstockError
 from penstock.identity.roles import ANYBODY, LOCAL, Actor
-from penstock.service.access.open_access import READING, OpenAccess
-from penstock.service.http.problems import RequestRefused
-from penstock.service.access.rights import ACTOR, Rights, deciding
+from penstock.identity.users import Users
 from penstock.service.access.credentials import REFRESH_S, Credential, CredentialCache
+from penstock.service.access.open_access import READING, OpenAccess
+from penstock.service.access.rights import ACTOR, Rights, deciding
 from penstock.service.access.sign_ins import SignIns
 from penstock.service.access.sign_on import SignOn
+from penstock.service.http.problems import RequestRefused
 from penstock.service.live.websocket import is_own
 
 __all__ = ["ACTOR", "COOKIE", "NOBODY", "Access", "cookie", "cookie_named", "is_loopback", "refuse_other_pages", "too_often"]
@@ -80,7 +80,7 @@ class Access:
         """Guard these routes from here on."""
         self._rights = rights
 
-    async def meet(self, scope: _Scope) -> None:
+    async def authenticate(self, scope: _Scope) -> None:
         """Find out whose token a request shows, where it shows one of the identity provider's; before it is admitted.
 
         Raises:
@@ -89,7 +89,7 @@ class Access:
         if self.sign_on is not None and (secret := _secret(dict(scope["headers"]))) is not None:
             await self.sign_on.meet(secret)
 
-    def admit(self, scope: _Scope, *, hot: bool = False) -> None:
+    def authorize(self, scope: _Scope, *, hot: bool = False) -> None:
         """Let a request in and write down who asks, as `scope["penstock.actor"]`.
 
         Raises:
@@ -135,7 +135,7 @@ class Access:
                 raise
             return NOBODY
 
-    def still(self, scope: _Scope) -> bool:
+    def still_authorized(self, scope: _Scope) -> bool:
         """Whether a request that was let in would be let in again, however often it asks."""
         if self.open:
             return True

@@ -5,12 +5,12 @@ import threading
 from typing import NamedTuple
 
 from penstock.clock import Clock
+from penstock.database.sqlite import Database
 from penstock.errors import PenstockError
 from penstock.governance.audit import AuditLog
-from penstock.database.sqlite import Database
 from penstock.identity.keys import Keys, id_of
-from penstock.identity.users import Users, digest, same
 from penstock.identity.roles import Actor, Right, rights, user_name
+from penstock.identity.users import Users, digest, same
 from penstock.service.http.rate_limit import Bucket
 
 log = logging.getLogger("penstock.service")

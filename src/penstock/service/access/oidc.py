@@ -14,9 +14,9 @@ from fastapi import FastAPI, Query, Request, Response
 from penstock.adapters.oidc import Begun, ProviderUnavailable, SignInRefused
 from penstock.identity.users import SESSION_US
 from penstock.service.access.authorize import Access, cookie_named, too_often
-from penstock.service.http.problems import RequestRefused
 from penstock.service.access.session import client_address, is_secure, session_cookie
 from penstock.service.access.sign_on import SignOn
+from penstock.service.http.problems import RequestRefused
 
 log = logging.getLogger("penstock.service")
 

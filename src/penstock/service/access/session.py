@@ -5,14 +5,14 @@ import asyncio
 import msgspec
 from fastapi import FastAPI, Request, Response
 
-from penstock.identity.users import SESSION_US
 from penstock.identity.roles import LOCAL, Actor, Right, rights
-from penstock.service.http import bodies
+from penstock.identity.users import SESSION_US
 from penstock.service.access.authorize import COOKIE, Access, cookie, refuse_other_pages, too_often
+from penstock.service.access.rights import ACTOR
+from penstock.service.http import bodies
 from penstock.service.http.openapi import answers, requires
 from penstock.service.http.problems import RequestRefused
 from penstock.service.records.decisions import json_response
-from penstock.service.access.rights import ACTOR
 from penstock.service.schemas import Session, SignIn, SignInWays
 
 _MOST_BYTES = 8192

@@ -9,11 +9,11 @@ from penstock.adapters.oidc import AGAIN_S, Provider, ProviderUnavailable, SignI
 from penstock.clock import SECOND_US
 from penstock.config import Settings
 from penstock.errors import ConfigurationError
-from penstock.identity.users import digest
 from penstock.identity.roles import ROLES, Actor, known_roles, rights
-from penstock.service.http.rate_limit import Bucket
-from penstock.service.http.problems import RequestRefused
+from penstock.identity.users import digest
 from penstock.service.access.credentials import Credential
+from penstock.service.http.problems import RequestRefused
+from penstock.service.http.rate_limit import Bucket
 
 log = logging.getLogger("penstock.service")
 

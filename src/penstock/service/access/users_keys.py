@@ -8,15 +8,15 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 
 from penstock.clock import SECOND_US, system_clock
-from penstock.identity.administrators import keep_one
 from penstock.database.sqlite import Database, Transaction
+from penstock.identity.administrators import keep_one
 from penstock.identity.keys import Keys
-from penstock.identity.users import Users, User
-from penstock.service.access.authorize import Access
+from penstock.identity.users import User, Users
 from penstock.service.access.access_schemas import ChangeUser, NewKey, NewUser, UserForm, key_form, user_form
-from penstock.service.http.requests import parse_body, who
+from penstock.service.access.authorize import Access
 from penstock.service.http.openapi import answers, requires
 from penstock.service.http.problems import RequestRefused
+from penstock.service.http.requests import parse_body, who
 
 _DAY_US = 86_400 * SECOND_US
 _MOST_BYTES = 8192

@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeVar
 
-from penstock.wiring.rule_administration import RuleAdministration
 from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.errors import BundleError, DataError, DeclarationError, PenstockError, did_you_mean
 from penstock.ledger.archive import Archive
 from penstock.offline.backtest.fires import Fires, fires
-from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.changes.followers import RulesFollower
+from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.problems import RequestRefused
+from penstock.wiring.rule_administration import RuleAdministration
 
 T = TypeVar("T")
 
@@ -32,7 +32,11 @@ class Administration:
     """Books, and what is beside them: the engine that decides by them, and what was recorded."""
 
     def __init__(
-        self, books: Mapping[str, RuleAdministration], desks: DetectorRouter, followers: Mapping[str, RulesFollower], settings: Settings
+        self,
+        books: Mapping[str, RuleAdministration],
+        desks: DetectorRouter,
+        followers: Mapping[str, RulesFollower],
+        settings: Settings,
     ) -> None:
         self._books, self._desks, self._followers, self._settings = books, desks, followers, settings
         self._archives: dict[str, Archive] = {}

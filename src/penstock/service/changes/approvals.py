@@ -5,16 +5,16 @@ from typing import Annotated
 
 from fastapi import FastAPI, Query, Request, Response
 
-from penstock.wiring.approvals import ApprovalService
 from penstock.config import Settings
 from penstock.governance.approvals import Stage
 from penstock.identity.roles import Right, rights
-from penstock.service.http.requests import actor_name, json_answer, parse_body, who
-from penstock.service.http.openapi import answers, may_take
-from penstock.service.http.problems import RequestRefused
+from penstock.service.changes.administration import Administration
 from penstock.service.changes.rule_requests import GiveReason
 from penstock.service.changes.rule_schemas import RequestForm, RequestList, request_form
-from penstock.service.changes.administration import Administration
+from penstock.service.http.openapi import answers, may_take
+from penstock.service.http.problems import RequestRefused
+from penstock.service.http.requests import actor_name, json_answer, parse_body, who
+from penstock.wiring.approvals import ApprovalService
 
 _REFUSED = (400, 403, 404, 408, 409, 413, 415)
 _REQUESTS = "/detectors/{name}/approvals"

@@ -9,18 +9,18 @@ from functools import partial
 import msgspec
 from fastapi import FastAPI, Request, Response
 
-from penstock.wiring.backtests import Trials
 from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.errors import DataError, DeclarationError
 from penstock.ledger.archive import Archive
 from penstock.offline.backtest import NotRecorded, Tried
-from penstock.service.http import bodies
 from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.http import bodies
 from penstock.service.http.openapi import answers, requires
 from penstock.service.http.problems import RequestRefused
 from penstock.service.records.decisions import json_response
 from penstock.service.schemas import BacktestRequest
+from penstock.wiring.backtests import Trials
 
 LIMIT_S = 20.0
 """How long one backtest may take."""

@@ -5,10 +5,10 @@ import logging
 import threading
 from contextlib import suppress
 
-from penstock.wiring.feature_activation import FeatureActivation, ActivatedFeatures
 from penstock.engine import Engine
 from penstock.errors import PenstockError
 from penstock.service.port import Serving
+from penstock.wiring.feature_activation import ActivatedFeatures, FeatureActivation
 
 log = logging.getLogger("penstock.service")
 
@@ -44,7 +44,7 @@ class FeaturesFollower:
             self._work = asyncio.get_running_loop().run_in_executor(None, self.growing.prepare, engine, self._stopped.is_set)
             grown = await asyncio.shield(self._work)
             if grown is not None and grown.filling is not None and not self._stopped.is_set():
-                engine.grow(grown.filling)  # on the loop, where the engine decides: one position of the log
+                engine.activate_features(grown.filling)  # on the loop, where the engine decides: one position of the log
                 names = ", ".join(each.name for each in engine.detector.added) or "those of its file alone"
                 log.info("%s: features made at run time from now on: %s", self._desk.name, names)
             if grown is not None:

@@ -7,13 +7,10 @@ from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
 
-from penstock.wiring.feature_activation import FeatureActivation
 from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.errors import BundleError, DeclarationError, did_you_mean
 from penstock.governance import approvals
-from penstock.service.http.requests import json_answer, parse_body, who
-from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.changes.feature_schemas import (
     ActivateFeature,
     FeatureForm,
@@ -23,10 +20,13 @@ from penstock.service.changes.feature_schemas import (
     TryFeature,
     feature_form,
 )
-from penstock.service.http.openapi import answers, may_take, requires
-from penstock.service.http.problems import RequestRefused
 from penstock.service.changes.rule_requests import GiveReason
 from penstock.service.changes.rule_schemas import RequestForm, request_form
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.http.openapi import answers, may_take, requires
+from penstock.service.http.problems import RequestRefused
+from penstock.service.http.requests import json_answer, parse_body, who
+from penstock.wiring.feature_activation import FeatureActivation
 
 T = TypeVar("T")
 

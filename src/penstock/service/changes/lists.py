@@ -6,14 +6,11 @@ from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Query, Request, Response
 
-from penstock.wiring.rule_administration import RuleAdministration
 from penstock.config import Settings
 from penstock.governance.approvals import Request as Waiting
 from penstock.governance.list_steps import NewEntry, Outcome
 from penstock.identity.roles import Right, rights
-from penstock.service.http.requests import actor_name, json_answer, parse_body, text, who
-from penstock.service.http.bodies import header, is_csv
-from penstock.service.http.instants import parse_instant
+from penstock.service.changes.administration import Administration
 from penstock.service.changes.list_schemas import (
     AddEntries,
     EntryGiven,
@@ -29,10 +26,13 @@ from penstock.service.changes.list_schemas import (
     entry_form,
     list_form,
 )
+from penstock.service.changes.rule_requests import GiveReason
+from penstock.service.http.bodies import header, is_csv
+from penstock.service.http.instants import parse_instant
 from penstock.service.http.openapi import answers, may_take, refusal, requires
 from penstock.service.http.problems import RequestRefused
-from penstock.service.changes.rule_requests import GiveReason
-from penstock.service.changes.administration import Administration
+from penstock.service.http.requests import actor_name, json_answer, parse_body, text, who
+from penstock.wiring.rule_administration import RuleAdministration
 
 _REFUSED = (400, 404, 408, 409, 413, 415)
 _LISTS = "/detectors/{name}/lists"

@@ -8,15 +8,12 @@ from typing import Any, TypeVar
 import msgspec
 from fastapi import FastAPI, Request, Response
 
-from penstock.wiring.challengers import Challengers
 from penstock.config import Settings
 from penstock.decision import Guard
 from penstock.engine.challenger import MOST
 from penstock.errors import BundleError, DeclarationError, RegistryError
 from penstock.governance import approvals
 from penstock.governance.trial_steps import ModelTrial
-from penstock.service.http.requests import json_answer, parse_body, who
-from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.changes.model_schemas import (
     AskForModel,
     GoBack,
@@ -28,9 +25,12 @@ from penstock.service.changes.model_schemas import (
     Why,
     trial_form,
 )
+from penstock.service.changes.rule_schemas import RequestForm, request_form
+from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.openapi import answers, may_take, requires
 from penstock.service.http.problems import RequestRefused
-from penstock.service.changes.rule_schemas import RequestForm, request_form
+from penstock.service.http.requests import json_answer, parse_body, who
+from penstock.wiring.challengers import Challengers
 
 T = TypeVar("T")
 

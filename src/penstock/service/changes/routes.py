@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 from fastapi import FastAPI
 
+from penstock.config import Settings
+from penstock.service.changes import approvals, features, lists, rules
+from penstock.service.changes.administration import Administration
+from penstock.service.changes.backtests import Backtests
+from penstock.service.decide.detectors import DetectorRouter
 from penstock.wiring.approvals import ApprovalService
 from penstock.wiring.challengers import Challengers
 from penstock.wiring.feature_activation import FeatureActivation
-from penstock.config import Settings
-from penstock.service.changes import approvals, features, lists, rules
-from penstock.service.changes.backtests import Backtests
-from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.changes.administration import Administration
 
 
 def add_routes(

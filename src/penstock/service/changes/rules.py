@@ -8,20 +8,16 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Request, Response
 
-from penstock.wiring.rule_administration import UNDER_TEST
-from penstock.wiring.rule_stores import can_lower
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine.rule_preview import Evaluate, PreviewResult, on_event, on_recorded
 from penstock.errors import NotFound, NotReady, did_you_mean
 from penstock.governance import approvals
-from penstock.identity.roles import Right, rights
 from penstock.governance.rule_versions import Body, Version, by_name, difference
+from penstock.identity.roles import Right, rights
 from penstock.rules import Rule
-from penstock.service.http.requests import actor_name, json_answer, parse_body, text, who
+from penstock.service.changes.administration import FIRES_DAYS, Administration
 from penstock.service.changes.backtests import Backtests
-from penstock.service.http.openapi import answers, may_take, refusal, requires
-from penstock.service.http.problems import RequestRefused
 from penstock.service.changes.rule_requests import (
     AskForRule,
     GiveReason,
@@ -46,8 +42,12 @@ from penstock.service.changes.rule_schemas import (
     version_form,
     version_forms,
 )
+from penstock.service.http.openapi import answers, may_take, refusal, requires
+from penstock.service.http.problems import RequestRefused
+from penstock.service.http.requests import actor_name, json_answer, parse_body, text, who
 from penstock.service.schemas import BacktestRequest
-from penstock.service.changes.administration import FIRES_DAYS, Administration
+from penstock.wiring.rule_administration import UNDER_TEST
+from penstock.wiring.rule_stores import can_lower
 
 _REFUSED = (400, 404, 408, 409, 413, 415)
 _RULES = "/detectors/{name}/rules"

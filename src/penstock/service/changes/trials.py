@@ -8,17 +8,17 @@ from typing import Annotated
 import msgspec
 from fastapi import FastAPI, Query, Response
 
-from penstock.wiring.trial_work import TrialWork
 from penstock.engine import Engine
 from penstock.engine.challenger import MODEL
 from penstock.errors import DataError, PenstockError
 from penstock.offline.trial import Compared, Question
+from penstock.service.changes.followers import RULES_EVERY_S, Follower
 from penstock.service.decide.batcher import MicroBatcher
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.changes.followers import RULES_EVERY_S, Follower
 from penstock.service.http.openapi import answers
 from penstock.service.http.problems import RequestRefused
 from penstock.service.records.decisions import json_response
+from penstock.wiring.trial_work import TrialWork
 
 GUARDS_EVERY_S = 0.5
 """Time between two looks of the guards."""

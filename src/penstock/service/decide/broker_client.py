@@ -26,14 +26,14 @@ from penstock.errors import BrokerError, NotReady
 from penstock.ledger import Answered
 from penstock.messages import Action, Record, Refusal
 from penstock.models import Ensemble
-from penstock.service.decide.refused import RefusedForwarder
+from penstock.service.decide.fallback import PROVISIONAL, fallback_decision
 from penstock.service.decide.feed import PER_BATCH, Feed
 from penstock.service.decide.journal_reader import JournalReader
-from penstock.service.decide.fallback import PROVISIONAL, fallback_decision
 from penstock.service.decide.measures import Measures
-from penstock.service.port import Answer
+from penstock.service.decide.refused import RefusedForwarder
 from penstock.service.http.problems import Busy
 from penstock.service.http.tracing import CURRENT
+from penstock.service.port import Answer
 from penstock.stream.owner import BEAT_S
 from penstock.stream.parts import Parts
 from penstock.stream.port import Told
@@ -162,7 +162,7 @@ class BrokerClient:
             actions: Any = record.columns["action"]
             counted = Counter({Action(code).name: int(n) for code, n in enumerate(np.bincount(actions)) if n})
             rows = self._shown(record, actions)
-            rendered = dict(zip(rows, self.engine.look.render(record, rows), strict=True)) if rows else {}
+            rendered = dict(zip(rows, self.engine.queries.render(record, rows), strict=True)) if rows else {}
             for row in rows:
                 self._answer(record.ids[row], rendered[row])
             self.feed.followed(counted, list(rendered.values()))

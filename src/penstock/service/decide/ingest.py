@@ -7,18 +7,18 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Request, Response
 
+from penstock.cases.case import SOURCE
 from penstock.config import Settings
 from penstock.errors import DataError
+from penstock.identity.roles import Right, rights
 from penstock.ingest.label_rows import read_label_rows
 from penstock.messages import Refusal
-from penstock.cases.case import SOURCE
-from penstock.identity.roles import Right, rights
-from penstock.service.http import bodies
-from penstock.service.http.requests import actor_name
 from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.http import bodies
 from penstock.service.http.openapi import answers, takes
-from penstock.service.port import Serving
 from penstock.service.http.problems import RequestRefused, of_refusal
+from penstock.service.http.requests import actor_name
+from penstock.service.port import Serving
 from penstock.service.records.decisions import json_response
 
 PORTION = 256

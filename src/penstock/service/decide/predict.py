@@ -6,11 +6,11 @@ from typing import Any
 
 from penstock.config import Settings
 from penstock.messages import Refusal
-from penstock.service.http import bodies
-from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.port import Answer, Serving
-from penstock.service.http.problems import NO_SNIFFING, RequestRefused, of_refusal, send_problem
 from penstock.service.access.rights import dry_run as asks_dry_run
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.http import bodies
+from penstock.service.http.problems import NO_SNIFFING, RequestRefused, of_refusal, send_problem
+from penstock.service.port import Answer, Serving
 
 
 class Predict:

@@ -10,13 +10,13 @@ from fastapi import FastAPI, Query, Request, Response
 
 from penstock.config import Settings
 from penstock.messages import Refusal
-from penstock.service.http import bodies
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.http.openapi import answers
-from penstock.service.port import Serving
-from penstock.service.http.problems import RequestRefused, of_refusal, printable
-from penstock.service.records.decisions import DetectorName, json_response
 from penstock.service.decide.waiters import decided
+from penstock.service.http import bodies
+from penstock.service.http.openapi import answers
+from penstock.service.http.problems import RequestRefused, of_refusal, printable
+from penstock.service.port import Serving
+from penstock.service.records.decisions import DetectorName, json_response
 
 LONGEST_WAIT_S = 30.0
 """Below what proxies allow a request to take."""

@@ -63,7 +63,7 @@ class Waiters:
             if not others:
                 del self.waiting_for[transaction_id]
 
-    def let_go(self) -> None:
+    def cancel_all(self) -> None:
         """Nobody shall wait any more, now or later: the service is about to stop."""
         self.over = True
         for futures in self.waiting_for.values():

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from penstock.ledger import Tables
-from penstock.service.port import Serving
 from penstock.service.http.problems import RequestRefused
+from penstock.service.port import Serving
 
 _LONGEST = 18
 """Digits of a number that fits into 64 bits."""

@@ -13,13 +13,13 @@ from penstock.offline.drift.result import DriftReport
 from penstock.offline.trial import Compared
 from penstock.service import schemas
 from penstock.service.access import access_schemas
-from penstock.service.investigate import case_schemas, context_schemas
-from penstock.service.records import definition_schemas
-from penstock.service.operations import alert_schemas, health_schemas, quarantine_schemas, report_schemas
 from penstock.service.changes import feature_schemas, list_schemas, model_schemas, rule_requests, rule_schemas
-from penstock.service.insights import insight_schemas
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.problems import MEDIA_TYPE, Problem
+from penstock.service.insights import insight_schemas
+from penstock.service.investigate import case_schemas, context_schemas
+from penstock.service.operations import alert_schemas, health_schemas, quarantine_schemas, report_schemas
+from penstock.service.records import definition_schemas
 
 _REF = "#/components/schemas/{name}"
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from penstock.service.port import Serving
 from penstock.service.http.problems import RequestRefused
+from penstock.service.port import Serving
 
 _LONGEST = 18
 """Digits of a sequence number; more would not fit into 64 bits."""

@@ -6,9 +6,9 @@ import msgspec
 from fastapi import Request, Response
 
 from penstock.identity.roles import LOCAL, Actor
+from penstock.service.access.rights import ACTOR
 from penstock.service.http import bodies
 from penstock.service.http.problems import RequestRefused
-from penstock.service.access.rights import ACTOR
 
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from penstock.wiring.traces import Every, Ids, new_ids, parent_of, stages, traceparent_of
 from penstock.clock import system_clock
+from penstock.wiring.traces import Every, Ids, new_ids, parent_of, stages, traceparent_of
 
 if TYPE_CHECKING:
     from penstock.adapters.otel import Spans, Spell

@@ -45,7 +45,7 @@ class Sums:
 def sums_of(engine: Engine, asked: InsightRequest) -> tuple[Sums, bool]:
     """The sums of one engine, and whether all labels of the range are in them."""
     counts, amounts = engine.totals.sums(asked.range)
-    known = engine.learned.since(asked.range.start_us(asked.now_us), rules=False)
+    known = engine.label_outcomes.since(asked.range.start_us(asked.now_us), rules=False)
     return Sums(counts, amounts, known.counts, known.amounts, engine.totals.spread(asked.range).blocked), known.complete
 
 

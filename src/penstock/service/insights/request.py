@@ -5,14 +5,14 @@ from typing import Any
 
 import msgspec
 
+from penstock.cases.store import Cases
 from penstock.clock import iso
 from penstock.engine import Engine
-from penstock.engine.statistics.ranges import Range
 from penstock.engine.statistics.distribution import Tally, worth_of
+from penstock.engine.statistics.ranges import Range
 from penstock.messages import Action
-from penstock.cases.store import Cases
-from penstock.service.port import Serving
 from penstock.service.http.problems import RequestRefused
+from penstock.service.port import Serving
 
 _NAMES = [action.name.lower() for action in Action]
 

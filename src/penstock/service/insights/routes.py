@@ -14,20 +14,20 @@ import msgspec
 import numpy as np
 from fastapi import FastAPI, Query, Response
 
+from penstock.cases.queues import CurrencySum, waiting
+from penstock.cases.store import Cases
 from penstock.clock import iso
 from penstock.engine import Engine
-from penstock.engine.statistics.ranges import RANGES
 from penstock.engine.statistics.distribution import AMOUNT_EDGES, STAGES, Tally, category_of, worth_of
+from penstock.engine.statistics.ranges import RANGES
 from penstock.messages import Action
-from penstock.cases.store import Cases
-from penstock.cases.queues import CurrencySum, waiting
-from penstock.service.insights import insight_schemas as forms
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.insights.request import InsightRequest, currencies_of, currency_of, outcomes
-from penstock.service.insights.outcomes import Sums, amounts_of, blocks_of, missed_of, prevented_of, sums_of, truths_of
-from penstock.service.insights.rules import rules_of
 from penstock.service.decide.measures import percentiles_ms
 from penstock.service.http.openapi import answers
+from penstock.service.insights import insight_schemas as forms
+from penstock.service.insights.outcomes import Sums, amounts_of, blocks_of, missed_of, prevented_of, sums_of, truths_of
+from penstock.service.insights.request import InsightRequest, currencies_of, currency_of, outcomes
+from penstock.service.insights.rules import rules_of
 from penstock.service.records.decisions import DetectorName, json_response
 
 KEPT_S = {"5m": 1.0, "1h": 2.0, "24h": 5.0, "30d": 10.0}
@@ -230,7 +230,7 @@ def rules(asked: InsightRequest) -> forms.InsightRules:
     found, processed, complete = [], 0, True
     for engine in asked.engines:
         whole = engine.totals.spread(asked.range)
-        known = engine.learned.since(asked.range.start_us(asked.now_us))
+        known = engine.label_outcomes.since(asked.range.start_us(asked.now_us))
         found += rules_of(engine, whole, known)
         processed, complete = processed + whole.total, complete and known.complete
     found.sort(key=lambda rule: (-rule.fires, rule.detector, rule.name))

@@ -26,7 +26,9 @@ def rules_of(engine: Engine, whole: Tally, known: LabelledDecision) -> list[Rule
     ]
 
 
-def _rule(detector: str, name: str, rule: CompiledRule | None, fired: RuleCount, known: LabelledDecision, total: int) -> RuleInsight:
+def _rule(
+    detector: str, name: str, rule: CompiledRule | None, fired: RuleCount, known: LabelledDecision, total: int
+) -> RuleInsight:
     fires = int(fired.outcomes.sum())
     good, fraud = (int(n) for n in known.rules.get(name, np.zeros(2, np.int64)))
     by = dict(zip((action.name.lower() for action in Action), fired.outcomes.tolist(), strict=True))

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Routes for analysts: cases, the context of a transaction, links between keys."""

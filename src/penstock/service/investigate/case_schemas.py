@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from penstock.clock import iso
-from penstock.messages import Decision
 from penstock.cases.analysts import Analyst
 from penstock.cases.case import Case, Happening
 from penstock.cases.queues import CurrencySum, Filter, Queue, Skipped
+from penstock.clock import iso
+from penstock.messages import Decision
 from penstock.service.schemas import KeyDecisions, KeyLabels, LookedThrough, PersonalFields, RecordedDecision
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]

@@ -6,14 +6,17 @@ from typing import Annotated, Any, Protocol, TypeVar
 import msgspec
 from fastapi import FastAPI, Query, Request, Response
 
-from penstock.config import Settings
-from penstock.errors import PenstockError
 from penstock.cases.analysts import analysts
 from penstock.cases.case import REASONS, Case
-from penstock.cases.store import Cases
 from penstock.cases.queues import Filter, page, queues, sweep
+from penstock.cases.store import Cases
+from penstock.config import Settings
+from penstock.errors import PenstockError
 from penstock.identity.roles import Actor
+from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http import bodies
+from penstock.service.http.openapi import answers, may_take, requires
+from penstock.service.http.problems import RequestRefused
 from penstock.service.investigate.case_schemas import (
     AnalystList,
     CaseDetail,
@@ -28,12 +31,9 @@ from penstock.service.investigate.case_schemas import (
     line_form,
     queue_form,
 )
-from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.http.openapi import answers, may_take, requires
-from penstock.service.records.personal import Unmasking, actor_of, as_kept
-from penstock.service.http.problems import RequestRefused
-from penstock.service.records.decisions import json_response
 from penstock.service.investigate.verdicts import Verdicts
+from penstock.service.records.decisions import json_response
+from penstock.service.records.personal import Unmasking, actor_of, as_kept
 
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -8,18 +8,27 @@ import msgspec
 import numpy as np
 from fastapi import FastAPI, Request, Response
 
+from penstock.cases.case import case_id
+from penstock.cases.store import Cases
 from penstock.clock import iso
 from penstock.engine import Engine
 from penstock.engine.recent_decisions import Chunk, RecentWindow
 from penstock.errors import DeclarationError, MalformedEvent, NotFound
+from penstock.identity.roles import Actor
 from penstock.ledger import Label
 from penstock.messages import Action, Record, Type
-from penstock.cases.case import case_id
-from penstock.cases.store import Cases
-from penstock.identity.roles import Actor
-from penstock.service.investigate.case_schemas import CaseForm, case_form
-from penstock.service.investigate.context_schemas import ContextEntity, Neighbour, Place, SaidLabels, Timeline, TransactionContext
 from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.http.openapi import answers
+from penstock.service.http.problems import printable
+from penstock.service.investigate.case_schemas import CaseForm, case_form
+from penstock.service.investigate.context_schemas import (
+    ContextEntity,
+    Neighbour,
+    Place,
+    SaidLabels,
+    Timeline,
+    TransactionContext,
+)
 from penstock.service.investigate.keys import (
     EventKey,
     Records,
@@ -30,13 +39,11 @@ from penstock.service.investigate.keys import (
     shown,
     sparkline,
 )
-from penstock.service.http.openapi import answers
-from penstock.service.records.personal import Unmasking, actor_of
 from penstock.service.port import Serving
-from penstock.service.http.problems import printable
 from penstock.service.records.decisions import DetectorName, json_response
-from penstock.service.schemas import KnownLabel
+from penstock.service.records.personal import Unmasking, actor_of
 from penstock.service.records.verification import found_at
+from penstock.service.schemas import KnownLabel
 
 AROUND = 20
 """Neighbours before and after a transaction that are shown at most."""
@@ -90,10 +97,10 @@ class _Around:
         record, row = self._found(transaction_id)
         said = self._personal.of(self._desk, transaction_id, self._actor)
         hidden: dict[str, str | None] = {} if said is None else said["fields"]
-        seen, keys = engine.recent.seen(), keys_of(engine, record, row)
+        seen, keys = engine.recent_decisions.seen(), keys_of(engine, record, row)
         of_keys = {key: seen.about(key.entity, [key.code]) for key in keys}
-        truth = engine.learned.of([seq for chunk in of_keys.values() for seq in chunk.seqs.tolist()])
-        counts = engine.look.label(record, row)
+        truth = engine.label_outcomes.of([seq for chunk in of_keys.values() for seq in chunk.seqs.tolist()])
+        counts = engine.queries.label(record, row)
         return msgspec.json.encode(
             TransactionContext(
                 transaction_id=transaction_id,
@@ -102,7 +109,7 @@ class _Around:
                 event={**self._event(record, row), **hidden},
                 labels=SaidLabels(
                     None if counts is None else _label(counts),
-                    [_label(each) for each in engine.look.labels(record, row)],
+                    [_label(each) for each in engine.queries.labels(record, row)],
                 ),
                 case=self._case(transaction_id),
                 entities=[self._entity(key, of_keys[key], states, truth, hidden) for key in keys],
@@ -117,7 +124,7 @@ class _Around:
         detector = self._engine.detector
         label = None if detector.label is None else detector.label.field
         return {
-            name: field_value(self._engine.look.value(record, row, name), type_)
+            name: field_value(self._engine.queries.value(record, row, name), type_)
             for name, type_ in detector.schema.columns.items()
             if name != label
         }
@@ -153,7 +160,7 @@ class _Around:
         """The places that the event names."""
         found = []
         for name, fields in self._places.items():
-            north, east = (self._engine.look.value(record, row, field) for field in fields)
+            north, east = (self._engine.queries.value(record, row, field) for field in fields)
             if isinstance(north, float) and isinstance(east, float) and abs(north) <= 90 and abs(east) <= 180:
                 found.append(Place(name, north, east, list(fields)))
         return found
@@ -182,7 +189,7 @@ class _Around:
         record, row = found
         columns: Any = record.columns
         amount = self._engine.totals.amount
-        worth = None if amount is None else self._engine.look.value(record, row, amount)
+        worth = None if amount is None else self._engine.queries.value(record, row, amount)
         score = float(columns["scores"][row, 0])
         places = self._where(record, row)
         return Neighbour(

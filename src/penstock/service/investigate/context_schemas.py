@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from penstock.service.investigate.case_schemas import CaseForm
 from penstock.service.insights.insight_schemas import Count, Outcomes
+from penstock.service.investigate.case_schemas import CaseForm
 from penstock.service.schemas import ErasedBy, KeyDecisions, KnownLabel, LookedThrough
 
 # ---------------------------------------------------------------- verification

@@ -34,10 +34,10 @@ class EventKey(NamedTuple):
 def keys_of(engine: Engine, record: Record, row: int) -> list[EventKey]:
     """Every key of a recorded event, in every role, in the order of declaration; a key in two roles comes once."""
     found: dict[tuple[str, str], EventKey] = {}
-    state = engine.path.state
+    state = engine.pipeline.state
     for table in state.tables:
         for columns in table.plan.keys:
-            values = [engine.look.value(record, row, column.name) for column in columns]
+            values = [engine.queries.value(record, row, column.name) for column in columns]
             if None in values:
                 continue
             said = tuple(value for value in values if value is not None)
@@ -53,7 +53,7 @@ def combinations(engine: Engine) -> frozenset[str]:
     """Entities that only combine another with something, as a customer at a merchant does: who shares such a key shares
     the other as well.
     """
-    tables = engine.path.state.tables
+    tables = engine.pipeline.state.tables
     fields = {table.plan.entity.name: [{column.name for column in key} for key in table.plan.keys] for table in tables}
     whole = {name: set().union(*keys) for name, keys in fields.items()}
     return frozenset(

@@ -12,17 +12,17 @@ from fastapi import FastAPI, Query, Request, Response
 from penstock.engine import Engine
 from penstock.engine.recent_decisions import Chunk, RecentWindow, joined
 from penstock.errors import DeclarationError, MalformedEvent
-from penstock.messages import Action
 from penstock.identity.roles import Actor
-from penstock.service.investigate.context_schemas import LinkEdge, LinkGraph, LinkNode
+from penstock.messages import Action
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.insights.insight_schemas import Outcomes
-from penstock.service.investigate.keys import Records, combinations, keys_of, known_among, looked_through, shown
 from penstock.service.http.openapi import answers
-from penstock.service.records.personal import Unmasking, actor_of, as_kept
-from penstock.service.port import Serving
 from penstock.service.http.problems import RequestRefused, printable
+from penstock.service.insights.insight_schemas import Outcomes
+from penstock.service.investigate.context_schemas import LinkEdge, LinkGraph, LinkNode
+from penstock.service.investigate.keys import Records, combinations, keys_of, known_among, looked_through, shown
+from penstock.service.port import Serving
 from penstock.service.records.decisions import DetectorName, json_response
+from penstock.service.records.personal import Unmasking, actor_of, as_kept
 
 MOST, USUAL = 300, 40
 """Keys in a graph, at most, and unless told otherwise."""
@@ -56,7 +56,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, personal: Unmasking) -> N
                 continue
             kept = as_kept([desk], entity, printable(key), actor)
             try:
-                code = engine.recent.code_of(entity, kept)
+                code = engine.recent_decisions.code_of(entity, kept)
             except MalformedEvent:
                 continue
             graph = await asyncio.to_thread(_Graph(desk, engine, personal, actor).around, entity, kept, code, limit)
@@ -78,7 +78,7 @@ class _Graph:
 
     def around(self, entity: str, key: str, code: int, limit: int) -> LinkGraph | None:
         """The graph; None where nothing was decided about the key lately. Waits for the disk and the database."""
-        seen = self._engine.recent.seen()
+        seen = self._engine.recent_decisions.seen()
         centre = (entity, code)
         chosen, cut = {centre: 0}, False
         for distance in (1, 2):
@@ -104,7 +104,7 @@ class _Graph:
         )
 
     def _truth(self, rows: Chunk) -> dict[int, bool]:
-        return self._engine.learned.of(rows.seqs.tolist())
+        return self._engine.label_outcomes.of(rows.seqs.tolist())
 
     def _nodes(self, chosen: Mapping[Code, int], rows: Chunk, truth: Mapping[int, bool]) -> list[LinkNode]:
         now_us = self._engine.clock()

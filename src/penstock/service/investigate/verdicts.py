@@ -5,10 +5,10 @@ import logging
 
 import msgspec
 
-from penstock.errors import PenstockError
-from penstock.messages import Refusal
 from penstock.cases.case import SOURCE, Untold
 from penstock.cases.store import Cases
+from penstock.errors import PenstockError
+from penstock.messages import Refusal
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.port import Serving
 

@@ -12,11 +12,11 @@ from fastapi import FastAPI, Request, Response
 
 from penstock.config import Settings
 from penstock.errors import PenstockError
-from penstock.service.http import bodies
 from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.http import bodies
 from penstock.service.http.openapi import answers, may_take
-from penstock.service.port import Serving
 from penstock.service.http.problems import RequestRefused
+from penstock.service.port import Serving
 from penstock.service.schemas import StreamRequest
 
 log = logging.getLogger("penstock.service")

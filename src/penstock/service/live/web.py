@@ -8,14 +8,14 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
 from penstock.ingest import masked
-from penstock.service.live.console import HEADERS, TYPES, Console
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.records.example import samples
-from penstock.service.live.stream import Live
-from penstock.service.port import Serving
 from penstock.service.http.problems import RequestRefused
-from penstock.service.records.decisions import json_response
+from penstock.service.live.console import HEADERS, TYPES, Console
+from penstock.service.live.stream import Live
 from penstock.service.live.traffic import Traffic
+from penstock.service.port import Serving
+from penstock.service.records.decisions import json_response
+from penstock.service.records.example import samples
 
 _SWAGGER = {"swagger-ui-bundle.js", "swagger-ui.css"}
 

@@ -9,8 +9,8 @@ from starlette.websockets import WebSocketDisconnect
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from penstock.service.http.bounded_protocol import response
-from penstock.service.live.stream import Live
 from penstock.service.http.problems import Busy, RequestRefused
+from penstock.service.live.stream import Live
 
 GOING_AWAY, TRY_LATER = 1001, 1013
 """The registered codes with which a server that stops, or has no room, says goodbye."""

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Routes for operators: health, quarantine, alerts, drift, reports, the audit log."""

@@ -7,8 +7,8 @@ from msgspec import Meta
 
 from penstock.alerts import Channel
 from penstock.clock import iso
-from penstock.ledger import Delivery, Raised
 from penstock.governance.alert_acknowledgements import Acknowledgement
+from penstock.ledger import Delivery, Raised
 
 
 class DeliveryForm(msgspec.Struct, frozen=True):

@@ -6,17 +6,17 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
 
-from penstock.wiring.health import ServiceHealth
 from penstock.errors import NotFound
-from penstock.ledger import Raised, Tables
 from penstock.governance.alert_acknowledgements import AlertAcknowledgements
+from penstock.ledger import Raised, Tables
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.http.merged_cursor import MergedCursor, tables_of
+from penstock.service.http.openapi import answers, may_take
 from penstock.service.http.requests import json_answer, parse_body, who
 from penstock.service.operations.alert_schemas import AcknowledgeAlert, acknowledged_form, channel_form, delivered_form
-from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.http.openapi import answers, may_take
-from penstock.service.http.merged_cursor import MergedCursor, tables_of
 from penstock.service.port import Serving
 from penstock.service.records.decisions import DetectorName
+from penstock.wiring.health import ServiceHealth
 
 _NEWEST = 1000
 """Deliveries that tell how a channel fares, and alerts that may be acknowledged: the newest."""

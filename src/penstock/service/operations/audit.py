@@ -6,12 +6,12 @@ from typing import Annotated
 
 from fastapi import FastAPI, Query, Response
 
-from penstock.governance.audit import AuditLog
 from penstock.database.sqlite import Database
+from penstock.governance.audit import AuditLog
 from penstock.service.access.access_schemas import AuditCheck, AuditPage, check_form, entry_form
-from penstock.service.http.requests import json_answer
 from penstock.service.http.instants import parse_instant
 from penstock.service.http.openapi import answers
+from penstock.service.http.requests import json_answer
 
 
 def add_routes(routes: FastAPI, office: Database) -> None:

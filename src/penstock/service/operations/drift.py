@@ -8,7 +8,6 @@ from fastapi import FastAPI, Response
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from penstock.wiring.drift import DriftWork
 from penstock.engine import Engine
 from penstock.metrics import Families
 from penstock.offline.drift.result import DriftReport
@@ -16,6 +15,7 @@ from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.openapi import answers
 from penstock.service.http.problems import RequestRefused
 from penstock.service.records.decisions import json_response
+from penstock.wiring.drift import DriftWork
 
 _ESTIMATED = ("fraud_rate", "precision", "recall", "roc_auc")
 

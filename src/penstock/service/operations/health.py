@@ -5,18 +5,18 @@ from collections.abc import Mapping, Sequence
 
 from fastapi import FastAPI, Response
 
-from penstock.wiring.health import ServiceHealth, parts_of
-from penstock.wiring.health_part import Part, Status
 from penstock.clock import iso
 from penstock.engine import Engine
 from penstock.errors import NotReady
-from penstock.service.http.requests import json_answer
+from penstock.service.changes.followers import RulesFollower
 from penstock.service.decide.broker_client import BrokerClient
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.changes.followers import RulesFollower
 from penstock.service.http.openapi import answers
+from penstock.service.http.requests import json_answer
 from penstock.service.operations.health_schemas import OperationsHealth, PartForm
 from penstock.service.port import Serving
+from penstock.wiring.health import ServiceHealth, parts_of
+from penstock.wiring.health_part import Part, Status
 
 LOOK_EVERY_S = 5.0
 """Between two looks while nobody asks, so that it is known since when a part has fared as it does."""

@@ -8,20 +8,27 @@ import msgspec
 from fastapi import FastAPI, Query, Request, Response
 
 from penstock.config import Settings
+from penstock.database.sqlite import Database
 from penstock.engine import Engine
 from penstock.errors import NotFound
+from penstock.governance.quarantine_actions import QuarantineActions
 from penstock.ledger import Quarantined, Tables
 from penstock.messages import Refusal
-from penstock.database.sqlite import Database
-from penstock.governance.quarantine_actions import QuarantineActions
-from penstock.service.http import bodies
-from penstock.service.http.requests import json_answer, parse_body, who
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.http.openapi import answers, requires
+from penstock.service.http import bodies
 from penstock.service.http.merged_cursor import MergedCursor, is_number, tables_of
-from penstock.service.port import Serving
+from penstock.service.http.openapi import answers, requires
 from penstock.service.http.problems import RequestRefused
-from penstock.service.operations.quarantine_schemas import DismissEvent, QuarantinePage, RefusedEvent, Resubmitted, id_of, refused_form
+from penstock.service.http.requests import json_answer, parse_body, who
+from penstock.service.operations.quarantine_schemas import (
+    DismissEvent,
+    QuarantinePage,
+    RefusedEvent,
+    Resubmitted,
+    id_of,
+    refused_form,
+)
+from penstock.service.port import Serving
 from penstock.service.records.decisions import DetectorName
 
 _REFUSED = (400, 404, 408, 409, 413, 415)

@@ -6,10 +6,10 @@ import msgspec
 from msgspec import Meta
 
 from penstock.clock import iso
+from penstock.governance.quarantine_actions import QuarantineAction, event_id
 from penstock.ingest.quarantine import LONGEST_KEPT
 from penstock.ledger import Quarantined
 from penstock.messages import Decision
-from penstock.governance.quarantine_actions import QuarantineAction, event_id
 
 Reason = Annotated[str, Meta(min_length=1, max_length=1000, description="For the log of changes.")]
 

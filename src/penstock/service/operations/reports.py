@@ -9,19 +9,19 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import FastAPI, Path, Query, Response
 
-from penstock.wiring.daily import decided_days, report_of
 from penstock.clock import Clock, from_us, system_clock
 from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.errors import DataError
 from penstock.offline.daily import By, Report, page
-from penstock.service.http.requests import json_answer
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.openapi import answers
-from penstock.service.port import Serving
 from penstock.service.http.problems import RequestRefused
-from penstock.service.records.decisions import DetectorName
+from penstock.service.http.requests import json_answer
 from penstock.service.operations.report_schemas import ReportDay, ReportList
+from penstock.service.port import Serving
+from penstock.service.records.decisions import DetectorName
+from penstock.wiring.daily import decided_days, report_of
 
 T = TypeVar("T")
 

@@ -2,12 +2,12 @@
 
 from fastapi import FastAPI
 
-from penstock.wiring.health import ServiceHealth
 from penstock.service.access import users_keys
-from penstock.service.operations import audit, alerts, health, quarantine, reports
 from penstock.service.access.authorize import Access
 from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.operations import alerts, audit, health, quarantine, reports
 from penstock.service.operations.health import Board
+from penstock.wiring.health import ServiceHealth
 
 
 def add_routes(routes: FastAPI, board: Board, desks: DetectorRouter, operating: ServiceHealth, access: Access | None) -> None:

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Routes that read records: decisions, results, profiles, definitions, evaluations, verification, personal data."""

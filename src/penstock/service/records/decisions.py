@@ -12,15 +12,15 @@ from penstock.engine import Engine
 from penstock.errors import DeclarationError, MalformedEvent
 from penstock.ledger import Answered
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.insights.request import currencies_of
-from penstock.service.insights.outcomes import Sums, blocks_of, prevented_of, truths_of
-from penstock.service.http.instants import parse_instant
 from penstock.service.decide.measures import percentiles_ms
+from penstock.service.http.instants import parse_instant
 from penstock.service.http.openapi import answers
 from penstock.service.http.pagination import PageRequest, page
-from penstock.service.records.personal import Unmasking, actor_of, as_kept
-from penstock.service.port import Serving
 from penstock.service.http.problems import RequestRefused
+from penstock.service.insights.outcomes import Sums, blocks_of, prevented_of, truths_of
+from penstock.service.insights.request import currencies_of
+from penstock.service.port import Serving
+from penstock.service.records.personal import Unmasking, actor_of, as_kept
 
 DetectorName = Annotated[str | None, Query(description="Only this detector.", max_length=200)]
 
@@ -170,7 +170,7 @@ def known_outcomes(among: Sequence[Serving]) -> dict[str, Any]:
     whole, complete = Sums(), True
     engines = [desk.engine for desk in among if isinstance(desk.engine, Engine)]
     for engine in engines:
-        known = engine.learned.since(rules=False)
+        known = engine.label_outcomes.since(rules=False)
         whole.plus(Sums(engine.totals.actions, engine.totals.amounts, known.counts, known.amounts))
         complete &= known.complete
     whole.worth = len(currencies_of(engines)) == 1

@@ -8,13 +8,13 @@ from fastapi import FastAPI, Response
 from penstock.clock import EVER_US, iso
 from penstock.engine import Engine
 from penstock.features import Aggregate, Derived
-from penstock.service.records import definition_schemas as forms
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.records.event_fields import fields_of
-from penstock.service.records.example import samples
 from penstock.service.http.openapi import answers
 from penstock.service.http.problems import RequestRefused
+from penstock.service.records import definition_schemas as forms
 from penstock.service.records.decisions import json_response
+from penstock.service.records.event_fields import fields_of
+from penstock.service.records.example import samples
 from penstock.service.records.verification import Verifying
 
 
@@ -78,12 +78,12 @@ def _entities(engine: Engine) -> list[forms.EntityDefinition]:
             keys=table.keys,
             bytes=table.used_bytes,
         )
-        for table in engine.path.state.tables
+        for table in engine.pipeline.state.tables
     ]
 
 
 def _features(engine: Engine) -> list[forms.FeatureDefinition]:
-    detector, ensemble = engine.detector, engine.path.ensemble
+    detector, ensemble = engine.detector, engine.pipeline.ensemble
     declared = detector.plan.inputs if detector.models else ()
     inputs = frozenset(ensemble.features if ensemble is not None else declared)
     usual = ensemble.usual_values() if ensemble is not None else {}
@@ -129,7 +129,7 @@ def _aggregate(feature: Aggregate) -> dict[str, Any]:
 
 
 def _freshness(engine: Engine, notes: list[str]) -> forms.Freshness:
-    clock_us = engine.path.state.clock_us
+    clock_us = engine.pipeline.state.clock_us
     newest = next(iter(engine.ledger.recent(engine.detector.name, limit=1)), None)
     return forms.Freshness(
         newest_event_at=iso(clock_us) if clock_us > 0 else None,

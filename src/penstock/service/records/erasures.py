@@ -8,12 +8,12 @@ from fastapi import FastAPI, Request, Response
 from penstock.clock import iso
 from penstock.errors import DeclarationError
 from penstock.privacy.erasure import Erased
-from penstock.service.http import bodies
 from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.http import bodies
 from penstock.service.http.openapi import answers, requires
-from penstock.service.records.personal import Unmasking, actor_of
 from penstock.service.http.problems import RequestRefused
 from penstock.service.records.decisions import json_response
+from penstock.service.records.personal import Unmasking, actor_of
 from penstock.service.schemas import AskErasure
 
 _MOST_BYTES = 16_384

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Response
 
-from penstock.wiring.registries import open_registry
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine
@@ -17,11 +16,12 @@ from penstock.models.bundle import read_manifest
 from penstock.offline.evaluation import Evaluation, read_evaluation
 from penstock.offline.measure import in_force_of
 from penstock.outcomes import known_rate
-from penstock.service.records import definition_schemas as forms
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.openapi import answers
 from penstock.service.http.problems import RequestRefused
+from penstock.service.records import definition_schemas as forms
 from penstock.service.records.decisions import json_response
+from penstock.wiring.registries import open_registry
 
 NOT_KEPT = (
     "this version was trained before its test was kept with it, so there are figures and no curves: train again to have them"

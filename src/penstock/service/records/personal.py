@@ -10,15 +10,15 @@ from typing import Any
 from starlette.requests import HTTPConnection
 
 from penstock.clock import iso
+from penstock.database import Database
 from penstock.engine import Engine
 from penstock.engine.quarantine import forget_person
 from penstock.errors import DeclarationError
-from penstock.database import Database
-from penstock.privacy.erasure import Erased, erase_person
 from penstock.identity.roles import LOCAL, Actor, Right, rights
+from penstock.privacy.erasure import Erased, erase_person
 from penstock.privacy.vault import Vault
-from penstock.service.port import Serving
 from penstock.service.access.rights import ACTOR
+from penstock.service.port import Serving
 
 HIDDEN, ERASED, NOT_KEPT = "[hidden]", "[erased]", "[not kept]"
 """In the place of a value: the one who asks may not see it; its person was erased; the vault does not have it."""

@@ -11,10 +11,10 @@ from penstock.errors import DeclarationError, MalformedEvent
 from penstock.identity.roles import Actor
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.openapi import answers
-from penstock.service.records.personal import actor_of, as_kept
-from penstock.service.port import Serving
 from penstock.service.http.problems import RequestRefused
+from penstock.service.port import Serving
 from penstock.service.records.decisions import DetectorName, json_response
+from penstock.service.records.personal import actor_of, as_kept
 
 USER = "user"
 """The entity that is meant by the path, where the detector has one of this name and does not know the key otherwise."""

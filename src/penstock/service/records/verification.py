@@ -8,23 +8,23 @@ from typing import Any, NamedTuple, cast
 import msgspec
 from fastapi import FastAPI, Request, Response
 
-from penstock.wiring.rule_administration import list_at
 from penstock.clock import iso
 from penstock.config import Settings
 from penstock.engine import Engine, verify
 from penstock.errors import BundleError, DataError, DeclarationError
+from penstock.identity.roles import Actor
 from penstock.ledger import Ledger
 from penstock.messages import Record
-from penstock.identity.roles import Actor
-from penstock.service.investigate.context_schemas import Difference, Verified
-from penstock.service.records.definition_schemas import Parity
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.openapi import answers
-from penstock.service.records.personal import Unmasking, actor_of
-from penstock.service.port import Serving
 from penstock.service.http.problems import RequestRefused, printable
+from penstock.service.investigate.context_schemas import Difference, Verified
+from penstock.service.port import Serving
 from penstock.service.records.decisions import DetectorName, json_response
+from penstock.service.records.definition_schemas import Parity
+from penstock.service.records.personal import Unmasking, actor_of
 from penstock.service.schemas import ErasedBy
+from penstock.wiring.rule_administration import list_at
 
 MOST_BEFORE = 500_000
 """Rows of the log before a decision that are replayed here; the command replays any number."""

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from penstock.errors import Conflict, MalformedEvent, NotFound
-from penstock.database import SqliteDatabase
 from penstock.cases.analysts import analysts
-from penstock.governance.audit import AuditLog
 from penstock.cases.case import Key, Known, NewCase, case_id, expected_loss
-from penstock.cases.store import Cases
 from penstock.cases.queues import Filter, page, queues, sweep
+from penstock.cases.store import Cases
+from penstock.database import SqliteDatabase
+from penstock.errors import Conflict, MalformedEvent, NotFound
+from penstock.governance.audit import AuditLog
 from penstock.testing import SetClock
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penstock.database import SqliteDatabase
 from penstock.errors import Conflict, DeclarationError, MalformedEvent, NotFound
 from penstock.expressions import Member, Members
-from penstock.database import SqliteDatabase
 from penstock.governance.approvals import Request
 from penstock.governance.audit import AuditLog
 from penstock.governance.list_steps import NewEntry

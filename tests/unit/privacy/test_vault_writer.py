@@ -2,11 +2,11 @@
 
 import threading
 
-from penstock.errors import LedgerError
 from penstock.database import SqliteDatabase
+from penstock.errors import LedgerError
 from penstock.privacy import vault_writer
-from penstock.privacy.vault_writer import VaultWriter
 from penstock.privacy.vault import Vault
+from penstock.privacy.vault_writer import VaultWriter
 
 
 class Slow:

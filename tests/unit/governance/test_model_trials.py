@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from penstock.errors import Conflict, MalformedEvent
 from penstock.database import SqliteDatabase
+from penstock.errors import Conflict, MalformedEvent
 from penstock.governance.audit import AuditLog
 from penstock.governance.model_trials import REGISTRY, ModelTrials
 from penstock.governance.rule_versions import Body

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from penstock import Detector
-from penstock.wiring.detectors import installed, load_detector, load_detectors
 from penstock.errors import ConfigurationError, DeclarationError
+from penstock.wiring.detectors import installed, load_detector, load_detectors
 
 MINE = """
 from datetime import datetime

@@ -2,8 +2,8 @@
 
 import pytest
 
-from penstock.errors import DeclarationError, PenstockError
 from penstock.database import SqliteDatabase
+from penstock.errors import DeclarationError, PenstockError
 from penstock.governance.rule_versions import Body
 from penstock.governance.rules import FILE, RuleStore
 

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from penstock.adapters import world
-from penstock.wiring import demo as demo_of
-from penstock.wiring.demo import prepare_demo
-from penstock.wiring.engines import open_engine
 from penstock.clock import from_us
 from penstock.config import load_settings
 from penstock.models import champion
+from penstock.wiring import demo as demo_of
+from penstock.wiring.demo import prepare_demo
+from penstock.wiring.engines import open_engine
 
 
 def test_the_first_start_trains_and_the_second_goes_on(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,7 +31,7 @@ def test_the_first_start_trains_and_the_second_goes_on(tmp_path, monkeypatch: py
     assert champion(settings.models_folder, "banking") == trained
     assert demo.world.place.seed == again.world.place.seed
     with open_engine(demo.detector, settings) as engine:
-        loaded, newest = engine.ledger.next_seq, from_us(engine.path.state.clock_us)
+        loaded, newest = engine.ledger.next_seq, from_us(engine.pipeline.state.clock_us)
     assert timedelta(0) <= datetime.now(UTC) - newest < timedelta(hours=12)
 
     (tmp_path / "demo.json").write_text('{"seed": 1, "reached": "2025-01-22T06:00:00Z"}')

@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from penstock.wiring.traces import BatchSpans, Every, SentSpans, parent_of, spans_of
 from penstock.config import Settings
 from penstock.errors import ConfigurationError
-from penstock.stream.trace_context import with_trace_context
 from penstock.stream.port import Message
+from penstock.stream.trace_context import with_trace_context
+from penstock.wiring.traces import BatchSpans, Every, SentSpans, parent_of, spans_of
 
 
 def test_what_is_no_address_is_refused_with_what_to_write():

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from penstock.errors import LedgerError
 from penstock.database import Schema, SqliteDatabase
+from penstock.errors import LedgerError
 
 NOTES = Schema("notes", [["CREATE TABLE notes (id TEXT PRIMARY KEY, text TEXT NOT NULL)"]])
 

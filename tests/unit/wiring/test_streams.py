@@ -4,9 +4,9 @@ import pytest
 from tests.integration import crash_worker
 
 from penstock import Detector, Entity
-from penstock.wiring.streams import check_shard_key, open_broker
 from penstock.errors import ConfigurationError
 from penstock.testing import Payment, example_detector
+from penstock.wiring.streams import check_shard_key, open_broker
 
 
 def test_what_is_no_stream_is_refused_with_what_is_one():

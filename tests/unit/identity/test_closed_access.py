@@ -4,11 +4,11 @@ import stat
 
 import pytest
 
-from penstock.wiring.database import office_of
 from penstock.config import Settings
 from penstock.errors import ConfigurationError
 from penstock.identity.closed_access import FILE, anybody_in, check_closed, remember_closed
 from penstock.identity.keys import Keys
+from penstock.wiring.database import office_of
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from penstock.wiring import challengers as module
-from penstock.wiring import challenger_source
-from penstock.errors import RegistryError
 from penstock.database import SqliteDatabase
+from penstock.errors import RegistryError
+from penstock.wiring import challenger_source
+from penstock.wiring import challengers as module
 
 
 class Registry:

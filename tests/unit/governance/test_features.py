@@ -2,8 +2,8 @@
 
 import pytest
 
-from penstock.errors import Conflict, DeclarationError, NotFound
 from penstock.database import SqliteDatabase
+from penstock.errors import Conflict, DeclarationError, NotFound
 from penstock.governance.audit import AuditLog
 from penstock.governance.features import FeatureStore
 

@@ -9,14 +9,14 @@ import msgspec
 import pytest
 
 from penstock import Detector, Engine, Entity, Policy, Rule
-from penstock.wiring.guards import GuardMonitor
-from penstock.wiring.rule_stores import rule_store, list_store, newer_rules
 from penstock.clock import to_us
 from penstock.config import Settings
-from penstock.decision import Guard
 from penstock.database import open_office
+from penstock.decision import Guard
 from penstock.governance.rule_versions import Body
 from penstock.offline.registry import FolderRegistry
+from penstock.wiring.guards import GuardMonitor
+from penstock.wiring.rule_stores import list_store, newer_rules, rule_store
 
 START = datetime(2026, 1, 5, 10, tzinfo=UTC)
 SLOW_MS = 400.0

@@ -11,13 +11,13 @@ import pytest
 from penstock import Detector, Entity, Label
 from penstock.adapters import world as world_of
 from penstock.adapters.world import LiveWorld
-from penstock.wiring.detectors import load_detector
-from penstock.wiring.replays import Replays
-from penstock.wiring.traffic import profile_of
 from penstock.clock import to_us
 from penstock.config import Settings
 from penstock.errors import ConfigurationError, DataError
 from penstock.ingest import Reader
+from penstock.wiring.detectors import load_detector
+from penstock.wiring.replays import Replays
+from penstock.wiring.traffic import profile_of
 
 NOW_US = to_us(datetime(2026, 5, 1, 12, tzinfo=UTC))
 

@@ -6,15 +6,15 @@ import msgspec
 import pytest
 
 from penstock import Detector, Engine, Entity, Policy, Rule, replay
-from penstock.wiring.rule_administration import RuleAdministration, as_changed, list_at, open_rule_administration
-from penstock.wiring.rule_stores import following
 from penstock.config import Settings
+from penstock.database import open_office
 from penstock.engine import verify
 from penstock.errors import DataError, DeclarationError, NotFound
-from penstock.ledger import FileLedger
-from penstock.database import open_office
 from penstock.governance.list_steps import NewEntry
 from penstock.governance.rule_versions import Body
+from penstock.ledger import FileLedger
+from penstock.wiring.rule_administration import RuleAdministration, as_changed, list_at, open_rule_administration
+from penstock.wiring.rule_stores import following
 
 START_US = 1_767_607_200_000_000  # 2026-01-05 10:00 UTC
 SECOND_US = 1_000_000
