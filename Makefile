@@ -87,7 +87,7 @@ console-check: console/node_modules/.installed .venv/.for-work  ## lint, types, 
 	@$(NPM) run test
 
 console-test: .venv/.for-work $(CONSOLE)  ## the console in a real browser, in front of a real server
-	@$(BIN)/python -m pytest tests/console -m slow $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests/console -m slow -n 2 --dist loadfile $(PYTEST_ARGS)
 
 client: console/node_modules/.installed .venv/.for-use  ## after a change of the API: write the document that the console's client is made from
 	@$(BIN)/python console/document.py
@@ -107,7 +107,7 @@ test: .venv/.for-work .venv/.kernels  ## the tests
 	@$(BIN)/python -m pytest -m "not slow" -n 4 --dist loadfile $(PYTEST_ARGS)
 
 test-slow: .venv/.for-work  ## the tests that take minutes, without those of the console
-	@$(BIN)/python -m pytest -m slow --ignore tests/console $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m slow --ignore tests/console -n 2 --dist loadfile $(PYTEST_ARGS)
 
 recipes: .venv/.for-work $(CONSOLE)  ## the commands of docs/recipes at their full size, in front of real servers
 	@PENSTOCK_RECIPES=full $(BIN)/python -m pytest -m slow tests/recipes $(PYTEST_ARGS)
