@@ -28,7 +28,7 @@ class ActivatedFeatures(Protocol):
 class FeatureActivation(Protocol):
     """Where features come from that are made at run time.
 
-    `prepare` may take a while; then `Engine.grow` in the engine's own thread, then `settle`, or `fail` where that fails.
+    `prepare` may take a while; then `Engine.activate_features` in the engine's own thread, then `settle`, or `fail` where that fails.
     """
 
     decides: bool

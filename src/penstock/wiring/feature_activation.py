@@ -103,7 +103,7 @@ class FeatureActivation:
     """What a process asks that keeps an engine. decides: whether its word counts, as that of whoever decides does.
     fits: raises where this process cannot compute what is asked for. shard, shards: which of how many the engine is of.
 
-    `prepare`, then `Engine.grow` in the engine's own thread, then `settle`.
+    `prepare`, then `Engine.activate_features` in the engine's own thread, then `settle`.
     """
 
     def __init__(
