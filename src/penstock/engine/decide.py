@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from penstock.decision import compose
 from penstock.engine import records
-from penstock.engine.deduplication import IdCollision
+from penstock.engine.deduplication import Duplicates, IdCollision
 from penstock.engine.pipeline import BatchResult, take
 from penstock.engine.reads import alone
 from penstock.errors import NotReady
@@ -62,15 +62,16 @@ class BatchDecider:
         batch, codes = read.batch, read.id_codes
         first_seq = engine.ledger.next_seq
         try:
-            seen = engine.deduplicator.find(batch, codes, first_seq, dry_run=dry_run)
+            found = engine.deduplicator.find(batch, codes, first_seq, dry_run=dry_run)
         except IdCollision:
             return self._one_by_one(read, answers, dry_run=dry_run, on_durable=on_durable)
         decoded_ns = time.perf_counter_ns()
         rendered: list[bytes] = []
+        seen = found.first_seqs
         new = None if seen is None else np.flatnonzero(seen < 0)
         fresh, fresh_codes = (batch, codes) if new is None else (take(batch, new), codes[new])
         if len(fresh):
-            rendered = self._decide_new(fresh, fresh_codes, first_seq, dry_run, on_durable, started_ns, decoded_ns)
+            rendered = self._decide_new(fresh, fresh_codes, first_seq, found, dry_run, on_durable, started_ns, decoded_ns)
         elif on_durable is not None:
             engine.ledger.when_durable(on_durable)
         if new is None:
@@ -100,6 +101,7 @@ class BatchDecider:
         batch: Batch,
         codes: NDArray[np.int64],
         first_seq: int,
+        found: Duplicates,
         dry_run: bool,
         on_durable: "OnDurable | None",
         started_ns: int | None,
@@ -108,7 +110,7 @@ class BatchDecider:
         """Decide events whose ids are new, and hand them to the ledger."""
         engine = self._engine
         begun_ns = time.perf_counter_ns()
-        entered = engine.intake.update_state(batch, codes, first_seq, read=True, write=not dry_run)
+        entered = engine.intake.update_state(batch, codes, first_seq, found, read=True, write=not dry_run)
         try:
             judged = engine.pipeline.score_and_decide(batch, begun_ns, explain=engine.detector.policy.explain, entered=entered)
             record = self._record(judged, codes, first_seq, started_ns, decoded_ns)

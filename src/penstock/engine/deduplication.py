@@ -1,7 +1,7 @@
 """Ids that came before: whose they are, and what is answered to whoever sends one again."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,20 @@ class IdCollision(Exception):
     """Two ids that are not the same share their code."""
 
 
+class Duplicates(NamedTuple):
+    """Which events of a batch were sent before.
+
+    first_seqs: -1 where an event is new, else the sequence number of the first one; None where all are new. collided: whether
+    the one event is new, although an earlier one holds the claim of its code.
+    """
+
+    first_seqs: NDArray[np.int64] | None
+    collided: bool = False
+
+
+_NO_DUPLICATES = Duplicates(None)
+
+
 class Deduplicator:
     """Tells new events of one engine from those whose id came within `dedupe`.
 
@@ -30,39 +44,32 @@ class Deduplicator:
 
     def __init__(self, engine: "Engine") -> None:
         self._engine = engine
-        self._unclaimed = False
 
-    def find(
-        self, batch: Batch, codes: NDArray[np.int64], first_seq: int, *, dry_run: bool = False
-    ) -> NDArray[np.int64] | None:
-        """-1 where an event is new, else the sequence number of the first one; None where all are new.
-
-        New ids are claimed, but in a dry run.
+    def find(self, batch: Batch, codes: NDArray[np.int64], first_seq: int, *, dry_run: bool = False) -> Duplicates:
+        """The duplicates in a batch. New ids are claimed, but in a dry run; `commit` ends what this begins.
 
         Raises:
-            CodesMeet: two ids of one code meet in a batch of several; nothing was claimed.
+            IdCollision: two ids of one code meet in a batch of several; nothing was claimed.
         """
         if not len(batch):
-            return None
+            return _NO_DUPLICATES
         claims, arrived_us = self._engine.claims, batch.arrived_us
         seen = claims.peek(codes, arrived_us) if dry_run else claims.claim(codes, arrived_us, first_seq)
-        self._unclaimed = False
         hits = [] if seen[0] < 0 and len(seen) == 1 else np.flatnonzero(seen >= 0).tolist()
         if not hits:
-            return None
+            return _NO_DUPLICATES
         if self._theirs(batch, seen, hits, first_seq):
-            return seen
+            return Duplicates(seen)
         if len(batch) > 1:
             if not dry_run:
                 claims.unclaim(codes, first_seq)
             raise IdCollision
         seen[0] = self._searched(batch)
-        self._unclaimed = not dry_run and seen[0] < 0
-        return None if seen[0] < 0 else seen
+        return Duplicates(None, collided=True) if seen[0] < 0 else Duplicates(seen)
 
-    def commit(self, batch: Batch, codes: NDArray[np.int64], first_seq: int) -> None:
-        """The new events of the latest `seen` are in state."""
-        if self._unclaimed:
+    def commit(self, batch: Batch, codes: NDArray[np.int64], first_seq: int, found: Duplicates) -> None:
+        """The new events of a batch are in state. found: its duplicates."""
+        if found.collided:
             self._engine.claims.restore(codes, batch.arrived_us, np.array([first_seq]))
 
     def _theirs(self, batch: Batch, seen: NDArray[np.int64], hits: list[int], first_seq: int) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.engine import records
-from penstock.engine.deduplication import IdCollision
+from penstock.engine.deduplication import Duplicates, IdCollision
 from penstock.engine.pipeline import UpdatedState
 from penstock.engine.reads import chosen
 from penstock.ingest import Read
@@ -24,7 +24,7 @@ class Intake:
         self._engine = engine
 
     def update_state(
-        self, batch: Batch, codes: NDArray[np.int64], first_seq: int, *, read: bool, write: bool = True
+        self, batch: Batch, codes: NDArray[np.int64], first_seq: int, found: Duplicates, *, read: bool, write: bool = True
     ) -> UpdatedState:
         """Let new events into state; where that is refused, none has entered and their ids are free again."""
         engine = self._engine
@@ -34,7 +34,8 @@ class Intake:
             if write:
                 engine.claims.unclaim(codes, first_seq)
             raise
-        engine.deduplicator.commit(batch, codes, first_seq)
+        if write:
+            engine.deduplicator.commit(batch, codes, first_seq, found)
         return entered
 
     def record(self, batch: Batch, codes: NDArray[np.int64], kind: str, first_seq: int, entered: UpdatedState) -> Record:
@@ -50,18 +51,18 @@ class Intake:
         records.keep_unknown(read)
         first_seq = engine.ledger.next_seq
         try:
-            seen = engine.deduplicator.find(read.batch, read.id_codes, first_seq)
+            found = engine.deduplicator.find(read.batch, read.id_codes, first_seq)
         except IdCollision:
             applied = sum(self.apply(chosen(read, np.array([row])), kind, None) for row in range(len(read.batch)))
             self._when_durable(on_durable)
             return applied
-        if seen is not None:
-            read = chosen(read, np.flatnonzero(seen < 0))
+        if found.first_seqs is not None:
+            read = chosen(read, np.flatnonzero(found.first_seqs < 0))
         batch, codes = read.batch, read.id_codes
         if not len(batch):
             self._when_durable(on_durable)
             return 0
-        entered = self.update_state(batch, codes, first_seq, read=False)
+        entered = self.update_state(batch, codes, first_seq, found, read=False)
         engine.ledger.append(self.record(batch, codes, kind, first_seq, entered), on_durable)
         engine.personal.keep(batch)
         if kind == "loaded":
