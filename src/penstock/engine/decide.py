@@ -2,7 +2,7 @@
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,19 @@ WARM_UP = "warm_up"
 _log = logging.getLogger("penstock.decisions")
 
 
-class BatchDecider:
-    """Decides micro-batches for one engine."""
+class DecisionObserver(Protocol):
+    """Something that follows from decisions: counts, copies, a snapshot."""
 
-    def __init__(self, engine: "Engine") -> None:
+    def decided(self, record: Record, result: BatchResult, rendered: list[bytes]) -> None:
+        """New decisions were handed to the ledger; rendered: their JSON. They may not be durable yet."""
+
+
+class BatchDecider:
+    """Decides micro-batches for one engine. observers: called after each, in this order."""
+
+    def __init__(self, engine: "Engine", observers: tuple[DecisionObserver, ...]) -> None:
         self._engine = engine
+        self.observers = observers
 
     def decide(
         self,
@@ -125,13 +133,8 @@ class BatchDecider:
             engine.ledger.append(record, on_durable)
             if _log.isEnabledFor(logging.DEBUG) and record.detector != WARM_UP:
                 _say(record)
-            engine.personal.keep(batch)
-            if engine.on_decided is not None:
-                engine.on_decided(record, rendered)
-            engine.totals.add(judged, record.meta["latency_ms"], engine.pipeline.plan.rules.rules)
-            engine.recent_decisions.add(record, batch)
-            engine.trials.add(record)
-            engine.recovery.maybe_snapshot()
+            for observer in self.observers:
+                observer.decided(record, judged, rendered)
         return rendered
 
     def _record(

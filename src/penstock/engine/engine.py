@@ -15,7 +15,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
@@ -38,8 +38,6 @@ if TYPE_CHECKING:  # the rest is imported when an engine is made: `from penstock
     from penstock.rules import Rule
 
 OnDurable = Callable[[BaseException | None], None]
-OnDecided: TypeAlias = "Callable[[Record, list[bytes]], None]"
-"""Told of a record of new decisions and of their JSON, before they are durable."""
 
 _CHUNK = 1024
 
@@ -121,7 +119,6 @@ class Engine:
         self._owns_ledger = ledger is None
         self._on_close = on_close
         self._closed = False
-        self.on_decided: OnDecided | None = None
         self.ledger = ledger or ledger_of(self.folder, segment_mb, clock)
         self.rebuild = Rebuild(self.pipeline, self.ledger)
         remember = on_personal is not None
@@ -138,13 +135,14 @@ class Engine:
         self.deduplicator = Deduplicator(self)
         self.quarantine = QuarantineWriter(self, quarantine_kept)
         self.intake = Intake(self)
-        self.decider = BatchDecider(self)
         self._waiting_for_models = bool(detector.models) and ensemble is None
         self._versions()
         self.recovery = Recovery(self, self.folder, snapshot_every_s)
         self.recovery.recover()
         self.recent_decisions.begin(self.ledger.next_seq)
         self.claims = self.ledger.claims(detector.name, detector.dedupe_us)
+        observers = self.personal, self.totals, self.recent_decisions, self.trials, self.recovery
+        self.decider = BatchDecider(self, observers)
 
     # ---- what is served
 
@@ -336,7 +334,7 @@ class Engine:
     def take_json(self, bodies: Sequence[bytes], arrived_us: NDArray[np.int64]) -> tuple[list[Refusal], list[Quarantined]]:
         """Take in transactions and informing events as they came from a broker, each with the time of its arrival.
 
-        New decisions go to `on_decided`. Returns what was refused, and the malformed ones as they are to be kept, which is
+        New decisions go to the observers. Returns what was refused, and the malformed ones as they are to be kept, which is
         left to the caller.
         """
         import numpy as np

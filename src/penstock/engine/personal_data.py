@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from penstock.decision import TEXT
+from penstock.engine.pipeline import BatchResult
 from penstock.errors import DeclarationError, did_you_mean
 from penstock.ingest import PREFIX
-from penstock.messages import Batch
+from penstock.messages import Batch, Record
 
 if TYPE_CHECKING:
     from penstock.engine.engine import Engine
@@ -43,6 +44,10 @@ class Personal:
         self._person = engine.detector.person
         self._hand_on = on_personal if self._person is not None else None
         self._known: set[tuple[str, str]] = set()
+
+    def decided(self, _record: Record, result: BatchResult, _rendered: list[bytes]) -> None:
+        """Hand on what decided events said."""
+        self.keep(result.batch)
 
     def keep(self, batch: Batch) -> None:
         """Hand on what the personal fields of recorded events said, as far as it is new."""

@@ -5,7 +5,7 @@ million, live, in a replay or after a crash; so the numbers are the same everywh
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +51,7 @@ class BatchResult:
     decided. explained: rows that carry contributions.
     degraded: what failed, so that the policy's `on_failure` decided. entered: what became of its events in state; it also
     decided those that had to stay out.
-    latency_ns: time spent in each stage. tried: what candidates would have decided, where there are any.
+    latency_ns: time spent in each stage. tried: what candidates would have decided, where there are any. rules: those that ran.
     """
 
     batch: Batch
@@ -63,6 +63,7 @@ class BatchResult:
     entered: UpdatedState = ENTERED
     latency_ns: dict[str, int] = field(default_factory=dict)
     tried: ShadowResult | None = None
+    rules: Sequence[Any] = ()
 
     @property
     def degradations(self) -> list[str | None] | None:
@@ -246,6 +247,7 @@ class Pipeline:
             entered=entered,
             latency_ns=latency,
             tried=tried,
+            rules=self.plan.rules.rules,
         )
 
     def _attempt_derived(self, batch: Batch) -> str | None:

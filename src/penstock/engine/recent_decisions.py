@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.codes import NULL
+from penstock.engine.pipeline import BatchResult
 from penstock.features.state import key_codes
 from penstock.messages import Batch, Column, Record, Type
 
@@ -96,6 +97,10 @@ class RecentDecisions:
         self._chunks: deque[Chunk] = deque()
         self._first_seq = 2**62
         self._exhausted = False
+
+    def decided(self, record: Record, result: BatchResult, _rendered: list[bytes]) -> None:
+        """Keep new decisions."""
+        self.add(record, result.batch)
 
     def add(self, record: Record, batch: Batch) -> None:
         """Decisions were made, here or by whoever wrote the record; batch: their events."""

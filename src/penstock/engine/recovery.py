@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock.clock import SECOND_US
+from penstock.engine.pipeline import BatchResult
 from penstock.errors import LedgerError, PenstockError
 from penstock.ledger import snapshots
 from penstock.ledger.cursors import Cursor, cursor_at, discarded, misfit
@@ -125,6 +126,10 @@ class Recovery:
     def saved(self) -> Saved | None:
         """What a restart would begin with; None where there is no folder to save in. From any thread."""
         return None if self._folder is None else Saved(*self._written, self._trouble)
+
+    def decided(self, _record: Record, _result: BatchResult, _rendered: list[bytes]) -> None:
+        """Save the state if it is time."""
+        self.maybe_snapshot()
 
     def maybe_snapshot(self) -> None:
         """Save the state if it is time."""

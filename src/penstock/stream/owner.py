@@ -13,6 +13,7 @@ import numpy as np
 
 from penstock.engine import Engine
 from penstock.engine.challenger import InTrial
+from penstock.engine.pipeline import BatchResult
 from penstock.errors import BundleError, DeclarationError, Fenced, PenstockError
 from penstock.ingest import masked_event
 from penstock.ledger import Answered, Quarantined
@@ -158,13 +159,15 @@ class Owner:
             PenstockError: nothing more can be decided, for instance for want of memory.
         """
         self.inbox.begin(self.replica.places)
-        self._engine.on_decided = self._decided
+        decider = self._engine.decider
+        observers = decider.observers
+        decider.observers = (self, *observers)
         self._thread.start()
         try:
             while not stop.is_set():
                 self._step()
         finally:
-            self._engine.on_decided = None
+            decider.observers = observers
             self._finish()
         if self._failure is not None:
             raise self._failure
@@ -259,7 +262,8 @@ class Owner:
                 self._quarantine([self._unread(message, text)])
         return [message for message in messages if len(message.body) <= LARGEST_BODY]
 
-    def _decided(self, record: Record, rendered: list[bytes]) -> None:
+    def decided(self, record: Record, _result: BatchResult, rendered: list[bytes]) -> None:
+        """Publish new decisions with the unit."""
         self._out += map(Outgoing, ["decisions"] * len(rendered), record.ids, rendered)
 
     def _take_labels(self, messages: list[Message]) -> None:

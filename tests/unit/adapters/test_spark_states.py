@@ -173,15 +173,25 @@ def messages(events, partitions=1, seed=0):
     return [(int(t), int(p), o, b) for t, p, o, b in zip(stamps, where, offsets, bodies, strict=True)]
 
 
+class Published:
+    """Keeps the JSON of new decisions."""
+
+    def __init__(self):
+        self.decisions: list[bytes] = []
+
+    def decided(self, _record, _result, rendered):
+        self.decisions += rendered
+
+
 def expected(found):
     """What one process decides about messages in the order (append time, partition, offset)."""
     with Engine(crash_worker.detector) as engine:
         bodies = [body for *_, body in sorted(found)]
         stamps = np.array([stamp for stamp, *_ in sorted(found)])
-        decided: list[bytes] = []
-        engine.on_decided = lambda _record, rendered: decided.extend(rendered)
+        published = Published()
+        engine.decider.observers = (published, *engine.decider.observers)
         engine.take_json(bodies, stamps)
-        return essence(map(json.loads, decided))
+        return essence(map(json.loads, published.decisions))
 
 
 def essence(decisions):

@@ -41,8 +41,11 @@ def test_a_dry_run_counts_for_nothing():
 def test_rules_beyond_the_most_share_one_name():
     meter = Meter()
     for number in range(MOST_RULES + 3):
-        judged = SimpleNamespace(verdicts=SimpleNamespace(unusual=np.array([0])), batch=SimpleNamespace(x=np.ones((1, 1))))
-        meter.add(judged, {}, (SimpleNamespace(name=f"r{number}", index=0),))
+        rules = (SimpleNamespace(name=f"r{number}", index=0),)
+        judged = SimpleNamespace(
+            verdicts=SimpleNamespace(unusual=np.array([0])), batch=SimpleNamespace(x=np.ones((1, 1))), rules=rules
+        )
+        meter.add(judged, {})
     assert len(meter.fires) == MOST_RULES + 1
     assert meter.fires[OTHER] == 3
 

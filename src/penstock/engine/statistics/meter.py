@@ -44,8 +44,8 @@ class Meter:
         self._names: list[str] = []
         self._columns = np.empty(0, np.int64)
 
-    def add(self, judged: "BatchResult", latency_ms: Mapping[str, float], rules: Sequence[Any]) -> None:
-        """Count a batch. rules: those that decided, each with its name and the index of its column."""
+    def add(self, judged: "BatchResult", latency_ms: Mapping[str, float]) -> None:
+        """Count a batch."""
         for stage, spent_ms in latency_ms.items():
             if stage in self.stages:
                 self.stages[stage].observe(spent_ms / 1e3)
@@ -54,8 +54,8 @@ class Meter:
         unusual = judged.verdicts.unusual
         if not len(unusual):
             return
-        if rules is not self._rules:
-            self._use(rules)
+        if judged.rules is not self._rules:
+            self._use(judged.rules)
         if not self._names:
             return
         fired = (judged.batch.x[np.ix_(unusual, self._columns)] == 1).sum(axis=0)

@@ -50,13 +50,14 @@ class Totals:
         self._latencies_ms: deque[float] = deque(maxlen=_LATENCIES)
         self._recent: deque[tuple[int, int]] = deque()
 
-    def add(self, judged: BatchResult, latency_ms: Mapping[str, float], rules: Sequence[Any]) -> None:
-        """Count a batch whose decision took so long, in every stage and in `total`, over these compiled rules."""
-        self.meter.add(judged, latency_ms, rules)
+    def decided(self, record: Record, judged: BatchResult, _rendered: list[bytes]) -> None:
+        """Count new decisions."""
+        latency_ms: Mapping[str, float] = record.meta["latency_ms"]
+        self.meter.add(judged, latency_ms)
         now = self._clock()
         batch, action = judged.batch, judged.verdicts.action
         amounts = batch.x[:, self._amount] if self._amount is not None else None
-        fired = self._fires.of(batch.x, rules, judged.verdicts.unusual)
+        fired = self._fires.of(batch.x, judged.rules, judged.verdicts.unusual)
         values = batch.texts.get(self._category) if self._category is not None else None
         self._set_aside(UncountedBatch(now, action, amounts, judged.scores[:, 0], batch.time_us, values, fired, latency_ms))
         self.degraded += sum(each is not None for each in judged.degradations or ())

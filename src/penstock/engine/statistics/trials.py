@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from penstock.clock import SECOND_US, Clock, iso
 from penstock.decision.guard import Seen
 from penstock.engine.challenger import MODEL
+from penstock.engine.pipeline import BatchResult
 from penstock.engine.records import would
 from penstock.engine.shadow import Trial
 from penstock.engine.statistics.trial_counts import Counted, Panes, count, form_of, nothing, seen_of
@@ -49,6 +50,10 @@ class TrialStatistics:
                 else _Counts(trial, self._clock())
                 for trial in trials
             }
+
+    def decided(self, record: Record, _result: BatchResult, _rendered: list[bytes]) -> None:
+        """Count new decisions."""
+        self.add(record)
 
     def add(self, record: Record) -> None:
         """Count decisions; nothing where nothing is tried."""
