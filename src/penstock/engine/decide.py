@@ -1,4 +1,7 @@
-"""From events that were read to durable decisions: which are new, what the path says of them, what is recorded."""
+"""The path from events that were read to durable decisions: deduplicate, update the state, score and decide, record, append.
+
+Informing events and recorded history take the same path without a decision.
+"""
 
 import logging
 import time
@@ -10,8 +13,8 @@ from numpy.typing import NDArray
 from penstock.decision import compose
 from penstock.engine import records
 from penstock.engine.deduplication import Duplicates, IdCollision
-from penstock.engine.pipeline import BatchResult, take
-from penstock.engine.reads import alone
+from penstock.engine.pipeline import BatchResult, UpdatedState, take
+from penstock.engine.reads import alone, chosen
 from penstock.errors import NotReady
 from penstock.ingest import Read
 from penstock.messages import Action, Batch, Record, Refusal
@@ -80,8 +83,8 @@ class BatchDecider:
         fresh, fresh_codes = (batch, codes) if new is None else (take(batch, new), codes[new])
         if len(fresh):
             rendered = self._decide_new(fresh, fresh_codes, first_seq, found, dry_run, on_durable, started_ns, decoded_ns)
-        elif on_durable is not None:
-            engine.ledger.when_durable(on_durable)
+        else:
+            self._when_durable(on_durable)
         if new is None:
             if not read.refused:
                 return rendered  # type: ignore[return-value]  # a list of bytes is a list of answers
@@ -100,8 +103,7 @@ class BatchDecider:
         """Decide each event as a batch of its own."""
         for row, position in enumerate(read.rows.tolist()):
             [answers[position]] = self.decide(alone(read, row), 1, dry_run=dry_run)
-        if on_durable is not None:
-            self._engine.ledger.when_durable(on_durable)
+        self._when_durable(on_durable)
         return answers  # type: ignore[return-value]  # every place is filled
 
     def _decide_new(
@@ -118,7 +120,7 @@ class BatchDecider:
         """Decide events whose ids are new, and hand them to the ledger."""
         engine = self._engine
         begun_ns = time.perf_counter_ns()
-        entered = engine.intake.update_state(batch, codes, first_seq, found, read=True, write=not dry_run)
+        entered = self._update_state(batch, codes, first_seq, found, read=True, write=not dry_run)
         try:
             judged = engine.pipeline.score_and_decide(batch, begun_ns, explain=engine.detector.policy.explain, entered=entered)
             record = self._record(judged, codes, first_seq, started_ns, decoded_ns)
@@ -127,7 +129,7 @@ class BatchDecider:
             rendered = engine.renderer.render(record)
         except BaseException:
             if not dry_run:  # state holds these events, so the log must: sent again, they count no second time
-                engine.ledger.append(engine.intake.record(batch, codes, "informing", first_seq, entered), on_durable)
+                self._append_applied(batch, codes, "informing", first_seq, entered, on_durable)
             raise
         if not dry_run:
             engine.ledger.append(record, on_durable)
@@ -163,6 +165,65 @@ class BatchDecider:
         records.keep_tried(record, judged.tried, engine.voices.tried)
         records.keep_closed(record, judged.entered.closed)
         return record
+
+    def apply(self, read: Read, kind: str, on_durable: "OnDurable | None") -> int:
+        """Let events into state without deciding about them; how many were new."""
+        engine = self._engine
+        records.keep_unknown(read)
+        first_seq = engine.ledger.next_seq
+        try:
+            found = engine.deduplicator.find(read.batch, read.id_codes, first_seq)
+        except IdCollision:
+            applied = sum(self.apply(chosen(read, np.array([row])), kind, None) for row in range(len(read.batch)))
+            self._when_durable(on_durable)
+            return applied
+        if found.first_seqs is not None:
+            read = chosen(read, np.flatnonzero(found.first_seqs < 0))
+        batch, codes = read.batch, read.id_codes
+        if not len(batch):
+            self._when_durable(on_durable)
+            return 0
+        entered = self._update_state(batch, codes, first_seq, found, read=False)
+        self._append_applied(batch, codes, kind, first_seq, entered, on_durable)
+        engine.personal.keep(batch)
+        if kind == "loaded":
+            engine.label_store.recorded(batch, first_seq, read)
+        engine.recovery.maybe_snapshot()
+        return len(batch)
+
+    def _update_state(
+        self, batch: Batch, codes: NDArray[np.int64], first_seq: int, found: Duplicates, *, read: bool, write: bool = True
+    ) -> UpdatedState:
+        """Let new events into state; where that is refused, none has entered and their ids are free again."""
+        engine = self._engine
+        try:
+            entered = engine.pipeline.update_state(batch, first_seq, read=read, write=write)
+        except BaseException:
+            if write:
+                engine.claims.unclaim(codes, first_seq)
+            raise
+        if write:
+            engine.deduplicator.commit(batch, codes, first_seq, found)
+        return entered
+
+    def _append_applied(
+        self,
+        batch: Batch,
+        codes: NDArray[np.int64],
+        kind: str,
+        first_seq: int,
+        entered: UpdatedState,
+        on_durable: "OnDurable | None",
+    ) -> None:
+        """Hand events that were not decided to the ledger."""
+        engine = self._engine
+        record = records.applied(batch, kind, engine.detector.name, first_seq, {"layout": engine.layout_id}, codes)
+        records.keep_closed(record, entered.closed)
+        engine.ledger.append(record, on_durable)
+
+    def _when_durable(self, on_durable: "OnDurable | None") -> None:
+        if on_durable is not None:
+            self._engine.ledger.when_durable(on_durable)
 
 
 def _say(record: Record) -> None:

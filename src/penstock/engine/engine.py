@@ -91,7 +91,6 @@ class Engine:
         from penstock.engine.decide import BatchDecider
         from penstock.engine.decision_history import History
         from penstock.engine.deduplication import Deduplicator
-        from penstock.engine.intake import Intake
         from penstock.engine.label_outcomes import LabelOutcomes
         from penstock.engine.labels import LabelStore
         from penstock.engine.personal_data import Personal
@@ -134,7 +133,6 @@ class Engine:
         self.recent_decisions = RecentDecisions(self)
         self.deduplicator = Deduplicator(self)
         self.quarantine = QuarantineWriter(self, quarantine_kept)
-        self.intake = Intake(self)
         self._waiting_for_models = bool(detector.models) and ensemble is None
         self._versions()
         self.recovery = Recovery(self, self.folder, snapshot_every_s)
@@ -347,7 +345,7 @@ class Engine:
         for rows in runs(read.batch.kinds > 0):
             part = replace(chosen(read, rows) if len(rows) < len(read.batch) else read, rows=np.arange(len(rows)), refused=[])
             if read.batch.kinds[rows[0]]:
-                self.intake.apply(part, "informing", None)
+                self.decider.apply(part, "informing", None)
             else:
                 answers = self.decider.decide(part, len(rows), started_ns=started)
                 refused += [answer for answer in answers if not isinstance(answer, bytes)]
@@ -355,7 +353,7 @@ class Engine:
 
     def follow(self, record: Record) -> None:
         """Take in a record that the owner of this detector has written: state and ledger become as they are there."""
-        self.intake.follow(record)
+        self.recovery.follow(record)
 
     # ---- informing events, history and labels
 
@@ -368,7 +366,7 @@ class Engine:
         read = self.reader.read_objects([event], self.clock())
         for row, refusal in [*read.refused, *self.not_informing(read)]:
             _raise(row, refusal)
-        self.intake.apply(read, "informing", None)
+        self.decider.apply(read, "informing", None)
         self.ledger.flush()
 
     def inform_json(self, bodies: Sequence[bytes], *, on_durable: OnDurable | None = None) -> list[Refusal | None]:
@@ -385,16 +383,22 @@ class Engine:
             answers[row] = refusal
         self.quarantine.keep(bodies, read)
         keep = np.flatnonzero(read.batch.kinds > 0)
-        self.intake.apply(chosen(read, keep) if len(keep) < len(read.batch) else read, "informing", on_durable)
+        self.decider.apply(chosen(read, keep) if len(keep) < len(read.batch) else read, "informing", on_durable)
         return answers
 
     def not_informing(self, read: Read) -> list[tuple[int, Refusal]]:
         """Refusals for those that are transactions."""
-        return self.intake.not_informing(read)
+        import numpy as np
+
+        from penstock.messages import Refusal
+
+        names = ", ".join(self.informs) or "none"
+        text = f"this is a transaction, which is decided by POST /predict; informing events carry a type, one of: {names}"
+        return [(int(read.rows[row]), Refusal(422, text, (("type", text),))) for row in np.flatnonzero(read.batch.kinds == 0)]
 
     def load(self, read: Read) -> int:
         """Warm the state with recorded history: no decisions, no answers. Returns the number of new events."""
-        return self.intake.apply(read, "loaded", None)
+        return self.decider.apply(read, "loaded", None)
 
     def label(
         self, transaction_id: str, *, fraud: bool, at: datetime | None = None, kind: str | None = None, source: str = "unknown"

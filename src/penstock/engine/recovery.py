@@ -5,10 +5,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from penstock.clock import SECOND_US
 from penstock.engine.pipeline import BatchResult
 from penstock.errors import LedgerError, PenstockError
-from penstock.ledger import snapshots
+from penstock.ledger import INDEXED, snapshots
 from penstock.ledger.cursors import Cursor, cursor_at, discarded, misfit
 from penstock.messages import Record
 
@@ -112,6 +114,19 @@ class Recovery:
             engine.totals.add_record(record, names.index(amount) if amount in names else None, names)
             if events is not None:
                 engine.recent_decisions.add(record, events)
+
+    def follow(self, record: Record) -> None:
+        """Take in a record that another engine has written."""
+        engine = self._engine
+        if record.kind in INDEXED:
+            seqs = np.arange(record.first_seq, record.first_seq + len(record))
+            if (engine.claims.claim(record.codes, record.arrived_us, record.first_seq) >= 0).any():
+                # numbered otherwise: an id came again, or two meet in a code
+                engine.claims.unclaim(record.codes, record.first_seq)
+                engine.claims.restore(record.codes, record.arrived_us, seqs)
+        self.apply(record)
+        engine.ledger.append(record)
+        self.maybe_snapshot()
 
     def renew(self) -> None:
         """The state is another one: what was saved does not fit any more, so it is saved as soon as events come."""
