@@ -109,7 +109,7 @@ class Batch:
 
 
 class Action(Enum):
-    """What a decision or a rule can say, weakest first; `allow` is for rules only."""
+    """What a decision or a rule can say, weakest first."""
 
     APPROVE = 0
     CHALLENGE = 1
@@ -212,20 +212,6 @@ class Refusal:
     errors: tuple[tuple[str | None, str], ...] = ()
 
 
-# ---------------------------------------------------------------- labels
-
-
-@dataclass(frozen=True, slots=True)
-class LabelEvent:
-    """The truth about a transaction, from the moment somebody knew it."""
-
-    transaction_id: str
-    fraud: bool
-    known_us: int
-    kind: str = "fraud"
-    source: str = "unknown"
-
-
 # ---------------------------------------------------------------- the log
 
 
@@ -233,8 +219,8 @@ class LabelEvent:
 class Record:
     """One entry of the ledger's log: a micro-batch of one kind, as columns.
 
-    kind: `decisions` (events with what was decided), `informing`, `labels`, `loaded` (history: state only),
-    `control` (a model or rule set took over). first_seq: the sequence number of the first row; rows are consecutive.
+    kind: `decisions` (events with what was decided), `informing`, `labels`, `loaded` (history: state only). first_seq: the
+    sequence number of the first row; rows are consecutive.
     codes: `penstock.codes` of the ids, for the id index. columns: arrays with n rows, or lists of n texts (None is
     null). meta: small facts about the whole batch (versions, layout id, timings).
     """
