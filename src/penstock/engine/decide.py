@@ -66,16 +66,13 @@ class BatchDecider:
             raise NotReady(f"detector {engine.detector.name!r} is not ready: {engine.ready}")
         if engine.ledger.trouble is not None and not dry_run:
             raise engine.ledger.trouble
-        answers: list[bytes | Refusal | None] = [None] * n
-        for row, refusal in read.refused:
-            answers[row] = refusal
         records.keep_unknown(read)
         batch, codes = read.batch, read.id_codes
         first_seq = engine.ledger.next_seq
         try:
             found = engine.deduplicator.find(batch, codes, first_seq, dry_run=dry_run)
         except IdCollision:
-            return self._one_by_one(read, answers, dry_run=dry_run, on_durable=on_durable)
+            return self._one_by_one(read, n, dry_run=dry_run, on_durable=on_durable)
         decoded_ns = time.perf_counter_ns()
         rendered: list[bytes] = []
         seen = found.first_seqs
@@ -85,22 +82,18 @@ class BatchDecider:
             rendered = self._decide_new(fresh, fresh_codes, first_seq, found, dry_run, on_durable, started_ns, decoded_ns)
         else:
             self._when_durable(on_durable)
-        if new is None:
-            if not read.refused:
-                return rendered  # type: ignore[return-value]  # a list of bytes is a list of answers
-            new = np.arange(len(batch))
-        for position, answer in zip(read.rows[new].tolist(), rendered, strict=True):
-            answers[position] = answer
-        if seen is not None:
-            by_row = dict(zip(new.tolist(), rendered, strict=True))
-            for row, again in engine.deduplicator.answer(batch, seen, first_seq, by_row, dry_run=dry_run).items():
-                answers[int(read.rows[row])] = again
+        if new is None and not read.refused:
+            return rendered  # type: ignore[return-value]  # a list of bytes is a list of answers
+        by_row = dict(zip(range(len(batch)) if new is None else new.tolist(), rendered, strict=True))
+        repeated = {} if seen is None else engine.deduplicator.answer(batch, seen, first_seq, by_row, dry_run=dry_run)
+        answers = _refusals(read, n)
+        for row, answer in (by_row | repeated).items():
+            answers[int(read.rows[row])] = answer
         return answers  # type: ignore[return-value]  # every place is filled
 
-    def _one_by_one(
-        self, read: Read, answers: list[bytes | Refusal | None], *, dry_run: bool, on_durable: "OnDurable | None"
-    ) -> Answers:
+    def _one_by_one(self, read: Read, n: int, *, dry_run: bool, on_durable: "OnDurable | None") -> Answers:
         """Decide each event as a batch of its own."""
+        answers = _refusals(read, n)
         for row, position in enumerate(read.rows.tolist()):
             [answers[position]] = self.decide(alone(read, row), 1, dry_run=dry_run)
         self._when_durable(on_durable)
@@ -224,6 +217,12 @@ class BatchDecider:
     def _when_durable(self, on_durable: "OnDurable | None") -> None:
         if on_durable is not None:
             self._engine.ledger.when_durable(on_durable)
+
+
+def _refusals(read: Read, n: int) -> list[bytes | Refusal | None]:
+    """The answers to `n` events, as far as reading them gave one."""
+    refused = dict(read.refused)
+    return [refused.get(row) for row in range(n)]
 
 
 def _say(record: Record) -> None:
