@@ -1,4 +1,4 @@
-"""The service: detectors over HTTP, with micro-batches behind every request."""
+"""The HTTP service: serves detectors, with micro-batching behind every request."""
 
 from penstock.service.app import Service, create_app
 from penstock.service.decide.batcher import MicroBatcher

@@ -1,4 +1,4 @@
-"""The service as an ASGI application: the hot path in front, FastAPI behind it, the desks between it and the engines."""
+"""The service as an ASGI application: the hot path in front, FastAPI behind it, micro-batchers between it and the engines."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -54,7 +54,7 @@ DESCRIPTION = "Decides about every transaction while it happens: approve, review
 
 
 class Service(EntryPoint):
-    """The ASGI application. `stopping()` ends what would otherwise go on for ever, before a graceful stop."""
+    """The ASGI application. `stopping()` ends streams and waiting requests before a graceful stop."""
 
     def __init__(self, app: FastAPI, desks: DetectorRouter, settings: Settings, live: Live, parts: ServiceParts) -> None:
         timeout_s = settings.body_timeout_s
@@ -63,11 +63,11 @@ class Service(EntryPoint):
         self.live = live
 
     def desk(self, name: str) -> Serving:
-        """What decides for this detector."""
+        """The serving side of this detector."""
         return self._served[name]
 
     def stopping(self) -> None:
-        """The service is about to stop: live pages, and whoever waits for a status, are let go."""
+        """Prepare for the stop: end live streams, and answer callers who wait for a status."""
         self.live.stop()
         for desk in self._served.values():
             desk.feed.watch.cancel_all()
@@ -81,13 +81,13 @@ def create_app(
     on_ready: Callable[[], None] = lambda: None,
     on_failure: Callable[[BaseException], None] = lambda _error: None,
 ) -> Service:
-    """The service over these desks.
+    """Build the service for these detectors.
 
     Args:
-        desks: one per detector, by its name. Those that are not open yet are opened when the application starts.
+        desks: the serving side of each detector, by name. Those not open yet are opened when the application starts.
         settings: limits.
-        parts: what it has beside them; nothing unless given.
-        on_ready: called once when all desks are open.
+        parts: optional parts of the service; none unless given.
+        on_ready: called once when all detectors are open.
         on_failure: called when one cannot be opened, or not be closed; until the process ends, /ready says why.
     """
     served, parts = DetectorRouter(desks), parts or ServiceParts()
@@ -114,7 +114,7 @@ def create_app(
 
 
 class _Inside:
-    """What the parts become over these desks: what goes on beside the requests, and what routes ask."""
+    """The wired parts of a service: background work and routes."""
 
     def __init__(self, desks: DetectorRouter, settings: Settings, parts: ServiceParts) -> None:
         self.desks, self.settings, self.parts = desks, settings, parts
@@ -134,7 +134,7 @@ class _Inside:
         self.board = None if parts.operating is None else Board(desks, parts.operating, self.rules)
 
     def work(self, background: Background) -> None:
-        """Add what goes on beside the requests, in the order in which it begins and ends."""
+        """Register background work, in the order in which it starts and ends."""
         background.first += [each.look for each in self.rules.values()]
         for followers in (self.models, self.features, self.rules):
             background.following += [each.run for each in followers.values()]
@@ -151,7 +151,7 @@ class _Inside:
             background.following.append(partial(_send, self.parts.traffic, self.desks))
 
     def add_routes(self, app: FastAPI) -> None:
-        """Add the routes to what there is."""
+        """Add the routes of all parts."""
         self._add_deciding(app)
         self._add_looking(app)
         self._add_changing(app)
@@ -159,7 +159,7 @@ class _Inside:
         web.add_routes(app, self.desks, self.live, self.parts.traffic)
 
     def _add_deciding(self, app: FastAPI) -> None:
-        """What other systems send, and who may."""
+        """Add the routes for decisions, and those for users and keys."""
         session.add_routes(app, self.parts.access)
         oidc.add_routes(app, self.parts.access, self.settings.public_url)
         transactions.add_routes(app, self.desks, self.settings)
@@ -167,7 +167,7 @@ class _Inside:
         ingest.add_routes(app, self.desks, self.settings)
 
     def _add_looking(self, app: FastAPI) -> None:
-        """What was decided, and what it was decided with."""
+        """Add the routes that read decisions and definitions."""
         desks, cases, unmasking = self.desks, self.parts.cases, self.unmasking
         decisions.add_routes(app, desks, unmasking)
         backtests.add_routes(app, self.trying, self.settings)
@@ -182,7 +182,7 @@ class _Inside:
         links.add_routes(app, desks, unmasking)
 
     def _add_changing(self, app: FastAPI) -> None:
-        """What people work on and change, and how the service fares."""
+        """Add the routes for cases, changes and operations."""
         desks, settings, parts = self.desks, self.settings, self.parts
         erasures.add_routes(app, desks, self.unmasking)
         challengers = {} if parts.trials is None else parts.trials.challengers
@@ -202,11 +202,11 @@ async def _send(traffic: Traffic, desks: DetectorRouter) -> None:
 
 
 def _add_own_routes(routes: FastAPI, desks: DetectorRouter, exposition: Exposition, access: Access | None) -> None:
-    """What the service says about itself."""
+    """Add the routes for health, readiness and metrics."""
 
     @routes.get("/health", tags=["service"], responses=answers("Health"))
     async def health() -> Response:
-        """The process is up; which versions it serves; what of it is `degraded`; whether a key is needed."""
+        """Liveness: the process is up, the versions it serves, what is `degraded`, and whether a key is needed."""
         models = {name: {"model_version": _model_version(desk), **_degraded(desk)} for name, desk in desks.items()}
         let_in = "open" if access is None or access.open else "closed"
         ways = ["password", "oidc"] if access is not None and access.sign_on is not None else ["password"]
@@ -216,8 +216,8 @@ def _add_own_routes(routes: FastAPI, desks: DetectorRouter, exposition: Expositi
 
     @routes.get("/ready", tags=["service"], responses=answers("Ready", 503))
     async def ready() -> Response:
-        """Code is compiled, models loaded, state recovered, decisions can be made durable, behind a broker a worker lives; else
-        503 with the reason, which `POST /predict` would give.
+        """Readiness: code is compiled, models loaded, state recovered, decisions can be made durable, behind a broker a
+        worker lives; else 503 with the reason, which `POST /predict` would give.
         """
         reasons = {name: reason for name, desk in desks.items() if (reason := desk.unable) is not None}
         if reasons:
@@ -242,13 +242,13 @@ def _model_version(desk: Serving) -> str | None:
 
 
 def _degraded(desk: Serving) -> dict[str, str]:
-    """Why some decisions of a detector are the policy's `on_failure`, as `degraded`; nothing where there is no reason."""
+    """The `degraded` entry of a detector: why some decisions are the policy's `on_failure`; empty without a reason."""
     reason = desk.degraded if desk.not_ready is None else None
     return {} if reason is None else {"degraded": reason}
 
 
 def _handlers() -> dict[Any, Any]:
-    """Every way in which a request can fail, as one kind of answer."""
+    """Exception handlers: every failure becomes a problem document."""
 
     async def failed(_request: Request, error: Exception) -> Response:
         return _problem(of_error(error))

@@ -1,4 +1,4 @@
-"""The outermost ASGI application: who asks is checked, hot paths go straight to their handler, everything else to FastAPI."""
+"""The outermost ASGI application: authorizes requests and routes hot paths to their handler, everything else to FastAPI."""
 
 import asyncio
 import contextlib
@@ -34,9 +34,9 @@ _log = logging.getLogger("penstock.requests")
 
 
 class EntryPoint:
-    """Routes, counts requests by route and status, and turns every error into a problem document.
+    """Routes requests, counts them by route and status, and turns every error into a problem document.
 
-    rejected: by reason, what a bound of bytes, time or connections refused. connections: those that are open.
+    rejected: requests refused by a bound of bytes, time or connections, by reason. connections: the open ones.
     """
 
     def __init__(
@@ -60,12 +60,12 @@ class EntryPoint:
         self._predict = predict
 
     def sign_ins(self) -> Iterator[tuple[str, str, int]]:
-        """How many attempts to sign in there were, by way and outcome."""
+        """Sign-in attempts, by way and outcome."""
         counts: Mapping[tuple[str, str], int] = {} if self.access is None else self.access.sign_ins.counts
         return ((way, outcome, counts.get((way, outcome), 0)) for way, outcome in product(WAYS, OUTCOMES))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """One request (or the lifespan) as ASGI has it."""
+        """Handle one ASGI request, or the lifespan."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
@@ -113,7 +113,7 @@ class EntryPoint:
             self._tracing.end(traced, _AFTER, status)
 
     def _answered(self, scope: Any, route: str, status: int) -> None:
-        """Count a request; at the level of debugging there is a line of it in the log, which names no key and no value."""
+        """Count a request, and log it at debug level, without keys and values."""
         self.requests[route, status] += 1
         if status in _REJECTED:
             self.rejected[_REJECTED[status]] += 1
@@ -126,7 +126,7 @@ class EntryPoint:
 
     async def _ordinary(self, scope: Any, receive: Any, send: Any) -> None:
         seen = _StatusRecorder(send)
-        # HEAD is GET without the body, which the server drops because it knows the method that was asked for.
+        # HEAD is GET without the body, which the server drops because it knows the requested method.
         asked = scope if scope["method"] != "HEAD" else {**scope, "method": "GET"}
         answering = self.app(asked, receive, seen)
         try:
@@ -139,7 +139,7 @@ class EntryPoint:
         self._answered(asked, getattr(asked.get("route"), "path", "other"), seen.status)
 
     async def _while_let_in(self, scope: Any, answering: Coroutine[Any, Any, None], send: Any) -> None:
-        """Let an answer that lasts go on until its end, or until who asked may not have it any more."""
+        """Run a streaming answer until its end, or until its actor loses access."""
         if self.access is None:
             await answering
             return
@@ -155,7 +155,7 @@ class EntryPoint:
         task.result()
 
     async def _options(self, scope: Any, send: Any) -> None:
-        """What may be done with a path."""
+        """Answer OPTIONS with the methods of a path."""
         methods: set[str] = set()
         for route in self.app.routes:
             if route.matches({**scope, "method": "GET"})[0] is not Match.NONE:
@@ -167,7 +167,7 @@ class EntryPoint:
 
 
 class _StatusRecorder:
-    """An ASGI `send` that adds the headers of every answer; it remembers the status, and whether the answer is complete."""
+    """An ASGI `send` that adds headers to every answer; it records the status, and whether the answer is complete."""
 
     def __init__(self, send: Any) -> None:
         self.status = 0
@@ -186,7 +186,7 @@ class _StatusRecorder:
 
 
 def _unquote_cookies(scope: Any) -> None:
-    """Take quotes out of cookies, of which ours have none: FastAPI reads all of them, and quoted ones in quadratic time."""
+    """Remove quotes from cookies, which ours do not have: FastAPI parses all of them, quoted ones in quadratic time."""
     if any(name == b"cookie" and b'"' in value for name, value in scope["headers"]):
         scope["headers"] = [
             (name, value.replace(b'"', b"") if name == b"cookie" else value) for name, value in scope["headers"]
@@ -194,7 +194,7 @@ def _unquote_cookies(scope: Any) -> None:
 
 
 async def _refuse(scope: Any, send: Any, refused: RequestRefused) -> None:
-    """Answer in place of the application; a socket is refused before it is accepted."""
+    """Answer with a refusal; a WebSocket is refused before it is accepted."""
     if scope["type"] == "http":
         await send_problem(send, refused)
     elif "websocket.http.response" in scope.get("extensions", {}):
@@ -208,7 +208,7 @@ async def _refuse(scope: Any, send: Any, refused: RequestRefused) -> None:
 async def _hang_up(scope: Any, task: asyncio.Future[None], send: Any) -> None:
     task.cancel()
     await asyncio.wait([task])
-    with contextlib.suppress(Exception):  # gone already
+    with contextlib.suppress(Exception):  # already disconnected
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": _POLICY, "reason": "the key or session has ended"})
         else:

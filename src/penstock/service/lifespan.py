@@ -1,4 +1,4 @@
-"""What a service does beside answering: desks are opened, what is newer is followed, and everything is let go of at the end."""
+"""Startup and shutdown of a service: opens detectors, runs background tasks, closes everything at the end."""
 
 import asyncio
 import contextlib
@@ -12,15 +12,16 @@ Work = Callable[[], Awaitable[object]]
 
 @dataclass(slots=True)
 class Background:
-    """The work of one application, from its start to its end; every part of it adds its own.
+    """The background work of one application, from its start to its end; every part adds its own.
 
-    first: done in this order when the desks are open, before anything is decided. following: goes on after that. beside: goes
-    on from the start, whether desks are open or not. closing: done in this order at the end, before the desks are closed.
+    first: runs in this order when the detectors are open, before any decision. following: tasks started after that.
+    beside: tasks that run from the start, whether detectors are open or not. closing: runs in this order at the end,
+    before the detectors are closed.
 
     Args:
         desks: opened at the start, closed at the end.
         on_ready: called once when they are open, and `first` is done.
-        on_failure: called when that cannot be, and nothing is followed then; and when a part cannot be closed as it should.
+        on_failure: called when opening fails, and nothing is followed then; and when a part cannot be closed.
     """
 
     desks: DetectorRouter
@@ -33,8 +34,8 @@ class Background:
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _app: object) -> AsyncIterator[None]:
-        """Everything, for as long as the application runs."""
-        async with contextlib.AsyncExitStack() as ending:  # the last first, each whatever became of the others
+        """The context of the running application."""
+        async with contextlib.AsyncExitStack() as ending:  # last in, first out; each runs whatever became of the others
             ending.push_async_callback(self._close_desks)
             for close in reversed(self.closing):
                 ending.push_async_callback(self._closed, close)
@@ -46,7 +47,7 @@ class Background:
         await asyncio.gather(*(self._closed(desk.close) for desk in self.desks.values()))
 
     async def _closed(self, close: Work) -> None:
-        """Close one part; whoever started the service decides what it means that this failed."""
+        """Close one part; a failure goes to `on_failure`."""
         try:
             await close()
         except Exception as error:  # noqa: BLE001 - the others are closed all the same

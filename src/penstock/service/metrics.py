@@ -1,4 +1,4 @@
-"""Prometheus: what the desks, the front and the engines count, read only when somebody asks for `/metrics`."""
+"""Prometheus metrics of the service, collected when `/metrics` is requested."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class ServiceCollector(Collector):
-    """Collects from the desks and from the front."""
+    """Collects metrics from the detectors and from the entry point."""
 
     def __init__(self, desks: DetectorRouter, front: EntryPoint) -> None:
         self._desks = desks
@@ -71,5 +71,5 @@ class Exposition:
             collector(registry=self._registry)
 
     def text(self) -> bytes:
-        """All metrics, as Prometheus reads them."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)

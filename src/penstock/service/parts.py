@@ -1,4 +1,4 @@
-"""What a service may have beside its desks."""
+"""The optional parts of a service."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,22 +20,22 @@ from penstock.wiring.trial_work import TrialWork
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceParts:
-    """The parts of one service; what is not given is not there, and neither are its routes.
+    """The optional parts of one service; a part that is not given is absent, with its routes.
 
     Args:
-        traffic: simulated traffic to send through one of the desks.
-        replays: where `POST /stream` takes transactions from; nowhere unless given.
-        champions: by detector, where newer models come from; without it those of the start decide for ever.
-        rules: by detector, where newer rules come from; without it those of its file decide for ever.
-        access: who is let in; everybody unless given, so that whoever embeds the service guards it.
-        cases: what people work on.
-        drift: looks at the drift of what is served; one of the settings unless given.
-        trials: what is tried beside what decides.
-        books: by detector, the rules and lists that people change.
-        features: by detector, the features that people make; no routes for them without books.
-        personal: what personal fields said, for those who may see it; nothing is known of that unless given.
-        operating: what runs beside the detectors, and with it users and keys.
-        tracing: traces requests for decisions.
+        traffic: simulated traffic for one of the detectors.
+        replays: sources for `POST /stream`; none unless given.
+        champions: by detector, the source of newer models; without it those of the start decide for ever.
+        rules: by detector, the source of newer rules; without it those of its file decide for ever.
+        access: authorizes requests; open to everybody unless given, so programs that embed the service guard it themselves.
+        cases: the case store.
+        drift: measures the drift of the served models; made from the settings unless given.
+        trials: running trials of candidates.
+        books: by detector, the rule and list services.
+        features: by detector, the feature services; their routes need `books`.
+        personal: original values of personal fields, for those who may see them; unavailable unless given.
+        operating: operations data, users and keys.
+        tracing: traces decision requests.
     """
 
     traffic: Traffic | None = None

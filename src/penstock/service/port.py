@@ -1,24 +1,24 @@
-"""What the service needs of a detector: who decides, who can be looked into, and the desk where requests for it meet.
+"""Ports of the service: what it needs of a detector to serve decisions and queries.
 
-The routes know `Serving` alone, the desk of one detector. There are two kinds:
+The routes know `Serving` alone, the serving side of one detector. There are two implementations:
 
-    Desk          `service.desk`: over a `Decider`, the engine in this process, which decides in micro-batches
-    Beside        `service.beside`: a stand-in for a decider that is elsewhere, a worker behind a broker: it publishes what
-                  it is given, and follows what the worker decides
+    MicroBatcher  `service.decide.batcher`: over a `Decider`, the engine in this process, which decides in micro-batches
+    BrokerClient  `service.decide.broker_client`: for a worker behind a broker: it publishes events, and follows the
+                  worker's journal
 
-A stand-in keeps a replica: an engine that is brought up to date from what the worker has committed, and never decides
-for good. The replica is its `engine`, since that need only be `Looking`; so every route that looks things up works as
-it is. Beyond that a stand-in owes:
+A broker client keeps a replica: an engine that is brought up to date from the worker's commits, and never decides for
+good. The replica is its `engine`, since that need only be `Looking`; so every query route works unchanged. Beyond that a
+broker client must:
 
-* `submit` and `decide`: publish, and wait for the decision within the budget; after that the answer that the policy
-  names, `degraded` with its cause. `accept`: publish, and return when the broker has it; an event without an id is
+* `submit` and `decide`: publish, and wait for the decision within the budget; after that answer with the fallback decision
+  of the policy, `degraded` with its cause. `accept`: publish, and return when the broker has it; an event without an id is
   given one first. `label` and `inform` likewise.
-* `feed.followed(...)`, on the event loop, for what the worker decided: live pages and counters by outcome are fed from it;
-  and `feed.watch.found(ids)` once these can be looked up, which wakes callers who wait for a status. (`Desk` does both by
-  `feed.saw`.) `feed.alert(body)` for every alert, from any thread.
+* call `feed.followed(...)`, on the event loop, with the worker's decisions, which feeds live pages and counters by outcome;
+  and `feed.watch.found(ids)` once these can be looked up, which wakes callers who wait for a status. (`MicroBatcher` does
+  both by `feed.saw`.) Call `feed.alert(body)` for every alert, from any thread.
 * `not_ready`: why nothing can be decided now: the replica is behind, the broker does not answer.
 
-What the replica has recorded of answers given in place of decisions (`Looking.answered`) is shown beside the decision.
+Fallback decisions that the replica has recorded (`Looking.answered`) are shown next to the final decision.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -62,12 +62,12 @@ class Declared(Protocol):
 
     @property
     def folder(self) -> Path | None:
-        """Where the detector's file lies, and perhaps sample events beside it."""
+        """The folder of the detector's file, which may hold sample events."""
         ...
 
 
 class Looking(Protocol):
-    """One detector, to look into: an engine, or a replica of one that is elsewhere.
+    """Queries of one detector: an engine, or a replica of one in a worker.
 
     All methods but `transactions`, `decided_about` and `close` are called from one thread, the event loop's, and none of
     those may take more than a moment.
@@ -75,7 +75,7 @@ class Looking(Protocol):
 
     @property
     def detector(self) -> Declared:
-        """What is decided, as declared."""
+        """The declared detector."""
         ...
 
     @property
@@ -85,7 +85,7 @@ class Looking(Protocol):
 
     @property
     def model_version(self) -> str | None:
-        """The version of the models that decide; None for rules alone."""
+        """The version of the deciding models; None for rules alone."""
         ...
 
     @property
@@ -95,7 +95,7 @@ class Looking(Protocol):
 
     @property
     def informs(self) -> Collection[str]:
-        """The values of `type` that mark the informing events it takes."""
+        """The values of `type` that mark its informing events."""
         ...
 
     @property
@@ -109,7 +109,7 @@ class Looking(Protocol):
         ...
 
     def use(self, ensemble: Ensemble) -> None:
-        """Let these models decide from the next batch on.
+        """Decide with these models from the next batch on.
 
         Raises:
             BundleError: they do not fit the detector's features.
@@ -117,10 +117,10 @@ class Looking(Protocol):
         ...
 
     def use_rules(self, rules: Sequence[Rule], lists: Mapping[str, Members] | None = None) -> None:
-        """Let these rules decide from the next batch on, all of them at once, over these lists where any are given.
+        """Decide with these rules from the next batch on, all of them at once, over these lists if given.
 
         Raises:
-            DeclarationError: one of them cannot work.
+            DeclarationError: one of them is invalid.
         """
         ...
 
@@ -130,15 +130,15 @@ class Looking(Protocol):
 
     @property
     def personal(self) -> Personal:
-        """Its personal fields, and whose they are."""
+        """Its personal fields, and the entities they belong to."""
         ...
 
     def answered(self, transaction_id: str) -> Answered | None:
-        """What a caller was told in place of the decision, where that did not come in time."""
+        """The fallback decision that the caller got because the decision was late."""
         ...
 
     def outcome(self, transaction_id: str) -> dict[str, Any] | None:
-        """What became of a transaction, with the facts of its event; None where no decision about it is durable."""
+        """The outcome of a transaction, with facts of its event; None if no decision about it is durable."""
         ...
 
     def transactions(
@@ -153,24 +153,24 @@ class Looking(Protocol):
         from_us: int | None,
         to_us: int | None,
     ) -> tuple[list[bytes], str | None]:
-        """Recorded decisions as JSON, newest first, and what `before` must be for the next page, a number
-        as text (None: there is none).
+        """Recorded decisions as JSON, newest first, and the value of `before` for the next page, a number as text (None:
+        there is none).
 
         May take a while, and is called from any thread.
         """
         ...
 
     def entity(self, entity: str, key: str) -> dict[str, Any] | None:
-        """The current features of one key; None where it was never seen.
+        """The current features of one key; None if it was never seen.
 
         Raises:
-            DeclarationError, MalformedEvent: the detector has no such entity, or the key cannot be one of its.
+            DeclarationError, MalformedEvent: the detector has no such entity, or the key is invalid for it.
         """
         ...
 
     @property
     def entities(self) -> Sequence[str]:
-        """What features are computed of, in the order of their declaration."""
+        """The entities of the features, in the order of their declaration."""
         ...
 
     def decided_about(self, entity: str, key: str) -> dict[str, Any]:
@@ -195,16 +195,16 @@ class Looking(Protocol):
         ...
 
     def describe(self) -> dict[str, Any]:
-        """What is served: fields, features, models, rules, policy, versions."""
+        """The served definition: fields, features, models, rules, policy, versions."""
         ...
 
     @property
     def tables(self) -> Tables:
-        """What is looked up beside the log: quarantine, alerts, labels. For any thread."""
+        """Tables of the ledger: quarantine, alerts, labels. For any thread."""
         ...
 
     def check_json(self, body: bytes) -> Refusal | None:
-        """Why this event would be refused for what it says; None where it would be taken. Nothing is changed or kept."""
+        """Why this event would be refused for its content; None if it would be accepted. Changes and stores nothing."""
         ...
 
     @property
@@ -213,16 +213,16 @@ class Looking(Protocol):
         ...
 
     def close(self) -> None:
-        """Flush the ledger, write a snapshot of the state and let go of the data folder. May wait for the disk."""
+        """Flush the ledger, write a snapshot of the state and release the data folder. May wait for the disk."""
         ...
 
 
 class Decider(Looking, Protocol):
-    """One detector, ready to decide.
+    """An engine that decides for one detector.
 
     Its methods are called from the event loop's thread, and none may wait for the disk: durability is reported through
-    `on_durable`. What is refused (malformed, unknown) comes back as a `Refusal` in its place; `NotReady`, `LedgerError`
-    and `CapacityError` are raised for a whole batch, of which nothing was then applied.
+    `on_durable`. A refused event (malformed, unknown) yields a `Refusal` in its place; `NotReady`, `LedgerError` and
+    `CapacityError` are raised for a whole batch, of which nothing was then applied.
     """
 
     def decide_json(
@@ -233,19 +233,19 @@ class Decider(Looking, Protocol):
 
     @property
     def trouble(self) -> LedgerError | None:
-        """Why nothing can be made durable now; None where it can."""
+        """Why nothing can be made durable now; None if it can."""
         ...
 
     def set_aside(self, body: bytes, refusal: Refusal, *, nobodys: bool = False) -> None:
-        """Keep in quarantine what was refused before it came here; nobodys: no detector could be found for it."""
+        """Quarantine an event that was refused before it came here; nobodys: no detector was found for it."""
         ...
 
     def label_json(self, body: bytes, *, on_durable: OnDurable | None = None) -> list[dict[str, Any] | Refusal]:
-        """Take in one label or an array of them, in order."""
+        """Submit one label or an array of them, in order."""
         ...
 
     def inform_json(self, bodies: Sequence[bytes], *, on_durable: OnDurable | None = None) -> list[Refusal | None]:
-        """Take in informing events, in order; None where one was accepted."""
+        """Submit informing events, in order; None for an accepted one."""
         ...
 
 
@@ -258,10 +258,10 @@ Answer = bytes | Refusal
 
 
 class Serving(Protocol):
-    """The desk of one detector, as the routes see it. Everything but `alert` of its feed is for the event loop's thread.
+    """The serving side of one detector, as the routes see it. Call everything but `feed.alert` on the event loop's thread.
 
-    name: the detector's. settings: limits. measures, feed: what it measures, and what it shows as it happens.
-    models_trouble: why newer models cannot be had.
+    name: the detector's. settings: limits. measures, feed: measurements, and the live feed. models_trouble: why newer
+    models cannot be loaded.
     """
 
     name: str
@@ -272,7 +272,7 @@ class Serving(Protocol):
 
     @property
     def engine(self) -> Looking:
-        """What can be looked into.
+        """The engine or replica, for queries.
 
         Raises:
             NotReady: it is still being opened.
@@ -281,36 +281,34 @@ class Serving(Protocol):
 
     @property
     def not_ready(self) -> str | None:
-        """None, or the reason why this detector can be neither asked nor looked into."""
+        """None, or the reason why this detector cannot serve."""
         ...
 
     @property
     def unable(self) -> str | None:
-        """None, or why requests are better sent elsewhere: `not_ready`, nothing can be made durable, or nobody is there who
-        decides.
-        """
+        """None, or why requests are better sent elsewhere: `not_ready`, nothing can be made durable, or no worker is alive."""
         ...
 
     @property
     def degraded(self) -> str | None:
-        """None, or why callers get what the policy names in place of decisions, though requests are taken."""
+        """None, or why callers get fallback decisions, though requests are accepted."""
         ...
 
     @property
     def queued_events(self) -> int:
-        """Events that wait to be decided."""
+        """Number of events that wait to be decided."""
         ...
 
     async def open(self) -> None:
-        """Become ready; until then callers get 503 with the reason."""
+        """Open; until then callers get 503 with the reason."""
         ...
 
     async def close(self) -> None:
-        """Answer what was accepted, then let go."""
+        """Answer accepted requests, then release everything."""
         ...
 
     def use(self, ensemble: Ensemble) -> None:
-        """Let these models decide from now on, where they decide here.
+        """Decide with these models from now on, if it decides here.
 
         Raises:
             BundleError: they do not fit the detector.
@@ -318,7 +316,7 @@ class Serving(Protocol):
         ...
 
     def submit(self, bodies: Sequence[bytes], *, dry_run: bool = False) -> Awaitable[list[Answer]]:
-        """Ask for the decisions about at most `max_batch` events of one caller; the answers come in order, once durable.
+        """Decide at most `max_batch` events of one caller; the answers come in order, once durable.
 
         Raises, at once or when awaited: NotReady, LedgerError, Busy.
         """
@@ -329,17 +327,17 @@ class Serving(Protocol):
         ...
 
     async def accept(self, bodies: Sequence[bytes]) -> list[str | Refusal]:
-        """Take in any number of transactions, in order: their ids, once it is certain that they will be decided."""
+        """Accept any number of transactions, in order; returns their ids, once it is certain that they will be decided."""
         ...
 
     async def label(self, body: bytes) -> list[dict[str, Any] | Refusal]:
-        """Take in one label or an array of them; answered when durable."""
+        """Submit one label or an array of them; answered when durable."""
         ...
 
     async def inform(self, bodies: Sequence[bytes]) -> list[Refusal | None]:
-        """Take in informing events; answered when durable."""
+        """Submit informing events; answered when durable."""
         ...
 
     def set_aside(self, body: bytes, refusal: Refusal, *, nobodys: bool = False) -> None:
-        """Let what was refused before it came here be kept in quarantine; nobodys: no detector could be found for it."""
+        """Quarantine an event that was refused before it came here; nobodys: no detector was found for it."""
         ...

@@ -1,4 +1,4 @@
-"""The forms of what is sent and answered beside events and decisions, for the OpenAPI document."""
+"""Request and response schemas of labels, sessions, statistics, decisions, backtests and replays."""
 
 from typing import Annotated, Any, Literal
 
@@ -11,7 +11,7 @@ from penstock.service.insights.insight_schemas import SomeDecisions, Truths
 
 
 class Label(msgspec.Struct):
-    """The truth about a transaction, from the moment somebody knew it."""
+    """A label: the true outcome of a transaction, and when it became known."""
 
     transaction_id: str
     fraud: bool
@@ -22,7 +22,7 @@ class Label(msgspec.Struct):
 
 
 class LabelAnswer(msgspec.Struct):
-    """A label that was taken in."""
+    """An accepted label."""
 
     transaction_id: str
     fraud: bool
@@ -38,7 +38,7 @@ class SignIn(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class SignInWays(msgspec.Struct, frozen=True):
-    """How one signs in."""
+    """The available ways to sign in."""
 
     needed: Annotated[bool, Meta(description="Nothing more is answered until somebody signs in or shows a key.")]
     password: Annotated[bool, Meta(description="With name and password: `POST /session`.")]
@@ -46,7 +46,7 @@ class SignInWays(msgspec.Struct, frozen=True):
 
 
 class Session(msgspec.Struct, frozen=True):
-    """Who asks, and what they may do."""
+    """The current user and their rights."""
 
     name: Annotated[str, Meta(description="Of the user or key; empty where nobody has signed in, `local` where open.")]
     roles: Annotated[list[str], Meta(description="Sorted: administrator, analyst, approver, decider, rule_author, viewer.")]
@@ -66,14 +66,14 @@ class TransactionList(msgspec.Struct):
 
 
 class Refused(msgspec.Struct):
-    """An informing event that was not taken in: its place in the request, and why."""
+    """A refused informing event: its place in the request, and the error."""
 
     index: int
     problem: Problem
 
 
 class EventAnswer(msgspec.Struct):
-    """How many informing events were taken in."""
+    """How many informing events were accepted."""
 
     accepted: int
     refused: list[Refused]
@@ -88,7 +88,7 @@ class Percentiles(msgspec.Struct):
 
 
 class Stats(msgspec.Struct, kw_only=True):
-    """What was decided so far, and what labels say of it by now: those of the last 30 days."""
+    """Decisions so far, and known outcomes of those of the last 30 days."""
 
     total: int
     approve: int
@@ -113,13 +113,13 @@ class Stats(msgspec.Struct, kw_only=True):
 
 
 class Overview(Stats):
-    """The same, with counts and money over time."""
+    """Statistics, with counts and money over time."""
 
     series: "OverTime"
 
 
 class Period(msgspec.Struct):
-    """What was decided in the minute or hour that began at this instant."""
+    """Decisions in the minute or hour that began at this instant."""
 
     at: str
     approve: int
@@ -131,7 +131,7 @@ class Period(msgspec.Struct):
 
 
 class OverTime(msgspec.Struct):
-    """The last 60 minutes and the last 24 hours, oldest first, that of now the last; nothing before `since` is counted."""
+    """The last 60 minutes and the last 24 hours, oldest first, including the current one; nothing before `since` is counted."""
 
     minutes: list[Period]
     hours: list[Period]
@@ -139,7 +139,7 @@ class OverTime(msgspec.Struct):
 
 
 class Answered(msgspec.Struct):
-    """What the caller was told in place of the decision, because it did not come in time."""
+    """The fallback decision that the caller got because the decision was late."""
 
     decision: str
     degraded: str
@@ -147,28 +147,28 @@ class Answered(msgspec.Struct):
 
 
 class ErasedBy(msgspec.Struct):
-    """When and by whom somebody was erased."""
+    """The time and actor of an erasure."""
 
     at: str
     by: str
 
 
 class PersonalFields(msgspec.Struct):
-    """Personal fields: what they said, or why that is not shown: `[hidden]`, `[erased]`, `[not kept]`."""
+    """Personal fields: original values, or why they are not shown: `[hidden]`, `[erased]`, `[not kept]`."""
 
     fields: dict[str, str | None]
     erased: ErasedBy | None
 
 
 class RecordedDecision(Decision, kw_only=True):
-    """A recorded decision; where the caller was told something else, that stands beside it."""
+    """A recorded decision, with the fallback decision that the caller got, if any."""
 
     answered: Answered | UnsetType = UNSET
     personal: PersonalFields | UnsetType = UNSET
 
 
 class AskErasure(msgspec.Struct, forbid_unknown_fields=True):
-    """Who is to be erased. key: as it was sent, or as it is kept; reason: for the log of changes."""
+    """The person to erase. key: as it was sent, or as it is stored; reason: for the audit log."""
 
     entity: Annotated[str, Meta(min_length=1, max_length=200)]
     key: Annotated[str, Meta(min_length=1, max_length=1000)]
@@ -176,7 +176,7 @@ class AskErasure(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Erased(msgspec.Struct):
-    """Who was erased. values: of personal fields that were kept; cases: whose notes went."""
+    """The erased person. values: number of personal values destroyed; cases: number of cases whose notes were erased."""
 
     detector: str
     entity: str
@@ -187,21 +187,21 @@ class Erased(msgspec.Struct):
 
 
 class Accepted(msgspec.Struct):
-    """A transaction that was taken in and will be decided."""
+    """A transaction that was accepted and will be decided."""
 
     transaction_id: str
     status: Literal["accepted"]
 
 
 class Pending(msgspec.Struct):
-    """A transaction that nothing is known of yet."""
+    """A transaction that is unknown yet."""
 
     transaction_id: str
     status: Literal["pending"]
 
 
 class Processed(msgspec.Struct, kw_only=True):
-    """What became of a transaction. amount, type, origin, destination: null or absent where the detector has no such field."""
+    """The outcome of a transaction. amount, type, origin, destination: null or absent if the detector has no such field."""
 
     status: Literal["processed"]
     transaction_id: str
@@ -218,8 +218,8 @@ class Processed(msgspec.Struct, kw_only=True):
 
 
 class BacktestRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """A condition to be tried over what was decided. then, hard, override: what it asks for. days: the newest days with
-    decisions. rule: that of which it would be a version; what it caught counts as new.
+    """A condition to try on recorded decisions. then, hard, override: its action. days: the newest days with decisions.
+    rule: the rule of which it would be a version; what that caught counts as new.
     """
 
     when: Annotated[str, Meta(max_length=4000)]
@@ -231,8 +231,8 @@ class BacktestRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class StreamRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What is to be replayed. detector: the first one that has the source unless given. source: `simulator`, or a name among
-    the setting `replays`. count: the most transactions. tps: how many a second; as fast as they are decided unless given.
+    """A replay. detector: the first one that has the source unless given. source: `simulator`, or a name among the setting
+    `replays`. count: the maximum of transactions. tps: how many a second; as fast as they are decided unless given.
     """
 
     detector: str | None = None
@@ -242,7 +242,7 @@ class StreamRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class StreamAnswer(msgspec.Struct):
-    """A replay that runs in the background, and the ids of the transactions that it carries, in their order."""
+    """A replay that runs in the background, and the ids of its transactions, in order."""
 
     status: Literal["queued"]
     detector: str
@@ -257,7 +257,7 @@ class AlertList(msgspec.Struct):
 
 
 class KeyDecisions(msgspec.Struct):
-    """Counts by decision, the highest score, and when the first and the last of the events took place."""
+    """Counts by decision, the highest score, and the times of the first and last event."""
 
     total: int
     approve: int
@@ -270,7 +270,7 @@ class KeyDecisions(msgspec.Struct):
 
 
 class KnownLabel(msgspec.Struct):
-    """What is known about one transaction."""
+    """A known outcome of one transaction."""
 
     transaction_id: str
     fraud: bool
@@ -288,7 +288,7 @@ class KeyLabels(msgspec.Struct):
 
 
 class LookedThrough(msgspec.Struct):
-    """Over which decisions of the detector was counted: how many, since when; complete: whether those are all there are."""
+    """The decisions these counts cover: number, start, and whether they are all there are."""
 
     decisions: int
     since: str | None
@@ -296,7 +296,7 @@ class LookedThrough(msgspec.Struct):
 
 
 class RiskProfile(msgspec.Struct):
-    """What is known about one key. features: as of now; null where no event of it is in state."""
+    """The risk profile of one key. features: current ones; null if no event of it is in state."""
 
     entity: str
     key: str

@@ -1,4 +1,4 @@
-"""The process that serves: a socket, an event loop, garbage collection out of the way, and a graceful stop."""
+"""The server process: socket, event loop, garbage collection settings, and a graceful stop."""
 
 import asyncio
 import contextlib
@@ -46,10 +46,10 @@ MOST_SAID = 1024
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening address, taken before anything else is started.
+    """A listening socket, bound before anything else is started.
 
     Raises:
-        ConfigurationError: the address cannot be had; says why and what to do.
+        ConfigurationError: the address cannot be bound; says why and what to do.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -89,15 +89,15 @@ def serve(
     """Serve detectors until stopped, then answer what was accepted, flush and close.
 
     Args:
-        parts: what is served; openers are run while the port already answers.
+        parts: the detectors and optional parts; openers run while the port already answers.
         settings: address and limits.
-        sock: a bound socket, where the caller wanted to know early that the address is free.
+        sock: a bound socket, if the caller checked early that the address is free.
         traffic: simulated traffic, for the demo.
-        on_ready: called when everything is open, for instance to say so.
-        on_server: given `Server.stop`, before the server starts.
+        on_ready: called when everything is open.
+        on_server: called with `Server.stop`, before the server starts.
 
     Raises:
-        ConfigurationError: the address cannot be had.
+        ConfigurationError: the address cannot be bound.
         PenstockError: whatever an opener raises; the server is stopped first.
     """
     listening = sock or bind(settings.host, settings.port)
@@ -147,7 +147,7 @@ def serve(
 
 @contextlib.contextmanager
 def _traced(settings: Settings) -> Iterator[Tracing | None]:
-    """Traces as the settings say; what is left is sent in the end."""
+    """The tracing that the settings configure; pending spans are sent at the end."""
     spans = spans_of(settings)
     if spans is None:
         yield None
@@ -159,14 +159,14 @@ def _traced(settings: Settings) -> Iterator[Tracing | None]:
 
 
 def settle_garbage() -> None:
-    """Take what is there now out of garbage collection for good, and collect the rest rarely."""
+    """Freeze current objects out of garbage collection, and collect the rest rarely."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
 
 
 def uvicorn_config(app: Any, bounds: Bounds | None = None) -> uvicorn.Config:
-    """How an ASGI application is served: the settings that the figures in the README were measured with."""
+    """The uvicorn configuration: the settings that the figures in the README were measured with."""
     return uvicorn.Config(
         app,
         loop="asyncio" if sys.platform == "win32" else "uvloop",
@@ -186,7 +186,7 @@ def uvicorn_config(app: Any, bounds: Bounds | None = None) -> uvicorn.Config:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, which lets live pages go before it waits for connections to end."""
+    """uvicorn, which ends live streams before it waits for connections."""
 
     def __init__(self, app: Service, settings: Settings | None = None) -> None:
         super().__init__(uvicorn_config(app, Bounds.of(settings or Settings(), app.rejected)))
@@ -194,18 +194,18 @@ class Server(uvicorn.Server):
         app.connections = self.server_state.connections
 
     def stop(self) -> None:
-        """Ask for a graceful stop; asked again, the server does not wait for requests any more. Any thread may ask."""
+        """Stop gracefully; called again, stop without waiting for requests. Any thread may call."""
         self.force_exit = self.should_exit
         self.should_exit = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone: they are the command's (`penstock.cli.signals`), from its start to its end."""
+        """Leave signals alone: the command handles them (`penstock.cli.signals`)."""
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, answer what was accepted, then close the application, which ends its threads."""
         self._app.stopping()
         await super().shutdown(sockets)
-        if self.force_exit:  # uvicorn then leaves this out
+        if self.force_exit:  # uvicorn skips the lifespan's end then
             await self.lifespan.shutdown()

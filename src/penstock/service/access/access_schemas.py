@@ -1,4 +1,4 @@
-"""Users, keys and the log of changes as they are sent and answered."""
+"""Request and response schemas for users, API keys and the audit log."""
 
 from typing import Annotated, Any
 
@@ -30,13 +30,13 @@ class KeyForm(msgspec.Struct, frozen=True):
 
 
 class KeyList(msgspec.Struct, frozen=True):
-    """Every key, also those that open nothing any more, the newest first."""
+    """All API keys, revoked and expired ones included, newest first."""
 
     keys: Annotated[list[KeyForm], Meta(description="Without their secrets, which nobody keeps.")]
 
 
 class NewKey(msgspec.Struct, forbid_unknown_fields=True):
-    """A key that is to be made."""
+    """An API key to create."""
 
     name: Annotated[str, Meta(min_length=1, max_length=100, description="Letters, digits and . _ @ + -")]
     roles: Roles
@@ -44,7 +44,7 @@ class NewKey(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class MadeKey(msgspec.Struct, frozen=True):
-    """A key that was made."""
+    """A created API key with its secret."""
 
     secret: Annotated[str, Meta(description="The key itself. It is shown this once and kept nowhere.")]
     key: Annotated[KeyForm, Meta(description="What is kept of it.")]
@@ -62,14 +62,14 @@ class UserForm(msgspec.Struct, frozen=True):
 
 
 class UserList(msgspec.Struct, frozen=True):
-    """Every user, by name."""
+    """All users, sorted by name."""
 
     users: Annotated[list[UserForm], Meta(description="Those who have a password here.")]
     elsewhere: Annotated[dict[str, int], Meta(description="Sessions of people who signed in at an identity provider, by name.")]
 
 
 class NewUser(msgspec.Struct, forbid_unknown_fields=True):
-    """A user who is to be added."""
+    """A user to add."""
 
     name: Annotated[str, Meta(min_length=1, max_length=100, description="Letters, digits and . _ @ + -")]
     password: Annotated[
@@ -79,7 +79,7 @@ class NewUser(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ChangeUser(msgspec.Struct, forbid_unknown_fields=True):
-    """What is to be changed of a user, all of it or nothing; what is not given stays."""
+    """Changes to a user, applied all or none; fields left out stay unchanged."""
 
     roles: Roles | None = None
     disabled: Annotated[bool, Meta(description="Whether the user is kept out; sessions end at once.")] | None = None
@@ -93,7 +93,7 @@ class ChangeUser(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ChangedField(msgspec.Struct, frozen=True):
-    """What one field said before and after a change."""
+    """The value of a field before and after a change."""
 
     field: Annotated[str, Meta(description="The field.")]
     before: Annotated[Any, Meta(description="Null where there was nothing.")]
@@ -101,7 +101,7 @@ class ChangedField(msgspec.Struct, frozen=True):
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
-    """One change."""
+    """One entry of the audit log."""
 
     seq: Annotated[int, Meta(description="Its number in the log, from 1, without gaps.")]
     at: Annotated[str, Meta(description="When it was made.")]
@@ -114,21 +114,21 @@ class AuditEntry(msgspec.Struct, frozen=True):
 
 
 class AuditPage(msgspec.Struct, frozen=True):
-    """One page of the log of changes, newest first."""
+    """One page of the audit log, newest first."""
 
     entries: Annotated[list[AuditEntry], Meta(description="Newest first.")]
     next: Annotated[int | None, Meta(description="`before` of the next page; null where there is none.")]
 
 
 class AuditMisfit(msgspec.Struct, frozen=True):
-    """The first entry that does not fit."""
+    """The first entry that breaks the hash chain."""
 
     seq: Annotated[int, Meta(description="Its number.")]
     reason: Annotated[str, Meta(description="Why it does not fit.")]
 
 
 class AuditErasure(msgspec.Struct, frozen=True):
-    """Details that were erased on request; the chain holds without them."""
+    """Details that were erased on request; the chain stays valid without them."""
 
     at: Annotated[str, Meta(description="When.")]
     actor: Annotated[str, Meta(description="By whom.")]
@@ -137,7 +137,7 @@ class AuditErasure(msgspec.Struct, frozen=True):
 
 
 class AuditCheck(msgspec.Struct, frozen=True):
-    """What going through the whole chain has found."""
+    """The result of verifying the whole chain."""
 
     intact: Annotated[bool, Meta(description="No entry was changed, removed or put in.")]
     entries: Annotated[int, Meta(description="How many there are.")]
@@ -152,7 +152,7 @@ FORMS = (KeyList, NewKey, MadeKey, KeyForm, UserList, UserForm, NewUser, ChangeU
 
 
 def key_form(key: Key, now_us: int) -> KeyForm:
-    """A key as it is answered."""
+    """The response form of a key."""
     expired = key.expires_us is not None and key.expires_us <= now_us
     state = "revoked" if key.revoked_us is not None else "expired" if expired else "valid"
     times = (instant(us) for us in (key.expires_us, key.used_us, key.revoked_us))
@@ -160,13 +160,13 @@ def key_form(key: Key, now_us: int) -> KeyForm:
 
 
 def user_form(person: User, sessions: int) -> UserForm:
-    """A user as it is answered."""
+    """The response form of a user."""
     disabled_at = instant(person.disabled_us)
     return UserForm(person.name, person.roles, disabled_at is not None, iso(person.created_us), disabled_at, sessions)
 
 
 def entry_form(entry: Entry) -> AuditEntry:
-    """An entry as it is answered."""
+    """The response form of an audit entry."""
     return AuditEntry(
         seq=entry.seq,
         at=iso(entry.at_us),
@@ -180,7 +180,7 @@ def entry_form(entry: Entry) -> AuditEntry:
 
 
 def _diff(entry: Entry) -> list[ChangedField]:
-    """What an entry tells of before and after: `changed` by field, or a state (of a case: its queue) as `from` and `to`."""
+    """The before and after of an entry: `changed` by field, or a state (a case: its queue) as `from` and `to`."""
     details = entry.details or {}
     changed = details.get("changed")
     found = [ChangedField(name, *pair) for name, pair in changed.items()] if isinstance(changed, dict) else []
@@ -190,7 +190,7 @@ def _diff(entry: Entry) -> list[ChangedField]:
 
 
 def check_form(misfit: Misfit | None, head: Head, erasures: list[Erasure], took_ms: float) -> AuditCheck:
-    """A check of the chain as it is answered."""
+    """The response form of a chain verification."""
     return AuditCheck(
         intact=misfit is None,
         entries=head.seq,
@@ -202,5 +202,5 @@ def check_form(misfit: Misfit | None, head: Head, erasures: list[Erasure], took_
 
 
 def instant(us: int | None) -> str | None:
-    """An instant as it is answered."""
+    """An instant as ISO 8601."""
     return None if us is None else iso(us)

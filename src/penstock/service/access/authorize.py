@@ -1,4 +1,4 @@
-"""Who asks, and may they: checked for every request before a route or the hot path runs."""
+"""Authentication and authorization of every request, before a route or the hot path runs."""
 
 import asyncio
 import contextlib
@@ -38,10 +38,10 @@ _Scope = MutableMapping[str, Any]
 
 
 class Access:
-    """Lets requests in or refuses them.
+    """Authorizes requests.
 
-    Open, everybody is `LOCAL` and may do everything: so long as nobody was ever given a key or a password, `exposed` (others
-    than this machine reach the service) is false, and no provider of identities (`sign_on`) is configured.
+    Open access: everybody is `LOCAL` and has every right. It applies while nobody was ever given a key or a password,
+    `exposed` (other machines reach the service) is false, and no identity provider (`sign_on`) is configured.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Access:
         clock: Clock = system_clock,
         on_closed: Callable[[], None] = lambda: None,
     ) -> None:
-        """on_closed: called while somebody has access, at the start and at every look at what was changed; may block."""
+        """on_closed: called while access is restricted, at the start and at every refresh; may block."""
         self._on_closed = on_closed
         self.roster = CredentialCache(database, clock, settings.rate_limit, settings.rate_burst)
         self.sign_ins = SignIns(clock, settings.trusted_proxies)
@@ -68,20 +68,20 @@ class Access:
 
     @property
     def open(self) -> bool:
-        """Whether everybody may do everything."""
+        """Whether access is open: everybody has every right."""
         return not (self._exposed or self.roster.any)
 
     @property
     def people(self) -> Users:
-        """Who signs in."""
+        """The users who can sign in."""
         return self.roster.people
 
     def guard(self, rights: Rights) -> None:
-        """Guard these routes from here on."""
+        """Authorize these routes from here on."""
         self._rights = rights
 
     async def authenticate(self, scope: _Scope) -> None:
-        """Find out whose token a request shows, where it shows one of the identity provider's; before it is admitted.
+        """Resolve a token of the identity provider, if the request has one, before the request is authorized.
 
         Raises:
             RequestRefused: 403 its owner has no role here, 503 the provider does not answer.
@@ -90,10 +90,10 @@ class Access:
             await self.sign_on.meet(secret)
 
     def authorize(self, scope: _Scope, *, hot: bool = False) -> None:
-        """Let a request in and write down who asks, as `scope["penstock.actor"]`.
+        """Authorize a request and store its actor as `scope["penstock.actor"]`.
 
         Raises:
-            RequestRefused: 401 who asks is not known, 403 may not, 429 asks too often; 403 and 421 as `OpenAccess` says.
+            RequestRefused: 401 unknown credential, 403 missing right, 429 rate limit; 403 and 421 as `OpenAccess` says.
         """
         if self.open:
             self._while_open.check(scope)
@@ -113,7 +113,7 @@ class Access:
         scope[ACTOR] = known.actor
 
     def making(self, scope: _Scope) -> contextlib.AbstractContextManager[None]:
-        """While a key or user is made: the first over HTTP needs the setup token.
+        """Guard the creation of a key or user: the first one over HTTP needs the setup token.
 
         Raises:
             RequestRefused: 403 without it, 409 while another request shows it.
@@ -121,10 +121,10 @@ class Access:
         return self._while_open.making_first(scope) if self.open else contextlib.nullcontext()
 
     def asker(self, scope: _Scope) -> Actor:
-        """Who asks for what needs no key: `NOBODY` where no key, and no session that lasts, is shown.
+        """The actor of a route that needs no key: `NOBODY` without a key and without a valid session.
 
         Raises:
-            RequestRefused: 401, a key is shown that opens nothing.
+            RequestRefused: 401, the key is unknown, expired or revoked.
         """
         if self.open:
             return LOCAL
@@ -136,7 +136,7 @@ class Access:
             return NOBODY
 
     def still_authorized(self, scope: _Scope) -> bool:
-        """Whether a request that was let in would be let in again, however often it asks."""
+        """Whether an authorized request would still be authorized; does not count towards its rate limit."""
         if self.open:
             return True
         try:
@@ -146,7 +146,7 @@ class Access:
         return known.may(self._rights.needed(scope))
 
     async def follow(self) -> None:
-        """Keep up with what is changed, also by other processes, until cancelled."""
+        """Follow changes of keys and users, also by other processes, until cancelled."""
         try:
             while True:
                 await asyncio.sleep(REFRESH_S)
@@ -156,7 +156,7 @@ class Access:
                 self.roster.write_used()
 
     async def refresh(self) -> None:
-        """Look at what was changed. While the database does not answer, who was known stays known, and the log says so."""
+        """Reload changed keys and users. While the database does not answer, the known ones stay valid, and the log says so."""
         try:
             await asyncio.to_thread(self._look)
         except PenstockError as error:
@@ -172,7 +172,7 @@ class Access:
             self._on_closed()
 
     def explain(self) -> str:
-        """For whoever starts the service: who is let in."""
+        """A sentence for the operator at the start: who has access."""
         if self.open:
             return (
                 "open: no key or user exists, so whoever reaches this address may do everything; `penstock keys add` closes it,"
@@ -214,15 +214,15 @@ def _secret(headers: dict[bytes, bytes]) -> str | None:
 
 
 def cookie(headers: dict[bytes, bytes]) -> str | None:
-    """The token of the session, where the browser sent one."""
+    """The session token in the browser's cookie, if any."""
     return cookie_named(COOKIE, headers.get(b"cookie", b""))
 
 
 def cookie_named(name: str, header: bytes) -> str | None:
-    r"""The value of one cookie, read in linear time; of several with the same name the last.
+    r"""The value of one cookie, parsed in linear time; the last of several with the same name.
 
-    Escapes stay as they are, since none of our cookies has any:
-    `http.cookies` unquotes in quadratic time before Python 3.11.10 and 3.12.6 (CVE-2024-7592).
+    Escapes stay as they are, since our cookies have none: `http.cookies` unquotes in quadratic time before Python
+    3.11.10 and 3.12.6 (CVE-2024-7592).
 
     >>> cookie_named("b", b'a="1;2"; b="x=="; c'), cookie_named("c", b"a=1; c")
     ('x==', None)
@@ -236,10 +236,10 @@ def cookie_named(name: str, header: bytes) -> str | None:
 
 
 def refuse_other_pages(headers: dict[bytes, bytes]) -> None:
-    """A browser sends the cookie by itself, so what changes something is only taken from pages of this service.
+    """Refuse a changing request from another site's page (CSRF), since browsers send the cookie by themselves.
 
     Raises:
-        RequestRefused: 403, the page that asks is from elsewhere.
+        RequestRefused: 403, the page is from another origin.
     """
     origin = headers.get(b"origin")
     if origin is not None and not is_own([origin.decode("latin-1")], headers.get(b"host", b"").decode("latin-1")):
@@ -247,7 +247,7 @@ def refuse_other_pages(headers: dict[bytes, bytes]) -> None:
 
 
 def too_often(detail: str, wait_s: float) -> RequestRefused:
-    """429, with the seconds to wait."""
+    """The refusal 429, with the seconds to wait."""
     return RequestRefused(429, detail, headers=[(b"retry-after", b"%d" % max(1, math.ceil(wait_s)))])
 
 
@@ -259,7 +259,7 @@ def _may_not(known: Credential, scope: _Scope) -> str:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether only this machine reaches an address.
+    """Whether an address is reachable from this machine only.
 
     >>> [is_loopback(address) for address in ("127.0.0.1", "::1", "0.0.0.0", "::", "10.1.2.3", "a name")]
     [True, True, False, False, False, False]

@@ -1,4 +1,4 @@
-"""Who is known right now: keys and sessions in memory, so that a request asks a dict and not a database."""
+"""Cache of keys and sessions in memory, so that a request needs no database query."""
 
 import logging
 import threading
@@ -22,9 +22,9 @@ _WRITE_USED_US = 30 * 1_000_000
 
 
 class Credential(NamedTuple):
-    """A key or session that may come in.
+    """A valid key or session.
 
-    held: its rights as bits; digest: of its secret; bucket: how often it may, None where there is no limit.
+    held: its rights as bits; digest: of its secret; bucket: its rate limit, None without a limit.
     """
 
     actor: Actor
@@ -35,12 +35,12 @@ class Credential(NamedTuple):
     bucket: Bucket | None = None
 
     def may(self, needed: Right | None) -> bool:
-        """Whether it has one of the rights that are needed; None is what nobody may."""
+        """Whether it has one of the needed rights; None is a right that nobody has."""
         return needed is not None and self.held & needed.value != 0
 
 
 class CredentialCache:
-    """Keys and sessions as they were at the last look at the office's database. `any`: somebody was ever given access."""
+    """Keys and sessions as of the last refresh from the office's database. `any`: somebody was ever given access."""
 
     def __init__(self, database: Database, clock: Clock, rate: float | None = None, burst: int = 1) -> None:
         self.people = Users(database, clock)
@@ -58,7 +58,7 @@ class CredentialCache:
         self.refresh()
 
     def by_key(self, secret: str, now_us: int) -> Credential | None:
-        """Whose key this is, if it opens anything."""
+        """The credential of an API key, if the key is valid."""
         found = self._keys.get(id_of(secret) or "")
         if found is None or not same(found.digest, digest(secret)) or _over(found, now_us):
             return None
@@ -67,17 +67,19 @@ class CredentialCache:
         return found
 
     def by_session(self, token: str, now_us: int) -> Credential | None:
-        """Whose session this is, if it has not ended. What is looked up is a hash, so its time tells nothing of the token."""
+        """The credential of a session that has not ended. The lookup is by hash, so its timing reveals nothing about the
+        token.
+        """
         found = self._sessions.get(digest(token))
         return None if found is None or _over(found, now_us) else found
 
     def refresh(self) -> None:
-        """Look whether anything was changed, which the audit log shows; blocks.
+        """Reload if the audit log shows changes; blocks.
 
-        Two threads look one after the other: of two at once, the slower would put back what it read before a change.
+        Threads refresh one after the other: of two at once, the slower would restore what it read before a change.
 
         Raises:
-            LedgerError: the database does not answer; who was known stays known.
+            LedgerError: the database does not answer; the cached credentials stay valid.
         """
         with self._looking:
             seen = self.audit.head().seq
@@ -88,7 +90,7 @@ class CredentialCache:
             self.write_used()
 
     def write_used(self) -> None:
-        """Remember when keys were used; that it failed is no reason to refuse anything."""
+        """Store when keys were last used; a failure refuses no request."""
         used, self._used = self._used, {}
         self._written_us = self._clock()
         try:

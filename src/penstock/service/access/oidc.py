@@ -1,4 +1,4 @@
-"""`/session/oidc`: signing in with an account elsewhere, by way of a browser."""
+"""`/session/oidc`: signing in through an OpenID Connect provider, in a browser."""
 
 import asyncio
 import base64
@@ -27,7 +27,7 @@ _LONGEST = 4096
 
 
 class _Pending(msgspec.Struct):
-    """What the browser keeps between leaving and coming back."""
+    """The state of a sign-in in progress, kept in the browser's cookie."""
 
     state: str
     nonce: str
@@ -35,11 +35,11 @@ class _Pending(msgspec.Struct):
 
 
 def add_routes(routes: FastAPI, access: Access | None, public_url: str | None) -> None:
-    """Add the routes; they are there, and know nobody, where no provider is configured."""
+    """Add the routes; without a configured provider they exist and refuse every sign-in."""
 
     @routes.get("/session/oidc", include_in_schema=False)
     async def leave(request: Request) -> Response:
-        """Send the browser to the provider."""
+        """Redirect the browser to the provider."""
         found = _sign_on(access)
         try:
             begun = await asyncio.to_thread(found.provider.begin, _back(request, public_url))
@@ -56,7 +56,7 @@ def add_routes(routes: FastAPI, access: Access | None, public_url: str | None) -
         state: str | None = Query(None, max_length=_LONGEST),
         error: str | None = Query(None, max_length=200),
     ) -> Response:
-        """Take the browser back: who it is, and a session for them."""
+        """Handle the return from the provider: identify the user and start a session."""
         found = _sign_on(access)
         assert access is not None
         address = client_address(request, access)
@@ -88,10 +88,10 @@ def _sign_on(access: Access | None) -> SignOn:
 async def _claims(
     found: SignOn, request: Request, public_url: str | None, *, code: str | None, state: str | None, error: str | None
 ) -> Mapping[str, Any]:
-    """What the provider says of whoever comes back.
+    """The claims that the provider returned.
 
     Raises:
-        RequestRefused: 400 another browser began, 401 the provider does not vouch for anybody, 503 it does not answer.
+        RequestRefused: 400 another browser began the sign-in, 401 the provider rejects it, 503 the provider does not answer.
     """
     pending = _pending(request)
     if pending is None or state is None or not secrets.compare_digest(pending.state.encode(), state.encode()):
@@ -113,7 +113,7 @@ def _unavailable(error: ProviderUnavailable) -> RequestRefused:
 
 
 def _back(request: Request, public_url: str | None) -> str:
-    """The address to come back to, which the provider has to know."""
+    """The redirect URI, which must be registered with the provider."""
     if public_url is not None:
         return public_url.rstrip("/") + BACK
     return f"http{'s' if is_secure(request) else ''}://{request.headers.get('host', '')}{BACK}"
@@ -124,7 +124,7 @@ def _sent_to(url: str) -> Response:
 
 
 def _kept(value: str, age_s: int, *, secure: bool) -> str:
-    """The cookie of a sign-in on its way: `Lax`, since the browser comes back from elsewhere."""
+    """The cookie of a sign-in in progress: `Lax`, since the browser returns from another site."""
     return f"{COOKIE}={value}; Path=/session/oidc; Max-Age={age_s}; HttpOnly; SameSite=Lax" + ("; Secure" if secure else "")
 
 

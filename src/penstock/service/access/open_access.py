@@ -1,6 +1,7 @@
-"""What a service refuses while it is open: other hosts, pages from elsewhere, and first keys and users without the setup token.
+"""Protection of a service with open access: refuses other hosts, other sites' pages, and creating the first key or user
+without the setup token.
 
-Every page that a browser shows may send requests to any address that the browser reaches, this machine's own included.
+Every page that a browser shows can send requests to any address that the browser reaches, including this machine's own.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ _Scope = MutableMapping[str, Any]
 
 
 class OpenAccess:
-    """Guards an open service. token: makes the first key or user over HTTP, once."""
+    """Guards an open service. token: creates the first key or user over HTTP, once."""
 
     def __init__(self, settings: Settings) -> None:
         self.token = secrets.token_urlsafe(16)
@@ -33,10 +34,10 @@ class OpenAccess:
         self._making = False
 
     def check(self, scope: _Scope) -> None:
-        """Refuse what no program on this machine and no page of this service asks.
+        """Refuse requests from neither a program on this machine nor a page of this service.
 
         Raises:
-            RequestRefused: 421 the host is none of this service's, 403 a page from elsewhere wants to change something.
+            RequestRefused: 421 unknown host (DNS rebinding), 403 a changing request from another site's page.
         """
         hosts, origins = [], []
         for name, value in scope["headers"]:
@@ -61,10 +62,10 @@ class OpenAccess:
 
     @contextlib.contextmanager
     def making_first(self, scope: _Scope) -> Iterator[None]:
-        """While the first key or user is made, which one request at a time may do.
+        """Guard the creation of the first key or user; one request at a time.
 
         Raises:
-            RequestRefused: 403, the token is not shown; 409, another request is showing it.
+            RequestRefused: 403, the token is missing or wrong; 409, another request is showing it.
         """
         given = next((value for name, value in scope["headers"] if name == SETUP_TOKEN), b"")
         if not secrets.compare_digest(given, self.token.encode()):

@@ -1,4 +1,4 @@
-"""What may be asked for with which right: one table of all routes. A route that is not here is closed to everybody."""
+"""The right that each route needs, in one table. Routes that are not in the table are closed to everybody."""
 
 import contextlib
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from penstock.identity.roles import ANYBODY, SOMEBODY, Right
 from penstock.service.http.problems import RequestRefused
 
 TABLE: Mapping[tuple[str, str], Right] = {
-    # without a key: whether it lives, signing in, and files that hold nothing
+    # without a key: liveness, signing in, and static files
     ("GET", "/health"): ANYBODY,
     ("GET", "/ready"): ANYBODY,
     ("GET", "/session"): ANYBODY,
@@ -21,10 +21,10 @@ TABLE: Mapping[tuple[str, str], Right] = {
     ("GET", "/icon.svg"): ANYBODY,
     ("GET", "/docs"): ANYBODY,
     ("GET", "/assets/{name}"): ANYBODY,
-    # with any
+    # any right
     ("DELETE", "/session"): SOMEBODY,
     ("GET", "/openapi.json"): SOMEBODY,
-    # the programs that send transactions
+    # programs that send transactions
     ("POST", "/predict"): Right.DECIDE,  # a dry run: `TRYING`
     ("POST", "/detectors/{name}/predict"): Right.DECIDE,
     ("POST", "/transactions"): Right.DECIDE,
@@ -32,7 +32,7 @@ TABLE: Mapping[tuple[str, str], Right] = {
     ("GET", "/transaction/{transaction_id:path}/status"): Right.DECIDE | Right.READ,
     ("POST", "/events"): Right.DECIDE,
     ("POST", "/stream"): Right.DECIDE,
-    # looking
+    # reading
     ("GET", "/transactions"): Right.READ,
     ("GET", "/transactions/{transaction_id:path}"): Right.READ,
     ("GET", "/entities/{entity}/{key:path}"): Right.READ,
@@ -64,7 +64,7 @@ TABLE: Mapping[tuple[str, str], Right] = {
     ("GET", "/detectors/{name}/models"): Right.READ,
     ("GET", "/detectors/{name}/trials"): Right.READ,
     ("GET", "/detectors/{name}/trials/{trial}"): Right.READ,
-    # saying what is known
+    # labels
     ("POST", "/labels"): Right.LABEL | Right.DECIDE,
     ("POST", "/labels/csv"): Right.LABEL | Right.DECIDE,
     ("POST", "/cases/next"): Right.LABEL,
@@ -86,7 +86,7 @@ TABLE: Mapping[tuple[str, str], Right] = {
     ("GET", "/detectors/{name}/lists/{list_name}/entries"): Right.READ,
     ("GET", "/detectors/{name}/lists/{list_name}/export"): Right.READ,
     ("GET", "/detectors/{name}/approvals"): Right.READ,
-    # writing rules and lists, trying them, and asking others to let them decide
+    # writing rules and lists, trying them, asking for their promotion
     ("POST", "/detectors/{name}/rules"): Right.AUTHOR,
     ("POST", "/detectors/{name}/rules/import"): Right.AUTHOR,
     ("POST", "/detectors/{name}/rules/test"): Right.AUTHOR | Right.APPROVE,
@@ -100,28 +100,28 @@ TABLE: Mapping[tuple[str, str], Right] = {
     ("POST", "/detectors/{name}/lists/{list_name}/remove"): Right.AUTHOR,
     ("POST", "/detectors/{name}/lists/{list_name}/archive"): Right.AUTHOR,
     ("POST", "/detectors/{name}/approvals/{request_id}/reject"): Right.AUTHOR | Right.APPROVE,
-    # letting rules decide, and taking them back
+    # promoting rules and rolling them back
     ("POST", "/detectors/{name}/rules/{rule}/rollout"): Right.APPROVE,
     ("POST", "/detectors/{name}/rules/{rule}/promote"): Right.APPROVE,
     ("POST", "/detectors/{name}/rules/{rule}/pause"): Right.APPROVE,
     ("POST", "/detectors/{name}/rules/{rule}/rollback"): Right.APPROVE,
     ("POST", "/detectors/{name}/rules/{rule}/archive"): Right.APPROVE,
     ("POST", "/detectors/{name}/approvals/{request_id}/approve"): Right.APPROVE,
-    # letting features be computed, and taking them back
+    # activating features and rolling them back
     ("POST", "/detectors/{name}/features/{feature}/activate"): Right.APPROVE,
     ("POST", "/detectors/{name}/features/{feature}/rollback"): Right.APPROVE,
     ("POST", "/detectors/{name}/features/{feature}/archive"): Right.APPROVE,
-    # trying rules on the past
+    # backtests
     ("POST", "/detectors/{name}/backtest"): Right.AUTHOR | Right.APPROVE,
-    # letting models decide, and taking them back
+    # promoting models and rolling them back
     ("POST", "/detectors/{name}/models/{version}/shadow"): Right.APPROVE,
     ("POST", "/detectors/{name}/models/{version}/rollout"): Right.APPROVE,
     ("POST", "/detectors/{name}/models/{version}/promote"): Right.APPROVE,
     ("POST", "/detectors/{name}/models/rollback"): Right.APPROVE,
     ("POST", "/detectors/{name}/models/{version}/request"): Right.AUTHOR | Right.APPROVE,
-    # forgetting somebody
+    # erasure of personal data
     ("POST", "/detectors/{name}/erasures"): Right.ADMINISTER,
-    # what runs, and what it refused
+    # operations and quarantine
     ("GET", "/operations/health"): Right.READ,
     ("GET", "/quarantine"): Right.READ,
     ("GET", "/quarantine/{event_id}"): Right.READ,
@@ -131,7 +131,7 @@ TABLE: Mapping[tuple[str, str], Right] = {
     ("POST", "/alerts/{key:path}/acknowledge"): Right.LABEL | Right.APPROVE | Right.ADMINISTER,
     ("GET", "/reports"): Right.READ,
     ("GET", "/reports/{day}"): Right.READ,
-    # who is let in, and who changed what
+    # users, keys and the audit log
     ("GET", "/keys"): Right.ADMINISTER,
     ("POST", "/keys"): Right.ADMINISTER,
     ("DELETE", "/keys/{key_id}"): Right.ADMINISTER,
@@ -140,7 +140,7 @@ TABLE: Mapping[tuple[str, str], Right] = {
     ("PATCH", "/users/{name}"): Right.ADMINISTER,
     ("GET", "/audit"): Right.ADMINISTER,
     ("GET", "/audit/verify"): Right.ADMINISTER,
-    # the demo's thieves
+    # attacks of the demo
     ("POST", "/demo/attack/{name}"): Right.ADMINISTER,
 }
 """By method (WS: a WebSocket) and path as it is declared: the rights of which one is needed."""
@@ -159,7 +159,7 @@ _DRY_RUN = {"true": True, "1": True, "": True, "false": False, "0": False}
 
 
 class Rights:
-    """Finds the right that a request needs, by the same routes in the same order as the router will."""
+    """Finds the right that a request needs, matching routes in the same order as the router."""
 
     def __init__(self, routes: Sequence[BaseRoute], table: Mapping[tuple[str, str], Right] = TABLE) -> None:
         self._routes = routes
@@ -167,9 +167,9 @@ class Rights:
         self._exact: dict[tuple[str, str], Right | None] = {}
 
     def needed(self, scope: Mapping[str, Any]) -> Right | None:
-        """The right that is needed; None where nobody has it, because the table does not know the route.
+        """The needed right; None where nobody has it, because the table lacks the route.
 
-        Where there is no such route, or not for this method, any key learns so.
+        For a route or method that does not exist, any key is answered so (404, 405).
         """
         asked = method(scope), scope["path"]
         if asked in self._exact:
@@ -191,17 +191,17 @@ class Rights:
 
 def deciding(scope: Mapping[str, Any]) -> Right:
     """The right that a request on a hot path needs: `HOT`, or `TRYING` for a dry run."""
-    with contextlib.suppress(RequestRefused):  # a value that is none is refused once somebody may decide
+    with contextlib.suppress(RequestRefused):  # an invalid value is refused after authorization
         if dry_run(scope.get("query_string", b"")):
             return TRYING
     return HOT
 
 
 def dry_run(query: bytes) -> bool:
-    """Whether the query of a request on a hot path asks for a dry run.
+    """Whether the query of a hot-path request asks for a dry run.
 
     Raises:
-        RequestRefused: 422, it says neither true nor false.
+        RequestRefused: 422, the value is neither true nor false.
 
     >>> dry_run(b""), dry_run(b"dry_run=true"), dry_run(b"dry_run=true&dry_run=false")
     (False, True, False)
@@ -218,7 +218,7 @@ def dry_run(query: bytes) -> bool:
 
 
 def method(scope: Mapping[str, Any]) -> str:
-    """The method of the table.
+    """The method as the table names it.
 
     >>> method({"type": "http", "method": "HEAD"}), method({"type": "websocket"})
     ('GET', 'WS')
@@ -229,5 +229,5 @@ def method(scope: Mapping[str, Any]) -> str:
 
 
 def declared(routes: Sequence[BaseRoute]) -> set[tuple[str, str]]:
-    """Every route as the table names it."""
+    """Every route with its method and path as in the table."""
     return {(each, getattr(route, "path", "")) for route in routes for each in getattr(route, "methods", None) or {"WS"}}

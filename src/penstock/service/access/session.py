@@ -1,4 +1,4 @@
-"""`/session`: signing in, out, who one is, and what one may do."""
+"""`/session`: signing in and out, and the current user with their rights."""
 
 import asyncio
 
@@ -59,7 +59,7 @@ def add_routes(routes: FastAPI, access: Access | None) -> None:
 
     @routes.delete("/session", tags=["access"], responses=answers("Session", 401, 403))
     async def sign_out(request: Request) -> Response:
-        """Sign out: the session ends, whoever still has its cookie."""
+        """Sign out: the session ends for every holder of its cookie."""
         token = cookie(dict(request.scope["headers"]))
         if token is not None and access is not None:
             await asyncio.to_thread(access.people.sign_out, token)
@@ -70,7 +70,7 @@ def add_routes(routes: FastAPI, access: Access | None) -> None:
 
     @routes.get("/session", tags=["access"], responses=answers("Session", 401))
     async def who(request: Request) -> Response:
-        """Who asks and what they may do; also told to whoever has not signed in: how that is done here."""
+        """The current user and their rights; without a session, the ways to sign in."""
         return _told(request.scope.get(ACTOR, LOCAL) if access is None else access.asker(request.scope), access)
 
 
@@ -100,16 +100,16 @@ def _decoded(body: bytes) -> SignIn:
 
 
 def client_address(request: Request, access: Access) -> str:
-    """The address that an attempt to sign in comes from."""
+    """The client address that sign-in attempts are counted for."""
     peer = request.client.host if request.client else ""
     return access.sign_ins.address(peer, request.headers.getlist("x-forwarded-for"))
 
 
 def session_cookie(token: str, age_s: int, *, secure: bool) -> str:
-    """The cookie: no script reads it, no page from elsewhere sends it, and where there is TLS nothing else carries it."""
+    """The session cookie: not readable by scripts, not sent by other sites' pages, only over TLS where there is TLS."""
     return f"{COOKIE}={token}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Strict" + ("; Secure" if secure else "")
 
 
 def is_secure(request: Request) -> bool:
-    """TLS reaches this process or the proxy in front of it; whoever claims it wrongly keeps only itself out."""
+    """Whether TLS reaches this process or the proxy in front of it; a false claim only locks out the client that makes it."""
     return request.url.scheme == "https" or request.headers.get("x-forwarded-proto", "") == "https"

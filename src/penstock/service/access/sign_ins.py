@@ -1,4 +1,4 @@
-"""Attempts to sign in: limited by name and address, counted, and those that fail written to the security log."""
+"""Sign-in attempts: rate-limited by name and address, counted, and failures written to the security log."""
 
 import hashlib
 import ipaddress
@@ -25,14 +25,14 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class SignIns:
-    """Attempts to sign in. counts: by way and outcome.
+    """Limits and counts sign-in attempts. counts: by way and outcome.
 
     Args:
-        clock: of the limits.
-        trusted_proxies: addresses and networks, with spaces between them, whose `X-Forwarded-For` is believed.
+        clock: for the limits.
+        trusted_proxies: addresses and networks, separated by spaces, whose `X-Forwarded-For` is trusted.
 
     Raises:
-        ConfigurationError: one of them is neither.
+        ConfigurationError: one of them is neither an address nor a network.
     """
 
     def __init__(self, clock: Clock, trusted_proxies: str = "") -> None:
@@ -44,10 +44,10 @@ class SignIns:
         self._key = secrets.token_bytes(16)
 
     def address(self, peer: str, forwarded: Iterable[str]) -> str:
-        """The address that an attempt comes from: that of the connection or, behind proxies that are trusted, of their client.
+        """The client address of an attempt: that of the connection or, behind trusted proxies, of their client.
 
-        forwarded: the values of `X-Forwarded-For`, in order. Every proxy adds whom it saw at the end, so the last address that
-        is no trusted proxy's counts; what stands before it can be anybody's invention.
+        forwarded: the values of `X-Forwarded-For`, in order. Every proxy appends the address it saw, so the last address
+        that belongs to no trusted proxy counts; anything before it can be forged.
         """
         seen = [*(part.strip() for value in forwarded for part in value.split(",")), peer]
         while len(seen) > 1 and self._trusts(seen[-1]) and _parsed(seen[-2]) is not None:
@@ -55,7 +55,7 @@ class SignIns:
         return seen[-1]
 
     def wait_s(self, way: str, name: str, address: str) -> float:
-        """Seconds until this attempt may be made; 0.0: now, and it counts."""
+        """Seconds until this attempt is allowed; 0.0: now, and it counts."""
         now = self._clock()
         wait_s = self._attempts.wait_s(name, address, now)
         if wait_s:
@@ -65,12 +65,12 @@ class SignIns:
         return wait_s
 
     def succeeded(self, way: str, name: str, address: str) -> None:
-        """Count a success, and forget what failed before under this name from this address."""
+        """Count a success, and reset the failures of this name from this address."""
         self.counts[way, "succeeded"] += 1
         self._attempts.succeeded(name, address)
 
     def failed(self, way: str, address: str, reason: str, *, name: str | None = None, known: bool = False) -> None:
-        """Count and log a failure. known: a user has this name; what nobody is called may be a password in the wrong field."""
+        """Count and log a failure. known: a user has this name; an unknown name is not logged, as it may be a password."""
         self.counts[way, "failed"] += 1
         said = {} if name is None else {"user": name} if known else {"name_hash": self._hash(name)}
         self._write("failed", way, address, said, reason)
@@ -82,7 +82,7 @@ class SignIns:
         log.warning("sign-in %s: by %s from %s%s: %s", outcome, way, address, shown, reason, extra=extra)
 
     def _hash(self, name: str) -> str:
-        """The same for the same name until this process ends, and nobody can try which name it is of."""
+        """A keyed hash of the name, stable until this process ends; it cannot be reversed by guessing."""
         return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), key=self._key, digest_size=8).hexdigest()
 
     def _trusts(self, address: str) -> bool:

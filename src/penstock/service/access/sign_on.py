@@ -1,4 +1,4 @@
-"""People and programs of an identity provider: who they are here, and which roles they have."""
+"""Identities of an OpenID Connect provider: people and programs, mapped to actors and roles."""
 
 import asyncio
 import logging
@@ -27,14 +27,14 @@ _AT_ONCE = 4
 
 
 class SignOn:
-    """One provider, and what its claims mean here.
+    """One provider, and the mapping of its claims to roles.
 
     Args:
-        provider: tells who somebody is.
-        settings: which claim names roles, and what its values mean here.
+        provider: verifies tokens and sign-ins.
+        settings: which claim names roles, and how its values map to roles.
 
     Raises:
-        ConfigurationError: a value is mapped to a role that there is not.
+        ConfigurationError: a value is mapped to an unknown role.
     """
 
     def __init__(self, provider: Provider, settings: Settings) -> None:
@@ -48,10 +48,10 @@ class SignOn:
 
     @classmethod
     def of(cls, settings: Settings, *, again_s: float = AGAIN_S) -> "SignOn | None":
-        """The provider that the settings name; None where they name none. again_s: see `AGAIN_S`.
+        """The provider in the settings; None if none is configured. again_s: see `AGAIN_S`.
 
         Raises:
-            ConfigurationError: the settings do not fit together.
+            ConfigurationError: the settings contradict each other.
         """
         if settings.oidc_issuer is None:
             return None
@@ -70,10 +70,10 @@ class SignOn:
         return cls(provider, settings)
 
     def actor(self, claims: Mapping[str, Any]) -> Actor:
-        """Who these claims speak of. Without a mapping, values that are names of roles are these roles.
+        """The actor that these claims describe. Without a mapping, values that are names of roles are these roles.
 
         Raises:
-            RequestRefused: 403, none of their roles means anything here.
+            RequestRefused: 403, none of their roles exists here.
         """
         said = claim(claims, self._claim)
         values = said.split() if isinstance(said, str) else said if isinstance(said, list) else []
@@ -89,11 +89,11 @@ class SignOn:
         return frozenset({value}) & ROLES.keys()
 
     def known(self, token: str) -> Credential | None:
-        """Whose token this is, if it was met."""
+        """The actor of a token that `meet` has verified."""
         return self._known.get(digest(token))
 
     async def meet(self, token: str) -> None:
-        """Find out whose token this is, unless that is known; what is not good stays unknown."""
+        """Verify a token and cache its actor; an invalid token stays unknown."""
         if not is_token(token) or (found := digest(token)) in self._known:
             return
         async with self._asking:
@@ -112,7 +112,7 @@ class SignOn:
         self._known[found] = Credential(actor, held, found, round(claims["exp"] * SECOND_US), bucket=bucket)
 
     def _bucket(self, name: str) -> Bucket | None:
-        """One for all tokens of a program: it gets a new one every few minutes."""
+        """The rate limit of a program, shared by all its tokens: it gets a new one every few minutes."""
         if self._rate is None:
             return None
         if len(self._buckets) >= _MOST_REMEMBERED:
@@ -121,7 +121,7 @@ class SignOn:
 
 
 def is_token(secret: str) -> bool:
-    """Whether this looks like a signed token, which our own keys never do.
+    """Whether this looks like a signed token (JWT), which API keys never do.
 
     >>> is_token("eyJhbGciOiJSUzI1NiJ9.e30.c2ln"), is_token("psk_0123abcd_secret")
     (True, False)

@@ -1,4 +1,6 @@
-"""`/users` and `/keys`: who is let in. The last administrator stays, and secrets are shown once and written nowhere."""
+"""`/users` and `/keys`: administration of users and API keys. The last administrator stays; secrets are shown once, never
+stored.
+"""
 
 import asyncio
 import contextlib
@@ -45,7 +47,7 @@ def add_routes(routes: FastAPI, office: Database, access: Access | None) -> None
 
 
 class Administration:
-    """Changes who is let in; running services know within a second, this one at once."""
+    """Changes users and keys; other services apply a change within a second, this one at once."""
 
     def __init__(self, office: Database, access: Access | None) -> None:
         self.keys, self.people = Keys(office), Users(office)
@@ -53,16 +55,16 @@ class Administration:
         self._access = access
 
     def check(self, transaction: Transaction) -> None:
-        """Refuse what leaves nobody who administers, unless an identity provider may name somebody.
+        """Refuse a change that leaves no administrator, unless an identity provider may name one.
 
         Raises:
-            Conflict: nobody would be left.
+            Conflict: no administrator would be left.
         """
         if self._access is None or self._access.sign_on is None:
             keep_one(transaction)
 
     def making(self, request: Request) -> contextlib.AbstractContextManager[None]:
-        """While a key or user is made: the first one needs the setup token.
+        """Guard the creation of a key or user: the first one needs the setup token.
 
         Raises:
             RequestRefused: 403 without it, 409 while another request shows it.
@@ -70,12 +72,12 @@ class Administration:
         return contextlib.nullcontext() if self._access is None else self._access.making(request.scope)
 
     async def changed(self) -> None:
-        """Something was: it holds from now on."""
+        """Apply a change in this process at once."""
         if self._access is not None:
             await self._access.refresh()
 
     def shown(self, person: User) -> UserForm:
-        """A user, with the number of sessions."""
+        """A user, with the number of their sessions."""
         return user_form(person, sum(session.person == person.name for session in self.people.sessions()))
 
 
@@ -84,7 +86,7 @@ def _add_keys(routes: FastAPI, administration: Administration) -> None:
 
     @routes.get("/keys", tags=["access"], responses=answers("KeyList"))
     async def key_list() -> Response:
-        """Every API key, without its secret."""
+        """All API keys, without their secrets."""
         found = await asyncio.to_thread(keys.all)
         return _private({"keys": [key_form(key, system_clock()) for key in found]})
 
@@ -96,7 +98,7 @@ def _add_keys(routes: FastAPI, administration: Administration) -> None:
         openapi_extra=requires("NewKey") | _TOKEN,
     )
     async def add_key(request: Request) -> Response:
-        """Make an API key; the answer shows it, this once."""
+        """Create an API key; only this answer shows it."""
         given, now = await parse_body(request, NewKey, _MOST_BYTES), system_clock()
         until = None if given.expires_in_days is None else now + round(given.expires_in_days * _DAY_US)
 
@@ -111,7 +113,7 @@ def _add_keys(routes: FastAPI, administration: Administration) -> None:
 
     @routes.delete("/keys/{key_id}", tags=["access"], responses=answers("KeyForm", 404, 409))
     async def revoke_key(key_id: str, request: Request) -> Response:
-        """Let a key open nothing any more."""
+        """Revoke a key."""
 
         def revoked() -> object:
             return key_form(keys.revoke(key_id, who=who(request), check=administration.check), system_clock())
@@ -126,7 +128,7 @@ def _add_users(routes: FastAPI, administration: Administration) -> None:
 
     @routes.get("/users", tags=["access"], responses=answers("UserList"))
     async def user_list() -> Response:
-        """Every user, and who has signed in from elsewhere."""
+        """All users, and those who signed in through the identity provider."""
 
         def found() -> dict[str, object]:
             known, sessions = people.all(), Counter(session.person for session in people.sessions())
@@ -144,7 +146,7 @@ def _add_users(routes: FastAPI, administration: Administration) -> None:
         openapi_extra=requires("NewUser") | _TOKEN,
     )
     async def add_user(request: Request) -> Response:
-        """Add somebody who may sign in."""
+        """Add a user."""
         given = await parse_body(request, NewUser, _MOST_BYTES)
 
         def added() -> UserForm:
@@ -162,7 +164,7 @@ def _add_users(routes: FastAPI, administration: Administration) -> None:
         "/users/{name}", tags=["access"], responses=answers("UserForm", *_REFUSED), openapi_extra=requires("ChangeUser")
     )
     async def change_user(name: str, request: Request) -> Response:
-        """Change roles, whether somebody is let in, or the password: all that is given, or nothing."""
+        """Change a user's roles, password, or whether they can sign in: all given fields, or none."""
         given = await parse_body(request, ChangeUser, _MOST_BYTES)
         if given == ChangeUser():
             raise RequestRefused(422, "nothing is to be changed; give roles, disabled or password", [(None, "is empty")])
@@ -185,6 +187,6 @@ def _add_users(routes: FastAPI, administration: Administration) -> None:
 
 
 def _private(found: object, status: int = 200) -> Response:
-    """JSON that nobody in between keeps."""
+    """JSON that caches must not store."""
     body = msgspec.json.encode(found)
     return Response(body, status_code=status, media_type="application/json", headers={"cache-control": "no-store"})

@@ -1,1 +1,1 @@
-"""Routes that change what decides: rules, lists, features, models, approvals, backtests; and what follows the changes."""
+"""Routes that change what decides (rules, lists, features, models, approvals, backtests), and followers that apply changes."""

@@ -1,4 +1,4 @@
-"""The books of rules and lists by detector, for routes: who looks into them, who changes them, and who hears of it at once."""
+"""Rule and list administration for routes: reads and changes them per detector, and applies changes at once."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -22,14 +22,14 @@ FIRES_WITHIN_S = 2.0
 
 
 class CurrentRevision(NamedTuple):
-    """The versions of rules and lists that decisions name by now; None where the engine is elsewhere."""
+    """The versions of rules and lists that decisions name now; None where the engine runs elsewhere."""
 
     rules: str | None
     lists: str | None
 
 
 class Administration:
-    """Books, and what is beside them: the engine that decides by them, and what was recorded."""
+    """Rule and list services by detector, with the engines that apply them and their recorded decisions."""
 
     def __init__(
         self,
@@ -42,20 +42,20 @@ class Administration:
         self._archives: dict[str, Archive] = {}
 
     def of(self, name: str) -> RuleAdministration:
-        """The books of a detector.
+        """The rule and list services of a detector.
 
         Raises:
-            RequestRefused: 404, with the names there are.
+            RequestRefused: 404, with the known names.
         """
         if name not in self._books:
             raise RequestRefused(404, f"no detector {name!r} is served here.{did_you_mean(name, self._books)}")
         return self._books[name]
 
     def engine(self, name: str) -> Engine:
-        """The engine that decides, or follows what decides.
+        """The engine or replica of a detector.
 
         Raises:
-            RequestRefused: 422, it cannot be looked into.
+            RequestRefused: 422, it does not support queries.
             NotReady: it is being opened.
         """
         engine = self._desks.named(name).engine
@@ -64,10 +64,10 @@ class Administration:
         return engine
 
     async def look(self, work: Callable[[], T]) -> T:
-        """Do something that waits for a database, beside the traffic.
+        """Run a database query in a thread.
 
         Raises:
-            RequestRefused: 422, what was asked for cannot work.
+            RequestRefused: 422, the request is invalid.
         """
         try:
             return await asyncio.to_thread(work)
@@ -75,7 +75,7 @@ class Administration:
             raise RequestRefused(422, str(error), [(None, str(error))]) from None
 
     async def change(self, name: str, work: Callable[[], T]) -> T:
-        """Change something, and let this process decide by it when this returns; others do within a second."""
+        """Apply a change; it is in force in this process when this returns, in others within a second."""
         done = await self.look(work)
         follower = self._followers.get(name)
         if follower is not None:
@@ -83,7 +83,7 @@ class Administration:
         return done
 
     def in_force(self, name: str) -> CurrentRevision:
-        """What decisions name by now."""
+        """The versions that decisions of a detector name now."""
         desk = self._desks.get(name)
         if desk is None or desk.not_ready is not None or not isinstance(desk.engine, Engine):
             return CurrentRevision(None, None)
@@ -91,7 +91,7 @@ class Administration:
         return CurrentRevision(versions.rules, versions.lists if isinstance(versions.lists, str) else None)
 
     async def fires(self, name: str) -> Mapping[str, Fires] | None:
-        """How often rules fired lately; None where nothing says, or it takes too long to count."""
+        """How often rules fired lately; None if unknown, or if counting takes too long."""
         desk = self._desks.get(name)
         if desk is None or desk.not_ready is not None or not isinstance(desk.engine, Engine):
             return None
@@ -100,11 +100,11 @@ class Administration:
         limited = _Limited(self._archives[name])
         try:
             return await asyncio.to_thread(fires, limited, name, FIRES_DAYS, now_us=desk.engine.clock())
-        except PenstockError:  # too much is recorded, or it cannot be read: the rules are shown without
+        except PenstockError:  # too much is recorded, or it cannot be read: rules are shown without counts
             return None
 
     async def close(self) -> None:
-        """Let go of what was read."""
+        """Release the read connections."""
         for archive in self._archives.values():
             await asyncio.to_thread(archive.close)
 

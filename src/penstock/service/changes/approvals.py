@@ -1,4 +1,4 @@
-"""`/detectors/{name}/approvals`: what waits for a second pair of eyes."""
+"""`/detectors/{name}/approvals`: changes that wait for the approval of a second person."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -21,7 +21,7 @@ _REQUESTS = "/detectors/{name}/approvals"
 
 
 def add_routes(routes: FastAPI, shelf: Administration, settings: Settings, approving: Callable[[str], ApprovalService]) -> None:
-    """Add the routes, over these books. approving: what settles the requests about a detector."""
+    """Add the routes. approving: approves or rejects the requests of a detector."""
     most = settings.max_body_bytes
 
     @routes.get(_REQUESTS, tags=["rules"], responses=answers(RequestList, 404))
@@ -29,7 +29,7 @@ def add_routes(routes: FastAPI, shelf: Administration, settings: Settings, appro
         name: str,
         stage: Annotated[Stage | None, Query(description="All unless given.")] = None,
     ) -> Response:
-        """What was asked for, the newest first: promotions and rollouts of rules and models, lists, features to activate."""
+        """Requests, newest first: promotions and rollouts of rules and models, list changes, features to activate."""
         books = shelf.of(name)
         found = await shelf.look(lambda: books.requests(stage))
         return json_answer(RequestList([request_form(each) for each in found]))
@@ -39,7 +39,7 @@ def add_routes(routes: FastAPI, shelf: Administration, settings: Settings, appro
         openapi_extra=may_take("GiveReason"),
     )  # fmt: skip
     async def approve(name: str, request_id: str, request: Request) -> Response:
-        """Do what was asked for; whoever wrote it cannot approve it (409)."""
+        """Approve a request and apply it; its author cannot approve it (409)."""
         settling, given = approving(name), await parse_body(request, GiveReason, most)
         await shelf.change(name, lambda: settling.approve(request_id, who=who(request), why=given.note))
         return json_answer(await _one(shelf, name, request_id))
@@ -49,7 +49,7 @@ def add_routes(routes: FastAPI, shelf: Administration, settings: Settings, appro
         openapi_extra=may_take("GiveReason"),
     )  # fmt: skip
     async def reject(name: str, request_id: str, request: Request) -> Response:
-        """Let what was asked for not be done; whoever asked withdraws it so."""
+        """Reject a request; its author uses this to withdraw it."""
         books, given, asking = shelf.of(name), await parse_body(request, GiveReason, most), actor_name(request)
         found = await _one(shelf, name, request_id)
         if found.asked_by != asking.name and not rights(asking.roles) & Right.APPROVE:

@@ -1,4 +1,4 @@
-"""`POST /detectors/{name}/backtest`: a condition over what was decided, before it is a rule."""
+"""`POST /detectors/{name}/backtest`: tries a rule condition on recorded decisions."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ _MOST_BYTES = 65_536
 
 
 class Backtests:
-    """Runs backtests beside the traffic: in threads, one at a time for each detector."""
+    """Runs backtests in threads, one at a time for each detector."""
 
     def __init__(self, desks: DetectorRouter, settings: Settings, *, limit_s: float = LIMIT_S) -> None:
         self._desks, self._settings, self._limit_s = desks, settings, limit_s
@@ -37,7 +37,7 @@ class Backtests:
         self._running: dict[str, asyncio.Future[Tried]] = {}
 
     async def run(self, name: str, asked: BacktestRequest, gone: Callable[[], bool] = lambda: False) -> Tried:
-        """What a rule with this condition would have done; given up early where whoever asked has gone.
+        """The effect that a rule with this condition would have had; cancelled early when the client disconnects.
 
         Raises:
             RequestRefused: 404 no such detector, 422 the condition cannot be tried, 429 one is running already.
@@ -69,7 +69,7 @@ class Backtests:
             raise _refused(error) from None
 
     async def close(self) -> None:
-        """Wait for those that run, and let go of what they read."""
+        """Wait for running backtests, and release what they read."""
         await asyncio.gather(*self._running.values(), return_exceptions=True)
         for archive in self._archives.values():
             archive.close()
@@ -94,7 +94,7 @@ def add_routes(routes: FastAPI, backtests: Backtests, settings: Settings) -> Non
         openapi_extra=requires("BacktestRequest"),
     )
     async def backtest(name: str, request: Request) -> Response:
-        """What a rule with this condition would have done to recorded decisions, and what it is worth."""
+        """The effect and value that a rule with this condition would have had on recorded decisions."""
         bodies.check_encoding(request.headers.raw)
         asked = _asked(await bodies.read_body(request.scope, request.receive, most_bytes))
         async with _watched(request) as gone:
@@ -103,7 +103,7 @@ def add_routes(routes: FastAPI, backtests: Backtests, settings: Settings) -> Non
 
 @contextlib.asynccontextmanager
 async def _watched(request: Request) -> AsyncIterator[threading.Event]:
-    """Set when whoever asked has gone: a preview in a page is asked anew with every pause of who writes."""
+    """An event that is set when the client disconnects: pages request a new preview at every pause in typing."""
     gone = threading.Event()
 
     async def watch() -> None:

@@ -1,4 +1,4 @@
-"""Following the features that are made at run time: filled in a thread beside the traffic, swapped in between two batches."""
+"""Follower of run-time features: backfills them in a thread and activates them between two batches."""
 
 import asyncio
 import logging
@@ -17,9 +17,9 @@ EVERY_S = 0.3
 
 
 class FeaturesFollower:
-    """Looks several times a second which features are wanted, has them filled, and lets a desk's engine take them in.
+    """Polls several times a second which features are wanted, backfills them, and activates them in the engine.
 
-    growing: the book, and what fills.
+    growing: the feature service, and what fills.
     """
 
     def __init__(self, desk: Serving, growing: FeatureActivation) -> None:
@@ -35,7 +35,7 @@ class FeaturesFollower:
             await asyncio.sleep(EVERY_S)
 
     async def look(self) -> None:
-        """Ask once; what cannot be filled changes nothing."""
+        """Poll once; a backfill that fails changes nothing."""
         engine = self._desk.engine
         if not isinstance(engine, Engine):
             return
@@ -44,7 +44,7 @@ class FeaturesFollower:
             self._work = asyncio.get_running_loop().run_in_executor(None, self.growing.prepare, engine, self._stopped.is_set)
             grown = await asyncio.shield(self._work)
             if grown is not None and grown.filling is not None and not self._stopped.is_set():
-                engine.activate_features(grown.filling)  # on the loop, where the engine decides: one position of the log
+                engine.activate_features(grown.filling)  # on the event loop, where the engine decides: one position of the log
                 names = ", ".join(each.name for each in engine.detector.added) or "those of its file alone"
                 log.info("%s: features made at run time from now on: %s", self._desk.name, names)
             if grown is not None:
@@ -55,7 +55,7 @@ class FeaturesFollower:
             await self._failed(grown, error)
 
     async def _failed(self, grown: ActivatedFeatures | None, error: Exception) -> None:
-        """What was filled did not fit after all: say so in the book, where that answers."""
+        """Store why a backfill was rejected, if the database answers."""
         if grown is not None and isinstance(error, PenstockError):
             with suppress(PenstockError):
                 await asyncio.to_thread(self.growing.fail, grown.wanted, error)
@@ -66,7 +66,7 @@ class FeaturesFollower:
         self._trouble = trouble
 
     async def close(self) -> None:
-        """Let go of the log: before the engine is closed."""
+        """Release the log, before the engine is closed."""
         self._stopped.set()
         if self._work is not None:
             with suppress(Exception, asyncio.CancelledError):

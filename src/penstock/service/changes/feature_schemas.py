@@ -1,4 +1,4 @@
-"""Features that are made at run time, as they are asked for and answered: the forms of JSON."""
+"""Request and response schemas of the features API."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -14,8 +14,8 @@ from penstock.service.changes.version_info import VersionInfo, version_info
 
 
 class NewFeature(msgspec.Struct, forbid_unknown_fields=True):
-    """A version of a feature, as a draft. body: `derive`, an SQL expression; or the `kind` of an aggregate, with `entity` (and
-    `keys` or `roles` of a new one), `field`, `window`, `delay`, `where`, `current`, `role`, `at`, `of`, `by`.
+    """A version of a feature, as a draft. body: `derive`, an SQL expression; or the `kind` of an aggregate, with `entity`
+    (and `keys` or `roles` of a new one), `field`, `window`, `delay`, `where`, `current`, `role`, `at`, `of`, `by`.
     """
 
     name: Name
@@ -24,23 +24,23 @@ class NewFeature(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class TryFeature(msgspec.Struct, forbid_unknown_fields=True):
-    """A feature to look at."""
+    """A feature to check."""
 
     name: Name
     body: dict[str, Any]
 
 
 class ActivateFeature(msgspec.Struct, forbid_unknown_fields=True):
-    """The version that is to be filled; the newest unless given."""
+    """The version to backfill and activate; the newest unless given."""
 
     version: Annotated[int, Meta(ge=1)] | None = None
     note: Note = ""
 
 
 class FeatureVersion(VersionInfo):
-    """One version of a feature. state: since when, and who changed it. since_event: the time of the first event that it could
-    count. whole_from: from when on its windows lie within the log; null where they reach back for ever. history: the same as
-    a sentence. trouble: why it could not be filled.
+    """One version of a feature, with its state, since when, and who changed it. since_event: the time of the first event
+    that it could count. whole_from: from when on its windows lie within the log; null for windows without end. history:
+    the same as a sentence. trouble: why the backfill failed.
     """
 
     feature: str
@@ -53,7 +53,7 @@ class FeatureVersion(VersionInfo):
 
 
 class FeatureForm(msgspec.Struct):
-    """A feature. state: of the version that is being filled, else of the active one, else of the newest."""
+    """A feature. state: of the version that is being backfilled, else of the active one, else of the newest."""
 
     name: str
     state: State
@@ -61,8 +61,8 @@ class FeatureForm(msgspec.Struct):
 
 
 class FeatureList(msgspec.Struct):
-    """The features of a detector that were made at run time. computed: those that the engine has, where it is here. pending:
-    requests that wait.
+    """The run-time features of a detector. computed: those that the engine computes, where it is here. pending: requests
+    that wait.
     """
 
     detector: str
@@ -74,7 +74,7 @@ class FeatureList(msgspec.Struct):
 
 
 class FeatureTested(msgspec.Struct):
-    """A feature that can work. type: number, boolean, text or time. reads: fields and features."""
+    """A valid feature. type: number, boolean, text or time. reads: fields and features."""
 
     name: str
     type: str
@@ -82,7 +82,7 @@ class FeatureTested(msgspec.Struct):
 
 
 def feature_form(versions: Sequence[Version]) -> FeatureForm:
-    """A feature from its versions, the oldest first."""
+    """The response form of a feature, from its versions, oldest first."""
     states = {each.state for each in versions}
     ordered: tuple[State, ...] = ("filling", "active")
     state = next((each for each in ordered if each in states), versions[-1].state)

@@ -1,4 +1,4 @@
-"""`/detectors/{name}/features`: features as data, filled from the log beside the traffic, from draft to archived."""
+"""`/detectors/{name}/features`: features defined at run time, backfilled from the log, from draft to archived."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -36,13 +36,13 @@ _FEATURE = _FEATURES + "/{feature}"
 
 
 class Fed:
-    """The books of features by detector, for routes, and the desks that compute by them."""
+    """Feature services by detector, for routes, with the engines that compute the features."""
 
     def __init__(self, growing: Mapping[str, FeatureActivation], desks: DetectorRouter) -> None:
         self._growing, self._desks = growing, desks
 
     def of(self, name: str) -> FeatureActivation:
-        """What is grown of a detector.
+        """The feature service of a detector.
 
         Raises:
             RequestRefused: 404, there is no such detector.
@@ -52,17 +52,17 @@ class Fed:
         return self._growing[name]
 
     def computed(self, name: str) -> list[str] | None:
-        """The features made at run time that the engine has by now; None where it is elsewhere."""
+        """The run-time features that the engine computes now; None where it runs elsewhere."""
         desk = self._desks.named(name)
         if desk.not_ready is not None or not isinstance(desk.engine, Engine):
             return None
         return [each.name for each in desk.engine.detector.added]
 
     async def look(self, work: Callable[[], T]) -> T:
-        """Do something that waits for a database, beside the traffic.
+        """Run a database query in a thread.
 
         Raises:
-            RequestRefused: 422, what was asked for cannot work.
+            RequestRefused: 422, the request is invalid.
         """
         try:
             return await asyncio.to_thread(work)
@@ -70,7 +70,7 @@ class Fed:
             raise RequestRefused(422, str(error), [(None, str(error))]) from None
 
     async def changed(self, name: str, feature: str, work: Callable[[], object], status: int = 200) -> Response:
-        """Make a change, and show the feature as it is then; the request, where that waits for another person."""
+        """Apply a change and answer with the feature, or with the request if it waits for approval."""
         done = await self.look(work)
         if isinstance(done, approvals.Request):
             return json_answer(request_form(done), 202)
@@ -78,7 +78,7 @@ class Fed:
 
 
 def add_routes(routes: FastAPI, growing: Mapping[str, FeatureActivation], desks: DetectorRouter, settings: Settings) -> None:
-    """Add the routes, over the books of these detectors."""
+    """Add the routes for these detectors."""
     fed = Fed(growing, desks)
     _add_looking(routes, fed)
     _add_writing(routes, fed, settings.max_body_bytes)
@@ -88,7 +88,7 @@ def add_routes(routes: FastAPI, growing: Mapping[str, FeatureActivation], desks:
 def _add_looking(routes: FastAPI, fed: Fed) -> None:
     @routes.get(_FEATURES, tags=["features"], responses=answers(FeatureList, 404))
     async def listed(name: str, *, archived: bool = False) -> Response:
-        """The features that were made at run time: what each is doing, and what history could not give it."""
+        """Run-time features: their state, and which history they could not be given."""
         book, computed = fed.of(name).book, fed.computed(name)
 
         def found() -> FeatureList:
@@ -113,7 +113,7 @@ def _add_writing(routes: FastAPI, fed: Fed, most: int) -> None:
         openapi_extra=requires("NewFeature"),
     )  # fmt: skip
     async def add(name: str, request: Request) -> Response:
-        """Add a version of a feature, as a draft: it is checked, and computed nowhere yet."""
+        """Add a version of a feature as a draft: it is checked, and not computed yet."""
         book, given = fed.of(name).book, await parse_body(request, NewFeature, most)
         work = partial(book.add, given.name, given.body, who=who(request), why=given.note)
         return await fed.changed(name, given.name, work, 201)
@@ -125,7 +125,7 @@ def _add_writing(routes: FastAPI, fed: Fed, most: int) -> None:
         openapi_extra=requires("TryFeature"),
     )
     async def test(name: str, request: Request) -> Response:
-        """Look at a feature without saving it: names, types and windows, as in a detector's file."""
+        """Check a feature without saving it: names, types and windows, as in a detector's file."""
         found, given = fed.of(name), await parse_body(request, TryFeature, most)
         return json_answer(FeatureTested(*await fed.look(partial(found.test, given.name, given.body))))
 
@@ -147,7 +147,7 @@ def _add_deciding(routes: FastAPI, fed: Fed, most: int) -> None:
         openapi_extra=may_take("ActivateFeature"),
     )  # fmt: skip
     async def activate(name: str, feature: str, request: Request) -> Response:
-        """Let a version be filled from the log, beside the traffic; it is active as soon as it has been."""
+        """Backfill a version from the log; it becomes active when the backfill is complete."""
         book, given = fed.of(name).book, await parse_body(request, ActivateFeature, most)
         return await fed.changed(
             name, feature, partial(book.activate, feature, given.version, who=who(request), why=given.note)
@@ -160,7 +160,7 @@ def _add_deciding(routes: FastAPI, fed: Fed, most: int) -> None:
         openapi_extra=may_take("GiveReason"),
     )
     async def rollback(name: str, feature: str, request: Request) -> Response:
-        """Undo the last step: fill no more, or fill the version that was active before."""
+        """Undo the last step: cancel the backfill, or backfill the version that was active before."""
         book, given = fed.of(name).book, await parse_body(request, GiveReason, most)
         return await fed.changed(name, feature, partial(book.rollback, feature, who=who(request), why=given.note))
 
@@ -171,6 +171,6 @@ def _add_deciding(routes: FastAPI, fed: Fed, most: int) -> None:
         openapi_extra=may_take("GiveReason"),
     )
     async def archive(name: str, feature: str, request: Request) -> Response:
-        """Compute a feature no more; refused while a rule, a model or another feature reads it."""
+        """Stop computing a feature; refused while a rule, a model or another feature reads it."""
         book, given = fed.of(name).book, await parse_body(request, GiveReason, most)
         return await fed.changed(name, feature, partial(book.archive, feature, who=who(request), why=given.note))

@@ -1,4 +1,4 @@
-"""Following the champion: a desk decides with whichever models the registry names, from one batch to the next."""
+"""Followers of the model registry and of rule revisions: apply new models and rules between two batches."""
 
 import asyncio
 import logging
@@ -24,25 +24,25 @@ RARELY_S = 60.0
 
 
 class Follower:
-    """Looks every few seconds which models are the champion, and lets a desk use them.
+    """Polls the registry every few seconds for the champion, and applies it.
 
-    They are loaded beside the traffic; the change itself happens on the event loop between two batches, so every request
-    is answered, each by one version as a whole. What cannot be loaded changes nothing but the reason why a desk that has
-    no models yet is not ready.
+    Models are loaded in a thread; the change happens on the event loop between two batches, so every request is answered
+    by one version as a whole. Models that cannot be loaded change nothing but the reason why a detector without models
+    is not ready.
     """
 
     def __init__(self, desk: Serving, newer: Newer, every_s: float) -> None:
         self._desk, self._newer, self._every_s = desk, newer, every_s
 
     async def run(self) -> None:
-        """Follow until the task is cancelled; while that fails, look less often."""
+        """Follow until the task is cancelled; poll less often after failures."""
         pause_s = self._every_s
         while True:
             pause_s = self._every_s if await self.look() else min(2 * pause_s, max(RARELY_S, self._every_s))
             await asyncio.sleep(pause_s)
 
     async def look(self) -> bool:
-        """Ask once; whether there was an answer."""
+        """Poll once; whether the registry answered."""
         before = self._desk.engine.model_version
         try:
             found = await asyncio.to_thread(self._newer, before)
@@ -61,9 +61,9 @@ class Follower:
 
 
 class RulesFollower:
-    """Looks several times a second for newer rules, and lets a desk use them: all of them at once, between two batches.
+    """Polls several times a second for newer rules, and applies them all at once, between two batches.
 
-    revision: of the book whose rules decide. trouble: why newer ones cannot be had or used.
+    revision: of the rules that decide now. trouble: why newer ones cannot be loaded or applied.
     """
 
     def __init__(self, desk: Serving, newer: NewerRules) -> None:
@@ -79,7 +79,7 @@ class RulesFollower:
             await asyncio.sleep(RULES_EVERY_S)
 
     async def look(self) -> None:
-        """Ask once; what cannot be had changes nothing."""
+        """Poll once; rules that cannot be loaded change nothing."""
         async with self._looking:
             await self._look()
 
@@ -88,7 +88,7 @@ class RulesFollower:
             found = await asyncio.to_thread(self._newer, self.revision)
             if found is not None:
                 before = self.revision
-                self._desk.engine.use_rules(found.rules, found.lists)  # asked again while they do not fit: a feature may come
+                self._desk.engine.use_rules(found.rules, found.lists)  # retried until they fit
                 self.revision = found.revision
                 if before:
                     log.info(

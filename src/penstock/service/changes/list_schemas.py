@@ -1,4 +1,4 @@
-"""Lists as they are sent and answered: the forms of JSON."""
+"""Request and response schemas of the lists API."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -17,9 +17,9 @@ Value = Annotated[str, Meta(min_length=1, max_length=500)]
 
 
 class ListForm(msgspec.Struct):
-    """A list. in_force: how many values are on it by now; expired: how many were until their expiry. revision: counts its
-    changes. personal: it holds tokens of personal values. protected: every change waits for another person. asked_by: the rules
-    that act or watch and ask it. pending: ids of requests that wait.
+    """A list. in_force: number of values on it; expired: number of expired values. revision: counts its changes. personal:
+    it holds tokens of personal values. protected: every change waits for another person. asked_by: the active and shadow
+    rules that read it. pending: ids of requests that wait.
     """
 
     name: str
@@ -40,7 +40,7 @@ class ListForm(msgspec.Struct):
 
 
 class ListList(msgspec.Struct):
-    """The lists of a detector, by name."""
+    """The lists of a detector, sorted by name."""
 
     detector: str
     lists: list[ListForm]
@@ -68,7 +68,7 @@ class EntryList(msgspec.Struct):
 
 
 class Found(msgspec.Struct):
-    """A list that a value is on, or was: its entries, the newest first."""
+    """A list with the entries of one value, newest first."""
 
     name: str
     kind: Kind
@@ -77,15 +77,15 @@ class Found(msgspec.Struct):
 
 
 class FoundList(msgspec.Struct):
-    """Where a value is, or was."""
+    """The lists that a value is or was on."""
 
     value: str
     lists: list[Found]
 
 
 class ListChanged(msgspec.Struct):
-    """What a change did. unchanged: values that were on the list just so, or were not there to be removed. request: where it
-    waits for another person, and nothing has changed yet (202).
+    """The result of a change. unchanged: values that were on the list already, or not there to be removed. request: the
+    request that waits for another person; nothing has changed yet (202).
     """
 
     list: ListForm
@@ -97,7 +97,7 @@ class ListChanged(msgspec.Struct):
 
 
 class NewList(msgspec.Struct, forbid_unknown_fields=True):
-    """A list. kind: what it is for, for people; the rules that ask it say what happens."""
+    """A list to create. kind: its purpose, for people; the rules that read it determine the outcome."""
 
     name: Annotated[str, Meta(min_length=1, max_length=63)]
     kind: Kind = "block"
@@ -107,7 +107,7 @@ class NewList(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class EntryGiven(msgspec.Struct, forbid_unknown_fields=True):
-    """A value to be put on a list. expires_at: ISO 8601; for ever unless given."""
+    """A value to add to a list. expires_at: ISO 8601; no expiry unless given."""
 
     value: Value
     reason: Note | None = None
@@ -115,7 +115,7 @@ class EntryGiven(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class AddEntries(msgspec.Struct, forbid_unknown_fields=True):
-    """Values to be put on a list: one, or many. reason, expires_at: of those that say nothing themselves."""
+    """Values to add to a list: one, or many. reason, expires_at: defaults for values without their own."""
 
     value: Value | None = None
     entries: Annotated[list[EntryGiven], Meta(max_length=100_000)] = []
@@ -124,7 +124,7 @@ class AddEntries(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class RemoveEntries(msgspec.Struct, forbid_unknown_fields=True):
-    """Values to be taken off a list."""
+    """Values to remove from a list."""
 
     values: Annotated[list[Value], Meta(min_length=1, max_length=100_000)]
     note: Note = ""
@@ -133,7 +133,7 @@ class RemoveEntries(msgspec.Struct, forbid_unknown_fields=True):
 def list_form(
     kept: KeptList, counts: Mapping[str, Counts], asking: Mapping[str, list[str]], pending: list[Request]
 ) -> ListForm:
-    """A list as it is answered."""
+    """The response form of a list."""
     held = counts.get(kept.name, Counts())
     return ListForm(
         name=kept.name,
@@ -155,7 +155,7 @@ def list_form(
 
 
 def entry_form(entry: Entry, now_us: int) -> EntryForm:
-    """A value on a list as it is answered."""
+    """The response form of an entry."""
     return EntryForm(
         value=entry.value,
         state=entry.state(now_us),
@@ -169,7 +169,7 @@ def entry_form(entry: Entry, now_us: int) -> EntryForm:
 
 
 def changed_form(kept: ListForm, done: Outcome | Request | None) -> ListChanged:
-    """What a change did, as it is answered."""
+    """The response form of a list change."""
     if isinstance(done, Request):
         return ListChanged(kept, 0, 0, 0, 0, request_form(done))
     said = done or Outcome(kept.name, kept.revision)

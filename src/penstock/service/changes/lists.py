@@ -1,4 +1,4 @@
-"""`/detectors/{name}/lists`: allow, block and watch lists that conditions ask."""
+"""`/detectors/{name}/lists`: allow, block and watch lists that rule conditions read."""
 
 from collections.abc import Callable
 from functools import partial
@@ -40,7 +40,7 @@ _LIST = _LISTS + "/{list_name}"
 
 
 def add_routes(routes: FastAPI, shelf: Administration, settings: Settings) -> None:
-    """Add the routes, over these books."""
+    """Add the routes."""
     _add_looking(routes, shelf)
     _add_changing(routes, shelf, settings)
 
@@ -48,7 +48,7 @@ def add_routes(routes: FastAPI, shelf: Administration, settings: Settings) -> No
 def _add_looking(routes: FastAPI, shelf: Administration) -> None:
     @routes.get(_LISTS, tags=["lists"], responses=answers(ListList, 404))
     async def listed(name: str, *, archived: bool = False) -> Response:
-        """The lists: how much is on each, who changed it last, and which rules ask it."""
+        """All lists: their size, the author of the last change, and the rules that read them."""
         books = shelf.of(name)
         forms = await shelf.look(lambda: _forms(books))
         return json_answer(ListList(name, [form for form in forms if archived or not form.archived]))
@@ -57,7 +57,7 @@ def _add_looking(routes: FastAPI, shelf: Administration) -> None:
     async def lookup(
         name: str, request: Request, value: Annotated[str, Query(max_length=500, description="To the letter.")]
     ) -> Response:
-        """On which lists a value is, or was."""
+        """The lists that a value is or was on."""
         books = shelf.of(name)
 
         def found() -> FoundList:
@@ -86,7 +86,7 @@ def _add_looking(routes: FastAPI, shelf: Administration) -> None:
         limit: Annotated[int, Query(ge=1, le=1000, description="Entries per page.")] = 100,
         before: Annotated[str | None, Query(max_length=600, description="`next` of the page before.")] = None,
     ) -> Response:
-        """What is on a list: who put it there, when, why, and until when."""
+        """Entries of a list: who added them, when, why, and until when."""
         books = shelf.of(name)
 
         def found() -> EntryList:
@@ -102,13 +102,13 @@ def _add_looking(routes: FastAPI, shelf: Administration) -> None:
         responses={200: {"description": "CSV.", "content": {"text/csv": {}}}, 404: refusal(404)},
     )  # fmt: skip
     async def export(name: str, list_name: str) -> Response:
-        """Everything that ever was on a list, as CSV: value, reason, author, added_at, expires_at, removed_at."""
+        """All entries of a list, past ones included, as CSV: value, reason, author, added_at, expires_at, removed_at."""
         books = shelf.of(name)
         return Response(await shelf.look(lambda: books.export_list(list_name)), media_type="text/csv")
 
 
 def _may_try(request: Request) -> bool:
-    """Whether somebody may seek personal values as they were sent: who sees them, and who puts them on lists."""
+    """Whether the actor may search by original personal values: those who see them, and those who put them on lists."""
     return bool((Right.PERSONAL | Right.AUTHOR) & rights(actor_name(request).roles))
 
 
@@ -121,7 +121,7 @@ def _add_changing(routes: FastAPI, shelf: Administration, settings: Settings) ->
         openapi_extra=requires("NewList"),
     )  # fmt: skip
     async def create(name: str, request: Request) -> Response:
-        """Make a list, or take one up again that was put away."""
+        """Create a list, or restore an archived one."""
         books, given = shelf.of(name), await parse_body(request, NewList, most)
 
         def made() -> None:
@@ -135,7 +135,7 @@ def _add_changing(routes: FastAPI, shelf: Administration, settings: Settings) ->
         openapi_extra=_entries(),
     )  # fmt: skip
     async def add(name: str, list_name: str, request: Request) -> Response:
-        """Put values on a list: one, many, or a CSV file of them; of one that is on it already, reason and expiry change."""
+        """Add values to a list: one, many, or a CSV file; a value on it already gets the new reason and expiry."""
         books, by = shelf.of(name), who(request)
         if is_csv(header(request.headers.raw, b"content-type")):
             lines = await text(request, most)
@@ -149,7 +149,7 @@ def _add_changing(routes: FastAPI, shelf: Administration, settings: Settings) ->
         openapi_extra=requires("RemoveEntries"),
     )  # fmt: skip
     async def remove(name: str, list_name: str, request: Request) -> Response:
-        """Take values off a list; those that are not on it are counted, and no error."""
+        """Remove values from a list; absent ones are counted, and no error."""
         books, given = shelf.of(name), await parse_body(request, RemoveEntries, most)
 
         def gone() -> Outcome | Waiting:
@@ -161,21 +161,21 @@ def _add_changing(routes: FastAPI, shelf: Administration, settings: Settings) ->
         _LIST + "/archive", tags=["lists"], responses=answers(ListChanged, *_REFUSED), openapi_extra=may_take("GiveReason")
     )
     async def archive(name: str, list_name: str, request: Request) -> Response:
-        """Put a list away that no rule asks any more; what was on it is kept."""
+        """Archive a list that no rule reads; its entries are kept."""
         books, given = shelf.of(name), await parse_body(request, GiveReason, most)
         put_away = partial(books.lists.archive, list_name, who=who(request), why=given.note)
         return await _changed(shelf, name, list_name, put_away)
 
 
 def _entries() -> dict[str, Any]:
-    """The body of entries: JSON, or CSV."""
+    """Parse entries from the body: JSON, or CSV."""
     extra = requires("AddEntries")
     extra["requestBody"]["content"]["text/csv"] = {"schema": {"type": "string"}}
     return extra
 
 
 def _fresh(given: AddEntries) -> list[NewEntry]:
-    """The entries that a request holds."""
+    """The entries in a request."""
     entries = [*given.entries, *([EntryGiven(given.value)] if given.value is not None else [])]
     if not entries:
         raise RequestRefused(422, "give a value, or entries", [("value", "is required where there are no entries")])
@@ -192,7 +192,7 @@ def _fresh(given: AddEntries) -> list[NewEntry]:
 async def _changed(
     shelf: Administration, name: str, list_name: str, work: Callable[[], Outcome | Waiting | None], *, status: int = 200
 ) -> Response:
-    """Make a change and tell what it did: 202 where it waits for another person."""
+    """Apply a change and answer with its result: 202 if it waits for approval."""
     books = shelf.of(name)
     done = await shelf.change(name, work)
     form = await shelf.look(lambda: _form(books, list_name))

@@ -1,4 +1,4 @@
-"""Models and their trials as they are sent and answered."""
+"""Request and response schemas of models and their trials."""
 
 from typing import Annotated, Any, Literal
 
@@ -13,14 +13,16 @@ from penstock.service.changes.rule_schemas import RequestForm
 
 
 class StartShadow(msgspec.Struct, forbid_unknown_fields=True):
-    """Why, and guards in place of those of the detector's policy."""
+    """The reason, and guards that replace those of the policy."""
 
     note: Note = ""
     guards: list[Guard] | None = None
 
 
 class StartRollout(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A share of the keys of a text field or feature; why, and guards in place of those of the detector's policy."""
+    """A rollout to a share of the keys of a text field or feature, with the reason, and guards that replace those of the
+    policy.
+    """
 
     percent: Annotated[float, Meta(gt=0, le=100)]
     of: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -29,7 +31,7 @@ class StartRollout(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class AskForModel(msgspec.Struct, forbid_unknown_fields=True):
-    """What others are asked to do: promote a version, or roll it out to a share of the keys of a field."""
+    """The requested change: promote a version, or roll it out to a share of the keys of a field."""
 
     action: Literal["promote", "rollout"] = "promote"
     percent: Annotated[float, Meta(gt=0, le=100)] | None = None
@@ -38,21 +40,21 @@ class AskForModel(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class GoBack(msgspec.Struct, forbid_unknown_fields=True):
-    """Why, and the version whose trial is to end; the last step is undone unless given."""
+    """The reason, and the version whose trial ends; the last step is undone unless given."""
 
     version: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     note: Note = ""
 
 
 class Why(msgspec.Struct, forbid_unknown_fields=True):
-    """Why."""
+    """The reason."""
 
     note: Note = ""
 
 
 class TrialForm(msgspec.Struct):
-    """A trial of a model. state: shadow, rollout, promoted, rolled_back or withdrawn. champion: which decided when it began.
-    guards: null where those of the detector's policy count. reason: why it ended.
+    """A trial of a model. state: shadow, rollout, promoted, rolled_back or withdrawn. champion: the version that decided at
+    its start. guards: null where those of the policy apply. reason: why it ended.
     """
 
     id: str
@@ -71,7 +73,7 @@ class TrialForm(msgspec.Struct):
 
 
 class ModelVersion(msgspec.Struct):
-    """One version, with its aliases and its figures on its test."""
+    """One version, with its aliases and its test figures."""
 
     version: str
     created_at: str
@@ -80,8 +82,8 @@ class ModelVersion(msgspec.Struct):
 
 
 class ModelList(msgspec.Struct):
-    """The versions of a detector's models. champion: decides. running: the trials that run, the one that began first being the
-    first; trials: all there were, the newest first. pending: requests that wait. most: so many may run at a time.
+    """The versions of a detector's models. champion: the version that decides. running: current trials, oldest first;
+    trials: all trials, newest first. pending: requests that wait. most: the maximum of concurrent trials.
     """
 
     champion: str | None
@@ -94,7 +96,9 @@ class ModelList(msgspec.Struct):
 
 
 class Moved(msgspec.Struct):
-    """What a promotion or a way back did. champion: decides from now on; version: that was promoted or rolled back."""
+    """The result of a promotion or rollback. champion: the version that decides now; version: the one promoted or rolled
+    back.
+    """
 
     action: str
     version: str
@@ -102,9 +106,8 @@ class Moved(msgspec.Struct):
 
 
 class LiveTrial(msgspec.Struct):
-    """A trial: `model` with its version, or a candidate rule. since: when it began to be counted. matrix: how many the champion
-    decided as the first, the candidate as the second.
-    scores: how many lie in each twentieth; null for rules.
+    """A running trial: `model` with its version, or a candidate rule. since: when counting began. matrix: number of
+    decisions by outcome of the champion and of the candidate. scores: counts in twentieths; null for rules.
     """
 
     trial: str
@@ -121,13 +124,13 @@ class LiveTrial(msgspec.Struct):
 
 
 class TrialList(msgspec.Struct):
-    """What is tried now."""
+    """The running trials."""
 
     trials: list[LiveTrial]
 
 
 def trial_form(trial: ModelTrial) -> TrialForm:
-    """A trial as it is answered."""
+    """The response form of a trial."""
     return TrialForm(
         id=trial.id,
         version=trial.version,

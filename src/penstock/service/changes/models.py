@@ -1,4 +1,4 @@
-"""`/detectors/{name}/models`: which version decides, which are tried, and the way forward and back."""
+"""`/detectors/{name}/models`: model versions, trials, promotion and rollback."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -40,16 +40,16 @@ _VERSION = _MODELS + "/{version}"
 
 
 class Models:
-    """What the routes ask: the challengers of each detector, in threads, with errors as people should see them."""
+    """Runs the model operations of each detector in threads, with errors mapped for users."""
 
     def __init__(self, desks: DetectorRouter, challengers: Mapping[str, Challengers], settings: Settings) -> None:
         self._desks, self._challengers, self.most_bytes = desks, challengers, settings.max_body_bytes
 
     async def do(self, name: str, work: Callable[[Challengers], T]) -> T:
-        """Ask the challengers of a detector.
+        """Run an operation on the challengers of a detector.
 
         Raises:
-            RequestRefused: 404 no such detector, 409 it has no models, 422 what was asked does not fit, 503 the registry.
+            RequestRefused: 404 no such detector, 409 it has no models, 422 invalid request, 503 the registry.
             NotFound, Conflict, MalformedEvent: as `Challengers`.
         """
         self._desks.named(name)
@@ -72,14 +72,14 @@ def add_routes(routes: FastAPI, models: Models) -> None:
 def _add_trying(routes: FastAPI, models: Models) -> None:
     @routes.get(_MODELS, tags=["models"], responses=answers(ModelList, 404, 409))
     async def listed(name: str) -> Response:
-        """The versions of a detector's models: which decides, which are tried, every trial there was, and what waits."""
+        """Model versions: the champion, running and past trials, and requests that wait."""
         return json_answer(await models.do(name, _list))
 
     @routes.post(
         _VERSION + "/shadow", tags=["models"], responses=answers("TrialForm", *_REFUSED), openapi_extra=may_take("StartShadow")
     )
     async def shadow(name: str, version: str, request: Request) -> Response:
-        """Let a version score the same events as the champion, and decide nothing; several may."""
+        """Start a shadow trial: the version scores the same events as the champion and decides nothing; several may run."""
         given, by = await parse_body(request, StartShadow, models.most_bytes), who(request)
         trial = await models.do(name, lambda c: c.shadow(version, who=by, why=given.note, guards=_plain(given.guards)))
         return json_answer(trial_form(trial))
@@ -88,7 +88,7 @@ def _add_trying(routes: FastAPI, models: Models) -> None:
         _VERSION + "/rollout", tags=["models"], responses=_or_waits("TrialForm"), openapi_extra=requires("StartRollout")
     )
     async def rollout(name: str, version: str, request: Request) -> Response:
-        """Let a version decide for a share of the keys, under guards; the champion goes on for the others."""
+        """Start a rollout: the version decides for a share of the keys, under guards; the champion decides the others."""
         given, by = await parse_body(request, StartRollout, models.most_bytes), who(request)
         share: dict[str, Any] = {"percent": given.percent, "share_of": given.of, "guards": _plain(given.guards)}
         return _done(await models.do(name, lambda c: c.rollout(version, **share, who=by, why=given.note)))
@@ -107,7 +107,7 @@ def _add_trying(routes: FastAPI, models: Models) -> None:
 def _add_settling(routes: FastAPI, models: Models) -> None:
     @routes.post(_VERSION + "/promote", tags=["models"], responses=_or_waits("Moved"), openapi_extra=may_take("Why"))
     async def promote(name: str, version: str, request: Request) -> Response:
-        """Let a version decide everything."""
+        """Promote a version to champion."""
         given = await parse_body(request, Why, models.most_bytes)
         promoted = partial(Challengers.promote, version=version, who=who(request), why=given.note)
         done = await models.do(name, promoted)
@@ -117,18 +117,18 @@ def _add_settling(routes: FastAPI, models: Models) -> None:
         _MODELS + "/rollback", tags=["models"], responses=answers("Moved", *_REFUSED), openapi_extra=may_take("GoBack")
     )
     async def rollback(name: str, request: Request) -> Response:
-        """End the trial of a version; unless one is named undo the last step: the rollout, else what began or changed last."""
+        """End the trial of a version; without one, undo the last step: the rollout, else what began or changed last."""
         given = await parse_body(request, GoBack, models.most_bytes)
         return json_answer(await models.do(name, lambda c: c.rollback(given.version, who=who(request), why=given.note)))
 
 
 def _or_waits(name: str) -> dict[int | str, dict[str, Any]]:
-    """The answers of a route that may lead to a request, where four eyes are asked for."""
+    """The answers of a route that may create a request, where four eyes are required."""
     return {**answers(name, *_REFUSED), 202: answers(RequestForm, status=202)[202]}
 
 
 def _done(done: ModelTrial | Moved | approvals.Request) -> Response:
-    """What came of it: 202 where it waits for another person."""
+    """The answer to a change: 202 if it waits for approval."""
     if isinstance(done, approvals.Request):
         return json_answer(request_form(done), 202)
     return json_answer(trial_form(done) if isinstance(done, ModelTrial) else done)

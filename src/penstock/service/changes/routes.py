@@ -1,4 +1,4 @@
-"""The routes over the books of rules, lists and features."""
+"""All routes of rules, lists, features, models and approvals."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ def add_routes(
     desks: DetectorRouter,
     backtests: Backtests,
 ) -> None:
-    """Rules, lists, features, and what waits for a second pair of eyes, of models too."""
+    """Add the routes of rules, lists and features, and of approvals, those of models included."""
 
     def approving(name: str) -> ApprovalService:
         grown = growing.get(name)

@@ -1,4 +1,4 @@
-"""What is asked about rules: the forms of JSON that requests carry."""
+"""Request schemas of the rules API."""
 
 from typing import Annotated, Any, Literal
 
@@ -29,14 +29,14 @@ class NewRule(msgspec.Struct, forbid_unknown_fields=True):
 
     @property
     def body(self) -> Body:
-        """What it says."""
+        """The rule's definition."""
         asked = {name: getattr(self, name) for name in Body.__struct_fields__}
         return Body(**asked)
 
 
 class TryCondition(msgspec.Struct, forbid_unknown_fields=True):
-    """A condition to look at. name: of the rule of which it would be a version. event: a transaction, or transaction_id: of one
-    that was decided, to say what the condition is of it.
+    """A condition to check. name: the rule of which it would be a version. event: a transaction, or transaction_id: a
+    recorded one, to evaluate the condition on.
     """
 
     when: Condition
@@ -50,14 +50,14 @@ class TryCondition(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ShadowRule(msgspec.Struct, forbid_unknown_fields=True):
-    """A version that is to watch."""
+    """The version to run in shadow."""
 
     version: Number
     note: Note = ""
 
 
 class RolloutRule(msgspec.Struct, forbid_unknown_fields=True):
-    """A version that is to act on a share of the keys of a field. guards: in place of those of the detector's policy."""
+    """The version to roll out to a share of the keys of a field. guards: replace those of the policy."""
 
     version: Number
     percent: Annotated[float, Meta(gt=0, le=100)]
@@ -67,14 +67,14 @@ class RolloutRule(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PromoteRule(msgspec.Struct, forbid_unknown_fields=True):
-    """The version that is to act on everything; the candidate unless given."""
+    """The version to promote; the candidate unless given."""
 
     version: Number | None = None
     note: Note = ""
 
 
 class AskForRule(msgspec.Struct, forbid_unknown_fields=True):
-    """What others are asked to do: promote a version, or roll it out to a share of the keys of a field."""
+    """The requested change: promote a version, or roll it out to a share of the keys of a field."""
 
     version: Number
     action: Literal["promote", "rollout"] = "promote"
@@ -84,6 +84,6 @@ class AskForRule(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class GiveReason(msgspec.Struct, forbid_unknown_fields=True):
-    """Why."""
+    """The reason."""
 
     note: Note = ""

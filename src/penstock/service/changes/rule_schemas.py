@@ -1,4 +1,4 @@
-"""Rules as they are answered: the forms of JSON, and what turns versions into them."""
+"""Response schemas of the rules API, and the conversion of versions into them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,15 +14,15 @@ from penstock.service.changes.version_info import VersionInfo, version_info
 
 
 class RolloutForm(msgspec.Struct):
-    """The share of the keys of a field that a version acts on."""
+    """The rollout of a version to a share of the keys of a field."""
 
     percent: float
     of: str | None
 
 
 class RuleVersion(VersionInfo):
-    """One version of a rule. state: since when, and who changed it. changed: what it says otherwise than the version before, by
-    field as [before, after]; null in the first.
+    """One version of a rule, with its state, since when, and who changed it. changed: differences from the version before,
+    by field as [before, after]; null in the first.
     """
 
     rule: str
@@ -38,8 +38,8 @@ class RuleVersion(VersionInfo):
 
 
 class FindingForm(msgspec.Struct):
-    """What is to be said of a rule before any event has come. kind: unreadable, never_true, always_true, same_as,
-    never_reached, not_told. other: the rule that it collides with.
+    """A lint finding about a rule. kind: unreadable, never_true, always_true, same_as, never_reached, not_told. other: the
+    rule that it conflicts with.
     """
 
     rule: str
@@ -50,8 +50,8 @@ class FindingForm(msgspec.Struct):
 
 
 class FiresForm(msgspec.Struct):
-    """How often a rule acted within the days that were looked at, and when it last did; watched: the same of the
-    condition of what is tried, whether it acted or not.
+    """How often a rule acted within the counted days, and when last; watched: the same for the condition of the candidate,
+    whether it acted or not.
     """
 
     count: int
@@ -61,8 +61,9 @@ class FiresForm(msgspec.Struct):
 
 
 class RuleForm(msgspec.Struct):
-    """A rule. state: of its active version, else of its candidate, else of its newest. active, candidate: what acts, and what
-    is tried beside it. newest: the last that was written. pending: ids of requests that wait. fires: null where nothing says.
+    """A rule. state: of its active version, else of its candidate, else of its newest. active, candidate: the acting
+    version, and the one in trial. newest: the last one written. pending: ids of requests that wait. fires: null if
+    unknown.
     """
 
     name: str
@@ -80,8 +81,8 @@ class RuleForm(msgspec.Struct):
 
 
 class RuleList(msgspec.Struct):
-    """The rules of a detector. in_force, lists: what decisions name by now as `versions.rules` and `versions.lists`, where the
-    engine is here. fires_days: how many days were looked at for `fires`.
+    """The rules of a detector. in_force, lists: what decisions name now as `versions.rules` and `versions.lists`, where the
+    engine is here. fires_days: the number of days counted in `fires`.
     """
 
     detector: str
@@ -94,7 +95,7 @@ class RuleList(msgspec.Struct):
 
 
 class RuleHistory(msgspec.Struct):
-    """A rule with all its versions, the newest first, and the requests about it."""
+    """A rule with all versions, newest first, and its requests."""
 
     rule: RuleForm
     versions: list[RuleVersion]
@@ -102,7 +103,7 @@ class RuleHistory(msgspec.Struct):
 
 
 class RuleDiff(msgspec.Struct):
-    """What one version says otherwise than another: by field, before and after."""
+    """The differences between two versions, by field, before and after."""
 
     rule: str
     before: int
@@ -111,7 +112,7 @@ class RuleDiff(msgspec.Struct):
 
 
 class RequestForm(msgspec.Struct):
-    """What waits for a second pair of eyes, or did. kind: `rule` or `list`; name: of it. author: who cannot approve it."""
+    """A request for approval. kind: `rule` or `list`; name: of it. author: the person who cannot approve it."""
 
     id: str
     kind: str
@@ -143,8 +144,8 @@ class LoweringForm(msgspec.Struct):
 
 
 class RuleChanged(msgspec.Struct):
-    """What a change led to. request: where it waits for another person, and nothing has changed yet (202). lowers: of a version
-    that is promoted, rolled out or asked for; null where it lowers no outcome by what it says, or nothing recorded tells.
+    """The result of a change. request: the request that waits for another person; nothing has changed yet (202). lowers:
+    for a version that is promoted, rolled out or asked for; null for a rule that cannot lower outcomes, or if unknown.
     """
 
     rule: RuleForm
@@ -155,15 +156,13 @@ class RuleChanged(msgspec.Struct):
 
 
 class RulesImported(msgspec.Struct):
-    """The drafts that were added; rules that say the same already were left alone."""
+    """The drafts that were added; rules equal to existing ones were skipped."""
 
     added: list[RuleVersion]
 
 
 class RuleTested(msgspec.Struct):
-    """A condition that can be read: its canonical text, what it reads, and what is to be said of it. event: what it is of the
-    event that was given.
-    """
+    """A valid condition: its canonical text, what it reads, and lint findings. event: its result on the given event."""
 
     condition: str
     reads: list[str]
@@ -173,8 +172,8 @@ class RuleTested(msgspec.Struct):
 
 
 class EventTested(msgspec.Struct):
-    """fired: null where it cannot be told, because something that it reads is missing. decision: what was decided, or would be
-    without the rule.
+    """The result on one event. fired: null if unknown, because a value that it reads is missing. decision: the recorded
+    one, or that without the rule.
     """
 
     transaction_id: str
@@ -185,7 +184,7 @@ class EventTested(msgspec.Struct):
 
 
 def version_form(version: Version, before: Version | None = None) -> RuleVersion:
-    """A version as it is answered; before: the version before it."""
+    """The response form of a version; before: the version before it."""
     body = version.body
     return RuleVersion(
         **version_info(version),
@@ -203,7 +202,7 @@ def version_form(version: Version, before: Version | None = None) -> RuleVersion
 
 
 def version_forms(known: Sequence[Version]) -> dict[int, RuleVersion]:
-    """All versions of a rule by their numbers, each beside the one before it."""
+    """All versions of a rule by number, each compared with the one before it."""
     before = [None, *known]
     return {version.version: version_form(version, old) for old, version in zip(before, known, strict=False)}
 
@@ -214,7 +213,7 @@ def rule_form(
     fired: Mapping[str, Fires] | None = None,
     pending: Sequence[Request] = (),
 ) -> RuleForm:
-    """A rule as it is answered, from all its versions."""
+    """The response form of a rule, from all its versions."""
     forms = version_forms(known)
     active, newest = in_state(known, "active"), known[-1]
     tried = next((version for version in known if version.state in CANDIDATE), None)
@@ -250,12 +249,12 @@ def _fires(name: str, tried: Version | None, fired: Mapping[str, Fires]) -> Fire
 
 
 def finding_form(finding: Finding) -> FindingForm:
-    """What is to be said of a rule, as it is answered."""
+    """The response form of a lint finding."""
     return FindingForm(finding.rule, finding.kind, finding.sentence, finding.place, finding.other)
 
 
 def request_form(request: Request) -> RequestForm:
-    """A request as it is answered."""
+    """The response form of a request."""
     return RequestForm(
         id=request.id,
         kind=request.kind,

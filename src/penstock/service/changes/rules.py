@@ -1,4 +1,4 @@
-"""`/detectors/{name}/rules`: rules as data, from draft to archived, every version kept."""
+"""`/detectors/{name}/rules`: rules edited at run time, from draft to archived, with all versions kept."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -64,7 +64,7 @@ Done = Version | approvals.Request
 
 
 def add_routes(routes: FastAPI, shelf: Administration, settings: Settings, backtests: Backtests) -> None:
-    """Add the routes, over these books. backtests: say what a version that is to act would have lowered."""
+    """Add the routes. backtests: count the outcomes that an activated version would have lowered."""
     _add_looking(routes, shelf)
     _add_writing(routes, shelf, settings, backtests)
     _add_deciding(routes, shelf, settings, backtests)
@@ -73,7 +73,7 @@ def add_routes(routes: FastAPI, shelf: Administration, settings: Settings, backt
 def _add_looking(routes: FastAPI, shelf: Administration) -> None:
     @routes.get(_RULES, tags=["rules"], responses=answers(RuleList, 404))
     async def listed(name: str, *, archived: bool = False) -> Response:
-        """The rules: what each is doing, since when, who changed it, warnings, and how often it fired lately."""
+        """All rules: state, since when, author of the last change, warnings, and how often they fired lately."""
         books = shelf.of(name)
         fired = await shelf.fires(name)
 
@@ -89,14 +89,14 @@ def _add_looking(routes: FastAPI, shelf: Administration) -> None:
 
     @routes.get(_RULES + "/export", tags=["rules"], response_class=Response, responses={200: _NDJSON, 404: refusal(404)})
     async def export(name: str) -> Response:
-        """The active rules as NDJSON, one object a line: for `import` elsewhere, or for the detector's file."""
+        """The active rules as NDJSON, one object per line: for `import` elsewhere, or for the detector's file."""
         books = shelf.of(name)
         lines = await shelf.look(lambda: list(books.export()))
         return Response("".join(f"{line}\n" for line in lines), media_type="application/x-ndjson")
 
     @routes.get(_RULE, tags=["rules"], responses=answers(RuleHistory, 404))
     async def one(name: str, rule: str) -> Response:
-        """A rule with all its versions, the newest first, what each changed, and the requests about it."""
+        """A rule with all versions, newest first, their changes, and its requests."""
         books = shelf.of(name)
         fired = await shelf.fires(name)
 
@@ -113,7 +113,7 @@ def _add_looking(routes: FastAPI, shelf: Administration) -> None:
 
     @routes.get(_RULE + "/diff", tags=["rules"], responses=answers(RuleDiff, 404))
     async def diff(name: str, rule: str, *, before: int, after: int) -> Response:
-        """What one version says otherwise than another."""
+        """The differences between two versions."""
 
         def found() -> RuleDiff:
             bodies = {version.version: version.body for version in _known(shelf, name, rule)}
@@ -127,14 +127,14 @@ def _add_looking(routes: FastAPI, shelf: Administration) -> None:
 
 def _add_writing(routes: FastAPI, shelf: Administration, settings: Settings, backtests: Backtests) -> None:
     most = settings.max_body_bytes
-    one_at_a_time = asyncio.Lock()  # a page asks with every pause of who writes, and each compiles all rules
+    one_at_a_time = asyncio.Lock()  # pages send a request at every pause in typing, and each compiles all rules
 
     @routes.post(
         _RULES, tags=["rules"], status_code=201, responses=answers(RuleChanged, *_REFUSED, status=201),
         openapi_extra=requires("NewRule"),
     )  # fmt: skip
     async def add(name: str, request: Request) -> Response:
-        """Add a version of a rule, as a draft: it is checked, and does nothing yet."""
+        """Add a version of a rule as a draft: it is checked, and does not run yet."""
         books, given = shelf.of(name), await parse_body(request, NewRule, most)
         add = partial(books.rules.add, given.name, given.body, who=who(request), why=given.note)
         return await _changed(shelf, name, given.name, add, status=201)
@@ -146,7 +146,7 @@ def _add_writing(routes: FastAPI, shelf: Administration, settings: Settings, bac
         openapi_extra=_TAKES_LINES,
     )
     async def import_(name: str, request: Request) -> Response:
-        """Add exported rules (NDJSON) as drafts; those that say the same already are left alone."""
+        """Add exported rules (NDJSON) as drafts; rules equal to existing ones are skipped."""
         books, lines = shelf.of(name), await text(request, most)
         added = await shelf.change(name, lambda: books.import_(lines, "the body", who=who(request)))
         return json_answer(RulesImported([version_form(version) for version in added]))
@@ -155,7 +155,7 @@ def _add_writing(routes: FastAPI, shelf: Administration, settings: Settings, bac
         _RULES + "/test", tags=["rules"], responses=answers(RuleTested, *_REFUSED), openapi_extra=requires("TryCondition")
     )
     async def test(name: str, request: Request) -> Response:
-        """Look at a condition without saving it: names, types, what is probably not meant, and what it is of an event."""
+        """Check a condition without saving it: names, types, lint findings, and its result on an event."""
         books, given = shelf.of(name), await parse_body(request, TryCondition, most)
         body = Body(when=given.when, then=given.then, reason=given.reason, hard=given.hard, override=given.override)
         async with one_at_a_time:
@@ -176,7 +176,7 @@ def _add_writing(routes: FastAPI, shelf: Administration, settings: Settings, bac
         _RULE + "/shadow", tags=["rules"], responses=answers(RuleChanged, 403, *_REFUSED), openapi_extra=requires("ShadowRule")
     )
     async def shadow(name: str, rule: str, request: Request) -> Response:
-        """Let a version watch: where it would have fired is recorded; ends a rollout only for approvers (403)."""
+        """Run a version in shadow: where it would have fired is recorded; only approvers may end a rollout with it (403)."""
         books, given = shelf.of(name), await parse_body(request, ShadowRule, most)
         may_approve = bool(Right.APPROVE & rights(actor_name(request).roles))
         work = partial(books.rules.shadow, rule, given.version, who=who(request), why=given.note, may_approve=may_approve)
@@ -204,7 +204,7 @@ def _add_deciding(routes: FastAPI, shelf: Administration, settings: Settings, ba
         openapi_extra=requires("RolloutRule"),
     )  # fmt: skip
     async def rollout(name: str, rule: str, request: Request) -> Response:
-        """Let a version act on a share of the keys of a field; the active one goes on for the others."""
+        """Roll a version out to a share of the keys of a field; the active version acts on the others."""
         books, given = shelf.of(name), await parse_body(request, RolloutRule, most)
         share: dict[str, Any] = {"percent": given.percent, "share_of": given.of}
         roll = partial(books.roll_out, rule, given.version, **share, who=who(request), why=given.note, guards=given.guards)
@@ -215,7 +215,7 @@ def _add_deciding(routes: FastAPI, shelf: Administration, settings: Settings, ba
         openapi_extra=may_take("PromoteRule"),
     )  # fmt: skip
     async def promote(name: str, rule: str, request: Request) -> Response:
-        """Let the candidate, or a version, act on everything; the one that did is archived."""
+        """Promote the candidate, or a version, to active; the active version is archived."""
         books, given = shelf.of(name), await parse_body(request, PromoteRule, most)
         work = partial(books.rules.promote, rule, given.version, who=who(request), why=given.note)
         return await _changed(shelf, name, rule, work, backtests=backtests)
@@ -224,7 +224,7 @@ def _add_deciding(routes: FastAPI, shelf: Administration, settings: Settings, ba
         _RULE + "/pause", tags=["rules"], responses=answers(RuleChanged, *_REFUSED), openapi_extra=may_take("GiveReason")
     )
     async def pause(name: str, rule: str, request: Request) -> Response:
-        """Let the candidate stop, or where there is none the active version."""
+        """Stop the candidate, or without one the active version."""
         books, given = shelf.of(name), await parse_body(request, GiveReason, most)
         return await _changed(shelf, name, rule, partial(books.rules.pause, rule, who=who(request), why=given.note))
 
@@ -232,7 +232,7 @@ def _add_deciding(routes: FastAPI, shelf: Administration, settings: Settings, ba
         _RULE + "/rollback", tags=["rules"], responses=answers(RuleChanged, *_REFUSED), openapi_extra=may_take("GiveReason")
     )
     async def rollback(name: str, rule: str, request: Request) -> Response:
-        """Undo the last step: stop the candidate, or bring the version back that was active before."""
+        """Undo the last step: stop the candidate, or restore the version that was active before."""
         books, given = shelf.of(name), await parse_body(request, GiveReason, most)
         return await _changed(shelf, name, rule, partial(books.rules.rollback, rule, who=who(request), why=given.note))
 
@@ -240,7 +240,7 @@ def _add_deciding(routes: FastAPI, shelf: Administration, settings: Settings, ba
         _RULE + "/archive", tags=["rules"], responses=answers(RuleChanged, *_REFUSED), openapi_extra=may_take("GiveReason")
     )
     async def archive(name: str, rule: str, request: Request) -> Response:
-        """Let no version of a rule act or watch any more."""
+        """Archive a rule: no version acts or runs in shadow any more."""
         books, given = shelf.of(name), await parse_body(request, GiveReason, most)
         return await _changed(shelf, name, rule, partial(books.rules.archive, rule, who=who(request), why=given.note))
 
@@ -254,8 +254,8 @@ async def _changed(
     status: int = 200,
     backtests: Backtests | None = None,
 ) -> Response:
-    """Make a change and tell what it led to: 202 where it waits for another person. backtests: where a version acts by now,
-    or may soon.
+    """Apply a change and answer with its result: 202 if it waits for approval. backtests: for versions that act now, or may
+    soon.
     """
     books = shelf.of(name)
     done = await shelf.change(name, work)
@@ -283,7 +283,7 @@ async def _changed(
 
 
 async def _lowering(backtests: Backtests, detector: Detector, rule: str, body: Body) -> LoweringForm | None:
-    """What a version would have lowered of what was recorded; None where it can lower nothing, or that is not known."""
+    """How many recorded outcomes a version would have lowered; None if it lowers none, or if unknown."""
     if not can_lower(body, detector.policy):
         return None
     parse_body: dict[str, Any] = {"when": body.when, "then": body.then, "override": body.override}
@@ -302,7 +302,7 @@ def _known(shelf: Administration, name: str, rule: str) -> Sequence[Version]:
 
 
 def _evaluate(shelf: Administration, name: str, given: TryCondition) -> Evaluate | None:
-    """What evaluates the condition on the event that was given; that is looked at on the thread that the engine belongs to."""
+    """A callable that evaluates the condition on the given event, which is read on the engine's thread."""
     rule = Rule(UNDER_TEST, given.when, then=given.then, reason=given.reason, hard=given.hard, override=given.override)
     if given.event is not None:
         return on_event(shelf.engine(name), rule, msgspec.json.encode(given.event))

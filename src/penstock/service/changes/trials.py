@@ -1,4 +1,4 @@
-"""What is tried while a service decides: challengers are followed, guards look, and people see how it goes."""
+"""Trials of models and rules in a deciding service: follows challengers, checks guards, and reports results."""
 
 import asyncio
 import logging
@@ -27,9 +27,9 @@ log = logging.getLogger("penstock.service")
 
 
 class Trials:
-    """Follows and guards what is tried at the desks that decide here, beside the traffic.
+    """Follows and guards the trials of the detectors that decide here.
 
-    champions: who follows the champion of a desk, so that a promotion is in force as soon as the trial has ended.
+    champions: the champion follower of each detector, so that a promotion is in force as soon as the trial has ended.
     """
 
     def __init__(self, desks: DetectorRouter, work: TrialWork, champions: Mapping[str, Follower]) -> None:
@@ -39,12 +39,12 @@ class Trials:
         self._revisions: dict[str, int] = {}
 
     async def begin(self) -> None:
-        """Let what is tried already be tried from the first decision on."""
+        """Start the current trials before the first decision."""
         for desk in self._following():
             await self._look(desk)
 
     async def run(self) -> None:
-        """Follow and guard until the task is cancelled."""
+        """Follow and check guards until the task is cancelled."""
         await asyncio.gather(*(self._follow(desk) for desk in self._following()), *(self._guard(d) for d in self._deciding()))
 
     def _deciding(self) -> list[MicroBatcher]:
@@ -59,7 +59,7 @@ class Trials:
             await asyncio.sleep(RULES_EVERY_S)
 
     async def _look(self, desk: MicroBatcher) -> None:
-        """Ask once."""
+        """Check one detector once."""
         newer = self._work.newer[desk.name]
 
         async def look() -> None:
@@ -84,7 +84,7 @@ class Trials:
             await asyncio.sleep(GUARDS_EVERY_S)
 
     async def _tell(self, what: str, look: Callable[[], Awaitable[None]]) -> None:
-        """Look; whatever happens, deciding goes on, and the log says it once."""
+        """Run one check; a failure never stops deciding, and is logged once."""
         try:
             await look()
         except Exception as error:  # noqa: BLE001 - a drawer or a registry that fails must not end what watches it
@@ -107,10 +107,10 @@ class Trials:
         return engine
 
     async def compare(self, name: str, question: Question) -> Compared:
-        """Champion and candidate side by side; one comparison of a detector at a time.
+        """Compare champion and candidate; one comparison per detector at a time.
 
         Raises:
-            RequestRefused: 404 no such detector or trial, 409 it is decided elsewhere, 429 one is being made.
+            RequestRefused: 404 no such detector or trial, 409 it is decided elsewhere, 429 one is running.
         """
         engine = self.engine(name)
         if name in self._comparing:
@@ -124,17 +124,17 @@ class Trials:
             raise RequestRefused(404, str(error)) from None
 
     async def close(self) -> None:
-        """Wait for comparisons that are being made, and let go of what they read."""
+        """Wait for running comparisons, and release what they read."""
         await asyncio.gather(*self._comparing.values(), return_exceptions=True)
         self._work.close()
 
 
 def add_routes(routes: FastAPI, trials: Trials) -> None:
-    """Add the routes that look."""
+    """Add the routes."""
 
     @routes.get("/detectors/{name}/trials", tags=["models"], responses=answers("TrialList", 404, 409))
     async def trial_list(name: str) -> Response:
-        """What is tried now, and what it has come to since it began here: counts, decisions of both, scores, times."""
+        """Running trials, with results since their start in this process: counts, decisions of both, scores, times."""
         return json_response(msgspec.json.encode({"trials": trials.engine(name).trials.form()}))
 
     @routes.get("/detectors/{name}/trials/{trial}", tags=["models"], responses=answers("Compared", 404, 409, 429))

@@ -1,4 +1,4 @@
-"""What every version says that people write, whether of a rule or of a feature."""
+"""Version metadata that rules and features share."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from penstock.governance.rule_versions import Version as RuleVersion
 
 
 class VersionInfo(msgspec.Struct, kw_only=True):
-    """A version: its number, who wrote it, when and why; since when its state is what it is, and who changed that."""
+    """A version: its number, author, time and reason; its state, since when, and who changed it."""
 
     version: int
     since: str

@@ -1,1 +1,1 @@
-"""The path of a request for a decision: `predict`, `batcher` (embedded engine) or `broker_client` (worker), `fallback`."""
+"""The path of a decision request: `predict`, `batcher` (embedded engine) or `broker_client` (worker), `fallback`."""

@@ -1,4 +1,4 @@
-"""A micro-batch on its way: decided, then made durable, then answered to everybody who had an event in it."""
+"""A micro-batch in progress: decided, then made durable, then answered to every caller with an event in it."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ STALLED_S = 30.0
 
 
 class Waiting:
-    """Some events of one caller, in the queue or in a batch."""
+    """Events of one caller, queued or in a batch."""
 
     __slots__ = ("answer", "bodies", "dry_run", "since_ns", "traced")
 
@@ -28,13 +28,13 @@ class Waiting:
         self.traced = CURRENT.get()
 
     def fail(self, error: Exception) -> None:
-        """Tell the caller, unless it has been told already."""
+        """Answer the caller with an error, unless it has been answered."""
         if not self.answer.done():
             self.answer.set_exception(error)
 
 
 class Batch:
-    """What one call of the engine decides. `left` is called once, on the event loop, when it is no longer on its way."""
+    """The events of one engine call. `left` is called once, on the event loop, when the batch is finished."""
 
     __slots__ = ("_decided_ns", "_left", "_loop", "_measures", "_on_the_way", "_taken", "_taken_ns", "_watchdog", "answers")
 
@@ -55,21 +55,21 @@ class Batch:
 
     @property
     def bodies(self) -> list[bytes]:
-        """All events, caller after caller."""
+        """All events, in the order of their callers."""
         return [body for waiting in self._taken for body in waiting.bodies]
 
     def decided(self, answers: list[Answer], *, stalled: Callable[[], None]) -> None:
-        """The engine has decided; the answers wait until they are durable."""
+        """Store the engine's answers until they are durable."""
         self.answers = answers
         self._decided_ns = time.perf_counter_ns()
         self._watchdog = self._loop.call_later(STALLED_S, stalled)
 
     def on_durable(self, error: BaseException | None) -> None:
-        """From the ledger's thread: everything is durable, or never will be."""
+        """Called on the ledger's thread: everything is durable, or never will be."""
         self._loop.call_soon_threadsafe(self.settle, error)
 
     def settle(self, error: BaseException | None = None) -> None:
-        """On the event loop: answer every caller, once."""
+        """Answer every caller once; on the event loop."""
         if not self._on_the_way:
             return
         self._on_the_way = False
@@ -83,7 +83,7 @@ class Batch:
         self._left(self)
 
     def fail(self, error: Exception) -> None:
-        """Give every caller that is still waiting this error."""
+        """Answer every waiting caller with this error."""
         for waiting in self._taken:
             waiting.fail(error)
 
@@ -101,7 +101,7 @@ class Batch:
             start = stop
 
     def _trace(self, waiting: Waiting, traced: Traced, answer: Answer, now_ns: int) -> None:
-        """Note where the time of one caller went."""
+        """Record the stage times of one traced caller."""
         traced.went("queue", waiting.since_ns, self._taken_ns)
         traced.went("decide", self._taken_ns, self._decided_ns)
         traced.went("durable", self._decided_ns, now_ns)
@@ -110,7 +110,7 @@ class Batch:
 
 
 async def durable(work: Callable[[OnDurable], Any]) -> Any:
-    """Do work that reports through a callback when it is durable, and wait for that.
+    """Run work that reports durability through a callback, and wait for it.
 
     Raises:
         LedgerError: it failed, or took longer than the disk may take.
@@ -126,7 +126,7 @@ async def durable(work: Callable[[OnDurable], Any]) -> Any:
 
 
 def stalled_error() -> LedgerError:
-    """What callers are told whose events were decided but could not be made durable in time."""
+    """The error for callers whose events were decided but could not be made durable in time."""
     return LedgerError(
         f"the disk has not confirmed a write for {STALLED_S:.0f} s, so nothing is acknowledged; "
         "send the same request again later, its transaction id makes that safe"

@@ -1,4 +1,4 @@
-"""A desk: where requests for one detector meet, are joined into micro-batches, and wait until these are durable."""
+"""The micro-batcher of a detector: queues requests, joins them into micro-batches, and answers when these are durable."""
 
 import asyncio
 import contextlib
@@ -28,11 +28,11 @@ costs however small it is; they wait for the write under way, a fraction of a mi
 
 
 class MicroBatcher:
-    """One detector behind HTTP: a bounded queue, one batch being decided, one being made durable.
+    """Micro-batching for one detector: a bounded queue, one batch being decided, one being made durable.
 
-    There is no timer: a batch is whatever queued while the last one was decided or written, so a lone request waits
-    for nobody and a crowd shares the costs of one batch. Everything here runs on the event loop's thread; only the
-    word that a batch is durable comes from another. models_trouble: why newer models cannot be had.
+    There is no timer: a batch is whatever queued while the last one was decided or written, so a lone request is decided
+    at once, and concurrent requests share the cost of one batch. Everything runs on the event loop's thread; only the
+    durability callback comes from another. models_trouble: why newer models cannot be loaded.
     """
 
     def __init__(self, name: str, opener: Opener, settings: Settings) -> None:
@@ -53,7 +53,7 @@ class MicroBatcher:
 
     @classmethod
     def of(cls, engine: Decider, settings: Settings) -> "MicroBatcher":
-        """A desk for an engine that is already open."""
+        """A micro-batcher for an engine that is already open."""
         desk = cls(engine.detector.name, lambda: engine, settings)
         desk._engine = engine
         return desk
@@ -66,7 +66,7 @@ class MicroBatcher:
             self._engine = await asyncio.to_thread(self._opener)
 
     async def close(self) -> None:
-        """Answer what was accepted, then flush, snapshot and close the engine."""
+        """Answer accepted requests, then flush, snapshot and close the engine."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), STALLED_S)
         if self._engine is not None:
@@ -75,7 +75,7 @@ class MicroBatcher:
 
     @property
     def not_ready(self) -> str | None:
-        """None, or the reason why this detector can be neither asked nor looked into."""
+        """None, or the reason why this detector cannot serve."""
         if self._engine is None:
             return "code is being compiled and state is being recovered"
         waits = self._engine.ready
@@ -83,7 +83,7 @@ class MicroBatcher:
 
     @property
     def unable(self) -> str | None:
-        """See `Serving.unable`: the reason for which `submit` refuses."""
+        """The reason for which `submit` refuses; see `Serving.unable`."""
         reason = self.not_ready
         if reason is not None or self._engine is None:
             return reason
@@ -116,16 +116,16 @@ class MicroBatcher:
 
     @property
     def queued_events(self) -> int:
-        """Events that wait to be decided."""
+        """Number of events in the queue."""
         return self._queued_events
 
-    # ---------------------------------------------------------------- asking for decisions
+    # ---------------------------------------------------------------- decisions
 
     def submit(self, bodies: Sequence[bytes], *, dry_run: bool = False) -> "asyncio.Future[list[Answer]]":
         """Queue at most `max_batch` events of one caller; the answers come in order, once durable.
 
         Raises:
-            NotReady: models or state are not there yet.
+            NotReady: models or state are not loaded yet.
             LedgerError: the disk does not answer.
             Busy: the queue is full.
         """
@@ -144,7 +144,7 @@ class MicroBatcher:
     async def decide(self, bodies: Sequence[bytes], *, dry_run: bool = False) -> list[Answer]:
         """Decide any number of events of one caller, in order.
 
-        A long list is taken in portions of half a batch, two of them at a time, so that other callers' events fit
+        A long list is split into portions of half a batch, two of them at a time, so that other callers' events fit
         between. It is admitted once; its later portions wait for room.
         """
         if not bodies:
@@ -171,21 +171,23 @@ class MicroBatcher:
         return answer
 
     async def accept(self, bodies: Sequence[bytes]) -> list[str | Refusal]:
-        """Take in transactions to be decided; their ids, once they are certain to be: here, once they have been."""
+        """Accept transactions; returns their ids once decisions are certain: here, once they are made."""
         answers = await self.decide(bodies)
         return [answer if isinstance(answer, Refusal) else msgspec.json.decode(id_of(answer), type=str) for answer in answers]
 
     # ---------------------------------------------------------------- batches
 
     def _wake(self) -> None:
-        """Decide as soon as everything that is already at the door has come in; nothing else starts a batch."""
+        """Schedule a batch for the next turn of the loop, so that pending requests join it; nothing else starts a batch."""
         free = not self._on_the_way or (self._queued_events >= WORTH_A_BATCH and len(self._on_the_way) < PIPELINED)
         if self._queue and free and not self._due:
             self._due = True
             asyncio.get_running_loop().call_soon(self._decide_batch)
 
     def _take(self) -> list[Waiting]:
-        """The next batch: callers in order, all real or all dry runs, up to `max_batch` events; nobody who has gone."""
+        """The next batch: callers in order, all real or all dry runs, up to `max_batch` events; skips callers who
+        disconnected.
+        """
         taken: list[Waiting] = []
         events = 0
         while self._queue:
@@ -222,7 +224,7 @@ class MicroBatcher:
             batch.settle()
 
     def _left(self, batch: Batch) -> None:
-        """A batch was answered: the next may start."""
+        """Called when a batch was answered: start the next."""
         self._on_the_way.discard(batch)
         self.stalled = False
         if not batch.dry_run:
@@ -236,7 +238,7 @@ class MicroBatcher:
             self._idle.set()
 
     def _stall(self) -> None:
-        """The disk does not answer: everybody who waits is told, and newcomers at once, until it does."""
+        """Called when the disk does not answer: fail waiting callers, and new ones at once, until it does."""
         self.stalled = True
         refused = of_error(stalled_error())
         for batch in self._on_the_way:
@@ -244,18 +246,18 @@ class MicroBatcher:
         for waiting in self._queue:
             waiting.fail(refused)
 
-    # ---------------------------------------------------------------- what is not a decision
+    # ---------------------------------------------------------------- labels, informing events, refusals
 
     async def label(self, body: bytes) -> list[dict[str, Any] | Refusal]:
-        """Take in one label or an array of them; answered when durable."""
+        """Submit one label or an array of them; answered when durable."""
         result: list[dict[str, Any] | Refusal] = await durable(lambda told: self.engine.label_json(body, on_durable=told))
         return result
 
     def set_aside(self, body: bytes, refusal: Refusal, *, nobodys: bool = False) -> None:
-        """Keep what was refused for what it says, before it came to the engine."""
+        """Quarantine an event that was refused for its content before it reached the engine."""
         self.engine.set_aside(body, refusal, nobodys=nobodys)
 
     async def inform(self, bodies: Sequence[bytes]) -> list[Refusal | None]:
-        """Take in informing events; answered when durable."""
+        """Submit informing events; answered when durable."""
         result: list[Refusal | None] = await durable(lambda told: self.engine.inform_json(bodies, on_durable=told))
         return result

@@ -1,10 +1,11 @@
-"""The desk beside a worker: publishes what it is given, follows what the worker decides, and never decides for good.
+"""The broker client: decisions from a worker. It publishes requests, follows the worker's journal, and never decides for
+good.
 
-    request -> Beside -> broker -> worker -> journal -> replica -> whoever waits for that id
+    request -> BrokerClient -> broker -> worker -> journal -> replica -> the callers waiting for that id
 
-A replica follows the journal, so everything is looked up here and at once. Where a decision does not come within the
-budget, the caller is told what the policy names for that, marked degraded; that answer goes through the broker as well,
-so that everybody who looks the transaction up sees it beside the decision that stands.
+A replica follows the journal, so queries are answered here at once. When a decision misses the budget, the caller gets
+the fallback decision that the policy names, marked degraded. It is published through the broker as well, so that every
+lookup of the transaction shows it next to the final decision.
 """
 
 import asyncio
@@ -50,11 +51,12 @@ Waiter = tuple["asyncio.Future[bytes]", int]
 
 
 class BrokerClient:
-    """`Serving` beside a worker. Everything is for the event loop's thread; a thread of its own reads the journal.
+    """`Serving` for a detector that a worker decides. Call it on the event loop's thread; a separate thread reads the
+    journal.
 
     Args:
         name: the detector's.
-        parts: what opens the broker's ends and the replica.
+        parts: opens the broker's clients and the replica.
         settings: limits and the budget.
     """
 
@@ -70,11 +72,11 @@ class BrokerClient:
     # ---------------------------------------------------------------- opening and closing
 
     async def open(self) -> None:
-        """Catch up with the journal, then follow it."""
+        """Read the journal to its end, then follow it."""
         self.followed = await asyncio.to_thread(JournalReader, self._parts, asyncio.get_running_loop(), self.show)
 
     async def close(self) -> None:
-        """Let go of the journal and the broker; callers who still wait are not answered."""
+        """Close the journal and the broker; waiting callers are not answered."""
         for waiters in self._waiting.values():
             for future, _ in waiters:
                 future.cancel()
@@ -83,7 +85,7 @@ class BrokerClient:
 
     @property
     def not_ready(self) -> str | None:
-        """None, or the reason why nothing can be asked for now."""
+        """None, or the reason why requests cannot be served now."""
         if self.followed is None:
             return "code is being compiled and the journal is being followed for the first time"
         return self.followed.trouble or self.followed.engine.ready
@@ -114,12 +116,12 @@ class BrokerClient:
 
     @property
     def _on_timeout(self) -> str:
-        """What the settings name for decisions that do not come in time, else the detector's policy."""
+        """The fallback for missed deadlines: from the settings, else from the detector's policy."""
         return self.settings.on_timeout or self.engine.detector.policy.on_timeout
 
     @property
     def _silent_s(self) -> float | None:
-        """Seconds since a worker has written into the journal; None while none has."""
+        """Seconds since a worker last wrote into the journal; None if none has yet."""
         heard_at = None if self.followed is None else self.followed.heard_at
         return None if heard_at is None else time.monotonic() - heard_at
 
@@ -129,12 +131,12 @@ class BrokerClient:
 
     @property
     def trouble(self) -> str | None:
-        """Why broker and journal cannot be reached, or not yet; None when all is well."""
+        """Why broker and journal cannot be reached; None when they can."""
         return "the journal is being followed for the first time" if self.followed is None else self.followed.trouble
 
     @property
     def engine(self) -> Engine:
-        """The replica's, to look into.
+        """The replica's engine, for queries.
 
         Raises:
             NotReady: it is still being opened.
@@ -145,17 +147,17 @@ class BrokerClient:
 
     @property
     def queued_events(self) -> int:
-        """Transactions whose decisions somebody waits for."""
+        """Number of transactions whose decisions callers wait for."""
         return len(self._waiting)
 
     def use(self, ensemble: Ensemble) -> None:
-        """Let provisional answers come from these models."""
+        """Score provisional answers with these models."""
         self.engine.use(ensemble)
 
-    # ---------------------------------------------------------------- following
+    # ---------------------------------------------------------------- following the journal
 
     def show(self, records: Sequence[Record]) -> None:
-        """Records can be looked up here: whoever waits for one of their decisions is told."""
+        """Called when records can be looked up here: answer the callers who wait for their decisions."""
         for record in records:
             if record.kind != "decisions":
                 continue
@@ -169,7 +171,7 @@ class BrokerClient:
             self.feed.watch.found(record.ids)
 
     def _shown(self, record: Record, actions: Any) -> list[int]:
-        """The rows that a caller is answered with or that a live page shows: the others need no JSON here."""
+        """The rows that answer a caller or appear on a live page: only these are rendered as JSON."""
         rows = {*range(min(PER_BATCH, len(record))), *np.flatnonzero(actions != Action.APPROVE.value)[:PER_BATCH].tolist()}
         if self._waiting:
             rows |= {row for row, each in enumerate(record.ids) if each in self._waiting}
@@ -182,14 +184,14 @@ class BrokerClient:
                 future.set_result(decision)
                 self.measures.request(0, now - since)
 
-    # ---------------------------------------------------------------- asking for decisions
+    # ---------------------------------------------------------------- decisions
 
     async def submit(self, bodies: Sequence[bytes], *, dry_run: bool = False) -> list[Answer]:
-        """Publish, and wait for the decisions within the budget; after it, tell what the policy names.
+        """Publish events, and wait for the decisions within the budget; after it, answer with fallback decisions.
 
         Raises:
-            NotReady: the broker cannot be reached, or the replica is not there yet.
-            Busy: too many wait already.
+            NotReady: the broker cannot be reached, or the replica is not ready.
+            Busy: too many callers wait already.
             BrokerError: the broker did not take an event.
         """
         self._check()
@@ -207,7 +209,7 @@ class BrokerClient:
         return [answer for answer in answers if answer is not None]
 
     async def decide(self, bodies: Sequence[bytes], *, dry_run: bool = False) -> list[Answer]:
-        """Any number of events of one caller, in order: in portions, one after the other."""
+        """Decide any number of events of one caller, in order: in portions, one after the other."""
         answers: list[Answer] = []
         for start in range(0, len(bodies), _PORTION):
             answers += await self.submit(bodies[start : start + _PORTION], dry_run=dry_run)
@@ -224,7 +226,7 @@ class BrokerClient:
     def _publish(
         self, bodies: Sequence[bytes], trace: bytes
     ) -> "tuple[list[Answer | None], dict[int, tuple[str, asyncio.Future[bytes]]]]":
-        """Publish what is new; what is refused or known already is answered. Returns answers, and who waits, by place."""
+        """Publish new events, and answer refused and known ones. Returns answers, and pending futures, by position."""
         loop, now = asyncio.get_running_loop(), time.perf_counter_ns()
         answers, fresh = self._sorted(bodies)
         waiters: dict[int, tuple[str, asyncio.Future[bytes]]] = {}
@@ -236,7 +238,7 @@ class BrokerClient:
         return answers, waiters
 
     def _sorted(self, bodies: Sequence[bytes]) -> tuple[list[Answer | None], list[tuple[int, str, bytes]]]:
-        """Answers to what is refused or was decided before, and the others with their ids, as they are published."""
+        """Answers for refused and already decided events, and the other events with their ids, as they are published."""
         engine = self.engine
         read = engine.reader.read(bodies, engine.clock())
         answers: list[Answer | None] = [None] * len(bodies)
@@ -259,7 +261,7 @@ class BrokerClient:
         self.followed.outlet.put(role, key, body, done, trace=trace)
 
     def _instead(self, transaction_id: str, body: bytes, future: "asyncio.Future[bytes]") -> bytes:
-        """What the caller is told in place of the decision; kept, so that it is seen beside the decision."""
+        """The fallback decision for one event; stored, so that lookups show it next to the final decision."""
         waiters = self._waiting.get(transaction_id, [])
         waiters[:] = [waiter for waiter in waiters if waiter[0] is not future]
         if not waiters:
@@ -273,10 +275,10 @@ class BrokerClient:
             self._put("answers", transaction_id, _encode(answered))
         return _encode(told)
 
-    # ---------------------------------------------------------------- what is not waited for
+    # ---------------------------------------------------------------- events without a wait
 
     async def accept(self, bodies: Sequence[bytes]) -> list[str | Refusal]:
-        """Publish; the ids, once the broker has them."""
+        """Publish transactions; returns the ids once the broker has them."""
         self._check()
         read = self.engine.reader.read(bodies, self.engine.clock())
         answers: list[str | Refusal] = [""] * len(bodies)
@@ -326,11 +328,11 @@ class BrokerClient:
         return answers
 
     def set_aside(self, body: bytes, refusal: Refusal, *, nobodys: bool = False) -> None:  # noqa: ARG002 - it has one detector
-        """Hand on to the worker what was refused for what it says, to be kept."""
+        """Forward an event refused for its content to the worker's quarantine."""
         self._aside.hand_on(self.engine, body, refusal)
 
     async def _confirmed(self, messages: Sequence[tuple[str, str, bytes]]) -> None:
-        """Publish, and return when the broker has all of them.
+        """Publish, and return when the broker has confirmed all messages.
 
         Raises:
             BrokerError: it did not take one.
@@ -351,7 +353,7 @@ class BrokerClient:
 
 
 def _with_id(body: bytes, field: str, transaction_id: str) -> bytes:
-    """The event with its id in it: a caller may have left that to us, and must be able to find the event again."""
+    """The event with its id set: callers may leave the id out, and need it to look the event up."""
     if transaction_id.encode() in body:
         return body
     event = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
@@ -359,7 +361,7 @@ def _with_id(body: bytes, field: str, transaction_id: str) -> bytes:
 
 
 def _fail(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[bytes]", error: BaseException | None) -> None:
-    """From the client's thread: tell a waiting caller at once where the broker did not take the event."""
+    """Called on the broker client's thread: fail a waiting caller at once if the broker did not take the event."""
     if error is not None:
         loop.call_soon_threadsafe(_raise, future, error)
 

@@ -1,4 +1,4 @@
-"""All desks of a service, and which of them an event that names none belongs to."""
+"""The detectors of a service, and the routing of events that name no detector."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
@@ -18,7 +18,7 @@ _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class DetectorRouter(Mapping[str, Serving]):
-    """The desks by name, in the order in which they were declared."""
+    """The serving sides of all detectors by name, in the order of declaration."""
 
     def __init__(self, desks: Mapping[str, Serving]) -> None:
         self._desks = dict(desks)
@@ -35,10 +35,10 @@ class DetectorRouter(Mapping[str, Serving]):
         return len(self._desks)
 
     def named(self, name: str) -> Serving:
-        """The desk of this detector.
+        """The serving side of this detector.
 
         Raises:
-            RequestRefused: 404, with the names there are.
+            RequestRefused: 404, with the known names.
         """
         try:
             return self._desks[name]
@@ -46,11 +46,13 @@ class DetectorRouter(Mapping[str, Serving]):
             raise RequestRefused(404, f"no detector {name!r} is served here.{did_you_mean(name, self._desks)}") from None
 
     def chosen(self, name: str | None) -> list[Serving]:
-        """The desk that was named, or all of them."""
+        """The named detector, or all of them."""
         return list(self._desks.values()) if name is None else [self.named(name)]
 
     def taking(self, event: bytes) -> Serving | Refusal:
-        """The one detector whose required fields the event has; else a refusal that lists what each detector needs."""
+        """The one detector whose required fields the event has; else a refusal that lists the fields that each detector
+        requires.
+        """
         if self.only is not None:
             return self.only
         try:
@@ -71,9 +73,9 @@ class DetectorRouter(Mapping[str, Serving]):
         *,
         keep: bool = True,
     ) -> list[T | Refusal]:
-        """What the desks say to these events, each in its place; every detector gets its own in order, all at once.
+        """The answers to these events, in order; each detector gets its events in order, all detectors concurrently.
 
-        keep: those that belong to no detector are kept in quarantine.
+        keep: quarantine events that belong to no detector.
         """
         only = desk or self.only
         if only is not None:
@@ -93,21 +95,21 @@ class DetectorRouter(Mapping[str, Serving]):
         return [found[place] for place in range(len(events))]
 
     def set_aside(self, body: bytes, refusal: Refusal, desk: Serving | None = None) -> None:
-        """Keep in quarantine what was refused for what it says, before any detector had it; desk: for whom it was meant."""
+        """Quarantine an event refused for its content before routing; desk: the detector it was addressed to."""
         meant = desk or self.only
         ready = next((each for each in self._desks.values() if each.not_ready is None), None) if meant is None else meant
         if ready is not None and ready.not_ready is None:
             ready.set_aside(self._masked(body) if meant is None else body, refusal, nobodys=meant is None)
 
     def _masked(self, body: bytes) -> bytes:
-        """An event that is nobody's, without what is personal to any detector."""
+        """An event of no detector, with the personal fields of every detector masked."""
         ready = [desk.engine for desk in self._desks.values() if desk.not_ready is None and isinstance(desk.engine, Engine)]
         for engine in ready:
             body = masked_event(body, engine.detector.schema)
         return body
 
     def _required_by(self, name: str) -> frozenset[str]:
-        """The fields without which this detector refuses an event."""
+        """The fields that this detector requires."""
         if name not in self._required:
             fields = msgspec.structs.fields(self._desks[name].engine.event_type)
             self._required[name] = frozenset(field.encode_name for field in fields if field.required)

@@ -1,4 +1,4 @@
-"""What a caller is told in place of a decision that did not come in time."""
+"""The fallback decision, returned when the worker misses the deadline."""
 
 import msgspec
 
@@ -14,10 +14,10 @@ _decode = msgspec.json.Decoder(Decision).decode
 
 
 def fallback_decision(engine: Engine, transaction_id: str, body: bytes, cause: str, on_timeout: str) -> Decision:
-    """What `on_timeout` names, marked degraded with the cause; a hard block, where one fires.
+    """The decision that `on_timeout` names, marked degraded with the cause; a hard block if one fires.
 
-    A provisional answer is scored at once, from what the replica knows, and changes nothing. Where even that fails, the
-    policy's `on_failure` stands in.
+    A provisional answer is scored at once from the replica's state, and changes nothing. If that fails, the policy's
+    `on_failure` applies.
     """
     policy = engine.detector.policy
     hard = {rule.name for rule in engine.detector.plan.rules if rule.hard}
@@ -29,10 +29,10 @@ def fallback_decision(engine: Engine, transaction_id: str, body: bytes, cause: s
 
 
 def _provisional(engine: Engine, transaction_id: str, body: bytes, cause: str) -> Decision | None:
-    """What would be decided from what is known here; None where that is nothing."""
+    """A decision computed from the replica's state; None if it has none."""
     try:
         [answer] = engine.decide_json([body], dry_run=True)
-    except PenstockError:  # no models, no room: whoever waits is answered all the same
+    except PenstockError:  # no models, no room: the caller is answered all the same
         return None
     if isinstance(answer, Refusal):
         return None
@@ -40,7 +40,7 @@ def _provisional(engine: Engine, transaction_id: str, body: bytes, cause: str) -
 
 
 def _fixed(engine: Engine, transaction_id: str, body: bytes, action: Action, cause: str) -> Decision:
-    """An answer that nothing was computed for, and that says so."""
+    """An answer for which nothing was computed, marked as such."""
     now = engine.clock()
     read = engine.reader.read([body], now)
     stopped = action is not Action.APPROVE

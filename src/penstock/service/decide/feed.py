@@ -1,4 +1,4 @@
-"""The live feed of one desk: counts by outcome, the newest decisions and alerts, the first block that shows its reasons."""
+"""The live feed of one detector: counts by outcome, the newest decisions and alerts, the first block with its reasons."""
 
 import threading
 from collections import Counter, deque
@@ -38,9 +38,9 @@ Numbered = tuple[int, bytes]
 
 
 class AlertNumbers:
-    """Numbers alerts in the order in which they are told: by when they were raised, in microseconds, each beyond the last.
+    """Numbers alerts in the order of delivery: by the time when they were raised, in microseconds, strictly increasing.
 
-    So a viewer that comes back, to this process after a restart or to another one, can say up to where it was told.
+    A viewer that reconnects, to this process after a restart or to another one, can thus say which alert it saw last.
 
     >>> numbers = AlertNumbers()
     >>> [numbers.of(b'{"at":"1970-01-01T00:00:01Z"}') for _ in range(2)]
@@ -53,7 +53,7 @@ class AlertNumbers:
         self.lock = threading.Lock()
 
     def of(self, body: bytes) -> int:
-        """The number of an alert. Whoever keeps it holds the `lock` until it can be read, so that none is overtaken."""
+        """The number of an alert. Hold the `lock` until the alert can be read, so that no later one overtakes it."""
         try:
             raised_us = to_us(datetime.fromisoformat(msgspec.json.decode(body, type=_Raised).at))
         except (msgspec.MsgspecError, ValueError):
@@ -69,9 +69,9 @@ class _Raised(msgspec.Struct):
 
 
 class Feed:
-    """What the live page, the counters by outcome, and callers who wait for a status are fed from.
+    """The data behind live pages, counters by outcome, and callers who wait for a status.
 
-    Everything but `alert` is for the event loop's thread. numbers: shared by the feeds of one service.
+    Call everything but `alert` on the event loop's thread. numbers: shared by the feeds of one service.
     """
 
     def __init__(self) -> None:
@@ -86,8 +86,8 @@ class Feed:
         self.numbers = AlertNumbers()
 
     def followed(self, outcomes: Mapping[str, int], shown: Sequence[bytes]) -> None:
-        """Decisions were made elsewhere: how many of each outcome, and the JSON of some of them. Those who wait for one are
-        woken by `watch.found`, once it can be looked up.
+        """Add decisions made elsewhere: counts by outcome, and the JSON of some of them. Callers who wait for one are woken
+        by `watch.found`, once it can be looked up.
         """
         self.count += sum(outcomes.values())
         self.outcomes.update(outcomes)
@@ -97,7 +97,7 @@ class Feed:
             self.first_block = next((body for body in shown if outcome(body) == "BLOCK"), None)
 
     def saw(self, answers: Sequence[bytes | Refusal]) -> None:
-        """A batch was answered."""
+        """Add the answers of a batch."""
         if self.watch.waiting_for:
             self.watch.saw(answers)
         kept = 0
@@ -115,15 +115,15 @@ class Feed:
                 self.newest.append((self.count, answer))
 
     def since(self, number: int) -> list[Numbered]:
-        """The kept decisions that came after this one, oldest first."""
+        """The kept decisions after this number, oldest first."""
         return [(at, decision) for at, decision in self.newest if at > number]
 
     def alert(self, body: bytes) -> None:
-        """Something was raised, as JSON: live pages are told, and the newest are kept. From any thread."""
+        """Add an alert, as JSON: live pages show it, and the newest are kept. From any thread."""
         with self.numbers.lock:
             self.alert_count += 1
             self.alerts.append((self.numbers.of(body), body))
 
     def alerts_since(self, number: int) -> list[Numbered]:
-        """The kept alerts that came after this one, oldest first."""
+        """The kept alerts after this number, oldest first."""
         return [(at, alert) for at, alert in tuple(self.alerts) if at > number]

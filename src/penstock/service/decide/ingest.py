@@ -1,4 +1,4 @@
-"""What becomes known beside the transactions: labels and informing events, answered when durable."""
+"""Routes for labels and informing events, answered when durable."""
 
 import asyncio
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ PORTION = 256
 
 
 class _Addressed(msgspec.Struct):
-    """What says to which detector a label belongs, and whose it is."""
+    """The fields of a label that determine its detector and its source."""
 
     transaction_id: str | int | None = None
     detector: str | None = None
@@ -34,7 +34,7 @@ class _Addressed(msgspec.Struct):
 
 
 class _Typed(msgspec.Struct):
-    """What says to which detectors an informing event belongs."""
+    """The field of an informing event that determines its detectors."""
 
     type: str | None = None
 
@@ -44,7 +44,7 @@ _typed = msgspec.json.Decoder(_Typed)
 
 
 def add_routes(routes: FastAPI, desks: DetectorRouter, settings: Settings) -> None:
-    """Add the routes, over these desks."""
+    """Add the routes."""
 
     @routes.post(
         "/labels",
@@ -53,7 +53,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, settings: Settings) -> No
         openapi_extra=takes("Label"),
     )
     async def labels(request: Request) -> Response:
-        """The truth about transactions, as far as it is known: one label or an array, each answered in its place."""
+        """Labels of transactions: one label or an array, each answered in its place."""
         if bodies.is_csv(bodies.header(request.headers.raw, b"content-type")):
             return await table(request)
         given, form = await bodies.read_values(request.scope, request.receive, settings.max_body_bytes)
@@ -67,7 +67,9 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, settings: Settings) -> No
         openapi_extra={"requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}},
     )
     async def table(request: Request) -> Response:
-        """Labels as a CSV table with transaction_id, fraud, and known_at, source, kind, detector if known; answered by row."""
+        """Labels as a CSV table with transaction_id, fraud, and optionally known_at, source, kind, detector; answered by
+        row.
+        """
         bodies.check_encoding(request.headers.raw)
         body = await bodies.read_body(request.scope, request.receive, settings.max_body_bytes)
         try:
@@ -105,7 +107,7 @@ def _may_judge(request: Request) -> bool:
 
 
 async def _label_all(desks: DetectorRouter, given: Sequence[bytes | Refusal], *, may_judge: bool) -> list[bytes | Refusal]:
-    """The answers to labels in their places, in portions; what is refused already stays so."""
+    """The answers to labels in order, in portions; values refused before are answered with their refusal."""
     found: list[bytes | Refusal] = []
     for start in range(0, len(given), PORTION):
         portion = given[start : start + PORTION]
@@ -115,7 +117,7 @@ async def _label_all(desks: DetectorRouter, given: Sequence[bytes | Refusal], *,
 
 
 async def _label(desks: DetectorRouter, given: Sequence[bytes], *, may_judge: bool) -> list[bytes | Refusal]:
-    """The labels' answers in their places; each detector gets its own in order."""
+    """The answers to labels in order; each detector gets its labels in order."""
     found: list[bytes | Refusal] = [b""] * len(given)
     places: dict[str, list[int]] = {}
     for place, label in enumerate(given):
@@ -134,7 +136,7 @@ async def _label(desks: DetectorRouter, given: Sequence[bytes], *, may_judge: bo
 def _meant(desks: DetectorRouter, label: bytes, *, may_judge: bool) -> Serving | Refusal:
     """The detector that a label names, or the one that decided its transaction.
 
-    Verdicts are of people: who may not give them (`may_judge`) names another source than theirs.
+    Verdicts come from people: callers without the right (`may_judge`) must name another source.
     """
     try:
         addressed = _addressed.decode(label)
@@ -163,7 +165,7 @@ def _no_such(desks: DetectorRouter, name: str) -> Refusal:
 
 
 async def _inform(desks: DetectorRouter, given: Sequence[bytes]) -> list[Refusal | None]:
-    """Every event goes to the detectors that are informed by its type."""
+    """Send every event to the detectors that take its type."""
     if desks.only is not None:
         return await desks.only.inform(given)
     found: list[Refusal | None] = [_no_taker(desks, event) for event in given]

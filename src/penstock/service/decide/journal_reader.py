@@ -1,4 +1,4 @@
-"""Following a journal beside an event loop: a thread reads, the loop takes in, for the engine is the loop's."""
+"""The reader of a journal: a thread reads, and the event loop, which owns the replica's engine, applies."""
 
 import asyncio
 import logging
@@ -21,14 +21,14 @@ _log = logging.getLogger("penstock.service")
 
 
 class JournalReader:
-    """A replica that is kept up to date, and a way into the broker. Making one catches up with the journal first.
+    """A replica that is kept up to date, and the broker's producer. The constructor reads the journal to its end.
 
-    heard_at: when a worker last wrote into the journal, of `time.monotonic`; None while none has since this was made.
+    heard_at: when a worker last wrote into the journal, of `time.monotonic`; None if none has since this was made.
 
     Args:
-        parts: what opens the broker's ends and the replica.
-        loop: where the replica's engine is used.
-        on_records: told, on the loop, of records once they can be looked up here.
+        parts: opens the broker's clients and the replica.
+        loop: runs the replica's engine.
+        on_records: called on the loop with records once they can be looked up here.
 
     Raises:
         BrokerError: the broker does not answer.
@@ -54,7 +54,7 @@ class JournalReader:
 
     @property
     def engine(self) -> Engine:
-        """The replica's."""
+        """The replica's engine."""
         return self._replica.engine
 
     @property
@@ -103,7 +103,7 @@ class JournalReader:
         self._replica.ledger.when_durable(stored)
 
     def close(self) -> None:
-        """Stop following, and let go of everything; may wait for the disk."""
+        """Stop following and release everything; may wait for the disk."""
         self._closing.set()
         self._thread.join()
         self._journal.close()

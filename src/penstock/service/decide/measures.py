@@ -1,4 +1,4 @@
-"""What a desk measures about itself: plain numbers on the hot path, turned into Prometheus' form only when asked."""
+"""Latency and batch-size measurements of a detector: plain numbers on the hot path, converted for Prometheus on request."""
 
 import math
 from collections import deque
@@ -11,7 +11,7 @@ NEWEST = 4096
 
 
 class Measures:
-    """Latencies by stage and batch sizes of one desk; all as its callers saw them."""
+    """Latencies by stage and batch sizes of one detector, as its callers saw them."""
 
     def __init__(self) -> None:
         self.stages = {stage: Histogram(SECONDS) for stage in ("queue", "decide", "durable", "total")}
@@ -21,13 +21,13 @@ class Measures:
         self.newest_ns: deque[int] = deque(maxlen=NEWEST)
 
     def batch(self, events: int, decide_ns: int, durable_ns: int) -> None:
-        """One batch was answered: how large it was, how long deciding took, and making it durable."""
+        """Count an answered batch: its size, and how long deciding and making it durable took."""
         self.batch_events.observe(events)
         self.stages["decide"].observe(decide_ns / 1e9)
         self.stages["durable"].observe(durable_ns / 1e9)
 
     def request(self, queue_ns: int, total_ns: int) -> None:
-        """One caller was answered: how long it waited to be decided, and in all."""
+        """Count an answered request: its time in the queue, and in all."""
         self.stages["queue"].observe(queue_ns / 1e9)
         self.stages["total"].observe(total_ns / 1e9)
         self.newest_ns.append(total_ns)

@@ -1,4 +1,4 @@
-"""The hot path: `POST /predict` from the raw request to the raw answer, without a framework in between."""
+"""The hot path: `POST /predict` from raw request to raw answer, without a framework."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -14,7 +14,7 @@ from penstock.service.port import Answer, Serving
 
 
 class Predict:
-    """Answers predict requests. `desk` is None where the path names no detector."""
+    """Handler of predict requests. `desk` is None if the path names no detector."""
 
     def __init__(self, desks: DetectorRouter, settings: Settings) -> None:
         self._desks = desks
@@ -24,7 +24,7 @@ class Predict:
         """Answer one request and return the status.
 
         Raises:
-            RequestRefused, PenstockError: whoever called turns them into a problem document.
+            RequestRefused, PenstockError: the caller turns them into a problem document.
         """
         if scope["method"] != "POST":
             raise RequestRefused(405, "events are sent here by POST", headers=[(b"allow", b"POST, OPTIONS")])
@@ -59,7 +59,7 @@ class Predict:
         return await self._desks.each(events, desk, partial(_decide, dry_run=dry_run), keep=not dry_run)
 
     def _elements(self, body: bytes, desk: Serving | None, *, keep: bool) -> list[bytes]:
-        """The events of an array; one that is no JSON goes to quarantine as a whole, where it is to be kept."""
+        """The events of an array; invalid JSON goes to quarantine as a whole, if `keep` is set."""
 
         def aside(refusal: Refusal) -> None:
             if keep:

@@ -1,4 +1,4 @@
-"""What a service beside a worker refuses is handed on to the worker, who keeps it for everybody."""
+"""Forwarding of refused events from a service to the worker, which quarantines them for all services."""
 
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class RefusedForwarder:
-    """Hands refused events on, so many a second, through the topic of what callers were told.
+    """Forwards refused events, with a limit per second, through the topic of fallback decisions.
 
     put: publishes, by role and key.
     """
@@ -32,7 +32,7 @@ class RefusedForwarder:
         self._second, self._handed = 0, 0
 
     def hand_on(self, engine: Engine, body: bytes, refusal: Refusal) -> None:
-        """Hand one on; where the broker does not take it, it is counted as lost."""
+        """Forward one event; if the broker does not take it, it is counted as lost."""
         engine.totals.quarantined += 1
         second = int(time.monotonic())
         if second != self._second:

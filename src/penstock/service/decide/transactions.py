@@ -1,4 +1,4 @@
-"""Transactions that are handed in and asked about later: taken in at once, and waited for by whoever wants to."""
+"""`/transactions`: asynchronous submission of transactions, and their status."""
 
 import time
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def add_routes(routes: FastAPI, desks: DetectorRouter, settings: Settings) -> None:
-    """Add the routes, over these desks."""
+    """Add the routes."""
 
     @routes.post("/transactions", include_in_schema=False)
     async def transactions(request: Request) -> Response:
@@ -52,7 +52,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, settings: Settings) -> No
         ] = 0.0,
         detector: DetectorName = None,
     ) -> Response:
-        """What became of a transaction; 202 while nothing is known of it, at the latest after `wait_seconds`."""
+        """The status of a transaction; 202 while it is unknown, at the latest after `wait_seconds`."""
         among = desks.chosen(detector)
         found = await _outcome(among, printable(transaction_id), wait_seconds)
         if found is None:
@@ -68,7 +68,7 @@ _PENDING: dict[str, Any] = {
 
 
 async def _outcome(among: Sequence[Serving], transaction_id: str, wait_s: float) -> dict[str, Any] | None:
-    """What became of it, as soon as one of the desks knows."""
+    """The outcome of a transaction, as soon as one of the detectors has it."""
     until = time.monotonic() + wait_s
     watches, sought = [desk.feed.watch for desk in among], _encode(transaction_id)
     while True:
@@ -83,7 +83,7 @@ async def _outcome(among: Sequence[Serving], transaction_id: str, wait_s: float)
 
 
 def _answer(taken: Sequence[str | Refusal], form: str) -> Response:
-    """202, in the form in which the transactions came; a single one that was refused is refused as a whole."""
+    """The answer 202, in the form of the request; a single refused transaction is refused as a whole."""
     if form == "one" and isinstance(taken[0], Refusal):
         raise RequestRefused(taken[0].status, taken[0].detail, taken[0].errors)
     parts = [_taken(each) for each in taken]

@@ -1,4 +1,4 @@
-"""Callers who wait until a transaction is decided: woken when it is, without anybody asking in between."""
+"""Callers who wait until a transaction is decided, woken without polling."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -18,9 +18,9 @@ _NEXT = b',"detector":'
 
 
 class Waiters:
-    """Who waits at one desk.
+    """The waiting callers of one detector.
 
-    waiting_for: who waits for which transaction, by its id as JSON. callers: how many. over: nobody shall any more.
+    waiting_for: futures by transaction id as JSON. callers: their number. over: waiting has ended for good.
     """
 
     def __init__(self) -> None:
@@ -29,23 +29,23 @@ class Waiters:
         self.over = False
 
     def saw(self, answers: Sequence[bytes | Refusal]) -> None:
-        """These were decided, and are durable."""
+        """Wake callers: these transactions were decided, and are durable."""
         for answer in answers:
             if isinstance(answer, bytes):
                 _wake(self.waiting_for.get(id_of(answer), ()))
 
     def found(self, ids: Sequence[str]) -> None:
-        """Decisions about these transactions, made elsewhere, can be looked up now."""
+        """Wake callers: decisions about these transactions, made elsewhere, can be looked up now."""
         if self.waiting_for:
             for transaction_id in ids:
                 _wake(self.waiting_for.get(_encode(transaction_id), ()))
 
     @contextmanager
     def waiting(self, transaction_id: bytes) -> "Iterator[asyncio.Future[None]]":
-        """Wait for a transaction, by its id as JSON, while the block runs.
+        """A context in which the caller waits for a transaction, by its id as JSON.
 
         Raises:
-            Busy: enough wait already.
+            Busy: too many callers wait already.
         """
         if self.callers >= MOST_WAITING:
             raise Busy(f"{self.callers} callers wait for transactions already; ask again later, or without wait_seconds")
@@ -64,17 +64,17 @@ class Waiters:
                 del self.waiting_for[transaction_id]
 
     def cancel_all(self) -> None:
-        """Nobody shall wait any more, now or later: the service is about to stop."""
+        """End all waiting, now and later, because the service stops."""
         self.over = True
         for futures in self.waiting_for.values():
             _wake(futures)
 
 
 async def decided(watches: Sequence[Waiters], transaction_id: bytes, seconds: float) -> None:
-    """Return when one of these desks has decided the transaction, or after so long.
+    """Return when one of these detectors has decided the transaction, or after so many seconds.
 
     Raises:
-        Busy: enough wait already.
+        Busy: too many callers wait already.
     """
     with ExitStack() as stack:
         futures = [stack.enter_context(watch.waiting(transaction_id)) for watch in watches]
@@ -82,7 +82,7 @@ async def decided(watches: Sequence[Waiters], transaction_id: bytes, seconds: fl
 
 
 def id_of(decision: bytes) -> bytes:
-    r"""The id in a decision, as JSON. It stands first; quotes inside it are escaped, so that it ends where it seems to.
+    r"""The id in a decision, as JSON. It stands first; quotes inside it are escaped, so its end is unambiguous.
 
     >>> id_of(b'{"transaction_id":"a\\",\\"detector\\":\\"b","detector":"banking","decision":"BLOCK"}')
     b'"a\\",\\"detector\\":\\"b"'

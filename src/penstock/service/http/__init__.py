@@ -1,1 +1,1 @@
-"""HTTP itself: what is read of a connection, and within which bounds."""
+"""HTTP basics: request bodies, bounds, pagination, problem documents, OpenAPI."""

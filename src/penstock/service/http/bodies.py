@@ -1,4 +1,4 @@
-"""Request bodies: read within limits, and taken apart into the raw events they hold."""
+"""Request bodies: read within limits, and split into raw events."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -28,7 +28,7 @@ _elements = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes:
-    """The value of a header (lower-case name), or nothing."""
+    """The value of a header (lower-case name), or empty bytes."""
     for key, value in headers:
         if key == name:
             return value
@@ -46,7 +46,7 @@ def is_csv(content_type: bytes) -> bool:
 
 
 def read_as(body: bytes, form: type[F]) -> F:
-    """What a body of JSON says, as this struct; one that is empty says nothing.
+    """Decode a JSON body into `form`; an empty body yields its defaults.
 
     Raises:
         RequestRefused: 400 it is not JSON, 422 it does not fit; names the place.
@@ -66,7 +66,7 @@ async def read_body(scope: Any, receive: Any, most_bytes: int) -> bytes:
     Raises:
         RequestRefused: 413 larger than allowed, 415 compressed, 408 too slow, 400 the client went away.
     """
-    _check_announced(scope["headers"], most_bytes)  # before it is asked for
+    _check_announced(scope["headers"], most_bytes)  # before it is requested
     message = await receive()
     if message.get("more_body"):
         return await _read_on(message, receive, most_bytes, scope.get(BODY_TIMEOUT, Settings().body_timeout_s))
@@ -112,7 +112,7 @@ def _too_large(most_bytes: int) -> RequestRefused:
 
 
 def check_encoding(headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Refuse compressed bodies: what they grow to is not known before they are read."""
+    """Refuse compressed bodies: their uncompressed size is unknown before they are read."""
     encoding = header(headers, b"content-encoding").strip().lower()
     if encoding not in {b"", b"identity"}:
         raise RequestRefused(415, "compressed bodies are not read; send the body as it is, without Content-Encoding")
@@ -134,7 +134,7 @@ def elements(body: bytes) -> list[bytes]:
 
 
 def lines(body: bytes) -> list[bytes]:
-    r"""The values of an NDJSON body, one per line; empty lines are no values.
+    r"""The values of an NDJSON body, one per line; empty lines are skipped.
 
     >>> lines(b'{"a": 1}\r\n\n2\n')
     [b'{"a": 1}', b'2']
@@ -143,7 +143,7 @@ def lines(body: bytes) -> list[bytes]:
 
 
 def counted(events: list[bytes]) -> list[bytes]:
-    """The events of one request.
+    """Check the number of events in one request.
 
     Raises:
         RequestRefused: 413, there are more than one request may hold.
@@ -154,14 +154,14 @@ def counted(events: list[bytes]) -> list[bytes]:
 
 
 class Given(NamedTuple):
-    """What a request holds: raw JSON values, and the form in which they came, which is that of the answer."""
+    """The raw JSON values of a request, and their form, in which they are answered."""
 
     values: list[bytes]
     form: Literal["one", "array", "lines"]
 
 
 def elements_or(body: bytes, aside: Callable[[Refusal], None]) -> list[bytes]:
-    """The elements of a JSON array, as `elements` finds them; aside: told of the refusal of one that is no JSON."""
+    """The elements of a JSON array, as `elements` finds them; aside: called with the refusal of invalid JSON."""
     try:
         return elements(body)
     except RequestRefused as refused:
@@ -172,7 +172,7 @@ def elements_or(body: bytes, aside: Callable[[Refusal], None]) -> list[bytes]:
 async def read_values(
     scope: Any, receive: Any, most_bytes: int, aside: Callable[[bytes, Refusal], None] = lambda _body, _refusal: None
 ) -> Given:
-    """Read a body that is one JSON value, an array of them, or NDJSON. aside: told of an array that is no JSON.
+    """Read a body that is one JSON value, an array of them, or NDJSON. aside: called with the refusal of an invalid array.
 
     Raises:
         RequestRefused: as `read_body` does; 415 compressed; 400 empty, or no JSON.
@@ -194,5 +194,5 @@ def first_byte(body: bytes) -> bytes:
 
 
 def not_json(error: Exception) -> RequestRefused:
-    """400, saying where reading stopped."""
+    """The refusal 400, with the position of the JSON error."""
     return RequestRefused(400, f"the body is not valid JSON: {error}")

@@ -1,8 +1,8 @@
-"""uvicorn's HTTP protocol with bounds: bytes and time of a request's head, requests that wait, and connections.
+"""uvicorn's HTTP protocol with bounds: bytes and time of a request's head, pipelined requests, and connections.
 
-The bounds hold while bytes arrive, before anything is collected. What is refused is answered, in its turn where earlier
-requests on the connection are not answered yet. The connection is then half closed, and read for a while without keeping
-anything, because the answer would be lost with a connection that is reset while its client still sends.
+The bounds hold while bytes arrive, before anything is collected. A refusal is answered in its turn, after earlier
+requests on the connection. The connection is then half closed, and its input read and dropped for a while, because the
+answer would be lost with a connection that is reset while its client still sends.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class Bounds:
 
     @classmethod
     def of(cls, settings: Settings, rejected: Counter[str]) -> "Bounds":
-        """The bounds that settings declare."""
+        """The bounds in the settings."""
         return cls(
             settings.max_line_bytes,
             settings.max_head_bytes,
@@ -62,7 +62,7 @@ class Bounds:
 
 
 def connection_limit(wanted: int | None) -> int:
-    """Connections that leave file handles for everything else; asks the system for more handles where it grants them."""
+    """The maximum of connections that leaves file handles for everything else; raises the system's limit if it can."""
     most = wanted or _MOST_CONNECTIONS
     if sys.platform == "win32":
         return most
@@ -77,21 +77,21 @@ def connection_limit(wanted: int | None) -> int:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. Its transport asks `linger` before it closes."""
+    """The protocol of one connection. Its transport calls `linger` before it closes."""
 
     def __init__(self, *args: Any, bounds: Bounds | None = None, **options: Any) -> None:
         super().__init__(*args, **options)
         self._bounds = bounds or Bounds()
-        self._receiving = False  # a request has begun and is not complete
+        self._receiving = False  # a request has begun and is incomplete
         self._in_head = self._in_lines = False  # lines: of a head or of trailers
         self._begun = False  # a head or trailers began in the bytes that are being read
         self._head_bytes = self._header_count = 0
-        self._line_bytes = self._fed = 0  # of a line, and of lines, that are not complete
+        self._line_bytes = self._fed = 0  # bytes of an incomplete line, and of incomplete lines
         self._refusal: RequestRefused | None = None
         self._lingering = self._stopping = False
         self._timer: asyncio.TimerHandle | None = None
 
-    # ---------------------------------------------------------------- the connection
+    # ---------------------------------------------------------------- connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
         """A client has connected."""
@@ -113,7 +113,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """The server stops: it waits for answers, not for clients that go on sending what was refused."""
+        """Called when the server stops: wait for answers, not for clients that go on sending refused requests."""
         self._stopping = True
         if self._lingering:
             self.transport.close()
@@ -121,7 +121,7 @@ class BoundedProtocol(HttpToolsProtocol):
             super().shutdown()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of one or several requests; those after a refusal are dropped."""
+        """Feed bytes of one or several requests; those after a refusal are dropped."""
         if self._refusal is not None or self._lingering:
             return
         receiving, self._begun = self._receiving, False
@@ -139,10 +139,10 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._read_part(data, receiving)
 
     def _read_part(self, data: bytes, receiving: bool) -> None:
-        """Bytes of lines that are not complete: the parser keeps them, so they may not be many, and not take long."""
+        """Check the bytes and time of incomplete lines, which the parser keeps."""
         end = data.rfind(b"\n") + 1
         if self._begun:
-            self._fed, self._line_bytes = 0, 0 if receiving else len(data) - end  # before it may lie a body
+            self._fed, self._line_bytes = 0, 0 if receiving else len(data) - end  # a body may come before it
         else:
             self._fed += len(data)
             self._line_bytes = len(data) - end + (0 if end else self._line_bytes)
@@ -173,7 +173,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._timer = None
 
     def _upgrade(self) -> None:
-        """Hand over to the protocol of WebSockets, whose parser has bounds too: narrower ones, which end in no answer."""
+        """Switch to the WebSocket protocol, whose parser has narrower bounds, which end the connection without an answer."""
         self._receiving = False
         longest = max(len(name) + len(value) + 4 for name, value in self.headers)
         if len(self.url) + len("GET  HTTP/1.1\r\n") > MAX_LINE_LENGTH:
@@ -187,7 +187,7 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._answer_refusal()
 
-    # ---------------------------------------------------------------- what the parser finds
+    # ---------------------------------------------------------------- parser callbacks
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -207,7 +207,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header; or a trailer, which nobody reads."""
+        """A header; or a trailer, which is ignored."""
         bounds, size = self._bounds, len(name) + len(value) + len(": ")
         self._head_bytes += size + len("\r\n")
         self._header_count += 1
@@ -245,7 +245,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._receiving = self._in_head = self._in_lines = False
         super().on_message_complete()
 
-    # ---------------------------------------------------------------- refusing
+    # ---------------------------------------------------------------- refusals
 
     def _note(self, reason: str, status: int, detail: str) -> None:
         self._bounds.rejected[reason] += 1
@@ -259,7 +259,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._note("head", 431, f"the head of the request is longer than max_head_bytes = {self._bounds.head_bytes}")
 
     def _answer_refusal(self) -> None:
-        """Answer what was refused, as soon as what came before it is answered."""
+        """Answer the refusal, as soon as earlier requests are answered."""
         self._stop_timer()
         cycle = self.cycle
         if cycle is None or cycle.response_complete:
@@ -274,7 +274,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._write_refusal()
 
     def on_response_complete(self) -> None:
-        """A request is answered."""
+        """A request was answered."""
         last = not self.pipeline
         super().on_response_complete()
         if last and self._refusal is not None and not self.transport.is_closing():
@@ -287,7 +287,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def linger(self) -> bool:
-        """Whether the connection is closed later, because its client may still be sending; asked before it is closed."""
+        """Whether to close the connection later, because its client may still be sending; called before it is closed."""
         over = self._refusal is not None and self not in self.connections
         if self._lingering or self._stopping or not (self._receiving or self._refusal):
             return False
@@ -301,7 +301,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def response(refused: RequestRefused, default_headers: list[tuple[bytes, bytes]]) -> bytes:
-    """A whole response that says why, and that the connection ends with it."""
+    """A whole response with the reason, which ends the connection."""
     head = [STATUS_LINE[refused.status]]
     for name, value in default_headers + headers(refused.status, len(refused.problem), [(b"connection", b"close")]):
         head += [name, b": ", value, b"\r\n"]

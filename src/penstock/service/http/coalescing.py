@@ -1,7 +1,7 @@
-"""Responses in one piece: head and body leave in a single system call.
+"""Coalesced responses: head and body leave in a single system call.
 
-uvicorn writes the head of a response and its body one after the other, and uvloop passes each on at once. Two calls, and
-with a client that wakes up for the first, cost about as much as everything else that is done for a small answer.
+uvicorn writes the head of a response and its body one after the other, and uvloop sends each at once. For a small
+answer, the second call, and a client that wakes up for the first, cost about as much as everything else.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ class CoalescingProtocol(BoundedProtocol):
 class CoalescingTransport:
     """A transport that holds the head of a response back until its body comes, at most until the loop's next turn.
 
-    Asked to close, it closes only its own half as long as `linger` says so.
+    `close()` closes only its half of the connection while `linger` returns true.
     """
 
     __slots__ = (
@@ -62,7 +62,7 @@ class CoalescingTransport:
             self._transport.write(data)
 
     def close(self) -> None:
-        """Send what is held back, then close."""
+        """Send held bytes, then close."""
         self._let_go()
         self._closed = True
         if not self._transport.is_closing() and self._linger():
@@ -75,7 +75,7 @@ class CoalescingTransport:
         return self._closed or self._transport.is_closing()
 
     def set_protocol(self, protocol: Any) -> None:
-        """Let another protocol take over."""
+        """Hand the connection to another protocol."""
         self._let_go()
         self._transport.set_protocol(protocol)
 

@@ -1,4 +1,4 @@
-"""Instants in query parameters, read as the times of events are."""
+"""Instants in query parameters, parsed like event times."""
 
 import re
 
@@ -12,13 +12,13 @@ _LOST_PLUS = re.compile(r"(?<=[:\d]) (?=\d\d(:?\d\d)?$)")
 def parse_instant(text: str | None, name: str) -> int | None:
     """A date, an ISO 8601 instant or seconds since 1970, in microseconds since 1970; without a zone it is UTC.
 
-    A plus sign that arrived as a space, because nobody wrote it as %2B, is taken for what it was.
+    A plus sign that arrived as a space, because it was not encoded as %2B, is restored.
 
-    >>> instant_us("1970-01-02", "from"), instant_us("1970-01-01T01:00:00 01:00", "from"), instant_us(None, "from")
+    >>> parse_instant("1970-01-02", "from"), parse_instant("1970-01-01T01:00:00 01:00", "from"), parse_instant(None, "from")
     (86400000000, 0, None)
 
     Raises:
-        RequestRefused: 422, it is no instant, or one outside 1970 to 2100.
+        RequestRefused: 422, it is no instant, or outside 1970 to 2100.
     """
     if text is None:
         return None

@@ -1,4 +1,4 @@
-"""Pages through the tables of several ledgers at once, newest first."""
+"""Pagination over the tables of several ledgers at once, newest first."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -24,12 +24,12 @@ Fetch = Callable[[Tables, int, int | None], Sequence[R]]
 
 
 class MergedCursor:
-    """How far each of some tables has been read.
+    """The position in each of several tables.
 
     cursor: of the page before.
 
     Raises:
-        RequestRefused: 422, it is not understood.
+        RequestRefused: 422, the cursor is invalid.
     """
 
     def __init__(self, tables: Sequence[Tables], cursor: str | None) -> None:
@@ -44,16 +44,16 @@ class MergedCursor:
 
     @property
     def cursor(self) -> str:
-        """Where it has come to."""
+        """The current position as text."""
         return "~".join("" if before is None else str(before) for before in self._before)
 
     def next(self, fetch: Fetch[R], at_us: Callable[[R], int], limit: int) -> list[R]:
-        """The next rows, the newest first; none at the end."""
+        """The next rows, newest first; none at the end."""
         found: list[tuple[int, int, int, Any]] = []
         for place, tables in enumerate(self.tables):
             latest_us = sys.maxsize
             for row in fetch(tables, limit, self._before[place]):
-                latest_us = min(latest_us, at_us(row))  # rows of one table stay in its order, by which the next are asked for
+                latest_us = min(latest_us, at_us(row))  # rows of one table stay in its order, which is that of the cursor
                 found.append((-latest_us, place, -row.id, row))
         taken = sorted(found, key=lambda each: each[:3])[:limit]
         for _, place, _, row in taken:
@@ -61,13 +61,13 @@ class MergedCursor:
         return [row for *_, row in taken]
 
     def following(self, fetch: Fetch[R]) -> str | None:
-        """What `before` must be for the next page; None where there is none."""
+        """The value of `before` for the next page; None on the last."""
         more = any(fetch(tables, 1, self._before[place]) for place, tables in enumerate(self.tables))
         return self.cursor if more else None
 
 
 def tables_of(desks: Sequence[Serving]) -> list[Tables]:
-    """The tables of the ledgers of these desks, each once; those of a desk that is not ready are not there yet."""
+    """The tables of the ledgers of these detectors, each once; without those of detectors that are not ready."""
     found = (desk.engine.tables for desk in desks if desk.not_ready is None)
     return list({id(tables): tables for tables in found}.values())
 

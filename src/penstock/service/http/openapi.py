@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI describes the ordinary routes, this adds the hot paths and the schemas of the detectors."""
+"""The OpenAPI document: FastAPI describes the ordinary routes; this module adds the hot paths and the detectors' schemas."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -158,12 +158,12 @@ def ref(name: str) -> dict[str, Any]:
 
 
 def each(name: str) -> dict[str, Any]:
-    """The schema of an answer to one, or to many in an array, where a problem stands in the place of what was refused."""
+    """The schema of one answer, or of an array of answers with problems in the place of refusals."""
     return {"anyOf": [ref(name), {"type": "array", "items": {"anyOf": [ref(name), ref("Problem")]}}]}
 
 
 def answers(model: type | str, *refusals: int, status: int = 200, many: bool = False) -> dict[int | str, dict[str, Any]]:
-    """FastAPI's `responses` of a route that answers with this schema (or, with `many`, with an array), or refuses so."""
+    """FastAPI's `responses` of a route that answers with this schema (with `many`: an array), or refuses."""
     name = model if isinstance(model, str) else model.__name__
     content = _json(each(name) if many else ref(name))
     done = {200: "Done.", 201: "Made.", 202: "Accepted, and durable."}
@@ -172,7 +172,7 @@ def answers(model: type | str, *refusals: int, status: int = 200, many: bool = F
 
 
 def refusal(code: int) -> dict[str, Any]:
-    """One refusal as the document shows it."""
+    """The response object of one refusal."""
     found: dict[str, Any] = {"description": _REFUSALS[code], "content": {MEDIA_TYPE: {"schema": ref("Problem")}}}
     if code in {429, 503}:
         found["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
@@ -191,17 +191,17 @@ def requires(name: str) -> dict[str, Any]:
 
 
 def may_take(name: str) -> dict[str, Any]:
-    """FastAPI's `openapi_extra` of a route that reads one value, or nothing."""
+    """FastAPI's `openapi_extra` of a route that reads an optional value."""
     return {"requestBody": {"required": False, "content": _json(ref(name))}}
 
 
 def list_of(name: str) -> dict[str, Any]:
-    """The content of an answer that is an array."""
+    """The content of an array answer."""
     return _json({"type": "array", "items": ref(name)})
 
 
 def document(app: FastAPI, desks: DetectorRouter) -> dict[str, Any]:
-    """The whole document; made anew on every call, because detectors become known when they are opened."""
+    """The whole document; built anew on every call, because detectors become known when they are opened."""
     found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     events = {name: desk.engine.event_type for name, desk in desks.items() if desk.not_ready is None}
     events_of, components = _schemas(events)
@@ -211,7 +211,7 @@ def document(app: FastAPI, desks: DetectorRouter) -> dict[str, Any]:
     found["security"] = [{}, *({name: []} for name in _SECURITY)]
     for operation in (operation for path in found["paths"].values() for operation in path.values()):
         operation["summary"] = operation.pop("description", operation["summary"]).split("\n")[0].rstrip(".")
-        if "422" in operation["responses"]:  # FastAPI describes a form of its own, which no route answers
+        if "422" in operation["responses"]:  # FastAPI describes its validation error, which no route answers
             operation["responses"]["422"] = refusal(422)
         operation["responses"] |= {str(code): refusal(code) for code in (414, 431)}
     anyone = [events_of[name] for name in events] or [{"type": "object"}]
@@ -240,7 +240,7 @@ def _schemas(events: Mapping[str, type]) -> tuple[dict[str, dict[str, Any]], dic
 
 
 def _spell_arrays(schema: Any) -> None:
-    """Say of every array what its items are, and never by `false`: generators of clients need the one and refuse the other.
+    """Describe the items of every array, and never by `false`: client generators need the one and refuse the other.
 
     A tuple is closed by its `maxItems` alone.
 
@@ -259,7 +259,7 @@ def _spell_arrays(schema: Any) -> None:
 
 
 def _deciding(path: str, whose: str, events: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """`POST /predict` or `POST /transactions` of one detector or of whichever fits."""
+    """The operations `POST /predict` or `POST /transactions` of one detector, or of the one that an event fits."""
     one = events[0] if len(events) == 1 else {"anyOf": events}
     dry_run = {
         "name": "dry_run",

@@ -1,4 +1,4 @@
-"""Pages of recorded decisions, newest first, also where several detectors' are shown together."""
+"""Pagination of recorded decisions, newest first, also across several detectors."""
 
 import base64
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _LONGEST = 18
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """What the list is narrowed to; None is no condition."""
+    """The filters of the list; None is no condition."""
 
     limit: int
     decision: str | None = None
@@ -31,7 +31,7 @@ class _Decided(msgspec.Struct):
 
 
 def page(desks: Sequence[Serving], asked: PageRequest, before: str | None) -> tuple[list[bytes], str | None]:
-    """One page, and what `before` must be for the next (None: there is none)."""
+    """One page, and the value of `before` for the next (None: it is the last)."""
     if len(desks) == 1:
         return _fetch(desks[0], asked, None if before is None else _checked(before))
     cursors = _read_cursors(before, [desk.name for desk in desks])
@@ -65,7 +65,7 @@ def _fetch(desk: Serving, asked: PageRequest, before: str | None) -> tuple[list[
 def _following(
     desk: Serving, asked: PageRequest, before: str | None, shown: int, fetched: tuple[list[bytes], str | None]
 ) -> dict[str, str | None]:
-    """Where this detector's next page begins; nothing where all of it was shown."""
+    """Where this detector's next page begins; empty if all of it was shown."""
     decisions, cursor = fetched
     if shown == len(decisions):
         return {} if cursor is None else {desk.name: cursor}
@@ -89,7 +89,7 @@ def _read_cursors(before: str | None, names: Sequence[str]) -> dict[str, str | N
 
 
 def _checked(cursor: str) -> str:
-    """A sequence number, which is what an engine's cursor is."""
+    """Validate a cursor of an engine, which is a sequence number."""
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _LONGEST):
         raise _not_a_cursor(cursor)
     return cursor

@@ -1,4 +1,4 @@
-"""Refusals and failures as `application/problem+json` (RFC 9457): one place that maps what went wrong to a status."""
+"""Refusals and failures as `application/problem+json` (RFC 9457), and the mapping of errors to statuses."""
 
 import logging
 import secrets
@@ -34,7 +34,7 @@ RETRY_AFTER_S = 1
 
 
 class FieldError(msgspec.Struct, frozen=True):
-    """One field at fault; null where it is the whole event."""
+    """One invalid field; null for the whole event."""
 
     field: str | None
     message: str
@@ -52,9 +52,9 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RequestRefused(Exception):
-    """A request that cannot be answered as asked; ends in a problem document, never in a log.
+    """A request that cannot be answered as asked; becomes a problem document and is not logged.
 
-    reason: the name under which the metrics count it, where they do.
+    reason: its name in the metrics, if it is counted.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class RequestRefused(Exception):
 
 
 class Busy(RequestRefused):
-    """The bounded queue is full: the caller is asked to come again."""
+    """The bounded queue is full: the caller should retry."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(503, detail)
@@ -90,12 +90,12 @@ def problem(status: int, detail: str, errors: Sequence[tuple[str | None, str]] =
 
 
 def of_refusal(refusal: Refusal) -> bytes:
-    """The problem document that stands in the place of a decision."""
+    """The problem document in the place of a decision."""
     return problem(refusal.status, refusal.detail, refusal.errors)
 
 
 def of_error(error: BaseException) -> RequestRefused:
-    """What an error of the core means over HTTP. One that nobody expected is logged under an id, and the id returned."""
+    """The HTTP form of a core error. An unexpected one is logged under an id, and the id returned."""
     match error:
         case RequestRefused():
             return error
@@ -113,7 +113,7 @@ def of_error(error: BaseException) -> RequestRefused:
 
 
 def unexpected(error: BaseException) -> RequestRefused:
-    """A bug: logged with its traceback under an id that the caller is given."""
+    """A bug: logged with its traceback under an id that the caller gets."""
     reference = secrets.token_hex(6)
     log.error("unexpected error %s", reference, exc_info=error, extra={"request_id": reference})
     refused = RequestRefused(500, f"an unexpected error, recorded in the log as {reference}; the request may be sent again")

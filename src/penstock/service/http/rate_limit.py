@@ -1,4 +1,4 @@
-"""How often somebody may ask: buckets that fill again with time."""
+"""Rate limits: token buckets, and the limit of sign-in attempts."""
 
 import hashlib
 import ipaddress
@@ -10,7 +10,7 @@ _BUCKETS = 1 << 15
 
 
 class Bucket:
-    """A burst, and then so many a second.
+    """A token bucket: a burst, and then so many a second.
 
     >>> bucket = Bucket(per_s=2.0, burst=1)
     >>> bucket.wait_s(0), bucket.wait_s(0), bucket.wait_s(500_000)
@@ -25,7 +25,7 @@ class Bucket:
         self._at_us: int | None = None
 
     def wait_s(self, now_us: int) -> float:
-        """Take one: 0.0, or how many seconds are left until there is one to take."""
+        """Take a token: 0.0, or the seconds until one is available."""
         if self._at_us is not None:
             self._left = min(self._burst, self._left + max(0, now_us - self._at_us) * self._per_us)
         self._at_us = now_us
@@ -36,10 +36,12 @@ class Bucket:
 
 
 class Attempts:
-    """Limits attempts to sign in: five for one name from one address, thirty from one address, then one now and then.
+    """The limit of sign-in attempts: five for one name from one address, then one every 30 s; thirty from one address, then
+    one every 5 s.
 
-    Buckets are found by a keyed hash in tables of one size. So nothing is evicted, whatever names and addresses come, and two
-    that share a bucket, which nobody can choose, share its limit. Of IPv6 the network of 64 bits counts, which is one client's.
+    Buckets are found by a keyed hash in tables of fixed size. So nothing is evicted, whatever names and addresses come,
+    and two that share a bucket, which nobody can choose, share its limit. Of IPv6 the network of 64 bits counts, which
+    is one client's.
 
     >>> attempts = Attempts()
     >>> [attempts.wait_s("ana", "10.0.0.1", 0) > 0 for _ in range(6)]
@@ -55,16 +57,16 @@ class Attempts:
         self.names: list[Bucket | None] = [None] * _BUCKETS
 
     def wait_s(self, name: str, address: str, now_us: int) -> float:
-        """Count an attempt before it is known whether it succeeds, so that many at once are counted too.
+        """Count an attempt before its result is known, so that concurrent attempts are counted too.
 
-        An attempt that its address may not make counts for no name.
+        An attempt over the limit of its address does not count for a name.
         """
         whose = _network(address)
         wait_s = self._wait_s(self.addresses, self._place(whose), now_us, per_s=0.2, burst=30)
         return wait_s or self._wait_s(self.names, self._place(whose, name), now_us, per_s=1 / 30, burst=5)
 
     def succeeded(self, name: str, address: str) -> None:
-        """Forget what failed before."""
+        """Reset the failures of this name from this address."""
         self.names[self._place(_network(address), name)] = None
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""What routes that change something share: who asks, what the body says, how it is answered."""
+"""Request parsing and JSON responses that the changing routes share."""
 
 from typing import Any, TypeVar
 
@@ -14,22 +14,22 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 def actor_name(request: Request) -> Actor:
-    """Who asks."""
+    """The actor of a request."""
     found = request.scope.get(ACTOR, LOCAL)
     assert isinstance(found, Actor)
     return found
 
 
 def who(request: Request) -> str:
-    """The name of who asks."""
+    """The actor's name."""
     return actor_name(request).name
 
 
 async def parse_body(request: Request, form: type[T], most_bytes: int) -> T:
-    """The body, as this form; what it lacks has its default.
+    """The body as `form`; missing fields have their defaults.
 
     Raises:
-        RequestRefused: it is too large, no JSON, or says something else.
+        RequestRefused: it is too large, no JSON, or does not fit the form.
     """
     bodies.check_encoding(request.headers.raw)
     return bodies.read_as(await bodies.read_body(request.scope, request.receive, most_bytes), form)

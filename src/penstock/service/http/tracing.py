@@ -1,4 +1,4 @@
-"""Which requests are traced, and what their spans are made of: times that are measured anyway."""
+"""Tracing of requests: which are sampled, and their spans, from times that are measured anyway."""
 
 import time
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class Traced:
-    """A request that is traced: what becomes known of it on its way.
+    """A traced request and what is recorded about it.
 
-    answer: the first decision that it got. ids: of its own span. Times are of `perf_counter_ns`.
+    answer: the first decision in its answer. ids: of its span. Times are of `perf_counter_ns`.
     """
 
     __slots__ = ("answer", "began_ns", "ids", "offset_ns", "parent", "spells")
@@ -30,12 +30,12 @@ class Traced:
         self.answer: bytes | None = None
 
     def went(self, name: str, start_ns: int, end_ns: int) -> None:
-        """A part of the way is over."""
+        """Record a finished stage."""
         self.spells.append((name, start_ns + self.offset_ns, end_ns + self.offset_ns))
 
     @property
     def traceparent(self) -> bytes:
-        """What whoever does a part of it elsewhere is told."""
+        """The trace context for work that another process does."""
         return traceparent_of(self.ids)
 
 
@@ -44,13 +44,13 @@ CURRENT: ContextVar[Traced | None] = ContextVar("penstock_traced", default=None)
 
 
 class Tracing:
-    """Traces a share of the requests, and those whose callers are traced; not those whose callers say that they are not."""
+    """Samples a share of the requests, and those whose callers trace them; never those whose callers opt out."""
 
     def __init__(self, spans: "Spans", share: float) -> None:
         self._spans, self._every = spans, Every(share)
 
     def begin(self, headers: list[tuple[bytes, bytes]]) -> Traced | None:
-        """A request has come: what to note of it; None where it is not traced."""
+        """Start tracing a request; None if it is not sampled."""
         for name, value in headers:
             if name == b"traceparent":
                 found = parent_of(value)
@@ -60,7 +60,7 @@ class Tracing:
         return Traced(None) if self._every() else None
 
     def end(self, traced: Traced, route: str, status: int) -> None:
-        """It was answered."""
+        """Finish the trace of an answered request."""
         end_ns = time.perf_counter_ns() + traced.offset_ns
         said = _said(traced.answer)
         about: dict[str, str | int] = {"http.request.method": "POST", "http.route": route, "http.response.status_code": status}
@@ -77,5 +77,5 @@ class Tracing:
 
 
 def _said(answer: bytes | None) -> Mapping[str, Any]:
-    """What a decision says of itself."""
+    """The span attributes of a decision."""
     return {} if answer is None else msgspec.json.decode(answer, type=dict[str, Any])

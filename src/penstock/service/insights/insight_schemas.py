@@ -1,4 +1,4 @@
-"""What the live page and the lists of rules are told of recorded decisions: the forms of JSON."""
+"""Response schemas of `/insights`."""
 
 from typing import Annotated, Literal
 
@@ -16,7 +16,7 @@ Money = Annotated[float, Meta(description="In the currency of `currency`, or of 
 
 
 class Outcomes(msgspec.Struct):
-    """How many decisions of each outcome."""
+    """Number of decisions by outcome."""
 
     approve: Annotated[Count, Meta(description="Let through.")]
     challenge: Annotated[Count, Meta(description="Let through after a further proof.")]
@@ -25,7 +25,7 @@ class Outcomes(msgspec.Struct):
 
 
 class Looked(msgspec.Struct, kw_only=True):
-    """Over which decisions was looked, by when they were decided."""
+    """The decisions that the figures cover, by decision time."""
 
     detector: Annotated[str | None, Meta(description="The detector that was named; null: all that are served.")]
     range: Annotated[RangeName, Meta(description="How far back was asked.")]
@@ -40,7 +40,7 @@ class Looked(msgspec.Struct, kw_only=True):
 
 
 class Amounts(msgspec.Struct):
-    """What the events were worth, by outcome."""
+    """Amounts by outcome."""
 
     total: Annotated[Money, Meta(description="Of all decisions.")]
     approve: Annotated[Money, Meta(description="Of those let through.")]
@@ -50,14 +50,14 @@ class Amounts(msgspec.Struct):
 
 
 class SomeDecisions(msgspec.Struct):
-    """Some decisions."""
+    """A number of decisions, with their amount."""
 
     count: Annotated[Count, Meta(description="How many.")]
     amount: Annotated[float | None, Meta(description="What they were worth together; null where events do not say.")]
 
 
 class Truths(msgspec.Struct):
-    """What labels say by now of the decisions of the range. Rates are of known outcomes, with Wilson's 95 % interval."""
+    """Known outcomes of the decisions in the range, from labels. Rates are of known outcomes, with Wilson's 95 % interval."""
 
     fraud: Annotated[Count, Meta(description="Known to be fraud.")]
     good: Annotated[Count, Meta(description="Known to be good.")]
@@ -75,7 +75,7 @@ class Truths(msgspec.Struct):
 
 
 class Prevented(msgspec.Struct):
-    """What was blocked, by what is known of it. The parts do not overlap; only `known` is prevented fraud."""
+    """Blocked transactions by known outcome. The parts do not overlap; only `known` is prevented fraud."""
 
     known: Annotated[SomeDecisions, Meta(description="Blocked, and known to be fraud: prevented.")]
     presumed: Annotated[SomeDecisions, Meta(description="Blocked, outcome unknown; deprecated: `blocks.unknown` is its name.")]
@@ -83,7 +83,7 @@ class Prevented(msgspec.Struct):
 
 
 class BlockOutcomes(msgspec.Struct):
-    """How right blocks were, as far as it is known, and what is estimated of them."""
+    """The precision of blocks, measured and estimated."""
 
     unknown: Annotated[SomeDecisions, Meta(description="Blocked, outcome unknown: not counted as prevented.")]
     precision: Annotated[Rate, Meta(description="Of the blocks of known outcome: the share of fraud.")]
@@ -104,7 +104,7 @@ class CurrencyFigures(msgspec.Struct):
 
 
 class AtRisk(msgspec.Struct):
-    """What waits for people now, whatever the range."""
+    """Open cases and what they are worth, whatever the range."""
 
     cases: Annotated[Count, Meta(description="Cases that nobody has decided.")]
     amount: Annotated[
@@ -119,7 +119,7 @@ class AtRisk(msgspec.Struct):
 
 
 class StageLatency(msgspec.Struct):
-    """How long a stage of deciding took, in milliseconds. Every decision waits for its whole micro-batch, and counts so."""
+    """The latency of a stage of deciding, in milliseconds. Every decision waits for its whole micro-batch, and counts so."""
 
     stage: Annotated[str, Meta(description="decode, features, models, challenger, rules, explain, or total: of all of these.")]
     p50: Annotated[float | None, Meta(description="Half of the decisions took no longer; to within 5 %.")]
@@ -127,7 +127,7 @@ class StageLatency(msgspec.Struct):
 
 
 class CallerLatency(msgspec.Struct):
-    """How long callers of this process waited, until their decisions were durable, in milliseconds."""
+    """The latency that callers of this process saw, until their decisions were durable, in milliseconds."""
 
     p50: Annotated[float | None, Meta(description="Half of the newest waited no longer; null before anybody asked.")]
     p95: Annotated[float | None, Meta(description="95 of a hundred waited no longer.")]
@@ -136,14 +136,14 @@ class CallerLatency(msgspec.Struct):
 
 
 class Latencies(msgspec.Struct):
-    """How long deciding took."""
+    """Latencies of deciding."""
 
     stages: Annotated[list[StageLatency], Meta(description="In their order; only those that were measured in the range.")]
     callers: Annotated[CallerLatency, Meta(description="What callers saw.")]
 
 
 class InsightSummary(Looked, kw_only=True):
-    """What was decided within the range, what is known of it, and what waits for people."""
+    """Decisions in the range, their known outcomes, and open cases."""
 
     processed: Annotated[Count, Meta(description="Decisions of the range.")]
     per_second: Annotated[float, Meta(description="Decisions a second within the last ten, whatever the range.")]
@@ -168,7 +168,7 @@ class InsightSummary(Looked, kw_only=True):
 
 
 class ValueBin(Outcomes):
-    """Decisions with a value from `low` up to, and without, `high`; the last one holds what is above, too."""
+    """Decisions with a value from `low` up to, and without, `high`; the last bin includes greater values."""
 
     low: Annotated[float, Meta(description="Where it begins; the first one holds what is below, too.")]
     high: Annotated[float, Meta(description="Where it ends.")]
@@ -182,7 +182,7 @@ class ScoreBins(msgspec.Struct):
 
 
 class AmountBins(msgspec.Struct):
-    """Decisions by what they were worth."""
+    """Decisions by amount."""
 
     field: Annotated[str | None, Meta(description="The field that says so; null where several detectors are shown together.")]
     currency: Annotated[str | None, Meta(description="Its currency; null where the detector declares none.")]
@@ -219,7 +219,7 @@ class Hours(msgspec.Struct):
 
 
 class InsightDistributions(Looked, kw_only=True):
-    """How the decisions of the range are spread, by outcome."""
+    """Distributions of the decisions in the range, by outcome."""
 
     processed: Annotated[Count, Meta(description="Decisions of the range.")]
     score: Annotated[ScoreBins, Meta(description="By probability of fraud.")]
@@ -237,7 +237,7 @@ class InsightDistributions(Looked, kw_only=True):
 
 
 class Point(Outcomes):
-    """What was decided in one bucket."""
+    """Decisions in one bucket."""
 
     at: Annotated[str, Meta(description="The instant with which it begins.")]
     amount: Annotated[
@@ -247,7 +247,7 @@ class Point(Outcomes):
 
 
 class InsightSeries(Looked, kw_only=True):
-    """What was decided over time."""
+    """Decisions over time."""
 
     step: Annotated[int, Meta(description="Length of a bucket, in seconds: 5 (5m), 60 (1h), 900 (24h), 21,600 (30d).")]
     points: Annotated[
@@ -259,7 +259,7 @@ class InsightSeries(Looked, kw_only=True):
 
 
 class LabelCounts(msgspec.Struct):
-    """What is known by now of the decisions on which a rule fired."""
+    """Known outcomes of the decisions on which a rule fired."""
 
     fraud: Annotated[Count, Meta(description="Known to be fraud.")]
     good: Annotated[Count, Meta(description="Known to be good.")]
@@ -306,7 +306,7 @@ class RuleNamed(msgspec.Struct):
 
 
 class InsightRules(Looked, kw_only=True):
-    """How the rules fared within the range."""
+    """Rule performance within the range."""
 
     processed: Annotated[Count, Meta(description="Decisions of the range.")]
     rules: Annotated[list[RuleInsight], Meta(description="Every rule in force or that fired, the most frequent first.")]

@@ -1,4 +1,4 @@
-"""What is known of the decisions of a range, in counts and money: the sums, and the parts of a summary made of them."""
+"""Known outcomes of the decisions in a range, in counts and money: sums, and the parts of a summary."""
 
 from dataclasses import dataclass, field
 
@@ -30,7 +30,7 @@ class Sums:
     worth: bool = False
 
     def plus(self, other: "Sums") -> None:
-        """Add what another counted."""
+        """Add another engine's sums."""
         self.counts = self.counts + other.counts
         self.amounts = self.amounts + other.amounts
         self.known = self.known + other.known
@@ -38,7 +38,7 @@ class Sums:
         self.blocked = self.blocked + other.blocked
 
     def some(self, count: int, amount: float) -> forms.SomeDecisions:
-        """Some decisions, with their amount where it is of one currency."""
+        """A number of decisions, with their amount if it is of one currency."""
         return forms.SomeDecisions(max(int(count), 0), round(max(float(amount), 0.0), 2) if self.worth else None)
 
 
@@ -50,12 +50,12 @@ def sums_of(engine: Engine, asked: InsightRequest) -> tuple[Sums, bool]:
 
 
 def amounts_of(sums: Sums) -> forms.Amounts:
-    """What the events were worth."""
+    """Amounts by outcome."""
     return forms.Amounts(*(round(float(each), 2) for each in (sums.amounts.sum(), *sums.amounts)))
 
 
 def truths_of(sums: Sums, *, complete: bool) -> forms.Truths:
-    """What labels say."""
+    """Known outcomes from labels."""
     good, fraud = (int(n) for n in sums.known.sum(axis=1))
     good_approved, fraud_approved = (int(n) for n in sums.known[:, _APPROVE])
     rate, caught, mistaken = known_rate(fraud, fraud + good), fraud - fraud_approved, good - good_approved
@@ -75,7 +75,7 @@ def truths_of(sums: Sums, *, complete: bool) -> forms.Truths:
 
 
 def prevented_of(sums: Sums) -> forms.Prevented:
-    """What was blocked, by what is known of it."""
+    """Blocked transactions by known outcome."""
     good, fraud = (int(n) for n in sums.known[:, _BLOCK])
     return forms.Prevented(
         known=sums.some(fraud, sums.known_amounts[1, _BLOCK]),
@@ -93,12 +93,12 @@ def _unknown(sums: Sums) -> forms.SomeDecisions:
 
 
 def blocks_of(sums: Sums) -> forms.BlockOutcomes:
-    """How right blocks were, and what is estimated of them."""
+    """The precision of blocks, measured and estimated."""
     known, fraud = int(sums.known[:, _BLOCK].sum()), int(sums.known[1, _BLOCK])
     estimate = ScoreSums(*sums.blocked.tolist()).fraud(worth=sums.worth)
     return forms.BlockOutcomes(_unknown(sums), known_rate(fraud, known), estimate)
 
 
 def missed_of(sums: Sums) -> forms.SomeDecisions:
-    """Approved, and known to be fraud."""
+    """Approved transactions that are known to be fraud."""
     return sums.some(int(sums.known[1, _APPROVE]), sums.known_amounts[1, _APPROVE])

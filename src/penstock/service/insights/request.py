@@ -1,4 +1,4 @@
-"""What is asked of `/insights`: the engines that are meant and the range; and what the answers share."""
+"""The parsed request of an `/insights` route, and helpers that its answers share."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ _NAMES = [action.name.lower() for action in Action]
 
 
 class InsightRequest:
-    """What is asked: the engines of the detectors that are meant, and the range."""
+    """A request: the engines of the requested detectors, and the range."""
 
     def __init__(self, among: Sequence[Serving], detector: str | None, range_: Range, cases: Cases | None) -> None:
         self.among, self.range, self.cases = among, range_, cases
@@ -38,7 +38,7 @@ class InsightRequest:
         return self.engines[0] if len(self.engines) == 1 else None
 
     def spread(self) -> Tally:
-        """How the decisions of all of them are spread."""
+        """The distributions of all engines together."""
         whole = Tally()
         for engine in self.engines:
             whole.plus(engine.totals.spread(self.range))
@@ -52,16 +52,16 @@ def _engine(desk: Serving) -> Engine:
 
 
 def outcomes(counts: Any, form: type[msgspec.Struct], **more: Any) -> Any:
-    """Counts by outcome, as a form that holds them."""
+    """Counts by outcome, in the given form."""
     return form(**dict(zip(_NAMES, (int(n) for n in counts), strict=True)), **more)
 
 
 def currencies_of(engines: Sequence[Engine]) -> set[str | None]:
-    """The currencies of those whose events say what they are worth; None of one that declares none."""
+    """The currencies of detectors that declare an amount; None for one without a currency."""
     return {currency for worth, currency in (worth_of(engine.detector) for engine in engines) if worth is not None}
 
 
 def currency_of(engines: Sequence[Engine]) -> str | None:
-    """The currency of all of them, where they declare the same."""
+    """The common currency, if all declare the same."""
     found = currencies_of(engines)
     return found.pop() if len(found) == 1 else None

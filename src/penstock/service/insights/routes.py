@@ -1,7 +1,7 @@
-"""`/insights`: what was decided within the last minutes, hours or days, for pages that ask again and again.
+"""`/insights`: figures of the last minutes, hours or days, for pages that poll.
 
-Answers come from counts that are kept where decisions are made, so they cost the same at any rate of traffic; what labels say
-is read from the log in a thread. Each answer is kept for a moment: any number of pages costs no more than one.
+Answers come from counts that are maintained while deciding, so they cost the same at any rate of traffic; label outcomes
+are read from the log in a thread. Each answer is cached for a moment: any number of pages costs no more than one.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ RangeAsked = Annotated[forms.RangeName, Query(alias="range", description="How fa
 
 
 class Insights:
-    """Answers that are kept for a moment, each made by one thread at a time."""
+    """Cached answers, each computed by one thread at a time."""
 
     def __init__(self, desks: DetectorRouter, cases: Cases | None) -> None:
         self._desks, self._cases = desks, cases
@@ -50,7 +50,7 @@ class Insights:
         """The answer as JSON.
 
         Raises:
-            RequestRefused: 404 no such detector, 422 it cannot be looked into.
+            RequestRefused: 404 no such detector, 422 it does not support queries.
             NotReady: it is being opened.
         """
         key = (work.__name__, detector, range_)
@@ -72,27 +72,27 @@ class Insights:
 
 
 def add_routes(routes: FastAPI, desks: DetectorRouter, cases: Cases | None) -> None:
-    """Add the routes, over these desks. cases: what people work on, where the service keeps any."""
+    """Add the routes. cases: the case store, if the service has one."""
     insights = Insights(desks, cases)
 
     @routes.get("/insights/summary", tags=["insights"], responses=answers("InsightSummary", 404))
     async def of_summary(range_: RangeAsked = "1h", detector: DetectorName = None) -> Response:
-        """What was decided within the range, what is known of it by now, and what waits for people."""
+        """Decisions within the range, their known outcomes, and open cases."""
         return json_response(await insights.ask(summary, detector, range_))
 
     @routes.get("/insights/distributions", tags=["insights"], responses=answers("InsightDistributions", 404))
     async def of_distributions(range_: RangeAsked = "1h", detector: DetectorName = None) -> Response:
-        """How the decisions of the range are spread by score, amount, category and hour of the day, by outcome."""
+        """Distributions of the range's decisions by score, amount, category and hour of the day, by outcome."""
         return json_response(await insights.ask(distributions, detector, range_))
 
     @routes.get("/insights/series", tags=["insights"], responses=answers("InsightSeries", 404))
     async def of_series(range_: RangeAsked = "1h", detector: DetectorName = None) -> Response:
-        """What was decided over time, in buckets that follow one another without gaps."""
+        """Decisions over time, in consecutive buckets."""
         return json_response(await insights.ask(series, detector, range_))
 
     @routes.get("/insights/rules", tags=["insights"], responses=answers("InsightRules", 404))
     async def of_rules(range_: RangeAsked = "24h", detector: DetectorName = None) -> Response:
-        """How often each rule fired within the range, with which outcome, and how right it was as far as labels know."""
+        """How often each rule fired within the range, with which outcome, and its precision from labels."""
         return json_response(await insights.ask(rules, detector, range_))
 
 
@@ -100,7 +100,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, cases: Cases | None) -> N
 
 
 def summary(asked: InsightRequest) -> forms.InsightSummary:
-    """What was decided, what is known of it, and what waits for people."""
+    """Decisions, known outcomes and open cases."""
     whole, by_currency, complete = Sums(), dict[str | None, Sums](), True
     for engine in asked.engines:
         sums, all_known = sums_of(engine, asked)
@@ -159,7 +159,7 @@ def _latencies(asked: InsightRequest) -> forms.Latencies:
 
 
 def distributions(asked: InsightRequest) -> forms.InsightDistributions:
-    """How decisions are spread."""
+    """Distributions of decisions."""
     whole = asked.spread()
     scores = whole.scores
     steps = len(scores) - 1
@@ -210,7 +210,7 @@ def _categories(engine: Engine, whole: Tally) -> forms.Categories | None:
 
 
 def series(asked: InsightRequest) -> forms.InsightSeries:
-    """What was decided over time."""
+    """Decisions over time."""
     each = [engine.totals.points(asked.range) for engine in asked.engines]
     same = len(currencies_of(asked.engines)) <= 1
     found: dict[str, dict[str, Any]] = {}
@@ -226,7 +226,7 @@ def series(asked: InsightRequest) -> forms.InsightSeries:
 
 
 def rules(asked: InsightRequest) -> forms.InsightRules:
-    """How the rules fared."""
+    """Rule performance."""
     found, processed, complete = [], 0, True
     for engine in asked.engines:
         whole = engine.totals.spread(asked.range)

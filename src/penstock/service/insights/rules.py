@@ -1,4 +1,4 @@
-"""How the rules of one detector fared: how often they fired, with which outcome, and how right they were."""
+"""Rule performance of one detector: firing counts, outcomes and precision."""
 
 from typing import Literal
 
@@ -17,7 +17,7 @@ State = Literal["deciding", "shared", "watching", "retired"]
 
 
 def rules_of(engine: Engine, whole: Tally, known: LabelledDecision) -> list[RuleInsight]:
-    """Every rule in force, and every other that fired. whole: the decisions; known: what labels say of them."""
+    """Every rule in force, and every other that fired. whole: the decisions; known: their known outcomes."""
     in_force = {rule.name: rule for rule in engine.detector.plan.rules}
     total = whole.total
     return [

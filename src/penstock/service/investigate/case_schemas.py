@@ -1,4 +1,4 @@
-"""Cases as they are sent and answered: the forms of JSON, and what turns a case into one."""
+"""Request and response schemas of the cases API."""
 
 from typing import Annotated, Any, Literal
 
@@ -17,7 +17,7 @@ Verdict = Literal["fraud", "good", "unsure"]
 
 
 class KnownForm(msgspec.Struct):
-    """What others than analysts came to know about the transaction: a chargeback, a dispute."""
+    """External outcomes of the transaction: a chargeback, a dispute."""
 
     fraud: bool
     source: str
@@ -25,9 +25,9 @@ class KnownForm(msgspec.Struct):
 
 
 class CaseForm(msgspec.Struct):
-    """A case. origin: `review`, or `sample` where it was chosen at random, with this propensity. state: open, taken (by
-    `owner`, until `locked_until`), escalated or decided. expected_loss: probability times amount. version: grows with every
-    change; who gives a verdict may say which one was looked at.
+    """A case. origin: `review`, or `sample` for a random one, with its propensity. state: open, taken (by `owner`, until
+    `locked_until`), escalated or decided. expected_loss: probability times amount. version: grows with every change; a
+    verdict may name the version it is based on.
     """
 
     id: str
@@ -64,7 +64,7 @@ class CaseList(msgspec.Struct):
 
 
 class LinkForm(msgspec.Struct):
-    """What was decided about one key of the transaction: counts, labels, the newest decisions."""
+    """Decisions about one key of the transaction: counts, labels, the newest."""
 
     entity: str
     key: str
@@ -84,7 +84,7 @@ class LineForm(msgspec.Struct):
 
 
 class CaseDetail(msgspec.Struct):
-    """A case with the recorded decision, everything about the same customer, card, device or address, and its history."""
+    """A case with the recorded decision, data about the same customer, card, device or address, and its history."""
 
     case: CaseForm
     decision: RecordedDecision | None
@@ -94,7 +94,7 @@ class CaseDetail(msgspec.Struct):
 
 
 class QueueForm(msgspec.Struct):
-    """One queue: what waits, what is held and by whom, and since when the oldest of both is there."""
+    """One queue: number of waiting and of held cases, by holder, and the age of the oldest of both."""
 
     queue: str
     waiting: int
@@ -107,21 +107,21 @@ class QueueForm(msgspec.Struct):
 
 
 class QueueList(msgspec.Struct):
-    """The queues, by name. reasons: the reason codes of each verdict."""
+    """The queues, sorted by name. reasons: the reason codes of each verdict."""
 
     queues: list[QueueForm]
     reasons: dict[Verdict, list[str]]
 
 
 class AnalystList(msgspec.Struct):
-    """Figures of those who gave verdicts within so many days."""
+    """Figures of analysts who gave verdicts within the given days."""
 
     days: float
     analysts: list[Analyst]
 
 
 class TakeNext(msgspec.Struct, forbid_unknown_fields=True):
-    """From which queue to take; from any unless given."""
+    """The queue to take from; any unless given."""
 
     queue: Name | None = None
 
@@ -133,7 +133,7 @@ class GiveNote(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class GiveVerdict(msgspec.Struct, forbid_unknown_fields=True):
-    """A verdict. version: of the case that was looked at; needed to correct a verdict."""
+    """A verdict. version: of the case that it is based on; required to correct a verdict."""
 
     verdict: Verdict
     reason: str | None = None
@@ -142,15 +142,15 @@ class GiveVerdict(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Escalate(msgspec.Struct, forbid_unknown_fields=True):
-    """To which queue."""
+    """The target queue."""
 
     queue: Name
     note: str | None = None
 
 
 class GiveVerdicts(msgspec.Struct, forbid_unknown_fields=True):
-    """One verdict over many cases: those of `ids`, or those that `filter` chooses. It says what it would touch, and touches it
-    only with `dry_run` false; with `expect` only where as many cases are meant.
+    """One verdict for many cases: those of `ids`, or those that match `filter`. It is applied only with `dry_run` false;
+    `expect` requires an exact number of matching cases.
     """
 
     verdict: Verdict
@@ -163,7 +163,9 @@ class GiveVerdicts(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class VerdictsAnswer(msgspec.Struct):
-    """What was, or would be, decided; what was left alone and why. more: further ones are meant than one verdict may decide."""
+    """The cases that were, or would be, decided, and those skipped, with reasons. more: further cases match than one
+    request may decide.
+    """
 
     dry_run: bool
     count: int
@@ -175,7 +177,7 @@ class VerdictsAnswer(msgspec.Struct):
 
 
 def case_form(case: Case) -> CaseForm:
-    """A case as it is answered."""
+    """The response form of a case."""
     known = None
     if case.known_fraud is not None:
         known = KnownForm(case.known_fraud, case.known_source or "unknown", iso(case.known_us or 0))
@@ -208,12 +210,12 @@ def case_form(case: Case) -> CaseForm:
 
 
 def line_form(line: Happening) -> LineForm:
-    """One line of a history as it is answered."""
+    """The response form of a history line."""
     return LineForm(iso(line.at_us), line.who, line.action, line.details)
 
 
 def queue_form(queue: Queue, now_us: int) -> QueueForm:
-    """A queue as it is answered."""
+    """The response form of a queue."""
     age_s = max(0, now_us - queue.oldest_us) / 1e6
     oldest = iso(queue.oldest_us)
     waiting = queue.queue, queue.waiting, queue.taken

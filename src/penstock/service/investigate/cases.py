@@ -1,4 +1,4 @@
-"""`/cases`: queues of decisions that people look at, one holder at a time, and the verdicts they give."""
+"""`/cases`: review queues, case locking and verdicts."""
 
 import asyncio
 from typing import Annotated, Any, Protocol, TypeVar
@@ -44,7 +44,7 @@ _Text = Annotated[str | None, Query(max_length=1000)]
 def add_routes(
     routes: FastAPI, cases: Cases, desks: DetectorRouter, verdicts: Verdicts, settings: Settings, personal: Unmasking
 ) -> None:
-    """Add the routes, over this drawer and these desks."""
+    """Add the routes."""
     _add_looking(routes, cases, desks, personal)
     asked = _asking(settings.max_body_bytes)
     _add_holding(routes, cases, asked)
@@ -68,7 +68,7 @@ def _add_looking(routes: FastAPI, cases: Cases, desks: DetectorRouter, personal:
         limit: Annotated[int, Query(ge=1, le=1000, description="Cases per page.")] = 50,
         before: Annotated[str | None, Query(max_length=200, description="`next` of the page before.")] = None,
     ) -> Response:
-        """Cases: those with the highest expected loss first, unless asked otherwise."""
+        """Cases, those with the highest expected loss first unless ordered otherwise."""
         if entity is not None and key is not None:
             key = as_kept(list(desks.values()), entity, key, actor_of(request))
         chosen = Filter(queue=queue, state=state, detector=detector, owner=owner, entity=entity, key=key)
@@ -77,25 +77,25 @@ def _add_looking(routes: FastAPI, cases: Cases, desks: DetectorRouter, personal:
 
     @routes.get("/cases/queues", tags=["cases"], responses=answers(QueueList))
     async def queue_list() -> Response:
-        """The queues: how much waits, since when, and who holds what; and which reasons a verdict may have."""
+        """Queues: how many cases wait, since when, and who holds which; and the reasons for each verdict."""
         found = await asyncio.to_thread(queues, cases)
         return _answer({"queues": [queue_form(queue, cases.clock()) for queue in found], "reasons": REASONS})
 
     @routes.get("/cases/{case_id}", tags=["cases"], responses=answers(CaseDetail, 404))
     async def one(case_id: str, request: Request) -> Response:
-        """One case, with the decision, all that is known about the same customer, card, device or address, and its history."""
+        """One case, with its decision, data about the same customer, card, device or address, and its history."""
         return _answer(await asyncio.to_thread(_detail, cases, desks, case_id, personal, actor_of(request)))
 
     @routes.get("/analysts", tags=["cases"], responses=answers(AnalystList))
     async def analyst_list(
         days: Annotated[float, Query(gt=0, le=3660, description="Verdicts of so many last days.")] = 30.0,
     ) -> Response:
-        """Who handled how many cases, agreed how often with others and with what became known, and was overturned."""
+        """Per analyst: cases handled, agreement with others and with known outcomes, and overturned verdicts."""
         return _answer({"days": days, "analysts": await asyncio.to_thread(analysts, cases, days)})
 
 
 class _Asked(Protocol):
-    """Reads the body of a request as a form."""
+    """Parses request bodies."""
 
     async def __call__(self, request: Request, form: type[T], /) -> T: ...
 
@@ -115,19 +115,19 @@ def _add_holding(routes: FastAPI, cases: Cases, asked: _Asked) -> None:
         "/cases/next", tags=["cases"], responses={**answers("CaseForm", *_REFUSED), **none}, openapi_extra=may_take("TakeNext")
     )
     async def take_next(request: Request) -> Response:
-        """Take the case with the highest expected loss that waits."""
+        """Take the waiting case with the highest expected loss."""
         queue = (await asked(request, TakeNext)).queue
         case = await asyncio.to_thread(cases.take_next, _who(request), queue)
         return Response(status_code=204) if case is None else _answer(case_form(case))
 
     @routes.post("/cases/{case_id}/take", tags=["cases"], responses=answers("CaseForm", 404, 409))
     async def take(case_id: str, request: Request) -> Response:
-        """Take a case that nobody else holds, or hold one's own for longer."""
+        """Take a case that nobody else holds, or extend the lock of your own."""
         return _answer(case_form(await asyncio.to_thread(cases.take, case_id, _who(request))))
 
     @routes.post("/cases/{case_id}/release", tags=["cases"], responses=answers("CaseForm", 404, 409))
     async def release(case_id: str, request: Request) -> Response:
-        """Give a case back to its queue."""
+        """Return a case to its queue."""
         return _answer(case_form(await asyncio.to_thread(cases.release, case_id, _who(request))))
 
 
@@ -139,7 +139,7 @@ def _add_saying(routes: FastAPI, cases: Cases, verdicts: Verdicts, asked: _Asked
         openapi_extra=requires("GiveVerdicts"),
     )
     async def give_many(request: Request) -> Response:
-        """One verdict over many cases, all or none; a dry run, which says what it would touch, unless told otherwise."""
+        """One verdict for many cases, all or none; a dry run, which lists the affected cases, unless `dry_run` is false."""
         given = await asked(request, GiveVerdicts)
         found = await asyncio.to_thread(
             sweep,
@@ -160,7 +160,7 @@ def _add_saying(routes: FastAPI, cases: Cases, verdicts: Verdicts, asked: _Asked
         "/cases/{case_id}/note", tags=["cases"], responses=answers("CaseForm", *_REFUSED), openapi_extra=requires("GiveNote")
     )
     async def note(case_id: str, request: Request) -> Response:
-        """Write something down."""
+        """Add a note."""
         text = (await asked(request, GiveNote)).text
 
         def written() -> Case:
@@ -176,7 +176,7 @@ def _add_saying(routes: FastAPI, cases: Cases, verdicts: Verdicts, asked: _Asked
         openapi_extra=requires("GiveVerdict"),
     )
     async def give(case_id: str, request: Request) -> Response:
-        """Give a verdict; fraud and good become a label. To correct one, say which version was looked at."""
+        """Give a verdict; fraud and good become a label. To correct one, name the version that it is based on."""
         given = await asked(request, GiveVerdict)
 
         def decided() -> Case:
@@ -195,7 +195,7 @@ def _add_saying(routes: FastAPI, cases: Cases, verdicts: Verdicts, asked: _Asked
         openapi_extra=requires("Escalate"),
     )
     async def escalate(case_id: str, request: Request) -> Response:
-        """Hand a case to those who work on another queue."""
+        """Escalate a case to another queue."""
         given = await asked(request, Escalate)
         found = await asyncio.to_thread(cases.escalate, case_id, _who(request), given.queue, given.note)
         return _answer(case_form(found))

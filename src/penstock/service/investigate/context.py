@@ -1,4 +1,4 @@
-"""`GET /context/{id}`: everything around a transaction: what was said of it, its case, its keys, places and neighbours."""
+"""`GET /context/{id}`: the context of a transaction: labels, case, keys, places and neighbouring transactions."""
 
 import asyncio
 from collections.abc import Mapping
@@ -52,14 +52,14 @@ _NORTH, _EAST = ("latitude", "lat"), ("longitude", "long", "lon", "lng")
 
 
 def add_routes(routes: FastAPI, desks: DetectorRouter, cases: Cases | None, personal: Unmasking) -> None:
-    """Add the route. cases: what people work on, where the service keeps any."""
+    """Add the route. cases: the case store, if the service has one."""
 
     @routes.get("/context/{transaction_id:path}", tags=["records"], responses=answers("TransactionContext", 404))
     async def context(transaction_id: str, request: Request, detector: DetectorName = None) -> Response:
-        """Everything around a recorded transaction: labels, case, keys with their velocities, places, neighbours."""
+        """The context of a recorded transaction: labels, case, keys with their velocities, places, neighbours."""
         desk, engine = found_at(desks, detector, printable(transaction_id))
         around = _Around(desk, engine, cases, personal, actor_of(request))
-        states = around.states(printable(transaction_id))  # the state is read where events are decided
+        states = around.states(printable(transaction_id))  # state is read on the thread that decides
         return json_response(await asyncio.to_thread(around.told, printable(transaction_id), states))
 
 
@@ -67,7 +67,7 @@ States = Mapping[tuple[str, str], dict[str, Any] | None]
 
 
 class _Around:
-    """What is around a transaction of one detector, for one who asks."""
+    """The context of a transaction of one detector, for one actor."""
 
     def __init__(self, desk: Serving, engine: Engine, cases: Cases | None, personal: Unmasking, actor: Actor) -> None:
         self._desk, self._engine, self._cases, self._personal, self._actor = desk, engine, cases, personal, actor
@@ -75,7 +75,7 @@ class _Around:
         self._records = Records(engine)
 
     def states(self, transaction_id: str) -> States:
-        """The current features of every key of a transaction; for the thread that decides."""
+        """The current features of every key of a transaction; call it on the thread that decides."""
         record, row = self._found(transaction_id)
         return {(key.entity, key.key): self._state(key) for key in keys_of(self._engine, record, row)}
 
@@ -120,7 +120,7 @@ class _Around:
         )
 
     def _event(self, record: Record, row: int) -> dict[str, Any]:
-        """The fields of the event, but for the label, which is known only later."""
+        """The fields of the event without the label, which is known only later."""
         detector = self._engine.detector
         label = None if detector.label is None else detector.label.field
         return {
@@ -157,7 +157,7 @@ class _Around:
         )
 
     def _where(self, record: Record, row: int) -> list[Place]:
-        """The places that the event names."""
+        """The places in the event."""
         found = []
         for name, fields in self._places.items():
             north, east = (self._engine.queries.value(record, row, field) for field in fields)
@@ -171,7 +171,7 @@ class _Around:
         held = place < len(chunk) and int(chunk.seqs[place]) == seq
         first, stop = max(place - AROUND, 0), place + AROUND + (1 if held else 0)
         seqs = chunk.seqs[first:stop].tolist()
-        if not held:  # it is older than what is kept: those that follow it may lie between
+        if not held:  # it is older than the kept ones: later transactions may be missing between
             seqs = [seq, *seqs[place - first :]]
         neighbours = [self._neighbour(each, truth, this=each == seq) for each in seqs]
         return Timeline(
@@ -221,7 +221,7 @@ def field_value(value: float | str | None, type_: Type) -> Any:
 
 
 def coordinates(engine: Engine) -> dict[str, tuple[str, str]]:
-    """The pairs of fields that name a place, by what they say is there: `transaction` where they say nothing more."""
+    """Pairs of fields that name a place, by its kind: `transaction` unless declared."""
     numbers = [name for name, type_ in engine.detector.schema.columns.items() if type_ is Type.NUMBER]
     found: dict[str, tuple[str, str]] = {}
     for name in numbers:

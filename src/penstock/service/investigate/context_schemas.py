@@ -1,4 +1,4 @@
-"""What is told of one transaction and of the keys around it: verification, context, links. The forms of JSON."""
+"""Response schemas for verification, transaction context and link graph."""
 
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from penstock.service.schemas import ErasedBy, KeyDecisions, KnownLabel, LookedT
 
 
 class Difference(msgspec.Struct):
-    """A value that did not come out the same."""
+    """A value that differs between record and recomputation."""
 
     column: Annotated[str, Meta(description="A field, feature, score, rule or outcome.")]
     recorded: Annotated[Any, Meta(description="What was recorded.")]
@@ -21,7 +21,7 @@ class Difference(msgspec.Struct):
 
 
 class Verified(msgspec.Struct):
-    """A recorded decision, computed again from the log and compared to the last bit."""
+    """The verification of a recorded decision: recomputed from the log and compared to the last bit."""
 
     transaction_id: Annotated[str, Meta(description="Of the decision.")]
     detector: Annotated[str, Meta(description="Who decided.")]
@@ -41,7 +41,7 @@ class Verified(msgspec.Struct):
 
 
 class SaidLabels(msgspec.Struct):
-    """What was said about a transaction."""
+    """Labels of a transaction."""
 
     counts: Annotated[KnownLabel | None, Meta(description="The statement that counts; null while nobody has said anything.")]
     history: Annotated[list[KnownLabel], Meta(description="All of them, in the order they were received.")]
@@ -57,7 +57,7 @@ class Sparkline(msgspec.Struct):
 
 
 class ContextEntity(msgspec.Struct):
-    """One key of the transaction: a customer, card, device, merchant, as the detector names them."""
+    """One key of the transaction: a customer, card, device or merchant, as the detector names it."""
 
     entity: Annotated[str, Meta(description="What it is.")]
     fields: Annotated[list[str], Meta(description="The fields of the event that hold the key.")]
@@ -74,7 +74,7 @@ class ContextEntity(msgspec.Struct):
 
 
 class Place(msgspec.Struct):
-    """A place of the event."""
+    """A place in the event."""
 
     name: Annotated[str, Meta(description="What is there: `transaction`, or as the fields are called, such as `home`.")]
     latitude: Annotated[float, Meta(ge=-90, le=90, description="Degrees north.")]
@@ -96,7 +96,7 @@ class Neighbour(msgspec.Struct):
 
 
 class Timeline(msgspec.Struct):
-    """The transactions of a customer around one."""
+    """Transactions of a customer before and after one."""
 
     entity: Annotated[str, Meta(description="The entity whose transactions these are: the first that the event has a key of.")]
     key: Annotated[str, Meta(description="Its key, as it is kept.")]
@@ -106,7 +106,7 @@ class Timeline(msgspec.Struct):
 
 
 class TransactionContext(msgspec.Struct):
-    """Everything around a transaction."""
+    """The context of a transaction."""
 
     transaction_id: Annotated[str, Meta(description="Its id.")]
     detector: Annotated[str, Meta(description="Who decided.")]
@@ -140,7 +140,7 @@ class LinkNode(msgspec.Struct):
 
 
 class LinkEdge(msgspec.Struct):
-    """Two keys that stand in the same transactions."""
+    """Two keys that occur in the same transactions."""
 
     source: Annotated[str, Meta(description="The id of one.")]
     target: Annotated[str, Meta(description="The id of the other.")]
@@ -150,7 +150,7 @@ class LinkEdge(msgspec.Struct):
 
 
 class LinkGraph(msgspec.Struct):
-    """What a key shares transactions with, as recorded decisions say; bounded."""
+    """Keys that share transactions with a key, from recorded decisions; bounded."""
 
     detector: Annotated[str, Meta(description="Whose decisions.")]
     entity: Annotated[str, Meta(description="What the key in the middle is.")]

@@ -1,4 +1,4 @@
-"""Keys of recorded events as they are told and shown: who they are, and what was decided about them lately."""
+"""Keys of recorded events: identification, display, and recent decisions about them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ HOUR_US, HOURS = 3600 * SECOND_US, 24
 
 
 class EventKey(NamedTuple):
-    """A key of an event. fields: of the event, that hold it; values: what they say; code: as it is found by."""
+    """A key of an event. fields: the event fields that hold it; values: their values; code: its hash in the index."""
 
     entity: str
     key: str
@@ -50,7 +50,7 @@ def keys_of(engine: Engine, record: Record, row: int) -> list[EventKey]:
 
 
 def combinations(engine: Engine) -> frozenset[str]:
-    """Entities that only combine another with something, as a customer at a merchant does: who shares such a key shares
+    """Entities that only combine another with something, such as a customer at a merchant: those who share such a key share
     the other as well.
     """
     tables = engine.pipeline.state.tables
@@ -67,9 +67,9 @@ def key_text(value: float | str) -> str:
 
 
 def shown(key: EventKey, personal: Mapping[str, str | None]) -> str:
-    """A key as it is shown: what its personal fields said; the beginning of a token, where that is not to be seen.
+    """A key for display: its original personal values, or the beginning of a token where these are hidden.
 
-    personal: what they said by field, or `HIDDEN`, `ERASED` or `NOT_KEPT`.
+    personal: original values by field, or `HIDDEN`, `ERASED` or `NOT_KEPT`.
     """
     return "|".join(_said(personal.get(name), key_text(value)) for name, value in zip(key.fields, key.values, strict=False))
 
@@ -81,7 +81,7 @@ def _said(text: str | None, kept: str) -> str:
 
 
 def decisions_of(chunk: Chunk) -> KeyDecisions:
-    """What was decided: counts, the highest score, first and last event time."""
+    """Decisions: counts, the highest score, first and last event time."""
     return KeyDecisions(**summed(chunk))
 
 
@@ -100,19 +100,19 @@ def sparkline(chunk: Chunk, now_us: int) -> Sparkline:
 
 
 def looked_through(seen: RecentWindow) -> LookedThrough:
-    """Over which decisions was looked."""
+    """The decisions that these counts cover."""
     return LookedThrough(seen.total, None if seen.since_us is None else iso(seen.since_us), seen.complete)
 
 
 class Records:
-    """Reads rows of the log by their sequence numbers, each record once for rows that lie together."""
+    """Reads rows of the log by sequence number, each record once for adjacent rows."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._held: Record | None = None
 
     def row(self, seq: int) -> tuple[Record, int] | None:
-        """The record that holds a sequence number, and its row; None where the log no longer holds it."""
+        """The record that holds a sequence number, and its row; None if the log no longer holds it."""
         held = self._held
         if held is None or not held.first_seq <= seq < held.first_seq + len(held):
             found = self._engine.ledger.record_of(seq)

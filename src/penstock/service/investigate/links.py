@@ -1,4 +1,4 @@
-"""`GET /links/{entity}/{key}`: what a key shares transactions with, as far as the newest decisions say; bounded."""
+"""`GET /links/{entity}/{key}`: the link graph of a key, from the newest decisions; bounded."""
 
 import asyncio
 from collections import Counter
@@ -46,7 +46,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, personal: Unmasking) -> N
         limit: Annotated[int, Query(ge=1, le=MOST, description="Keys in the graph, at most.")] = USUAL,
         detector: DetectorName = None,
     ) -> Response:
-        """What a key shares transactions with: other keys, how often, and what is known of them."""
+        """The keys that share transactions with a key: how often, and their known outcomes."""
         actor = actor_of(request)
         for desk in desks.chosen(detector):
             engine = desk.engine
@@ -69,7 +69,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, personal: Unmasking) -> N
 
 
 class _Graph:
-    """The graph around one key of one detector, for one who asks."""
+    """The link graph of one key of one detector, for one actor."""
 
     def __init__(self, desk: Serving, engine: Engine, personal: Unmasking, actor: Actor) -> None:
         self._desk, self._engine, self._personal, self._actor = desk, engine, personal, actor
@@ -77,7 +77,7 @@ class _Graph:
         self._combinations = combinations(engine)
 
     def around(self, entity: str, key: str, code: int, limit: int) -> LinkGraph | None:
-        """The graph; None where nothing was decided about the key lately. Waits for the disk and the database."""
+        """The graph; None if there are no recent decisions about the key. Waits for the disk and the database."""
         seen = self._engine.recent_decisions.seen()
         centre = (entity, code)
         chosen, cut = {centre: 0}, False
@@ -132,7 +132,7 @@ class _Graph:
         )
 
     def _named(self, code: Code, seqs: Sequence[int]) -> tuple[str, str]:
-        """A key as it is kept, and as it is shown: as its newest transaction that the log still holds says."""
+        """A key as stored and as displayed, from its newest transaction in the log."""
         for seq in seqs:
             found = self._records.row(seq)
             if found is None:
@@ -148,7 +148,7 @@ class _Graph:
 
 
 def _about(seen: RecentWindow, codes: Sequence[Code]) -> Chunk:
-    """Decisions about any of these keys, the oldest first."""
+    """Decisions about any of these keys, oldest first."""
     by_entity: dict[str, list[int]] = {}
     for entity, code in codes:
         by_entity.setdefault(entity, []).append(code)
@@ -162,7 +162,7 @@ def _newest(rows: Chunk, most: int = MOST_ROWS) -> tuple[Chunk, bool]:
 
 
 def _ranked(rows: Chunk, truth: Mapping[int, bool]) -> list[Code]:
-    """The keys of some decisions: those with the most known frauds first, then with the most stopped, then the busiest."""
+    """The keys of some decisions: by known frauds, then by stopped transactions, then by number of transactions."""
     fraud = np.array([truth.get(seq, False) for seq in rows.seqs.tolist()], np.int64)
     stopped = (rows.action != Action.APPROVE.value).astype(np.int64)
     found: dict[Code, tuple[int, int, int]] = {}
@@ -179,7 +179,7 @@ def _ranked(rows: Chunk, truth: Mapping[int, bool]) -> list[Code]:
 
 
 def _edges(ids: Mapping[Code, str], rows: Chunk, truth: Mapping[int, bool]) -> list[LinkEdge]:
-    """Which of these keys stand in the same transactions, the pair that does most often first."""
+    """Pairs of these keys that share transactions, most frequent first."""
     columns = [(entity, codes[:, role]) for entity, codes in rows.keys.items() for role in range(codes.shape[1])]
     known = {code: place for place, code in enumerate(ids)}
     each_row: list[set[int]] = [set() for _ in range(len(rows))]

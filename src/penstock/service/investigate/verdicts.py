@@ -1,4 +1,4 @@
-"""Verdicts become labels: by the same way as every other label, once each, also after a crash in between."""
+"""Submission of verdicts as labels: each exactly once, also after a crash."""
 
 import asyncio
 import logging
@@ -19,9 +19,9 @@ LOOK_EVERY_S = 5.0
 
 
 class Verdicts:
-    """Tells the desks of verdicts. A verdict is kept first and told afterwards; what was not told yet is told again.
+    """Submits verdicts as labels. A verdict is stored first and submitted afterwards; pending ones are retried.
 
-    A label becomes known when the desk takes it in, as one that is posted without a time. Telling it twice changes nothing.
+    A label becomes known when it is submitted, like one posted without a time. Submitting it twice changes nothing.
     """
 
     def __init__(self, cases: Cases, desks: DetectorRouter) -> None:
@@ -29,13 +29,13 @@ class Verdicts:
         self._lock = asyncio.Lock()
 
     async def run(self) -> None:
-        """Tell what waits, until the task is cancelled."""
+        """Submit pending verdicts until the task is cancelled."""
         while True:
             await self.tell()
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def tell(self) -> None:
-        """Tell every desk that is ready what waits for it; what cannot be told now waits on."""
+        """Submit pending verdicts to every ready detector; failures are retried later."""
         async with self._lock:
             for desk in self._desks.values():
                 if desk.not_ready is None:

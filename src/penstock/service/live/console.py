@@ -1,4 +1,4 @@
-"""The console's files, as `make console-build` put them beside this module; and what stands in their place where nobody did."""
+"""The console's files, built by `make console-build` into this package, and a placeholder page where they were not built."""
 
 import functools
 import gzip
@@ -41,7 +41,7 @@ _NOT_BUILT = b"""<!doctype html>
 
 
 class Console:
-    """Every file of the console, read once; packed for browsers that take them so.
+    """All files of the console, read once, compressed for browsers that accept it.
 
     >>> Console({}).page(accept="").status_code
     200
@@ -52,7 +52,7 @@ class Console:
         self._packed: dict[str, bytes] = {}
 
     def page(self, accept: str) -> Response:
-        """The page itself, asked for anew each time, since it names the files that belong to it."""
+        """The page itself, never cached, since it names the current files."""
         return self.file("index.html", accept) or Response(_NOT_BUILT, media_type=TYPES["html"], headers=HEADERS)
 
     def file(self, name: str, accept: str) -> Response | None:

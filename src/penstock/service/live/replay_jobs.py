@@ -1,4 +1,4 @@
-"""Replays that are asked for over HTTP: a bounded stretch of simulated or recorded transactions, sent in the background."""
+"""Replay jobs started over HTTP: a bounded number of simulated or recorded transactions, sent in the background."""
 
 import asyncio
 import itertools
@@ -36,27 +36,27 @@ BUSY_S = 0.2
 
 
 class Replay(Protocol):
-    """Transactions to be sent. ids: of all of them, in order."""
+    """Transactions to replay. ids: of all of them, in order."""
 
     @property
     def ids(self) -> Sequence[str]:
-        """What the transactions are called."""
+        """The ids of the transactions."""
         ...
 
     def bodies(self) -> Iterator[bytes]:
-        """The transactions as JSON; may compute for a while, and is run in a thread."""
+        """The transactions as JSON; may compute for a while, so it runs in a thread."""
         ...
 
 
 class Replays(Protocol):
-    """Where transactions to be replayed come from. It is asked from threads, and may take a while."""
+    """Sources of transactions to replay. Called from threads; may take a while."""
 
     def sources(self, detector: str) -> Collection[str]:
-        """The names of what can be replayed for a detector."""
+        """The names of a detector's sources."""
         ...
 
     def open(self, detector: str, source: str, count: int) -> Replay:
-        """At most so many transactions of a source, under ids that nobody has used.
+        """At most so many transactions of a source, with new ids.
 
         Raises:
             PenstockError: the source cannot be read.
@@ -65,7 +65,7 @@ class Replays(Protocol):
 
 
 class ReplayJobs:
-    """The replays that run. None come from anywhere where `replays` is None."""
+    """The running replays. Without `replays` there are no sources."""
 
     def __init__(self, desks: DetectorRouter, replays: Replays | None) -> None:
         self._desks, self._replays = desks, replays
@@ -73,10 +73,10 @@ class ReplayJobs:
         self._starting = 0
 
     async def start(self, asked: StreamRequest) -> tuple[str, Sequence[str]]:
-        """Begin a replay; the detector it goes to, and the ids of its transactions.
+        """Start a replay; returns its detector, and the ids of its transactions.
 
         Raises:
-            RequestRefused: 422 it cannot be had, 429 enough run already.
+            RequestRefused: 422 no such source, 429 too many replays run.
         """
         if asked.tps is not None and asked.count / asked.tps > LONGEST_S:
             most = int(LONGEST_S * asked.tps)
@@ -101,7 +101,7 @@ class ReplayJobs:
             log.error("a replay ended before its end", exc_info=error)
 
     def _desk(self, asked: StreamRequest) -> Serving:
-        """The detector that was named, or the first for which there is the source."""
+        """The named detector, or the first that has the source."""
         if asked.detector is not None and asked.detector not in self._desks:
             message = f"one of {', '.join(self._desks)} is expected"
             raise RequestRefused(
@@ -133,7 +133,7 @@ class ReplayJobs:
 
 
 async def _run(desk: Serving, replay: Replay, tps: float | None) -> None:
-    """Hand in every transaction, in order; what is turned away is tried again."""
+    """Submit every transaction, in order; refused ones are retried while the queue is full."""
     coming, sent, start = replay.bodies(), 0, time.perf_counter()
     while sent < len(replay.ids):
         due = PORTION if tps is None else min(PORTION, int((time.perf_counter() - start) * tps) + 1 - sent)
@@ -168,7 +168,7 @@ def add_routes(routes: FastAPI, streams: ReplayJobs, settings: Settings) -> None
         openapi_extra=may_take("StreamRequest"),
     )
     async def stream(request: Request) -> Response:
-        """Replay simulated or recorded transactions in the background; answered at once with the ids they will have."""
+        """Replay simulated or recorded transactions in the background; answers at once with their ids."""
         bodies.check_encoding(request.headers.raw)
         body = await bodies.read_body(request.scope, request.receive, settings.max_body_bytes)
         asked = _asked(body)

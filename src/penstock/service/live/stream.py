@@ -1,4 +1,4 @@
-"""What live pages are told: counts, latencies, a sample of decisions, alerts. As server-sent events and over WebSockets."""
+"""Messages of live pages: counts, latencies, a sample of decisions, alerts; as server-sent events and over WebSockets."""
 
 import asyncio
 import time
@@ -26,11 +26,11 @@ MOST_VIEWERS = 64
 
 
 class Live:
-    """The messages, for any number of viewers up to a bound. They end when the service is asked to stop.
+    """The message streams of live pages, for a bounded number of viewers. They end when the service stops.
 
-    Nothing is kept for a viewer but up to where it was told. One that reads slowly gets fewer messages, each with the
-    newest decisions, and the number of those that it was not shown. Alerts are never left out: each has a `number`, and a
-    viewer that comes back says up to which it was told; that is the `alert_number` of the last message.
+    Per viewer only its position is kept. A slow viewer gets fewer messages, each with the newest decisions, and the
+    number of those left out. Alerts are never left out: each has a `number`, and a viewer that reconnects sends the last
+    one it got, the `alert_number` of its last message.
     """
 
     def __init__(self, desks: DetectorRouter) -> None:
@@ -48,10 +48,10 @@ class Live:
         self.stopping.set()
 
     def check(self) -> None:
-        """Refuse one viewer too many.
+        """Refuse viewers beyond the bound.
 
         Raises:
-            Busy: there are enough.
+            Busy: there are too many.
         """
         if self.viewers >= MOST_VIEWERS:
             raise Busy(f"{self.viewers} pages watch already; close one of them")
@@ -63,9 +63,9 @@ class Live:
             yield b"data: " + message + b"\n\n"
 
     async def messages(self, alerts_since: int | None = None) -> AsyncGenerator[bytes]:
-        """Messages as JSON, until the viewer goes or the service stops; none where many came at once and there is no room.
+        """Messages as JSON, until the viewer disconnects or the service stops; none if there is no room for another viewer.
 
-        alerts_since: the number of the last alert that this viewer knows of; the newest few are told unless given.
+        alerts_since: the number of the last alert that this viewer got; the newest few are sent unless given.
         """
         if self.viewers >= MOST_VIEWERS:
             return
@@ -85,7 +85,7 @@ class Live:
             return
 
     def _alerts_from(self, since: int | None) -> int:
-        """Behind which alert a viewer begins."""
+        """The alert number after which a viewer begins."""
         if since is not None:
             return since
         kept = self._alerts_since(0)
@@ -96,7 +96,7 @@ class Live:
             return sorted(alert for desk in self._desks.values() for alert in desk.feed.alerts_since(number))
 
     def _message(self, told: "Told") -> bytes:
-        """One message; `told` remembers up to where this viewer was told."""
+        """One message; advances the viewer's position `told`."""
         decisions = Sample()
         for name, desk in self._desks.items():
             feed = desk.feed
@@ -115,7 +115,7 @@ class Live:
         return msgspec.json.encode({**self._measured(), **shown, "left_out": left_out})
 
     def _measured(self) -> dict[str, Any]:
-        """Counts and latencies: measured once for viewers who ask at almost the same time."""
+        """Counts and latencies, computed once for viewers that ask at almost the same time."""
         now_ns = time.monotonic_ns()
         if now_ns - self._measured_ns > EVERY_S * 1e9 / 2:
             self._measured_ns, self._facts = now_ns, self._measure(now_ns)
@@ -136,8 +136,8 @@ class Live:
 
 
 class Told:
-    """Up to which decision of each detector, and up to which alert, a viewer was told; the newest decisions that are there
-    already are shown.
+    """The position of a viewer in the decisions of each detector and in the alerts; it begins with the newest decisions
+    there are.
     """
 
     __slots__ = ("alerts", "decisions")
@@ -153,19 +153,19 @@ def _numbered(number: int, alert: bytes) -> msgspec.Raw:
 
 
 class Sample:
-    """What one message shows, of how many that are new."""
+    """The decisions that one message shows, and how many are new."""
 
     def __init__(self) -> None:
         self.new = 0
         self._by_desk: list[Sequence[Numbered]] = []
 
     def add(self, kept: Sequence[Numbered], new: int) -> None:
-        """Add what one feed has kept, of so many."""
+        """Add the decisions kept by one feed, of so many new ones."""
         self.new += new
         if kept:
             self._by_desk.append(kept)
 
     def shown(self) -> list[msgspec.Raw]:
-        """The newest, of every detector as many."""
+        """The newest decisions, equally many of every detector."""
         share = max(1, MOST_SHOWN // max(1, len(self._by_desk)))
         return [msgspec.Raw(body) for kept in self._by_desk for _, body in kept[-share:]]

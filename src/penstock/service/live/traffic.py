@@ -1,4 +1,4 @@
-"""Traffic from inside the process, for the demo: events that go through the same desk as everybody's."""
+"""Simulated traffic inside the process, for the demo, decided like any other events."""
 
 import asyncio
 import contextlib
@@ -22,9 +22,9 @@ LONGEST_CATCH_UP_S = 1.0
 class Traffic:
     """Sends JSON events from an iterator to one detector, `tps` a second, until they end or the service stops.
 
-    attacks: what can be switched on, by name; each is called when the page's button is pressed, and tells the ids of the
-    events that it will send, so that a page can say when the first of them was stopped.
-    example: the newest event that was sent. labels: what became known since, as JSON, to be told to the same desk.
+    attacks: the available attacks, by name; each is called when its button is pressed, and returns the ids of the events
+    that it will send, so that a page can show when the first of them was stopped. example: the newest event that was
+    sent. labels: labels of sent events, as JSON, to be submitted to the same detector.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Traffic:
         self._labels = labels
 
     async def run(self, desk: Serving) -> None:
-        """Feed the desk; the iterator runs in a thread, since it may compute for a while."""
+        """Send the events; the iterator runs in a thread, since it may compute for a while."""
         sent, start = 0, time.perf_counter()
         while True:
             await asyncio.sleep(TICK_S)
@@ -69,12 +69,12 @@ class Traffic:
         while self._labels is not None and not self._labels.empty():
             told.append(self._labels.get())
         if told:
-            with contextlib.suppress(PenstockError, RequestRefused):  # simulated, like what they are about
+            with contextlib.suppress(PenstockError, RequestRefused):  # simulated, like the transactions they label
                 await desk.label(b"[" + b",".join(told) + b"]")
 
     @contextlib.asynccontextmanager
     async def running(self, desk: Serving) -> AsyncIterator[None]:
-        """Run while the block runs."""
+        """A context in which traffic runs."""
         task = asyncio.create_task(self.run(desk))
         try:
             yield

@@ -1,4 +1,4 @@
-"""What a browser is shown: the console, its stream, and the documentation with Swagger UI. Nothing comes from outside."""
+"""Web pages: the console, its stream, and API documentation with Swagger UI, without external resources."""
 
 from importlib import resources
 from typing import Any
@@ -44,7 +44,7 @@ _DOCS_SCRIPT = """SwaggerUIBundle({
 
 
 def add_routes(routes: FastAPI, desks: DetectorRouter, live: Live, traffic: Traffic | None) -> None:
-    """Add the pages; buttons that start attacks are there only where there is simulated traffic."""
+    """Add the pages; attack buttons appear only with simulated traffic."""
     console = Console()
 
     @routes.get("/", include_in_schema=False)
@@ -74,7 +74,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, live: Live, traffic: Traf
 
     @routes.get("/live/setup", include_in_schema=False)
     async def setup() -> Response:
-        """What the page needs to know once."""
+        """The page's static settings."""
         found = {
             "detectors": {name: _form(desk, traffic) for name, desk in desks.items() if desk.not_ready is None},
             "attacks": sorted(traffic.attacks) if traffic else [],
@@ -95,7 +95,7 @@ def _add_attacks(routes: FastAPI, traffic: Traffic) -> None:
 
 
 def _form(desk: Serving, traffic: Traffic | None) -> dict[str, Any]:
-    """What the form for one detector offers."""
+    """The data for the form of one detector."""
     newest = traffic.example if traffic is not None and traffic.detector == desk.name else None
     if newest is not None:
         newest = masked(newest, desk.engine.personal.fields)

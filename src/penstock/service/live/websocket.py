@@ -23,10 +23,10 @@ GOODBYE_S = 1.0
 
 
 class HangingUpProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket protocol, which answers a handshake it cannot read, and at a stop does not wait for slow viewers."""
+    """uvicorn's WebSocket protocol, which answers invalid handshakes, and at a stop does not wait for slow viewers."""
 
     def data_received(self, data: bytes) -> None:
-        """The head of the handshake, which comes in one piece, or frames."""
+        """Feed the head of the handshake, which comes in one piece, or frames."""
         super().data_received(data)
         if not self.handshake_initiated and not self.transport.is_closing():
             refused = RequestRefused(400, f"this is no handshake of a WebSocket: {self.conn.handshake_exc}")
@@ -34,7 +34,7 @@ class HangingUpProtocol(WebSocketsSansIOProtocol):
             self.transport.close()
 
     def shutdown(self) -> None:
-        """The server stops."""
+        """Called when the server stops."""
         super().shutdown()
         self.loop.call_later(GOODBYE_S, self.transport.abort)
 
@@ -44,9 +44,9 @@ def add_routes(routes: FastAPI, live: Live) -> None:
 
     @routes.websocket("/ws/live")
     async def socket(websocket: WebSocket) -> None:
-        """The same messages as /live; `?alerts_since=N` asks for all alerts after the last one that a viewer knows.
+        """The messages of /live; `?alerts_since=N` sends all alerts after number N.
 
-        What a viewer sends is read, so that it is noticed when it goes, and means nothing.
+        Messages from a viewer are read, to notice when it disconnects, and ignored.
         """
         if not is_own(websocket.headers.getlist("origin"), websocket.headers.get("host", "")):
             await websocket.close()  # before it is accepted: 403
@@ -61,12 +61,12 @@ def add_routes(routes: FastAPI, live: Live) -> None:
 
 
 def _number(text: str) -> int | None:
-    """A number, where it is one."""
+    """Parse a number; None if it is not one."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST else None
 
 
 async def _serve(websocket: WebSocket, live: Live, alerts_since: int | None) -> None:
-    """Tell until the viewer goes or the service stops, whichever is first, also while a viewer does not read."""
+    """Send messages until the viewer disconnects or the service stops, also while a viewer does not read."""
     going = [
         asyncio.create_task(work)
         for work in (_tell(websocket, live, alerts_since), _until_gone(websocket), live.stopping.wait())
@@ -78,13 +78,13 @@ async def _serve(websocket: WebSocket, live: Live, alerts_since: int | None) -> 
             task.cancel()
         await asyncio.gather(*going, return_exceptions=True)
     if live.stopping.is_set():
-        with contextlib.suppress(TimeoutError, WebSocketDisconnect, RuntimeError):  # gone already
+        with contextlib.suppress(TimeoutError, WebSocketDisconnect, RuntimeError):  # already disconnected
             async with asyncio.timeout(GOODBYE_S):
                 await websocket.close(GOING_AWAY, "the service is stopping")
 
 
 async def _tell(websocket: WebSocket, live: Live, alerts_since: int | None) -> None:
-    """Send messages; a viewer that does not read holds up nothing but itself."""
+    """Send messages; a viewer that does not read delays only itself."""
     with contextlib.suppress(WebSocketDisconnect):
         async with contextlib.aclosing(live.messages(alerts_since)) as messages:
             async for message in messages:
@@ -97,9 +97,9 @@ async def _until_gone(websocket: WebSocket) -> None:
 
 
 def is_own(origins: Sequence[str], host: str) -> bool:
-    """Whether a page of this service asks, or a program, which names no origin.
+    """Whether the origin is a page of this service, or a program, which sends no origin.
 
-    A browser asks nobody before it opens a socket to another site, so a page from elsewhere could read what is decided here.
+    Browsers allow WebSockets to other sites without asking, so a foreign page could otherwise read the decisions.
 
     >>> is_own(["http://fraud.example:8000"], "fraud.example:8000"), is_own(["http://elsewhere.example"], "fraud.example:8000")
     (True, False)

@@ -1,4 +1,4 @@
-"""Alerts and what became of them on their way to people, as it is answered."""
+"""Request and response schemas of alerts and their deliveries."""
 
 from typing import Annotated, Any, Literal
 
@@ -12,7 +12,7 @@ from penstock.ledger import Delivery, Raised
 
 
 class DeliveryForm(msgspec.Struct, frozen=True):
-    """What became of an alert in one channel."""
+    """The delivery of an alert through one channel."""
 
     channel: Annotated[str, Meta(description="What the file of alerts calls it.")]
     status: Annotated[str, Meta(description="waiting (not tried yet), retrying, delivered or failed (given up).")]
@@ -22,7 +22,7 @@ class DeliveryForm(msgspec.Struct, frozen=True):
 
 
 class AcknowledgedForm(msgspec.Struct, frozen=True):
-    """Who takes care of an alert."""
+    """The acknowledgement of an alert."""
 
     by: Annotated[str, Meta(description="The user or key.")]
     at: Annotated[str, Meta(description="Since when.")]
@@ -30,7 +30,7 @@ class AcknowledgedForm(msgspec.Struct, frozen=True):
 
 
 class DeliveredAlert(msgspec.Struct, frozen=True):
-    """An alert, and what became of it."""
+    """An alert with its deliveries."""
 
     alert: Annotated[dict[str, Any], Meta(description="As `GET /alerts` has it: key, rule, severity, at, text, about, ...")]
     deliveries: Annotated[list[DeliveryForm], Meta(description="By channel; none where no channel takes it.")]
@@ -38,7 +38,7 @@ class DeliveredAlert(msgspec.Struct, frozen=True):
 
 
 class ChannelForm(msgspec.Struct, frozen=True):
-    """One channel, and how it fares."""
+    """One channel and its status."""
 
     name: Annotated[str, Meta(description="What the file of alerts calls it.")]
     kind: Annotated[str, Meta(description="slack, webhook or mail.")]
@@ -62,7 +62,7 @@ class DeliveryPage(msgspec.Struct, frozen=True):
 
 
 class AcknowledgeAlert(msgspec.Struct, forbid_unknown_fields=True):
-    """Somebody takes care of an alert."""
+    """An acknowledgement to store."""
 
     note: Annotated[str, Meta(max_length=1000, description="What is being done.")] | None = None
 
@@ -74,7 +74,7 @@ By = Literal["service", "worker", "nobody"]
 
 
 def delivered_form(raised: Raised, deliveries: list[Delivery], acknowledged: Acknowledgement | None) -> dict[str, Any]:
-    """An alert as it is answered; its body is JSON already."""
+    """The response form of an alert; its body is JSON already."""
     return {
         "alert": msgspec.Raw(raised.body),
         "deliveries": [_delivery(delivery) for delivery in sorted(deliveries, key=lambda each: each.channel)],
@@ -83,12 +83,12 @@ def delivered_form(raised: Raised, deliveries: list[Delivery], acknowledged: Ack
 
 
 def acknowledged_form(found: Acknowledgement | None) -> AcknowledgedForm | None:
-    """Who takes care of an alert, as it is answered."""
+    """The response form of an acknowledgement."""
     return None if found is None else AcknowledgedForm(found.who, iso(found.at_us), found.note)
 
 
 def channel_form(channel: Channel, newest: list[Delivery]) -> ChannelForm:
-    """A channel as it is answered; newest: deliveries, the newest first."""
+    """The response form of a channel; newest: deliveries, newest first."""
     mine = [delivery for delivery in newest if delivery.channel == channel.name]
     tried = [delivery for delivery in mine if delivery.attempts]
     delivered = next((delivery for delivery in tried if delivery.outcome == "delivered"), None)

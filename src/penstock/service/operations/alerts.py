@@ -1,4 +1,4 @@
-"""`/alerts/deliveries`: what became of alerts on their way to people, and who takes care of them."""
+"""`/alerts/deliveries`: alerts with their deliveries and acknowledgements."""
 
 import asyncio
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _MOST_BYTES = 8192
 
 
 def add_routes(routes: FastAPI, desks: DetectorRouter, operating: ServiceHealth) -> None:
-    """Add the routes, over the alerts of these desks' ledgers."""
+    """Add the routes."""
     deliveries = Deliveries(operating)
 
     @routes.get("/alerts/deliveries", tags=["operations"], responses=answers("DeliveryPage", 404))
@@ -34,7 +34,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, operating: ServiceHealth)
         before: Annotated[str | None, Query(max_length=200, description="`next` of the page before.")] = None,
         detector: DetectorName = None,
     ) -> Response:
-        """Alerts, newest first, with what became of each on its way to people."""
+        """Alerts, newest first, with the deliveries of each."""
         return json_answer(await asyncio.to_thread(deliveries.page, desks.chosen(detector), detector, limit, before))
 
     @routes.post(
@@ -44,14 +44,14 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, operating: ServiceHealth)
         openapi_extra=may_take("AcknowledgeAlert"),
     )
     async def acknowledge(key: str, request: Request) -> Response:
-        """Say that one takes care of an alert; whoever was first, stays."""
+        """Acknowledge an alert; the first acknowledgement stays."""
         note = (await parse_body(request, AcknowledgeAlert, _MOST_BYTES)).note
         found = await asyncio.to_thread(deliveries.acknowledge, [*desks.values()], key, who(request), note)
         return json_answer(found)
 
 
 class Deliveries:
-    """Looks up alerts and deliveries. Its methods wait for databases."""
+    """Reads alerts and deliveries. Methods wait for databases."""
 
     def __init__(self, operating: ServiceHealth) -> None:
         self._operating = operating
@@ -61,7 +61,7 @@ class Deliveries:
         """One page.
 
         Raises:
-            RequestRefused: `before` is not understood.
+            RequestRefused: `before` is no cursor of this list.
         """
 
         def fetch(tables: Tables, most: int, below: int | None) -> list[Raised]:
@@ -81,10 +81,10 @@ class Deliveries:
         }
 
     def acknowledge(self, among: Sequence[Serving], key: str, who: str, note: str | None) -> Any:
-        """Write down that somebody takes care of an alert.
+        """Acknowledge an alert.
 
         Raises:
-            NotFound: it is none of the newest.
+            NotFound: it is not among the newest.
         """
         if not any(alert.key == key for tables in tables_of(among) for alert in tables.alerts(limit=_NEWEST)):
             raise NotFound(f"none of the newest {_NEWEST:,} alerts has the key {key[:200]!r}")

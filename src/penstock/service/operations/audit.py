@@ -1,4 +1,4 @@
-"""`/audit`: who changed what, and whether the log of it is whole."""
+"""`/audit`: the audit log and its verification."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ from penstock.service.http.requests import json_answer
 
 
 def add_routes(routes: FastAPI, office: Database) -> None:
-    """Add the routes, over the log of this office."""
+    """Add the routes."""
     log = AuditLog(office)
     checking = asyncio.Lock()
 
@@ -32,7 +32,7 @@ def add_routes(routes: FastAPI, office: Database) -> None:
         since: Annotated[str | None, Query(alias="from", max_length=100, description="From this instant, ISO 8601.")] = None,
         until: Annotated[str | None, Query(alias="to", max_length=100, description="Before this instant, ISO 8601.")] = None,
     ) -> Response:
-        """Changes, the newest first."""
+        """Audit entries, newest first."""
         span = parse_instant(since, "from"), parse_instant(until, "to")
         found = await asyncio.to_thread(log.entries, limit + 1, before, actor, action, subject, *span)
         shown = found[:limit]
@@ -41,7 +41,7 @@ def add_routes(routes: FastAPI, office: Database) -> None:
 
     @routes.get("/audit/verify", tags=["access"], responses=answers("AuditCheck"))
     async def verify() -> Response:
-        """Go through the whole log: whether an entry was changed, removed or put in."""
+        """Verify the whole log: whether an entry was changed, removed or inserted."""
 
         def checked() -> AuditCheck:
             began = time.perf_counter()

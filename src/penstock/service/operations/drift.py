@@ -1,4 +1,4 @@
-"""`GET /detectors/{name}/drift`, and the metrics of it: what a thread beside the traffic finds every hour."""
+"""`GET /detectors/{name}/drift` and the drift metrics, measured every hour in a thread."""
 
 import asyncio
 from collections.abc import Iterator
@@ -21,19 +21,19 @@ _ESTIMATED = ("fraud_rate", "precision", "recall", "roc_auc")
 
 
 class Drifting(Collector):
-    """Lets the drift of what is served be looked at, beside the traffic; tells of the newest look."""
+    """Measures the drift of the served models in a thread, and keeps the newest report."""
 
     def __init__(self, desks: DetectorRouter, work: DriftWork) -> None:
         self._desks, self._work = desks, work
         self._running: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
-        """Look, in a thread of its own, until the task is cancelled; the thread ends with `close`."""
+        """Measure until the task is cancelled; `close` ends the thread."""
         self._running = asyncio.ensure_future(asyncio.to_thread(self._work.run, self._engines))
         await asyncio.shield(self._running)
 
     async def close(self) -> None:
-        """Stop looking."""
+        """Stop measuring."""
         self._work.stop()
         if self._running is not None:
             await self._running
@@ -46,7 +46,7 @@ class Drifting(Collector):
         """The newest report of a detector.
 
         Raises:
-            RequestRefused: 404 no such detector, 409 it has no reference, 503 nobody has looked yet.
+            RequestRefused: 404 no such detector, 409 it has no reference, 503 it has not been measured yet.
         """
         self._desks.named(name)
         report = self._work.reports.get(name)
@@ -60,7 +60,7 @@ class Drifting(Collector):
     # ---- Prometheus
 
     def collect(self) -> Iterator[Metric]:
-        """Gauges of the newest look; as many as there are inputs and scores."""
+        """Gauges of the newest report; one for each input and score."""
         families = Families("drift")
         for name, report in dict(self._work.reports).items():
             for column in report.columns:
@@ -81,5 +81,5 @@ def add_routes(routes: FastAPI, drifting: Drifting) -> None:
 
     @routes.get("/detectors/{name}/drift", tags=["records"], responses=answers("DriftReport", 404, 409))
     async def drift(name: str) -> Response:
-        """How far live decisions have drifted from what the models were trained on, as of the newest look."""
+        """The drift of live decisions from the models' training data, as of the newest measurement."""
         return json_response(msgspec.json.encode(drifting.newest(name)))

@@ -1,4 +1,4 @@
-"""`/operations/health`: how each part of the service fares, and since when."""
+"""`/operations/health`: the status of each part of the service."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -30,12 +30,12 @@ def add_routes(routes: FastAPI, board: "Board") -> None:
 
     @routes.get("/operations/health", tags=["operations"], responses=answers("OperationsHealth"))
     async def health() -> Response:
-        """Each part: whether it works, in a sentence, since when, and how far it is behind."""
+        """Each part: its status, in a sentence, since when, and its lag."""
         return json_answer(await board.look())
 
 
 class Board:
-    """Looks at every part, and remembers since when each has fared as it does. Used on the event loop."""
+    """Checks every part, and remembers since when its status holds. Used on the event loop."""
 
     def __init__(self, desks: DetectorRouter, operating: ServiceHealth, rules: Mapping[str, RulesFollower]) -> None:
         self._desks, self._operating, self._rules = desks, operating, rules
@@ -43,13 +43,13 @@ class Board:
         self._looking = asyncio.Lock()
 
     async def run(self) -> None:
-        """Look now and then, until the task is cancelled."""
+        """Check periodically, until the task is cancelled."""
         while True:
             await self.look()
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def look(self) -> OperationsHealth:
-        """Look at everything once."""
+        """Check every part once."""
         async with self._looking:
             parts = [part for desk in self._desks.values() for part in self._of_desk(desk)]
             parts += await asyncio.to_thread(self._operating.parts)
@@ -69,7 +69,7 @@ class Board:
         return PartForm(part.name, part.detector, part.status, part.text, iso(since_us), part.lag_events, lag_s)
 
     def _of_desk(self, desk: Serving) -> Sequence[Part]:
-        """How the parts of one detector fare."""
+        """The status of the parts of one detector."""
         broker = [_broker(desk), _replica(desk)] if isinstance(desk, BrokerClient) else []
         try:
             engine = desk.engine

@@ -1,4 +1,4 @@
-"""How the parts of a service fare, as it is answered."""
+"""Response schemas of `/operations/health`."""
 
 from typing import Annotated
 
@@ -27,7 +27,7 @@ class PartForm(msgspec.Struct, frozen=True):
 
 
 class OperationsHealth(msgspec.Struct, frozen=True):
-    """How everything fares."""
+    """The status of all parts."""
 
     status: Annotated[str, Meta(description="The worst of the parts: ok, degraded or failed.")]
     at: Annotated[str, Meta(description="When the parts were looked at.")]

@@ -1,4 +1,4 @@
-"""`/quarantine`: events that were refused for what they say, to be looked at, corrected and sent again, or dismissed."""
+"""`/quarantine`: refused events, to be inspected, corrected and sent again, or dismissed."""
 
 import asyncio
 from collections.abc import Sequence
@@ -40,14 +40,14 @@ State = Literal["waiting", "resubmitted", "dismissed"]
 
 
 class _Known(msgspec.Struct):
-    """What is read of a corrected event, or of the decision about it."""
+    """Fields read from a corrected event, or from its decision."""
 
     transaction_id: str | int | None = None
     type: str | None = None
 
 
 def add_routes(routes: FastAPI, desks: DetectorRouter, office: Database, settings: Settings) -> None:
-    """Add the routes, over what these desks have refused."""
+    """Add the routes."""
     quarantine = Quarantine(desks, office)
     again = Again(desks, quarantine)
 
@@ -58,7 +58,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, office: Database, setting
         detector: DetectorName = None,
         state: Annotated[State | None, Query(description="Only events in this state; all unless given.")] = None,
     ) -> Response:
-        """Refused events, newest first, with what was wrong."""
+        """Refused events, newest first, with their errors."""
         return json_answer(await asyncio.to_thread(quarantine.page, desks.chosen(detector), limit, before, detector, state))
 
     @routes.get("/quarantine/{event_id}", tags=["operations"], responses=answers("RefusedEvent", 404))
@@ -73,7 +73,9 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, office: Database, setting
         openapi_extra=requires("CorrectedEvent"),
     )
     async def resubmit(event_id: str, request: Request) -> Response:
-        """Send the event again, corrected: decided like any other; what is still wrong is said, and the event stays."""
+        """Send the corrected event again: it is decided like any other; if it is refused again, the errors are returned and
+        it stays.
+        """
         bodies.check_encoding(request.headers.raw)
         body = await bodies.read_body(request.scope, request.receive, settings.max_body_bytes)
         return json_answer(await again.send(event_id, body, who(request)))
@@ -85,7 +87,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, office: Database, setting
         openapi_extra=requires("DismissEvent"),
     )
     async def dismiss(event_id: str, request: Request) -> Response:
-        """Say that nothing is to be done about it, and why."""
+        """Dismiss an event, with a reason."""
         reason = (await parse_body(request, DismissEvent, settings.max_body_bytes)).reason
 
         def dismissed() -> RefusedEvent:
@@ -97,7 +99,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, office: Database, setting
 
 
 class Quarantine:
-    """Looks up refused events and what was done with them. Its methods wait for databases."""
+    """Reads refused events and their handling. Methods wait for databases."""
 
     def __init__(self, desks: DetectorRouter, office: Database) -> None:
         self.handled = QuarantineActions(office)
@@ -109,7 +111,7 @@ class Quarantine:
         """One page.
 
         Raises:
-            RequestRefused: `before` is not understood.
+            RequestRefused: `before` is no cursor of this list.
         """
 
         def fetch(tables: Tables, most: int, below: int | None) -> list[Quarantined]:
@@ -130,16 +132,16 @@ class Quarantine:
         """One event.
 
         Raises:
-            NotFound: there is none of this id, or no longer.
+            NotFound: there is no event with this id, or no longer.
         """
         return refused_form(self._find(event), self.handled.of([event]).get(event))
 
     def waiting(self, event: str) -> Quarantined:
-        """An event that nobody has handled.
+        """An event that has not been handled.
 
         Raises:
-            NotFound: there is none of this id, or no longer.
-            RequestRefused: 409, somebody has.
+            NotFound: there is no event with this id, or no longer.
+            RequestRefused: 409, it has been handled.
         """
         found, handled = self._find(event), self.handled.of([event]).get(event)
         if handled is not None:
@@ -156,17 +158,17 @@ class Quarantine:
 
 
 class Again:
-    """Sends corrected events the way that the refused ones came."""
+    """Sends corrected events again, by the path of the refused ones."""
 
     def __init__(self, desks: DetectorRouter, quarantine: Quarantine) -> None:
         self._desks, self._quarantine = desks, quarantine
 
     async def send(self, event: str, body: bytes, who: str) -> Resubmitted:
-        """Send one.
+        """Send one event.
 
         Raises:
             NotFound: there is no such event.
-            RequestRefused: what is sent is refused, too, or somebody has handled the event.
+            RequestRefused: the corrected event is refused too, or the event has been handled.
         """
         refused = await asyncio.to_thread(self._quarantine.waiting, event)
         desk = self._desk(refused, body)
@@ -186,7 +188,7 @@ class Again:
         return found
 
     async def _sent(self, desk: Serving, refused: Quarantined, body: bytes) -> tuple[str, str | None, Any]:
-        """What became of it: decided, informed or labelled; its id; the decision."""
+        """The result: decided, informed or labelled; its id; the decision."""
         if refused.cause.startswith(_LABEL):
             [told] = await desk.label(body)
             return "labelled", _taken(told)["transaction_id"], None
@@ -215,7 +217,7 @@ def _parts(event: str) -> tuple[str, int | None]:
 
 
 def _taken(given: Any) -> Any:
-    """What was taken; raises what was refused."""
+    """The accepted value; raises its refusal."""
     if isinstance(given, Refusal):
         raise RequestRefused(given.status, given.detail, given.errors)
     return given

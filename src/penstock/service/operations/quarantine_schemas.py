@@ -1,4 +1,4 @@
-"""Refused events as they are answered, and what people may do with them."""
+"""Request and response schemas of the quarantine API."""
 
 from typing import Annotated
 
@@ -15,7 +15,7 @@ Reason = Annotated[str, Meta(min_length=1, max_length=1000, description="For the
 
 
 class RefusedEvent(msgspec.Struct, frozen=True):
-    """An event that was refused for what it says."""
+    """An event that was refused for its content."""
 
     id: Annotated[str, Meta(description="The same on every process.")]
     detector: Annotated[str | None, Meta(description="For which it was meant; null where none served here could be found.")]
@@ -42,13 +42,13 @@ class QuarantinePage(msgspec.Struct, frozen=True):
 
 
 class DismissEvent(msgspec.Struct, forbid_unknown_fields=True):
-    """Why an event is dismissed."""
+    """The reason for dismissing an event."""
 
     reason: Reason
 
 
 class Resubmitted(msgspec.Struct, frozen=True):
-    """What became of a corrected event."""
+    """The result of sending a corrected event."""
 
     event: Annotated[RefusedEvent, Meta(description="The refused event, as it is now.")]
     outcome: Annotated[str, Meta(description="decided, informed (an event without a decision) or labelled.")]
@@ -68,7 +68,7 @@ def id_of(event: Quarantined) -> str:
 
 
 def refused_form(event: Quarantined, handled: QuarantineAction | None) -> RefusedEvent:
-    """A refused event as it is answered."""
+    """The response form of a refused event."""
     return RefusedEvent(
         id=id_of(event),
         detector=event.detector or None,

@@ -1,4 +1,4 @@
-"""Daily reports as they are answered."""
+"""Response schemas of daily reports."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from msgspec import Meta
 
 
 class ReportDay(msgspec.Struct, frozen=True):
-    """A day that can be reported."""
+    """A day with a report."""
 
     date: Annotated[str, Meta(description="The day, UTC.")]
     detector: Annotated[str, Meta(description="Whose decisions.")]
@@ -16,7 +16,7 @@ class ReportDay(msgspec.Struct, frozen=True):
 
 
 class ReportList(msgspec.Struct, frozen=True):
-    """Days on which something was decided, the newest first; the report of each is made when it is asked for."""
+    """Days with decisions, newest first; each report is computed on request."""
 
     reports: Annotated[list[ReportDay], Meta(description="Newest first.")]
 

@@ -1,4 +1,4 @@
-"""`/reports`: what was decided on a day, as facts or as a page; made when it is asked for, as much as is known by then."""
+"""`/reports`: daily reports as JSON or as a page, computed on request from what is known then."""
 
 import asyncio
 import time
@@ -44,14 +44,14 @@ _HEADERS = {
 
 
 def add_routes(routes: FastAPI, desks: DetectorRouter, settings: Settings) -> None:
-    """Add the routes, over what these desks have decided."""
+    """Add the routes."""
     reports = Reports(desks, settings)
     shown: dict[int | str, dict[str, Any]] = answers("DailyReport", 404)
     shown[200]["content"]["text/html"] = {"schema": {"type": "string"}}
 
     @routes.get("/reports", tags=["operations"], responses=answers("ReportList", 404))
     async def listed(detector: DetectorName = None, by: _By = "decided") -> Response:
-        """The days on which something was decided, newest first."""
+        """The days with decisions, newest first."""
         return json_answer(ReportList(await reports.days(detector, by)))
 
     @routes.get("/reports/{day}", tags=["operations"], responses=shown)
@@ -61,13 +61,13 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, settings: Settings) -> No
         by: _By = "decided",
         form: Annotated[Literal["json", "html"], Query(alias="format", description="Facts, or a page to look at.")] = "json",
     ) -> Response:
-        """What was decided on a day: counts, money, frauds caught and missed, reasons, latency, beside the week before."""
+        """The report of a day: counts, money, frauds caught and missed, reasons, latency, compared with the week before."""
         report, html = await reports.of(day, detector, by)
         return Response(html, media_type="text/html", headers=_HEADERS) if form == "html" else json_answer(report.as_json())
 
 
 class Reports:
-    """Makes reports, one at a time, and keeps each for a moment. Used on the event loop."""
+    """Computes reports, one at a time, and caches each for a moment. Used on the event loop."""
 
     def __init__(self, desks: DetectorRouter, settings: Settings, clock: Clock = system_clock) -> None:
         self._desks, self._settings, self._clock = desks, settings, clock
@@ -75,7 +75,7 @@ class Reports:
         self._making = asyncio.Lock()
 
     async def days(self, detector: str | None, by: By) -> list[ReportDay]:
-        """The days that there are."""
+        """The days with decisions."""
         today = from_us(self._clock()).date()
         found = []
         for engine in _engines(self._desks.chosen(detector)):
@@ -88,7 +88,7 @@ class Reports:
         """The report of a day, and its page.
 
         Raises:
-            RequestRefused: 422 the detector must be named, 404 nothing was decided on that day.
+            RequestRefused: 422 the detector must be named, 404 there are no decisions on that day.
         """
         engines = _engines(self._desks.chosen(detector))
         if len(engines) > 1:
@@ -110,7 +110,7 @@ class Reports:
         return found
 
     async def _fresh(self, key: object, make: Callable[[], T]) -> T:
-        """What was made a moment ago, or else is made now."""
+        """The cached value, or a new one."""
         async with self._making:
             made_s, found = self._kept.get(key, (0.0, None))
             if time.monotonic() - made_s > FRESH_S or key not in self._kept:
@@ -123,6 +123,6 @@ class Reports:
 
 
 def _engines(desks: Sequence[Serving]) -> list[Engine]:
-    """Those that can be read from."""
+    """The engines that are ready."""
     found = (desk.engine for desk in desks if desk.not_ready is None)
     return [engine for engine in found if isinstance(engine, Engine)]

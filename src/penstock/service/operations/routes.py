@@ -1,4 +1,4 @@
-"""The routes of operations: how parts fare, what was refused, what people were told, who is let in and who changed what."""
+"""All routes of operations: health, quarantine, alerts, users, keys and audit log."""
 
 from fastapi import FastAPI
 
@@ -11,7 +11,7 @@ from penstock.wiring.health import ServiceHealth
 
 
 def add_routes(routes: FastAPI, board: Board, desks: DetectorRouter, operating: ServiceHealth, access: Access | None) -> None:
-    """Add all of them; the board is looked at while the service runs."""
+    """Add all routes; the health board runs while the service runs."""
     health.add_routes(routes, board)
     quarantine.add_routes(routes, desks, operating.office, operating.settings)
     alerts.add_routes(routes, desks, operating)

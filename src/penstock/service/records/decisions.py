@@ -1,4 +1,4 @@
-"""What was decided and what is known: transactions, entities, statistics, detectors."""
+"""Routes for recorded decisions, entity profiles, statistics and detectors."""
 
 import asyncio
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ DetectorName = Annotated[str | None, Query(description="Only this detector.", ma
 
 
 def add_routes(routes: FastAPI, desks: DetectorRouter, personal: Unmasking) -> None:
-    """Add the routes, over these desks."""
+    """Add the routes."""
     _add_recorded(routes, desks, personal)
     _add_counted(routes, desks)
 
@@ -34,7 +34,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, personal: Unmasking) -> N
 def _add_recorded(routes: FastAPI, desks: DetectorRouter, personal: Unmasking) -> None:
     @routes.get("/transactions/{transaction_id:path}", tags=["records"], responses=answers("RecordedDecision", 404))
     async def transaction(transaction_id: str, request: Request, detector: DetectorName = None) -> Response:
-        """One recorded decision, with everything needed to explain it."""
+        """One recorded decision with its explanation."""
         for desk in desks.chosen(detector):
             decision = desk.engine.transaction(transaction_id)
             if decision is not None:
@@ -86,13 +86,13 @@ def _add_recorded(routes: FastAPI, desks: DetectorRouter, personal: Unmasking) -
 def _add_counted(routes: FastAPI, desks: DetectorRouter) -> None:
     @routes.get("/stats", tags=["records"], responses=answers("Stats", 404))
     async def stats(detector: DetectorName = None) -> Response:
-        """What was decided so far, how quickly, and what labels say of it by now."""
+        """Statistics: decisions so far, latencies, and known outcomes from labels."""
         among = desks.chosen(detector)
         return json_response(msgspec.json.encode(statistics(among) | await asyncio.to_thread(known_outcomes, among)))
 
     @routes.get("/stats/overview", tags=["records"], responses=answers("Overview", 404))
     async def overview(detector: DetectorName = None) -> Response:
-        """The same, with counts and money by minute for the last hour and by hour for the last day."""
+        """Statistics, with counts and money by minute for the last hour and by hour for the last day."""
         among = desks.chosen(detector)
         series = over_time([desk.engine.series() for desk in among], money=not several_currencies(among))
         known = await asyncio.to_thread(known_outcomes, among)
@@ -100,7 +100,7 @@ def _add_counted(routes: FastAPI, desks: DetectorRouter) -> None:
 
     @routes.get("/detectors", tags=["service"], responses=answers("Detectors"))
     async def detectors() -> Response:
-        """What is served: events, features, models, rules and policy of each detector."""
+        """The served detectors: events, features, models, rules and policy of each."""
         return json_response(msgspec.json.encode({"detectors": [desk.engine.describe() for desk in desks.values()]}))
 
 
@@ -110,7 +110,7 @@ def json_response(body: bytes) -> Response:
 
 
 def _with_answer(decision: bytes, answered: Answered | None) -> bytes:
-    """The decision, and beside it what the caller was told in its place, where that was something else."""
+    """The decision, with the fallback decision that the caller got, if it was another."""
     if answered is None:
         return decision
     told = {"decision": answered.decision, "degraded": answered.cause, "answered_at": iso(answered.answered_us)}
@@ -161,12 +161,12 @@ def statistics(among: Sequence[Serving]) -> dict[str, Any]:
 
 
 def several_currencies(among: Sequence[Serving]) -> bool:
-    """Whether their amounts cannot be added up."""
+    """Whether the detectors' amounts are in several currencies."""
     return len(currencies_of([desk.engine for desk in among if isinstance(desk.engine, Engine)])) > 1
 
 
 def known_outcomes(among: Sequence[Serving]) -> dict[str, Any]:
-    """What labels say of all decisions by now; waits for the disk. Nothing of a detector that keeps no decisions here."""
+    """Known outcomes of all decisions; waits for the disk. Empty for a detector without decisions here."""
     whole, complete = Sums(), True
     engines = [desk.engine for desk in among if isinstance(desk.engine, Engine)]
     for engine in engines:
@@ -185,7 +185,7 @@ def known_outcomes(among: Sequence[Serving]) -> dict[str, Any]:
 
 
 def over_time(each: Sequence[dict[str, Any]], *, money: bool = True) -> dict[str, Any]:
-    """The series of one detector, or their sum over several. Those of now decide which periods are shown.
+    """The series of one detector, or their sum over several. The current minutes and hours determine the periods.
 
     money: whether amounts can be added up; they are 0 otherwise.
     """

@@ -1,4 +1,4 @@
-"""What a detector is made of, and what its models are worth: the forms of JSON."""
+"""Response schemas of detector definitions and model evaluations."""
 
 from typing import Annotated, Any, Literal
 
@@ -9,7 +9,7 @@ Roles = Literal["id", "time", "amount", "label", "key"]
 
 
 class FieldDefinition(msgspec.Struct):
-    """A field of the event, as a form needs it."""
+    """A field of the event, for a form."""
 
     name: Annotated[str, Meta(description="As it is sent.")]
     type: Annotated[
@@ -27,7 +27,7 @@ class FieldDefinition(msgspec.Struct):
 
 
 class UsedBy(msgspec.Struct):
-    """Who reads a feature."""
+    """The readers of a feature."""
 
     models: Annotated[bool, Meta(description="The models that decide, or that are declared where none decides.")]
     rules: Annotated[list[str], Meta(description="Rules whose condition or reason reads it.")]
@@ -57,7 +57,7 @@ class FeatureDefinition(msgspec.Struct, kw_only=True):
 
 
 class EntityDefinition(msgspec.Struct):
-    """What features are computed of, and the state that is held for it."""
+    """An entity and its feature state."""
 
     name: Annotated[str, Meta(description="Its name.")]
     fields: Annotated[list[list[str]], Meta(description="The fields of its key, for each of its roles.")]
@@ -86,7 +86,7 @@ class RuleDefinition(msgspec.Struct):
 
 
 class PolicyDefinition(msgspec.Struct):
-    """From which score on what is decided; null: never by score."""
+    """The score from which each decision is made; null: never by score."""
 
     challenge_at: Annotated[float | None, Meta(description="Challenged from here.")]
     review_at: Annotated[float | None, Meta(description="Reviewed from here.")]
@@ -96,7 +96,7 @@ class PolicyDefinition(msgspec.Struct):
 
 
 class InformingDefinition(msgspec.Struct):
-    """An event that changes state and gets no decision."""
+    """An informing event: it changes state and gets no decision."""
 
     type: Annotated[str, Meta(description="The value of its field `type`.")]
     description: Annotated[str | None, Meta(description="What it is.")]
@@ -104,7 +104,7 @@ class InformingDefinition(msgspec.Struct):
 
 
 class VersionsDefinition(msgspec.Struct):
-    """What decides now."""
+    """The versions that decide now."""
 
     detector: Annotated[str, Meta(description="Of the declaration.")]
     model: Annotated[str | None, Meta(description="Of the models; null for rules alone.")]
@@ -113,7 +113,7 @@ class VersionsDefinition(msgspec.Struct):
 
 
 class Freshness(msgspec.Struct):
-    """How fresh the state is that features are read from."""
+    """How fresh the feature state is."""
 
     newest_event_at: Annotated[str | None, Meta(description="The newest event time in state; null before the first event.")]
     behind_s: Annotated[float | None, Meta(description="How long that is ago, in seconds.")]
@@ -122,7 +122,7 @@ class Freshness(msgspec.Struct):
 
 
 class Parity(msgspec.Struct):
-    """The last time a decision was computed again here."""
+    """The last verification of a decision in this process."""
 
     checked_at: Annotated[str, Meta(description="When.")]
     transaction_id: Annotated[str, Meta(description="Which.")]
@@ -132,14 +132,14 @@ class Parity(msgspec.Struct):
 
 
 class ExampleEvent(msgspec.Struct):
-    """An event that may be sent."""
+    """An example event to send."""
 
     event: Annotated[dict[str, Any], Meta(description="The event.")]
     about: Annotated[str, Meta(description="What is remarkable about it.")]
 
 
 class DetectorDefinition(msgspec.Struct):
-    """What a detector is made of."""
+    """The definition of a detector."""
 
     name: Annotated[str, Meta(description="Its name.")]
     description: Annotated[str | None, Meta(description="What its events are.")]
@@ -161,7 +161,7 @@ class DetectorDefinition(msgspec.Struct):
 
 
 class Figure(msgspec.Struct):
-    """A figure on the test."""
+    """A figure of the test data."""
 
     name: Annotated[str, Meta(description="Such as average_precision.")]
     value: Annotated[float | None, Meta(description="Its value; null where it means nothing.")]
@@ -173,7 +173,7 @@ class Figure(msgspec.Struct):
 
 
 class MemberFigures(msgspec.Struct):
-    """The figures of one member of the ensemble, alone."""
+    """The figures of one ensemble member alone."""
 
     name: Annotated[str, Meta(description="Its name.")]
     weight: Annotated[float | None, Meta(description="Its share of the ensemble.")]
@@ -181,7 +181,7 @@ class MemberFigures(msgspec.Struct):
 
 
 class CalibrationBin(msgspec.Struct):
-    """Rows of the test with probabilities in one bin."""
+    """Test rows with probabilities in one bin."""
 
     low: Annotated[float, Meta(description="Where it begins.")]
     high: Annotated[float, Meta(description="Where it ends.")]
@@ -201,7 +201,7 @@ class CurvePoint(msgspec.Struct):
 
 
 class ThresholdRow(msgspec.Struct):
-    """What it would mean on the test to stop everything from a score on. Between two rows nothing changes but a few events."""
+    """The effect on the test data of stopping everything from a score on. Between two rows only few events change."""
 
     at: Annotated[float, Meta(description="The threshold: scores from here are stopped.")]
     flagged: Annotated[int, Meta(description="Rows of the test from here on.")]
@@ -220,7 +220,7 @@ class ThresholdRow(msgspec.Struct):
 
 
 class ModelEvaluation(msgspec.Struct):
-    """What the training of a version knows of it, about its test."""
+    """The evaluation of a version on its test data."""
 
     detector: Annotated[str, Meta(description="Whose models.")]
     version: Annotated[str, Meta(description="Which version.")]

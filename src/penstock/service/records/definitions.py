@@ -1,4 +1,4 @@
-"""`GET /detectors/{name}/definition`: what a detector is made of, as forms and lists need it."""
+"""`GET /detectors/{name}/definition`: the definition of a detector, for forms and lists."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, verifying: Verifying) -> 
 
     @routes.get("/detectors/{name}/definition", tags=["service"], responses=answers("DetectorDefinition", 404))
     async def definition(name: str) -> Response:
-        """What a detector is made of: event, features, models, rules, thresholds, versions, state; and examples to try."""
+        """The definition of a detector: event, features, models, rules, thresholds, versions, state; and examples to try."""
         engine = desks.named(name).engine
         if not isinstance(engine, Engine):
             raise RequestRefused(422, f"detector {name!r} says no more of itself here than `/detectors`")
@@ -31,7 +31,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, verifying: Verifying) -> 
 
 
 def definition_of(engine: Engine, parity: forms.Parity | None) -> forms.DetectorDefinition:
-    """The definition of what an engine decides by now; for the thread that decides."""
+    """The definition that an engine decides by; call it on the thread that decides."""
     detector, told = engine.detector, engine.describe()
     examples = samples(detector.folder, detector.event, detector.time, clock=engine.clock)
     return forms.DetectorDefinition(
@@ -64,7 +64,7 @@ def definition_of(engine: Engine, parity: forms.Parity | None) -> forms.Detector
 
 
 def _about(struct: type) -> str | None:
-    """What is written of an event type; None where that is nothing, or what msgspec writes of every Struct."""
+    """The docstring of an event type; None without one, or with msgspec's default."""
     return (struct.__dict__.get("__doc__") or "").strip().partition("\n\n")[0] or None
 
 

@@ -1,4 +1,4 @@
-"""`/detectors/NAME/erasures`: what personal fields said about one person, destroyed for good."""
+"""`/detectors/NAME/erasures`: erasure of one person's personal data."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ _MOST_BYTES = 16_384
 
 
 def add_routes(routes: FastAPI, desks: DetectorRouter, personal: Unmasking) -> None:
-    """Add the route, over these desks."""
+    """Add the route."""
 
     @routes.post(
         "/detectors/{name}/erasures",
@@ -29,7 +29,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, personal: Unmasking) -> N
         openapi_extra=requires("AskErasure"),
     )
     async def erase(name: str, request: Request) -> Response:
-        """Erase one person: the key to what personal fields said is destroyed. The decisions stay, and can be verified."""
+        """Erase one person: the key of their personal data is destroyed. Decisions stay, and can be verified."""
         desk = desks.named(name)
         bodies.check_encoding(request.headers.raw)
         given = _decoded(await bodies.read_body(request.scope, request.receive, _MOST_BYTES))

@@ -1,4 +1,4 @@
-"""`GET /detectors/{name}/models/{version}/evaluation`: what the training of a version knows of it."""
+"""`GET /detectors/{name}/models/{version}/evaluation`: the evaluation of a model version, from its training."""
 
 import asyncio
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, settings: Settings) -> No
 
     @routes.get("/detectors/{name}/models/{version}/evaluation", tags=["models"], responses=answers("ModelEvaluation", 404))
     async def evaluation(name: str, version: str) -> Response:
-        """What a version was worth on its test: figures with intervals, curves, and what each threshold would mean."""
+        """The evaluation of a version on its test data: figures with intervals, curves, and the effect of each threshold."""
         engine = desks.named(name).engine
         if not isinstance(engine, Engine):
             raise RequestRefused(422, f"detector {name!r} keeps no models here")
@@ -41,7 +41,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, settings: Settings) -> No
 
 
 def evaluation_of(settings: Settings, detector: Detector, version: str) -> forms.ModelEvaluation:
-    """What is known of a version. Waits for a disk or a network.
+    """The evaluation of a version. Waits for a disk or a network.
 
     Raises:
         RequestRefused: 404 there is no such version, 503 the registry does not answer.

@@ -1,4 +1,4 @@
-"""The fields of an event as a form needs them: from the declaration, and from the JSON schema of its Struct."""
+"""The fields of an event for a form, from the declaration and from the JSON schema of its Struct."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ _TIME = {"type": "string", "format": "date-time"}
 
 
 def fields_of(detector: Detector, event: EventType, example: Mapping[str, Any]) -> list[FieldDefinition]:
-    """Every field of an event type in the order of declaration, the label among them. example: an event of it."""
+    """Every field of an event type in the order of declaration, including the label. example: an event of it."""
     schemas = _properties(event.struct)
     label = detector.schema.label_field if event.kind == 0 else None
     declared = {field.name: field for field in [*event.fields, *([label] if label is not None else [])]}
@@ -71,5 +71,5 @@ def _properties(struct: type) -> dict[str, dict[str, Any]]:
 
 
 def _inner(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema beside null."""
+    """The schema without its null alternative."""
     return next((part for part in schema.get("anyOf", ()) if part.get("type") != "null"), schema)

@@ -1,4 +1,4 @@
-"""Events that could be sent: what the page's form offers."""
+"""Example events for the page's form."""
 
 import re
 from datetime import date, datetime, timedelta
@@ -24,7 +24,7 @@ _BY_NAME = {
 
 
 class Sample(msgspec.Struct):
-    """An event and what is remarkable about it."""
+    """An example event and its caption."""
 
     event: dict[str, Any]
     about: str
@@ -36,9 +36,9 @@ _DATED = re.compile(r"\d{4}-\d\d-\d\dT")
 def samples(
     folder: Path | None, event_type: type, time: str, newest: bytes | None = None, *, clock: Clock = system_clock
 ) -> list[Sample]:
-    """What the detector brings with it, then the newest event of the simulated traffic; at least one that is made up.
+    """The detector's own samples, then the newest event of the simulated traffic; at least one that is generated.
 
-    time: the field of the event time; what happened in a sample happens today.
+    time: the field of the event time; samples are moved to today.
     """
     file = folder / SAMPLES if folder is not None else None
     found = msgspec.json.decode(file.read_bytes(), type=list[Sample]) if file is not None and file.is_file() else []
@@ -49,7 +49,7 @@ def samples(
 
 
 def _bring_forward(found: list[Sample], time: str, now: datetime) -> None:
-    """Move what happened on one day to today, or to yesterday where it would lie ahead; the hours stay."""
+    """Move a sample to today, or to yesterday if it would lie in the future; the hours stay."""
     ends: dict[str, str] = {}
     for sample in found:
         at = sample.event.get(time)
@@ -67,12 +67,10 @@ def _bring_forward(found: list[Sample], time: str, now: datetime) -> None:
 
 
 def example_event(event_type: type) -> bytes:
-    """A JSON object with every required field of the event, believable where its name says what it is.
+    """A JSON object with every required field of an event type, with plausible values for known field names.
 
     >>> class Payment(msgspec.Struct):
-    ...     payment_id: str
-    ...     lat: float
-    ...     note: str | None = None
+    ...     payment_id: str ...     lat: float ...     note: str | None = None
     >>> example_event(Payment)
     b'{"payment_id":"payment-1","lat":40.71}'
     """
@@ -84,7 +82,7 @@ def example_event(event_type: type) -> bytes:
 
 
 def value_for(name: str, schema: dict[str, Any]) -> Any:
-    """A believable value of one field, by its name and its JSON schema; None where none comes to mind."""
+    """A plausible value of one field, by its name and its JSON schema; None if there is none."""
     if name in _BY_NAME:
         return _BY_NAME[name]
     for part in schema.get("anyOf", ()):

@@ -1,7 +1,6 @@
-"""Personal fields in answers: what they said for those who may see it, masks for everybody else.
+"""Personal fields in answers: original values for those who may see them, masks for everybody else.
 
-Nothing else in the service has personal values to show: engines, ledger and cases hold tokens in their place. So this is
-the one place that decides who sees what.
+Engines, ledger and cases hold tokens in their place, so this is the one place that decides who sees personal values.
 """
 
 from collections.abc import Sequence
@@ -25,14 +24,14 @@ HIDDEN, ERASED, NOT_KEPT = "[hidden]", "[erased]", "[not kept]"
 
 
 class Unmasking:
-    """Shows personal fields by the rights of who asks. Its methods wait for the database, except for `key`."""
+    """Shows personal fields according to the rights of the actor. Methods wait for the database, except for `key`."""
 
     def __init__(self, office: Database | None = None, vault: Vault | None = None) -> None:
         self._office = office
         self._vault = vault
 
     def of(self, desk: Serving, transaction_id: str, actor: Actor) -> dict[str, Any] | None:
-        """The personal fields of a recorded transaction, and whether they were erased; None where there are none."""
+        """The personal fields of a recorded transaction, and whether they were erased; None if there are none."""
         sealed = desk.engine.personal.of(transaction_id) if desk.engine.personal.fields else None
         if sealed is None:
             return None
@@ -69,20 +68,20 @@ class Unmasking:
 
 
 def actor_of(request: HTTPConnection) -> Actor:
-    """Who asks; whoever embeds the service without access is local."""
+    """The actor of a request; in a service without access control, the local one."""
     found: Actor = request.scope.get(ACTOR, LOCAL)
     return found
 
 
 def may_see(actor: Actor) -> bool:
-    """Whether somebody sees what personal fields said."""
+    """Whether an actor may see original personal values."""
     return Right.PERSONAL in rights(actor.roles)
 
 
 def as_kept(among: Sequence[Serving], entity: str, key: str, actor: Actor) -> str:
-    """A key as it is kept, for those who may see personal fields: they write it as it was sent.
+    """The stored form of a key, for those who may see personal fields: they write it as it was sent.
 
-    For others a personal key is what it is everywhere, a token: they could otherwise find out what tokens stand for, by trying.
+    For others a personal key is its token, as everywhere: they could otherwise find out by trying what tokens stand for.
     """
     for desk in among if may_see(actor) else ():
         try:

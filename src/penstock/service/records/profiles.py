@@ -1,4 +1,4 @@
-"""What is known about one user: features as of now, what was decided, what turned out to be fraud."""
+"""The risk profile of a user: current features, decisions, known frauds."""
 
 import asyncio
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ MOST_AT_ONCE = 2
 
 
 def add_routes(routes: FastAPI, desks: DetectorRouter) -> None:
-    """Add the routes, over these desks."""
+    """Add the routes."""
     room = asyncio.Semaphore(MOST_AT_ONCE)
 
     @routes.get("/users/{key:path}/risk-profile", tags=["records"], responses=answers("RiskProfile", 404))
@@ -34,7 +34,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter) -> None:
         detector: DetectorName = None,
         entity: Annotated[str | None, Query(max_length=200, description="Another entity than the detector's first.")] = None,
     ) -> Response:
-        """What is known about a user, who is the first entity of the detector: features, decisions, labels."""
+        """The risk profile of a user, the first entity of the detector: features, decisions, labels."""
         async with room:
             who = actor_of(request)
             found = [each for desk in desks.chosen(detector) if (each := await _known(desk, entity, key, who)) is not None]
@@ -49,7 +49,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter) -> None:
 
 
 def _entities(desk: Serving, entity: str | None) -> list[str]:
-    """Which entities of a detector a user may be."""
+    """The entities of a detector that a user may be."""
     known = desk.engine.entities
     if entity is not None:
         return [entity] if entity in known else []
@@ -62,7 +62,7 @@ def _sought(among: Sequence[Serving], entity: str | None) -> str:
 
 
 async def _known(desk: Serving, entity: str | None, given: str, who: Actor) -> dict[str, Any] | None:
-    """What a detector knows about a key, as the first of these entities that it knows."""
+    """The profile of a key, from the first of these entities that the detector has seen."""
     for name in _entities(desk, entity):
         key = as_kept([desk], name, given, who)
         state = _state(desk, name, key)

@@ -1,4 +1,4 @@
-"""The newest of everything: results as flat rows, and alerts."""
+"""The newest results as flat rows, and the newest alerts."""
 
 import asyncio
 from typing import Annotated, Any
@@ -19,7 +19,7 @@ HowMany = Annotated[int, Query(ge=1, le=MOST, description="How many.")]
 
 
 class _Told(msgspec.Struct):
-    """What is read of a decision as it was answered."""
+    """The fields read from an answered decision."""
 
     transaction_id: str
     detector: str
@@ -32,13 +32,13 @@ _told = msgspec.json.Decoder(_Told)
 
 
 def add_routes(routes: FastAPI, desks: DetectorRouter) -> None:
-    """Add the routes, over these desks."""
+    """Add the routes."""
     results: dict[int | str, dict[str, Any]] = answers("Result", 404)
     results[200]["content"] = list_of("Result")
 
     @routes.get("/results/recent", tags=["records"], responses=results)
     async def recent(k: HowMany = USUAL, detector: DetectorName = None) -> Response:
-        """The latest transactions that were decided, newest first, as flat objects: every feature under its own name."""
+        """The latest decided transactions, newest first, as flat objects: every feature under its name."""
         asked, among = PageRequest(k), desks.chosen(detector)
         found, _ = await asyncio.to_thread(page, among, asked, None)
         return json_response(b"[" + b",".join(flat(decision, named=len(among) > 1) for decision in found) + b"]")
@@ -52,7 +52,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter) -> None:
     async def alerts(
         limit: Annotated[int, Query(ge=1, le=ALERTS, description="How many.")] = 100, detector: DetectorName = None
     ) -> Response:
-        """The newest alerts, newest first; no more than the service keeps at hand."""
+        """The newest alerts, newest first; only those that the service keeps in memory."""
         kept = [alert for desk in desks.chosen(detector) for alert in desk.feed.alerts_since(0)]
         kept.sort(key=lambda alert: (_raised(alert[1]), alert[0]), reverse=True)
         return json_response(msgspec.json.encode({"alerts": [msgspec.Raw(body) for _, body in kept[:limit]]}))
@@ -69,7 +69,7 @@ def _raised(body: bytes) -> str:
 
 
 def flat(decision: bytes, *, named: bool) -> bytes:
-    r"""A decision as a flat object, with its detector where several are shown together.
+    r"""A decision as a flat object, with its detector if several are shown together.
 
     >>> decision = b'{"transaction_id":"t","detector":"d","features":{"n":2},"predicted_class":0,"fraud_probability":0.1}'
     >>> flat(decision, named=False)

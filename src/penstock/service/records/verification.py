@@ -1,4 +1,4 @@
-"""`POST /verify/{id}`: a recorded decision computed again from the log, beside the traffic, and compared to the last bit."""
+"""`POST /verify/{id}`: recomputes a recorded decision from the log and compares it to the last bit."""
 
 import asyncio
 import time
@@ -39,7 +39,7 @@ _WORK_S = 0.005
 
 
 class Checks(NamedTuple):
-    """What verifications of one detector came to, since the service began; newest: the last that could be made."""
+    """Verification counts of one detector since the service began; newest: the last completed one."""
 
     checked: int
     differing: int
@@ -47,7 +47,7 @@ class Checks(NamedTuple):
 
 
 class Verifying:
-    """Verifies decisions, one at a time, and remembers what that came to."""
+    """Verifies decisions, one at a time, and keeps the results."""
 
     def __init__(self, desks: DetectorRouter, settings: Settings, personal: Unmasking) -> None:
         self._desks, self._settings, self._personal = desks, settings, personal
@@ -56,7 +56,7 @@ class Verifying:
         self._checks: dict[str, Checks] = {}
 
     def parity(self, detector: str) -> Parity | None:
-        """What the last verification of a detector came to; None where there was none."""
+        """The last verification of a detector; None if there was none."""
         found = self._checks.get(detector)
         if found is None:
             return None
@@ -64,10 +64,10 @@ class Verifying:
         return Parity(newest.checked_at, newest.transaction_id, newest.identical is True, found.checked, found.differing)
 
     async def verify(self, detector: str | None, transaction_id: str, actor: Actor) -> Verified:
-        """Compute a decision again.
+        """Recompute and compare a decision.
 
         Raises:
-            RequestRefused: 404 there is none, 422 it cannot be looked into, 429 too many wait.
+            RequestRefused: 404 there is none, 422 it cannot be read, 429 too many wait.
         """
         desk, engine = found_at(self._desks, detector, transaction_id)
         if self._waiting >= MOST_WAITING:
@@ -120,7 +120,7 @@ class Verifying:
 
 
 class _Paced:
-    """A ledger that is read without haste: half of the time is left to the traffic."""
+    """A ledger that is read at reduced speed: half of the time is left to the traffic."""
 
     def __init__(self, ledger: Ledger, longest_s: float) -> None:
         self._ledger, self._until_s = ledger, time.perf_counter() + longest_s
@@ -130,7 +130,7 @@ class _Paced:
         return getattr(self._ledger, name)
 
     def record_of(self, seq: int) -> tuple[Record, int] | None:
-        """As the ledger finds it; labels that came together are often about one record, which is read once."""
+        """The record, as the ledger finds it; consecutive labels are often about one record, which is read once."""
         held = self._held
         if held is None or not held.first_seq <= seq < held.first_seq + len(held):
             found = self._ledger.record_of(seq)
@@ -140,7 +140,7 @@ class _Paced:
         return held, seq - held.first_seq
 
     def read(self, from_position: int = 0, kinds: Collection[str] | None = None) -> Iterator[tuple[int, Record]]:
-        """As the ledger reads."""
+        """Read as the ledger does, with pauses."""
         rested = time.perf_counter()
         for each in self._ledger.read(from_position, kinds):
             yield each
@@ -153,10 +153,10 @@ class _Paced:
 
 
 def found_at(desks: DetectorRouter, detector: str | None, transaction_id: str) -> tuple[Serving, Engine]:
-    """The desk that decided a transaction.
+    """The serving side of the detector that decided a transaction.
 
     Raises:
-        RequestRefused: 404 nobody did, 422 it cannot be looked into.
+        RequestRefused: 404 unknown transaction, 422 it cannot be read.
     """
     for desk in desks.chosen(detector):
         engine = desk.engine
@@ -172,6 +172,6 @@ def add_routes(routes: FastAPI, verifying: Verifying) -> None:
 
     @routes.post("/verify/{transaction_id:path}", tags=["records"], responses=answers("Verified", 404, 429))
     async def verified(transaction_id: str, request: Request, detector: DetectorName = None) -> Response:
-        """Compute a recorded decision again from the log, and compare it to the last bit."""
+        """Recompute a recorded decision from the log, and compare it to the last bit."""
         found = await verifying.verify(detector, printable(transaction_id), actor_of(request))
         return json_response(msgspec.json.encode(found))
