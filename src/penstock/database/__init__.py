@@ -1,7 +1,6 @@
-"""What people decide and change while the engines run: in ordinary SQL tables, with a log of who did what.
+"""The office's database: SQL tables for what people decide and change, over SQLite or PostgreSQL.
 
-database   one small port over SQLite and PostgreSQL        everything else here is a drawer of it: tables and their rules
-audit      who changed what: hash-chained, written in the transaction of the change
+sqlite     the port, and its SQLite implementation
 """
 
 from collections.abc import Iterator
@@ -20,16 +19,15 @@ FILE = "office.sqlite"
 
 @contextmanager
 def open_office(data: Path) -> Iterator[Database]:
-    """The database of a data folder, closed in the end; several processes may have it open.
+    """The database of a data folder, closed at the end; several processes may have it open.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, open_office(Path(folder)) as database:
-    ...     database.read("SELECT 1")
-    [(1,)]
+    ...     database.read("SELECT 1") [(1,)]
     """
     make_private(data)
     keep_private(data)
-    (data / FILE).touch(mode=0o600)  # it holds the hashes of passwords; what SQLite puts beside it has the same mode
+    (data / FILE).touch(mode=0o600)  # it holds password hashes; SQLite's additional files get the same mode
     database = SqliteDatabase(data / FILE)
     try:
         yield database

@@ -1,7 +1,7 @@
-"""The database of the office: a port small enough for SQLite and PostgreSQL to be the same.
+"""The database port, small enough to be the same for SQLite and PostgreSQL, and its SQLite implementation.
 
-Statements are ordinary SQL that both understand (`INSERT ... ON CONFLICT`, `RETURNING`, `CREATE TABLE IF NOT EXISTS`), with
-parameters as `:name`. Times are whole microseconds, booleans 0 and 1, JSON is text. Ids are texts or given by the
+Statements are ordinary SQL that both understand (`INSERT ... ON CONFLICT`, `RETURNING`, `CREATE TABLE IF NOT EXISTS`),
+with parameters as `:name`. Times are whole microseconds, booleans 0 and 1, JSON is text. Ids are texts or given by the
 statement, never by the database.
 """
 
@@ -18,12 +18,12 @@ from penstock.errors import LedgerError, LedgerFull
 Row = tuple[Any, ...]
 Values = Mapping[str, Any]
 
-_CACHE_KB = 32_768  # the pages of a long list that is being imported, while it is
+_CACHE_KB = 32_768  # the pages of a long list during its import
 _VERSIONS = "CREATE TABLE IF NOT EXISTS office_schema (drawer TEXT PRIMARY KEY, version INTEGER NOT NULL)"
 
 
 class Schema(NamedTuple):
-    """The tables of one drawer. steps: lists of statements; the n-th takes them from version n to n + 1, and never changes."""
+    """The tables of one namespace. steps: lists of statements; the n-th migrates from version n to n + 1, and never changes."""
 
     drawer: str
     steps: Sequence[Sequence[str]]
@@ -33,16 +33,16 @@ class Transaction(Protocol):
     """Statements that take effect together."""
 
     def run(self, sql: str, values: Values = ...) -> list[Row]:
-        """Run one statement; what it selects or returns."""
+        """Run one statement; returns the selected or returned rows."""
 
     def insert(self, table: str, columns: str, rows: Iterable[Row]) -> None:
-        """Put many rows into a table, in much less time than one by one. columns: their names, with commas between them."""
+        """Insert many rows, much faster than one by one. columns: their names, separated by commas."""
 
 
 class Database(Protocol):
-    """A database of small tables. Any thread may call.
+    """A database of small tables. Thread-safe.
 
-    Raises, wherever it is asked: LedgerError where it does not answer, LedgerFull where there is no room.
+    Every method raises LedgerError if the database does not answer, LedgerFull if there is no room.
     """
 
     def read(self, sql: str, values: Values = ...) -> list[Row]:
@@ -50,23 +50,23 @@ class Database(Protocol):
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """One transaction at a time: durable when the block has ended, undone where it raises."""
+        """One transaction at a time: durable when the block has ended, rolled back if it raises."""
 
     def prepare(self, schema: Schema) -> None:
-        """Make or bring up to date the tables of a drawer; safe to call from many processes at once."""
+        """Create or migrate the tables of a namespace; safe to call from many processes at once."""
 
     def scrub(self, *tables: str) -> None:
-        """Take what was deleted from tables, or overwritten there, out of the database's files, too, as far as it can."""
+        """Remove deleted and overwritten data from the database's files, too, as far as possible."""
 
     def close(self) -> None:
-        """Let go; twice is fine."""
+        """Close; idempotent."""
 
 
 def migrate(transaction: Transaction, schema: Schema) -> None:
-    """Take the steps that a drawer's tables have not taken yet.
+    """Apply the pending migrations of a namespace.
 
     Raises:
-        LedgerError: they were made by a newer version of the program.
+        LedgerError: its tables were made by a newer version of the program.
     """
     transaction.run(_VERSIONS)
     rows = transaction.run("SELECT version FROM office_schema WHERE drawer = :drawer", {"drawer": schema.drawer})
@@ -106,7 +106,7 @@ class SqliteDatabase:
             self.connection = sqlite3.connect(name, check_same_thread=False, timeout=10, isolation_level=None)
             self.connection.execute("PRAGMA journal_mode = WAL")
             self.connection.execute("PRAGMA synchronous = FULL")
-            self.connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten, not only given free
+            self.connection.execute("PRAGMA secure_delete = ON")  # deleted data is overwritten, not only freed
             self.connection.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
 
     def read(self, sql: str, values: Values | None = None) -> list[Row]:
@@ -133,12 +133,12 @@ class SqliteDatabase:
             migrate(transaction, schema)
 
     def scrub(self, *_tables: str) -> None:
-        """See `Database.scrub`: old pages are left in the write-ahead log of all tables until that is emptied."""
+        """See `Database.scrub`: old pages stay in the write-ahead log of all tables until that is emptied."""
         with self._lock, self._explained():
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
-        """Close; twice is fine."""
+        """Close; idempotent."""
         self.connection.close()
 
     @contextmanager
@@ -168,7 +168,7 @@ _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 
 
 def with_percent_names(sql: str) -> str:
-    """A statement as PostgreSQL's client wants it.
+    """A statement with parameters as PostgreSQL's client expects them.
 
     >>> with_percent_names("SELECT a FROM t WHERE b = :b AND c LIKE 'x%'")
     "SELECT a FROM t WHERE b = %(b)s AND c LIKE 'x%%'"

@@ -1,4 +1,4 @@
-"""One person erased: what personal fields said, and what people wrote down about the person's cases."""
+"""Erasure of one person: the original values of personal fields, and the notes on the person's cases."""
 
 import msgspec
 
@@ -15,7 +15,9 @@ _WRITTEN = ("text", "note")
 
 
 class Erased(msgspec.Struct, frozen=True):
-    """What was erased, when and by whom. values: of personal fields; cases: whose notes went."""
+    """The result of an erasure: when and by whom. values: number of personal values; cases: number of cases whose notes
+    were erased.
+    """
 
     detector: str
     entity: str
@@ -28,17 +30,17 @@ class Erased(msgspec.Struct, frozen=True):
 def erase_person(
     database: Database, vault: Vault, detector: str, entity: str, key: str, person: str, *, who: str, reason: str | None = None
 ) -> Erased:
-    """Erase a person in one transaction. Erased once more, only what was written down since goes.
+    """Erase a person in one transaction. A repeated erasure removes only later notes.
 
     Args:
         database: of the office.
-        vault: a drawer of it.
+        vault: in the same database.
         detector: whose events the person is in.
-        entity: as which cases know the person.
-        key: by which cases know the person.
-        person: by which the vault knows the person.
+        entity: the entity under which cases know the person.
+        key: the key under which cases know the person.
+        person: the token under which the vault knows the person.
         who: the user who asks.
-        reason: for the log of changes.
+        reason: for the audit log.
 
     Raises:
         NotFound: nothing was ever kept about such a person.

@@ -1,8 +1,8 @@
-"""What personal fields said, sealed with a key for each person. Everything else in Penstock holds tokens in their place.
+"""The vault: original values of personal fields, encrypted with a key per person. Everything else in Penstock holds tokens.
 
-A person's key lies beside the values, sealed with the secret of the tokens, which is kept outside the database: the database
-alone tells nothing. Who has the key destroyed has the values destroyed, in every copy that was made of them; the person stays
-known as erased, by a token, and nothing is kept about them again.
+A person's key is stored next to the values, encrypted with the token secret, which is kept outside the database: the
+database alone reveals nothing. Destroying the key destroys the values, in every copy of the database; the person stays
+known as erased, by a token, and no further values are kept.
 
 Source: AES-GCM, NIST SP 800-38D, with random nonces of 96 bits: far fewer values than 2^32 per key.
 """
@@ -43,14 +43,14 @@ Said = tuple[str, str, str]
 
 
 class Erasure(msgspec.Struct, frozen=True):
-    """That a person was erased, when and by whom."""
+    """A past erasure of a person: when and by whom."""
 
     at_us: int
     who: str
 
 
 class Vault:
-    """The drawer of personal values. Any thread may call.
+    """The vault of personal values. Thread-safe.
 
     >>> from penstock.database.sqlite import SqliteDatabase
     >>> vault = Vault(SqliteDatabase(), b"a secret of 32 random bytes, say")
@@ -60,7 +60,7 @@ class Vault:
 
     Args:
         database: of the office.
-        secret: that of the tokens.
+        secret: the token secret.
     """
 
     def __init__(self, database: Database, secret: bytes, clock: Clock = system_clock) -> None:
@@ -71,7 +71,7 @@ class Vault:
         self._clock = clock
 
     def keep(self, detector: str, said: Iterable[Said]) -> None:
-        """Keep values, each once; nothing about those who were erased."""
+        """Store values, each once; nothing about erased persons."""
         by_person = groupby(sorted(said), key=lambda each: each[0])
         with self._database.write() as transaction:
             for person, values in by_person:
@@ -86,7 +86,7 @@ class Vault:
                     )
 
     def _key(self, transaction: Transaction, detector: str, person: str) -> AESGCM | None:
-        """The person's key, made where there is none; None where the person was erased."""
+        """The person's key, created if missing; None if the person was erased."""
         who = {"detector": detector, "person": person}
         made = self._sealed_key(detector, person)
         transaction.run(
@@ -99,7 +99,7 @@ class Vault:
         return self._opened(detector, person, sealed)
 
     def values(self, detector: str, person: str, tokens: Sequence[str]) -> dict[str, str]:
-        """What tokens of a person stand for, as far as it was kept and can still be read."""
+        """The original values of a person's tokens, as far as they were stored and can be decrypted."""
         who = {"detector": detector, "person": person}
         rows = self._database.read(
             "SELECT v.token, v.sealed, p.sealed_key FROM vault_values v JOIN vault_people p "
@@ -113,7 +113,7 @@ class Vault:
         return {token: value.decode("utf-8", "surrogatepass") for token, value in found.items() if value is not None}
 
     def erasure(self, detector: str, person: str) -> Erasure | None:
-        """When and by whom a person was erased; None where nobody did it."""
+        """When and by whom a person was erased; None if they were not."""
         rows = self._database.read(
             "SELECT erased_us, erased_by FROM vault_people "
             "WHERE detector = :detector AND person = :person AND erased_us IS NOT NULL",
@@ -124,14 +124,14 @@ class Vault:
     def erase(
         self, transaction: Transaction, detector: str, person: str, *, who: str, details: Mapping[str, object]
     ) -> tuple[Erasure, int]:
-        """Destroy a person's key and values; how many values there were. Erased once more, nothing changes.
+        """Destroy a person's key and values; returns the number of values. A repeated erasure changes nothing.
 
         Args:
             transaction: of the office's database.
             detector: whose events the person is in.
             person: the token of the person.
             who: the user who asks.
-            details: for the log of changes; nothing that says who the person is.
+            details: for the audit log; nothing that identifies the person.
 
         Raises:
             NotFound: nothing was ever kept about such a person.
@@ -166,13 +166,13 @@ class Vault:
 
 
 def is_used(database: Database) -> bool:
-    """Whether anything personal was ever kept in the vault of an office."""
+    """Whether any personal value was ever kept in the vault of an office."""
     database.prepare(SCHEMA)
     return bool(database.read("SELECT 1 FROM vault_people LIMIT 1"))
 
 
 def _place(*names: str) -> bytes:
-    """Where something belongs: what is sealed opens at no other place."""
+    """The associated data of a value: its ciphertext decrypts at no other place."""
     return "\0".join(names).encode()
 
 
@@ -182,7 +182,7 @@ def _seal(key: AESGCM, value: bytes, place: bytes) -> str:
 
 
 def _open(key: AESGCM, sealed: str, place: bytes) -> bytes | None:
-    """What was sealed; None where this is not its key, or where it was changed."""
+    """Decrypt a value; None if the key is wrong, or the value was changed."""
     data = bytes.fromhex(sealed)
     try:
         return key.decrypt(data[:_NONCE], data[_NONCE:], place)

@@ -1,4 +1,4 @@
-"""Personal values on their way into the vault, beside the path: no decision waits for it."""
+"""Asynchronous writer of personal values into the vault: no decision waits for it."""
 
 import logging
 import queue
@@ -17,7 +17,7 @@ _MOST_AT_ONCE = 1000
 
 
 class VaultWriter:
-    """Puts what engines hand on into a vault, in a thread of its own. vault: that one. lost: values that were left out."""
+    """Writes values from engines into a vault, in a separate thread. lost: number of dropped values."""
 
     def __init__(self, vault: Vault) -> None:
         self.lost = 0
@@ -27,7 +27,7 @@ class VaultWriter:
         self._thread.start()
 
     def hand_on(self, detector: str, said: Sequence[Said]) -> None:
-        """Keep these soon."""
+        """Queue values for writing."""
         for each in said:
             try:
                 self._waiting.put_nowait((detector, each))
@@ -37,7 +37,7 @@ class VaultWriter:
                 self.lost += 1
 
     def close(self) -> None:
-        """Keep what is waiting, and stop; twice is fine."""
+        """Write queued values, and stop; idempotent."""
         if self._thread.is_alive():
             self._waiting.put(None)
             self._thread.join()

@@ -1,9 +1,9 @@
-"""Beyond one process: the same engine behind a broker.
+"""Stream processing: the engine behind a broker, with a journal, replicas and sinks.
 
     inbox -> Owner: Engine -> Unit -> broker transaction (journal, decisions, quarantine, offsets)
-                                          `-> Replica: local ledger + engine, at the owner, the standby and every API process
+                                          `-> Replica: local ledger + engine, at the owner, the standby and every service
 
-port       what a broker and a store beside the path owe       journaled  the ledger whose log is the journal
-entry      what the journal holds                               replica    follows the journal
-owner      decides what the inbox brings                        sinks      drives the stores from the local ledger
+port       contracts of brokers and sinks                journal_ledger  the ledger whose log is the journal entry
+one entry of the journal                      replica         follows the journal owner      decides events from the
+inbox                 sinks           feeds sinks from the local ledger
 """

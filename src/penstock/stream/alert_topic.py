@@ -1,4 +1,4 @@
-"""The topic of alerts, as a channel: what webhooks and mailboxes are told, readers of the broker are told as well."""
+"""The alert channel that publishes alerts to a topic of the broker."""
 
 import threading
 
@@ -10,7 +10,7 @@ _WITHIN_S = 10.0
 
 
 class AlertTopic:
-    """Puts every alert into the topic `alerts`, under its key."""
+    """Publishes every alert to the topic `alerts`, under its key."""
 
     name = "topic"
     severity: Severity = "info"

@@ -1,6 +1,6 @@
-"""Cases, made of what a ledger records: every decision to review, and a random sample of all others.
+"""The sink that opens cases from ledger records: every decision to review, and a random sample of all others.
 
-Beside the path, as every sink: no decision waits for a case. Whether a transaction is in the sample follows from its id
+Cases are opened asynchronously; no decision waits for one. Whether a transaction is in the sample follows from its id
 alone, so a ledger that is read again samples the same ones.
 """
 
@@ -36,7 +36,7 @@ class _Explained(msgspec.Struct):
 
 
 class _Told(msgspec.Struct):
-    """What is read of a decision as it was answered."""
+    """The fields read from an answered decision."""
 
     decision: str
     fraud_probability: float | None
@@ -44,14 +44,14 @@ class _Told(msgspec.Struct):
 
 
 class CaseSink:
-    """Opens cases in a drawer, and tells it what others came to know about them: see `penstock.stream.port.Sink`.
+    """Opens cases and adds external outcomes to them: see `penstock.stream.port.Sink`.
 
     Args:
-        cases: the drawer, which keeps how far this has come together with the cases. Closed by whoever opened it.
-        log: what tells this ledger from others in the same database.
-        engines: the engine or replica of a detector, by its name; None where it is not served.
+        cases: the case store, which stores the position together with the cases. Closed by whoever opened it.
+        log: identifies this ledger among others in the same database.
+        engines: the engine or replica of a detector, by its name; None if it is not served.
         sample: the share of decisions other than reviews that become cases, from 0 to 1.
-        ledger: the one that is followed; compared with what was followed before, where it is given.
+        ledger: the followed ledger; if given, compared with the one followed before.
     """
 
     name = "cases"
@@ -70,7 +70,7 @@ class CaseSink:
         self._kept_s = 0.0
 
     def begin(self, fence: int) -> int:  # noqa: ARG002 - opening a case twice does nothing, so nobody needs to be fenced
-        """The position of the first record that was not followed yet; 0 where another log was followed than this one."""
+        """The position of the first record to follow; 0 if another log was followed before."""
         position = self._cases.position(self._log) or 0
         cursor = Cursor(position, self._cases.checksum(self._log))
         wrong = None if self._ledger is None else misfit(self._ledger, cursor)
@@ -106,7 +106,7 @@ class CaseSink:
             self._kept_s = now_s
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to release."""
 
     def _opened(self, record: Record) -> Iterator[NewCase]:
         engine = self._engines(record.detector)
@@ -138,10 +138,10 @@ class CaseSink:
 
 
 def sampled(codes: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
-    """Which transactions are in a sample of this share, by the codes of their ids.
+    """Mask of the transactions in a sample of this share, by the codes of their ids.
 
-    The codes are mixed once more, so that the sample has nothing to do with other choices that are made by them. The mixing
-    is the finaliser of SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
+    The codes are mixed once more, so that the sample is independent of other choices made by them. The mixing is the
+    finaliser of SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
 
     >>> codes = np.arange(100_000)
     >>> int(sampled(codes, 0.01).sum()), int(sampled(codes, 0.0).sum()), int(sampled(codes, 1.0).sum())
@@ -165,9 +165,9 @@ def _keys(engine: Engine, record: Record, row: int) -> Iterator[Key]:
 
 
 def _worth(engine: Engine, record: Record, row: int) -> tuple[float | None, str | None]:
-    """What an event is worth, and its currency where the detector says: converted by its `Money`.
+    """The amount of an event, converted by the detector's `Money`, with its currency if declared.
 
-    Where that has no rate, or there is none, it is the event's own amount in the currency that its field names.
+    Without a rate it is the event's original amount, in the currency of its field.
     """
     detector = engine.detector
     moneys = (each for each in detector.features if isinstance(each, Money))

@@ -1,4 +1,4 @@
-"""What one entry of the journal holds: everything that a follower needs to be as its owner was."""
+"""The journal entry: everything that a follower needs to reach the owner's state."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,10 +11,10 @@ from penstock.ledger import Answered, DetectorVersion, Field, Quarantined
 class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One entry of the journal.
 
-    fence: the number of its owner. owner: the name of the process, in the entry of a claim. takeover: the claim came while
-    another owner lived, which is to end.
-    frames: encoded records (`ledger.encoding`). places: how far the inbox has been read, by role. layouts, versions:
-    what the records refer to, where it is new. quarantined, answered: what else was kept.
+    fence: the number of its owner. owner: the name of the process, in the entry of a claim. takeover: the claim came
+    while another owner lived, which is to end. frames: encoded records (`ledger.encoding`). places: the inbox positions,
+    by role. layouts, versions: those that the records refer to, where new. quarantined, answered: quarantined events and
+    fallback decisions.
     """
 
     fence: int
@@ -33,13 +33,13 @@ _decode = msgspec.msgpack.Decoder(Entry).decode
 
 
 def decode(data: bytes) -> Entry:
-    """An entry from its bytes.
+    """Decode an entry.
 
     >>> decode(encode(Entry(fence=3, places={"transactions": "17"}))).places
     {'transactions': '17'}
 
     Raises:
-        BrokerError: this is none.
+        BrokerError: the bytes are no entry.
     """
     try:
         return _decode(data)

@@ -1,8 +1,8 @@
 """The ledger of an engine whose log is a journal on a broker.
 
-A `FileLedger` on this machine holds the committed records, for everybody who reads. What an owner appends is gathered in
-a unit instead, and reaches the local files only when the broker has committed it: so the files are always a beginning of
-the journal, whatever crashes, and never hold a decision that did not count.
+A local `FileLedger` holds the committed records, for all readers. An owner's appends are gathered in a unit instead, and
+reach the local files only when the broker has committed it: so the files are always a prefix of the journal, whatever
+crashes, and never hold a decision that was not committed.
 """
 
 import threading
@@ -20,9 +20,9 @@ Gathered = list[tuple[int, Record, Done | None]]
 
 
 class JournalLedger:
-    """`Ledger` over a local one that mirrors the journal.
+    """A `Ledger` over a local one that mirrors the journal.
 
-    Between `gather` and `gathered` what is appended is held back; `committed` lets it through. At other times records are
+    Between `gather` and `gathered` appended records are held back; `committed` writes them. At other times records are
     appended as they are: a follower's come from the journal. One thread appends; another may call `committed`.
     """
 
@@ -38,16 +38,16 @@ class JournalLedger:
     # ------------------------------------------------------------ units
 
     def gather(self) -> None:
-        """Hold back what is appended from now on."""
+        """Hold back appended records from now on."""
         self._open, self._appender = [], threading.get_ident()
 
     def gathered(self) -> Gathered:
-        """What was held back; further records are appended as they are."""
+        """The held records; further ones are appended as they are."""
         found, self._open = self._open or [], None
         return found
 
     def committed(self, records: Gathered) -> None:
-        """Let a unit through: the broker has it."""
+        """Write the records of a unit that the broker has committed."""
         for _, record, _ in records:
             self.local.append(record)
         with self._changed:
@@ -58,7 +58,7 @@ class JournalLedger:
                 done(None)
 
     def abandon(self) -> None:
-        """What is held back or on its way will not count: another owner goes on. Only reading is left to do."""
+        """Discard held and pending records, because another owner has taken over; the ledger stays readable."""
         with self._changed:
             self._flying, self._abandoned = [], True
             self._changed.notify_all()
@@ -81,7 +81,7 @@ class JournalLedger:
         return position
 
     def when_durable(self, done: Done) -> None:
-        """See `Ledger.when_durable`: an answer that repeats a decision on its way waits for the unit it is in."""
+        """See `Ledger.when_durable`: an answer that repeats a pending decision waits for its unit."""
         if self._open is not None and self._open:
             position, record, earlier = self._open[-1]
             self._open[-1] = position, record, _both(earlier, done)
@@ -91,7 +91,7 @@ class JournalLedger:
     def flush(self) -> None:
         """Return when everything appended so far is committed and stored here.
 
-        Whoever gathers a unit would wait for itself: for that thread, what it holds back is not waited for.
+        The thread that gathers a unit does not wait for its own held records, which would be a deadlock.
 
         Raises:
             LedgerError: some of it was abandoned, or cannot be stored.
@@ -105,7 +105,7 @@ class JournalLedger:
                 raise LedgerError("another owner has taken over; what was decided last does not count")
         self.local.flush()
 
-    # ------------------------------------------------------------ what is on its way can be read, too
+    # ------------------------------------------------------------ reading, pending records included
 
     def record_of(self, seq: int) -> tuple[Record, int] | None:
         """See `Ledger.record_of`."""
@@ -117,7 +117,7 @@ class JournalLedger:
     def find(
         self, detector: str, transaction_id: str, kinds: Collection[str] = DECISIONS, *, until_us: int | None = None
     ) -> tuple[Record, int] | None:
-        """See `Ledger.find`; what is on its way is found by the thread that gathers it, which decides on top of it."""
+        """See `Ledger.find`; pending records are found by the thread that gathers them, which decides on top of them."""
         if threading.get_ident() == self._appender:
             for _, record in reversed(self._in_flight()):
                 if record.kind in kinds and record.detector == detector and transaction_id in record.ids:
@@ -128,7 +128,7 @@ class JournalLedger:
         with self._changed:
             return list(self._flying)
 
-    # ------------------------------------------------------------ the rest is the local ledger's
+    # ------------------------------------------------------------ delegated to the local ledger
 
     @property
     def tables(self) -> Tables:
@@ -137,12 +137,12 @@ class JournalLedger:
 
     @property
     def trouble(self) -> LedgerError | None:
-        """Why nothing can be stored here at present."""
+        """Why nothing can be stored here now; None if it can."""
         return self.local.trouble
 
     @property
     def first_position(self) -> int:
-        """The oldest record here."""
+        """The position of the oldest record here."""
         return self.local.first_position
 
     @property
@@ -157,7 +157,7 @@ class JournalLedger:
 
     @property
     def sealed_position(self) -> int:
-        """Records before this one stand in sealed files."""
+        """Records before this one are in sealed files."""
         return self.local.sealed_position
 
     @property
@@ -167,7 +167,7 @@ class JournalLedger:
 
     @property
     def cut_bytes(self) -> int:
-        """What was cut off the end of the local files when they were opened."""
+        """Bytes cut off the end of the local files when they were opened."""
         return int(getattr(self.local, "cut_bytes", 0))
 
     def claims(self, detector: str, dedupe_us: int) -> Claims:
@@ -193,7 +193,7 @@ class JournalLedger:
         return self.local.layouts()
 
     def close(self) -> None:
-        """Close the local ledger; what no broker has committed is not kept."""
+        """Close the local ledger; uncommitted records are dropped."""
         self.abandon()
         self.local.close()
 
@@ -205,7 +205,7 @@ class JournalLedger:
 
 
 def _both(first: Done | None, second: Done) -> Done:
-    """Tell two."""
+    """A callback that calls both."""
     if first is None:
         return second
 

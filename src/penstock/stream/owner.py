@@ -1,4 +1,4 @@
-"""The owner of a detector behind a broker: what the inbox brings becomes units, one decided while the last is committed."""
+"""The owner of a shard: decides events from the inbox in units, one decided while the last is committed."""
 
 import logging
 import queue
@@ -64,7 +64,7 @@ OnCommitted = Callable[[Sequence[tuple[int, Record]]], None]
 
 
 def try_beside(engine: Engine, trial: InTrial) -> None:
-    """Try what is in trial; where it does not fit another version of the detector's file, go on as before."""
+    """Start a shadow trial; if it does not fit another version of the detector's file, continue without."""
     try:
         engine.challenge(*trial.challengers)
     except (BundleError, DeclarationError) as error:
@@ -72,7 +72,7 @@ def try_beside(engine: Engine, trial: InTrial) -> None:
 
 
 class _Ready(NamedTuple):
-    """A unit on its way to the broker: everything that was decided, and what tells others of it."""
+    """A unit to be committed: its decisions and outgoing messages."""
 
     records: Gathered
     out: list[Outgoing]
@@ -81,18 +81,17 @@ class _Ready(NamedTuple):
 
 
 class Owner:
-    """Decides for one shard. `run` reads and decides; a thread of its own commits.
+    """Decides for one shard. `run` reads and decides; a separate thread commits.
 
-    A label waits until the transactions that arrived before it have been decided: its own is among them.
+    A label waits until the transactions that arrived before it have been decided, since its own is among them.
 
     Args:
         replica: has caught up with the journal.
         inbox: claimed, not yet reading.
-        name: who owns now, for people.
-        alone: whether this is the only shard; where there are several, a label for a transaction that is not here belongs
-            to another.
-        takeover: the owner before lives, and is to end.
-        on_committed: told of records, with their positions, once they count.
+        name: the owner's name, for people.
+        alone: whether this is the only shard; with several, a label for a transaction that is not here belongs to another.
+        takeover: the previous owner is alive, and has to end.
+        on_committed: called with committed records and their positions.
         between: called before each unit, in the engine's thread.
     """
 
@@ -133,30 +132,30 @@ class Owner:
         self._thread = threading.Thread(target=self._commit_all, name="penstock-commit", daemon=True)
 
     def use(self, ensemble: Ensemble) -> None:
-        """Decide with these models from the next unit on; any thread may say so."""
+        """Decide with these models from the next unit on; thread-safe."""
         self._newer = ensemble
 
     def use_rules(self, rules: RuleSetRevision) -> None:
-        """Decide with these rules and lists from the next unit on; any thread may say so."""
+        """Decide with these rules and lists from the next unit on; thread-safe."""
         self._newer_rules = rules
 
     def use_trial(self, trial: InTrial) -> None:
-        """Try these models beside those that decide from the next unit on; any thread may say so."""
+        """Run these models in shadow from the next unit on; thread-safe."""
         self._newer_trial = trial
 
     def fail(self, error: BaseException) -> None:
-        """Own no more, for this reason; any thread may say so."""
+        """End ownership with this error; thread-safe."""
         self._failure = self._failure or error
         self._idle.set()
 
     # ------------------------------------------------------------ deciding
 
     def run(self, stop: threading.Event) -> None:
-        """Own until asked to stop, then commit what was decided.
+        """Own the shard until asked to stop, then commit what was decided.
 
         Raises:
             Fenced: another owner has taken over.
-            PenstockError: nothing more can be decided, for instance for want of memory.
+            PenstockError: deciding is not possible, for instance for want of memory.
         """
         self.inbox.begin(self.replica.places)
         decider = self._engine.decider
@@ -188,7 +187,7 @@ class Owner:
             self._submit(self._unit(messages))
 
     def _unit(self, messages: list[Message]) -> _Ready:
-        """Decide what has come."""
+        """Decide the events of these messages."""
         self._between()
         if self._newer is not None:
             self._engine.use(self._newer)
@@ -221,7 +220,7 @@ class Owner:
         return _Ready(records, out, [*transactions, *others], entry)
 
     def _use_rules(self, rules: RuleSetRevision) -> None:
-        """What does not fit is tried again before the next unit: a feature that it reads may come."""
+        """Apply rules; if they do not fit, retry before the next unit: a feature that they read may be activated."""
         try:
             self._engine.use_rules(rules.rules, rules.lists)
         except DeclarationError as error:  # or another version of the detector's file wrote them
@@ -234,8 +233,8 @@ class Owner:
             self._newer_rules = None
 
     def _due(self) -> list[Message]:
-        """The labels and answers whose transactions have been decided: those that arrived before one that has been, and all
-        of them where none waits. In the same moment others may have arrived that have not been read yet.
+        """The labels and answers whose transactions have been decided: those that arrived before a decided one, and all of
+        them if no transaction waits. Others may have arrived that have not been read yet.
         """
         number = next((k for k, message in enumerate(self._held) if message.arrived_us >= self._seen_us), len(self._held))
         if number < len(self._held) and self.inbox.caught_up():
@@ -255,7 +254,7 @@ class Owner:
                 _log.info("not decided: %s", refusal.detail)
 
     def _fitting(self, messages: list[Message], what: str) -> list[Message]:
-        """The messages that are short enough; the others go to quarantine unread."""
+        """The messages within the size limit; the others go to quarantine unread."""
         for message in messages:
             if len(message.body) > LARGEST_BODY:
                 text = f"the message has {len(message.body):,} bytes; {what} has at most {LARGEST_BODY:,}"
@@ -267,7 +266,7 @@ class Owner:
         self._out += map(Outgoing, ["decisions"] * len(rendered), record.ids, rendered)
 
     def _take_labels(self, messages: list[Message]) -> None:
-        """Labels in portions, each of which becomes one record."""
+        """Apply labels in portions, each of which becomes one record."""
         fitting = self._fitting(messages, "a label")
         for start in range(0, len(fitting), AT_ONCE):
             some = fitting[start : start + AT_ONCE]
@@ -277,7 +276,7 @@ class Owner:
                         self._quarantine([self._unread(message, f"label: {answer.detail}")])
 
     def _take_told(self, message: Message) -> None:
-        """What a caller was told: an answer in place of a decision, or why an event was refused before it came here."""
+        """Record a fallback decision that a caller got, or quarantine an event that a service refused."""
         try:
             self._entry.answered.append(_answer(message.body))
         except msgspec.MsgspecError:
@@ -299,7 +298,7 @@ class Owner:
             self._out.append(Outgoing("quarantine", event.detector, _encode(said | {"body": body})))
 
     def _describe(self) -> None:
-        """Followers must know what the columns of coming records are called."""
+        """Announce to followers the layout of coming records."""
         engine = self._engine
         if self._told_of != (engine.layout_id, engine.versions):
             self._told_of = engine.layout_id, engine.versions
@@ -309,7 +308,7 @@ class Owner:
     # ------------------------------------------------------------ committing
 
     def _submit(self, ready: _Ready) -> None:
-        """Hand a unit over; waits while two are on their way."""
+        """Pass a unit to the commit thread; waits while two are pending."""
         self._idle.clear()
         while self._failure is None:
             with suppress(queue.Full):
@@ -342,7 +341,7 @@ class Owner:
             self._on_committed([(position, record) for position, record, _ in ready.records])
 
     def _finish(self) -> None:
-        """Commit what was decided; where that is not possible any more, forget it."""
+        """Commit what was decided; if that is impossible, discard it."""
         while self._failure is None and self._thread.is_alive():
             with suppress(queue.Full):
                 self._ready.put(None, timeout=0.5)

@@ -1,4 +1,4 @@
-"""What a process behind a broker is made of: put together elsewhere, from settings."""
+"""The parts of a worker, assembled from settings elsewhere."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,37 +14,38 @@ from penstock.stream.replica import Replica
 
 
 class ActivatedFeatures(Protocol):
-    """Features that were filled beside an engine; filling: None where it has them already."""
+    """Features that were backfilled for an engine; filling: None if it has them already."""
 
     @property
     def wanted(self) -> Any:
-        """What was asked for."""
+        """The requested features."""
 
     @property
     def filling(self) -> FeatureBackfill | None:
-        """What is to be swapped in."""
+        """The backfill to activate."""
 
 
 class FeatureActivation(Protocol):
-    """Where features come from that are made at run time.
+    """The source of features defined at run time.
 
-    `prepare` may take a while; then `Engine.activate_features` in the engine's own thread, then `settle`, or `fail` where that fails.
+    Call `prepare`, which may take a while; then `Engine.activate_features` in the engine's own thread; then `settle`, or
+    `fail` if that fails.
     """
 
     decides: bool
     """Whether this process's word counts: what it has swapped in is active from then on."""
 
     def prepare(self, engine: Engine, stopped: Callable[[], bool] = ...) -> ActivatedFeatures | None:
-        """What is wanted by now, filled; None where nothing has changed."""
+        """The requested features, backfilled; None if nothing has changed."""
 
     def settle(self, grown: Any) -> None:
-        """It has been swapped in."""
+        """Report that the features were activated."""
 
     def fail(self, wanted: Any, error: PenstockError) -> None:
-        """It could not be."""
+        """Report that the features could not be activated."""
 
     def again(self) -> None:
-        """Look once more, whether anything has changed or not."""
+        """Prepare again, even if nothing has changed."""
 
 
 Newer = Callable[[str | None], Ensemble | None]
@@ -53,14 +54,13 @@ Newer = Callable[[str | None], Ensemble | None]
 
 @dataclass(frozen=True)
 class Parts:
-    """What a worker is made of.
+    """The parts of a worker.
 
-    open_replica: the replica of a shard, over the data on this machine. open_sinks: the stores that an owner
-    of a shard feeds.
-    newer: where models come from; None where the detector declares none. newer_rules: where rules come from; None where
-    those of the detector's file decide for ever. newer_trial: what is tried beside the models that decide. guard: looks at
-    that, several times a second where this process decides. growing: opens, for one shard, where features come from that are
-    made at run time. follow_every_s: time between looks for models.
+    open_replica: the replica of a shard, over the data on this machine. open_sinks: the sinks that the owner of a shard
+    feeds. newer: the source of models; None if the detector declares none. newer_rules: the source of rules; None if
+    those of the detector's file decide for ever. newer_trial: the source of shadow trials. guard: checks trials, several
+    times a second while this process decides. growing: opens, for one shard, the source of run-time features.
+    follow_every_s: time between polls for models.
     """
 
     broker: Broker

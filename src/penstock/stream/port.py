@@ -1,13 +1,12 @@
-"""What a broker owes, and what a store beside the path owes.
+"""Contracts of brokers and sinks.
 
 The *journal* is the log that everything behind a broker follows: the encoded records of the ledger, in order. One
-process at a time owns a detector (or a shard of it). It reads the inbox, decides, and commits each *unit* at once and
-as a whole: the journal's next entry, the messages for others, and how far the inbox has been read. Whoever reads what is
-committed therefore sees every decision once, and the journal and the inbox never disagree, wherever a crash falls.
+process at a time owns a detector (or a shard of it). It reads the inbox, decides, and commits each *unit* atomically:
+the journal's next entry, the outgoing messages, and the inbox positions. Every reader of committed messages therefore
+sees every decision once, and the journal and the inbox never disagree, wherever a crash falls.
 
-Ownership is settled by the broker. Many processes stand for election; one is elected; before it reads it *claims*, and
-from then on nothing that an earlier owner still tries to commit counts. A process that was frozen and wakes up finds
-itself `Fenced`.
+Ownership is settled by the broker. Candidates stand for election; one is elected; before it reads it *claims*, and from
+then on commits of earlier owners are rejected. A process that was frozen and wakes up gets `Fenced`.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +26,7 @@ Told = Callable[[BaseException | None], None]
 
 
 class Topics(msgspec.Struct, frozen=True, kw_only=True):
-    """What the topics of one detector are called.
+    """The names of the topics of one detector.
 
     >>> Topics.under("banking.").decisions
     'banking.decisions'
@@ -43,7 +42,7 @@ class Topics(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def under(cls, prefix: str, **named: str) -> "Topics":
-        """The usual names behind a prefix, where several detectors share a broker; single ones may be named otherwise."""
+        """The default names with a prefix, for detectors that share a broker; single topics may be named otherwise."""
         return cls(**{role: named.get(role, prefix + role) for role in cls.__struct_fields__})
 
     def named(self, role: str) -> str:
@@ -52,9 +51,9 @@ class Topics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Message(NamedTuple):
-    """One message of the inbox. role: which topic of `INBOX`. place: where in its shard, as the broker counts.
+    """One message of the inbox. role: its topic, of `INBOX`. place: its position in the shard, as the broker counts.
 
-    arrived_us: when the broker took it, microseconds. trace: the W3C `traceparent` of what sent it, or empty.
+    arrived_us: when the broker stored it, microseconds. trace: the sender's W3C `traceparent`, or empty.
     """
 
     role: str
@@ -66,7 +65,7 @@ class Message(NamedTuple):
 
 
 class Outgoing(NamedTuple):
-    """One message for others: the role of its topic, its key, its JSON."""
+    """One outgoing message: the role of its topic, its key, its JSON."""
 
     role: str
     key: str
@@ -75,9 +74,9 @@ class Outgoing(NamedTuple):
 
 @dataclass(slots=True)
 class Unit:
-    """What is committed at once, as a whole.
+    """What is committed atomically.
 
-    entry: for the journal, empty where there is nothing to say. out: for others. read: the messages that were consumed.
+    entry: for the journal, empty if there is none. out: outgoing messages. read: the consumed messages.
     """
 
     entry: bytes = b""
@@ -86,7 +85,7 @@ class Unit:
 
 
 class Inbox(Protocol):
-    """An owner's hold on one shard: the only way to read its messages for good.
+    """An owner's claim on one shard: the only way to consume its messages.
 
     All methods but `commit` are called from one thread, `commit` from another, one call at a time.
     """
@@ -94,47 +93,47 @@ class Inbox(Protocol):
     shard: int
 
     def begin(self, places: dict[str, str]) -> None:
-        """Read on behind these places, by role, or behind what the broker knows where there are none."""
+        """Start reading after these positions, by role, or after those that the broker has stored."""
 
     def poll(self, most: int, timeout_s: float, *, transactions_only: bool = False) -> list[Message]:
-        """What has come, in the order of each topic: at once if there is something, else after at most so long.
+        """New messages, in the order of each topic: at once if there are any, else after at most `timeout_s`.
 
-        transactions_only: read nothing further of the other topics; what has been read of them already may be given out.
+        transactions_only: fetch nothing more of the other topics; messages fetched before may be returned.
 
         Raises:
             Fenced: another process has been elected meanwhile.
         """
 
     def caught_up(self) -> bool:
-        """Whether every transaction that arrived before what `poll` gave out last has been given out, too."""
+        """Whether every transaction that arrived before the messages of the last `poll` has been returned, too."""
 
     def commit(self, unit: Unit) -> str | None:
-        """Return when the unit is committed, with the place of its entry in the journal; waits while the broker does not
-        answer. A unit of nothing asks whether this still is the owner, if the broker answers at all.
+        """Return when the unit is committed, with the position of its entry in the journal; waits while the broker does not
+        answer. An empty unit checks the ownership, if the broker answers.
 
         Raises:
-            Fenced: another owner has claimed; the unit does not count.
+            Fenced: another owner has claimed; the unit is discarded.
         """
 
     def lag(self) -> int:
-        """Messages that wait in the inbox."""
+        """Number of messages that wait in the inbox."""
 
     @property
     def trouble(self) -> str | None:
-        """Why the broker cannot be reached; None when all is well."""
+        """Why the broker cannot be reached; None if it can."""
 
     def close(self) -> None:
-        """Let go at once, so that another may be elected; twice is fine."""
+        """Release at once, so that another may be elected; idempotent."""
 
 
 class Candidate(Protocol):
     """A process that stands for election."""
 
     def elected(self, shard: int) -> bool:
-        """Whether this process is the one to own a shard, by now."""
+        """Whether this process is elected to own a shard."""
 
     def claim(self, shard: int) -> Inbox:
-        """Fence whoever owned it before. What was committed until then, and nothing else, is in the journal.
+        """Fence the previous owner. Only what it committed before is in the journal.
 
         Raises:
             BrokerError: the broker does not answer.
@@ -142,83 +141,83 @@ class Candidate(Protocol):
 
     @property
     def trouble(self) -> str | None:
-        """Why the broker cannot be reached; None when all is well."""
+        """Why the broker cannot be reached; None if it can."""
 
     def close(self) -> None:
-        """Stand no longer."""
+        """Withdraw from the election."""
 
 
 class Journal(Protocol):
     """The committed entries of one shard, in order."""
 
     def poll(self, timeout_s: float) -> list[tuple[str, bytes]]:
-        """The next entries, each with its place, at once if there are any, else none after so long.
+        """The next entries, each with its position: at once if there are any, else none after `timeout_s`.
 
         Raises:
-            BrokerError: the journal no longer holds what follows.
+            BrokerError: the journal no longer holds the next entries.
         """
 
     def end(self) -> bool:
-        """Whether everything committed when this was asked has been given out."""
+        """Whether everything that was committed at the time of this call has been returned."""
 
     @property
     def trouble(self) -> str | None:
-        """Why the broker cannot be reached; None when all is well."""
+        """Why the broker cannot be reached; None if it can."""
 
     def close(self) -> None:
         """Stop reading."""
 
 
 class Outlet(Protocol):
-    """Puts messages into topics, from a producer or an API process."""
+    """Publishes messages to topics, from a producer or a service."""
 
     def put(self, role: str, key: str, body: bytes, done: Told | None = None, *, trace: bytes = b"") -> None:
         """Send; `done` is called once the broker has it, or with the error. trace: see `Message`.
 
         Raises:
-            BrokerError: too much waits already.
+            BrokerError: too many messages wait already.
         """
 
     def flush(self, timeout_s: float) -> int:
-        """Wait for what was sent; how much the broker does not have yet."""
+        """Wait for sent messages; returns how many the broker does not have yet."""
 
     @property
     def trouble(self) -> str | None:
-        """Why the broker cannot be reached; None when all is well."""
+        """Why the broker cannot be reached; None if it can."""
 
     def close(self) -> None:
-        """Flush and let go."""
+        """Flush and close."""
 
 
 class Broker(Protocol):
     """One detector's topics on one broker.
 
-    Raises, wherever it is asked: BrokerError, where it does not answer or refuses.
+    Every method raises BrokerError if the broker does not answer or refuses.
     """
 
     topics: Topics
 
     def create(self, shards: int | None = None) -> list[str]:
-        """Create the topics that are not there; returns their names."""
+        """Create missing topics; returns their names."""
 
     def shards(self) -> int:
-        """How many parts the inbox has, each with an owner of its own; 0 while there are no topics."""
+        """The number of shards, each with its own owner; 0 if there are no topics."""
 
     def candidate(self, name: str) -> Candidate:
         """Stand for election under a name for people."""
 
     def journal(self, shard: int, after: str | None) -> Journal:
-        """The journal behind a place, from its beginning where there is none."""
+        """The journal after a position, from its beginning if it is None."""
 
     def outlet(self) -> Outlet:
-        """A way in."""
+        """A producer of messages."""
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close all connections."""
 
 
 class Sink(Protocol):
-    """A store beside the path: it receives every record, and remembers how far it has come, in one write with them.
+    """A store that is fed after decisions: it receives every record, and stores its position in the same write.
 
     name: for metrics and messages.
     """
@@ -226,20 +225,20 @@ class Sink(Protocol):
     name: str
 
     def begin(self, fence: int) -> int:
-        """Take over with this fencing number; the position of the first record to write.
+        """Take over with this fencing number; returns the position of the first record to write.
 
         Raises:
-            Fenced: somebody with a higher number was here.
+            Fenced: another process with a higher number was here.
             SinkUnavailable: the store does not answer.
         """
 
     def write(self, records: Sequence[tuple[int, Record]]) -> None:
-        """Write records, with their positions in the ledger, in order; all of it is kept when this returns.
+        """Write records, with their positions in the ledger, in order; all are stored when this returns.
 
         Raises:
-            Fenced: somebody with a higher number was here.
-            SinkUnavailable: the store does not answer; the same is written again.
+            Fenced: another process with a higher number was here.
+            SinkUnavailable: the store does not answer; the same records are written again.
         """
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""

@@ -1,4 +1,4 @@
-"""An engine that follows a journal: at the owner before it decides, at the standby, at every API process."""
+"""The replica: an engine that follows a journal, at the owner before it decides, at the standby, and in every service."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,11 +20,11 @@ OnFollowed = Callable[[Sequence[Record]], None]
 
 
 class Replica:
-    """State, ledger and tables as they are at the owner, up to what has been followed.
+    """A copy of the owner's state, ledger and tables, up to the followed position.
 
-    fence: the number of the newest owner. places: how far the inbox has been read, by role. place: how far the journal
-    has been read here. taken_over: the newest owner claimed while another lived.
-    on_followed: told of records once they are in state. lag: messages that wait in the inbox, where this one is owned.
+    fence: the number of the newest owner. places: the inbox positions, by role. place: the journal position read here.
+    taken_over: the newest owner claimed while another lived. on_followed: called with records once they are in state.
+    lag: messages that wait in the inbox, if it is owned here.
 
     Args:
         local: the ledger of this machine, which mirrors the journal. It is closed with the replica.
@@ -44,22 +44,22 @@ class Replica:
         self.taken_over = False
 
     def follow(self, journal: Journal, timeout_s: float) -> int:
-        """Take in what the journal holds by now, waiting at most so long for something; the number of entries."""
+        """Apply new entries of the journal, waiting at most `timeout_s` for the first; returns their number."""
         entries = journal.poll(timeout_s)
         for place, data in entries:
             self.enter(place, data)
         return len(entries)
 
     def catch_up(self, journal: Journal) -> None:
-        """Take in everything that is committed."""
+        """Apply everything that is committed."""
         while not journal.end():
             self.follow(journal, 0.1)
 
     def enter(self, place: str, data: bytes) -> None:
-        """Take in one entry of the journal.
+        """Apply one entry of the journal.
 
         Raises:
-            BrokerError: it does not follow what is here.
+            BrokerError: it does not follow the last one here.
         """
         entry = decode_entry(data)
         if entry.fence < self.fence:
@@ -82,7 +82,7 @@ class Replica:
             self.on_followed(records)
 
     def _new(self, frame: bytes) -> Record | None:
-        """A record that is not here yet; a journal is read again from a little before where it was left."""
+        """The frame's record if it is new; a journal is read again from a little before the stored position."""
         header = header_of(frame)
         if header is None or not intact(header, frame):
             raise LedgerDamaged("the journal holds a record that does not fit its checksum")
@@ -96,27 +96,27 @@ class Replica:
         return decode(header, frame)
 
     def keep(self, entry: Entry) -> None:
-        """Store what an entry holds beside records."""
+        """Store the parts of an entry other than records."""
         if entry.quarantined:
             self.engine.quarantine.store(entry.quarantined)
         if entry.answered:
             self.ledger.tables.put_answers(entry.answered)
 
     def advance(self, place: str | None, entry: Entry) -> None:
-        """The journal has been read, or written, up to this place."""
+        """Note that the journal has been read, or written, up to this position."""
         self.place, self.fence = place, entry.fence
         if entry.owner is not None:
             self.taken_over = entry.takeover
         self.places |= entry.places
 
     def save(self) -> None:
-        """Remember the place, so that little is read again after a restart."""
+        """Store the position, so that little is read again after a restart."""
         place, fence, places = self.place, self.fence, dict(self.places)
         self.ledger.flush()
         self.ledger.tables.put_setting(self._setting, {"place": place, "fence": fence, "places": places})
 
     def close(self) -> None:
-        """Close engine and ledger; what no broker has committed is not kept."""
+        """Close engine and ledger; uncommitted records are dropped."""
         try:
             self.engine.close()
         finally:

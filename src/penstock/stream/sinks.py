@@ -1,8 +1,8 @@
-"""Stores beside the path, each fed from the local ledger by a thread of its own, at its own pace.
+"""Feeding of sinks from the local ledger, each in its own thread, at its own pace.
 
-No store holds a decision up. One that does not answer is asked again; meanwhile what it lacks waits in the ledger on this
-machine's disk, however much it is. Each remembers how far it has come together with what it wrote, so nothing is written
-twice and nothing is left out, whoever owns the detector by then.
+No sink delays a decision. A sink that does not answer is retried; meanwhile its records wait in the ledger on this
+machine's disk, without a limit. Each stores its position together with its records, so nothing is written twice and
+nothing is left out, also after a takeover.
 """
 
 import logging
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 class Newest:
-    """The newest committed records, in memory: a store that keeps up need not read them back from the disk."""
+    """The newest committed records, in memory: a sink that keeps up need not read them back from the disk."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -38,7 +38,7 @@ class Newest:
         self._rows = 0
 
     def add(self, records: Sequence[tuple[int, Record]]) -> None:
-        """Records have been committed."""
+        """Add committed records."""
         with self._changed:
             self._records += records
             self._rows += sum(len(record) for _, record in records)
@@ -47,12 +47,12 @@ class Newest:
             self._changed.notify_all()
 
     def wait(self, position: int, timeout_s: float) -> None:
-        """Return when there is a record at this position, or after so long."""
+        """Return when there is a record at this position, or after `timeout_s`."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._records) and self._records[-1][0] >= position, timeout_s)
 
     def following(self, position: int) -> list[tuple[int, Record]] | None:
-        """The records from a position on; None where the first of them is no longer here."""
+        """The records from a position on; None if the first of them is no longer here."""
         with self._changed:
             if not self._records or self._records[0][0] > position:
                 return None
@@ -60,14 +60,14 @@ class Newest:
 
 
 class Feeding:
-    """Feeds one store, in a thread, until closed.
+    """Feeds one sink, in a thread, until closed.
 
     Args:
-        sink: the store; closed with this.
+        sink: the sink; closed with this.
         ledger: the local one.
-        newest: shared by all stores of an owner.
+        newest: shared by all sinks of an owner.
         fence: the owner's number.
-        on_end: called once, from the thread, where somebody else owns the detector by now, or the store cannot be used so.
+        on_end: called once, from the thread, if another process has taken over, or the sink is misconfigured.
     """
 
     def __init__(self, sink: Sink, ledger: Ledger, newest: Newest, fence: int, on_end: Callable[[PenstockError], None]) -> None:
@@ -83,7 +83,7 @@ class Feeding:
 
     @property
     def behind(self) -> int:
-        """Records that the store does not have yet."""
+        """Records that the sink does not have yet."""
         return max(0, self.ledger.position - self.position)
 
     def _run(self) -> None:
@@ -104,7 +104,7 @@ class Feeding:
             _log.exception("nothing more is written to %s", self.name)
 
     def _begun(self) -> int:
-        """Where the store goes on.
+        """The position where the sink continues.
 
         Raises:
             ConfigurationError: it is ahead of the ledger, which was restored from an older copy.
@@ -119,7 +119,7 @@ class Feeding:
         return position
 
     def _portions(self) -> Iterator[list[tuple[int, Record]]]:
-        """What the store lacks, in writes of a good size."""
+        """The missing records, in batches of a good size."""
         known = self._newest.following(self.position)
         portion: list[tuple[int, Record]] = []
         rows = 0
@@ -135,7 +135,7 @@ class Feeding:
             yield portion
 
     def _insist(self, ask: Callable[[], _T]) -> _T:
-        """Ask until the store answers."""
+        """Retry until the sink answers."""
         pause_s = 0.1
         while True:
             try:
@@ -154,17 +154,17 @@ class Feeding:
                 return answer
 
     def finish(self, within_s: float) -> None:
-        """Wait until the store has everything, at most so long."""
+        """Wait until the sink has everything, at most `within_s`."""
         until = time.monotonic() + within_s
         while self.behind and self._thread.is_alive() and time.monotonic() < until:
             time.sleep(0.02)
 
     def close(self) -> None:
-        """Stop feeding, and let go of the store."""
+        """Stop feeding, and close the sink."""
         self._closing.set()
         self._thread.join()
         self._sink.close()
 
 
 class _Stopped(Exception):
-    """Closed while waiting for a store."""
+    """Feeding was closed while waiting for a sink."""

@@ -1,4 +1,4 @@
-"""Traces that messages carry: the W3C `traceparent` of what sent each, for whoever decides them."""
+"""Trace context in messages: the sender's W3C `traceparent`, for the process that decides."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ CARRIED: ContextVar[Sequence[bytes]] = ContextVar("penstock_carried", default=()
 
 @contextmanager
 def with_trace_context(messages: Sequence[Message]) -> Iterator[None]:
-    """Say what these messages carry, while they are decided."""
+    """A context that provides the trace contexts of these messages while they are decided."""
     token = CARRIED.set([message.trace for message in messages if message.trace])
     try:
         yield

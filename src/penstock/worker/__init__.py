@@ -1,7 +1,7 @@
-"""`penstock worker`: decides behind a broker, or stands by until it is needed.
+"""`penstock worker`: decides events from a broker, or stands by.
 
-worker   one process: an election, a seat for each shard       monitor  its health and metrics over HTTP
-seat     one shard: follow, be elected, claim, own
+worker   one process: election, and a runner for each shard     monitor           health and metrics over HTTP shard
+one shard: follow, be elected, claim, own              feature_backfill  run-time features
 """
 
 from penstock.worker.monitor import Monitor

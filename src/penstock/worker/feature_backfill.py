@@ -1,4 +1,4 @@
-"""Features that are made while a worker runs: filled in a thread of their own, swapped in by the thread that decides."""
+"""Backfill of run-time features in a worker: computed in a separate thread, activated by the thread that decides."""
 
 import logging
 import threading
@@ -23,12 +23,12 @@ class _Due(NamedTuple):
 
 
 class FeatureBackfillThread:
-    """Looks several times a second which features are wanted, and has them filled.
+    """Polls several times a second which features are wanted, and backfills them.
 
     Args:
-        growing: where they come from.
-        replica: tells the replica of this moment, or that there is none.
-        owns: tells whether this process decides.
+        growing: the source of features.
+        replica: returns the current replica, or None.
+        owns: returns whether this process decides.
     """
 
     def __init__(self, growing: FeatureActivation, replica: Callable[[], Replica | None], owns: Callable[[], bool]) -> None:
@@ -37,7 +37,7 @@ class FeatureBackfillThread:
         self._trouble: str | None = None
 
     def swap(self, engine: Engine) -> None:
-        """Let an engine take in what was filled for it; called in its own thread, between two units."""
+        """Activate the backfilled features in an engine; called in its own thread, between two units."""
         due, self._due = self._due, None
         if due is None or due.engine is not engine:
             return
@@ -49,7 +49,7 @@ class FeatureBackfillThread:
         due.done.set_result(None)
 
     def run(self, stop: threading.Event) -> None:
-        """Look until asked to stop."""
+        """Poll until asked to stop."""
         while not stop.wait(_EVERY_S):
             replica = self._replica()
             if replica is None:

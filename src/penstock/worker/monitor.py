@@ -37,15 +37,15 @@ _DECISIONS = "decisions_"
 
 
 class Monitor:
-    """Answers `/health`, `/ready` and `/metrics` on a port of its own, in threads.
+    """Serves `/health`, `/ready` and `/metrics` on a separate port, in threads.
 
     Args:
-        status: how each shard stands: see `Seat.status`.
-        detector: whose worker this is.
-        meters: what engines have metered: see `Worker.meters`.
+        status: the status of each shard: see `ShardRunner.status`.
+        detector: the worker's detector.
+        meters: measurements of engines: see `Worker.meters`.
 
     Raises:
-        ConfigurationError: the address cannot be had.
+        ConfigurationError: the address cannot be bound.
     """
 
     def __init__(
@@ -93,18 +93,18 @@ class Monitor:
                 self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
-                """Nothing: health checks are many."""
+                """Disabled: health checks are many."""
 
         return Handler
 
     def close(self) -> None:
-        """Answer no more."""
+        """Stop serving."""
         self._server.shutdown()
         self._server.server_close()
 
 
 class _Server(ThreadingHTTPServer):
-    """A thread per connection, and a bound on their number."""
+    """A server with a thread per connection, and a bound on their number."""
 
     daemon_threads = True
     request_queue_size = MOST_CONNECTIONS
@@ -127,7 +127,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class ShardCollector(Collector):
-    """What Prometheus sees of each shard."""
+    """Prometheus metrics of each shard."""
 
     def __init__(self, status: Callable[[], Status], detector: str, meters: Callable[[], Meters] = dict) -> None:
         self._status, self._detector, self._meters = status, detector, meters

@@ -1,4 +1,4 @@
-"""One shard in one process: it follows the journal, and owns it when this process is elected."""
+"""One shard in one process: follows the journal, and owns the shard when this process is elected."""
 
 import gc
 import logging
@@ -36,11 +36,11 @@ class ShardRunner:
     """Follows a shard until this process is elected for it, owns it until that ends, and follows again.
 
     Args:
-        parts: what it is made of.
-        shard: which one.
-        name: who this process is, for people.
+        parts: the worker's parts.
+        shard: its number.
+        name: the name of this process, for people.
         alone: whether it is the only shard.
-        takeover: claim as soon as the journal has been followed to its end, from an owner that lives.
+        takeover: claim from a living owner as soon as the journal has been followed to its end.
     """
 
     def __init__(self, parts: Parts, shard: int, candidate: Candidate, name: str, *, alone: bool, takeover: bool) -> None:
@@ -66,7 +66,7 @@ class ShardRunner:
         """Serve this shard until asked to stop, or until another process has taken over on purpose.
 
         Raises:
-            PenstockError: it cannot go on.
+            PenstockError: it cannot continue.
         """
         watching = threading.Thread(target=self._watch, args=(stop,), name="penstock-champion", daemon=True)
         watching.start()
@@ -79,7 +79,7 @@ class ShardRunner:
             threading.Thread(target=growth.run, args=(stop,), name="penstock-features", daemon=True).start()
         while not stop.is_set() and not self.ended:
             self._replica = replica = self._parts.open_replica(self.shard)
-            gc.collect()  # the state of an ownership that was lost is large, and from now on garbage is collected rarely
+            gc.collect()  # the state of a lost ownership is large, and garbage is collected rarely from now on
             gc.set_threshold(*GC_THRESHOLDS)
             self._revision, self._trial_revision, fenced = 0, -1, False
             try:
@@ -90,7 +90,7 @@ class ShardRunner:
                 fenced = True
             finally:
                 self._replica = None
-                with suppress(*[LedgerError] * fenced):  # the state holds what does not count, so it cannot be saved
+                with suppress(*[LedgerError] * fenced):  # the state holds uncommitted decisions, so it cannot be saved
                     replica.close()
 
     def _serve(self, replica: Replica, stop: threading.Event) -> None:
@@ -172,7 +172,7 @@ class ShardRunner:
         self._newest.add(records)
 
     def _watch(self, stop: threading.Event) -> None:
-        """Look which models and which rules are to decide, beside everything else."""
+        """Poll for newer models and rules, in a separate thread."""
         looked = 0.0
         while not stop.wait(_RULES_EVERY_S):
             replica = self._replica
@@ -188,7 +188,7 @@ class ShardRunner:
                 _log.warning("newer models or rules cannot be had: %s", error)
 
     def _guard(self, stop: threading.Event, guard: Callable[[Engine], None]) -> None:
-        """Look after what is tried, while this process decides."""
+        """Check the guards of trials, while this process decides."""
         while not stop.wait(_GUARD_EVERY_S):
             replica = self._replica
             if self._owner is None or replica is None:
@@ -230,33 +230,33 @@ class ShardRunner:
             self._fresh = found
 
     def _grow(self, replica: Replica) -> None:
-        """Swap in features that have been filled; here, in the engine's thread."""
+        """Activate backfilled features; here, in the engine's thread."""
         if self._growth is not None:
             self._growth.swap(replica.engine)
 
     def _take_up(self, replica: Replica) -> None:
-        """What was found while nobody owned."""
+        """Apply configuration that arrived while this process did not own the shard."""
         if self._fresh is not None:
             replica.engine.use(self._fresh)
             self._fresh = None
         if self._fresh_rules is not None:
-            with suppress(DeclarationError):  # tried again: a feature that they read may come
+            with suppress(DeclarationError):  # retried: a feature that they read may be activated
                 replica.engine.use_rules(self._fresh_rules.rules, self._fresh_rules.lists)
                 self._fresh_rules = None
         if self._fresh_trial is not None:
             try_beside(replica.engine, self._fresh_trial)
             self._fresh_trial = None
 
-    # ------------------------------------------------------------ what is seen from outside
+    # ------------------------------------------------------------ monitoring
 
     @property
     def meter(self) -> Meter | None:
-        """What the engine has metered; None while it is being opened."""
+        """The measurements of the engine; None while it is being opened."""
         replica = self._replica
         return None if replica is None else replica.engine.totals.meter
 
     def status(self) -> dict[str, Any]:
-        """How it stands: `owner`, `fence`, `lag`, `events`, `position`, `sinks`, `trouble`."""
+        """The status: `owner`, `fence`, `lag`, `events`, `position`, `sinks`, `trouble`."""
         owner, replica = self._owner, self._replica
         trouble = self.trouble or self._candidate.trouble
         found: dict[str, Any] = {"shard": self.shard, "owner": owner is not None, "trouble": trouble}

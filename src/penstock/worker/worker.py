@@ -1,4 +1,4 @@
-"""One worker process: it stands for election, and has a seat for each shard."""
+"""One worker process: it stands for election, and runs each shard."""
 
 import logging
 import threading
@@ -15,13 +15,13 @@ _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """Runs the seats of one detector until stopped.
+    """Runs the shards of one detector until stopped.
 
     Args:
-        parts: what a seat is made of.
-        name: who this process is, for people.
-        shards: how many there are.
-        takeover: claim from an owner that lives, which then ends.
+        parts: the worker's parts.
+        name: the name of this process, for people.
+        shards: their number.
+        takeover: claim from a living owner, which then ends.
     """
 
     def __init__(self, parts: Parts, name: str, shards: int, *, takeover: bool = False) -> None:
@@ -33,16 +33,16 @@ class Worker:
         self._failures: list[BaseException] = []
 
     def run(self) -> None:
-        """Serve until `stop`, or until every seat has ended.
+        """Serve until `stop`, or until every shard has ended.
 
         Raises:
-            PenstockError: a seat cannot go on.
+            PenstockError: a shard cannot continue.
         """
         threads = [threading.Thread(target=self._sit, args=(seat,), name=f"penstock-shard-{seat.shard}") for seat in self.seats]
         for thread in threads:
             thread.start()
         for thread in threads:
-            # A signal that comes in the moment before the main thread waits does not end the wait: its handler runs after it.
+            # A signal just before the main thread waits does not end the wait: its handler runs after it.
             while thread.is_alive():
                 thread.join(_SIGNALLED_WITHIN_S)
         self._candidate.close()
@@ -63,14 +63,14 @@ class Worker:
         self._stop.set()
 
     def stop(self) -> None:
-        """Commit what has been decided, feed the stores, and end."""
+        """Commit what has been decided, feed the sinks, and end."""
         self._stop.set()
 
     def status(self) -> list[dict[str, Any]]:
-        """How each shard stands."""
+        """The status of each shard."""
         return [seat.status() for seat in self.seats]
 
     def meters(self) -> dict[int, Meter]:
-        """By shard, what the engine has metered; none where it is being opened."""
+        """The measurements of engines by shard; without those being opened."""
         found = {seat.shard: seat.meter for seat in self.seats}
         return {shard: meter for shard, meter in found.items() if meter is not None}
