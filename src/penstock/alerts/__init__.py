@@ -1,9 +1,9 @@
-"""Alerts: rules as data, evaluated over the ledger's records, told to people beside the path.
+"""Alerts: rules as data, evaluated over ledger records, delivered to people asynchronously.
 
-rule       the four kinds of rules              evaluator   records in, alerts out
-declared   the file that holds them             sink        drives it from the ledger, keeps what it raised
-alert      what people are told                 courier     one channel's queue, with retries
-channel    what a way to people owes            windows     exact sliding windows
+rule       the four kinds of rules              evaluator        records in, alerts out declared   the file that holds
+them             sink             feeds the evaluator from the ledger, stores alerts alert      the message to people
+delivery_queue   one channel's queue, with retries channel    the port of a channel                windows          exact
+sliding windows throttle   cool-downs and hourly limits         gauges           figures of the running process
 """
 
 from penstock.alerts.alert import SEVERITIES, Alert, Severity, alert_json, alert_of, sample

@@ -1,4 +1,4 @@
-"""An alert: what people are told at once, and that a channel, a topic and a page all show alike."""
+"""The alert message, shown alike by every channel, topic and page."""
 
 from typing import Literal
 
@@ -15,10 +15,10 @@ Told = bool | float | str | None
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One alert.
 
-    key: names it for ever; the same is never raised twice, and receivers may forget what they have seen. at: when it was
-    raised, ISO 8601. text: one sentence for people. about: the entity that it is about, where the rule names one. values:
-    what the rule read. Where one transaction raised it, its id, decision, score and reasons. suppressed: how many like it
-    came since the last and were not sent.
+    key: its permanent id; the same alert is never raised twice, so receivers can drop duplicates. at: when it was
+    raised, ISO 8601. text: one sentence for people. about: the entity that it concerns, if the rule names one. values:
+    what the rule read. If one transaction raised it, its id, decision, score and reasons. suppressed: how many like it
+    were suppressed since the last.
     """
 
     key: str
@@ -37,7 +37,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def title(self) -> str:
-        """One line: how grave, whose, what.
+        """One line: severity, detector, text.
 
         >>> Alert(key="k", rule="r", detector="banking", severity="critical", at="", text="20 blocks").title
         '[critical] banking: 20 blocks'
@@ -56,11 +56,11 @@ def alert_json(alert: Alert) -> bytes:
 
 
 def alert_of(body: bytes) -> Alert:
-    """The alert that this JSON says."""
+    """The alert in this JSON."""
     return _decode(body)
 
 
 def sample(detector: str, at: str, key: str) -> Alert:
-    """An alert that says it is only a test."""
+    """A test alert, marked as such."""
     text = "this is a test of the channel; nothing happened"
     return Alert(key=key, rule="test", detector=detector, severity="critical", at=at, text=text)

@@ -1,4 +1,4 @@
-"""What a way to people owes: a chat, a mailbox, a system that takes webhooks."""
+"""The port of an alert channel: a chat, a mailbox, a webhook receiver."""
 
 from typing import Protocol
 
@@ -7,7 +7,7 @@ from penstock.errors import PenstockError
 
 
 class Undelivered(PenstockError):
-    """An alert was not taken. again: whether it is worth another try, wait_s: after at least so long, where it was said."""
+    """An alert was not delivered. again: whether to retry, wait_s: after at least so long, if the receiver said so."""
 
     def __init__(self, message: str, *, again: bool, wait_s: float = 0.0) -> None:
         super().__init__(message)
@@ -15,26 +15,26 @@ class Undelivered(PenstockError):
 
 
 class Channel(Protocol):
-    """A way to people. `send` is called from one thread at a time, may wait for seconds, and may be called again with the same
-    alert after an answer was lost: it carries the alert's key, so that receivers can tell.
+    """An alert channel. `send` is called from one thread at a time, may block for seconds, and may be called again with the
+    same alert after an answer was lost: the alert's key lets receivers drop duplicates.
     """
 
     @property
     def name(self) -> str:
-        """What the file of alerts calls it."""
+        """Its name in the file of alerts."""
 
     @property
     def severity(self) -> Severity:
-        """The least severity that it takes."""
+        """The lowest severity that it accepts."""
 
     def send(self, alert: Alert) -> str:
-        """Deliver; what the other side answered.
+        """Deliver; returns the receiver's answer.
 
         Raises:
-            Undelivered: it was not taken.
+            Undelivered: it was not delivered.
         """
 
 
 def takes(channel: Channel, alert: Alert) -> bool:
-    """Whether an alert is grave enough for a channel."""
+    """Whether an alert is severe enough for a channel."""
     return SEVERITIES.index(alert.severity) >= SEVERITIES.index(channel.severity)

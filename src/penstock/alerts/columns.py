@@ -1,4 +1,4 @@
-"""A record of decisions, read by the names that rules of alerting use, whichever version of the detector wrote it."""
+"""Columns of decision records by the names in alert rules, whichever version of the detector wrote them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -25,10 +25,10 @@ Layouts = Callable[[], Mapping[str, Mapping[str, Sequence[Field]]]]
 
 
 class Vocabulary:
-    """What rules of alerting may read about a decision of one detector: its fields and features, and what was decided.
+    """The names that alert rules may read about a decision of one detector: its fields and features, and the outcome.
 
-    scope: names and their types. `amount` is the money at stake, whatever the event calls it; `rule_NAME` says whether a rule
-    of the detector fired.
+    scope: names and their types. `amount` is the money at stake, whatever the event calls it; `rule_NAME` tells whether
+    a rule of the detector fired.
     """
 
     def __init__(self, detector: Detector) -> None:
@@ -39,12 +39,12 @@ class Vocabulary:
         self.scope: dict[str, Type] = {**own, **fired, **dict.fromkeys(self.aliases, Type.NUMBER), **_OF_DECISIONS}
 
     def stored(self, name: str) -> str:
-        """What the ledger calls it."""
+        """The ledger's name of a column."""
         return self.aliases.get(name) or name
 
 
 class Columns:
-    """The rows of one record. Columns that it does not have are null."""
+    """The rows of one record. Missing columns are null."""
 
     def __init__(self, record: Record, places: Mapping[str, int], vocabulary: Vocabulary) -> None:
         self.record = record
@@ -81,7 +81,7 @@ class Columns:
         return text_codes(self.texts(name))
 
     def keys(self, names: Sequence[str], rows: Sequence[int]) -> list[tuple[Any, ...]]:
-        """What these columns hold in some rows; null is None."""
+        """The values of these columns in some rows; null is None."""
         return list(zip(*(self._some(name, rows) for name in names), strict=True))
 
     def _some(self, name: str, rows: Sequence[int]) -> list[Any]:
@@ -92,21 +92,21 @@ class Columns:
         return [number if number == number else None for number in numbers]  # noqa: PLR0124 -- NaN is not itself
 
     def value(self, name: str, row: int) -> Value:
-        """One value as what its type means."""
+        """One value, converted to its type."""
         if self._vocabulary.scope[name] is Type.TEXT:
             return self.texts(name)[row] if name != "decision" else self.decision(row)
         return typed(float(self.numbers(name)[row]), self._vocabulary.scope[name])
 
     def shown(self, name: str, row: int) -> bool | float | str | None:
-        """One value as JSON holds it."""
+        """One value in JSON's form."""
         return public(self.value(name, row))
 
     def decision(self, row: int) -> str:
-        """What was decided."""
+        """The decision of a row."""
         return ACTIONS[int(self._columns["action"][row])]
 
     def reasons(self, row: int) -> list[str]:
-        """Why, in sentences; none for a plain approval."""
+        """The reasons of a row, in sentences; none for a plain approval."""
         if self._explanations is None:
             self._explanations = explanations_of(self.record) or {}
         body = self._explanations.get(row)
@@ -114,14 +114,14 @@ class Columns:
 
 
 class Places:
-    """Where columns stand in records, by the layout that each names."""
+    """Column positions in records, by layout."""
 
     def __init__(self, layouts: Layouts) -> None:
         self._layouts = layouts
         self._known: dict[str, dict[str, int]] = {}
 
     def of(self, record: Record) -> Mapping[str, int]:
-        """The places in this record's matrix, by name."""
+        """The positions in this record's matrix, by name."""
         layout_id = str(record.meta.get("layout"))
         if layout_id not in self._known:
             fields = self._layouts().get(layout_id, {}).get("x", ())

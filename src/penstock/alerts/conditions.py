@@ -1,4 +1,4 @@
-"""The conditions of all rules of alerting of one detector, compiled into one program that runs over whole records."""
+"""The conditions of all alert rules of one detector, compiled into one program that runs over whole records."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,14 +13,14 @@ _TARGET = "when:"
 
 
 class Conditions:
-    """Which rows of a record each condition is true for.
+    """Evaluates conditions over the rows of a record.
 
     Args:
         conditions: SQL by the name of its rule, with the place that errors name.
-        vocabulary: what they may read.
+        vocabulary: the names they may read.
 
     Raises:
-        ExpressionError: one cannot be read, or reads what is not there.
+        ExpressionError: one cannot be parsed, or reads an unknown name.
     """
 
     def __init__(self, conditions: Mapping[str, tuple[str, str]], vocabulary: Vocabulary) -> None:
@@ -38,7 +38,7 @@ class Conditions:
         self._program = assemble(items, self._layout) if items else None
 
     def reads(self, name: str) -> Sequence[str]:
-        """The columns that the condition of a rule reads, in order of their names."""
+        """The columns that the condition of a rule reads, sorted by name."""
         return sorted(self.expressions[name].names) if name in self.expressions else []
 
     def rows(self, columns: Columns) -> dict[str, NDArray[np.intp]]:

@@ -1,15 +1,11 @@
 """The file of alerts: rules and channels, as TOML.
 
-limit = 60                      # alerts of all rules within an hour
-defaults = true                 # the rules that come with Penstock and with the detector, too
+limit = 60                      # alerts of all rules within an hour defaults = true                 # include the rules
+that come with Penstock and with the detector
 
-[channels.ops]
-kind = "slack"
-url = "${SLACK_URL}"            # a variable of the environment
+[channels.ops] kind = "slack" url = "${SLACK_URL}"            # a variable of the environment
 
-[[alerts]]
-name = "large_block"
-when = "decision = 'BLOCK' AND amount > 10000"
+[[alerts]] name = "large_block" when = "decision = 'BLOCK' AND amount > 10000"
 """
 
 import os
@@ -40,7 +36,7 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What a file of alerts says. channels: their tables by name, with variables filled in."""
+    """The content of a file of alerts. channels: their tables by name, with variables filled in."""
 
     rules: tuple[Kind, ...] = ()
     channels: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -48,16 +44,16 @@ class Declared:
 
 
 def read_alerts(path: Path, beside: Sequence[Path | None] = (), environment: Mapping[str, str] | None = None) -> Declared:
-    """What a file says, with the default rules where it asks for them.
+    """Read a file of alerts, with the default rules if it includes them.
 
     Args:
         path: the file, or `defaults`.
-        beside: the folders of the detectors served, whose own rules belong to the defaults.
-        environment: where `${NAME}` comes from; the process's unless given.
+        beside: the folders of the served detectors, whose own rules belong to the defaults.
+        environment: the source of `${NAME}`; the process's unless given.
 
     Raises:
-        ConfigurationError: the file cannot be read, or says what is not understood.
-        DeclarationError: a rule cannot work.
+        ConfigurationError: the file cannot be read or parsed.
+        DeclarationError: a rule is invalid.
     """
     if str(path) == DEFAULTS:
         return Declared(tuple(_merged([], _defaults(beside))))

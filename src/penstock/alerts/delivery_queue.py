@@ -1,6 +1,6 @@
-"""A courier: one channel's alerts in a bounded queue, delivered in the background, tried again where that fails.
+"""The delivery queue of one channel: bounded, delivered in the background, with retries.
 
-Whoever posts an alert never waits. What is delivered, and what could not be, stands in the delivery log.
+`post` never blocks. Delivered and failed alerts are recorded in the delivery log.
 """
 
 import heapq
@@ -18,16 +18,16 @@ _log = logging.getLogger("penstock.alerts")
 
 
 class DeliveryQueue:
-    """Delivers through one channel in a thread of its own.
+    """Delivers through one channel in a separate thread.
 
     Args:
-        channel: where to.
+        channel: the receiver.
         tables: hold the delivery log.
-        attempts: after so many an alert is given up.
+        attempts: the number after which an alert is given up.
         first_wait_s, longest_wait_s: the pause after the first failure; it doubles with each further one up to the longest.
-        room: alerts that wait at most; beyond it the one due last is given up.
+        room: the maximum of waiting alerts; beyond it the one due last is given up.
 
-    trouble: why the last one that was tried has not got through; None where it has.
+    trouble: why the last attempt failed; None if it succeeded.
     """
 
     def __init__(
@@ -57,16 +57,16 @@ class DeliveryQueue:
 
     @property
     def waiting(self) -> int:
-        """Alerts on their way."""
+        """Number of alerts to deliver."""
         return len(self._waiting) + self.busy
 
     def post(self, alert: Alert, *, attempts: int = 0) -> None:
-        """Take an alert; returns at once. attempts: those made before a restart."""
+        """Queue an alert; returns at once. attempts: those made before a restart."""
         with self._changed:
             self._add(0.0, attempts, alert)
 
     def close(self, timeout_s: float = 10.0) -> None:
-        """Deliver what is due now as long as that works, and stop; what is left waits for the next start."""
+        """Deliver due alerts as long as that works, and stop; the others wait for the next start."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -89,7 +89,7 @@ class DeliveryQueue:
             self.busy = False
 
     def _next(self) -> tuple[int, Alert] | None:
-        """The next alert that is due; None when there is nothing more to do."""
+        """The next due alert; None when the queue is closed and done."""
         while True:
             with self._changed:
                 given_up, self._given_up = self._given_up, []

@@ -1,7 +1,7 @@
-"""The evaluator: records of decisions in, alerts out. It touches nothing else, and repeats itself exactly.
+"""The evaluator of alert rules: decision records in, alerts out, without side effects and deterministic.
 
-What it finds depends on the records alone and on what it was told of figures, so that a standby or a restart which sees the
-same records raises the same alerts under the same keys.
+Its results depend on the records and the observed figures alone, so that a standby or a restart that reads the same
+records raises the same alerts under the same keys.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ LIMIT = 60
 
 @dataclass(frozen=True, slots=True)
 class _Watch:
-    """One rule at work."""
+    """One rule with its state."""
 
     rule: Kind
     finder: Finder | None
@@ -39,19 +39,19 @@ class _Watch:
 
 
 class Evaluator:
-    """Evaluates the rules of alerting of one detector.
+    """Evaluates the alert rules of one detector.
 
     Args:
         detector: whose decisions they are about.
-        rules: those in force; rules about other detectors, and those that are off, are left out here.
+        rules: all rules; those about other detectors, and those that are off, are left out here.
         layouts: the layouts of the ledger that the records come from (`Ledger.layouts`).
         limit: the most alerts of all rules within an hour.
-        log: what tells this ledger from others in the keys of alerts; the detector's name unless given.
+        log: identifies this ledger in the keys of alerts; the detector's name unless given.
 
-    One thread uses an evaluator.
+    Not thread-safe.
 
     Raises:
-        DeclarationError: a rule names what this detector does not have.
+        DeclarationError: a rule names something that this detector does not have.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Evaluator:
     # ---- decisions
 
     def evaluate(self, record: Record) -> list[Alert]:
-        """What the rules raise about a record; records must come in the order of the log. Other kinds raise nothing."""
+        """The alerts that a record raises; pass records in the order of the log. Other kinds of records raise nothing."""
         if record.kind != "decisions" or record.detector != self.detector or not len(record) or not self._watches:
             return []
         columns = Columns(record, self._places.of(record), self._vocabulary)
@@ -107,7 +107,7 @@ class Evaluator:
         return alerts
 
     def _raised(self, watch: _Watch, columns: Columns, findings: Iterable[Finding], now_us: int) -> list[Alert]:
-        """What is sent of a rule's findings."""
+        """The alerts to send for a rule's findings."""
         first_seq, restraint = columns.record.first_seq, watch.restraint
         alerts: list[Alert] = []
         for finding in findings:
@@ -143,7 +143,7 @@ class Evaluator:
     # ---- figures and time
 
     def observe(self, metrics: Mapping[str, float], now_us: int) -> list[Alert]:
-        """What the rules raise about figures of the running process; those that no rule names do not matter."""
+        """The alerts raised by figures of the running process; figures that no rule names are ignored."""
         alerts = []
         for watch in self._watches:
             rule = watch.rule
@@ -151,14 +151,14 @@ class Evaluator:
                 continue
             value = watch.level.observe(float(metrics[rule.metric]), now_us)
             if value is None or watch.restraint.cooling("", now_us):
-                continue  # a figure that stays is no new finding each time it is looked at
+                continue  # an unchanged figure is no new finding each time it is observed
             suppressed = watch.restraint.admit("", now_us, 0)
             if suppressed is not None:
                 alerts.append(self._plain(watch, f"at-{now_us}", now_us, {"value": value}, suppressed))
         return alerts
 
     def tick(self, now_us: int) -> list[Alert]:
-        """What must be said of what was held back, since nothing followed for the length of a cool-down."""
+        """Summaries of suppressed alerts that are due, since none followed within a cool-down."""
         return [
             self._notice(watch, now_us) for watch in self._watches if watch.restraint.suppressed and watch.restraint.due(now_us)
         ]
@@ -186,7 +186,7 @@ class Evaluator:
     # ---- a snapshot
 
     def state(self) -> dict[str, Any]:
-        """Everything that a restart needs to go on as if it had not happened; JSON can hold it."""
+        """A snapshot for restarts, as JSON values."""
         kept = {
             watch.rule.name: [_fingerprint(watch.rule), watch.finder.state() if watch.finder else None, watch.restraint.state()]
             for watch in self._watches
@@ -194,7 +194,7 @@ class Evaluator:
         return {"overall": self._overall.state(), "rules": kept}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from there; rules that were changed since begin anew."""
+        """Restore a snapshot; rules that were changed since start afresh."""
         self._overall.restore(state["overall"])
         for watch in self._watches:
             known, found, restraint = state["rules"].get(watch.rule.name, (None, None, None))
@@ -227,6 +227,6 @@ def evaluators(
     """An evaluator for each detector, by name.
 
     Raises:
-        DeclarationError: a rule names a detector that is not among them, or what its detector does not have.
+        DeclarationError: a rule names a detector that is not among them, or something that its detector does not have.
     """
     return {detector.name: Evaluator(detector, rules, layouts, limit=limit) for detector in detectors}

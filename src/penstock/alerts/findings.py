@@ -1,4 +1,4 @@
-"""What each kind of rule finds in a record, before anything is held back."""
+"""Findings of each kind of alert rule in a record, before throttling."""
 
 import bisect
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from penstock.wording import plain
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule found something. row: that raised it. about: the entity's key. figures: what the rule counted."""
+    """A match of a rule. row: the one that raised it. about: the entity's key. figures: what the rule counted."""
 
     row: int
     about: tuple[Any, ...] = ()
@@ -25,24 +25,24 @@ class Finding:
 
 
 class Finder(Protocol):
-    """Finds what one rule is about. per: the fields of the entity that findings are about."""
+    """Finds the matches of one rule. per: the fields of the entity that findings are about."""
 
     @property
     def per(self) -> tuple[str, ...]:
         """The fields of the entity."""
 
     def find(self, columns: Columns, rows: NDArray[np.intp], time_us: NDArray[np.int64]) -> Iterator[Finding]:
-        """What the rule finds among the rows for which its condition is true; time_us: of all rows."""
+        """The findings among the rows for which the rule's condition is true; time_us: of all rows."""
 
     def state(self) -> Any:
-        """What a snapshot keeps."""
+        """The state for a snapshot."""
 
     def restore(self, state: Any) -> None:
-        """Go on from there."""
+        """Restore a snapshot."""
 
 
 class EachDecision:
-    """Every decision for which the condition is true."""
+    """Finds every decision for which the condition is true."""
 
     per: tuple[str, ...]
 
@@ -57,15 +57,15 @@ class EachDecision:
             yield Finding(row, key)
 
     def state(self) -> Any:
-        """Nothing."""
+        """None: it has no state."""
         return None
 
     def restore(self, state: Any) -> None:
-        """Nothing to do."""
+        """None: it has no state."""
 
 
 class Bursts:
-    """More than so many within a window, of one entity or of all."""
+    """Finds more than a limit of matches within a window, of one entity or of all."""
 
     per: tuple[str, ...]
 
@@ -91,12 +91,12 @@ class Bursts:
         return self._groups.state()
 
     def restore(self, state: Any) -> None:
-        """Go on from there."""
+        """Restore a snapshot."""
         self._groups.restore(state)
 
 
 class Shifts:
-    """A share above what it was before, or above a limit."""
+    """Finds a share above its reference, or above a limit."""
 
     per: tuple[str, ...] = ()
 
@@ -117,7 +117,7 @@ class Shifts:
             first = last
 
     def _stretch(self, pane: int, start: int, stop: int, chosen: Sequence[int]) -> Iterator[Finding]:
-        """Rows of one pane, up to each that matches and then to the end."""
+        """Count the rows of one pane, up to each match and then to the end."""
         shares, counted = self._shares, start
         shares.advance(pane)
         if chosen and shares.window[1] + len(chosen) >= self._rule.least:
@@ -139,7 +139,7 @@ class Shifts:
         figures: dict[str, Told] = {"share": share, "usual_share": usual, "count": hits, "of": total}
         if self._rule.above is not None:
             return figures if share > self._rule.above else None
-        known = usual is not None and before >= total  # a reference smaller than the window is none
+        known = usual is not None and before >= total  # a reference shorter than the window is no reference
         return figures if known and share > (self._rule.times or 0.0) * (usual or 0.0) else None
 
     def state(self) -> Any:
@@ -147,7 +147,7 @@ class Shifts:
         return self._shares.state()
 
     def restore(self, state: Any) -> None:
-        """Go on from there."""
+        """Restore a snapshot."""
         self._shares.restore(state)
 
 

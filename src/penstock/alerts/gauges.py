@@ -1,4 +1,4 @@
-"""Figures of the running process: how much there is, how far it grew, and for how long."""
+"""Gauge rules over figures of the running process: level, growth and duration."""
 
 from collections import deque
 from typing import Any
@@ -7,10 +7,10 @@ from penstock.alerts.rule import Gauge
 
 
 class Level:
-    """Watches one figure for one rule; told its value from time to time.
+    """Watches one figure for one rule; call `observe` periodically.
 
-    With `within`, what counts is how far the figure grew in that time: from the last value before the window began. A figure
-    that falls has been started again from nothing (as counters of a process are) and counts from there.
+    With `within`, the value is the figure's growth in that time: from the last value before the window began. A figure
+    that falls was reset (as counters of a process are) and counts from zero.
     """
 
     def __init__(self, rule: Gauge) -> None:
@@ -23,7 +23,7 @@ class Level:
         self._above_since: int | None = None
 
     def observe(self, value: float, now_us: int) -> float | None:
-        """What counts, where it has been too much for long enough; else None."""
+        """The value if it has exceeded the limit for long enough; else None."""
         counts = value if self._within_us is None else self._growth(value, now_us, self._within_us)
         if not counts > self._rule.more_than:
             self._above_since = None
@@ -34,7 +34,7 @@ class Level:
 
     @property
     def above_since(self) -> int:
-        """Since when it has been too much."""
+        """Since when the limit has been exceeded."""
         return self._above_since or 0
 
     def _growth(self, value: float, now_us: int, within_us: int) -> float:
@@ -47,8 +47,8 @@ class Level:
         return self._grown - self._steps[0][1]
 
     def state(self) -> Any:
-        """Nothing: a figure belongs to the process."""
+        """None: a figure belongs to the process."""
         return None
 
     def restore(self, state: Any) -> None:
-        """Nothing to do."""
+        """None: it has no state."""

@@ -1,4 +1,4 @@
-"""Rules of alerting, as data: four kinds, each a table of TOML."""
+"""Alert rules as data: four kinds, each a table of TOML."""
 
 import re
 from typing import Annotated, Any, ClassVar
@@ -17,12 +17,12 @@ Above = Annotated[float, Meta(gt=0)]
 
 
 class AlertRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
-    """What every rule of alerting says.
+    """The settings of every alert rule.
 
-    name: unique in its file. severity: info, warning or critical. message: a sentence with `{name}` or `{name:format}` in
-    place of values; made from the rule where it is left out. detector: the only one it is about; all, where it is left out.
-    cooldown: how long after an alert another like it (of the same entity, where `per` names one) is not sent. limit: the most
-    alerts of this rule within an hour. off: this rule is not in force, for instance one of the defaults.
+    name: unique in its file. severity: info, warning or critical. message: a sentence with `{name}` or `{name:format}`
+    in place of values; generated from the rule if omitted. detector: the only one it is about; all if omitted. cooldown:
+    how long after an alert another like it (of the same entity, if `per` names one) is suppressed. limit: the most
+    alerts of this rule within an hour. off: this rule is disabled, for instance one of the defaults.
     """
 
     name: str
@@ -44,7 +44,7 @@ class AlertRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     @property
     def place(self) -> str:
-        """How errors name it."""
+        """Its name in errors."""
         return f"alert {self.name!r}"
 
     def us(self, name: str) -> int:
@@ -58,15 +58,15 @@ class AlertRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Condition(AlertRule, frozen=True, kw_only=True, tag="condition"):
-    """Every decision for which `when` is true. per: the fields of the entity that is told of once in a cool-down."""
+    """Raises an alert for every decision for which `when` is true. per: the fields of the entity that cool-downs apply to."""
 
     when: str
     per: str | tuple[str, ...] = ()
 
 
 class Burst(AlertRule, frozen=True, kw_only=True, tag="burst"):
-    """More than `more_than` decisions for which `when` is true within a window, of one entity where `per` names one; or,
-    with `distinct`, that many different values of a field among them.
+    """More than `more_than` decisions for which `when` is true within a window, of one entity if `per` names one; or, with
+    `distinct`, that many different values of a field among them.
     """
 
     more_than: Count
@@ -80,7 +80,7 @@ class Burst(AlertRule, frozen=True, kw_only=True, tag="burst"):
 
 class Rate(AlertRule, frozen=True, kw_only=True, tag="rate"):
     """The share of decisions for which `when` is true, within a window: above `times` its share in the `reference` window
-    before that, or above a share. At least `least` such decisions.
+    before that, or above a fixed share. At least `least` such decisions.
     """
 
     when: str
@@ -99,8 +99,8 @@ class Rate(AlertRule, frozen=True, kw_only=True, tag="rate"):
 
 
 class Gauge(AlertRule, frozen=True, kw_only=True, tag="gauge"):
-    """A figure of the running process above `more_than`, without interruption for as long as `lasting`; with `within`, how far
-    it grew in that time.
+    """A figure of the running process above `more_than`, without interruption for as long as `lasting`; with `within`, its
+    growth in that time.
     """
 
     metric: str
@@ -121,7 +121,7 @@ _KINDS: dict[str, type[Kind]] = {str(kind.__struct_config__.tag): kind for kind 
 
 
 def rule_of(table: Any) -> Kind:
-    """The rule that a table of TOML declares; its `kind` is `condition` unless it says so.
+    """The rule that a table of TOML declares; its `kind` is `condition` by default.
 
     >>> rule_of({"name": "likely", "when": "fraud_probability > 0.9"}).kind
     'condition'

@@ -1,4 +1,4 @@
-"""What an alert says: the rule's own message, or a sentence made from the rule."""
+"""The text of an alert: the rule's message, or a sentence generated from the rule."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,13 +15,13 @@ _FIGURES: dict[type[Kind], dict[str, Type]] = {
 
 
 class Sentence:
-    """Says what one rule found.
+    """Formats the text for one rule's findings.
 
-    scope: the columns of a decision that a message may name, beside what its kind of rule counts: `share`, `usual_share`,
-    `count` and `of` of a rate, `value` of a gauge.
+    scope: the columns of a decision that a message may name, besides what its kind of rule counts: `share`,
+    `usual_share`, `count` and `of` of a rate, `value` of a gauge.
 
     Raises:
-        DeclarationError: the message names what is not there, or a format that does not fit.
+        DeclarationError: the message names an unknown column, or a format that does not fit.
     """
 
     def __init__(self, rule: Kind, scope: Mapping[str, Type], reads: Sequence[str]) -> None:

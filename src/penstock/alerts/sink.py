@@ -1,7 +1,7 @@
-"""The sink of alerts: reads the ledger, raises what the rules find, and hands it to people in the background.
+"""The alert sink: reads the ledger, raises alerts, and delivers them in the background.
 
-It is never on a decision's way: it reads what is durable, from a position of its own, and couriers deliver in threads of
-their own. After a restart it goes on from its last snapshot; what it finds again has the key it had, and is not raised again.
+It never delays a decision: it reads durable records, from its own position, and delivery queues run in separate threads.
+After a restart it continues from its last snapshot; alerts found again have the same key, and are not raised again.
 """
 
 import logging
@@ -46,21 +46,21 @@ class AlertSink:
     """Raises and delivers alerts about the records of a ledger: a `penstock.stream.port.Sink`.
 
     Args:
-        evaluators: one for each detector whose decisions are watched.
-        tables: keep alerts, deliveries and the sink's own position. Where they are shared with a standby, it goes on exactly
+        evaluators: one for each watched detector.
+        tables: store alerts, deliveries and the sink's position. If they are shared with a standby, it continues exactly
             where the owner stopped.
-        channels: where alerts go; none is fine.
-        ledger: what is watched. Where the sink has never run here it begins at the end, so that nobody is told of old times;
-            windows are filled from what was decided in the hour before. The beginning, where there is none.
-        since: where that end was when the ledger was opened: a sink begins in a thread of its own, and what is decided until
-            it has begun is no old time. The end as it begins, unless given.
-        again_s: behind a broker another owner may have died before it told of the last decisions: raise what so many seconds
-            before the beginning raised. It has the keys it had there.
+        channels: receivers of alerts; may be empty.
+        ledger: the watched ledger. A sink that has never run here begins at its end, so that nobody gets old alerts;
+            windows are filled from decisions of the hour before. The beginning, without one.
+        since: the ledger's end when it was opened: a sink begins in a separate thread, and decisions made until then are
+            not old. The end as it begins, unless given.
+        again_s: behind a broker a former owner may have died before it delivered the last alerts: raise those of so many
+            seconds before the beginning again. They have the same keys.
         on_close: called when nothing is sent any more.
-        on_alert: told of every new alert as well, from the thread that writes.
+        on_alert: called with every new alert as well, from the thread that writes.
         metrics: figures for rules about the running process.
-        others: alerts that were raised elsewhere, such as by a guard; asked now and then, each is given once.
-        courier: makes the courier of a channel.
+        others: alerts raised elsewhere, such as by a guard; polled, each is returned once.
+        courier: makes the delivery queue of a channel.
     """
 
     name = "alerts"
@@ -100,14 +100,14 @@ class AlertSink:
     # ---- the port
 
     def begin(self, fence: int) -> int:
-        """Take over with this fencing number; the position to go on from. See `penstock.stream.port.Sink`."""
+        """Take over with this fencing number; returns the position to continue from. See `penstock.stream.port.Sink`."""
         with self._reached():
             if self._tables.setting(FENCE, 0) > fence:
                 raise Fenced(f"alerts are sent by an owner with a higher number than {fence}; this one is no longer in charge")
             self._tables.put_setting(FENCE, fence)
             kept = self._tables.setting(_SETTING)
             self._fence = fence
-            mine = kept is not None and kept.get("fence", 0) >= fence - 1  # nobody else was in charge meanwhile
+            mine = kept is not None and kept.get("fence", 0) >= fence - 1  # no other owner in between
             mine = mine and self._fits(kept)
             self._position = self._restored(kept) if mine else self._fresh()
             self.begun = True
@@ -120,9 +120,9 @@ class AlertSink:
         return self._position
 
     def write(self, records: Sequence[tuple[int, Record]]) -> None:
-        """Evaluate records; what they raise is kept before this returns, and on its way. See `penstock.stream.port.Sink`.
+        """Evaluate records; their alerts are stored and queued before this returns. See `penstock.stream.port.Sink`.
 
-        Where the store does not answer, what was found is kept for the next call, which is given the same records again.
+        If the store does not answer, findings are kept for the next call, which gets the same records again.
         """
         with self._lock, self._reached():
             for position, record in records:
@@ -135,7 +135,7 @@ class AlertSink:
             self._settle()
 
     def look(self) -> None:
-        """Look at the figures of the process and at what was held back; the sink does so by itself every few seconds.
+        """Check figures of the process and suppressed alerts; the sink does so by itself every few seconds.
 
         Raises:
             Fenced, SinkUnavailable: as `write`.
@@ -148,7 +148,7 @@ class AlertSink:
             self._settle()
 
     def close(self) -> None:
-        """Stop; what could not be delivered yet waits for the next start. Twice is fine."""
+        """Stop; undelivered alerts wait for the next start. Idempotent."""
         self._closed.set()
         if self._looking is not None:
             self._looking.join()
@@ -174,14 +174,14 @@ class AlertSink:
                 return
 
     def on_the_way(self, channel: str) -> tuple[int, str | None]:
-        """How many alerts wait for a channel, and why the last one has not got through; None where it has. From any thread."""
+        """Number of alerts waiting for a channel, and why the last attempt failed; None if it succeeded. Thread-safe."""
         found = next((courier for courier in tuple(self._couriers) if courier.channel.name == channel), None)
         return (0, None) if found is None else (found.waiting, found.trouble)
 
-    # ---- what is found
+    # ---- raising alerts
 
     def _settle(self) -> None:
-        """Raise what was found, and keep how far this has come: at once where something was, else now and then."""
+        """Store and queue new alerts, and store the position: at once if there are alerts, else periodically."""
         now_us = self._clock()
         if self._found:
             self._raise(self._found)
@@ -203,7 +203,7 @@ class AlertSink:
                         courier.post(alert)
 
     def _resume(self) -> None:
-        """Post what was raised before a restart and still waits."""
+        """Queue undelivered alerts from before a restart."""
         waiting = self._tables.deliveries(outcome="waiting", since_us=self._clock() - _TOLD_AGAIN_US)
         bodies = {each.key: each.body for each in self._tables.alerts(limit=10_000)} if waiting else {}
         by_name = {courier.channel.name: courier for courier in self._couriers}
@@ -211,7 +211,7 @@ class AlertSink:
             if delivery.channel in by_name and delivery.key in bodies:
                 by_name[delivery.channel].post(alert_of(bodies[delivery.key]), attempts=delivery.attempts)
 
-    # ---- where it has come to
+    # ---- position
 
     def _restored(self, kept: Mapping[str, Any]) -> int:
         for detector, evaluator in self._evaluators.items():
@@ -220,7 +220,7 @@ class AlertSink:
         return int(kept["position"])
 
     def _fits(self, kept: Mapping[str, Any]) -> bool:
-        """Whether the position that was kept belongs to the ledger."""
+        """Whether the stored position belongs to the ledger."""
         cursor = Cursor(int(kept["position"]), kept.get("checksum"))
         wrong = None if self._ledger is None else misfit(self._ledger, cursor)
         if wrong is not None:
@@ -229,7 +229,7 @@ class AlertSink:
         return wrong is None
 
     def _fresh(self) -> int:
-        """Fill windows from the newest records; the position after them."""
+        """Fill windows from the newest records; returns the position after them."""
         if self._ledger is None:
             return 0
         self._checksum = None
@@ -243,7 +243,7 @@ class AlertSink:
         return stop
 
     def _an_hour_ago(self, now_us: int, stop: int) -> int:
-        """The position of the first record that arrived within the last hour, or is among the newest ones that are read."""
+        """The position of the first record that arrived within the last hour, within the bound of records to read."""
         assert self._ledger is not None
         first = max(self._ledger.first_position, stop - _MOST_WARMED)
         last = stop

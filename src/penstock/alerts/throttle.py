@@ -1,4 +1,4 @@
-"""Restraint: the same thing is said once in a while, and nobody is told more than they can read."""
+"""Throttling of alerts: cool-downs for repeated ones, and limits per hour."""
 
 from collections import deque
 from typing import Any
@@ -11,34 +11,34 @@ _MOST_KEYS = 50_000
 
 
 class Hourly:
-    """At most so many within any hour."""
+    """A limit within any hour."""
 
     def __init__(self, limit: int) -> None:
         self._times: deque[int] = deque(maxlen=limit)
 
     def full(self, now_us: int) -> bool:
-        """Whether one more would be too many."""
+        """Whether one more would exceed the limit."""
         return len(self._times) == self._times.maxlen and self._times[0] > now_us - HOUR_US
 
     def add(self, now_us: int) -> None:
-        """One was sent."""
+        """Count a sent alert."""
         self._times.append(now_us)
 
     def state(self) -> list[int]:
-        """What a snapshot keeps."""
+        """The state for a snapshot."""
         return list(self._times)
 
     def restore(self, state: list[int]) -> None:
-        """Go on from there."""
+        """Restore a snapshot."""
         self._times.clear()
         self._times.extend(state)
 
 
 class Throttle:
-    """Which alerts of one rule are sent: none like one within the cool-down before it, and at most so many an hour.
+    """Throttles the alerts of one rule: none like another within the cool-down after it, and at most so many an hour.
 
-    overall: the same limit over all rules. What is held back is counted; the next that is sent says how many there were, and
-    where none follows, `due` tells that it should be said by itself.
+    overall: the hourly limit over all rules. Suppressed alerts are counted; the next one sent carries their number, and
+    if none follows, `due` tells that a summary should be sent.
     """
 
     def __init__(self, cooldown_us: int, limit: int, overall: Hourly) -> None:
@@ -50,9 +50,9 @@ class Throttle:
         self.first_seq = 0
 
     def admit(self, like: str, now_us: int, seq: int) -> int | None:
-        """Whether an alert about `like` may be sent now: how many were held back before it, or None.
+        """The number of alerts suppressed before it if an alert about `like` may be sent now, else None.
 
-        seq: what it was raised by; the first one held back names the notice.
+        seq: the record that raised it; the first suppressed one names the summary.
         """
         last = self._last.get(like)
         cooling = last is not None and now_us < last + self._cooldown_us
@@ -67,22 +67,22 @@ class Throttle:
         return self.take()
 
     def cooling(self, like: str, now_us: int) -> bool:
-        """Whether all about `like` is held back for now."""
+        """Whether alerts about `like` are in their cool-down."""
         last = self._last.get(like)
         return last is not None and now_us < last + self._cooldown_us
 
     def hold_back(self, count: int, now_us: int, seq: int) -> None:
-        """Count what is not sent."""
+        """Count suppressed alerts."""
         if not self.suppressed:
             self._since_us, self.first_seq = now_us, seq
         self.suppressed += count
 
     def due(self, now_us: int) -> bool:
-        """Whether what was held back should be said although nothing followed."""
+        """Whether a summary of suppressed alerts is due."""
         return self.suppressed > 0 and now_us >= self._since_us + max(self._cooldown_us, 60 * SECOND_US)
 
     def take(self) -> int:
-        """How many were held back; the count begins anew."""
+        """The number of suppressed alerts; resets it."""
         suppressed, self.suppressed = self.suppressed, 0
         return suppressed
 
@@ -94,7 +94,7 @@ class Throttle:
             del self._last[like]
 
     def state(self) -> dict[str, Any]:
-        """What a snapshot keeps."""
+        """The state for a snapshot."""
         return {
             "last": self._last,
             "hourly": self._hourly.state(),
@@ -102,7 +102,7 @@ class Throttle:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore a snapshot."""
         self._last = dict(state["last"])
         self._hourly.restore(state["hourly"])
         self.suppressed, self._since_us, self.first_seq = state["held"]

@@ -1,7 +1,7 @@
-"""Exact sliding windows over what matched, in bounded memory.
+"""Exact sliding windows over matches, in bounded memory.
 
-The time of a decision is its event time, or its arrival where that was earlier, so that no clock which runs ahead moves a
-window. A window ends at the newest time seen: of the same entity, where there is one.
+The time of a decision is its event time, or its arrival if earlier, so that no clock that runs ahead moves a window. A
+window ends at the newest time seen: of the same entity, if there is one.
 """
 
 import bisect
@@ -14,17 +14,17 @@ MOST_GROUPS = 100_000
 
 
 class Window(Protocol):
-    """Counts what came within a window."""
+    """Counts matches within a window."""
 
     def add(self, time_us: int, value: Any) -> bool:
-        """One more; whether there are now more than the limit."""
+        """Add a match; returns whether there are now more than the limit."""
 
     def state(self) -> list[Any]:
-        """What a snapshot keeps."""
+        """The state for a snapshot."""
 
 
 class Times:
-    """Tells when more than `limit` came within a window; it keeps the newest `limit + 1` times, which is all that takes."""
+    """Detects more than `limit` matches within a window, from the newest `limit + 1` times."""
 
     __slots__ = ("_limit", "_times", "_window_us")
 
@@ -33,7 +33,7 @@ class Times:
         self._times: list[int] = state or []
 
     def add(self, time_us: int, _value: Any) -> bool:
-        """One more; whether there are now more than the limit within the window."""
+        """Add a match; returns whether there are now more than the limit within the window."""
         times = self._times
         if not times or time_us >= times[-1]:
             times.append(time_us)
@@ -46,12 +46,12 @@ class Times:
         return times[0] > times[-1] - self._window_us
 
     def state(self) -> list[Any]:
-        """What a snapshot keeps."""
+        """The state for a snapshot."""
         return self._times
 
 
 class Values:
-    """Tells when more than `limit` different values came within a window; it keeps the newest time of `limit + 1` values."""
+    """Detects more than `limit` distinct values within a window, from the newest time of `limit + 1` values."""
 
     __slots__ = ("_limit", "_newest", "_window_us")
 
@@ -60,7 +60,9 @@ class Values:
         self._newest: dict[Any, int] = dict(state or [])
 
     def add(self, time_us: int, value: Any) -> bool:
-        """One more; whether there are now more different values than the limit within the window. Null is none."""
+        """Add a value; returns whether there are now more distinct values than the limit within the window. Null does not
+        count.
+        """
         newest = self._newest
         if value is None:
             return False
@@ -72,12 +74,12 @@ class Values:
         return min(newest.values()) > max(newest.values()) - self._window_us
 
     def state(self) -> list[Any]:
-        """What a snapshot keeps."""
+        """The state for a snapshot."""
         return [[value, at] for value, at in self._newest.items()]
 
 
 class Groups:
-    """A window for each entity. Two generations of them: whoever is not seen while the newer one fills is forgotten."""
+    """A window for each entity, in two generations: entities not seen while the newer one fills are dropped."""
 
     def __init__(self, kind: type[Times] | type[Values], window_us: int, limit: int, most: int = MOST_GROUPS) -> None:
         self._kind, self._window_us, self._limit = kind, window_us, limit
@@ -86,7 +88,7 @@ class Groups:
         self._older: dict[Key, Window] = {}
 
     def add(self, key: Key, time_us: int, value: Any) -> bool:
-        """One more of this entity; whether there are now more than the limit."""
+        """Add a match of this entity; returns whether there are now more than the limit."""
         window = self._newer.get(key)
         if window is None:
             window = self._older.pop(key, None) or self._kind(self._window_us, self._limit)
@@ -99,11 +101,11 @@ class Groups:
         return len(self._newer) + len(self._older)
 
     def state(self) -> list[Any]:
-        """What a snapshot keeps: of both generations, the older first."""
+        """The state for a snapshot: of both generations, the older first."""
         return [[[list(key), window.state()] for key, window in some.items()] for some in (self._older, self._newer)]
 
     def restore(self, state: list[Any]) -> None:
-        """Go on from there."""
+        """Restore a snapshot."""
         older, newer = state
         self._older, self._newer = self._made(older), self._made(newer)
 
@@ -116,7 +118,7 @@ PANES = 30
 
 
 class Shares:
-    """How many came, and how many of them matched, in a window and in the reference before it: by panes of equal length.
+    """Totals and matches in a window and in the reference before it, by panes of equal length.
 
     >>> shares = Shares(window_us=30, reference_us=60)
     >>> shares.add(5, total=10, hits=1)
@@ -134,16 +136,16 @@ class Shares:
 
     @property
     def window(self) -> tuple[int, int]:
-        """How many came, and matched, in the window."""
+        """Total and matches in the window."""
         return self._window[0], self._window[1]
 
     @property
     def reference(self) -> tuple[int, int]:
-        """The same in the reference before it."""
+        """Total and matches in the reference before it."""
         return self._reference[0], self._reference[1]
 
     def add(self, pane: int, *, total: int, hits: int) -> None:
-        """Count into a pane (its number: time // pane_us); one that is older than the reference counts nowhere."""
+        """Add to a pane (its number: time // pane_us); a pane older than the reference is ignored."""
         if pane > self._newest:
             self._advance(pane)
         behind = self._newest - pane
@@ -154,7 +156,7 @@ class Shares:
             counts[1] += hits
 
     def advance(self, pane: int) -> None:
-        """Let time go on to a pane, if it is later."""
+        """Advance to a pane, if it is later."""
         if pane > self._newest:
             self._advance(pane)
 
@@ -170,12 +172,12 @@ class Shares:
         self._newest = pane
 
     def state(self) -> list[Any]:
-        """What a snapshot keeps: the newest pane's number, and the panes that are not empty, by their distance from it."""
+        """The state for a snapshot: the newest pane's number, and the non-empty panes, by their distance from it."""
         kept = [[behind, *counts] for behind, counts in enumerate(reversed(self.panes)) if counts[0]]
         return [self._newest, kept]
 
     def restore(self, state: list[Any]) -> None:
-        """Go on from there."""
+        """Restore a snapshot."""
         self._newest, kept = state
         for behind, total, hits in kept:
             self.add(self._newest - behind, total=total, hits=hits)

@@ -1,1 +1,1 @@
-"""What people change while engines run: rules, lists, features and models, each version kept, approved and audited."""
+"""Governance: versions of rules, lists, features and models, changed at run time, approved and audited."""

@@ -1,4 +1,4 @@
-"""Alerts that somebody has seen and takes care of."""
+"""Acknowledgements of alerts."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ _COLUMNS = "key, at_us, who, note"
 
 
 class Acknowledgement(msgspec.Struct, frozen=True):
-    """Who has seen an alert, and when. key: the alert's."""
+    """Who acknowledged an alert, and when. key: the alert's."""
 
     key: str
     at_us: int
@@ -30,11 +30,11 @@ class Acknowledgement(msgspec.Struct, frozen=True):
 
 
 class AlertAcknowledgements:
-    """The drawer. Any thread may call; every change is noted in the audit log with it.
+    """Stores alert acknowledgements. Thread-safe; every change is audited in the same transaction.
 
     >>> from penstock.database import SqliteDatabase
-    >>> drawer = AcknowledgedAlerts(SqliteDatabase())
-    >>> drawer.put("shop:burst:17", "ana").who, drawer.put("shop:burst:17", "bob").who
+    >>> acknowledgements = AlertAcknowledgements(SqliteDatabase())
+    >>> acknowledgements.put("shop:burst:17", "ana").who, acknowledgements.put("shop:burst:17", "bob").who
     ('ana', 'ana')
     """
 
@@ -45,7 +45,7 @@ class AlertAcknowledgements:
         self._clock = clock
 
     def put(self, key: str, who: str, note: str | None = None) -> Acknowledgement:
-        """Write down that somebody takes care of an alert; who was first, stays."""
+        """Acknowledge an alert; the first acknowledgement stays."""
         now = self._clock()
         with self._database.write() as transaction:
             values = {"key": key, "at_us": now, "who": who, "note": note}
@@ -60,7 +60,7 @@ class AlertAcknowledgements:
         return self.of([key])[key]
 
     def of(self, keys: Sequence[str]) -> dict[str, Acknowledgement]:
-        """Those of these alerts that somebody has seen, by key."""
+        """The acknowledgements of these alerts, by key."""
         if not keys:
             return {}
         names = {f"k{place}": key for place, key in enumerate(keys)}

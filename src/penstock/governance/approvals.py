@@ -1,4 +1,4 @@
-"""Four eyes: what one person asks for, kept until another one approves or rejects it."""
+"""Requests for approval (four eyes): kept until another person approves or rejects them."""
 
 import secrets
 from typing import Any, Literal
@@ -30,10 +30,9 @@ _INSERT = f"INSERT INTO approvals (detector, {_COLUMNS}) VALUES (:detector, {', 
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What somebody asks for. kind: `rule`, `list`, `model` or `feature`; name: of it; action: what is to be done, with these
-    details.
+    """A request. kind: `rule`, `list`, `model` or `feature`; name: of it; action: the change to make, with these details.
 
-    author: who must not be the one to approve: the author of the version or of the change of a list, or who began the trial.
+    author: the person who must not approve it: the author of the version or of the list change, or who began the trial.
     """
 
     id: str
@@ -69,7 +68,7 @@ class Approvals:
         self._database, self._detector, self._clock = database, detector, clock
 
     def all(self, stage: Stage | None = None, limit: int = 200) -> list[Request]:
-        """Requests, the newest first."""
+        """Requests, newest first."""
         sql = f"SELECT {_COLUMNS} FROM approvals WHERE detector = :detector"  # noqa: S608  constants
         sql += " AND (stage = :stage OR :anything = 1) ORDER BY asked_us DESC, id LIMIT :limit"
         values = {"detector": self._detector, "stage": stage or "", "anything": int(stage is None), "limit": limit}
@@ -79,7 +78,7 @@ class Approvals:
         """A request.
 
         Raises:
-            NotFound: there is none of this id.
+            NotFound: there is no request with this id.
         """
         sql = f"SELECT {_COLUMNS} FROM approvals WHERE detector = :detector AND id = :id"  # noqa: S608  constants
         rows = self._database.read(sql, {"detector": self._detector, "id": id})
@@ -99,7 +98,7 @@ class Approvals:
         who: str,
         why: str = "",
     ) -> Request:
-        """Keep a request; the one that waits already, where it asks for the same."""
+        """Store a request; returns the pending one, if it requests the same."""
         same = [each for each in self._in(transaction, "stage = :stage", stage="pending") if each.kind == kind]
         for each in same:
             if (each.name, each.action, each.details) == (name, action, details):
@@ -111,10 +110,10 @@ class Approvals:
         return asked
 
     def waiting(self, transaction: Transaction, id: str) -> Request:
-        """A request that waits.
+        """A pending request.
 
         Raises:
-            NotFound: there is none of this id.
+            NotFound: there is no request with this id.
             Conflict: it was settled before.
         """
         found = self._in(transaction, "id = :id", id=id)
@@ -126,10 +125,10 @@ class Approvals:
         return found[0]
 
     def settle(self, transaction: Transaction, request: Request, stage: Stage, *, who: str, why: str = "") -> Request:
-        """Say what became of a request.
+        """Set the outcome of a request.
 
         Raises:
-            Conflict: it is approved by whom it must not be.
+            Conflict: its author may not approve it.
         """
         if stage == "approved" and who == request.author:
             raise Conflict(f"this is by {who}: another person has to approve it (four eyes)")
@@ -146,7 +145,7 @@ class Approvals:
         return settled
 
     def reject(self, id: str, *, who: str, why: str = "") -> Request:
-        """Let what was asked for not be done; whoever asked withdraws it so."""
+        """Reject a request; its author uses this to withdraw it."""
         with self._database.write() as transaction:
             return self.settle(transaction, self.waiting(transaction, id), "rejected", who=who, why=why)
 

@@ -1,11 +1,11 @@
-"""Who changed what, and when: a log that is only ever extended, each entry hashed together with the one before it.
+"""The audit log: who changed what, and when; append-only, each entry chained by a hash to the one before it.
 
-Whoever changes, removes or reorders an entry breaks the chain behind it, and `AuditLog.verify` finds the place. What an
-entry tells (its details) may be personal, so the chain covers only a salted digest of it: the details can be erased, the
-digest stays, and a later entry says who erased them and when.
+Changing, removing or reordering an entry breaks the chain behind it, and `AuditLog.verify` finds the place. The details
+of an entry may be personal, so the chain covers only a salted digest of them: details can be erased, the digest stays,
+and a later entry records who erased them and when.
 
-The chain shows changes to whoever knows its head. One who may write the whole database can make a new chain; against
-that, keep the head that `penstock audit verify` prints somewhere else.
+The chain reveals tampering to anyone who knows its head. An attacker with write access to the whole database can make a
+new chain; against that, keep the head that `penstock audit verify` prints somewhere else.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ _NARROWED = {
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One change. details: what was changed, None where it was erased; hash: of this entry and all before it."""
+    """One change. details: what was changed, None if erased; hash: of this entry and all before it."""
 
     seq: int
     at_us: int
@@ -63,14 +63,14 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Misfit(msgspec.Struct, frozen=True):
-    """The first entry that does not fit, by its number, and why."""
+    """The first invalid entry, by its number, and why."""
 
     seq: int
     reason: str
 
 
 class Erasure(msgspec.Struct, frozen=True):
-    """Details that were erased: of which entries, when and by whom."""
+    """An erasure of details: of which entries, when and by whom."""
 
     at_us: int
     who: str
@@ -79,23 +79,23 @@ class Erasure(msgspec.Struct, frozen=True):
 
 
 class Head(msgspec.Struct, frozen=True):
-    """The end of the chain: how many entries there are, and the hash over all of them."""
+    """The end of the chain: the number of entries, and the hash over all of them."""
 
     seq: int
     hash: str
 
 
 def note(transaction: Transaction, *, who: str, action: str, subject: str, details: Mapping[str, Any], at_us: int) -> None:
-    """Write down a change, in the transaction that makes it: both take effect or neither does.
+    """Add an entry, in the transaction of the change: both take effect or neither does.
 
     The head of the chain is one row that is updated first, so that of two writers the second waits for the first.
 
     Args:
         transaction: of a database whose audit tables are prepared (`AuditLog` does).
-        who: the user or key that acts; "local" where nobody signs in.
+        who: the user or key that acts; "local" without sign-in.
         action: what was done, as noun.verb: `keys.add`.
-        subject: what it was done to: `keys/3fA9`.
-        details: what JSON can say; never a secret.
+        subject: the changed object: `keys/3fA9`.
+        details: JSON values; never a secret.
         at_us: when.
     """
     [(seq, previous)] = transaction.run("UPDATE audit_head SET seq = seq + 1 WHERE id = 1 RETURNING seq, hash")
@@ -112,7 +112,7 @@ def note(transaction: Transaction, *, who: str, action: str, subject: str, detai
 
 
 def erase(transaction: Transaction, *, who: str, subject: str, at_us: int) -> int:
-    """Erase what the entries about a subject tell; that it was done, by whom and when, is an entry itself.
+    """Erase the details of the entries about a subject; the erasure itself becomes an entry.
 
     Returns:
         how many entries lost their details.
@@ -136,7 +136,7 @@ def chained(previous: str, *fields: Any) -> str:
 
 
 class AuditLog:
-    """Reads the log and checks its chain.
+    """Reads the log and verifies its chain.
 
     >>> from penstock.database.sqlite import SqliteDatabase
     >>> database = SqliteDatabase()
@@ -163,7 +163,7 @@ class AuditLog:
         since_us: int | None = None,
         until_us: int | None = None,
     ) -> list[Entry]:
-        """The newest first; `before` is the number of the last entry of the page before.
+        """Entries, newest first; `before` is the number of the last entry of the page before.
 
         action: `keys.add`, or all of a kind, `keys`. since_us, until_us: from the one instant on, before the other.
         """
@@ -182,16 +182,16 @@ class AuditLog:
         return Head(seq, value)
 
     def erasures(self) -> list[Erasure]:
-        """Whose details were erased, oldest first."""
+        """Erasures of details, oldest first."""
         rows = self._database.read(
             "SELECT at_us, who, subject, details FROM audit WHERE action = :a ORDER BY seq", {"a": ERASED}
         )
         return [Erasure(at_us, who, subject, _named(details)) for at_us, who, subject, details in rows]
 
     def verify(self) -> Misfit | None:
-        """Go through the whole chain: None where every entry fits, else the first that does not.
+        """Verify the whole chain: None if every entry is valid, else the first that is not.
 
-        What is written while this runs is not looked at.
+        Entries written while this runs are not checked.
         """
         missing: list[int] = []
         broken = self._broken(missing)
@@ -202,7 +202,7 @@ class AuditLog:
         return broken
 
     def _broken(self, missing: list[int]) -> Misfit | None:
-        """Where the chain breaks; on the way there, notes the entries without details."""
+        """The first break of the chain; collects the entries without details on the way."""
         head = self.head()
         previous, last = START, 0
         for row in self._upwards(head.seq):
@@ -247,7 +247,7 @@ def _entry(row: Row) -> Entry:
 
 
 def _named(details: str | None) -> list[int]:
-    """The entries that an erasure names; none where it was changed, which the chain finds."""
+    """The entries that an erasure names; none if it was changed, which the chain finds."""
     try:
         return list(msgspec.json.decode(details or "{}", type=dict[str, list[int]]).get("entries", []))
     except msgspec.MsgspecError:

@@ -1,4 +1,4 @@
-"""Versions of features that are made at run time: what each says, what it is doing, and single steps in their life."""
+"""Versions of run-time features: their definition and state, and single transitions."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -37,10 +37,11 @@ version by now which is being filled.
 
 
 class Version(msgspec.Struct, frozen=True):
-    """One version of a feature. body: what it says, as its form writes it. was_active: when it last became active, in order.
+    """One version of a feature. body: its definition, as its form writes it. was_active: when it last became active, in
+    order.
 
-    changed_us, changed_by: since when its state is what it is, and who changed it. reach: what history gave to it, once it was
-    filled. trouble: why it could not be filled.
+    changed_us, changed_by: since when it has its state, and who changed it. reach: the history that the backfill
+    covered. trouble: why the backfill failed.
     """
 
     name: str
@@ -58,14 +59,14 @@ class Version(msgspec.Struct, frozen=True):
 
 
 class Wanted(NamedTuple):
-    """What whoever decides is to compute: the active versions, and in their places those that are being filled."""
+    """The features to compute: the active versions, replaced by those that are being backfilled."""
 
     revision: int
     versions: Sequence[Version]
 
 
 class FeatureSteps:
-    """Single steps in the life of features, in one transaction: each is written into the audit log with it."""
+    """Single transitions of features, in one transaction: each is audited with it."""
 
     def __init__(self, transaction: Transaction, detector: str, clock: Clock) -> None:
         self.transaction, self._detector, self._clock = transaction, detector, clock
@@ -85,7 +86,7 @@ class FeatureSteps:
         self._note(added.author, "feature.add", added, {"body": added.body, "note": added.note})
 
     def set(self, version: Version, state: State, who: str, action: str, why: str = "", **changes: Any) -> Version:
-        """Let a version be in a state."""
+        """Set the state of a version."""
         told = {"changed_us": self._clock(), "changed_by": who, "trouble": None, **changes}
         changed = msgspec.structs.replace(version, state=state, **told)
         values = {name: value for name, value in _values(changed).items() if name in ("name", "version", *_CHANGED)}
@@ -98,13 +99,13 @@ class FeatureSteps:
         return changed
 
     def begin(self, version: Version) -> None:
-        """No shard has filled a version yet."""
+        """Start a backfill: no shard has filled the version yet."""
         self.transaction.run(
             "DELETE FROM feature_shards WHERE detector = :detector AND name = :name AND version = :version", self._of(version)
         )
 
     def report(self, version: Version, shard: int, reach: dict[str, Any]) -> list[dict[str, Any]]:
-        """A shard has filled a version; what history gave to every shard that has by now."""
+        """Record that a shard has filled a version; returns the history covered by all shards that have."""
         self.transaction.run(
             "INSERT INTO feature_shards (detector, name, version, shard, reach)"
             " VALUES (:detector, :name, :version, :shard, :reach)"
@@ -121,7 +122,7 @@ class FeatureSteps:
         return {"detector": self._detector, "name": version.name, "version": version.version}
 
     def bump_revision(self) -> None:
-        """Whoever follows looks again; rules, too, for what they may read has changed."""
+        """Bump the revision so that followers reload; the rules' too, since the names they may read have changed."""
         self.transaction.run(
             "INSERT INTO feature_revisions (detector, revision) VALUES (:detector, 1)"
             " ON CONFLICT (detector) DO UPDATE SET revision = feature_revisions.revision + 1",
@@ -135,7 +136,7 @@ class FeatureSteps:
 
 
 def wanted(versions: Sequence[Version]) -> list[Version]:
-    """The active versions by name, those that are being filled in their places."""
+    """The active versions by name, replaced by those that are being backfilled."""
     found = {each.name: each for each in versions if each.state == "active"}
     found |= {each.name: each for each in versions if each.state == "filling"}
     return [found[name] for name in sorted(found)]
@@ -148,7 +149,7 @@ def _values(version: Version) -> dict[str, Any]:
 
 
 def read_versions(read: Any, detector: str) -> list[Version]:
-    """All versions of a detector's features, the oldest first."""
+    """All versions of a detector's features, oldest first."""
     sql = f"SELECT {_COLUMNS} FROM feature_versions WHERE detector = :detector ORDER BY place"  # noqa: S608  constants
     names = _COLUMNS.split(", ")
     rows = (dict(zip(names, row, strict=True)) for row in read(sql, {"detector": detector}))

@@ -1,11 +1,11 @@
-"""Features as data, with a life: draft, filling, active, archived; every version kept, with who and why.
+"""Run-time features and their life cycle: draft, filling, active, archived; every version kept, with author and reason.
 
     draft ──> filling ──────────────────────> active ──> archived
-               whoever decides fills it        rules and models
-               from the log, and tells         may read it
+               the engine backfills it         rules and models
+               from the log, and reports       may read it
 
-A feature has at most one version that is active and at most one that is being filled; while that lasts, the active one goes
-on. What the file of the detector declares is not kept here.
+A feature has at most one active version and at most one in backfill; until that is complete, the active one stays in
+force. Features declared in the detector's file are not stored here.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,23 +22,23 @@ from penstock.governance.rule_versions import SCHEMA as RULES
 
 
 class Checks(Protocol):
-    """What knows detectors."""
+    """Checks that need the detector."""
 
     def fit(self, versions: Sequence[Version]) -> None:
-        """Raises DeclarationError or BundleError where the detector cannot have these features beside those of its file."""
+        """Raises DeclarationError or BundleError if the detector cannot have these features besides those of its file."""
 
     def readers(self, name: str, others: Sequence[Version]) -> Sequence[str]:
-        """Which rules, models and features among the others read this one."""
+        """The rules, models and features among the others that read this one."""
 
 
 class FeatureStore:
-    """The features of one detector that are made at run time.
+    """The run-time features of one detector.
 
     Args:
-        database: of the office; its tables are made where they are missing.
+        database: of the office; missing tables are created.
         detector: the detector's name.
-        checks: asked before every change.
-        four_eyes: whoever wrote a version is not the one who activates it: what an author asks for waits for another person.
+        checks: called before every change.
+        four_eyes: an author cannot activate their own version: their request waits for another person.
     """
 
     def __init__(
@@ -51,19 +51,19 @@ class FeatureStore:
         database.prepare(RULES)
         self.approvals = Approvals(database, detector, clock)
 
-    # ------------------------------------------------------------ looking
+    # ------------------------------------------------------------ reading
 
     def revision(self) -> int:
-        """Grows with every change of what is wanted: asked often, by everybody who follows."""
+        """Grows with every change of the wanted features; polled often, by every follower."""
         rows = self._database.read("SELECT revision FROM feature_revisions WHERE detector = :detector", self._own)
         return int(rows[0][0]) if rows else 0
 
     def versions(self, name: str | None = None) -> list[Version]:
-        """All versions of a feature, or of all, the oldest first."""
+        """All versions of a feature, or of all, oldest first."""
         return [each for each in read_versions(self._database.read, self._detector) if name in (None, each.name)]
 
     def known(self, name: str) -> list[Version]:
-        """All versions of a feature, the oldest first.
+        """All versions of a feature, oldest first.
 
         Raises:
             NotFound: there is no such feature.
@@ -71,17 +71,17 @@ class FeatureStore:
         return _known(self.versions(), name, self._detector)
 
     def wanted(self) -> Wanted:
-        """What is to be computed, filled or not."""
-        revision = self.revision()  # before the rest: if that changes in between, it is read once more
+        """The features to compute, backfilled or not."""
+        revision = self.revision()  # read first: if it changes in between, followers read once more
         return Wanted(revision, wanted(self.versions()))
 
     # ------------------------------------------------------------ changing
 
     def add(self, name: str, body: dict[str, Any], *, who: str, why: str = "") -> Version:
-        """A new version, as a draft.
+        """Add a version, as a draft.
 
         Raises:
-            DeclarationError: it could not work.
+            DeclarationError: it is invalid.
         """
         with self._steps() as steps:
             known = [each for each in steps.all() if each.name == name]
@@ -93,15 +93,15 @@ class FeatureStore:
             return added
 
     def activate(self, name: str, version: int | None = None, *, who: str, why: str = "") -> Version | Request:
-        """Let a version, the newest unless a number is given, be filled; it is active as soon as it has been.
+        """Start the backfill of a version, by default the newest; it becomes active when the backfill is complete.
 
         Returns:
-            the version, or where four eyes are asked for and it is of whoever asks a request that waits.
+            the version, or with four eyes, for its own author, a request that waits.
 
         Raises:
             NotFound: there is no such feature, or version.
-            Conflict: it is active, or being filled.
-            DeclarationError, BundleError: what decides could not work with it.
+            Conflict: it is active, or being backfilled.
+            DeclarationError, BundleError: the detector cannot work with it.
         """
         with self._steps() as steps:
             known, chosen = self._chosen(steps, name, version)
@@ -110,7 +110,7 @@ class FeatureStore:
             return self._fill(steps, known, chosen, who, why)
 
     def ask(self, name: str, version: int | None = None, *, who: str, why: str = "") -> Request:
-        """Ask others to activate a version: for those who may not do it themselves.
+        """Request the activation of a version, for those who may not activate it.
 
         Raises:
             NotFound, Conflict: as `activate`.
@@ -119,11 +119,11 @@ class FeatureStore:
             return self._ask(steps, self._chosen(steps, name, version)[1], who, why)
 
     def approve(self, id: str, *, who: str, why: str = "") -> Version:
-        """Activate what was asked for.
+        """Approve a request and activate its version.
 
         Raises:
             NotFound: there is no such request.
-            Conflict: it was settled before, is who approves's own, or cannot be done by now.
+            Conflict: it was settled before, the approver is its author, or it is no longer possible.
             DeclarationError, BundleError: as `activate`.
         """
         with self._steps() as steps:
@@ -133,7 +133,8 @@ class FeatureStore:
             return self._fill(steps, known, chosen, who, why)
 
     def rollback(self, name: str, *, who: str, why: str = "") -> Version:
-        """Undo the last step: what is being filled is a draft again; else the version before is filled in place of the active.
+        """Undo the last step: a version in backfill becomes a draft again; else the version before is backfilled to replace
+        the active.
 
         Raises:
             Conflict: nothing was active before.
@@ -151,9 +152,10 @@ class FeatureStore:
             return self._fill(steps, known, max(before, key=lambda each: each.was_active), who, why)
 
     def filled(self, name: str, version: int, reach: dict[str, Any], *, who: str, shard: int = 0, shards: int = 1) -> bool:
-        """A version is there where it is decided; whether it was still wanted. The one that was active is archived.
+        """Record that a shard has backfilled a version; returns whether it was still wanted. The formerly active one is
+        archived.
 
-        shard, shards: which of how many has it: it is active when all of them have, with what history gave to each of them.
+        shard, shards: which of how many has it: it is active when all of them have, with the history that each covered.
         """
         with self._steps() as steps:
             known = _known(steps.all(), name, self._detector)
@@ -173,7 +175,7 @@ class FeatureStore:
             return True
 
     def failed(self, name: str, version: int, trouble: str, *, who: str) -> None:
-        """A version cannot be filled: it is a draft again, and says why."""
+        """Record a failed backfill: the version becomes a draft again, with the reason."""
         with self._steps() as steps:
             for each in _known(steps.all(), name, self._detector):
                 if (each.version, each.state) == (version, "filling"):
@@ -181,11 +183,11 @@ class FeatureStore:
                     steps.bump_revision()
 
     def archive(self, name: str, *, who: str, why: str = "") -> None:
-        """Let a feature be computed no more.
+        """Archive a feature: it is no longer computed.
 
         Raises:
             NotFound: there is no such feature.
-            Conflict: something reads it; says what.
+            Conflict: something reads it; names the readers.
         """
         with self._steps() as steps:
             known = _known(steps.all(), name, self._detector)
@@ -201,7 +203,7 @@ class FeatureStore:
     # ------------------------------------------------------------ inside a transaction
 
     def _chosen(self, steps: FeatureSteps, name: str, version: int | None) -> tuple[Sequence[Version], Version]:
-        """All versions of a feature, and the one that is meant, which is to be filled."""
+        """All versions of a feature, and the version to backfill."""
         known = _known(steps.all(), name, self._detector)
         chosen = next((each for each in reversed(known) if version in (None, each.version)), None)
         if chosen is None:

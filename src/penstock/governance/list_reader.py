@@ -1,4 +1,4 @@
-"""Looking into lists: what is on them, who put it there, and what was on them after any change."""
+"""Queries of lists: entries, authors, and the content at any revision."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -27,12 +27,12 @@ _STATES = {
 
 
 class ListReader:
-    """The lists of one detector, to look into.
+    """Reads the lists of one detector.
 
     Args:
-        database: of the office; the tables of lists are made where they are missing.
+        database: of the office; missing tables of lists are created.
         detector: the detector's name.
-        token: makes a token of a personal value, where the key for that is at hand.
+        token: tokenizes a personal value, if the secret is available.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class ListReader:
         database.prepare(SCHEMA)
 
     def all(self) -> list[KeptList]:
-        """Every list, also those that were put away, by name."""
+        """All lists, archived ones included, sorted by name."""
         return read_lists(self._database.read, self._detector)
 
     def one(self, name: str) -> KeptList:
         """A list.
 
         Raises:
-            NotFound: there is none of this name.
+            NotFound: there is no list with this name.
         """
         found = {each.name: each for each in self.all()}
         if name not in found:
@@ -62,7 +62,7 @@ class ListReader:
         return found[name]
 
     def counts(self) -> Mapping[str, Counts]:
-        """How many values are on each list by now."""
+        """The number of values on each list now."""
         now = self._clock()
         rows = self._database.read(
             "SELECT list, sum(CASE WHEN coalesce(expires_us, :now + 1) > :now THEN 1 ELSE 0 END), count(*) FROM list_entries"
@@ -81,14 +81,14 @@ class ListReader:
         limit: int = PAGE,
         before: str | None = None,
     ) -> tuple[list[Entry], str | None]:
-        """Entries of a list, the newest first, and what `before` must be for the next page.
+        """Entries of a list, newest first, and the value of `before` for the next page.
 
-        state: in_force, expired, removed or all. search: how their values begin. as_sent: a personal value may be sought as it
-        was sent; otherwise only by its token, so that nobody finds out by trying what a token stands for.
+        state: in_force, expired, removed or all. search: a prefix of their values. as_sent: also search for the token of
+        the original value; otherwise only by token, so that nobody finds out by trying what a token stands for.
 
         Raises:
             NotFound: there is no such list.
-            MalformedEvent: no such state, or `before` is not what was given.
+            MalformedEvent: no such state, or `before` is no cursor.
         """
         kept = self.one(name)
         if state not in _STATES:
@@ -108,12 +108,12 @@ class ListReader:
         return page, f"{page[-1].added_in}:{page[-1].value}" if len(found) > limit else None
 
     def history(self, name: str) -> list[Entry]:
-        """Everything that ever was on a list, in the order in which it came."""
+        """All entries that were ever on a list, in order of their addition."""
         self.one(name)
         return read_entries(self._database.read, self._detector, name, "ORDER BY added_in, value")
 
     def find(self, value: str, *, as_sent: bool = True) -> dict[str, list[Entry]]:
-        """Where a value is, or was: its entries by list, the newest first. as_sent: see `entries`."""
+        """The entries of a value by list, newest first. as_sent: see `entries`."""
         found = {}
         for kept in self.all():
             where = "AND value = :value ORDER BY added_in DESC"
@@ -125,7 +125,7 @@ class ListReader:
         return found
 
     def members(self, known: Mapping[str, Members] | None = None) -> dict[str, Members]:
-        """What is on each list that rules may ask; of `known`, what has changed since is read alone."""
+        """The members of each list that rules may read; of `known`, only lists that have changed since are read."""
         found = {}
         for kept in self.all():
             before = (known or {}).get(kept.name)
@@ -137,7 +137,7 @@ class ListReader:
         return found
 
     def at(self, name: str, revision: int) -> Members:
-        """What was on a list after so many changes."""
+        """The content of a list at a revision."""
         rows = self._database.read(
             "SELECT value, expires_us FROM list_entries WHERE detector = :detector AND list = :list"
             " AND added_in <= :revision AND (removed_in IS NULL OR removed_in > :revision)",
@@ -147,9 +147,10 @@ class ListReader:
         return Members.of_columns([row[0] for row in rows], np.full(len(rows), ALWAYS_US), until_us, revision)
 
     def over_time(self, declared: Mapping[str, Members]) -> dict[str, Members]:
-        """What was on each list that rules may ask at any time: each value for the arrivals that found it there.
+        """The content over time of each list that rules may read: each value with the arrivals for which it is a member.
 
-        declared: what the detector's file says, which counts from when the file says, as it does without an office.
+        declared: lists of the detector's file, whose values count from the time in the file, as they do without an
+        office.
         """
         found = {}
         for kept in self.all():
@@ -159,7 +160,7 @@ class ListReader:
         return found
 
     def _since(self, kept: KeptList, before: Members, revision: int) -> Members:
-        """The list as it is now, from what it was after so many changes."""
+        """The current members of a list, derived from an earlier revision."""
         values: dict[str, Any] = {"since": revision, "until": kept.revision}
         read = partial(read_entries, self._database.read, self._detector, kept.name, **values)
         came = read(where="AND added_in > :since AND added_in <= :until")
@@ -175,7 +176,7 @@ class ListReader:
         return self.form_of(kept, value) if as_sent else value
 
     def form_of(self, kept: KeptList, value: str) -> str:
-        """A value as the list keeps it."""
+        """A value in the list's stored form."""
         if not kept.personal or value.startswith(TOKEN):
             return value
         if self._token is None:
@@ -192,7 +193,7 @@ def _since_when(members: Members) -> dict[str, int]:
 
 
 def _stay(entry: Entry, of_file_since: Mapping[str, int]) -> Member:
-    """A value, for the arrivals between its coming and its going."""
+    """The span of arrivals between an entry's addition and its end."""
     since = of_file_since.get(entry.value, ALWAYS_US) if entry.author == FILE else entry.added_us
     return Member(entry.value, since, min(NEVER_US if time is None else time for time in (entry.expires_us, entry.removed_us)))
 

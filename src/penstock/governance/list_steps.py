@@ -1,4 +1,4 @@
-"""Single changes of lists, inside one transaction: each is one revision of the list, and written into the audit log with it."""
+"""Single changes of lists, inside one transaction: each is one revision of the list, and audited with it."""
 
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -21,7 +21,7 @@ TOLD = 20
 
 
 class NewEntry(msgspec.Struct, frozen=True, gc=False):
-    """A value to be put on a list, why, and until when."""
+    """A value to add to a list, with reason and expiry."""
 
     value: str
     reason: str = ""
@@ -29,7 +29,7 @@ class NewEntry(msgspec.Struct, frozen=True, gc=False):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a change of a list did. unchanged: values that were on it just so, or were not there to be removed."""
+    """The result of a list change. unchanged: values that were on it already, or not there to be removed."""
 
     list: str
     revision: int
@@ -40,7 +40,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     @property
     def changed(self) -> bool:
-        """Whether anything is otherwise than before."""
+        """Whether anything changed."""
         return bool(self.added or self.replaced or self.removed)
 
 
@@ -51,14 +51,14 @@ class ListSteps:
         self.transaction, self._detector, self._clock = transaction, detector, clock
 
     def all(self) -> list[KeptList]:
-        """Every list."""
+        """All lists."""
         return read_lists(self.transaction.run, self._detector)
 
     def one(self, name: str) -> KeptList:
-        """A list that has not been put away.
+        """A list that is not archived.
 
         Raises:
-            NotFound: there is none of this name.
+            NotFound: there is no list with this name.
         """
         found = {each.name: each for each in self.all() if not each.archived}
         if name not in found:
@@ -68,7 +68,7 @@ class ListSteps:
     def create(
         self, name: str, kind: Kind, about: str, *, personal: bool = False, protected: bool = False, who: str
     ) -> KeptList:
-        """Make a list, or take one up again."""
+        """Create a list, or restore an archived one."""
         before = next((each for each in self.all() if each.name == name), None)
         if before is not None and not before.archived:
             raise Conflict(f"detector {self._detector!r} has a list {name!r} already")
@@ -88,7 +88,7 @@ class ListSteps:
         return made
 
     def add(self, kept: KeptList, entries: Sequence[NewEntry], *, who: str) -> Outcome:
-        """Put values on a list."""
+        """Add values to a list."""
         revision, now = kept.revision + 1, self._clock()
         new = {each.value: each for each in entries}
         held = self._held(kept, new)
@@ -100,7 +100,7 @@ class ListSteps:
         return self._changed(kept, done, who, "list.add", [each.value for each in fresh], {"reason": _reasons(fresh)})
 
     def remove(self, kept: KeptList, values: Sequence[str], *, who: str, why: str = "") -> Outcome:
-        """Take values off a list."""
+        """Remove values from a list."""
         revision, now = kept.revision + 1, self._clock()
         gone = sorted(self._held(kept, set(values)))
         self._off(kept.name, gone, who, now, revision)
@@ -108,7 +108,7 @@ class ListSteps:
         return self._changed(kept, done, who, "list.remove", gone, {"why": why})
 
     def archive(self, kept: KeptList, *, who: str, why: str) -> None:
-        """Put a list away; what is on it stays."""
+        """Archive a list; its entries stay."""
         self.transaction.run(
             "UPDATE lists SET archived = 1, changed_by = :who, changed_us = :now WHERE detector = :detector AND name = :name",
             {"who": who, "now": self._clock(), "detector": self._detector, "name": kept.name},
@@ -116,7 +116,7 @@ class ListSteps:
         self._note(who, "list.archive", kept.name, {"why": why})
 
     def adopt(self, kept: KeptList | None, name: str, members: Members) -> bool:
-        """Let a list hold what the detector's file says; what people changed of that stays so."""
+        """Set a list's values from the detector's file; entries that people changed stay so."""
         made = kept is None
         if kept is None:
             kept = self.create(name, "block", "stands in the detector's file", who=FILE)
@@ -140,7 +140,7 @@ class ListSteps:
         return made or bool(fresh or gone)
 
     def bump_revision(self) -> None:
-        """Whoever follows looks again."""
+        """Bump the revision so that followers reload."""
         bump_revision(self.transaction, self._detector)
 
     def _held(self, kept: KeptList, values: Collection[str]) -> dict[str, Entry]:
@@ -153,7 +153,7 @@ class ListSteps:
         return {entry.value: entry for entry in found}
 
     def _on(self, name: str, fresh: Sequence[NewEntry], who: str, now: int, revision: int) -> None:
-        """Values in rising order, for the tables are kept in it."""
+        """Insert values in ascending order, the order of the tables."""
         rows = (
             (self._detector, name, each.value, each.reason, who, now, revision, each.expires_us)
             for each in sorted(fresh, key=attrgetter("value"))
@@ -162,7 +162,9 @@ class ListSteps:
         self.transaction.insert("list_entries", columns, rows)
 
     def _off(self, name: str, values: Sequence[str], who: str, now: int, revision: int) -> None:
-        """All at once, by a table of their own: planners that know nothing of a table yet may read a list for each of them."""
+        """Remove values with one statement through a temporary table: query planners without statistics may otherwise scan
+        the list for each value.
+        """
         if not values:
             return
         run = self.transaction.run
@@ -179,7 +181,7 @@ class ListSteps:
     def _changed(
         self, kept: KeptList, done: Outcome, who: str, action: str, values: Sequence[str], told: dict[str, Any]
     ) -> Outcome:
-        """Write down what was done, as the list's next revision; nothing, where nothing was."""
+        """Record a change as the list's next revision; nothing if nothing changed."""
         if not done.changed:
             return msgspec.structs.replace(done, revision=kept.revision)
         self.transaction.run(
@@ -197,7 +199,7 @@ class ListSteps:
 
 
 _HELD = "AND removed_in IS NULL"
-_FEW = 1_000  # values that are looked up one by one; for more, the list is read once
+_FEW = 1_000  # values looked up one by one; for more, the list is read once
 
 
 def _says(held: Entry | None, new: NewEntry) -> bool:
@@ -205,7 +207,7 @@ def _says(held: Entry | None, new: NewEntry) -> bool:
 
 
 def _peoples(entry: Entry | None) -> bool:
-    """Whether a person has taken off what the file put on."""
+    """Whether a person has removed what the file added."""
     return entry is not None and entry.removed_by is not None and entry.removed_by != FILE
 
 

@@ -1,4 +1,4 @@
-"""The tables of lists, and what is asked of them everywhere."""
+"""The tables of lists, and shared queries."""
 
 from collections.abc import Callable
 from typing import Any, Literal, get_args
@@ -44,7 +44,7 @@ Read = Callable[..., list[Row]]
 class KeptList(msgspec.Struct, frozen=True):
     """A list. personal: its values are tokens of personal values. protected: every change needs another person's approval.
 
-    revision: how often it was changed, which names its content.
+    revision: the number of changes, which identifies its content.
     """
 
     name: str
@@ -61,7 +61,7 @@ class KeptList(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """A value on a list, and who put it there, why, and until when. added_in, removed_in: revisions of the list."""
+    """A value on a list, with author, reason and expiry. added_in, removed_in: revisions of the list."""
 
     value: str
     reason: str
@@ -81,20 +81,20 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """How many values are on a list by now, and how many of its entries have expired."""
+    """The numbers of values on a list, and of expired entries."""
 
     in_force: int = 0
     expired: int = 0
 
 
 def names(read: Read, detector: str) -> list[str]:
-    """The lists that rules may ask."""
+    """The lists that rules may read."""
     rows = read("SELECT name FROM lists WHERE detector = :detector AND archived = 0", {"detector": detector})
     return sorted(str(row[0]) for row in rows)
 
 
 def read_lists(read: Read, detector: str) -> list[KeptList]:
-    """All lists of a detector, by name."""
+    """All lists of a detector, sorted by name."""
     sql = f"SELECT {LIST_COLUMNS} FROM lists WHERE detector = :detector ORDER BY name"  # noqa: S608  constants
     return [kept_list(row) for row in read(sql, {"detector": detector})]
 
@@ -106,7 +106,7 @@ def kept_list(row: Row) -> KeptList:
 
 
 def read_entries(read: Read, detector: str, name: str, where: str = "", **values: Any) -> list[Entry]:
-    """Entries of a list, those added first in front."""
+    """Entries of a list, in order of addition."""
     sql = f"SELECT {ENTRY_COLUMNS} FROM list_entries WHERE detector = :detector AND list = :list"  # noqa: S608  constants
     rows = read(f"{sql} {where}", {"detector": detector, "list": name, **values})
     return [Entry(*row) for row in rows]

@@ -1,7 +1,7 @@
-"""Lists that conditions ask: allow, block and watch lists, whose entries say who put them there, why, and until when.
+"""Allow, block and watch lists that conditions read, whose entries have an author, a reason and an expiry.
 
-A value is on a list for the events that arrive before its expiry. Every change of a list is one revision, and every entry says
-in which it came and went, so what was on the list at any revision can be told for ever.
+A value is on a list for the events that arrive before its expiry. Every change of a list is one revision, and every
+entry stores the revisions of its addition and removal, so the content at any revision can be reconstructed.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -31,13 +31,13 @@ Check = Callable[[Sequence[Acting], Collection[str]], None]
 
 
 class ListStore(ListReader):
-    """The lists of one detector, to look into and to change.
+    """The lists of one detector: queries and changes.
 
     Args:
-        database: of the office; its tables are made where they are missing.
+        database: of the office; missing tables are created.
         detector: the detector's name.
-        check: asked before a list is put away.
-        token: makes a token of a personal value, where the key for that is at hand.
+        check: called before a list is archived.
+        token: tokenizes a personal value, if the secret is available.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class ListStore(ListReader):
     # ------------------------------------------------------------ changing
 
     def adopt(self, declared: Mapping[str, Members]) -> None:
-        """Take in the lists of the detector's file; what people put on a list, or took off it, stays as it is."""
+        """Adopt the lists of the detector's file; entries that people added or removed stay so."""
         if not declared:
             return
         with self._steps() as steps:
@@ -70,11 +70,11 @@ class ListStore(ListReader):
     def create(
         self, name: str, kind: Kind = "block", *, about: str = "", personal: bool = False, protected: bool = False, who: str
     ) -> KeptList:
-        """A new list, or one that was put away, taken up again with what is on it.
+        """Create a list, or restore an archived one with its entries.
 
         Raises:
-            MalformedEvent: the kind is none, or the key for tokens is not at hand.
-            Conflict: there is one of this name.
+            MalformedEvent: unknown kind, or the token secret is not available.
+            Conflict: a list with this name exists.
         """
         if kind not in KINDS:
             raise MalformedEvent(f"a list of kind {kind!r} cannot be.{did_you_mean(kind, KINDS)}", "kind")
@@ -88,14 +88,14 @@ class ListStore(ListReader):
             return made
 
     def add(self, name: str, entries: Sequence[NewEntry], *, who: str, why: str = "") -> Outcome | Request:
-        """Put values on a list; of one that is on it already, reason and expiry become these.
+        """Add values to a list; those on it already get the new reason and expiry.
 
         Returns:
-            how many were added, or where the list is protected a request that waits for another person.
+            the result, or for a protected list a request that waits for another person.
 
         Raises:
             NotFound: there is no such list.
-            MalformedEvent: a value cannot be one, or would have expired already.
+            MalformedEvent: a value is invalid, or would have expired already.
         """
         with self._steps() as steps:
             kept = steps.one(name)
@@ -112,10 +112,10 @@ class ListStore(ListReader):
             return self._turned(steps, steps.add(kept, shaped, who=who))
 
     def remove(self, name: str, values: Sequence[str], *, who: str, why: str = "") -> Outcome | Request:
-        """Take values off a list; those that are not on it are counted, and no error.
+        """Remove values from a list; absent ones are counted, and no error.
 
         Returns:
-            how many were removed, or where the list is protected a request that waits for another person.
+            the result, or for a protected list a request that waits for another person.
         """
         with self._steps() as steps:
             kept = steps.one(name)
@@ -126,10 +126,10 @@ class ListStore(ListReader):
             return self._turned(steps, steps.remove(kept, shaped, who=who, why=why))
 
     def approve(self, id: str, *, who: str, why: str = "") -> Outcome:
-        """Do what was asked for; whoever asked stays the author of the entries.
+        """Approve a request and apply it; the requester stays the author of the entries.
 
         Raises:
-            Conflict: it was settled before, or who approves has asked for it.
+            Conflict: it was settled before, or the approver is its author.
         """
         with self._steps() as steps:
             request = self.approvals.waiting(steps.transaction, id)
@@ -143,10 +143,10 @@ class ListStore(ListReader):
             return self._turned(steps, done)
 
     def archive(self, name: str, *, who: str, why: str = "") -> None:
-        """Put a list away.
+        """Archive a list.
 
         Raises:
-            Conflict: a rule that acts or watches asks it.
+            Conflict: an active or shadow rule reads it.
         """
         with self._steps() as steps:
             steps.archive(steps.one(name), who=who, why=why)
@@ -157,7 +157,7 @@ class ListStore(ListReader):
                 raise Conflict(f"list {name!r} cannot be put away while rules ask it: {error}") from error
             steps.bump_revision()
 
-    # ------------------------------------------------------------ inside
+    # ------------------------------------------------------------ inside a transaction
 
     @contextmanager
     def _steps(self) -> Iterator[ListSteps]:

@@ -1,10 +1,10 @@
-"""Trials of models: which versions are tried beside the champion, since when and by whom, and how that ended.
+"""Trials of models: versions in shadow or rollout, since when and by whom, and their result.
 
     shadow ──> rollout ──> promoted / rolled back
-    what scores    decides for a share of the keys
+    only scores    decides for a share of the keys
 
-A detector has several trials that run, at most one of them a rollout. Whoever ends one says which, so that of two who do, the
-second changes nothing.
+A detector may run several trials, at most one of them a rollout. Callers name the trial that they end, so that of two
+who end the same one, the second changes nothing.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +25,7 @@ REGISTRY = "registry"
 
 
 class ModelTrials:
-    """The trials of one detector's models. Every change is noted in the audit log with it.
+    """The trials of one detector's models. Every change is audited in the same transaction.
 
     >>> from penstock.database.sqlite import SqliteDatabase
     >>> trials = ModelTrials(SqliteDatabase(), "banking", clock=lambda: 1)
@@ -39,9 +39,9 @@ class ModelTrials:
     (True, [])
 
     Args:
-        database: of the office; its tables are made where they are missing.
+        database: of the office; missing tables are created.
         detector: the detector's name.
-        four_eyes: two people let a version decide: what whoever began its trial asks for waits for another.
+        four_eyes: who began a trial cannot let its version decide: their request waits for another person.
     """
 
     def __init__(self, database: Database, detector: str, clock: Clock = system_clock, *, four_eyes: bool = False) -> None:
@@ -50,20 +50,20 @@ class ModelTrials:
         self._database, self._detector, self._clock, self.four_eyes = database, detector, clock, four_eyes
         self.approvals = Approvals(database, detector, clock)
 
-    # ------------------------------------------------------------ looking
+    # ------------------------------------------------------------ reading
 
     def revision(self) -> int:
-        """Grows with every change: asked often, by everybody who follows."""
+        """Grows with every change; polled often, by every follower."""
         sql = "SELECT revision FROM model_revisions WHERE detector = :detector"
         rows = self._database.read(sql, {"detector": self._detector})
         return int(rows[0][0]) if rows else 0
 
     def running(self) -> list[ModelTrial]:
-        """The trials that run, the one that began first being the first."""
+        """The running trials, oldest first."""
         return running(self.all())
 
     def all(self, limit: int = 100) -> list[ModelTrial]:
-        """Trials, the newest first."""
+        """Trials, newest first."""
         return read_trials(self._database.read, self._detector, limit)
 
     # ------------------------------------------------------------ changing
@@ -77,10 +77,10 @@ class ModelTrials:
         why: str = "",
         guards: Sequence[dict[str, Any]] | None = None,
     ) -> ModelTrial:
-        """Let a version score beside the champion, and decide nothing.
+        """Start a shadow trial: the version scores the same events as the champion, and decides nothing.
 
         Raises:
-            Conflict: it is the champion, or as many are tried as can be.
+            Conflict: it is the champion, or too many trials run.
         """
         with self._steps() as steps:
             return steps.begin(Beginning(version, champion, who, why, guards))
@@ -96,14 +96,14 @@ class ModelTrials:
         why: str = "",
         guards: Sequence[dict[str, Any]] | None = None,
     ) -> ModelTrial | Request:
-        """Let a version decide for a share of the keys of a field; the champion goes on for the others.
+        """Start a rollout: the version decides for a share of the keys of a field; the champion decides the others.
 
         Returns:
-            the trial, or where four eyes are asked for and it is of whoever asks a request that waits.
+            the trial, or with four eyes, for the person who began it, a request that waits.
 
         Raises:
-            MalformedEvent: a percentage beyond 100, or none.
-            Conflict: it is the champion, as many are tried as can be, or another version is rolled out.
+            MalformedEvent: an invalid percentage.
+            Conflict: it is the champion, too many trials run, or another version is rolled out.
         """
         beginning = Beginning(version, champion, who, why, guards, "rollout", _percent(percent), share_of)
         with self._steps() as steps:
@@ -112,7 +112,9 @@ class ModelTrials:
             return waits or steps.begin(beginning)
 
     def adopt(self, version: str, *, champion: str | None) -> bool:
-        """Watch what became the challenger by its alias alone, unless it was tried before, or there is no room."""
+        """Start a shadow trial of a version that became challenger by its alias alone, unless it was tried before, or there
+        is no room.
+        """
         with self._steps() as steps:
             known = steps.all()
             tried = any(trial.version == version for trial in known)
@@ -122,10 +124,10 @@ class ModelTrials:
             return True
 
     def promote(self, version: str, *, who: str, why: str = "", then: Callable[[], None]) -> Request | None:
-        """Let a version be the champion: `then` makes it so; what it raises undoes the change here. Its trial ends with that.
+        """Promote a version: `then` makes it the champion; its exception rolls the change back. The version's trial ends.
 
         Returns:
-            None, or where four eyes are asked for and the trial is of whoever asks a request that waits.
+            None, or with four eyes, for the person who began the trial, a request that waits.
         """
         with self._steps() as steps:
             request = self._waits(steps, version, "promote", {}, who, why)
@@ -135,10 +137,10 @@ class ModelTrials:
             return request
 
     def ask(self, version: str, action: str, *, who: str, why: str = "", **details: Any) -> Request:
-        """Ask others to promote a version, or to roll it out: for those who may not do it themselves.
+        """Request a promotion or rollout, for those who may not make it themselves.
 
         Raises:
-            MalformedEvent: the action is neither, or the percentage is none.
+            MalformedEvent: another action, or an invalid percentage.
         """
         if action not in ("promote", "rollout"):
             raise MalformedEvent(f"{action!r} cannot be asked for; promote and rollout can", "action")
@@ -148,11 +150,11 @@ class ModelTrials:
             return self._ask(steps, version, action, details, who, why)
 
     def approve(self, id: str, *, champion: str | None, who: str, why: str = "", then: Callable[[str], None]) -> Request:
-        """Do what was asked for: `then` makes a version the champion; what it raises undoes the change here.
+        """Approve a request and apply it: `then` makes a version the champion; its exception rolls the change back.
 
         Raises:
             NotFound: there is no such request.
-            Conflict: it was settled before, is who approves's own, or cannot be done by now.
+            Conflict: it was settled before, the approver is its author, or it is no longer possible.
         """
         with self._steps() as steps:
             request = self.approvals.waiting(steps.transaction, id)
@@ -168,13 +170,13 @@ class ModelTrials:
             return settled
 
     def rolled_back(self, version: str, *, who: str, why: str = "", then: Callable[[], None]) -> None:
-        """Return to an earlier champion: `then` makes it so; what it raises undoes the change here."""
+        """Return to an earlier champion: `then` makes it so; its exception rolls the change back."""
         with self._steps() as steps:
             steps.crown(version, who, why, action="model.return")
             then()
 
     def stop(self, id: str, *, who: str, why: str) -> bool:
-        """Roll a trial back if it still runs; whether it did."""
+        """Roll a trial back if it still runs; returns whether it did."""
         with self._steps() as steps:
             trial = next((each for each in running(steps.all()) if each.id == id), None)
             if trial is not None:
@@ -191,7 +193,7 @@ class ModelTrials:
     def _waits(
         self, steps: TrialSteps, version: str, action: str, details: dict[str, Any], who: str, why: str
     ) -> Request | None:
-        """A request, where the one who acts may not do it alone."""
+        """A request, if the actor may not make the change alone."""
         if not self.four_eyes or _author(steps.of(version), who) != who:
             return None
         return self._ask(steps, version, action, details, who, why)
@@ -202,7 +204,7 @@ class ModelTrials:
 
 
 def _author(trial: ModelTrial | None, who: str) -> str:
-    """Who must not be the one to approve: who began the trial, or asks where no person did."""
+    """The person who must not approve: who began the trial, or the requester if no person did."""
     return who if trial is None or trial.who == REGISTRY else trial.who
 
 

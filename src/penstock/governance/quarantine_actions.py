@@ -1,6 +1,6 @@
-"""What became of refused events: sent again by somebody, corrected, or dismissed.
+"""Actions on quarantined events: resubmitted, corrected, or dismissed.
 
-The events themselves lie beside the ledger, and only the newest of them; here stands what people did with them, once each.
+The events themselves are stored with the ledger, and only the newest of them; this table stores one action for each.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ _COLUMNS = "id, at_us, who, outcome, reason, transaction_id"
 
 
 class QuarantineAction(msgspec.Struct, frozen=True):
-    """What somebody did with a refused event. transaction_id: of what was sent in its place."""
+    """The action on a refused event. transaction_id: of the event that was sent in its place."""
 
     id: str
     at_us: int
@@ -40,13 +40,13 @@ class QuarantineAction(msgspec.Struct, frozen=True):
 
 
 class QuarantineActions:
-    """The drawer. Any thread may call; every change is noted in the audit log with it.
+    """Stores actions on quarantined events. Thread-safe; every change is audited in the same transaction.
 
     >>> from penstock.database import SqliteDatabase
-    >>> drawer = HandledEvents(SqliteDatabase())
-    >>> drawer.put("shop:17:ab", "ana", "dismissed", reason="a test of the producer").outcome
+    >>> actions = QuarantineActions(SqliteDatabase())
+    >>> actions.put("shop:17:ab", "ana", "dismissed", reason="a test of the producer").outcome
     'dismissed'
-    >>> list(drawer.of(["shop:17:ab", "shop:18:cd"]))
+    >>> list(actions.of(["shop:17:ab", "shop:18:cd"]))
     ['shop:17:ab']
     """
 
@@ -66,10 +66,10 @@ class QuarantineActions:
         transaction_id: str | None = None,
         details: dict[str, Any] | None = None,
     ) -> QuarantineAction:
-        """Write down what was done with an event. details: for the log of changes.
+        """Store the action on an event. details: for the audit log.
 
         Raises:
-            Conflict: somebody did something with it before.
+            Conflict: the event has been handled.
         """
         handled = QuarantineAction(event, self._clock(), who, outcome, reason, transaction_id)
         with self._database.write() as transaction:
@@ -94,7 +94,7 @@ class QuarantineActions:
         return handled
 
     def of(self, events: Sequence[str]) -> dict[str, QuarantineAction]:
-        """What was done with these, by id; nothing about those that wait."""
+        """The actions on these events, by id; without unhandled ones."""
         if not events:
             return {}
         names = {f"e{place}": event for place, event in enumerate(events)}
@@ -104,7 +104,7 @@ class QuarantineActions:
 
 
 def event_id(detector: str, received_us: int, cause: str, body: bytes) -> str:
-    """The id of a refused event: the same on every process that keeps it.
+    """The id of a refused event: the same on every process that stores it.
 
     >>> event_id("shop", 17, "amount is missing", b"{}")
     'shop:17:5d05f8d1'

@@ -1,4 +1,4 @@
-"""Guards that are given with the rollout of a rule's version, in place of those of the detector's policy."""
+"""Guards for the rollout of a rule version, which replace those of the detector's policy."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ SCHEMA = Schema(
 
 
 class RuleGuards:
-    """Guards by version of a rule of one detector, as JSON holds them; every change is noted in the audit log.
+    """Guards by rule version of one detector, as JSON values; every change is audited in the same transaction.
 
     >>> from penstock.database.sqlite import SqliteDatabase
     >>> guards = RuleGuards(SqliteDatabase(), "banking", clock=lambda: 1)
@@ -36,7 +36,7 @@ class RuleGuards:
         self._database, self._detector, self._clock = database, detector, clock
 
     def give(self, name: str, version: int, guards: Sequence[dict[str, Any]], *, who: str) -> None:
-        """Let these guard a version; none at all where the list is empty."""
+        """Set the guards of a version; an empty list disables guards."""
         values = {"detector": self._detector, "name": name, "version": version}
         with self._database.write() as transaction:
             transaction.run(
@@ -49,7 +49,7 @@ class RuleGuards:
             note(transaction, who=who, action="rule.guard", subject=subject, details=details, at_us=self._clock())
 
     def of(self, name: str, version: int) -> list[dict[str, Any]] | None:
-        """The guards of a version; None where none were given, so that those of the policy count."""
+        """The guards of a version; None if not set, so that those of the policy apply."""
         rows = self._database.read(
             "SELECT guards FROM rule_guards WHERE detector = :detector AND name = :name AND version = :version",
             {"detector": self._detector, "name": name, "version": version},

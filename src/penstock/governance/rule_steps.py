@@ -1,4 +1,4 @@
-"""Single steps in the life of rules, inside one transaction: each is written into the audit log with it."""
+"""Single transitions of rules, inside one transaction: each is audited with it."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -52,7 +52,7 @@ class RuleSteps:
         return rules[name]
 
     def chosen(self, name: str, version: int | None) -> tuple[list[Version], Version]:
-        """All versions of a rule, and the one that is meant: the candidate unless a number is given.
+        """All versions of a rule, and the chosen one: the candidate unless a number is given.
 
         Raises:
             NotFound: there is no such rule, or version.
@@ -86,7 +86,7 @@ class RuleSteps:
         share_of: str | None = None,
         why: str = "",
     ) -> Version:
-        """Let a version be in a state."""
+        """Set the state of a version."""
         times = self.transaction.run(
             "SELECT max(was_active) FROM rule_versions WHERE detector = :detector AND name = :name",
             {"detector": self._detector, "name": version.name},
@@ -120,21 +120,21 @@ class RuleSteps:
         share_of: str | None = None,
         why: str = "",
     ) -> Version:
-        """Let a version be the candidate; the one that was is a draft again."""
+        """Make a version the candidate; the former candidate becomes a draft again."""
         for other in self.known(version.name):
             if other.state in CANDIDATE and other.version != version.version:
                 self.set(other, "draft", who=who, action="rule.withdraw")
         return self.set(version, state, who=who, action=f"rule.{state}", percent=percent, share_of=share_of, why=why)
 
     def promote(self, version: Version, *, who: str, why: str = "") -> Version:
-        """Let a version act on everything; the one that did is archived."""
+        """Make a version active; the formerly active one is archived."""
         active = in_state(self.known(version.name), "active")
         if active is not None and active.version != version.version:
             self.set(active, "archived", who=who, action="rule.replace", why=why)
         return self.set(version, "active", who=who, action="rule.promote", why=why)
 
     def adopt(self, rules: Collection[tuple[str, Body]], who: str) -> bool:
-        """Take in the rules of the detector's file; whether anything was new."""
+        """Adopt the rules of the detector's file; returns whether anything was new."""
         known = by_name(self.all())
         changed = [self._adopt(known.get(name, []), name, body, who) for name, body in rules]
         for name in known.keys() - {name for name, _ in rules}:
@@ -158,11 +158,11 @@ class RuleSteps:
         return True
 
     def acting(self) -> list[Any]:
-        """Everything that acts or watches by now."""
+        """All versions that are active, in rollout or in shadow."""
         return acting(self.all())
 
     def bump_revision(self) -> None:
-        """Whoever follows looks again."""
+        """Bump the revision so that followers reload."""
         bump_revision(self.transaction, self._detector)
 
     def _note(self, who: str, action: str, version: Version, details: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Versions of rules: what each says, what it is doing, and which of them act or watch."""
+"""Versions of rules: their definition and state, and which of them run."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
@@ -39,7 +39,7 @@ SCHEMA = Schema(
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
-    """What a version of a rule says: the arguments of `penstock.Rule` but its name."""
+    """The definition of a rule version: the arguments of `penstock.Rule` but its name."""
 
     when: str
     then: str = "review"
@@ -52,7 +52,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
 class Version(msgspec.Struct, frozen=True):
     """One version of a rule. percent, share_of: of a rollout. was_active: when it last became active, in order; 0: never.
 
-    changed_us, changed_by: since when its state is what it is, and who changed it.
+    changed_us, changed_by: since when it has its state, and who changed it.
     """
 
     name: str
@@ -70,9 +70,9 @@ class Version(msgspec.Struct, frozen=True):
 
 
 class Acting(NamedTuple):
-    """A version that is to be compiled: where it acts, from `begin` to `end` per cent of the keys of `share_of`.
+    """A version to compile, acting on `begin` to `end` per cent of the keys of `share_of`.
 
-    name: of the rule; of a candidate, with its version behind it. begin, end: equal where it only watches.
+    name: of the rule; for a candidate, with its version appended. begin, end: equal in shadow.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Acting(NamedTuple):
 
 
 def acting(versions: Sequence[Version]) -> list[Acting]:
-    """Everything among these that acts or watches."""
+    """The versions among these that are active, in rollout or in shadow."""
     found: list[Acting] = []
     for known in by_name(versions).values():
         tried = next((version for version in known if version.state in CANDIDATE), None)
@@ -99,12 +99,12 @@ def acting(versions: Sequence[Version]) -> list[Acting]:
 
 
 def watching(version: Version) -> Acting:
-    """A version as it is before it acts anywhere."""
+    """A version as in shadow, before it acts."""
     return Acting(f"{version.name}_v{version.version}", version.name, version.body, 0.0, 0.0, None)
 
 
 def read_versions(read: Callable[..., list[tuple[Any, ...]]], detector: str, name: str | None = None) -> list[Version]:
-    """All versions of a detector's rules, or of one rule, the oldest first."""
+    """All versions of a detector's rules, or of one rule, oldest first."""
     rows = read(
         f"SELECT {COLUMNS} FROM rule_versions WHERE detector = :detector"  # noqa: S608  constants
         " AND (name = :name OR :anything = 1) ORDER BY place",
@@ -114,7 +114,7 @@ def read_versions(read: Callable[..., list[tuple[Any, ...]]], detector: str, nam
 
 
 def by_name(versions: Sequence[Version]) -> dict[str, list[Version]]:
-    """Versions by rule, rules in the order in which they first came."""
+    """Versions by rule, rules in the order of their first version."""
     found: dict[str, list[Version]] = {}
     for version in versions:
         found.setdefault(version.name, []).append(version)
@@ -122,7 +122,7 @@ def by_name(versions: Sequence[Version]) -> dict[str, list[Version]]:
 
 
 def bump_revision(transaction: Transaction, detector: str) -> None:
-    """Let everybody who follows what decides for a detector look again."""
+    """Bump the revision so that the followers of a detector reload."""
     transaction.run(
         "INSERT INTO rule_revisions (detector, revision) VALUES (:detector, 1)"
         " ON CONFLICT (detector) DO UPDATE SET revision = rule_revisions.revision + 1",
@@ -131,7 +131,7 @@ def bump_revision(transaction: Transaction, detector: str) -> None:
 
 
 def difference(before: Body | None, after: Body) -> dict[str, tuple[Any, Any]]:
-    """What one body says otherwise than another: by field, before and after.
+    """The differences between two bodies by field, before and after.
 
     >>> difference(Body(when="amount > 3"), Body(when="amount > 5"))
     {'when': ('amount > 3', 'amount > 5')}

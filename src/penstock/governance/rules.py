@@ -1,10 +1,12 @@
-"""Rules as data, with a life: draft, shadow, rollout, active, paused, archived; every version kept, with who and why.
+"""Rules as data and their life cycle: draft, shadow, rollout, active, paused, archived; every version kept, with author and
+reason.
 
     draft ──> shadow ──> rollout ──> active ──> paused / archived
-                 what watches      acts on a share     acts on all
+              only recorded     acts on a share     acts on all
 
-A rule has at most one version that is active and at most one candidate, which watches or acts on a share of the keys. While a
-candidate is rolled out to n per cent of the keys, the active version acts on the others, so every event meets one of the two.
+A rule has at most one active version and at most one candidate, in shadow or on a share of the keys. While a candidate
+is rolled out to n per cent of the keys, the active version acts on the others, so every event meets exactly one of the
+two.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -39,10 +41,10 @@ class RuleStore:
     """The rules of one detector.
 
     Args:
-        database: of the office; its tables are made where they are missing.
+        database: of the office; missing tables are created.
         detector: the detector's name.
-        check: asked before every change that acts or watches; what it raises undoes the change.
-        four_eyes: whoever wrote a version is not the one who lets it act: what an author asks for waits for another person.
+        check: called before every change of rules that run; its exception rolls the change back.
+        four_eyes: an author cannot activate their own version: their request waits for another person.
     """
 
     def __init__(
@@ -55,30 +57,30 @@ class RuleStore:
         database.prepare(list_tables.SCHEMA)
         self.approvals = Approvals(database, detector, clock)
 
-    # ------------------------------------------------------------ looking
+    # ------------------------------------------------------------ reading
 
     def revision(self) -> int:
-        """Grows with every change of rules and lists: asked often, by everybody who follows."""
+        """Grows with every change of rules and lists; polled often, by every follower."""
         rows = self._database.read(
             "SELECT revision FROM rule_revisions WHERE detector = :detector", {"detector": self._detector}
         )
         return int(rows[0][0]) if rows else 0
 
     def versions(self, name: str | None = None) -> list[Version]:
-        """All versions of a rule, or of all, the oldest first."""
+        """All versions of a rule, or of all, oldest first."""
         return read_versions(self._database.read, self._detector, name)
 
     def acting(self) -> list[Acting]:
-        """What is to be compiled: everything that acts or watches, rules in the order in which they first came."""
+        """The versions to compile: active, in rollout or in shadow, rules in the order of their first version."""
         return acting(self.versions())
 
     # ------------------------------------------------------------ changing
 
     def adopt(self, rules: Sequence[tuple[str, Body]]) -> bool:
-        """Take in the rules of the detector's file; whether anything was new.
+        """Adopt the rules of the detector's file; returns whether anything was new.
 
-        A rule that nobody has changed since follows the file, and goes where the file drops it. Where a version made at
-        run time is active, the file's new version is a draft: nothing that people decided is overruled by a deployment.
+        A rule that nobody has changed follows the file, and is archived when the file drops it. If a version made at run
+        time is active, the file's new version is a draft: a deployment overrules no person's decision.
         """
         with self._steps() as steps:
             changed = steps.adopt(rules, FILE)
@@ -87,10 +89,10 @@ class RuleStore:
             return changed
 
     def add(self, name: str, body: Body, *, who: str, why: str = "") -> Version:
-        """A new version, as a draft.
+        """Add a version, as a draft.
 
         Raises:
-            DeclarationError: it could not work.
+            DeclarationError: it is invalid.
         """
         with self._steps() as steps:
             versions = steps.all()
@@ -99,14 +101,14 @@ class RuleStore:
             return added
 
     def shadow(self, name: str, version: int, *, who: str, why: str = "", may_approve: bool = True) -> Version:
-        """Let a version watch: where it would have fired is recorded, and changes nothing.
+        """Run a version in shadow: where it would have fired is recorded, and changes nothing.
 
-        may_approve: whether who asks may end a rollout, which the new candidate replaces.
+        may_approve: whether the actor may end a rollout, which the new candidate replaces.
 
         Raises:
             NotFound: there is no such rule, or version.
-            Conflict: it acts already.
-            Forbidden: a version is rolled out, and who asks may not approve.
+            Conflict: it is active already.
+            Forbidden: a version is rolled out, and the actor may not approve.
         """
         with self._steps() as steps:
             known, chosen = steps.chosen(name, version)
@@ -129,15 +131,15 @@ class RuleStore:
         why: str = "",
         guards: Sequence[dict[str, Any]] | None = None,
     ) -> Version | Request:
-        """Let a version act on a share of the keys of a field; the active one goes on for the others.
+        """Roll a version out to a share of the keys of a field; the active one acts on the others.
 
-        guards: kept with a request, for whoever carries it out.
+        guards: stored with a request, for its approval.
 
         Returns:
-            the version, or where four eyes are asked for and these are its author's a request that waits.
+            the version, or with four eyes, for its own author, a request that waits.
 
         Raises:
-            MalformedEvent: a percentage beyond 100, or none.
+            MalformedEvent: an invalid percentage.
             NotFound, Conflict: as `shadow`.
         """
         if not 0 < percent <= 100:
@@ -149,10 +151,10 @@ class RuleStore:
             return self._asked(steps, chosen, "rollout", details, who, why) or self._rollout(steps, chosen, details, who, why)
 
     def promote(self, name: str, version: int | None = None, *, who: str, why: str = "") -> Version | Request:
-        """Let a version, or the candidate, act on everything; the one that did is archived.
+        """Promote a version, by default the candidate, to active; the formerly active one is archived.
 
         Returns:
-            the version, or where four eyes are asked for and these are its author's a request that waits.
+            the version, or with four eyes, for its own author, a request that waits.
         """
         with self._steps() as steps:
             chosen = steps.chosen(name, version)[1]
@@ -160,10 +162,10 @@ class RuleStore:
             return request or self._settled(steps, steps.promote(chosen, who=who, why=why))
 
     def ask(self, name: str, version: int, action: str, *, who: str, why: str = "", **details: Any) -> Request:
-        """Ask others to promote a version, or to roll it out: for those who may not do it themselves.
+        """Request a promotion or rollout, for those who may not make it themselves.
 
         Raises:
-            MalformedEvent: the action is neither, or the percentage is none.
+            MalformedEvent: another action, or an invalid percentage.
             NotFound: there is no such rule, or version.
         """
         if action not in ("promote", "rollout"):
@@ -178,10 +180,10 @@ class RuleStore:
             return self.approvals.ask(steps.transaction, "rule", name, action, told, author=chosen.author, who=who, why=why)
 
     def approve(self, id: str, *, who: str, why: str = "") -> Version:
-        """Do what was asked for.
+        """Approve a request and apply it.
 
         Raises:
-            Conflict: it was settled before, or who approves is the author.
+            Conflict: it was settled before, or the approver is its author.
         """
         with self._steps() as steps:
             request = self.approvals.waiting(steps.transaction, id)
@@ -192,7 +194,7 @@ class RuleStore:
             return self._rollout(steps, _not_active(chosen), request.details, who, why)
 
     def pause(self, name: str, *, who: str, why: str = "") -> Version:
-        """Let the candidate stop, or where there is none the active version."""
+        """Pause the candidate, or without one the active version."""
         with self._steps() as steps:
             known = steps.known(name)
             tried = _candidate(known) or in_state(known, "active")
@@ -217,7 +219,7 @@ class RuleStore:
             return self._settled(steps, steps.promote(latest, who=who, why=why))
 
     def stop(self, name: str, version: int, *, who: str, why: str) -> bool:
-        """Pause a version if it is still tried; whether it was. Of two who do so the second changes nothing."""
+        """Pause a version if it is still in trial; returns whether it was. Of two callers the second changes nothing."""
         with self._steps() as steps:
             tried = _candidate(steps.known(name))
             if tried is None or tried.version != version:
@@ -226,7 +228,7 @@ class RuleStore:
             return True
 
     def archive(self, name: str, *, who: str, why: str = "") -> None:
-        """Let no version of a rule act or watch any more."""
+        """Archive a rule: no version acts or runs in shadow any more."""
         with self._steps() as steps:
             for version in steps.known(name):
                 if version.state != "archived":
@@ -243,7 +245,7 @@ class RuleStore:
     def _asked(
         self, steps: RuleSteps, chosen: Version, action: str, details: dict[str, Any], who: str, why: str
     ) -> Request | None:
-        """A request, where the one who acts may not do it alone."""
+        """A request, if the actor may not make the change alone."""
         if not self.four_eyes or chosen.author != who:
             return None
         return self.approvals.ask(
@@ -255,7 +257,7 @@ class RuleStore:
         return self._settled(steps, steps.try_(chosen, "rollout", who=who, percent=percent, share_of=share_of, why=why))
 
     def _settled(self, steps: RuleSteps, changed: Version) -> Version:
-        """Everything that acts by now fits the detector, and whoever follows hears of it."""
+        """Finish a change: check that all running versions fit the detector, and bump the revision."""
         self._look_at(steps, steps.acting())
         steps.bump_revision()
         return changed
@@ -275,6 +277,6 @@ def _not_active(version: Version) -> Version:
 
 
 def _rolled_out(versions: Sequence[Version], chosen: Version, details: dict[str, Any]) -> list[Acting]:
-    """What would act if this version were rolled out so."""
+    """The running versions if this version were rolled out so."""
     share = watching(chosen)._replace(end=float(details["percent"]), share_of=str(details.get("of")))
     return [*(each for each in acting(versions) if each.name != share.name), share]

@@ -1,4 +1,4 @@
-"""Trials of models as rows: what each says, and single steps in their life."""
+"""Model trials as rows, and single transitions."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -44,7 +44,7 @@ _UPDATE = """UPDATE model_trials SET state = :state, percent = :percent, share_o
 
 
 class Beginning(msgspec.Struct, frozen=True):
-    """What is to be tried: a version beside the champion of today, how, by whom and why. guards: None for the policy's."""
+    """A trial to start: its version, the current champion, kind, author and reason. guards: None for the policy's."""
 
     version: str
     champion: str | None
@@ -57,8 +57,8 @@ class Beginning(msgspec.Struct, frozen=True):
 
 
 class ModelTrial(msgspec.Struct, frozen=True):
-    """One trial. champion: the version that decided when it began. percent, share_of: of a rollout. guards: given with it, as
-    JSON holds them; None where those of the detector's policy count.
+    """One trial. champion: the version that decided when it began. percent, share_of: of a rollout. guards: given with it,
+    as JSON values; None if those of the detector's policy apply.
     """
 
     id: str
@@ -82,24 +82,24 @@ class ModelTrial(msgspec.Struct, frozen=True):
 
 
 class TrialSteps:
-    """Single steps in the life of trials, in one transaction: each is written into the audit log with it."""
+    """Single transitions of trials, in one transaction: each is audited with it."""
 
     def __init__(self, transaction: Transaction, detector: str, clock: Clock) -> None:
         self.transaction, self._detector, self._clock = transaction, detector, clock
 
     def all(self) -> list[ModelTrial]:
-        """Trials, the newest first."""
+        """Trials, newest first."""
         return read_trials(self.transaction.run, self._detector)
 
     def of(self, version: str) -> ModelTrial | None:
-        """The trial of a version, where one runs."""
+        """The running trial of a version, if any."""
         return next((trial for trial in running(self.all()) if trial.version == version), None)
 
     def begin(self, asked: Beginning) -> ModelTrial:
-        """Try a version, or try it otherwise.
+        """Start a trial of a version, or change its kind.
 
         Raises:
-            Conflict: it decides, or cannot be tried beside the others.
+            Conflict: it is the champion, or conflicts with other trials.
         """
         if asked.version == asked.champion:
             raise Conflict(f"version {asked.version} decides already, so there is nothing to try; name another one")
@@ -118,7 +118,7 @@ class TrialSteps:
         return changed
 
     def insert(self, asked: Beginning) -> ModelTrial:
-        """A trial that begins."""
+        """Insert a new trial."""
         given = None if asked.guards is None else list(asked.guards)
         share = asked.state, asked.percent, asked.share_of
         number, now = f"m{secrets.token_hex(6)}", self._clock()
@@ -129,7 +129,7 @@ class TrialSteps:
         return trial
 
     def crown(self, version: str, who: str, why: str, *, action: str) -> None:
-        """Say that a version is the champion from now on; its trial ends with that."""
+        """Record that a version is the champion; its trial ends."""
         trial = self.of(version)
         if trial is not None:
             self.end(trial, "promoted", who, why, action=action)
@@ -138,13 +138,13 @@ class TrialSteps:
             self.bump_revision()
 
     def end(self, trial: ModelTrial, state: State, who: str, why: str, *, action: str = "model.rollback") -> None:
-        """Let a trial run no more."""
+        """End a trial."""
         ended = msgspec.structs.replace(trial, state=state, ended_us=self._clock(), ended_by=who, reason=why)
         self._update(ended)
         self._note(trial.version, action, who, _told(trial) | {"from": trial.state, "why": why})
 
     def bump_revision(self) -> None:
-        """Whoever follows looks again."""
+        """Bump the revision so that followers reload."""
         self.transaction.run(
             "INSERT INTO model_revisions (detector, revision) VALUES (:detector, 1)"
             " ON CONFLICT (detector) DO UPDATE SET revision = model_revisions.revision + 1",
@@ -167,18 +167,18 @@ class TrialSteps:
 
 
 def read_trials(read: Callable[..., list[Row]], detector: str, limit: int = 1000) -> list[ModelTrial]:
-    """The trials of a detector's models, the newest first."""
+    """The trials of a detector's models, newest first."""
     sql = f"SELECT {_COLUMNS} FROM model_trials WHERE detector = :detector ORDER BY at_us DESC, id LIMIT :limit"  # noqa: S608  constants
     return [_trial(row) for row in read(sql, {"detector": detector, "limit": limit})]
 
 
 def running(trials: Sequence[ModelTrial]) -> list[ModelTrial]:
-    """Those that run, the one that began first being the first."""
+    """The running ones, oldest first."""
     return sorted((trial for trial in trials if trial.running), key=lambda trial: trial.at_us)
 
 
 def _refuse_beside(others: Sequence[ModelTrial], asked: Beginning) -> None:
-    """Raises Conflict where this cannot be tried beside the others."""
+    """Raises Conflict if this trial conflicts with the others."""
     rolled = [trial.version for trial in others if trial.state == "rollout"]
     if asked.state == "rollout" and rolled:
         raise Conflict(
@@ -191,7 +191,7 @@ def _refuse_beside(others: Sequence[ModelTrial], asked: Beginning) -> None:
 
 
 def _told(trial: ModelTrial) -> dict[str, Any]:
-    """What the audit log tells of a trial."""
+    """The audit details of a trial."""
     return {
         "trial": trial.id,
         "champion": trial.champion,
