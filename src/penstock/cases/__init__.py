@@ -1,1 +1,1 @@
-"""Cases: decisions that people review, in queues, each held by one analyst at a time."""
+"""Case management: decisions that people review, in queues, each locked by one analyst at a time."""

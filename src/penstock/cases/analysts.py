@@ -1,4 +1,4 @@
-"""What analysts did: how many cases, how often others came to the same verdict, and how often the truth was another."""
+"""Analyst statistics: cases handled, agreement with others, and overturned verdicts."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,10 +12,10 @@ _DAY_US = 86_400_000_000
 class Analyst(msgspec.Struct, frozen=True):
     """One analyst's figures over a span of time. Only verdicts of fraud or good are compared.
 
-    handled: cases that got a verdict from this person. fraud, good, unsure: the last verdict on each. compared: how often
-    somebody else gave a verdict on the same case, or something became known of it from elsewhere, such as a chargeback.
-    agreed: how often that said the same; agreement: the share of it, null where nothing was compared. overturned: cases
-    where what counts in the end is the opposite: what became known from elsewhere, else a later verdict of somebody else.
+    handled: cases that got a verdict from this person. fraud, good, unsure: the last verdict on each. compared: verdicts
+    with another person's verdict on the same case, or an external outcome, such as a chargeback. agreed: how often these
+    were the same; agreement: its share, null without comparisons. overturned: cases whose final outcome is the opposite:
+    the external one, else a later verdict of another person.
     """
 
     analyst: str
@@ -30,7 +30,7 @@ class Analyst(msgspec.Struct, frozen=True):
 
 
 class Said(msgspec.Struct, frozen=True):
-    """The last verdict of one person on one case, in the order `n` of the case's history. known: the truth from elsewhere."""
+    """The last verdict of one person on one case, in the order `n` of the case's history. known: the external outcome."""
 
     case_id: str
     who: str
@@ -40,7 +40,7 @@ class Said(msgspec.Struct, frozen=True):
 
 
 def analysts(cases: Cases, days: float = 30.0) -> list[Analyst]:
-    """The figures of everybody who gave a verdict within the last days, by name."""
+    """The figures of everybody who gave a verdict within the last days, sorted by name."""
     sql = (
         "SELECT h.case_id, h.who, h.n, h.verdict, c.known_fraud FROM case_history h JOIN cases c ON c.id = h.case_id "
         "WHERE h.verdict IS NOT NULL AND h.at_us >= :since ORDER BY h.case_id, h.n"
@@ -54,7 +54,7 @@ def analysts(cases: Cases, days: float = 30.0) -> list[Analyst]:
 
 
 def figures(said: Iterable[Said]) -> list[Analyst]:
-    """The figures that follow from last verdicts.
+    """Compute figures from last verdicts.
 
     >>> ana, bob = figures([Said("c1", "ana", 2, "good", None), Said("c1", "bob", 5, "fraud", True)])
     >>> (ana.compared, ana.agreed, ana.overturned), (bob.compared, bob.agreed, bob.overturned)

@@ -1,4 +1,4 @@
-"""What a case is: a decision put before a person, with who holds it and what was found."""
+"""The case: a decision for a person to review, with its holder and verdict."""
 
 import hashlib
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ UNDECIDED = "undecided"
 
 
 class Key(msgspec.Struct, frozen=True):
-    """One key that the transaction is about."""
+    """One key of the transaction."""
 
     entity: str
     key: str
@@ -49,8 +49,8 @@ class Key(msgspec.Struct, frozen=True):
 class NewCase(msgspec.Struct, frozen=True, kw_only=True):
     """A decision that becomes a case. origin: `review` or `sample`; propensity: the probability with which it was chosen.
 
-    expected_loss: see `expected_loss`. reason: the first of the decision's reasons, as a sentence. currency: of the amount,
-    None where the detector declares none.
+    expected_loss: see `expected_loss`. reason: the first of the decision's reasons, as a sentence. currency: of the
+    amount, None if the detector declares none.
     """
 
     detector: str
@@ -68,7 +68,7 @@ class NewCase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What others than analysts came to know about a transaction: a chargeback, a dispute."""
+    """An external outcome of a transaction: a chargeback, a dispute."""
 
     detector: str
     transaction_id: str
@@ -78,10 +78,10 @@ class Known(msgspec.Struct, frozen=True):
 
 
 class Case(msgspec.Struct, frozen=True):
-    """A case as it is at one instant. state: open, taken (until `locked_until_us`), escalated or decided.
+    """A case at one instant. state: open, taken (until `locked_until_us`), escalated or decided.
 
-    version: grows with every change but notes; who decides says which one was looked at. known_*: what others came to know.
-    currency: of amount and expected_loss; None where the detector declares none, or version 0.1 opened the case.
+    version: grows with every change but notes; verdicts name the version they are based on. known_*: the external
+    outcome. currency: of amount and expected_loss; None if the detector declares none, or version 0.1 opened the case.
     """
 
     id: str
@@ -122,7 +122,7 @@ class Happening(msgspec.Struct, frozen=True):
 
 
 class Untold(msgspec.Struct, frozen=True):
-    """A verdict that has not become a label yet."""
+    """A verdict that has not been submitted as a label yet."""
 
     case_id: str
     version: int
@@ -133,7 +133,7 @@ class Untold(msgspec.Struct, frozen=True):
 
 
 def case_id(detector: str, transaction_id: str) -> str:
-    """The id of the one case that a transaction can have; fits into an address.
+    """The id of the one case that a transaction can have; safe in URLs.
 
     >>> case_id("banking", "tx1")
     'c07a6a10b17c0fa2a'
@@ -142,10 +142,10 @@ def case_id(detector: str, transaction_id: str) -> str:
 
 
 def expected_loss(score: float | None, amount: float | None, *, has_amount: bool) -> float:
-    """What is lost on average where the transaction is let through: probability times amount.
+    """The expected loss of approving the transaction: probability times amount.
 
-    Where no model scores, a rule alone asked for the review, and nobody says how likely fraud is: the amount counts whole.
-    Where the detector has no amount, the probability alone orders.
+    Without a model score, a rule alone asked for the review, and the probability is unknown: the whole amount counts. If
+    the detector has no amount, it is the probability alone.
 
     >>> expected_loss(0.5, 80.0, has_amount=True), expected_loss(None, 80.0, has_amount=True)
     (40.0, 80.0)
@@ -157,10 +157,10 @@ def expected_loss(score: float | None, amount: float | None, *, has_amount: bool
 
 
 def check_verdict(verdict: str, reason: str | None) -> None:
-    """Say what is wrong with a verdict.
+    """Validate a verdict and its reason code.
 
     Raises:
-        MalformedEvent: it is none, or the reason code is not one of this verdict.
+        MalformedEvent: unknown verdict, or the reason code does not belong to it.
     """
     if verdict not in REASONS:
         raise MalformedEvent(f"verdict {verdict!r} is not known.{did_you_mean(verdict, REASONS)}", "verdict")

@@ -1,4 +1,4 @@
-"""Lists of cases: pages in an order, queues and who holds what, verdicts over many at once."""
+"""Lists of cases: pages, queues with holders, and bulk verdicts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ _SORTED = {"expected_loss": ("expected_loss", "DESC"), "newest": ("opened_us", "
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which cases are meant; None is no condition. state: of a case, or `undecided`. entity, key: cases about one key."""
+    """A filter of cases; None is no condition. state: of a case, or `undecided`. entity, key: cases about one key."""
 
     queue: str | None = None
     state: str | None = None
@@ -29,16 +29,16 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class CurrencySum(msgspec.Struct, frozen=True):
-    """The sum of the amounts in one currency; null: of those whose detector declares none."""
+    """The sum of the amounts in one currency; null: detectors that declare none."""
 
     currency: str | None
     amount: float
 
 
 class Queue(msgspec.Struct, frozen=True):
-    """One queue. waiting: cases that may be taken; taken: those that are held, by whom; oldest_us: since when.
+    """One queue. waiting: cases that may be taken; taken: locked cases, by holder; oldest_us: since when the oldest waits.
 
-    expected_loss: None where it is in several currencies; at_stake: by currency.
+    expected_loss: None for several currencies; at_stake: by currency.
     """
 
     queue: str
@@ -51,16 +51,16 @@ class Queue(msgspec.Struct, frozen=True):
 
 
 class Skipped(msgspec.Struct, frozen=True):
-    """A case that a verdict over many leaves alone, and why."""
+    """A case that a bulk verdict skips, and why."""
 
     id: str
     why: str
 
 
 class Swept(msgspec.Struct, frozen=True):
-    """What a verdict over many touched, or would touch. more: there are others still, beyond `MOST_AT_ONCE`.
+    """The cases that a bulk verdict changed, or would change. more: whether there are others, beyond `MOST_AT_ONCE`.
 
-    amount: None where it is in several currencies; amounts: by currency.
+    amount: None for several currencies; amounts: by currency.
     """
 
     dry_run: bool
@@ -75,10 +75,10 @@ class Swept(msgspec.Struct, frozen=True):
 def page(
     cases: Cases, chosen: Filter, *, order: str = "expected_loss", limit: int = 50, before: str | None = None
 ) -> tuple[list[Case], str | None]:
-    """One page, and what `before` must be for the next (None: there is none).
+    """One page, and the value of `before` for the next (None: it is the last).
 
     Raises:
-        MalformedEvent: the order, the state or `before` is not understood.
+        MalformedEvent: invalid order, state or `before`.
     """
     if order not in ORDERS:
         raise MalformedEvent(f"order {order!r} is not known.{did_you_mean(order, ORDERS)}", "order")
@@ -98,7 +98,7 @@ def page(
 
 
 def queues(cases: Cases) -> list[Queue]:
-    """Every queue in which something waits or is held, by name."""
+    """Every queue with waiting or locked cases, sorted by name."""
     now = cases.clock()
     free = f"CASE WHEN {FREE} THEN 1 ELSE 0 END"
     sizes = (
@@ -126,7 +126,7 @@ def _queue(queue: str, rows: Sequence[Row], held: dict[str, int]) -> Queue:
 
 
 def one_sum(sums: Sequence[CurrencySum]) -> float | None:
-    """The sum where there is one currency, 0 where there is none; sums of several are never added up.
+    """The sum in one currency, 0 without any; sums of several currencies are never added up.
 
     >>> one_sum([CurrencySum("EUR", 2.0)]), one_sum([]), one_sum([CurrencySum("EUR", 2.0), CurrencySum(None, 1.0)])
     (2.0, 0.0, None)
@@ -146,13 +146,13 @@ def sweep(
     dry_run: bool = True,
     expect: int | None = None,
 ) -> Swept:
-    """One verdict over many cases: those named, or those that a filter chooses and nobody has decided; all or none.
+    """One verdict for many cases: those with these ids, or undecided ones that match a filter; all or none.
 
-    dry_run: say what would be touched, and touch nothing. expect: how many a dry run named.
+    dry_run: list the affected cases without a change. expect: the number that a dry run returned.
 
     Raises:
         MalformedEvent: neither ids nor a filter, or both; too many ids; no such verdict.
-        Conflict: another number than expected would be touched.
+        Conflict: another number of cases than expected would change.
     """
     check_verdict(verdict, reason)
     check_note(note)
@@ -192,7 +192,7 @@ def _meant(
 
 
 def _split(meant: Sequence[Case], who: str) -> tuple[list[Case], list[Skipped]]:
-    """Those that a verdict may touch, and why the others are left alone."""
+    """The cases that a verdict may change, and the others with the reason for skipping."""
     skipped = []
     for case in meant:
         if case.state == "decided":
@@ -218,7 +218,7 @@ def _conditions(chosen: Filter, now: int) -> tuple[list[str], dict[str, Any]]:
         where.append("verdict IS NULL")
     elif chosen.state is not None:
         decided = "IS NOT NULL" if chosen.state == "decided" else "IS NULL"
-        where += [f"{STATE} = :state", f"verdict {decided}"]  # said twice, so that the indices of what waits are used
+        where += [f"{STATE} = :state", f"verdict {decided}"]  # redundant, so that the indexes of waiting cases are used
         values["state"] = chosen.state
     if chosen.owner is not None:
         where.append("verdict IS NULL AND locked_until_us > :now AND owner = :owner")
@@ -240,9 +240,9 @@ def _cursor(text: str) -> tuple[float, str]:
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """What nobody has decided. oldest_us: None where nothing waits.
+    """Undecided cases. oldest_us: None if nothing waits.
 
-    amount: None where no event says what it is worth, or in several currencies; expected_loss: None where it is in several.
+    amount: None if no event has an amount, or for several currencies; expected_loss: None for several currencies.
     amounts: by currency.
     """
 
@@ -254,7 +254,7 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 def waiting(cases: Cases, detectors: Sequence[str]) -> Waiting:
-    """Every case of these detectors without a verdict, held or not."""
+    """Every case of these detectors without a verdict, locked or not."""
     names = {f"d{place}": name for place, name in enumerate(detectors)}
     sql = (
         "SELECT currency, COUNT(*), SUM(amount), SUM(expected_loss), MIN(opened_us) FROM cases "  # noqa: S608 - names of parameters

@@ -1,10 +1,10 @@
-"""Cases: decisions put before people, in queues, each held by one person at a time and decided once.
+"""The case store: decisions for review, in queues, each locked by one person at a time and decided once.
 
-The state of a case follows from what is written down: decided where there is a verdict, taken while somebody's lock lasts,
-escalated or open otherwise. So a lock that has run out needs nobody to clear it away.
+The state of a case is derived: decided with a verdict, taken while a lock lasts, escalated or open otherwise. So expired
+locks need no cleanup.
 
-Opening a case is no act of a person: it follows from the ledger, and stands in the case's own history alone. Everything
-people do stands there and in the log of changes (`audit`), in the transaction of the change.
+Opening a case is no act of a person: it follows from the ledger, and is recorded in the case's own history alone.
+Everything people do is recorded there and in the audit log (`audit`), in the transaction of the change.
 """
 
 import re
@@ -26,9 +26,9 @@ _LONGEST_NOTE = 10_000
 
 
 class Cases:
-    """The drawer of cases. Any thread may call; `who` is the name of whoever acts.
+    """The case store. Thread-safe; `who` is the name of the actor.
 
-    Raises, beside what is named: NotFound where there is no such case, Conflict where somebody else holds it or was first.
+    Raises, besides what is named: NotFound for an unknown case, Conflict if somebody else holds it or was first.
 
     >>> from penstock.database import SqliteDatabase
     >>> cases = Cases(SqliteDatabase())
@@ -48,15 +48,15 @@ class Cases:
         self.clock = clock
         self._lock_us = round(lock_minutes * _MINUTE_US)
 
-    # ---------------------------------------------------------------- what follows from the ledger
+    # ---------------------------------------------------------------- following the ledger
 
     def position(self, log: str) -> int | None:
-        """How far this ledger was followed; None where it never was."""
+        """The followed position of this ledger; None if it was never followed."""
         rows = self.database.read("SELECT position FROM case_feeds WHERE log = :log", {"log": log})
         return int(rows[0][0]) if rows else None
 
     def checksum(self, log: str) -> int | None:
-        """The checksum of the last record that was followed; None where none was kept."""
+        """The checksum of the last followed record; None if none was stored."""
         rows = self.database.read("SELECT checksum FROM case_feeds WHERE log = :log", {"log": log})
         return rows[0][0] if rows else None
 
@@ -68,10 +68,10 @@ class Cases:
         known: Sequence[Known] = (),
         checksum: int | None = None,
     ) -> int:
-        """Open cases and write down what became known, together with how far the ledger was followed.
+        """Open cases and store external outcomes, together with the followed position of the ledger.
 
-        A transaction has one case, however often it is told of. checksum: of the record before the position. Returns how
-        many are new.
+        A transaction has one case, however often it is passed. checksum: of the record before the position. Returns the
+        number of new cases.
         """
         now = self.clock()
         with self.database.write() as transaction:
@@ -86,7 +86,7 @@ class Cases:
         return new
 
     def follow_again(self, log: str, has_label: Callable[[str, str], bool]) -> None:
-        """Follow a ledger from its beginning, since it was restored; verdicts become labels again that are none in it.
+        """Follow a restored ledger from its beginning; verdicts without a label in it are submitted again.
 
         has_label: whether it holds the label of an analyst about a detector's transaction.
         """
@@ -97,27 +97,27 @@ class Cases:
             for id_ in lost:
                 transaction.run("UPDATE cases SET untold = 1 WHERE id = :id", {"id": id_})
 
-    # ---------------------------------------------------------------- looking
+    # ---------------------------------------------------------------- reading
 
     def case(self, case_id: str) -> Case:
         """One case."""
         return _case(self.database, case_id, self.clock())
 
     def keys(self, case_id: str) -> list[Key]:
-        """The keys that its transaction is about."""
+        """The keys of its transaction."""
         rows = self.database.read("SELECT entity, key FROM case_keys WHERE case_id = :id ORDER BY entity, key", {"id": case_id})
         return [Key(*row) for row in rows]
 
     def history(self, case_id: str) -> list[Happening]:
-        """What happened to it, oldest first."""
+        """Its history, oldest first."""
         sql = "SELECT at_us, who, action, details FROM case_history WHERE case_id = :id ORDER BY n"
         rows = self.database.read(sql, {"id": case_id})
         return [Happening(at_us, who, action, msgspec.json.decode(details)) for at_us, who, action, details in rows]
 
-    # ---------------------------------------------------------------- working on one
+    # ---------------------------------------------------------------- working on a case
 
     def take_next(self, who: str, queue: str | None = None) -> Case | None:
-        """Take the case with the highest expected loss that waits, in one queue or in any; None where none does."""
+        """Take the waiting case with the highest expected loss, in one queue or in any; None if none waits."""
         where = f"{FREE} AND queue = :queue" if queue is not None else FREE
         sql = f"SELECT {COLUMNS} FROM cases WHERE {where} ORDER BY expected_loss DESC, opened_us, id LIMIT 1"  # noqa: S608 - names of columns
         with self.database.write() as transaction:
@@ -126,7 +126,7 @@ class Cases:
             return self._taken(transaction, read_case(rows[0]), who, now) if rows else None
 
     def take(self, case_id: str, who: str) -> Case:
-        """Take a case that nobody else holds; one's own is held for longer."""
+        """Take a case that nobody else holds, or extend one's own lock."""
         with self.database.write() as transaction:
             now = self.clock()
             case = _case(transaction, case_id, now)
@@ -137,7 +137,7 @@ class Cases:
         return _change(transaction, case, who, "take", now, {}, {"owner": who, "locked_until_us": now + self._lock_us})
 
     def release(self, case_id: str, who: str) -> Case:
-        """Give it back to its queue."""
+        """Return it to its queue."""
         with self.database.write() as transaction:
             now = self.clock()
             case = _case(transaction, case_id, now)
@@ -146,14 +146,14 @@ class Cases:
             return _change(transaction, case, who, "release", now, {}, _UNLOCKED)
 
     def note(self, case_id: str, who: str, text: str) -> None:
-        """Write something down; whoever works on the case is not disturbed."""
+        """Add a note; does not affect the holder."""
         check_note(text)
         with self.database.write() as transaction:
             now = self.clock()
             _record(transaction, _case(transaction, case_id, now).id, who, "note", now, {"text": text})
 
     def escalate(self, case_id: str, who: str, queue: str, note: str | None = None) -> Case:
-        """Hand it to those who work on another queue."""
+        """Escalate it to another queue."""
         if not _QUEUE.fullmatch(queue):
             raise MalformedEvent(f"queue {queue[:80]!r} is no name: up to 60 of a-z, 0-9, - and _ are", "queue")
         check_note(note)
@@ -175,10 +175,10 @@ class Cases:
         note: str | None = None,
         version: int | None = None,
     ) -> Case:
-        """Give a verdict: fraud and good become a label. To correct one that was given, name the version looked at.
+        """Give a verdict: fraud and good become a label. To correct one, name the version that it is based on.
 
         Raises:
-            MalformedEvent: there is no such verdict, or no such reason for it.
+            MalformedEvent: unknown verdict, or the reason does not belong to it.
         """
         check_verdict(verdict, reason)
         check_note(note)
@@ -194,7 +194,7 @@ class Cases:
     # ---------------------------------------------------------------- labels
 
     def untold(self, detector: str, limit: int = 256) -> list[Untold]:
-        """Verdicts about a detector's decisions that have not become labels yet, the oldest first."""
+        """Verdicts about a detector's decisions that have not been submitted as labels, oldest first."""
         sql = (
             "SELECT id, version, detector, transaction_id, verdict, reason_code FROM cases "
             "WHERE untold = 1 AND detector = :detector ORDER BY decided_us, id LIMIT :limit"
@@ -206,7 +206,7 @@ class Cases:
         ]
 
     def told(self, verdicts: Sequence[Untold]) -> None:
-        """These are labels now; one that was corrected meanwhile has to become one again."""
+        """Mark verdicts as submitted; one that was corrected meanwhile has to be submitted again."""
         with self.database.write() as transaction:
             for each in verdicts:
                 values = {"id": each.case_id, "version": each.version}
@@ -217,7 +217,7 @@ _UNLOCKED: Mapping[str, Any] = {"owner": None, "locked_until_us": None}
 
 
 def give(transaction: Transaction, case: Case, who: str, verdict: str, reason: str | None, note: str | None, now: int) -> Case:
-    """Write a verdict down."""
+    """Store a verdict."""
     changes = {"verdict": verdict, "reason_code": reason, "decided_by": who, "decided_us": now, **_UNLOCKED}
     changes["untold"] = int(verdict != "unsure")
     details = {"verdict": verdict} | _optional(reason=reason, note=note, before=case.verdict)
@@ -233,7 +233,7 @@ def _case(where: Database | Transaction, case_id: str, now: int) -> Case:
 
 
 def _free_for(case: Case, who: str) -> None:
-    """Raises: Conflict, it is not for this person to work on."""
+    """Raises Conflict if another person holds the case."""
     if case.state == "decided":
         raise Conflict(
             f"case {case.id} was decided by {case.decided_by}: {case.verdict}; to correct that, give a verdict with the version"
@@ -245,7 +245,7 @@ def _free_for(case: Case, who: str) -> None:
 def _change(
     transaction: Transaction, case: Case, who: str, action: str, now: int, details: dict[str, Any], changes: Mapping[str, Any]
 ) -> Case:
-    """Change a case that nobody has changed since it was read; the case as it is then."""
+    """Change a case if nobody has changed it since it was read; returns the new case."""
     names = ", ".join(f"{name} = :{name}" for name in changes)
     rows = transaction.run(
         f"UPDATE cases SET {names}, version = version + 1 WHERE id = :id AND version = :version RETURNING {COLUMNS}",  # noqa: S608 - names of columns
@@ -299,7 +299,7 @@ def _open(transaction: Transaction, new: NewCase, now: int) -> bool:
 
 
 def _learn(transaction: Transaction, known: Known) -> None:
-    """The latest of what others came to know counts."""
+    """Store an external outcome; the latest counts."""
     transaction.run(
         "UPDATE cases SET known_fraud = :fraud, known_source = :source, known_us = :us "
         "WHERE id = :id AND (known_us IS NULL OR known_us <= :us)",
@@ -317,6 +317,6 @@ def _optional(**details: Any) -> dict[str, Any]:
 
 
 def check_note(text: str | None) -> None:
-    """Raises: MalformedEvent, a note that says nothing, or too much."""
+    """Raises MalformedEvent for an empty or too long note."""
     if text is not None and not 0 < len(text.strip()) <= _LONGEST_NOTE:
         raise MalformedEvent(f"a note has between 1 and {_LONGEST_NOTE} characters, this one {len(text)}", "note")

@@ -1,4 +1,4 @@
-"""The tables of cases, and what is asked of them everywhere."""
+"""The tables of cases, and shared queries."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""Somebody must be able to let others in: the last administrator stays."""
+"""Protection of the last administrator, so that somebody can always grant access."""
 
 from penstock.database.sqlite import Transaction
 from penstock.errors import Conflict
@@ -11,13 +11,13 @@ _STAYING = (
 
 
 def keep_one(transaction: Transaction) -> None:
-    """For the end of a transaction that changed users or keys: refuse what leaves nobody who may change them again.
+    """Refuse a change of users or keys that leaves no administrator; call it at the end of the transaction.
 
-    A key that expires does not count: on the day after, nobody would be left. The tables of both are there where `People` and
+    A key that expires does not count: after its expiry nobody would be left. The tables of both exist if `Users` and
     `Keys` were opened before.
 
     Raises:
-        Conflict: no user who is let in, and no key that lasts, is an administrator.
+        Conflict: no enabled user, and no key without expiry, is an administrator.
     """
     if not transaction.run(_STAYING):
         raise Conflict(

@@ -1,4 +1,4 @@
-"""That a service was closed, remembered outside its office: with an office that was lost it must not be open again."""
+"""A marker outside the office that access was restricted: a service that lost its office must not become open again."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ _TEXT = b"Users or keys were made for this service. While this file is here it d
 
 
 def remember_closed(data: Path) -> None:
-    """Remember that somebody was given access.
+    """Store that somebody was given access.
 
     Raises:
         LedgerError: the device refuses.
@@ -30,10 +30,10 @@ def remember_closed(data: Path) -> None:
 
 
 def check_closed(data: Path, office: str, *, anybody: bool) -> None:
-    """Refuse an office that has lost its users and keys. office: where it is. anybody: it has some.
+    """Refuse an office that has lost its users and keys. office: its location. anybody: whether it has some.
 
     Raises:
-        ConfigurationError: it has none, and the service was closed.
+        ConfigurationError: it has none, and access was restricted.
     """
     if not anybody and (data / FILE).exists():
         raise ConfigurationError(

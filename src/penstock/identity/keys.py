@@ -1,4 +1,4 @@
-"""API keys of programs: shown once when they are made, kept as a hash."""
+"""API keys of programs: shown once when they are created, stored as a hash."""
 
 import re
 import secrets
@@ -43,7 +43,7 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Keys:
-    """The API keys of an office. Every change is noted in the audit log with it.
+    """The API keys of an office. Every change is audited in the same transaction.
 
     >>> from penstock.database.sqlite import SqliteDatabase
     >>> keys = Keys(SqliteDatabase())
@@ -67,12 +67,12 @@ class Keys:
         who: str,
         check: Check = lambda _done: None,
     ) -> tuple[str, Key]:
-        """Make a key: what its owner is shown this once, and what is kept of it.
+        """Create a key: returns the secret, shown this once, and the stored key.
 
-        check: sees what was done before it counts; what it raises undoes it.
+        check: called with the transaction before it commits; its exception rolls it back.
 
         Raises:
-            MalformedEvent: the name or a role cannot be used, or it would have expired already.
+            MalformedEvent: invalid name or role, or an expiry in the past.
         """
         check_name(name)
         now = self._clock()
@@ -95,7 +95,7 @@ class Keys:
         return secret, key
 
     def revoke(self, id: str, *, who: str, check: Check = lambda _done: None) -> Key:
-        """Let a key open nothing any more; what is kept of it. check: as with `add`.
+        """Revoke a key; returns the stored key. check: as with `add`.
 
         Raises:
             NotFound: no such key, or it was revoked before.
@@ -113,7 +113,7 @@ class Keys:
         return revoked
 
     def all(self) -> list[Key]:
-        """Every key, also those that open nothing any more; the newest first."""
+        """All keys, revoked and expired ones included, newest first."""
         return [_key(row) for row in self._database.read(f"SELECT {_COLUMNS} FROM api_keys ORDER BY created_us DESC, id")]  # noqa: S608 - names of columns
 
     def valid(self) -> list[tuple[Key, str]]:
@@ -122,14 +122,14 @@ class Keys:
         return [(_key(row[:-1]), row[-1]) for row in self._database.read(sql, {"now": self._clock()})]
 
     def used(self, at_us: Mapping[str, int]) -> None:
-        """Remember when keys were last used, by id. That is no change, so the audit log does not have it."""
+        """Store when keys were last used, by id. That is no change, so it is not audited."""
         with self._database.write() as transaction:
             for key, at in at_us.items():
                 transaction.run("UPDATE api_keys SET used_us = :at WHERE id = :id", {"id": key, "at": at})
 
 
 def id_of(secret: str) -> str | None:
-    """The id in a key; None where it is not one.
+    """The id in a key; None for other texts.
 
     >>> id_of("psk_0123abcd_" + 43 * "x"), id_of("password")
     ('0123abcd', None)

@@ -1,4 +1,4 @@
-"""What each role may do: one table."""
+"""Roles and their rights, in one table."""
 
 import enum
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from penstock.errors import MalformedEvent, did_you_mean
 
 
 class Right(enum.Flag):
-    """One thing that somebody may do."""
+    """One right."""
 
     READ = enum.auto()
     """Look at decisions, figures, features, rules and cases; ask for dry runs."""
@@ -43,7 +43,7 @@ ROLES = {
 
 
 class Actor(NamedTuple):
-    """Who asks: the name of a user or key, and its roles."""
+    """The author of a request: the name of a user or key, and its roles."""
 
     name: str
     roles: frozenset[str]
@@ -58,7 +58,7 @@ RESERVED = frozenset({"file", "guard", "local", "penstock", "registry", "service
 
 
 def is_reserved(name: str) -> bool:
-    """Whether a name is one of the program's own, or looks like one.
+    """Whether a name is reserved for the program, or resembles such a name.
 
     >>> is_reserved("file"), is_reserved("File."), is_reserved("filer")
     (True, True, False)
@@ -67,12 +67,12 @@ def is_reserved(name: str) -> bool:
 
 
 def user_name(name: str) -> str:
-    """The name under which a user acts: their own, marked where it is reserved, as it may be in data of version 0.1."""
+    """The name under which a user acts: marked if it is reserved, which data of version 0.1 may contain."""
     return f"user:{name}" if is_reserved(name) else name
 
 
 def rights(roles: Iterable[str]) -> Right:
-    """All that these roles may do; a role of another version of the program adds nothing.
+    """All rights of these roles; a role of another version of the program adds nothing.
 
     >>> Right.LABEL in rights(["viewer", "analyst"]), Right.DECIDE in rights(["administrator"])
     (True, False)
@@ -84,7 +84,7 @@ def rights(roles: Iterable[str]) -> Right:
 
 
 def known_roles(names: Iterable[str]) -> frozenset[str]:
-    """The roles of these names.
+    """The roles with these names.
 
     Raises:
         MalformedEvent: none is given, or one is not a role.

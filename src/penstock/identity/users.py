@@ -1,4 +1,4 @@
-"""People who sign in: their passwords (argon2id), their roles, their sessions."""
+"""Users: passwords (argon2id), roles, sessions."""
 
 import hashlib
 import hmac
@@ -56,7 +56,7 @@ class User(msgspec.Struct, frozen=True):
 
 
 class Session(msgspec.Struct, frozen=True):
-    """Somebody who has signed in. digest: SHA-256 of the token that the browser keeps."""
+    """The session of a signed-in user. digest: SHA-256 of the token that the browser keeps."""
 
     digest: str
     person: str
@@ -65,16 +65,16 @@ class Session(msgspec.Struct, frozen=True):
 
 
 class Users:
-    """The users of an office and their sessions. Every change is noted in the audit log with it.
+    """The users of an office and their sessions. Every change is audited in the same transaction.
 
     >>> from penstock.database.sqlite import SqliteDatabase
-    >>> people = People(SqliteDatabase())
-    >>> people.add("ana", "correct horse battery", ["analyst"], who="local").roles
+    >>> users = Users(SqliteDatabase())
+    >>> users.add("ana", "correct horse battery", ["analyst"], who="local").roles
     ['analyst']
-    >>> token = people.sign_in("ana", "correct horse battery")
-    >>> [session.person for session in people.sessions()]
+    >>> token = users.sign_in("ana", "correct horse battery")
+    >>> [session.person for session in users.sessions()]
     ['ana']
-    >>> people.sign_in("ana", "wrong") is None
+    >>> users.sign_in("ana", "wrong") is None
     True
     """
 
@@ -85,11 +85,11 @@ class Users:
         self._clock = clock
 
     def add(self, name: str, password: str, roles: Iterable[str], *, who: str, check: Check = lambda _done: None) -> User:
-        """Add a user. check: sees what was done before it counts; what it raises undoes it.
+        """Add a user. check: called with the transaction before it commits; its exception rolls it back.
 
         Raises:
-            MalformedEvent: the name, the password or a role cannot be used.
-            Conflict: there is one of this name.
+            MalformedEvent: invalid name, password or role.
+            Conflict: a user with this name exists.
         """
         check_name(name)
         person = User(name, sorted(known_roles(roles)), self._clock())
@@ -107,15 +107,15 @@ class Users:
         return person
 
     def set_password(self, name: str, password: str, *, who: str) -> None:
-        """Give a user another password; whoever is signed in with the old one is signed out.
+        """Set a user's password; ends sessions that began with the old one.
 
         Raises:
-            NotFound, MalformedEvent: no such user; the password cannot be used.
+            NotFound, MalformedEvent: no such user; invalid password.
         """
         self.change(name, password=password, who=who)
 
     def set_roles(self, name: str, roles: Iterable[str], *, who: str) -> None:
-        """Give a user other roles, from now on and in running sessions.
+        """Set a user's roles, also for running sessions.
 
         Raises:
             NotFound, MalformedEvent: no such user; no such role.
@@ -123,7 +123,7 @@ class Users:
         self.change(name, roles=roles, who=who)
 
     def disable(self, name: str, *, who: str) -> None:
-        """Let a user in no more, and end the sessions there are. The name stays taken.
+        """Disable a user and end their sessions. The name stays taken.
 
         Raises:
             NotFound: no such user.
@@ -140,10 +140,10 @@ class Users:
         who: str,
         check: Check = lambda _done: None,
     ) -> User:
-        """Change what is given, all of it or nothing; the user as it is then. check: as with `add`.
+        """Apply all given changes, or none; returns the changed user. check: as with `add`.
 
         Raises:
-            NotFound, MalformedEvent: no such user; the password or a role cannot be used.
+            NotFound, MalformedEvent: no such user; invalid password or role.
         """
         hashed = None if password is None else _hashed(password)
         given = None if roles is None else sorted(known_roles(roles))
@@ -172,13 +172,13 @@ class Users:
         self._note(transaction, who, "users.disable" if disabled else "users.enable", before.name, told)
 
     def all(self) -> list[User]:
-        """Every user, by name."""
+        """All users, sorted by name."""
         return [_read(row) for row in self._database.read(f"SELECT {_COLUMNS} FROM people ORDER BY name")]  # noqa: S608 - names of columns
 
     def sign_in(self, name: str, password: str) -> str | None:
-        """Begin a session: its token, which is shown once; None where name and password do not belong together.
+        """Start a session: returns its token, which is shown once; None for a wrong name or password.
 
-        That takes as long for a name that nobody has as for a wrong password.
+        An unknown name takes as long as a wrong password.
         """
         hashed = self._password_of(name)
         if not _fits(hashed or _nobody(), password) or hashed is None:
@@ -186,13 +186,13 @@ class Users:
         return self._begin(name, None, {})
 
     def knows(self, name: str) -> bool:
-        """Whether a user has this name, also one who is disabled."""
+        """Whether a user has this name, including disabled ones."""
         return bool(self._database.read("SELECT 1 FROM people WHERE name = :name", {"name": name}))
 
     def let_in(self, name: str, roles: Iterable[str], issuer: str) -> str:
-        """Begin a session of somebody who has no account here: an identity provider says who it is, and what they may do.
+        """Start a session for a person without an account here, identified by an identity provider.
 
-        name: as nobody is called here. roles: of the whole session. Returns its token.
+        name: no user's name. roles: of the whole session. Returns its token.
         """
         return self._begin(name, " ".join(sorted(known_roles(roles))), {"issuer": issuer, "roles": sorted(roles)})
 
@@ -210,14 +210,14 @@ class Users:
         return token
 
     def sign_out(self, token: str) -> None:
-        """End a session; one that has ended already stays so."""
+        """End a session; idempotent."""
         sql = "DELETE FROM people_sessions WHERE digest = :digest RETURNING person"
         with self._database.write() as transaction:
             for (person,) in transaction.run(sql, {"digest": digest(token)}):
                 self._note(transaction, person, "sessions.end", person, {})
 
     def sign_out_everywhere(self, name: str, *, who: str) -> int:
-        """End every session of somebody, also of who signed in with an account elsewhere; how many there were."""
+        """End all sessions of a person, also those through an identity provider; returns their number."""
         sql = "DELETE FROM people_sessions WHERE person = :name AND expires_us > :now RETURNING digest"
         with self._database.write() as transaction:
             ended = len(transaction.run(sql, {"name": name, "now": self._clock()}))
@@ -226,7 +226,7 @@ class Users:
         return ended
 
     def sessions(self) -> list[Session]:
-        """Every session that has not ended, of users who are let in, with the roles they have now."""
+        """All active sessions of enabled users, with their current roles."""
         rows: list[Row] = self._database.read(
             "SELECT s.digest, s.person, coalesce(s.roles, p.roles), s.expires_us FROM people_sessions s "
             "LEFT JOIN people p ON p.name = s.person WHERE s.expires_us > :now "
@@ -251,7 +251,7 @@ def check_name(name: str) -> None:
     """Check the name of a user or key.
 
     Raises:
-        MalformedEvent: it cannot be one.
+        MalformedEvent: it is invalid.
     """
     if not _NAME.fullmatch(name):
         raise MalformedEvent(f"the name {name[:120]!r} cannot be used; letters, digits and . _ @ + - can", "name")
@@ -272,7 +272,7 @@ def _read(row: Row) -> User:
 
 
 def digest(token: str) -> str:
-    """What is kept of a token or key: it is long and random, so one fast hash is enough.
+    """The stored hash of a token or key: these are long and random, so one fast hash is enough.
 
     >>> digest("")[:8]
     'e3b0c442'
@@ -281,7 +281,7 @@ def digest(token: str) -> str:
 
 
 def same(one: str, other: str) -> bool:
-    """Whether two digests are equal, in a time that does not tell how far they agree."""
+    """Whether two digests are equal, in constant time."""
     return hmac.compare_digest(one, other)
 
 
@@ -302,7 +302,7 @@ _made: list[str] = []
 
 
 def _nobody() -> str:
-    """A hash that no password has, made once: a name that is not there costs what a wrong password costs."""
+    """A hash without a password, made once: an unknown name costs as much as a wrong password."""
     if not _made:
         _made.append(hasher.hash(secrets.token_urlsafe()))
     return _made[0]

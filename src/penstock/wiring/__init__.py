@@ -1,1 +1,1 @@
-"""From settings and names to working objects: detectors, engines, ways in and out. The only importer of adapters."""
+"""Wiring: settings and names to working objects: detectors, engines, adapters. The only importer of adapters."""

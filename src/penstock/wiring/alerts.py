@@ -1,4 +1,4 @@
-"""Alerts: from the settings to rules at work, channels, and the sink that brings them together."""
+"""Alerts: rules, channels and the alert sink from the settings."""
 
 import logging
 import threading
@@ -39,7 +39,7 @@ _log = logging.getLogger("penstock.alerts")
 
 
 def declared_alerts(settings: Settings, detectors: Sequence[Detector]) -> Declared | None:
-    """What the settings say about alerts; None where they say nothing.
+    """The alert rules and channels in the settings; None if there are none.
 
     Raises:
         ConfigurationError, DeclarationError: naming the file, the place in it and the remedy.
@@ -50,10 +50,10 @@ def declared_alerts(settings: Settings, detectors: Sequence[Detector]) -> Declar
 
 
 def open_channels(declared: Declared) -> list[Channel]:
-    """The channels that the file names.
+    """Open the channels in the file.
 
     Raises:
-        ConfigurationError: one cannot be used; names it, the key and what is allowed.
+        ConfigurationError: one is invalid; names it, the key and what is allowed.
     """
     return [_channel(name, table) for name, table in declared.channels.items()]
 
@@ -85,11 +85,11 @@ def alert_sink(
     metrics: Callable[[], Mapping[str, float]] = dict,
     others: Others = list,
 ) -> AlertSink | None:
-    """The sink of alerts of a worker; None where the settings name no rules.
+    """The alert sink of a worker; None if the settings name no rules.
 
-    log: what tells this ledger from those of other shards. outlet: opens the way to the topic of alerts, which is told of
-    everything beside the channels of the file. metrics: figures of the process, `lag` among them. others: alerts that were
-    raised elsewhere; asked now and then.
+    log: identifies this ledger among those of other shards. outlet: opens a producer for the topic of alerts, which gets
+    every alert in addition to the channels of the file. metrics: figures of the process, `lag` among them. others:
+    alerts raised elsewhere; polled.
     """
     declared = declared_alerts(settings, [detector])
     if declared is None:
@@ -111,9 +111,9 @@ def alert_sink(
 class Alerting:
     """Alerts of a service: follows the ledger that its engines write, or the replica of one behind a broker.
 
-    Everything that can be wrong with rules and channels is found when this is made, before the service starts.
+    Invalid rules and channels are found by the constructor, before the service starts.
 
-    told_elsewhere: the worker tells people; what is found here is for the viewers of this service alone.
+    told_elsewhere: the worker delivers alerts; those found here are for the viewers of this service alone.
 
     Raises:
         ConfigurationError, DeclarationError: as `declared_alerts` and `open_channels`.
@@ -134,30 +134,30 @@ class Alerting:
 
     @classmethod
     def of(cls, detectors: Sequence[Detector], settings: Settings) -> "Alerting | None":
-        """What the settings ask for; None where they name no rules."""
+        """Alerting from the settings; None if they name no rules."""
         declared = declared_alerts(settings, detectors)
         return None if declared is None else cls(detectors, declared, told_elsewhere=settings.stream is not None)
 
     @property
     def feeding(self) -> Feeding | None:
-        """What raises alerts; None before an engine is there."""
+        """The running sink; None before an engine is open."""
         return self._feeding
 
     @property
     def channels(self) -> Sequence[Channel]:
-        """Where alerts go from here."""
+        """The channels of this process."""
         return self._channels
 
     def on_the_way(self, channel: str) -> tuple[int, str | None]:
-        """How many alerts wait for a channel, and why the last one has not got through; None where it has."""
+        """Number of alerts waiting for a channel, and why the last attempt failed; None if it succeeded."""
         return (0, None) if self._sink is None else self._sink.on_the_way(channel)
 
     def listen(self, told: Told) -> None:
-        """Tell live viewers of every new alert."""
+        """Register a callback for every new alert, for live viewers."""
         self._told = told
 
     def start(self, ledger: Ledger) -> None:
-        """Follow a ledger from where this stopped the last time; once."""
+        """Follow a ledger from the stored position; once."""
         if self._feeding is not None:
             return
         self._ledger = ledger
@@ -174,24 +174,24 @@ class Alerting:
             metrics=self._metrics,
             others=self._others,
         )
-        fence = int(ledger.tables.setting(FENCE, 0))  # whoever has the folder is in charge, also after a worker had it
+        fence = int(ledger.tables.setting(FENCE, 0))  # the owner of the folder is in charge, also after a worker had it
         self._feeding = Feeding(sink, ledger, Newest(), fence, _fenced)
 
     def watch(self, engine: Engine) -> None:
-        """Look at the figures of an engine, too."""
+        """Add an engine's figures."""
         with self._lock:
             self._engines[engine.detector.name] = engine
 
     def also(self, more: Callable[[], Mapping[str, Mapping[str, float]]]) -> None:
-        """Look at further figures by detector, too, such as that of drift; read from a thread of its own."""
+        """Add further figures by detector, such as that of drift; read from a separate thread."""
         self._more = more
 
     def others(self, others: Others) -> None:
-        """Tell people of alerts that were raised elsewhere, too, such as by guards."""
+        """Add a source of alerts raised elsewhere, such as by guards."""
         self._others = others
 
     def close(self) -> None:
-        """Evaluate what is durable by now, and stop."""
+        """Evaluate durable records, and stop."""
         if self._feeding is not None:
             self._feeding.finish(5.0)
             self._feeding.close()
@@ -207,7 +207,7 @@ class Alerting:
 
 
 def figures(engine: Engine) -> dict[str, float]:
-    """What can be read of an engine from another thread than its own: plain counters."""
+    """The figures of an engine that other threads may read: plain counters."""
     totals, state = engine.totals, engine.pipeline.state
     names = ("quarantined", "quarantine_lost", "duplicates", "conflicts", "degraded")
     return {name: float(getattr(totals, name)) for name in names} | {"memory_refused": float(state.refused)}

@@ -1,4 +1,4 @@
-"""Settling what waits for a second pair of eyes, whatever it is about: rules and lists, models, features."""
+"""Approval of requests of every kind: rules and lists, models, features."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +15,12 @@ from penstock.wiring.rule_administration import RuleAdministration, rule_adminis
 
 
 class ApprovalService:
-    """What does what was asked for about one detector.
+    """Approves requests about one detector.
 
     Args:
         books: its rules and lists, and the requests.
-        challengers: its models, where they are looked after here.
-        features: those that are made at run time, where they are looked after here.
+        challengers: its models, if they are managed here.
+        features: its run-time features, if they are managed here.
     """
 
     def __init__(
@@ -29,10 +29,10 @@ class ApprovalService:
         self._books, self._challengers, self._features = books, challengers, features
 
     def approve(self, id: str, *, who: str, why: str = "") -> None:
-        """Do what was asked for.
+        """Approve a request and apply it.
 
         Raises:
-            NotFound, Conflict: there is no such request, it was settled before, is who approves's own, or cannot be done here.
+            NotFound, Conflict: no such request, it was settled before, the approver is its author, or it cannot be done here.
             DeclarationError, BundleError: it does not fit the detector any more.
         """
         kind = self._books.approvals.one(id).kind
@@ -48,7 +48,7 @@ class ApprovalService:
 
 @contextmanager
 def open_approving(detector: Detector, settings: Settings) -> Iterator[ApprovalService]:
-    """What settles requests in the office that the settings name."""
+    """The approval service for the office in the settings."""
     with office_of(settings) as database:
         challengers = Challengers(database, detector, open_registry(settings), four_eyes=settings.four_eyes)
         books, features = rule_administration(database, detector, settings), feature_store(database, detector, settings)

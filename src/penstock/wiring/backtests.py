@@ -1,4 +1,4 @@
-"""Backtests: from the settings and a condition or a candidate to what it would have done."""
+"""Backtests of conditions and candidates, from the settings."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,12 +26,12 @@ from penstock.wiring.stores import open_object_archive
 if TYPE_CHECKING:
     from penstock.adapters.s3 import ObjectArchive
 
-_EARLY = timedelta(days=1)  # how far an event may be stamped ahead of the hour in which it arrived
+_EARLY = timedelta(days=1)  # how far an event's time may be ahead of the hour in which it arrived
 
 
 @contextmanager
 def recorded(settings: Settings, detector: str, *, archived: bool, days: int | None) -> Iterator["Archive | ObjectArchive"]:
-    """What was decided: in the archive that the settings name if `archived`, else in the ledger of the data folder.
+    """Recorded decisions: from the archive in the settings if `archived`, else from the ledger of the data folder.
 
     Raises:
         ConfigurationError: there is none.
@@ -50,18 +50,18 @@ def recorded(settings: Settings, detector: str, *, archived: bool, days: int | N
 
 
 class Trials:
-    """Conditions of one detector over the same recorded decisions; a context manager.
+    """Backtests of conditions over the same recorded decisions of one detector; a context manager.
 
     Args:
         settings: name the data folder, ledger or archive.
         detector: whose decisions.
         days: of how many days; all unless given.
-        archived: ask the archive that the settings name, not the ledger.
-        told: is told what takes longer.
-        clock: tells which labels are known by now.
-        limit_s: how long a trial may take; features that were not recorded are an error then, else they are replayed.
-        archive: what is asked instead; it stays open.
-        gone: whether nobody waits for the answer any more: a trial then ends before its next query.
+        archived: query the archive in the settings, not the ledger.
+        told: called with a message before long work.
+        clock: determines which labels are known.
+        limit_s: the time limit of a backtest; features that were not recorded are an error then, else they are replayed.
+        archive: queried instead; it stays open.
+        gone: whether the client has disconnected: a backtest then ends before its next query.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Trials:
     def run(
         self, when: str, then: str = "block", *, hard: bool = False, override: bool = False, leaving_out: str | None = None
     ) -> Tried:
-        """What a rule with this condition would have done.
+        """The effect that a rule with this condition would have had.
 
         Args:
             when: the condition.
@@ -96,8 +96,8 @@ class Trials:
 
         Raises:
             ConfigurationError: there is no ledger or archive.
-            ExpressionError: the condition cannot be read.
-            DataError: nothing was decided here, the condition needs what is not there, or it took too long.
+            ExpressionError: the condition cannot be parsed.
+            DataError: there are no decisions, the condition needs missing data, or it took too long.
         """
         condition_of(self._detector, when)  # before anything is opened
         given = _Given(self._detector, when, then, hard, override, self._days, leaving_out)
@@ -122,7 +122,7 @@ class Trials:
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """What is asked."""
+    """The arguments of a backtest."""
 
     detector: Detector
     when: str
@@ -148,7 +148,7 @@ class _Given:
 
 
 class _Limited:
-    """An archive whose answers together may take so long, and are given as long as somebody waits."""
+    """An archive with a time limit over all queries, cancelled when the client disconnects."""
 
     def __init__(self, archive: "Archive | ObjectArchive", limit_s: float | None, gone: Callable[[], bool]) -> None:
         self._archive, self._gone = archive, gone
@@ -166,7 +166,7 @@ class _Limited:
 
 @contextmanager
 def replayed(settings: Settings, detector: Detector, names: tuple[str, ...], *, archived: bool) -> Iterator[Replayed]:
-    """What was decided, with features that a replay of all recorded events computes."""
+    """Recorded decisions, with features computed by a replay of all recorded events."""
     with recorded(settings, detector.name, archived=archived, days=None) as archive:
         frames = frames_of(archive, detector.name)
     with closing(QueryFolder(settings.data)) as folder:
@@ -174,10 +174,10 @@ def replayed(settings: Settings, detector: Detector, names: tuple[str, ...], *, 
 
 
 def frames_of(archive: QuerySource, detector: str) -> Mapping[str, pl.DataFrame]:
-    """All recorded rows of a detector by kind, in their order.
+    """All recorded rows of a detector by kind, in order.
 
     Raises:
-        DataError: nothing was decided here.
+        DataError: there are no decisions.
     """
     mine = f"detector = {text(detector)}"
     frames = {kind: archive.query(f"SELECT * FROM {kind} WHERE {mine} ORDER BY seq") for kind in KINDS}  # noqa: S608 -- quoted

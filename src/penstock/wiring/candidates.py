@@ -1,4 +1,4 @@
-"""A candidate beside the champion: from names and files to the events, models and decisions that are compared."""
+"""Comparison of a candidate with the champion, from names and files."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,13 +29,13 @@ def compare_candidate(
     models: Path | None = None,
     champion_models: Path | None = None,
 ) -> tuple[Compared, pl.DataFrame]:
-    """Replay a candidate and compare it with the champion; the figures, and a row for each decision that differs.
+    """Replay a candidate and compare it with the champion; returns figures, and a row for each decision that differs.
 
     Args:
         settings: for reading a data folder.
         reference: the DETECTOR that is the candidate.
         data: a recorded file, a data folder, or an archive.
-        champion: the DETECTOR to replay as champion; what was recorded unless given.
+        champion: the DETECTOR to replay as champion; recorded decisions unless given.
         models: the folder whose champion scores for the candidate; rules alone decide unless given.
         champion_models: the same for the champion.
 
@@ -55,7 +55,7 @@ def compare_candidate(
 
 
 def events_of(settings: Settings, reference: str, data: str) -> Recorded:
-    """Recorded events of a detector: from a file, from what a data folder holds, or from an archive."""
+    """Recorded events of a detector: from a file, a data folder, or an archive."""
     if "://" in data or not (Path(data) / "ledger").is_dir():
         return accepted(read_recorded(reference, data), settings.max_refused)
     detector = load_detector(reference)

@@ -1,4 +1,4 @@
-"""Cases: from the settings to a drawer of them, and what fills it beside the engines of a service."""
+"""Cases: the case store from the settings, and the sink that fills it in a service."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ _log = logging.getLogger("penstock.cases")
 
 
 class CaseWork:
-    """The cases of a service: a drawer of the office, filled from the ledger of its engines or of a replica.
+    """The cases of a service, opened from the ledger of its engines or of a replica.
 
     office: closed by whoever opened it, after this.
 
@@ -36,28 +36,28 @@ class CaseWork:
         self.cases = Cases(office, lock_minutes=settings.case_lock_minutes)
 
     def watch(self, engine: Engine) -> None:
-        """Make cases of what this engine decides."""
+        """Open cases for this engine's decisions."""
         self._engines[engine.detector.name] = engine
 
     def start(self, ledger: Ledger) -> None:
-        """Follow a ledger from where this stopped the last time; once, and not before every engine is there."""
+        """Follow a ledger from the stored position; once, and not before every engine is open."""
         if self._feeding is None and self._names <= self._engines.keys():
             sink = CaseSink(self.cases, name_of(ledger), self._engines.get, sample=self._sample, ledger=ledger)
             self._feeding = Feeding(sink, ledger, Newest(), 0, _ended)
 
     @property
     def feeding(self) -> Feeding | None:
-        """What opens cases; None before every engine is there."""
+        """The running sink; None before every engine is open."""
         return self._feeding
 
     def close(self) -> None:
-        """Take in what is durable by now, and stop; twice is fine."""
+        """Process durable records, and stop; idempotent."""
         if self._feeding is not None:
             self._feeding.finish(5.0)
         self.stop()
 
     def stop(self) -> None:
-        """Stop at once; what is left is taken in after the next start."""
+        """Stop at once; the rest is processed after the next start."""
         if self._feeding is not None:
             self._feeding.close()
             self._feeding = None
@@ -65,10 +65,10 @@ class CaseWork:
 
 @contextmanager
 def open_cases(settings: Settings) -> Iterator[Cases]:
-    """The cases of the data folder, also while a service runs over it.
+    """The case store of the data folder, also while a service runs over it.
 
     Raises:
-        ConfigurationError: nothing was ever kept in this folder.
+        ConfigurationError: the folder holds no data.
         LedgerError: the database cannot be used.
     """
     if not has_office(settings):

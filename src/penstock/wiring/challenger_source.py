@@ -1,4 +1,4 @@
-"""What whoever decides asks for the challengers: those that are tried by now, loaded and warm."""
+"""The source of challengers for deciding processes: running trials, with models loaded and warm."""
 
 import logging
 import time
@@ -19,7 +19,7 @@ _log = logging.getLogger("penstock.models")
 
 
 def newer_challengers(database: Database, detectors: Sequence[Detector], settings: Settings) -> dict[str, NewerTrial]:
-    """For each detector that declares models, what a process that decides asks for the challenger."""
+    """For each detector that declares models, the source of its challengers."""
     registry = open_registry(settings)
     return {
         detector.name: following(Challengers(database, detector, registry), settings.follow_every_s)
@@ -38,7 +38,7 @@ def following(challengers: Challengers, adopt_every_s: float) -> NewerTrial:
         if now_s - adopted_s > adopt_every_s:
             adopted_s = now_s
             _adopt(challengers)
-        found = challengers.trials.revision()  # before the rest: if that changes in between, it is read once more
+        found = challengers.trials.revision()  # read first: if it changes in between, it is read once more
         if found == revision or (found == failed and now_s - failed_s < _AGAIN_S):
             return None
         try:
@@ -51,7 +51,7 @@ def following(challengers: Challengers, adopt_every_s: float) -> NewerTrial:
 
 
 def _adopt(challengers: Challengers) -> None:
-    """A registry that does not answer must not keep a trial from ending."""
+    """Adopt the registry's challenger; an unreachable registry must not keep a trial from ending."""
     try:
         challengers.adopt()
     except RegistryError as error:

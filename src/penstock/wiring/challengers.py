@@ -1,4 +1,4 @@
-"""Trials of models: what people ask for, and the registry beside it."""
+"""Trials of models: requests of people, checked against the registry."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -28,8 +28,8 @@ _log = logging.getLogger("penstock.models")
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """What going back did. action: `rollback` of a trial, or `return` to the champion before; version: that was rolled back;
-    champion: which decides now.
+    """The result of going back. action: `rollback` of a trial, or `return` to the former champion; version: the one rolled
+    back; champion: the one that decides now.
     """
 
     action: str
@@ -43,10 +43,10 @@ class Challengers:
     Args:
         database: of the office.
         detector: whose.
-        registry: where versions and aliases are.
-        four_eyes: what whoever began a trial asks for waits for another person.
+        registry: the store of versions and aliases.
+        four_eyes: requests of the person who began a trial wait for another person.
 
-    Every version may be named in full, by its first characters, by the registry's number or by an alias.
+    A version may be given by its full name, a prefix, the registry's number or an alias.
     """
 
     def __init__(self, database: Database, detector: Detector, registry: Registry, *, four_eyes: bool = False) -> None:
@@ -57,7 +57,7 @@ class Challengers:
         self._loaded: dict[str, Ensemble] = {}
 
     def versions(self) -> list[Entry]:
-        """Every version, oldest first, with its aliases and what it was worth on its test."""
+        """All versions, oldest first, with aliases and test figures."""
         return self._registry.entries(self._detector.name)
 
     @property
@@ -66,13 +66,13 @@ class Challengers:
         return self._registry.alias(self._detector.name, "champion")
 
     def shadow(self, version: str, *, who: str, why: str = "", guards: Sequence[Mapping[str, Any]] | None = None) -> ModelTrial:
-        """Let a version score beside the champion, and decide nothing.
+        """Start a shadow trial: the version scores the same events as the champion, and decides nothing.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is no such version.
             BundleError: it does not fit the detector.
-            DeclarationError: a guard is none.
-            Conflict: it is the champion, or as many are tried as can be.
+            DeclarationError: an invalid guard.
+            Conflict: it is the champion, or too many trials run.
         """
         found, given = self._fitting(version, None), _checked(guards)
         trial = self.trials.shadow(found, champion=self.champion, who=who, why=why, guards=given)
@@ -89,14 +89,14 @@ class Challengers:
         why: str = "",
         guards: Sequence[Mapping[str, Any]] | None = None,
     ) -> ModelTrial | Request:
-        """Let a version decide for a share of the keys of a text field or feature; guards watch it.
+        """Start a rollout: the version decides for a share of the keys of a text field or feature, under guards.
 
         Returns:
             the trial, or a request that waits for another person.
 
         Raises:
-            NotFound, BundleError, DeclarationError, Conflict: as `shadow`; keys cannot be shared out; another is rolled out.
-            MalformedEvent: the percentage is none.
+            NotFound, BundleError, DeclarationError, Conflict: as `shadow`; invalid keys; another is rolled out.
+            MalformedEvent: an invalid percentage.
         """
         found, given = self._fitting(version, share_of), _checked(guards)
         share: dict[str, Any] = {"percent": percent, "share_of": share_of}
@@ -105,15 +105,15 @@ class Challengers:
         return done
 
     def promote(self, version: str | None = None, *, who: str, why: str = "") -> str | Request:
-        """Let a version, or the only one that is tried, decide everything.
+        """Promote a version, by default the only one in trial.
 
         Returns:
-            which that is, or a request that waits for another person.
+            the version, or a request that waits for another person.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is no such version.
             BundleError: it does not fit the detector.
-            Conflict: nothing is tried, or several are, and none was named.
+            Conflict: no version was named, and none is in trial, or several are.
         """
         found = self._fitting(version or self._only(), None)
         if found == self.champion:
@@ -122,19 +122,19 @@ class Challengers:
         return request or found
 
     def ask(self, version: str, action: str, *, who: str, why: str = "", **details: Any) -> Request:
-        """Ask others to promote a version, or to roll it out: for those who may not do it themselves.
+        """Request a promotion or rollout, for those who may not make it themselves.
 
         Raises:
-            NotFound, BundleError, DeclarationError, MalformedEvent: it could not be done.
+            NotFound, BundleError, DeclarationError, MalformedEvent: it is not possible.
         """
         found = self._fitting(version, details.get("of") if action == "rollout" else None)
         return self.trials.ask(found, action, who=who, why=why, **details)
 
     def approve(self, id: str, *, who: str, why: str = "") -> Request:
-        """Do what was asked for.
+        """Approve a request and apply it.
 
         Raises:
-            NotFound, Conflict: there is no such request, it was settled before, or is who approves's own.
+            NotFound, Conflict: there is no such request, it was settled before, or the approver is its author.
             BundleError: the version no longer fits the detector.
         """
         self._fitting(self.trials.approvals.one(id).name, None)
@@ -143,12 +143,12 @@ class Challengers:
         return settled
 
     def rollback(self, version: str | None = None, *, who: str, why: str = "") -> Ended:
-        """End the trial of a version. Unless one is named undo the last step: end the rollout, else what began or changed last.
+        """End the trial of a version. Without one, undo the last step: end the rollout, else what began or changed last.
 
         Raises:
             NotFound: there is no such version.
-            Conflict: it is not tried; or nothing is, and there was no champion before.
-            BundleError: that no longer fits the detector.
+            Conflict: it is not in trial; or nothing is, and there was no champion before.
+            BundleError: the former champion no longer fits the detector.
         """
         trial, before = self._to_end(version), self.champion
         if trial is not None and self.stop(trial, who=who, why=why):
@@ -165,20 +165,20 @@ class Challengers:
         return Ended("return", str(before), past[-1])
 
     def stop(self, trial: ModelTrial, *, who: str, why: str) -> bool:
-        """Roll a trial back if it still runs; whether it did."""
+        """Roll a trial back if it still runs; returns whether it did."""
         stopped = self.trials.stop(trial.id, who=who, why=why)
         if stopped:
             self._point()
         return stopped
 
     def adopt(self) -> None:
-        """Watch what became the challenger by its alias alone, as a retraining makes it."""
+        """Start a shadow trial of a version that became challenger by its alias alone, as after a retraining."""
         version = self._registry.alias(self._detector.name, "challenger")
         if version is not None:
             self.trials.adopt(version, champion=self.champion)
 
     def challengers(self) -> tuple[Challenger, ...]:
-        """What is tried by now, loaded and warm, the one that began first being the first.
+        """The models in trial, loaded and warm, oldest trial first.
 
         Raises:
             BundleError: one is damaged, or does not fit the detector.
@@ -199,7 +199,7 @@ class Challengers:
         return ensemble
 
     def _only(self) -> str:
-        """The version that is tried, where it is the only one."""
+        """The version in trial, if it is the only one."""
         versions = [trial.version for trial in self.trials.running()]
         if len(versions) != 1:
             what = f"{len(versions)} versions" if versions else "no version"
@@ -207,7 +207,7 @@ class Challengers:
         return versions[0]
 
     def _to_end(self, version: str | None) -> ModelTrial | None:
-        """The trial that a way back ends; None where it leads to the champion before."""
+        """The trial that a rollback ends; None if it leads to the former champion."""
         trials = self.trials.running()
         if version is not None:
             found = find_version(self._registry, version, self._detector.name)
@@ -233,7 +233,7 @@ class Challengers:
         self._registry.crown(self._detector.name, version, "promoted")
 
     def _point(self) -> None:
-        """Let the alias stand for what is rolled out, else for what began last; where that fails, the drawer counts."""
+        """Set the registry's alias to the version in rollout, else to the newest in trial; if that fails, the office counts."""
         trials = sorted(self.trials.running(), key=lambda trial: (trial.state == "rollout", trial.at_us))
         version = trials[-1].version if trials else None
         try:
@@ -243,10 +243,10 @@ class Challengers:
 
 
 def find_version(registry: Registry, version: str, detector: str) -> str:
-    """The whole name of a version.
+    """The full name of a version.
 
     Raises:
-        NotFound: there is none.
+        NotFound: there is no such version.
     """
     try:
         return find(registry, version, detector).version
@@ -262,7 +262,7 @@ def share_of(detector: Detector, trial: ModelTrial) -> Share | None:
 
 
 def _checked(guards: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:
-    """Guards as the drawer keeps them."""
+    """Guards in their stored form."""
     if guards is None:
         return None
     found: list[dict[str, Any]] = msgspec.to_builtins(guards_of(list(guards)))

@@ -1,4 +1,4 @@
-"""The report of a day: from the settings and a name to the files."""
+"""Daily reports, from the settings to files."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -24,20 +24,20 @@ from penstock.wiring.drift import drift_of_day
 from penstock.wiring.stores import ledgers_to_read, several_logs
 
 _FURTHEST = 8
-_CONTROL_DAYS = 30  # of a share of blocks that is let through, a day has a few at the most
+_CONTROL_DAYS = 30  # a single day has few control decisions at most
 
 
 def daily_reports(
     settings: Settings, reference: str | None, day: date | None, *, by: By = "decided", clock: Clock = system_clock
 ) -> dict[str, Report]:
-    """The report of a day for one detector, or for all that have decided anything; also while a service is running.
+    """The report of a day for one detector, or for all with decisions; also while a service is running.
 
     Args:
-        settings: say where ledger and archive are.
-        reference: the DETECTOR; all that this ledger knows unless given.
-        day: the day (UTC); the newest that is over unless given.
+        settings: name ledger and archive.
+        reference: the DETECTOR; all in the ledger unless given.
+        day: the day (UTC); the newest complete one unless given.
         by: whether a decision counts on the day it was made or on that of its event.
-        clock: tells which labels are known by now.
+        clock: determines which labels are known.
 
     Raises:
         ConfigurationError: there is no ledger.
@@ -59,10 +59,10 @@ def daily_reports(
 
 
 def report_of(settings: Settings, engine: Engine, day: date, *, by: By = "decided", clock: Clock = system_clock) -> Report:
-    """The report of a day of an engine that runs, or of a replica; as much as is durable and known by now.
+    """The report of a day of a running engine or replica, from durable records and known labels.
 
     Raises:
-        DataError: it has decided nothing at all.
+        DataError: it has no decisions at all.
     """
     detector = engine.detector
     with Archive(engine.ledger, settings.data / "archive") as archive:
@@ -72,7 +72,7 @@ def report_of(settings: Settings, engine: Engine, day: date, *, by: By = "decide
 def decided_days(
     settings: Settings, engine: Engine, *, by: By = "decided", clock: Clock = system_clock
 ) -> list[tuple[date, int]]:
-    """The days (UTC) up to today that can be reported on, the newest first, each with how many decisions."""
+    """The days (UTC) up to today with decisions, newest first, each with their number."""
     with Archive(engine.ledger, settings.data / "archive") as archive:
         return History(archive, engine.detector.name, None, clock(), by=by).counts(clock())
 
@@ -104,7 +104,7 @@ def _report(
 
 
 def _control(archive: Archive, detector: Detector, report: Report) -> Control | None:
-    """What was let through up to the end of the day, of which as much is known as at the time of the report."""
+    """Control decisions up to the end of the day, with outcomes known at the time of the report."""
     end = datetime.combine(report.date + timedelta(days=1), time(), UTC)
     now_us = to_us(datetime.fromisoformat(report.made_at))
     found = blocks(archive, detector, days=_CONTROL_DAYS, now_us=now_us, until_us=to_us(end))
@@ -112,7 +112,7 @@ def _control(archive: Archive, detector: Detector, report: Report) -> Control | 
 
 
 def _drift(settings: Settings, detector: Detector, ledger: Ledger, report: Report) -> DayDrift:
-    """What the day's drift comes to; the furthest columns, each as its own limit measures it."""
+    """The day's drift: the columns that drifted most, each by its own limit."""
     now_us = to_us(datetime.fromisoformat(report.made_at))
     found, missing = drift_of_day(settings, detector, ledger, report.date, by=report.by, now_us=now_us)
     if found is None:
@@ -122,7 +122,7 @@ def _drift(settings: Settings, detector: Detector, ledger: Ledger, report: Repor
 
 
 def _chosen(reference: str | None, known: list[str]) -> dict[str, Detector | None]:
-    """The detectors by name; None where one is not installed, so that nothing is known of it but its decisions."""
+    """The detectors by name; None for one that is not installed, of which only decisions are known."""
     if reference is None:
         if not known:
             raise DataError("nothing has been decided here yet; name another data folder with --data DIR")
@@ -136,7 +136,7 @@ def _chosen(reference: str | None, known: list[str]) -> dict[str, Detector | Non
 
 
 def write_reports(reports: Mapping[str, Report], folder: Path) -> list[Path]:
-    """Write each report as `daily-DETECTOR-DATE` .json, .csv and .html; what is written."""
+    """Write each report as `daily-DETECTOR-DATE` .json, .csv and .html; returns the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, report in reports.items():

@@ -1,4 +1,4 @@
-"""The office: from the settings to the database that holds what people decide and change."""
+"""The office's database from the settings."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -11,7 +11,7 @@ from penstock.identity.closed_access import anybody_in, remember_closed
 
 @contextmanager
 def office_of(settings: Settings) -> Iterator[Database]:
-    """The office's database that the settings name, closed in the end; several processes may have it open.
+    """The office's database in the settings, closed at the end; several processes may have it open.
 
     Raises:
         ConfigurationError: the setting names no database.
@@ -26,7 +26,7 @@ def office_of(settings: Settings) -> Iterator[Database]:
 
 
 def place_of(settings: Settings) -> str:
-    """Where the office is, for messages."""
+    """The location of the office, for messages."""
     return str(settings.data / FILE) if settings.office is None else shown_url(settings.office)
 
 
@@ -43,5 +43,5 @@ def _opened(settings: Settings) -> Iterator[Database]:
 
 
 def has_office(settings: Settings) -> bool:
-    """Whether there is one already: a database that is shared always is."""
+    """Whether an office exists: a shared database always does."""
     return settings.office is not None or (settings.data / FILE).exists()

@@ -1,4 +1,4 @@
-"""The demo: a trained detector, a state that is alive, and simulated people who go on paying."""
+"""The demo: a trained detector with warm state and simulated live traffic."""
 
 import queue
 import threading
@@ -37,7 +37,7 @@ Advance = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Demo:
-    """What a demo has beside what is served."""
+    """The parts of a demo."""
 
     settings: Settings
     detector: Detector
@@ -46,7 +46,7 @@ class Demo:
 
     @contextmanager
     def running(self, tps: float) -> Iterator[tuple[Iterator[bytes], "queue.SimpleQueue[bytes]"]]:
-        """Events as JSON, without end, and the labels that follow them; the world's place is kept meanwhile."""
+        """An endless stream of events as JSON, and their labels; stores the position of the simulation."""
         stop, labels = threading.Event(), queue.SimpleQueue[bytes]()
         remembering = threading.Thread(target=self._remember, args=(stop,), name="penstock-demo", daemon=True)
         remembering.start()
@@ -66,10 +66,10 @@ class Demo:
 def prepare_demo(
     settings: Settings, *, tps: float = TPS, attack: str | None, say: Say, progress: Advance, clock: Clock = system_clock
 ) -> Demo:
-    """Bring everything to where a demo can start: the first time this simulates, trains and warms the state.
+    """Prepare a demo: the first time this simulates, trains and warms the state.
 
-    The state is warmed with what was paid in the last days; again, with what it has missed, where a demo was off for longer
-    than a day.
+    The state is warmed with the payments of the last days; and with those missed while the demo was off for more than a
+    day.
 
     Raises:
         ConfigurationError: there is no attack of this name.
@@ -94,17 +94,17 @@ def prepare_demo(
 
 
 def _recorded(profile: Profile) -> pl.DataFrame:
-    """Two months of payments to learn from, the same on every machine and every day."""
+    """Two months of payments for training, the same on every machine and every day."""
     events = round(_TRAINED_PEOPLE * profile.per_day * _TRAINED_DAYS)
     return simulate(profile, events=events, people=_TRAINED_PEOPLE, seed=1)
 
 
 def _train(detector: Detector, history: Recorded, settings: Settings, progress: Advance, clock: Clock) -> None:
-    """Train, and compile meanwhile what serving needs: fitting runs in code that lets other threads work."""
+    """Train, and compile serving code meanwhile: fitting releases the GIL."""
     compiling = threading.Thread(target=lambda: warm_up(Engine(detector, wait_for_models=True, clock=clock)))
 
     def advance(what: str, share: float) -> None:
-        if what == "fitting" and compiling.ident is None:  # it is told more than once
+        if what == "fitting" and compiling.ident is None:  # it is called more than once
             compiling.start()
         progress(0.8 * share)
 

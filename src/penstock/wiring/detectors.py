@@ -1,4 +1,4 @@
-"""What DETECTOR on the command line stands for: an installed name, or a Python file."""
+"""Resolution of DETECTOR on the command line: an installed name, or a Python file."""
 
 import hashlib
 import importlib
@@ -18,15 +18,15 @@ GROUP = "penstock.detectors"
 
 
 def installed() -> dict[str, EntryPoint]:
-    """The detectors that installed packages register, by name."""
+    """The detectors registered by installed packages, by name."""
     return {found.name: found for found in sorted(entry_points(group=GROUP), key=lambda found: found.name)}
 
 
 def load_detector(reference: str) -> Detector:
-    """The detector that DETECTOR on the command line stands for.
+    """Load the detector that DETECTOR on the command line names.
 
     Args:
-        reference: the name of an installed one (`banking`), a Python file (`mine.py`), or `mine.py:name` where the file
+        reference: an installed name (`banking`), a Python file (`mine.py`), or `mine.py:name` if the file
             declares several.
 
     Raises:
@@ -83,7 +83,7 @@ def _named(found: dict[str, Detector], name: str, path: Path) -> Detector:
 
 
 def _import(path: Path) -> ModuleType:
-    """Load a file as a module of its own; the same file loaded twice is one module."""
+    """Import a file as a separate module; the same file loaded twice is one module."""
     if not path.is_file():
         files = [found.name for found in path.parent.glob("*.py")] if path.parent.is_dir() else []
         raise ConfigurationError(f"there is no file {path}.{did_you_mean(path.name, files)}")
@@ -102,7 +102,7 @@ def _import(path: Path) -> ModuleType:
 
 
 def _place(error: Exception, path: Path) -> str:
-    """What went wrong in a detector file, and on which of its lines."""
+    """The error in a detector file, and its line."""
     if isinstance(error, SyntaxError):
         return f"{path}:{error.lineno}: {error.msg}"
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).name == path.name]
@@ -111,7 +111,7 @@ def _place(error: Exception, path: Path) -> str:
 
 
 def summary(detector: Detector) -> dict[str, Any]:
-    """What a list of detectors says about one."""
+    """The entry of a detector in lists."""
     return {
         "description": (detector.event.__doc__ or "").strip().split("\n")[0],
         "features": len(detector.features),
@@ -121,6 +121,6 @@ def summary(detector: Detector) -> dict[str, Any]:
 
 
 def module_of(reference: str) -> ModuleType:
-    """The module in which a detector stands."""
+    """The module that declares a detector."""
     path = reference.partition(":")[0]
     return _import(Path(path)) if path.endswith(".py") else importlib.import_module(installed()[reference].module)

@@ -1,4 +1,4 @@
-"""Drift: from the settings to what was decided and a report; once, or again and again beside a service or worker."""
+"""Drift reports, from the settings and a ledger; once, or periodically in a service or worker."""
 
 import logging
 import threading
@@ -36,7 +36,7 @@ _log = logging.getLogger("penstock.drift")
 
 
 class Drift:
-    """The drift of one detector's decisions in a ledger: looks again and again, each time at what is new.
+    """The drift of one detector's decisions in a ledger; each measurement reads only new decisions.
 
     version: of the models that decide. since_us: older decisions are not read. by: the time by which they are counted.
 
@@ -74,15 +74,15 @@ class Drift:
         """The report as of now.
 
         Args:
-            archive: answers what labels say; nothing is said of them without it.
-            now_us: labels that are known by now count.
+            archive: for label outcomes, which are omitted without it.
+            now_us: labels known by this time count.
             pause: see `Watch.catch_up`.
-            last_us: length of the window, where no beginning is given.
+            last_us: length of the window, if no beginning is given.
             since_us: the hour with which it begins.
             until_us: the hour before which it ends; that after the newest decision unless given.
 
         Raises:
-            DataError: it begins before what is counted.
+            DataError: it begins before the counted decisions.
         """
         self._watch.catch_up(pause)
         span = self._watch.sketch.span
@@ -113,10 +113,10 @@ def drift_report(
     until_us: int | None = None,
     clock: Clock = system_clock,
 ) -> DriftReport:
-    """The drift of what a data folder holds, also while a service owns it.
+    """The drift of a data folder's decisions, also while a service owns it.
 
     Raises:
-        ConfigurationError: there is no ledger. BundleError: there is no reference. DataError: nothing was decided.
+        ConfigurationError: there is no ledger. BundleError: there is no reference. DataError: there are no decisions.
     """
     version = champion_version(settings, detector)
     if version is not None:
@@ -131,7 +131,7 @@ def drift_report(
 def drift_of_day(
     settings: Settings, detector: Detector, ledger: Ledger, day: date, *, now_us: int, by: By = "decided"
 ) -> tuple[DriftReport | None, str | None]:
-    """The drift as of the end of a day, or why nothing can be said."""
+    """The drift as of the end of a day, or why it is unknown."""
     start_us = (day - date(1970, 1, 1)) // timedelta(microseconds=1)
     try:
         version = champion_version(settings, detector)
@@ -141,14 +141,14 @@ def drift_of_day(
         return None, str(error)
 
 
-# ---------------------------------------------------------------- beside a service
+# ---------------------------------------------------------------- in a service
 
 
 class DriftWork:
-    """Looks at the drift of engines that run, resting most of the time.
+    """Measures the drift of running engines, resting most of the time.
 
-    One thread looks at a time; what it finds is read from any: `reports`, and where there is none the reason in `troubles`, by
-    detector.
+    One thread measures at a time; results may be read from any: `reports`, and reasons for missing ones in `troubles`,
+    by detector.
     """
 
     def __init__(self, settings: Settings, *, clock: Clock = system_clock) -> None:
@@ -159,22 +159,22 @@ class DriftWork:
         self.troubles: dict[str, str] = {}
 
     def figures(self) -> Mapping[str, Mapping[str, float]]:
-        """The figure `drift` by detector: how many findings are worth an alarm. For alerts."""
+        """The figure `drift` by detector: the number of findings severe enough for an alert."""
         return {name: {"drift": float(len(report.alarms))} for name, report in list(self.reports.items())}
 
     def stop(self) -> None:
-        """Let a look that has begun end at once; no other begins."""
+        """Cancel a running measurement; no other begins."""
         self._closed.set()
 
     def run(self, engines: Callable[[], Sequence[Engine]]) -> None:
-        """Look soon, and then again and again, until `stop`."""
+        """Measure soon, and then periodically, until `stop`."""
         wait_s = min(_FIRST_LOOK_S, self._settings.drift_every_s)
         while not self._closed.wait(wait_s):
             self.look(engines())
             wait_s = self._settings.drift_every_s
 
     def look(self, engines: Sequence[Engine]) -> None:
-        """Look once at what each of these engines has decided."""
+        """Measure each of these engines once."""
         for engine in engines:
             name = engine.detector.name
             try:
@@ -207,7 +207,7 @@ class DriftWork:
 
 
 class DriftSink:
-    """Looks at the drift of what a worker decides, for as long as it is in charge: a `penstock.stream.port.Sink` that stores
+    """Measures the drift of a worker's decisions while it owns the detector: a `penstock.stream.port.Sink` that stores
     nothing. Its figures are for alerts.
     """
 
@@ -218,7 +218,7 @@ class DriftSink:
         self._thread: threading.Thread | None = None
 
     def begin(self, fence: int) -> int:  # noqa: ARG002 - whoever is in charge looks
-        """Begin to look; nothing is written, so there is nothing to go on from."""
+        """Start measuring; nothing is stored, so there is no position."""
         if self._thread is None:
             self._thread = threading.Thread(
                 target=self._work.run, args=(lambda: [self._engine],), name="penstock-drift", daemon=True
@@ -227,24 +227,24 @@ class DriftSink:
         return self._engine.ledger.durable_position
 
     def write(self, records: Sequence[tuple[int, Record]]) -> None:
-        """Nothing: a look reads the ledger."""
+        """Ignore the records: measurements read the ledger."""
 
     def close(self) -> None:
-        """Stop looking; twice is fine."""
+        """Stop measuring; idempotent."""
         self._work.stop()
         if self._thread is not None:
             self._thread.join()
 
 
 class _Stopped(Exception):
-    """The service ends: a look that has begun is left."""
+    """The service ends: cancels a running measurement."""
 
 
-# ---------------------------------------------------------------- beside a trainer
+# ---------------------------------------------------------------- in a trainer
 
 
 def drift_asks(settings: Settings, detector: Detector, *, clock: Clock = system_clock) -> Callable[[], str | None]:
-    """For a trainer: tells why drift asks for a training, once for every version of models; None while it does not.
+    """For a trainer: returns why drift requires a training, once for every model version; None while it does not.
 
     settings: name the data folder or ledger of the service that decides.
     """

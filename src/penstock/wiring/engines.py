@@ -1,4 +1,4 @@
-"""Engines over a data folder or in memory, and what a data folder holds."""
+"""Engines over a data folder or in memory, and read access to a data folder."""
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -22,7 +22,7 @@ from penstock.wiring.detectors import installed, load_detector
 from penstock.wiring.features import as_grown
 from penstock.wiring.stores import EmbeddedStores, ledger_to_read, ledgers_to_read, note_losses, open_ledger, several_logs
 
-_CHUNK = 1024  # rows of a record: a label found in the log costs the reading of one
+_CHUNK = 1024  # rows of a record: applying a label found in the log costs reading one
 
 
 def open_engine(
@@ -34,9 +34,9 @@ def open_engine(
     on_personal: OnPersonal | None = None,
     on_close: Callable[[], None] = lambda: None,
 ) -> Engine:
-    """An engine over the data folder, compiled and ready; over a ledger that it shares with others, where one is given.
+    """An engine over the data folder, compiled and ready; over a shared ledger, if one is given.
 
-    on_personal: keeps what personal fields said.
+    on_personal: stores original values of personal fields.
 
     Raises:
         BundleError: a declared model has no bundle, unless the engine shall wait for one.
@@ -73,9 +73,9 @@ def open_engine(
 
 
 def models_of(detector: Detector, settings: Settings, *, keep_in: Path | None = None) -> Path | Ensemble:
-    """The folder of bundles that the settings name; the models that came along while it has no champion of the detector.
+    """The bundle folder in the settings; the prebuilt models while it has no champion of the detector.
 
-    keep_in: gets a copy of what came along.
+    keep_in: gets a copy of the prebuilt models.
     """
     folder = settings.models_folder
     if not detector.models or champion(folder, detector.name) is not None:
@@ -84,7 +84,7 @@ def models_of(detector: Detector, settings: Settings, *, keep_in: Path | None = 
 
 
 def engine_in_memory(detector: Detector, settings: Settings, *, key: bytes | None = None) -> Engine:
-    """An engine with an empty state, which keeps nothing. key: of personal fields; any unless given."""
+    """An engine with an empty state, which stores nothing. key: of personal fields; random unless given."""
     return Engine(
         detector,
         models=models_of(detector, settings),
@@ -102,9 +102,9 @@ def openers(
     keeping: VaultWriter | None = None,
     stores: EmbeddedStores | None = None,
 ) -> dict[str, Callable[[], Engine]]:
-    """What opens an engine for each detector, by name; alerting, work, stores: follow what they decide.
+    """Functions that open an engine for each detector, by name; alerting, work, stores: follow its decisions.
 
-    keeping: keeps what personal fields said.
+    keeping: stores original values of personal fields.
 
     A detector whose models are not trained yet is served, and is not ready.
     """
@@ -113,7 +113,7 @@ def openers(
 
 
 class _SharedLedger:
-    """The ledger that the settings name and its archive, opened for the first detector of several and closed after the last."""
+    """The ledger and archive in the settings, opened for the first of several detectors and closed after the last."""
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class _SharedLedger:
 
 
 def load_history(engine: Engine, recorded: Recorded, *, progress: Callable[[float], None] = lambda _share: None) -> int:
-    """Warm an engine's state from recorded events; the number of those that were new."""
+    """Warm an engine's state from recorded events; returns the number of new ones."""
     arrived = "arrived_at" if "arrived_at" in recorded.frame.columns else None
     new = done = 0
     for part in recorded.frame.iter_slices(_CHUNK):
@@ -186,12 +186,12 @@ def load_history(engine: Engine, recorded: Recorded, *, progress: Callable[[floa
 
 
 def handing_on(keeping: VaultWriter | None, detector: Detector) -> OnPersonal | None:
-    """Where an engine of this detector is to put what personal fields said."""
+    """The function that stores original personal values of this detector's events."""
     return None if keeping is None or not detector.schema.personal else partial(keeping.hand_on, detector.name)
 
 
 def personal_key(path: Path | None) -> bytes | None:
-    """The key of personal fields in a file; None where no file is named.
+    """The key of personal fields in a file; None if no file is named.
 
     Raises:
         ConfigurationError: it cannot be read, or is too short.
@@ -212,9 +212,9 @@ _SHORTEST_KEY = 16
 
 @contextmanager
 def open_archive(settings: Settings, detector: str | None = None) -> Iterator[Archive]:
-    """SQL over what a data folder holds, or a database, also while a service or worker writes it.
+    """SQL over a data folder or a database, also while a service or worker writes it.
 
-    detector: whose decisions are wanted, where a database holds several logs.
+    detector: whose decisions are wanted, if a database holds several logs.
 
     Raises:
         ConfigurationError: there is no ledger, or there are several logs.
@@ -225,16 +225,16 @@ def open_archive(settings: Settings, detector: str | None = None) -> Iterator[Ar
 
 @contextmanager
 def recorded_decisions(settings: Settings, transaction_id: str, reference: str | None) -> Iterator[tuple[Detector, Ledger]]:
-    """The detector that decided about a transaction, and the ledger of the data folder, to read.
+    """The detector that decided a transaction, and the ledger of the data folder, to read.
 
     Args:
         settings: name the data folder.
         transaction_id: the transaction.
-        reference: the DETECTOR that decided; looked for among those of this folder unless given.
+        reference: the DETECTOR that decided; searched among those of this folder unless given.
 
     Raises:
         ConfigurationError: the folder holds no ledger, or its detector is not installed.
-        DataError: nobody decided about it.
+        DataError: the transaction is unknown.
     """
     detector = None if reference is None else load_detector(reference)
     with ledgers_to_read(settings) as ledgers:

@@ -1,4 +1,4 @@
-"""The book of the features of a detector, and what lets an engine follow it: filled beside the traffic, then swapped in."""
+"""The feature store of a detector, and the activation of its features in an engine: backfilled, then swapped in."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -39,10 +39,10 @@ SERVICE = "service"
 
 
 class Checks:
-    """What a book of features asks before a change: the detector's file, the rules that act by now, and the models.
+    """Checks of feature changes against the detector's file, its running rules, and its models.
 
     Args:
-        models: the folder of bundles; those that decide or are tried must go on fitting.
+        models: the folder of bundles; the champion and the models in trial must go on fitting.
     """
 
     def __init__(self, database: Database, detector: Detector, models: Path) -> None:
@@ -51,7 +51,7 @@ class Checks:
         self._trials = ModelTrials(database, detector.name)
 
     def fit(self, versions: Sequence[Version]) -> None:
-        """See `office.features.Checks`."""
+        """See `penstock.governance.features.Checks`."""
         try:
             changed = self._detector.with_rules([]).with_features(added_of(versions))
         except DeclarationError:
@@ -64,7 +64,7 @@ class Checks:
             check_fits(changed, ensemble)
 
     def readers(self, name: str, others: Sequence[Version]) -> Sequence[str]:
-        """See `office.features.Checks`."""
+        """See `penstock.governance.features.Checks`."""
         features = [f"feature {each.name!r}" for each in others if name in _words(each)]
         rules = [f"rule {rule.name!r}" for rule in self._acting() if _asks(rule, name)]
         models = [f"model {each.version or 'unsaved'}" for each in self._models() if name in each.features]
@@ -80,30 +80,30 @@ class Checks:
 
 
 def feature_store(database: Database, detector: Detector, settings: Settings) -> FeatureStore:
-    """The book of a detector's features: a change that could not work is refused with the reason, and undone."""
+    """The feature store of a detector, with checks: an invalid change is refused with the reason, and rolled back."""
     checks = Checks(database, detector, settings.models_folder)
     return FeatureStore(database, detector.name, checks, four_eyes=settings.four_eyes)
 
 
 @contextmanager
 def open_features(detector: Detector, settings: Settings) -> Iterator[FeatureStore]:
-    """The book of features in the office that the settings name."""
+    """The feature store in the office of the settings."""
     with office_of(settings) as database:
         yield feature_store(database, detector, settings)
 
 
 class ActivatedFeatures(NamedTuple):
-    """Features that were filled beside an engine, ready to be swapped in; filling: None where it has them already."""
+    """Features that were backfilled for an engine, to be activated; filling: None if it has them already."""
 
     wanted: Wanted
     filling: FeatureBackfill | None
 
 
 class FeatureActivation:
-    """What a process asks that keeps an engine. decides: whether its word counts, as that of whoever decides does.
-    fits: raises where this process cannot compute what is asked for. shard, shards: which of how many the engine is of.
+    """The source of run-time features for an engine. decides: whether this process decides, so that its reports count.
+    fits: raises if this process cannot compute the features. shard, shards: the engine's shard, and their number.
 
-    `prepare`, then `Engine.activate_features` in the engine's own thread, then `settle`.
+    Call `prepare`, then `Engine.activate_features` in the engine's own thread, then `settle`.
     """
 
     def __init__(
@@ -124,10 +124,10 @@ class FeatureActivation:
         self.trouble: str | None = None
 
     def test(self, name: str, body: dict[str, Any]) -> tuple[str, str, list[str]]:
-        """Look at a feature without saving it: its name, its type and what it reads.
+        """Check a feature without saving it: its name, its type and what it reads.
 
         Raises:
-            DeclarationError, BundleError: it cannot work beside those that are wanted.
+            DeclarationError, BundleError: it does not fit the other features.
         """
         others = [each for each in added_of(self.book.wanted().versions) if each.name != name]
         detector = self._detector.with_rules([]).with_features([*others, Added(name, read_described(body, name))])
@@ -135,9 +135,10 @@ class FeatureActivation:
         return name, detector.plan.layout[name].type.value, sorted(detector.reads_of(feature))
 
     def prepare(self, engine: Engine, stopped: Callable[[], bool] = lambda: False) -> ActivatedFeatures | None:
-        """What is wanted, filled from the log but for a few records; None where nothing has changed. May take a while.
+        """The wanted features, backfilled from the log but for a few records; None if nothing has changed. May take a
+        while.
 
-        What cannot be filled is a draft again, and says why.
+        A feature whose backfill fails becomes a draft again, with the reason.
         """
         if time.monotonic() < self._again_at or self.book.revision() == self._revision:
             return None
@@ -156,11 +157,11 @@ class FeatureActivation:
         return None if stopped() else ActivatedFeatures(wanted, filling)
 
     def again(self) -> None:
-        """Look once more, whether anything has changed or not."""
+        """Prepare again, even if nothing has changed."""
         self._revision = -1
 
     def settle(self, grown: ActivatedFeatures) -> None:
-        """It has been swapped in: what was filled is active from now on."""
+        """Report that features were activated: backfilled versions become active."""
         self._revision, self._again_at, self.trouble = grown.wanted.revision, 0.0, None
         if grown.filling is not None:
             self._reaches = {reach.name: reach for reach in grown.filling.reaches}
@@ -169,7 +170,7 @@ class FeatureActivation:
             self.book.filled(version.name, version.version, _told(reach), who=SERVICE, **self._place)
 
     def fail(self, wanted: Wanted, error: PenstockError) -> None:
-        """It cannot be filled, or what was filled does not fit any more."""
+        """Report that the backfill or its activation failed."""
         self.trouble, self._again_at = str(error), time.monotonic() + AGAIN_S
         if not self.decides or not isinstance(error, FINAL):
             return
@@ -198,5 +199,5 @@ def _asks(rule: Rule, name: str) -> bool:
 def feature_activation(
     database: Database, detectors: Sequence[Detector], settings: Settings, *, decides: bool = True
 ) -> dict[str, FeatureActivation]:
-    """For each detector, what a process that keeps its engine follows."""
+    """For each detector, the source of run-time features for its engine."""
     return {each.name: FeatureActivation(feature_store(database, each, settings), each, decides=decides) for each in detectors}

@@ -1,4 +1,4 @@
-"""Features that are made at run time, as a detector takes them: those that the office says are active."""
+"""Active run-time features from the office, as part of a detector."""
 
 from collections.abc import Collection, Sequence
 
@@ -18,10 +18,10 @@ def added_of(versions: Sequence[Version]) -> list[Added]:
 
 
 def grown(database: Database, detector: Detector) -> Detector:
-    """A detector with the features that are active by now; their table must have been prepared.
+    """A detector with its active run-time features; their table must have been prepared.
 
     Raises:
-        DeclarationError: they do not fit what its file says by now.
+        DeclarationError: they do not fit the detector's current file.
     """
     versions = read_versions(database.read, detector.name)
     active = sorted((each for each in versions if each.state == "active"), key=lambda each: each.name)
@@ -38,7 +38,7 @@ def grown(database: Database, detector: Detector) -> Detector:
 
 
 def as_grown(detector: Detector, settings: Settings) -> Detector:
-    """A detector with the features that are active in the office that the settings name, if there is one."""
+    """A detector with its active run-time features from the office in the settings, if there is one."""
     if not has_office(settings):
         return detector
     with office_of(settings) as database:
@@ -47,7 +47,7 @@ def as_grown(detector: Detector, settings: Settings) -> Detector:
 
 
 def not_active(database: Database, detector: Detector, words: Collection[str]) -> str | None:
-    """What is to be said of a feature among these names that nothing may read yet; None where there is none."""
+    """A message about an inactive feature among these names; None if there is none."""
     newest = {each.name: each for each in read_versions(database.read, detector.name) if each.state != "archived"}
     for name, version in newest.items():
         if name not in words or name in detector.plan.layout:

@@ -1,4 +1,4 @@
-"""Guards at work: whoever decides looks several times a second whether a candidate does what it must not, and ends that."""
+"""Guards: check candidates several times a second, and roll back those that exceed a limit."""
 
 import logging
 import threading
@@ -37,7 +37,7 @@ _log = logging.getLogger("penstock.guards")
 
 
 class Announcements:
-    """Alerts that are raised beside the ledger's records, until the sink of alerts takes them. Any thread may call."""
+    """A queue of alerts raised outside the ledger's records, for the alert sink. Thread-safe."""
 
     def __init__(self) -> None:
         self._waiting: deque[Alert] = deque(maxlen=_MOST_TOLD)
@@ -47,13 +47,13 @@ class Announcements:
         self._waiting.append(alert)
 
     def take(self) -> list[Alert]:
-        """What was raised since; it is given once."""
+        """New alerts; each is returned once."""
         return [self._waiting.popleft() for _ in range(len(self._waiting))]
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """What is tried: the name it is recorded under and its version, since when, its guards, and what ends it."""
+    """A candidate: its recorded name and version, since when it runs, its guards, and what ends it."""
 
     trial: str
     version: str
@@ -65,15 +65,15 @@ class _Candidate:
 
 
 class GuardMonitor:
-    """The guards of one detector. `look` is called again and again by one thread at a time, of whoever decides.
+    """The guards of one detector. One thread at a time, of the deciding process, calls `look` periodically.
 
-    Every guard holds the candidate against what the champion would have done with the same events. What ends a trial is a
+    Every guard compares the candidate with what the champion would have decided on the same events. Ending a trial is a
     compare-and-set in the office, so several processes may guard the same.
 
     Args:
         database, registry: of the office, and of models.
         detector: as its file declares it.
-        tell: told of every rollback.
+        tell: called with every rollback.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class GuardMonitor:
         self._lock = threading.Lock()
 
     def look(self, engine: Engine) -> None:
-        """Roll back what breaches a guard."""
+        """Roll back candidates that breach a guard."""
         if engine.pipeline.trying is None:
             return
         with self._lock:
@@ -131,7 +131,7 @@ class GuardMonitor:
         return found
 
     def _recall(self, engine: Engine, candidate: _Candidate) -> None:
-        """Count what was decided before this process did, as far back as its guards look."""
+        """Count earlier decisions from the ledger, as far back as the guards look."""
         windows = [guard.window_us for guard in candidate.guards if not guard.needs_labels]
         if windows:
             engine.trials.recall(candidate.trial, max(windows), engine.ledger, engine.detector.name)
@@ -152,8 +152,8 @@ class GuardMonitor:
         return None
 
     def _mature(self, engine: Engine, candidate: _Candidate) -> Seen:
-        """What labels tell by now; asked of the ledger now and then."""
-        ledger = engine.ledger  # another one for every shard, and after a takeover
+        """Known outcomes from labels; read from the ledger periodically."""
+        ledger = engine.ledger  # differs by shard, and after a takeover
         if time.monotonic() - self._asked_s.get((candidate.trial, ledger), -LABELS_EVERY_S) < LABELS_EVERY_S:
             return Seen(0)
         self._asked_s[candidate.trial, ledger] = time.monotonic()
@@ -182,7 +182,7 @@ class GuardMonitor:
         )
 
     def close(self) -> None:
-        """Let go of what was read."""
+        """Release what was read."""
         with self._lock:
             for archive in self._archives.values():
                 archive.close()

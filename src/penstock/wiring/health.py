@@ -1,4 +1,4 @@
-"""How the parts of a service fare, from what each knows of itself."""
+"""The status of the parts of a service."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,9 +30,9 @@ _LATE = 3.0
 
 @dataclass(frozen=True)
 class ServiceHealth:
-    """What a service is made of, as far as operations are concerned.
+    """The parts of a service that operations report on.
 
-    office: the database of everything that people decide. alerting, work, stores, drift: what runs beside the engines.
+    office: the office's database. alerting, work, stores, drift: what runs besides the engines.
     """
 
     settings: Settings
@@ -45,12 +45,12 @@ class ServiceHealth:
 
     @property
     def channels(self) -> Sequence[Channel]:
-        """Where alerts go."""
+        """The alert channels."""
         return () if self.alerting is None else self.alerting.channels
 
     @property
     def delivered_by(self) -> Literal["service", "worker", "nobody"]:
-        """Who tells people of alerts."""
+        """The process that delivers alerts."""
         if self.alerting is None:
             return "nobody"
         return "worker" if self.settings.stream is not None else "service"
@@ -106,7 +106,7 @@ class ServiceHealth:
         return [msgspec.structs.replace(part, detector=name) for part, name in parts]
 
     def _stores(self) -> list[Part]:
-        """The stores, and the workers that feed them, where there are some."""
+        """The stores, and the workers that feed them, if there are any."""
         if self.settings.stream is not None and self.settings.workers is not None:
             return parts_of_workers([address.strip() for address in self.settings.workers.split(",")])
         if self.settings.stream is not None:
@@ -142,7 +142,7 @@ class ServiceHealth:
 
 
 def _lag(ledger: Ledger, position: int, now_us: int) -> tuple[int, float]:
-    """How many events of a ledger are behind a position, and how old the first of them is, in seconds."""
+    """The number of events of a ledger behind a position, and the age of the first of them, in seconds."""
     if position >= ledger.durable_position:
         return 0, 0.0
     try:
@@ -154,7 +154,7 @@ def _lag(ledger: Ledger, position: int, now_us: int) -> tuple[int, float]:
 
 
 def parts_of(engine: Engine, *, every_s: float, clock: Clock = system_clock) -> list[Part]:
-    """How the parts of one engine fare: state, ledger, snapshots. every_s: how often a snapshot is due."""
+    """The status of the parts of one engine: state, ledger, snapshots. every_s: the snapshot interval."""
     looks: Sequence[Callable[[], Part]] = (
         lambda: _state(engine),
         lambda: _ledger(engine),

@@ -1,4 +1,4 @@
-"""How one part of a service fares, as it is said everywhere."""
+"""The status of one part of a service."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ Status = Literal["ok", "degraded", "failed", "absent"]
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """How one part fares. detector: None where it serves all. lag_events, lag_s: what it still lacks, and how old that is."""
+    """The status of one part. detector: None if it serves all. lag_events, lag_s: number of missing events, and their age."""
 
     name: str
     status: Status

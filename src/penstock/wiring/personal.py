@@ -1,4 +1,4 @@
-"""Personal fields: from the settings to the vault that keeps what they said, and one person erased from it."""
+"""Personal fields: the vault from the settings, and erasure."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -24,7 +24,7 @@ from penstock.wiring.stores import ledger_to_read
 
 @contextmanager
 def keeping(detectors: Sequence[Detector], settings: Settings, office: Database) -> Iterator[VaultWriter | None]:
-    """What keeps the personal fields of these detectors, while the block runs; None where they have none.
+    """A context with the vault writer of these detectors; None if they have no personal fields.
 
     Raises:
         ConfigurationError: the key of personal fields cannot be read.
@@ -40,10 +40,10 @@ def keeping(detectors: Sequence[Detector], settings: Settings, office: Database)
 
 
 def vault_of(settings: Settings, office: Database) -> Vault:
-    """The vault in an office, opened with the key of personal fields that the settings name, or the data folder's.
+    """The vault in an office, opened with the key of personal fields in the settings, or in the data folder.
 
     Raises:
-        ConfigurationError: the key is missing, and something is sealed with it.
+        ConfigurationError: the key is missing, and values are encrypted with it.
     """
     path = settings.data / PERSONAL_KEY
     if settings.personal_key_file is None and not path.exists() and is_used(office):
@@ -68,13 +68,16 @@ def erase(reference: str, entity: str, key: str, settings: Settings, *, reason: 
     with office_of(settings) as office:
         vault = vault_of(settings, office)
         erased = erase_person(office, vault, detector.name, *whose, who=LOCAL.name, reason=reason)
-    with suppress(ConfigurationError), ledger_to_read(settings, detector.name) as ledger:  # where nothing was decided yet
+    with (
+        suppress(ConfigurationError),
+        ledger_to_read(settings, detector.name) as ledger,
+    ):  # fails without a ledger, before any decision
         forget_person(ledger.tables, detector.name, detector.schema, key)
     return erased
 
 
 def erasure_of(transaction_id: str, detector: Detector, ledger: Ledger, settings: Settings) -> Erasure | None:
-    """When and by whom the personal fields of a recorded transaction were erased; None where nobody did."""
+    """When and by whom the personal fields of a recorded transaction were erased; None if they were not."""
     if not detector.schema.personal or detector.person is None:
         return None
     with Engine(detector, wait_for_models=True, ledger=Shown(ledger), personal_key=_secret(settings)) as engine:

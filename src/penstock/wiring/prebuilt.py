@@ -27,7 +27,7 @@ DAYS = 60.0
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Make what is asked for, or one part of it."""
+    """Build the named parts, or one of them."""
     _write_one_by_one()
     match arguments:
         case ["kernels"]:
@@ -61,7 +61,7 @@ def side_by_side(*parts: Sequence[str]) -> None:
 
 
 def compile_engine() -> None:
-    """Compile what is still missing of what every engine runs."""
+    """Compile the missing kernels that every engine runs."""
     from penstock.detectors.banking import detector
     from penstock.engine import Engine, warm_up
 
@@ -69,7 +69,7 @@ def compile_engine() -> None:
 
 
 def compile_models() -> None:
-    """Compile what ensembles run, for every kind of model that the detectors declare, with shallow trees and with deep ones."""
+    """Compile scoring for every kind of model that the detectors declare, with shallow trees and with deep ones."""
     import numpy as np
 
     from penstock import GradientBoosting, IsolationForest, LogisticRegression, XGBoost
@@ -111,7 +111,7 @@ def train_one(detector: str, folder: Path, events: int) -> None:
 
 
 def _write_one_by_one() -> None:
-    """Let processes take turns in numba's index of a function: two that write at once could name one file for two types."""
+    """Serialize writes to numba's index of a function: two writers at once could use one file name for two types."""
     from numba.core.caching import IndexDataCacheFile
 
     save = IndexDataCacheFile.save

@@ -1,4 +1,4 @@
-"""Producers: simulated and recorded events on their way to a service or into a broker."""
+"""Producers: send simulated and recorded events to a service or a broker."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -27,9 +27,9 @@ def send(
     tps: float | None,
     on_sent: Callable[[Sent], None],
 ) -> Sent:
-    """Send events of a detector to whatever the URL names: a service, or the topics of a broker.
+    """Send events of a detector to a URL: a service, or the topics of a broker.
 
-    settings: the key that opens a service; the field that events are keyed by in a broker, and which of them are traced there.
+    settings: the key for a service; the shard key for a broker, and the share of traced events.
 
     Raises:
         BrokerError: the broker does not answer, or has no such topics.
@@ -54,7 +54,7 @@ def send(
 
 @contextmanager
 def tracing(settings: Settings) -> Iterator[Callable[[], bytes]]:
-    """What says of each event which trace it is to carry, where the settings ask for traces."""
+    """The tracer of sent events, if the settings enable traces."""
     spans = spans_of(settings)
     if spans is None:
         yield bytes
@@ -66,7 +66,7 @@ def tracing(settings: Settings) -> Iterator[Callable[[], bytes]]:
 def broker_url(to: str) -> str:
     """A URL whose path names the topic of transactions, as one that names all topics; a Redis database may come before it.
 
-    What stands before `transactions` begins the names of the other topics, too.
+    The prefix before `transactions` is also that of the other topics.
 
     >>> broker_url("kafka://localhost:9092/banking.transactions").split("&")[:2]
     ['kafka://localhost:9092?transactions=banking.transactions', 'labels=banking.labels']

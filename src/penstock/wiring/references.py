@@ -1,4 +1,4 @@
-"""References that live traffic is held against: from a bundle, or made from recorded data where that has none."""
+"""Drift references: from a model bundle, or made from recorded data."""
 
 from pathlib import Path
 
@@ -14,12 +14,12 @@ from penstock.wiring.registries import open_registry
 
 
 def reference_file(settings: Settings, detector: str, version: str | None) -> Path:
-    """Where a reference is kept that was made from a file, for a version of models or for rules alone."""
+    """The file of a reference made from data, for a version of models or for rules alone."""
     return settings.models_folder / detector / f"reference-{version or 'rules'}.json"
 
 
 def reference_for(settings: Settings, detector: Detector, version: str | None) -> tuple[Reference, Ensemble | None]:
-    """What a version of models is held against, and the models.
+    """The reference of a model version, and the models.
 
     Raises:
         BundleError: the version was trained without a reference and none was made since, or it is damaged.
@@ -40,7 +40,7 @@ def reference_for(settings: Settings, detector: Detector, version: str | None) -
 
 
 def make_reference(settings: Settings, detector: Detector, recorded: Recorded) -> Path:
-    """Make the reference of what decides now from recorded data, in place of that in its bundle; where it was written.
+    """Make a reference for the deciding version from recorded data, which replaces that of its bundle; returns its path.
 
     Raises:
         DataError: nothing in the data fits. BundleError: the champion is damaged.
@@ -62,5 +62,5 @@ def make_reference(settings: Settings, detector: Detector, recorded: Recorded) -
 
 
 def champion_version(settings: Settings, detector: Detector) -> str | None:
-    """The version that decides; None where rules alone do."""
+    """The version that decides; None for rules alone."""
     return open_registry(settings).alias(detector.name, "champion") if detector.models else None

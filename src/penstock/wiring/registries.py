@@ -1,4 +1,4 @@
-"""Which registry the settings name, and how a service follows the champion in it."""
+"""The model registry from the settings, and the champion source of a service."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def open_registry(settings: Settings) -> Registry:
-    """The registry that the settings name.
+    """The registry in the settings.
 
     Raises:
         MissingExtra: it is MLflow, which is not installed.
@@ -36,24 +36,24 @@ def open_registry(settings: Settings) -> Registry:
 
 
 def champions(detectors: Sequence[Detector], settings: Settings) -> dict[str, Callable[[str | None], Ensemble | None]]:
-    """For each detector that declares models, what a service asks for newer ones."""
+    """For each detector that declares models, the source of newer champions."""
     champion = Champion(settings)
     return {detector.name: partial(champion.newer, detector) for detector in detectors if detector.models}
 
 
 class Champion:
-    """Asks the registry which models decide, and brings them into the folder that engines load from.
+    """Polls the registry for the champion, and downloads it into the folder that engines load from.
 
-    The folder keeps what was brought, and its own `champion` moves along: a service that starts while the registry does
-    not answer goes on with the champion it had.
+    The folder keeps downloaded versions, and its own `champion` alias follows: a service that starts while the registry
+    does not answer continues with the champion it had.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._registry = open_registry(settings)  # imports what is needed before there is traffic
+        self._registry = open_registry(settings)  # imports libraries before there is traffic
 
     def newer(self, detector: Detector, version: str | None) -> Ensemble | None:
-        """The champion where it is another than this version: loaded, fitting, and run once.
+        """The champion if it differs from this version: loaded, validated, and run once.
 
         Raises:
             BundleError: it is damaged, or does not fit the detector.
@@ -72,7 +72,7 @@ class Champion:
 
 
 def detector_named(name: str, reference: str | None) -> Detector:
-    """The detector that a version belongs to: what the reference says, else what is installed under this name.
+    """The detector of a version: from the reference, else the installed one with this name.
 
     Raises:
         ConfigurationError: it is not installed and no file was named, or the reference is another detector.
@@ -90,7 +90,7 @@ def detector_named(name: str, reference: str | None) -> Detector:
 
 
 def name_of(reference: str | None) -> str | None:
-    """The name of a detector that is given by name, which need not be installed, or by file."""
+    """The name of a detector given by name, which need not be installed, or by file."""
     if reference is None or not reference.partition(":")[0].endswith(".py"):
         return reference
     from penstock.wiring.detectors import load_detector
@@ -99,7 +99,7 @@ def name_of(reference: str | None) -> str | None:
 
 
 def note_challenger(settings: Settings, detector: Detector, done: Round, *, clock: Clock = system_clock) -> None:
-    """Write into the audit log that a training made a version the challenger; where there is a data folder or an office.
+    """Audit that a training made a version the challenger; if there is a data folder or an office.
 
     Raises:
         LedgerError: the office does not answer.
@@ -121,5 +121,5 @@ def note_challenger(settings: Settings, detector: Detector, done: Round, *, cloc
 
 
 def request_file(settings: Settings, detector: str) -> Path:
-    """Making this file asks the trainer of a detector to train now."""
+    """The file whose creation starts a training of a detector."""
     return settings.models_folder / detector / "train-now"

@@ -1,4 +1,4 @@
-"""Transactions to replay for a running service: a simulated world's, or those of recorded files that the settings name."""
+"""Sources of replays for a running service: a simulated world, or recorded files in the settings."""
 
 import secrets
 import threading
@@ -44,15 +44,15 @@ class Replay:
 
 
 class Replays:
-    """What `POST /stream` may replay.
+    """The sources that `POST /stream` may replay.
 
     Args:
-        detectors: those that are served, by the DETECTOR of the command line.
+        detectors: the served ones, by the DETECTOR of the command line.
         settings: name recorded files, in `replays`.
-        worlds: by detector, a simulated world that goes on anyway; elsewhere each replay has one of its own.
+        worlds: by detector, a running simulation; without one each replay starts its own.
 
     Raises:
-        ConfigurationError: a recorded file bears the simulator's name.
+        ConfigurationError: a recorded file has the simulator's name.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Replays:
         self._lock = threading.Lock()
 
     def sources(self, detector: str) -> Collection[str]:
-        """The names of what can be replayed for a detector."""
+        """The names of a detector's sources."""
         return [*self._files, *([SIMULATOR] if self._profile(detector) is not None else [])]
 
     def open(self, detector: str, source: str, count: int) -> Replay:
@@ -92,7 +92,7 @@ class Replays:
         return Replay([str(each) for each in ids], partial(_told, self._detectors[detector], frame, ids))
 
     def _new_ids(self, detector: str, count: int) -> Sequence[str | int]:
-        """Ids that nobody has used: texts, or numbers where the detector's are."""
+        """Unused ids: texts, or numbers if the detector's are."""
         if self._detectors[detector].schema.events[0].id.whole:
             first = secrets.randbits(34) << 17
             return range(first, first + count)
@@ -108,7 +108,7 @@ class Replays:
             return None
 
     def _simulated(self, detector: str, ids: Sequence[str | int]) -> Iterator[bytes]:
-        """Events of the world that goes on, or of a new one that has just reached the present."""
+        """Events of the running simulation, or of a new one that has reached the present."""
         profile = self._profile(detector)
         assert profile is not None
         world = self._worlds.get(detector)
@@ -139,7 +139,7 @@ class Replays:
 
 
 def _told(detector: Detector, frame: pl.DataFrame, ids: Sequence[str | int]) -> Iterator[bytes]:
-    """The rows of a frame as JSON, under these ids, without what is known only later."""
+    """The rows of a frame as JSON, with these ids, without fields known only later."""
     label = detector.label
     named = frame.with_columns(pl.Series(detector.id, list(ids), dtype=frame.schema[detector.id]))
     hidden = [label.field] if label is not None else []

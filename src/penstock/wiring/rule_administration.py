@@ -1,4 +1,4 @@
-"""Everything that is done with the rules and lists of one detector, for the command line and for HTTP."""
+"""Rule and list administration of one detector, for the command line and for HTTP."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +33,7 @@ UNDER_TEST = "condition_under_test"
 
 
 class Checked(NamedTuple):
-    """A condition that can be read: its canonical text, the columns and lists that it reads, and what is to be said of it."""
+    """A valid condition: its canonical text, the columns and lists that it reads, and lint findings."""
 
     condition: str
     reads: Sequence[str]
@@ -47,8 +47,8 @@ class RuleAdministration:
     Args:
         database: of the office.
         detector: as its file declares it.
-        four_eyes: whoever wrote a version is not the one who lets it act.
-        token: makes a token of a personal value, where the key for that is at hand.
+        four_eyes: an author cannot activate their own version.
+        token: tokenizes a personal value, if the secret is available.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class RuleAdministration:
         self._now: tuple[int, Detector] | None = None
         self._said: tuple[Detector, list[Finding]] | None = None
 
-    # ------------------------------------------------------------ what decides
+    # ------------------------------------------------------------ the detector in force
 
     def now(self) -> Detector:
-        """The detector with the rules that act and watch by now, and its lists."""
+        """The detector with its current rules, in shadow and rollout too, and its lists."""
         revision = self.rules.revision()
         with self._lock:
             if self._now is None or self._now[0] != revision:
@@ -83,7 +83,7 @@ class RuleAdministration:
             return self._now[1]
 
     def findings(self, name: str) -> list[Finding]:
-        """What is to be said of the versions of a rule that act or watch by now."""
+        """Lint findings about the running versions of a rule."""
         detector = self.now()
         with self._lock:
             if self._said is None or self._said[0] is not detector:
@@ -93,10 +93,10 @@ class RuleAdministration:
         return [finding for finding in said if finding.rule in names]
 
     def check(self, name: str, body: Body) -> Checked:
-        """What is to be said of a condition beside the rules that act by now, of which it is a version if one has its name.
+        """Lint findings about a condition, compared with the running rules; it is a new version of a rule with its name.
 
         Raises:
-            DeclarationError: it cannot work.
+            DeclarationError: it is invalid.
         """
         detector = self.now()
         mine = [at for at, rule in enumerate(detector.rules) if origin(rule) == name]
@@ -108,7 +108,7 @@ class RuleAdministration:
         return Checked(compiled.expression.sql, compiled.reads, sorted(compiled.expression.lists), findings)
 
     def body(self, name: str, version: int | None = None) -> Body:
-        """What a version of a rule says: the newest unless a number is given.
+        """The definition of a rule version: the newest unless a number is given.
 
         Raises:
             NotFound: there is no such rule, or version.
@@ -132,9 +132,9 @@ class RuleAdministration:
         why: str = "",
         guards: Sequence[Guard] | None = None,
     ) -> Version | Request:
-        """Let a version act on a share of the keys, as `RuleBook.rollout`; guards: in place of those of the policy.
+        """Roll a version out to a share of the keys, as `RuleStore.rollout`; guards: replace those of the policy.
 
-        Where that waits for another person, the guards wait with it.
+        If that waits for another person, the guards wait with it.
         """
         given = None if guards is None else msgspec.to_builtins(list(guards))
         found = self.rules.rollout(name, version, percent=percent, share_of=share_of, who=who, why=why, guards=given)
@@ -145,14 +145,14 @@ class RuleAdministration:
     # ------------------------------------------------------------ approvals
 
     def requests(self, stage: Stage | None = None) -> list[Request]:
-        """What was asked for, the newest first."""
+        """Requests, newest first."""
         return self.approvals.all(stage)
 
     def approve(self, id: str, *, who: str, why: str = "") -> Version | Outcome:
-        """Do what was asked for.
+        """Approve a request and apply it.
 
         Raises:
-            NotFound, Conflict: there is no such request, it was settled before, or is who approves's own.
+            NotFound, Conflict: there is no such request, it was settled before, or the approver is its author.
         """
         request = self.approvals.one(id)
         if request.kind == "list":
@@ -162,7 +162,7 @@ class RuleAdministration:
             self._guards.give(version.name, version.version, request.details["guards"], who=request.asked_by)
         return version
 
-    # ------------------------------------------------------------ to and from files
+    # ------------------------------------------------------------ import and export
 
     def export(self) -> Iterator[str]:
         """The active rules, one line of JSON each."""
@@ -172,10 +172,10 @@ class RuleAdministration:
                 yield msgspec.json.encode(told).decode()
 
     def import_(self, text: str, place: str, *, who: str, why: str = "") -> list[Version]:
-        """Add exported rules as drafts; a rule that says the same already is left alone.
+        """Add exported rules as drafts; rules equal to existing ones are skipped.
 
         Raises:
-            DataError: a line is no exported rule; nothing behind it was added.
+            DataError: a line is no exported rule; nothing after it was added.
         """
         added = []
         for number, line in enumerate(text.splitlines(), 1):
@@ -191,17 +191,17 @@ class RuleAdministration:
         return added
 
     def export_list(self, name: str) -> str:
-        """Everything that ever was on a list, as CSV."""
+        """All entries that were ever on a list, as CSV."""
         return write_listed(
             Listed(each.value, each.reason, each.author, each.added_us, each.expires_us, each.removed_us)
             for each in self.lists.history(name)
         )
 
     def import_list(self, name: str, text: str, place: str, *, who: str, why: str = "") -> Outcome | Request:
-        """Put the values of a CSV file on a list; those that have expired or were removed by now are left out.
+        """Add the values of a CSV file to a list; expired and removed ones are skipped.
 
         Raises:
-            DataError: a line cannot be read; nothing was added.
+            DataError: a line cannot be parsed; nothing was added.
             NotFound: there is no such list.
         """
         now = self.clock()
@@ -213,7 +213,7 @@ class RuleAdministration:
         return self.lists.add(name, entries, who=who, why=why)
 
     def put(self, name: str, entries: Sequence[NewEntry], *, who: str, why: str = "") -> Outcome | Request:
-        """Put values on a list, spaces around them left out.
+        """Add values to a list, with surrounding spaces removed.
 
         Raises:
             DataError: a value is empty, or too long.
@@ -222,10 +222,10 @@ class RuleAdministration:
         return self.lists.add(name, tidy, who=who, why=why)
 
     def create_list(self, name: str, kind: str, about: str, *, personal: bool, protected: bool, who: str) -> None:
-        """Make a list.
+        """Create a list.
 
         Raises:
-            DeclarationError: the name cannot be one.
+            DeclarationError: the name is invalid.
             MalformedEvent, Conflict: as `ListStore.create` says.
         """
         made: object = kind
@@ -246,21 +246,21 @@ class _Exported(msgspec.Struct):
 
 
 def rule_administration(database: Database, detector: Detector, settings: Settings) -> RuleAdministration:
-    """The books of a detector in an office, as the settings want them."""
+    """The rule and list administration of a detector, from the settings."""
     return RuleAdministration(database, detector, four_eyes=settings.four_eyes, token=token_of(detector, settings))
 
 
 def token_of(detector: Detector, settings: Settings) -> Callable[[str], str] | None:
-    """Makes tokens of personal values as the detector's events get them; None where it declares none."""
+    """The function that tokenizes personal values like the detector's events; None if it declares none."""
     if not detector.schema.personal:
         return None
     return tokeniser(personal_key(settings.personal_key_file) or personal_key_of(settings.data))
 
 
 def as_changed(detector: Detector, settings: Settings, *, rules: bool = True) -> Detector:
-    """A detector with the lists that people keep in the office, and with the rules that they let act; nothing is written.
+    """A detector with the lists from the office, and with its current rules; nothing is written.
 
-    rules: off for a candidate, whose own rules are looked at.
+    rules: off for a candidate, whose own rules are examined.
     """
     if not has_office(settings):
         return detector
@@ -271,7 +271,7 @@ def as_changed(detector: Detector, settings: Settings, *, rules: bool = True) ->
 
 
 def list_at(detector: Detector, settings: Settings) -> Callable[[str, str], Members | None]:
-    """What says what a list was in a version that a decision names; None where the office does not know."""
+    """The function that returns a list at a version that a decision names; None if the office does not have it."""
 
     def found(name: str, version: str) -> Members | None:
         revision = version.partition("-")[0]
@@ -285,6 +285,6 @@ def list_at(detector: Detector, settings: Settings) -> Callable[[str, str], Memb
 
 @contextmanager
 def open_rule_administration(detector: Detector, settings: Settings) -> Iterator[RuleAdministration]:
-    """The books in the office that the settings name, with what the detector's file says in them."""
+    """The rule and list administration in the office of the settings, with the detector's file adopted."""
     with office_of(settings) as database:
         yield rule_administration(database, detector, settings)

@@ -1,4 +1,4 @@
-"""The books of a detector: what its file says, and what people changed since, as rules and lists for an engine."""
+"""The rule and list stores of a detector, adopted from its file, and the rules and lists for an engine."""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,12 +23,12 @@ from penstock.wiring.features import grown, not_active
 
 
 def rule_store(database: Database, detector: Detector, *, four_eyes: bool = False) -> RuleStore:
-    """The book of a detector's rules: a change that could not work is refused with the reason, and undone."""
+    """The rule store of a detector, with checks: an invalid change is refused with the reason, and rolled back."""
     return RuleStore(database, detector.name, check_of(database, detector), four_eyes=four_eyes)
 
 
 def check_of(database: Database, detector: Detector) -> Check:
-    """What a book asks before a change: whether rules fit the detector with the features that are active by now."""
+    """The check of rule changes: whether rules fit the detector with its active features."""
     database.prepare(SCHEMA)
 
     def check(acting: Sequence[Acting], lists: Collection[str]) -> None:
@@ -46,7 +46,7 @@ def check_of(database: Database, detector: Detector) -> Check:
 
 @contextmanager
 def open_rule_store(detector: Detector, settings: Settings) -> Iterator[RuleStore]:
-    """The book of rules in the office that the settings name, with what the detector's file says in it."""
+    """The rule store in the office of the settings, with the detector's file adopted."""
     with office_of(settings) as database:
         book, lists = rule_store(database, detector, four_eyes=settings.four_eyes), list_store(database, detector)
         adopt(book, lists, detector)
@@ -54,18 +54,18 @@ def open_rule_store(detector: Detector, settings: Settings) -> Iterator[RuleStor
 
 
 def list_store(database: Database, detector: Detector) -> ListStore:
-    """The book of a detector's lists, without the key that personal values need."""
+    """The list store of a detector, without the key for personal values."""
     return ListStore(database, detector.name, check_of(database, detector))
 
 
 def adopt(rules: RuleStore, lists: ListStore, detector: Detector) -> None:
-    """Take what the detector's file says into its books; lists first, for rules ask them."""
+    """Adopt the rules and lists of the detector's file; lists first, since rules read them."""
     lists.adopt(detector.lists)
     rules.adopt(bodies_of(detector.rules))
 
 
 def newer_rules(database: Database, detectors: Sequence[Detector]) -> dict[str, NewerRules]:
-    """For each detector, what a process that decides asks for newer rules; what its file says is in the books from then on."""
+    """For each detector, the source of newer rules for a deciding process; adopts the detector's file."""
     return {
         detector.name: following(rule_store(database, detector), list_store(database, detector), detector)
         for detector in detectors
@@ -73,12 +73,12 @@ def newer_rules(database: Database, detectors: Sequence[Detector]) -> dict[str, 
 
 
 def following(rules: RuleStore, lists: ListStore, detector: Detector) -> NewerRules:
-    """What answers whoever follows these books."""
+    """A function that returns changed rules and lists for followers."""
     adopt(rules, lists, detector)
     known: dict[str, Members] = {}
 
     def newer(revision: int) -> RuleSetRevision | None:
-        found = rules.revision()  # before the rest: if that changes in between, it is read once more
+        found = rules.revision()  # read first: if it changes in between, it is read once more
         if found == revision:
             return None
         held = lists.members(known)
@@ -90,7 +90,7 @@ def following(rules: RuleStore, lists: ListStore, detector: Detector) -> NewerRu
 
 
 def bodies_of(rules: Sequence[Rule]) -> list[tuple[str, Body]]:
-    """Rules as declared, as the book keeps them."""
+    """Declared rules in their stored form."""
     return [
         (
             rule.name,
@@ -108,7 +108,9 @@ def bodies_of(rules: Sequence[Rule]) -> list[tuple[str, Body]]:
 
 
 def rules_of(acting: Sequence[Acting]) -> list[Rule]:
-    """What acts and watches, as rules of a detector; keys are shared out by the rule's name, so that its versions meet."""
+    """Running versions as rules of a detector; keys are assigned by the rule's name, so that its versions complement each
+    other.
+    """
     return [
         rule_of(
             each.name,
@@ -121,13 +123,13 @@ def rules_of(acting: Sequence[Acting]) -> list[Rule]:
 
 
 def share_of(each: Acting) -> Share | None:
-    """Where it acts; a candidate keeps its share also where that is everything, for it is still tried."""
+    """The share it acts on; a candidate keeps its share even at 100 per cent, since it is still in trial."""
     everything = (each.begin, each.end) == (0.0, 100.0) and each.name == each.rule
     return None if everything else Share(each.share_of, each.begin, each.end, each.rule)
 
 
 def rule_of(name: str, body: Body, *, code: str = "", share: Share | None = None) -> Rule:
-    """A rule that says this; code: what decisions say where it decides, unless the body does."""
+    """A rule with this definition; code: its code in decisions, unless the body names one."""
     return Rule(
         name,
         body.when,
@@ -141,7 +143,7 @@ def rule_of(name: str, body: Body, *, code: str = "", share: Share | None = None
 
 
 def can_lower(body: Body, policy: Policy) -> bool:
-    """Whether a rule that says this can lower what the score or another rule asks for, under a policy.
+    """Whether a rule with this definition can lower the outcome of the score or another rule, under a policy.
 
     >>> can_lower(Body(when="amount > 3"), Policy()), can_lower(Body(when="amount > 3", override=True), Policy())
     (False, True)

@@ -1,4 +1,4 @@
-"""Everything that a service is made of, by the settings: what `penstock serve` and `penstock demo` serve."""
+"""The parts of a service, from the settings, for `penstock serve` and `penstock demo`."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -32,13 +32,13 @@ from penstock.wiring.trial_work import TrialWork
 
 @dataclass(frozen=True)
 class ServedParts:
-    """By detector name where there is one of each.
+    """The parts of a service, by detector name if there is one for each.
 
-    openers: what loads the models and recovers the state of one that decides here. beside: what a desk beside a worker
-    behind a broker is made of, in its place. replays: where `POST /stream` takes transactions from. champions, rules,
-    features: where newer ones come from while it serves. books: the rules and lists that people change. cases: what people
-    work on. trials: what is tried beside what decides. drift: looks at what is served. alerting: raises alerts, where the
-    settings name rules for them. vault: what personal fields said. operating: how all of that fares.
+    openers: load the models and recover the state of engines in this process. beside: the parts of broker clients, for
+    detectors decided by a worker. replays: sources for `POST /stream`. champions, rules, features: sources of newer ones
+    while it serves. books: rule and list administration. cases: the case store. trials: running trials. drift: drift
+    measurements. alerting: alerts, if the settings name rules for them. vault: original values of personal fields.
+    operating: the status of all parts.
     """
 
     openers: Mapping[str, Callable[[], Engine]]
@@ -60,9 +60,9 @@ class ServedParts:
 def served_parts(
     detectors: Mapping[str, Detector], settings: Settings, replays: Replays | None = None
 ) -> Iterator[ServedParts]:
-    """The parts of a service of these detectors, by what they were called when they were asked for; closed in the end.
+    """The parts of a service of these detectors, by the names in their references; closed at the end.
 
-    replays: where `POST /stream` takes transactions from, where that is not a simulator of its own.
+    replays: sources for `POST /stream`, unless it has its own simulator.
 
     Raises:
         PenstockError: as the parts do, naming the setting and the remedy.

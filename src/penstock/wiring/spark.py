@@ -1,4 +1,4 @@
-"""Spark jobs: from references, files and URLs to what runs on Spark."""
+"""Spark jobs, from references, files and URLs."""
 
 import logging
 import threading
@@ -32,7 +32,7 @@ def run_backfill(
     buckets: int | None,
     max_refused: float,
 ) -> "Backfilled":
-    """A backfill, with a session of its own; see `adapters.spark.backfill.backfill`."""
+    """Run a backfill in a separate session; see `adapters.spark.backfill.backfill`."""
     from penstock.adapters.spark.session import check_spark, close_session, open_session
 
     check_spark()
@@ -40,7 +40,7 @@ def run_backfill(
     from penstock.adapters.spark.source import Source
 
     source = Source(reference, load_detector, str(models) if models is not None else None)
-    _ = source.ensemble  # what is wrong with detector and models is said before Spark starts
+    _ = source.ensemble  # errors of detector and models are raised before Spark starts
     spark = open_session(master, name=f"penstock backfill {source.detector.name}")
     try:
         return backfill(spark, source, files, out, buckets=buckets or BUCKETS, max_refused=max_refused)
@@ -62,10 +62,10 @@ def run_stream(
     on_started: Callable[[], None],
     stop: threading.Event,
 ) -> None:
-    """Decide what comes through Kafka until asked to stop.
+    """Decide events from Kafka until asked to stop.
 
     Raises:
-        ConfigurationError: the detector counts labels, which this stream does not read, and nobody said that it may.
+        ConfigurationError: the detector counts labels, which this stream does not read, and that was not allowed.
         BundleError: it declares models, and none have been trained.
     """
     from penstock.adapters.spark.session import check_spark, close_session, open_session
@@ -98,7 +98,7 @@ def run_stream(
 
 
 class _Stores:
-    """The stores that the settings name, fed by a replica that follows the stream's journal, beside Spark's driver."""
+    """The sinks in the settings, fed by a replica that follows the stream's journal, in the process of Spark's driver."""
 
     def __init__(self, detector: Detector, settings: Settings, folder: Path) -> None:
         assert settings.stream is not None
@@ -114,7 +114,7 @@ class _Stores:
 
     @classmethod
     def of(cls, detector: Detector, settings: Settings, checkpoint: Path) -> "_Stores | None":
-        """None where the settings name no store."""
+        """The sinks; None if the settings name none."""
         named = (settings.ledger, settings.redis, settings.archive, settings.alerts)
         return cls(detector, settings, checkpoint / "replica") if any(name is not None for name in named) else None
 
@@ -137,7 +137,7 @@ class _Stores:
         _log.error("nothing more is written to the stores: %s", error)
 
     def close(self) -> None:
-        """Follow to the journal's end, let the stores take in what they lack, and stop."""
+        """Follow to the journal's end, wait until the sinks have everything, and stop."""
         self._closing.set()
         self._thread.join()
         self._replica.catch_up(self._journal)

@@ -1,4 +1,4 @@
-"""A detector as the office keeps it, for what is decided offline: with the features and the lists that people made."""
+"""A detector with features and lists from the office, for offline use."""
 
 from penstock.config import Settings
 from penstock.detector import Detector
@@ -10,9 +10,9 @@ from penstock.wiring.rule_stores import list_store
 
 
 def with_stored_features_and_lists(detector: Detector, settings: Settings) -> Detector:
-    """A detector with the features that are active in the office that the settings name, if there is one, and its lists.
+    """A detector with its active run-time features and its lists from the office in the settings, if there is one.
 
-    Each event meets the lists as they were when it arrived. Rules are those of the detector's file; nothing is written.
+    Each event reads the lists as of its arrival. Rules are those of the detector's file; nothing is written.
     """
     if not has_office(settings):
         return detector
@@ -23,7 +23,7 @@ def with_stored_features_and_lists(detector: Detector, settings: Settings) -> De
 
 
 def key_kept(detector: Detector, settings: Settings) -> bytes | None:
-    """The key that made the tokens of personal values on those lists; None where there is none."""
+    """The key of the tokens on those lists; None if there is none."""
     if not detector.schema.personal:
         return None
     path = settings.data / PERSONAL_KEY

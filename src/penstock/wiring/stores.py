@@ -1,4 +1,4 @@
-"""Stores that the settings name: the ledger in PostgreSQL, for an engine or beside a worker; archive of objects; Redis."""
+"""Stores from the settings: the ledger in PostgreSQL, the archive, Redis."""
 
 import logging
 import secrets
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 def open_ledger(detectors: Sequence[Detector], settings: Settings) -> Ledger:
-    """The ledger of engines: in the data folder, or in the database that the setting `ledger` names.
+    """The ledger of engines: in the data folder, or in the database of the setting `ledger`.
 
     Raises:
         FolderInUse: another process owns it.
@@ -58,7 +58,7 @@ def open_ledger(detectors: Sequence[Detector], settings: Settings) -> Ledger:
 
 
 def note_losses(ledger: Ledger, office: Database) -> None:
-    """Note in the log of changes what was missing or damaged in a ledger that was opened, and accepted."""
+    """Audit accepted losses: missing or damaged parts of an opened ledger."""
     losses = ledger.losses if isinstance(ledger, FileLedger) else ()
     if losses:
         with office.write() as transaction:
@@ -74,9 +74,9 @@ def note_losses(ledger: Ledger, office: Database) -> None:
 
 
 def ledger_to_read(settings: Settings, detector: str | None = None) -> Ledger:
-    """What is durable at this moment in the ledger that a service or worker writes, also while it runs.
+    """The durable part of a ledger that a service or worker writes, also while it runs.
 
-    detector: whose log is wanted, where the database of the settings holds several.
+    detector: whose log is wanted, if the database of the settings holds several.
 
     Raises:
         ConfigurationError: there is no ledger, or several logs, of which the settings name none.
@@ -92,7 +92,7 @@ def ledger_to_read(settings: Settings, detector: str | None = None) -> Ledger:
 
 @contextmanager
 def ledgers_to_read(settings: Settings) -> Iterator[dict[str, Ledger]]:
-    """The same for every log that there is, or that the settings name; by name.
+    """The same for every log, or for the one in the settings; by name.
 
     Raises:
         ConfigurationError: there is no ledger.
@@ -107,7 +107,7 @@ def ledgers_to_read(settings: Settings) -> Iterator[dict[str, Ledger]]:
 
 
 def several_logs(what: str, logs: Collection[str]) -> ConfigurationError:
-    """What is wanted is in more than one log."""
+    """The error for data that is in more than one log."""
     return ConfigurationError(f"{what} is in several logs of the database of the setting `ledger`; choose one: {_choice(logs)}")
 
 
@@ -122,7 +122,7 @@ def _log_to_read(url: str, log: str) -> Ledger:
 
 
 def _logs(settings: Settings, detector: str | None = None) -> list[str]:
-    """The logs in the database to read: the one that is named, or all that may hold a detector's decisions."""
+    """The logs in the database to read: the named one, or all that may hold a detector's decisions."""
     from penstock.adapters.postgres import OWN, logs_of
 
     if settings.ledger_log is not None:
@@ -142,7 +142,7 @@ def _amounts(detectors: Sequence[Detector]) -> dict[str, str]:
 
 
 def _check_state(settings: Settings, identity: str) -> None:
-    """Snapshots are places in a log: refuse those of another log."""
+    """Refuse snapshots of another log, since they hold positions of one log."""
     path = settings.data / "state" / _IDENTITY
     if path.exists():
         if path.read_text("utf-8") != identity:
@@ -161,10 +161,10 @@ def _check_state(settings: Settings, identity: str) -> None:
 
 
 def open_stores(detector: Detector, settings: Settings, log: str, ledger: Ledger, render: Render) -> list[Sink]:
-    """The stores beside the path of a worker that the settings name.
+    """The stores in the settings for a worker's ledger.
 
-    log: what tells this worker's ledger from others in the same stores: the detector's name, and the shard's where there are
-    several. ledger: the worker's own. render: makes the JSON of decisions.
+    log: identifies this worker's ledger in shared stores: the detector's name, and the shard's if there are several.
+    ledger: the worker's own. render: makes the JSON of decisions.
 
     Raises:
         MissingExtra: the part of the package for a store is not installed.
@@ -180,10 +180,10 @@ def open_stores(detector: Detector, settings: Settings, log: str, ledger: Ledger
 
 
 def archive_sink(settings: Settings, log: str, ledger: Ledger, render: Render) -> Sink:
-    """What archives the records of a ledger in the place that the settings name.
+    """The sink that archives the records of a ledger.
 
     Raises:
-        ConfigurationError: they name none, or none that can be used.
+        ConfigurationError: the settings name no valid archive.
         MissingExtra: the part of the package for it is not installed.
     """
     if settings.archive is None:
@@ -195,10 +195,10 @@ def archive_sink(settings: Settings, log: str, ledger: Ledger, render: Render) -
 
 
 def redis_sink(settings: Settings, engine: Engine, owner: str) -> Sink:
-    """What publishes the decisions and profiles of an engine in the Redis that the settings name; owner: of the cursor.
+    """The sink that publishes an engine's decisions and profiles in Redis; owner: of the cursor.
 
     Raises:
-        ConfigurationError: they name none, or none that can be used.
+        ConfigurationError: the settings name no valid Redis.
         MissingExtra: the part of the package for it is not installed.
     """
     if settings.redis is None:
@@ -209,7 +209,7 @@ def redis_sink(settings: Settings, engine: Engine, owner: str) -> Sink:
 
 
 class EmbeddedStores:
-    """The stores of the embedded shape: the archive and Redis, fed from the ledger that its engines write."""
+    """The archive and Redis of an embedded service, fed from the ledger that its engines write."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -219,7 +219,7 @@ class EmbeddedStores:
         """What feeds Redis, by detector."""
 
     def follow(self, engine: Engine, ledger: Ledger) -> None:
-        """Feed the stores with what this engine decides, from where they stopped the last time."""
+        """Feed the stores with this engine's decisions, from the stored position."""
         name, known = engine.detector.name, name_of(ledger)
         self._engines[name] = engine
         if self._settings.archive is not None and self.archive is None:
@@ -233,7 +233,7 @@ class EmbeddedStores:
         return self._engines[record.detector].queries.render(record, rows)
 
     def close(self) -> None:
-        """Take in what is durable by now, and stop."""
+        """Process durable records, and stop."""
         for feeding in (self.archive, *self.redis.values()):
             if feeding is not None:
                 feeding.finish(FINISH_S)
@@ -249,7 +249,7 @@ def _feeding(sink: Sink, ledger: Ledger) -> Feeding:
 
 
 def name_of(ledger: Ledger) -> str:
-    """What tells this ledger from all others: made once, and kept in it."""
+    """The unique name of a ledger: made once, and stored in it."""
     name = ledger.tables.setting(_ARCHIVED_AS)
     if name is None:
         name = f"engine-{secrets.token_hex(6)}"
@@ -258,10 +258,10 @@ def name_of(ledger: Ledger) -> str:
 
 
 def open_object_archive(settings: Settings, since: datetime | None, until: datetime | None) -> "ObjectArchive":
-    """What was archived in the place that the settings name, of these hours of arrival.
+    """Archived records in the place of the settings, of these hours of arrival.
 
     Raises:
-        ConfigurationError: they name none.
+        ConfigurationError: the settings name none.
         SinkUnavailable: it does not answer.
     """
     if settings.archive is None:
@@ -275,28 +275,28 @@ def open_object_archive(settings: Settings, since: datetime | None, until: datet
 
 
 def create_ledger(settings: Settings, *, partitions: str) -> list[str]:
-    """Make the schema; the names of the migrations that were applied."""
+    """Create the schema; returns the names of the applied migrations."""
     from penstock.adapters.postgres import create
 
     return create(_url(settings), partitions=partitions)
 
 
 def migrate_ledger(settings: Settings) -> list[str]:
-    """Bring the schema up to date; the names of the migrations that were applied."""
+    """Migrate the schema; returns the names of the applied migrations."""
     from penstock.adapters.postgres import migrate
 
     return migrate(_url(settings))
 
 
 def ledger_status(settings: Settings) -> "Status":
-    """What there is in the database."""
+    """The status of the database."""
     from penstock.adapters.postgres import status
 
     return status(_url(settings))
 
 
 def retain_ledger(settings: Settings, days: int) -> "Dropped":
-    """Drop what was written more than so many days ago."""
+    """Drop data written more than so many days ago."""
     from penstock.adapters.postgres import retain
 
     return retain(_url(settings), days)

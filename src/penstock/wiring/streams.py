@@ -1,4 +1,4 @@
-"""Streams: which broker a URL names, and what a worker behind it is made of."""
+"""Streams: the broker of a URL, and the parts of a worker."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -32,10 +32,10 @@ _MOST_BESIDE = 64
 
 
 def open_broker(url: str, detector: str) -> Broker:
-    """The broker that a URL names.
+    """The broker of a URL.
 
     Raises:
-        ConfigurationError: no broker is written like this.
+        ConfigurationError: unknown scheme.
         MissingExtra: the part of the package for it is not installed.
     """
     scheme = url.partition("://")[0]
@@ -66,10 +66,10 @@ BROKERS: dict[str, Callable[[str, str], Broker]] = {
 
 
 def shards_of(broker: Broker, detector: Detector, settings: Settings) -> int:
-    """How many shards the inbox has; topics that are not there are created.
+    """The number of shards of the inbox; missing topics are created.
 
     Raises:
-        ConfigurationError: the detector cannot be split like this; says which entity is in the way.
+        ConfigurationError: the detector cannot be split by this key; names the entity that prevents it.
     """
     broker.create()
     shards = broker.shards()
@@ -79,7 +79,7 @@ def shards_of(broker: Broker, detector: Detector, settings: Settings) -> int:
 
 
 def check_shard_key(detector: Detector, key: str | None, shards: int) -> None:
-    """Refuse to split what belongs together: every entity's events must all be in one shard.
+    """Refuse a split that separates events of one entity: they must all be in one shard.
 
     Raises:
         ConfigurationError: naming the entity whose events would be spread over shards.
@@ -112,12 +112,12 @@ def open_replica(
     keeping: VaultWriter | None = None,
     office: Database | None = None,
 ) -> Replica:
-    """A replica in the first of these folders that no other process has; alerting, work: follow what is decided.
+    """A replica in the first of these folders that no other process uses; alerting, work: follow decisions.
 
-    keeping: keeps what personal fields said, where this process decides. office: notes what was lost, and accepted.
+    keeping: stores original personal values, if this process decides. office: audits accepted losses.
 
     Raises:
-        FolderInUse: all of them are taken.
+        FolderInUse: all of them are in use.
     """
     detector = as_grown(detector, settings)
     local, data = _first_free(folders, settings)
@@ -164,7 +164,7 @@ def _first_free(folders: Iterable[Path], settings: Settings) -> tuple[FileLedger
 
 
 def _folders(data: Path, shard: int, shards: int, *, worker: bool) -> list[Path]:
-    """Where a process keeps its copy of the journal: a worker in the data folder itself, others in folders beside that."""
+    """The folders for a process's copy of the journal: a worker uses the data folder itself, others subfolders."""
     home = data if shards == 1 else data / f"shard-{shard}"
     further = [home / f"{'standby' if worker else 'replica'}-{number}" for number in range(1, _MOST_BESIDE + 1)]
     return [home, *further] if worker else further
@@ -183,11 +183,10 @@ def parts_of(
     trials: TrialWork | None = None,
     keeping: VaultWriter | None = None,
 ) -> Parts:
-    """What a worker of this detector is made of, or an API process beside it, whose viewers `alerting` tells of alerts.
+    """The parts of a worker of this detector, or of a broker client in a service, whose viewers `alerting` informs.
 
-    work: makes cases of what is decided. trials: what is tried beside what decides, and who looks after it.
-    keeping: keeps what personal fields said.
-    office: where rules that people change are kept; without it, those of the detector's file decide for ever.
+    work: opens cases. trials: running trials and their guards. keeping: stores original values of personal fields.
+    office: the source of rules changed at run time; without it, those of the detector's file decide for ever.
 
     Raises:
         ConfigurationError: several processes must know the key of personal fields, and none is named.
@@ -198,7 +197,7 @@ def parts_of(
             f"process behind the broker must share; {MAKE_PERSONAL_KEY}"
         )
     if worker:
-        Alerting.of([detector], settings)  # what is wrong with rules and channels is said now, not at the first takeover
+        Alerting.of([detector], settings)  # errors in rules and channels are raised now, not at the first takeover
     others: Others = list if trials is None else trials.announcements.take
     return Parts(
         broker=broker,
@@ -216,7 +215,7 @@ def parts_of(
 
 
 def _growing(office: Database, detector: Detector, settings: Settings, shards: int, shard: int) -> FeatureActivation:
-    """Where a shard finds features that are made at run time; where it is one of several, they must be of its keys."""
+    """The source of run-time features for a shard; with several shards, features must be of the shard's keys."""
 
     def fits(changed: Detector) -> None:
         if shards > 1:
@@ -228,7 +227,7 @@ def _growing(office: Database, detector: Detector, settings: Settings, shards: i
 def besides(
     detectors: Sequence[Detector], settings: Settings, alerting: Alerting | None = None, work: CaseWork | None = None
 ) -> dict[str, Parts]:
-    """What the desks beside the workers of these detectors are made of, by name.
+    """The parts of the broker clients of these detectors, by name.
 
     Raises:
         ConfigurationError: a detector has several shards, or two detectors would share their topics.
@@ -256,9 +255,9 @@ def open_sinks(
     outlet: Callable[[], Outlet] | None = None,
     others: Others = list,
 ) -> Sequence[Sink]:
-    """The stores that the settings name, for the only shard or for one of several; outlet: opens the way to the broker.
+    """The sinks in the settings, for the only shard or for one of several; outlet: opens a producer.
 
-    others: alerts that were raised beside the ledger.
+    others: alerts raised outside the ledger.
     """
     engine = replica.engine
     log = engine.detector.name if shard is None else f"{engine.detector.name}.shard-{shard}"

@@ -1,4 +1,4 @@
-"""Traces: from the settings to what sends them."""
+"""Traces: the exporter from the settings, and sampling."""
 
 import os
 import re
@@ -26,7 +26,7 @@ _ASKED = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
 def spans_of(settings: Settings) -> "Spans | None":
-    """What sends traces; None where nobody asks for them.
+    """The exporter of traces; None if they are disabled.
 
     Raises:
         MissingExtra: the extra `otel` is not installed.
@@ -42,7 +42,7 @@ def spans_of(settings: Settings) -> "Spans | None":
 
 
 def parent_of(traceparent: bytes) -> tuple[Ids, bool] | None:
-    """Trace and span of a W3C `traceparent`, and whether it is sampled; None where it is none.
+    """Trace and span of a W3C `traceparent`, and whether it is sampled; None for an invalid one.
 
     >>> parent_of(b"00-000000000000000000000000000000ff-00000000000000aa-01")
     ((255, 170), True)
@@ -55,12 +55,12 @@ def parent_of(traceparent: bytes) -> tuple[Ids, bool] | None:
 
 
 def new_ids(parent: Ids | None = None) -> Ids:
-    """Those of a new span: in a trace of its own, or in its parent's."""
+    """Ids of a new span: in a new trace, or in its parent's."""
     return parent[0] if parent is not None else secrets.randbits(128) or 1, secrets.randbits(64) or 1
 
 
 def traceparent_of(ids: Ids) -> bytes:
-    """What whatever continues a sampled span is told.
+    """The `traceparent` for children of a sampled span.
 
     >>> traceparent_of((255, 170))
     b'00-000000000000000000000000000000ff-00000000000000aa-01'
@@ -69,7 +69,7 @@ def traceparent_of(ids: Ids) -> bytes:
 
 
 class Every:
-    """Says yes to a share of those who ask, evenly: to every tenth for 0.1.
+    """Samples a share of its calls, evenly: every tenth for 0.1.
 
     >>> every = Every(0.5)
     >>> [every() for _ in range(4)]
@@ -80,7 +80,7 @@ class Every:
         self._share, self._sum = share, 0.0
 
     def __call__(self) -> bool:
-        """Whether this one is chosen."""
+        """Whether this call is sampled."""
         self._sum += self._share
         chosen = self._sum >= 1
         self._sum -= chosen
@@ -88,13 +88,13 @@ class Every:
 
 
 class SentSpans:
-    """Traces a share of what a producer sends. Called for each; what it is to carry, empty where it is not traced."""
+    """Traces a share of a producer's messages. Called for each; returns its `traceparent`, empty if not sampled."""
 
     def __init__(self, spans: "Spans", share: float) -> None:
         self._spans, self._every = spans, Every(share)
 
     def __call__(self) -> bytes:
-        """One is sent, just now."""
+        """A message is sent now."""
         if not self._every():
             return b""
         ids, now_ns = new_ids(), system_clock() * 1000
@@ -105,14 +105,14 @@ class SentSpans:
 class BatchSpans:
     """Traces micro-batches of a worker: a span each, with one for every stage. Called when a batch has been decided.
 
-    A batch with events that are traced is a part of their traces, of a hundred at the most; of others a share is traced.
+    A batch with traced events is part of their traces, of a hundred at most; of other batches a share is traced.
     """
 
     def __init__(self, spans: "Spans", detector: str, share: float) -> None:
         self._spans, self._detector, self._every = spans, detector, Every(share)
 
     def __call__(self, latency_ms: Mapping[str, float], events: int) -> None:
-        """A batch of so many events was decided, just now."""
+        """A batch of so many events was decided now."""
         parents: list[Ids | None] = [*_sampled(CARRIED.get())]
         if not parents and not self._every():
             return
@@ -125,7 +125,7 @@ class BatchSpans:
 
 
 def _sampled(carried: Sequence[bytes]) -> Iterator[Ids]:
-    """The spans that these continue, as far as they are traced."""
+    """The sampled parent spans."""
     for found in map(parent_of, carried[:_MOST_CARRIED]):
         if found is not None and found[1]:
             yield found[0]

@@ -1,4 +1,4 @@
-"""Events to be sent: simulated and recorded ones, to a file too; and the load test of a service."""
+"""Events to send, simulated and recorded, to a file too; and the load test of a service."""
 
 import importlib
 import secrets
@@ -23,14 +23,14 @@ from penstock.offline.train import train
 from penstock.wiring.detectors import installed, load_detector, module_of
 
 _SMALL_TRAINING = 20_000
-_MOST_SIMULATED = 50_000  # events of a load test that differ in more than their id
+_MOST_SIMULATED = 50_000  # distinct events of a load test; beyond that only ids differ
 
 
 def profile_of(reference: str) -> Profile:
-    """How the simulator makes events of a detector: the `profile` beside it.
+    """The simulator's profile of a detector, from the module `profile` next to it.
 
     Raises:
-        ConfigurationError: the detector comes without one.
+        ConfigurationError: the detector has none.
     """
     detector = load_detector(reference)
     module = module_of(reference)
@@ -48,14 +48,14 @@ def profile_of(reference: str) -> Profile:
 
 
 def simulation(reference: str, **world: Any) -> Simulation:
-    """What `penstock simulate` makes; without a number of events it has no end where a pace is given, else 10,000."""
+    """The events of `penstock simulate`; without a number of events endless at a given pace, else 10,000."""
     if world.get("events") is None and world.get("tps") is None:
         world["events"] = 10_000
     return Simulation(profile_of(reference), **world)
 
 
 def read_recorded(reference: str, data: Path | str) -> Recorded:
-    """Recorded events of a detector: from a file, or from an archive that a URL or a folder names.
+    """Recorded events of a detector: from a file, or from an archive given by URL or folder.
 
     Raises:
         DataError: they do not fit the detector, or there are none.
@@ -90,10 +90,10 @@ def recorded_items(reference: str, recorded: Recorded, *, labels: bool) -> Itera
 
 
 def write_frame(frame: pl.DataFrame, path: Path) -> None:
-    """Write a frame as .parquet, .csv or .ndjson, as the path says.
+    """Write a frame as .parquet, .csv or .ndjson, by the path's ending.
 
     Raises:
-        ConfigurationError: another ending, or a folder that is not there.
+        ConfigurationError: another ending, or the folder does not exist.
     """
     if path.suffix not in _WRITERS:
         shown = path.suffix or "a file without ending"
@@ -111,10 +111,10 @@ _WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
 
 
 def load_test(url: str, *, requests: int, concurrency: int, rate: float | None, key: str | None = None) -> Measured:
-    """Measure a running service, which `key` opens, with simulated events of the detector that it serves.
+    """Measure a running service with simulated events of its detector; key: an API key.
 
     Raises:
-        ConfigurationError: it serves none that can be simulated.
+        ConfigurationError: it serves no detector that can be simulated.
     """
     address = Address.of(url, key)
     profile = profile_of(_served(address))
@@ -130,11 +130,11 @@ def load_test(url: str, *, requests: int, concurrency: int, rate: float | None, 
 
 
 def train_small(reference: str, models: Path, *, progress: Callable[[float], None] = lambda _share: None) -> None:
-    """Train a detector's models on few simulated events, into this folder: enough to measure how fast they are.
+    """Train a detector's models on few simulated events, into this folder: enough to measure their speed.
 
     Raises:
         ConfigurationError: the detector cannot be simulated.
-        DataError: its models need more than that; says what is missing.
+        DataError: its models need more data; names what is missing.
     """
     detector, profile = load_detector(reference), profile_of(reference)
     history = read(simulate(profile, events=_SMALL_TRAINING, fraud_rate=0.03), detector)
@@ -142,7 +142,7 @@ def train_small(reference: str, models: Path, *, progress: Callable[[float], Non
 
 
 def _served(address: Address) -> str:
-    """The name of the first detector that a service serves and that can be simulated."""
+    """The name of the first served detector that can be simulated."""
     status, body = fetch(address, "/health")
     if status != 200:
         raise ConfigurationError(f"http://{address.host}:{address.port}/health answers {status}; is it a Penstock service?")

@@ -1,4 +1,4 @@
-"""What is tried in a service or a worker: challengers to follow, guards to look, comparisons to make."""
+"""Trials in a service or worker: challenger sources, guards and comparisons."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,12 +22,12 @@ Told = Callable[[str, bytes], None]
 class TrialWork:
     """The trials of the detectors of one process.
 
-    newer: by detector, what is asked for newer challengers. guards: by detector, what looks. challengers: by detector, what
-    people ask for. announcements: alerts of guards, for the sink of alerts to take.
+    newer: by detector, the source of newer challengers. guards: by detector, the guard monitor. challengers: by
+    detector, the trial administration. announcements: alerts of guards, for the alert sink.
 
     Args:
         database: of the office; closed by whoever opened it, after this.
-        alerted: a sink of alerts takes the announcements; without one, viewers are told at once.
+        alerted: an alert sink takes the announcements; without one, viewers get them at once.
     """
 
     def __init__(self, database: Database, detectors: Sequence[Detector], settings: Settings, *, alerted: bool = False) -> None:
@@ -45,7 +45,7 @@ class TrialWork:
         }
 
     def listen(self, told: Told) -> None:
-        """Tell live viewers of rollbacks."""
+        """Register a callback for rollbacks, for live viewers."""
         self._told = told
 
     def _tell(self, alert: Alert) -> None:
@@ -55,7 +55,7 @@ class TrialWork:
             self._told(alert.detector, alert_json(alert))
 
     def compare(self, engine: Engine, question: Question) -> Compared:
-        """Champion and candidate side by side, from what this engine has recorded. May take seconds, in any thread.
+        """Compare champion and candidate from this engine's records. May take seconds, in any thread.
 
         Raises:
             DataError: no such trial is recorded.
@@ -66,7 +66,7 @@ class TrialWork:
         return compare(self._archives[name], engine.detector, question, now_us=engine.clock())
 
     def close(self) -> None:
-        """Let go of what was read; twice is fine."""
+        """Release what was read; idempotent."""
         for guards in self.guards.values():
             guards.close()
         for archive in self._archives.values():

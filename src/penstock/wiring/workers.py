@@ -1,4 +1,4 @@
-"""How the workers behind a broker fare, and the stores that they feed: asked at the addresses that the settings name."""
+"""The status of workers behind a broker, and of their stores, from their HTTP addresses in the settings."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,7 +7,7 @@ from penstock.wiring.health_part import Part
 
 
 def parts_of_workers(addresses: Sequence[str]) -> list[Part]:
-    """A part for each shard of each worker, for whoever stands by, and for each store; waits for answers."""
+    """A part for each shard of each worker, for each standby, and for each store; waits for answers."""
     parts: list[Part] = []
     standing_by: list[str] = []
     for address in addresses:
