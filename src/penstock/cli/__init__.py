@@ -1,7 +1,7 @@
 """The command line: one file per command, each of them thin.
 
-Only click is imported before a command runs, so that `penstock --help` answers at once. What a command does is written
-where it can be used from Python as well: in `offline`, `service` and `assemble`.
+Only click is imported before a command runs, so that `penstock --help` answers at once. The work of a command is
+implemented where Python can use it as well: in `offline`, `service` and `wiring`.
 """
 
 import importlib
@@ -65,17 +65,17 @@ WRONG_INPUT = (ConfigurationError, DataError, DeclarationError, MalformedEvent)
 
 
 class Commands(click.Group):
-    """Finds a command in the module of its name when it is asked for."""
+    """Imports a command's module when the command is requested."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
         """The names, in the order of COMMANDS."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of this name.
+        """The command with this name.
 
         Raises:
-            UsageError: there is none; names the one that was meant.
+            UsageError: there is none; suggests similar names.
         """
         if cmd_name not in COMMANDS:
             raise click.UsageError(f"there is no command {cmd_name!r}.{did_you_mean(cmd_name, COMMANDS)}", ctx)
@@ -95,13 +95,13 @@ def commands(debug: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command and leave the process with its exit code: 0 done, 1 the work failed, 2 wrong usage or input."""
+    """Run one command and exit with its code: 0 done, 1 the work failed, 2 wrong usage or input."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     sys.exit(run(arguments))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command; its exit code. What it writes is for its owner alone."""
+    """Run one command; returns its exit code. Files it writes are readable by their owner alone."""
     others = os.umask(0o077)
     try:
         return int(commands.main(list(arguments), prog_name="penstock", standalone_mode=False) or 0)
@@ -110,7 +110,7 @@ def run(arguments: Sequence[str]) -> int:
         return 2
     except (KeyboardInterrupt, click.Abort):
         return 130
-    except BrokenPipeError:  # the reader of our output has gone, as in `| head`
+    except BrokenPipeError:  # the reader of our output has closed it, as in `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
@@ -123,7 +123,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _tell(error: Exception) -> None:
-    """Say what ended a command: to the person, or in the log where programs read it."""
+    """Report the error that ended a command: to the person, or in the log if programs read it."""
     from penstock.cli.logs import in_json
 
     if in_json():
@@ -135,7 +135,7 @@ def _tell(error: Exception) -> None:
 
 
 def explained(error: Exception) -> str:
-    """What an error means, for the person at the terminal."""
+    """The error message for the person at the terminal."""
     if isinstance(error, PenstockError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:

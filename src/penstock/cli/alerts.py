@@ -1,4 +1,4 @@
-"""`penstock alerts`: which rules of alerting are in force, and whether anybody hears of them."""
+"""`penstock alerts`: alert rules in force, channel tests and the delivery log."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """What people are told at once: rules, channels, the log.
+    """Alerts: rules, channels, the log.
 
-    Rules over decisions, and the channels that carry alerts, stand in penstock.toml, or in the file that the setting alerts
-    names; --alerts defaults shows the rules that come with Penstock and with the detectors.
+    Rules over decisions, and the channels that carry alerts, are in penstock.toml, or in the file that the setting
+    alerts names; --alerts defaults shows the rules that come with Penstock and with the detectors.
     """
 
 
@@ -25,7 +25,7 @@ def command() -> None:
 @settings("alerts")
 @as_json
 def list_rules(detectors: tuple[str, ...], as_json: bool, **flags: str | None) -> None:
-    """Check the file, and show the rules in force and the channels; against these detectors, where they are named."""
+    """Check the file, and show the rules in force and the channels; for these detectors, if any are named."""
     loaded, declared = _declared(detectors, flags)
     shown = [rule for rule in declared.rules if not rule.off]
     if as_json:
@@ -50,9 +50,9 @@ def list_rules(detectors: tuple[str, ...], as_json: bool, **flags: str | None) -
 @settings("alerts")
 @as_json
 def test(channels: tuple[str, ...], as_json: bool, **flags: str | None) -> None:
-    """Send one sample through each channel (or those named) and say what came of it.
+    """Send one sample through each channel (or those named) and show the result.
 
-    Exit 1 where one did not take it.
+    Exit 1 if one did not accept it.
     """
     import secrets
 
@@ -89,7 +89,7 @@ def test(channels: tuple[str, ...], as_json: bool, **flags: str | None) -> None:
 @settings("data", "ledger", "ledger_log")
 @as_json
 def log(detector: str | None, limit: int, as_json: bool, **flags: str | None) -> None:
-    """The newest alerts that were raised, and what became of each on its way: also while a service is running."""
+    """The newest alerts, with the deliveries of each; also while a service is running."""
     import msgspec
 
     from penstock.alerts import alert_of

@@ -1,4 +1,4 @@
-"""`penstock audit`: who changed what, and whether the log of it is whole."""
+"""`penstock audit`: the audit log and its verification."""
 
 import click
 
@@ -7,7 +7,7 @@ from penstock.cli.options import as_json, print_json, settings, settings_from
 
 @click.group()
 def command() -> None:
-    """Who changed what and when, and whether that log is whole."""
+    """The audit log: who changed what and when, and its verification."""
 
 
 @command.command("list")
@@ -21,7 +21,7 @@ def command() -> None:
 def show(
     limit: int, before: int | None, who: str | None, action: str | None, subject: str | None, as_json: bool, **place: str | None
 ) -> None:
-    """Changes, the newest first."""
+    """Audit entries, newest first."""
     import msgspec
 
     from penstock.clock import iso
@@ -42,9 +42,9 @@ def show(
 @settings("data", "office")
 @as_json
 def verify(as_json: bool, **place: str | None) -> None:
-    """Check that no entry was changed, removed or put in. Exit 1 where one was.
+    """Check that no entry was changed, removed or inserted. Exit 1 if one was.
 
-    Keep the head that this prints: whoever could replace the whole log could not make a new one with the same head.
+    Keep the head that this prints: nobody who replaces the whole log can make a new one with the same head.
     """
     from penstock.clock import iso
     from penstock.governance.audit import AuditLog

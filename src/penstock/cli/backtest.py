@@ -1,4 +1,4 @@
-"""`penstock backtest`: what a change would have done."""
+"""`penstock backtest`: the effect of a change on recorded decisions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -113,7 +113,7 @@ def condition(
 @settings("data", "ledger", "ledger_log", "archive")
 @as_json
 def rules(detector: str, days: int, everything: bool, as_json: bool, **flags: str | None) -> None:
-    """Try every rule of a detector over recorded decisions, each as if it came on top of the others.
+    """Try every rule of a detector over recorded decisions, each as if added to the others.
 
     DETECTOR may be a candidate in a file: its rules need not be those that decided.
     """
@@ -136,7 +136,7 @@ def rules(detector: str, days: int, everything: bool, as_json: bool, **flags: st
 
 
 def show_tried(found: "Tried") -> None:
-    """What a condition would have done, for people."""
+    """Print the result of a condition."""
     span = f"{found.since} to {found.until}" if found.since else "no day"
     click.echo(f"{found.detector}: {found.when} -> {found.then}")
     click.echo(f"read {found.read:,} decisions of {span} ({found.days} days) in {found.seconds:.2f} s")

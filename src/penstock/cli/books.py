@@ -1,4 +1,4 @@
-"""What the commands about rules and about lists share."""
+"""Options and helpers that the commands for rules and lists share."""
 
 import getpass
 from collections.abc import Callable
@@ -39,7 +39,7 @@ _WHO = click.option(
 
 
 def books(detector: str, flags: dict[str, Any]) -> "AbstractContextManager[RuleAdministration]":
-    """The books of a detector, where the flags say that they are."""
+    """The rule and list administration of a detector, from flags."""
     from penstock.wiring.detectors import load_detector
     from penstock.wiring.rule_administration import open_rule_administration
 
@@ -47,7 +47,7 @@ def books(detector: str, flags: dict[str, Any]) -> "AbstractContextManager[RuleA
 
 
 def text_of(file: Path, standard_input: TextIO) -> str:
-    """What a file holds, or standard input where it is called -."""
+    """The text of a file, or of standard input for -."""
     return standard_input.read() if str(file) == "-" else file.read_text("utf-8")
 
 
@@ -59,7 +59,7 @@ def since(us: int) -> str:
 
 
 def say_request(request: "Request") -> None:
-    """Say that something waits for another person."""
+    """Print that a request waits for another person."""
     say(f"{request.id}  waits for another person to approve it: {_told(request)}")
 
 
@@ -71,7 +71,7 @@ def _told(request: "Request") -> str:
 
 @click.group()
 def approvals() -> None:
-    """What waits for a second pair of eyes."""
+    """Requests that wait for the approval of a second person."""
 
 
 @approvals.command("list")
@@ -80,7 +80,7 @@ def approvals() -> None:
 @settings("data", "office")
 @as_json
 def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
-    """What was asked for, the newest first."""
+    """Requests, newest first."""
     with books(detector, flags) as found:
         requests = found.requests(None if everything else "pending")
     if as_json:
@@ -98,7 +98,7 @@ def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
 @as_changer
 @settings("data", "office", "models", "registry")
 def approve(detector: str, request_id: str, who: str, why: str, **flags: Any) -> None:
-    """Do what was asked for, about rules, lists, models or features; its author cannot."""
+    """Approve a request about rules, lists, models or features, and apply it; its author cannot."""
     from penstock.wiring.approvals import open_approving
     from penstock.wiring.detectors import load_detector
 
@@ -113,7 +113,7 @@ def approve(detector: str, request_id: str, who: str, why: str, **flags: Any) ->
 @as_changer
 @settings("data", "office")
 def reject(detector: str, request_id: str, who: str, why: str, **flags: Any) -> None:
-    """Let what was asked for not be done; whoever asked withdraws it so."""
+    """Reject a request; its author uses this to withdraw it."""
     with books(detector, flags) as found:
         stage = found.approvals.reject(request_id, who=who, why=why).stage
     say(f"{request_id} is {stage}")

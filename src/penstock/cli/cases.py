@@ -1,4 +1,4 @@
-"""`penstock cases`: decisions that people should look at, from the command line."""
+"""`penstock cases`: case review on the command line."""
 
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """Decisions that people should look at, and their verdicts.
+    """Cases for review, and their verdicts.
 
-    Works on the cases of the data folder, also while a service runs over it. The service makes labels of verdicts within
-    seconds; where none runs, it does so when it starts.
+    Works on the cases of the data folder, also while a service runs over it. The service submits verdicts as labels
+    within seconds; if none runs, when it starts.
     """
 
 
@@ -57,7 +57,7 @@ def list_cases(queue: str | None, state: str | None, order: str, limit: int, as_
 @settings("data")
 @as_json
 def show(case_id: str, as_json: bool, **flags: str | None) -> None:
-    """One case, what it is about, and its history; penstock explain shows the decision."""
+    """One case with its keys and its history; penstock explain shows the decision."""
     from penstock.clock import iso
     from penstock.wiring.cases import open_cases
 
@@ -92,7 +92,7 @@ def verdict(
     as_json: bool,
     **flags: str | None,
 ) -> None:
-    """Give a verdict: fraud and good become a label. Exit 1 where somebody else holds the case or was first."""
+    """Give a verdict: fraud and good become a label. Exit 1 if somebody else holds the case or was first."""
     from penstock.wiring.cases import open_cases
 
     with open_cases(settings_from(**flags)) as cases:

@@ -1,4 +1,4 @@
-"""`penstock demo`: the whole thing at work, with simulated bank customers."""
+"""`penstock demo`: a complete service with simulated bank customers."""
 
 import shutil
 import sys
@@ -25,8 +25,8 @@ SAMPLE = (
 def command(tps: float, attack: str | None, **flags: str | None) -> None:
     """Start a server with a trained detector and live traffic.
 
-    The first start simulates two months of payments and trains on them; what was learned and decided is kept in the
-    data folder, so that later starts are quick.
+    The first start simulates two months of payments and trains on them; models and decisions are kept in the data
+    folder, so that later starts are quick.
     """
     import msgspec
 
@@ -62,7 +62,7 @@ def command(tps: float, attack: str | None, **flags: str | None) -> None:
 
 
 def welcome(url: str, data: str) -> None:
-    """What to do next."""
+    """Print the next steps."""
     text = f"""
 Penstock is deciding. Its console: {url}
 
@@ -84,7 +84,7 @@ Ctrl-C stops.
 
 
 def in_the_shell(program: Path) -> str:
-    """How the shell finds `penstock`, where it does not: as after `make run`, which installs it into .venv."""
+    """The command for `penstock` in the shell, if it is not on the path: as after `make run`, which installs it into .venv."""
     found = shutil.which(program.name)
     if not program.exists() or (found is not None and Path(found).samefile(program)):
         return ""

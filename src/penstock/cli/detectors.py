@@ -1,4 +1,4 @@
-"""`penstock detectors`: what DETECTOR can be."""
+"""`penstock detectors`: the installed detectors."""
 
 import click
 
@@ -8,7 +8,7 @@ from penstock.cli.options import as_json, print_json
 @click.command()
 @as_json
 def command(as_json: bool) -> None:
-    """The detectors that are installed."""
+    """List the installed detectors."""
     from penstock.wiring.detectors import installed, load_detector, summary
 
     found = {name: summary(load_detector(name)) for name in installed()}

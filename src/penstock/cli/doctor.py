@@ -1,4 +1,4 @@
-"""`penstock doctor`: whether everything that Penstock needs is there, and what to do where it is not."""
+"""`penstock doctor`: checks the installation and names remedies."""
 
 import difflib
 import errno
@@ -23,7 +23,7 @@ PARTS = ("numba", "numpy", "polars", "duckdb", "msgspec", "sqlglot", "uvicorn", 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at; remedy is None where it is well."""
+    """The result of one check; remedy is None if all is well."""
 
     what: str
     found: str
@@ -35,10 +35,10 @@ class Finding:
 @settings("host", "port", "data", "models", "office")
 @as_json
 def command(detectors: tuple[str, ...], as_json: bool, **flags: str | None) -> None:
-    """Look at everything that Penstock needs, and at detectors.
+    """Check the installation, the settings, and detectors.
 
-    Of the detectors that are installed, and of each DETECTOR, it names the rules that no longer lower what the score asks for
-    as they did in version 0.1, also those that people changed at run time. Exit 1 where something is missing, with the remedy.
+    Of the installed detectors, and of each DETECTOR, it names the rules that no longer lower what the score asks for as
+    they did in version 0.1, also those that people changed at run time. Exit 1 if something is missing, with the remedy.
     """
     findings = list(examine(flags, detectors))
     if as_json:
@@ -53,7 +53,7 @@ def command(detectors: tuple[str, ...], as_json: bool, **flags: str | None) -> N
 
 
 def examine(flags: dict[str, str | None], detectors: Sequence[str] = ()) -> Iterator[Finding]:
-    """Everything that can be found out without a running service. detectors: to look at, beside those installed."""
+    """All checks that need no running service. detectors: to check, besides the installed ones."""
     yield _python()
     yield from map(_part, PARTS)
     yield _compiled()
@@ -118,7 +118,7 @@ def _port(host: str, port: int) -> Finding:
 
 
 def _misspelt_variables() -> Iterator[Finding]:
-    """Variables that are no settings and look like one."""
+    """Environment variables that resemble settings and are not."""
     from penstock.config import PREFIX, describe
 
     known = {PREFIX + setting.name.upper() for setting in describe()}
@@ -128,7 +128,7 @@ def _misspelt_variables() -> Iterator[Finding]:
             yield Finding(name, "no setting of this name", f"write {meant[0]}, or unset it")
 
 
-_ALIKE = 0.85  # of difflib: one or two letters
+_ALIKE = 0.85  # similarity by difflib: one or two letters
 
 
 def _detectors(settings: "Settings", named: Sequence[str]) -> Iterator[Finding]:
@@ -148,7 +148,7 @@ def _detectors(settings: "Settings", named: Sequence[str]) -> Iterator[Finding]:
 
 
 def _suggested(detector: str, settings: "Settings") -> dict[str, float] | None:
-    """The thresholds that the models which decide suggest; None where there are no models that can be read."""
+    """The thresholds that the deciding models suggest; None if there are no readable models."""
     from penstock.errors import BundleError
     from penstock.models.bundle import read_manifest
     from penstock.models.bundle_store import champion

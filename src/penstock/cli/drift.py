@@ -1,4 +1,4 @@
-"""`penstock drift`: live traffic against what the models were trained on."""
+"""`penstock drift`: live traffic compared with the training data."""
 
 from datetime import datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`penstock erase`: one person, forgotten."""
+"""`penstock erase`: erasure of one person's data."""
 
 import sys
 
@@ -15,11 +15,11 @@ from penstock.cli.options import as_json, detector_argument, print_json, setting
 @settings("data", "office")
 @as_json
 def command(detector: str, entity: str, key: str, reason: str | None, as_json: bool, **place: str | None) -> None:
-    """Destroy what personal fields said about one person.
+    """Erase the personal data of one person.
 
-    KEY is the person's key as it was sent, such as `customer C1001`; - reads it from standard input, which no list of
-    processes shows. Decisions stay and can be verified; what they held of the person is tokens that nobody can read, and notes
-    that people wrote about the person's cases are gone, too. Works while services run over the same office.
+    KEY is the person's key as it was sent, such as `customer C1001`; - reads it from standard input, which keeps it out
+    of process lists. Decisions stay and can be verified; they hold only tokens that nobody can resolve. Notes on the
+    person's cases are erased, too. Works while services run over the same office.
     """
     from penstock.clock import iso
     from penstock.wiring.personal import erase

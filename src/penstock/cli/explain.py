@@ -1,4 +1,4 @@
-"""`penstock explain`: why was it decided so."""
+"""`penstock explain`: the explanation of a recorded decision."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ from penstock.cli.options import as_json, settings, settings_from
 @settings("data", "ledger", "ledger_log", "office")
 @as_json
 def command(transaction_id: str, detector: str | None, as_json: bool, **place: str | None) -> None:
-    """Show a recorded decision: what, why, from which values.
+    """Show a recorded decision: outcome, reasons, values.
 
-    Works beside a running service too.
+    Also while a service is running.
     """
     import msgspec
 
@@ -37,7 +37,7 @@ def command(transaction_id: str, detector: str | None, as_json: bool, **place: s
 
 
 def show(decision: dict[str, Any]) -> None:
-    """The decision, for people."""
+    """Print the decision."""
     explanation = decision["explanation"]
     probability = decision["fraud_probability"]
     score = "no score" if probability is None else f"fraud probability {probability:.4f}"

@@ -1,4 +1,4 @@
-"""`penstock features`: features as data, with a life."""
+"""`penstock features`: features defined at run time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,15 +19,15 @@ _name = click.argument("feature")
 
 @click.group()
 def command() -> None:
-    """Features made at run time: filled from the log, then read.
+    """Run-time features: backfilled from the log, then active.
 
-    Every version is kept, from draft to archived. An activated feature is filled from the log by services and workers over
-    the same office, beside their traffic; rules and models may read it as soon as it is active.
+    Every version is kept, from draft to archived. An activated feature is backfilled from the log by services and
+    workers over the same office while they decide; rules and models may read it as soon as it is active.
     """
 
 
 def as_described(function: Any) -> Any:
-    """Add what a feature is made of."""
+    """Add the options that define a feature."""
     options = [
         click.option("--derive", metavar="SQL", help="An expression; it stands alone."),
         click.option("--kind", metavar="KIND", help="count, sum, mean, std, min, max, distinct, last, ..."),
@@ -51,7 +51,7 @@ def as_described(function: Any) -> Any:
 @command.command("list")
 @listing
 def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
-    """The versions of every feature, and what history gave to each."""
+    """The versions of every feature, and the history that each covers."""
     with _growing(detector, flags) as found:
         show_versions(found.book.versions(), _line, everything=everything, as_json=as_json)
 
@@ -79,7 +79,7 @@ def show(detector: str, feature: str, as_json: bool, **flags: Any) -> None:
 @as_changer
 @settings("data", "office", "models")
 def add(detector: str, feature: str, who: str, why: str, **given: Any) -> None:
-    """Add a version of a feature, as a draft: it is checked, and computed nowhere yet."""
+    """Add a version of a feature as a draft: it is checked, and not computed yet."""
     body = _body(given)
     with _growing(detector, given) as found:
         say(_line(found.book.add(feature, body, who=who, why=why)))
@@ -109,7 +109,7 @@ def test(detector: str, feature: str, as_json: bool, **given: Any) -> None:
 @as_changer
 @settings("data", "office", "models")
 def activate(detector: str, feature: str, version: int | None, who: str, why: str, **flags: Any) -> None:
-    """Let a version, the newest unless told otherwise, be filled; it is active as soon as it has been."""
+    """Backfill a version, by default the newest; it becomes active when the backfill is complete."""
     from penstock.governance.approvals import Request
 
     with _growing(detector, flags) as found:
@@ -126,7 +126,7 @@ def activate(detector: str, feature: str, version: int | None, who: str, why: st
 @as_changer
 @settings("data", "office", "models")
 def rollback(detector: str, feature: str, who: str, why: str, **flags: Any) -> None:
-    """Undo the last step: fill no more, or fill the version that was active before."""
+    """Undo the last step: cancel the backfill, or backfill the version that was active before."""
     with _growing(detector, flags) as found:
         say(_line(found.book.rollback(feature, who=who, why=why)))
 
@@ -137,7 +137,7 @@ def rollback(detector: str, feature: str, who: str, why: str, **flags: Any) -> N
 @as_changer
 @settings("data", "office", "models")
 def archive(detector: str, feature: str, who: str, why: str, **flags: Any) -> None:
-    """Compute a feature no more; refused while a rule, a model or another feature reads it."""
+    """Stop computing a feature; refused while a rule, a model or another feature reads it."""
     with _growing(detector, flags) as found:
         found.book.archive(feature, who=who, why=why)
     say(f"{feature} is archived")

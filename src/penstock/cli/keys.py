@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """API keys: what programs show to be let in.
+    """API keys: the credentials of programs.
 
     As soon as one exists, nearly everything that a service on the same data folder offers needs one.
     """
@@ -27,7 +27,7 @@ def command() -> None:
 @settings("data", "office")
 @as_json
 def add(name: str, roles: tuple[str, ...], expires: str | None, as_json: bool, **place: str | None) -> None:
-    """Make a key and show it, this once. --role may be given several times."""
+    """Create a key and show it, this once. --role may be given several times."""
     from penstock.clock import duration_us, system_clock
     from penstock.identity.keys import Keys
     from penstock.identity.roles import LOCAL
@@ -47,7 +47,7 @@ def add(name: str, roles: tuple[str, ...], expires: str | None, as_json: bool, *
 @settings("data", "office")
 @as_json
 def show(as_json: bool, **place: str | None) -> None:
-    """Every key, by the letters that follow psk_."""
+    """All keys, by the letters that follow psk_."""
     from penstock.identity.keys import Keys
     from penstock.wiring.database import office_of
 
@@ -64,7 +64,7 @@ def show(as_json: bool, **place: str | None) -> None:
 @click.argument("key_id", metavar="ID")
 @settings("data", "office")
 def revoke(key_id: str, **place: str | None) -> None:
-    """Let a key open nothing any more; running services know within a second."""
+    """Revoke a key; running services apply this within a second."""
     from penstock.identity.keys import Keys
     from penstock.identity.roles import LOCAL
     from penstock.wiring.database import office_of

@@ -1,4 +1,4 @@
-"""`penstock lab`: pages for people who work with data."""
+"""`penstock lab`: pages for data scientists."""
 
 import click
 
@@ -14,11 +14,12 @@ from penstock.cli.options import say, settings, settings_from
 @click.option("--url", metavar="URL", default="http://127.0.0.1:8000", show_default=True, help="The service to look at.")
 @settings("data", "models", "registry", "key")
 def command(detectors: tuple[str, ...], host: str, port: int, url: str, **flags: str | None) -> None:
-    """Look at a service, at data and at models, in a browser.
+    """Explore a service, data and models in a browser.
 
-    Live figures of a service, replays to watch, a data set through a detector, simulated transactions, thresholds, versions
-    side by side, and mistakes with their reasons. Offers these detectors, or all that are installed. Whoever reaches the
-    pages sees what the key may see, and can have any recorded file on this machine read: there is no sign-in.
+    Live figures of a service, replays to watch, a data set through a detector, simulated transactions, thresholds,
+    versions side by side, and mistakes with their reasons. Offers these detectors, or all that are installed. Everybody
+    who reaches the pages sees what the key may see, and can have any recorded file on this machine read: there is no
+    sign-in.
     """
     from penstock.lab.server import run  # isort: skip -- first, for it says at once what is not installed
     from penstock.lab.api import Service
@@ -27,7 +28,7 @@ def command(detectors: tuple[str, ...], host: str, port: int, url: str, **flags:
     from penstock.wiring.detectors import load_detectors
 
     chosen = settings_from(**flags)
-    Service(url, chosen.key)  # says what is wrong with the URL before anything starts
+    Service(url, chosen.key)  # validates the URL before anything starts
     asked = Asked(url, detectors, {name: value for name, value in flags.items() if value is not None})
     load_detectors(detectors)
     with bind(host, port) as free:

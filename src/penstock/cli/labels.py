@@ -1,4 +1,4 @@
-"""`penstock labels`: what became known about transactions, from a file to a running service."""
+"""`penstock labels`: imports labels from a file into a running service."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from penstock.cli.options import as_json, print_json, progress, say, settings, s
 
 @click.group()
 def command() -> None:
-    """What became known later: chargebacks, disputes, verdicts."""
+    """Labels: chargebacks, disputes, verdicts."""
 
 
 @command.command("import")
@@ -20,8 +20,8 @@ def command() -> None:
 def import_file(file: Path, url: str, key: str | None, as_json: bool) -> None:
     """Post a CSV table of labels to a running service.
 
-    The first row names the columns: transaction_id and fraud (true, false, 1, 0, yes, no), and where they are known
-    known_at, source, kind, detector. A row that is refused is shown with its line. Exit 1 where one was.
+    The first row names the columns: transaction_id and fraud (true, false, 1, 0, yes, no), and optionally known_at,
+    source, kind, detector. A refused row is shown with its line. Exit 1 if one was refused.
     """
     from penstock.adapters.http import Address
     from penstock.adapters.label_rows import post_labels

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """The ledger in PostgreSQL: make it, look at it, prune it.
+    """The ledger in PostgreSQL: create it, inspect it, prune it.
 
-    --ledger is postgresql://USER:PASSWORD@HOST:PORT/DATABASE; the password may also stand in PGPASSWORD or ~/.pgpass.
+    --ledger is postgresql://USER:PASSWORD@HOST:PORT/DATABASE; the password may also be in PGPASSWORD or ~/.pgpass.
     """
 
 
@@ -28,7 +28,7 @@ def command() -> None:
 @settings("ledger")
 @as_json
 def create(partitions: str, as_json: bool, ledger: str | None) -> None:
-    """Make the schema in a database that is there; does nothing where it is up to date."""
+    """Create the schema in an existing database; does nothing if it is up to date."""
     from penstock.wiring.stores import create_ledger
 
     _applied(create_ledger(settings_from(ledger=ledger), partitions=partitions), as_json=as_json)
@@ -55,7 +55,7 @@ def _applied(names: "Sequence[str]", *, as_json: bool) -> None:
 @settings("ledger")
 @as_json
 def status(as_json: bool, ledger: str | None) -> None:
-    """What there is: versions of the schema, logs and how far each has come, partitions. Exit 1 where a migration waits."""
+    """The status: versions of the schema, logs and their positions, partitions. Exit 1 if a migration is pending."""
     from penstock.wiring.stores import ledger_status
 
     found = ledger_status(settings_from(ledger=ledger))

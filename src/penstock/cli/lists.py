@@ -1,4 +1,4 @@
-"""`penstock lists`: allow, block and watch lists that conditions ask."""
+"""`penstock lists`: allow, block and watch lists that rule conditions read."""
 
 import sys
 from pathlib import Path
@@ -19,10 +19,10 @@ _list = click.argument("name", metavar="LIST")
 
 @click.group()
 def command() -> None:
-    """Lists that rules ask: stolen devices, trusted customers.
+    """Lists that rules read: stolen devices, trusted customers.
 
-    A condition asks one as device_id IN list('stolen_devices'). Services and workers over the same office decide by a change
-    within a second.
+    A condition reads one as device_id IN list('stolen_devices'). Services and workers over the same office apply a
+    change within a second.
     """
 
 
@@ -32,7 +32,7 @@ def command() -> None:
 @settings("data", "office")
 @as_json
 def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
-    """Every list, and how much is on it. Also: ls."""
+    """All lists and their sizes. Also: ls."""
     with books(detector, flags) as found:
         kept, counts = [each for each in found.lists.all() if everything or not each.archived], found.lists.counts()
     if as_json:
@@ -58,7 +58,7 @@ command.add_command(list_, "ls")
 @with_who
 @settings("data", "office")
 def create(detector: str, name: str, who: str, **given: Any) -> None:
-    """Make a list, or take one up again that was put away."""
+    """Create a list, or restore an archived one."""
     options = {option: given.pop(option) for option in ("kind", "about", "personal", "protected")}
     with books(detector, given) as found:
         found.create_list(name, who=who, **options)
@@ -76,7 +76,7 @@ def create(detector: str, name: str, who: str, **given: Any) -> None:
 def add(
     detector: str, name: str, values: tuple[str, ...], reason: str, expires: str | None, who: str, why: str, **flags: Any
 ) -> None:
-    """Put values on a list; of one that is on it already, reason and expiry change."""
+    """Add values to a list; those on it already get the new reason and expiry."""
     from penstock.clock import duration_us, system_clock
     from penstock.governance.list_steps import NewEntry
 
@@ -92,7 +92,7 @@ def add(
 @as_changer
 @settings("data", "office")
 def remove(detector: str, name: str, values: tuple[str, ...], who: str, why: str, **flags: Any) -> None:
-    """Take values off a list."""
+    """Remove values from a list."""
     with books(detector, flags) as found:
         _say(found.lists.remove(name, values, who=who, why=why))
 
@@ -106,7 +106,7 @@ def remove(detector: str, name: str, values: tuple[str, ...], who: str, why: str
 @settings("data", "office")
 @as_json
 def show(detector: str, name: str, state: str, search: str, limit: int, as_json: bool, **flags: Any) -> None:
-    """What is on a list: who put it there, when, why, and until when."""
+    """Entries of a list: who added them, when, why, and until when."""
     with books(detector, flags) as found:
         entries, more = found.lists.entries(name, state, search=search, limit=limit)
         now = found.clock()
@@ -125,7 +125,7 @@ def show(detector: str, name: str, state: str, search: str, limit: int, as_json:
 @settings("data", "office")
 @as_json
 def find(detector: str, value: str, as_json: bool, **flags: Any) -> None:
-    """On which lists a value is, or was. Exit 1 where it is on none by now."""
+    """The lists that a value is or was on. Exit 1 if it is on none now."""
     with books(detector, flags) as books_:
         found, now = books_.lists.find(value), books_.clock()
     held = any(entry.state(now) == "in_force" for entries in found.values() for entry in entries)
@@ -146,7 +146,7 @@ def find(detector: str, value: str, as_json: bool, **flags: Any) -> None:
 @as_changer
 @settings("data", "office")
 def import_(detector: str, name: str, file: Path, who: str, why: str, **flags: Any) -> None:
-    """Put the values of a CSV file on a list: columns value, reason, expires_at; only value is needed."""
+    """Add the values of a CSV file to a list: columns value, reason, expires_at; only value is required."""
     with books(detector, flags) as found:
         _say(found.import_list(name, text_of(file, sys.stdin), str(file), who=who, why=why))
 
@@ -156,7 +156,7 @@ def import_(detector: str, name: str, file: Path, who: str, why: str, **flags: A
 @_list
 @settings("data", "office")
 def export(detector: str, name: str, **flags: Any) -> None:
-    """Everything that ever was on a list, as CSV: for `import`, or for lists={...} of a detector's file."""
+    """All entries that were ever on a list, as CSV: for `import`, or for lists={...} of a detector's file."""
     with books(detector, flags) as found:
         click.echo(found.export_list(name), nl=False)
 
@@ -167,7 +167,7 @@ def export(detector: str, name: str, **flags: Any) -> None:
 @as_changer
 @settings("data", "office")
 def archive(detector: str, name: str, who: str, why: str, **flags: Any) -> None:
-    """Put a list away that no rule asks any more; what was on it is kept."""
+    """Archive a list that no rule reads; its entries are kept."""
     with books(detector, flags) as found:
         found.lists.archive(name, who=who, why=why)
 

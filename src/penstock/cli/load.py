@@ -1,4 +1,4 @@
-"""`penstock load`: state from history."""
+"""`penstock load`: warms the state from history."""
 
 import click
 
@@ -12,7 +12,7 @@ from penstock.cli.options import detector_argument, progress, read_events, say, 
 def command(detector: str, file: str, **flags: str | None) -> None:
     """Warm the state from recorded events: a file, or an archive.
 
-    No decisions, alerts or cases come of it.
+    It makes no decisions, alerts or cases.
     """
     from penstock.wiring.detectors import load_detector
     from penstock.wiring.engines import load_history, open_engine

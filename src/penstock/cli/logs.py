@@ -17,7 +17,7 @@ _log = logging.getLogger("penstock")
 
 
 def begin_logging(settings: "Settings", detector: str | None = None) -> None:
-    """Log as the settings say, from here on. detector: the only one of this process, which every line is about then."""
+    """Configure logging from the settings. detector: the only one of this process, added to every line."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         JsonLines(detector) if settings.log_format == "json" else logging.Formatter("%(levelname)-7s %(name)s: %(message)s")
@@ -35,7 +35,7 @@ _OTHERS = ("asyncio", "numba", "matplotlib", "websockets", "uvicorn")
 
 
 def announce(message: str) -> None:
-    """Tell the person at the terminal, or the log where it is read by programs."""
+    """Show a message to the person at the terminal, or write it to the log if programs read it."""
     if in_json():
         _log.info(message)
         return
@@ -50,8 +50,8 @@ def in_json() -> bool:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object per line: `time` (ISO 8601, UTC), `level`, `logger`, `message`, what is known of `CONTEXT`, and of an
-    error its kind, text and traceback.
+    """Formats one JSON object per line: `time` (ISO 8601, UTC), `level`, `logger`, `message`, the known fields of
+    `CONTEXT`, and an error's kind, text and traceback.
 
     >>> record = logging.LogRecord("penstock", logging.INFO, "", 0, "%s events", (3,), None)
     >>> record.created = 0.0

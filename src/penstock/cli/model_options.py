@@ -1,4 +1,4 @@
-"""What the commands about models share: whose versions, which one is meant, who changes something, and where that is kept."""
+"""Options and helpers that the commands for models share."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def where(function: F) -> F:
-    """The options that every command here has: which registry, which detector, for whom."""
+    """Add the common options: registry, detector, author."""
     named = click.option("--detector", metavar="DETECTOR", help="Whose versions: a name or a file; needed where several have.")
     return settings("data", "models", "registry", "office")(named(as_json(function)))
 
@@ -27,14 +27,14 @@ why = click.option("--note", "why", default="", help="Why.")
 
 
 def open_models(flags: dict[str, str | None]) -> "Registry":
-    """The registry that the settings name."""
+    """The registry in the settings."""
     from penstock.wiring.registries import open_registry
 
     return open_registry(settings_from(**flags))
 
 
 def found_version(version: str, detector: str | None, flags: dict[str, str | None]) -> "tuple[Registry, Entry, dict[str, Any]]":
-    """The registry, the version that was meant, and its manifest."""
+    """The registry, the chosen version, and its manifest."""
     from penstock.models.bundle import read_manifest
     from penstock.offline.registry import find
     from penstock.wiring.registries import name_of
@@ -45,7 +45,7 @@ def found_version(version: str, detector: str | None, flags: dict[str, str | Non
 
 
 def file_of(detector: str | None) -> str | None:
-    """The file of the detector, where one was named; a name alone is looked up by the version's own."""
+    """The file of the detector, if one was named; a name alone is resolved by the version's manifest."""
     return detector if detector is not None and detector.partition(":")[0].endswith(".py") else None
 
 
@@ -53,7 +53,7 @@ def file_of(detector: str | None) -> str | None:
 def challengers(
     name: str, detector: str | None, flags: dict[str, str | None], *, begin: bool = False
 ) -> "Iterator[Challengers | None]":
-    """The trials of a detector's models; None where nobody keeps anything in the data folder yet, unless this begins to."""
+    """The trials of a detector's models; None if the data folder is empty, unless `begin`."""
     from penstock.wiring.challengers import Challengers
     from penstock.wiring.database import has_office, office_of
     from penstock.wiring.registries import detector_named, open_registry

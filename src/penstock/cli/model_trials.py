@@ -1,4 +1,4 @@
-"""`penstock models shadow` and `rollout`: a version beside the champion."""
+"""`penstock models shadow` and `rollout`: trials of model versions."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 @why
 @where
 def shadow(version: str, guards: Sequence[str], who: str, why: str, detector: str | None, as_json: bool, **flags: Any) -> None:
-    """Let a version score the same events as the champion, and decide nothing.
+    """Run a version in shadow: it scores the same events as the champion and decides nothing.
 
-    Guards of its errors and of the time it takes end that on their own.
+    Guards of its errors and latency end the trial automatically.
     """
     entry = found_version(version, detector, flags)[1]
     with challengers(entry.detector, detector, flags, begin=True) as office:
@@ -50,9 +50,9 @@ def rollout(
     as_json: bool,
     **flags: Any,
 ) -> None:
-    """Let a version decide for a share of the keys; the champion goes on for the others.
+    """Roll a version out to a share of the keys; the champion decides the others.
 
-    Guards hold both against each other on the same events, and roll the version back where it breaches one.
+    Guards compare both on the same events, and roll the version back when it exceeds a limit.
     """
     entry = found_version(version, detector, flags)[1]
     with challengers(entry.detector, detector, flags, begin=True) as office:

@@ -1,4 +1,4 @@
-"""`penstock models`: versions, who decides, and the way back."""
+"""`penstock models`: model versions, promotion and rollback."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """Versions of models: who decides, who is tried.
+    """Model versions: champion, trials, promotion, rollback.
 
     VERSION is one that `list` shows, its first characters, its number in MLflow, or champion or challenger. A service
     that is running follows within seconds.
@@ -26,7 +26,7 @@ def command() -> None:
 @command.command("list")
 @where
 def list_versions(detector: str | None, as_json: bool, **flags: str | None) -> None:
-    """Every version with its aliases and what it was worth on its test."""
+    """All versions with aliases and test figures."""
     import msgspec
 
     from penstock.wiring.registries import name_of
@@ -53,7 +53,7 @@ def list_versions(detector: str | None, as_json: bool, **flags: str | None) -> N
 @click.argument("version")
 @where
 def show(version: str, detector: str | None, as_json: bool, **flags: str | None) -> None:
-    """What a version is: members, thresholds, what it was trained on, its figures."""
+    """One version: members, thresholds, training data, figures."""
     registry, entry, manifest = found_version(version, detector, flags)
     folder = registry.fetch(entry.detector, entry.version)
     if as_json:
@@ -85,7 +85,7 @@ def show(version: str, detector: str | None, as_json: bool, **flags: str | None)
 @click.option("--days", type=click.IntRange(1), default=7, show_default=True, help="Of a trial: its newest N days.")
 @where
 def compare(first: str | None, second: str | None, days: int, detector: str | None, as_json: bool, **flags: str | None) -> None:
-    """Two versions side by side, by their tests; without SECOND, a version that is tried beside the champion.
+    """Two versions side by side, by their tests; without SECOND, a version in trial and the champion.
 
     A trial is compared over recorded decisions, on the same events: see `penstock trials`.
     """
@@ -122,9 +122,9 @@ def compare(first: str | None, second: str | None, days: int, detector: str | No
 @why
 @where
 def promote(version: str, alias: Any, who: str, why: str, detector: str | None, as_json: bool, **flags: str | None) -> None:
-    """Let a version decide; refused where it does not fit the detector's features.
+    """Promote a version to champion; refused if it does not fit the detector's features.
 
-    Where it is tried, its trial ends with that. A challenger is watched in shadow by whoever decides.
+    A trial of it ends with that. A challenger runs in shadow where events are decided.
     """
     from penstock.offline.registry import promote_to
     from penstock.wiring.registries import detector_named
@@ -149,8 +149,8 @@ def promote(version: str, alias: Any, who: str, why: str, detector: str | None, 
 def rollback(version: str | None, who: str, why: str, detector: str | None, as_json: bool, **flags: str | None) -> None:
     """End the trial of VERSION, or undo the last step.
 
-    Without VERSION the rollout ends; where there is none, the trial that began last, or where the champion changed later the
-    one before decides again.
+    Without VERSION the rollout ends; without a rollout, the trial that began last, or if the champion changed later, the
+    former champion decides again.
     """
     from penstock.offline.registry import roll_back
     from penstock.wiring.registries import detector_named, name_of
@@ -213,13 +213,13 @@ def thresholds(
         click.echo(f"{decides or 'nothing'} still decides; penstock models promote {made} changes that")
 
 
-# ---------------------------------------------------------------- what they share
+# ---------------------------------------------------------------- helpers
 
 
 def _crown(
     registry: "Registry", name: str, version: str, detector: str | None, flags: dict[str, str | None], who: str, why: str
 ) -> "Request | None":
-    """Let a version decide, and write down who wanted that, where an office is kept; a request where that waits."""
+    """Promote a version, and audit it if there is an office; returns a request if it waits for approval."""
     from penstock.offline.registry import promote_to
     from penstock.wiring.registries import detector_named
 
@@ -258,13 +258,13 @@ def _ended(detector: str, version: str, champion: str | None, *, as_json: bool) 
 
 
 def _say_what_wins(name: str, file: str | None, wanted: dict[str, float]) -> None:
-    """What the detector's policy declares wins over any version's thresholds: better said than wondered about."""
+    """Print a note that the detector's policy overrides a version's thresholds."""
     from penstock.errors import ConfigurationError
     from penstock.wiring.registries import detector_named
 
     try:
         policy = detector_named(name, file).policy
-    except ConfigurationError:  # not installed here, so nobody can tell
+    except ConfigurationError:  # not installed here, so it is unknown
         return
     held = {each: value for each in wanted if (value := getattr(policy, each)) not in (None, wanted[each])}
     if held:

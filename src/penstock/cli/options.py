@@ -1,4 +1,4 @@
-"""What several commands share: the DETECTOR argument, settings as flags, output for programs and for people."""
+"""Options that several commands share: the DETECTOR argument, settings as flags, and output helpers."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="One JSON value o
 
 
 def instant(text: str | datetime) -> datetime:
-    """The type of options that are times: what events may have for one; without a zone it is UTC."""
+    """The option type of instants, parsed like event times; without a zone they are UTC."""
     from penstock.clock import from_us
     from penstock.ingest.kernel import READ
     from penstock.ingest.times import FIRST_US, instants, outside
@@ -45,10 +45,10 @@ guard_options = click.option(
 
 
 def read_guards(guards: Sequence[str]) -> "list[Guard] | None":
-    """What `guard_options` was given; None where that is nothing.
+    """Parse the guards of `guard_options`; None without any.
 
     Raises:
-        DeclarationError: one of them is no guard.
+        DeclarationError: one of them is invalid.
     """
     from penstock.decision.guard import guard_of
 
@@ -56,7 +56,7 @@ def read_guards(guards: Sequence[str]) -> "list[Guard] | None":
 
 
 class SettingOption(click.Option):
-    """A flag for one setting of `penstock.config`, which is imported only to explain it or to read it."""
+    """A flag for one setting of `penstock.config`, which is imported only for help or to read it."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """The flag with the setting's description and default."""
@@ -105,19 +105,19 @@ accept_loss_flag = click.option(
 
 
 def accepting(flags: dict[str, Any], *, accept_loss: bool) -> dict[str, Any]:
-    """Flags for `settings_from`, with `accept_loss` where it was given."""
+    """Flags for `settings_from`, with `accept_loss` if given."""
     return {**flags, "accept_loss": "true"} if accept_loss else flags
 
 
 def settings_from(**flags: Any) -> "Settings":
-    """The settings in force, with these flags over all else."""
+    """The settings in force; these flags override all other sources."""
     from penstock.config import load_settings
 
     return load_settings(flags)
 
 
 def read_events(detector: str, data: "Path | str", chosen: "Settings") -> "Recorded":
-    """Recorded events of a file or an archive; says which of its rows were refused.
+    """Recorded events of a file or an archive; reports refused rows.
 
     Raises:
         DataError: they do not fit the detector, or more of them than the settings allow were refused.
@@ -132,14 +132,14 @@ def read_events(detector: str, data: "Path | str", chosen: "Settings") -> "Recor
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on standard output."""
+    """Print one JSON value to standard output."""
     import msgspec
 
     click.echo(msgspec.json.encode(value, enc_hook=str))
 
 
 def say(message: str) -> None:
-    """A message for the person at the terminal: on standard error, so that it never mixes with results."""
+    """Print a message to standard error, so that it never mixes with results."""
     click.echo(message, err=True)
 
 
@@ -149,7 +149,7 @@ Advance = Callable[[float], None]
 
 @contextmanager
 def progress(title: str) -> Iterator[Advance]:
-    """A progress bar on standard error; silent where that is not a terminal."""
+    """A progress bar on standard error; silent without a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -162,7 +162,7 @@ def progress(title: str) -> Iterator[Advance]:
 
 @contextmanager
 def sending(events: int | None) -> Iterator[Callable[["Sent"], None]]:
-    """A progress bar for events on their way to a service, and a closing line with what became of them."""
+    """A progress bar for events sent to a service, and a closing line with the results."""
     last: list[Sent] = []
     with progress("sending") as advance:
 

@@ -1,4 +1,4 @@
-"""`penstock query`: SQL over everything that was ever decided."""
+"""`penstock query`: SQL over recorded decisions."""
 
 from datetime import datetime
 from pathlib import Path

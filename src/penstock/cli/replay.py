@@ -1,4 +1,4 @@
-"""`penstock replay`: a recorded file through a detector."""
+"""`penstock replay`: runs a recorded file through a detector."""
 
 import time
 from pathlib import Path
@@ -21,11 +21,11 @@ from penstock.cli.options import as_json, detector_argument, print_json, read_ev
 @settings("models", "data", "office", "max_refused")
 @as_json
 def command(detector: str, file: str, out: Path | None, as_json: bool, models: str | None, **flags: str | None) -> None:
-    """Decide a recorded file, and sum up what became of it.
+    """Decide a recorded file, and summarize the decisions.
 
-    Events come in arrival order, each label is known from when it really was. Without --models rules alone decide. FILE may
-    also be an archive: its folder, or s3://BUCKET/PREFIX?endpoint=URL. Features and lists are those that people made in the
-    office of --data or --office, if there is one; each event meets the lists as they were when it arrived.
+    Events come in arrival order, each label is known from when it really was. Without --models rules alone decide. FILE
+    may also be an archive: its folder, or s3://BUCKET/PREFIX?endpoint=URL. Features and lists come from the office of
+    --data or --office, if there is one; each event reads the lists as of its arrival.
     """
     from penstock.offline.outcome import outcome
     from penstock.offline.replay import placed
@@ -51,7 +51,7 @@ def command(detector: str, file: str, out: Path | None, as_json: bool, models: s
 
 
 def show(found: dict[str, Any]) -> None:
-    """The summary, for people."""
+    """Print the summary."""
     click.echo(f"{found['events']:,} events in {found['seconds']:.1f} s ({found['events_per_s'] or 0:,} a second)")
     for decision, count in sorted(found["decisions"].items(), key=lambda pair: -pair[1]):
         click.echo(f"  {decision:<10} {count:>12,}  {count / max(found['events'], 1):8.3%}")

@@ -1,4 +1,4 @@
-"""`penstock report`: pages for people about what was found."""
+"""`penstock report`: reports of trainings and days as HTML pages."""
 
 from datetime import date, timedelta
 from pathlib import Path
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def day(text: str) -> date:
-    """The type of options that are a day."""
+    """The option type of days."""
     from penstock.clock import from_us, system_clock
 
     if text not in ("today", "yesterday"):
@@ -35,7 +35,7 @@ def day(text: str) -> date:
 
 @click.group()
 def command() -> None:
-    """Reports as pages that need nothing but a browser."""
+    """Reports as self-contained pages."""
 
 
 @command.command()
@@ -49,10 +49,10 @@ def command() -> None:
 def train(
     detector: str, data: str, no_treatments: bool, out: Path | None, max_refused: str | None, as_json: bool, **wishes: Any
 ) -> None:
-    """Train without keeping anything, and write a page about it.
+    """Train without keeping the models, and write a report page.
 
-    Data, split, every figure with its interval, curves, calibration, the money that thresholds save, importance, what
-    members and treatments of the imbalance did, and the most costly mistakes. With --json, the same as JSON.
+    Data, split, every figure with its interval, curves, calibration, the money that thresholds save, importance, the
+    effect of members and of treatments of the imbalance, and the most costly mistakes. With --json, the same as JSON.
     """
     from penstock.offline.train import run
     from penstock.wiring.detectors import load_detector
@@ -88,10 +88,10 @@ def train(
 @settings("data", "ledger", "ledger_log")
 @as_json
 def daily(detector: str | None, date: date | None, by: "By", out: Path | None, as_json: bool, **flags: str | None) -> None:
-    """What was decided on a day: counts and money, frauds caught and missed, reasons, latency, beside the week before.
+    """The report of a day: counts and money, frauds caught and missed, reasons, latency, compared with the week before.
 
-    Of one detector, or of all in the data folder, also while a service is running. Writes daily-DETECTOR-DATE.json, .csv and
-    .html, a page that needs nothing but a browser. With --json, the same on standard output, and files only where --out says.
+    Of one detector, or of all in the data folder, also while a service is running. Writes daily-DETECTOR-DATE.json, .csv
+    and .html, a self-contained page. With --json, the same on standard output, and files only with --out.
     """
     from penstock.wiring.daily import daily_reports, write_reports
 

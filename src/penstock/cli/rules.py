@@ -1,4 +1,4 @@
-"""`penstock rules`: rules as data, with a life."""
+"""`penstock rules`: rules edited at run time."""
 
 import sys
 from collections.abc import Sequence
@@ -23,16 +23,16 @@ _version = click.argument("version", type=int)
 
 @click.group()
 def command() -> None:
-    """Rules as data, from draft to archived, every version kept.
+    """Rules as data, from draft to archived, with all versions kept.
 
-    Services and workers over the same office decide by a change within a second.
+    Services and workers over the same office apply a change within a second.
     """
 
 
 @command.command("list")
 @listing
 def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
-    """The versions of every rule, and what each is doing."""
+    """The versions of every rule, with their states."""
     with books(detector, flags) as found:
         show_versions(found.rules.versions(), _line, everything=everything, as_json=as_json)
 
@@ -43,7 +43,7 @@ def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
 @settings("data", "office")
 @as_json
 def show(detector: str, rule: str, as_json: bool, **flags: Any) -> None:
-    """All versions of a rule, and what each says otherwise than the one before it."""
+    """All versions of a rule, each with its differences from the one before it."""
     from penstock.errors import NotFound, did_you_mean
     from penstock.governance.rule_versions import by_name, difference
 
@@ -74,7 +74,7 @@ def show(detector: str, rule: str, as_json: bool, **flags: Any) -> None:
 @as_changer
 @settings("data", "office")
 def add(detector: str, rule: str, who: str, why: str, **given: Any) -> None:
-    """Add a version of a rule, as a draft: it is checked, and does nothing yet."""
+    """Add a version of a rule as a draft: it is checked, and does not run yet."""
     from penstock.governance.rule_versions import Body
 
     body = Body(**{name: given.pop(name) for name in Body.__struct_fields__})
@@ -90,9 +90,9 @@ def add(detector: str, rule: str, who: str, why: str, **given: Any) -> None:
 @settings("data", "office")
 @as_json
 def test(detector: str, condition: str, then: str, as_json: bool, **flags: Any) -> None:
-    """Check a condition without saving it: names, types, and what is probably not meant.
+    """Check a condition without saving it: names, types, and lint findings.
 
-    It is looked at beside the rules that act by now: the same as another, never reached, never or always true.
+    It is compared with the running rules: the same as another, never reached, never or always true.
     """
     from penstock.governance.rule_versions import Body
     from penstock.wiring.rule_administration import UNDER_TEST
@@ -118,7 +118,7 @@ def test(detector: str, condition: str, then: str, as_json: bool, **flags: Any) 
 @settings("data", "office", "ledger", "ledger_log", "archive")
 @as_json
 def backtest(detector: str, rule: str, version: int | None, days: int, as_json: bool, **flags: Any) -> None:
-    """Try a version of a rule over recorded decisions: the newest unless told otherwise."""
+    """Backtest a version of a rule over recorded decisions: the newest unless given."""
     from penstock.cli.backtest import show_tried
     from penstock.cli.options import settings_from
     from penstock.wiring.backtests import Trials
@@ -141,7 +141,7 @@ def backtest(detector: str, rule: str, version: int | None, days: int, as_json: 
 @as_changer
 @settings("data", "office")
 def shadow(detector: str, rule: str, version: int, who: str, why: str, **flags: Any) -> None:
-    """Let a version watch: where it would have fired is recorded, and changes nothing."""
+    """Run a version in shadow: where it would have fired is recorded, and changes nothing."""
     with books(detector, flags) as found:
         _say(found.rules.shadow(rule, version, who=who, why=why))
 
@@ -166,9 +166,9 @@ def rollout(
     why: str,
     **flags: Any,
 ) -> None:
-    """Let a version act on a share of the keys; the active one goes on for the others.
+    """Roll a version out to a share of the keys; the active one acts on the others.
 
-    Guards hold both against each other on the same events, and stop the version where it breaches one.
+    Guards compare both on the same events, and stop the version when it exceeds a limit.
     """
     given = read_guards(guards)
     with books(detector, flags) as found:
@@ -184,7 +184,7 @@ def rollout(
 @as_changer
 @settings("data", "office")
 def promote(detector: str, rule: str, version: int | None, who: str, why: str, **flags: Any) -> None:
-    """Let the candidate, or a version, act on everything."""
+    """Promote the candidate, or a version, to active."""
     with books(detector, flags) as found:
         done = found.rules.promote(rule, version, who=who, why=why)
         _say(done)
@@ -197,7 +197,7 @@ def promote(detector: str, rule: str, version: int | None, who: str, why: str, *
 @as_changer
 @settings("data", "office")
 def pause(detector: str, rule: str, who: str, why: str, **flags: Any) -> None:
-    """Let the candidate stop, or where there is none the active version."""
+    """Stop the candidate, or without one the active version."""
     with books(detector, flags) as found:
         _say(found.rules.pause(rule, who=who, why=why))
 
@@ -208,7 +208,7 @@ def pause(detector: str, rule: str, who: str, why: str, **flags: Any) -> None:
 @as_changer
 @settings("data", "office")
 def rollback(detector: str, rule: str, who: str, why: str, **flags: Any) -> None:
-    """Undo the last step: stop the candidate, or bring the version back that was active before."""
+    """Undo the last step: stop the candidate, or restore the version that was active before."""
     with books(detector, flags) as found:
         _say(found.rules.rollback(rule, who=who, why=why))
 
@@ -219,7 +219,7 @@ def rollback(detector: str, rule: str, who: str, why: str, **flags: Any) -> None
 @as_changer
 @settings("data", "office")
 def archive(detector: str, rule: str, who: str, why: str, **flags: Any) -> None:
-    """Let no version of a rule act or watch any more."""
+    """Archive a rule: no version acts or runs in shadow any more."""
     with books(detector, flags) as found:
         found.rules.archive(rule, who=who, why=why)
 
@@ -243,7 +243,7 @@ def export(detector: str, **flags: Any) -> None:
 @as_changer
 @settings("data", "office")
 def import_(detector: str, file: Path, who: str, why: str, **flags: Any) -> None:
-    """Add what `export` wrote, as drafts; a rule that says the same already is left alone."""
+    """Add rules written by `export` as drafts; rules equal to existing ones are skipped."""
     with books(detector, flags) as found:
         for version in found.import_(text_of(file, sys.stdin), str(file), who=who, why=why):
             say(_line(version))
@@ -259,7 +259,7 @@ def _say(done: "Version | Request") -> None:
 
 
 def _say_lowering(found: "RuleAdministration", done: "Version | Request", flags: dict[str, Any]) -> None:
-    """Say how many outcomes a version lowers a day, where it can and decisions are recorded here."""
+    """Print how many outcomes a version lowers a day, if it can and decisions are recorded here."""
     from penstock.cli.options import settings_from
     from penstock.errors import PenstockError
     from penstock.governance.approvals import Request
@@ -279,7 +279,7 @@ def _say_lowering(found: "RuleAdministration", done: "Version | Request", flags:
     say(f"it lowers {tried.lowered:,} outcomes of {tried.days} days, {tried.lowered_per_day:,.2f} a day")
 
 
-_LOWERING_S = 20.0  # as long as a backtest over HTTP may take
+_LOWERING_S = 20.0  # the time limit of a backtest over HTTP
 
 
 def _say_findings(findings: "Sequence[Finding]") -> None:

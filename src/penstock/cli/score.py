@@ -1,4 +1,4 @@
-"""`penstock score`: events in, decisions out, as lines."""
+"""`penstock score`: decides NDJSON events."""
 
 import os
 import sys
@@ -22,10 +22,9 @@ _MOST_AT_ONCE = 256
 def command(detector: str, file: Path | None, **flags: str | None) -> None:
     """Decide events given as NDJSON, one decision per line.
 
-    Without FILE events are read from standard input. State begins empty and is kept in memory. A line that is no
-    event is answered in its place with what is wrong; where there are more of them than --max-refused
-    allows, the exit code is 1. Features and lists are those that people made in the office of --data
-    or --office, if there is one.
+    Without FILE events are read from standard input. State begins empty and is kept in memory. An invalid line is
+    answered in its place with the error; if there are more of them than --max-refused allows, the exit code is 1.
+    Features and lists come from the office of --data or --office, if there is one.
     """
     import msgspec
 
@@ -58,7 +57,7 @@ def command(detector: str, file: Path | None, **flags: str | None) -> None:
 
 
 def batches(stream: IO[Any]) -> Iterator[list[bytes]]:
-    """Lines as they come, without waiting for more than there is: a slow producer gets its answers at once."""
+    """Lines as they come, without waiting for more: a slow producer gets its answers at once."""
     rest = b""
     while data := os.read(stream.fileno(), _READ_BYTES):
         *lines, rest = (rest + data).split(b"\n")

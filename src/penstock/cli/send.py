@@ -1,4 +1,4 @@
-"""`penstock send`: a recorded file into a running service or a broker."""
+"""`penstock send`: sends a recorded file to a running service or a broker."""
 
 from pathlib import Path
 

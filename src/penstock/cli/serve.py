@@ -1,4 +1,4 @@
-"""`penstock serve`: the service."""
+"""`penstock serve`: the HTTP service."""
 
 import threading
 
@@ -29,8 +29,8 @@ def command(detectors: tuple[str, ...], *, accept_loss: bool, **flags: str | Non
     """Serve one or several detectors over HTTP.
 
     POST /predict decides; everything else is shown at /docs. A detector without trained models waits for the first ones;
-    whichever version becomes the champion decides within seconds. With --stream it decides nothing itself: it publishes to
-    the broker, where `penstock worker` decides, and follows what is decided there.
+    a new champion decides within seconds. With --stream the service decides nothing itself: it publishes to the broker,
+    where `penstock worker` decides, and follows the worker's decisions.
     """
     from penstock.cli.logs import announce, begin_logging
     from penstock.cli.signals import stop_on_signals

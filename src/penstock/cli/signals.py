@@ -1,4 +1,4 @@
-"""Signals that stop a command which otherwise runs for ever."""
+"""Signals that stop a long-running command."""
 
 import _thread
 import atexit
@@ -20,10 +20,10 @@ _log = logging.getLogger(__name__)
 
 
 def stop_on_signals(stop: Callable[[], None], within_s: float, *, started: Callable[[], bool] = lambda: True) -> None:
-    """Call `stop` on every SIGTERM, SIGINT and SIGHUP from now on, and end the process where that does not.
+    """Call `stop` on every SIGTERM, SIGINT and SIGHUP from now on, and end the process if that does not.
 
-    The process ends at most `within_s` seconds after the first signal, and at most `AT_ONCE_S` after a second one, or where it
-    has not `started` yet: then nothing was acknowledged, and two signals of one kind may have become one. What still
+    The process ends at most `within_s` seconds after the first signal, and at most `AT_ONCE_S` after a second one, or if
+    it has not `started` yet: then nothing was acknowledged, and two signals of one kind may have become one. What still
     runs then is abandoned as by `kill -9`, which loses nothing that was acknowledged; the exit code is 1.
     """
     count = itertools.count()
@@ -32,7 +32,7 @@ def stop_on_signals(stop: Callable[[], None], within_s: float, *, started: Calla
         seconds = within_s if next(count) == 0 and started() else min(within_s, AT_ONCE_S)
         time.sleep(seconds)
         _thread.start_new_thread(_log.critical, (_NOT_STOPPED, seconds))
-        time.sleep(_SAID_WITHIN_S)  # not longer: whoever reads the log may have stopped reading
+        time.sleep(_SAID_WITHIN_S)  # not longer: the reader of the log may have stopped reading
         os._exit(1)
 
     for name in _STOPPING:

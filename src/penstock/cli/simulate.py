@@ -1,4 +1,4 @@
-"""`penstock simulate`: believable traffic for a detector."""
+"""`penstock simulate`: realistic traffic for a detector."""
 
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,11 @@ from penstock.cli.options import DESTINATIONS, detector_argument, instant, say, 
 @click.option("--to", metavar="URL", help=f"Send to {DESTINATIONS}.")
 @settings("shard_key", "key")
 def command(detector: str, out: Path | None, to: str | None, shard_key: str | None, key: str | None, **world: Any) -> None:
-    """Make believable traffic, with attacks and late labels.
+    """Generate realistic traffic, with attacks and late labels.
 
-    To a file, to a service, to a broker, or as NDJSON on standard output. People have habits, places and merchants; honest ones
-    do odd things too. A file also holds what is known only later: the label, when it became known, and the attack.
+    To a file, to a service, to a broker, or as NDJSON on standard output. People have habits, places and merchants;
+    honest ones do odd things too. A file also holds what is known only later: the label, when it became known, and the
+    attack.
     """
     from penstock.wiring.producers import send
     from penstock.wiring.traffic import simulation, write_frame

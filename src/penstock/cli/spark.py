@@ -1,4 +1,4 @@
-"""`penstock spark`: a detector beyond one machine."""
+"""`penstock spark`: a detector on a Spark cluster."""
 
 import threading
 from pathlib import Path
@@ -94,9 +94,9 @@ def stream(
     without_labels: bool,
     **flags: str | None,
 ) -> None:
-    """Decide what comes through Kafka, in order, once each.
+    """Decide events from Kafka, in order, exactly once.
 
-    Reads the topic `transactions`; writes `decisions`, `quarantine` and the journal, which the stores that are named follow.
+    Reads the topic `transactions`; writes `decisions`, `quarantine` and the journal, which the configured stores follow.
     State is Spark's.
     """
     from penstock.cli.logs import begin_logging

@@ -1,4 +1,4 @@
-"""`penstock train`: from recorded events to models that have been measured."""
+"""`penstock train`: trains and evaluates models on recorded events."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +55,7 @@ def command(
     loaded = as_grown(load_detector(detector), chosen)
     opened = open_registry(chosen) if save or promote else None
     if opened is not None:
-        opened.alias(loaded.name, "champion")  # that it does not answer is better known before the training
+        opened.alias(loaded.name, "champion")  # an unreachable registry is better detected before the training
     recorded = read_events(detector, data, chosen)
     with progress("training") as advance:
         trained = run(loaded, recorded, options, progress=lambda _what, share: advance(share))
@@ -75,7 +75,7 @@ def command(
 
 
 def show(report: "Report") -> None:
-    """The report, for people."""
+    """Print the report."""
     for line, (name, rows) in zip(report.periods.lines(), report.rows.items(), strict=True):
         if not rows:
             click.echo(line)
@@ -112,7 +112,7 @@ def table(title: str, rows: "Mapping[str, Figures]") -> None:
 
 
 def show_apart(apart: dict[str, Any]) -> None:
-    """What the events that the recipe sets apart do to every figure."""
+    """The effect on every figure of events that the recipe sets apart."""
     click.echo(
         f"\n{apart['name']} (before {apart['before'][:10]}): {apart['rows']:,} of the training events, "
         f"{apart['frauds']:,} of their {apart['frauds_in_training']:,} frauds"
@@ -127,7 +127,7 @@ def show_apart(apart: dict[str, Any]) -> None:
 
 
 def show_thresholds(report: "Report") -> None:
-    """The thresholds in force and what they come to on the test."""
+    """The thresholds in force and their effect on the test data."""
     from penstock.outcomes import said
 
     decided = report.decided

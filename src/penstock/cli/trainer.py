@@ -1,4 +1,4 @@
-"""`penstock trainer`: a process that trains when it is time to."""
+"""`penstock trainer`: a process that trains when it is due."""
 
 import threading
 from pathlib import Path
@@ -99,7 +99,7 @@ def command(
 
 
 def tell(done: "Round", *, as_json: bool) -> None:
-    """What a training came to."""
+    """Print the result of a training."""
     import msgspec
 
     for note in done.notes:

@@ -1,4 +1,4 @@
-"""What the commands that train have in common: the options of a training, and what they come to."""
+"""Options and output that the training commands share."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -65,7 +65,7 @@ _OPTIONS = [
 
 
 def training_options(function: F) -> F:
-    """Add the options; `options_from` reads what they were given."""
+    """Add the options; `options_from` reads their values."""
     for option in reversed(_OPTIONS):
         function = option(function)
     return function
@@ -75,7 +75,7 @@ def options_from(wishes: dict[str, Any], chosen: "Settings", *, treatments: bool
     """The options of a training.
 
     Raises:
-        UsageError: options that do not go together.
+        UsageError: contradictory options.
     """
     from penstock.offline.options import Options
 
@@ -94,10 +94,10 @@ def options_from(wishes: dict[str, Any], chosen: "Settings", *, treatments: bool
 
 
 def choice(by: str, wishes: dict[str, Any]) -> "Choice":
-    """How thresholds are to be chosen.
+    """The method of choosing thresholds.
 
     Raises:
-        UsageError: an option that belongs to another way of choosing, or a capacity without a number.
+        UsageError: an option that belongs to another method, or a capacity without a number.
     """
     from penstock.offline.thresholds import ByCapacity, ByCost, ByRate
 
@@ -117,11 +117,11 @@ def choice(by: str, wishes: dict[str, Any]) -> "Choice":
     return made
 
 
-# ---------------------------------------------------------------- what is shown of a training
+# ---------------------------------------------------------------- output of a training
 
 
 def write_page(detector: "Detector", trained: "Trained", data: "Recorded", path: Path) -> "Findings":
-    """Write the report's page into a file, and return what it says."""
+    """Write the report's page into a file, and return its content."""
     from penstock.offline.report import investigate, page
 
     findings = investigate(detector, trained, data)
@@ -131,7 +131,7 @@ def write_page(detector: "Detector", trained: "Trained", data: "Recorded", path:
 
 
 def pictures_for(detector: "Detector", data: "Path | Recorded") -> "Callable[[Trained], dict[str, str]]":
-    """What makes the page and its pictures, for a registry that keeps them beside a version."""
+    """The function that draws the page and its figures, for a registry that stores them with a version."""
 
     def made(trained: "Trained") -> dict[str, str]:
         from penstock.offline.report import investigate, page, plots

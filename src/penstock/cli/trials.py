@@ -1,4 +1,4 @@
-"""`penstock trials`: candidate and champion over recorded decisions, on the same events."""
+"""`penstock trials`: compares candidate and champion over recorded decisions, on the same events."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @settings("data", "ledger", "ledger_log", "archive")
 @as_json
 def command(detector: str, trial: str | None, version: str | None, days: int, as_json: bool, **flags: str | None) -> None:
-    """What is tried beside what decides, compared.
+    """Compare running trials with what decides.
 
     Both are counted on the same recorded events. TRIAL is `model`, or a candidate rule with its version, as in
-    amount_spike_v2. Without it, the trials that are recorded are listed, and what the control share tells of blocks.
+    amount_spike_v2. Without it, the recorded trials are listed, and the precision of blocks from the control share.
     """
     if trial is not None:
         show_compared(detector, trial, version, days, flags, as_json=as_json)
@@ -43,7 +43,7 @@ def command(detector: str, trial: str | None, version: str | None, days: int, as
 
 
 def show_compared(detector: str, trial: str, version: str | None, days: int, flags: dict[str, Any], *, as_json: bool) -> None:
-    """Compare, and print what comes of it.
+    """Compare, and print the result.
 
     Raises:
         DataError: no such trial is recorded.
@@ -103,7 +103,7 @@ def _rate(rate: "Rate") -> str:
 
 
 def _known(rate: "Rate") -> str:
-    """A rate of known outcomes; below so many there are only counts."""
+    """A rate of known outcomes; only counts if there are few."""
     if rate.value is None:
         return f"{rate.part:,} of {rate.of:,} known" if rate.of else "-"
     return _rate(rate)

@@ -1,4 +1,4 @@
-"""`penstock users`: who may sign in."""
+"""`penstock users`: users and their roles."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ _from_stdin = click.option(
 
 @click.group()
 def command() -> None:
-    """Who may sign in, and in which roles."""
+    """Users who may sign in, and their roles."""
 
 
 @command.command()
@@ -30,12 +30,12 @@ def command() -> None:
 @settings("data", "office")
 @as_json
 def add(name: str, roles: tuple[str, ...], password_stdin: bool, as_json: bool, **place: str | None) -> None:
-    """Add a user; the password is asked for. --role may be given several times."""
+    """Add a user; prompts for the password. --role may be given several times."""
     from penstock.identity.roles import LOCAL, known_roles
     from penstock.identity.users import Users
     from penstock.wiring.database import office_of
 
-    known_roles(roles)  # before anybody has thought of a password
+    known_roles(roles)  # fail before prompting for a password
     password = _password(from_stdin=password_stdin)
     with office_of(settings_from(**place)) as database:
         added = Users(database).add(name, password, roles, who=LOCAL.name)
@@ -49,7 +49,7 @@ def add(name: str, roles: tuple[str, ...], password_stdin: bool, as_json: bool, 
 @settings("data", "office")
 @as_json
 def show(as_json: bool, **place: str | None) -> None:
-    """Every user, with roles."""
+    """All users, with roles."""
     from penstock.identity.users import Users
     from penstock.wiring.database import office_of
 
@@ -66,7 +66,7 @@ def show(as_json: bool, **place: str | None) -> None:
 @_name
 @settings("data", "office")
 def disable(name: str, **place: str | None) -> None:
-    """Let a user in no more; whoever is signed in by this name is signed out within a second."""
+    """Disable a user; their sessions end within a second."""
     from penstock.identity.roles import LOCAL
     from penstock.identity.users import Users
     from penstock.wiring.database import office_of
@@ -80,7 +80,7 @@ def disable(name: str, **place: str | None) -> None:
 @_name
 @settings("data", "office")
 def sign_out(name: str, **place: str | None) -> None:
-    """End every session of somebody, also of who signed in with an account elsewhere (oidc:NAME), within a second."""
+    """End all sessions of a person, also those through an identity provider (oidc:NAME), within a second."""
     from penstock.identity.roles import LOCAL
     from penstock.identity.users import Users
     from penstock.wiring.database import office_of
@@ -95,7 +95,7 @@ def sign_out(name: str, **place: str | None) -> None:
 @_from_stdin
 @settings("data", "office")
 def password(name: str, password_stdin: bool, **place: str | None) -> None:
-    """Give a user another password; it is asked for. Sessions with the old one end."""
+    """Set a user's password; prompts for it. Sessions with the old one end."""
     from penstock.identity.roles import LOCAL
     from penstock.identity.users import Users
     from penstock.wiring.database import office_of

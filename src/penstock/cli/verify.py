@@ -1,4 +1,4 @@
-"""`penstock verify`: would it be decided so again."""
+"""`penstock verify`: recomputes a recorded decision and compares it."""
 
 import click
 
@@ -13,8 +13,8 @@ from penstock.cli.options import as_json, print_json, settings, settings_from
 def command(transaction_id: str, detector: str | None, as_json: bool, **flags: str | None) -> None:
     """Recompute a recorded decision: identical or not.
 
-    The state of that moment is brought back from the log before it; exit 0 only when everything is identical to the
-    last bit. Says where the personal fields of the transaction were erased, which changes nothing else about it.
+    The state of that moment is restored from the log before it; exit 0 only when everything is identical to the last
+    bit. Erased personal fields of the transaction are reported, and change nothing else.
     """
     from penstock.clock import iso
     from penstock.engine import verify

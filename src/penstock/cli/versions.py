@@ -1,4 +1,4 @@
-"""How versions are listed and shown, those of rules as those of features."""
+"""Listing and display of versions of rules and features."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,7 +26,7 @@ def listing(function: F) -> F:
 
 
 def show_versions(versions: Sequence[V], line: Line[V], *, everything: bool, as_json: bool) -> None:
-    """Print versions; everything: archived ones, too."""
+    """Print versions; everything: include archived ones."""
     kept = [version for version in versions if everything or version.state != "archived"]
     if as_json:
         print_json(kept)
@@ -36,10 +36,10 @@ def show_versions(versions: Sequence[V], line: Line[V], *, everything: bool, as_
 
 
 def show_version(version: V, line: Line[V]) -> None:
-    """Print a version, since when it is what it is, and by whom."""
+    """Print a version with its state, since when, and by whom."""
     click.echo(f"{line(version)}  since {since(version.changed_us)} by {version.changed_by}")
 
 
 def by_author(version: V) -> str:
-    """Who wrote a version, and why."""
+    """The author and reason of a version."""
     return f"({version.author}{': ' + version.note if version.note else ''})"

@@ -1,4 +1,4 @@
-"""`penstock worker`: decides behind a broker."""
+"""`penstock worker`: decides events from a broker."""
 
 import os
 import socket
@@ -50,7 +50,7 @@ def command(
     accept_loss: bool,
     **flags: str | None,
 ) -> None:
-    """Decide what comes through a broker.
+    """Decide events from a broker.
 
     One worker owns a detector (or each shard of it); others started like it stand by and take over when it ends, however
     it ends. Decisions, the journal and the offsets are committed together.

@@ -68,10 +68,7 @@ def erase(reference: str, entity: str, key: str, settings: Settings, *, reason: 
     with office_of(settings) as office:
         vault = vault_of(settings, office)
         erased = erase_person(office, vault, detector.name, *whose, who=LOCAL.name, reason=reason)
-    with (
-        suppress(ConfigurationError),
-        ledger_to_read(settings, detector.name) as ledger,
-    ):  # fails without a ledger, before any decision
+    with suppress(ConfigurationError), ledger_to_read(settings, detector.name) as ledger:  # no ledger before any decision
         forget_person(ledger.tables, detector.name, detector.schema, key)
     return erased
 
