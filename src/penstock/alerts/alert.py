@@ -6,10 +6,10 @@ import msgspec
 
 Severity = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
-"""From the least on."""
+"""In ascending order."""
 
 Told = bool | float | str | None
-"""A value as JSON holds it."""
+"""A value in JSON's form."""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):

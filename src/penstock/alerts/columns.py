@@ -21,7 +21,7 @@ _OF_DECISIONS = {"decision": Type.TEXT, "fraud_probability": Type.NUMBER, "degra
 _explanation = msgspec.json.Decoder(Explanation)
 
 Layouts = Callable[[], Mapping[str, Mapping[str, Sequence[Field]]]]
-"""Gives the layouts that a ledger knows."""
+"""Returns the layouts that a ledger knows."""
 
 
 class Vocabulary:

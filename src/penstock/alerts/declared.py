@@ -22,13 +22,13 @@ from penstock.alerts.rule import Kind, rule_of
 from penstock.errors import ConfigurationError, DeclarationError, did_you_mean
 
 DEFAULTS = "defaults"
-"""What the setting says instead of a file: the rules that come with Penstock alone, and no channel."""
+"""The setting's value for the rules that come with Penstock alone, and no channel."""
 
 BESIDE = "alerts.toml"
-"""The file beside a detector that holds rules made for it."""
+"""The file next to a detector's file that holds rules made for it."""
 
 TABLES = ("alerts", "channels", "alerting")
-"""What a file of alerts holds; they may stand in `penstock.toml` as well."""
+"""The tables of a file of alerts; they may be in `penstock.toml` as well."""
 
 _ALERTING = ("limit", "defaults")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")

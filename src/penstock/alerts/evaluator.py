@@ -24,7 +24,7 @@ from penstock.errors import DeclarationError, did_you_mean
 from penstock.messages import Record
 
 LIMIT = 60
-"""Alerts of all rules of a detector within an hour, unless told otherwise."""
+"""Default limit of alerts of all rules of a detector within an hour."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,23 +23,23 @@ from penstock.messages import Record
 
 _SNAPSHOT_EVERY_US = 30 * SECOND_US
 LOOK_EVERY_S = 2.0
-"""Time between looks at figures and at what was held back."""
+"""Seconds between checks of figures and of suppressed alerts."""
 
 _SETTING = "alerts.snapshot"
 FENCE = "alerts.fence"
-"""The setting that holds the number of whoever sends."""
+"""The setting that holds the fencing number of the sender."""
 _TOLD_AGAIN_US = 24 * 3600 * SECOND_US
-"""What has waited for longer than a day is no news any more."""
+"""Undelivered alerts older than a day are dropped."""
 
 _WARMED_US = 3600 * SECOND_US
 _MOST_WARMED = 10_000
-"""Records that windows are filled from at most."""
+"""Maximum of records that windows are filled from."""
 
 _log = logging.getLogger("penstock.alerts")
 
 OnAlert = Callable[[Alert], None]
 Metrics = Callable[[], Mapping[str, Mapping[str, float]]]
-"""Gives the figures of the running process by detector."""
+"""Returns the figures of the running process by detector."""
 
 
 class AlertSink:

@@ -7,7 +7,7 @@ from penstock.clock import SECOND_US
 
 HOUR_US = 3600 * SECOND_US
 _MOST_KEYS = 50_000
-"""Entities remembered for a cool-down; beyond it, those whose cool-down is over are forgotten, then the oldest."""
+"""Entities remembered for a cool-down; beyond it, those whose cool-down is over are dropped, then the oldest."""
 
 
 class Hourly:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 Key = tuple[Any, ...]
 MOST_GROUPS = 100_000
-"""Entities counted at once; one is forgotten when half as many others came since it was last seen."""
+"""Maximum of entities counted at once; one is dropped when half as many others came since it was last seen."""
 
 
 class Window(Protocol):
@@ -114,7 +114,7 @@ class Groups:
 
 
 PANES = 30
-"""A rate's window is made of so many panes; it ends with the pane that has begun."""
+"""Number of panes in a rate's window; it ends with the current pane."""
 
 
 class Shares:

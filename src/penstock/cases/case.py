@@ -9,13 +9,13 @@ import msgspec
 from penstock.errors import MalformedEvent, did_you_mean
 
 REVIEW = "review"
-"""Where decisions to review wait, and the origin of their cases."""
+"""The queue of decisions to review, and the origin of their cases."""
 
 SAMPLE = "sample"
-"""Where the random sample of all other decisions waits, and the origin of its cases."""
+"""The queue of the random sample of all other decisions, and the origin of its cases."""
 
 SOURCE = "analyst"
-"""The source of labels that verdicts become."""
+"""The source of labels from verdicts."""
 
 REASONS: Mapping[str, tuple[str, ...]] = {
     "fraud": (
@@ -36,7 +36,7 @@ REASONS: Mapping[str, tuple[str, ...]] = {
 ORDERS = ("expected_loss", "newest", "oldest")
 STATES = ("open", "taken", "escalated", "decided")
 UNDECIDED = "undecided"
-"""What a filter of cases may say in place of a state: every case but those that are decided."""
+"""A filter's value for every case that is not decided."""
 
 
 class Key(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from penstock.database.sqlite import Row, Transaction
 from penstock.errors import Conflict, MalformedEvent, did_you_mean
 
 MOST_AT_ONCE = 1000
-"""Cases that one verdict may decide."""
+"""Maximum of cases that one verdict may decide."""
 
 _SORTED = {"expected_loss": ("expected_loss", "DESC"), "newest": ("opened_us", "DESC"), "oldest": ("opened_us", "ASC")}
 

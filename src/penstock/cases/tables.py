@@ -45,7 +45,7 @@ SCHEMA = Schema(
 )
 
 FREE = "verdict IS NULL AND (locked_until_us IS NULL OR locked_until_us <= :now)"
-"""Cases that anybody may take at `:now`."""
+"""The SQL condition of cases that anybody may take at `:now`."""
 
 STATE = (
     "CASE WHEN verdict IS NOT NULL THEN 'decided' WHEN locked_until_us > :now THEN 'taken' "
@@ -60,7 +60,7 @@ COLUMNS = (
     f"event_us, opened_us, {_HELD.format('owner')}, {_HELD.format('locked_until_us')}, escalations, verdict, reason_code, "
     "decided_by, decided_us, known_fraud, known_source, known_us, version, currency"
 )
-"""What `case.Case` holds, in its order; needs `:now`."""
+"""The columns of `case.Case`, in its order; needs `:now`."""
 
 
 def read_case(row: Row) -> Case:

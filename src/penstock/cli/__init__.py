@@ -59,7 +59,7 @@ COMMANDS = {
     "doctor": "doctor",
     "version": "version",
 }
-"""The commands and the modules that hold them, in the order in which people meet them."""
+"""The commands and their modules, in the order in which people need them."""
 
 WRONG_INPUT = (ConfigurationError, DataError, DeclarationError, MalformedEvent)
 

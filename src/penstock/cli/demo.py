@@ -13,7 +13,7 @@ SAMPLE = (
     """'{"timestamp": "'$(date -u +%Y-%m-%dT%H:%M:%SZ)'", "customer_id": "C100004", "merchant_id": "Crypto","""
     """ "amount": 4500, "lat": 13.1, "long": 77.6}'"""
 )
-"""A payment that happens now, as an argument in a shell."""
+"""A payment with the current time, as an argument in a shell."""
 
 
 @click.command()

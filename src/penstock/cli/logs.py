@@ -11,7 +11,7 @@ CONTEXT = (
     *("detector", "shard", "transaction_id", "request_id", "decision", "latency_ms", "method", "route", "status"),
     *("event", "way", "address", "user", "name_hash", "reason"),
 )
-"""What a line may say beside its message, where whoever logs knows it: `log.info(..., extra={"transaction_id": ...})`."""
+"""Optional fields of a line besides its message: `log.info(..., extra={"transaction_id": ...})`."""
 
 _log = logging.getLogger("penstock")
 
@@ -31,7 +31,7 @@ def begin_logging(settings: "Settings", detector: str | None = None) -> None:
 
 
 _OTHERS = ("asyncio", "numba", "matplotlib", "websockets", "uvicorn")
-"""What libraries say to those who work on them is not for the log of a service, whatever its level."""
+"""Libraries whose debug messages are not logged, whatever the level."""
 
 
 def announce(message: str) -> None:

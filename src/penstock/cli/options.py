@@ -144,7 +144,7 @@ def say(message: str) -> None:
 
 
 Advance = Callable[[float], None]
-"""Reports how much is done, as a share from 0 to 1."""
+"""Reports progress, as a share from 0 to 1."""
 
 
 @contextmanager

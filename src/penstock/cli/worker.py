@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from penstock.detector import Detector
 
 _SWITCH_S = 0.0005
-"""Deciding, committing and every store have threads of their own. With Python's usual 5 ms each of the others would wait so
-long for its turn after every answer of a server."""
+"""Deciding, committing and every sink run in separate threads. With Python's usual 5 ms each of the others would wait so
+long for its turn after every answer of a server.
+"""
 
 
 @click.command()

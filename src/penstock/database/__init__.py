@@ -11,7 +11,7 @@ from penstock.database.sqlite import Database, Schema, SqliteDatabase
 from penstock.private_files import keep_private, make_private
 
 __all__ = ["Database", "Schema", "SqliteDatabase", "open_office"]
-"""The port, its embedded implementation, and how a drawer declares its tables."""
+"""The port, its embedded implementation, and the declaration of tables."""
 
 FILE = "office.sqlite"
 """The embedded database, in the data folder."""

@@ -18,9 +18,9 @@ import msgspec
 from penstock.database.sqlite import Database, Row, Schema, Transaction
 
 START = ""
-"""Stands for the hash before the first entry."""
+"""The hash before the first entry."""
 ERASED = "audit.erase"
-"""The action of an entry that says whose details were erased."""
+"""The action of an entry that records an erasure of details."""
 
 _TABLE = """CREATE TABLE audit (seq BIGINT PRIMARY KEY, at_us BIGINT NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL,
     subject TEXT NOT NULL, digest TEXT NOT NULL, salt TEXT, details TEXT, hash TEXT NOT NULL)"""

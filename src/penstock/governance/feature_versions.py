@@ -31,9 +31,7 @@ SCHEMA = Schema(
         ],
     ],
 )
-"""Versions of features; for each detector a number that grows with every change of what is wanted; and the shards that have a
-version by now which is being filled.
-"""
+"""Versions of features; for each detector a revision of the wanted features; and the shards that have backfilled a version."""
 
 
 class Version(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from penstock.governance.list_tables import SCHEMA, Counts, Entry, KeptList, rea
 from penstock.governance.rule_versions import FILE
 
 TOKEN = "tok_"  # noqa: S105  what tokens begin with
-"""What a token of a personal value begins with; see `penstock.ingest.personal`."""
+"""Prefix of the token of a personal value; see `penstock.ingest.personal`."""
 
 PAGE = 200
 _STATES = {

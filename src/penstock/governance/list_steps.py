@@ -17,7 +17,7 @@ from penstock.governance.list_tables import LIST_COLUMNS, Entry, KeptList, Kind,
 from penstock.governance.rule_versions import FILE, bump_revision
 
 TOLD = 20
-"""So many values stand in the audit log with a change; the entries of the list name all of them."""
+"""Maximum of values in the audit entry of a change; the entries of the list hold all of them."""
 
 
 class NewEntry(msgspec.Struct, frozen=True, gc=False):

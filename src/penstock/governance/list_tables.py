@@ -9,7 +9,7 @@ from penstock.database.sqlite import Row, Schema
 
 Kind = Literal["block", "allow", "watch"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-"""What a list is for; it is a word for people, and the rules that ask the list say what happens."""
+"""The purpose of a list, for people; the rules that read the list determine the outcome."""
 
 SCHEMA = Schema(
     "lists",

@@ -27,7 +27,7 @@ from penstock.governance.list_tables import (
 from penstock.governance.rule_versions import Acting, acting, read_versions
 
 Check = Callable[[Sequence[Acting], Collection[str]], None]
-"""Raises DeclarationError where rules that act ask another list than those of these names."""
+"""Raises DeclarationError if running rules read a list with another name."""
 
 
 class ListStore(ListReader):

@@ -21,7 +21,7 @@ from penstock.governance.audit import AuditLog
 from penstock.governance.trial_steps import MOST, SCHEMA, Beginning, ModelTrial, TrialSteps, read_trials, running
 
 REGISTRY = "registry"
-"""Who began a trial of what became the challenger by its alias alone, as a retraining makes it."""
+"""The author of trials of versions that became challenger by alias alone, as after a retraining."""
 
 
 class ModelTrials:

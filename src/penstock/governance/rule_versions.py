@@ -10,10 +10,10 @@ from penstock.database.sqlite import Schema, Transaction
 State = Literal["draft", "shadow", "rollout", "active", "paused", "archived"]
 
 CANDIDATE = ("shadow", "rollout")
-"""The states of a version that is being tried."""
+"""The states of a version in trial."""
 
 FILE = "file"
-"""The author of versions that stand in the detector's file."""
+"""The author of versions from the detector's file."""
 
 COLUMNS = "name, version, body, author, note, at_us, state, percent, share_of, was_active, changed_us, changed_by"
 """Of a version, in the order of its fields."""
@@ -35,7 +35,7 @@ SCHEMA = Schema(
         ],
     ],
 )
-"""Versions of rules; and for each detector a number that grows with every change of its rules and lists."""
+"""Versions of rules; and for each detector a revision of its rules and lists."""
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,7 +34,7 @@ from penstock.governance.rule_versions import (
 )
 
 Check = Callable[[Sequence[Acting], Collection[str]], None]
-"""Raises DeclarationError where these cannot be rules of the detector, or ask another list than those of these names."""
+"""Raises DeclarationError if these cannot be rules of the detector, or read a list with another name."""
 
 
 class RuleStore:

@@ -13,13 +13,13 @@ from penstock.governance.audit import note
 
 State = Literal["shadow", "rollout", "promoted", "rolled_back", "withdrawn"]
 RUNNING = ("shadow", "rollout")
-"""The states of a trial that runs."""
+"""The states of a running trial."""
 
 MOST = 4
-"""So many trials of a detector's models run at a time."""
+"""Maximum of concurrent trials of a detector's models."""
 
 REGISTRY = "registry"
-"""Who began a trial of what became the challenger by its alias alone, as a retraining makes it."""
+"""The author of trials of versions that became challenger by alias alone, as after a retraining."""
 
 _COLUMNS = "id, version, champion, state, percent, share_of, guards, who, note, at_us, ended_us, ended_by, reason"
 

@@ -9,7 +9,7 @@ from penstock.identity.users import Users
 from penstock.private_files import make_private, write_private
 
 FILE = "access.closed"
-"""The file of a data folder that says so."""
+"""The marker file in the data folder."""
 
 _TEXT = b"Users or keys were made for this service. While this file is here it does not start without any.\n"
 

@@ -24,7 +24,7 @@ SCHEMA = Schema(
 )
 
 MARK = "psk"
-"""What every key begins with, so that people and scanners for leaked secrets know one when they see it."""
+"""Prefix of every key, by which people and scanners for leaked secrets recognise one."""
 
 _FORM = re.compile(rf"{MARK}_([0-9a-f]{{8}})_[A-Za-z0-9_-]{{43}}")
 _COLUMNS = "id, name, roles, created_us, expires_us, used_us, revoked_us"

@@ -11,25 +11,25 @@ class Right(enum.Flag):
     """One right."""
 
     READ = enum.auto()
-    """Look at decisions, figures, features, rules and cases; ask for dry runs."""
+    """Read decisions, figures, features, rules and cases; request dry runs."""
     DECIDE = enum.auto()
-    """Send transactions, events and labels of transactions; ask what became of them."""
+    """Send transactions, events and labels of transactions; read their status."""
     LABEL = enum.auto()
-    """Say what is known: labels, cases, verdicts."""
+    """Give labels and verdicts, work on cases."""
     AUTHOR = enum.auto()
-    """Write rules and lists, try them on the past and in shadow."""
+    """Write rules and lists, run backtests and shadow trials."""
     APPROVE = enum.auto()
-    """Let rules and models decide, and take them back."""
+    """Promote rules and models, and roll them back."""
     ADMINISTER = enum.auto()
     """Users, keys, the audit log, erasure."""
     PERSONAL = enum.auto()
-    """See what personal fields said, where everybody else sees masks."""
+    """See original personal values instead of masks."""
 
 
 ANYBODY = Right(0)
-"""What needs no right at all, not even a key."""
+"""For routes that need no key."""
 SOMEBODY = ~ANYBODY
-"""What needs any right, whichever it is: a valid key or session is enough."""
+"""Any right: a valid key or session is enough."""
 
 ROLES = {
     "viewer": Right.READ,
@@ -39,7 +39,7 @@ ROLES = {
     "administrator": Right.READ | Right.LABEL | Right.AUTHOR | Right.APPROVE | Right.ADMINISTER | Right.PERSONAL,
     "decider": Right.DECIDE,
 }
-"""What each role may do. Whoever has several may do what any of them may; `decider` is for the programs that pay."""
+"""The rights of each role. Several roles have the rights of all of them; `decider` is for programs that send transactions."""
 
 
 class Actor(NamedTuple):
@@ -50,11 +50,11 @@ class Actor(NamedTuple):
 
 
 LOCAL = Actor("local", frozenset(ROLES))
-"""Whoever works on the machine itself: the command line, and the open service on the loopback address."""
+"""The actor of work on the machine itself: the command line, and an open service on the loopback address."""
 
 
 RESERVED = frozenset({"file", "guard", "local", "penstock", "registry", "service", "system"})
-"""Names under which the program itself acts, or seems to: no user and no key has one of them."""
+"""Names reserved for the program: no user and no key has one of them."""
 
 
 def is_reserved(name: str) -> bool:

@@ -32,15 +32,15 @@ SCHEMA = Schema(
 )
 
 SESSION_US = 12 * 3600 * 1_000_000
-"""How long a session lasts: a working day."""
+"""The duration of a session: a working day."""
 SHORTEST, LONGEST = 12, 1024
-"""Letters of a password; the upper bound keeps hashing cheap to refuse."""
+"""Length of a password; the upper bound limits the cost of hashing."""
 
 hasher = PasswordHasher.from_parameters(profiles.RFC_9106_LOW_MEMORY)
 """argon2id with the parameters of RFC 9106 for machines with little memory to spare: 3 passes over 64 MiB, 4 lanes."""
 
 Check = Callable[[Transaction], None]
-"""Looks at what a transaction has done, and raises where that must not be."""
+"""Checks the changes of a transaction, and raises to roll them back."""
 
 _COLUMNS = "name, roles, created_us, disabled_us"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")

@@ -8,10 +8,10 @@ from penstock.governance import audit
 from penstock.privacy.vault import Vault
 
 GONE = "[erased]"
-"""Stands where a text was."""
+"""Replaces an erased text."""
 
 _WRITTEN = ("text", "note")
-"""Details of a case's history that people write freely."""
+"""Free-text details of a case's history."""
 
 
 class Erased(msgspec.Struct, frozen=True):

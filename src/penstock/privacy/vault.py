@@ -34,7 +34,7 @@ SCHEMA = Schema(
 )
 
 ERASED = "personal.erase"
-"""The action of the entry that says that a person was erased."""
+"""The action of the audit entry of an erasure."""
 
 _NONCE = 12
 _KEY_BITS = 256

@@ -11,7 +11,7 @@ from penstock.privacy.vault import Said, Vault
 _log = logging.getLogger("penstock.database")
 
 MOST_WAITING = 100_000
-"""Values that may wait to be kept; beyond it some are left out, and what they said is not shown later."""
+"""Maximum of queued values; beyond it some are dropped, and cannot be shown later."""
 
 _MOST_AT_ONCE = 1000
 

@@ -26,7 +26,7 @@ from penstock.service.port import Serving
 _BEFORE, _AFTER = "/detectors/", "/predict"
 _LASTING = "/live"
 _POLICY = 1008
-"""The registered code with which a socket is closed on somebody who may not listen any more."""
+"""The WebSocket close code for a viewer who lost access."""
 
 _REJECTED = {408: "body_timeout", 413: "body_size"}
 

@@ -250,7 +250,7 @@ class Decider(Looking, Protocol):
 
 
 Opener = Callable[[], Decider]
-"""Loads models and recovers state, which may take long; runs in a thread of its own while /ready says why it waits."""
+"""Loads models and recovers state, which may take long; runs in a separate thread while /ready says why it waits."""
 
 
 Answer = bytes | Refusal

@@ -39,10 +39,10 @@ KEEP_ALIVE_S = 60
 """Load balancers keep connections for about a minute; a server that closes first makes them answer 502."""
 
 STOP_WITHIN_S = 20
-"""How long a graceful stop waits for requests on their way."""
+"""Seconds that a graceful stop waits for requests in progress."""
 
 MOST_SAID = 1024
-"""Bytes of a message that a viewer may send over a WebSocket; nothing that it says means anything."""
+"""Maximum bytes of a message from a viewer over a WebSocket; messages are ignored."""
 
 
 def bind(host: str, port: int) -> socket.socket:

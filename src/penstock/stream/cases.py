@@ -26,7 +26,7 @@ CURRENCY = "currency"
 """The text field that names the currency of an event's amount, where no `Money` says another."""
 
 _KEPT_EVERY_S = 10.0
-"""How often the position is kept where there is nothing else to write. What is read twice changes nothing."""
+"""Seconds between writes of the position alone. Records that are read twice change nothing."""
 
 _log = logging.getLogger("penstock.cases")
 

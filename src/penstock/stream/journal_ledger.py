@@ -16,7 +16,7 @@ from penstock.ledger.port import DECISIONS, Done
 from penstock.messages import Record
 
 Gathered = list[tuple[int, Record, Done | None]]
-"""Records of a unit, each with its position and who is to be told."""
+"""Records of a unit, each with its position and its callback."""
 
 
 class JournalLedger:

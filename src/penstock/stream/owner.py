@@ -29,29 +29,30 @@ from penstock.stream.replica import Replica
 from penstock.stream.trace_context import with_trace_context
 
 MOST_EVENTS = 4_000
-"""Messages of one unit, where so many wait: enough to share the cost of a transaction."""
+"""Maximum of messages in one unit: enough to share the cost of a transaction."""
 
 AT_ONCE = 1_000
-"""Transactions decided, or labels taken in, together, and kept as one record: looking at one later reads all of them."""
+"""Transactions or labels applied together and stored as one record: reading one later reads all of them."""
 
 LARGEST_BODY = 1 << 20
-"""A longer message is no event: it goes to quarantine unread."""
+"""Maximum bytes of an event; a longer message goes to quarantine unread."""
 
 KEPT_OF_A_BODY = 4_096
-"""How much of such a message is kept."""
+"""Bytes kept of such a message."""
 
 HEARTBEAT_S = 1.0
-"""An idle owner asks this often whether it still is the owner."""
+"""Seconds between ownership checks of an idle owner."""
 
 BEAT_S = 2.0
-"""An owner that has written nothing into the journal for so long writes an empty entry: followers see that it lives."""
+"""Seconds without a journal entry after which an owner writes an empty one, as a heartbeat for followers."""
 
 MOST_HELD = 100_000
-"""While more labels and answers than this wait for their transactions, nothing but transactions is read."""
+"""While more labels and answers than this wait for their transactions, only transactions are read."""
 
 WORTH_A_UNIT = 500
-"""Messages that a unit must have had for the next to be decided while it is committed. Smaller ones would only queue up behind
-one another: what comes meanwhile waits in the inbox, and goes with the next as a whole."""
+"""Messages that a unit must have for the next to be decided while it is committed. Smaller units would only queue up: later
+messages wait in the inbox, and form the next unit as a whole.
+"""
 
 _IN_FLIGHT = 2
 

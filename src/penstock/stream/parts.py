@@ -33,7 +33,7 @@ class FeatureActivation(Protocol):
     """
 
     decides: bool
-    """Whether this process's word counts: what it has swapped in is active from then on."""
+    """Whether this process decides, so that features it activates are active from then on."""
 
     def prepare(self, engine: Engine, stopped: Callable[[], bool] = ...) -> ActivatedFeatures | None:
         """The requested features, backfilled; None if nothing has changed."""
@@ -49,7 +49,7 @@ class FeatureActivation(Protocol):
 
 
 Newer = Callable[[str | None], Ensemble | None]
-"""Asked with the version that decides: the models that are champion by now, where these are others; else None."""
+"""Called with the deciding version: the champion's models, if they are others; else None."""
 
 
 @dataclass(frozen=True)

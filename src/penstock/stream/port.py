@@ -22,7 +22,7 @@ INBOX = ("transactions", "labels", "answers")
 
 
 Told = Callable[[BaseException | None], None]
-"""Told, from any thread, that the broker has a message, or why not."""
+"""Called, from any thread, when the broker has a message, or with the error."""
 
 
 class Topics(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from penstock.messages import Record
 from penstock.stream.port import Sink
 
 MOST_ROWS = 4_096
-"""Rows of one write: enough to share its cost."""
+"""Maximum of rows in one write: enough to share its cost."""
 
 _KEPT_ROWS = 65_536
 _LONGEST_PAUSE_S = 5.0

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from penstock.stream.port import Message
 
 TRACEPARENT = "traceparent"
-"""What the header of a message, or the field of an entry, is called."""
+"""The name of the message header, or of the field of an entry."""
 
 CARRIED: ContextVar[Sequence[bytes]] = ContextVar("penstock_carried", default=())
 """The `traceparent` of each traced event of the batch that is being decided."""

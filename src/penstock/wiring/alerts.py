@@ -25,15 +25,15 @@ Told = Callable[[str, bytes], None]
 """Called with the detector's name and an alert as JSON, from any thread."""
 
 Others = Callable[[], Sequence[Alert]]
-"""Gives alerts that were raised elsewhere since it was last asked."""
+"""Returns alerts raised elsewhere since the last call."""
 
 _CHANNELS: dict[str, type[Webhook | Mail]] = {kind.kind: kind for kind in (Slack, Webhook, Mail)}
 
 _AGAIN_S = 60.0
-"""How far back a new owner looks for alerts that the one before may not have told of: longer than a takeover lasts."""
+"""How far back a new owner raises alerts that the former one may not have delivered: longer than a takeover."""
 
 _SHOWN = 1000
-"""Alerts of earlier that live viewers are told of at the start."""
+"""Earlier alerts that live viewers get at the start."""
 
 _log = logging.getLogger("penstock.alerts")
 

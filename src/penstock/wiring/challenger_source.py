@@ -13,7 +13,7 @@ from penstock.wiring.challengers import Challengers
 from penstock.wiring.registries import open_registry
 
 _AGAIN_S = 5.0
-"""After so long a challenger that could not be loaded is asked for again; what ends its trial is heard of at once."""
+"""Seconds before a challenger that could not be loaded is retried; the end of its trial applies at once."""
 
 _log = logging.getLogger("penstock.models")
 

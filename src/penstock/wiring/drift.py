@@ -25,7 +25,7 @@ from penstock.wiring.registries import open_registry
 from penstock.wiring.stores import ledger_to_read
 
 _REST = 4.0
-"""Beside a service a look rests so many times as long as it works: one part in five of a core at most."""
+"""Rest after a measurement in a service, as a multiple of its duration: at most a fifth of a core."""
 
 _FIRST_LOOK_S = 30.0
 

@@ -26,16 +26,16 @@ from penstock.wiring.features import added_of, not_active
 from penstock.wiring.rule_stores import list_store, rule_store, rules_of
 
 AGAIN_S = 3.0
-"""What could not be filled is tried again after so long, where that is not for good."""
+"""Seconds before a failed backfill is retried, unless the failure is final."""
 
 FINAL = (DeclarationError, BundleError, CapacityError, ConfigurationError)
-"""What will not be otherwise when it is tried again."""
+"""Errors that a retry does not resolve."""
 
 ALIASES: tuple[Alias, ...] = ("champion", "challenger")
-"""What may stand for a version that must go on fitting, beside those that are tried."""
+"""Aliases of versions that must go on fitting, besides those in trial."""
 
 SERVICE = "service"
-"""Who says that a feature has been filled, or cannot be."""
+"""The author of backfill reports."""
 
 
 class Checks:

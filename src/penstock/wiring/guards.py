@@ -27,10 +27,10 @@ from penstock.wiring.challengers import Challengers
 from penstock.wiring.rule_stores import rule_store
 
 GUARD = "guard"
-"""Who rolls back, as the audit log says."""
+"""The author of rollbacks in the audit log."""
 
 LABELS_EVERY_S = 60.0
-"""Time between two questions to the ledger, for guards that wait for labels."""
+"""Seconds between two reads of the ledger, for guards that wait for labels."""
 
 _MOST_TOLD = 1000
 _log = logging.getLogger("penstock.guards")

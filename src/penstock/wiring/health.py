@@ -22,10 +22,10 @@ from penstock.wiring.stores import EmbeddedStores
 from penstock.wiring.workers import parts_of_workers
 
 _BEHIND_S = 60.0
-"""A store that lacks what is older than this falls behind."""
+"""A store is behind if it lacks records older than this."""
 
 _LATE = 3.0
-"""A snapshot that is older than so many of its intervals is late, where events have come since."""
+"""A snapshot older than so many intervals is late, if events have come since."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 Status = Literal["ok", "degraded", "failed", "absent"]
-"""It works; it goes on, with less; it does not; this service does not have it."""
+"""It works; it works partly; it does not work; this service does not have it."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):

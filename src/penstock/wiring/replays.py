@@ -22,13 +22,13 @@ from penstock.wiring.traffic import profile_of
 
 SIMULATOR = "simulator"
 MOST = 100_000
-"""Transactions of a recorded file that are kept at hand."""
+"""Maximum of transactions of a recorded file that are kept in memory."""
 
 _AT_ONCE = 256
 _FEWEST = 50  # people of a simulated world
 
 World = Callable[[], Iterator[pl.DataFrame]]
-"""Goes on with a simulated world: stretches of its events, without end."""
+"""Continues a simulation: frames of its events, without end."""
 
 
 @dataclass(frozen=True)

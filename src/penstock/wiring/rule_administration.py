@@ -29,7 +29,7 @@ from penstock.wiring.features import grown
 from penstock.wiring.rule_stores import adopt, check_of, list_store, rule_of, rule_store, rules_of
 
 UNDER_TEST = "condition_under_test"
-"""The name of a rule that is only tried."""
+"""The name of a rule that is only tested."""
 
 
 class Checked(NamedTuple):

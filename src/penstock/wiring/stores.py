@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from penstock.adapters.s3 import ObjectArchive
 
 Render = Callable[[Record, Sequence[int]], list[bytes]]
-"""Makes the JSON of decisions of a record."""
+"""Renders decisions of a record as JSON."""
 
 FINISH_S = 5.0
-"""How long the end of a process waits for the archive to take in what is durable."""
+"""Seconds that the end of a process waits for the archive to take durable records."""
 
 _IDENTITY = "ledger-identity"
 _ARCHIVED_AS = "archive.name"

@@ -28,7 +28,7 @@ from penstock.wiring.stores import note_losses, open_stores, redis_sink
 from penstock.wiring.trial_work import TrialWork
 
 _MOST_BESIDE = 64
-"""Processes that may share one data folder, each with a copy of its own."""
+"""Processes that may share one data folder, each with its own copy."""
 
 
 def open_broker(url: str, detector: str) -> Broker:
@@ -62,7 +62,7 @@ BROKERS: dict[str, Callable[[str, str], Broker]] = {
     "kafka": _kafka,
     **dict.fromkeys(("redis", "rediss", "valkey", "valkeys"), _redis),
 }
-"""The brokers, by how their URLs begin."""
+"""The brokers, by URL scheme."""
 
 
 def shards_of(broker: Broker, detector: Detector, settings: Settings) -> int:

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from penstock.adapters.otel import Spans, Spell
 
 Ids = tuple[int, int]
-"""The numbers of a trace and of a span in it."""
+"""The ids of a trace and of a span in it."""
 
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 _SAMPLED = 1
 _MOST_CARRIED = 100
 _ASKED = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-"""Variables of OpenTelemetry's own that ask for traces where the setting does not."""
+"""OpenTelemetry's variables that enable traces without the setting."""
 
 
 def spans_of(settings: Settings) -> "Spans | None":

@@ -18,13 +18,13 @@ from penstock.metrics import Families
 Status = list[dict[str, Any]]
 
 Meters = Mapping[int, Meter]
-"""By shard, what the engine that decides for it has metered."""
+"""Measurements of each shard's engine."""
 
 MOST_CONNECTIONS = 64
-"""Connections, each with a thread; one more is closed unanswered."""
+"""Maximum of connections, each with a thread; further ones are closed unanswered."""
 
 SILENCE_S = 5.0
-"""A client that sends nothing for so long is hung up on."""
+"""Seconds without data after which a client is disconnected."""
 
 _GAUGES = {
     "owner": "penstock_worker_owner",

@@ -23,7 +23,7 @@ from penstock.stream.sinks import Feeding, Newest
 from penstock.worker.feature_backfill import FeatureBackfillThread
 
 SAVE_EVERY_S = 5.0
-"""How often a follower notes how far it has read the journal."""
+"""Seconds between writes of a follower's journal position."""
 
 _RULES_EVERY_S = 0.3
 _GUARD_EVERY_S = 0.5

@@ -148,7 +148,7 @@ class AuditCheck(msgspec.Struct, frozen=True):
 
 
 FORMS = (KeyList, NewKey, MadeKey, KeyForm, UserList, UserForm, NewUser, ChangeUser, AuditPage, AuditCheck)
-"""For the OpenAPI document."""
+"""Schemas for the OpenAPI document."""
 
 
 def key_form(key: Key, now_us: int) -> KeyForm:

@@ -28,10 +28,10 @@ log = logging.getLogger("penstock.service")
 
 COOKIE = "penstock_session"
 _LONGEST_COOKIE = 4096
-"""Bytes that a browser keeps in one cookie at most."""
+"""Maximum bytes of one cookie in browsers."""
 
 NOBODY = Actor("", frozenset())
-"""Who asks for what needs no key."""
+"""The actor of routes that need no key."""
 
 _CHALLENGE = ((b"www-authenticate", b'Bearer realm="penstock"'),)
 _Scope = MutableMapping[str, Any]

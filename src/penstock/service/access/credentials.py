@@ -16,7 +16,7 @@ from penstock.service.http.rate_limit import Bucket
 log = logging.getLogger("penstock.service")
 
 REFRESH_S = 0.4
-"""How long a key that was revoked, or a session that was ended, may still be let in: well under a second."""
+"""Seconds that a revoked key or an ended session may still be accepted: well under a second."""
 
 _WRITE_USED_US = 30 * 1_000_000
 

@@ -15,7 +15,7 @@ from penstock.service.http.problems import RequestRefused
 from penstock.service.live.websocket import is_own
 
 SETUP_TOKEN = b"x-setup-token"
-"""The header that shows the one-time token."""
+"""The header that carries the one-time setup token."""
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 

@@ -143,16 +143,16 @@ TABLE: Mapping[tuple[str, str], Right] = {
     # attacks of the demo
     ("POST", "/demo/attack/{name}"): Right.ADMINISTER,
 }
-"""By method (WS: a WebSocket) and path as it is declared: the rights of which one is needed."""
+"""By method (WS: a WebSocket) and declared path: the rights of which one is needed."""
 
 ACTOR = "penstock.actor"
-"""Where a request's scope names who asks."""
+"""The key of the actor in a request's scope."""
 
 HOT = Right.DECIDE
-"""What the hot paths need: `/predict`, and `/detectors/NAME/predict`, which no route declares."""
+"""The right for the hot paths: `/predict`, and `/detectors/NAME/predict`, which no route declares."""
 
 TRYING = Right.DECIDE | Right.READ
-"""What a dry run needs, which decides without changing or recording anything."""
+"""The right for a dry run, which decides without changing or recording anything."""
 
 
 _DRY_RUN = {"true": True, "1": True, "": True, "false": False, "0": False}

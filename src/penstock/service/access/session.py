@@ -17,7 +17,7 @@ from penstock.service.schemas import Session, SignIn, SignInWays
 
 _MOST_BYTES = 8192
 _AT_ONCE = 2
-"""Passwords hashed at a time: each takes 64 MiB and a tenth of a second of a processor, which decisions need more."""
+"""Concurrent password hashes: each takes 64 MiB and a tenth of a second of a processor, which decisions need more."""
 
 _OPEN = (
     "Nobody is asked for a key: whoever reaches this address may do everything. The first key or user closes the service: "

@@ -17,7 +17,7 @@ WAYS = ("password", "oidc")
 OUTCOMES = ("succeeded", "failed", "limited")
 
 _LIMITED_LINES_PER_S, _LIMITED_LINES_BURST = 1.0, 20
-"""Lines of the log about attempts that were not even looked at; all of them are counted."""
+"""Log lines about rate-limited attempts; all of them are counted."""
 
 _LONGEST_REASON = 300
 

@@ -18,7 +18,7 @@ from penstock.service.http.rate_limit import Bucket
 log = logging.getLogger("penstock.service")
 
 MARK = "oidc:"
-"""What their names begin with, so that nobody is taken for a user of the office."""
+"""Prefix of their names, so that nobody is taken for a user of the office."""
 
 _NAMES = ("preferred_username", "email", "sub")
 _LONGEST_NAME = 200

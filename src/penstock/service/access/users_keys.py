@@ -23,7 +23,7 @@ from penstock.service.http.requests import parse_body, who
 _DAY_US = 86_400 * SECOND_US
 _MOST_BYTES = 8192
 _AT_ONCE = 2
-"""Passwords hashed at a time: see `session`."""
+"""Concurrent password hashes: see `session`."""
 
 _REFUSED = (400, 404, 408, 409, 413, 415)
 

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 FIRES_DAYS = 1.0
 FIRES_WITHIN_S = 2.0
-"""How far back, and for how long at the most, is counted how often rules fired, where that is shown beside them."""
+"""How many days back firings of rules are counted for the list of rules, and the time limit in seconds."""
 
 
 class CurrentRevision(NamedTuple):

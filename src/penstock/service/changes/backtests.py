@@ -23,7 +23,7 @@ from penstock.service.schemas import BacktestRequest
 from penstock.wiring.backtests import Trials
 
 LIMIT_S = 20.0
-"""How long one backtest may take."""
+"""Time limit of one backtest, in seconds."""
 
 _MOST_BYTES = 65_536
 

@@ -13,7 +13,7 @@ from penstock.wiring.feature_activation import ActivatedFeatures, FeatureActivat
 log = logging.getLogger("penstock.service")
 
 EVERY_S = 0.3
-"""Time between two looks."""
+"""Seconds between two polls."""
 
 
 class FeaturesFollower:

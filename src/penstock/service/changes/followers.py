@@ -12,15 +12,16 @@ from penstock.service.port import Serving
 log = logging.getLogger("penstock.service")
 
 Newer = Callable[[str | None], Ensemble | None]
-"""Asked in a thread, with the version that decides: the champion where it is another one, loaded, warm and fitting; else
-None. Raises a PenstockError where it cannot be had; it is then asked again later."""
+"""Called in a thread with the deciding version: the champion if it is another one, loaded, warm and validated; else None.
+Raises a PenstockError if it cannot be loaded; it is called again later.
+"""
 
 
 RULES_EVERY_S = 0.3
-"""Time between two looks for newer rules: a change is in force within a second."""
+"""Seconds between two polls for newer rules: a change is in force within a second."""
 
 RARELY_S = 60.0
-"""The longest pause between looks while the champion cannot be had."""
+"""The longest pause between polls while the champion cannot be loaded."""
 
 
 class Follower:

@@ -60,7 +60,7 @@ _TAKES_LINES = {
 _NDJSON = {"description": "One rule a line.", **_LINES}
 
 Done = Version | approvals.Request
-"""A version whose state has changed, or a request that waits for another person."""
+"""A version with a new state, or a request that waits for another person."""
 
 
 def add_routes(routes: FastAPI, shelf: Administration, settings: Settings, backtests: Backtests) -> None:

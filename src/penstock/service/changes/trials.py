@@ -21,7 +21,7 @@ from penstock.service.records.decisions import json_response
 from penstock.wiring.trial_work import TrialWork
 
 GUARDS_EVERY_S = 0.5
-"""Time between two looks of the guards."""
+"""Seconds between two guard checks."""
 
 log = logging.getLogger("penstock.service")
 

@@ -12,7 +12,7 @@ from penstock.service.http.tracing import CURRENT, Traced
 from penstock.service.port import Answer, OnDurable
 
 STALLED_S = 30.0
-"""How long a batch may take to become durable before its callers are told that the disk does not answer."""
+"""Seconds that a batch may take to become durable before its callers get an error."""
 
 
 class Waiting:

@@ -20,11 +20,12 @@ from penstock.service.http.problems import Busy, of_error
 from penstock.service.port import Answer, Decider, Opener
 
 PIPELINED = 2
-"""Batches on their way at once: one being made durable, the next being decided. More would only make them smaller."""
+"""Batches in progress at once: one being made durable, the next being decided. More would only make them smaller."""
 
 WORTH_A_BATCH = 64
-"""Events that must wait before a batch is decided while another is being written. Deciding fewer costs mostly what a batch
-costs however small it is; they wait for the write under way, a fraction of a millisecond, and share that."""
+"""Events that must wait before a batch is decided while another is being written. A smaller batch costs nearly as much as
+this one; its events wait for the current write, a fraction of a millisecond, and share the next.
+"""
 
 
 class MicroBatcher:

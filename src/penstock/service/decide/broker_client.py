@@ -47,7 +47,7 @@ _SILENT_S = 2.5 * BEAT_S
 _encode = msgspec.json.Encoder().encode
 
 Waiter = tuple["asyncio.Future[bytes]", int]
-"""Who waits for a decision, and since when (nanoseconds)."""
+"""The future of a waiting caller, and since when it waits (nanoseconds)."""
 
 
 class BrokerClient:

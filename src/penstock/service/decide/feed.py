@@ -12,13 +12,13 @@ from penstock.messages import Refusal
 from penstock.service.decide.waiters import Waiters
 
 SHOWN = 64
-"""Decisions kept for the page; at high rates the ones between are counted, not shown."""
+"""Decisions kept for live pages; at high rates the others are counted, not shown."""
 
 PER_BATCH = 8
-"""Decisions of one batch that are kept at most, so that a page shows several moments and not one batch."""
+"""Maximum of decisions kept from one batch, so that a page shows several moments and not one batch."""
 
 ALERTS = 1000
-"""Alerts kept: the newest. A viewer that was away misses none of those."""
+"""The newest alerts kept. A viewer that reconnects misses none of those."""
 
 _MARK = b'"decision":"'
 

@@ -22,7 +22,7 @@ from penstock.service.port import Serving
 from penstock.service.records.decisions import json_response
 
 PORTION = 256
-"""Elements taken in at once; between portions others have their turn."""
+"""Elements submitted at once; other requests are served between portions."""
 
 
 class _Addressed(msgspec.Struct):

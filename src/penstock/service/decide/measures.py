@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from penstock.metrics import EVENTS, SECONDS, Histogram
 
 NEWEST = 4096
-"""Latencies kept to answer percentiles from, newest first to stay."""
+"""The newest latencies kept for percentiles."""
 
 
 class Measures:

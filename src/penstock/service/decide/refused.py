@@ -13,10 +13,10 @@ from penstock.ledger import Quarantined
 from penstock.messages import Refusal
 
 MOST_PER_S = 100
-"""Refused events handed on within a second; further ones are counted, and not kept."""
+"""Refused events forwarded within a second; further ones are counted, and not kept."""
 
 LONGEST = 65_536
-"""Bytes of an event that are looked at."""
+"""Bytes of an event that are forwarded at most."""
 
 _encode = msgspec.json.Encoder().encode
 

@@ -19,7 +19,7 @@ from penstock.service.port import Serving
 from penstock.service.records.decisions import DetectorName, json_response
 
 LONGEST_WAIT_S = 30.0
-"""Below what proxies allow a request to take."""
+"""Seconds; below the timeouts of common proxies."""
 
 _encode = msgspec.json.Encoder().encode
 

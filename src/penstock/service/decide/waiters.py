@@ -10,7 +10,7 @@ from penstock.messages import Refusal
 from penstock.service.http.problems import Busy
 
 MOST_WAITING = 4096
-"""Callers who may wait at once; each is a connection that is kept open."""
+"""Callers who may wait at once; each keeps a connection open."""
 
 _encode = msgspec.json.Encoder().encode
 _MARK = b'"transaction_id":'

@@ -14,10 +14,10 @@ from penstock.service.http.problems import RequestRefused
 F = TypeVar("F", bound=msgspec.Struct)
 
 MOST_EVENTS = 65_536
-"""Events of one request; more are better sent in parts."""
+"""Maximum of events in one request; more are better sent in parts."""
 
 BODY_TIMEOUT = "penstock.body_timeout_s"
-"""Where the scope of a request says how long the whole of its body may take."""
+"""The key in a request's scope of the time limit for its body."""
 
 JSON = b"application/json"
 NDJSON = b"application/x-ndjson"

@@ -19,20 +19,20 @@ from penstock.config import Settings
 from penstock.service.http.problems import RequestRefused, headers
 
 MOST_WAITING = 100
-"""Requests of one connection that wait for the answer to an earlier one."""
+"""Pipelined requests of one connection that wait for an earlier answer."""
 
 LINGER_S = 30.0
-"""How long a connection that was refused something is read, so that its client sees why."""
+"""Seconds that a connection is read after a refusal, so that its client gets the answer."""
 
 OVER_S = 2.0
 """The same for a connection beyond the limit."""
 
 MOST_LINGERING = 64
-"""Beyond so many of them, connections beyond the limit are closed at once."""
+"""Above this number, connections beyond the limit are closed at once."""
 
 _MOST_CONNECTIONS = 10_000
 _MOST_RESERVED = 512
-"""File handles kept for the ledger and everything else that is no connection."""
+"""File handles reserved for the ledger and everything else that is no connection."""
 
 
 @dataclass

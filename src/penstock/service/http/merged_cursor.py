@@ -20,7 +20,7 @@ class _Row(Protocol):
 R = TypeVar("R", bound=_Row)
 
 Fetch = Callable[[Tables, int, int | None], Sequence[R]]
-"""Given tables, how many, and below which id: rows, newest first."""
+"""Called with tables, limit and cursor id: rows, newest first."""
 
 
 class MergedCursor:

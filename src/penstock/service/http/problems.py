@@ -25,12 +25,12 @@ log = logging.getLogger("penstock.service")
 
 MEDIA_TYPE = "application/problem+json"
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
-"""A header of every answer: browsers take it for what its content type says."""
+"""A header of every answer: browsers must not guess the content type."""
 NO_STORE = (b"cache-control", b"no-store")
-"""A header of every answer that does not say itself how long it may be kept: it may hold personal values."""
+"""A header of every answer without another cache policy: it may hold personal values."""
 
 RETRY_AFTER_S = 1
-"""What `Retry-After` says: a full queue empties well within a second."""
+"""The value of `Retry-After`: a full queue empties well within a second."""
 
 
 class FieldError(msgspec.Struct, frozen=True):

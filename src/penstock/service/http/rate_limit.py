@@ -6,7 +6,7 @@ import secrets
 
 _SECOND_US = 1_000_000
 _BUCKETS = 1 << 15
-"""Of each limit of sign-ins: with all of them in use, some 10 MB."""
+"""Buckets of each limit of sign-ins: with all of them in use, some 10 MB."""
 
 
 class Bucket:

@@ -9,7 +9,7 @@ from penstock.cases.queues import CurrencySum
 from penstock.outcomes import Estimate, EstimatedFraud, Rate
 
 RangeName = Literal["5m", "1h", "24h", "30d"]
-"""How far back is looked."""
+"""The time range."""
 
 Count = Annotated[int, Meta(ge=0)]
 Money = Annotated[float, Meta(description="In the currency of `currency`, or of the events where that is null.")]

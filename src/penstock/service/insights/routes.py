@@ -31,7 +31,7 @@ from penstock.service.insights.rules import rules_of
 from penstock.service.records.decisions import DetectorName, json_response
 
 KEPT_S = {"5m": 1.0, "1h": 2.0, "24h": 5.0, "30d": 10.0}
-"""How long an answer is given again, by range."""
+"""Seconds that an answer is cached, by range."""
 
 SHOWN_VALUES = 20
 

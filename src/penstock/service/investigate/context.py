@@ -46,7 +46,7 @@ from penstock.service.records.verification import found_at
 from penstock.service.schemas import KnownLabel
 
 AROUND = 20
-"""Neighbours before and after a transaction that are shown at most."""
+"""Maximum of neighbours shown before and after a transaction."""
 
 _NORTH, _EAST = ("latitude", "lat"), ("longitude", "long", "lon", "lng")
 

@@ -16,7 +16,7 @@ from penstock.service.records.personal import ERASED, HIDDEN, NOT_KEPT
 from penstock.service.schemas import KeyDecisions, LookedThrough
 
 _TOLD = 10
-"""Characters of a token that tell it from others."""
+"""Characters of a token that are shown."""
 
 HOUR_US, HOURS = 3600 * SECOND_US, 24
 

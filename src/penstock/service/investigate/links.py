@@ -25,13 +25,13 @@ from penstock.service.records.decisions import DetectorName, json_response
 from penstock.service.records.personal import Unmasking, actor_of, as_kept
 
 MOST, USUAL = 300, 40
-"""Keys in a graph, at most, and unless told otherwise."""
+"""Keys in a graph: maximum and default."""
 
 MOST_ROWS = 5_000
-"""Transactions that neighbours are looked for in: the newest."""
+"""Transactions searched for neighbours: the newest."""
 
 Code = tuple[str, int]
-"""An entity and the code of a key of it."""
+"""An entity and the code of one of its keys."""
 
 
 def add_routes(routes: FastAPI, desks: DetectorRouter, personal: Unmasking) -> None:

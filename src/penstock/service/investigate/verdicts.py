@@ -15,7 +15,7 @@ from penstock.service.port import Serving
 log = logging.getLogger("penstock.service")
 
 LOOK_EVERY_S = 5.0
-"""How often verdicts are looked for that were given elsewhere (by a command), or whose label could not be taken in."""
+"""Seconds between polls for verdicts given elsewhere (by a command), or whose label could not be submitted."""
 
 
 class Verdicts:

@@ -25,7 +25,7 @@ TYPES = {
 
 _FOREVER = "public, max-age=31536000, immutable"
 _SMALL = 1024
-"""Bytes below which packing saves nothing."""
+"""Bytes below which compression saves nothing."""
 
 _NOT_BUILT = b"""<!doctype html>
 <html lang="en">

@@ -22,17 +22,17 @@ from penstock.service.schemas import StreamRequest
 log = logging.getLogger("penstock.service")
 
 MOST_AT_ONCE = 4
-"""Replays that may run at the same time."""
+"""Maximum of concurrent replays."""
 
 LONGEST_S = 3600.0
-"""How long a replay may be meant to take."""
+"""Maximum planned duration of a replay."""
 
 PORTION = 256
-"""Transactions that are handed in together, where no pace is asked for."""
+"""Transactions submitted together if no pace is given."""
 
 TICK_S = 0.05
 BUSY_S = 0.2
-"""How long a replay waits before it tries again what was turned away."""
+"""Seconds before refused transactions are retried."""
 
 
 class Replay(Protocol):

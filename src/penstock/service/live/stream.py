@@ -14,7 +14,7 @@ from penstock.service.http.problems import Busy
 from penstock.service.records.decisions import statistics
 
 EVERY_S = 0.5
-"""Time between two messages."""
+"""Seconds between two messages."""
 
 MOST_SHOWN = 14
 """Decisions, and alerts, per message; the rest is counted."""

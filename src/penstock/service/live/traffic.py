@@ -16,7 +16,7 @@ log = logging.getLogger("penstock.service")
 
 TICK_S = 0.05
 LONGEST_CATCH_UP_S = 1.0
-"""After a pause (the desk was busy) no more than this much of the missed traffic is made up for."""
+"""After a pause (a full queue) at most this much of the missed traffic is caught up."""
 
 
 class Traffic:

@@ -13,13 +13,13 @@ from penstock.service.http.problems import Busy, RequestRefused
 from penstock.service.live.stream import Live
 
 GOING_AWAY, TRY_LATER = 1001, 1013
-"""The registered codes with which a server that stops, or has no room, says goodbye."""
+"""The WebSocket close codes of a server that stops, or has no room."""
 
 _LONGEST = 18
-"""Digits of a number of an alert."""
+"""Maximum digits of an alert number."""
 
 GOODBYE_S = 1.0
-"""How long a viewer may take to hear it."""
+"""Seconds that a viewer may take to receive it."""
 
 
 class HangingUpProtocol(WebSocketsSansIOProtocol):

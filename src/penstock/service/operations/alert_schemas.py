@@ -68,7 +68,7 @@ class AcknowledgeAlert(msgspec.Struct, forbid_unknown_fields=True):
 
 
 FORMS = (DeliveryPage, DeliveredAlert, AcknowledgeAlert, AcknowledgedForm)
-"""For the OpenAPI document."""
+"""Schemas for the OpenAPI document."""
 
 By = Literal["service", "worker", "nobody"]
 

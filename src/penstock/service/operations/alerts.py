@@ -19,7 +19,7 @@ from penstock.service.records.decisions import DetectorName
 from penstock.wiring.health import ServiceHealth
 
 _NEWEST = 1000
-"""Deliveries that tell how a channel fares, and alerts that may be acknowledged: the newest."""
+"""The newest deliveries, which determine a channel's status, and the newest alerts, which may be acknowledged."""
 
 _MOST_BYTES = 8192
 

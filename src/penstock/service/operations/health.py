@@ -19,10 +19,10 @@ from penstock.wiring.health import ServiceHealth, parts_of
 from penstock.wiring.health_part import Part, Status
 
 LOOK_EVERY_S = 5.0
-"""Between two looks while nobody asks, so that it is known since when a part has fared as it does."""
+"""Seconds between two checks, so that the start of a status is known."""
 
 _FULL = 0.5
-"""A queue that is filled to more than this share cannot keep up."""
+"""A queue filled beyond this share cannot keep up."""
 
 
 def add_routes(routes: FastAPI, board: "Board") -> None:

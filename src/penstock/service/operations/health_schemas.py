@@ -35,4 +35,4 @@ class OperationsHealth(msgspec.Struct, frozen=True):
 
 
 FORMS = (OperationsHealth,)
-"""For the OpenAPI document."""
+"""Schemas for the OpenAPI document."""

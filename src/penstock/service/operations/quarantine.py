@@ -34,7 +34,7 @@ from penstock.service.records.decisions import DetectorName
 _REFUSED = (400, 404, 408, 409, 413, 415)
 _AT_ONCE = 200
 _LABEL = "label: "
-"""How the cause of a label begins that a worker refused."""
+"""Prefix of the cause of a label that a worker refused."""
 
 State = Literal["waiting", "resubmitted", "dismissed"]
 

@@ -57,7 +57,7 @@ class Resubmitted(msgspec.Struct, frozen=True):
 
 
 FORMS = (QuarantinePage, RefusedEvent, DismissEvent, Resubmitted)
-"""For the OpenAPI document."""
+"""Schemas for the OpenAPI document."""
 
 _CUT, _MASKS = b"...[cut]", (b"[personal]", b"****")
 

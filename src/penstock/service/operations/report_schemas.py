@@ -22,4 +22,4 @@ class ReportList(msgspec.Struct, frozen=True):
 
 
 FORMS = (ReportList,)
-"""For the OpenAPI document."""
+"""Schemas for the OpenAPI document."""

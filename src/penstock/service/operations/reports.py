@@ -28,10 +28,10 @@ T = TypeVar("T")
 _By = Annotated[By, Query(description="Count a decision on the day it was made, or on the day of its event.")]
 
 FRESH_S = 60.0
-"""How long what was made is shown to others, too: a report reads the whole day."""
+"""Seconds that a report is cached: it reads the whole day."""
 
 _KEPT = 32
-"""Reports kept so long at most."""
+"""Maximum of cached reports."""
 
 _HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; "
@@ -40,7 +40,7 @@ _HEADERS = {
     "referrer-policy": "no-referrer",
     "cache-control": "no-store",
 }
-"""The page has its styles and pictures in itself, runs nothing, and may be shown inside the console."""
+"""The page contains its styles and pictures, runs no scripts, and may be framed by the console."""
 
 
 def add_routes(routes: FastAPI, desks: DetectorRouter, settings: Settings) -> None:

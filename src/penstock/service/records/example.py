@@ -10,7 +10,7 @@ import msgspec
 from penstock.clock import Clock, from_us, iso, system_clock
 
 SAMPLES = "samples.json"
-"""Beside a detector's file: an array of `{"event": {...}, "about": "..."}`."""
+"""The file next to a detector's file: an array of `{"event": {...}, "about": "..."}`."""
 
 _BY_NAME = {
     "lat": 40.71,

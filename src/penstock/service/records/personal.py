@@ -20,7 +20,7 @@ from penstock.service.access.rights import ACTOR
 from penstock.service.port import Serving
 
 HIDDEN, ERASED, NOT_KEPT = "[hidden]", "[erased]", "[not kept]"
-"""In the place of a value: the one who asks may not see it; its person was erased; the vault does not have it."""
+"""Replacements of a value: the actor may not see it; its person was erased; the vault does not have it."""
 
 
 class Unmasking:

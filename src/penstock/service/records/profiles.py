@@ -17,10 +17,10 @@ from penstock.service.records.decisions import DetectorName, json_response
 from penstock.service.records.personal import actor_of, as_kept
 
 USER = "user"
-"""The entity that is meant by the path, where the detector has one of this name and does not know the key otherwise."""
+"""The default entity of the path, if the detector has one of this name and does not know the key otherwise."""
 
 MOST_AT_ONCE = 2
-"""Profiles that are put together at the same time; each looks through tens of thousands of decisions."""
+"""Maximum of concurrent profiles; each reads tens of thousands of decisions."""
 
 
 def add_routes(routes: FastAPI, desks: DetectorRouter) -> None:

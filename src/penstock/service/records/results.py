@@ -13,7 +13,7 @@ from penstock.service.http.pagination import PageRequest, page
 from penstock.service.records.decisions import DetectorName, json_response
 
 USUAL, MOST = 20, 1000
-"""Results shown unless told otherwise, and at most."""
+"""Number of results: default and maximum."""
 
 HowMany = Annotated[int, Query(ge=1, le=MOST, description="How many.")]
 

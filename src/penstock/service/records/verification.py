@@ -30,10 +30,10 @@ MOST_BEFORE = 500_000
 """Rows of the log before a decision that are replayed here; the command replays any number."""
 
 LONGEST_S = 120.0
-"""How long one verification may take: the first decisions of a demo stand behind 300,000 events of history."""
+"""Time limit of one verification: the first decisions of a demo come after 300,000 events of history."""
 
 MOST_WAITING = 8
-"""Verifications that may wait; one is made at a time."""
+"""Verifications that may wait; one runs at a time."""
 
 _WORK_S = 0.005
 
