@@ -1,1 +1,1 @@
-"""One module per technology that Penstock talks to; only `penstock.wiring` chooses among them."""
+"""Adapters to external technologies, one module each; only `penstock.wiring` chooses among them."""

@@ -1,4 +1,4 @@
-"""A service that runs as a child process."""
+"""A Penstock service as a child process."""
 
 import os
 import socket

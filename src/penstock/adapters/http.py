@@ -1,7 +1,7 @@
-"""A small HTTP/1.1 client over kept connections: for load tests, and to send traffic to a service.
+"""A small HTTP/1.1 client over persistent connections, for load tests and for sending traffic to a service.
 
-It reads answers that carry a Content-Length, as the service's do; it does not follow redirects or speak TLS. It is here
-because a load client must cost much less than the server that it measures.
+It reads responses with a Content-Length and supports neither redirects nor TLS. It exists because a load client must cost
+much less than the server that it measures.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""A table of labels posted to a running service, row by row in parts that it reads."""
+"""Upload of a table of labels to a running service, in parts."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,9 +1,9 @@
-"""A load test of a running service: how many requests a second, and how long each takes.
+"""Load test of a running service: throughput and latency.
 
-Without a rate the loop is closed: every connection sends its next request when the last was answered, which finds the
-highest throughput. With a rate it is open: requests are due at fixed instants whatever the service does, and latency
-counts from the instant a request was due, so that a stalled service cannot hide its stall by slowing its callers down
-(Tene, "How NOT to measure latency": coordinated omission).
+Without a rate the loop is closed: every connection sends its next request when the last was answered, which measures the
+highest throughput. With a rate it is open: requests are due at fixed instants whatever the service does, and latency counts
+from the instant a request was due, so that a stalled service cannot hide its stall by slowing its callers down (Tene, "How
+NOT to measure latency": coordinated omission).
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""E-mail: alerts over SMTP, with STARTTLS or TLS and a login where the settings say so."""
+"""Alerts by e-mail over SMTP, with STARTTLS or TLS and a login as configured."""
 
 import smtplib
 import ssl

@@ -1,10 +1,10 @@
-"""The registry in MLflow: a run for each version, a registered model for each detector, aliases for who decides.
+"""The model registry in MLflow: a run for each version, a registered model for each detector, aliases for the roles.
 
     experiment  penstock-<detector>
     run         parameters, figures, `report.html`, `plots/`, `bundle/`, and each member alone: `lr_model/`, `xgb_model/`
     model       <detector>: a version for each bundle, the aliases `champion` and `challenger`, the history as a tag
 
-Without `MLFLOW_TRACKING_URI` it is a SQLite file and a folder of artefacts beside the bundles, started by nothing. This
+Without `MLFLOW_TRACKING_URI` it is a SQLite file and a folder of artefacts next to the bundles; no server is needed. This
 is the only module that imports mlflow, and it does so when a registry is opened.
 """
 

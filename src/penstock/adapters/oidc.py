@@ -1,8 +1,8 @@
-"""OpenID Connect: people who sign in with another service's account, and programs that show its tokens.
+"""OpenID Connect: sign-in of people at an identity provider, and verification of its tokens.
 
-The authorization code flow with PKCE (RFC 7636), `state` and `nonce`; tokens are verified as OpenID Connect Core 1.0 (3.1.3.7)
-asks. Keys of the provider are fetched when they are needed and kept for minutes; a token under a key that is not known has them
-fetched again, so that the provider can change them.
+The authorization code flow with PKCE (RFC 7636), `state` and `nonce`; tokens are verified as OpenID Connect Core 1.0
+(3.1.3.7) asks. The provider's keys are fetched when needed and cached for minutes; a token under an unknown key has them
+fetched again, so that the provider can rotate them.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""Traces over OTLP (HTTP, protobuf): spans that are over are handed to OpenTelemetry's SDK, which sends them in batches."""
+"""Trace export over OTLP (HTTP, protobuf): finished spans go to OpenTelemetry's SDK, which sends them in batches."""
 
 import os
 import threading

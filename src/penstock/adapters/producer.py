@@ -1,4 +1,4 @@
-"""Events put into a broker's topics, in their order and, where asked, at their pace."""
+"""Replay of events into a broker's topics, in order and, on request, at their original pace."""
 
 import threading
 import time

@@ -1,7 +1,7 @@
-"""Bundles for people who come from MLflow: `mlflow.pyfunc.load_model("models:/banking@champion").predict(frame)`.
+"""Bundles as MLflow models: `mlflow.pyfunc.load_model("models:/banking@champion").predict(frame)`.
 
-MLflow finds this module by its name in the file `MLmodel` beside a bundle. Nothing is pickled: what it loads are the
-bundle's own open files, verified.
+MLflow finds this module by its name in the file `MLmodel` next to a bundle. Nothing is pickled: it loads the bundle's files
+and verifies them.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Recorded and simulated events as items to send: what happened, in order, and each label when it became known."""
+"""Recorded and simulated events as items to send, in order, with each label at the time it became known."""
 
 import heapq
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""What a run of a registry says about a bundle: parameters, figures, and each member as a bundle of its own."""
+"""Contents of a registry run for a bundle: parameters, figures, and each member as a separate bundle."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Simulated traffic on its way out: as a frame, as lines, or as items for a service."""
+"""Simulated traffic as a frame, as lines, or as items to send to a service."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Events sent to a running service over HTTP, in their order and, where asked, at their pace."""
+"""Replay of events to a running service over HTTP, in order and, on request, at their original pace."""
 
 import asyncio
 import time

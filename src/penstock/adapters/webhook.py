@@ -1,6 +1,6 @@
-"""Webhooks: alerts posted over HTTP(S), as Slack reads them or as JSON that is signed.
+"""Alerts by webhook over HTTP(S), in Slack's format or as signed JSON.
 
-Every request carries `Idempotency-Key`, the alert's key: a request whose answer was lost is sent again with the same one.
+Every request carries `Idempotency-Key`, the alert's key: a retry after a lost response carries the same key.
 With a secret there is a signature as well:
 
     Penstock-Timestamp: 1767225600

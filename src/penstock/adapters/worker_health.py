@@ -1,4 +1,4 @@
-"""Asks workers how they fare, at the address where each answers `/health` (`penstock worker --metrics-port`)."""
+"""Health checks of workers, at the address where each answers `/health` (`penstock worker --metrics-port`)."""
 
 import contextlib
 import http.client

@@ -1,9 +1,9 @@
-"""A simulated town that goes on for as long as a demo runs, on the clock of the machine.
+"""An endless simulated town for demos, on the machine's clock.
 
 Its people have paid for some days before, as often as people do: that history ends now and is to be loaded into state.
 From then on every event is stamped with the instant at which it is handed out. A demo shows more payments a second than a
 town of this size makes, so its people pay more often than in their history; they go to more shops than elsewhere, so
-that no shop is crowded. Labels come out beside the events, and become known 288 times as soon as in life.
+that no shop is crowded. Labels come with the events, and become known 288 times sooner than in reality.
 """
 
 import heapq

@@ -1,1 +1,1 @@
-"""What happens away from live traffic: recorded data, simulation, replay, training and evaluation."""
+"""Batch tools on recorded data: simulation, replay, training, evaluation, backtests, drift and daily reports."""

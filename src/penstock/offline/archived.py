@@ -1,6 +1,5 @@
-"""What was archived, as recorded data: events as they arrived, each with its label as of when that became known.
-
-Features, scores and decisions of then are left behind, but for `decision`: events are replayed as those of a file are.
+"""Archived events as recorded data, in arrival order, each with its label and the time at which the label became known.
+Archived features and scores are dropped, and so are decisions but for the column `decision`: a replay computes them again.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""How soon an attack is stopped: its events as episodes, and the time from an episode's first fraud to the first stop."""
+"""Time to detection of attacks: frauds grouped into episodes, and the time from the first fraud to the first stop."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Columns of recorded files under the names that a detector's event gives them."""
+"""Renaming of the columns of recorded files to the names in a detector's event."""
 
 from collections.abc import Mapping, Sequence
 

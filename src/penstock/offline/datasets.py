@@ -1,13 +1,13 @@
-"""Recorded data: files and frames read into the columns of a detector's events, in the order in which they arrived.
+"""Readers of recorded data: files and frames as columns of a detector's events, in arrival order.
 
-Whatever the file calls a number, a time or a key, here it becomes what the detector's event declares. A file that lacks
-a column is an error; a row that cannot be an event is refused with its cause, as it would be live, and the rest is used.
-`accepted` refuses data of which more than a share (1 % unless said otherwise) was refused. Times are read by
+Values are converted to the types that the detector's event declares. A file that lacks
+a column is an error; an invalid row is refused with its cause, as it would be live, and the other rows are used.
+`accepted` refuses data of which more than a share of the rows (default: 1 %) was refused. Times are read by
 `penstock.ingest.times`, as live.
 
-Four columns mean the same in every file, where it has them: `arrived_at` (when the event came in; without it events
+Four optional columns mean the same in every file: `arrived_at` (when the event came in; without it events
 arrive in order of time and row), `label_known_at` (when its label became known; without it the declared delay after the
-event), `decision` (what was decided then: training takes nothing that was stopped for good because nobody called it fraud),
+event), `decision` (the decision at that time: a stopped event without a label is unknown to training, not good),
 and `type` (the kind of event, where a detector has informing events).
 """
 

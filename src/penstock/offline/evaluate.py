@@ -1,4 +1,4 @@
-"""What a detector decides on days after its training: models, thresholds and rules together, with labels that come late."""
+"""Evaluation of a whole detector (models, thresholds and rules) on days after its training, with delayed labels."""
 
 from typing import Any
 

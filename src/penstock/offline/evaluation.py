@@ -1,6 +1,5 @@
-"""What a bundle keeps of its test, so that thresholds can be explored later: counts at many thresholds, and two curves.
-
-No row of the test is kept: what stands here are sums over hundreds of thousands of them, or over a few hundred.
+"""The test evaluation stored in a bundle, for exploring thresholds later: counts at many thresholds, and two curves.
+No row of the test is kept, only sums over hundreds of thousands of rows, or over a few hundred.
 """
 
 from typing import Any

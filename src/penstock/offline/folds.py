@@ -1,8 +1,7 @@
-"""What models are fitted on, and which later rows they are judged by while they are tuned, calibrated and weighed.
-
-Everything fitted belongs to a lesson's own training rows: what texts stand for, what stopped events weigh, and whatever
-a model prepares or resamples. A study is one lesson (train, gap, validation) or several in time order, each of which
-learns from all that came before the rows it is judged by.
+"""Training folds: the rows that models are fitted on, and the later rows that tuning, calibration and weights use.
+Everything fitted belongs to one fold's training rows: category encodings, weights of stopped events, and whatever a model
+prepares or resamples. `Folds` holds one fold (train, gap, validation) or several in time order, each of which learns from
+everything before the rows it is judged by.
 """
 
 from collections.abc import Mapping

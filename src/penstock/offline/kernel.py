@@ -1,4 +1,4 @@
-"""From rows to columns: a replay's features are computed row by row and handed out column by column."""
+"""Compiled transposition of replayed features from rows to columns."""
 
 from penstock.jit import njit
 

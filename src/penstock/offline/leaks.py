@@ -1,9 +1,9 @@
-"""Leaks: what makes the figures of a training better than any service will be, because nobody could have known it in time.
+"""Detection of data leaks: information in the training data that is not available at decision time.
 
-Four are looked for, each named with its evidence: an input that alone separates the classes almost perfectly (a field that is
-known only afterwards), labels that count as known the moment of their event, rows that were copied before the split, and
-rows of the training that stand in the test again. What is impossible (a label known before its event) is refused when data is
-read: see `penstock.offline.datasets`.
+Four kinds are checked, each reported with its evidence: an input that alone separates the classes almost perfectly (a field
+that is known only afterwards), labels that count as known the moment of their event, rows that were copied before the
+split, and rows of the training that stand in the test again. Impossible rows (a label known before its event) are refused
+when data is read: see `penstock.offline.datasets`.
 """
 
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""From a study to an ensemble: fit every model on every lesson, calibrate and weigh on what was judged, keep the last fit."""
+"""Fitting of an ensemble: each model on each fold, calibration and weights on the validation rows; the last fit is kept."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What an ensemble is worth on rows that it has not seen."""
+"""Measurement of an ensemble on rows that it was not fitted on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

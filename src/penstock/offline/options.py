@@ -1,4 +1,4 @@
-"""What may be asked of a training, and what it comes to: which models, on which split."""
+"""Options of a training run, and their resolution to models and a time split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

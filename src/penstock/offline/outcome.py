@@ -1,4 +1,4 @@
-"""What became of a replay, in a few figures."""
+"""Summary figures of a replay."""
 
 import math
 from typing import Any

@@ -1,9 +1,9 @@
-"""Which events train, validate and test: a split by time, with gaps in which labels become known.
+"""Time splits into training, validation and test, with gaps in which labels become known.
 
     |-- training --|  label delay  |-- validation --|  label delay  |-- test --|
     train_from      valid_from - d   valid_from       test_from - d   test_from  test_to
 
-Whoever trains at `valid_from` knows the labels of what happened up to the delay before it, and no later ones.
+At `valid_from` only labels of events up to the delay before it are known.
 
 `Periods` is that split; `Periods.folds` gives several of them, each later by the length of a test, so that every model is
 tested on what came next. `Counted` is the split of a recipe: by number of events, without gaps.

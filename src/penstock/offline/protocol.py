@@ -1,10 +1,10 @@
-"""The Fraud Detection Handbook's way of measuring: a week of training, a week for labels, a week of test, fold after fold.
+"""The evaluation protocol of the Fraud Detection Handbook: a week each of training, label delay and test, fold after fold.
 
     |-- 7 days: train --|-- 7 days: labels become known --|-- 7 days: test --|
 
-On every test day the cards that are known to be compromised by then are left out: those with fraud in the training
-week, and those with fraud on a day from its end up to the day before the label delay. What is left is what a team would still
-have to find. Source: Le Borgne et al., "Reproducible machine learning for credit card fraud detection" (2022), chapter 5.
+On each test day, cards already known to be compromised are left out: those with fraud in the training week, and those with
+fraud on a day from its end up to the day before the label delay. The rest are the frauds that a team would still have to
+find. Source: Le Borgne et al., "Reproducible machine learning for credit card fraud detection" (2022), chapter 5.
 """
 
 from collections.abc import Sequence

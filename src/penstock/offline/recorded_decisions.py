@@ -1,4 +1,4 @@
-"""Recorded decisions as they were answered, from the ledger of a data folder, also while a service owns it."""
+"""Recorded decisions, as answered, from the ledger of a data folder. Safe while a service owns the folder."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 

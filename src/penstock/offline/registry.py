@@ -1,7 +1,6 @@
-"""The registry: which versions of models there are, which of them decides, and the way back.
-
-A port and its reference, the folder of bundles. Whatever keeps them, bundles are read from a folder: a registry elsewhere
-hands out a folder with the bundle that was asked for, so that serving needs no client of it.
+"""The model registry: versions of bundles, the champion, and rollback.
+A port and its reference implementation, the folder of bundles. A remote registry hands out a local folder with the
+requested bundle, so serving needs no client of it.
 """
 
 from __future__ import annotations

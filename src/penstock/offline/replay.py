@@ -1,7 +1,5 @@
-"""Replay: recorded events through the same path as live ones, in arrival order, with labels arriving when they did.
-
-Whatever is trained, tested or backtested sees the numbers that a decision would have seen: there is no second
-implementation of any feature.
+"""Replay of recorded events through the live pipeline, in arrival order, with labels arriving when they did.
+Training, tests and backtests see the numbers that a live decision would have seen: features have one implementation.
 """
 
 import warnings

@@ -1,7 +1,6 @@
-"""What training learns from: every recorded event as models will see it live, with its truth and when that was known.
-
-The rows come out of the replay: there is no other road from a data set to a model. An event whose truth nobody knows
-stays among them, with an unknown outcome, until a split leaves it out; nothing unknown is ever taken for good.
+"""Training rows: each recorded event with the features that models see live, its label and when that became known.
+The rows come from the replay. An event without a known label stays among them with an unknown outcome until a split leaves
+it out; an unknown outcome is never taken for good.
 """
 
 from collections.abc import Callable, Mapping, Sequence

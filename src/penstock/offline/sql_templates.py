@@ -1,4 +1,4 @@
-"""SQL that is kept in files beside the code that asks it: `-- name: X`, then one SELECT with `${...}` to be filled in."""
+"""SQL templates in files: `-- name: X`, then one SELECT with `${...}` placeholders."""
 
 import re
 from functools import cache

@@ -1,7 +1,6 @@
-"""Where to review and where to block: by money, by people, or by a rate of false positives.
-
-Thresholds are chosen on validation rows, stand in the bundle, and can be chosen again without training: see `rewrite`.
-What a detector's policy declares wins over them.
+"""Choice of the review and block thresholds: by cost, by review capacity, or by false positive rate.
+Thresholds are chosen on validation rows, stored in the bundle, and can be chosen again without training (`rewrite`).
+Thresholds in a detector's policy take precedence.
 """
 
 import json

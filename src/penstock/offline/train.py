@@ -1,9 +1,8 @@
 """Training: replay the recorded events, split them by time, fit the declared models, and measure them on later days.
-
-The features are those that the engine computes: there is no other road from a data set to a model. A label counts for
-training and validation only if it was known when the next part begins; what nobody knew by then is left out, and so is
-what was stopped and never looked into. The stages, in order: `rows` (replay), `periods` (split), `study` (what is fitted
-and judged), `tune`, `learn` (fit, calibrate, weigh), `thresholds`, `measure`, and `keep` (the bundle).
+The features are those that the engine computes. A label counts for training and validation only if it was known when the
+next part begins; events without such a label are left out, and so are stopped events that nobody labelled. The stages, in
+order: `rows` (replay), `periods` (split), `folds` (fit and validation rows), `tune`, `learn` (fit, calibrate, weigh),
+`thresholds`, `measure`, and `keep` (the bundle).
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What a training leaves behind: the ensemble with the rows it was judged on, and a report of plain values."""
+"""The result of a training: the ensemble, the rows it was validated on, and a report of plain values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,6 @@
-"""A trainer: trains when a detector has no models yet, again on schedule, when traffic has drifted, or when asked.
-
-What a person asks for may decide at once. What trains by itself, by schedule or drift, becomes the challenger and never the
-champion: a model that was fitted to what thieves or a broken source did last week must be watched before it decides.
+"""The trainer: trains when a detector has no models, on schedule, on drift, or on request.
+A training on request may make its result the champion. One by schedule or drift only makes it the challenger: models
+fitted to last week's attacks or to a broken source must be watched before they decide.
 """
 
 from collections.abc import Callable

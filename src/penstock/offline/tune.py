@@ -1,7 +1,7 @@
-"""Tuning: which hyperparameters do best on the validation rows, found by a seeded search with a budget in trials.
+"""Hyperparameter tuning on the validation rows by a seeded search with a budget in trials.
 
-What may vary is declared here, per kind of model. A field that a detector sets to something else than the kind's default
-is meant, and stays. The first trial is the model as declared, so that tuning never ends below it on those rows.
+The search space is declared here, per kind of model. A field that a detector sets to another value than the kind's default
+is kept. The first trial is the model as declared, so that tuning never ends below it on those rows.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,8 +1,8 @@
-"""Kafka as the broker (extra `kafka`): `KafkaBroker` is everything that others use.
+"""Kafka as the broker (extra `kafka`): `KafkaBroker` is the interface for the other packages.
 
-address    kafka://HOST:PORT/PREFIX as settings           inbox    an owner's hold on a shard: reads, commits in transactions
-broker     topics, and the parts below                    journal  what is committed, for followers
-candidate  election by a consumer group                   outlet   a way in for producers
+address    kafka://HOST:PORT/PREFIX as settings           inbox    an owner's reads and transactional commits of a shard
+broker     topics, and the parts below                    journal  committed entries, for followers
+candidate  election by a consumer group                   outlet   sends messages to the inbox
 """
 
 from penstock.adapters.kafka.broker import KafkaBroker

@@ -1,4 +1,4 @@
-"""Where a Kafka is, what the topics are called there, and how its client is set up."""
+"""Kafka connection settings: address, topic names and client configuration."""
 
 from pathlib import Path
 from typing import Any

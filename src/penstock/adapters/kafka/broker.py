@@ -1,4 +1,4 @@
-"""The topics of one detector on a Kafka, and how they are read and written."""
+"""The Kafka topics of one detector, with their readers and writers."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
-"""Election by a consumer group: whoever is assigned a partition of the inbox may own that shard.
+"""Leader election by a consumer group: a member assigned a partition of the inbox may own that shard.
 
-The group's consumer reads nothing: it is a member, and that is all. An owner reads with a consumer of its own, so that
-what it reads is settled by the journal alone. Assignment moves as little as possible when members come and go, so a
-standby that joins takes nothing from an owner that lives.
+The group's consumer reads nothing. An owner reads with a separate consumer, so the journal alone determines its position.
+Assignment moves as little as possible when members come and go, so a standby that joins takes nothing from an owner that
+lives.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Whether a client reaches its Kafka."""
+"""Health of a client's connection to Kafka."""
 
 import threading
 import time

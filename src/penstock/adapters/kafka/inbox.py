@@ -1,10 +1,10 @@
-"""An owner's hold on one shard: reads its messages, and commits units as Kafka transactions.
+"""An owner's access to one shard: reads its messages, and commits units as Kafka transactions.
 
-The transactional ids belong to the shard. Whoever claims them raises their epochs, and from then on Kafka refuses what an
-earlier owner still sends; a transaction that was open is rolled back. How far the inbox has been read stands in the journal's
-entries, so in the same transaction. The consumer group is told of it afterwards, for tools that show the lag: sent within
-every transaction it would cost two more round trips, and a client of librdkafka up to 2.16 can wait for the group's
-coordinator for ever after an outage, whatever its timeout (librdkafka's issues 5456 and 5511).
+The transactional ids belong to the shard. Claiming them raises their epochs: from then on Kafka refuses messages of an
+earlier owner, and rolls back its open transaction. The inbox position is part of each journal entry, hence of the same
+transaction. The consumer group's offset is committed afterwards, for tools that show the lag: within every transaction it
+would cost two more round trips, and a client of librdkafka up to 2.16 can wait for the group's coordinator for ever after
+an outage, whatever its timeout (librdkafka's issues 5456 and 5511).
 """
 
 import time

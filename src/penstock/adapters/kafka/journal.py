@@ -1,4 +1,4 @@
-"""The journal on Kafka: one partition, read as far as it is committed."""
+"""The journal on Kafka: one partition, read up to its last committed entry."""
 
 import uuid
 from typing import Any

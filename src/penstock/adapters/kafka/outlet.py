@@ -1,4 +1,4 @@
-"""A way into a Kafka for producers and API processes."""
+"""The Kafka producer of transactions, labels and other inbox messages, for producers and API processes."""
 
 import threading
 from typing import Any

@@ -1,10 +1,10 @@
-"""The ledger in PostgreSQL: as an engine's own (`PostgresLedger`), or kept beside the path of a worker (`PostgresSink`).
+"""The ledger in PostgreSQL: an engine's own (`PostgresLedger`), or an asynchronous copy of a worker's (`PostgresSink`).
 
-connection   the server, and what its errors mean       layouts    what the columns of rows are called
-migrations   the schema, version by version             views      the rows under their names
+connection   connections, and mapping of errors         layouts    column names of recorded rows
+migrations   the schema, version by version             views      one per detector, with named columns
 partitions   by day or month; retention                 rows       a record as rows in PostgreSQL's binary form
-tables       what people edit or look up                store      one log: fencing, position, a group in one transaction
-office       users, keys, rules, cases, log of changes
+tables       labels, quarantine, alerts, settings       store      one log: fencing, position, a group in one transaction
+office       the governance database
                                                         reading    records by position, sequence number and id
 
 Everything lies in the schema `penstock`. A record is kept twice: as its frame, from which it comes back bit for bit, and as

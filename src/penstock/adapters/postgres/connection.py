@@ -1,4 +1,4 @@
-"""Connections to the server, and what its errors mean for a ledger."""
+"""Connections to PostgreSQL, and the mapping of its errors to those of a ledger."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What the columns of rows are called: a *shape* for each detector, layout and set of versions."""
+"""Column names of recorded rows: a *shape* for each detector, layout and set of versions."""
 
 import math
 import time

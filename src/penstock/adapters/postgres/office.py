@@ -1,4 +1,4 @@
-"""The office's database on a PostgreSQL server, so that several processes and machines share what people decide."""
+"""The governance database (users, keys, rules, cases, audit log) on PostgreSQL, shared by processes and machines."""
 
 import threading
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Partitions by the day or month on which records were written: made ahead, and dropped when they are old.
+"""Partitions by the day or month of writing: created ahead, dropped after the retention time.
 
 Days of writing only ever grow along a log, so that a partition holds one stretch of it and the oldest are its beginning.
 """

@@ -1,4 +1,4 @@
-"""The reading side of one log: records by position, by sequence number and by id. Any thread may ask."""
+"""Reads of one log by position, by sequence number and by id. Thread-safe."""
 
 from collections.abc import Collection, Iterator
 from typing import Any

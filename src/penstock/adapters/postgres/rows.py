@@ -1,4 +1,4 @@
-"""Records in PostgreSQL's binary form for COPY: a row for each event, and the frame it came from.
+"""Encoding of records in PostgreSQL's binary COPY format: a row for each event, and the record's frame.
 
 Numbers travel as one array per row, since the server takes an array of 84 numbers in 5 microseconds and a JSON object
 with as many names in 40. A row is a stretch of constant length (all that is numbers and times, filled column by column)

@@ -1,4 +1,4 @@
-"""PostgreSQL beside the path of a worker: a copy of its ledger, record for record."""
+"""A sink that copies a worker's ledger to PostgreSQL, record for record."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""The statements of a file of SQL, by the names that stand above them."""
+"""Named SQL statements, read from a file."""
 
 import re
 from functools import cache

@@ -1,7 +1,7 @@
-"""One log in the database, and its one writer: a group of records in one transaction, with position and fence.
+"""The single writer of one log in PostgreSQL: a group of records per transaction, with position and fence.
 
 A transaction first moves the log's position from where this writer left it, which fails if another owner has taken over
-meanwhile. If the connection breaks while a group is committed, the position tells afterwards whether it was.
+meanwhile. If the connection breaks while a group is committed, the position shows afterwards whether the commit took place.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""What people edit or look up, in ordinary tables of PostgreSQL; every statement is named in `tables.sql`."""
+"""The ledger's SQL tables (labels, quarantine, alerts, settings) in PostgreSQL; all statements are in `tables.sql`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,7 @@
-"""A view for each detector, `decisions_<detector>`: a column with its type for every field, feature, score and rule.
+"""The SQL view of each detector, `decisions_<detector>`: a typed column for every field, feature, score and rule.
 
-It shows rows of all shapes under the names of the newest one. It is made anew only when its text changes: a new version of
-models with the same inputs leaves it as it is.
+It shows rows of all shapes under the names of the newest one. It is replaced only when its text changes; a model version
+with the same inputs leaves it as it is.
 """
 
 import logging

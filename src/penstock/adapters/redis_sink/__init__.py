@@ -1,7 +1,7 @@
-"""Redis, or Valkey, beside the path: the latest decisions, and what is known of every key, for other services to read.
+"""The Redis (or Valkey) sink: the latest decisions and current features of each key, for other services to read.
 
-connection  the server, and what its errors mean       profiles    which features of which keys
-sink        what is written, and how often             kernel      their values as text, compiled
+connection  connections, and mapping of errors         profiles    features of each key
+sink        what is written, and how often             kernel      encoding of values, compiled
 sink.lua    one write: fenced, whole, and once
 """
 

@@ -1,4 +1,4 @@
-"""Connections to the server, and what its errors mean for a store beside the path."""
+"""Connections to Redis, and the mapping of its errors to those of a sink."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Profiles as msgpack, compiled: for every key an array of its fields and values as texts, then one of fields without value."""
+"""Compiled msgpack encoding of profiles: for each key an array of fields and text values, then an array of null fields."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Published profiles: the features of an entity's key as of its latest event, taken from the ledger's records."""
+"""Published profiles: the features of an entity's key after its latest event, from the ledger's records."""
 
 from collections.abc import Collection, Iterator, Sequence
 from itertools import accumulate

@@ -1,4 +1,4 @@
-"""The sink: decisions, profiles and news, written by one script at a time together with how far it has come."""
+"""The sink to Redis: a script writes decisions, profiles and notifications atomically with the position reached."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor

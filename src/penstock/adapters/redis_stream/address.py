@@ -1,4 +1,4 @@
-"""Where a Redis is, what the streams are called there, and how long they may grow."""
+"""Redis connection settings: address, stream names and length limits."""
 
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 

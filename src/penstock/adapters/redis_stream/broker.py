@@ -1,4 +1,4 @@
-"""The streams of one detector on a Redis, and how they are read and written."""
+"""The Redis streams of one detector, with their readers and writers."""
 
 import logging
 

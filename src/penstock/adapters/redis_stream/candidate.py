@@ -1,4 +1,4 @@
-"""Election by a lease: whoever holds the key may own the detector, until it runs out or is given back."""
+"""Leader election by a lease: the process holding the key may own the detector until the lease expires or is released."""
 
 import threading
 import time

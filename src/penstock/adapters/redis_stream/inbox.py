@@ -1,8 +1,7 @@
-"""An owner's hold on the inbox: reads its messages, and commits units, each by one script.
-
-Messages are read behind a place that the owner knows, and the consumer group's position moves only in the commit. So
-nothing is ever pending with a consumer: what a dead owner had read and not committed is simply read by the next one, in
-its order, and an owner that was frozen takes nothing away from the one that has claimed meanwhile.
+"""An owner's access to the inbox: reads its messages, and commits each unit by one script.
+Messages are read from a position that the owner knows, and the consumer group's position moves only in the commit. So no
+message is ever pending: the next owner reads again, in order, whatever a dead owner had read and not committed, and an
+owner that was frozen takes nothing away from its successor.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""The journal on Redis: a stream each entry of which names the one before it."""
+"""The journal on Redis: a stream in which each entry names its predecessor."""
 
 import time
 from typing import Any

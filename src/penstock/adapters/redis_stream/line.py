@@ -1,4 +1,4 @@
-"""Asking Redis, and knowing how that went."""
+"""Calls to Redis with timeouts and retries, and the mapping of its errors."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""A way into a Redis for producers and API processes: what is put is gathered, and sent by a thread in batches."""
+"""The Redis producer for producers and API processes: messages are queued, and a thread sends them in batches."""
 
 import threading
 import time

@@ -1,7 +1,7 @@
-"""The archive: every event and decision as Parquet in an object store, or in a folder.
+"""The archive sink: every event and decision as Parquet in an object store, or in a folder.
 
-place     the store that a URL names                sink      writes the archive beside the path
-layout    where files lie, and which of them count  reading   brings files to where SQL reads them
+place     the store that a URL names                sink      writes the archive asynchronously
+layout    paths of files, and which are valid       reading   fetches files for SQL
 """
 
 from penstock.errors import MissingExtra

@@ -1,14 +1,14 @@
-"""Where files lie in an archive, and which of them count.
+"""The paths of files in an archive, and the rule for which of them are valid.
 
     detector=banking/date=2026-01-05/hour=10/decisions-FIRST-STOP-FENCE.N-LOG.parquet
     detector=banking/date=2026-01-05/hour=10/json/ID.json
     _owners/LOG/FENCE.N.json
 
-FIRST and STOP are positions in the log. Whoever writes begins a *reign*, named by the owner's fencing number and counted
-where that is the same: it says where it began and how far it has come. A file counts if it lies within the reign of its
-name: behind where that began, before where the next one did, and before where it is known to be complete. So what a
-crash left unfinished, or an owner that was frozen writes after it has been followed by another, is never read, and needs
-nothing of the store but that an object is either there whole or not at all.
+FIRST and STOP are positions in the log. A writer begins a *reign*, named by the owner's fencing number and a count: its
+file records where it began and how far it has come. A file counts if it lies within the reign of its name: behind where
+that began, before where the next one did, and before where it is known to be complete. So files that a crash left
+unfinished, or that a frozen owner writes after its succession, are never read. The store must only create objects
+atomically.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The object store that a URL names, and its errors."""
+"""Object stores by URL, and the mapping of their errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Reads an archive: the files that count, brought to where SQL and frames can be made of them."""
+"""The archive reader: finds the valid files and fetches them for SQL and frames."""
 
 import shutil
 import tempfile

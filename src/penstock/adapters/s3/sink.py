@@ -1,4 +1,4 @@
-"""Writes the archive: full stretches of the log, or what has waited long enough, as one file for each hour of arrival."""
+"""The archive writer: full stretches of the log, or overdue ones, as one file per hour of arrival."""
 
 import asyncio
 import logging

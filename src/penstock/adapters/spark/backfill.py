@@ -1,9 +1,9 @@
-"""Years of recorded events through a detector, on as many cores as Spark has; equal to the replay bit for bit.
+"""Backfill: years of recorded events through a detector on Spark, equal to the replay bit for bit.
 
     files -> slices in sequence order -> blocks by entity and bucket -> kernel -> back by slice -> rules and models -> rows
 
-One shuffle brings every bucket its events, for all entities at once, since no aggregate reads another; a second one
-brings what they computed back beside the events.
+One shuffle brings every bucket its events, for all entities at once, since no aggregate reads another; a second one joins
+the computed features to the events.
 """
 
 import shutil

@@ -1,4 +1,4 @@
-"""Events as bytes in one cell, and the parts of a shuffle that they go to."""
+"""Events as bytes in one cell, and their assignment to the partitions of a shuffle."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any

@@ -1,8 +1,8 @@
-"""One entity's events of some keys, in sequence order, through the kernel of everywhere.
+"""Feature computation for some keys of one entity, in sequence order, by the kernel that all parts share.
 
-A key never meets another: whatever a window, a counter or a label changes lies in the row and ring of one key. So the
-keys of an entity can be dealt to buckets, and each bucket has a table of its own. What a bucket cannot know, the
-stream's clock, comes with every event (`clock`).
+Keys are independent: a window, a counter or a label changes only the row and ring of one key. So the keys of an entity are
+spread over buckets, each with a separate table. The stream's clock, which a bucket cannot know, comes with every event
+(`clock`).
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,6 +1,6 @@
-"""What one event cannot know of itself: whether its id came before, and where the stream's clock stood.
+"""Facts about an event that depend on all earlier ones: whether its id is a repeat, and the stream's clock.
 
-Both follow from all events before it. Ids are asked by bucket; the clock is one walk over two numbers an event, in one
+Ids are checked by bucket; the clock is one walk over two numbers an event, in one
 task, which is skipped where it would only repeat the times.
 """
 

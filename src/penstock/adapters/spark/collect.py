@@ -1,4 +1,4 @@
-"""Features back beside their events: slices as rows of a replay."""
+"""Joins features from the buckets to their events: slices as rows of a replay."""
 
 import time
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""New events and what their buckets computed -> decisions, as everywhere: derived features, models, rules, policy."""
+"""Decisions from new events and the features of their buckets: derived features, models, rules, policy."""
 
 import functools
 import time

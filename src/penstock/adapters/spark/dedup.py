@@ -1,7 +1,7 @@
-"""Ids by hash: an event whose id came within `dedupe` goes no further. The others go on to the buckets of their entities.
+"""Deduplication by id hash: drops events whose id came within `dedupe`, and sends the others to their entities' buckets.
 
 A bucket of ids keeps those of each minute together, in a map of Spark's state, so that a micro-batch writes little and
-what is older than `dedupe` is dropped as it is.
+minutes older than `dedupe` are dropped whole.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Which rows of which files are read together."""
+"""Splits: the rows of files that one task reads together."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

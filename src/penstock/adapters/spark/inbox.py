@@ -1,4 +1,4 @@
-"""Messages become events: decoded, checked, and dealt by the hash of their ids."""
+"""Decoding of messages into events: parsed, checked, and partitioned by the hash of their ids."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""The buckets of all entities as Spark's keyed state: the kernel's own bytes, and the blocks since.
+"""The buckets of all entities in Spark's keyed state: a kernel snapshot, and the blocks since.
 
 A bucket's state is a *snapshot* and a *log*: a micro-batch appends its own events, which is little, and once the log has
 outgrown the snapshot, the whole is written anew. A process that still holds the bucket reads neither.

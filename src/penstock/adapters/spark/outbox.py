@@ -1,7 +1,7 @@
-"""What a micro-batch has come to, for readers of Kafka: once each, wherever a crash falls.
+"""Exactly-once sending of the results of a micro-batch to Kafka.
 
 Spark runs a micro-batch again where it cannot know that it ended. All of its messages go out in one Kafka transaction, and
-with them, as the offset of a consumer group, the number of the next micro-batch. One that comes again finds its number
+with them, as the offset of a consumer group, the number of the next micro-batch. A repeated micro-batch finds its number
 taken and sends nothing.
 """
 

@@ -1,7 +1,7 @@
-"""What a micro-batch says: its decisions, what was refused, and the journal that stores and replicas follow.
+"""The messages of a micro-batch: decisions, refused events, and the journal for stores and replicas.
 
-The journal is that of a worker (`penstock.stream`): records in sequence order, each start with a number of its own. So
-whatever follows a worker follows Spark: the ledger in PostgreSQL, Redis, the archive, alerts, an API.
+The journal has the format of a worker's (`penstock.stream`): records in sequence order, each start with a fencing number.
+So every follower of a worker can follow Spark: the ledger in PostgreSQL, Redis, the archive, alerts, an API.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,7 @@
-"""Files become slices: stretches of the sequence, read, checked, in the order in which their events arrived.
+"""Reading of files into slices: checked stretches of the sequence, in the order in which their events arrived.
 
-Files that lie in that order already are cut where they are. Others are cut by time and brought together by Spark, a
-slice at a time; whichever way, the slices one after another hold what `penstock.offline.datasets.read` would return.
+Files already in that order are cut in place. Others are cut by time and merged by Spark, a slice at a time. In both cases
+the slices together hold the rows that `penstock.offline.datasets.read` would return.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

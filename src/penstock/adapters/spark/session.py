@@ -1,4 +1,4 @@
-"""Spark itself: found, started quietly, and told which Python to run."""
+"""The Spark session: located, started with quiet logs, and set to run this Python."""
 
 import logging
 import os

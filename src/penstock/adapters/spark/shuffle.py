@@ -1,4 +1,4 @@
-"""Events on their way to the buckets of their entities."""
+"""The shuffle of events to the buckets of their entities."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""The detector that a job runs: named in the driver, opened once in every Python worker."""
+"""The detector of a job: named in the driver, opened once in every Python worker."""
 
 import functools
 from collections.abc import Callable

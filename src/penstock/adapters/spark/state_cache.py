@@ -1,4 +1,4 @@
-"""What a worker process keeps of Spark's state between two micro-batches, so that it need not be read again."""
+"""A cache of Spark's state in a worker process, so that the next micro-batch need not read it again."""
 
 from collections import OrderedDict
 from collections.abc import Hashable

@@ -1,6 +1,6 @@
-"""Transactions from Kafka, decided by Spark: state in Spark's keyed store, decisions back to Kafka, once each.
+"""Structured streaming from Kafka to Kafka: state in Spark's keyed store, each decision sent exactly once.
 
-    Kafka -> Inbox -> Claiming (by id) -> Holding (by entity and bucket) -> Finishing (by slice) -> Outbox -> Kafka
+    Kafka -> Inbox -> Dedup (by id) -> KeyedState (by entity and bucket) -> Decide (by slice) -> Outbox -> Kafka
 
 Inside a micro-batch events are applied in the order (append time, partition, offset), whichever partitions they came by.
 """

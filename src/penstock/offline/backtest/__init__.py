@@ -1,4 +1,4 @@
-"""What a change would have done: a condition over recorded decisions, or a whole candidate beside what decides."""
+"""Backtests on recorded decisions: of one rule condition, or of a whole candidate detector against the champion."""
 
 from penstock.offline.backtest.query_source import ASKED, NotRecorded, QuerySource, condition_of
 from penstock.offline.backtest.recorded import backtest

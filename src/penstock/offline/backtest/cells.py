@@ -1,4 +1,4 @@
-"""Matched decisions, counted: how the figures of a backtest are made of counts by day, decision, rules and truth."""
+"""Aggregation for backtests: figures from counts of matched decisions by day, decision, rules and label."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""A whole candidate beside what decides: the same events, the decisions of both, and what the difference is worth."""
+"""Comparison of a candidate detector with the champion on the same events: counts, changed decisions and their value."""
 
 import time
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""How often rules fired lately, and when they last did, by SQL over what was recorded."""
+"""Firing statistics of rules from recorded decisions, by SQL: how often each fired, and when last."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""What a backtest is asked: a condition, of recorded decisions."""
+"""The SQL source that a backtest reads, and the check of its condition."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""A condition over what was decided, by SQL: nothing is computed again, so the answer comes at once."""
+"""Backtest of a rule condition by SQL over recorded decisions, without computing features again."""
 
 import time
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Features that were not recorded, computed again from what was: by the same kernel, in the same order."""
+"""Recorded decisions extended by features that were not recorded, computed by a replay through the same kernel."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a backtest of a condition says."""
+"""Result types of a backtest."""
 
 from datetime import date, datetime
 

@@ -1,4 +1,4 @@
-"""One of the two that are compared: what it decided about each event, as recorded or by a replay."""
+"""One side of a comparison: the decision of one detector about each event, recorded or replayed."""
 
 import time
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The report of a day: what was decided (`make`), by SQL over ledger and archive (`history`), as a page and a table."""
+"""The daily report: collected by SQL from ledger and archive (`history`), assembled (`make`), as HTML page and CSV."""
 
 from penstock.offline.daily.day import By, Day, Report
 from penstock.offline.daily.make import make_report

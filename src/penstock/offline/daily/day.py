@@ -1,4 +1,4 @@
-"""What a day's report says, as plain values."""
+"""Data types of the daily report."""
 
 from collections.abc import Sequence
 from datetime import date

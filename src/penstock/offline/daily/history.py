@@ -1,4 +1,4 @@
-"""The figures of days, from the ledger and the archive, by SQL; also while a service writes them."""
+"""Daily figures from ledger and archive, by SQL. Safe while a service writes to them."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta

@@ -1,4 +1,4 @@
-"""Making the report of a day."""
+"""Assembly of the daily report."""
 
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta

@@ -1,4 +1,4 @@
-"""The report of a day as one self-contained page: nothing is fetched, nothing runs in it."""
+"""The daily report as a self-contained HTML page: no scripts, no external resources."""
 
 from collections.abc import Callable, Sequence
 from html import escape

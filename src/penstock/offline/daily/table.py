@@ -1,4 +1,4 @@
-"""The report of a day as CSV: one line for each figure."""
+"""The daily report as CSV, one line per figure."""
 
 import csv
 import io

@@ -1,7 +1,7 @@
-"""Drift: live traffic against what models were trained on.
+"""Drift detection: live traffic compared with the data that models were trained on.
 
-reference  what training leaves in the bundle        sketch   bounded counts of live traffic, by hour
-watch      a ledger, followed by a sketch            compare  how far columns moved, and what explains that
-estimate   what scores say without labels            truth    what labels say by now
-findings   what follows from it                      report   all of it, as `result` holds it; `page` shows it
+reference  distributions stored in the bundle         sketch   bounded counts of live traffic, by hour
+watch      updates a sketch from a ledger             compare  shift of each column, and its explanation
+estimate   quality from scores, without labels        truth    quality from labels
+findings   conclusions in words                       report   the whole report (`result`; HTML: `page`)
 """

@@ -1,16 +1,16 @@
-"""Each column against training: how far it moved, and whether days, chance, age or a burst explain that.
+"""Drift test of each column against training: the size of the shift, and whether days, chance, age or a burst explain it.
 
-The index of a window is held against a limit that is the largest of
+The index of a window is compared with a limit, the largest of
 
-* LEAST: less does not matter, however sure it is;
-* what chance exceeds once in a million windows or so, for this many rows, bins and columns looked at every hour. Rows of one
-  customer are alike, so chance is taken as much larger as the reference's own days show;
+* LEAST: a smaller shift does not matter, however significant;
+* the value that chance exceeds about once in a million windows, for this many rows, bins and columns tested every hour. Rows of
+  one customer are alike, so chance is taken as much larger as the reference's own days show;
 * five times the furthest that any day of the reference lies from its other days: weekdays, paydays and attacks are no drift.
 
-A column that looks back further than training had recorded goes on moving by itself, the further the longer; its limit grows
-with the square of that distance, as the index does. Such a column is held against the seven days before as well, which finds a
-jump however old the reference is; not so what is computed from labels, which jumps whenever an attack becomes known. What lasts
-no longer than six hours is a burst, for alerts to tell of, and no drift.
+A column that looks back further than training had recorded goes on moving by itself, the further the longer; its limit
+grows with the square of that distance, as the index does. Such a column is compared with the seven days before as well,
+which finds a jump however old the reference is. Features computed from labels are not, since they jump whenever an attack
+becomes known. A shift of at most six hours is a burst, which alerts report, and not drift.
 """
 
 from dataclasses import dataclass

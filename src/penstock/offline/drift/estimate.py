@@ -1,10 +1,10 @@
-"""What models are worth now, before anybody has said what was fraud: estimated from calibrated scores.
+"""Estimates of model quality before labels arrive, from calibrated scores.
 
-Where a score p is a calibrated probability, p of the rows that have it are frauds and 1 - p are not. So a flagged row is p of
-a caught fraud and 1 - p of a false alarm, an unflagged one p of a missed fraud: from these expected counts follow precision,
+Where a score p is a calibrated probability, a share p of the rows with that score is fraud. So a flagged row is p of a
+caught fraud and 1 - p of a false alarm, an unflagged one p of a missed fraud: from these expected counts follow precision,
 recall and the area under the ROC curve (confidence-based performance estimation: NannyML's documentation, "Performance
-estimation"; J. Białek and others, "Estimating model performance under covariate shift without labels", 2024). It holds as
-long as scores stay calibrated: where the same payments become fraud more often than before, only labels tell.
+estimation"; J. Białek and others, "Estimating model performance under covariate shift without labels", 2024). The estimate
+is valid while scores stay calibrated: if the same payments become fraud more often than before, only labels show it.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""What follows from a comparison: findings in words, what they touch, and what to do."""
+"""Findings of a drift comparison in words: the cause, the models and rules affected, and the remedy."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal

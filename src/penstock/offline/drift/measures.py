@@ -1,4 +1,4 @@
-"""How far two distributions lie apart, from counts of rows in the same bins; and how far chance alone takes them.
+"""Distances between two binned distributions, and the distance that chance alone produces.
 
 The measures are exact on the bins. All take arrays of counts whose last axis are the bins, and broadcast over the others.
 """

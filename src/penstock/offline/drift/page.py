@@ -1,4 +1,4 @@
-"""The report of drift as one self-contained page: nothing is fetched, nothing runs in it."""
+"""The drift report as a self-contained HTML page: no scripts, no external resources."""
 
 from collections.abc import Sequence
 from html import escape

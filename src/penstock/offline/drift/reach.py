@@ -1,4 +1,4 @@
-"""How far back a feature looks: until events of that length were recorded, it still fills up and cannot be compared."""
+"""The look-back of a feature: until events of that length were recorded, the feature fills up and cannot be compared."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Making a reference: from the rows of a training, or from a recorded file."""
+"""Construction of a drift reference from training rows or from a recorded file."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Making the report of drift: a window of a sketch against the reference, with findings and what they touch."""
+"""Assembly of the drift report: a window of a sketch compared with the reference, with findings."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What a drift report says, as plain values: what `GET /detectors/{name}/drift` and `penstock drift --json` answer."""
+"""Result types of a drift report: the body of `GET /detectors/{name}/drift` and `penstock drift --json`."""
 
 from datetime import date, datetime
 from typing import Literal

@@ -1,4 +1,4 @@
-"""A sketch of live traffic: for every hour, how many rows fell into each bin of the reference. Nothing of a row is kept.
+"""A sketch of live traffic: row counts by hour and bin of the reference. No row is kept.
 
 Its size depends on the bins and hours alone. Counts add up, so sketches of several workers, or of parts of a ledger, merge
 into the sketch of all.

@@ -1,4 +1,4 @@
-"""What labels say by now, day by day, beside what calibrated scores had said."""
+"""Model quality from labels, day by day, next to the quality that calibrated scores had predicted."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Following a ledger with a sketch: what was decided since the last look is counted, and nothing else is kept."""
+"""Incremental update of a sketch from a ledger: each call counts the decisions since the last one."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,6 +1,5 @@
-"""The report of a training: what was found (`findings`), in pictures (`plots`), as one page (`page`).
-
-Nothing is trained here, and nothing is measured on anything but the test's rows, except where it says validation.
+"""The training report: results (`findings`), charts (`plots`), and one HTML page (`page`).
+Nothing is trained here. All figures are of the test rows, unless marked as validation.
 """
 
 from penstock.offline.report.findings import Findings, investigate

@@ -1,4 +1,4 @@
-"""Curves of a score as a few hundred points: enough for the eye, small enough for a page."""
+"""Curves of a score, reduced to a few hundred points for a chart."""
 
 from typing import Any, NamedTuple
 

@@ -1,4 +1,4 @@
-"""Everything that the report of a training says, as plain values."""
+"""All contents of the training report as plain values."""
 
 from dataclasses import dataclass
 from pathlib import Path

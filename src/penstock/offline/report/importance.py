@@ -1,4 +1,4 @@
-"""What moves the scores: the mean size of exact contributions, not what a library counted while it trained."""
+"""Feature importance: the mean absolute exact contribution to the score."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How far every figure could be chance: bootstrap intervals for what `penstock.models.metrics.intervals` leaves out."""
+"""Bootstrap intervals of the figures that `penstock.models.metrics.intervals` leaves out."""
 
 from typing import Any
 

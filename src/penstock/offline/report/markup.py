@@ -1,4 +1,4 @@
-"""Small parts of the page: tables, pictures, and numbers as people read them."""
+"""HTML fragments of the report: tables, pictures and formatted numbers."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape

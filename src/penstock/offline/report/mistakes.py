@@ -1,7 +1,5 @@
-"""The most costly mistakes on the test, as decisions would have been: rules and policy included, with reasons.
-
-The recorded events are replayed once more, now with the trained models, so that what stands here is what a service would
-have answered, with the values it would have seen.
+"""The most costly mistakes on the test, decided by models, rules and policy together, with reasons. The recorded events are
+replayed once more with the trained models, so these are the answers that a service would have given.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The report as one self-contained page: nothing is fetched, nothing runs, it reads in light and dark, wide and narrow."""
+"""The training report as a self-contained HTML page: no scripts, no external resources, light and dark, wide and narrow."""
 
 from collections.abc import Mapping
 from html import escape

@@ -1,4 +1,4 @@
-"""The report's pictures: SVG as text, readable on light and on dark, with nothing fetched from anywhere.
+"""Charts of the training report: SVG text, readable on light and dark, without external resources.
 
 Axes and words take the colour of the text around them (`currentColor`), lines have colours that can be told apart on
 both grounds and by people who do not see all of them (Okabe and Ito, "Color universal design", 2008).

@@ -1,4 +1,4 @@
-"""Believable traffic for a detector: people with habits, merchants, attacks, and labels that come late.
+"""Simulated traffic for a detector: people with habits, merchants, attacks, and delayed labels.
 
 from penstock.detectors.banking.profile import profile
 frame = simulate(profile, events=100_000, seed=1)            # 30 days in a frame

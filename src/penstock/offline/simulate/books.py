@@ -1,4 +1,4 @@
-"""Books: what accounts hold, for worlds in which money moves between accounts that keep balances.
+"""Account balances, for worlds in which money moves between accounts.
 
 Payments become movements of five types, as in the public PaySim set: PAYMENT to a merchant, TRANSFER to another account,
 CASH_OUT and CASH_IN at an agent, DEBIT to a bank. Money is counted in cents, so that in every movement the new balance is

@@ -1,8 +1,7 @@
-"""Chance that can be asked again: random numbers as a function of a seed, a question and integers.
-
-A simulated person is not stored anywhere. Whatever is asked about number 4711 (its home, its habits, whether it travels
-in a given fortnight) is hashed from the seed, the name of the question and the number, so the same question always
-has the same answer, populations of any size cost no memory, and a world can go on for ever.
+"""Reproducible random numbers as a function of a seed, a name and integers.
+No simulated person is stored. Each property of person 4711 (home, habits, whether it travels in a given fortnight) is
+hashed from the seed, the property's name and the number. So a property never changes, populations of any size cost no
+memory, and a world can go on for ever.
 
 The mixing function is the finaliser of splitmix64 (Steele, Lea and Flood, 2014).
 """

@@ -1,4 +1,4 @@
-"""Where people live: cities with their place, time zone, share of the people and a block of IPv4 addresses.
+"""Cities: location, time zone, share of the population, and a block of IPv4 addresses.
 
 Coordinates are the cities' own; weights follow their size and how much they pay by card, roughly. The address
 blocks lie inside larger blocks allocated to the country, so that an ip says the country as it does in real life.

@@ -1,4 +1,4 @@
-"""When the truth becomes known: chargebacks come days later, some never, and some honest payments are disputed."""
+"""Label delays: chargebacks come days later or never, and some honest payments are disputed."""
 
 import numpy as np
 

@@ -1,6 +1,6 @@
-"""Honest life: people go out, or sit down at a screen, and pay; most of it is habit, some of it repeats, some of it is odd.
+"""Honest payments: mostly habits, some repeats, some unusual ones.
 
-Odd and honest: sprees, a splurge, a payment in the middle of the night, a family's card paid with in two cities at
+Unusual and honest: sprees, a splurge, a payment in the middle of the night, a family's card paid with in two cities at
 once, an address that lies about where it is, a stranger's large purchase at a shop that opened today.
 """
 

@@ -1,4 +1,4 @@
-"""Merchants: shops in the cities and merchants online, each a function of the world's seed and its number.
+"""Merchants, in cities and online, each a function of the world's seed and its number.
 
 Numbers are laid out city by city, the most popular first, then those online; numbers from `UNKNOWN` on are merchants
 that open while the world runs (market stalls, new shops, and what thieves set up).

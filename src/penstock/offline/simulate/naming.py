@@ -1,4 +1,4 @@
-"""How numbered people, merchants and devices are called in events: as opaque as real ids are."""
+"""Ids of people, merchants and devices in events, as opaque as real ones."""
 
 import numpy as np
 import polars as pl

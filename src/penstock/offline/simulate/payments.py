@@ -1,4 +1,4 @@
-"""The simulated payment: one numpy record type that everything in the simulator makes, joins and sorts."""
+"""The simulated payment: the numpy record type that all parts of the simulator use."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,7 @@
-"""People: everything about person number n is a function of the world's seed and n.
+"""People: all properties of person n are a function of the world's seed and n.
 
-Who lives in a world at an instant depends on the instant alone: every slot is taken over by somebody else now and then,
-each at its own time. So a world that is left and entered again later is the same world.
+The population at an instant depends on the instant alone: each slot passes to another person from time to time. So a world
+that is left and entered again later is the same world.
 
 Numbers below `STRANGERS` are residents, who pay again and again; the others are people the world sees once or twice
 (guests, and the accounts thieves open or steal elsewhere). Nothing tells the two apart but their history.

@@ -1,7 +1,7 @@
-"""What a detector tells the simulator about its own corner of the world.
+"""The simulation profile of a detector: scale, and the columns of its events.
 
 Each detector folder has a `profile.py` with one `Profile`. The world itself (people, merchants, rhythm, travel,
-attacks) is shared; a profile scales it and says which columns the detector's events have.
+attacks) is shared; a profile scales it and names the columns of the detector's events.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,7 +1,7 @@
-"""Payments that repeat: tried again after a decline, split into parts, or due every week or every four weeks.
+"""Repeated payments: retries after a decline, split payments, and weekly or four-weekly ones.
 
-Who pays twice is not a thief for that: a declined card is tried again, an impatient customer presses the button twice, a
-large sum is paid in parts. Thieves are declined and try again just as often. How often is the profile's to say.
+Repeats are not fraud: a declined card is tried again, an impatient customer presses the button twice, a
+large sum is paid in parts. Thieves are declined and try again just as often. The profile sets the rates.
 """
 
 import math

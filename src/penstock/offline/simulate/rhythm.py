@@ -1,4 +1,4 @@
-"""When people pay: the hour of the day where they are, the day of the week, and the days after the salary.
+"""Rates of payment by local hour, day of the week and days since the salary.
 
 Hours are given as shares of the busiest hour. The shape (a rise from six, a hill at noon, the peak in the early
 evening, later and flatter at weekends) is the usual one of card payments; the figures are the simulator's own.

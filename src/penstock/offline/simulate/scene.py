@@ -1,4 +1,4 @@
-"""What an attack has at hand: a place and time to begin, chance, victims, strangers and merchants."""
+"""The context of a simulated attack: start, place, random numbers, victims, strangers and merchants."""
 
 from typing import TYPE_CHECKING, Any
 

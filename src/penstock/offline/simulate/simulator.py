@@ -1,4 +1,4 @@
-"""Traffic out of a world: a file's worth at once, or without end in chunks."""
+"""The simulator: traffic of a world as one frame, or as an endless sequence of chunks."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Where people are: at home, on a trip, or between the two.
+"""Locations of people: at home, on a trip, or travelling.
 
 Time is cut into fortnights; a person travels in one of nine of them, for two to ten days that lie inside the
 fortnight, and near places are visited more often than far ones. The way there and back takes as long as a flight with

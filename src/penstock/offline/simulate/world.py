@@ -1,7 +1,7 @@
-"""A world: people and merchants of one profile, living on from a first instant, with thieves among them.
+"""A simulated world: the people and merchants of one profile, evolving from a first instant, with attackers among them.
 
-Time is cut into slices. What honest people do in a slice depends on the seed and the slice alone; attacks are started so that
-the share of frauds stays what was asked for, each kind in its share.
+Time is cut into slices. Honest payments in a slice depend on the seed and the slice alone; attacks are started so that the
+share of frauds, in total and by kind, stays as requested.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Champion and candidate over time, on the same recorded events: models in shadow or rolled out, and rules."""
+"""Champion and candidate over time on the same recorded events, for shadow models, rollouts and rules."""
 
 from penstock.offline.trial.recorded import Question, blocks, compare, seen, tried
 from penstock.offline.trial.result import Blocks, Compared, Part, Side

@@ -1,4 +1,4 @@
-"""Events of a trial, counted by what both sides decided and what is known: how figures are made of these."""
+"""Aggregation for trials: figures from counts of events by both decisions and by label."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""How far differences and sums of a trial could be chance; for shares see `penstock.outcomes`."""
+"""Confidence intervals of differences and sums of a trial; `penstock.outcomes` has those of shares."""
 
 import math
 from collections.abc import Sequence

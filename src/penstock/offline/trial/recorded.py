@@ -1,4 +1,4 @@
-"""What is recorded of a trial, asked of the ledger or its archive in SQL."""
+"""Results of a trial by SQL over the ledger or its archive."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""What a comparison of champion and candidate says."""
+"""Result types of a comparison of champion and candidate."""
 
 from datetime import datetime
 

@@ -1,7 +1,6 @@
-"""The schema, version by version: files of SQL, each applied once, in order, in one transaction.
-
-Whoever migrates holds a lock, so that several may try at once. What was applied is remembered with a checksum of its text:
-a file that has changed since is an error, not a surprise.
+"""Schema migrations: numbered SQL files, each applied once, in order, in one transaction.
+Migrating takes a lock, so that several processes may try at once. Each applied file is recorded with a checksum of its
+text; a file that has changed since is an error.
 """
 
 import hashlib

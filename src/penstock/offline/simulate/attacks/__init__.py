@@ -1,4 +1,4 @@
-"""The attacks, one module each, found by themselves.
+"""Attack patterns of the simulator, one module each, discovered by listing the package.
 
 An attack module is named for its attack and has `SHARE`, its usual share of all frauds, and `unfold(scene)`, which
 returns the payments it consists of. To add an attack, add a file. One whose share is 0 takes place only where a
