@@ -1,4 +1,4 @@
-"""Time: instants as integer microseconds since 1970 (UTC), durations as text such as `30s 5m 1h 7d`.
+"""Instants as integer microseconds since 1970 (UTC), durations as text such as `30s 5m 1h 7d`, and clocks.
 
 Event time comes from the event. Everything else asks a `Clock`, which tests and replays replace.
 """

@@ -1,8 +1,8 @@
-"""Where compiled kernels are kept, and for which processor, so that no start or only the first one compiles them.
+"""The cache of compiled kernels: its location, and the processor it is for.
 
-numba keeps them beside the source. Where that cannot be written (a system-wide or read-only installation) they go to
-the user's cache folder; where there is none either (an account without a home), to a private temporary folder. A wheel
-brings kernels that were compiled for a kind of processor, for one numba and one Python: `KERNELS` says which.
+numba keeps compiled kernels next to the source. Where that cannot be written (a system-wide or read-only installation) they
+go to the user's cache folder; where there is none either (an account without a home), to a private temporary folder. A
+wheel brings kernels that were compiled for a kind of processor, for one numba and one Python: `KERNELS` says which.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Settings: flags over environment over `.env` over `penstock.toml` over defaults.
+"""Settings from, in order of precedence: flags, environment, `.env`, `penstock.toml`, defaults.
 
 One field per setting, with its type, default and description; the table in docs/reference/settings.md is made from
 here. A setting `queue_limit` is the flag `--queue-limit`, the variable `PENSTOCK_QUEUE_LIMIT`, the key `queue_limit`.

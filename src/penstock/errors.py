@@ -1,4 +1,4 @@
-"""Every error Penstock raises on purpose.
+"""All errors that Penstock raises deliberately.
 
     PenstockError
     |-- DeclarationError          a detector, feature, rule or policy that cannot work
@@ -12,13 +12,13 @@
     |-- BundleError               a model bundle that is damaged or fits another detector
     |-- CapacityError             a declared memory budget or a number's range is exhausted
     |-- RegistryError             the registry of models does not answer, or refuses
-    |-- NotReady                  asked to decide before models and state are there
+    |-- NotReady                  a request for a decision before models and state are loaded
     |-- BrokerError               the broker does not answer, or refuses
-    |-- SinkUnavailable           a store beside the path does not answer; the same is written again later
+    |-- SinkUnavailable           an external store does not answer; the write is repeated later
     |-- Fenced                    another owner has taken over; nothing more may be written
-    |-- Forbidden                 needs a right that who asks does not have
-    |-- Conflict                  somebody else holds, or has changed, what was to be changed
-    |-- NotFound                  there is no such thing to look at or to change
+    |-- Forbidden                 the caller lacks the required right
+    |-- Conflict                  somebody else holds or has changed the object
+    |-- NotFound                  the object does not exist
     `-- LedgerError               decisions cannot be made durable
         |-- LedgerFull            ... because no room is left on the device
         `-- LedgerDamaged         ... because stored bytes fail their checksum

@@ -1,4 +1,4 @@
-"""Compiled code is kept on disk for as long as nothing that it was made from changes.
+"""The disk cache of compiled code, valid while none of its sources changes.
 
 numba keeps the code of a function until the file of that function changes. The code of a kernel contains the kernels that it
 calls and the constants that it reads, so that after an upgrade a caller could run with a callee of the version before. Here the

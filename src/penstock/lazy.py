@@ -1,4 +1,4 @@
-"""Packages that import their public names when they are first used (PEP 562), so that nothing heavy is imported before."""
+"""Lazy imports (PEP 562): a package imports its public names when they are first used."""
 
 import sys
 from collections.abc import Callable, Mapping

@@ -1,8 +1,8 @@
-"""What travels through Penstock, in the order of the path. Read this first.
+"""The data types that pass between the stages, in the order of the path. Read this first.
 
 Inside, events travel in micro-batches held as columns. Numbers, booleans and times of all kinds stand in one float64
-matrix, one row per event; texts stand beside it as 64-bit codes (`penstock.codes`). A `Layout` says which column is
-which. Rows become objects again only at the edges: the request that came in, the decision that goes out.
+matrix, one row per event; texts are 64-bit codes in a second matrix (`penstock.codes`). A `Layout` names the columns. Rows
+become objects again only at the edges: the request that came in, the decision that goes out.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,6 +1,6 @@
 """Rates of known outcomes, their intervals, and estimates: the one definition for API, console, reports, lab and guards.
 
-* An outcome is known where a label says so by now; of several labels the one that counts. Every other decision is unknown: it
+* An outcome is known if there is a label; of several labels, the one with precedence. Every other decision is unknown: it
   is not taken for good, and a block is not taken for fraud.
 * Precision, recall, false positive rate and fraud rate are taken over known outcomes. Each has a count and Wilson's interval of
   95 %. Below `LEAST_KNOWN` known outcomes there is no rate, only the counts.

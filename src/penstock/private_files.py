@@ -1,4 +1,4 @@
-"""Data folders that nobody but their owner reads."""
+"""Data folders and files with permissions for their owner alone."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What helps to test a detector of one's own: a clock to set, and a small detector to try things on."""
+"""Helpers for tests of your own detectors: a settable clock, and a small detector."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime

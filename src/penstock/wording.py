@@ -1,4 +1,4 @@
-"""How values are said to people: plain numbers, yes and no, and templates such as `"{amount:.2f} is too much"`."""
+"""Formatting of values for people: numbers, yes and no, and templates such as `"{amount:.2f} is too much"`."""
 
 import re
 import unicodedata

@@ -1,7 +1,7 @@
-"""From a score and the rules that fired to an action, its reasons, and the JSON that says so.
+"""Decisions: from a score and the fired rules to an action, its reasons, and its JSON.
 
 verdicts = Judge(policy, rules, thresholds).decide(batch.x, scores, failed)
-record = compose(batch, codes, verdicts, scores, ...)      # what the ledger keeps
+record = compose(batch, codes, verdicts, scores, ...)      # stored in the ledger
 answers = Renderer(name, layout, versions, rules, features).render(record)
 """
 

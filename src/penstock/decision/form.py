@@ -1,4 +1,4 @@
-"""The form of a decision's JSON: which text is fixed, and what stands in between."""
+"""The template of a decision's JSON: fixed text and slots."""
 
 from collections.abc import Sequence
 

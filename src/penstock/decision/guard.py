@@ -1,6 +1,6 @@
-"""Guards: what a candidate must not do while it is tried, held against what the champion would have done with the same events.
+"""Guards: limits on the harm of a candidate in trial, measured against the champion's decisions on the same events.
 
-An attack raises the block rate of both, so it removes nobody; a rule that blocks everything blocks what the champion approves.
+An attack raises the block rate of both, so it stops no candidate; a rule that blocks everything differs from the champion.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Who decides: a hard block, an allow, a rule that overrides, then the severest of score and rules."""
+"""Precedence of a decision: a hard block, an allow, an overriding rule, then the most severe of score and rules."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

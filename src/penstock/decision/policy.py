@@ -1,4 +1,4 @@
-"""What becomes of a score, and of a failure."""
+"""The decision policy: actions by score, and the action on failure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Why a decision is what it is, for people: rules that fired, and what moved the score."""
+"""Explanations of decisions in words: the rules that fired, and the contributions to the score."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,28 +1,28 @@
-"""What the ledger keeps of a decided micro-batch: everything its JSON is made of, and nothing else.
+"""The ledger record of a decided micro-batch: all the data of its JSON, and nothing else.
 
 Columns of a record of kind `decisions`, n rows:
 
     x             float64 (n, width)    every numeric column of the layout: fields, features, score, rules
     text:NAME     texts                 every field and feature that is a text
-    scores        float64 (n, 1 + m)    the ensemble's probability, then each member's; NaN where there is none
+    scores        float64 (n, 1 + m)    the ensemble's probability, then each member's; NaN for none
     action        uint8 (n,)            the value of `messages.Action`
     by            int16 (n,)            the rule that decided, or `kernel.BY_SCORE`, `BY_NOTHING`, `BY_FAILURE`
     degraded      texts                 "part: cause" where something failed; the column is left out where nothing did
     lowered       uint8 (n,)            what was asked for where a rule lowered it, `NO_ACTION` elsewhere; left out if none can
     control       uint8 (n,)            what was let through would have been, `NO_ACTION` elsewhere; left out where nothing is
 
-While something is tried (`penstock.engine.shadow`) also
+While a trial runs (`penstock.engine.shadow`) also
 
-    would         uint8 (n, 1 + t)      what the champion alone would have decided, then each candidate; `NO_ACTION`: could not
+    would         uint8 (n, 1 + t)      the champion's action alone, then each candidate's; `NO_ACTION`: failed
     trial_scores  float64 (n, 1 + c)    the champion's probability and each challenger's; left out where there is none
     decided_by    uint8 (n,)            1 where the challenger that has a share decided; `scores` are then its own
 
 `meta` holds `decided_us`, `layout`, `versions` (detector, model, rules), `latency_ms` by stage, and where rows were
 explained `explained` (int32 row numbers) and `contributions` (float32, one row each per model feature) as bytes.
-`explanations` holds the `explanation` of every row that is no plain approval, as JSON end to end, with the numbers of
-those rows and where each one ends (int32): so a decision reads the same when rules, models and words have changed.
-`versions.challenger` names the challengers, `trial` the one that decides for a share of the keys, `trial_ms` and `trial_errors`
-what each candidate took and why it could not judge.
+`explanations` holds the `explanation` of every row that is no plain approval, as JSON end to end, with the numbers of those
+rows and where each one ends (int32): so a decision reads the same when rules, models and words have changed.
+`versions.challenger` names the challengers, `trial` the one that decides for a share of the keys, `trial_ms` and
+`trial_errors` the time and the error of each candidate.
 """
 
 from collections.abc import Mapping, Sequence

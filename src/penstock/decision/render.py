@@ -1,4 +1,4 @@
-"""The JSON of decisions, made from the ledger's record alone: what was answered is what is read back."""
+"""Rendering of decisions as JSON from the ledger's record alone, so that a later read equals the original answer."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache

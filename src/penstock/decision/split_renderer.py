@@ -1,4 +1,4 @@
-"""Renders records in which a challenger decided some of the rows: each row as the models that decided it would."""
+"""Rendering of records that champion and challenger decided in parts, each row by its own models."""
 
 from collections.abc import Sequence
 from dataclasses import replace

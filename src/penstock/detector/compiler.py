@@ -1,4 +1,4 @@
-"""From a declaration to a plan: every declared thing finds its place on the path, or is refused with the remedy."""
+"""The detector compiler: turns a declaration into a plan, or raises an error that names the remedy."""
 
 import re
 from collections.abc import Sequence

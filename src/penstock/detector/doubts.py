@@ -1,4 +1,4 @@
-"""What works in a detector, but probably not as meant."""
+"""Warnings about declarations that work, but probably not as intended."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A compiled detector: what happens to a batch, in order."""
+"""The plan: a compiled detector, the ordered steps applied to a batch."""
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""How a detector's models are trained where the caller does not say otherwise, for data that are published with a recipe."""
+"""The default training options of a detector, for public data sets with a published protocol."""
 
 from dataclasses import dataclass
 from datetime import datetime

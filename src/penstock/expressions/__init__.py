@@ -1,10 +1,10 @@
-"""The SQL of conditions and derived features: read, checked, compiled, run over micro-batches, and translated.
+"""SQL expressions of conditions and derived features: parsed, checked, compiled, run over micro-batches, and translated.
 
     expression = parse("is_night AND amount > 2000", scope, place="rule 'night_high_value'", expect=Type.BOOLEAN)
     program = assemble([(expression, "night_high_value")], layout)
     program.run(batch)
 
-The whole language stands on one page: docs/reference/expressions.md.
+The language reference: docs/reference/expressions.md.
 """
 
 from penstock.expressions.assembler import assemble

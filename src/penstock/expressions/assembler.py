@@ -1,8 +1,8 @@
-"""From checked expressions to a program.
+"""The assembler: checked expressions become a program for the machine.
 
-Every node becomes a value, and equal nodes one value, across all expressions. Values are then given registers, which
-are used again as soon as nothing reads them any more. A program is a sequence of stages; a new one begins only where a
-text function reads a text that the machine has chosen.
+Every node becomes a value, and equal nodes one value, across all expressions. Values are then given registers, which are
+reused after their last read. A program is a sequence of stages; a new one begins only where a text function reads a text
+that the machine has chosen.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""From sqlglot's syntax tree to a checked tree of our own: names, types, arguments, and what the language leaves out."""
+"""Type checking of sqlglot's syntax tree into a tree of our own: names, types, arguments, and unsupported constructs."""
 
 import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

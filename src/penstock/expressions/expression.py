@@ -1,4 +1,4 @@
-"""An expression as the rest of Penstock sees it, and how text becomes one."""
+"""A parsed and checked expression, and its parser."""
 
 import functools
 import logging

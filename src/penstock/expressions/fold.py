@@ -1,4 +1,4 @@
-"""What an expression always is, whatever the event: constants, and conditions that cannot come out otherwise."""
+"""Constant folding: the value of an expression that does not depend on the event."""
 
 from penstock.expressions.assembler import value_of
 from penstock.expressions.expression import Expression

@@ -1,6 +1,6 @@
-"""The functions and operators of the language, one declaration for each.
+"""The functions and operators of the language, one declaration each.
 
-To add one, add an entry here; where the machine computes it, add its opcode there. The page of the language
+To add one, add an entry here; if the machine computes it, add its opcode there. The reference
 (docs/reference/expressions.md) lists them, and a test compares the two.
 """
 

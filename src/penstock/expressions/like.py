@@ -1,4 +1,4 @@
-"""LIKE without backtracking: its time grows with the length of the text, whatever the pattern.
+"""LIKE without backtracking, in time linear in the length of the text.
 
 The parts between % are searched from left to right, each at the first place where it fits: a later place would only leave
 less text to the parts after it. A part without _ is searched by `str.find`, whose worst case is linear in long texts (and at

@@ -1,4 +1,4 @@
-"""Lists as conditions read them: which values are on a list, and for which arrivals."""
+"""List membership in conditions: values with the arrival times for which they are listed."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What runs: instructions for the machine, and the text functions beside it."""
+"""An executable program: instructions for the machine, and its text functions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,13 +1,13 @@
-"""Whether a condition can ever be true, or fail to be: what can be known of conditions without any event.
+"""Satisfiability of conditions: whether one can ever be true, or ever be false, decided without events.
 
 Each column, and each expression that is compared with constants, has finitely many *cells*: the constants it is compared
 with, the gaps between them, and null. A comparison is a set of cells, kept as the bits of a number. A way for a condition to
 come out is one set for each column; if some column is left with no cell, that way is closed. Two expressions that are
 compared with each other have three cells and null: less, equal, greater. Any other condition is true, false or null.
 
-What is found is certain. What is not seen: how columns hang together (a sum within an hour and one within a day), what a
-feature can be at all (a count below zero), arithmetic (`a + 1 > 2` beside `a <= 1`), and whatever needs more than
-`MOST_WAYS` ways.
+Findings have no false positives. Not detected: dependencies between columns (a sum within an hour and one within a day),
+ranges of features (a count below zero), arithmetic (`a + 1 > 2` and `a <= 1`), and conditions with more than `MOST_WAYS`
+ways.
 """
 
 import bisect

@@ -1,7 +1,7 @@
 """Text functions: computed in Python, once per micro-batch, before the machine runs.
 
-Texts stand in `Batch.texts` for as long as something needs them; the machine sees only their codes. What a text
-function gives becomes an auxiliary column that the machine can load.
+Texts stand in `Batch.texts` for as long as something needs them; the machine sees only their codes. The result of a text
+function becomes an auxiliary column that the machine can load.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Expressions as SQL text: for databases where history is queried, and in the language itself (the canonical text)."""
+"""Translation of expressions to SQL text, for databases with the history and for the canonical text."""
 
 import functools
 import re

@@ -1,4 +1,4 @@
-"""What an expression is made of once it has been read and checked: literals, names and calls of functions.
+"""The syntax tree of a checked expression: literals, names and function calls.
 
 Operators are functions too. Every node knows its type; a bare NULL takes the type that its place asks for.
 """

@@ -1,8 +1,8 @@
-"""How much work the text functions of an expression are for the longest event that is accepted: known before any event comes.
+"""A bound on the work of an expression's text functions for the longest accepted event, computed before any event.
 
-The unit is a character that is looked at once, about a nanosecond. Every field declares, or is given, its longest text
-(`penstock.ingest.field`), and no text function looks back, so the sum below is a bound. It has no clock in it: what is
-accepted by one process is accepted by all, and in every replay.
+The unit is one visit of a character, about a nanosecond. Every field declares, or is given, its longest text
+(`penstock.ingest.field`), and no text function looks back, so the sum below is a bound. It measures no time, so all
+processes and replays accept the same expressions.
 """
 
 from collections.abc import Mapping

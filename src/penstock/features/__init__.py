@@ -1,6 +1,6 @@
-"""Features: what is declared about entities (`entity`, `derive`, `lookups`, `money`), and what computes it exactly.
+"""Features: their declarations (`entity`, `derive`, `lookups`, `money`) and their exact computation.
 
-`plan` compiles declarations into flat tables, `table` holds one entity's state, `kernel` does the work.
+`plan` compiles declarations into flat tables, `table` holds one entity's state, `kernel` computes the features.
 """
 
 from penstock.features.derive import Derived, derive

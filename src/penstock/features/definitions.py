@@ -1,4 +1,4 @@
-"""Features as data: what people write into a form, what a ledger keeps, and the declared objects that both stand for."""
+"""Feature definitions as data, for forms and the database, and their conversion to and from declared objects."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

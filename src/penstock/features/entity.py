@@ -1,4 +1,4 @@
-"""Entities, and the aggregates over their events."""
+"""Declarations of entities and of aggregates over their events."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

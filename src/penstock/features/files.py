@@ -1,4 +1,4 @@
-"""Tables that a declaration names: CSV, Parquet or Excel files, found, read and fingerprinted."""
+"""Data files of declarations: CSV, Parquet or Excel tables, located, read and fingerprinted."""
 
 import hashlib
 from collections.abc import Sequence

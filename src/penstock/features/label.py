@@ -1,4 +1,4 @@
-"""Where recorded data keeps the truth, and when it would have been known."""
+"""Declaration of the label: its column in recorded data, and when it becomes known."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Declared aggregates of one entity, compiled into the flat tables that the kernel reads.
+"""Compilation of one entity's aggregates into the flat tables that the kernel reads.
 
 What several aggregates share is stored once: equal window bounds are one cursor, equal (field, filter, event types,
 role) one channel with one running total each of count, sum and squares.

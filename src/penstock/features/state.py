@@ -1,4 +1,4 @@
-"""The state of all entities of a detector, moved forward by batches and labels in one order."""
+"""The feature state of all entities of a detector, updated by batches and labels in one order."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple

@@ -1,4 +1,4 @@
-"""The state of one entity: the kernel's arrays, enlarged before they are full, saved, loaded and compared."""
+"""The feature state of one entity: the kernel's arrays, enlarged before they are full, saved, loaded and compared."""
 
 import hashlib
 import os

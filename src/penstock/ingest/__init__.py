@@ -1,4 +1,4 @@
-"""The way in: event types read from Structs, and bytes, objects and frames read into micro-batches of them."""
+"""Event intake: schemas read from Structs; bytes, objects and frames read into micro-batches."""
 
 from penstock.ingest.personal import PREFIX, tokeniser
 from penstock.ingest.quarantine import is_masked, masked, masked_event

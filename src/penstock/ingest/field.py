@@ -1,4 +1,4 @@
-"""One field of an event type: what the declaration says about it, and how it is decoded from JSON."""
+"""One field of an event type: its declaration, and its decoding from JSON."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""How events of one type become columns: decoded by msgspec into a Struct made for it, transposed, and laid down."""
+"""Conversion of events of one type to columns: msgspec decodes them into a generated Struct, then they are transposed."""
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain

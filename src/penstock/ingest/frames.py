@@ -1,8 +1,8 @@
-"""Recorded events: the columns of a frame become the columns of a batch, without a detour through rows.
+"""Conversion of frames of recorded events to columns of a batch, without a detour through rows.
 
-A column is coerced where its meaning is plain: whole numbers as text keys, texts as numbers and times, 0 and 1 as
-booleans. Where no value of a column can be read, the column is the wrong one and an error names it; where some values
-cannot, those rows are refused as the same events would be live.
+A column is converted where its meaning is unambiguous: whole numbers as text keys, texts as numbers and times, 0 and 1 as
+booleans. If no value of a column can be read, an error names the column; if some cannot, those rows are refused as the same
+events would be live.
 """
 
 from dataclasses import dataclass

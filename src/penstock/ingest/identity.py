@@ -1,4 +1,4 @@
-"""Ids of events: which are accepted, and new ones for events that come without."""
+"""Event ids: validation, and generation for events without one."""
 
 import re
 import secrets

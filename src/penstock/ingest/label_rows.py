@@ -1,4 +1,4 @@
-"""Labels as a table of text: the lists of chargebacks that banks and payment providers send, one row for each."""
+"""Labels from text tables, such as the chargeback lists of banks and payment providers."""
 
 import csv
 import io

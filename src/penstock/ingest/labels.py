@@ -1,4 +1,4 @@
-"""Labels that recorded events carry: whether they were fraud, and since when that was known."""
+"""Labels in recorded events: the verdict, and when it became known."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Events of one type as a batch of their own, and how such parts become the batch that goes on."""
+"""Parts: events of one type as a batch, and their merging into the batch that is decided."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Personal values as tokens: the same value gives the same token under one key, and no key, no way back.
+"""Pseudonymisation of personal values by keyed hashing: equal values give equal tokens under one key.
 
 Source: BLAKE2 as a keyed hash, RFC 7693.
 """

@@ -1,4 +1,4 @@
-"""What is kept of a refused event: its bytes, without what nobody may keep."""
+"""The stored content of a refused event: its bytes, without personal values."""
 
 import hashlib
 import re

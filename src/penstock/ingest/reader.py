@@ -1,7 +1,7 @@
-"""From bytes, objects or frames to a micro-batch: the only way in.
+"""The reader: bytes, objects or frames become a micro-batch. All events enter through it.
 
-Whatever cannot be an event is refused with its cause, and the rest of the batch goes on. `Reader.read` decodes and
-validates with msgspec at once; only an event that does not fit is looked at field by field, to say why.
+Invalid events are refused with their cause, and the rest of the batch continues. `Reader.read` decodes and validates with
+msgspec at once; only an invalid event is checked field by field, to find the cause.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Why an event is refused, in words for whoever sent it: each field at fault, its value, what was expected."""
+"""Error texts for refused events: each invalid field, its value and the expected form."""
 
 import math
 from collections.abc import Collection, Mapping

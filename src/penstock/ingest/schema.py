@@ -1,4 +1,4 @@
-"""The event types of a detector, read from msgspec Structs: columns, their types, and what events must hold."""
+"""The event types of a detector, read from msgspec Structs: columns, types and constraints."""
 
 import re
 from collections.abc import Collection, Sequence

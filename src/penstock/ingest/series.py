@@ -1,7 +1,7 @@
-"""One column of recorded data read as what a field declares: numbers, booleans, times or texts.
+"""Conversion of one column of recorded data to a field's type: numbers, booleans, times or texts.
 
-Each function returns the values and two masks: `unread` where a value is there and cannot be read, `bad` where it
-reads and the declaration does not allow it.
+Each function returns the values and two masks: `unread` for present values that cannot be read, `bad` for values that the
+declaration does not allow.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Events that say when they happened in steps from a declared start, as simulators and anonymised files do."""
+"""Event times given as steps from a declared start, as in simulated and anonymised files."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The texts of recorded events, left where they are until somebody reads them."""
+"""Lazily read text columns of recorded events."""
 
 from collections.abc import Iterator, Sequence
 from typing import TypeVar, overload

@@ -1,4 +1,4 @@
-"""Times in every form that is accepted, as microseconds since 1970 (UTC): the one reader of times on every road.
+"""Parsing of times in all accepted forms to microseconds since 1970 (UTC); every input path uses it.
 
 A single event, a batch, a frame, a file, the command line and query parameters accept the same:
 
@@ -8,8 +8,8 @@ A single event, a batch, a frame, a file, the command line and query parameters 
 * Numbers since 1970, also as texts (`"1336655460.5"`): below 1e11 seconds, below 1e14 milliseconds, else microseconds.
 * In Python and in typed files, dates and datetimes.
 
-What comes without a zone is local time in the declared one: where the clock goes back and an hour happens twice, its first
-run is meant; where it goes forward, the offset before the jump holds for the hour that does not exist.
+A time without a zone is local time in the declared one. Of an hour that occurs twice, the first is taken; a time in an hour
+that the clock skips has the offset before the jump.
 """
 
 import functools

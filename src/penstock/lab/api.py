@@ -1,4 +1,4 @@
-"""A client of the service's API: the few routes that pages read, their answers as the types that the service declares."""
+"""A client of the service's API: the routes that pages read, with the service's own response types."""
 
 import http.client
 import ssl

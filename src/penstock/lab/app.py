@@ -1,4 +1,4 @@
-"""What Streamlit runs, again for every look: the pages as a menu, and the one that was asked for."""
+"""The Streamlit script: the menu of pages and the selected page."""
 
 from pathlib import Path
 

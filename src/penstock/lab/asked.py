@@ -1,4 +1,4 @@
-"""What `penstock lab` was asked for, handed from the command to the pages, which Streamlit runs as a script of its own."""
+"""The options of `penstock lab`, handed to the pages, which Streamlit runs as a separate script."""
 
 import os
 from functools import cached_property

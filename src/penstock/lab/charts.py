@@ -1,4 +1,4 @@
-"""Charts: what each colour means, and the few forms that pages draw."""
+"""Charts of the pages, and the meaning of their colours."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

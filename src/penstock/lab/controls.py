@@ -1,4 +1,4 @@
-"""What several pages ask for at the side: a detector, events to look at, a version of its models."""
+"""Sidebar controls shared by several pages: detector, events and model version."""
 
 import os
 from collections.abc import Callable, Sequence

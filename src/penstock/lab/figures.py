@@ -1,4 +1,4 @@
-"""A replay as small frames that charts are drawn from: over time, by value, by decision."""
+"""Chart data of a replay: small frames over time, by value and by decision."""
 
 import numpy as np
 import polars as pl

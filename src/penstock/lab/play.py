@@ -1,4 +1,4 @@
-"""Simulated events through an engine in memory, a portion at a time; labels come when they become known."""
+"""Simulated events through an engine in memory, in portions, with labels at the time they become known."""
 
 from collections.abc import Iterator
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Runs the pages: Streamlit in this process, without telemetry, asking nobody outside for anything."""
+"""The lab's server: Streamlit in this process, without telemetry or external requests."""
 
 import socket
 import threading

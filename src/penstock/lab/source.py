@@ -1,4 +1,4 @@
-"""What is looked at: a recorded file, or a simulated stretch, through a detector. Hashable, so that results can be kept."""
+"""The data source of a page: a recorded file or a simulated stretch, and its detector. Hashable, for caching."""
 
 from pathlib import Path
 

@@ -1,8 +1,8 @@
-"""Decisions, labels and what else must outlive the process. `port.Ledger` says what a ledger owes.
+"""Storage of decisions, labels and all other state that must survive the process; `port.Ledger` is the contract.
 
 port        the contract                     memory      the reference, in memory
 tables      the SQL side of the contract     embedded    the files of one folder
-claims      which ids were seen              snapshots   state on disk, between two positions of the log
+claims      deduplication of ids             snapshots   engine state on disk, as of a position of the log
 archive     Parquet, and SQL over all of it
 """
 

@@ -1,7 +1,7 @@
-"""History as Parquet, and SQL over all of it: `archive/DETECTOR/decisions-FIRST-STOP.parquet`, by log positions.
+"""The Parquet archive, and SQL over the whole history: `archive/DETECTOR/decisions-FIRST-STOP.parquet`, by log positions.
 
-Full stretches of the log are rolled into one file per detector and kind. What is not rolled yet is expanded when a
-query asks for it, so that an answer holds everything that was durable when it was asked.
+Full stretches of the log are rolled into one file per detector and kind. Records not rolled yet are expanded for each
+query, so that an answer holds everything that was durable when the query began.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Idempotency: which transaction ids were seen within `dedupe`, and as which sequence number. A look in memory."""
+"""The deduplication index: transaction ids seen within `dedupe`, with their sequence numbers, in memory."""
 
 import secrets
 

@@ -1,8 +1,8 @@
-"""How far a reader of a log has come, and whether the log is still the one that was read.
+"""Cursors of log readers: the position reached, and a checksum that detects a replaced log.
 
-Positions alone do not tell: a ledger that was restored from an older copy gives positions to other records that it gave
-before. So what follows a log keeps the checksum of the last record with its position. The checksum is of what the record
-says, not of its bytes, so that copies of one log agree: files, a database, a mirror of a broker's journal.
+A position is not enough: a ledger restored from an older copy assigns the same positions to other records. So a reader
+keeps the checksum of its last record with the position. The checksum is of the record's content, not of its bytes, so that
+copies of one log agree: files, a database, a mirror of a broker's journal.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""The few calls the ledger makes to write files, in one place, so that tests can make them fail."""
+"""The file system calls of the ledger, in one place, so that tests can make them fail."""
 
 import errno
 import os

@@ -1,8 +1,9 @@
-"""The durable end of a log, kept in a small file beside it: what was acknowledged must be there at the next start.
+"""The durable end of a log, in a small file next to it: acknowledged records must be present at the next start.
 
-The file is written after a group of records is durable and before anybody is told, but not synced: it costs microseconds.
-After `kill -9` it is exact, since the pages are the system's; after a power failure it may be older, and then claims less.
-So a torn write, which was never acknowledged, lies behind this end, and damage of what was acknowledged before it.
+The file is written, without a sync, after a group of records is durable and before it is acknowledged; this costs
+microseconds. After `kill -9` it is exact, since the pages belong to the system; after a power failure it may be older and
+cover less. So a torn write, never acknowledged, lies behind this end, and damage before it is damage of acknowledged
+records.
 
     two slots of 128 bytes, written in turn: magic | crc32 | log | first position | position | next seq | checksum
 """

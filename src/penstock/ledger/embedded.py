@@ -1,10 +1,10 @@
-"""The ledger of the embedded shape: append-only segments, runs of ids and one SQLite file, in one folder.
+"""The file ledger of the embedded shape: append-only segments, sorted runs of ids and one SQLite file, in one folder.
 
 ledger/lock                       who owns the folder
 ledger/log/0000000000000000.log   segments, named by their first position; .marks beside the sealed ones
-ledger/log/end                    what was acknowledged: compared with the segments at the next start
+ledger/log/end                    the acknowledged end: compared with the segments at the next start
 ledger/ids/*.ids, manifest        sorted ids of the sealed stretches (made again from the log where missing)
-ledger/penstock.sqlite            what people edit or look up
+ledger/penstock.sqlite            labels, quarantine, alerts, settings
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Records as frames: one column per field, feature, score and fact, as the archive keeps them and SQL sees them."""
+"""Conversion of records to frames: one column per field, feature, score and fact, for the archive and SQL."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

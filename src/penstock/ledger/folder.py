@@ -1,4 +1,4 @@
-"""One folder has one owner: a lock that the system releases when its owner ends, however it ends."""
+"""The exclusive lock of a data folder, which the system releases when its owner ends, however it ends."""
 
 import fcntl
 import os

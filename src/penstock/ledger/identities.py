@@ -1,4 +1,4 @@
-"""Where an id is: from its code to sequence numbers, without an index insert per decision.
+"""The id index: from an id's code to sequence numbers, without an index insert per decision.
 
 The newest ids stand unsorted in memory, where a look-up scans them (131,072 words: 40 microseconds). Full buffers are
 sorted into runs; four runs of a size class are merged into one of the next, so that there are few of them however long

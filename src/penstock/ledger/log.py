@@ -1,4 +1,4 @@
-"""The log: segments in order, appended to by one thread, read by any.
+"""The append-only log: segments in order, appended to by one thread, read by any.
 
 A record has a *position* (its ordinal number) and, if it has rows, their consecutive *sequence numbers*. Both only
 ever grow, so each is found by bisecting the segments, then the marks of one segment, then some headers.

@@ -1,4 +1,4 @@
-"""The ledger in memory: the reference for what a ledger does, and what an engine without a data folder uses."""
+"""The in-memory ledger: the reference implementation, used by an engine without a data folder."""
 
 import bisect
 import threading

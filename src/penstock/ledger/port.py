@@ -1,27 +1,31 @@
-"""The ledger: what a store of decisions owes, and what its callers may rely on.
+"""The ledger port: the obligations of a store of decisions, and the guarantees to its callers. A ledger is one ordered log of
+records (`messages.Record`: a micro-batch of one kind, as columns), read by position or by transaction id. Each record has a
+*position*, its ordinal number from 0; each row of a record has a *sequence number*, and the rows of all records, of every
+kind and detector, are numbered without gaps in the order they were appended. Labels, quarantine, alerts and settings are in
+`Ledger.tables`.
 
 A ledger is one ordered log of records (`messages.Record`: a micro-batch of one kind, as columns) with two ways in:
 by place and by transaction id. Each record has a *position*, its ordinal number from 0; each row of a record has a
 *sequence number*, and the rows of all records, of every kind and detector, are numbered without gaps in the order
 they were appended. What people edit or look up in tables stands in `Ledger.tables`.
 
-Durability. `append` takes a record and returns at once. The ledger makes it durable together with whatever else was
-waiting, and then calls `done(None)`: from that moment no crash of the process loses it. Records become durable in the
-order they were appended, and `done` is called in that order, exactly once each, from the ledger's own thread; it must
-be short and must not wait for the ledger. Records without `done` are fine.
+Durability. `append` takes a record and returns at once. The ledger makes it durable together with the other waiting
+records, and then calls `done(None)`: from that moment no crash of the process loses it. Records become durable in the order
+they were appended, and `done` is called in that order, exactly once each, from the ledger's own thread; it must be short
+and must not wait for the ledger. Records without `done` are fine.
 
 Trouble. If the device refuses (no room, an input/output error), every waiting `done` is called with the error, so that
-nobody acknowledges; the records themselves stay in memory and are tried again about four times a second. Thus what
-was appended is never dropped by a living process: the state that the engine computed from a record and the log agree
-again as soon as there is room, without a restart, and a caller that sends the id again gets the first decision.
-While there is trouble, `trouble` holds the error: ask it *before* deciding a batch, and refuse the batch if it is set.
-After `append` the record is the ledger's; neither the caller nor the ledger changes it.
+nobody acknowledges; the records themselves stay in memory and are tried again about four times a second. So a living
+process never drops an appended record: the state that the engine computed from a record and the log agree again as soon as
+there is room, without a restart, and a caller that sends the id again gets the first decision. While there is trouble,
+`trouble` holds the error: ask it *before* deciding a batch, and refuse the batch if it is set. After `append` the record is
+the ledger's; neither the caller nor the ledger changes it.
 
-Back-pressure. While `pending_rows` rows wait (65,536 unless told otherwise) and there is no trouble,
-`append` blocks until some are durable. A process that is killed loses what `done(None)` was not called for, at most.
+Back-pressure. While `pending_rows` rows wait (default: 65,536) and there is no trouble, `append` blocks until some are
+durable. A killed process loses at most the records for which `done(None)` was not called.
 
-Threads. One thread appends and uses the claims; `done` is called from another; everything that reads may be called
-from any thread, and sees durable records only, except `record_of`, which also gives those on their way.
+Threads. One thread appends and uses the claims; `done` is called from another; reads may be called from any thread and see
+durable records only, except `record_of`, which also returns waiting ones.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

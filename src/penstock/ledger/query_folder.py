@@ -1,4 +1,4 @@
-"""The folder of one process for the files of its queries, inside the data folder; what a killed process left is removed."""
+"""The folder of a process's temporary query files, inside the data folder; leftovers of killed processes are removed."""
 
 import fcntl
 import os

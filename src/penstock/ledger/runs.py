@@ -1,4 +1,4 @@
-"""A run: the ids of a stretch of the log, sorted by their code, in a file that never changes.
+"""A run: an immutable file with the ids of a stretch of the log, sorted by their code.
 
     magic "PENSTOCK-IDS" | crc32 of the header | detector | count | base seq | newest arrival | crc32 of the data
     codes int64[count] ascending | arrived int64[count] | seq - base uint32[count]

@@ -1,4 +1,4 @@
-"""State on disk: arrays and a few facts, as of one position of the log.
+"""Snapshots of engine state on disk: arrays and metadata, as of one position of the log.
 
     magic "PENSTOCK-STATE" + 2 | header length | crc32 of the header | header (msgpack) | padding | array | padding | ...
 

@@ -1,4 +1,4 @@
-"""SQL over recorded rows in Parquet files: one SELECT, answered by DuckDB, which may read nothing else of this machine."""
+"""Read-only SQL over recorded rows in Parquet files: one SELECT, run by DuckDB without access to other files."""
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The tables of the embedded shape: one SQLite file in WAL mode, every query named in `sqlite.sql`."""
+"""The ledger's SQL tables in one SQLite file in WAL mode; all queries are in `sqlite.sql`."""
 
 import re
 import sqlite3

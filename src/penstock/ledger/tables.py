@@ -1,4 +1,6 @@
-"""What people edit or look up: labels, quarantine, alerts, detector versions, layouts, settings. Ordinary SQL tables.
+"""The port of the ledger's SQL tables: labels, quarantine, alerts, detector versions, layouts, settings. `sqlite.SqliteTables`
+is the embedded implementation. Writes are durable when the call returns, and idempotent, so that a log can be replayed
+after a crash.
 
 A port: `sqlite.SqliteTables` is the embedded implementation. Every write is durable when the call returns and every
 write may be repeated, so that a log that is replayed after a crash can be applied again.

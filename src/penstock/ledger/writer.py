@@ -1,4 +1,4 @@
-"""Group commit: a thread that makes whatever waits durable with one write, while the next batch is being decided."""
+"""Group commit: a thread that writes all waiting records at once, while the next batch is being decided."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""What Penstock counts and times for Prometheus: one declaration, from which `/metrics` and the page about it are made."""
+"""Prometheus metrics: one declaration, from which `/metrics` and its reference page are generated."""
 
 from penstock.metrics.declared import METRICS, Metric
 from penstock.metrics.families import Families

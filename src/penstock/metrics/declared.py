@@ -1,4 +1,4 @@
-"""Every metric, declared once: `/metrics`, docs/reference/metrics.md and the test that compares them are made from here."""
+"""The declarations of all metrics, from which `/metrics`, docs/reference/metrics.md and the test comparing them are made."""
 
 from typing import Literal
 

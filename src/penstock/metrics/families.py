@@ -1,4 +1,4 @@
-"""From the declaration to what prometheus-client writes."""
+"""Conversion of declared metrics to prometheus-client's metric families."""
 
 from collections.abc import Iterator, Sequence
 

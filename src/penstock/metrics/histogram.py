@@ -1,4 +1,4 @@
-"""Counts by bucket: plain numbers on the hot path, turned into Prometheus' form only when asked."""
+"""Histograms: plain counters on the hot path, converted to Prometheus' form only for a scrape."""
 
 from bisect import bisect_left
 from collections.abc import Sequence

@@ -1,12 +1,12 @@
-"""A bundle: one trained ensemble as a folder of open files, verified whenever it is read.
+"""A model bundle: one trained ensemble as a folder of open files, verified whenever it is read.
 
-    MODELS/<detector>/<version>/manifest.json        what it is and how it came about; see docs/reference/bundles.md
+    MODELS/<detector>/<version>/manifest.json        metadata of the model and its training; see docs/reference/bundles.md
                                /members/<name>/...   each member's numbers: JSON and .npy, no pickle
-                               /reference.json       what it was trained on, in bins; see `penstock.models.reference`
-                               /evaluation.json      its test at many thresholds; see `penstock.offline.evaluation`
+                               /reference.json       binned training distributions; see `penstock.models.reference`
+                               /evaluation.json      test results at many thresholds; see `penstock.offline.evaluation`
 
-A bundle is written beside its place and renamed into it, so it is there as a whole or not at all, and never changes
-afterwards. Its version is a digest of its content without the time it was made: the same training gives the same one.
+A bundle is written under a temporary name and renamed, so it appears atomically, and never changes afterwards. Its version
+is a digest of its content without the time it was made: the same training gives the same one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A folder of bundles: which versions there are, which of them decides, and which did before.
+"""A folder of bundles: the versions, the champion and the challenger, and the history of champions.
 
 MODELS/<detector>/<version>/...      bundles; see `penstock.models.bundle`
 MODELS/<detector>/champion           one line: the version that decides
-MODELS/<detector>/challenger         one line, where there is one: the version that is to be held against it
+MODELS/<detector>/challenger         one line, where there is one: the version compared with it
 MODELS/<detector>/history.ndjson     a line for every champion there was: since when, which, and why
 """
 

@@ -1,8 +1,8 @@
-"""From a member's raw output to a probability that means what it says, fitted on validation rows.
+"""Calibration of a member's raw output to a probability, fitted on validation rows.
 
-A calibration is a strictly rising line through a few points: raw output to log-odds, straight between the points, and
-beyond the first and the last with slopes of their own. Strictly rising, so that it never changes who ranks above whom,
-not even among the highest scores, where plain isotonic regression makes ties.
+A calibration is a strictly increasing, piecewise linear function from raw output to log-odds, with separate slopes before
+the first and after the last point. Strictly increasing, so that it never changes the ranking, not even among the highest
+scores, where plain isotonic regression makes ties.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
-"""Texts as inputs of models: every category becomes the log-odds of fraud that training saw in it.
+"""Target encoding of texts: each category becomes the log-odds of fraud in the training rows.
 
-A category is a text of one field or feature (a merchant's branch, a country). Models read numbers, so an `Encoding` says
-which number stands for which text. It is fitted on training rows alone and written into the bundle in plain words.
+A category is a text of one field or feature (a merchant's branch, a country). An `Encoding` maps each text to a number. It
+is fitted on training rows alone and written into the bundle as readable JSON.
 """
 
 from collections.abc import Mapping, Sequence

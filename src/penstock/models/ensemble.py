@@ -1,4 +1,4 @@
-"""Several members as one judgement: the weighted sum of their calibrated probabilities, and why."""
+"""An ensemble: the weighted sum of its members' calibrated probabilities, with exact contributions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

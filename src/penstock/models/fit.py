@@ -1,4 +1,4 @@
-"""From declared models and two stretches of rows to an ensemble: train, calibrate, choose thresholds."""
+"""Fitting of an ensemble from declared models and two stretches of rows: train, calibrate, choose thresholds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,7 @@
-"""What is done about there being few frauds, before a model is fitted: nothing, weights, or resampling.
+"""Treatments of class imbalance before a model is fitted: none, weights, or resampling.
 
-Only ever applied inside `fit`, so validation and test rows are never resampled, and calibration afterwards puts
-probabilities right. On card data none of these has raised the average precision of trees; they are here to be compared.
+Only ever applied inside `fit`, so validation and test rows are never resampled, and calibration afterwards corrects the
+probabilities. On card data none of these has raised the average precision of trees; they exist for comparison.
 """
 
 from collections.abc import Sequence

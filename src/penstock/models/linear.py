@@ -1,4 +1,4 @@
-"""Linear models as they are served: one small table of numbers per feature, open to read in the manifest.
+"""Serving of linear models: one small table of numbers per feature, readable in the manifest.
 
     term(x) = slope * shape(min(max(x, low), high)) + offset        shape: x, or sign(x) log(1 + |x|)
     term(missing) = missing

@@ -1,7 +1,7 @@
-"""How fraud teams measure a model: ranking, what it finds at a price, and whether its probabilities are true.
+"""Model quality metrics: ranking, detection at a cost, and calibration.
 
-`y` is 1.0 for fraud, 0.0 for good; `score` rises with suspicion, ties count as ties. A figure that the data cannot give
-(no fraud, no good one) is NaN, never a guess.
+`y` is 1.0 for fraud, 0.0 for good; `score` rises with suspicion, ties count as ties. A figure without the data it needs (no
+fraud, no good event) is NaN.
 """
 
 from typing import Any

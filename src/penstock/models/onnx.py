@@ -1,4 +1,4 @@
-"""A member that is an ONNX file of the user's own, run by ONNX Runtime (the extra `onnx`)."""
+"""Serving of a user-supplied ONNX file by ONNX Runtime (the extra `onnx`)."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,13 +1,12 @@
-"""The port behind which every kind of model stands: what is declared, what is served, and what both owe.
+"""The port of all kinds of models: the contracts of declared models and of served members.
 
-A **model** is what a detector declares: an immutable description with a name, a weight and its hyperparameters. It
-knows how to train and nothing else. Whatever library trains it is imported inside `fit`, so that declaring a model
-and serving one import neither scikit-learn nor XGBoost.
+A **model** is what a detector declares: an immutable description with a name, a weight and its hyperparameters. It can only
+be trained. Its library is imported inside `fit`, so that declaring a model and serving one import neither scikit-learn nor
+XGBoost.
 
-A **member** is what training leaves behind and what an ensemble serves: flat arrays and a kernel of our own. There are
-fewer forms of members than kinds of models: every linear model is served by `LinearMember`, every tree ensemble by
-`TreeMember`, somebody else's file by `OnnxMember`. A new kind is one file in `penstock.models.kinds`; the contract suite
-finds it there.
+A **member** is the result of training, served by an ensemble: flat arrays and a compiled kernel. There are fewer forms of
+members than kinds of models: every linear model is served by `LinearMember`, every tree ensemble by `TreeMember`, a
+user-supplied file by `OnnxMember`. A new kind is one file in `penstock.models.kinds`; the contract suite finds it there.
 """
 
 from collections.abc import Callable, Mapping, Sequence

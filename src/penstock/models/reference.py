@@ -1,8 +1,7 @@
-"""What the inputs and scores of models looked like when they were trained: what later traffic is held against.
+"""The reference distribution of a model's inputs and scores at training time, with which drift compares live traffic.
 
-A file of the bundle, bounded whatever was trained on: for every column a few bins, and how many rows of each of the last
-days fell into them. Days are kept apart because they differ of themselves: by weekday, by attack, by chance. A shift is
-what they do not explain.
+A file of the bundle, of bounded size: for every column a few bins, with the number of rows of each of the last days. Days
+are counted separately because they differ by weekday, by attack and by chance; drift is a shift beyond these differences.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""scikit-learn's trees in the open form: values in float32 against float64 thresholds by `<=`, leaves added in float64."""
+"""Conversion of scikit-learn's trees to the open form: float32 values, float64 thresholds, `<=`, leaves added in float64."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Tree ensembles as they are served: the flat arrays the kernels run on, built from a `Forest`."""
+"""Serving of tree ensembles: the flat arrays that the kernels run on, built from a `Forest`."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

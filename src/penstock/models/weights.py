@@ -1,4 +1,4 @@
-"""Shares of an ensemble that its declaration leaves open, chosen on validation rows."""
+"""Ensemble weights that the declaration leaves open, chosen on validation rows."""
 
 from collections.abc import Sequence
 

@@ -1,6 +1,6 @@
-"""What can be said of rules before any event has come: those that cannot work, never fire, always fire, or never decide.
+"""Static checks of rules: rules that cannot work, never fire, always fire, or never decide.
 
-Every finding is certain; `penstock.expressions.satisfiability` says what is not seen.
+Findings have no false positives; `penstock.expressions.satisfiability` lists what is not detected.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -1,10 +1,10 @@
-"""Lists as files hold them, and as a detector declares them: values, with who put them there, why, and until when.
+"""Lists of values, in files and in declarations: each entry with author, reason and period of validity.
 
     value,reason,author,added_at,expires_at,removed_at
     D-4711,reported stolen,ana,2026-02-06T10:00:00Z,,
 
-Only `value` is needed. `penstock lists export` writes such a file with everything that ever was on a list, so that a replay of
-recorded events finds each value on it when it was.
+Only `value` is needed. `penstock lists export` writes such a file with all past and present entries, so that a replay of
+recorded events sees the list as of each event.
 """
 
 import csv

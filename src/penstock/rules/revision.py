@@ -1,4 +1,4 @@
-"""The rules and lists that are to decide, as those who decide are given them."""
+"""The revision of rules and lists in force, as handed to engines."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple

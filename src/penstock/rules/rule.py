@@ -1,4 +1,4 @@
-"""One rule, as declared."""
+"""The declaration of a rule."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Rules, compiled: one column of the layout and one part of a program each."""
+"""Compiled rules: a layout column and a part of a program each."""
 
 import hashlib
 import time

@@ -1,4 +1,4 @@
-"""Which part of the traffic a rule acts on: a stable share of the keys of one field."""
+"""The rollout share of a rule: a stable share of the keys of one field."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What is computed for a payment: the customer's pace and habits, the merchant's, the way between two places.
+"""Features of a bank payment: pace and habits of the customer and of the merchant, and travel speed.
 
 The customer's usual payment leaves the event itself out, so that `amount_ratio` compares it with what came before.
 Where a customer is new, what is usual at the merchant speaks; where both are new, the amount itself does: those

@@ -1,4 +1,4 @@
-"""How payments by bank customers look in the simulator."""
+"""Simulation profile of payments by bank customers."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What is never accepted, whatever the models say."""
+"""Rules of the banking detector: payments that are never accepted, whatever the models say."""
 
 from penstock import Rule
 

@@ -1,4 +1,4 @@
-"""What is computed for a card payment: pace, habits in the category, the way from the last place, the merchant.
+"""Features of a card payment: pace, habits in the category, travel since the last place, and the merchant.
 
 `payer` is the card, or the user where no card is named. An event that names neither is judged by what is usual in its
 category and at its merchant, and by amount, hour and place. Habits leave the event itself out.

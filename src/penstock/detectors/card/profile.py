@@ -1,4 +1,4 @@
-"""How card payments look in the simulator.
+"""Simulation profile of card payments.
 
 The place of a payment is the merchant's: online that is where the merchant has its seat, however far from the holder.
 Categories say which of both it is, as in `grocery_pos` (point of sale) and `marketplace_net`. Device and address are

@@ -1,4 +1,4 @@
-"""Recorded card payments: the Fraud Detection Handbook's tables, the public simulated set known as Sparkov, and others.
+"""Readers of recorded card payments: the Fraud Detection Handbook's tables, the simulated set Sparkov, and others.
 
 The Handbook (Le Borgne et al.) has customers and terminals: its customers are users here, its terminals merchants, and
 its payments all of one category. Sparkov has `lat` and `long` where the holder lives, `merch_lat` and `merch_long`

@@ -1,4 +1,4 @@
-"""What is never accepted, and what a person looks at although the model would let it pass, or does not block it.
+"""Rules of the card detector: blocks, and reviews of payments that the model would not block.
 
 Those that ask for a review do not fire where the score blocks, so that their figures tell what they add.
 """

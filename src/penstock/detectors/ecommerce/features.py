@@ -1,4 +1,4 @@
-"""What is computed for a purchase: what its device has done before, who else used it and the address, and the account's age.
+"""Features of a purchase: history of the device, other users of device and address, and the account's age.
 
 A device is consistent in its address (or in how its users came) where it has no history yet, or where exactly one is
 known and it is this one; a purchase without an address is not consistent with a known one.

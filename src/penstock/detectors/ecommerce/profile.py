@@ -1,4 +1,4 @@
-"""How purchases in an online shop look in the simulator.
+"""Simulation profile of purchases in an online shop.
 
 There is one shop, so merchants play no part; people buy seldom, and many of them only once. What thieves do shows in
 accounts, devices and addresses.

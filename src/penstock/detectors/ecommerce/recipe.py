@@ -1,4 +1,4 @@
-"""How the public Fraud_Data file is trained on: by number of purchases, as the file is commonly used.
+"""The training recipe of the public Fraud_Data file: split by number of purchases, as the file is commonly used.
 
 Purchases within a minute of signing up are all fraud, and all of them were made in January 2015. They are an episode, not
 a habit, so every figure is given with and without them.

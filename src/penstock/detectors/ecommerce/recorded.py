@@ -1,4 +1,4 @@
-"""The public Fraud_Data file: purchases of an online shop with device, address, source, browser, sex and age.
+"""Reader of the public Fraud_Data file: purchases of an online shop with device, address, source, browser, sex and age.
 
 Its columns are the event's. Rows are named by the engine (file and row) where the file has no transaction id; times
 stand there without a zone and are taken as UTC.

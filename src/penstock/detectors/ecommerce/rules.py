@@ -1,4 +1,4 @@
-"""What is looked at, or never accepted, whatever the models say."""
+"""Rules of the e-commerce detector: reviews, and blocks whatever the models say."""
 
 from penstock import Rule
 

@@ -1,4 +1,4 @@
-"""What is computed for a movement: the history of both accounts, and money that runs through one within minutes.
+"""Features of a movement: the history of both accounts, and money that passes through one within minutes.
 
 An account sends and receives: one thing in two roles, in one row. Features without `receiver` in their name are of the
 account that sends. Balances after the movement (`newbalanceOrig`, `newbalanceDest`) are not known when it is decided,

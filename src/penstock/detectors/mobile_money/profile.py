@@ -1,4 +1,4 @@
-"""How mobile money looks in the simulator: wallets with balances, agents, merchants, and mules."""
+"""Simulation profile of mobile money: wallets with balances, agents, merchants and mules."""
 
 from collections.abc import Mapping
 

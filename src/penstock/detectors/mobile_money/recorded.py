@@ -1,4 +1,4 @@
-"""The public PaySim file: an hour instead of a time, no id, and balances from before and after each movement."""
+"""Reader of the public PaySim file: hours instead of times, no ids, and balances before and after each movement."""
 
 import polars as pl
 

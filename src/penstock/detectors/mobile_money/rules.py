@@ -1,4 +1,4 @@
-"""What is never accepted, and what a person looks at although the model does not block it."""
+"""Rules of the mobile money detector: blocks, and reviews of movements that the model does not block."""
 
 from penstock import Rule
 

@@ -1,4 +1,4 @@
-"""How payments by users of a payment service look in the simulator.
+"""Simulation profile of payments by users of a payment service.
 
 A card's chip says nothing of a device, and browsers that forget, or that hide who they are, look like new devices.
 """

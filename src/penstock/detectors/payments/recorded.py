@@ -1,4 +1,4 @@
-"""Recorded payments: files of the simulator, and tables that name the same things a little differently."""
+"""Readers of recorded payments: files of the simulator, and tables with slightly different column names."""
 
 import polars as pl
 

@@ -1,6 +1,6 @@
-"""What a person looks at although the models do not block it: patterns among users and in two hours, which no signal shows.
+"""Rules of the payments detector: reviews of patterns across users and over two hours, which no signal shows.
 
-They do not fire where the score blocks, so that their figures tell what they add.
+They do not fire where the score blocks, so that their figures show what they add.
 """
 
 from penstock import Rule

@@ -1,4 +1,4 @@
-"""Versions of models side by side, on the same events: figures, curves, calibration, and where they disagree."""
+"""The page that compares model versions on the same events: figures, curves, calibration and disagreements."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""A data set through a detector: fraud over time, every feature by outcome, what is decided, what was refused."""
+"""The page about a data set: fraud over time, every feature by outcome, decisions, and refused rows."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The mistakes of a model: frauds that were approved and good ones that were stopped, with what spoke for and against."""
+"""The page about a model's mistakes: approved frauds and stopped good events, with reasons."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""A running service, as its API tells: what was decided, how quickly, and the newest decisions."""
+"""The page about a running service, from its API: decisions, latency, and the newest decisions."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Simulated transactions through an engine in memory, while one looks: what is predicted, what is missed, and how soon."""
+"""The page that runs simulated transactions through an engine in memory: predictions, misses and delays."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""A replay of simulated or recorded transactions through the service: started by `POST /stream`, watched by `GET /get`."""
+"""The page that replays transactions through the service: started by `POST /stream`, watched by `GET /get`."""
 
 from collections.abc import Sequence
 from typing import Any

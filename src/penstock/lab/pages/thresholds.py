@@ -1,4 +1,4 @@
-"""Where to review and where to block: move the thresholds, and see money, precision, recall and reviews."""
+"""The page for choosing thresholds, with their effect on money, precision, recall and reviews."""
 
 from collections.abc import Mapping
 from typing import Literal

@@ -1,4 +1,4 @@
-"""The kinds of models, one file each: the file's name is the kind's.
+"""The kinds of models, one file each, named for the kind.
 
 A file declares one public `msgspec.Struct` that keeps the contract of `penstock.models.port.Model`, with defaults for
 all of its fields, and imports its library inside `fit` only. Adding a file is all it takes: `kinds()` finds it, and

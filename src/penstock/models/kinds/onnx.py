@@ -1,4 +1,4 @@
-"""A trained model of the user's own, as an ONNX file."""
+"""A user-supplied trained model as an ONNX file."""
 
 from collections.abc import Sequence
 from pathlib import Path
