@@ -1,4 +1,4 @@
-"""Lazy `njit`: numba is imported, and a kernel loaded or compiled, when a kernel first runs.
+"""`njit` as every kernel uses it: numba is imported, and a kernel loaded or compiled, when a kernel first runs.
 
 A command that only reads a detector runs none, and starts in half the time.
 """

@@ -1,4 +1,4 @@
-"""SQL templates per dialect, for functions that differ between dialects or raise errors where the language gives null.
+"""SQL for what the dialects write differently, or would answer with an error where the language says null.
 
 `{0}` is the first argument, `{0:p}` the same in parentheses where it is an operator, `{rest}` all but the first.
 """

@@ -1,8 +1,8 @@
-"""Tree ensembles in one open form for every library.
+"""Tree ensembles in one open form for every library, and what can be read off them.
 
-Differences between libraries are stored in the form instead of the code: whether a split reads x < threshold or x <=
-threshold, in which precision values are compared and leaves are added up, whether the sum is an average, where missing
-values go.
+What differs between libraries is written into the form instead of the code: whether a split reads x < threshold or
+x <= threshold, in which precision values are compared and leaves are added up, whether the sum is an average, where
+missing values go.
 """
 
 from collections.abc import Iterator
