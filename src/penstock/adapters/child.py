@@ -22,7 +22,7 @@ _LAST = 4_096
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """A free port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -37,17 +37,17 @@ def serving(
     say: Callable[[str], None] = lambda _text: None,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[None]:
-    """A service that runs while the block does; the block begins when it is ready.
+    """Run a service for the duration of a `with` block, which begins when the service is ready.
 
     Args:
         command: what starts it.
         url: where it answers.
         within_s: the longest time that it may take to become ready.
-        say: told every few seconds why it is not ready.
+        say: called every few seconds with the reason why it is not ready.
         environment: of the process; this one's unless given.
 
     Raises:
-        NotReady: it was not ready in time, or it ended, also within the block: with its reason and the last that it printed.
+        NotReady: it was not ready in time, or it ended, also within the block; the message holds the cause and last output.
     """
     with TemporaryFile() as printed:
         process = subprocess.Popen(command, stdout=printed, stderr=printed, env=environment)  # noqa: S603 -- our own program
@@ -86,7 +86,7 @@ def _wait_until_ready(
 
 
 class _Answer(msgspec.Struct):
-    """What is read of the answer of /ready."""
+    """The part of a /ready response that is read."""
 
     detail: str = "its /ready does not say why"
 

@@ -20,7 +20,7 @@ _LENGTH = b"content-length:"
 
 
 class Unreachable(PenstockError):
-    """Nobody answers at an address, or what answers does not speak HTTP."""
+    """No server answers at an address, or it does not speak HTTP."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,11 @@ _answers = msgspec.json.Decoder(list[_Answer])
 
 
 def post_labels(address: Address, table: bytes, advance: Callable[[float], None]) -> tuple[int, list[Refused]]:
-    """Post a CSV table of labels; how many were taken in, and which were not.
+    """Post a CSV table of labels; returns the number accepted, and the refused rows.
 
     Raises:
-        DataError: it is no such table.
-        Unreachable: nobody answers there.
+        DataError: it is no table of labels.
+        Unreachable: no server answers there.
         NotAccepted: the service refused a part as a whole.
     """
     return asyncio.run(_post(address, read_label_rows(table), advance))

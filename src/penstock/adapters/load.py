@@ -31,7 +31,7 @@ _SHORTEST_SLEEP_S = 100e-6  # what the machine's timer can keep
 
 @dataclass
 class Measured:
-    """What a load test saw. Latencies are those of requests that were answered with a decision, in milliseconds."""
+    """Results of a load test. Latencies are those of requests answered with a decision, in milliseconds."""
 
     seconds: float = 0.0
     statuses: Counter[int] = field(default_factory=Counter)
@@ -61,10 +61,10 @@ class Measured:
 
 
 def measure(address: Address, make: Request, *, requests: int, concurrency: int, rate: float | None = None) -> Measured:
-    """Send so many requests over so many connections and measure them.
+    """Send a number of requests over several connections and measure them.
 
     Raises:
-        Unreachable: nobody answers there, or the service went away for good.
+        Unreachable: no server answers there, or the service went away for good.
     """
     runner = _runner()
     with runner:
@@ -75,7 +75,7 @@ def fetch(address: Address, path: str, *, within_s: float = SILENT_S) -> tuple[i
     """One GET: status and body.
 
     Raises:
-        Unreachable: nobody answers there, or not within so many seconds.
+        Unreachable: no server answers there, or not within so many seconds.
     """
 
     async def get() -> tuple[int, bytes]:

@@ -19,10 +19,10 @@ _FOR_GOOD = 500
 
 
 class Mail(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename={"sender": "from", "receivers": "to"}):
-    """A mailbox, or several. tls: `starttls` (the default), `tls` from the first byte on, or `none`.
+    """An SMTP channel to one or several mailboxes. tls: `starttls` (the default), `tls` from the first byte on, or `none`.
 
     Raises:
-        ConfigurationError: nobody is named to write to.
+        ConfigurationError: no recipient is named.
     """
 
     kind: ClassVar[str] = "email"
@@ -67,7 +67,7 @@ class Mail(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename={"se
         return Undelivered(f"{self.host}:{self.port} does not answer: {error or type(error).__name__}", again=True)
 
     def message(self, alert: Alert) -> EmailMessage:
-        """The alert as a message; its id is made of the alert's key, so that mailboxes can tell it from a second one."""
+        """The alert as a message; its id is derived from the alert's key, so that mailboxes recognise a repetition."""
         message = EmailMessage()
         message["Subject"] = " ".join(inert(alert.title).split())[:200]
         message["From"] = self.sender

@@ -46,7 +46,7 @@ _QUIET = {
 
 
 class MlflowRegistry:
-    """Versions in MLflow, each brought into the folder of bundles when it is asked for.
+    """The registry in MLflow; requested versions are copied into the folder of bundles.
 
     Args:
         folder: of bundles; the embedded store lies in it, too.
@@ -206,7 +206,7 @@ class MlflowRegistry:
             raise RegistryError(f"the registry at {self.uri} does not do what was asked: {said}") from error
 
     def _model(self, detector: str) -> Any:
-        """The registered model, None where there is none."""
+        """The registered model, or None."""
         if self._empty:
             return None
         with self._asking():

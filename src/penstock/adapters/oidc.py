@@ -35,7 +35,7 @@ AGAIN_S = 30.0
 
 
 class SignInRefused(PenstockError):
-    """The provider, or what it sent, does not say who this is."""
+    """The provider refused, or its response does not identify the person."""
 
 
 class ProviderUnavailable(PenstockError):
@@ -52,7 +52,7 @@ class Begun(NamedTuple):
 
 
 class Endpoints(msgspec.Struct):
-    """What is read of a provider's description."""
+    """The fields read from a provider's discovery document."""
 
     issuer: str
     authorization_endpoint: str
@@ -61,14 +61,14 @@ class Endpoints(msgspec.Struct):
 
 
 class Provider:
-    """One provider of identities. Its methods may wait for it; any thread may call.
+    """An identity provider. Its methods may wait for it. Thread-safe.
 
     Args:
         issuer: its address, as its tokens name it.
-        client_id: what this service is called there.
-        client_secret: the password of this service there; none for a public client.
-        audience: whom tokens of programs are for; `client_id` unless given.
-        scopes: what is asked for.
+        client_id: of this service at the provider.
+        client_secret: of this service; none for a public client.
+        audience: expected in tokens of programs; `client_id` unless given.
+        scopes: requested.
         again_s: see `AGAIN_S`.
 
     Raises:
@@ -94,7 +94,7 @@ class Provider:
         _check(issuer, ConfigurationError)
 
     def begin(self, redirect_uri: str) -> Begun:
-        """Where a browser is sent to sign in, and what it must bring back."""
+        """The provider's sign-in address, and the values that the browser must return."""
         endpoints, _ = self._discovered()
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
@@ -174,7 +174,7 @@ class Provider:
         return headers
 
     def _discovered(self) -> tuple[Endpoints, jwt.PyJWKClient]:
-        """What the provider says of itself, asked now and then."""
+        """The provider's discovery document, refreshed periodically."""
         if self._known is None or time.monotonic() - self._known[0] > _KEPT_S:
             endpoints = self._described()
             keys = jwt.PyJWKClient(endpoints.jwks_uri, timeout=_TIMEOUT_S, cooldown_duration=self._again_s)

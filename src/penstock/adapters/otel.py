@@ -26,9 +26,9 @@ _LINGER_S = 2.0
 
 
 class Spans:
-    """Sends spans. `add` may be called from any thread, and waits for nothing: what cannot be sent is dropped.
+    """Exporter of spans. `add` is thread-safe and never waits: spans that cannot be sent are dropped.
 
-    url: of the receiver, `http://HOST:4318`; where OpenTelemetry's own variables say, unless given.
+    url: of the receiver, `http://HOST:4318`; by default from OpenTelemetry's variables.
     """
 
     def __init__(self, url: str | None, *, version: str) -> None:
@@ -51,10 +51,10 @@ class Spans:
         failed: bool = False,
         attributes: Mapping[str, str | int] | None = None,
     ) -> None:
-        """One piece of work and what it was made of, two levels deep.
+        """Add a span and its children, two levels deep.
 
-        parent: trace and span that it belongs to. own: its own, where others were told them
-        before. server: it answered a request. failed: it ended in an error.
+        parent: trace and span that it belongs to. own: its ids, where they were sent to others before. server: it answered
+        a request. failed: it ended in an error.
         """
         from opentelemetry.trace import Status, StatusCode
 
@@ -74,7 +74,7 @@ class Spans:
         span.end(end_ns)
 
     def close(self) -> None:
-        """Send what is left; a receiver that does not answer is not waited for."""
+        """Send the remaining spans, without waiting for a receiver that does not answer."""
         giving_up = threading.Timer(_LINGER_S, self._exporter.shutdown)
         giving_up.start()
         self._provider.shutdown()

@@ -29,15 +29,15 @@ def produce(
     on_sent: Callable[[Sent], None] = lambda _: None,
     trace: Callable[[], bytes] = bytes,
 ) -> Sent:
-    """Put everything into the topics that it belongs to, and return when the broker has it.
+    """Send all items to their topics, and return when the broker has confirmed them.
 
     Args:
-        outlet: a way into the broker.
+        outlet: the broker's producer.
         items: what to send; may be endless.
         key: the field whose value is the key of an event; none unless given.
         tps: how many a second; as fast as the broker takes them unless given.
-        on_sent: told now and then how far it has come.
-        trace: asked for each event, for the trace that it is to carry; empty where it is not traced.
+        on_sent: called with the progress from time to time.
+        trace: returns the trace header of an event; empty for none.
 
     Raises:
         BrokerError: the broker did not take a message.
@@ -68,7 +68,7 @@ def paced(items: Iterable[Item], tps: float | None) -> Iterator[list[Item]]:
 
 
 def key_of(item: Item, field: str | None) -> str:
-    """What an event is keyed by, empty where there is nothing; labels have a topic of one partition.
+    """The message key of an event, empty for none; labels have a topic of one partition.
 
     >>> key_of(Item("/predict", b'{"user": 7}'), "user")
     '7'
@@ -80,7 +80,7 @@ def key_of(item: Item, field: str | None) -> str:
 
 
 class _Delivery:
-    """What has been put and what of it has been confirmed, which is said in another thread."""
+    """Counts of sent and confirmed messages; confirmations arrive in another thread."""
 
     def __init__(self, outlet: Outlet) -> None:
         self.sent = Sent()

@@ -45,5 +45,5 @@ class Scorer:
 
 
 def _load_pyfunc(path: str) -> Scorer:
-    """What MLflow calls with the folder of a bundle."""
+    """Entry point for MLflow, called with the folder of a bundle."""
     return Scorer(load_bundle(Path(path)))

@@ -19,7 +19,7 @@ SHORT = {
 
 
 def artefact_of(member: str) -> str:
-    """What a member is called in a run.
+    """The name of a member's artefact in a run.
 
     >>> artefact_of("logistic_regression"), artefact_of("xgboost"), artefact_of("mine")
     ('lr_model', 'xgb_model', 'mine_model')
@@ -41,7 +41,7 @@ def alone_of(ensemble: Ensemble, name: str) -> Ensemble:
 
 
 def about_alone(manifest: Mapping[str, Any], name: str) -> About:
-    """What the bundle of one member says about itself."""
+    """The metadata of a bundle with a single member."""
     figures = manifest["metrics"].get("members", {}).get(name, {})
     return About(
         manifest["detector"],
@@ -74,7 +74,7 @@ def parameters(manifest: Mapping[str, Any]) -> dict[str, str]:
 
 
 def figures_of(manifest: Mapping[str, Any]) -> dict[str, float]:
-    """What it is worth: the ensemble's figures by name, those of members and intervals after a `/`."""
+    """The figures of a run by name: those of the ensemble, and those of members and intervals after a `/`."""
     metrics = manifest["metrics"]
     found: dict[str, float | None] = dict(metrics.get("test", {}))
     for name, figures in metrics.get("members", {}).items():

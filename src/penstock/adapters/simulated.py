@@ -19,7 +19,7 @@ _DEFAULT_EVENTS = 10_000
 
 @dataclass(frozen=True)
 class Simulation:
-    """What `penstock simulate` was asked for.
+    """The options of `penstock simulate`.
 
     events: how many; None is without end. tps: simulated time passes as real time does, with so many events a second; each
     is stamped with the instant at which it is sent, unless a start is given.

@@ -33,7 +33,7 @@ class NotAccepted(PenstockError):
 
 @dataclass
 class Sent:
-    """What became of what was sent. accepted: events. labels: labels that were accepted."""
+    """Counts of sent items. accepted: events. labels: labels that were accepted."""
 
     decisions: Counter[str] = field(default_factory=Counter)
     accepted: int = 0
@@ -48,7 +48,7 @@ class Sent:
 
 
 class _Answer(msgspec.Struct):
-    """What is read of one answer: a decision, a problem, or an acknowledgement."""
+    """The fields read from a response: a decision, a problem, or an acknowledgement."""
 
     decision: str | None = None
     status: int | None = None
@@ -67,10 +67,10 @@ def send(
         address: where the service is.
         items: what to send; may be endless.
         tps: how many a second; as fast as the service takes them unless given.
-        on_sent: told after every request how far it has come.
+        on_sent: called with the progress after every request.
 
     Raises:
-        Unreachable: nobody answers there.
+        Unreachable: no server answers there.
         NotAccepted: the service refused a request as a whole, or had no room for a minute.
     """
     return asyncio.run(_send(address, iter(items), tps, on_sent))

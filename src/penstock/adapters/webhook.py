@@ -34,7 +34,7 @@ class Webhook(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A generic webhook: the alert as JSON, signed where a secret is given.
 
     Raises:
-        ConfigurationError: the URL is none that can be posted to.
+        ConfigurationError: the URL cannot be posted to.
     """
 
     kind: ClassVar[str] = "webhook"
@@ -52,15 +52,15 @@ class Webhook(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             raise ConfigurationError(f"channel {self.name!r}: url = {self.url!r} is none; it reads https://HOST/PATH")
 
     def send(self, alert: Alert) -> str:
-        """Post the alert; what was answered.
+        """Post the alert; returns the response.
 
         Raises:
-            Undelivered: nobody answered, or the answer was no success.
+            Undelivered: no answer, or an unsuccessful one.
         """
         return self.post(self.body(alert), alert.key)
 
     def body(self, alert: Alert) -> bytes:
-        """What is posted."""
+        """The request body."""
         return alert_json(alert)
 
     def post(self, body: bytes, key: str, clock: Clock = system_clock) -> str:
@@ -78,7 +78,7 @@ class Slack(Webhook, kw_only=True, forbid_unknown_fields=True):
     kind: ClassVar[str] = "slack"
 
     def body(self, alert: Alert) -> bytes:
-        """The alert as a message: what happened in bold, then what there is to know."""
+        """The alert as a message: the title in bold, then the facts."""
         lines = [f"*{_escaped(alert.title)}*"]
         lines += [f"\N{BULLET} {_escaped(reason)}" for reason in alert.reasons]
         if alert.transaction_id is not None:
@@ -87,7 +87,7 @@ class Slack(Webhook, kw_only=True, forbid_unknown_fields=True):
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """What `Penstock-Signature` says.
+    """The value of `Penstock-Signature`.
 
     >>> signature("secret", "1767225600", b"{}")[:20]
     'sha256=fa7eaa06bf97d'
@@ -96,7 +96,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Slack's three special characters, as its documentation says, and no mark-up, link or mention by way of a field."""
+    """Escape Slack's three special characters, and neutralise mark-up, links and mentions in field values."""
     text = inert(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return text.replace("*", "\N{ASTERISK OPERATOR}").replace("`", "'").replace("@", "\N{FULLWIDTH COMMERCIAL AT}")
 

@@ -13,7 +13,7 @@ _MOST_BYTES = 1 << 20
 
 
 class NoWorker(PenstockError):
-    """Nobody answers at an address, or what answers is no worker."""
+    """No worker answers at an address."""
 
 
 class Shard(msgspec.Struct, frozen=True):
@@ -33,10 +33,10 @@ class _Health(msgspec.Struct):
 
 
 def ask(address: str) -> list[Shard]:
-    """How the shards of the worker at `HOST:PORT` stand.
+    """The state of the shards of the worker at `HOST:PORT`.
 
     Raises:
-        NoWorker: nobody answers there within a second, or something else does.
+        NoWorker: no server answers there within a second, or something else does.
     """
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():

@@ -36,14 +36,14 @@ OnLabel = Callable[[bytes], None]
 
 @dataclass(frozen=True)
 class Place:
-    """How far a town was told: its seed, and the instant up to which, as ISO 8601."""
+    """The progress of a town: its seed, and the instant reached, as ISO 8601."""
 
     seed: int
     reached: str
 
 
 class LiveWorld:
-    """Events and labels without end; may be asked from several threads, and attacked from another.
+    """An endless source of events and labels; may be read from several threads, and attacked from another.
 
     tps: how many payments a second will be taken. attack: the only kind of attack that takes place; None for all.
     """

@@ -1,4 +1,5 @@
 """The built-in detectors, one folder each with the same files. `event.py` declares the events, `features.py` the features,
+
 `rules.py` the rules, `detector.py` combines them; `recorded.py` reads the public data set, `profile.py` configures the
 simulator, `samples.json` holds sample events.
 

@@ -1,4 +1,5 @@
 """The lab: a Streamlit app for data scientists (extra `lab`). One file per page in `pages`, discovered by listing. Facts about
+
 a running service come from its API (`api`), facts about data and models from the library (`bench`, which also caches
 results).
 

@@ -1,4 +1,5 @@
 """The workbench: cached data, replays and models for the pages. All results come from the library; this module combines them
+
 and caches the last few.
 
 Nothing is computed here that the library does not compute: this says what belongs together, and remembers the last few results.

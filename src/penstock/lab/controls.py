@@ -162,7 +162,7 @@ def no_models(chosen: Chosen) -> str:
 
 
 def choose_since(chosen: Chosen, versions: Sequence[str]) -> int:
-    """Ask which events count: unless told otherwise those after what these versions learned from, in microseconds."""
+    """Ask which events count: by default those after what these versions learned from, in microseconds."""
     newest = int(bench().truth(chosen.source).time_us.max(initial=0))
     tests = [test for version in versions if (test := _tested_since(chosen, version)) is not None and test <= newest]
     if not tests:

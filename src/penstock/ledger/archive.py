@@ -192,7 +192,7 @@ class Archive:
     # ------------------------------------------------------------ querying
 
     def query(self, sql: str, *, limit_s: float | None = None) -> pl.DataFrame:
-        """The answer to one SELECT, over everything that is durable now. Times are UTC.
+        """The result of one SELECT, over everything that is durable now. Times are UTC.
 
         Views: `decisions`, `labels`, `informing`, `loaded`, `quarantine`, and one of each detector's name with its
         decisions. No other file of this machine can be read with it. limit_s: how long it may take.

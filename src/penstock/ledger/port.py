@@ -1,4 +1,5 @@
 """The ledger port: the obligations of a store of decisions, and the guarantees to its callers. A ledger is one ordered log of
+
 records (`messages.Record`: a micro-batch of one kind, as columns), read by position or by transaction id. Each record has a
 *position*, its ordinal number from 0; each row of a record has a *sequence number*, and the rows of all records, of every
 kind and detector, are numbered without gaps in the order they were appended. Labels, quarantine, alerts and settings are in

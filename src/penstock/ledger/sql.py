@@ -33,7 +33,7 @@ def answer(
     quarantine: Path | None = None,
     limit_s: float | None = None,
 ) -> pl.DataFrame:
-    """The answer to one SELECT. Times are UTC.
+    """The result of one SELECT. Times are UTC.
 
     Args:
         sql: the query.

@@ -1,4 +1,5 @@
 """The port of the ledger's SQL tables: labels, quarantine, alerts, detector versions, layouts, settings. `sqlite.SqliteTables`
+
 is the embedded implementation. Writes are durable when the call returns, and idempotent, so that a log can be replayed
 after a crash.
 

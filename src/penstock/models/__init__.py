@@ -1,4 +1,5 @@
 """Models: declared here, trained by well-known libraries, served by compiled kernels, explained exactly. Read `port.py` first.
+
 `kinds/` holds one file per kind of model; `trees.py`, `linear.py` and `onnx.py` are the forms that serve, `kernels.py`,
 `links.py` and `shapley.py` the arithmetic; `categories.py` turns texts into numbers, `imbalance.py` treats class imbalance;
 `fit.py` trains, calibrates and weighs; `bundle.py` stores the result, `bundle_store.py` all versions with the champion.

@@ -46,10 +46,10 @@ RETRAIN = "train it again with `penstock train {detector} --data FILE --save`"
 class About:
     """What a manifest says beside the ensemble. Plain values that JSON can hold; NaN becomes null.
 
-    created_at: ISO 8601. fingerprint: of the features it reads, as the engine computes it. schema: the detector's event
-    as it was. training: period, rows, frauds, data. metrics: the figures of `penstock.models.metrics`. reference: what
-    later traffic is held against; evaluation: what is kept of the test; files of their own. lookups: the
-    columns that the detector looked up in files, and the names of these.
+    created_at: ISO 8601. fingerprint: of the features it reads, as the engine computes it. schema: the detector's event as
+    it was. training: period, rows, frauds, data. metrics: the figures of `penstock.models.metrics`. reference: what later
+    traffic is compared with; evaluation: what is kept of the test; files of their own. lookups: the columns that the
+    detector looked up in files, and the names of these.
     """
 
     detector: str

@@ -90,7 +90,7 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """What a model was trained on, as far as later traffic is held against it.
+    """What a model was trained on, as far as later traffic is compared with it.
 
     data: its name. days: dates (UTC), the oldest first. ages_d: for how many days events had been recorded when the first
     of these days began, and when the last one ended: windows fill in that time. columns: inputs and scores. importance: of

@@ -1,4 +1,5 @@
 """Archived events as recorded data, in arrival order, each with its label and the time at which the label became known.
+
 Archived features and scores are dropped, and so are decisions but for the column `decision`: a replay computes them again.
 """
 

@@ -1,4 +1,5 @@
 """The test evaluation stored in a bundle, for exploring thresholds later: counts at many thresholds, and two curves.
+
 No row of the test is kept, only sums over hundreds of thousands of rows, or over a few hundred.
 """
 

@@ -1,4 +1,5 @@
 """Training folds: the rows that models are fitted on, and the later rows that tuning, calibration and weights use.
+
 Everything fitted belongs to one fold's training rows: category encodings, weights of stopped events, and whatever a model
 prepares or resamples. `Folds` holds one fold (train, gap, validation) or several in time order, each of which learns from
 everything before the rows it is judged by.

@@ -1,4 +1,5 @@
 """The model registry: versions of bundles, the champion, and rollback.
+
 A port and its reference implementation, the folder of bundles. A remote registry hands out a local folder with the
 requested bundle, so serving needs no client of it.
 """

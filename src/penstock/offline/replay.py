@@ -1,4 +1,5 @@
 """Replay of recorded events through the live pipeline, in arrival order, with labels arriving when they did.
+
 Training, tests and backtests see the numbers that a live decision would have seen: features have one implementation.
 """
 
@@ -48,7 +49,7 @@ class Replay:
     """A detector over recorded events. Iterate `chunks`, or take `frame`.
 
     duplicates: events whose id came before; they change nothing and get no row. refused: rows that are no events.
-    personal_key: makes the tokens of personal values; it matters where they are held against tokens that were made before.
+    personal_key: makes the tokens of personal values; it matters where they are compared with tokens that were made before.
     """
 
     detector: Detector

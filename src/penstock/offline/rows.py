@@ -1,4 +1,5 @@
 """Training rows: each recorded event with the features that models see live, its label and when that became known.
+
 The rows come from the replay. An event without a known label stays among them with an unknown outcome until a split leaves
 it out; an unknown outcome is never taken for good.
 """

@@ -1,4 +1,5 @@
 """Choice of the review and block thresholds: by cost, by review capacity, or by false positive rate.
+
 Thresholds are chosen on validation rows, stored in the bundle, and can be chosen again without training (`rewrite`).
 Thresholds in a detector's policy take precedence.
 """

@@ -1,4 +1,5 @@
 """Training: replay the recorded events, split them by time, fit the declared models, and measure them on later days.
+
 The features are those that the engine computes. A label counts for training and validation only if it was known when the
 next part begins; events without such a label are left out, and so are stopped events that nobody labelled. The stages, in
 order: `rows` (replay), `periods` (split), `folds` (fit and validation rows), `tune`, `learn` (fit, calibrate, weigh),
@@ -69,7 +70,7 @@ def train(
         save_to: folder of bundles to write the result into. The first bundle becomes the champion.
         make_champion: let it decide even where there is a champion already.
         seed: of everything that draws at random.
-        progress: told how far it has come.
+        progress: called with the progress.
         clock: for the time at which the bundle was made.
 
     Raises:

@@ -113,8 +113,8 @@ class Trained:
     """Everything a training has found: what reports, registries and evaluations read.
 
     study: what was fitted and judged; `study.judged` are the validation rows. judged: the ensemble's score of each of them.
-    test: the test's rows, encoded. scores: of the test. recorded: the name of the data. reference: what later traffic is held
-    against. evaluation: what is kept of the test, as plain values.
+    test: the test's rows, encoded. scores: of the test. recorded: the name of the data. reference: what later traffic is
+    compared with. evaluation: what is kept of the test, as plain values.
     """
 
     report: Report

@@ -1,4 +1,5 @@
 """The trainer: trains when a detector has no models, on schedule, on drift, or on request.
+
 A training on request may make its result the champion. One by schedule or drift only makes it the challenger: models
 fitted to last week's attacks or to a broken source must be watched before they decide.
 """
@@ -37,9 +38,9 @@ LOOK_S = 0.5
 class Round(msgspec.Struct, frozen=True):
     """What one training came to.
 
-    why: it was done. version: of what was trained. champion: which version decides afterwards, challenger: which is held
-    against it. average_precision: on the test. champion_average_precision: of the champion before, on the same test; None where
-    there was none. notes: what a person should know.
+    why: it was done. version: of what was trained. champion: which version decides afterwards, challenger: which is
+    compared with it. average_precision: on the test. champion_average_precision: of the champion before, on the same test;
+    None where there was none. notes: caveats.
     """
 
     why: str

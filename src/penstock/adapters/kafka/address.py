@@ -30,7 +30,7 @@ class Address(msgspec.Struct, frozen=True):
         """`kafka://HOST:PORT[,HOST:PORT][/PREFIX][?ROLE=TOPIC&properties=FILE&librdkafka.property=VALUE]`.
 
         Raises:
-            ConfigurationError: it says something else.
+            ConfigurationError: the text has another form.
         """
         parts = urlsplit(url)
         if not parts.netloc:
@@ -56,7 +56,7 @@ class Address(msgspec.Struct, frozen=True):
         return cls(parts.netloc, Topics.under(f"{prefix}." if prefix else "", **named), properties)
 
     def client(self, heard: Any = None, **more: Any) -> Properties:
-        """The settings of one client; names are written with _ for the dots. heard: told of errors on its connections."""
+        """The settings of one client; names are written with _ for the dots. heard: called with errors of its connections."""
         return {
             "bootstrap.servers": self.servers,
             "client.id": "penstock",

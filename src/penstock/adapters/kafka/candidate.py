@@ -66,7 +66,7 @@ class KafkaCandidate:
             self._assigned |= {partition.partition for partition in partitions}
 
     def _on_revoke(self, consumer: Any, partitions: list[Any]) -> None:
-        """Owners of these shards commit what they have decided and let go, before another may begin."""
+        """On revocation the owners of these shards commit their decisions and stop, before another may begin."""
         shards = {partition.partition for partition in partitions}
         with self._changed:
             self._assigned -= shards
@@ -88,14 +88,14 @@ class KafkaCandidate:
         return inbox
 
     def _tell(self, offsets: Offsets, wait_s: float) -> None:
-        """Only a member of a group may commit for it, and what a member of an earlier election says is refused."""
+        """Only a member of a group may commit for it; commits of a member of an earlier election are refused."""
         with self._changed:
             self._untold |= offsets
             if wait_s:
                 self._changed.wait_for(lambda: not (self._untold or self._telling), wait_s)
 
     def _tell_group(self) -> None:
-        """Commit what is to be told; between two polls, since a client takes one call at a time."""
+        """Commit pending offsets; between two polls, since a client takes one call at a time."""
         with self._changed:
             offsets, self._untold = self._untold, {}
             self._telling += bool(offsets)

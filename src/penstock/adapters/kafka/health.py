@@ -12,7 +12,7 @@ _ASK_S = 0.5
 
 
 class Health:
-    """What a client last heard of its brokers; given to it as `error_cb`."""
+    """The health of a client's connections, from its `error_cb`."""
 
     def __init__(self, servers: str) -> None:
         self._servers = servers
@@ -21,7 +21,7 @@ class Health:
         self._asked = 0.0
 
     def __call__(self, error: Any) -> None:
-        """The client has something to say."""
+        """Record an error that the client reports."""
         if error.code() in _LOST:
             with self._lock:
                 self._trouble = f"Kafka at {self._servers} does not answer: {error.str()}"

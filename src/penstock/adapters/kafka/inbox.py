@@ -44,15 +44,15 @@ _FENCED = {
 
 
 class KafkaInbox:
-    """`Inbox` on Kafka. Making one is the claim.
+    """`Inbox` on Kafka. The constructor claims the shard.
 
     Args:
         address: of the cluster and its topics.
         group: of the candidates.
-        shard: what is claimed.
+        shard: the shard to claim.
         health: of the candidate, whose thread listens also while this one waits for a commit.
         tell_group: commits offsets as a member of the group, and waits for it at most so many seconds.
-        on_close: told when this lets go of the shard.
+        on_close: called when the shard is released.
 
     Raises:
         BrokerError: Kafka does not answer.
@@ -101,7 +101,7 @@ class KafkaInbox:
         )
 
     def _claim(self, address: Address, transactional_id: str) -> Producer:
-        """A producer of transactions; whoever had this id before is fenced."""
+        """Create the transactional producer, which fences the previous one with this id."""
         producer = Producer(
             address.client(
                 self._health,
@@ -210,7 +210,7 @@ class KafkaInbox:
         return self._lag
 
     def _measure(self) -> None:
-        """How much waits: asked by another thread, the client would answer only between two polls."""
+        """Measure the lag, in the polling thread: asked by another one, the client would answer only between two polls."""
         waiting = len(self._waiting)
         for partition in self._assigned:
             known = self._consumer.get_watermark_offsets(partition, cached=True)
@@ -255,7 +255,7 @@ class KafkaInbox:
         self._health.answered()
 
     def _confirm(self) -> None:
-        """A transaction that only says again how far has been read, which Kafka refuses to whoever owned before."""
+        """Commit a transaction that only repeats the position, which Kafka refuses to an earlier owner."""
         producer = self._producers[self._turn]
         offsets = [TopicPartition(*partition, offset) for partition, offset in self._standing.items()]
         producer.begin_transaction()

@@ -13,8 +13,8 @@ from penstock.stream.trace_context import TRACEPARENT
 
 
 class KafkaOutlet:
-    """`Outlet` on Kafka. What cannot be delivered within `patience_s` is given up, and whoever sent it is told, from a thread
-    of its own.
+    """`Outlet` on Kafka. A message not delivered within `patience_s` is dropped, and its sender notified, from a separate
+    thread.
     """
 
     def __init__(self, address: Address, *, patience_s: float = 30.0) -> None:
@@ -70,7 +70,7 @@ class KafkaOutlet:
         return self._health.trouble
 
     def close(self) -> None:
-        """Flush and let go."""
+        """Flush and close."""
         self._closing.set()
         self._thread.join()
         self._producer.flush(10.0)

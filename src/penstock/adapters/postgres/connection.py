@@ -60,7 +60,7 @@ def _parts(url: str) -> dict[str, Any]:
 
 
 def connect(url: str) -> Connection:
-    """A connection of its own, each statement a transaction unless told otherwise.
+    """A new connection, in autocommit mode by default.
 
     Raises:
         ConfigurationError: this is no URL of PostgreSQL.
@@ -77,7 +77,7 @@ def connect(url: str) -> Connection:
 
 
 def trouble_of(error: psycopg.Error, place: str) -> LedgerError:
-    """What an error of the server means for the ledger, with the remedy."""
+    """The ledger error for an error of the server, with the remedy."""
     if isinstance(error, psycopg.errors.DiskFull):
         return LedgerFull(
             f"no room for {place}: {_said(error)}; nothing is written until there is. "
@@ -144,7 +144,7 @@ class Shared:
             return work(self._alive())
 
     def rows(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
-        """What a query finds."""
+        """The rows of a query."""
         return self.use(lambda db: db.execute(statement.encode(), values, prepare=True).fetchall())
 
     def _alive(self) -> Connection:

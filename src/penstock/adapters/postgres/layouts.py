@@ -43,7 +43,7 @@ class Shape:
 
     @cached_property
     def key(self) -> str:
-        """What tells this shape from others, for the table that numbers them."""
+        """The unique key of this shape in the table that numbers them."""
         return msgspec.json.encode([self.detector, self.versions, self.numbers, [text[1:] for text in self.texts]]).decode()
 
     def matrix(self, record: Record) -> NDArray[np.float64]:
@@ -107,7 +107,7 @@ class Shapes:
         return Shape(record.detector, versions, columns, tuple(numbers), tuple(texts), place)
 
     def number(self, db: Connection, shape: Shape) -> int:
-        """The shape's number in the database, where it is entered if it is new; its detector's view follows."""
+        """The shape's number in the database; a new shape is inserted, and its detector's view updated."""
         if shape.key not in self._numbers:
             self._numbers[shape.key] = _entered(db, shape)
             self._due[shape.detector] = 0.0

@@ -45,7 +45,7 @@ class PostgresLedger:
         url: `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`; the schema is there already (`penstock ledger create`).
         log: the log's name; several ledgers may share a database under different names.
         amounts: by detector, which field is the money at stake: the column `amount` of the view `decisions`.
-        read_only: see what is durable; own nothing, append nothing.
+        read_only: read durable records without owning the log.
         pending_rows: `append` blocks while more rows than this wait.
 
     Raises:
@@ -95,7 +95,7 @@ class PostgresLedger:
 
     @property
     def tables(self) -> Tables:
-        """The tables beside the log."""
+        """The SQL tables of the ledger."""
         return self._tables
 
     @property
@@ -169,7 +169,7 @@ class PostgresLedger:
         """Make a group durable.
 
         Raises:
-            LedgerError: nothing was written, or nobody can tell yet; the same is written again.
+            LedgerError: nothing was written, or that is not known yet; the same group is written again.
         """
         whole = zip(headers, frames, strict=True)
         group = [Written(self._on_the_way[header.position], header, frame) for header, frame in whole]
@@ -184,7 +184,7 @@ class PostgresLedger:
             raise LedgerError(f"records cannot be written to {self.store.at}: {error!r}; please report this defect") from error
 
     def _check(self) -> None:
-        """Find out whether a group could be written now.
+        """Check whether a group could be written now.
 
         Raises:
             LedgerError: the server does not answer, or somebody else owns the log.

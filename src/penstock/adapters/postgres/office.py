@@ -21,10 +21,10 @@ _sql = cache(with_percent_names)
 
 
 class PostgresDatabase:
-    """`penstock.database.Database` on a server: see there for what it owes.
+    """`penstock.database.Database` on a server; the contract is described there.
 
-    Transactions that write follow one another, in all processes together: each holds one lock from its beginning to its end.
-    What is read and then changed in one therefore stays as it was read, as in SQLite.
+    Transactions that write follow one another, in all processes together: each holds one lock from its beginning to its
+    end. So a value read in one does not change before it is written, as in SQLite.
 
     Raises:
         ConfigurationError: this is no URL of PostgreSQL.
@@ -81,7 +81,7 @@ class PostgresDatabase:
             self._drop()
 
     def _ready(self) -> Connection:
-        """A connection that answers now: a transaction must not begin on one that was lost while nobody looked."""
+        """A working connection: a transaction must not begin on one that was lost while idle."""
         db = self._alive()
         try:
             db.execute("SELECT 1")

@@ -21,7 +21,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Period:
-    """A stretch of days with a partition of its own in each table; `stop` is excluded."""
+    """A stretch of days with a separate partition in each table; `stop` is excluded."""
 
     first: date
     stop: date
@@ -30,7 +30,7 @@ class Period:
 
 @dataclass(frozen=True)
 class Dropped:
-    """What retention took away."""
+    """What retention removed."""
 
     partitions: tuple[str, ...]
     rows: int
@@ -38,9 +38,9 @@ class Dropped:
 
 
 def ensure(db: Connection, day: date) -> list[Period]:
-    """Make the partitions for this day and the next period; all that there are.
+    """Create the partitions for this day and the next period; returns all existing ones.
 
-    In a transaction of its own: tables are made and attached without locking out readers and writers.
+    In a separate transaction: tables are made and attached without locking out readers and writers.
     """
     with db.transaction():
         db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
@@ -85,7 +85,7 @@ def retain(url: str, days: int, *, clock: Clock = system_clock) -> Dropped:
 
     Raises:
         ConfigurationError: fewer than one day.
-        LedgerError: the server does not answer, or somebody reads what is to be dropped.
+        LedgerError: the server does not answer, or a reader holds a partition that is to be dropped.
     """
     if days < 1:
         raise ConfigurationError(f"{days} days of retention would drop what is being written; keep at least 1")

@@ -26,7 +26,7 @@ _COPY_HEAD = 19
 
 
 class Reading:
-    """What is durable in one log."""
+    """Reader of the durable records of one log."""
 
     def __init__(self, url: str, log: int) -> None:
         self._server = Shared(url)

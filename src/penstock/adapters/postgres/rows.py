@@ -58,7 +58,7 @@ _UNWANTED = pattern(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 class _Explained(msgspec.Struct):
-    """What is wanted of an explanation."""
+    """The fields read from an explanation."""
 
     reasons: msgspec.Raw
     rules: msgspec.Raw
@@ -76,7 +76,7 @@ def event_rows(record: Record, day: int, log: int, shape: Shape, number: int | N
 
 
 def frame_row(header: Header, frame: bytes, detector: str, day: int, log: int) -> bytes:
-    """The row of a record as it is."""
+    """The row with a record's frame."""
     kind, name = header.kind.encode(), kept(detector).encode()
     head = _FRAME_HEAD.pack(9, 4, day - _EPOCH_DAYS, 2, log, 8, header.position, 8, header.first_seq, 4, header.rows, len(kind))
     return b"".join((head, kind, _length(len(name)), name, _FRAME_TAIL.pack(8, header.newest_us, len(frame)), frame))
@@ -139,7 +139,7 @@ def _cut(rows: NDArray[np.void]) -> list[bytes]:
 
 
 def _instants(times_us: NDArray[np.int64]) -> NDArray[np.int64]:
-    """As PostgreSQL counts them; what it cannot hold is moved to where it can."""
+    """Instants in PostgreSQL's epoch, clamped to its range."""
     return np.clip(times_us, _LEAST_US, _MOST_US) - _EPOCH_US
 
 

@@ -21,12 +21,12 @@ _GROUP_ROWS = 32_768
 
 
 class PostgresSink:
-    """`Sink` into the log of this name: its position is the cursor, so that a record is there once, whatever happens.
+    """`Sink` into the log of this name. Its position is the cursor, so that each record is written exactly once.
 
     Args:
         url: of the server; the schema is there already (`penstock ledger create`).
-        log: the log's name: the detector's, or what else tells this worker's ledger from others in the database.
-        ledger: the worker's own; says what the columns of records are called.
+        log: the log's name, unique in the database: by default the detector's.
+        ledger: the worker's, which names the columns of records.
         amounts: by detector, which field is the money at stake.
     """
 
@@ -52,7 +52,7 @@ class PostgresSink:
         """See `Sink.begin`.
 
         Raises:
-            Fenced: somebody with a higher number was here.
+            Fenced: an owner with a higher number has written.
             SinkUnavailable: the server does not answer, or refuses.
             ConfigurationError: the schema is not that of this version.
         """
@@ -88,7 +88,7 @@ class PostgresSink:
         """See `Sink.write`.
 
         Raises:
-            Fenced: somebody with a higher number was here.
+            Fenced: an owner with a higher number has written.
             SinkUnavailable: the server does not answer, or refuses.
         """
         try:
@@ -100,7 +100,7 @@ class PostgresSink:
             raise SinkUnavailable(str(error)) from error
 
     def _tell(self, records: Sequence[Record]) -> None:
-        """Bring layouts and versions that are new to the database: whoever reads the records there needs them."""
+        """Write new layouts and versions to the database, for readers of the records."""
         new = {str(record.meta["layout"]) for record in records if "layout" in record.meta} - self._told
         if not new:
             return

@@ -70,13 +70,13 @@ def logs_with_records(db: Connection) -> list[str]:
 
 
 class Store:
-    """The writing side of one log. Used by one thread.
+    """The writer of one log. For one thread.
 
     Args:
         url: of the server.
         name: of the log.
-        shapes: what rows are called.
-        clock: tells the day on which something is written.
+        shapes: the column names of rows.
+        clock: for the day of writing.
         alone: hold a lock as long as the connection lasts, so that a second writer is refused at once.
     """
 
@@ -95,7 +95,7 @@ class Store:
     # ------------------------------------------------------------ ownership
 
     def open(self, *, read_only: bool = False) -> Place:
-        """Connect for the first time, and see where the log stands.
+        """Connect for the first time, and read the log's position.
 
         Raises:
             Fenced: somebody else holds the lock.
@@ -121,10 +121,10 @@ class Store:
             time.sleep(0.05)
 
     def take(self, fence: int | None) -> Place:
-        """Own the log from now on, with this fencing number; with the next one where it is None.
+        """Take ownership of the log with this fencing number; with the next one if None.
 
         Raises:
-            Fenced: somebody with a higher number was here.
+            Fenced: an owner with a higher number has written.
         """
         db = self._connected()
         found = db.execute(
@@ -156,7 +156,7 @@ class Store:
         self._guarded(lambda: self._current().execute("SELECT 1"))
 
     def write(self, group: Sequence[Written]) -> None:
-        """Make records durable, all or nothing; those that are there already are left out.
+        """Make records durable, all or nothing; records already present are skipped.
 
         Raises:
             Fenced: another owner has taken over.
@@ -174,7 +174,7 @@ class Store:
             raise
 
     def _current(self) -> Connection:
-        """A connection over which it is known what is durable."""
+        """A connection for which the durable end is known."""
         fresh = self._db is None or self._db.closed
         db = self._connected()
         if fresh:
@@ -206,7 +206,7 @@ class Store:
         self.place = Place(self.place.log, self.place.identity, self.place.fence, *after)
 
     def _see(self, db: Connection) -> None:
-        """On a new connection: what has become durable, and whether this writer still owns the log."""
+        """On a new connection: read the durable end, and whether this writer still owns the log."""
         found = place_in(db, self._name)
         if (found.identity, found.fence) != (self.place.identity, self.place.fence):
             raise self._fenced(found)
@@ -252,7 +252,7 @@ class Store:
             copy.write(b"".join((rows.BEGIN, *data, rows.END)))
 
     def drop(self) -> None:
-        """Let go of the connection: what is not committed is not."""
+        """Close the connection; uncommitted work is lost."""
         if self._db is not None:
             try:
                 self._db.close()

@@ -80,11 +80,11 @@ class PostgresTables:
         return [Label(*row) for row in self._rows("label_history", (detector, kept(transaction_id)))]
 
     def put_answers(self, answers: Sequence[Answered]) -> None:
-        """Remember what callers were told."""
+        """Store the answers given to callers."""
         self._write(("put_answer", map(msgspec.structs.astuple, answers)))
 
     def answer_of(self, detector: str, transaction_id: str) -> Answered | None:
-        """What the caller was told in place of the decision."""
+        """The answer given in place of the decision."""
         return next((Answered(*row) for row in self._rows("answer_of", (detector, kept(transaction_id)))), None)
 
     def put_version(self, version: DetectorVersion) -> None:
@@ -98,7 +98,7 @@ class PostgresTables:
         return [DetectorVersion(name, version, msgspec.json.decode(declared), seen) for name, version, declared, seen in rows]
 
     def put_alerts(self, alerts: Sequence[Raised], channels: Mapping[str, Sequence[str]]) -> set[str]:
-        """Keep new alerts, and what waits to be delivered of them."""
+        """Store new alerts, and their pending deliveries."""
         put_alert = statements("tables.sql")["put_alert"].encode()
 
         def work(db: Connection) -> set[str]:
@@ -119,7 +119,7 @@ class PostgresTables:
         return [Raised(*row) for row in self._rows("alerts", {"detector": detector, "before": before, "limit": limit})]
 
     def put_delivery(self, delivery: Delivery) -> None:
-        """Say what became of a delivery."""
+        """Record the result of a delivery."""
         self._write(("put_delivery", [msgspec.structs.astuple(delivery)]))
 
     def deliveries(

@@ -47,7 +47,7 @@ _SHAPES = """
 
 
 def make_view(db: Connection, detector: str) -> bool:
-    """Make the view of a detector where it is to be another; False where somebody is reading it, so that it could not be."""
+    """Replace the view of a detector if it has changed; False if a reader prevented that."""
     statement = _statement(detector, db.execute(_SHAPES.encode(), (detector, detector)).fetchall()).as_string(db)
     option = f"view {detector}"
     if db.execute("SELECT 1 FROM options WHERE name = %s AND value = %s", (option, statement)).fetchall():

@@ -29,7 +29,7 @@ def place_of(url: str) -> str:
 
 
 def connect(url: str) -> redis.Redis:
-    """A client that is made at once and connects when it is used. It never asks twice by itself.
+    """A client that connects on first use and never retries by itself.
 
     Raises:
         ConfigurationError: this is no URL of Redis.
@@ -49,7 +49,7 @@ def connect(url: str) -> redis.Redis:
 
 @contextmanager
 def explained(place: str) -> Iterator[None]:
-    """Let errors of the server be those of a store beside the path.
+    """Map errors of the server to those of a sink.
 
     Raises:
         SinkUnavailable: it does not answer, or refuses.

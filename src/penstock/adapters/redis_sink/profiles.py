@@ -47,7 +47,7 @@ def profiles_of(detector: Detector, prefix: str, entities: Collection[str] | Non
 
 
 def _features_of(detector: Detector, entity: Entity, role: int) -> list[str]:
-    """The aggregates of an entity in a role, and what is derived from them, also by way of other derived features."""
+    """The aggregates of an entity in a role, and the features derived from them, directly or not."""
     found = {each.name for each in detector.features if isinstance(each, Aggregate) and _is_of(each, entity, role)}
     derived = [each for each in detector.features if not isinstance(each, Aggregate)]
     for _ in derived:  # a derived feature may be declared before those that it reads

@@ -36,16 +36,16 @@ return {tonumber(ARGV[1]), tonumber(reached[1] or '0'), tonumber(reached[2] or '
 
 
 class RedisSink:
-    """`Sink` into Redis: what other services look up, and hear of.
+    """`Sink` into Redis: lookups and notifications for other services.
 
     Args:
         url: of the server, redis://HOST:PORT/DATABASE.
-        engine: the worker's own; it reads what records mean.
-        owner: what writes: every shard of an inbox but the first, and every ledger of a service without a broker, has a fence
-            and a cursor of its own, under this name.
+        engine: the worker's, which decodes records.
+        owner: the name of the writer: every shard of an inbox but the first, and every ledger of a service without a broker,
+            has a separate fence and cursor under this name.
         decision_ttl_s, profile_ttl_s: seconds to live.
-        entities: whose profiles are published; those with keys of one field unless given, since pairs are many and cost as
-            much each.
+        entities: whose profiles are published; by default those with keys of one field, since pairs are many and cost as much
+            each.
 
     For the detector `banking`:
 
@@ -54,8 +54,8 @@ class RedisSink:
         penstock:banking:decisions, :alerts   channels: the beginning of every decision, up to its probability; those that block
         penstock:banking:fence, :cursor       who may write, and how far they came
 
-    A key of several fields is written with | between them. What has no value is left out. Where an event came late, the
-    profile of a newer one stays. An entity with roles has the features of each role as of its latest event in that role:
+    A key of several fields is written with | between them. Null values are left out. A late event does not replace the
+    profile of a newer one. An entity with roles has the features of each role as of its latest event in that role:
     `as_of_sent`, `as_of_received`.
     """
 
@@ -105,7 +105,7 @@ class RedisSink:
         self._settle(sent)
 
     def _settle(self, sent: "_Sent | None") -> None:
-        """Wait for the answer to what was sent."""
+        """Wait for the response to the last write."""
         if sent is not None:
             with explained(self._place):
                 held = sent[1].result()

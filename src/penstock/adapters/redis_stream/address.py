@@ -38,7 +38,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         """`redis://[[USER]:PASSWORD@]HOST[:PORT][/DB][?prefix=TEXT&ROLE=STREAM&keep=N&keep_out=N&keep_journal=N&ssl_...=...]`.
 
         Raises:
-            ConfigurationError: it says something else.
+            ConfigurationError: the text has another form.
         """
         parts = urlsplit(url)
         database = parts.path.strip("/")
@@ -79,7 +79,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def state(self) -> str:
-        """The key of what is known about the owner: its fence, its last unit, the end of the journal."""
+        """The key of the owner's state: its fence, its last unit, the end of the journal."""
         return f"{self.topics.journal}.owner"
 
     @property

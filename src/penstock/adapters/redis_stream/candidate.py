@@ -20,7 +20,7 @@ _CLAIM_S = 30.0
 
 
 class RedisCandidate:
-    """`Candidate` on Redis. The lease says who is to own; that no two do is settled by the fence alone."""
+    """`Candidate` on Redis. The lease selects the owner; only the fence guarantees that there are never two."""
 
     def __init__(self, address: Address, line: Line, group: str, name: str) -> None:
         self._address, self._line, self._group = address, line.another(), group

@@ -1,4 +1,5 @@
 """An owner's access to the inbox: reads its messages, and commits each unit by one script.
+
 Messages are read from a position that the owner knows, and the consumer group's position moves only in the commit. So no
 message is ever pending: the next owner reads again, in order, whatever a dead owner had read and not committed, and an
 owner that was frozen takes nothing away from its successor.
@@ -55,7 +56,7 @@ class RedisInbox:
         self._behind = {role: max(known[role], places.get(role, "0-0"), key=ordered) for role in INBOX}
 
     def _known(self) -> dict[str, str]:
-        """How far the group has been told that each stream was read."""
+        """The consumer group's position in each stream."""
         return {role: str(self._group_of(self._reading, role)["last-delivered-id"].decode()) for role in INBOX}
 
     def _group_of(self, line: Line, role: str) -> dict[str, Any]:
@@ -116,7 +117,7 @@ class RedisInbox:
         return Message(role, self.shard, place, arrived_us, *_body_and_trace(fields))
 
     def lag(self) -> int:
-        """See `Inbox.lag`; what it was last while Redis is silent."""
+        """See `Inbox.lag`; the last known value while Redis does not answer."""
         with suppress(BrokerError):
             self._lag = sum(self._group_of(self._asking, role).get("lag") or 0 for role in INBOX)
         return self._lag
@@ -197,7 +198,7 @@ class RedisInbox:
 
 
 class Tail:
-    """How much of a stream stays behind what has been taken in.
+    """How many processed messages of a stream are kept.
 
     >>> tail = Tail(15)
     >>> [tail.read("7-0", 10), tail.read("8-0", 10), tail.read("9-0", 10)]

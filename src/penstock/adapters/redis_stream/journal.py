@@ -55,7 +55,7 @@ class RedisJournal:
         )
 
     def end(self) -> bool:
-        """See `Journal.end`; while Redis is silent nobody knows, so it is not."""
+        """See `Journal.end`; False while Redis does not answer."""
         try:
             place = (self._asking.ask("HGET", self._address.state, "place") or b"").decode()
         except Silent:

@@ -30,11 +30,11 @@ _PASSING = ("MISCONF", "NOREPLICAS", "BUSY ")
 
 
 class Silent(BrokerError):
-    """Redis does not answer, or cannot for now; the same may be asked again."""
+    """Redis does not answer, or cannot at present; the call may be repeated."""
 
 
 class Line:
-    """Asks one Redis. Any thread may; each purpose has a line of its own, so that `trouble` is about that.
+    """A connection to one Redis. Thread-safe; each purpose has a separate line, so that `trouble` concerns that purpose.
 
     >>> line = Line.to(Address.of("redis://127.0.0.1:1"))
     >>> try:
@@ -50,7 +50,7 @@ class Line:
 
     @classmethod
     def to(cls, address: Address) -> "Line":
-        """A first line to a server; `another` ones share its connections. Nothing is sent twice unless asked for here."""
+        """A first line to a server; `another` ones share its connections. Only `insist` repeats a call."""
         client = Redis.from_url(
             address.url,
             protocol=2,
@@ -68,7 +68,7 @@ class Line:
         return Line(self._client, self._server)
 
     def script(self, name: str) -> Script:
-        """A script beside this file."""
+        """A script in this package."""
         here = files(__package__)
         return self._client.register_script("\n".join((here / f"{part}.lua").read_text("utf-8") for part in ("publish", name)))
 

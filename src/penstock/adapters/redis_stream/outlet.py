@@ -29,10 +29,9 @@ class _Waiting(NamedTuple):
 
 
 class RedisOutlet:
-    """`Outlet` on Redis. What cannot be delivered within `patience_s` is given up, and whoever sent it is told.
-
-    Messages arrive in the order in which they were put, each once: a batch whose answer was lost is sent again, and Redis
-    knows it by its number. Keys are of no use here: a stream is one shard.
+    """`Outlet` on Redis. A message not delivered within `patience_s` is dropped, and its sender notified. Messages arrive in
+    the order in which they were put, each once: a batch whose response was lost is sent again, and Redis recognises it by
+    its number. Keys have no effect here: a stream is one shard.
     """
 
     def __init__(self, address: Address, line: Line, *, patience_s: float = 30.0) -> None:
@@ -79,7 +78,7 @@ class RedisOutlet:
                 self._changed.notify_all()
 
     def _next(self) -> list[_Waiting]:
-        """What is sent next; nothing once this is closed and empty."""
+        """The next batch to send; nothing once this is closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._closing)
             batch: list[_Waiting] = []
@@ -120,7 +119,7 @@ class RedisOutlet:
         return self.line.trouble
 
     def close(self) -> None:
-        """Flush and let go; what Redis does not have by then is given up."""
+        """Flush and close; messages that Redis has not accepted by then are dropped."""
         self.flush(10.0)
         with self._changed:
             self._closing = True

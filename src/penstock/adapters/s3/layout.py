@@ -71,18 +71,18 @@ def folder_of(detector: str, hour: datetime | None) -> str:
 
 
 def owner_path(log: str, reign: Reign) -> str:
-    """Where a reign says how far it has come."""
+    """The path of a reign's progress file."""
     return f"{OWNERS}/{_quoted(log)}/{reign[0]}.{reign[1]}.json"
 
 
 def owner_of(path: str) -> tuple[str, Reign] | None:
-    """The log and reign that a path speaks of; None where it is another object."""
+    """The log and reign of a path; None for another object."""
     match = _OWNER.fullmatch(path)
     return None if match is None else (unquote(match["log"]), (int(match["fence"]), int(match["n"])))
 
 
 def file_of(path: str) -> File | None:
-    """What a path says about its file; None where it is another object."""
+    """The file described by a path; None for another object."""
     match = _FILE.fullmatch(path)
     if match is None:
         return None

@@ -48,7 +48,7 @@ class Place:
 
     @contextmanager
     def asked(self) -> Iterator[None]:
-        """Let errors of the store be those of a sink.
+        """Map errors of the store to those of a sink.
 
         Raises:
             SinkUnavailable: the store does not answer, or refuses.

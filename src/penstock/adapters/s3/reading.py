@@ -25,7 +25,7 @@ _PAUSES = (0.05, 0.2, 0.5, 0)
 
 
 def reigns_in(place: Place, log: str | None = None, *, contents: bool = True) -> dict[str, dict[Reign, Extent]]:
-    """Who has written here, by log; of one log, where it is named. contents: read how far each has come, too."""
+    """The reigns by log; of one log, if it is named. contents: read the progress of each, too."""
     found: dict[str, dict[Reign, Extent]] = {}
     for path in paths_of(place, OWNERS):
         owner = owner_of(path)
@@ -35,7 +35,7 @@ def reigns_in(place: Place, log: str | None = None, *, contents: bool = True) ->
 
 
 def _extent(place: Place, path: str) -> Extent:
-    """How far a writer has come. Some stores cut what is replaced while it is read, so it is read again before it counts."""
+    """The progress of a writer. Some stores truncate an object while it is replaced, so it is read twice."""
     for pause in _PAUSES:
         try:
             return msgspec.json.decode(bytes(obstore.get(place.store, path).bytes()), type=Extent)
@@ -54,7 +54,7 @@ def paths_of(place: Place, prefix: str | None = None) -> list[str]:
 
 
 class ObjectArchive:
-    """What was archived up to this moment.
+    """The archived rows up to this moment.
 
     Args:
         url: as for `Place`.
@@ -63,7 +63,7 @@ class ObjectArchive:
     Raises:
         ConfigurationError: the URL names no store.
         SinkUnavailable: the store does not answer.
-        DataError: an object that says how far a writer has come is damaged.
+        DataError: a progress file is damaged.
     """
 
     def __init__(self, url: str, *, since: datetime | None = None, until: datetime | None = None) -> None:
@@ -75,7 +75,7 @@ class ObjectArchive:
         self.files = [file for file in that_count(listed, reigns) if _inside(file, since, until)]
 
     def query(self, sql: str, *, limit_s: float | None = None) -> pl.DataFrame:
-        """The answer to one SELECT over what was archived: see `penstock.ledger.archive.Archive.query`.
+        """The result of one SELECT over the archive: see `penstock.ledger.archive.Archive.query`.
 
         Raises:
             DataError: the SQL is not one SELECT, or does not fit the views. Or it took longer than `limit_s`.
@@ -119,7 +119,7 @@ class ObjectArchive:
         return path
 
     def close(self) -> None:
-        """Remove what was brought here."""
+        """Remove the downloaded files."""
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def __enter__(self) -> Self:

@@ -40,15 +40,15 @@ _log = logging.getLogger(__name__)
 
 
 class ArchiveSink:
-    """`Sink` into an archive. What `write` takes waits in memory until its stretch is complete; a crash has it asked for again.
+    """`Sink` into an archive. Written records wait in memory until their stretch is complete; after a crash they are read anew.
 
     Args:
         url: as for `Place`; a folder is made.
-        log: what tells this worker's ledger from others in the archive: the detector's name, and the shard's.
-        ledger: the worker's own; says what the columns of records are called.
+        log: the name of this worker's ledger in the archive: the detector's name, and the shard's.
+        ledger: the worker's, which names the columns of records.
         every_s: the longest that a record waits.
         file_rows: how many rows are written together at most.
-        render: makes the JSON of decisions, each of which then is an object of its own, too.
+        render: makes the JSON of decisions, each of which is then stored as an object, too.
     """
 
     name = "archive"
@@ -100,10 +100,10 @@ class ArchiveSink:
             return position
 
     def _reached(self, known: Mapping[Reign, Extent]) -> int:
-        """How far the ledger is archived here. What was archived of records that it no longer holds will not count.
+        """The archived position. Archived records that the ledger no longer holds will not count.
 
         Raises:
-            ConfigurationError: that is to be written again, and the ledger does not hold all of it any more.
+            ConfigurationError: records must be written again that the ledger no longer holds.
         """
         if known and self._ledger.position == 0:  # it tells nothing yet: whoever feeds this sink has seen to what it lacks
             return known[max(known)].position
@@ -140,7 +140,7 @@ class ArchiveSink:
                 self._roll()
 
     def close(self) -> None:
-        """See `Sink.close`; what waits is written if the store answers at once."""
+        """See `Sink.close`; waiting records are written if the store answers at once."""
         self._closed.set()
         if self._tending is not None:
             self._tending.join()
@@ -160,7 +160,7 @@ class ArchiveSink:
         return bool(self._waiting) and (self._rows >= self._file_rows or waited_us >= self._every_us)
 
     def _tend(self) -> None:
-        """Look after what waits also while nothing comes."""
+        """Write overdue records while no new ones arrive."""
         if self._tending is None:
             self._closed.clear()
             self._tending = threading.Thread(target=self._watch, name="penstock-archive-objects", daemon=True)
@@ -181,7 +181,7 @@ class ArchiveSink:
     # ------------------------------------------------------------ files
 
     def _roll(self) -> None:
-        """Write what waits, and say so; on an error it waits on.
+        """Write the waiting records, and record the position; after an error they keep waiting.
 
         Raises:
             Fenced: another owner has begun a reign.
@@ -225,7 +225,7 @@ class ArchiveSink:
         )
 
     async def _put_each(self, render: Render) -> None:
-        """Every decision as an object of its own, some at a time."""
+        """Store every decision as an object, several at a time."""
         turn = asyncio.Semaphore(_AT_ONCE)
 
         async def put(path: str, body: bytes) -> None:
@@ -272,7 +272,7 @@ def _pieces(records: Sequence[Record]) -> Iterator[list[Record]]:
 
 
 def _with_kinds(frame: pl.DataFrame, records: Sequence[Record]) -> pl.DataFrame:
-    """Which type of event each row is, where the records tell: 0 is the transaction."""
+    """The event type of each row, where records have it: 0 is the transaction."""
     kinds = [record.columns.get("kinds") for record in records]
     if any(not isinstance(each, np.ndarray) for each in kinds):
         return frame

@@ -34,7 +34,7 @@ BUCKETS = 16
 
 @dataclass(frozen=True)
 class Backfilled:
-    """What became of a backfill: events decided, rows refused, events whose id came before."""
+    """Counts of a backfill: events decided, rows refused, events with repeated ids."""
 
     events: int
     refused: int
@@ -58,7 +58,7 @@ def backfill(
         source: the detector, and the models that score.
         files: .parquet, .csv, or folders of .parquet. All machines have to see them under these paths.
         out: a folder, into which Spark writes Parquet files in order; or one file: .parquet, .csv or .ndjson.
-        buckets: how many buckets the keys of an entity are dealt to; a bucket's keys have to fit into a worker's memory.
+        buckets: into how many buckets the keys of an entity are divided; a bucket's keys have to fit into a worker's memory.
         slice_rows: how many events travel together.
         max_refused: the share of rows that may be refused because they are no events.
 
@@ -109,7 +109,7 @@ def _check_refused(slices: Slices, most: float) -> None:
 
 
 def _place_sql(places: Sequence[int], slices: int) -> str:
-    """`scan.place_of` and the route there, where Spark itself has to say it."""
+    """`scan.place_of` and its route, as SQL for Spark."""
     nth = f"least(cast(slice as bigint) * {len(places)} div {slices}, {len(places) - 1})"
     return f"element_at(array({', '.join(map(str, places))}), cast({nth} as int) + 1) as place"
 

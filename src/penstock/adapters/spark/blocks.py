@@ -89,9 +89,9 @@ def block(group: int, slice: int, place: int, data: pa.Buffer) -> pa.RecordBatch
 
 
 def routes(spark: "SparkSession", parts: int) -> list[int]:
-    """For each of so many parts of a shuffle a number that Spark's hash sends there.
+    """One number per shuffle partition that Spark's hash maps to that partition.
 
-    Left to chance, two buckets would often share a part while another stays empty; and slices would not stay in order.
+    At random, two buckets would often share a partition while another stays empty, and slices would not stay in order.
     """
     found: dict[int, int] = {}
     upto = 16 * parts
@@ -104,12 +104,12 @@ def routes(spark: "SparkSession", parts: int) -> list[int]:
 
 
 def shuffled(frame: "DataFrame", parts: int, order: Sequence[str]) -> "DataFrame":
-    """Blocks brought together by place, each part in this order."""
+    """Blocks partitioned by place, sorted within each partition."""
     return frame.repartition(parts, "place").sortWithinPartitions(*order)
 
 
 def bucket_of(keys: NDArray[np.int64], buckets: int) -> NDArray[np.int32]:
-    """The bucket of every key: keys are hashes already, but not of something that a bucket should follow.
+    """The bucket of every key. Keys are mixed again, so that buckets do not follow another use of the hash.
 
     >>> bucket_of(np.array([1, 2, 3]), 4).tolist()
     [0, 1, 2]

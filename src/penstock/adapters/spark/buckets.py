@@ -28,7 +28,7 @@ NEVER = np.iinfo(np.int64).max
 
 
 class Needs:
-    """What one entity's kernel reads of an event, and what it fills in, by column of the layout."""
+    """The columns of the layout that one entity's kernel reads and fills."""
 
     def __init__(self, detector: Detector, plan: EntityPlan) -> None:
         layout, p = detector.plan.layout, plan.plan
@@ -56,7 +56,7 @@ class Needs:
 
     @property
     def waits(self) -> bool:
-        """Whether labels change what it computes."""
+        """Whether labels change its features."""
         return self.labelled or self.by_time_known
 
 
@@ -74,7 +74,7 @@ def _split(table: NDArray[np.int64], source: int, text: int) -> tuple[NDArray[np
 
 @dataclass(order=True, slots=True)
 class _Expected:
-    """A label on its way: see `engine.labels.Pending`."""
+    """A label that is not due yet: see `engine.label_queue`."""
 
     known_us: int
     sequence: int
@@ -87,7 +87,7 @@ class _Expected:
 
 
 class Bucket:
-    """The state of some keys of one entity, moved forward by blocks in sequence order."""
+    """The state of some keys of one entity, advanced by blocks in sequence order."""
 
     def __init__(self, needs: Needs, plan: EntityPlan) -> None:
         self.needs, self.table = needs, Table(plan)
@@ -96,7 +96,7 @@ class Bucket:
         self.words: dict[int, str] = {}
 
     def run(self, found: pa.RecordBatch) -> dict[str, Any]:
-        """Let a block's events in; the features of its transactions, as columns beside `row`."""
+        """Update the state by a block's events; returns the features of its transactions, as columns with `row`."""
         needs, n = self.needs, len(found)
         keys = np.stack([numbers(found, f"key{role}") for role in range(needs.roles)], axis=1)
         kinds, times, paces = (np.array(numbers(found, name)) for name in ("kind", "time_us", "pace_us"))
@@ -168,7 +168,7 @@ class Bucket:
                 self._apply_known(label)
 
     def _apply_known(self, label: _Expected) -> None:
-        """The label as an event of its own, at the time at which it became known."""
+        """Apply the label as a separate event, at the time at which it became known."""
         known = np.array([label.known_us], np.int64)
         pace_us = np.array([max(label.known_us, label.clock_us)], np.int64)
         kind, keep = np.array([self.needs.label_kind], np.uint8), np.ones(1, np.bool_)
@@ -201,13 +201,13 @@ class Bucket:
 
 
 class Running:
-    """Blocks by group, in sequence order -> the features that they fill, by slice."""
+    """Blocks by group, in sequence order -> their features, by slice."""
 
     def __init__(self, opening: Opening, buckets: int, slices: int, places: tuple[int, ...]) -> None:
         self.opening, self.buckets, self.slices, self.places = opening, buckets, slices, places
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """What Spark calls for a part."""
+        """Process one partition, as called by Spark."""
         detector = self.opening.source.detector
         for group, cells in grouped(rows_of(batches), "group"):
             plan = detector.plan.entities[group // self.buckets]

@@ -64,13 +64,13 @@ def repeated_rows(source: Source, slices: Slices, places: Sequence[int]) -> dict
 
 
 class Naming:
-    """Slices -> their ids by bucket, with arrivals."""
+    """Slices -> ids by bucket, with arrivals."""
 
     def __init__(self, source: Source, places: tuple[int, ...]) -> None:
         self.source, self.places = source, places
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """What Spark calls for a part."""
+        """Process one partition, as called by Spark."""
         detector = self.source.detector
         for cell in rows_of(batches):
             frame = unpack_frame(cell["data"])
@@ -82,13 +82,13 @@ class Naming:
 
 
 class Asking:
-    """Ids by bucket -> rows of slices that repeat one."""
+    """Ids by bucket -> rows of slices with a repeated id."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """What Spark calls for a part."""
+        """Process one partition, as called by Spark."""
         for _, cells in grouped(rows_of(batches), "group"):
             parts = [unpack_frame(cell["data"]).with_columns(slice=pl.lit(int(cell["slice"]))) for cell in cells]
             ids = pl.concat(parts)
@@ -102,7 +102,7 @@ class Asking:
 
 
 def entries(source: Source, slices: Slices, repeated: dict[int, list[int]]) -> dict[int, Entry]:
-    """Where the clocks stand before each slice."""
+    """The clocks before each slice."""
     if not slices.timed and not repeated and _is_calm(slices):
         ends = [0, *(int(fact["last_us"]) for fact in slices.facts)]
         return {fact["slice"]: Entry(end, end) for fact, end in zip(slices.facts, ends, strict=False)}
@@ -125,7 +125,7 @@ class Timing:
         self.opening = opening
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """What Spark calls for a part."""
+        """Process one partition, as called by Spark."""
         time = self.opening.source.detector.time
         for cell in rows_of(batches):
             frame = self.opening.frame(cell)
@@ -141,7 +141,7 @@ class Walking:
         self.source = source
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """What Spark calls for a part."""
+        """Process one partition, as called by Spark."""
         clocks = np.zeros(2, np.int64)
         for cell in rows_of(batches):
             found, before = unpack(cell["data"]), clocks.tolist()
@@ -166,7 +166,7 @@ class Walk(NamedTuple):
 
 
 def walked(times: NDArray[np.int64], arrived: NDArray[np.int64], max_ahead_us: int, clocks: NDArray[np.int64]) -> Walk:
-    """Move the clocks, [stream clock, pace], over some events in sequence order."""
+    """Advance the clocks, [stream clock, pace], over some events in sequence order."""
     keep, paces = np.empty(len(times), np.bool_), np.empty(len(times), np.int64)
     started = int(clocks[0])
     pace(times, arrived, max_ahead_us, STRIDE_US, clocks, keep, paces, True)

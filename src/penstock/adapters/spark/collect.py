@@ -33,13 +33,13 @@ def result_schema(detector: Detector, ensemble: Ensemble | None) -> pa.Schema:
 
 
 class Collect:
-    """Slices and what their buckets computed, by slice -> decided rows."""
+    """Slices and the features from their buckets, by slice -> decided rows."""
 
     def __init__(self, opening: Opening, buckets: int) -> None:
         self.opening, self.buckets = opening, buckets
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """What Spark calls for a part."""
+        """Process one partition, as called by Spark."""
         source = self.opening.source
         path = Pipeline(source.detector, source.ensemble)
         schema = result_schema(source.detector, source.ensemble)
@@ -57,7 +57,7 @@ class Collect:
 
 
 def put(needs: Needs, detector: Detector, batch: Batch, found: pa.RecordBatch) -> None:
-    """Write what a bucket computed into the columns of its events."""
+    """Write the features of a bucket into the columns of its events."""
     rows, decided = numbers(found, "row"), numbers(found, "kind") == 0
     names = {column.index: name for name, column in detector.plan.layout.items() if column.type is Type.TEXT}
     for role in range(needs.roles):
@@ -73,7 +73,7 @@ def put(needs: Needs, detector: Detector, batch: Batch, found: pa.RecordBatch) -
 
 
 def complete(detector: Detector, batch: Batch) -> None:
-    """Texts that no event of the batch has are null."""
+    """Fill text columns that no event of the batch has with null."""
     for columns in detector.plan.remembered.values():
         for column in columns:
             batch.texts.setdefault(column.name, [None] * len(batch))

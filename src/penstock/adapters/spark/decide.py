@@ -36,7 +36,7 @@ class Decide:
         self.source, self.buckets = source, buckets
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """What Spark calls for a part."""
+        """Process one partition, as called by Spark."""
         for number, cells in grouped(rows_of(batches), "slice"):
             kept, computed = [], []
             for cell in cells:
@@ -86,7 +86,7 @@ def _runs(informing: NDArray[np.bool_]) -> Iterator[slice]:
 
 
 def decide(engine: Engine, batch: Batch, began_ns: int) -> tuple[Any, list[bytes]]:
-    """Decisions about a batch whose aggregates are there: the record, and the JSON of each."""
+    """Decide a batch with computed aggregates: returns the record, and the JSON of each decision."""
     detector = engine.detector
     judged = engine.pipeline.score_and_decide(batch, began_ns, explain=detector.policy.explain)
     latency_ms = {stage: ns // 100 / 10_000 for stage, ns in judged.latency_ns.items()}
@@ -111,7 +111,7 @@ def decide(engine: Engine, batch: Batch, began_ns: int) -> tuple[Any, list[bytes
 
 @functools.cache
 def _engine(source: Source) -> Engine:
-    """What decides in this process; its own state stays empty."""
+    """The engine of this process, used to decide; its state stays empty."""
     return Engine(source.detector, models=source.ensemble, personal_key=source.personal_key, wait_for_models=True)
 
 

@@ -32,7 +32,7 @@ _cache: StateCache[tuple[int, Claims]] = StateCache()
 
 
 class Dedup(StatefulProcessor):
-    """Parcels by id -> parcels by entity and bucket; see `holding.Holding` for what they hold. run: names this start."""
+    """Parcels by id -> parcels by entity and bucket, which `keyed_state.KeyedState` reads. run: names this start."""
 
     def __init__(self, source: Source, buckets: int, run: str) -> None:
         self.source, self.buckets, self.run = source, buckets, run
@@ -77,7 +77,7 @@ class Dedup(StatefulProcessor):
         return new
 
     def _claims(self, group: int, version: int) -> Claims:
-        """What is claimed by now: as this process left it, or from Spark's state."""
+        """The current claims: cached in this process, or from Spark's state."""
         held = _cache.take((self.run, group))
         if held is not None and held[0] == version:
             return held[1]
@@ -133,7 +133,7 @@ class Dedup(StatefulProcessor):
 
 
 def _joined(parts: list[pa.RecordBatch], slices: NDArray[np.int64]) -> pa.RecordBatch:
-    """Blocks as one, each row with its slice."""
+    """Blocks merged into one, each row with its slice."""
     named = [
         part.append_column("slice", pa.array(np.full(len(part), number)))
         for part, number in zip(parts, slices.tolist(), strict=True)

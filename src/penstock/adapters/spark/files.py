@@ -14,7 +14,7 @@ TOGETHER = 4
 
 @dataclass(frozen=True)
 class Split:
-    """Some rows of one file. name: what rows without an id are called after."""
+    """Some rows of one file. name: the prefix of generated ids."""
 
     file: int
     path: str

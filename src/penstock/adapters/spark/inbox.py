@@ -33,16 +33,16 @@ def parcel(group: int, slice: int, data: pa.Buffer) -> pa.RecordBatch:
 
 
 class Inbox:
-    """Messages of Kafka -> parcels by id, and what is refused.
+    """Messages of Kafka -> parcels by id, and refused messages.
 
-    salt: goes into the codes of ids, so that nobody can choose two ids of one code.
+    salt: enters the codes of ids, so that senders cannot construct two ids with one code.
     """
 
     def __init__(self, source: Source, buckets: int, salt: str) -> None:
         self.source, self.buckets, self.salt = source, buckets, salt
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """What Spark calls for a part."""
+        """Process one partition, as called by Spark."""
         for messages in batches:
             if len(messages):
                 yield from self._parcels(messages)
@@ -69,7 +69,7 @@ class Inbox:
                 yield parcel(number, slice_, pack({name: _taken(column, rows) for name, column in columns.items()}))
 
     def _ids(self, read: Read, bodies: list[bytes], place: dict[str, NDArray[Any]]) -> list[str]:
-        """The ids; an event that came without one is called by its place, which is the same whenever it is read."""
+        """The ids; an event without one is named by its offset, which is the same at every read."""
         ids = list(read.batch.ids)
         if not self.source.detector.schema.events[0].id.nullable and not self.source.detector.informs:
             return ids

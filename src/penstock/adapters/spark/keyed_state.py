@@ -38,7 +38,7 @@ class Saved(msgspec.Struct):
 
 
 class Held(msgspec.Struct):
-    """A bucket in a process, and which version of Spark's state it is."""
+    """A cached bucket, and its version in Spark's state."""
 
     version: int
     bucket: Any
@@ -49,7 +49,7 @@ _decode = msgspec.msgpack.Decoder(Saved).decode
 
 
 class KeyedState(StatefulProcessor):
-    """Parcels by entity and bucket -> the features that they fill, and the events themselves, by slices of the sequence.
+    """Parcels by entity and bucket -> their features, and the events themselves, by slices of the sequence.
 
     run: names this start.
     """
@@ -102,7 +102,7 @@ class KeyedState(StatefulProcessor):
         return found
 
     def _bucket(self, group: int, version: int) -> Bucket:
-        """The bucket as this process left it, or from Spark's state."""
+        """The bucket, from this process's cache or from Spark's state."""
         held = _cache.take((self.run, group))
         if held is not None and held.version == version:
             bucket: Bucket = held.bucket
@@ -116,7 +116,7 @@ class KeyedState(StatefulProcessor):
         return bucket
 
     def _keep(self, bucket: Bucket, block: pa.RecordBatch, saved: int, logged: int) -> tuple[int, int]:
-        """Write down what has changed; how large snapshot and log are now."""
+        """Store the changes; returns the sizes of snapshot and log."""
         data = pack({name: block.column(name) for name in block.schema.names}).to_pybytes()
         if logged + len(data) <= max(LEAST_LOG, saved):
             self.log.appendValue((data,))
@@ -134,7 +134,7 @@ def save(bucket: Bucket) -> bytes:
 
 
 def restore(bucket: Bucket, data: bytes) -> None:
-    """Make an empty bucket the one that was saved."""
+    """Load saved state into an empty bucket."""
     saved = _decode(data)
     arrays = {name: np.frombuffer(held, np.int64).reshape(shape).copy() for name, (shape, held) in saved.arrays.items()}
     bucket.table.load(arrays)
@@ -159,7 +159,7 @@ def _timed(block: pa.RecordBatch, at: NDArray[np.int64], walk: Walk) -> pa.Recor
 
 
 def _positions(block: pa.RecordBatch, times: pa.RecordBatch, order: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where the events of the block stand among all, in sequence order."""
+    """The positions of the block's events in the sequence."""
     everywhere = np.rec.fromarrays([numbers(times, "slice")[order], numbers(times, "row")[order]])
     own = np.rec.fromarrays([numbers(block, "slice"), numbers(block, "row")])
     by_place = np.argsort(everywhere, kind="stable")

@@ -27,7 +27,7 @@ class Sent(NamedTuple):
 
 
 class Noted(msgspec.Struct):
-    """What is committed beside the number of a micro-batch: where the journal goes on, and who writes it.
+    """The metadata committed with the number of a micro-batch: the journal's position and its writer.
 
     position: of the next record. seq: of the next event. fence: the number of this start.
     """
@@ -38,7 +38,7 @@ class Noted(msgspec.Struct):
 
 
 class Outbox:
-    """A transactional way out. Opening one fences whoever ran on the same checkpoint before.
+    """A transactional producer. Opening one fences an earlier process on the same checkpoint.
 
     Args:
         settings: of librdkafka. topics: where to.
@@ -46,7 +46,7 @@ class Outbox:
 
     Raises:
         MissingExtra: the Kafka client is not installed.
-        ConfigurationError: the journal is somebody else's.
+        ConfigurationError: the journal belongs to another owner.
         BrokerError: Kafka does not answer.
     """
 
@@ -82,7 +82,7 @@ class Outbox:
             self._check_journal(settings)
 
     def _check_journal(self, settings: dict[str, Any]) -> None:
-        """A new checkpoint begins a journal, so nothing may be committed in it; what was begun and never committed may."""
+        """Refuse a journal with committed entries for a new checkpoint; uncommitted ones are allowed."""
         from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError
 
         own = {"group.id": self._mark.topic, "enable.auto.commit": False, "enable.partition.eof": True}
@@ -104,7 +104,7 @@ class Outbox:
             )
 
     def _known(self) -> Any:
-        """What was committed last; a broker that has just started first finds out who answers for a group."""
+        """The last committed metadata; a broker that has just started first finds its group coordinator."""
         until = time.monotonic() + _ASK_S
         while True:
             try:
@@ -115,7 +115,7 @@ class Outbox:
                 time.sleep(0.2)
 
     def send(self, batch: int, messages: Iterable[Sent], noted: Noted) -> bool:
-        """Send all of a micro-batch and note this; False where that was done before.
+        """Send all messages of a micro-batch with this metadata; False if that was done before.
 
         Raises:
             Fenced: another process runs on the same checkpoint.
@@ -155,6 +155,6 @@ class Outbox:
         return BrokerError(f"Kafka did not take a micro-batch: {told.str()}")
 
     def close(self) -> None:
-        """Let go."""
+        """Close the producer."""
         self._consumer.close()
         self._producer.flush(1)

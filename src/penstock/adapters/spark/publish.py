@@ -23,7 +23,7 @@ from penstock.stream.entry import encode as encode_entry
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a micro-batch. sent: False where that had been done before."""
+    """The result of a micro-batch. sent: False if it had been sent before."""
 
     batch: int
     decisions: int
@@ -32,7 +32,7 @@ class Done:
 
 
 class Publisher:
-    """Sends what micro-batches have come to. owner: the name of the stream in its journal."""
+    """Sends the results of micro-batches. owner: the name of the stream in its journal."""
 
     def __init__(self, outbox: Outbox, source: Source, owner: str) -> None:
         self._outbox, self._source, self._owner = outbox, source, owner
@@ -41,7 +41,7 @@ class Publisher:
         self._claimed = False
 
     def tell(self, batch: int, rows: Sequence[Any]) -> Done:
-        """Send a micro-batch: rows of `finishing.DONE`, in sequence order."""
+        """Send a micro-batch: rows of `decide.DONE`, in sequence order."""
         decisions = [pair for row in rows if row.kind == "decisions" for pair in _pairs(row.data)]
         refused = [body for row in rows if row.kind == "quarantine" for body in _column(row.data, "body")]
         frames = [bytes(row.data) for row in rows if row.kind == "record"]
@@ -59,7 +59,7 @@ class Publisher:
             yield Sent("journal", "", entry)
 
     def _journal(self, frames: list[bytes], refused: list[bytes]) -> tuple[Noted, list[bytes]]:
-        """The entries of a micro-batch, one for each record, and where the journal goes on after them."""
+        """The journal entries of a micro-batch, one for each record, and the next position."""
         position, seq = self._outbox.noted.position, self._outbox.noted.seq
         entries = [] if self._claimed else [self._claim()]
         for frame in frames:
@@ -72,7 +72,7 @@ class Publisher:
         return Noted(position, seq, self.fence), [encode_entry(entry) for entry in entries]
 
     def _claim(self) -> Entry:
-        """The first entry of a start: who writes from here on, and what the columns of records are called."""
+        """The first entry of a start: the writer, and the column names of records."""
         engine, name = self._engine, self._source.detector.name
         return Entry(
             fence=self.fence,

@@ -51,7 +51,7 @@ SLICE = _META.append(pa.field("data", pa.binary()))
 
 @dataclass(frozen=True)
 class Slices:
-    """The whole sequence.
+    """The whole sequence of slices.
 
     frame: rows of `SLICE`, kept by Spark. facts: the same rows without their data, in order. timed: whether the data says
     when each event arrived. refused: rows that are no events.
@@ -89,7 +89,7 @@ def slices_of(
 
 
 def _kept(frame: "DataFrame") -> tuple["DataFrame", list[dict[str, Any]]]:
-    """Computed once and kept by Spark, with what the driver has to know of each slice."""
+    """Compute once and cache in Spark; the driver collects the facts of each slice."""
     kept = frame.localCheckpoint()
     facts = [found.asDict() for found in kept.drop("data").collect()]
     return kept, sorted(facts, key=lambda fact: int(fact["slice"]))
@@ -102,7 +102,7 @@ def _spark_schema(schema: pa.Schema) -> Any:
 
 
 def _check_readings(splits: Sequence[Split], facts: list[dict[str, Any]]) -> None:
-    """A column has to be read alike everywhere: what a part holds must not decide what its values mean."""
+    """Check that each column was read alike in all parts: the content of one part must not decide the type."""
     seen: dict[str, tuple[str, str]] = {}
     for fact in facts:
         name = splits[fact["slice"] // TOGETHER].name
@@ -137,7 +137,7 @@ class Reading:
         self.source, self.splits, self.size = source, splits, size
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """What Spark calls for a part."""
+        """Process one partition, as called by Spark."""
         for cell in rows_of(batches):
             split = self.splits[cell["id"]]
             raw = pl.scan_parquet(split.path).slice(split.first, split.rows).collect()
@@ -178,14 +178,14 @@ def describe(source: Source, number: int, frame: pl.DataFrame, refused: int, rea
 
 
 def _rises(ids: pl.Series) -> bool:
-    """Whether every id is longer than the one before, or as long and greater: then none comes twice."""
+    """Whether every id is longer than the previous one, or as long and greater, so that none repeats."""
     before, after = ids.slice(0, len(ids) - 1), ids.slice(1)
     shorter, longer = before.str.len_bytes(), after.str.len_bytes()
     return bool(((longer > shorter) | ((longer == shorter) & (after > before))).all())
 
 
 def rises(left: str, right: str) -> bool:
-    """The same between the last id of a slice and the first of the next.
+    """Whether that holds between the last id of a slice and the first of the next.
 
     >>> rises("9", "10"), rises("10", "9")
     (True, False)
@@ -206,13 +206,13 @@ def _arrived(frame: pl.DataFrame) -> str | None:
 
 
 class Cutting:
-    """Slices as they were read -> pieces of the slices that they belong to."""
+    """Slices as read -> pieces of the slices that they belong to."""
 
     def __init__(self, source: Source, bounds: tuple[int, ...], places: tuple[int, ...]) -> None:
         self.source, self.bounds, self.places = source, bounds, places
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """What Spark calls for a part."""
+        """Process one partition, as called by Spark."""
         for cell in rows_of(batches):
             frame = unpack_frame(cell["data"])
             if not len(frame):
@@ -231,7 +231,7 @@ class Merging:
         self.source = source
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """What Spark calls for a part."""
+        """Process one partition, as called by Spark."""
         for number, cells in grouped(rows_of(batches), "slice"):
             merged = pl.concat([unpack_frame(cell["data"]) for cell in cells])
             order = _arrived(merged) or self.source.detector.time
@@ -244,7 +244,7 @@ def grouped(cells: Iterable[dict[str, Any]], name: str) -> Iterator[tuple[int, I
 
 
 def place_of(slice: int, slices: int, parts: int) -> int:
-    """The part of a shuffle that a slice goes to: parts one after another hold the whole in order."""
+    """The shuffle partition of a slice: partitions in order hold the sequence in order."""
     return min(slice * parts // max(slices, 1), parts - 1)
 
 

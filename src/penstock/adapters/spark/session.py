@@ -67,7 +67,7 @@ def open_session(
 
 @contextmanager
 def _standard_error_in(file: int) -> Iterator[None]:
-    """What Java greets with goes into a file; it is shown only where Spark does not start."""
+    """Redirect Java's start messages to a file, shown only if Spark does not start."""
     sys.stderr.flush()
     kept = os.dup(2)
     os.dup2(file, 2)
@@ -115,6 +115,6 @@ def close_session(session: "SparkSession") -> None:
 
 
 def _quiet() -> str:
-    """Spark's logs below errors stay out of the terminal, from the first line on."""
+    """Keep Spark's logs below errors out of the terminal, from the first line on."""
     properties = Path(__file__).parent / "log4j2.properties"
     return f'--conf "spark.driver.extraJavaOptions=-Dlog4j2.configurationFile=file:{properties}" pyspark-shell'

@@ -28,7 +28,7 @@ class Shuffle:
         self.opening, self.entries, self.buckets, self.places = opening, entries, buckets, places
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """What Spark calls for a part."""
+        """Process one partition, as called by Spark."""
         detector = self.opening.source.detector
         entities = [(Needs(detector, plan), plan) for plan in detector.plan.entities]
         for cell in rows_of(batches):
@@ -44,7 +44,7 @@ class Shuffle:
 
 
 def _common(detector: Detector, batch: Batch, entry: Entry, labels: Any) -> dict[str, NDArray[Any]]:
-    """What every entity is told of every event."""
+    """The columns that every entity's blocks carry."""
     keep, clock_us, pace_us = walk(batch, entry, detector.max_ahead_us)
     columns: dict[str, NDArray[Any]] = {"kind": batch.kinds, "time_us": batch.time_us, "pace_us": pace_us}
     columns |= {"keep": keep.view(np.uint8), "clock_us": clock_us}
@@ -76,7 +76,7 @@ def _spread(
 
 
 def read_columns(needs: Needs, batch: Batch, rows: NDArray[np.int64]) -> dict[str, Any]:
-    """What the kernel reads of some rows of a batch."""
+    """The columns that the kernel reads, of some rows of a batch."""
     columns: dict[str, Any] = {f"x{at}": batch.x[rows, at] for at in needs.numbers}
     columns |= {f"c{at}": batch.codes[rows, at] for at in needs.codes}
     texts = {at: pa.array(list(batch.texts[name]), pa.string()) for at, name in needs.words.items()}

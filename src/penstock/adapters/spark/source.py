@@ -36,7 +36,7 @@ class Source:
         return _ensemble(self)
 
     def reader(self) -> Reader:
-        """What reads its events."""
+        """The reader of its events."""
         detector = self.detector
         return Reader(detector.schema, detector.plan.layout, personal_key=self.personal_key)
 

@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where Kafka is. settings: of librdkafka, as `Address.client` makes them."""
+    """Kafka connection settings. settings: of librdkafka, as `Address.client` makes them."""
 
     servers: str
     topics: Topics
@@ -54,7 +54,7 @@ class Cluster:
 
 
 class Declared(msgspec.Struct):
-    """What a checkpoint was begun with; it cannot be gone on with otherwise.
+    """The parameters that a checkpoint was created with, which must not change.
 
     salt: of the codes of ids. name: of the stream towards Kafka.
     """
@@ -76,16 +76,16 @@ def start(
     most_events: int = MOST_EVENTS,
     on_done: Callable[[Done], None] = lambda _done: None,
 ) -> "StreamingQuery":
-    """Start to decide what is in the topic `transactions` and what comes.
+    """Start a query that decides existing and new messages of the topic `transactions`.
 
     Args:
         spark: opened with `SETTINGS` and the jars of Spark's Kafka source.
         source: the detector and its models.
         cluster: where messages come from and go to.
         checkpoint: a folder that all machines see: how far Kafka has been read, and all state.
-        buckets: how many the keys of each entity, and ids, are dealt to; fixed by the first start.
+        buckets: into how many the keys of each entity, and ids, are divided; fixed by the first start.
         most_events: messages of a micro-batch.
-        on_done: told of each micro-batch.
+        on_done: called after each micro-batch.
 
     Raises:
         ConfigurationError: the checkpoint belongs to another detector, or to other features.
@@ -103,7 +103,7 @@ def start(
 
 
 def check_fit(source: Source, *, without_labels: bool, has_key: bool) -> None:
-    """Refuse what this stream would not do as one process does.
+    """Refuse detectors for which this stream would differ from a single process.
 
     Raises:
         ConfigurationError: the detector counts labels, or hides personal fields without a key that all machines share.
@@ -128,10 +128,10 @@ def check_fit(source: Source, *, without_labels: bool, has_key: bool) -> None:
 
 
 def wait(query: "StreamingQuery", stop: threading.Event) -> None:
-    """Return when the stream has been asked to stop, and its micro-batch in hand has been dropped.
+    """Wait until the stream was asked to stop and its current micro-batch has been dropped.
 
     Raises:
-        BrokerError: it ended by itself; says why.
+        BrokerError: it ended by itself; the message gives the cause.
     """
     from pyspark.errors import StreamingQueryException
 
@@ -144,10 +144,10 @@ def wait(query: "StreamingQuery", stop: threading.Event) -> None:
 
 
 def declare(source: Source, checkpoint: Path, buckets: int) -> Declared:
-    """Write down what a new checkpoint is for, or make sure that an old one is for this.
+    """Write the parameters of a new checkpoint, or check those of an existing one.
 
     Raises:
-        ConfigurationError: it is for something else.
+        ConfigurationError: they differ.
     """
     detector, path = source.detector, checkpoint / _DECLARED
     if not path.exists():
@@ -204,7 +204,7 @@ def _decided(messages: "DataFrame", source: Source, declared: Declared, run: str
 
 
 def _finished(frame: "DataFrame", source: Source, declared: Declared) -> list[Any]:
-    """What a micro-batch has come to, in sequence order."""
+    """The results of a micro-batch, in sequence order."""
     parts = frame.sparkSession.sparkContext.defaultParallelism
     by_slice = frame.repartition(parts, "slice").sortWithinPartitions("slice", "group")
     rows = by_slice.mapInArrow(Decide(source, declared.buckets), DONE_TYPE).collect()

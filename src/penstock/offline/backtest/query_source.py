@@ -18,7 +18,7 @@ class QuerySource(Protocol):
     """What answers SQL over recorded decisions: `penstock.ledger.archive.Archive`, or the archive of an object store."""
 
     def query(self, sql: str) -> pl.DataFrame:
-        """The answer to one SELECT."""
+        """The result of one SELECT."""
         ...
 
 

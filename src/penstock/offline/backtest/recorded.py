@@ -270,7 +270,7 @@ class _Trial:
         ]
 
     def _notes(self, changed: Sequence[Cell]) -> list[str]:
-        """What a person should know before believing the figures."""
+        """Caveats about the figures."""
         found, notes = self._found, []
         if not found.told:
             notes.append("Nobody has labelled any transaction here, so what is fraud and what is good is not known.")

@@ -46,7 +46,7 @@ class Replayed:
         self._files[detector, kind] = [path]
 
     def query(self, sql: str) -> pl.DataFrame:
-        """The answer to one SELECT: see `penstock.ledger.archive.Archive.query`."""
+        """The result of one SELECT: see `penstock.ledger.archive.Archive.query`."""
         return answer(sql, self._files, self._folder, [self._folder])
 
 

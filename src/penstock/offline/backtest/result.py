@@ -67,14 +67,14 @@ class Example(msgspec.Struct, frozen=True):
 class Tried(msgspec.Struct, frozen=True):
     """A condition over recorded decisions.
 
-    detector: whose. when: the condition, in its canonical form. then, hard, override: what is asked for, as by a rule. since,
-    until: the days that were read, both included; days: how many of them had decisions. replayed: features that were not
-    recorded and were computed again. read: decisions. matched: those for which the condition is true. decisions: what was
-    decided about these. caught: how many of these some other rule caught, caught_by: which; new: how many no rule caught.
-    changed: how many would have been decided otherwise, and lowered: how many of these less strictly; lowered_per_day: the
-    same a day. truth: of the matched ones; truth_changed: of the changed ones. money: None where events do not say what they
-    are worth. per_day: more (less, where negative) decisions of each kind a day. notes: what to know before believing the
-    figures. seconds: what it took.
+    detector: whose. when: the condition, in its canonical form. then, hard, override: what is asked for, as by a rule.
+    since, until: the days that were read, both included; days: how many of them had decisions. replayed: features that were
+    not recorded and were computed again. read: decisions. matched: those for which the condition is true. decisions: what
+    was decided about these. caught: how many of these some other rule caught, caught_by: which; new: how many no rule
+    caught. changed: how many would have been decided otherwise, and lowered: how many of these less strictly;
+    lowered_per_day: the same a day. truth: of the matched ones; truth_changed: of the changed ones. money: None where
+    events do not say what they are worth. per_day: more (less, where negative) decisions of each kind a day. notes:
+    caveats. seconds: what it took.
     """
 
     detector: str

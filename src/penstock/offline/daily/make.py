@@ -123,7 +123,7 @@ def _explanations(ledger: Ledger, seqs: list[int]) -> "list[Explanation]":
 
 
 def _notes(report: Report, history: History, stopped: int, read: int) -> list[str]:
-    """What a person should know before believing the figures."""
+    """Caveats about the figures."""
     notes = []
     if not report.day.decided.count:
         notes.append("Nothing was decided on this day.")

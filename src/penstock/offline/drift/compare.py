@@ -67,7 +67,7 @@ class Usual:
 @dataclass(frozen=True, slots=True)
 class Moved:
     """By column: the index of a window and its limit, the same without its worst hours, and the same against the days before
-    where it is held against these, else NaN. counts, training: (columns, bins).
+    where it is compared with these, else NaN. counts, training: (columns, bins).
     """
 
     counts: Counts
@@ -140,8 +140,8 @@ class Compared:
     def window(self, sketch: Sketch, first: int, stop: int, *, ageing: Mask, against_before: Mask, beyond_d: float) -> Moved:
         """Every column between two hours.
 
-        ageing: which look back further than training had recorded. against_before: which are held against the days before as
-        well. beyond_d: how many days older than the reference's newest the window's state is.
+        ageing: which look back further than training had recorded. against_before: which are compared with the days before
+        as well. beyond_d: how many days older than the reference's newest the window's state is.
         """
         hours = sketch.between(first, stop)
         counts: Counts = hours.sum(axis=0)

@@ -172,7 +172,7 @@ class Reporter:
         return moved.counts[at, :bins], moved.training[at, :bins]
 
     def _notes(self, columns: Sequence[ColumnDrift], *, judged: bool) -> list[str]:
-        """What a person should know before believing the figures."""
+        """Caveats about the figures."""
         notes = []
         if not judged:
             notes.append(f"Nothing is judged yet: it takes {LEAST_H} hours of traffic, since mornings differ from evenings.")

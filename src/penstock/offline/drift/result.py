@@ -104,7 +104,7 @@ class DriftReport(msgspec.Struct, frozen=True):
     """Live traffic of a detector against what its models were trained on.
 
     since, until: the window that is judged, by event time. estimate: see `penstock.offline.drift.estimate`, for this window
-    and for training. columns: the most important first. notes: what a person should know before believing it.
+    and for training. columns: the most important first. notes: caveats.
     """
 
     detector: str

@@ -1,4 +1,5 @@
 """The training report: results (`findings`), charts (`plots`), and one HTML page (`page`).
+
 Nothing is trained here. All figures are of the test rows, unless marked as validation.
 """
 

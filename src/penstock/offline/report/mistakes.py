@@ -1,4 +1,5 @@
 """The most costly mistakes on the test, decided by models, rules and policy together, with reasons. The recorded events are
+
 replayed once more with the trained models, so these are the answers that a service would have given.
 """
 

@@ -1,4 +1,5 @@
 """Reproducible random numbers as a function of a seed, a name and integers.
+
 No simulated person is stored. Each property of person 4711 (home, habits, whether it travels in a given fortnight) is
 hashed from the seed, the property's name and the number. So a property never changes, populations of any size cost no
 memory, and a world can go on for ever.

@@ -1,4 +1,5 @@
 """Schema migrations: numbered SQL files, each applied once, in order, in one transaction.
+
 Migrating takes a lock, so that several processes may try at once. Each applied file is recorded with a checksum of its
 text; a file that has changed since is an error.
 """
@@ -31,7 +32,7 @@ class Migration:
 
 @dataclass(frozen=True)
 class Status:
-    """What there is. applied, pending: names of migrations; logs: by name, how far each has come."""
+    """The state of a server. applied, pending: names of migrations; logs: the position of each, by name."""
 
     place: str
     applied: list[str]
@@ -54,7 +55,7 @@ def known() -> list[Migration]:
 
 
 def create(url: str, *, partitions: str = "day") -> list[str]:
-    """Make the schema where there is none, and bring it up to date; the names of what was applied.
+    """Create the schema where it is missing, and migrate it; returns the names of applied migrations.
 
     partitions: `day` or `month`: how long a partition lasts, which is the step of retention; kept for good.
 
@@ -68,7 +69,7 @@ def create(url: str, *, partitions: str = "day") -> list[str]:
 
 
 def migrate(url: str) -> list[str]:
-    """Bring a schema that is there up to date; the names of what was applied.
+    """Migrate an existing schema; returns the names of applied migrations.
 
     Raises:
         ConfigurationError: there is no ledger, it is newer than this version of Penstock, or it was made by other texts.
@@ -106,7 +107,7 @@ def _exists(db: Connection) -> bool:
 
 
 def _pending(db: Connection, place: str) -> list[Migration]:
-    """What is to be applied; what was applied must be what is known."""
+    """Migrations to apply; raises if the applied ones differ from the known ones."""
     applied: dict[int, str] = dict(db.execute("SELECT version, checksum FROM penstock.migrations").fetchall())
     migrations = known()
     newest = migrations[-1].version
@@ -124,7 +125,7 @@ def _pending(db: Connection, place: str) -> list[Migration]:
 
 
 def status(url: str) -> Status:
-    """What there is, and what would be applied; nothing is changed.
+    """The applied and pending migrations; changes nothing.
 
     Raises:
         LedgerError: the server does not answer, or refuses.
@@ -157,7 +158,7 @@ def check(db: Connection, place: str) -> None:
     """Refuse a server whose schema is not that of this version.
 
     Raises:
-        ConfigurationError: saying what to run.
+        ConfigurationError: naming the command to run.
     """
     if not _exists(db):
         raise ConfigurationError(f"{place} holds no ledger; make one: penstock ledger create --ledger URL")
