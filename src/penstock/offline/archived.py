@@ -17,9 +17,10 @@ _TIME = pl.Datetime("us", "UTC")
 
 
 def as_recorded(frames: Mapping[str, pl.DataFrame], detector: Detector) -> pl.DataFrame:
-    """Events in the order of their sequence numbers, with `arrived_at`, `decision`, and label and `label_known_at`.
+    """Events in the order of their sequence numbers, with `arrived_at`, `decision`, label and `label_known_at`.
 
-    The label is that of the statement that counts in the end, known since that verdict stands; what nobody spoke of has none.
+    The label is that of the statement with precedence, known since that verdict holds; events without a statement have
+    none.
 
     Args:
         frames: archived rows by kind, with the columns of `penstock.ledger.expand`.
@@ -41,7 +42,7 @@ def archived_events(frames: Mapping[str, pl.DataFrame], detector: Detector) -> p
 
 
 def _events(frame: pl.DataFrame, kind: str, detector: Detector) -> pl.DataFrame:
-    """The columns that an event has, under their own names; labels come from what was said of them."""
+    """The event columns under their own names; labels come from the recorded statements."""
     label = detector.label.field if detector.label is not None else None
     fields = [name for name in detector.schema.columns if name in frame.columns and name != label]
     made = {
@@ -73,7 +74,7 @@ def _said(labels: pl.DataFrame | None, events: pl.DataFrame) -> pl.DataFrame:
 
 
 def _told(said: pl.DataFrame, label: str) -> pl.DataFrame:
-    """For each event that somebody spoke of: the verdict that counts, and since when it stands."""
+    """The label of each labelled event: the verdict with precedence, and since when it holds."""
     if said.is_empty():
         return pl.DataFrame(schema={"seq": pl.Int64, label: pl.Boolean, "label_known_at": _TIME})
     order = ("rank", "known_us", "said")

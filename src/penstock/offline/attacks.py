@@ -10,7 +10,7 @@ _QUIET_DAYS = 1
 
 
 def by_attack(events: pl.DataFrame, keys: Sequence[str]) -> dict[str, dict[str, float | int | None]]:
-    """What became of every kind of attack.
+    """Detection figures for every kind of attack.
 
     Args:
         events: frauds in order of time, with `attack`, `time`, `stopped` and `amount`, and the columns of `keys`.

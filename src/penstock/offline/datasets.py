@@ -72,10 +72,10 @@ class Recorded:
 
 
 def accepted(recorded: Recorded, most: float = MOST_REFUSED) -> Recorded:
-    """The same data, where at most this share of its rows was refused.
+    """The data, provided that at most this share of its rows was refused.
 
     Raises:
-        RowsRefused: more were; says how many, in which columns, and why.
+        RowsRefused: more were; the message gives the number, the columns and causes.
     """
     if len(recorded.refused) > most * (len(recorded.frame) + len(recorded.refused)):
         raise RowsRefused(
@@ -89,9 +89,9 @@ def read(data: Any, detector: "Detector", *, name: str | None = None, first: int
     """Read recorded events.
 
     Args:
-        data: the path of a .csv, .parquet or .ndjson (.jsonl) file, or a frame (polars, pandas, Arrow); what has been
-            read already is returned as it is.
-        detector: says which columns there must be and what they hold.
+        data: the path of a .csv, .parquet or .ndjson (.jsonl) file, or a frame (polars, pandas, Arrow); the result of
+            `read` is returned unchanged.
+        detector: declares the columns and their types.
         name: what messages, and rows without an id, call the data; the file's path unless given.
         first: the number of the first row, where the data is a part of a file.
 
@@ -170,9 +170,9 @@ def _read_file(path: Path) -> pl.DataFrame:
 
 
 def as_csv(frame: pl.DataFrame) -> pl.DataFrame:
-    """A frame as it is written to a CSV file: a text that a spreadsheet would take for a formula stands behind a quote.
+    """A frame prepared for a CSV file: a text that a spreadsheet would take for a formula is prefixed by a quote.
 
-    Texts in lists and structs are none of a cell's; numbers stay what they are.
+    Texts in lists and structs, and numbers, stay unchanged.
     """
     return frame.with_columns(pl.col(pl.String, pl.Categorical).cast(pl.String).str.replace(_FORMULA, "'$0"))
 
@@ -190,7 +190,7 @@ _SUFFIXES = {".csv", ".parquet", ".ndjson", ".jsonl"}
 
 
 def _neighbours(path: Path) -> str:
-    """The recorded files beside a path that names none."""
+    """The recorded files in the folder of a missing path."""
     folder = path.parent
     if not folder.is_dir():
         return f" {folder} is not a folder."
@@ -222,7 +222,7 @@ def _fields(detector: "Detector") -> dict[str, _Field]:
 
 
 def _base(kind: Any) -> tuple[type, tuple[tuple[str, float], ...]]:
-    """The plain Python type under `Annotated` and `| None`, and what its values must keep to."""
+    """The plain Python type under `Annotated` and `| None`, and its constraints."""
     for part in _parts(msgspec.inspect.type_info(kind)):
         if type(part) in _KINDS:
             given = [(name, getattr(part, name, None)) for name in _BOUNDS]
@@ -231,7 +231,7 @@ def _base(kind: Any) -> tuple[type, tuple[tuple[str, float], ...]]:
 
 
 def _parts(inspected: Any) -> list[Any]:
-    """The types of which one holds, without what is said about them."""
+    """The members of a union type, without annotations."""
     match inspected:
         case msgspec.inspect.Metadata(type=inner):
             return _parts(inner)
@@ -294,7 +294,7 @@ def _booleans(column: pl.Series) -> pl.Series:
 
 
 def _times(name: str, column: pl.Series, detector: "Detector") -> pl.Series:
-    """Times as microseconds in UTC, null where a value is none."""
+    """Times as microseconds in UTC, null for invalid values."""
     found = column_instants(column, detector.schema.naive_times)
     if found is None:
         raise DataError(
@@ -379,7 +379,7 @@ def _outside_times(raw: pl.DataFrame, typed: pl.DataFrame, time: str) -> Iterato
 
 
 def _known_too_early(raw: pl.DataFrame, typed: pl.DataFrame, detector: "Detector") -> Iterator[pl.DataFrame]:
-    """Rows whose label was known before their event, by more than clocks may differ: nobody can have known."""
+    """Rows whose label was known before their event, by more than clocks may differ."""
     label = detector.label
     if label is None:
         return

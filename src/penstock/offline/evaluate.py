@@ -25,13 +25,13 @@ def evaluate(
     attacks: pl.DataFrame | None = None,
     costs: ByCost | None = None,
 ) -> dict[str, Any]:
-    """Replay everything with the trained models, and judge what was decided in the test's time.
+    """Replay everything with the trained models, and evaluate the decisions in the test period.
 
     Args:
-        detector: what decides; its rules and its policy's thresholds count.
-        recorded: what it was trained on; the events before the test build up the state.
+        detector: decides, with its rules and its policy's thresholds.
+        recorded: the training's data; events before the test build up the state.
         trained: what `penstock.offline.train.run` returned.
-        attacks: the ids of frauds with a column `attack`, where the data says what kind each was.
+        attacks: ids of frauds with a column `attack`, their kind, where known.
         costs: of a review and of annoying a good customer, for the money saved.
 
     Returns:
@@ -92,7 +92,7 @@ def keys_of(detector: Detector) -> list[str]:
 
 
 def _outcome(decided: pl.DataFrame, column: str, costs: ByCost) -> dict[str, float | None]:
-    """What decisions come to: approved 0, held for people 0.5, blocked 1, as a score with thresholds between."""
+    """Decisions as a score with thresholds between: approved 0, review 0.5, blocked 1."""
     level = decided.select(
         pl.when(pl.col(column) == "APPROVE").then(0.0).when(pl.col(column) == "BLOCK").then(1.0).otherwise(0.5).alias("level")
     )["level"].to_numpy()

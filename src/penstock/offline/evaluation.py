@@ -19,7 +19,7 @@ MOST_CUTS = 400
 
 
 class Cut(msgspec.Struct, frozen=True):
-    """Rows of the test with a score of `at` or more. amount, fraud_amount: their worth, None where events do not say."""
+    """Rows of the test with a score of `at` or more. amount, fraud_amount: their totals, None where events have no amount."""
 
     at: float
     flagged: int
@@ -29,7 +29,7 @@ class Cut(msgspec.Struct, frozen=True):
 
 
 class Reliable(msgspec.Struct, frozen=True):
-    """Rows with a probability in [low, high): the mean of what was said, and the share of fraud with its 95 % interval."""
+    """Rows with a probability in [low, high): the mean probability, and the share of fraud with its 95 % interval."""
 
     low: float
     high: float
@@ -42,7 +42,7 @@ class Reliable(msgspec.Struct, frozen=True):
 
 
 class Evaluation(msgspec.Struct, frozen=True):
-    """What is kept of a test.
+    """The stored evaluation of a test.
 
     days: how many days of traffic it stands for, with the rows whose truth nobody knew. amount, fraud_amount: worth of all
     rows, and of the frauds. cuts: thresholds, the highest first. recall, precision: points of the curve.
@@ -60,7 +60,7 @@ class Evaluation(msgspec.Struct, frozen=True):
 
 
 def evaluation_of(score: Vector, fraud: Vector, amount: Vector, days: float) -> Evaluation:
-    """What is kept of a test.
+    """Evaluate a test for storage.
 
     Args:
         score: the ensemble's probabilities, (n,).
@@ -88,10 +88,10 @@ def evaluation_of(score: Vector, fraud: Vector, amount: Vector, days: float) -> 
 
 
 def read_evaluation(body: bytes) -> Evaluation:
-    """What was kept.
+    """Read a stored evaluation.
 
     Raises:
-        msgspec.ValidationError: it is of another form.
+        msgspec.ValidationError: it has another form.
     """
     return msgspec.json.decode(body, type=Evaluation)
 

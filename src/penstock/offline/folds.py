@@ -28,13 +28,13 @@ class Fold:
 
     @classmethod
     def of(cls, fit: Rows, judge: Rows, features: tuple[str, ...], *, period: Rows | None = None) -> "Fold":
-        """A lesson from rows of known outcome; period: the training rows' time with the unknown ones."""
+        """A fold from rows of known outcome. period: all rows of the training time, including unknown ones."""
         encodings = fit.encodings()
         weights = None if period is None else weights_of(fit, period)
         return cls(fit.encoded_by_others(features), weights, judge.encoded(encodings, features), encodings)
 
     def taught(self, model: Model, features: tuple[str, ...], *, seed: int, notes: list[str]) -> Member:
-        """The model, fitted on this lesson; notes: what a person should know is added to them."""
+        """Fit the model on this fold; caveats are added to `notes`."""
         return fit_member(
             model,
             self.fit.x,
@@ -49,7 +49,7 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class Folds:
-    """Lessons, and the one whose fit is kept: the last lesson, or with several, all rows."""
+    """Folds, and the one whose fit is kept: the last one, or with several, all rows."""
 
     lessons: tuple[Fold, ...]
     final: Fold
@@ -57,19 +57,19 @@ class Folds:
 
     @property
     def judged(self) -> Rows:
-        """All rows that lessons are judged by, lesson after lesson, each with inputs as its own lesson encodes them."""
+        """The validation rows of all folds, one after another, each with inputs encoded by its own fold."""
         return joined([lesson.judge for lesson in self.lessons])
 
 
 def held_out(fit: Rows, judge: Rows, features: tuple[str, ...], *, period: Rows | None = None) -> Folds:
-    """One lesson: fit on the training rows, judge by the validation rows."""
+    """One fold: fit on the training rows, validate on the validation rows."""
     lesson = Fold.of(fit, judge, features, period=period)
     return Folds((lesson,), lesson, features)
 
 
 def in_time_order(rows: Rows, folds: int, features: tuple[str, ...]) -> Folds:
-    """Cross-validation in time order: `folds` + 1 stretches of equally many rows; each but the first is judged by what was
-    learned from all before it. What is kept learns from all of them.
+    """Cross-validation in time order: `folds` + 1 stretches of equally many rows; each but the first is validated by models
+    fitted on all before it. The kept models are fitted on all of them.
 
     Raises:
         DataError: the first stretch lacks frauds, or good ones.

@@ -36,10 +36,10 @@ MANY = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """Something that may have told the models what nobody could know.
+    """A suspected data leak.
 
-    kind: separating_input, labels_at_once, copied_rows or copies_across_the_cut. names: of the inputs concerned. evidence: what
-    was seen, with figures. remedy: what to do. accepted: somebody confirmed by name that the inputs are known in time.
+    kind: separating_input, labels_at_once, copied_rows or copies_across_the_cut. names: of the inputs concerned. evidence:
+    what was seen, with figures. remedy: what to do. accepted: a person confirmed that the inputs are known in time.
     """
 
     kind: str
@@ -50,7 +50,7 @@ class Leak:
 
     @property
     def asks(self) -> bool:
-        """Whether somebody has to confirm it before the result may decide by itself."""
+        """Whether a person has to confirm it before the result may decide."""
         return self.kind == "separating_input" and not self.accepted
 
     @property
@@ -84,7 +84,7 @@ def leaks_of(
     accepted: Collection[str],
     seed: int,
 ) -> list[Leak]:
-    """What was found.
+    """Find data leaks.
 
     Args:
         detector: names the inputs.
@@ -92,7 +92,7 @@ def leaks_of(
         rows: all replayed events.
         parts: those of training, validation and test.
         judged: encoded validation rows.
-        accepted: inputs that somebody confirmed.
+        accepted: inputs that were confirmed.
         seed: of the sample of good events.
     """
     return [
@@ -123,7 +123,7 @@ def _separating(detector: Detector, judged: Rows, accepted: Collection[str], see
 
 
 def separation(values: NDArray[np.float64], fraud: NDArray[np.float64]) -> float:
-    """The ROC AUC of one input, whichever way it points; what is missing lies below everything.
+    """The ROC AUC of one input, in either direction; missing values rank below all others.
 
     >>> separation(np.array([np.nan, np.nan, 3.0]), np.array([1.0, 1.0, 0.0]))
     1.0

@@ -23,13 +23,13 @@ class Learned:
 def learn(
     models: Sequence[Model], study: Folds, *, seed: int, progress: Callable[[float], None] = lambda _share: None
 ) -> Learned:
-    """Train the models and put them together; the same arguments give the same ensemble, to the last bit.
+    """Fit the models and combine them; the same arguments give the same ensemble, to the last bit.
 
-    With one lesson, what is calibrated is what is kept. With several, calibration, weights and thresholds rest on what
-    each lesson said about the rows after it, and what is kept learned from all rows, as cross-validation does it.
+    With one fold, the calibrated models are the ones kept. With several, calibration, weights and thresholds rest on the
+    scores of each fold for the rows after it, and the kept models are fitted on all rows, as in cross-validation.
 
     Raises:
-        DataError: a lesson's training rows cannot be learned from.
+        DataError: a fold's training rows cannot be fitted.
     """
     final, notes = study.final, list[str]()
     check_rows(final.fit.x, final.fit.fraud, study.features, final.weights)

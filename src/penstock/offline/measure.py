@@ -57,7 +57,7 @@ def by_member(ensemble: Ensemble, scores: Scores, rows: Rows, threshold: float) 
 
 
 def notes_on(test: Rows) -> list[str]:
-    """What a person should know about the test."""
+    """Caveats about the test."""
     if test.frauds >= FEW_FRAUDS:
         return []
     return [f"the test holds only {test.frauds} frauds: its figures are mostly chance; choose an earlier --test-from"]
@@ -67,7 +67,7 @@ def notes_on(test: Rows) -> list[str]:
 
 
 def compare_treatments(models: Sequence[Model], study: Folds, test: Rows, *, seed: int) -> dict[str, dict[str, Figures]]:
-    """What every treatment of imbalance does to every model: figures on the test, each trained alone."""
+    """The effect of every imbalance treatment on every model: figures on the test, each fitted alone."""
     found: dict[str, dict[str, Figures]] = {}
     for model in models:
         bare = treated(model, "none")
@@ -80,7 +80,7 @@ def compare_treatments(models: Sequence[Model], study: Folds, test: Rows, *, see
 
 
 def with_treatment(model: Any, treatment: str) -> Model:
-    """The model with this treatment, whatever it declares."""
+    """The model with this treatment in place of the declared one."""
     return msgspec.structs.replace(model, imbalance=treatment)  # type: ignore[no-any-return]
 
 
@@ -92,7 +92,7 @@ def _figures_alone(model: Model, study: Folds, test: Rows, seed: int) -> Figures
 
 @dataclass(frozen=True, slots=True)
 class Parted:
-    """How figures change with what a recipe sets apart: the models, the training rows, the test, and the folds."""
+    """Figures with and without the rows that a recipe sets apart."""
 
     apart: Apart
     models: Sequence[Model]

@@ -19,7 +19,7 @@ from penstock.offline.thresholds import ByRate, Choice
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What may be asked of a training; without any of it, the detector's recipe or a split by time.
+    """Options of a training; by default the detector's recipe or a split by time.
 
     train_from, valid_from, test_from, test_to: instants of the split, in event time. folds: prequential folds instead of
     one split. models: names of declared models, or of kinds of models. imbalance: a treatment for models that declare
@@ -49,7 +49,7 @@ class Options:
         return {name: time for name, time in named.items() if time is not None}
 
     def recipe(self, detector: Detector) -> Recipe | None:
-        """The detector's own recipe, unless times or folds are asked for."""
+        """The detector's recipe, unless times or folds are given."""
         return None if self.times or self.folds else detector.training
 
     def trials_for(self, detector: Detector) -> int:
@@ -59,7 +59,7 @@ class Options:
 
 
 def chosen_models(detector: Detector, options: Options) -> list[Model]:
-    """The declared models, or those of the names asked for: a kind that is not declared comes with its defaults.
+    """The declared models, or those named: a kind that is not declared comes with its defaults.
 
     Raises:
         ConfigurationError: nothing is declared, or a name is neither a declared model's nor a kind's.
@@ -76,7 +76,7 @@ def chosen_models(detector: Detector, options: Options) -> list[Model]:
 
 
 def _kind(detector: Detector, name: str, declared: Sequence[str]) -> Model:
-    """A model of this kind, as it is without further words."""
+    """A model of this kind with its defaults."""
     known = kinds()
     try:
         model: Model = known[name]()
@@ -97,7 +97,7 @@ def splits_of(detector: Detector, rows: Rows, options: Options) -> list[Split]:
     """The split, or the folds, oldest first.
 
     Raises:
-        DataError: too little was recorded. ConfigurationError: folds and times were asked for together.
+        DataError: too little was recorded. ConfigurationError: folds and times exclude one another.
     """
     recipe = options.recipe(detector)
     if recipe is not None:

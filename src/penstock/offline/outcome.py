@@ -17,11 +17,11 @@ _CAUSES = 10
 def outcome(
     detector: Detector, recorded: Recorded, decided: pl.DataFrame, rows: NDArray[np.int64], seconds: float
 ) -> dict[str, Any]:
-    """Decisions, speed, what was refused, and, where there are labels, what the decisions were worth.
+    """Decisions, speed, refused rows, and the quality of the decisions where there are labels.
 
     Args:
-        detector: what decided.
-        recorded: what was replayed.
+        detector: the one that decided.
+        recorded: the replayed data.
         decided: what `penstock.offline.replay.replay` returned.
         rows: where its rows stand in the recorded frame.
         seconds: how long it took.
@@ -43,7 +43,7 @@ def outcome(
 def _worth(
     detector: Detector, recorded: Recorded, decided: pl.DataFrame, rows: NDArray[np.int64]
 ) -> dict[str, dict[str, float | None]]:
-    """What being stopped, and the score, say about the truth, over the events that have a label.
+    """Quality of decisions and score, over the events with a label.
 
     Rates are None below 30 known outcomes; see `penstock.outcomes`.
     """

@@ -33,7 +33,7 @@ class Split(Protocol):
 
     @property
     def known_by(self) -> dict[str, int]:
-        """Until when the truth about the events of each part counts, in microseconds; what was known later is unknown."""
+        """The time, in microseconds, by which labels of each part must be known to count."""
         ...
 
     def as_json(self) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class Periods:
         test_from: datetime | None = None,
         test_to: datetime | None = None,
     ) -> "Periods":
-        """The split as asked for; what was not asked for is derived from the recorded times.
+        """The split with the given instants; the others are derived from the recorded times.
 
         Raises:
             DataError: the instants are out of order, or too little time was recorded for the gaps.
@@ -177,7 +177,7 @@ class Counted:
 
     @classmethod
     def of(cls, time_us: NDArray[np.int64], rows: tuple[int, int], folds: int) -> "Counted":
-        """The first so many events, and the so many that follow.
+        """The first events, and the ones that follow, by number.
 
         Raises:
             DataError: there are fewer events than that.

@@ -11,7 +11,7 @@ from penstock.messages import Record
 
 
 class Shown(MemoryLedger):
-    """What an engine sees that shows another ledger's decisions: all that is looked up by id, and nothing to recover.
+    """A read-only view of another ledger for an engine: lookups by id, and nothing to recover.
 
     Nothing can be appended, and what the engine notes in tables stays in memory.
     """
@@ -33,7 +33,7 @@ class Shown(MemoryLedger):
         return self._shown.find(detector, transaction_id, kinds, until_us=until_us)
 
     def layouts(self) -> Mapping[str, Mapping[str, Sequence[Field]]]:
-        """Those of the ledger that is shown, and what the engine of today added."""
+        """The layouts of the other ledger, and those that this engine added."""
         return {**super().layouts(), **self._shown.layouts()}
 
     def append(self, record: Record, done: Done | None = None) -> int:  # noqa: ARG002 -- the port's signature
@@ -47,7 +47,7 @@ def explain(detector: Detector, ledger: Ledger, transaction_id: str) -> bytes:
     Args:
         detector: that decided.
         ledger: holds the decision; may be open for reading only.
-        transaction_id: what was decided.
+        transaction_id: of the decision.
 
     Raises:
         DataError: there is no such decision.

@@ -67,14 +67,14 @@ class Registry(Protocol):
         ...
 
     def publish(self, detector: str, version: str, attached: Mapping[str, str] | None = None) -> None:
-        """Take in a bundle that lies in `folder`; a version that is known already stays as it is.
+        """Add the bundle in `folder`; an existing version stays unchanged.
 
-        attached: texts to keep beside it, by file name, such as the report's page; a registry may have no place for them.
+        attached: texts to store with it, by file name, such as the report's page; a registry may have no place for them.
         """
         ...
 
     def crown(self, detector: str, version: str, why: Why) -> None:
-        """Make a published version the champion, and remember that in `changes`. Whoever asks sees the old one or the new."""
+        """Make a published version the champion, and record the change. A concurrent reader sees the old one or the new."""
         ...
 
     def challenge(self, detector: str, version: str | None) -> None:
@@ -113,7 +113,7 @@ class FolderRegistry:
         return found
 
     def alias(self, detector: str, name: Alias) -> str | None:
-        """What the file of this name says."""
+        """The version in the file of this name."""
         return alias(self.folder, detector, name)
 
     def fetch(self, detector: str, version: str) -> Path:
@@ -151,11 +151,12 @@ def register(
     attached: Callable[[Trained], Mapping[str, str]] | None = None,
     clock: Clock = system_clock,
 ) -> Trained:
-    """Keep what was trained as a version; the first one that fits the detector becomes its champion.
+    """Store the trained models as a version; the first one that fits the detector becomes its champion.
 
-    None becomes champion while one of its inputs alone separates the classes and nobody confirmed that it is known in time.
+    No version becomes champion while one of its inputs alone separates the classes and is not confirmed to be known in
+    time.
 
-    attached: makes the texts that are kept beside it, by file name, once its version is known.
+    attached: makes the texts that are stored with it, by file name, once its version is known.
     """
     from penstock.offline.trained import bundled
 
@@ -169,7 +170,7 @@ def register(
 
 
 def champion_of(registry: Registry, detector: Detector) -> Ensemble | None:
-    """The models that decide and fit the detector as it is; None where there are none."""
+    """The champion's models if they fit the detector, or None."""
     version = registry.alias(detector.name, "champion")
     if version is None:
         return None
@@ -193,10 +194,10 @@ def fitting(registry: Registry, detector: Detector, version: str) -> Ensemble:
 
 
 def promote_to(registry: Registry, detector: Detector, version: str, name: Alias = "champion") -> None:
-    """Let a version decide, or be the challenger.
+    """Make a version the champion or the challenger.
 
     Raises:
-        BundleError: there is no such version, or it does not fit the detector; who decides is as before.
+        BundleError: there is no such version, or it does not fit the detector; the champion stays.
     """
     fitting(registry, detector, version)
     if name == "champion":
@@ -224,7 +225,7 @@ def roll_back(registry: Registry, detector: Detector) -> str:
 
 
 def find(registry: Registry, text: str, detector: str | None = None) -> Entry:
-    """The version that a person means: in full, by its first characters, by the registry's number, or by an alias.
+    """The version named in full, by its first characters, by the registry's number, or by an alias.
 
     Raises:
         BundleError: there is none, or several.

@@ -33,7 +33,7 @@ _NAMES = pl.Series([action.name for action in Action])
 
 @dataclass(slots=True)
 class Chunk:
-    """Some events of a replay, decided. judged is None where only features were asked for.
+    """Some events of a replay, decided. judged is None if only features were requested.
 
     rows: where each stands in the recorded frame. Its label, amount and all else that was recorded stand there: an id may come
     again.
@@ -80,7 +80,7 @@ class Replay:
             sequence += len(batch)
 
     def read_all(self, recorded: Recorded) -> Batch:
-        """All events as one batch, with every feature computed; for looking at what a kernel or a model gets."""
+        """All events as one batch with every feature computed, for inspecting the inputs of kernels and models."""
         reader = Reader(self.detector.schema, self.detector.plan.layout, personal_key=self.personal_key)
         batch = reader.read_frame(recorded.frame).batch
         self.pipeline.features(batch, 0)
@@ -145,7 +145,7 @@ def frame_of(detector: Detector, ensemble: Ensemble | None, chunks: Iterable[Chu
 def known_labels(
     detector: Detector, batch: Batch, labels: Labels, rows: NDArray[np.int64] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
-    """When each event's label became known (microseconds), and whether it says fraud; None where nobody says.
+    """When each event's label became known (microseconds), and whether it is fraud; None without a label.
 
     labels: as read with the events, of which `rows` are those of the batch.
     """
@@ -160,7 +160,7 @@ def known_labels(
 
 
 class _Known:
-    """Which events of a replay are new: as the claims say, but by the ids themselves. codes: one for each id, from 1."""
+    """Deduplication in a replay, by the ids themselves. codes: one for each id, from 1."""
 
     def __init__(self, codes: NDArray[np.int64] | None, dedupe_us: int) -> None:
         self._codes, self._claims = codes, Claims(dedupe_us)
@@ -234,11 +234,11 @@ def replay(
     """Decide recorded events and return one row for each, in arrival order.
 
     Args:
-        detector: what decides.
+        detector: the one that decides.
         data: a file (.csv, .parquet, .ndjson) or a frame; see `penstock.offline.datasets`.
         models: an ensemble, or the folder of bundles whose champion scores; without models the scores are null and
             rules alone decide.
-        personal_key: the secret behind tokens of personal values on lists; it does not matter to anything else.
+        personal_key: the secret behind tokens of personal values on lists; nothing else uses it.
         max_refused: the share of rows that may be refused because they are no events; a warning says which were.
 
     Returns:
@@ -261,7 +261,7 @@ def placed(
     *,
     personal_key: bytes | None = None,
 ) -> tuple[pl.DataFrame, NDArray[np.int64]]:
-    """What `replay` returns, and where each of its rows stands in the recorded frame.
+    """The result of `replay`, and the position of each of its rows in the recorded frame.
 
     Raises:
         BundleError: the models do not fit the detector.

@@ -86,7 +86,7 @@ class Rows:
     # ---- texts
 
     def encodings(self) -> dict[str, Encoding]:
-        """What every text stands for, by the outcomes of these rows: fitted on the training rows alone."""
+        """The category encodings, fitted on these training rows alone."""
         return {name: Encoding.fit(each.codes, each.texts.tolist(), self.fraud) for name, each in self.texts.items()}
 
     def encoded(self, encodings: Mapping[str, Encoding], features: tuple[str, ...]) -> "Rows":
@@ -122,7 +122,7 @@ def joined(parts: Sequence[Rows]) -> Rows:
 
 
 def weights_of(known: Rows, everything: Rows) -> NDArray[np.float64] | None:
-    """Weights of training rows under which stopped events whose truth is known stand for those that nobody looked into.
+    """Weights of training rows under which stopped events with known outcome stand for those without.
 
     None where nothing was stopped, or everything that was stopped is known. known: the training rows. everything: the
     same period with the unknown ones.
@@ -170,7 +170,7 @@ def replayed(detector: Detector, recorded: Recorded, progress: Callable[[float],
 
 
 def unjudged(detector: Detector, recorded: Recorded, progress: Callable[[float], None] = lambda _share: None) -> Rows:
-    """Replay recorded events as `replayed` does, where nobody need know the truth about any of them."""
+    """Replay recorded events as `replayed` does, without requiring known outcomes."""
     found = _Found.of(detector, recorded, progress)
     n = len(found.ids)
     return Rows(
@@ -189,7 +189,7 @@ def unjudged(detector: Detector, recorded: Recorded, progress: Callable[[float],
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the replay gave. amount: in the one currency of the detector, NaN where an event does not say."""
+    """The result of the replay. amount: in the detector's one currency, NaN for none."""
 
     ids: list[str]
     x: NDArray[np.float64]
@@ -226,10 +226,10 @@ class _Found:
 
 
 def _outcomes(detector: Detector, truth: pl.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Fraud (NaN where unknown), when that was known, and what had been stopped.
+    """Fraud (NaN if unknown), when that was known, and which events had been stopped.
 
-    An event that was stopped cannot turn out bad by itself: that nobody called it fraud says nothing. It is good only
-    where the data says when somebody found that out.
+    A stopped event cannot turn out bad by itself, so the absence of a fraud label means nothing. It counts as good only if
+    the data has the time at which that was found out.
     """
     label = detector.label
     assert label is not None

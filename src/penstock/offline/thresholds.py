@@ -33,7 +33,7 @@ _NEVER = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ByRate:
-    """Review what no more than `review_fpr` of the good ones reach, block where `block_precision` are fraud."""
+    """Choice by rate: review at most a share `review_fpr` of the good ones, block where `block_precision` are fraud."""
 
     review_fpr: float = 0.01
     block_precision: float = 0.9
@@ -58,7 +58,7 @@ class ByCapacity:
 
 @dataclass(frozen=True, slots=True)
 class ByCost:
-    """Lose as little as possible, in the currency of the amounts.
+    """Choice by cost: minimise the loss, in the currency of the amounts.
 
     A fraud that is approved costs `loss` times its amount. A review costs `review`, whatever it finds; it finds the share
     `found` of the frauds it is shown. A good customer who is blocked costs `annoyance`.
@@ -165,7 +165,7 @@ def _between(score: Vector, cut: int) -> float:
 
 
 def outcome(scored: Scored, thresholds: Mapping[str, float], costs: ByCost | None = None) -> dict[str, float | None]:
-    """What these thresholds would have meant for these rows; money in the currency of the amounts.
+    """The effect of these thresholds on these rows; money in the currency of the amounts.
 
     Rates are of known outcomes, and None below 30 of these; see `rates`.
     """
@@ -191,7 +191,7 @@ def outcome(scored: Scored, thresholds: Mapping[str, float], costs: ByCost | Non
 
 
 def rates(scored: Scored, thresholds: Mapping[str, float]) -> dict[str, Rate]:
-    """Recall, precision and false positive rate of what is reviewed or blocked, with counts and Wilson's interval."""
+    """Recall, precision and false positive rate of reviewed and blocked rows, with counts and Wilson's interval."""
     stopped = scored.score >= min(thresholds["review_at"], thresholds["block_at"])
     frauds, caught, all_stopped = int(scored.y.sum()), int(scored.y[stopped].sum()), int(stopped.sum())
     return {
@@ -202,7 +202,7 @@ def rates(scored: Scored, thresholds: Mapping[str, float]) -> dict[str, Rate]:
 
 
 def curve(scored: Scored, thresholds: Mapping[str, float], costs: ByCost | None = None) -> list[dict[str, float | None]]:
-    """`outcome` for other places to review from, lowest first, the chosen one among them; what is blocked stays blocked."""
+    """`outcome` for other review thresholds, lowest first, including the chosen one; the block threshold stays."""
     if not len(scored.score):
         return []
     block_at = thresholds["block_at"]

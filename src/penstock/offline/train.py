@@ -39,7 +39,7 @@ Progress = Callable[[str, float], None]
 
 
 def _silent(_what: str, _share: float) -> None:
-    """Nobody is told."""
+    """Ignore progress."""
 
 
 def train(
@@ -57,7 +57,7 @@ def train(
     progress: Progress = _silent,
     clock: Clock = system_clock,
 ) -> Report:
-    """Train a detector's models on recorded events and measure them; `run` takes further wishes.
+    """Train a detector's models on recorded events and measure them; `run` takes further options.
 
     Args:
         detector: declares features, models and the label.
@@ -68,8 +68,8 @@ def train(
         test_to: last event time of the test. What is omitted is derived from the data.
         models: names of the declared models, or of kinds, to train; all declared ones unless given.
         save_to: folder of bundles to write the result into. The first bundle becomes the champion.
-        make_champion: let it decide even where there is a champion already.
-        seed: of everything that draws at random.
+        make_champion: replace an existing champion.
+        seed: of all random numbers.
         progress: called with the progress.
         clock: for the time at which the bundle was made.
 
@@ -85,7 +85,7 @@ def train(
 
 
 def run(detector: Detector, data: Any, options: Options | None = None, *, progress: Progress = _silent) -> Trained:
-    """Train and measure; nothing is written. Options say what is wanted, `train` what can go wrong."""
+    """Train and measure without writing anything. For errors see `train`."""
     options = options or Options()
     models = chosen_models(detector, options)
     check_accepted(detector, options.accept_inputs)
@@ -108,7 +108,7 @@ def _stretch(progress: Progress, start: float, width: float) -> Progress:
 
 
 def _last_of(folds: Sequence[Trained]) -> Trained:
-    """The last fold, whose report tells of all."""
+    """The last fold, whose report covers all."""
     told = [
         {"periods": each.periods.as_json(), "rows": each.rows, "fraud": each.fraud, "test": each.test}
         for each in (fold.report for fold in folds)
@@ -121,14 +121,14 @@ def _last_of(folds: Sequence[Trained]) -> Trained:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """What all splits of a training have in common."""
+    """The part of a training that all splits share."""
 
     detector: Detector
     recorded: Recorded
     options: Options
 
     def run(self, rows: Rows, split: Split, models: Sequence[Model], progress: Progress) -> tuple[Trained, list[Model]]:
-        """From the split to the figures; also the models as tuning left them."""
+        """Run all stages from the split to the figures; also returns the tuned models."""
         parts, unknown = _parts(rows, split)
         study = self._study(parts, rows, split)
         tuning = self._tune(models, study, _stretch(progress, 0.0, 0.5))
@@ -190,7 +190,7 @@ class _Job:
         study: Folds,
         leaks: list[Leak],
     ) -> Report:
-        """What is known before the test is looked at."""
+        """The report before the test is evaluated."""
         chosen, in_force = ensemble.thresholds, measure.in_force(self.detector, ensemble)
         costs = self.options.choice if isinstance(self.options.choice, ByCost) else None
         return Report(
@@ -223,7 +223,7 @@ class _Job:
         return leaks_of(self.detector, self.recorded, rows, parts, study.judged, options.accept_inputs, options.seed)
 
     def _measured(self, trained: Trained, models: Sequence[Model], parts: dict[str, Rows], tuning: dict[str, Any]) -> Trained:
-        """The same with every figure about the test."""
+        """The report with all figures of the test."""
         report, ensemble, scores, test = trained.report, trained.ensemble, trained.scores, trained.test
         review_at = report.in_force["review_at"]
         costs = self.options.choice if isinstance(self.options.choice, ByCost) else None
@@ -257,7 +257,7 @@ def _share_of(progress: Progress, what: str) -> Callable[[float], None]:
 
 
 def _parts(rows: Rows, split: Split) -> tuple[dict[str, Rows], dict[str, int]]:
-    """Training, validation and test without what nobody knew in time, and how many that were."""
+    """Training, validation and test rows with labels known in time, and the number of the others."""
     parts, unknown = {}, {}
     for name, mask in split.masks(rows.time_us).items():
         known = rows.known & (rows.known_us <= split.known_by[name])
@@ -295,5 +295,5 @@ def keep(
 
 
 def has_champion(detector: Detector, folder: Path) -> bool:
-    """Whether a bundle decides already that still fits the detector's features."""
+    """Whether there is a champion that still fits the detector's features."""
     return champion_of(FolderRegistry(folder), detector) is not None

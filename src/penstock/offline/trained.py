@@ -26,17 +26,16 @@ Figures = dict[str, float | None]
 
 @dataclass(frozen=True)
 class Report:
-    """What was trained on what, and what it is worth on the test.
+    """The report of a training: its data, and the quality on the test.
 
     unknown: events of a part whose label was not known in time, or never. test, members: the figures of
-    `penstock.models.metrics` for the ensemble and each member. intervals: between which values the test's ranking figures
-    lie with 95 % confidence. rates: its precision and recall, with counts and Wilson's interval. weights: the members'
-    shares. thresholds: as chosen; in_force: with those that the detector declares instead. choice: how they were chosen.
-    decided: what the thresholds in force come to on the test. curve: the same on the validation rows for other places to
-    review from. tuning: trials by model. folds: every fold's periods and figures, oldest first; test is the last one's.
-    apart: figures with and without what the recipe sets apart. treatments: figures of every model under every treatment of
-    imbalance. leaks: what may have told the models what nobody could know. saved_to and champion are None where nothing was
-    saved.
+    `penstock.models.metrics` for the ensemble and each member. intervals: 95 % intervals of the test's ranking figures.
+    rates: its precision and recall, with counts and Wilson's interval. weights: the members' shares. thresholds: as chosen;
+    in_force: with those that the detector declares instead. choice: how they were chosen. decided: the effect of the
+    thresholds in force on the test. curve: the same on the validation rows for other review thresholds. tuning: trials by
+    model. folds: every fold's periods and figures, oldest first; test is the last one's. apart: figures with and without
+    what the recipe sets apart. treatments: figures of every model under every treatment of imbalance. leaks: suspected data
+    leaks. saved_to and champion are None where nothing was saved.
     """
 
     detector: str
@@ -69,11 +68,11 @@ class Report:
 
     @property
     def unconfirmed(self) -> list[str]:
-        """Inputs that somebody has to confirm before the result decides."""
+        """Inputs that a person has to confirm before the result decides."""
         return [name for leak in self.leaks if leak.asks for name in leak.names]
 
     def as_json(self) -> dict[str, Any]:
-        """Everything as plain values: what `penstock train --json` prints."""
+        """Everything as plain values, as printed by `penstock train --json`."""
         return {
             "detector": self.detector,
             "model_version": self.model_version,
@@ -110,11 +109,11 @@ class Report:
 
 @dataclass(frozen=True)
 class Trained:
-    """Everything a training has found: what reports, registries and evaluations read.
+    """The complete result of a training, read by reports, registries and evaluations.
 
-    study: what was fitted and judged; `study.judged` are the validation rows. judged: the ensemble's score of each of them.
-    test: the test's rows, encoded. scores: of the test. recorded: the name of the data. reference: what later traffic is
-    compared with. evaluation: what is kept of the test, as plain values.
+    study: the folds; `study.judged` are the validation rows. judged: the ensemble's score of each of them. test: the test's
+    rows, encoded. scores: of the test. recorded: the name of the data. reference: for drift detection. evaluation: the
+    stored part of the test, as plain values.
     """
 
     report: Report
@@ -136,7 +135,7 @@ def mean_of(figures: list[Figures]) -> Figures:
 
 
 def bundled(detector: Detector, trained: Trained, folder: Path, *, clock: Clock = system_clock) -> Trained:
-    """Write the ensemble as a bundle into a folder of bundles. Who decides does not change."""
+    """Write the ensemble as a bundle into a folder of bundles. The champion does not change."""
     report, ensemble = trained.report, trained.ensemble
     training = {
         "data": Path(trained.recorded).name,

@@ -36,11 +36,11 @@ LOOK_S = 0.5
 
 
 class Round(msgspec.Struct, frozen=True):
-    """What one training came to.
+    """The result of one training.
 
-    why: it was done. version: of what was trained. champion: which version decides afterwards, challenger: which is
-    compared with it. average_precision: on the test. champion_average_precision: of the champion before, on the same test;
-    None where there was none. notes: caveats.
+    why: its cause. version: the trained one. champion: the version that decides afterwards, challenger: the version
+    compared with it. average_precision: on the test. champion_average_precision: of the previous champion, on the same
+    test; None where there was none. notes: caveats.
     """
 
     why: str
@@ -53,13 +53,13 @@ class Round(msgspec.Struct, frozen=True):
 
     @property
     def decides(self) -> bool:
-        """Whether what was trained is the champion."""
+        """Whether the trained version is the champion."""
         return self.champion == self.version
 
 
 @dataclass(frozen=True)
 class Trainer:
-    """Trains one detector on a file that grows.
+    """Trainer of one detector on a growing file.
 
     data: read anew for each training. attached: see `registry.register`.
     """
@@ -73,7 +73,7 @@ class Trainer:
     clock: Clock = system_clock
 
     def train(self, why: str, progress: Callable[[float], None] = lambda _share: None, *, by_itself: bool = False) -> Round:
-        """Train once, keep the result as a version, and let it decide where it shall; by itself, only be the challenger.
+        """Train once and store the version; by schedule or drift it only becomes the challenger.
 
         Raises:
             DataError: the file cannot be learned from, or not yet. RegistryError: the result cannot be kept.
@@ -104,7 +104,7 @@ class Trainer:
         )
 
     def _hold(self, champion: Ensemble, trained: Trained) -> tuple[float | None, list[str]]:
-        """The champion's average precision on the same test, and what makes that doubtful."""
+        """The champion's average precision on the same test, and reasons to doubt the comparison."""
         score = scores_of(champion, trained)
         if score is None:
             return None, [f"champion {champion.version} reads other features, so it cannot be held against the same test"]
@@ -117,7 +117,7 @@ class Trainer:
     # ---- schedule
 
     def due_us(self, every_us: int | None) -> int | None:
-        """When to train by schedule: at once where nothing decides, else so long after the newest version was made."""
+        """The time of the next scheduled training: at once without a champion, else a period after the newest version."""
         if champion_of(self.registry, self.detector) is None:
             return self.clock()
         if every_us is None:
@@ -135,15 +135,15 @@ class Trainer:
         failed: Callable[[PenstockError], None],
         drifted: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """Train whenever that is due or asked for, until `wait` says that it is time to stop.
+        """Train whenever due or requested, until `wait` returns true.
 
         Args:
-            every_us: time between trainings; only when nothing decides, or asked, where it is None.
-            asked: why somebody wants a training now, once; None while nobody does.
-            wait: sleeps so many seconds; true ends it.
-            told: what a training came to.
-            failed: why one failed; it is tried again later.
-            drifted: why drift asks for a training, once; None while it does not.
+            every_us: time between trainings; None: only without a champion, or on request.
+            asked: the reason for a requested training, once; None for none.
+            wait: sleeps that many seconds; true ends the loop.
+            told: called with the result of each training.
+            failed: called with the error of a failed one, which is repeated later.
+            drifted: the drift that calls for a training, once; None for none.
         """
         due_us = self.due_us(every_us)
         while True:
@@ -171,7 +171,7 @@ class Trainer:
 
 
 def scores_of(champion: Ensemble, trained: Trained) -> Vector | None:
-    """What another ensemble says about the test of a training; None where it reads features that the test has not."""
+    """The scores of another ensemble on the test of a training; None if it reads features that the test lacks."""
     features = trained.study.features
     if not set(champion.features) <= set(features):
         return None
@@ -189,7 +189,7 @@ def _end_of_training(champion: Ensemble) -> int | None:
 
 
 def take_request(path: Path) -> bool:
-    """Whether somebody has made the file that asks for a training; it is removed.
+    """Whether the request file for a training exists; it is removed.
 
     Raises:
         DataError: it is there and cannot be removed.

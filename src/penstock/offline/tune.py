@@ -63,7 +63,7 @@ SPACES: Mapping[str, Space] = {
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """What a search found: the model, and every trial with its parameters and average precision on the judged rows."""
+    """The result of a search: the model, and every trial with its parameters and average precision on the validation rows."""
 
     model: Model
     trials: tuple[dict[str, Any], ...]
@@ -77,7 +77,7 @@ class Tuned:
 def tune(
     model: Model, study: Folds, trials: int, *, seed: int, progress: Callable[[float], None] = lambda _share: None
 ) -> Tuned:
-    """Search for the hyperparameters with the highest average precision on later rows, averaged over the lessons.
+    """Search for the hyperparameters with the highest average precision on the validation rows, averaged over the folds.
 
     The same arguments give the same model. Without trials, or for a kind that is not tuned, the model comes back as it is.
     """
@@ -105,7 +105,7 @@ def tune(
 
 
 def open_space(model: Model) -> Space:
-    """What may vary of this model: its kind's space without the fields that were declared."""
+    """The search space of this model: its kind's without the declared fields."""
     kind = type(model)
     space = SPACES.get(kind.__module__.rpartition(".")[2], {})
     defaults = {field.name: field.default for field in msgspec.structs.fields(kind)}  # type: ignore[arg-type]  # every kind is a Struct
@@ -128,7 +128,7 @@ def _suggested(trial: Any, name: str, allowed: Range) -> float:
 
 
 def _worth(model: Model, study: Folds, seed: int) -> float:
-    """Mean average precision on the judged rows; a lesson without fraud among them says nothing."""
+    """Mean average precision on the validation rows; folds without fraud among them are left out."""
     found = []
     for lesson in study.lessons:
         member = lesson.taught(model, study.features, seed=seed, notes=[])

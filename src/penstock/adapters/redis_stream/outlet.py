@@ -29,9 +29,10 @@ class _Waiting(NamedTuple):
 
 
 class RedisOutlet:
-    """`Outlet` on Redis. A message not delivered within `patience_s` is dropped, and its sender notified. Messages arrive in
-    the order in which they were put, each once: a batch whose response was lost is sent again, and Redis recognises it by
-    its number. Keys have no effect here: a stream is one shard.
+    """`Outlet` on Redis. A message not delivered within `patience_s` is dropped, and its sender notified.
+
+    Messages arrive in the order in which they were put, each once: a batch whose response was lost is sent again, and Redis
+    recognises it by its number. Keys have no effect here: a stream is one shard.
     """
 
     def __init__(self, address: Address, line: Line, *, patience_s: float = 30.0) -> None:

@@ -18,10 +18,10 @@ _GOOD = ("good", "unobjected")
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Matched decisions that are alike.
+    """A group of matched decisions that agree in all these properties.
 
-    day: of their events. before, after: what was decided, and what would have been. truth: a field of `Truth`. count, worth:
-    how many, and their amounts. caught: how many of them another rule caught.
+    day: of their events. before, after: the actual and the hypothetical decision. truth: a field of `Truth`. count, worth:
+    their number and their amount. caught: how many of them another rule caught.
     """
 
     day: date
@@ -35,7 +35,7 @@ class Cell:
 
     @property
     def changed(self) -> int:
-        """How many would have been decided otherwise."""
+        """How many decisions would have changed."""
         return self.count if self.before != self.after else 0
 
     @property
@@ -45,7 +45,7 @@ class Cell:
 
 
 def cell_of(row: Mapping[str, Any], then: str, rank: int) -> Cell:
-    """A cell from a row of the answer to `matched`; then: the action that the condition asks for. rank: see `judge.rank_of`."""
+    """A cell from a result row of `matched`. then: the action that the condition requests. rank: see `judge.rank_of`."""
     before, truth, control = row["decision"], row["truth"], row["control"]
     after = _outcome(control or before, _DECIDES[then], rank, row["strongest"])
     if control is not None and after == "BLOCK" and rank < BLOCKS_HARD:
@@ -58,14 +58,14 @@ def cell_of(row: Mapping[str, Any], then: str, rank: int) -> Cell:
 
 
 def _outcome(before: str, asks: str, rank: int, strongest: int) -> str:
-    """What would have been decided, had one more rule fired. strongest: the highest rank of those that did."""
+    """The decision if one more rule had fired. strongest: the highest rank of the rules that did."""
     if max(rank, strongest) > BLOCKS:  # what one of them asks for is given, whatever others do
         return asks if rank > strongest else before
     return max(before, asks, key=ACTIONS.index)
 
 
 def truth_of(cells: Iterable[Cell]) -> Truth:
-    """What is known of the decisions in some cells."""
+    """Counts of known and unknown outcomes in some cells."""
     counts: Counter[str] = Counter()
     for cell in cells:
         counts[cell.truth] += cell.count
@@ -73,7 +73,7 @@ def truth_of(cells: Iterable[Cell]) -> Truth:
 
 
 def money_of(cells: Iterable[Cell]) -> Money:
-    """What changes in some cells, in money."""
+    """The change in money over some cells."""
     sums = dict.fromkeys(Money.__struct_fields__, 0.0)
     for cell in cells:
         what = "loss_caught" if cell.truth == "fraud" else "good_stopped" if cell.truth in _GOOD else "undecided_stopped"
@@ -82,7 +82,7 @@ def money_of(cells: Iterable[Cell]) -> Money:
 
 
 def per_day(cells: Iterable[Cell], days: int) -> dict[str, float]:
-    """How many more decisions of each kind there would have been a day."""
+    """The additional decisions of each kind per day."""
     more: Counter[str] = Counter()
     for cell in cells:
         more[cell.after] += cell.count
@@ -91,12 +91,12 @@ def per_day(cells: Iterable[Cell], days: int) -> dict[str, float]:
 
 
 def lowered(cells: Iterable[Cell]) -> int:
-    """How many would have been decided less strictly."""
+    """How many decisions would have been less strict."""
     return sum(cell.count for cell in cells if ACTIONS.index(cell.after) < ACTIONS.index(cell.before))
 
 
 def examples_of(cells: Iterable[Cell], most: int) -> list[Example]:
-    """Some decisions of each truth, those that would have changed and are newest first."""
+    """Examples of decisions for each truth, changed and newest ones first."""
     found: dict[str, list[Example]] = {}
     for cell in cells:
         found.setdefault(cell.truth, []).extend(cell.examples)

@@ -20,13 +20,14 @@ _FRAUD = pl.col("truth") == "fraud"
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """What one side did.
+    """Figures of one side.
 
-    version: of the detector, where it was replayed. decisions: counts; per_day: the same a day. frauds_stopped, frauds_missed,
-    good_stopped: counts of what is known; unobjected: how many of the last are known by nobody's objection alone. precision: of
-    the stopped whose outcome is known; recall: of the known frauds; both with Wilson's 95 % interval, and null below 30 known
-    outcomes. loss: amounts of known frauds that it approved; good_revenue_stopped: of good ones that it stopped; null where
-    events do not say what they are worth, or in several currencies. latency_us: of an event, on average, by stage, in a replay.
+    version: of the detector, where it was replayed. decisions: counts; per_day: the same a day. frauds_stopped,
+    frauds_missed, good_stopped: counts of known outcomes; unobjected: how many of the last are good only because nobody
+    objected. precision: of the stopped whose outcome is known; recall: of the known frauds; both with Wilson's 95 %
+    interval, and null below 30 known outcomes. loss: amounts of known frauds that it approved; good_revenue_stopped: of
+    good ones that it stopped; null where events have no amount, or several currencies. latency_us: of an event, on average,
+    by stage, in a replay.
     """
 
     how: Literal["recorded", "replayed"]
@@ -49,11 +50,11 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """A candidate beside the champion, over the events that both decided.
+    """A candidate compared with the champion, over the events that both decided.
 
-    matrix: how many the champion decided as the first, and the candidate as the second. flips: those that differ. truth: what
-    is known of these. money: what the candidate changes; null where events do not say what they are worth. alone: events that
-    only one of them decided, which are left out.
+    matrix: counts by (champion's decision, candidate's decision). flips: decisions that differ. truth: their known
+    outcomes. money: the candidate's effect; null where events have no amount. alone: events that only one of them decided,
+    which are left out.
     """
 
     detector: str
@@ -72,13 +73,13 @@ class Compared(msgspec.Struct, frozen=True):
 
 
 def compare(detector: Detector, recorded: Recorded, champion: Side, candidate: Side) -> tuple[Compared, pl.DataFrame]:
-    """The figures, and one row for each event that is decided otherwise.
+    """Compare two sides: figures, and one row for each event that is decided differently.
 
     Args:
-        detector: the candidate; says where time, amount and label are.
+        detector: the candidate's; names the columns of time, amount and label.
         recorded: the events that both decided.
-        champion: what decides now.
-        candidate: what would.
+        champion: the side that decides now.
+        candidate: the other side.
 
     Returns:
         The figures; and the flips with id, time, amount, `champion`, `candidate`, `champion_by`, `candidate_by`, `score` and
@@ -116,7 +117,7 @@ def _alike(left: pl.DataFrame, right: pl.DataFrame) -> bool:
 
 
 def _beside(rows: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
-    """The rows that both know; a join only where it is needed, because of millions of ids it takes long."""
+    """Inner join of both sides; done only where needed, because millions of ids make it slow."""
     if _alike(rows, more):
         return rows.hstack(more.drop(ROW))
     return rows.join(more, on=ROW, maintain_order="left")
@@ -131,7 +132,7 @@ def _named(side: Side, name: str) -> pl.DataFrame:
 
 
 def _facts(detector: Detector, recorded: Recorded) -> pl.DataFrame:
-    """For each event its id, time, amount, and what is known of it."""
+    """For each event its id, time, amount and known outcome."""
     frame = recorded.frame
     amount = detector.schema.amount
     label = detector.label.field if detector.label is not None else None
@@ -191,7 +192,7 @@ def _figures(side: Side, both: pl.DataFrame, name: str, days: int, detector: Det
 
 
 def _says_worth(detector: Detector) -> bool:
-    """Whether amounts of the recorded events can be added up: those in several currencies cannot."""
+    """Whether amounts of the recorded events can be added up: several currencies cannot."""
     return detector.schema.amount is not None and worth_of(detector)[0] == detector.schema.amount
 
 
@@ -205,7 +206,7 @@ def _matrix(both: pl.DataFrame) -> dict[str, dict[str, int]]:
 
 
 def _money(flips: pl.DataFrame) -> Money:
-    """What the candidate stops and the champion approves, less what is the other way round."""
+    """The amounts that the candidate stops and the champion approves, less the reverse."""
     turn = (pl.col("candidate") != "APPROVE").cast(pl.Int8) - (pl.col("champion") != "APPROVE").cast(pl.Int8)
     worth = flips.select("truth", worth=pl.col("amount") * turn)
     known = (_FRAUD, _GOOD, ~(_FRAUD | _GOOD))

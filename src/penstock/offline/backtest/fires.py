@@ -12,16 +12,16 @@ _VIEWS = ("decisions", "labels", "informing", "loaded", "quarantine")
 
 
 class Fires(msgspec.Struct, frozen=True):
-    """How often a rule's condition was true within some days, and when it last was; event times."""
+    """How often a rule's condition was true within some days, and when last; event times."""
 
     count: int
     last: datetime | None
 
 
 def fires(archive: QuerySource, detector: str, days: float, *, now_us: int) -> Mapping[str, Fires]:
-    """Of every recorded rule, by the name of its column: `rule_NAME` where it acted, `watch_NAME` where it would have.
+    """Firing statistics of every recorded rule, by column name: `rule_NAME` where it acted, `watch_NAME` where it would have.
 
-    days: so many back from the newest decision. now_us: events that are stamped later are left out.
+    days: counted back from the newest decision. now_us: events with later time stamps are left out.
 
     Raises:
         DataError: the archive does not answer in time.

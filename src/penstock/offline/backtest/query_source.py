@@ -15,7 +15,7 @@ ASKED = ("allow", "challenge", "review", "block")
 
 
 class QuerySource(Protocol):
-    """What answers SQL over recorded decisions: `penstock.ledger.archive.Archive`, or the archive of an object store."""
+    """A source of SQL over recorded decisions: `penstock.ledger.archive.Archive`, or the archive of an object store."""
 
     def query(self, sql: str) -> pl.DataFrame:
         """The result of one SELECT."""
@@ -23,7 +23,7 @@ class QuerySource(Protocol):
 
 
 class NotRecorded(DataError):
-    """The condition needs columns that no recorded decision has; `names` says which. A replay computes them."""
+    """The condition needs columns that no recorded decision has; `names` lists them. A replay computes them."""
 
     def __init__(self, detector: str, names: Sequence[str]) -> None:
         listed = ", ".join(names)

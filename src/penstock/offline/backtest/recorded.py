@@ -46,14 +46,14 @@ def backtest(
     leaving_out: str | None = None,
     replayed: Sequence[str] = (),
 ) -> Tried:
-    """What a rule with this condition would have done.
+    """The hypothetical effect of a rule with this condition on recorded decisions.
 
     Args:
-        archive: what was decided, and said of it.
-        detector: whose decisions; its fields, features and rules give the condition its meaning.
+        archive: decisions and their labels.
+        detector: the one that decided; its fields, features and rules resolve the names in the condition.
         when: the condition.
-        now_us: labels count that were known by now, and days end here.
-        then: the action that the rule would ask for.
+        now_us: the current time, up to which labels and days count.
+        then: the action that the rule would request.
         hard: as in `penstock.Rule`.
         override: the same.
         days: how many days, the newest with decisions included; all unless given.
@@ -63,7 +63,7 @@ def backtest(
     Raises:
         ExpressionError: the condition cannot be read.
         NotRecorded: it needs columns that were not recorded.
-        DataError: nothing was decided here, or the action is none.
+        DataError: nothing was decided here, or there is no such action.
     """
     began = time.perf_counter()
     if then not in ASKED:
@@ -78,7 +78,7 @@ def backtest(
 
 
 class _Recorded:
-    """What is recorded of one detector, and the questions about it."""
+    """The recorded decisions of one detector, and queries on them."""
 
     def __init__(self, archive: QuerySource, detector: Detector, now_us: int) -> None:
         self._archive, self.detector, self.now_us = archive, detector, now_us
@@ -106,7 +106,7 @@ class _Recorded:
         return newest.date() if isinstance(newest, datetime) else None
 
     def check(self, condition: Expression) -> None:
-        """Refuse a condition that needs what is not there."""
+        """Refuse a condition that needs columns that were not recorded."""
         layout = self.detector.plan.layout
         missing = [name for name in sorted(condition.names) if self.columns.get(name) not in _FITTING[layout[name].type]]
         if missing:
@@ -121,13 +121,13 @@ class _Recorded:
         return f"{mine}event_time < TIMESTAMPTZ {stop}{start}"
 
     def read(self, within: str, names: Sequence[str]) -> pl.DataFrame:
-        """Decisions by day and version, and how many of them know each of these columns."""
+        """Counts of decisions by day and version, and of those that have each of these columns."""
         known = "".join(f", count({quoted(name)}) AS {quoted('k' + str(at))}" for at, name in enumerate(names))
         version = "versions_detector" if "versions_detector" in self.columns else "''"
         return self._ask("read", table=quoted(self.table), within=within, version=version, known=known)
 
     def matched(self, within: str, condition: Expression, leaving_out: str | None) -> pl.DataFrame:
-        """The matched decisions, by what matters."""
+        """Counts of the matched decisions by the columns of `Cell`."""
         others = [name for name in self.rules if name != leaving_out]
         fired = "".join(f", count(*) FILTER (list_contains(rules, {text(name)})) AS f{at}" for at, name in enumerate(others))
         said = {"mine": self._mine, "now_us": self.now_us, "table": quoted(self.table)}
@@ -180,7 +180,7 @@ def _fired(names: Sequence[str]) -> str:
 
 
 class _Trial:
-    """One condition over what is recorded."""
+    """One condition applied to recorded decisions."""
 
     def __init__(
         self,
@@ -202,7 +202,7 @@ class _Trial:
             self._matched = found.matched(within, condition, leaving_out)
 
     def result(self, began: float) -> Tried:
-        """Everything it says."""
+        """The complete result."""
         rank = self._found.rank(self._rule)
         cells = [cell_of(row, self._rule.then, rank) for row in self._matched.iter_rows(named=True)]
         changed = [cell for cell in cells if cell.changed]
@@ -287,7 +287,7 @@ class _Trial:
         return notes + self._gaps()
 
     def _gaps(self) -> list[str]:
-        """Columns that whole versions of the detector do not know."""
+        """Columns that whole versions of the detector lack."""
         if not len(self._read):
             return []
         versions = self._read.group_by("version").agg(

@@ -14,12 +14,12 @@ from penstock.offline.replay import Replay
 
 
 class Replayed:
-    """Recorded decisions with further features, to be asked like an archive.
+    """Recorded decisions with further features, with the query interface of an archive.
 
     Args:
         frames: archived rows by kind, from the beginning: see `penstock.offline.archived`.
         detector: declares the features; its rules and models do not matter.
-        names: the features that recorded decisions shall get.
+        names: the features to add.
         folder: an empty folder for files, which the caller removes.
 
     Raises:

@@ -6,18 +6,18 @@ import msgspec
 
 
 class Caught(msgspec.Struct, frozen=True):
-    """How many of the matched decisions another rule caught already."""
+    """How many of the matched decisions another rule had caught already."""
 
     rule: str
     count: int
 
 
 class Truth(msgspec.Struct, frozen=True):
-    """What is known of some decisions. The five exclude one another.
+    """Counts of decisions by known outcome. The five exclude one another.
 
-    fraud, good: somebody said so. unobjected: approved, older than labels usually take, and nobody objected: good as far as
-    can be known. young: labels may still come. untold: was stopped and never labelled, so that nobody will ever know; or
-    nothing is known of any transaction here.
+    fraud, good: by a label. unobjected: approved, older than the usual label delay, and nobody objected: good as far as can
+    be known. young: labels may still come. untold: stopped and never labelled, so that the outcome stays unknown; or the
+    detector has no labels at all.
     """
 
     fraud: int = 0
@@ -28,7 +28,7 @@ class Truth(msgspec.Struct, frozen=True):
 
 
 class Money(msgspec.Struct, frozen=True):
-    """What the rule would have changed, in the currency of the events.
+    """The rule's effect in money, in the currency of the events.
 
     loss_caught: amounts of known frauds that were approved and would have been stopped, less those of frauds that were
     stopped and would have been approved. good_stopped: the same of good ones (labelled, or unobjected), as revenue.
@@ -53,7 +53,7 @@ class Day(msgspec.Struct, frozen=True):
 
 
 class Example(msgspec.Struct, frozen=True):
-    """A matched decision, to be opened by its id. truth: a field of `Truth`. then: what it would have become."""
+    """A matched decision, found by its id. truth: a field of `Truth`. then: the hypothetical decision."""
 
     transaction_id: str
     event_time: datetime
@@ -65,16 +65,15 @@ class Example(msgspec.Struct, frozen=True):
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """A condition over recorded decisions.
+    """The result of a backtest of a condition.
 
-    detector: whose. when: the condition, in its canonical form. then, hard, override: what is asked for, as by a rule.
-    since, until: the days that were read, both included; days: how many of them had decisions. replayed: features that were
-    not recorded and were computed again. read: decisions. matched: those for which the condition is true. decisions: what
-    was decided about these. caught: how many of these some other rule caught, caught_by: which; new: how many no rule
-    caught. changed: how many would have been decided otherwise, and lowered: how many of these less strictly;
-    lowered_per_day: the same a day. truth: of the matched ones; truth_changed: of the changed ones. money: None where
-    events do not say what they are worth. per_day: more (less, where negative) decisions of each kind a day. notes:
-    caveats. seconds: what it took.
+    when: the condition, in its canonical form. then, hard, override: as requested, see `penstock.Rule`. since, until: the
+    days that were read, both included; days: how many of them had decisions. replayed: features that were not recorded and
+    were computed again. read: decisions read. matched: those for which the condition is true. decisions: their actual
+    decisions. caught: how many of these another rule caught, caught_by: which; new: how many no rule caught. changed: how
+    many decisions would change, and lowered: how many of these would be less strict; lowered_per_day: the same a day.
+    truth: of the matched ones; truth_changed: of the changed ones. money: None where events have no amount. per_day: more
+    (fewer, if negative) decisions of each kind a day. notes: caveats. seconds: the duration of the backtest.
     """
 
     detector: str
@@ -106,5 +105,5 @@ class Tried(msgspec.Struct, frozen=True):
 
     @property
     def reviews_a_day(self) -> float:
-        """How many more decisions a day would have gone to people."""
+        """The additional manual reviews per day."""
         return self.per_day["REVIEW"]

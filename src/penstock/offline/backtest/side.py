@@ -22,7 +22,7 @@ _SCHEMA = {"row": pl.UInt32(), "decision": pl.String(), "by": pl.String(), "scor
 
 @dataclass(frozen=True)
 class Side:
-    """What one detector decided.
+    """The decisions of one detector.
 
     version: its own. how: whether that was recorded or replayed. decided: `row` (of
     the file: an id may come again), `decision`, and where it was replayed `by` (the
@@ -36,7 +36,7 @@ class Side:
 
 
 def recorded_side(recorded: Recorded) -> Side | None:
-    """What was decided then; None where the data does not say."""
+    """The decisions as recorded; None where the data has none."""
     frame = recorded.frame
     if DECISION not in frame.columns or not frame[DECISION].count():
         return None
@@ -45,7 +45,7 @@ def recorded_side(recorded: Recorded) -> Side | None:
 
 
 def replayed_side(detector: Detector, ensemble: Ensemble | None, recorded: Recorded) -> Side:
-    """What a detector decides about recorded events, in arrival order, with labels arriving when they did.
+    """The decisions of a detector about recorded events, in arrival order, with labels arriving when they did.
 
     Raises:
         DataError: the data does not fit the detector.
@@ -65,7 +65,7 @@ def replayed_side(detector: Detector, ensemble: Ensemble | None, recorded: Recor
 
 
 def _decided(detector: Detector, chunk: Chunk, file_rows: pl.Series) -> pl.DataFrame:
-    """The decisions of a chunk; informing events get none."""
+    """The decisions of a chunk, without informing events."""
     judged = chunk.judged
     assert judged is not None
     rules = [rule.name for rule in detector.plan.rules]

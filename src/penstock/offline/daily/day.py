@@ -19,14 +19,14 @@ OUTCOMES = tuple(action.name for action in Action)
 
 
 class Share(msgspec.Struct, frozen=True):
-    """How many, and what they were worth; None where events do not say what they are worth."""
+    """A count and its amount; the amount is None where events have none."""
 
     count: int = 0
     amount: float | None = None
 
 
 class Truth(msgspec.Struct, frozen=True):
-    """What is known by now about a day's decisions. A decision with a label is known; caught: frauds that were not approved.
+    """Known outcomes of a day's decisions. A decision with a label is known; caught: frauds that were not approved.
 
     false_alarms: good ones that were not approved. prevented: frauds that were blocked; blocked_good: good ones that were.
     """
@@ -99,7 +99,7 @@ class Bin(msgspec.Struct, frozen=True):
 
 
 class DayDrift(msgspec.Struct, frozen=True):
-    """How far the day lies from what the models were trained on; missing: why nothing can be said.
+    """Drift of the day from the training data; missing: why it cannot be computed.
 
     findings: as in `penstock.offline.drift`. columns: how far the furthest lie, by name, and from where on that counts.
     """
@@ -111,14 +111,14 @@ class DayDrift(msgspec.Struct, frozen=True):
 
 
 class Control(msgspec.Struct, frozen=True):
-    """What the control share tells of blocks, by the days up to the report's: on one day there are few."""
+    """Estimates from the control share, over the days up to the report's, since one day has few."""
 
     days: int
     blocks: Blocks
 
 
 class Report(msgspec.Struct, frozen=True):
-    """Everything that the report of a day says.
+    """The complete daily report.
 
     days: the eight days up to it, the oldest first. finished: the day was over when this was made. labels_known_from: when
     most of its labels are known; young: that lies ahead. reasons: of decisions that were no approvals; reasons_of: of how

@@ -20,10 +20,10 @@ _NOBODY_KNOWS = "SELECT '' AS transaction_id, 0 AS seq, 0 AS fraud WHERE false"
 
 
 class History:
-    """What one detector decided, day by day (UTC).
+    """The decisions of one detector, day by day (UTC).
 
-    amount: the column of what events are worth, None where they do not say. known_us: labels count that were known by then.
-    by: whether a decision counts on the day it was made or on that of its event.
+    amount: the column of amounts, None where there is none. known_us: labels known by then count. by: whether a decision
+    counts on the day it was made or on that of its event.
     """
 
     def __init__(self, archive: Archive, detector: str, amount: str | None, known_us: int, *, by: By = "decided") -> None:
@@ -41,7 +41,7 @@ class History:
 
     @property
     def amounts(self) -> bool:
-        """Whether events say what they are worth."""
+        """Whether events have an amount."""
         return self._amount is not None
 
     def newest(self, last: date) -> date | None:
@@ -54,7 +54,7 @@ class History:
         return [(day, int(n)) for day, n in self._ask("counts", mine=self._mine, known_us=known_us).iter_rows()]
 
     def days(self, last: date, count: int = 8) -> list[Day]:
-        """The figures of so many days, the oldest first; days without decisions are there too."""
+        """The figures of a number of days, the oldest first, including days without decisions."""
         first = last - timedelta(days=count - 1)
         nothing = Share(0, 0.0 if self._amount else None)
         nobody = Truth(0, *[nothing] * len(_PARTS))
@@ -157,7 +157,7 @@ class History:
         return dict(zip(rows["version"].to_list(), rows["n"].to_list(), strict=True))
 
     def stopped_seqs(self, day: date, most: int) -> tuple[list[int], int]:
-        """Sequence numbers of decisions that were no approvals, at most so many, evenly spread; and how many there are."""
+        """Sequence numbers of a sample of stopped decisions, evenly spread and bounded; and the number of all."""
         rows = self._ask("stopped", between=self._between(day, day), most=most)
         return rows["seq"].to_list(), int(rows["n"][0]) if len(rows) else 0
 

@@ -39,13 +39,13 @@ def make_report(
     """The report of one day of a detector.
 
     Args:
-        ledger: holds what was decided; to read.
-        archive: answers questions about it.
+        ledger: with the decisions; only read.
+        archive: for SQL on it.
         detector: its name.
-        now_us: labels that are known by now count.
+        now_us: the current time, up to which labels count.
         date: the day (UTC); the newest with decisions that is over unless given, or else today.
         by: whether a decision counts on the day it was made or on that of its event.
-        amount: the field that says what an event is worth.
+        amount: the field with the amount.
         label_delay_us: how long after an event its label usually becomes known.
 
     Raises:
@@ -82,7 +82,7 @@ def make_report(
 
 
 def _day_before(history: History, newest: date, today: date) -> date:
-    """The newest day that is over and decided anything; today, where there is none."""
+    """The newest complete day with decisions; today if there is none."""
     if newest < today:
         return newest
     yesterday = today - timedelta(days=1)

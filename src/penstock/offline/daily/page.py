@@ -63,7 +63,7 @@ def _worth(share: Share) -> str:
 
 
 def _usually(mean: float | None, show: Callable[[float | None], str]) -> str:
-    """What it was in the week before, where there was one."""
+    """The mean of the week before, if there was one."""
     return "" if mean is None else f"{show(mean)} a day in the week before"
 
 
@@ -149,7 +149,7 @@ def _rates(report: Report) -> str:
 
 
 def _scored(day: Day) -> str:
-    """How much fraud the scores say is among the blocks."""
+    """The share of fraud among the blocks, as estimated by the scores."""
     found = day.estimate
     if found is None:
         return ""
@@ -163,7 +163,7 @@ def _scored(day: Day) -> str:
 
 
 def _control(control: Control) -> str:
-    """What blocks are worth, and what that rests on."""
+    """The value of blocks, and the basis of the estimate."""
     found = control.blocks
     told = (
         f"In the {control.days} days up to this one {found.blocked:,} were blocked, and {found.let_through:,} that would have"

@@ -10,7 +10,7 @@ HEAD = ("detector", "date", "figure", "value", "day_before", "mean_7_days")
 
 
 def table(report: Report) -> str:
-    """Every figure, of the day, of the day before and the mean of the seven days before; empty where nothing is known.
+    """Every figure, of the day, of the day before and the mean of the seven days before; empty if unknown.
 
     Where there is a control share, what is estimated from it follows; then rules and reasons as `rule:NAME` and `reason:CODE`.
     """

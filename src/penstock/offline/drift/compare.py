@@ -67,7 +67,7 @@ class Usual:
 @dataclass(frozen=True, slots=True)
 class Moved:
     """By column: the index of a window and its limit, the same without its worst hours, and the same against the days before
-    where it is compared with these, else NaN. counts, training: (columns, bins).
+    NaN for columns not compared with these. counts, training: (columns, bins).
     """
 
     counts: Counts
@@ -82,17 +82,17 @@ class Moved:
 
     @property
     def drifted(self) -> NDArray[np.bool_]:
-        """Whether a column moved further than can be explained."""
+        """Whether a column moved further than its limits."""
         return (self.lasting > self.limit) | (self.recent_lasting > self.recent_limit)
 
     @property
     def few(self) -> NDArray[np.bool_]:
-        """Whether it moved by more than LEAST, and only the number of rows keeps that from counting."""
+        """Whether it moved by more than LEAST, and only too few rows keep that from counting."""
         return ~self.drifted & (self.lasting > LEAST) & (self.limit <= self.chance)
 
 
 class Compared:
-    """Holds windows of a sketch against a reference.
+    """The comparison of windows of a sketch with a reference.
 
     >>> column = Column("amount", "number", edges=[10.0], days=[[0, 50, 50]] * 7)
     >>> Compared(Reference("r", ["d"] * 7, (0.0, 7.0), [column])).usual.apart.tolist()
@@ -116,7 +116,7 @@ class Compared:
         return Usual(apart, apart_before, wider, wider_before)
 
     def _apart(self, pairs: list[tuple[int, Counts]]) -> tuple[Floats, Floats]:
-        """Of days against others: the furthest, and how much larger the mean is than chance makes it."""
+        """Distance of days from others: the largest, and the ratio of the mean to that by chance."""
         columns = len(self.reference.columns)
         if not pairs:
             return np.full(columns, np.nan), np.ones(columns)
@@ -138,7 +138,7 @@ class Compared:
         return np.array([np.median(each[each > 0]) if (each > 0).any() else 0.0 for each in rows.T])
 
     def window(self, sketch: Sketch, first: int, stop: int, *, ageing: Mask, against_before: Mask, beyond_d: float) -> Moved:
-        """Every column between two hours.
+        """Compare every column between two hours.
 
         ageing: which look back further than training had recorded. against_before: which are compared with the days before
         as well. beyond_d: how many days older than the reference's newest the window's state is.
@@ -187,7 +187,7 @@ def lasting(hours: Counts, training: Counts) -> Floats:
 
 
 def column_bins(column: Column, training: Counts, counts: Counts) -> list[tuple[str, float, float]]:
-    """The bins of a column that hold anything: label, share in training, share live."""
+    """The non-empty bins of a column: label, share in training, share live."""
     shares = [each / max(each.sum(), 1) for each in (training, counts)]
     labels = column.labels()
     return [

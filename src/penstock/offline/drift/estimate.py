@@ -41,8 +41,9 @@ def sums_of(score: Floats, stopped: NDArray[np.bool_] | None, place: NDArray[np.
 
 
 def figures(sums: Floats) -> dict[str, float | None]:
-    """What the sums say: `rows`, `fraud_rate`, `frauds`, `flagged`, `precision` and `recall` of what the score flags,
-    `stopped`, `stopped_precision` and `stopped_recall` of what was not approved, `roc_auc`. None where nothing can be said.
+    """Quality figures from sums: `rows`, `fraud_rate`, `frauds`, `flagged`, `precision` and `recall` of rows that the score
+    flags, `stopped`, `stopped_precision` and `stopped_recall` of rows that were not approved, `roc_auc`. None where a
+    figure cannot be computed.
     """
     n, p = float(sums[_N]), float(sums[_P])
     return {
@@ -64,7 +65,7 @@ def _ratio(part: float, whole: float) -> float | None:
 
 
 def _area(rows: Floats, frauds: Floats) -> float | None:
-    """The chance that a fraud scores higher than a good one; within a bin one half."""
+    """The probability that a fraud scores higher than a good event; within a bin one half."""
     good = rows - frauds
     if frauds.sum() <= 0 or good.sum() <= 0:
         return None

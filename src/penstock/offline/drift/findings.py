@@ -22,7 +22,7 @@ Cause = Literal["shift", "missing", "unseen", "score"]
 
 
 def of_column(column: ColumnDrift, live: Counts, training: Counts, *, inputs_moved: bool) -> Finding:
-    """The finding about a column that has drifted; live, training: its bins. inputs_moved: so did inputs that matter."""
+    """The finding about a drifted column. live, training: its bins. inputs_moved: whether important inputs drifted too."""
     cause = _cause(column, live, training)
     advice, because = _advice(column, cause, inputs_moved=inputs_moved)
     return Finding(
@@ -38,7 +38,7 @@ def of_column(column: ColumnDrift, live: Counts, training: Counts, *, inputs_mov
 
 
 def matters(column: ColumnDrift) -> bool:
-    """Whether anything depends on a column: a model, a rule, or nobody knows."""
+    """Whether a model or a rule depends on a column, or that is unknown."""
     return column.kind == "score" or not column.importance or max(column.importance.values()) >= IMPORTANT or bool(column.rules)
 
 
@@ -92,7 +92,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def of_whole(reference: Reference, estimate: Mapping[str, float | None], known: Sequence[TruthOfDay]) -> list[Finding]:
-    """What scores and labels say about the models as a whole."""
+    """Findings about the models as a whole, from scores and labels."""
     return [*_of_labels(reference, known), *_of_estimate(reference, estimate)]
 
 

@@ -99,5 +99,5 @@ def chi_squared(freedom: Floats, alpha: float) -> Floats:
 
 
 def finite(value: float) -> float | None:
-    """None in place of what JSON cannot hold."""
+    """Replace NaN and infinities, which JSON cannot hold, by None."""
     return value if math.isfinite(value) else None

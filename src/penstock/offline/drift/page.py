@@ -56,7 +56,7 @@ def _cards(report: DriftReport) -> str:
 
 
 def findings(report: DriftReport) -> str:
-    """The findings as a table, with what a person should know."""
+    """The findings as a table, with caveats."""
     notes = "".join(f"<p class=note>{escape(note)}</p>" for note in report.notes)
     if not report.findings:
         return notes + ("<p>Nothing has drifted.</p>" if report.judged else "<p>Nothing can be said yet.</p>")

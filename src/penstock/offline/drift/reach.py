@@ -22,7 +22,7 @@ def reaches(detector: Detector) -> Mapping[str, int]:
 
 
 def over_labels(detector: Detector) -> frozenset[str]:
-    """The features that labels are part of: they jump whenever an attack becomes known."""
+    """The features computed from labels, which jump whenever an attack becomes known."""
     given = {feature.name: 1 for feature in detector.features if isinstance(feature, Aggregate) and _of_labels(feature)}
     found = _derived(detector, dict.fromkeys(detector.plan.layout, 0) | given)
     return frozenset(name for name, of_labels in found.items() if of_labels)
@@ -33,7 +33,7 @@ def _of_labels(feature: Aggregate) -> bool:
 
 
 def _derived(detector: Detector, found: dict[str, int]) -> dict[str, int]:
-    """The same with derived features, each as high as the highest that it reads."""
+    """The same with derived features, each the maximum over its inputs."""
     derived = [feature for feature in detector.features if isinstance(feature, Derived)]
     for _ in derived:  # one may read another, in any order
         for feature in derived:

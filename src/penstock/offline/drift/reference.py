@@ -27,11 +27,11 @@ def reference_of(detector: Detector, ensemble: Ensemble, rows: Rows, fresh: NDAr
     """The reference of an ensemble.
 
     Args:
-        detector: whose models they are.
+        detector: the one that the models belong to.
         ensemble: scores the fresh rows.
         rows: everything that was recorded, whether its truth is known or not; texts not encoded yet.
-        fresh: the rows that the ensemble has not learned from. Scores are taken of these alone: of its own lessons a model
-            is surer than of anything it will see.
+        fresh: the rows that the ensemble has not learned from. Scores are taken of these alone, since a model is
+            surer about its training rows than about any later ones.
         data: the name of what was recorded.
     """
     found = reference_of_inputs(detector, rows, data)
@@ -51,7 +51,7 @@ def reference_of(detector: Detector, ensemble: Ensemble, rows: Rows, fresh: NDAr
 
 
 def reference_of_inputs(detector: Detector, rows: Rows, data: str) -> Reference:
-    """The reference without scores: what models would read.
+    """The reference of the inputs alone, without scores.
 
     Raises:
         DataError: there are no rows.
@@ -76,7 +76,7 @@ def _first_day(rows: Rows) -> int:
 
 
 def scores_of(ensemble: Ensemble, x: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """The scores of some rows, by the names that their columns have in the ledger."""
+    """The scores of some rows, by the names of their columns in the ledger."""
     found = ensemble.score(x)
     return {SCORE: found.ensemble, **{f"score_{name}": found.members[:, at] for at, name in enumerate(ensemble.names)}}
 
@@ -109,7 +109,7 @@ def _importance(ensemble: Ensemble, x: NDArray[np.float64], score: NDArray[np.fl
 def _expected(
     detector: Detector, ensemble: Ensemble, score: NDArray[np.float64], fraud: NDArray[np.float64]
 ) -> dict[str, float | None]:
-    """What the scores of fresh rows say, and what turned out, where that is known."""
+    """Expected and actual quality on fresh rows, where outcomes are known."""
     review_at = measure.in_force(detector, ensemble)["review_at"]
     said = figures(sums_of(score, None, np.zeros(len(score), np.intp), 1, review_at)[0])
     known = ~np.isnan(fraud)

@@ -63,10 +63,10 @@ class Reporter:
         """The report of a window.
 
         Args:
-            sketch: what was decided.
-            now_us: labels that are known by now count.
-            begun_us: when the first event happened that state was filled with; None where nobody knows any more.
-            days: what was decided and is known, by day.
+            sketch: counts of the decisions.
+            now_us: the current time, up to which labels count.
+            begun_us: the time of the first event in state; None if unknown.
+            days: decisions and known outcomes by day.
             first: hour since 1970 with which the window begins; 24 before its end unless given.
             stop: the hour before which it ends; that after the newest decision unless given.
         """
@@ -190,7 +190,7 @@ class Reporter:
 
 
 def _readers(detector: Detector, columns: Sequence[Column]) -> dict[str, tuple[list[str], list[str]]]:
-    """Of every column, the members that read it and the rules that do."""
+    """The members and the rules that read each column."""
     inputs = set(detector.plan.inputs)
     members = [model.name for model in detector.models]
     rules = [(rule.name, set(rule.reads)) for rule in detector.plan.rules]
@@ -203,7 +203,7 @@ def _readers(detector: Detector, columns: Sequence[Column]) -> dict[str, tuple[l
 
 
 def _weight(column: ColumnDrift) -> tuple[bool, bool, float]:
-    """What is shown first: what drifted, scores, what weighs most."""
+    """Sort key of columns: drifted ones first, then scores, then by importance."""
     return column.state != "drifted", column.kind != "score", -max(column.importance.values(), default=0.0)
 
 

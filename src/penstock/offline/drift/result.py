@@ -60,10 +60,10 @@ class ColumnDrift(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """Something that a person should know. kind: shift, missing or unseen (of an input), score, calibration (labels
-    and scores disagree) or estimate (scores tell frauds apart less well than before). alarm: it is worth an alarm. column:
-    None where it is about the whole. text: one sentence; advice: what to do; because: why that. models: members that read
-    the column, with its share in their scores; rules: those that read it.
+    """A conclusion of the report. kind: shift, missing or unseen (of an input), score, calibration (labels and scores
+    disagree) or estimate (scores separate frauds less well than before). alarm: it warrants an alarm. column: None for the
+    whole. text: one sentence; advice: the remedy; because: its reason. models: members that read the column, with its share
+    in their scores; rules: those that read it.
     """
 
     kind: Literal["shift", "missing", "unseen", "score", "calibration", "estimate"]
@@ -77,7 +77,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class TruthOfDay(msgspec.Struct, frozen=True):
-    """What is known by now about one day's decisions.
+    """Known outcomes of one day's decisions.
 
     expected: frauds that the calibrated scores say. frauds, stopped, caught: known frauds, decisions with a label that were
     stopped, and frauds among them. fraud_rate, precision: of what is known, with Wilson's 95 % interval; None below 30 known
@@ -101,7 +101,7 @@ class TruthOfDay(msgspec.Struct, frozen=True):
 
 
 class DriftReport(msgspec.Struct, frozen=True):
-    """Live traffic of a detector against what its models were trained on.
+    """Live traffic of a detector compared with the training data of its models.
 
     since, until: the window that is judged, by event time. estimate: see `penstock.offline.drift.estimate`, for this window
     and for training. columns: the most important first. notes: caveats.
@@ -124,10 +124,10 @@ class DriftReport(msgspec.Struct, frozen=True):
 
     @property
     def alarms(self) -> list[Finding]:
-        """The findings that are worth an alarm."""
+        """The findings that warrant an alarm."""
         return [finding for finding in self.findings if finding.alarm]
 
     @property
     def retrain(self) -> bool:
-        """Whether an alarm asks for a training."""
+        """Whether an alarm calls for a training."""
         return any(finding.advice == "retrain" for finding in self.alarms)

@@ -25,8 +25,8 @@ Counts = NDArray[np.int64]
 class Seen:
     """Decisions as columns of equal length.
 
-    time_us: when the events happened. numbers, texts: inputs by name; one that is not there is not counted. scores: by the
-    name of the column, NaN where nothing scored. action: as `messages.Action` numbers them; None where nothing decided.
+    time_us: when the events happened. numbers, texts: inputs by name; a missing one is not counted. scores: by the name of
+    the column, NaN where nothing scored. action: as `messages.Action` numbers them; None where nothing decided.
     """
 
     time_us: NDArray[np.int64]
@@ -37,7 +37,7 @@ class Seen:
 
 
 class Sketch:
-    """Counts by hour, column and bin, and what calibrated scores say (`estimate`).
+    """Counts by hour, column and bin, and the sums of `estimate`.
 
     columns: of the reference. review_at: scores from here on are flagged. hours: by the hour's number since 1970, counts
     (columns, bins of the widest) and sums.
@@ -72,7 +72,7 @@ class Sketch:
             self.sums[hour] = self.sums[hour] + sums if hour in self.sums else sums
 
     def merge(self, other: "Sketch") -> None:
-        """Add what another sketch with the same columns has counted.
+        """Add the counts of another sketch with the same columns.
 
         Raises:
             ValueError: its columns are others.
@@ -96,7 +96,7 @@ class Sketch:
         return result
 
     def forget(self, before: int) -> None:
-        """Let go of what is older than an hour."""
+        """Drop the counts before an hour."""
         for hour in [hour for hour in self.hours if hour < before]:
             del self.hours[hour]
             self.sums.pop(hour, None)

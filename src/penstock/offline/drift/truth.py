@@ -22,7 +22,7 @@ COVERED = 0.9
 
 
 def truth_of(days: Sequence[Day], sketch: Sketch, *, now_us: int, label_delay_us: int) -> list[TruthOfDay]:
-    """Days that decided anything, with what is known of them; days whose labels are still on their way are young."""
+    """Days with decisions, and their known outcomes; days whose labels are not yet complete are young."""
     return [_day(day, sketch, now_us - label_delay_us) for day in days if day.decided.count]
 
 
@@ -52,7 +52,7 @@ def _day(day: Day, sketch: Sketch, mature_us: int) -> TruthOfDay:
 
 
 def miscalibrated(truth: Sequence[TruthOfDay], usual: float = 1.0) -> tuple[float, float, int] | None:
-    """Known frauds, expected frauds and days, where these do not agree; None where they do, or too little is known.
+    """Known frauds, expected frauds and days if these disagree; None if they agree, or too little is known.
 
     Only days that are not young count. usual: known frauds for each that was expected, when the models were trained.
     """

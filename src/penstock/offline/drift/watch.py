@@ -26,7 +26,7 @@ Pause = Callable[[float], None]
 
 
 def _go_on(_seconds: float) -> None:
-    """Nobody else needs the processor."""
+    """The default between portions: continue at once."""
 
 
 class Watch:
@@ -62,7 +62,7 @@ class Watch:
         self.begun_us: int | None = None
 
     def catch_up(self, pause: Pause = _go_on) -> None:
-        """Count what became durable since the last time.
+        """Count the decisions that became durable since the last call.
 
         Raises:
             LedgerError: the ledger does not answer, or is damaged.
@@ -99,7 +99,7 @@ class Watch:
         return first
 
     def _begun(self) -> int | None:
-        """When the first event of this detector happened that is still in the ledger; None where older ones were forgotten."""
+        """The time of the detector's first event in the ledger; None if older ones were deleted."""
         if self._ledger.first_position > 0:
             return None
         for _, record in self._ledger.read(0, kinds=("decisions", "loaded")):
@@ -108,13 +108,13 @@ class Watch:
         return None
 
     def _times_us(self, record: Record) -> NDArray[np.int64]:
-        """The times by which the rows of a record are counted; one that is stamped ahead counts as it arrived."""
+        """The times by which the rows of a record are counted; a time in the future is replaced by the arrival."""
         if self._by == "decided" and record.kind == "decisions":
             return np.full(len(record), record.meta["decided_us"], np.int64)
         return np.minimum(record.time_us, record.arrived_us)
 
     def _portions(self, first: int, stop: int) -> Iterator[list[Record]]:
-        """Records of this detector, those alike together, about as many rows at once as are counted together."""
+        """Similar records of this detector, grouped to about the number of rows counted together."""
         waiting: list[Record] = []
         for position, record in self._ledger.read(first, kinds=("decisions",)):
             if position >= stop:

@@ -24,7 +24,7 @@ class Roc(NamedTuple):
 
 
 class PrecisionRecall(NamedTuple):
-    """The share of fraud among what is flagged at each share of frauds found."""
+    """Precision at each recall."""
 
     recall: list[float]
     precision: list[float]
@@ -70,8 +70,8 @@ def down_the_scores(score: Vector, y: Vector) -> tuple[Vector, Vector]:
 
 
 def reliability(score: Vector, y: Vector) -> list[dict[str, Any]]:
-    """Where scores are probabilities, `said` is `true`: for each bin of EDGES with rows, the mean score and the share of
-    fraud with its 95 % interval (Wilson 1927), and how many rows and frauds that are.
+    """Mean score (`said`) and share of fraud (`true`) for each bin of EDGES with rows; equal for calibrated scores. With 95 %
+    intervals (Wilson 1927), and counts of rows and frauds.
     """
     which = np.searchsorted(EDGES, score, side="right")
     found = []

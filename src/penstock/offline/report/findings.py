@@ -20,7 +20,7 @@ from penstock.outcomes import ends_of
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found about a training, about the test unless something else is said.
+    """Contents of the training report, about the test unless noted.
 
     report: what training itself reports. data: the file. intervals: of every figure of `report.test`, Wilson's of precision and
     recall. roc and
@@ -44,7 +44,7 @@ class Findings:
     amounts: bool
 
     def as_json(self) -> dict[str, Any]:
-        """Everything that `penstock train --json` says, and what only the report knows."""
+        """All of `penstock train --json`, and what only the report contains."""
         return {
             **self.report.as_json(),
             "data": self.data,
@@ -63,16 +63,16 @@ class Findings:
 
 
 def investigate(detector: Detector, trained: Trained, data: Any, *, seed: int = 0) -> Findings:
-    """Look into a training.
+    """Collect the contents of the report.
 
     Args:
-        detector: what was trained.
+        detector: the trained one.
         trained: the training's result.
         data: what it was trained on: a file or a frame. It is replayed once more, with the trained models.
         seed: of bootstrap and samples.
 
     Raises:
-        DataError: the data is not what it was.
+        DataError: the data has changed.
     """
     report, test, scores = trained.report, trained.test, trained.scores
     score, y = scores.ensemble, test.fraud
@@ -105,7 +105,7 @@ def investigate(detector: Detector, trained: Trained, data: Any, *, seed: int = 
 
 
 def _costs(report: Report) -> ByCost:
-    """What the choice of thresholds counted with; the usual costs where it was none of money."""
+    """The costs used for the choice of thresholds; the default ones if it was not by cost."""
     if report.choice.get("by") != "cost":
         return ByCost()
     return ByCost(**{name: report.choice[name] for name in ("review", "annoyance", "loss", "found")})

@@ -25,7 +25,7 @@ def intervals(
     draws: int = 200,
     seed: int = 0,
 ) -> dict[str, Interval | None]:
-    """Between which values 95 % of the draws lie, for every figure of `metrics.figures`; None where the rows cannot say.
+    """The 95 % interval of every figure of `metrics.figures`; None where the rows do not suffice.
 
     A draw gives each customer a Poisson weight, so that all events of a stolen card are there together or not at all.
     """

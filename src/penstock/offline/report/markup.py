@@ -59,12 +59,12 @@ def interval(ends: tuple[float, float] | None) -> str:
 
 
 def money_of(value: float | None) -> str:
-    """A sum, whole where it is large."""
+    """A sum of money as text, without decimals if it is large."""
     if value is None:
         return ABSENT
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"
 
 
 def figure(svg: str, caption: str, kind: str = "") -> str:
-    """A picture with what to know about it; kind: its class."""
+    """A picture with its caption; kind: its class."""
     return f'<figure class="{kind}">{svg}<figcaption>{escape(caption)}</figcaption></figure>'

@@ -30,7 +30,7 @@ REASONS = 3
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What was decided about the test: events by outcome and truth, and the mistakes that cost most, the worst first.
+    """Decisions about the test: counts by decision and outcome, and the most costly mistakes, the worst first.
 
     missed: frauds that were approved. stopped: good ones that were not. Plain values, as JSON can hold them.
     """
@@ -41,7 +41,7 @@ class Decided:
 
 
 def decided(detector: Detector, ensemble: Ensemble, recorded: Recorded, test: Rows) -> Decided:
-    """Replay everything, and look at what was decided about the test's rows."""
+    """Replay everything, and evaluate the decisions about the test's rows."""
     find = _Finder(detector, ensemble, test, len(recorded.frame))
     for chunk in Replay(detector, ensemble).chunks(recorded):
         find.look(chunk)
@@ -53,7 +53,7 @@ def _worst(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _cost(mistake: dict[str, Any]) -> float:
-    """What it was worth; where nothing says that, how sure the models were."""
+    """The amount; without one, the certainty of the models."""
     amount = mistake["amount"]
     return float(amount if amount is not None else abs(mistake["score"] - 0.5))
 
@@ -74,7 +74,7 @@ class _Finder:
         self.stopped: list[dict[str, Any]] = []
 
     def look(self, chunk: Chunk) -> None:
-        """Count what was decided about the test's rows in this chunk, and keep the worst mistakes."""
+        """Count the decisions about the test's rows in this chunk, and keep the worst mistakes."""
         batch, judged = chunk.batch, chunk.judged
         assert judged is not None
         first, last = self._time

@@ -114,7 +114,7 @@ def _data(findings: Findings) -> str:
 
 
 def _leaks(report: Report) -> str:
-    """What may have told the models what nobody could know."""
+    """The suspected data leaks."""
     if not report.leaks:
         return ""
     said = "".join(f"<li>{escape(leak.text)}</li>" for leak in report.leaks)

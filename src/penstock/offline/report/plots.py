@@ -57,7 +57,7 @@ def plots(findings: Findings) -> dict[str, str]:
 
 
 def picture(name: str, title: str, draw: "Callable[[Axes, Shown], None]", findings: Shown, *, height: float = 3.4) -> str:
-    """Draw one picture of anything; it says its title to those who do not see it."""
+    """Draw one picture, with its title for screen readers."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -74,7 +74,7 @@ def picture(name: str, title: str, draw: "Callable[[Axes, Shown], None]", findin
 
 
 def _as_element(svg: str, name: str, title: str) -> str:
-    """The picture without what only a file needs, scaled by its place on the page."""
+    """The SVG element without the parts that only a file needs, scaled by its place on the page."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(

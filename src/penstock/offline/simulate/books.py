@@ -79,7 +79,7 @@ def book(world: "World", stretch: Payments) -> Booked:
 
 @dataclass(frozen=True)
 class _Wishes:
-    """What everybody wants to do, before the books say what they can: cents, and account numbers."""
+    """The payments that people want to make, before their balances are checked: cents, and account numbers."""
 
     kind: NDArray[np.int8]
     amount: Numbers
@@ -143,7 +143,7 @@ def _run(
 
 
 def _receive(balances: dict[int, float], w: dict[str, list[int]], i: int, kind: int, amount: int) -> tuple[int, int]:
-    """The account on the other side, and what it held before; an agent always has enough to hand out."""
+    """The counterparty's account, and its balance before; an agent always has enough cash."""
     if kind == PAYMENT:
         return -1, 0
     payee, opening = (w["payee"][i], w["payee_opening"][i]) if kind == TRANSFER else (w["agent"][i], 0)
@@ -178,13 +178,13 @@ def _agents(world: "World", stretch: Payments) -> Numbers:
 
 
 def _opening(world: "World", account: Numbers) -> Numbers:
-    """What an account holds when the world first sees it; people without a past hold little."""
+    """The opening balance of an account; people without a past hold little."""
     usual = world.people.spending(account) * np.where(account >= STRANGERS, 1.5, 40.0)
     return np.asarray(_cents(usual * world.chance.uniform("opening balance", account) ** 1.5) + 100)
 
 
 def _flagged(world: "World", stretch: Payments, kind: NDArray[np.int8], amount: Floats) -> NDArray[np.bool_]:
-    """What an upstream system marks: some very large transfers, most of them frauds."""
+    """Movements that an upstream system marks: some very large transfers, most of them frauds."""
     large = (kind == TRANSFER) & (amount > _FLAGGED_FROM * world.profile.spending[0])
     share = np.where(stretch["attack"] == HONEST, _FLAGGED_OTHERS, _FLAGGED_FRAUDS)
     return np.asarray(large & (world.chance.uniform("flagged", stretch["purchase"]) < share))

@@ -97,7 +97,7 @@ def _zones() -> tuple[ZoneInfo, ...]:
 
 
 def offsets_us(instant_us: int) -> Numbers:
-    """What each city's clocks show ahead of UTC at this instant, summer time included."""
+    """The UTC offset of each city's local time at this instant, summer time included."""
     at = _EPOCH + timedelta(microseconds=int(instant_us))
     return np.array([_offset_us(zone, at) for zone in _zones()], np.int64)
 

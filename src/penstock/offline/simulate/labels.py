@@ -12,7 +12,7 @@ _SHORTEST_DAYS, _LONGEST_DAYS = 0.1, 60.0
 
 
 def label(stretch: Payments, fraud_rate: float, rng: np.random.Generator) -> None:
-    """Fill `reported` and `known_us`: what somebody will say about each payment, and when."""
+    """Fill `reported` and `known_us`: the label of each payment, and when it becomes known."""
     fraud = stretch["attack"] != HONEST
     u = rng.random(len(stretch))
     disputed = ~fraud & (u < fraud_rate * _FALSE_DISPUTES_PER_FRAUD)

@@ -49,7 +49,7 @@ def honest(world: "World", start_us: int, stop_us: int, rng: np.random.Generator
 
 
 def acceptance(world: "World", time_us: Numbers, person: Numbers, offsets_us: Numbers) -> tuple[Floats, Numbers]:
-    """With which probability somebody who may go out at that time does, and in which city."""
+    """The probability that a candidate goes out at that time, and the city."""
     people = world.people
     city, on_the_way = whereabouts(people, person, time_us)
     ready = appetite(time_us + offsets_us[city], people.later_h(person), people.payday(person))

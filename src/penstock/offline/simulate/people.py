@@ -76,7 +76,7 @@ class People:
         return _LOWEST_ACTIVITY + _ACTIVITY_SPAN * self.chance.uniform("activity", person) ** 2
 
     def spending(self, person: Numbers) -> Floats:
-        """What they usually pay, in money."""
+        """Their usual amount."""
         median, sigma = self.profile.spending
         return median * np.exp(sigma * self.chance.normal("spending", person))
 
@@ -112,7 +112,7 @@ class People:
     # ------------------------------------------------------------ devices and addresses
 
     def device(self, person: Numbers, time_us: Numbers, which: Floats) -> Numbers:
-        """The device they use at that time; `which` in [0, 1) picks among what they have."""
+        """Their device at that time; `which` in [0, 1) selects among several."""
         second = (which > 0.75) & (self.chance.uniform("second device", person) < _SECOND_DEVICE)
         household = np.where(self.chance.uniform("shared device", person // 2) < _SHARED_DEVICE, person // 2, person)
         age = self.chance.uniform("phone bought", person) * _PHONE_LIFE_US

@@ -20,7 +20,7 @@ Columns = Callable[["World", Payments], Mapping[str, pl.Series]]
 
 @dataclass(frozen=True)
 class Profile:
-    """How a detector's world differs from the others, and what its events look like.
+    """The world of a detector: scale, habits and event columns.
 
     columns: makes the event's own columns of a stretch of payments, named as in the detector's event; the simulator
         adds `is_fraud` (under the name `label`), `label_known_at`, `arrived_at` and `attack`.

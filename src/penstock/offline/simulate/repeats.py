@@ -61,7 +61,7 @@ def repeated(profile: Profile, made: Payments, rng: np.random.Generator) -> Paym
 
 
 def in_a_row_us(size: Numbers, median_us: int, sigma: float, rng: np.random.Generator) -> Numbers:
-    """For runs of so many payments, how long after the first of its run each is made."""
+    """The delay of each payment after the first of its run, for runs of these lengths."""
     gaps = median_us * np.exp(sigma * rng.standard_normal(int(size.sum())))
     first = np.cumsum(size) - size
     gaps[first] = 0.0

@@ -47,7 +47,7 @@ class Scene:
         return people.present(self.rng.integers(0, people.residents, n), np.full(n, self.at_us))
 
     def strangers(self, n: int) -> Numbers:
-        """Accounts nobody has seen in this world."""
+        """Accounts that are new to this world."""
         return self.world.new_people(n)
 
     def mixed(self, n: int, known_share: float) -> Numbers:
@@ -96,17 +96,17 @@ class Scene:
         return self.world.merchants.local(np.full(n, city), self.rng.random(n) ** 0.6)
 
     def merchants_unknown(self, n: int) -> Numbers:
-        """Merchants nobody has paid before."""
+        """Merchants without earlier payments."""
         return self.world.new_merchants(n)
 
     def small_amounts(self, n: int) -> Floats:
-        """What a card is tested with."""
+        """Amounts for testing a card."""
         profile = self.world.profile
         top = 0.09 * profile.spending[0] * (1.0 + self.rng.random())
         return np.asarray(np.round(profile.smallest + top * self.rng.random(n) ** 1.5, 2))
 
     def high_amounts(self, n: int) -> Floats:
-        """What goes out when much is to be had, often a round sum or just below one."""
+        """Large amounts, often a round sum or just below one."""
         low, high = self.world.profile.high
         amount = low * (high / low) ** self.rng.random(n)
         step = low / 30.0

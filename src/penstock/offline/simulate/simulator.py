@@ -152,7 +152,7 @@ class Simulator:
         self._give_out(self._waiting_until_us)
 
     def _give_out(self, until_us: int) -> None:
-        """Move what has arrived before `until_us` to what is ready; nothing made later can arrive before that."""
+        """Release what has arrived before `until_us`; nothing made later can arrive before that."""
         arrived = self._waiting["arrived_us"] < until_us
         ready = joined([self._ready, self._waiting[arrived]])
         self._waiting = self._waiting[~arrived]

@@ -73,7 +73,7 @@ class World:
         return made
 
     def attack(self, name: str, at_us: int, turn: int, strength: float) -> Payments:
-        """The payments of one attack that begins at `at_us`, beyond the share that was asked for; `turn` numbers them."""
+        """The payments of one attack that begins at `at_us`, on top of the requested share; `turn` numbers such attacks."""
         rng = self._rng(_BEGUN, turn)
         made = self._unfold(name, at_us, rng, strength)
         made["number"] = (1_000_000_000 + turn) * _ROWS_PER_SLICE + np.arange(len(made))
@@ -104,7 +104,7 @@ class World:
         return STRANGERS + np.arange(self._strangers - n, self._strangers) % STRANGERS
 
     def new_merchants(self, n: int) -> Numbers:
-        """Numbers of n merchants that nobody has paid."""
+        """Numbers of n merchants without earlier payments."""
         self._shells += n
         return _SHELLS + np.arange(self._shells - n, self._shells) % _STALLS
 
@@ -121,7 +121,7 @@ class World:
     # ------------------------------------------------------------ the pace
 
     def _rng(self, purpose: int, index: int) -> np.random.Generator:
-        """Chance for one purpose: a slice, an attack that somebody begins, the pace."""
+        """The random generator of one purpose: a slice, an attack, the pace."""
         seeds = [self.seed, self.start_us % 2**63, purpose, index]
         return np.random.Generator(np.random.Philox(np.random.SeedSequence(seeds)))
 
@@ -135,7 +135,7 @@ class World:
 
 
 def attack_shares(profile: Profile, names: Sequence[str] | None) -> Mapping[str, float]:
-    """The share of each attack among those asked for; they sum to 1.
+    """The share of each requested attack; they sum to 1.
 
     Raises:
         ConfigurationError: an attack that the profile does not know.

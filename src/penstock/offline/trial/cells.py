@@ -16,7 +16,7 @@ _GOOD = ("good", "unobjected")
 
 
 class Cell(NamedTuple):
-    """Events that are alike. candidate: None where it could not judge."""
+    """A group of events that agree in these properties. candidate: None if it failed."""
 
     period: datetime
     champion: str
@@ -27,14 +27,14 @@ class Cell(NamedTuple):
 
 
 class Further(NamedTuple):
-    """What is known of a period beside its cells, by side: scores in twentieths, times."""
+    """Further figures of a period, by side: scores in twentieths, times."""
 
     scores: Mapping[str, Sequence[int]]
     times: Mapping[str, Times]
 
 
 def part_of(since: datetime | None, cells: Sequence[Cell], further: Further, *, worth: bool) -> Part:
-    """The figures of some cells. worth: whether events say what they are worth."""
+    """The figures of some cells. worth: whether events have an amount."""
     both = [cell for cell in cells if cell.candidate is not None]
     events = _count(both)
     matrix = {first: dict.fromkeys(ACTIONS, 0) for first in ACTIONS}
@@ -82,7 +82,7 @@ def _side(which: str, cells: Sequence[Cell], further: Further, *, worth: bool) -
 
 
 def changes(cells: Iterable[Cell]) -> tuple[float, float]:
-    """What the candidate would have changed: loss that it catches, and good revenue that it stops."""
+    """The candidate's effect: additional loss caught, and good revenue stopped."""
     caught = stopped = 0.0
     for cell in cells:
         if cell.candidate is not None:
@@ -93,7 +93,7 @@ def changes(cells: Iterable[Cell]) -> tuple[float, float]:
 
 
 def seen_of(cells: Sequence[Cell]) -> Seen:
-    """What a guard that waits for labels needs to know."""
+    """The figures that a guard waiting for labels needs."""
     both = [cell for cell in cells if cell.candidate is not None]
     sides: dict[str, Any] = {}
     for which in ("champion", "candidate"):

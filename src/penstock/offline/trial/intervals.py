@@ -14,7 +14,7 @@ _DRAWS, _SEED = 1000, 0
 def paired(more: int, fewer: int, whole: int) -> Rate:
     """The difference of two shares of the same events: `more` that only the second has, `fewer` that only the first has.
 
-    The interval is McNemar's: what both have or lack says nothing of the difference.
+    The interval is McNemar's: events that both have or lack do not affect it.
 
     >>> found = paired(30, 10, 1000)
     >>> found.value, round(found.low, 4), round(found.high, 4)
@@ -28,7 +28,7 @@ def paired(more: int, fewer: int, whole: int) -> Rate:
 
 
 def resampled(values: Sequence[float]) -> Amount:
-    """The sum over periods, with the interval that drawing as many periods anew gives; the same on every run.
+    """The sum over periods, with its bootstrap interval over periods; the same on every run.
 
     >>> resampled([10.0, 10.0]).low
     20.0

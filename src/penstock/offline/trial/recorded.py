@@ -32,7 +32,7 @@ _CONTROL = {"control_share", "control_decision"}
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is to be compared.
+    """The parameters of a comparison.
 
     trial: `model`, or the name of a candidate rule with its version, as in `amount_spike_v2`. version: of the model; unless
     given, the one that began last among those that were tried last. days: how many, up to the newest event of the trial.
@@ -46,7 +46,7 @@ class Question:
 
 
 def tried(archive: QuerySource, detector: Detector) -> list[str]:
-    """Every trial that is recorded of a detector: `model_VERSION`, and candidate rules with their versions."""
+    """All recorded trials of a detector: `model_VERSION`, and candidate rules with their versions."""
     prefix = would("")
     return sorted(name.removeprefix(prefix) for name in _Recorded(archive, detector, 0).columns if name.startswith(prefix))
 
@@ -64,7 +64,7 @@ def compare(archive: QuerySource, detector: Detector, question: Question, *, now
 def blocks(
     archive: QuerySource, detector: Detector, *, days: int = 30, now_us: int, until_us: int | None = None
 ) -> Blocks | None:
-    """What the control share tells of blocks, whether anything is tried or not; None where there is none.
+    """Estimates from the control share, also without a trial; None where there is no control share.
 
     days, until_us: of which arrivals; of the newest unless given. now_us: labels that are known by then count.
     """
@@ -78,7 +78,7 @@ def blocks(
 
 
 def seen(archive: QuerySource, detector: Detector, question: Question, *, now_us: int) -> Seen:
-    """What a guard that waits for labels needs to know of a trial; nothing where it is not recorded yet."""
+    """The figures of a trial that a guard waiting for labels needs; empty if it is not recorded yet."""
     try:
         return seen_of(_Trial(_Recorded(archive, detector, now_us), question).cells())
     except DataError:
@@ -86,7 +86,7 @@ def seen(archive: QuerySource, detector: Detector, question: Question, *, now_us
 
 
 class _Recorded:
-    """What is recorded of one detector, and how it is asked."""
+    """The recorded decisions of one detector, and queries on them."""
 
     def __init__(self, archive: QuerySource, detector: Detector, now_us: int) -> None:
         self._archive, self.detector, self.now_us = archive, detector, now_us
@@ -103,11 +103,11 @@ class _Recorded:
         self._mature_us = now_us - (detector.label.delay_us if detector.label is not None else 0)
 
     def ask(self, name: str, **values: object) -> pl.DataFrame:
-        """The answer to one of the questions."""
+        """The result of one of the queries."""
         return self._archive.query(filled("penstock.offline.trial", "trial.sql", name, **values))
 
     def ask_truth(self, name: str, **values: object) -> pl.DataFrame:
-        """The answer to a question about what is known."""
+        """The result of a query about known outcomes."""
         known = {"told": "true" if self.told else "false", "mature_us": self._mature_us}
         return self.ask(
             name,
@@ -121,7 +121,7 @@ class _Recorded:
 
 
 class _Trial:
-    """One trial of what is recorded.
+    """One recorded trial.
 
     Raises:
         DataError: it is not recorded.
@@ -165,14 +165,14 @@ class _Trial:
         return since
 
     def cells(self) -> list[Cell]:
-        """Events by period, decisions and truth."""
+        """Events by period, decisions and known outcome."""
         rows = self._found.ask_truth("cells", period=self.period, candidate=quoted(self._column), within=self._within)
         names = ("period", "champion", "candidate", "truth", "n", "worth")
         found = [Cell(*row) for row in rows.select(names).sort("period").iter_rows()]
         return [cell for cell in found if cell.champion is not None]
 
     def compared(self, began: float) -> Compared:
-        """Everything it says."""
+        """The complete result."""
         cells, worth = self.cells(), self._found.worth is not None
         further = self._further()
         by_period: dict[datetime, list[Cell]] = {}
@@ -234,7 +234,7 @@ class _Trial:
 
 
 def blocks_of(rows: pl.DataFrame, *, worth: bool) -> Blocks | None:
-    """What the control share tells; None where nothing was blocked under one. Each one let through stands for 1/share."""
+    """Estimates from the control share; None if nothing was blocked under one. Each event let through stands for 1/share."""
     if not len(rows):
         return None
     told = [row for row in rows.iter_rows(named=True) if row["let_through"]]
@@ -258,7 +258,7 @@ def blocks_of(rows: pl.DataFrame, *, worth: bool) -> Blocks | None:
 
 
 def _blocked(rows: Sequence[Mapping[str, Any]]) -> Amount:
-    """What the blocked ones are worth for which these let through stand: each for 1 / share - 1, its own amount left out.
+    """The estimated amount of blocked events from those let through: each weighs 1 / share - 1, without its own amount.
 
     The interval is that of the normal distribution. Source of its variance, of samples drawn one by one with known chances:
     Horvitz and Thompson, "A generalization of sampling without replacement from a finite universe" (1952).

@@ -17,20 +17,20 @@ class Amount(msgspec.Struct, frozen=True):
 
 
 class Times(msgspec.Struct, frozen=True):
-    """What scoring took, in milliseconds."""
+    """Durations of scoring, in milliseconds."""
 
     p50: float | None
     p99: float | None
 
 
 class Side(msgspec.Struct, frozen=True):
-    """What one of the two did, or would have done, with all events.
+    """Actual or hypothetical figures of one side over all events.
 
-    decisions: counts. block_rate, review_rate, approval_rate: of all. precision: how many of those that it stopped are fraud,
-    of those of known outcome; recall: how many of the known frauds it stopped; neither has a value below 30 known outcomes.
-    unobjected: how many of the known good ones that it stopped are known by nobody's objection alone: they were approved, and
-    labels would have come by now. loss: amounts of known frauds that it approved; good_stopped: of good ones that it stopped;
-    None where events do not say what they are worth. scores: how many lie in each twentieth; None for rules.
+    decisions: counts. block_rate, review_rate, approval_rate: of all. precision: how many of those that it stopped are
+    fraud, of those of known outcome; recall: how many of the known frauds it stopped; neither has a value below 30 known
+    outcomes. unobjected: how many of the known good ones that it stopped are good only because nobody objected within the
+    label delay. loss: amounts of known frauds that it approved; good_stopped: of good ones that it stopped; None where
+    events have no amount. scores: how many lie in each twentieth; None for rules.
     """
 
     decisions: dict[str, int]
@@ -49,9 +49,9 @@ class Side(msgspec.Struct, frozen=True):
 class Part(msgspec.Struct, frozen=True):
     """A period, or all of them together.
 
-    since: its beginning; None for all. events: that both judged; errors: further ones that the candidate could not. agreement:
-    how many were decided the same. matrix: how many the champion decided as the first, and the candidate as the second. truth:
-    what is known. block_rate_change: the candidate's less the champion's, on the same events.
+    since: its beginning; None for all. events: that both judged; errors: further ones that the candidate could not.
+    agreement: how many were decided the same. matrix: counts by (champion's decision, candidate's decision). truth: known
+    outcomes. block_rate_change: the candidate's less the champion's, on the same events.
     """
 
     since: datetime | None
@@ -66,12 +66,12 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Blocks(msgspec.Struct, frozen=True):
-    """What blocks are worth, estimated from the control share: each one let through stands for as many as its share says.
+    """Estimates of the value of blocks from the control share: each event let through stands for 1 / share events.
 
-    blocked: how many were. let_through: how many would have been, and were not. known: of how many of these the truth is known,
-    and fraud: how many were. precision: of would-be blocks. fraud_prevented, good_blocked: what the frauds and the good ones
-    among the blocked were worth; good_stopped: the latter without its interval. Estimates are None below 30 known outcomes, and
-    amounts where events do not say what they are worth.
+    blocked: how many were. let_through: how many would have been, and were not. known: of how many of these the truth is
+    known, and fraud: how many were. precision: of would-be blocks. fraud_prevented, good_blocked: what the frauds and the
+    good ones among the blocked were worth; good_stopped: the latter without its interval. Estimates are None below 30 known
+    outcomes, and amounts are None where events have none.
     """
 
     blocked: int
@@ -86,11 +86,11 @@ class Blocks(msgspec.Struct, frozen=True):
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """A candidate beside the champion, on the same recorded events.
+    """Comparison of a candidate with the champion on the same recorded events.
 
     trial: `model`, or the name of a candidate rule with its version. candidate: the version of a model. since, until: of
-    arrival. period: `hour` or `day`. loss_caught, good_stopped: what the candidate would have changed, in money: loss that it
-    catches beside the champion, and good revenue that it stops. blocks: what the control share tells, where there is one.
+    arrival. period: `hour` or `day`. loss_caught, good_stopped: the candidate's effect in money: additional loss caught,
+    and good revenue stopped. blocks: estimates from the control share, where there is one.
     """
 
     detector: str

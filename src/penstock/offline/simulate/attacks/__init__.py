@@ -17,7 +17,7 @@ from penstock.offline.simulate.scene import Scene
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """A named attack: what it is, its usual share of all frauds, and how it unfolds."""
+    """A named attack: its usual share of all frauds, and the function that generates it."""
 
     name: str
     summary: str
