@@ -19,7 +19,7 @@ LATENCY, TEXTS = 0, 2
 
 
 class Form:
-    """Fixed text and slots, in order; see `penstock.decision.writer` for what they mean.
+    """The template of a JSON: fixed text and slots, in order; see `penstock.decision.writer` for their kinds.
 
     texts: the text columns that are written after the transaction ids, in the order of their marks.
     """
@@ -41,7 +41,7 @@ class Form:
 
     @property
     def row_bytes(self) -> int:
-        """Enough for everything in a row but what is loose."""
+        """An upper bound of a row's bytes without the loose ones."""
         return len(self.fixed) + LONGEST * len(self.slots)
 
     def _write(self, text: str) -> None:
@@ -79,7 +79,7 @@ class Form:
         self._close(piece)
 
     def _close(self, piece: list[int]) -> None:
-        """End the default of a piece: whoever brings a piece goes on after it."""
+        """End the default of a piece; a row with a piece continues after it."""
         self._slot(writer.NOTHING)
         piece[4] = len(self._slots)
 

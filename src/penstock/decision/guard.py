@@ -27,11 +27,11 @@ _SHORTEST_US = duration_us("1s")
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What a champion and a candidate did with the same events.
+    """Figures of champion and candidate on the same events.
 
-    events: that both judged. champion, candidate: counts by action, the weakest first. errors: further events, which the
-    candidate could not judge. p99_ms: what each took, None where it is not known. stopped, frauds: of those that each would
-    not have approved, of how many the truth is known by now, and how many of these are fraud.
+    events: that both judged. champion, candidate: counts by action, the weakest first. errors: further events, on which the
+    candidate failed. p99_ms: of each, None if unknown. stopped, frauds: among events that each would not have approved, the
+    number of known outcomes, and of frauds.
     """
 
     events: int
@@ -44,7 +44,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a candidate must not do. Where it does, it is rolled back without anybody's help.
+    """A limit for a candidate in trial, which is rolled back automatically when it exceeds the limit.
 
     Args:
         figure: `block_rate`, `review_rate`, `approval_rate`, `precision` (of what would be stopped, by mature labels),
@@ -53,8 +53,8 @@ class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             is milliseconds. No limit where it is left out.
         less: how far it may lie below.
         window: of the newest events, as in 5m. Precision is taken over everything since the trial began.
-        least: events that must have been seen before anything is concluded; for `precision` those of known outcome, of which
-            30 are needed whatever is given here.
+        least: the minimum number of events before the guard acts; for `precision` those of known outcome, of which at least 30
+            are needed.
 
     >>> from penstock.decision.guard import Seen
     >>> guard = Guard("block_rate", more=0.05, least=100)
@@ -93,11 +93,11 @@ class Guard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def needs_labels(self) -> bool:
-        """Whether it waits for labels, so that the ledger must be asked."""
+        """Whether the guard waits for labels, so that the ledger must be read."""
         return self.figure == "precision"
 
     def breach(self, seen: Seen) -> str | None:
-        """What is wrong, as a sentence; None where nothing is, or too little was seen to tell."""
+        """The exceeded limit, as a sentence; None if it is kept, or there are too few events."""
         found = self._figures(seen)
         if found is None:
             return None
@@ -152,7 +152,7 @@ def _ratios(parts: tuple[int, int], wholes: tuple[int, int]) -> tuple[float, flo
 
 
 def guard_of(text: str) -> Guard:
-    """A guard as it is written on the command line: the figure, then what is allowed.
+    """Parse a guard as written on the command line: the figure, then the limit.
 
     >>> guard_of("block_rate more=0.02 window=10m least=300").least
     300
@@ -172,7 +172,7 @@ def guard_of(text: str) -> Guard:
 
 
 def guards_of(told: Sequence[object]) -> tuple[Guard, ...]:
-    """Guards from what JSON says.
+    """Guards from JSON.
 
     >>> guards_of([{"figure": "block_rate", "more": 0.02}])[0].more
     0.02

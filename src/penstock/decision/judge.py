@@ -13,7 +13,7 @@ from penstock.messages import Action
 
 
 class Judged(Protocol):
-    """What a judge needs to know of a rule."""
+    """The properties of a rule that decide its precedence."""
 
     @property
     def index(self) -> int:
@@ -22,7 +22,7 @@ class Judged(Protocol):
 
     @property
     def action(self) -> str:
-        """What it asks for: allow, challenge, review or block."""
+        """The requested action: allow, challenge, review or block."""
         ...
 
     @property
@@ -32,13 +32,13 @@ class Judged(Protocol):
 
     @property
     def override(self) -> bool:
-        """Whether its outcome is given although the score or another rule asks for a severer one."""
+        """Whether its outcome wins over more severe ones of the score or other rules."""
         ...
 
 
 @dataclass(slots=True)
 class Verdicts:
-    """What was decided about a micro-batch.
+    """The decisions about a micro-batch.
 
     action: uint8 (n,), values of `messages.Action`. by: int16 (n,): the index of the rule that decided, or
     `kernel.BY_SCORE`, `BY_NOTHING` (an approval), `BY_FAILURE`. unusual: the rows that are no plain approvals, for which

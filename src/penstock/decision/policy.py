@@ -38,21 +38,21 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """When a score challenges, reviews or blocks, and what happens if there is none because something failed.
+    """The decision policy: thresholds on the score, and the action when there is no score because of a failure.
 
     Args:
         review_at, block_at: probabilities in (0, 1]; those left out come from the model bundle.
         on_failure: `approve`, `review` or `block` where a model or a lookup fails or takes too long.
-        on_timeout: what a caller is told where a worker behind a broker does not decide in time: one of the same, or
-            `provisional`: scored at once and read-only, from the state that was last heard of. The worker's decision stands.
-        challenge_at: the probability from which a step-up is asked for; never, where it is left out.
-        time_budget_ms: how long lookups and models may take for one micro-batch; no limit where it is left out.
+        on_timeout: the answer if a worker behind a broker does not decide in time: one of the same, or
+            `provisional`: scored at once and read-only, from the last known state. The worker's decision stands.
+        challenge_at: the probability from which a step-up is requested; never by default.
+        time_budget_ms: the time limit of lookups and models for one micro-batch; none by default.
         explain: compute contributions for decisions that are not approvals.
-        guards: what rules and models that are rolled out must not do; those of `decision.guard.GUARDS` unless given. They
-            decide nothing, so they belong to no version.
-        control_share: the share of would-be blocks that is let through, chosen by the transaction id: the only honest source
-            of what blocks are worth. Hard blocks never are. At most 0.2.
-        control_salt: part of what chooses them; whoever knows it and names transactions can tell which.
+        guards: limits for rules and models in rollout; by default `decision.guard.GUARDS`. They decide nothing, so they belong
+            to no version.
+        control_share: the share of would-be blocks that is let through, chosen by the transaction id: the only unbiased
+            measure of the value of blocks. Hard blocks are never let through. At most 0.2.
+        control_salt: part of that choice; with it, a sender who names transactions can predict which are let through.
         order: `severest`, the severest outcome of score and rules is given unless a rule overrides; or `rules_first`, the order
             of version 0.1, in which any rule decides before the score. What was recorded under one is verified under that.
 

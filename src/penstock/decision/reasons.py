@@ -32,7 +32,7 @@ _FIRST_US = -62_135_596_800_000_000
 
 
 class Spoken(Judged, Protocol):
-    """What a reason needs to know of a rule."""
+    """The parts of a rule that reasons need."""
 
     @property
     def name(self) -> str:
@@ -41,7 +41,7 @@ class Spoken(Judged, Protocol):
 
     @property
     def code(self) -> str:
-        """What `decision_reason` says where it decides."""
+        """The `decision_reason` of this rule."""
         ...
 
     @property
@@ -51,7 +51,7 @@ class Spoken(Judged, Protocol):
 
     @property
     def said(self) -> tuple[str, ...]:
-        """The columns whose values the sentence needs."""
+        """The columns whose values appear in the sentence."""
         ...
 
     @property
@@ -81,7 +81,7 @@ class Row:
         return typed(self.numbers[column.index], column.type)
 
     def read(self, name: str) -> float | str | None:
-        """A column as the models read it: booleans and times as numbers, a text as it is."""
+        """A column as models read it: booleans and times as numbers, texts unchanged."""
         if self._columns[name].type is Type.TEXT:
             text: str | None = self._record.columns[TEXT + name][self._index]
             return text
@@ -89,7 +89,7 @@ class Row:
 
 
 def typed(number: float, type: Type) -> Value:
-    """A number of the matrix as what its column's type means; null is None."""
+    """A number of the matrix as a value of its column's type; null is None."""
     if math.isnan(number):
         return None
     if type is Type.BOOLEAN:
@@ -100,14 +100,14 @@ def typed(number: float, type: Type) -> Value:
 
 
 def public(value: Value) -> float | bool | str | None:
-    """A value as it stands in JSON; times are ISO 8601."""
+    """A value as in the JSON; times are ISO 8601."""
     if isinstance(value, datetime):
         return iso(to_us(value))
     return shown(value) if isinstance(value, float) else value
 
 
 def shown(number: float) -> float | None:
-    """A number as it stands in JSON: whole ones without a fraction, what is not finite as null."""
+    """A number as in the JSON: whole ones without a fraction, non-finite ones as null."""
     if number - number != 0:
         return None
     return int(number) if number.is_integer() and abs(number) < 1e15 else number
@@ -213,7 +213,7 @@ class Narrator:
 
 
 def noticeable(value: Value, usual: Value) -> bool:
-    """Whether a person would notice that a value is not the usual one; where nobody knows what is usual, it counts.
+    """Whether a value visibly differs from the usual one; true if the usual one is unknown.
 
     A number must differ by `LEAST_DIFFERENCE` and must not read the same; anything else must be another.
 
@@ -229,7 +229,7 @@ def noticeable(value: Value, usual: Value) -> bool:
 
 
 def said(phrase: str, value: Value, usual: Value) -> str:
-    """A feature's value in words, beside the usual one where that is known and another.
+    """A feature's value in words, with the usual value if that is known and different.
 
     >>> said("amount", 900.0, 25.5), said("night", True, False), said("country", None, "DE")
     ('amount is 900 (usually 25.5)', 'night: yes (usually no)', 'country is unknown (usually DE)')

@@ -26,7 +26,7 @@ _SLACK = bytes(SLACK)
 
 
 class Renderer:
-    """Renders the records of one version of a detector, its models and its rules.
+    """The JSON renderer for one version of a detector, its models and its rules.
 
     Args:
         detector: its name. layout: the columns of the record's matrix.
@@ -113,7 +113,7 @@ class Renderer:
         return decision_of(self.render(record, [row])[0])
 
     def _parts(self, record: Record, rows: Sequence[int] | None) -> list[bytes]:
-        """What is loose in the form: how long every stage took in milliseconds, then ids and texts as JSON arrays."""
+        """The loose parts of the form: the duration of every stage in milliseconds, then ids and texts as JSON arrays."""
         texts: list[Any] = [record.ids, *[record.columns[TEXT + name] for name in self._form.texts]]
         if rows is not None:
             texts = [[column[row] for row in rows] for column in texts]
@@ -168,7 +168,7 @@ class Renderer:
 
 
 def decision_of(body: bytes) -> Decision:
-    """The decision that this JSON says."""
+    """The decision in this JSON."""
     return _decoder().decode(body)
 
 

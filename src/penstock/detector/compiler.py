@@ -64,7 +64,7 @@ class Compiler:
         )
 
     def _scope(self) -> dict[str, Type]:
-        """The columns that expressions may read by now, with their types."""
+        """The columns that expressions may read at this point, with their types."""
         return scope(self.layout)
 
     def _check_names(self) -> None:
@@ -81,7 +81,7 @@ class Compiler:
     # ---- derived features, lookups and conversions
 
     def _settle(self, features: Sequence[Derived | Lookup | Money]) -> tuple[list[Step], list[Derived | Lookup | Money]]:
-        """Compile whatever reads only columns that exist, until nothing more can be; return the steps and the rest."""
+        """Compile all steps whose columns exist, until no more can be; returns the steps and the rest."""
         steps: list[Step] = []
         waiting = list(features)
         pending = {f.name for f in self.detector.features} - set(self.layout)
@@ -101,7 +101,7 @@ class Compiler:
             steps += self._flush(items)
 
     def _flush(self, items: list[tuple[Expression, str]]) -> list[Step]:
-        """A program of what has been collected, if anything."""
+        """The program of the collected expressions, if any."""
         if not items:
             return []
         program = assemble(items, self.layout)
@@ -232,8 +232,8 @@ class Compiler:
     # ---- models
 
     def _inputs(self) -> tuple[str, ...]:
-        """What models read: as declared, texts among them; or every number and boolean that is not a key, the time or a
-        personal field.
+        """The inputs of models: as declared, texts included; by default every number and boolean except keys, the time and
+        personal fields.
         """
         types = self._scope()
         if self.declared_inputs is not None:

@@ -37,16 +37,16 @@ if TYPE_CHECKING:
 
 
 class Detector:
-    """One fraud problem: event schema, features, models, rules and policy.
+    """The declaration of one fraud problem: event schema, features, models, rules and policy.
 
     Args:
         name: unique among the detectors served together; letters, digits and `_`.
         event: a msgspec Struct, one field per column; `id` and `time` name two of them.
         features: aggregates of entities, `derive(...)`, `lookup(...)`, `Money(...)`; none is needed.
-        models: what scores; [] is a detector of rules alone.
-        rules, policy: what decides.
+        models: [] for a detector of rules alone.
+        rules, policy: of decisions.
         lists: by name the values that `field IN list('name')` finds, or the file that holds them; people change them later.
-        label: where recorded data keeps the truth; see `Label`.
+        label: the field of recorded data with the label; see `Label`.
         informs: further event types that change state and get no decision.
         skew: how far clocks jitter. lateness: how far behind a key's newest event one may still enter its state.
         max_ahead: how far ahead of its arrival an event may be stamped and still enter state.

@@ -26,9 +26,9 @@ from penstock.messages import Batch, Column, Layout, Type
 
 
 def assemble(items: Sequence[tuple[Expression, str]], layout: Layout, lists: Mapping[str, Members] | None = None) -> Program:
-    """A program that computes every expression into the column named beside it, in this order.
+    """A program that computes each expression into the column named with it, in this order.
 
-    An expression reads a column as the ones before it left it. lists: what is on the lists that they ask.
+    An expression reads a column as the ones before it left it. lists: the contents of the lists that they use.
 
     Raises:
         DeclarationError: where a column is not in the layout, or is of another type, or where text functions could take long.
@@ -105,7 +105,7 @@ class _Assembly:
             )
 
     def finished(self) -> Stage:
-        """The stage as it runs."""
+        """The finished stage."""
         code, registers = _allocated(self.instructions)
         numbers, words = np.array(self.numbers or [0.0], np.float64), np.array(self.words or [0], np.int64)
         return Stage(self.computed, tuple(self.auxiliaries.values()), self.chosen, code, numbers, words, registers, self.lists)
@@ -195,7 +195,7 @@ class _Assembly:
         return self.placed[values]
 
     def _slot(self, name: str) -> int:
-        """The word that will say where this list begins."""
+        """The word that will hold the start of this list."""
         if name not in self.lists:
             self.lists[name] = len(self.words)
             self.words.append(0)

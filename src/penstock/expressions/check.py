@@ -47,7 +47,7 @@ class Checker:
         self._depth = 0
 
     def refuse(self, what: str, at: exp.Expression | None = None) -> NoReturn:
-        """Raise the error that says what is wrong, and where."""
+        """Raise an error that names the fault and its place."""
         raise ExpressionError(f"{self._place}: {what} ({self._whereabouts(at)})")
 
     def _whereabouts(self, at: exp.Expression | None) -> str:
@@ -189,7 +189,7 @@ class Checker:
         return tests[0] if len(tests) == 1 else self._call("OR", tests, e)
 
     def _in_list(self, node: Node, e: exp.Expression) -> Node:
-        """`field IN list('name')`: a list that people keep, beside the rules."""
+        """`field IN list('name')`: a list that people maintain, separate from the rules."""
         named = e.args.get("field")
         if not isinstance(named, exp.Anonymous) or str(named.this).upper() != "LIST":
             self.refuse("IN takes a list in parentheses, or list('name') for one that people keep", e)
@@ -327,7 +327,7 @@ def _counts(forms: Iterable[Function]) -> str:
 
 @functools.cache
 def _callable_names() -> frozenset[str]:
-    """What can be written before parentheses; operators cannot."""
+    """The names that may precede parentheses, without operators."""
     named = (name for name, forms in FUNCTIONS.items() if forms[0].precedence == ATOM and name not in HIDDEN)
     return frozenset(named) | frozenset(SYNONYMS)
 

@@ -44,7 +44,7 @@ class Expression:
 
     @property
     def lists(self) -> frozenset[str]:
-        """The lists that are asked."""
+        """The lists that it uses."""
         return frozenset(_listed(self.root))
 
     def max_characters(self, columns: Mapping[str, Column]) -> int:

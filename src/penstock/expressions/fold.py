@@ -20,7 +20,7 @@ def constant_of(expression: Expression) -> Literal | None:
 
 
 def folded(node: Node) -> Literal | None:
-    """The value of a part of an expression, whatever the event; None where it depends on it."""
+    """The constant value of a part of an expression; None if it depends on the event."""
     if not isinstance(node, Call):
         return node if isinstance(node, Literal) else None
     if node.function.name == "IN LIST":

@@ -18,7 +18,7 @@ _LAST_CASED = 0x1FFFF
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:
-    """The function that says whether a whole text fits the pattern.
+    """The function that matches a whole text against the pattern.
 
     >>> matcher("%crypto%_x")("the crypto index"), matcher("a_c")("ac")
     (True, False)
@@ -65,7 +65,7 @@ def _with_gaps(first: "_Part", inner: "Sequence[_Part]", last: "_Part | None", s
 
 
 class _Part:
-    """What stands between two %: texts, each at its offset, and any one character between them."""
+    """The pattern between two %: texts at offsets, and any one character between them."""
 
     __slots__ = ("_pieces", "_text", "length")
 

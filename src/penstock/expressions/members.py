@@ -23,7 +23,7 @@ class Member(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Members:
-    """What a list holds. An event is on it where one of its values is, at the time at which the event arrived.
+    """The content of a list. An event is on it if one of its values is, at the event's arrival time.
 
     The arrival is recorded with every event, so the same list gives the same answer in every replay, whenever that runs.
 
@@ -107,7 +107,7 @@ def _texts(values: Sequence[str]) -> NDArray[Any]:
 
 
 def _digest(*columns: NDArray[np.int64]) -> int:
-    """A number for the content, whatever its order: the sum over the entries of all their bits, well mixed.
+    """An order-independent digest of the content: the sum over the entries of all their bits, well mixed.
 
     The mixing is the finisher of splitmix64 (Steele, Lea and Flood, 2014).
     """

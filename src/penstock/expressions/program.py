@@ -34,7 +34,7 @@ class Auxiliary:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """When each event arrived, which says whether it is on a list: column `index` of the auxiliary matrix."""
+    """The arrival time of each event, for list membership: column `index` of the auxiliary matrix."""
 
     index: int
 
@@ -87,7 +87,7 @@ def _as_texts(values: Values) -> list[str | None]:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Text functions, then the machine, then the texts of what the machine chose.
+    """Text functions, then the machine, then the texts that the machine chose.
 
     lists: the slot, among the words, of each list that is asked; the lists themselves stand behind all other words.
     """

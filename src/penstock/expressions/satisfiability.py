@@ -144,7 +144,7 @@ _Test = Callable[[Any, Any], bool]
 
 
 def _atom(node: Node) -> tuple[str, _Test, bool]:
-    """What an atom is about, which of its cells make it true, and whether that is a plain column."""
+    """The subject of an atom, the cells that make it true, and whether it is a plain column."""
     if not isinstance(node, Call):
         return _text(node) + _DISCRETE, lambda low, _high: low == 1.0, True
     name, args = node.function.name, node.args
@@ -189,7 +189,7 @@ def _interval(name: str, value: Any) -> _Test:
 
 
 def _compared(node: Node) -> Iterator[tuple[str, list[Any]]]:
-    """What each atom of a condition is about, and the values that matter."""
+    """The subject of each atom of a condition, and the values that matter."""
     if folded(node) is not None:
         return
     if isinstance(node, Call) and (node.function.name in ("AND", "OR", "NOT") or _is_true(node)):
@@ -207,7 +207,7 @@ def _compared(node: Node) -> Iterator[tuple[str, list[Any]]]:
 
 
 def _is_true(node: Node) -> bool:
-    """`condition IS TRUE`: false where it is null."""
+    """`condition IS TRUE`: null counts as false."""
     if not isinstance(node, Call) or node.function.name != "COALESCE" or len(node.args) != 2:
         return False
     return isinstance(node.args[1], Literal) and node.args[1].value == 0.0 and node.type is Type.BOOLEAN
@@ -223,7 +223,7 @@ def _is_plain(node: Node) -> bool:
 
 
 def _text(node: Node) -> str:
-    """The canonical text of a node; of what may be written either way round, one way."""
+    """The canonical text of a node; commutative operands are ordered."""
     if isinstance(node, Call) and node.function.name in ("AND", "OR", "=", "<>", "+", "*"):
         return f"{node.function.name}({', '.join(sorted(map(_text, node.args)))})"
     if isinstance(node, Call):

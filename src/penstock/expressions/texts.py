@@ -70,7 +70,7 @@ def like(text: str, pattern: str) -> bool:
 
 
 def ilike(text: str, pattern: str) -> bool:
-    """The same, whatever the case of letters."""
+    """LIKE without regard to case."""
     return _matcher(without_case(pattern))(without_case(text))
 
 

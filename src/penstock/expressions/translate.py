@@ -28,7 +28,7 @@ _OTHER_TYPES = {
 
 
 class _Sql(str):
-    """A piece of SQL that knows how tightly it binds; in a template `{0:p}` adds parentheses where it is an operator."""
+    """A piece of SQL with its precedence; in a template `{0:p}` adds parentheses around an operator."""
 
     __slots__ = ("binds",)
     binds: int
@@ -88,7 +88,7 @@ class _Writer:
         return _Sql(self._filled(call, pieces), function.precedence)
 
     def _listed(self, call: Call) -> _Sql:
-        """A list by its values; without any, it is false of what is known."""
+        """A list by its values; an empty one is false for known values."""
         asked, name = call.args
         assert isinstance(name, Literal)
         if name.value not in self._lists:

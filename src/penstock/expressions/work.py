@@ -27,7 +27,7 @@ _PLACES_TOGETHER = 8
 
 
 def check_work(expression: "Expression", columns: Mapping[str, Column], before: int = 0) -> int:
-    """The work of one expression, where it and what is counted before it stay within the limit.
+    """The work of one expression; raises if it exceeds the limit together with the work counted before.
 
     Raises:
         DeclarationError: naming the place, the work, the limit and the remedies.

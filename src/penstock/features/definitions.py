@@ -50,10 +50,10 @@ class Added(NamedTuple):
 
 
 def read_described(data: object, name: str) -> Described:
-    """A feature from what JSON says.
+    """Read a feature from JSON.
 
     Raises:
-        DeclarationError: it says something else.
+        DeclarationError: it has another form.
     """
     _refuse_files(data, name)
     try:
@@ -84,7 +84,7 @@ _OF_FILES = {
 
 
 def to_plain(described: Described) -> dict[str, Any]:
-    """What JSON says of a feature; what has its default is left out."""
+    """A feature as JSON values, without defaults."""
     found: dict[str, Any] = msgspec.to_builtins(described)
     return found
 
@@ -92,10 +92,10 @@ def to_plain(described: Described) -> dict[str, Any]:
 def feature_of(
     name: str, described: Described, entities: Mapping[str, Entity], types: Mapping[str, type] = MappingProxyType({})
 ) -> Aggregate | Derived:
-    """The declared object. entities, types: of events, that the detector has, by name.
+    """The declared object of a definition. entities, types (of events): the detector's, by name.
 
     Raises:
-        DeclarationError: it says too much, too little, or something that cannot be meant.
+        DeclarationError: it has superfluous, missing or inconsistent parts.
     """
     place = f"feature {name!r}"
     if not name.isidentifier():
@@ -119,7 +119,7 @@ def feature_of(
 
 
 def describe(feature: Aggregate | Derived) -> Described:
-    """A feature as data, its entity by its fields: whoever reads it needs no other."""
+    """A feature as data, with its entity's fields, so that it can be read alone."""
     if isinstance(feature, Derived):
         return Described(derive=feature.sql)
     entity = feature.entity

@@ -30,7 +30,7 @@ class Aggregate:
     given_name: str | None = None
 
     def named(self, name: str) -> "Aggregate":
-        """The same aggregate under a name of its own."""
+        """The same aggregate under another name."""
         if not name.isidentifier():
             raise DeclarationError(f"{name!r} cannot be a feature's name: use letters, digits and _, as in spent_today")
         return replace(self, given_name=name)
@@ -137,7 +137,7 @@ class Entity:
         return self._aggregate("label_count", None, window, options)
 
     def label_rate(self, window: str, **options: object) -> Aggregate:
-        """Known frauds / events of the window; 0 where it is empty."""
+        """Known frauds / events of the window; 0 for an empty one."""
         return self._aggregate("label_rate", None, window, options)
 
     def last(self, field: str, within: str = "ever", **options: object) -> Aggregate:
@@ -157,7 +157,7 @@ class Entity:
         return self._aggregate("since_first", None, "ever", options)
 
     def aggregate(self, kind: str, field: str | None = None, window: str = "ever", **options: object) -> Aggregate:
-        """The aggregate of this kind, one of WINDOWED or REMEMBERED: for whoever reads its name from somewhere."""
+        """The aggregate of this kind, one of WINDOWED or REMEMBERED, for callers with the kind as text."""
         return self._aggregate(kind, field, window, options)
 
     def _aggregate(self, kind: str, field: str | None, window: str, options: dict[str, object]) -> Aggregate:
@@ -173,7 +173,7 @@ class Entity:
 
 
 def _check(feature: Aggregate) -> None:
-    """Refuse what no detector could give a meaning to; the rest is checked against the event's fields."""
+    """Refuse inconsistent arguments; those that depend on the event's fields are checked later."""
     place = f"feature {feature.name}"
     if feature.window_us <= 0:
         raise DeclarationError(f"{place}: a window of {feature.window!r} is empty; give at least a second, as in 1s")

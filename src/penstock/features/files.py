@@ -16,7 +16,7 @@ _READERS = {".csv": "csv", ".parquet": "parquet", ".xlsx": "excel", ".xls": "exc
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A file's content. place: what it was declared for, for errors. fingerprint: SHA-256 of its bytes."""
+    """A file's content. place: the declaration, for errors. fingerprint: SHA-256 of its bytes."""
 
     place: str
     path: Path
@@ -24,7 +24,7 @@ class Table:
     fingerprint: str
 
     def refuse(self, what: str) -> DeclarationError:
-        """The error that says what is wrong with this file."""
+        """The error for a fault of this file."""
         return DeclarationError(f"{self.place}: {what} ({self.path.name} has the columns {', '.join(self.frame.columns)})")
 
     def column(self, name: str) -> "pl.Series":
@@ -64,7 +64,7 @@ class Table:
 def read_table(path: str | Path, folder: Path, place: str) -> Table:
     """Read a file; a relative path is looked for in the folder of the declaring file, then in the working directory.
 
-    CSV is read as text: what a column holds follows from its use, so that 007 stays 007.
+    CSV is read as text: the type of a column follows from its use, so that 007 stays 007.
 
     Raises:
         DeclarationError: where the file is not there or cannot be read.

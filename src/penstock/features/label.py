@@ -7,12 +7,12 @@ from penstock.clock import duration_us
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """The field of recorded events that says whether they were fraud.
+    """The declaration of the label field in recorded events.
 
-    delay: recorded labels become known this long after the event (a chargeback takes days). known_at: a field with
-    the very time at which each label became known, where the data has one; it wins over `delay`. sources: who may say
-    so, the most trusted first; a label does not replace one from a more trusted source. The field itself never
-    reaches a model, a rule or a feature.
+    delay: recorded labels become known this long after the event (a chargeback takes days). known_at: a field with the very
+    time at which each label became known, where the data has one; it wins over `delay`. sources: the accepted sources, the
+    most trusted first; a label does not replace one from a more trusted source. The field itself never reaches a model, a
+    rule or a feature.
 
     >>> Label("is_fraud", delay="7d").delay_us
     604800000000

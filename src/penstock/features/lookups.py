@@ -28,7 +28,7 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)  # odd, so that codes of several keys combi
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A declared lookup. What the file holds is part of its fingerprint, where the file lies is not."""
+    """A declared lookup. Its fingerprint covers the file's content, not its location."""
 
     name: str
     keys: tuple[str, ...]
@@ -193,7 +193,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class _Values:
-    """What is found at each position of an index; the last one is null, for what is not found."""
+    """The value at each position of an index; the last one is null, for a missing key."""
 
     type: Type
     numbers: NDArray[np.float64]
@@ -268,7 +268,7 @@ class _Ranges:
 
 
 def _wider(upper: NDArray[np.float64]) -> NDArray[np.intp]:
-    """For each range the last one before it that reaches further, or -1: what else can hold a key beyond its end."""
+    """For each range, the previous one that reaches further, or -1: the next candidate for a key beyond its end."""
     wider = np.full(len(upper), -1, np.intp)
     if np.all(upper[1:] > upper[:-1]):
         return wider
@@ -289,7 +289,7 @@ def _ends(table: Table, name: str) -> NDArray[np.float64]:
 
 
 def ipv4_number(text: str | None) -> float:
-    """An IPv4 address as a number, or a number written as text; NaN where it is neither.
+    """An IPv4 address as a number, or a number written as text; NaN for other texts.
 
     >>> ipv4_number("1.0.0.0"), ipv4_number("732758368.8")
     (16777216.0, 732758368.8)

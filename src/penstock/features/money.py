@@ -96,7 +96,7 @@ class Conversion:
         return frozenset()
 
     def run(self, batch: Batch) -> None:
-        """Fill the column for all rows, each at the rate of its own event time."""
+        """Fill the column for all rows, each at the rate of its event time."""
         codes = batch.codes[:, self.currency.index]
         position = np.minimum(np.searchsorted(self.currencies, codes), len(self.currencies) - 1)
         known = self.currencies[position] == codes

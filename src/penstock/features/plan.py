@@ -37,7 +37,7 @@ DEFAULT_SCALE = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What the compiler must know of a detector's stream: see the options of `Detector`.
+    """The properties of a detector's stream that the compiler needs: see the options of `Detector`.
 
     kinds: the index of each event type; labels_kind: the pseudo-type under which labels arrive. wheres: the column of
     each filter. required: fields that are never null. scales: units per 1.0 of a field.
@@ -75,14 +75,14 @@ def compile_entity(entity: Entity, features: Sequence[Aggregate], layout: Layout
 
 @dataclass(slots=True)
 class _Rows:
-    """A table in the making: rows found by what makes them equal."""
+    """A table under construction, with equal rows stored once."""
 
     width: int
     rows: list[list[int]] = field(default_factory=list)
     known: dict[object, int] = field(default_factory=dict)
 
     def find(self, identity: object, first_words: Sequence[int]) -> int:
-        """The index of the row with this identity, made from its first words where it is new."""
+        """The index of the row with this identity, which is created from its first words if it is new."""
         if identity not in self.known:
             self.known[identity] = len(self.rows)
             self.rows.append([*first_words, *[-1] * (self.width - len(first_words))])
@@ -164,7 +164,7 @@ class _Compiler:
         return EntityPlan(self.entity, keys, plan, labelled)
 
     def _spans(self, rows: list[list[int]]) -> NDArray[np.int64]:
-        """What features count and sum up: one channel within one window, shared by all that ask for it."""
+        """The counted and summed spans: one channel within one window, shared by all features that need it."""
         spans = _Rows(k.G_WIDTH)
         for row in rows:
             if row[k.F_OP] > k.LABEL_RATE:

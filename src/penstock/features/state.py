@@ -97,8 +97,8 @@ class FeatureState:
     # ---- the memory budget
 
     def room(self, events: int, batch: Batch, row: int) -> tuple[int, int]:
-        """How many of the next `events`, from this row of a batch on, can be let in before this is asked again, and how far:
-        `ALL_KEYS`, `KNOWN_KEYS` or `NO_KEYS`. Where room runs out, idle keys are forgotten first.
+        """How many of the next `events`, from this row of a batch on, can be stored before the next call, and to what level:
+        `ALL_KEYS`, `KNOWN_KEYS` or `NO_KEYS`. If room runs out, idle keys are forgotten first.
         """
         if self.memory_limit is None:
             return events, ALL_KEYS
@@ -122,7 +122,7 @@ class FeatureState:
         )
 
     def _fits(self, events: int) -> int:
-        """How many of so many events can be let in, were they all of new keys; 0 where it is hardly any."""
+        """How many of these events can be stored if all have new keys; 0 if hardly any."""
         assert self.memory_limit is not None
         free = NEW_KEYS_SHARE * self.memory_limit - self.used_bytes
         least, fits = min(events, _FEWEST), events
@@ -261,7 +261,7 @@ class FeatureState:
         self._clocks[:] = clock_us, pace_us
 
     def digest(self) -> str:
-        """A hash of what the state means: equal states, equal digests."""
+        """A hash of the state's meaning: equal states have equal digests."""
         return "-".join(table.digest(self.pace_us)[:16] for table in self.tables)
 
     @property
@@ -295,5 +295,5 @@ def _number(value: str | float, name: str) -> float:
 
 
 def _writable(column: NDArray[Any]) -> NDArray[Any]:
-    """The column; a copy where it is read-only: that is another type to numba, which would compile all kernels again."""
+    """The column; a copy if it is read-only, which numba would treat as another type and compile all kernels again."""
     return column if column.flags.writeable else column.copy()

@@ -90,7 +90,7 @@ class Table:
     # ---- room
 
     def growth(self, events: int) -> int:
-        """Bytes that so many events of new keys add at most."""
+        """The maximum number of bytes that this many events of new keys add."""
         state, meta, keys = self.state, self.state.meta, events * len(self.plan.keys)
         entry = (state.ring.shape[1] + state.blocks.shape[0] / 15) * 8
         grown = keys * (state.rows.shape[1] * 8 + entry * (1 << k.SMALLEST_RING_LOG2))
@@ -98,7 +98,7 @@ class Table:
         return int(grown + _added(state.distinct, int(meta[k.DISTINCT_USED]) + keys * len(self.plan.plan.distincts)))
 
     def reclaim(self, clock_us: int) -> None:
-        """Forget the keys that are idle at this pace clock; give back the memory of forgotten keys where it is much."""
+        """Forget the keys that are idle at this pace clock, and release their memory if it is much."""
         sweep(self.plan.plan, self.state, np.int64(clock_us), int(self.state.meta[k.SLOTS]))
         rows = self.state.rows[: self.state.meta[k.SLOTS]]
         held = np.flatnonzero(rows[:, k.KEY] != 0)
@@ -214,7 +214,7 @@ class Table:
         self.handle[:] = handle_of(self.plan.plan, state)
 
     def digest(self, clock_us: int) -> str:
-        """A hash of what the state means, whatever its arrangement in memory: equal states, equal digests.
+        """A hash of the state's meaning, independent of its arrangement in memory: equal states have equal digests.
 
         clock_us: the pace clock, by which idle keys are forgotten.
         """
@@ -242,7 +242,7 @@ def _power_of_two(n: int) -> int:
 
 
 def _added(table: NDArray[np.int64], used: int) -> int:
-    """Bytes by which a hash table grows until so many places are half of it."""
+    """Bytes by which a hash table grows until this many entries are half of it."""
     grown = table.nbytes
     while used * 2 * table.itemsize * table.shape[1] > grown:
         grown *= 2

@@ -90,7 +90,7 @@ class Field:
         return {name: float(value) for name, value in bounds.items()}
 
     def decoded(self, *, times: Any) -> Any:
-        """The type that msgspec reads this field as; `times` is what times are read as."""
+        """The type as which msgspec reads this field; `times` is the type of times."""
         match self.type:
             case Type.TEXT if self.choices is not None:
                 kind: Any = Literal[self.choices]
@@ -108,7 +108,7 @@ class Field:
 
     @property
     def expected(self) -> str:
-        """What the field may hold, in words."""
+        """The accepted values, in words."""
         words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below", "multiple_of": "a multiple of"}
         if self.type is Type.NUMBER:
             limits = [f"{words[name]} {_plain(value)}" for name, value in self.limits]
@@ -132,7 +132,7 @@ def _plain(value: float) -> str:
 
 
 def read_fields(struct: type[msgspec.Struct], known: Mapping[str, bool]) -> list[Field]:
-    """The fields of a Struct in order; `known` says which are personal (the others may be absent from it)."""
+    """The fields of a Struct in order; `known` lists the personal ones (others may be absent from it)."""
     info = inspect.type_info(struct)
     assert isinstance(info, inspect.StructType)
     if info.array_like:

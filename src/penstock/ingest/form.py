@@ -27,11 +27,11 @@ Token = Callable[[str], str]
 
 
 class Form:
-    """One event type's way from decoded objects to columns.
+    """The conversion of one event type from decoded objects to columns.
 
-    `decode` reads one JSON object and `convert` one Python dict; both raise what msgspec raises where it does not fit.
-    `part` makes columns of what they returned, and marks events that msgspec could not judge. mark: the attribute that
-    holds what `type` said, where there are several types.
+    `decode` reads one JSON object and `convert` one Python dict; both raise msgspec's errors. `part` makes columns of what
+    they returned, and marks events that msgspec could not judge. mark: the attribute with the value of `type`, where there
+    are several types.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class Form:
         return Batch([], kinds, np.empty(n, np.int64), arrived, x, codes, {})
 
     def _lay(self, columns: list[Sequence[Any]], part: Part, bad: Mask) -> bool:
-        """Write the columns, and say whether an event is bad."""
+        """Write the columns; returns whether an event is invalid."""
         flat = tuple(chain.from_iterable(columns[: self._numbers_from]))
         try:
             data, lengths = _bytes(flat) if None not in flat else _nullable_bytes(flat)

@@ -48,7 +48,7 @@ LABEL_KNOWN_AT = "label_known_at"
 
 @dataclass(slots=True)
 class Faults:
-    """Rows that cannot be events, by what is wrong with them."""
+    """Invalid rows, by fault."""
 
     rows: Mask
     found: list[tuple[Field, pl.Series | None, Mask]] = made(default_factory=list)
@@ -62,7 +62,7 @@ class Faults:
 
 @dataclass(slots=True)
 class Columns:
-    """What the fields of a form hold, in its order.
+    """The values of a form's fields, in its order.
 
     untimed: the rows without a time of their own, where steps stand in. arrived_us: None where each arrived when it
     happened. ids: texts, null where one is to be made.
@@ -113,7 +113,7 @@ class FrameForm:
         return Columns(numbers, words, times, time_us, untimed, arrived_us, self._ids())
 
     def batch(self, columns: "Columns", rows: slice) -> Batch:
-        """Some of the rows as a batch of their own. Its texts are read when somebody looks at them."""
+        """Some of the rows as a separate batch, whose texts are read lazily."""
         form = self.form
         batch = form.blank(rows.stop - rows.start, 0 if columns.arrived_us is None else columns.arrived_us[rows])
         batch.x[:] = np.nan
@@ -218,7 +218,7 @@ class FrameForm:
         return found
 
     def _stepped(self) -> Mask:
-        """The rows whose step says when they happened."""
+        """The rows whose time comes from a step."""
         steps = self.form.steps
         if steps is None or steps.field not in self.frame.columns:
             return np.zeros(len(self.frame), np.bool_)

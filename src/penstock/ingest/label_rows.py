@@ -19,11 +19,11 @@ _YES, _NO = {"true", "1", "yes"}, {"false", "0", "no"}
 
 
 def read_label_rows(body: bytes) -> list[bytes | Refusal]:
-    r"""The labels of a CSV table as JSON, in the order of its rows; in its place, why a row is none.
+    r"""The labels of a CSV table as JSON, in the order of its rows; the error in place of an invalid row.
 
-    The first row names the columns: transaction_id and fraud (true, false, 1, 0, yes, no), and where they are known known_at,
-    source, kind, detector. Fields are separated by commas, or by semicolons where the first row has these; an empty field is
-    none. Other columns are refused, since a misspelt one would silently be left out.
+    The first row names the columns: transaction_id and fraud (true, false, 1, 0, yes, no), and where they are known
+    known_at, source, kind, detector. Fields are separated by commas, or by semicolons where the first row has these; an
+    empty field is null. Other columns are refused, since a misspelt one would silently be left out.
 
     >>> read_label_rows(b"transaction_id,fraud,source\ntx1,yes,\n")
     [b'{"transaction_id":"tx1","fraud":true}']

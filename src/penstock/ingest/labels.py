@@ -30,5 +30,5 @@ def labels_of(schema: Schema, events: Sequence[Mapping[str, Any]]) -> Labels:
 
 
 def _fraud(value: Any) -> float:
-    """1.0, 0.0, or NaN where the value says neither."""
+    """1.0, 0.0, or NaN for any other value."""
     return float(value) if isinstance(value, int | float | np.bool_ | np.number) and value in (0, 1) else np.nan

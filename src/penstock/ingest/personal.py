@@ -42,7 +42,7 @@ def tokeniser(key: bytes | None) -> Callable[[str], str]:
 
 
 def remembering(token: Callable[[str], str], said: dict[str, str]) -> Callable[[str], str]:
-    """The same function, which writes down what each token stands for.
+    """Wrap the function so that it records the value of each token.
 
     >>> said = {}
     >>> remembering(tokeniser(b"0123456789abcdef"), said)("ana")

@@ -28,12 +28,12 @@ _SHORTEST_VALUE = 3
 
 
 def masked(original: bytes, personal: Collection[str] = (), known: Collection[str] | None = None) -> bytes:
-    """The bytes of a refused event as they may be kept.
+    """The bytes of a refused event with personal data masked.
 
-    What looks like a card number (13 to 19 digits, with spaces, dots or dashes, whose check digit is right) is masked except
-    for its last four digits. Where there are personal fields, their values are hidden, under names in whatever case, and
-    wherever else in the event they stand. Of values under names that are not `known`, and of all that is no JSON object, only
-    an outline is kept, in which letters are `x` and digits `9`.
+    A number that looks like a card number (13 to 19 digits, with spaces, dots or dashes, whose check digit is right) is
+    masked except for its last four digits. Where there are personal fields, their values are hidden, under names in
+    whatever case, and wherever else in the event they stand. Of values under names that are not `known`, and of all that is
+    no JSON object, only an outline is kept, in which letters are `x` and digits `9`.
 
     >>> masked(b'{"card": "4111 1111 1111 1111", "amount": "x"}')
     b'{"card": "**** **** **** 1111", "amount": "x"}'
@@ -54,7 +54,7 @@ def masked(original: bytes, personal: Collection[str] = (), known: Collection[st
 
 
 def _ascii_digits(original: bytes) -> bytes:
-    """The same with digits as ASCII has them, whatever the script, and without escapes of JSON for them."""
+    """The text with digits of all scripts, and JSON escapes for them, replaced by ASCII digits."""
     if b"\\u00" in original:
         original = re.sub(rb"\\u003([0-9])", rb"\1", original)
     if original.isascii():
@@ -72,7 +72,7 @@ def masked_event(original: bytes, schema: Schema) -> bytes:
 
 
 def is_masked(event: bytes, schema: Schema) -> bool:
-    """Whether this may be kept as it is."""
+    """Whether this may be stored unchanged."""
     return masked_event(event, schema) == event
 
 
@@ -85,7 +85,7 @@ class _Masks:
         self._values: set[str] = set()
 
     def of(self, original: bytes) -> bytes | None:
-        """The event as JSON, to the byte where nothing is hidden; None where it is no JSON object, nor an array of them."""
+        """The event as masked JSON, unchanged elsewhere; None for anything but a JSON object or an array of them."""
         try:
             found = msgspec.json.decode(original)
             if not isinstance(found, dict | list):
@@ -128,7 +128,7 @@ class _Masks:
         return name if self._known is None or _plain(name) in self._known | self._personal else _outline(name)
 
     def _speaks(self, text: str) -> bool:
-        """Whether a text names a personal field: it may be an event itself, in whatever form."""
+        """Whether a text names a personal field: it may contain an event."""
         plain = _plain(text)
         return any(name in plain for name in self._personal)
 
@@ -158,7 +158,7 @@ class _Masks:
 
 
 def _plain(name: str) -> str:
-    """A name without case and without what stands between its words."""
+    """A name in lower case without separators."""
     return "".join(each for each in unicodedata.normalize("NFKC", name).casefold() if each.isalnum())
 
 
@@ -180,7 +180,7 @@ def _outline_of(character: str) -> str:
 
 
 def _outlined(original: bytes) -> bytes:
-    """Length, digest and outline of what is no JSON object."""
+    """Length, digest and outline of input that is no JSON object."""
     digest = hashlib.sha256(original).hexdigest()
     return f"[no JSON object: {len(original)} bytes, sha256 {digest}] {_outline(original.decode('utf-8', 'replace'))}".encode()
 
@@ -193,7 +193,7 @@ def _is_outlined(original: bytes) -> bool:
 
 
 def _mask(match: re.Match[bytes]) -> bytes:
-    """Mask every card number in a run of digits: it may stand beside a date of expiry or another card."""
+    """Mask every card number in a run of digits, which may also contain a date of expiry or another card."""
     text = match[0]
     places = [at for at, character in enumerate(text) if character in _DIGITS]
     valid = _check([text[at] - 48 for at in places])

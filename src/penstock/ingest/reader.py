@@ -36,13 +36,12 @@ _REFUSING = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, Overfl
 
 @dataclass(slots=True)
 class Read:
-    """What became of the events handed in.
+    """The result of reading events.
 
-    batch: the accepted ones, in order. id_codes: `penstock.codes` of their ids. rows: the position of each in what was
-    handed in. refused: position and cause of the others, in order. labels: of recorded data, 1.0 for fraud, 0.0 for
-    good, NaN where unknown, and since when it was known (microseconds, -1 where the data does not say); each None
-    where the data has none.
-    extras: the fields that no type declares, as a JSON object, where the schema keeps them.
+    batch: the accepted ones, in order. id_codes: `penstock.codes` of their ids. rows: the position of each in the input.
+    refused: position and cause of the others, in order. labels: of recorded data, 1.0 for fraud, 0.0 for good, NaN where
+    unknown, and since when it was known (microseconds, -1 if unknown); each None where the data has none. extras: the
+    fields that no type declares, as a JSON object, where the schema keeps them.
     """
 
     batch: Batch
@@ -54,7 +53,7 @@ class Read:
 
 
 class _Marked(msgspec.Struct, gc=False):
-    """What an event says of its type, and nothing else of it."""
+    """The type of an event, and no other field."""
 
     type: Any = None
 
@@ -80,7 +79,7 @@ class Reader:
     Args:
         schema: the event types. layout: has every column of the schema; further columns are left null.
         personal_key: the secret under which personal fields become tokens; needed where there are any.
-        remember: write down in `said` what the tokens of the events read last stand for.
+        remember: store in `said` the values of the tokens in the last events.
     """
 
     def __init__(self, schema: Schema, layout: Layout, *, personal_key: bytes | None = None, remember: bool = False) -> None:
@@ -157,7 +156,7 @@ class Reader:
     def read_objects(self, events: Sequence[Any], arrived_us: int) -> Read:
         """Read dicts, or Structs of the declared types, that arrived now.
 
-        Labels are taken from those that carry them; whether they count is for the caller to say.
+        Labels are taken from those that carry them; the caller decides whether they count.
         """
         self.said.clear()
         found = [event if type(event) is dict else self._as_dict(event) for event in events]
@@ -169,7 +168,7 @@ class Reader:
         return read
 
     def _as_dict(self, event: Any) -> Any:
-        """The event as a dict by the names of JSON; anything else as it is."""
+        """The event as a dict by the names of JSON; other types unchanged."""
         if isinstance(event, msgspec.Struct):
             kind = self.schema.kinds.get(type(event))
             if kind is None:
@@ -202,7 +201,7 @@ class Reader:
 
         Args:
             frame: has the columns of the schema under their names in JSON; others are ignored.
-            arrived: the column that says when each arrived; without it each arrived when it happened.
+            arrived: the column of arrival times; by default the event times.
             name: events without an id are called by this and their row: row-000001.
             first: the number of the frame's first row, where it is a piece of a longer one.
 
@@ -244,7 +243,7 @@ class Reader:
     def read_frames(self, frame: pl.DataFrame, size: int, *, arrived: str | None = None) -> Iterator[Read]:
         """`read_frame` in batches of up to `size` events, at a fraction of its cost.
 
-        Texts are made Python's only where somebody looks at them; codes of ids and unknown fields are left out.
+        Texts become Python strings only when read; codes of ids and unknown fields are left out.
         """
         first = 1
         for large in frame.iter_slices(_AT_ONCE):

@@ -30,7 +30,7 @@ def refused(faults: list[Fault], status: int = 422) -> Refusal:
 
 
 def refused_body(schema: Schema, body: bytes, cause: BaseException | None) -> Refusal:
-    """The refusal of bytes that `cause` says are not an event."""
+    """The refusal of bytes that are no event, for `cause`."""
     try:
         found = msgspec.json.decode(body)
     except RecursionError:
@@ -54,7 +54,7 @@ def refused_object(schema: Schema, found: Any, cause: BaseException | None = Non
 
 
 def kind_of(schema: Schema, found: Mapping[str, Any]) -> tuple[int, Fault | None]:
-    """The index of the event's type, and what is wrong with its mark, if anything."""
+    """The index of the event's type, and the fault of its type field, if any."""
     mark = found.get(TYPE)
     if len(schema.events) == 1 or mark is None:
         return 0, None
@@ -107,7 +107,7 @@ def _id_fault(field: Field, value: Any) -> str | None:
 
 
 def value_fault(field: Field, value: Any) -> str | None:
-    """What is wrong with a number, text or boolean, or None."""
+    """The fault of a number, text or boolean, or None."""
     if isinstance(value, str) and field.max_bytes is not None and (length := len(_utf8(value))) > field.max_bytes:
         return (
             f"{field.name} has {length:,} bytes of UTF-8 and at most {field.max_bytes:,} are accepted; send less of it, or "
@@ -158,7 +158,7 @@ def _reads_as_number(text: str) -> bool:
 
 
 def time_fault(field: Field, value: Any, zone: str | None, first_us: int) -> str | None:
-    """What is wrong with a time, or None."""
+    """The fault of a time, or None."""
     instant_us, states = instants([value], zone)
     state = int(states[0])
     if state == READ and outside(instant_us, first_us)[0]:

@@ -45,12 +45,12 @@ class Schema:
     Args:
         event: the transaction. informs: further types that change state and get no decision.
         id, time: the fields of the transaction's id and time.
-        label, label_time: the fields of recorded events that hold the truth, and since when it was known.
+        label, label_time: the fields of recorded events with the label, and the time at which it became known.
         naive_times: the zone of times that come without one; they are refused where it is None.
-        personal: text fields that are replaced by a keyed token before anything else sees them.
-        person: the text field of the transaction that says whose personal fields an event holds.
+        personal: text fields that are replaced by a keyed token before any other use.
+        person: the text field of the transaction that identifies the owner of its personal fields.
         keep_unknown: keep fields that no type declares, for the ledger.
-        steps: the field that says when a transaction happened where its time is missing; else that is its arrival.
+        steps: the field from which a missing transaction time is computed; without it, the arrival time is used.
 
     columns: every field that becomes a column, with its type. max_characters: of those that are texts, the longest text.
     required: fields of the transaction that are never null. needed: fields that a transaction in JSON must have. kinds: the
@@ -203,7 +203,7 @@ def _check_time(struct: type[msgspec.Struct], field: Field) -> None:
 
 
 def _names(struct: type[msgspec.Struct]) -> frozenset[str]:
-    """What `type` may say for this Struct, lower case: Login, login; CardDecline, card_decline, card-decline."""
+    """The accepted values of `type` for this Struct, lower case: Login, login; CardDecline, card_decline, card-decline."""
     name = struct.__name__
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
     tag = struct.__struct_config__.tag
@@ -224,7 +224,7 @@ def _marks(events: tuple[EventType, ...]) -> dict[str, int]:
 
 
 def _marked_by_field(events: tuple[EventType, ...]) -> bool:
-    """Whether the transaction has a field `type` of its own, whose other values mean a transaction."""
+    """Whether the transaction itself has a field `type`, whose other values mean a transaction."""
     field = next((field for field in events[0].fields if field.name == TYPE), None)
     if field is not None and field.type is not Type.TEXT and len(events) > 1:
         raise DeclarationError(

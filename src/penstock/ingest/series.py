@@ -82,7 +82,7 @@ def read_booleans(column: pl.Series) -> Numbers | None:
 
 
 def read_times(column: pl.Series, zone: str | None, first_us: int) -> Instants | None:
-    """Times from dates and times of any unit and zone, ISO 8601 texts, or numbers; None where there are none."""
+    """Times from dates and times of any unit and zone, ISO 8601 texts, or numbers; None for other columns."""
     found = column_instants(column, zone)
     if found is None:
         return None
@@ -166,7 +166,7 @@ def buffers(column: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64], Ma
 
 
 def floats(column: pl.Series) -> NDArray[np.float64]:
-    """A numeric column, NaN where null, as an array of its own."""
+    """A numeric column as a new array, NaN for null."""
     return np.array(column.to_numpy(), np.float64)
 
 

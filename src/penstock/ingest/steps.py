@@ -12,7 +12,7 @@ from penstock.errors import DeclarationError, did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The field that stands in for a missing time: so many steps of `every` after `start`.
+    """The field that replaces a missing time: a number of steps of `every` after `start`.
 
     >>> from datetime import UTC
     >>> steps = Steps("step", every="1h", start=datetime(2026, 1, 1, tzinfo=UTC))
@@ -35,13 +35,13 @@ class Steps:
         return duration_us(self.every, what=f"steps {self.field!r}: every")
 
     def times_us(self, steps: NDArray[np.float64], otherwise_us: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The time of each step, and `otherwise_us` where there is none."""
+        """The time of each step, and `otherwise_us` for none."""
         told = ~np.isnan(steps)
         since_us = np.rint(np.where(told, steps, 0.0) * self.every_us).astype(np.int64)
         return np.where(told, self.start_us + since_us, otherwise_us)
 
     def check(self, names: list[str], numbers: list[str], *, optional: bool) -> None:
-        """Refuse what cannot work.
+        """Check the declaration.
 
         names: the event's fields. numbers: those that are numbers. optional: whether the event's time may be missing.
 

@@ -132,7 +132,7 @@ class Archive:
         return rolled
 
     def _remove_strays(self, position: int) -> None:
-        """Delete what lies beyond the rolled position: a crash left it, or it belongs to a ledger that is gone."""
+        """Delete files beyond the rolled position, left by a crash or by an earlier ledger."""
         assert self._folder is not None
         for path, _, first, _ in _rolled_files(self._folder):
             if first >= position:
@@ -205,7 +205,7 @@ class Archive:
             return answer(sql, self._files(), self._scratch, folders, quarantine=self._quarantine(), limit_s=limit_s)
 
     def _files(self) -> dict[tuple[str, str], list[Path]]:
-        """Parquet files by detector and kind: what is rolled, then the tail."""
+        """Parquet files by detector and kind: rolled ones, then the tail."""
         rolled = self.rolled_position if self._folder is not None else 0
         files: dict[tuple[str, str], list[Path]] = {}
         for path, kind, _, stop in self._listed() if self._folder is not None else []:
@@ -216,7 +216,7 @@ class Archive:
         return {(unquote(folder), kind): paths for (folder, kind), paths in files.items()}
 
     def _tail(self, rolled: int) -> list[Path]:
-        """What is not rolled yet, in files of its own; each query adds only what is new since the last."""
+        """Files of the records not rolled yet; each query adds only the new ones."""
         tail = self._scratch / "tail"
         if rolled != self._tail_from:
             shutil.rmtree(tail, ignore_errors=True)
@@ -231,7 +231,7 @@ class Archive:
 
     @property
     def _scratch(self) -> Path:
-        """A folder for answers and what is not rolled yet; it goes when the archive is closed."""
+        """A folder for query results and the tail, removed when the archive is closed."""
         if self._made is None:
             self._made = QueryFolder(None if self._folder is None else self._folder.parent)
         return self._made.path
@@ -256,7 +256,7 @@ class Archive:
     # ------------------------------------------------------------ the end
 
     def close(self) -> None:
-        """Stop rolling and remove what queries left; twice is fine."""
+        """Stop rolling and remove temporary files; may be called twice."""
         self._closed.set()
         if self._thread is not None:
             self._thread.join()

@@ -17,7 +17,7 @@ _MOST_SEQ = 1 << (63 - TIME_BITS)
 
 
 class Claims:
-    """The ids of one detector, as 64-bit codes, each with the sequence number of the event that came first.
+    """The ids of one detector as 64-bit codes, each with the sequence number of its first event.
 
     An id is remembered for `dedupe_us` after its arrival, to one part in four million (half a second at 30 days), and
     forgotten afterwards; what is forgotten is swept out little by little. 18 to 37 bytes an id. Two ids share a code
@@ -56,7 +56,7 @@ class Claims:
 
     @property
     def unit_us(self) -> int:
-        """How finely times are told apart."""
+        """The resolution of times."""
         return 1 << max(self._unit, 0)
 
     @property
@@ -91,17 +91,17 @@ class Claims:
         return out
 
     def peek(self, codes: NDArray[np.int64], arrived_us: NDArray[np.int64]) -> NDArray[np.int64]:
-        """What `claim` would say of each id alone; nothing is claimed."""
+        """The result of `claim` for each id alone, without claiming it."""
         out = np.full(len(codes), -1, np.int64)
         self._look(codes, arrived_us, self._newest_us + self._all_us, 0, 0, out, writing=False)
         return out
 
     def unclaim(self, codes: NDArray[np.int64], first_seq: int) -> None:
-        """Take back what `claim` gave a batch whose record was never appended."""
+        """Undo a `claim` whose record was never appended."""
         index.void_rows(self._slots, self._directory, self._shift, self._salt, codes, first_seq, first_seq + len(codes))
 
     def restore(self, codes: NDArray[np.int64], arrived_us: NDArray[np.int64], seqs: NDArray[np.int64]) -> None:
-        """Put back what the ledger knows: called with all stretches of ids, in any order, before the first claim."""
+        """Load the ids of the ledger: called with all stretches of ids, in any order, before the first claim."""
         young = arrived_us >= self._newest_us - self.dedupe_us
         codes, seqs = np.ascontiguousarray(codes[young]), np.ascontiguousarray(seqs[young], np.int64)
         times = arrived_us[young] >> self._unit & ((1 << TIME_BITS) - 1) if self._unit >= 0 else np.zeros(len(codes), np.int64)
@@ -121,7 +121,7 @@ class Claims:
         self._newest_us = newest_us
 
     def _advance(self, newest_us: int, rows: int) -> None:
-        """Let time pass, and take what has expired out of some blocks: of all of them at least twice within `dedupe`."""
+        """Advance the clock, and sweep expired ids from some blocks: from all of them at least twice within `dedupe`."""
         elapsed_us = newest_us - self._newest_us
         self._newest_us = newest_us
         if self.dedupe_us >= EVER_US:

@@ -40,7 +40,7 @@ def discarded(reader: str, text: str) -> None:
 
 
 def checksum_of(record: Record) -> int:
-    """A checksum of everything that a record says.
+    """A checksum of a record's content.
 
     >>> none = np.empty(0, np.int64)
     >>> one, other = (Record("labels", "shop", seq, [], none, none, none) for seq in (7, 8))
@@ -56,7 +56,7 @@ def checksum_of(record: Record) -> int:
 
 
 def cursor_at(ledger: Ledger, position: int) -> Cursor:
-    """The cursor of who has read a ledger up to a position; everything before it is durable."""
+    """The cursor of a reader at a position; everything before it is durable."""
     if position == 0:
         return BEGINNING
     record = _record_at(ledger, position - 1)
@@ -64,7 +64,7 @@ def cursor_at(ledger: Ledger, position: int) -> Cursor:
 
 
 def misfit(ledger: Ledger, cursor: Cursor) -> str | None:
-    """Why a cursor does not belong to this ledger; None where it does, as far as both can tell.
+    """The reason why a cursor does not belong to this ledger; None if it does, as far as can be known.
 
     Raises:
         LedgerError: the ledger cannot be read.

@@ -10,7 +10,7 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Disk:
-    """Writes that either happen whole or raise `OSError`; what is acknowledged has been through `sync`."""
+    """File writes that either complete or raise `OSError`; acknowledged data has been through `sync`."""
 
     def create(self, path: Path) -> int:
         """Open a new file for reading and writing; it must not be there yet."""
@@ -59,7 +59,7 @@ def read_at(path: Path, offset: int, size: int) -> bytes:
 
 
 def trouble_of(error: OSError, path: Path) -> LedgerError:
-    """What an error of the device means for the ledger, with the remedy."""
+    """The ledger error for an error of the device, with the remedy."""
     if error.errno in _NO_ROOM:
         return LedgerFull(
             f"no room for {path}: {error.strerror}; decisions are not acknowledged until there is. "

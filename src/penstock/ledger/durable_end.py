@@ -21,7 +21,7 @@ _SLOT_BYTES = 128
 
 
 class End(msgspec.Struct, frozen=True):
-    """What is durable.
+    """The durable end of a log.
 
     log: a random number that was drawn when the log was made. first_position: of the oldest record; older ones were
     forgotten on purpose. position, next_seq: those of the next record. checksum: of the last record's bytes, 0 before any.
@@ -58,10 +58,10 @@ class EndFile:
         os.fsync(self._fd)
 
     def write(self, end: End) -> None:
-        """Write an end; the one before it stays in the other slot.
+        """Write an end; the previous one stays in the other slot.
 
         Raises:
-            OSError: what the device said.
+            OSError: of the device.
         """
         os.pwrite(self._fd, _packed(end), self._slot * _SLOT_BYTES)
         self._slot = 1 - self._slot

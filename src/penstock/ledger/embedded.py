@@ -43,14 +43,14 @@ class FileLedger:
 
     Args:
         folder: made if it is not there.
-        read_only: see what is durable at this moment, take no lock, append nothing.
+        read_only: read the records durable at this moment, without a lock.
         pending_rows: `append` blocks while more rows than this wait.
-        accept_loss: go on without acknowledged records, or tables, that are missing or damaged; see `losses`.
+        accept_loss: continue without acknowledged records, or tables, that are missing or damaged; see `losses`.
         disk: the calls that write; tests give one that fails.
 
     Raises:
         FolderInUse: another process owns the folder.
-        LedgerDamaged: what was acknowledged is missing, or fails its checksum where no crash explains it.
+        LedgerDamaged: acknowledged records are missing, or fail their checksum where no crash explains it.
         LedgerFull, LedgerError: the device refused.
         ConfigurationError: the folder cannot be used.
     """
@@ -101,7 +101,7 @@ class FileLedger:
         self._tender.start()
 
     def _opened_tables(self, *, accept_loss: bool) -> SqliteTables:
-        """The tables beside the log, which carry the log's number as its end does: neither comes without the other.
+        """Open the SQL tables. They carry the log's number as its end does: neither is accepted without the other.
 
         Raises:
             LedgerDamaged: one of them is missing, or belongs to another log, and that is not accepted.
@@ -150,7 +150,7 @@ class FileLedger:
 
     @property
     def tables(self) -> Tables:
-        """The SQL tables beside the log."""
+        """The SQL tables of the ledger."""
         return self._tables
 
     @property
@@ -160,12 +160,12 @@ class FileLedger:
 
     @property
     def cut_bytes(self) -> int:
-        """What recovery removed when the ledger was opened: the end of a write that no one was told about."""
+        """Bytes that recovery removed on opening: the end of a write that was never acknowledged."""
         return self.log.cut_bytes
 
     @property
     def losses(self) -> Sequence[str]:
-        """What was missing or damaged when the ledger was opened, and accepted."""
+        """Missing or damaged records that were accepted on opening."""
         return self.log.losses
 
     @property
@@ -264,7 +264,7 @@ class FileLedger:
         return self._claims[detector]
 
     def _tend(self) -> None:
-        """Sort full buffers of ids beside the work of the others; what fails is tried again."""
+        """Sort full buffers of ids in the background; a failed attempt is repeated."""
         while not self._closed.is_set():
             self._tending.wait()
             self._tending.clear()

@@ -38,7 +38,7 @@ _NO_CRC = Struct("<I")
 
 
 class Header(msgspec.Struct, frozen=True):
-    """What is known of a record without decompressing it."""
+    """The facts about a record that can be read without decompressing it."""
 
     length: int
     raw_length: int
@@ -75,7 +75,7 @@ _decoder = msgspec.msgpack.Decoder(_Body)
 
 
 def encode(record: Record, position: int, back: int = 0) -> bytes:
-    """The bytes of a record that takes this position in the log.
+    """Encode a record with this position in the log.
 
     Raises:
         ValueError: a column has another number of rows, or is of a kind that has no bytes of its own (objects).
@@ -146,7 +146,7 @@ def _unshuffle(data: memoryview, dtype: str, shape: list[int]) -> NDArray[Any]:
 
 
 def header_of(data: bytes | memoryview, at: int = 0) -> Header | None:
-    """The header that stands at `at`, or None where there is none (its checksum is not looked at)."""
+    """The header at `at`, or None; its checksum is not checked."""
     if len(data) - at < HEADER_BYTES:
         return None
     magic, length, raw, crc, kind, version, _, rows, back, position, first_seq, detector, newest = _HEADER.unpack_from(data, at)

@@ -11,10 +11,10 @@ from penstock.private_files import make_private
 
 
 class FolderLock:
-    """Holds `folder/lock` until closed.
+    """An exclusive lock on a folder: `folder/lock` is held until closed.
 
     Raises:
-        FolderInUse: another process (or another ledger in this one) holds it; the message says which and since when.
+        FolderInUse: another process (or another ledger in this one) holds it; the message names it and the time.
         ConfigurationError: the folder cannot be written.
     """
 

@@ -94,7 +94,7 @@ class Identities:
     # ------------------------------------------------------------ opening
 
     def open(self, first: int, stop: int, read: Callable[[int], Iterable[tuple[int, Record]]]) -> None:
-        """Load the runs, make again what is missing, and read the ids after them from the log.
+        """Load the runs, rebuild missing ones, and read the later ids from the log.
 
         first, stop: the oldest position of the log and the one after the last. read: the log's records of the indexed
         kinds from a position on.
@@ -167,10 +167,10 @@ class Identities:
     # ------------------------------------------------------------ sorting (a thread of its own)
 
     def tend(self) -> None:
-        """Write full buffers as runs and merge; an error leaves everything as it was, to be tried again.
+        """Write full buffers as runs and merge; after an error the state is unchanged, and the call may be repeated.
 
         Raises:
-            OSError: what the device said.
+            OSError: of the device.
             LedgerDamaged: a run does not fit its checksum; `discard` it and open again.
         """
         while self.untended:

@@ -116,7 +116,7 @@ class Log:
         writer.cut()
 
     def _check_end(self) -> None:
-        """What was acknowledged must be there.
+        """Check that all acknowledged records are present.
 
         Raises:
             LedgerDamaged: it is not, and that is not accepted.
@@ -160,7 +160,7 @@ class Log:
         return None if found is None else found[0].crc
 
     def _accept(self, error: LedgerDamaged) -> None:
-        """Go on without what is missing, if that is accepted."""
+        """Continue without the missing records, if that is accepted."""
         if not self._accept_loss:
             raise error
         if str(error) not in self.losses:
@@ -241,10 +241,10 @@ class Log:
     # ------------------------------------------------------------ writing (one thread)
 
     def write(self, frames: list[bytes], headers: list[Header]) -> None:
-        """Make a group of records durable; on an error the log is as it was before.
+        """Make a group of records durable; on an error the log is unchanged.
 
         Raises:
-            OSError: what the device said.
+            OSError: of the device.
         """
         assert self._writer is not None
         group = b"".join(frames)
@@ -264,10 +264,10 @@ class Log:
                 segment.note(header, segment.end)
 
     def check(self) -> None:
-        """Find out whether a group could be written now.
+        """Check whether a group could be written now.
 
         Raises:
-            OSError: what the device said.
+            OSError: of the device.
         """
         if self._writer is not None and not self._writer.segment.sealed:
             self._writer.reserve()

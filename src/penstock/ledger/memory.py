@@ -19,11 +19,11 @@ from penstock.messages import Record
 
 
 class MemoryLedger:
-    """`Ledger` without a disk: what is appended is as durable as it will ever be, and `done` is called within `append`.
+    """`Ledger` in memory: records count as durable at once, and `done` is called within `append`.
 
     Records are kept as they are, some 500 to 1,500 bytes for each decision, and never dropped: neither encoding nor
-    compressing them keeps a decision in memory fast. To see what a full disk does, set `trouble`: then `done` gets it,
-    and the records that follow are held back until it is None again.
+    compressing them keeps a decision in memory fast. To simulate a full disk, set `trouble`: then `done` receives it, and
+    later records wait until it is None again.
     """
 
     def __init__(self) -> None:
@@ -104,7 +104,7 @@ class MemoryLedger:
         self._first_seqs.append(record.first_seq)
 
     def _index(self) -> None:
-        """Note the ids of what came since the last look-up: an append is too frequent to do that."""
+        """Index the ids appended since the last look-up, which is rarer than an append."""
         with self._indexing:
             while self._indexed < len(self._records):
                 record = self._records[self._indexed]

@@ -49,7 +49,7 @@ class Ledger(Protocol):
 
     @property
     def tables(self) -> Tables:
-        """What stands in ordinary SQL tables: labels, quarantine, versions, layouts, settings."""
+        """The SQL tables: labels, quarantine, versions, layouts, settings."""
 
     @property
     def trouble(self) -> LedgerError | None:
@@ -96,7 +96,7 @@ class Ledger(Protocol):
         """
 
     def claims(self, detector: str, dedupe_us: int) -> Claims:
-        """The table of ids of a detector, holding what the ledger knows; one per detector, made on the first call."""
+        """The deduplication index of a detector, with the ledger's ids; one per detector, created on the first call."""
 
     def find(
         self, detector: str, transaction_id: str, kinds: Collection[str] = DECISIONS, *, until_us: int | None = None
@@ -111,7 +111,7 @@ class Ledger(Protocol):
         """The record that holds a sequence number, and its row; also one that is not durable yet."""
 
     def read(self, from_position: int = 0, kinds: Collection[str] | None = None) -> Iterator[tuple[int, Record]]:
-        """Durable records in order, with their positions; of some kinds only, where told.
+        """Durable records in order, with their positions; optionally of some kinds only.
 
         Raises:
             LedgerDamaged: a record does not fit its checksum.
@@ -120,10 +120,10 @@ class Ledger(Protocol):
     def recent(
         self, detector: str, *, limit: int | None = None, before: int | None = None, kinds: Collection[str] = DECISIONS
     ) -> Iterator[tuple[Record, int]]:
-        """Durable rows of a detector, newest first, below the sequence number `before`; read as they are asked for."""
+        """Durable rows of a detector, newest first, below the sequence number `before`; read lazily."""
 
     def register_layout(self, layout_id: str, columns: Mapping[str, Sequence[Field]]) -> None:
-        """Say what the columns of records with `meta["layout"] == layout_id` are called in the archive.
+        """Register the archive's column names for records with `meta["layout"] == layout_id`.
 
         columns: for each column of the record, one `Field` per matrix column (one for a plain array or texts). What
         is not named keeps its own name. Registering the same again changes nothing.
@@ -136,7 +136,7 @@ class Ledger(Protocol):
         """All layouts registered."""
 
     def close(self) -> None:
-        """Make durable what waits, and let go of the folder. Closing twice is fine.
+        """Make waiting records durable, and release the folder. May be called twice.
 
         Raises:
             LedgerError: something could not be made durable.

@@ -12,7 +12,7 @@ NAME = "queries"
 
 
 class QueryFolder:
-    """A new, empty folder `queries/...` in a data folder, locked as long as this process has it.
+    """A new, empty folder `queries/...` in a data folder, locked while this process uses it.
 
     Args:
         data: the data folder. Where there is none, or nothing can be written, the system's folder for temporary files serves.

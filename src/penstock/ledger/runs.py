@@ -94,7 +94,7 @@ def open_run(path: Path) -> Run:
     """Map a run.
 
     Raises:
-        LedgerDamaged: the header is not one, or the file is shorter than it says.
+        LedgerDamaged: the header is invalid, or the file is shorter than it says.
         OSError: it cannot be read.
     """
     head = read_at(path, 0, _HEAD.size)
@@ -134,7 +134,7 @@ def write_run(disk: Disk, path: Path, detector: int, stretches: Sequence[Stretch
 
 
 def _write_columns(disk: Disk, fd: int, count: int, base_seq: int, slabs: Iterable[Columns]) -> int:
-    """Write each slab of rows into the three columns, synced on the way so that nobody waits behind gigabytes."""
+    """Write each slab of rows into the three columns, with frequent syncs so that other writes do not wait behind gigabytes."""
     starts = [_HEAD.size, _HEAD.size + 8 * count, _HEAD.size + 16 * count]
     crcs = [0, 0, 0]
     for slab, (codes, arrived_us, seqs) in enumerate(slabs, 1):

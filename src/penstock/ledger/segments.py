@@ -40,7 +40,7 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _Sidecar(msgspec.Struct, array_like=True):
-    """What is written beside a sealed segment, so that opening the log need not read it."""
+    """The index written next to a sealed segment, so that opening the log need not read it."""
 
     end: int
     positions: int
@@ -51,7 +51,7 @@ class _Sidecar(msgspec.Struct, array_like=True):
 
 @dataclass(slots=True)
 class Segment:
-    """One file of the log and what is known about it.
+    """One file of the log and its index.
 
     end: offset after the last durable record. next_position, next_seq: what the record after it would have.
     newest_us: the latest arrival in it.
@@ -120,7 +120,7 @@ class Segment:
         return next(found, None)
 
     def record_bytes(self, header: Header, offset: int) -> bytes:
-        """All bytes of a record, checked.
+        """All bytes of a record, verified.
 
         Raises:
             LedgerDamaged: they do not fit their checksum.
@@ -135,8 +135,8 @@ class Segment:
     def scan(self, *, being_written: bool = False) -> int:
         """Read all records up to the torn end of an unsealed segment; returns the bytes to be cut off.
 
-        What a crash leaves is one group that was never acknowledged, part of it or none. Anything else is damage,
-        unless the segment is `being_written` by its owner meanwhile: then the end is wherever reading stops.
+        A crash leaves at most one group that was never acknowledged, or part of it. Anything else is damage, unless the
+        segment is `being_written` by its owner meanwhile: then the end is wherever reading stops.
 
         Raises:
             LedgerDamaged: a record is broken and later groups are whole, or records do not follow one another.
@@ -153,7 +153,7 @@ class Segment:
         return len(data[offset:].rstrip(b"\0"))
 
     def load_sidecar(self) -> bool:
-        """Take over what was written when the segment was sealed; False where it is missing or does not fit."""
+        """Load the sidecar of a sealed segment; False if it is missing or does not match."""
         path = _sidecar_path(self.path)
         try:
             data = path.read_bytes()
@@ -169,7 +169,7 @@ class Segment:
         return True
 
     def save_sidecar(self, disk: Disk) -> None:
-        """Write what `load_sidecar` reads."""
+        """Write the sidecar."""
         body = msgspec.msgpack.encode(_Sidecar(self.end, self.next_position, self.next_seq, self.newest_us, self.marks))
         write_whole(disk, _sidecar_path(self.path), zlib.crc32(body).to_bytes(4, "little") + body)
 
@@ -190,10 +190,10 @@ class SegmentWriter:
         self._filled = self.segment.end
 
     def write(self, group: bytes) -> None:
-        """Make a group durable at the end of the segment; on an error the segment is as it was before.
+        """Make a group durable at the end of the segment; on an error the segment is unchanged.
 
         Raises:
-            OSError: what the device said.
+            OSError: of the device.
         """
         end = self.segment.end
         try:
@@ -206,10 +206,10 @@ class SegmentWriter:
             raise
 
     def reserve(self) -> None:
-        """Have room for a small group beyond the durable end.
+        """Ensure room for a small group beyond the durable end.
 
         Raises:
-            OSError: what the device said.
+            OSError: of the device.
         """
         try:
             self._fill(self.segment.end + _SMALL_BYTES)
@@ -226,7 +226,7 @@ class SegmentWriter:
         self._filled += more
 
     def _undo(self) -> None:
-        """Cut off what a failed write may have left; `_filled` says what is surely there."""
+        """Cut off the remains of a failed write; `_filled` is the end of known content."""
         self._filled = self.segment.end
         try:
             self._disk.truncate(self._fd, self.segment.end)
@@ -281,7 +281,7 @@ def write_whole(disk: Disk, path: Path, data: bytes) -> None:
 
 
 def damaged(path: Path, offset: int) -> LedgerDamaged:
-    """The error for bytes that are not what was written."""
+    """The error for bytes that differ from those written."""
     return LedgerDamaged(
         f"{path} is damaged at byte {offset}: what stands there is not what was written, and records after it are whole, "
         "so no crash explains it. Check the device, and restore this file from a copy; or go on without what is damaged: "

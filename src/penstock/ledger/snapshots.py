@@ -56,11 +56,11 @@ class _Header(msgspec.Struct, array_like=True):
 def save(folder: Path, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any], *, disk: Disk | None = None) -> Path:
     """Write a snapshot; `meta["position"]` orders them: the log's records before it are in the state.
 
-    The arrays must not change meanwhile: whoever goes on working passes copies. Written in pieces of 8 MiB, each
-    synced, so that the log's own small writes never wait behind gigabytes.
+    The arrays must not change meanwhile: a caller that continues to change them passes copies. Written in pieces of 8 MiB,
+    each synced, so that the log's own small writes never wait behind gigabytes.
 
     Raises:
-        LedgerFull: no room; the snapshots that are there stay.
+        LedgerFull: no room; existing snapshots stay.
         LedgerError: the device refused; likewise.
     """
     disk = disk or Disk()
@@ -109,10 +109,10 @@ def _placed(described: list[_Described], arrays: Arrays, meta: dict[str, Any]) -
 def load_newest(
     folder: Path, fits: Callable[[Path, dict[str, Any]], bool] = lambda _path, _meta: True
 ) -> tuple[Arrays, dict[str, Any]] | None:
-    """The newest snapshot that is whole and fits: its arrays (mapped, copy-on-write) and what was saved with them.
+    """The newest valid snapshot: its arrays (mapped, copy-on-write) and metadata.
 
-    A damaged one is passed over with a warning in the log; None where there is none. fits: asked before the arrays are
-    read, with what was saved with them.
+    A damaged one is skipped with a warning in the log; None if there is no valid one. fits: called with the metadata before
+    the arrays are read.
     """
     for path in _paths(folder):
         try:

@@ -37,8 +37,8 @@ def answer(
 
     Args:
         sql: the query.
-        files: what the views are made of.
-        scratch: a folder for the answer on its way.
+        files: of the views.
+        scratch: a folder for the intermediate result.
         readable: the folders in which all of these lie.
         quarantine: the file of malformed events.
         limit_s: how long it may take.
@@ -69,7 +69,7 @@ def answer(
 
 @contextmanager
 def _limited(db: "duckdb.DuckDBPyConnection", limit_s: float | None) -> Iterator[None]:
-    """Stop what this connection does after so long."""
+    """Interrupt this connection's query after a time limit."""
     if limit_s is None:
         yield
         return

@@ -125,12 +125,12 @@ class SqliteTables:
         return [_label(row) for row in self._rows("label_history", (detector, transaction_id))]
 
     def put_answers(self, answers: Sequence[Answered]) -> None:
-        """Remember what callers were told."""
+        """Store the answers given to callers."""
         with self.writing() as db:
             db.executemany(_queries()["put_answer"], [msgspec.structs.astuple(answer) for answer in answers])
 
     def answer_of(self, detector: str, transaction_id: str) -> Answered | None:
-        """What the caller was told in place of the decision."""
+        """The answer given in place of the decision."""
         return next((Answered(*row) for row in self._rows("answer_of", (detector, transaction_id))), None)
 
     def put_version(self, version: DetectorVersion) -> None:
@@ -145,7 +145,7 @@ class SqliteTables:
         return [DetectorVersion(name, version, msgspec.json.decode(declared), seen) for name, version, declared, seen in rows]
 
     def put_alerts(self, alerts: Sequence[Raised], channels: Mapping[str, Sequence[str]]) -> set[str]:
-        """Keep new alerts, and what waits to be delivered of them."""
+        """Store new alerts, and their pending deliveries."""
         new: set[str] = set()
         with self.writing() as db:
             for alert in alerts:
@@ -161,7 +161,7 @@ class SqliteTables:
         return [Raised(*row) for row in self._rows("alerts", {"detector": detector, "before": before, "limit": limit})]
 
     def put_delivery(self, delivery: Delivery) -> None:
-        """Say what became of a delivery."""
+        """Record the result of a delivery."""
         with self.writing() as db:
             db.execute(_queries()["put_delivery"], msgspec.structs.astuple(delivery))
 

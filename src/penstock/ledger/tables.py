@@ -16,7 +16,7 @@ FieldType = Literal["number", "integer", "boolean", "time", "text"]
 
 
 class Field(msgspec.Struct, frozen=True):
-    """How a number column of a record is called in the archive, and what its numbers mean.
+    """The archive's name and type of a number column of a record.
 
     type: number (NaN is null), integer, boolean (1, 0, NaN is null), time (microseconds since 1970, NaN is null), or
     text: then the numbers count into `values`. An empty name leaves the column out.
@@ -39,7 +39,7 @@ class Quarantined(msgspec.Struct, frozen=True):
 
 
 class Label(msgspec.Struct, frozen=True):
-    """What a source says about a transaction. rank: precedence among sources, higher wins; then the later `known_us`."""
+    """A label from one source. rank: precedence among sources, higher wins; then the later `known_us`."""
 
     detector: str
     transaction_id: str
@@ -52,7 +52,7 @@ class Label(msgspec.Struct, frozen=True):
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """What a caller was told in place of a decision that did not come within the time the caller had."""
+    """The answer given to a caller in place of a decision that missed the caller's deadline."""
 
     detector: str
     transaction_id: str
@@ -71,7 +71,7 @@ class DetectorVersion(msgspec.Struct, frozen=True):
 
 
 class Raised(msgspec.Struct, frozen=True):
-    """An alert that was raised. key: names it for ever, so that it is raised once. body: what was sent, as JSON."""
+    """A raised alert. key: its permanent identity, so that it is raised once. body: as sent, in JSON."""
 
     key: str
     detector: str
@@ -86,7 +86,7 @@ Outcome = Literal["waiting", "delivered", "failed"]
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """What became of an alert on its way through one channel, at `at_us`: after so many attempts, and why."""
+    """The state of an alert's delivery through one channel, at `at_us`: the number of attempts, and the error."""
 
     key: str
     channel: str
@@ -97,7 +97,7 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 class Tables(Protocol):
-    """Small tables beside the log.
+    """The port of the ledger's small SQL tables.
 
     Any method raises `LedgerFull` where the device has no room, `LedgerError` where it does not answer.
     """
@@ -114,7 +114,7 @@ class Tables(Protocol):
         """How many are kept."""
 
     def trim_quarantine(self, detector: str, most: int) -> None:
-        """Forget all but so many of the newest of one detector."""
+        """Delete all but a number of the newest entries of one detector."""
 
     def forget_quarantined(self, ids: Sequence[int]) -> None:
         """Remove these malformed events for good."""
@@ -132,10 +132,10 @@ class Tables(Protocol):
         """All statements about a transaction, in the order they were received."""
 
     def put_answers(self, answers: Sequence[Answered]) -> None:
-        """Remember what callers were told; the first answer about a transaction counts."""
+        """Store the answers given to callers; the first answer about a transaction counts."""
 
     def answer_of(self, detector: str, transaction_id: str) -> Answered | None:
-        """What the caller was told in place of the decision; None where it came in time."""
+        """The answer given in place of the decision; None if the decision came in time."""
 
     def put_version(self, version: DetectorVersion) -> None:
         """Remember a detector version; the first call for it counts."""
@@ -153,7 +153,7 @@ class Tables(Protocol):
         """Alerts with an id below `before`, newest first."""
 
     def put_delivery(self, delivery: Delivery) -> None:
-        """Say what became of a delivery; what was said of it before is replaced."""
+        """Record the result of a delivery, replacing an earlier one."""
 
     def deliveries(
         self, key: str | None = None, *, outcome: Outcome | None = None, since_us: int = 0, limit: int = 1000

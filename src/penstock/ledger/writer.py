@@ -24,7 +24,7 @@ Done = Callable[[BaseException | None], None]
 
 @dataclass(slots=True)
 class _Waiting:
-    """A record on its way (or None: only somebody who waits for those before it)."""
+    """A waiting record (or None: only a callback for the records before it)."""
 
     record: Record | None
     position: int
@@ -32,11 +32,11 @@ class _Waiting:
 
 
 class Writer:
-    """The queue and its thread.
+    """The queue of waiting records, and the thread that writes them.
 
     Args:
         write: makes a group durable, or raises `OSError` or `LedgerError` with nothing changed.
-        written: told of each record once it is durable, before its `done`.
+        written: called with each record once it is durable, before its `done`.
         place: where the log is, for messages.
         check: raises what `write` would raise now, while nothing is to be written.
 
@@ -90,7 +90,7 @@ class Writer:
         return bool(self.waiting_rows) and self.waiting_rows + len(record) > self._most_rows
 
     def when_durable(self, done: Done) -> None:
-        """Queue a wish to be told when all records so far are durable."""
+        """Call back when all records so far are durable."""
         with self.changed:
             self._refuse_if_closed()
             self._queue.append(_Waiting(None, self.position - 1, done))
@@ -110,10 +110,10 @@ class Writer:
         return None
 
     def close(self) -> None:
-        """Make the rest durable, end the thread.
+        """Make the rest durable, and end the thread.
 
         Raises:
-            LedgerError: the device refuses; what was not acknowledged is lost.
+            LedgerError: the device refuses; unacknowledged records are lost.
         """
         with self.changed:
             self._closing = True
@@ -167,7 +167,7 @@ class Writer:
         return taken, frames, headers
 
     def _look(self) -> None:
-        """Nothing is to be written: find out whether it could be, so that nobody needs to send an event to know."""
+        """While idle, check whether a write would succeed, so that recovery needs no event."""
         try:
             self._check()
         except (OSError, LedgerError) as error:
@@ -197,7 +197,7 @@ class Writer:
             _tell(item.done, None)
 
     def _fail(self, trouble: LedgerError) -> None:
-        """Tell everybody who waits; the records stay, wishes without a record do not."""
+        """Report the error to all callbacks; records stay queued, callbacks without a record do not."""
         with self.changed:
             if self.trouble is None:
                 _log.error("%s", trouble)

@@ -44,7 +44,7 @@ RETRAIN = "train it again with `penstock train {detector} --data FILE --save`"
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a manifest says beside the ensemble. Plain values that JSON can hold; NaN becomes null.
+    """The metadata in a manifest. Plain values that JSON can hold; NaN becomes null.
 
     created_at: ISO 8601. fingerprint: of the features it reads, as the engine computes it. schema: the detector's event as
     it was. training: period, rows, frauds, data. metrics: the figures of `penstock.models.metrics`. reference: what later
@@ -67,9 +67,9 @@ class About:
 
 
 def save(ensemble: Ensemble, models_dir: Path, about: About) -> Ensemble:
-    """Write the ensemble into its place under `models_dir` and return it as a reader will load it.
+    """Write the ensemble into its folder under `models_dir`, and return it as loaded from there.
 
-    A version that is already there is left as it is. Who decides does not change: see `penstock.models.bundle_store.promote`.
+    An existing version stays unchanged, and so does the champion: see `penstock.models.bundle_store.promote`.
     """
     home = Path(models_dir) / about.detector
     home.mkdir(parents=True, exist_ok=True)
@@ -121,7 +121,7 @@ def save_bundle(folder: Path, ensemble: Ensemble, about: About) -> str:
 
 
 def _encodings(ensemble: Ensemble) -> dict[str, Any]:
-    """Nothing where there are none: the manifest, and so the version, of a bundle of numbers does not know of texts."""
+    """The encodings; empty without any, so that the version of a bundle of numbers does not depend on them."""
     found = {name: encoding.to_json() for name, encoding in ensemble.encodings.items()}
     return {"encodings": found} if found else {}
 
@@ -217,7 +217,7 @@ def load_bundle(folder: Path, *, expect_fingerprint: str | None = None) -> Ensem
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """What a bundle says about itself, itself verified; the files beside it are not looked at.
+    """The manifest of a bundle, verified; other files are not read.
 
     Raises:
         BundleError: there is none, it was changed, or this Penstock cannot read it.
@@ -246,7 +246,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def read_evaluation(folder: Path) -> bytes | None:
-    """What a bundle keeps of its test, as JSON; None where it keeps nothing.
+    """The stored evaluation of a bundle, as JSON, or None.
 
     Raises:
         BundleError: there is no bundle, or it was changed.

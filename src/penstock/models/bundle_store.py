@@ -104,12 +104,12 @@ def alias(models_dir: Path, detector: str, name: Alias) -> str | None:
 
 
 def champion(models_dir: Path, detector: str) -> str | None:
-    """The version that decides, None while there is none. Cheap enough to ask every second."""
+    """The version that decides, or None. Cheap enough to call every second."""
     return alias(models_dir, detector, "champion")
 
 
 def load_champion(models_dir: Path, detector: str, *, expect_fingerprint: str | None = None) -> Ensemble:
-    """The ensemble that decides for a detector.
+    """The champion's ensemble of a detector.
 
     Raises:
         BundleError: there is none, or as for `load_bundle`.
@@ -152,7 +152,7 @@ def history(models_dir: Path, detector: str) -> list[Change]:
 
 
 def way_back(changes: Sequence[Change], current: str | None) -> list[str]:
-    """The champions that one can return to, oldest first: what was rolled back is no longer among them.
+    """The champions available for a rollback, oldest first; those rolled back are left out.
 
     >>> seen = [Change("t1", "a", "promoted"), Change("t2", "b", "promoted"), Change("t3", "c", "promoted")]
     >>> way_back(seen, "c")

@@ -88,7 +88,7 @@ class Calibration:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """What `to_json` gave."""
+        """Read the result of `to_json`."""
         below, above = content["slopes"]
         return cls(
             np.array(content["knots"]), np.array(content["levels"]), (below, above), content["method"], content["frauds"]
@@ -194,7 +194,7 @@ class _Pool(NamedTuple):
 
 
 def _group_starts(raw: Vector, y: Vector) -> NDArray[np.intp]:
-    """Where groups begin among sorted outputs: a new one after so many frauds, never between equal outputs."""
+    """The starts of groups among sorted outputs: a new one after this many frauds, never between equal outputs."""
     frauds = y.sum()
     points = min(_MOST_POINTS, frauds // _FRAUDS_PER_POINT)
     group = np.minimum(np.cumsum(y) * points // frauds, points - 1)

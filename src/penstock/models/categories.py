@@ -71,9 +71,9 @@ class Encoding:
 
     @staticmethod
     def out_of_fold(codes: Codes, y: Vector) -> Vector:
-        """What training rows themselves are to read: each row's number comes from the other rows.
+        """The encoded values of the training rows themselves: each row's number comes from the other rows.
 
-        A row's own outcome is part of its category's rate, so `encode` would whisper it to the model. Every fifth row is
+        A row's own outcome is part of its category's rate, so `encode` would leak it to the model. Every fifth row is
         encoded by the other four fifths instead.
         """
         out = np.empty(len(codes))
@@ -93,7 +93,7 @@ class Encoding:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """What `to_json` gave."""
+        """Read the result of `to_json`."""
         return cls(content["values"], content["unseen"], content["usual"])
 
 

@@ -19,7 +19,7 @@ _STEP = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One member of an ensemble: its name, its declared weight, how it was declared, what was trained."""
+    """One member of an ensemble: its name, weight, declaration and trained form."""
 
     name: str
     weight: float
@@ -94,9 +94,9 @@ class Ensemble:
         return self.scores_of(raw.T)
 
     def fill(self, x: Matrix, out: Matrix) -> None:
-        """`score` without ceremony: the ensemble's probability, then each member's, into out (n, 1 + m).
+        """Write the scores into out (n, 1 + m): the ensemble's probability, then each member's.
 
-        The caller owes C-contiguous float64 rows of the right width, and an `out` of its own.
+        The caller provides C-contiguous float64 rows of the right width, and an `out` that no other thread uses.
         """
         raw = np.empty((len(self._members), len(x)))
         for member, row in zip(self._members, raw, strict=True):
@@ -147,7 +147,7 @@ class Ensemble:
         return [member.contributions(x) for member in self._members]
 
     def usual_values(self) -> dict[str, float | str | None]:
-        """What is usual for everybody, by feature: a number (NaN where it was always missing), a text where it is one."""
+        """The usual value by feature: a median (NaN where it was always missing), or the most frequent text."""
         numbers = dict(zip(self.features, self.usual.tolist(), strict=True))
         return numbers | {name: encoding.usual for name, encoding in self.encodings.items()}
 

@@ -31,13 +31,13 @@ def fit_ensemble(
     weights: Vector | None = None,
     encodings: Mapping[str, Encoding] | None = None,
 ) -> Ensemble:
-    """Train each declared model on the training rows, calibrate it on the validation rows, and put them together.
+    """Train each declared model on the training rows, calibrate it on the validation rows, and combine them.
 
-    Rows are float64 (n, k) with NaN where a value is missing, outcomes 1.0 for fraud and 0.0 for good; rows whose truth
-    is not known yet have been left out by the caller. weights: of the training rows. encodings: of the features that are
-    texts, fitted on the training rows; the rows hold encoded numbers already. Validation rows come after the training rows in
-    time. The same arguments give the same ensemble, to the last bit. What a person should know (few frauds, a calibration
-    that rests on little, a resampling that fell back) is in the ensemble's `notes`.
+    Rows are float64 (n, k) with NaN where a value is missing, outcomes 1.0 for fraud and 0.0 for good; rows whose truth is
+    not known yet have been left out by the caller. weights: of the training rows. encodings: of the features that are
+    texts, fitted on the training rows; the rows hold encoded numbers already. Validation rows come after the training rows
+    in time. The same arguments give the same ensemble, to the last bit. Caveats (few frauds, a calibration that rests on
+    little, a resampling that fell back) is in the ensemble's `notes`.
 
     Raises:
         DataError: the training rows cannot be learned from, or the validation rows have other columns.
@@ -61,7 +61,7 @@ def fit_ensemble(
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A trained model: what was declared, what is served, and its raw outputs over the validation rows (n,)."""
+    """A trained model: its declaration, its served form, and its raw outputs over the validation rows (n,)."""
 
     model: Model
     member: Member
@@ -79,7 +79,7 @@ def fit_member(
     encodings: Mapping[str, Encoding] | None = None,
     notes: list[str] | None = None,
 ) -> Member:
-    """Train one model; what did not go as declared is added to `notes` with its name."""
+    """Train one model; deviations from its declaration are added to `notes` with its name."""
     categorical = [at for at, name in enumerate(feature_names) if name in (encodings or {})]
     note = _named(model.name, [] if notes is None else notes)
     return model.fit(x, y, feature_names, weights=weights, seed=seed, categorical=categorical, note=note)
@@ -137,7 +137,7 @@ def _declared(model: Model) -> dict[str, object]:
 
 
 def _usual(x: Matrix) -> Vector:
-    """The median of each feature's known values, NaN where there is none."""
+    """The median of each feature's known values, NaN for none."""
     return np.array([np.median(known) if len(known := column[~np.isnan(column)]) else np.nan for column in x.T])
 
 

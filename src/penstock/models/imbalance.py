@@ -147,7 +147,7 @@ class _Synthesis:
         return np.vstack([self.x, made])
 
     def _weighed(self, n: int) -> Vector | None:
-        """New rows weigh what an average one of their class does."""
+        """Weights with new rows: each has the mean weight of its class."""
         if self.weights is None:
             return None
         rarer = 1.0 if self.y.sum() <= len(self.y) / 2 else 0.0
@@ -163,6 +163,6 @@ def _scale(filled: Matrix, categorical: Sequence[int]) -> tuple[Vector, Vector]:
 
 
 def _middle(column: Vector, *, category: bool) -> float:
-    """The median of the known values, for a category one that occurs; 0 where there is none."""
+    """The median of the known values, for a category an existing one; 0 for none."""
     known = column[~np.isnan(column)]
     return float(np.quantile(known, 0.5, method="lower" if category else "linear")) if len(known) else 0.0

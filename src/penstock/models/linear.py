@@ -28,7 +28,7 @@ _FURTHEST = 1e100
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """What is fitted on the training rows before the coefficients are. All arrays are (k,).
+    """The transformations fitted on the training rows before the coefficients. All arrays are (k,).
 
     median: stands in for a missing value. logarithm: 1.0 where the shape is sign(x) log(1 + |x|). low, high: the range
     values are clipped to. mean, deviation: of the shaped values; a constant feature has deviation 1. missing_share: the
@@ -64,7 +64,7 @@ class Preprocessing:
 
     @property
     def marked(self) -> NDArray[np.intp]:
-        """The features whose being missing has a weight of its own: some training rows had them, and some had not."""
+        """The features with a weight for missing values: those missing in some training rows but not in all."""
         return np.flatnonzero((self.missing_share > 0) & (self.missing_share < 1))
 
     def design(self, x: Matrix) -> Matrix:
@@ -120,7 +120,7 @@ class LinearMember:
 
     @classmethod
     def load(cls, folder: Path, described: Mapping[str, Any]) -> Self:
-        """Read what `export` wrote."""
+        """Read the files of `export`."""
         content = json.loads((folder / described["file"]).read_text())
         fitted = {name: np.array(values, np.float64) for name, values in content["preprocessing"].items()}
         return cls(Preprocessing(**fitted), np.array(content["coefficients"], np.float64), content["intercept"])
@@ -132,7 +132,7 @@ def signed_log(x: Matrix) -> Matrix:
 
 
 def medians(x: Matrix) -> Vector:
-    """The median of each column's known values; 0 where there is none."""
+    """The median of each column's known values; 0 for none."""
     known = ~np.isnan(x)
     return np.array([np.median(column[mask]) if mask.any() else 0.0 for column, mask in zip(x.T, known.T, strict=True)])
 

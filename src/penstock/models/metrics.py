@@ -47,7 +47,7 @@ def recall_at_fpr(score: Vector, y: Vector, fpr: float) -> float:
 
 
 def precision_recall_f1(score: Vector, y: Vector, threshold: float) -> tuple[float, float, float]:
-    """Of the rows at or above the threshold; precision is NaN where there are none, recall where there is no fraud."""
+    """Figures of the rows at or above the threshold; precision is NaN without such rows, recall without fraud."""
     flagged = score >= threshold
     found = float(y[flagged].sum())
     precision = found / flagged.sum() if flagged.any() else float("nan")
@@ -63,7 +63,7 @@ def known_rates(score: Vector, y: Vector, threshold: float) -> dict[str, Rate]:
 
 
 def value_detection_rate(score: Vector, y: Vector, amount: Vector, threshold: float) -> float:
-    """The share of what the frauds were worth that lies at or above the threshold; an amount that is missing counts 0.
+    """The share of the frauds' amount at or above the threshold; a missing amount counts 0.
 
     >>> value_detection_rate(np.array([0.9, 0.1]), np.array([1.0, 1.0]), np.array([300.0, 100.0]), 0.5)
     0.75
@@ -123,7 +123,7 @@ def figures(
     customer: NDArray[Any] | None = None,
     amount: Vector | None = None,
 ) -> dict[str, float | None]:
-    """Everything `penstock train --json` promises about one score column; None where the data cannot say.
+    """All figures about one score column that `penstock train --json` prints; None where they cannot be computed.
 
     threshold: what precision, recall, F1 and the value detection rate are taken at (the detector's `review_at`); the first
     three are None below 30 known outcomes (`penstock.outcomes`). day,
@@ -156,11 +156,11 @@ def figures(
 def intervals(
     score: Vector, y: Vector, group: NDArray[Any] | None = None, *, draws: int = 200, confidence: float = 0.95, seed: int = 0
 ) -> dict[str, tuple[float, float] | None]:
-    """Between which values the ranking figures would have lain on other data of the same kind: bootstrap percentiles.
+    """95 % bootstrap percentile intervals of the ranking figures.
 
-    What is drawn is whole groups (n,), so that the ten frauds of one stolen card count as one chance; rows, without
-    groups. None where the rows hold one class only. Source: the Poisson bootstrap of Chamandy et al., "Estimating
-    uncertainty for massive data streams" (2012).
+    Whole groups (n,) are drawn, so that the ten frauds of one stolen card count as one chance; rows, without groups. None
+    where the rows hold one class only. Source: the Poisson bootstrap of Chamandy et al., "Estimating uncertainty for
+    massive data streams" (2012).
 
     >>> low, high = intervals(np.array([0.1, 0.9, 0.5, 0.3]), np.array([0.0, 1.0, 0.0, 0.0]))["roc_auc"]
     >>> low == high == 1.0

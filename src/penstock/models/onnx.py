@@ -58,13 +58,13 @@ class OnnxMember:
         return out
 
     def export(self, folder: Path) -> dict[str, Any]:
-        """The file as it is."""
+        """Write the file unchanged."""
         (folder / _FILE).write_bytes(self.content)
         return {"file": _FILE, "usual": self.usual.tolist(), "keep_missing": self.keep_missing, "output": self.output}
 
     @classmethod
     def load(cls, folder: Path, described: Mapping[str, Any]) -> Self:
-        """Read what `export` wrote."""
+        """Read the files of `export`."""
         content = (folder / described["file"]).read_bytes()
         return cls(
             content,

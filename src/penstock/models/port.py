@@ -29,14 +29,14 @@ Note = Callable[[str], object]
 
 
 def ignore_note(note: str) -> None:
-    """Where nobody listens to notes."""
+    """The default callback for notes, which drops them."""
 
 
 class Member(Protocol):
-    """One trained model as it is served. Immutable, so any number of threads may call it at once.
+    """A trained model as served. Immutable, so any number of threads may call it at once.
 
-    The caller owes C-contiguous float64 rows with the features it was trained on, in that order; NaN is a missing
-    value, and no other value is forbidden. The member owes the same output to the last bit for a row whether it comes
+    The caller provides C-contiguous float64 rows with the features it was trained on, in that order; NaN is a missing
+    value, and no other value is forbidden. The member returns the same output to the last bit for a row whether it comes
     alone or among a million.
     """
 
@@ -62,8 +62,8 @@ class Member(Protocol):
         ...
 
     def export(self, folder: Path) -> dict[str, Any]:
-        """Write everything into files of open formats in `folder` (exists, empty) and return what the manifest must
-        say beside them. The same member always writes the same bytes.
+        """Write everything into files of open formats in `folder` (exists, empty); returns the manifest's entry. The same
+        member always writes the same bytes.
         """
         ...
 
@@ -76,7 +76,7 @@ class Member(Protocol):
 
 
 class Model(Protocol):
-    """What a detector declares. Immutable; a `msgspec.Struct`, so that its fields go into the manifest as they are."""
+    """A declared model. Immutable; a `msgspec.Struct`, so that its fields go into the manifest unchanged."""
 
     @property
     def name(self) -> str:
@@ -113,7 +113,7 @@ class Model(Protocol):
 
 
 def check_rows(x: Matrix, y: Vector, feature_names: Sequence[str], weights: Vector | None = None) -> None:
-    """What every `fit` asks of its rows before it starts.
+    """Checks of the training rows that every `fit` makes first.
 
     Raises:
         DataError: shapes do not fit, outcomes are not 0 or 1, or all outcomes are the same.
@@ -136,7 +136,7 @@ def check_rows(x: Matrix, y: Vector, feature_names: Sequence[str], weights: Vect
 
 
 def check_declared(name: str, weight: float | None) -> None:
-    """What every declared model asks of its name and weight.
+    """Checks of the name and weight of every declared model.
 
     Raises:
         DeclarationError: naming the model and the value.
@@ -148,7 +148,7 @@ def check_declared(name: str, weight: float | None) -> None:
 
 
 def check_trees(name: str, trees: int, depth: int) -> None:
-    """What every declared tree ensemble asks of its size.
+    """Checks of the size of every declared tree ensemble.
 
     Raises:
         DeclarationError: naming the model and the values.

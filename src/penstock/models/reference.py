@@ -66,7 +66,7 @@ class Column(msgspec.Struct, frozen=True):
         return found
 
     def place_texts(self, texts: Sequence[str | None]) -> NDArray[np.int64]:
-        """The bin of every text: its own, the one before the last where it is rare, the last where it was never seen."""
+        """The bin of every text: its own, the one before the last for a rare text, the last for an unseen one."""
         unseen = self.bins - 1
         places: dict[str | None, int] = dict.fromkeys(self.known, unseen - 1)
         places |= {value: at for at, value in enumerate(self.values, 1)}
@@ -74,7 +74,7 @@ class Column(msgspec.Struct, frozen=True):
         return np.fromiter((places.get(text, unseen) for text in texts), np.int64, len(texts))
 
     def labels(self) -> list[str]:
-        """What the bins hold, for people."""
+        """The bins as readable labels."""
         if self.kind == "text":
             return ["missing", *self.values, "rarer ones", "never seen"]
         if not self.edges:
@@ -90,7 +90,7 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """What a model was trained on, as far as later traffic is compared with it.
+    """The training distributions with which later traffic is compared.
 
     data: its name. days: dates (UTC), the oldest first. ages_d: for how many days events had been recorded when the first
     of these days began, and when the last one ended: windows fill in that time. columns: inputs and scores. importance: of

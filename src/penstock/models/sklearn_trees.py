@@ -16,7 +16,7 @@ It sorts as they would.
 
 
 class Grown(NamedTuple):
-    """One tree as scikit-learn grew it, and what its nodes are worth where they are leaves."""
+    """One tree grown by scikit-learn, with the value of each node as a leaf."""
 
     tree: Any
     value: Vector

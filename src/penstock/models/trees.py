@@ -89,7 +89,7 @@ class TreeMember:
 
     @classmethod
     def load(cls, folder: Path, described: Mapping[str, Any]) -> Self:
-        """Read what `export` wrote."""
+        """Read the files of `export`."""
         nodes = np.load(folder / described["nodes"], allow_pickle=False)
         roots = np.load(folder / described["roots"], allow_pickle=False)
         if nodes.dtype != NODE or roots.dtype != np.int64:

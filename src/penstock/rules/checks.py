@@ -26,7 +26,7 @@ _OVERRIDES, _HARD = 3, 11
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What is to be said of one rule.
+    """A finding about one rule.
 
     rule: its name. kind: one of `KINDS`. sentence: for people. place: the condition, or the part of it that is at fault.
     other: the rule that it collides with.
@@ -42,13 +42,13 @@ class Finding(msgspec.Struct, frozen=True):
 def check(
     rules: Sequence[Rule], scope: Mapping[str, Type], *, known: Collection[str] = (), lists: Collection[str] = ()
 ) -> list[Finding]:
-    """What is wrong with some rules of one detector, in their order.
+    """Check the rules of one detector, in their order.
 
     Args:
         rules: in the order in which they are declared.
         scope: the columns that conditions may read.
         known: columns that no event lacks.
-        lists: the names of the lists that conditions may ask.
+        lists: the names of the lists that conditions may use.
 
     >>> rules = [Rule("large", "amount > 100", then="block"), Rule("larger", "amount >= 200 AND night", then="review")]
     >>> [(found.rule, found.kind, found.other) for found in check(rules, {"amount": Type.NUMBER, "night": Type.BOOLEAN})]
@@ -73,7 +73,7 @@ def check(
 
 
 def _alone(rule: Rule, condition: Expression, known: Collection[str]) -> Finding | None:
-    """What is to be said of a condition by itself."""
+    """Findings about a single condition."""
     place, constant = condition.sql, constant_of(condition)
     try:
         if (constant is not None and constant.value != 1.0) or not can_be_true(condition.root, known=known):
@@ -93,7 +93,7 @@ def _alone(rule: Rule, condition: Expression, known: Collection[str]) -> Finding
 
 
 def _beside(at: int, rules: Sequence[tuple[Rule, Expression]], known: Collection[str]) -> Iterator[Finding]:
-    """What is to be said of a rule beside the others: those before it that are the same, and those that it never gets past."""
+    """Findings about a rule in relation to the others: equal earlier rules, and rules that always decide first."""
     rule, condition = rules[at]
     for place, (other, wider) in enumerate(rules):
         if place == at or origin(other) == origin(rule) or not condition.names & wider.names:

@@ -29,7 +29,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 
 
 class Listed(NamedTuple):
-    """One line of such a file; the times are None where nobody says."""
+    """One line of a list file; unknown times are None."""
 
     value: str
     reason: str = ""
@@ -50,7 +50,7 @@ Declared = Sequence[str] | Path | str | Members
 
 
 def read_listed(text: str, place: str) -> list[Listed]:
-    r"""The lines of a file; place: what errors call it.
+    r"""The lines of a file; place: its name in errors.
 
     >>> [line.value for line in read_listed("value,reason\nD1,stolen\n\nD2,\n", "devices.csv")]
     ['D1', 'D2']
@@ -87,7 +87,7 @@ def _listed(cells: Iterable[str], place: str) -> Listed:
 
 
 def checked_value(value: str, place: str) -> str:
-    """A value as it is compared: to the letter, but without spaces around it.
+    """A value in the form in which it is compared: exact, but without surrounding spaces.
 
     Raises:
         DataError: there is none, or it is too long.
@@ -131,7 +131,7 @@ def check_list_name(name: object) -> str:
 
 
 def declared_lists(lists: Mapping[str, Declared], folder: Path) -> dict[str, Members]:
-    """What a detector declares: by name, values or the file that holds them, relative to `folder` or to where one is.
+    """The lists that a detector declares, by name: values, or the file with them, relative to `folder` or the file's folder.
 
     >>> declared_lists({"vip": ["C1"]}, Path("."))["vip"].values.tolist()
     ['C1']

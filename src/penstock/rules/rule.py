@@ -17,19 +17,19 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A condition, and what a decision shall be where it is true.
+    """A declared rule: a condition, and the action requested where it is true.
 
     Args:
         name: unique in the detector; letters, digits and `_`.
         when: an SQL condition over fields, features and `score`; null is not true.
         then: `allow`, `challenge`, `review` or `block`.
         reason: a sentence for people, with `{name}` or `{name:format}` in place of values.
-        code: what `decision_reason` says where this rule decides; its name unless given.
+        code: the `decision_reason` where this rule decides; by default its name.
         hard: a block that no `allow` can lift.
-        override: what it asks for is given although the score or other rules ask for something severer. An `allow` always
+        override: its action wins over more severe ones of the score or other rules. An `allow` always
             lowers, a hard block is never lowered: it changes nothing for these.
-        share: the part of the traffic that it acts on, all of it unless given; elsewhere it only watches: that it would
-            have fired is recorded, and changes nothing.
+        share: the part of the traffic that it acts on, by default all; elsewhere it only watches: that it would have fired is
+            recorded, without effect.
 
     >>> Rule("amount_spike", "amount_ratio > 3", then="block", reason="{amount_ratio:.1f} times the usual").code
     'amount_spike'

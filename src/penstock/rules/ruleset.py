@@ -43,7 +43,7 @@ class CompiledRule:
 
     @property
     def action(self) -> str:
-        """What it asks for: allow, challenge, review or block."""
+        """The requested action: allow, challenge, review or block."""
         return self.rule.then
 
     @property
@@ -53,7 +53,7 @@ class CompiledRule:
 
     @property
     def override(self) -> bool:
-        """Whether its outcome is given although the score or another rule asks for a severer one."""
+        """Whether its action wins over more severe ones of the score or other rules."""
         return self.rule.override
 
     @property
@@ -63,7 +63,7 @@ class CompiledRule:
 
     @property
     def code(self) -> str:
-        """What `decision_reason` says where it decides."""
+        """The `decision_reason` of this rule."""
         return self.rule.code
 
     @property
@@ -73,11 +73,11 @@ class CompiledRule:
 
     @property
     def said(self) -> tuple[str, ...]:
-        """The columns whose values `sentence` needs."""
+        """The columns whose values appear in `sentence`."""
         return self.reads if self.template is None else self.template.names
 
     def sentence(self, values: Mapping[str, Value]) -> str:
-        """The reason with these values, or the condition with what it read where the rule has no reason of its own."""
+        """The reason with these values; for a rule without a reason, the condition with the values it read."""
         if self.template is not None:
             return self.template.fill(values)
         if not self.reads:
@@ -86,7 +86,7 @@ class CompiledRule:
 
 
 class Ran(NamedTuple):
-    """What became of a candidate in one batch. error: why it could not be evaluated, so that it fired nowhere."""
+    """The result of a candidate in one batch. error: why it could not be evaluated, so that it fired nowhere."""
 
     name: str
     error: str | None
@@ -140,7 +140,7 @@ class RuleSet:
         return iter(self.rules)
 
     def run(self, batch: Batch) -> Sequence[Ran]:
-        """Fill the columns of all rules for every row of the batch; what became of candidates.
+        """Fill the columns of all rules for every row of the batch; returns the results of candidates.
 
         Raises:
             ExpressionError: a rule that is no candidate cannot be evaluated; hard blocks and candidates have been.
@@ -156,7 +156,7 @@ class RuleSet:
         return ran
 
     def with_lists(self, lists: Mapping[str, Members]) -> "RuleSet":
-        """The same rules over other lists: nothing is read or checked again.
+        """The same rules with other lists, without parsing or checking again.
 
         Raises:
             DeclarationError: a list that a rule asks is not among them.
@@ -172,7 +172,7 @@ class RuleSet:
 
     @property
     def asked(self) -> frozenset[str]:
-        """The lists that conditions ask."""
+        """The lists that conditions use."""
         return frozenset().union(*(rule.expression.lists for rule in self.rules))
 
     @property
@@ -182,7 +182,7 @@ class RuleSet:
 
     @property
     def version(self) -> str:
-        """A short hash of everything that rules decide and say, in their order."""
+        """A short hash of all rules with their texts, in their order."""
         parts = []
         for r in self.rules:
             more = [*([r.rule.share] if r.rule.share else []), *(["override"] if r.override else [])]
@@ -196,17 +196,17 @@ class RuleSet:
 
     @property
     def warnings(self) -> list[str]:
-        """What works, but probably not as meant."""
+        """Warnings about rules that work, but probably not as intended."""
         return [finding.sentence for finding in self.findings if finding.kind not in QUIET]
 
     @property
     def findings(self) -> list[Finding]:
-        """What is to be said of these rules before any event has come."""
+        """The findings of the static checks."""
         return check([rule.rule for rule in self.rules], self._scope, known=self._known, lists=self._lists)
 
 
 def _attempt(rule: CompiledRule, program: Program, batch: Batch) -> Ran:
-    """Evaluate a candidate; whatever it does, what decides goes on."""
+    """Evaluate a candidate; an error in it does not affect the decision."""
     started_ns, error = time.perf_counter_ns(), None
     try:
         program.run(batch)

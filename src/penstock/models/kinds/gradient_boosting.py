@@ -82,7 +82,7 @@ class GradientBoosting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def below_all(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows with a number for what is missing, smaller than all that a feature shows.
+    """Rows with missing values replaced by a number smaller than all values of the feature.
 
     >>> below_all(np.array([[4.0], [np.nan], [-3.0]], np.float32)).ravel().tolist()
     [4.0, -6.0, -3.0]

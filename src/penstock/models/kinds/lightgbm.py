@@ -69,7 +69,7 @@ class LightGBM(msgspec.Struct, frozen=True, kw_only=True):
         categorical: Sequence[int] = (),
         note: Note = ignore_note,
     ) -> TreeMember:
-        """Train; see the port. LightGBM's own model is kept beside as text, for other tools.
+        """Train; see the port. LightGBM's own model is stored with the bundle as text, for other tools.
 
         Raises:
             ConfigurationError: LightGBM is not there, or the OpenMP library that it needs.
@@ -150,5 +150,5 @@ def _walk(root: dict[str, Any]) -> Iterator[tuple[int, int, int, int, float, flo
 
 
 def _missing_left(node: dict[str, Any]) -> int:
-    """Where a missing value goes: as the split says, or as 0 does where training saw none missing."""
+    """The direction of a missing value: the split's, or that of 0 if training saw none missing."""
     return int(node["default_left"]) if node["missing_type"] == "NaN" else int(node["threshold"] >= 0)

@@ -57,9 +57,9 @@ class RandomForest(msgspec.Struct, frozen=True, kw_only=True):
         return TreeMember(forest_of(grown, len(feature_names), average=True))
 
     def train(self, x: Matrix, y: Vector, weights: Vector | None = None, seed: int = 0) -> Any:
-        """scikit-learn's own classifier, fitted on these rows as they are.
+        """Fit scikit-learn's classifier on these rows.
 
-        On all cores: each tree has a seed of its own, so it comes out the same on any number of them.
+        On all cores: each tree has a separate seed, so the result does not depend on their number.
         """
         from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 

@@ -66,7 +66,7 @@ class XGBoost(msgspec.Struct, frozen=True, kw_only=True):
         categorical: Sequence[int] = (),
         note: Note = ignore_note,
     ) -> TreeMember:
-        """Train; see the port. XGBoost's own model is kept beside as JSON, for other tools."""
+        """Train; see the port. XGBoost's own model is stored with the bundle as JSON, for other tools."""
         import xgboost
 
         check_rows(x, y, feature_names, weights)
