@@ -1,9 +1,10 @@
 """Alerts: rules as data, evaluated over ledger records, delivered to people asynchronously.
 
-rule       the four kinds of rules              evaluator        records in, alerts out declared   the file that holds
-them             sink             feeds the evaluator from the ledger, stores alerts alert      the message to people
-delivery_queue   one channel's queue, with retries channel    the port of a channel                windows          exact
-sliding windows throttle   cool-downs and hourly limits         gauges           figures of the running process
+rule       the four kinds of rules              evaluator        records in, alerts out
+declared   the file that holds them             sink             feeds the evaluator from the ledger, stores alerts
+alert      the message to people                delivery_queue   one channel's queue, with retries
+channel    the port of a channel                windows          exact sliding windows
+throttle   cool-downs and hourly limits         gauges           figures of the running process
 """
 
 from penstock.alerts.alert import SEVERITIES, Alert, Severity, alert_json, alert_of, sample

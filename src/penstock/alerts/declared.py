@@ -1,11 +1,15 @@
 """The file of alerts: rules and channels, as TOML.
 
-limit = 60                      # alerts of all rules within an hour defaults = true                 # include the rules
-that come with Penstock and with the detector
+limit = 60                      # alerts of all rules within an hour
+defaults = true                 # include the rules that come with Penstock and with the detector
 
-[channels.ops] kind = "slack" url = "${SLACK_URL}"            # a variable of the environment
+[channels.ops]
+kind = "slack"
+url = "${SLACK_URL}"            # a variable of the environment
 
-[[alerts]] name = "large_block" when = "decision = 'BLOCK' AND amount > 10000"
+[[alerts]]
+name = "large_block"
+when = "decision = 'BLOCK' AND amount > 10000"
 """
 
 import os

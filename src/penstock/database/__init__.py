@@ -23,7 +23,8 @@ def open_office(data: Path) -> Iterator[Database]:
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, open_office(Path(folder)) as database:
-    ...     database.read("SELECT 1") [(1,)]
+    ...     database.read("SELECT 1")
+    [(1,)]
     """
     make_private(data)
     keep_private(data)

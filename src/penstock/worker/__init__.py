@@ -1,7 +1,7 @@
 """`penstock worker`: decides events from a broker, or stands by.
 
-worker   one process: election, and a runner for each shard     monitor           health and metrics over HTTP shard
-one shard: follow, be elected, claim, own              feature_backfill  run-time features
+worker   one process: election, and a runner for each shard     monitor           health and metrics over HTTP
+shard    one shard: follow, be elected, claim, own              feature_backfill  run-time features
 """
 
 from penstock.worker.monitor import Monitor

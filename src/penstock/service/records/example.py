@@ -70,7 +70,9 @@ def example_event(event_type: type) -> bytes:
     """A JSON object with every required field of an event type, with plausible values for known field names.
 
     >>> class Payment(msgspec.Struct):
-    ...     payment_id: str ...     lat: float ...     note: str | None = None
+    ...     payment_id: str
+    ...     lat: float
+    ...     note: str | None = None
     >>> example_event(Payment)
     b'{"payment_id":"payment-1","lat":40.71}'
     """
