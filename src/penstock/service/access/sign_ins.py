@@ -70,7 +70,7 @@ class SignIns:
         self._attempts.succeeded(name, address)
 
     def failed(self, way: str, address: str, reason: str, *, name: str | None = None, known: bool = False) -> None:
-        """Count and log a failure. known: a user has this name; an unknown name is not logged, as it may be a password."""
+        """Count and log a failure. known: a user has this name; another is logged as a hash, as it may be a password."""
         self.counts[way, "failed"] += 1
         said = {} if name is None else {"user": name} if known else {"name_hash": self._hash(name)}
         self._write("failed", way, address, said, reason)
