@@ -86,7 +86,7 @@ def shipped_for() -> dict[str, str]:
 
 
 def has_v3() -> bool:
-    """Whether this processor can run what is compiled for it; always, beside x86."""
+    """Whether this processor can run the distributed kernels; always true outside x86."""
     if platform.machine() != "x86_64":
         return True
     try:
@@ -131,7 +131,7 @@ def _candidates() -> Iterator[Path]:
 
 
 def is_usable(folder: Path) -> bool:
-    """Whether the folder is ours alone and can be written: compiled code is run, so nobody else may have put it there."""
+    """Whether the folder is writable and belongs to this user alone: it holds code that is run."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         found = folder.stat()

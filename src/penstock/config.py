@@ -345,7 +345,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """What is known about one setting: for the documentation and for error messages."""
+    """The description of one setting, for the documentation and for error messages."""
 
     name: str
     allowed: str
@@ -355,7 +355,7 @@ class Setting(msgspec.Struct, frozen=True):
 
 
 def _said(name: str, value: Any) -> str:
-    """A value for messages, without what it may hold of secrets."""
+    """A value for messages, with secrets removed."""
     if value is not None and name in _SECRET:
         return "***"
     return repr(shown_url(value) if isinstance(value, str) else value)
@@ -375,9 +375,9 @@ def load_settings(
     """The settings in force.
 
     Args:
-        flags: what the command line said; None values are taken as not given.
+        flags: of the command line; None values are ignored.
         environment: the process's environment unless given.
-        folder: where `.env` and `penstock.toml` are looked for; the current folder unless given.
+        folder: with `.env` and `penstock.toml`; by default the current one.
 
     Raises:
         ConfigurationError: naming the source, the key, the value and what is allowed.

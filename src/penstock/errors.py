@@ -89,7 +89,7 @@ class CapacityError(PenstockError):
 
 
 class NotReady(PenstockError):
-    """A decision was asked for before models and state were there."""
+    """A decision was requested before models and state were loaded."""
 
 
 class BrokerError(PenstockError):
@@ -97,7 +97,7 @@ class BrokerError(PenstockError):
 
 
 class SinkUnavailable(PenstockError):
-    """A store beside the path does not answer; what could not be written is written again when it does."""
+    """An external store does not answer; the write is repeated when it does."""
 
 
 class Fenced(PenstockError):
@@ -105,11 +105,11 @@ class Fenced(PenstockError):
 
 
 class Forbidden(PenstockError):
-    """A change needs a right that who asks does not have; nothing was changed."""
+    """The caller lacks the right to a change; nothing was changed."""
 
 
 class Conflict(PenstockError):
-    """Somebody else holds, or has changed meanwhile, what was to be changed; nothing was."""
+    """Somebody else holds or has changed the object; nothing was changed."""
 
 
 class NotFound(PenstockError):

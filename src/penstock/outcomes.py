@@ -37,7 +37,7 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 class Estimate(Rate, frozen=True, kw_only=True):
-    """A share that is estimated: it says by which method, and rests on `of` decisions."""
+    """An estimated share, with its method and the number `of` decisions that it rests on."""
 
     method: Annotated[Method, Meta(description="How it was estimated.")]
 
@@ -91,7 +91,7 @@ def known_rate(part: int, known: int) -> Rate:
 
 
 def ends_of(rates: Mapping[str, Rate]) -> dict[str, tuple[float, float] | None]:
-    """The intervals of some rates by name; None where there is none."""
+    """The intervals of some rates by name; None for none."""
     return {name: None if rate.low is None or rate.high is None else (rate.low, rate.high) for name, rate in rates.items()}
 
 
@@ -154,7 +154,7 @@ class ScoreSums(msgspec.Struct, frozen=True):
 
 
 def said(rate: Rate) -> str:
-    """A rate of known outcomes in words, for people.
+    """A rate of known outcomes as text.
 
     >>> said(known_rate(30, 40))
     '75.0 % (59.8 % to 85.8 %), 30 of 40 known'

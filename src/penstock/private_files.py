@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder, where it is not there, for its owner alone."""
+    """Create a folder with access for its owner alone, if it does not exist."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
         each.mkdir(mode=0o700, exist_ok=True)
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write a small file for its owner alone, whole and durable or not at all; one that is there stays as it is.
+    """Write a small file atomically and durably, with access for its owner alone; an existing one stays unchanged.
 
     Raises:
         OSError: what the device said.

@@ -12,7 +12,7 @@ from penstock.messages import Decision
 
 
 class SetClock:
-    """A clock that stands where it is set: `Engine(detector, clock=SetClock(...))`.
+    """A clock with a settable time: `Engine(detector, clock=SetClock(...))`.
 
     >>> from datetime import UTC
     >>> clock = SetClock(datetime(2026, 1, 5, tzinfo=UTC))

@@ -108,7 +108,7 @@ class Template:
         self.names = tuple(dict.fromkeys(name for _, name, _ in self._parts if name))
 
     def fill(self, values: Mapping[str, Value]) -> str:
-        """The sentence with these values; null is said as unknown."""
+        """The sentence with these values; null becomes "unknown"."""
         return "".join(before + (_said(values[name], form) if name else "") for before, name, form in self._parts)
 
 
@@ -126,7 +126,7 @@ def _parse(text: str, place: str) -> list[tuple[str, str | None, str | None, str
 def _part(
     part: tuple[str, str | None, str | None, str | None], text: str, scope: Mapping[str, Type], place: str
 ) -> tuple[str, str, str]:
-    """What stands before the value, its column ('' at the end), and its format."""
+    """The text before the value, its column ('' at the end), and its format."""
     before, name, form, conversion = part
     if name is None:
         return before, "", ""

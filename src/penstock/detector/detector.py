@@ -44,7 +44,7 @@ class Detector:
         event: a msgspec Struct, one field per column; `id` and `time` name two of them.
         features: aggregates of entities, `derive(...)`, `lookup(...)`, `Money(...)`; none is needed.
         models: [] for a detector of rules alone.
-        rules, policy: of decisions.
+        rules, policy: they turn conditions and scores into decisions.
         lists: by name the values that `field IN list('name')` finds, or the file that holds them; people change them later.
         label: the field of recorded data with the label; see `Label`.
         informs: further event types that change state and get no decision.
@@ -61,10 +61,10 @@ class Detector:
             they are encoded by the rate of fraud that training saw for each.
         words: a phrase for a feature or field, used in reasons.
         recorded: turns the columns of a recorded file, as published, into those of the event.
-        training: how its models are trained where the caller says nothing; a split by time unless given.
+        training: the default training options; without it, a split by time.
 
     Raises:
-        DeclarationError: naming the place and the remedy.
+        DeclarationError: the message names the place and the remedy.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class Detector:
         return changed
 
     def with_features(self, added: Sequence[Added]) -> "Detector":
-        """The same detector with these features beside those of its file, in place of others that were added before.
+        """The same detector with these features in addition to its declared ones, replacing earlier added ones.
 
         What the file declares means what it meant before, so models that read it still fit; the state is another one.
 
@@ -184,7 +184,7 @@ class Detector:
 
     @property
     def warnings(self) -> list[str]:
-        """What works, but probably not as meant."""
+        """Warnings about declarations that work, but probably not as intended."""
         return [*self_comparisons(self), *self.plan.rules.warnings]
 
     def state(self, *, memory_limit: int | None = None) -> "FeatureState":

@@ -67,7 +67,7 @@ def no_longer_lowering(detector: "Detector", suggested: Mapping[str, float] | No
 
 
 def _severer(detector: "Detector", rule: Rule, thresholds: Thresholds) -> list[str]:
-    """What can ask for more than a rule where the rule fires."""
+    """The sources of actions more severe than a rule's where the rule fires."""
     policy, rank = detector.policy, rank_of(rule.then, detector.policy.order, hard=rule.hard, override=rule.override)
     if rank >= BLOCKS:
         return []
@@ -82,7 +82,7 @@ def _severer(detector: "Detector", rule: Rule, thresholds: Thresholds) -> list[s
 
 
 def _possible(detector: "Detector", rule: Rule, further: str) -> bool:
-    """Whether some event can make a rule's condition and a further one true; yes, where that cannot be told."""
+    """Whether some event can make a rule's condition and another one true; also true if that is unknown."""
     both = f"({rule.when}) AND ({further})"
     condition = parse(both, scope(detector.plan.layout), place=rule.place, expect=Type.BOOLEAN, lists=detector.lists)
     try:

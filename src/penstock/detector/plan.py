@@ -38,7 +38,7 @@ class Plan:
     score: Column | None = None
 
     def with_rules(self, rules: Sequence[Rule], lists: Mapping[str, Members], known: Collection[str] = ()) -> "Plan":
-        """The same plan with other rules: their columns are the layout's last, so everything else stays where it is.
+        """The same plan with other rules: their columns are the layout's last, so all others stay in place.
 
         known: columns that no event lacks.
 

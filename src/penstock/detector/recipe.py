@@ -44,7 +44,7 @@ class Recipe:
             raise DeclarationError(f"recipe: imbalance={self.imbalance!r} is none of {', '.join(TREATMENTS)}")
 
     def divided(self, events: int) -> tuple[int, int]:
-        """How many of so many events are trained on and held out."""
+        """The numbers of training and hold-out events among this many events."""
         if events >= self.rows + self.hold_out:
             return self.rows, self.hold_out
         rows = events * self.rows // (self.rows + self.hold_out)

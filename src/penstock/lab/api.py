@@ -18,7 +18,7 @@ _TIMEOUT_S = 10.0
 
 
 class ServiceAway(PenstockError):
-    """Nobody answers at the address of the service, or what answers is no service of this kind."""
+    """No Penstock service answers at the address."""
 
 
 class ServiceRefused(PenstockError):
@@ -26,7 +26,7 @@ class ServiceRefused(PenstockError):
 
 
 class Result(msgspec.Struct):
-    """What is read of one flat row of `GET /get`; further columns are features."""
+    """The fields read from a row of `GET /get`; further columns are features."""
 
     transaction_id: str
     predicted_class: int
@@ -34,7 +34,7 @@ class Result(msgspec.Struct):
 
 
 class Service:
-    """A running service. Every method asks it once, and may take ten seconds to give up.
+    """A client of a running service. Every method sends one request, and may take ten seconds to give up.
 
     Args:
         url: where it is, http or https.
@@ -52,7 +52,7 @@ class Service:
         self._parts, self._key = parts, key
 
     def detectors(self) -> list[str]:
-        """The names of what is served."""
+        """The names of the served detectors."""
         return [each["name"] for each in self._get("/detectors", dict[str, list[dict[str, Any]]])["detectors"]]
 
     def overview(self, detector: str | None = None) -> Overview:
@@ -64,14 +64,14 @@ class Service:
         return self._get("/transactions", TransactionList, limit=limit, detector=detector).transactions
 
     def transaction(self, transaction_id: str) -> Decision | None:
-        """One recorded decision; None while there is none."""
+        """One recorded decision, or None."""
         try:
             return self._get(f"/transactions/{quote(transaction_id, safe='')}", Decision)
         except _NotThere:
             return None
 
     def results(self, k: int, detector: str | None = None) -> list[dict[str, Any]]:
-        """What `GET /get` answers: the latest results as flat rows, newest first."""
+        """The rows of `GET /get`: the latest results, newest first."""
         return self._get("/get", list[dict[str, Any]], k=k, detector=detector)
 
     def stream(self, wish: StreamRequest) -> StreamAnswer:
@@ -123,7 +123,7 @@ class _NotThere(ServiceRefused):
 
 
 def _refusal(status: int, answer: bytes, url: str) -> ServiceRefused:
-    """What a refusal means for the person who looks."""
+    """The meaning of a refusal, for the user."""
     if status == 401:
         return ServiceRefused(
             f"the service at {shown_url(url)} asks for a key: set PENSTOCK_KEY to one that may read (`penstock keys add`)"

@@ -12,7 +12,7 @@ ICON = str(Path(__file__).with_name("icon.svg"))
 
 
 def main() -> None:
-    """Show the page that was asked for."""
+    """Show the selected page."""
     st.set_page_config(page_title="Penstock lab", page_icon=ICON, layout="wide")
     keep()
     pages = [

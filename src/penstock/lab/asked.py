@@ -13,7 +13,7 @@ VARIABLE = "PENSTOCK_LAB"
 
 
 class Asked(msgspec.Struct, frozen=True, dict=True):
-    """The service that is looked at, the detectors that are offered, and flags that win over other settings.
+    """The options: the service, the offered detectors, and flags that override other settings.
 
     >>> Asked(detectors=("banking",)).offered
     ('banking',)
@@ -25,7 +25,7 @@ class Asked(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def offered(self) -> tuple[str, ...]:
-        """The DETECTORs of the command line; all that are installed where none was named."""
+        """The DETECTORs of the command line; by default all installed ones."""
         return self.detectors or tuple(installed())
 
     @cached_property
@@ -40,5 +40,5 @@ def hand_over(asked: Asked) -> None:
 
 
 def asked() -> Asked:
-    """What was asked for; the usual where nobody asked, as when Streamlit is told to run the pages directly."""
+    """The options of the command; defaults if Streamlit runs the pages directly."""
     return msgspec.json.decode(os.environ.get(VARIABLE, "{}"), type=Asked)

@@ -37,7 +37,7 @@ _LARGE, _SMALL = 2, 64
 
 @dataclass(frozen=True)
 class Judged:
-    """Events of known outcome. said: `score`, `score_MEMBER` and `decision` of each. unknown: how many more came."""
+    """Events of known outcome. said: `score`, `score_MEMBER` and `decision` of each. unknown: the number of other events."""
 
     rows: Rows
     said: pl.DataFrame
@@ -61,7 +61,7 @@ class Judged:
 
 
 class Bench:
-    """What the library says about data and models; the last few results are remembered, and several threads may ask.
+    """Cached access to data and models through the library. Thread-safe.
 
     settings: where models are kept, and the office.
 
@@ -89,7 +89,7 @@ class Bench:
     # ---------------------------------------------------------------- what there is
 
     def detector(self, reference: str) -> Detector:
-        """A detector by its DETECTOR of the command line, with the features that were made at run time.
+        """A detector by its DETECTOR of the command line, with the features added at run time.
 
         Raises:
             PenstockError: there is none, or its file cannot be loaded.
@@ -157,7 +157,7 @@ class Bench:
         return fitting(open_registry(self.settings), self.detector(reference), version)
 
     def decided(self, source: Source, version: str | None) -> pl.DataFrame:
-        """What `penstock.replay` gives: every feature, score and decision; without a version rules alone decide."""
+        """The result of `penstock.replay`: every feature, score and decision; without a version, by rules alone."""
         return self.placed(source, version)[0]
 
     def _placed(self, source: Source, version: str | None) -> tuple[pl.DataFrame, NDArray[np.int64]]:
@@ -195,6 +195,6 @@ class Bench:
         return replace(rows, x=np.empty((len(rows), 0)), texts={})
 
     def _mistakes(self, source: Source, version: str, since_us: int) -> Decided:
-        """What was decided about events of known outcome, and the mistakes that cost most, with reasons."""
+        """Decisions about events of known outcome, and the most costly mistakes, with reasons."""
         rows, _ = self._known(source, since_us)
         return decided(self.detector(source.detector), self.ensemble(source.detector, version), self.recorded(source), rows)

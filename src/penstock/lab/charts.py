@@ -173,7 +173,7 @@ def upright(at: float, title: str) -> Drawing:
 
 
 def diagonal() -> Drawing:
-    """Where what is said is true."""
+    """The line of perfect calibration."""
     ends = alt.Chart(pl.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0]}))
     return ends.mark_line(strokeDash=[4, 3], color="#8a9996").encode(x="x:Q", y="y:Q")
 
@@ -186,7 +186,7 @@ def _until(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def timed(frame: pl.DataFrame) -> pl.DataFrame:
-    """With `when`, the instant `at` in words: what hovering shows is UTC wherever the browser is."""
+    """Add `when`, the instant `at` as UTC text, because the browser would show its own time zone."""
     return frame.with_columns(when=pl.col("at").dt.strftime("%Y-%m-%d %H:%M:%S"))
 
 

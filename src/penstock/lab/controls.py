@@ -25,14 +25,14 @@ _NONE = "none: rules alone decide"
 
 
 class Chosen(NamedTuple):
-    """What was chosen. versions: of the detector's models, the newest first."""
+    """The selection. versions: of the detector's models, the newest first."""
 
     source: Source
     versions: list[Entry]
 
 
 def bench() -> Bench:
-    """The workbench, shared by everybody who looks."""
+    """The workbench, shared by all users."""
     return _bench(os.environ.get(VARIABLE, ""))
 
 
@@ -61,7 +61,7 @@ def guarded(show: Callable[..., None]) -> Callable[..., None]:
 
 
 def keep() -> None:
-    """Let what was chosen stay chosen on the next page: Streamlit forgets widgets that a page does not show."""
+    """Keep a selection on the next page: Streamlit drops the state of widgets that a page does not show."""
     for name in [name for name in st.session_state if str(name).startswith(KEPT)]:
         st.session_state[name] = st.session_state[name]
 
@@ -153,7 +153,7 @@ def named(entry: Entry) -> str:
 
 
 def no_models(chosen: Chosen) -> str:
-    """What is to be said where there are no models."""
+    """The message for a detector without models."""
     folder = asked().settings.models_folder
     return (
         f"there are no models of {chosen.source.detector!r} in {folder}: `penstock train {chosen.source.detector} --data FILE"
@@ -184,7 +184,7 @@ def choose_since(chosen: Chosen, versions: Sequence[str]) -> int:
 
 
 def _tested_since(chosen: Chosen, version: str) -> int | None:
-    """When a version's test began; None where its bundle does not say, or it learned from other events."""
+    """The start of a version's test; None if its bundle has none, or it was trained on other events."""
     manifest = bench().ensemble(chosen.source.detector, version).manifest
     periods = manifest.get("training", {}).get("periods") or {}
     test = periods.get("test")

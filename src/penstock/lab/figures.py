@@ -17,7 +17,7 @@ OUTCOMES = ("fraud", "good", "unknown")
 
 
 def outcomes(fraud: pl.Series) -> pl.Series:
-    """What is known, in words, of 1 or true, 0 or false, and null or NaN.
+    """Outcomes in words, for 1 or true, 0 or false, and null or NaN.
 
     >>> outcomes(pl.Series([1.0, 0.0, None])).to_list()
     ['fraud', 'good', 'unknown']

@@ -32,7 +32,7 @@ class Seen(NamedTuple):
 
 
 def play(bench: Bench, source: Source, version: str | None, portions: int) -> Iterator[list[Seen]]:
-    """Decide the events of a source one after the other, and hand them out in so many portions.
+    """Decide the events of a source in order, and return them in this many portions.
 
     Raises:
         MalformedEvent: an event is refused.
@@ -96,7 +96,7 @@ _SEEN: dict[str, Any] = {
 
 
 def attacks_of(frame: pl.DataFrame) -> pl.DataFrame:
-    """What became of every kind of attack, one row each."""
+    """Detection figures of every kind of attack, one row each."""
     frauds = frame.filter(pl.col("fraud") & pl.col("attack").is_not_null())
     keys = [name for name in frame.columns if name.startswith("key:")] or ["id"]
     return pl.DataFrame([{"attack": name, **found} for name, found in by_attack(frauds, keys).items()])

@@ -52,7 +52,7 @@ def run(asked: Asked, *, host: str, port: int, on_ready: Callable[[], None] = la
 
 
 def _when_ready(host: str, port: int, on_ready: Callable[[], None]) -> None:
-    """Call it as soon as somebody listens; Streamlit itself tells nobody but the person at the terminal."""
+    """Call it as soon as the server listens; Streamlit has no callback for that."""
     while True:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trying:
             if trying.connect_ex((host, port)) == 0:

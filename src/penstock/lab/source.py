@@ -21,7 +21,7 @@ class World(msgspec.Struct, frozen=True):
 
 
 class File(msgspec.Struct, frozen=True):
-    """A recorded file as it lies there now; a file that has changed since is another one."""
+    """A recorded file in its present state; a changed file is a different one."""
 
     path: str
     modified_ns: int

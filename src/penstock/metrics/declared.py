@@ -27,7 +27,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     watch: str = ""
 
     def labels_of(self, *, sharded: bool) -> tuple[str, ...]:
-        """Its labels, as one shard of a worker or as a service tells it."""
+        """Its labels, as exported by a shard of a worker or by a service."""
         if not sharded or self.labels[:1] != ("detector",) or "shard" in self.labels:
             return self.labels
         return ("detector", "shard", *self.labels[1:])

@@ -17,7 +17,7 @@ _KINDS: dict[str, type[Family]] = {
 
 
 class Families:
-    """Every metric of some sources, to be filled and told. One that is not declared cannot be added.
+    """The metric families of some sources, to be filled and exported. Undeclared metrics are refused.
 
     sharded: whether one shard of several tells it.
 

@@ -92,7 +92,7 @@ def share(value: float | None) -> str:
 
 
 def worth(some: SomeDecisions, currency: str | None) -> str:
-    """Some decisions and what they were worth.
+    """Counts and amounts of some decisions.
 
     >>> worth(SomeDecisions(3, 1200.5), "EUR"), worth(SomeDecisions(3, None), None)
     ('3, worth 1,200.50 EUR', '3')

@@ -108,7 +108,7 @@ def wanted(watched: Watched) -> set[str]:
 
 
 def overtaken(watched: Watched) -> list[str]:
-    """Those without a result though a later one has its own: they are decided in order, so theirs is there, too.
+    """Transactions without a result although a later one has one: decided in order, they must have one, too.
 
     >>> overtaken(Watched("d", "simulator", ["a", "b", "c"], {"b": {}}))
     ['a']
