@@ -85,11 +85,11 @@ class PostgresLedger:
         self._next_seq = place.next_seq
         self._claims: dict[str, Claims] = {}
         self._on_the_way: dict[int, Record] = {}
-        self._writer: Writer | None = None
+        self.writer: Writer | None = None
         if read_only:
             self.store.drop()
         else:
-            self._writer = Writer(self._write, self._written, self.store.at, place.position, pending_rows, self._check)
+            self.writer = Writer(self._write, self._written, self.store.at, place.position, pending_rows, self._check)
 
     # ------------------------------------------------------------ what it is like
 
@@ -101,7 +101,7 @@ class PostgresLedger:
     @property
     def trouble(self) -> LedgerError | None:
         """Why nothing can be made durable at present."""
-        return None if self._writer is None else self._writer.trouble
+        return None if self.writer is None else self.writer.trouble
 
     @property
     def first_position(self) -> int:
@@ -111,12 +111,12 @@ class PostgresLedger:
     @property
     def position(self) -> int:
         """The position of the next record."""
-        return self._reading.place()[0] if self._writer is None else self._writer.position
+        return self._reading.place()[0] if self.writer is None else self.writer.position
 
     @property
     def durable_position(self) -> int:
         """Records before this one are durable."""
-        return self._reading.place()[0] if self._writer is None else self._writer.durable_position
+        return self._reading.place()[0] if self.writer is None else self.writer.durable_position
 
     @property
     def sealed_position(self) -> int:
@@ -146,9 +146,9 @@ class PostgresLedger:
         self._owned().when_durable(done)
 
     def _owned(self) -> Writer:
-        if self._writer is None:
+        if self.writer is None:
             raise LedgerError(f"{self.store.at} was opened read-only; nothing can be appended")
-        return self._writer
+        return self.writer
 
     def flush(self) -> None:
         """See `Ledger.flush`."""
@@ -205,7 +205,7 @@ class PostgresLedger:
     def claims(self, detector: str, dedupe_us: int) -> Claims:
         """See `Ledger.claims`."""
         if detector not in self._claims:
-            if self._writer is not None:
+            if self.writer is not None:
                 self.flush()
             newest_us, (codes, arrived_us, seqs) = self._reading.ids(detector, dedupe_us)
             claims = self._claims[detector] = Claims(dedupe_us, newest_us=newest_us)
@@ -224,7 +224,7 @@ class PostgresLedger:
 
     def record_of(self, seq: int) -> tuple[Record, int] | None:
         """See `Ledger.record_of`."""
-        pending = None if self._writer is None else self._writer.pending(seq)
+        pending = None if self.writer is None else self.writer.pending(seq)
         return pending or self._reading.record_of(seq)
 
     def read(self, from_position: int = 0, kinds: Collection[str] | None = None) -> Iterator[tuple[int, Record]]:
@@ -263,8 +263,8 @@ class PostgresLedger:
             return
         self._closed = True
         try:
-            if self._writer is not None:
-                self._writer.close()
+            if self.writer is not None:
+                self.writer.close()
         finally:
             self._release()
 

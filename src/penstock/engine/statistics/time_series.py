@@ -21,7 +21,7 @@ class TimeSeries:
 
     since_us: what was decided before is not counted.
 
-    >>> series = Series(since_us=0)
+    >>> series = TimeSeries(since_us=0)
     >>> series.add(90 * SECOND_US, np.array([3, 0, 0, 1]), np.array([30.0, 0.0, 0.0, 9.0]))
     >>> series.form(100 * SECOND_US)["minutes"][-1]
     {'at': '1970-01-01T00:01:00Z', 'approve': 3, 'challenge': 0, 'review': 0, 'block': 1, 'amount': 39.0, 'amount_blocked': 9.0}
