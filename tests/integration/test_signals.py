@@ -57,6 +57,7 @@ class ServeProcess:
             str(data),
         ]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PENSTOCK_SNAPSHOT_EVERY_S": "0.2"}
+        environment["PENSTOCK_STOP_WITHIN_S"] = "8"  # two signals of one kind may come as one, and a busy machine stops slowly
         data.mkdir(parents=True, exist_ok=True)
         self._log = data.with_suffix(".log").open("ab")
         self.process = subprocess.Popen([*command, "--data", str(data)], stdout=self._log, stderr=self._log, env=environment)
