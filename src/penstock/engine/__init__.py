@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from penstock.engine.personal_data import OnPersonal, Personal
     from penstock.engine.pipeline import BatchResult, Pipeline
     from penstock.engine.verification import Verification, verify
-    from penstock.engine.warm_up import warm_up
+    from penstock.engine.warm import warm_up
 
 __all__ = [
     "BatchResult",
@@ -38,7 +38,7 @@ _HOMES = {
     "Coverage": "backfill",
     "Verification": "verification",
     "verify": "verification",
-    "warm_up": "warm_up",
+    "warm_up": "warm",
 }
 
 if not TYPE_CHECKING:

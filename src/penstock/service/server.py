@@ -13,7 +13,7 @@ from typing import Any, cast
 import uvicorn
 
 from penstock.config import Settings
-from penstock.engine.warm_up import GC_THRESHOLDS
+from penstock.engine.warm import GC_THRESHOLDS
 from penstock.errors import ConfigurationError
 from penstock.identity.closed_access import anybody_in, check_closed, remember_closed
 from penstock.service.access.authorize import Access, is_loopback

@@ -20,7 +20,7 @@ from typing import Any
 
 import penstock
 from penstock import detectors
-from penstock.engine.warm_up import compile_decisions, compile_features
+from penstock.engine.warm import compile_decisions, compile_features
 
 DAYS = 60.0
 """The time over which simulated events are spread."""

@@ -11,7 +11,7 @@ from typing import Any
 from penstock.engine import Engine
 from penstock.engine.challenger import InTrial
 from penstock.engine.statistics.meter import Meter
-from penstock.engine.warm_up import GC_THRESHOLDS
+from penstock.engine.warm import GC_THRESHOLDS
 from penstock.errors import DeclarationError, Fenced, LedgerError, PenstockError
 from penstock.models import Ensemble
 from penstock.rules import RuleSetRevision

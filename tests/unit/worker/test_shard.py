@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from penstock import Detector, Engine, Entity
-from penstock.engine.warm_up import GC_THRESHOLDS
+from penstock.engine.warm import GC_THRESHOLDS
 from penstock.errors import Fenced
 from penstock.ledger import Ledger, MemoryLedger
 from penstock.stream.parts import Parts
