@@ -1,6 +1,6 @@
 """`njit` as every kernel uses it: numba is imported, and a kernel loaded or compiled, when a kernel first runs.
 
-A command that only reads a detector runs none, and starts in half the time.
+A command that only reads a detector runs none, and starts without numba.
 """
 
 from collections.abc import Callable

@@ -587,7 +587,7 @@ def test_sockets_and_streams_need_a_key_and_end_when_it_does(run, serve_in_threa
     secret, made = keys.add("program", ["viewer"], who="test")
     other, _ = keys.add("program", ["decider"], who="test")
     access = Access(database, Settings(), exposed=False)
-    looks, left, still = looks_of(access, monkeypatch), [], access.still
+    looks, left, still = looks_of(access, monkeypatch), [], access.still_authorized
 
     def asked(scope):
         may = still(scope)
@@ -595,7 +595,7 @@ def test_sockets_and_streams_need_a_key_and_end_when_it_does(run, serve_in_threa
             left.append(len(looks))
         return may
 
-    monkeypatch.setattr(access, "still", asked)
+    monkeypatch.setattr(access, "still_authorized", asked)
 
     async def refused(url, headers):
         with pytest.raises(websockets.InvalidStatus) as found:

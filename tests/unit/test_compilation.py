@@ -28,7 +28,7 @@ def installation(tmp_path: Path) -> Path:
 
 
 def codes_of_a(installation: Path, **environment: str) -> str:
-    program = "from penstock.codes import text_code; import numba; print(text_code('a'), numba.config.CACHE_DIR)"
+    program = "from penstock.codes import text_codes; import numba; print(text_codes(['a'])[0], numba.config.CACHE_DIR)"
     return printed_by(program, installation, **environment)
 
 
