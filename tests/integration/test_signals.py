@@ -57,7 +57,7 @@ class ServeProcess:
             str(data),
         ]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PENSTOCK_SNAPSHOT_EVERY_S": "0.2"}
-        environment["PENSTOCK_STOP_WITHIN_S"] = "8"  # two signals of one kind may come as one, and a busy machine stops slowly
+        environment["PENSTOCK_STOP_WITHIN_S"] = "8"  # two signals of one kind may become one, and a busy machine stops slowly
         data.mkdir(parents=True, exist_ok=True)
         self._log = data.with_suffix(".log").open("ab")
         self.process = subprocess.Popen([*command, "--data", str(data)], stdout=self._log, stderr=self._log, env=environment)
@@ -152,6 +152,14 @@ class Reference:
 
     def close(self) -> None:
         self._engine.close()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def hang_ups_end_a_process() -> Iterator[None]:
+    """SIGHUP has its usual meaning for what these tests start, although `nohup` may have switched it off for the tests."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture
