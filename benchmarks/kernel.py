@@ -11,7 +11,7 @@ import numpy as np
 from _report import Row, best_of, main
 from _workload import NINE, WITH_DUCKDB, batch_of, columns, detector, many_features, stream, with_deques
 
-from penstock.engine.pipeline import take
+from penstock.engine.reads import take
 
 CHUNK = 16_384
 

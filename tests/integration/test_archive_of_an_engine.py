@@ -105,7 +105,7 @@ def test_decisions_are_found_by_id_and_by_sql_after_a_restart(decided, tmp_path)
     assert len(list((tmp_path / "archive" / "shop").glob("decisions-*.parquet"))) == 4
     assert len(list((tmp_path / "ledger" / "log").glob("*.log"))) > 3
     with running(tmp_path) as (engine, archive):
-        assert [engine.transaction(f"t{k}") for k in range(0, 2300, 37)] == decided[::37]
+        assert [engine.queries.transaction(f"t{k}") for k in range(0, 2300, 37)] == decided[::37]
         assert everything(archive) == expected(decided)
         more = engine.decide_json([*payments(2300, 300), *payments(0, 1)])
         engine.ledger.flush()

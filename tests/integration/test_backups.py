@@ -63,7 +63,7 @@ def test_the_page_names_every_file_of_a_data_folder_and_what_it_says_belongs_to_
     assert matched == set(patterns)
     with Engine(detector(), data=data) as before, Engine(detector(), data=copy) as after:
         assert after.pipeline.state.digest() == before.pipeline.state.digest()
-        assert after.transaction("t1") == before.transaction("t1")
+        assert after.queries.transaction("t1") == before.queries.transaction("t1")
         again = payment(6000)
         assert after.decide(again, dry_run=True).features == before.decide(again, dry_run=True).features
     settings = Settings(data=copy)

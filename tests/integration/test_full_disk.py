@@ -116,4 +116,4 @@ def test_ready_follows_predict_and_recovers_without_traffic_and_sigterm_ends_wit
     assert "no room" in service.said.splitlines()[-1]
     ballast.unlink()
     with Engine(crash_worker.detector, data=small_device / "data") as engine:
-        assert all(engine.transaction(each) for each in acknowledged)
+        assert all(engine.queries.transaction(each) for each in acknowledged)

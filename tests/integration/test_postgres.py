@@ -536,7 +536,7 @@ def test_an_embedded_service_keeps_its_ledger_there_and_its_state_in_the_data_fo
     with openers([detector], settings)["example"]() as engine:
         [decision] = engine.decide_many([{**event, "transaction_id": "t3"}])
         assert decision.decision == "REVIEW"
-        assert engine.transaction("t0") is not None
+        assert engine.queries.transaction("t0") is not None
     with open_engine(detector, settings) as engine:  # as `penstock load` does
         assert engine.ledger.next_seq == 4
     assert not (tmp_path / "ledger").exists()

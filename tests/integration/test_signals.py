@@ -141,7 +141,7 @@ class Reference:
         """
         with TemporaryDirectory() as folder, Engine(crash_worker.detector, data=copytree(data, Path(folder) / "copy")) as kept:
             for transaction_id, answer in acknowledged.items():
-                found = kept.transaction(transaction_id)
+                found = kept.queries.transaction(transaction_id)
                 assert found is not None, f"{transaction_id} was acknowledged and is lost"
                 assert json.loads(found) == answer
             for position, record in kept.ledger.read(self._read, {"decisions"}):

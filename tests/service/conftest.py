@@ -32,6 +32,9 @@ class Payment(msgspec.Struct):
     amount: float
 
 
+PERIOD = {"at": "2026-01-01T00:00:00Z", "approve": 1, "block": 0, "amount": 0.1, "amount_blocked": 0.0}
+
+
 @dataclass
 class FakeEngine:
     """Says what a test tells it to, and records what it was asked. Durability is reported from a thread, in order."""
@@ -39,8 +42,6 @@ class FakeEngine:
     name: str = "fake"
     event_type: type = Payment
     ready: str | None = None
-    trouble: Exception | None = None
-    degraded: str | None = None
     informs: tuple = ()
     raises: Exception | None = None  # what decide_json raises
     durable_error: Exception | None = None
@@ -52,14 +53,21 @@ class FakeEngine:
     explanation: dict = field(default_factory=dict)
     closed: bool = False
 
-    version = "d1"
     model_version = "m1"
 
     def __post_init__(self):
-        self.detector = SimpleNamespace(name=self.name, id="transaction_id", time="timestamp", folder=None)
+        self.detector = SimpleNamespace(
+            name=self.name, id="transaction_id", time="timestamp", folder=None, event=self.event_type, version="d1"
+        )
         self.personal = SimpleNamespace(fields=[])
         self.metrics = {"duplicates": 0}
-        self.tables = SqliteTables()
+        self.ledger = SimpleNamespace(tables=SqliteTables(), trouble=None)
+        self.pipeline = SimpleNamespace(entities=["customer", "user"], state=SimpleNamespace(full=None))
+        self.queries = SimpleNamespace(transaction=self.recorded.get)
+        self.totals = SimpleNamespace(series=lambda: {"minutes": [PERIOD], "hours": [PERIOD], "since": PERIOD["at"]})
+        self.history = SimpleNamespace(
+            transactions=self.transactions, outcome=self.outcome, answered=self.told.get, of_key=self.decided_about
+        )
         self.writable = threading.Event()
         self.writable.set()
         self.jobs = queue.Queue()
@@ -135,10 +143,7 @@ class FakeEngine:
 
     def set_aside(self, body, refusal, *, nobodys=False):
         name = "" if nobodys else self.name
-        self.tables.quarantine([Quarantined(name, time.time_ns() // 1000, refusal.detail, None, body)])
-
-    def transaction(self, transaction_id):
-        return self.recorded.get(transaction_id)
+        self.ledger.tables.quarantine([Quarantined(name, time.time_ns() // 1000, refusal.detail, None, body)])
 
     def outcome(self, transaction_id):
         body = self.recorded.get(transaction_id)
@@ -147,19 +152,8 @@ class FakeEngine:
         said = json.loads(body)["decision"]
         return {"transaction_id": transaction_id, "detector": self.name, "decision": said, "processed_at": "now"}
 
-    def answered(self, transaction_id):
-        return self.told.get(transaction_id)
-
-    @property
-    def entities(self):
-        return ["customer", "user"]
-
     def decided_about(self, entity, key):
         return {"decisions": {"total": 0}, "labels": {}, "recent": [], "counted": {"decisions": len(self.recorded)}}
-
-    def series(self):
-        period = {"at": "2026-01-01T00:00:00Z", "approve": 1, "block": 0, "amount": 0.1, "amount_blocked": 0.0}
-        return {"minutes": [period], "hours": [period], "since": "2026-01-01T00:00:00Z"}
 
     def transactions(self, *, limit, before, decision, entity, key, rule, from_us, to_us):
         newest = list(self.recorded.values())[::-1]

@@ -167,10 +167,10 @@ def test_a_log_with_decisions_of_two_versions_is_recovered_and_shown(versions, t
         engine.decide(payment(1))
         engine.use(load_bundle(second))
         engine.decide(payment(2))
-        shown = {name: json.loads(engine.transaction(name)) for name in ("p1", "p2")}
+        shown = {name: json.loads(engine.queries.transaction(name)) for name in ("p1", "p2")}
     assert [shown[name]["versions"]["model"] for name in ("p1", "p2")] == [first.name, second.name]
     with Engine(detector(), models=load_bundle(first), data=tmp_path) as engine:
-        assert {name: json.loads(engine.transaction(name)) for name in shown} == shown
+        assert {name: json.loads(engine.queries.transaction(name)) for name in shown} == shown
     with FileLedger(tmp_path / "ledger", read_only=True) as ledger:
         assert all(verify(ledger, detector(), name, versions.folder).identical for name in shown)
 

@@ -317,21 +317,21 @@ def test_health_names_versions_and_ready_says_why_not(ask, engine):
 
 def test_ready_is_503_with_the_reason_of_predict_and_recovers_without_traffic(ask, engine, payment):
     """A full disk, a store of record that is away: whatever keeps a decision from being durable."""
-    engine.trouble = LedgerFull("no room for anything")
+    engine.ledger.trouble = LedgerFull("no room for anything")
     detail = problem(ask("GET", "/ready"), 503)["detail"]
     assert detail == "fake: no room for anything"
     assert problem(ask("POST", "/predict", content=payment(1)), 503)["detail"] == "no room for anything"
     assert 'penstock_ready{detector="fake"} 0.0' in ask("GET", "/metrics").text
     assert ask("GET", "/health").status_code == 200
     assert ask("POST", "/predict?dry_run=true", content=payment(1)).status_code == 200
-    engine.trouble = None
+    engine.ledger.trouble = None
     assert ask("GET", "/ready").status_code == 200
     assert ask("POST", "/predict", content=payment(1)).status_code == 200
 
 
 def test_where_new_keys_are_turned_away_ready_and_health_say_so_and_decisions_go_on(ask, engine, payment):
     assert "degraded" not in ask("GET", "/ready").json()
-    engine.degraded = "memory_limit_gb is used up"
+    engine.pipeline.state.full = "memory_limit_gb is used up"
     assert ask("GET", "/ready").json()["degraded"] == {"fake": "memory_limit_gb is used up"}
     assert ask("GET", "/health").json()["detectors"]["fake"]["degraded"] == "memory_limit_gb is used up"
     assert ask("POST", "/predict", content=payment(1)).status_code == 200

@@ -209,7 +209,7 @@ def test_no_more_profiles_are_put_together_at_once_than_there_is_room_for(client
         at_once.pop()
         return {"decisions": {"total": 1}, "labels": {}, "recent": [], "counted": {}}
 
-    engine.decided_about = slowly
+    engine.history.of_key = slowly
 
     async def scene():
         async with client_for(engine) as client:

@@ -184,7 +184,7 @@ def test_no_route_tells_a_personal_value_to_who_may_not_see_it(run, place, guard
 
 
 def test_an_erasure_finds_refused_events_that_name_the_person_or_hold_what_nobody_may_keep(run, place, guarded):
-    administrator, tables = keys(place, "administrator"), place.engine.tables
+    administrator, tables = keys(place, "administrator"), place.engine.ledger.tables
     kept = masked_event(
         b'{"transaction_id": "t9", "customer_id": "C9", "card": "4111", "amount": "x"}', place.engine.detector.schema
     )

@@ -90,7 +90,7 @@ def test_whoever_waits_is_told_as_soon_as_the_decision_is_durable(scene, engine,
         engine.hold()
         handed_in = asyncio.create_task(client.post("/transactions", content=payment(1, transaction_id=name)))
         await asyncio.sleep(0.1)
-        assert not asking.done() or engine.transaction(name) is not None
+        assert not asking.done() or engine.queries.transaction(name) is not None
         engine.release()
         await handed_in
         return await asking, time.perf_counter() - began

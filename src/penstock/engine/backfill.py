@@ -1,12 +1,12 @@
 """Backfill of a feature made at run time: its state is filled from the log next to the serving state, then swapped in.
 
 `FeatureBackfill.run` reads the log up to its last few records, in any thread. `Engine.activate_features` reads those few and
-swaps the state in, in the engine's thread, between two batches: at one position of the log.
+swaps the state in, in the thread that decides, between two batches: at one position of the log.
 """
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from penstock.clock import EVER_US, iso
 from penstock.decision import TEXT
@@ -16,10 +16,8 @@ from penstock.engine.rebuild import ENTERED, Rebuild
 from penstock.errors import CapacityError, LedgerError
 from penstock.features import Aggregate
 from penstock.features.definitions import Added
+from penstock.ledger import Ledger
 from penstock.messages import Record
-
-if TYPE_CHECKING:
-    from penstock.engine.engine import Engine
 
 _FEW = 8
 """Records that may be left for the change itself: a few milliseconds."""
@@ -55,7 +53,8 @@ class FeatureBackfill:
     """The state of another version of an engine's detector, on its way.
 
     Args:
-        engine: decides meanwhile.
+        serving: decides meanwhile.
+        ledger: holds what it has decided.
         added: the features that are made at run time, all of them.
 
     Raises:
@@ -64,21 +63,21 @@ class FeatureBackfill:
         CapacityError: there is no room for two states.
     """
 
-    def __init__(self, engine: "Engine", added: Sequence[Added]) -> None:
-        self._engine, self.added = engine, tuple(added)
-        detector = engine.detector.with_features(added)
-        limit, used = engine.memory_limit, engine.pipeline.state.used_bytes
+    def __init__(self, serving: Pipeline, ledger: Ledger, added: Sequence[Added]) -> None:
+        self.added = tuple(added)
+        detector = serving.detector.with_features(added)
+        limit, used = serving.state.memory_limit, serving.state.used_bytes
         if limit is not None and 2 * used > limit:
             raise CapacityError(
                 f"two states live at once while features are filled, and the present one takes {used / 2**20:,.0f} MiB of "
                 f"{limit / 2**20:,.0f}; set memory_limit_gb to at least {2.5 * used / 2**30:.2g}, or declare them in the "
                 "detector's file and restart"
             )
-        self.pipeline = Pipeline(detector, engine.pipeline.ensemble, memory_limit=None if limit is None else limit - used)
-        self._ledger = engine.ledger
-        self._rebuilding = Rebuild(self.pipeline, engine.ledger)
-        self._position = engine.ledger.first_position
-        self._next_seq = next((record.first_seq for _, record in engine.ledger.read(self._position)), 0)
+        self.pipeline = Pipeline(detector, serving.ensemble, memory_limit=None if limit is None else limit - used)
+        self._ledger = ledger
+        self._rebuilding = Rebuild(self.pipeline, ledger)
+        self._position = ledger.first_position
+        self._next_seq = next((record.first_seq for _, record in ledger.read(self._position)), 0)
         self._needed = {each.name: fields_of(detector, each.name) for each in added}
         self._since: dict[str, int | None] = dict.fromkeys(set().union(*self._needed.values()) if added else ())
         self._late: set[str] = set()

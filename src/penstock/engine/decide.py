@@ -5,24 +5,28 @@ Informing events and recorded history take the same path without a decision.
 
 import logging
 import time
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.clock import Clock
 from penstock.decision import compose
 from penstock.engine import records
-from penstock.engine.deduplication import Duplicates, IdCollision
-from penstock.engine.pipeline import BatchResult, UpdatedState, take
-from penstock.engine.reads import alone, chosen
+from penstock.engine.active_detector import ActiveDetector
+from penstock.engine.deduplication import Deduplicator, Duplicates, IdCollision
+from penstock.engine.pipeline import BatchResult, UpdatedState
+from penstock.engine.reads import alone, chosen, take
 from penstock.errors import NotReady
 from penstock.ingest import Read
+from penstock.ledger import Claims, Ledger
 from penstock.messages import Action, Batch, Record, Refusal
 
-if TYPE_CHECKING:
-    from penstock.engine.engine import Engine, OnDurable
-
 Answers = list[bytes | Refusal]
+
+OnDurable = Callable[[BaseException | None], None]
+"""Called once, from any thread, when all of a batch survives a crash, or with the error that prevents it."""
 
 WARM_UP = "warm_up"
 """The detector whose decisions are made for the sake of compiling alone, and are no news."""
@@ -37,12 +41,30 @@ class DecisionObserver(Protocol):
         """New decisions were handed to the ledger; rendered: their JSON. They may not be durable yet."""
 
 
-class BatchDecider:
-    """Decides micro-batches for one engine. observers: called after each, in this order."""
+class EventObserver(Protocol):
+    """Something that follows from events that were let into state without a decision."""
 
-    def __init__(self, engine: "Engine", observers: tuple[DecisionObserver, ...]) -> None:
-        self._engine = engine
-        self.observers = observers
+    def applied(self, read: Read, kind: str, first_seq: int) -> None:
+        """New events were handed to the ledger. kind: of their record, `informing` or `loaded`."""
+
+
+class BatchDecider:
+    """Decides micro-batches. observers, event_observers: called after each, in this order."""
+
+    def __init__(
+        self,
+        active: ActiveDetector,
+        ledger: Ledger,
+        claims: Claims,
+        deduplicator: Deduplicator,
+        clock: Clock,
+        *,
+        observers: tuple[DecisionObserver, ...],
+        event_observers: tuple[EventObserver, ...],
+    ) -> None:
+        self._active, self._ledger, self._claims, self._clock = active, ledger, claims, clock
+        self._deduplicator = deduplicator
+        self.observers, self._event_observers = observers, event_observers
 
     def decide(
         self,
@@ -50,7 +72,7 @@ class BatchDecider:
         n: int,
         *,
         dry_run: bool = False,
-        on_durable: "OnDurable | None" = None,
+        on_durable: OnDurable | None = None,
         started_ns: int | None = None,
     ) -> Answers:
         """Answers, as JSON or refusals, to the `n` events from which `read` was read.
@@ -61,16 +83,15 @@ class BatchDecider:
             NotReady: declared models are missing.
             LedgerError: nothing can be made durable now.
         """
-        engine = self._engine
-        if engine.ready is not None:
-            raise NotReady(f"detector {engine.detector.name!r} is not ready: {engine.ready}")
-        if engine.ledger.trouble is not None and not dry_run:
-            raise engine.ledger.trouble
+        if self._active.ready is not None:
+            raise NotReady(f"detector {self._active.name!r} is not ready: {self._active.ready}")
+        if self._ledger.trouble is not None and not dry_run:
+            raise self._ledger.trouble
         records.keep_unknown(read)
         batch, codes = read.batch, read.id_codes
-        first_seq = engine.ledger.next_seq
+        first_seq = self._ledger.next_seq
         try:
-            found = engine.deduplicator.find(batch, codes, first_seq, dry_run=dry_run)
+            found = self._deduplicator.find(batch, codes, first_seq, dry_run=dry_run)
         except IdCollision:
             return self._one_by_one(read, n, dry_run=dry_run, on_durable=on_durable)
         decoded_ns = time.perf_counter_ns()
@@ -85,13 +106,13 @@ class BatchDecider:
         if new is None and not read.refused:
             return rendered  # type: ignore[return-value]  # a list of bytes is a list of answers
         by_row = dict(zip(range(len(batch)) if new is None else new.tolist(), rendered, strict=True))
-        repeated = {} if seen is None else engine.deduplicator.answer(batch, seen, first_seq, by_row, dry_run=dry_run)
+        repeated = {} if seen is None else self._deduplicator.answer(batch, seen, first_seq, by_row, dry_run=dry_run)
         answers = _refusals(read, n)
         for row, answer in (by_row | repeated).items():
             answers[int(read.rows[row])] = answer
         return answers  # type: ignore[return-value]  # every place is filled
 
-    def _one_by_one(self, read: Read, n: int, *, dry_run: bool, on_durable: "OnDurable | None") -> Answers:
+    def _one_by_one(self, read: Read, n: int, *, dry_run: bool, on_durable: OnDurable | None) -> Answers:
         """Decide each event as a batch of its own."""
         answers = _refusals(read, n)
         for row, position in enumerate(read.rows.tolist()):
@@ -106,26 +127,26 @@ class BatchDecider:
         first_seq: int,
         found: Duplicates,
         dry_run: bool,
-        on_durable: "OnDurable | None",
+        on_durable: OnDurable | None,
         started_ns: int | None,
         decoded_ns: int,
     ) -> list[bytes]:
         """Decide events whose ids are new, and hand them to the ledger."""
-        engine = self._engine
+        active = self._active
         begun_ns = time.perf_counter_ns()
         entered = self._update_state(batch, codes, first_seq, found, read=True, write=not dry_run)
         try:
-            judged = engine.pipeline.score_and_decide(batch, begun_ns, explain=engine.detector.policy.explain, entered=entered)
+            judged = active.pipeline.score_and_decide(batch, begun_ns, explain=active.detector.policy.explain, entered=entered)
             record = self._record(judged, codes, first_seq, started_ns, decoded_ns)
             # reasons are kept with the record: it reads the same when rules and models have changed
-            engine.renderer.explain(record, judged.verdicts.unusual)
-            rendered = engine.renderer.render(record)
+            active.format.renderer.explain(record, judged.verdicts.unusual)
+            rendered = active.format.renderer.render(record)
         except BaseException:
             if not dry_run:  # state holds these events, so the log must: sent again, they count no second time
                 self._append_applied(batch, codes, "informing", first_seq, entered, on_durable)
             raise
         if not dry_run:
-            engine.ledger.append(record, on_durable)
+            self._ledger.append(record, on_durable)
             if _log.isEnabledFor(logging.DEBUG) and record.detector != WARM_UP:
                 _say(record)
             for observer in self.observers:
@@ -136,7 +157,7 @@ class BatchDecider:
         self, judged: BatchResult, codes: NDArray[np.int64], first_seq: int, started_ns: int | None, decoded_ns: int
     ) -> Record:
         """What the ledger keeps of a batch; every event of it waited for all of it, so stages are timed once."""
-        engine = self._engine
+        active = self._active
         spent_ns = {"decode": decoded_ns - started_ns if started_ns else 0, **judged.latency_ns}
         spent_ns["total"] = sum(spent_ns.values())
         latency_ms = {stage: ns // 100 / 10_000 for stage, ns in spent_ns.items()}  # in tenths of a microsecond
@@ -145,27 +166,26 @@ class BatchDecider:
             codes,
             judged.verdicts,
             judged.scores,
-            detector=engine.detector.name,
+            detector=active.name,
             first_seq=first_seq,
-            decided_us=engine.clock(),
-            layout=engine.layout_id,
-            versions=engine.plain_versions,
+            decided_us=self._clock(),
+            layout=active.format.layout_id,
+            versions=active.format.plain_versions,
             latency_ms=latency_ms,
             degraded=judged.degradations,
             explained=judged.explained,
             contributions=judged.contributions,
         )
-        records.keep_tried(record, judged.tried, engine.voices.tried)
+        records.keep_tried(record, judged.tried, active.format.tried)
         records.keep_closed(record, judged.entered.closed)
         return record
 
-    def apply(self, read: Read, kind: str, on_durable: "OnDurable | None") -> int:
+    def apply(self, read: Read, kind: str, on_durable: OnDurable | None) -> int:
         """Let events into state without deciding about them; how many were new."""
-        engine = self._engine
         records.keep_unknown(read)
-        first_seq = engine.ledger.next_seq
+        first_seq = self._ledger.next_seq
         try:
-            found = engine.deduplicator.find(read.batch, read.id_codes, first_seq)
+            found = self._deduplicator.find(read.batch, read.id_codes, first_seq)
         except IdCollision:
             applied = sum(self.apply(chosen(read, np.array([row])), kind, None) for row in range(len(read.batch)))
             self._when_durable(on_durable)
@@ -178,25 +198,22 @@ class BatchDecider:
             return 0
         entered = self._update_state(batch, codes, first_seq, found, read=False)
         self._append_applied(batch, codes, kind, first_seq, entered, on_durable)
-        engine.personal.keep(batch)
-        if kind == "loaded":
-            engine.label_store.recorded(batch, first_seq, read)
-        engine.recovery.maybe_snapshot()
+        for observer in self._event_observers:
+            observer.applied(read, kind, first_seq)
         return len(batch)
 
     def _update_state(
         self, batch: Batch, codes: NDArray[np.int64], first_seq: int, found: Duplicates, *, read: bool, write: bool = True
     ) -> UpdatedState:
         """Let new events into state; where that is refused, none has entered and their ids are free again."""
-        engine = self._engine
         try:
-            entered = engine.pipeline.update_state(batch, first_seq, read=read, write=write)
+            entered = self._active.pipeline.update_state(batch, first_seq, read=read, write=write)
         except BaseException:
             if write:
-                engine.claims.unclaim(codes, first_seq)
+                self._claims.unclaim(codes, first_seq)
             raise
         if write:
-            engine.deduplicator.commit(batch, codes, first_seq, found)
+            self._deduplicator.commit(batch, codes, first_seq, found)
         return entered
 
     def _append_applied(
@@ -206,17 +223,16 @@ class BatchDecider:
         kind: str,
         first_seq: int,
         entered: UpdatedState,
-        on_durable: "OnDurable | None",
+        on_durable: OnDurable | None,
     ) -> None:
         """Hand events that were not decided to the ledger."""
-        engine = self._engine
-        record = records.applied(batch, kind, engine.detector.name, first_seq, {"layout": engine.layout_id}, codes)
+        record = records.applied(batch, kind, self._active.name, first_seq, {"layout": self._active.format.layout_id}, codes)
         records.keep_closed(record, entered.closed)
-        engine.ledger.append(record, on_durable)
+        self._ledger.append(record, on_durable)
 
-    def _when_durable(self, on_durable: "OnDurable | None") -> None:
+    def _when_durable(self, on_durable: OnDurable | None) -> None:
         if on_durable is not None:
-            self._engine.ledger.when_durable(on_durable)
+            self._ledger.when_durable(on_durable)
 
 
 def _refusals(read: Read, n: int) -> list[bytes | Refusal | None]:

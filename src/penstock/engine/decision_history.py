@@ -1,24 +1,31 @@
-"""What became of one transaction, and what was decided about one key: recorded decisions in the forms that people ask for."""
+"""Recorded decisions as people ask for them: outcomes, lists, and what was decided about a key."""
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from penstock.clock import iso
 from penstock.detector import Detector
-from penstock.engine.recent_decisions import Chunk, joined
+from penstock.engine.active_detector import ActiveDetector
+from penstock.engine.label_outcomes import LabelOutcomes
+from penstock.engine.queries import KeyRows, RecordQueries
+from penstock.engine.recent_decisions import Chunk, RecentDecisions, joined
+from penstock.engine.records import rule_of
 from penstock.errors import MalformedEvent
-from penstock.ledger import Label
-from penstock.messages import Action, Type
-
-if TYPE_CHECKING:
-    from penstock.engine.engine import Engine
+from penstock.ledger import Answered, Label, Ledger
+from penstock.messages import Action, Record, Type
 
 _ORIGINS, _DESTINATIONS = ("origin", "nameOrig"), ("destination", "nameDest")
+
+
+_MOST_SCANNED = 200_000
+"""Rows that one listing reads at most; the answer then says where to go on."""
+
+Wanted = Callable[[Record, int], bool]
 
 
 class _Told(msgspec.Struct):
@@ -34,32 +41,72 @@ class _Explained(msgspec.Struct):
     reasons: list[dict[str, Any]]
 
 
-class History:
-    """Read-only questions to the records of one engine; may be asked from any thread."""
+class DecisionHistory:
+    """Read-only questions to the records of one detector; may be asked from any thread."""
 
-    def __init__(self, engine: "Engine") -> None:
-        self._engine = engine
-        self._facts = facts_of(engine.detector)
+    def __init__(
+        self, active: ActiveDetector, ledger: Ledger, queries: RecordQueries, recent: RecentDecisions, labels: LabelOutcomes
+    ) -> None:
+        self._active, self._name, self._facts = active, active.name, facts_of(active.detector)
+        self._ledger, self._queries, self._recent_decisions, self._label_outcomes = ledger, queries, recent, labels
 
     def outcome(self, transaction_id: str) -> dict[str, Any] | None:
         """What became of a transaction, and the facts of its event; None where no decision about it is durable."""
-        engine = self._engine
-        found = engine.ledger.find(engine.detector.name, transaction_id)
+        found = self._ledger.find(self._name, transaction_id)
         if found is None:
             return None
         record, row = found
-        told = msgspec.json.decode(engine.queries.render(record, [row])[0], type=_Told)
+        told = msgspec.json.decode(self._queries.render(record, [row])[0], type=_Told)
         score = None if told.fraud_probability is None else round(100 * told.fraud_probability, 2)
         return {
             "transaction_id": transaction_id,
-            "detector": engine.detector.name,
+            "detector": self._name,
             "decision": told.decision,
             "fraud_probability": told.fraud_probability,
             "fraud_score": score,
             "reasons": told.explanation.reasons,
-            **{fact: engine.queries.value(record, row, field) for fact, field in self._facts.items()},
+            **{fact: self._queries.value(record, row, field) for fact, field in self._facts.items()},
             "processed_at": told.decided_at,
         }
+
+    def transactions(
+        self,
+        *,
+        limit: int = 50,
+        before: str | None = None,
+        decision: str | None = None,
+        entity: str | None = None,
+        key: str | None = None,
+        rule: str | None = None,
+        from_us: int | None = None,
+        to_us: int | None = None,
+    ) -> tuple[list[bytes], str | None]:
+        """Recorded decisions, newest first.
+
+        limit: the most that are given. before: the `next` of the page before. decision: an action. entity, key: of one
+        key, in any role. rule: those on which it fired, whether it acted or only watched. from_us, to_us: event times, the end
+        excluded. Returns the decisions and the next `before`.
+        """
+        action = Action.named(decision).value if decision else None
+        filters: list[Wanted] = []
+        if entity is not None:
+            filters.append(_among(KeyRows(self._queries, self._active.pipeline.table(entity), key or "").of))
+        if rule is not None:
+            filters.append(_among(lambda record: _rows_fired(self._queries, record, rule)))
+        page: list[bytes] = []
+        position = int(before) if before is not None else None
+        rows = self._ledger.recent(self._name, before=position)
+        for scanned, (record, row) in enumerate(rows, 1):
+            seq = record.first_seq + row
+            if _fits(record, row, action, from_us, to_us) and all(wanted(record, row) for wanted in filters):
+                page += self._queries.render(record, [row])
+            if len(page) == limit or scanned == _MOST_SCANNED:
+                return page, str(seq)
+        return page, None
+
+    def answered(self, transaction_id: str) -> Answered | None:
+        """What a caller was told in place of the decision, where that did not come in time."""
+        return self._ledger.tables.answer_of(self._name, transaction_id)
 
     def of_key(self, entity: str, key: str, *, newest: int = 20) -> dict[str, Any]:
         """What was decided about a key, as far as the newest decisions of the detector say: see `recent`.
@@ -67,9 +114,9 @@ class History:
         Raises:
             DeclarationError: the detector has no such entity.
         """
-        seen = self._engine.recent_decisions.seen()
+        seen = self._recent_decisions.seen()
         try:
-            chunk = seen.about(entity, [self._engine.recent_decisions.code_of(entity, key)])
+            chunk = seen.about(entity, [self._recent_decisions.code_of(entity, key)])
         except MalformedEvent:  # it cannot be a key, so nothing was ever decided about it
             chunk = joined([])
         seqs: list[int] = chunk.seqs[::-1].tolist()
@@ -86,15 +133,14 @@ class History:
 
     def _newest(self, seqs: Sequence[int]) -> list[msgspec.Raw]:
         """These decisions, as they were answered."""
-        found = [self._engine.ledger.record_of(seq) for seq in seqs]
-        return [msgspec.Raw(self._engine.queries.render(each[0], [each[1]])[0]) for each in found if each is not None]
+        found = [self._ledger.record_of(seq) for seq in seqs]
+        return [msgspec.Raw(self._queries.render(each[0], [each[1]])[0]) for each in found if each is not None]
 
     def _labels(self, seqs: Sequence[int], most: int) -> dict[str, Any]:
         """How many of these decisions are known to be fraud or good, and the newest that are known."""
-        ledger = self._engine.ledger
-        known = self._engine.label_outcomes.of(seqs)
-        found = [ledger.record_of(seq) for seq in list(known)[:most]]
-        labels = [self._engine.queries.label(*each) for each in found if each is not None]
+        known = self._label_outcomes.of(seqs)
+        found = [self._ledger.record_of(seq) for seq in list(known)[:most]]
+        labels = [self._queries.label(*each) for each in found if each is not None]
         counts = Counter(known.values())
         return {
             "fraud": counts[True],
@@ -143,3 +189,31 @@ def _shown(label: Label) -> dict[str, Any]:
         "source": label.source,
         "known_at": iso(label.known_us),
     }
+
+
+def _among(rows_of: Callable[[Record], Iterable[int]]) -> Wanted:
+    """Whether a row is among those of its record; these are found once for a record, not for each row."""
+    held: tuple[Record | None, frozenset[int]] = (None, frozenset())
+
+    def wanted(record: Record, row: int) -> bool:
+        nonlocal held
+        if held[0] is not record:
+            held = (record, frozenset(rows_of(record)))
+        return row in held[1]
+
+    return wanted
+
+
+def _rows_fired(queries: RecordQueries, record: Record, rule: str) -> Iterable[int]:
+    names, x = queries.names_in(record), record.columns["x"]
+    places = [place for place, name in enumerate(names) if rule_of(name, names) == rule]
+    found: list[int] = np.flatnonzero((x[:, places] == 1).any(axis=1)).tolist()  # type: ignore[call-overload]  # a matrix
+    return found
+
+
+def _fits(record: Record, row: int, action: int | None, from_us: int | None, to_us: int | None) -> bool:
+    time_us = int(record.time_us[row])
+    if (from_us is not None and time_us < from_us) or (to_us is not None and time_us >= to_us):
+        return False
+    columns: Any = record.columns
+    return action is None or int(columns["action"][row]) == action

@@ -1,18 +1,18 @@
 """Ids that came before: whose they are, and what is answered to whoever sends one again."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from penstock.decision import conflicting
 from penstock.engine import records
-from penstock.ledger import INDEXED
+from penstock.engine.active_detector import ActiveDetector
+from penstock.engine.queries import RecordQueries
+from penstock.engine.statistics.totals import Totals
+from penstock.ledger import INDEXED, Claims, Ledger
 from penstock.messages import Batch, Record, Refusal
-
-if TYPE_CHECKING:
-    from penstock.engine.engine import Engine
 
 
 class IdCollision(Exception):
@@ -42,8 +42,8 @@ class Deduplicator:
     other one when it comes again.
     """
 
-    def __init__(self, engine: "Engine") -> None:
-        self._engine = engine
+    def __init__(self, active: ActiveDetector, ledger: Ledger, claims: Claims, queries: RecordQueries, totals: Totals) -> None:
+        self._active, self._ledger, self._claims, self._queries, self._totals = active, ledger, claims, queries, totals
 
     def find(self, batch: Batch, codes: NDArray[np.int64], first_seq: int, *, dry_run: bool = False) -> Duplicates:
         """The duplicates in a batch. New ids are claimed, but in a dry run; `commit` ends what this begins.
@@ -53,7 +53,7 @@ class Deduplicator:
         """
         if not len(batch):
             return _NO_DUPLICATES
-        claims, arrived_us = self._engine.claims, batch.arrived_us
+        claims, arrived_us = self._claims, batch.arrived_us
         seen = claims.peek(codes, arrived_us) if dry_run else claims.claim(codes, arrived_us, first_seq)
         hits = [] if seen[0] < 0 and len(seen) == 1 else np.flatnonzero(seen >= 0).tolist()
         if not hits:
@@ -70,7 +70,7 @@ class Deduplicator:
     def commit(self, batch: Batch, codes: NDArray[np.int64], first_seq: int, found: Duplicates) -> None:
         """The new events of a batch are in state. found: its duplicates."""
         if found.collided:
-            self._engine.claims.restore(codes, batch.arrived_us, np.array([first_seq]))
+            self._claims.restore(codes, batch.arrived_us, np.array([first_seq]))
 
     def _theirs(self, batch: Batch, seen: NDArray[np.int64], hits: list[int], first_seq: int) -> bool:
         """Whether every claim that was hit is of the same id."""
@@ -82,17 +82,16 @@ class Deduplicator:
                 if batch.ids[new[seq - first_seq]] != batch.ids[row]:
                     return False
             else:
-                found = self._engine.ledger.record_of(seq)
+                found = self._ledger.record_of(seq)
                 if found is not None and found[0].ids[found[1]] != batch.ids[row]:
                     return False
         return True
 
     def _searched(self, batch: Batch) -> int:
         """The sequence number under which the index knows the one event's id, -1 if it does not."""
-        engine = self._engine
-        engine.ledger.flush()  # the index holds what is durable
-        found = engine.ledger.find(engine.detector.name, batch.ids[0], INDEXED)
-        if found is None or int(batch.arrived_us[0]) - int(found[0].arrived_us[found[1]]) > engine.detector.dedupe_us:
+        self._ledger.flush()  # the index holds what is durable
+        found = self._ledger.find(self._active.name, batch.ids[0], INDEXED)
+        if found is None or int(batch.arrived_us[0]) - int(found[0].arrived_us[found[1]]) > self._active.detector.dedupe_us:
             return -1
         return found[0].first_seq + found[1]
 
@@ -113,28 +112,27 @@ class Deduplicator:
                 twin = new[seq - first_seq]
                 same, answer = self._same(batch, row, batch, twin), fresh[twin]
             else:
-                found = self._engine.ledger.record_of(seq)
+                found = self._ledger.record_of(seq)
                 if found is None or found[0].kind != "decisions":
                     answers[row] = _undecided(batch.ids[row])
                     continue
                 same, answer = self._recorded(batch, row, *found)
             if not dry_run:
-                self._engine.totals.duplicates += 1
-                self._engine.totals.conflicts += not same
+                self._totals.duplicates += 1
+                self._totals.conflicts += not same
             answers[row] = answer if same else conflicting(answer)
         return answers
 
     def _recorded(self, batch: Batch, row: int, record: Record, at: int) -> tuple[bool, bytes]:
-        engine = self._engine
-        earlier = records.batch_of(records.rows_of(record, [at]), engine.detector, engine.names_of(record))
-        return self._same(batch, row, earlier, 0), engine.queries.render(record, [at])[0]
+        earlier = records.batch_of(records.rows_of(record, [at]), self._active.detector, self._queries.names_of(record))
+        return self._same(batch, row, earlier, 0), self._queries.render(record, [at])[0]
 
     def _same(self, left: Batch, left_row: int, right: Batch, right_row: int) -> bool:
-        schema = self._engine.detector.schema
+        schema = self._active.detector.schema
         fields: dict[str, Any] = {
             name: type_ for name, type_ in schema.columns.items() if name != schema.time or name in schema.needed
         }
-        return records.same_content(left, left_row, right, right_row, fields, self._engine.detector.plan.layout)
+        return records.same_content(left, left_row, right, right_row, fields, self._active.detector.plan.layout)
 
 
 def _undecided(transaction_id: str) -> Refusal:

@@ -9,18 +9,19 @@ import threading
 import time
 from array import array
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.clock import Clock
+from penstock.engine.active_detector import ActiveDetector
+from penstock.engine.queries import RecordQueries
 from penstock.engine.records import rule_of
 from penstock.engine.statistics.distribution import worth_of
 from penstock.engine.statistics.ranges import RANGES
+from penstock.ledger import Ledger
 from penstock.messages import Action, Record
-
-if TYPE_CHECKING:
-    from penstock.engine.engine import Engine
 
 MOST = 200_000
 """Decisions whose labels are remembered: those that were labelled last."""
@@ -84,10 +85,10 @@ _COLUMNS = {"decided_us": "q", "action": "b", "amount": "d", "rank": "q", "known
 
 
 class LabelOutcomes:
-    """The labels of one engine's decisions of the last 30 days; may be asked from any thread, and waits for the disk."""
+    """The labels of one detector's decisions of the last 30 days; may be asked from any thread, and waits for the disk."""
 
-    def __init__(self, engine: "Engine") -> None:
-        self._engine = engine
+    def __init__(self, active: ActiveDetector, ledger: Ledger, queries: RecordQueries, clock: Clock) -> None:
+        self._active, self._ledger, self._queries, self._clock = active, ledger, queries, clock
         self._lock = threading.Lock()
         self._position: int | None = None
         self._rows: dict[int, int] = {}
@@ -126,15 +127,15 @@ class LabelOutcomes:
 
     def _look(self, until_s: float) -> bool:
         """Read labels that are new, and take those that are known by now; False where there are more."""
-        ledger = self._engine.ledger
-        while self._coming and self._coming[0][0] <= self._engine.clock():
+        ledger = self._ledger
+        while self._coming and self._coming[0][0] <= self._clock():
             self._take(*heapq.heappop(self._coming))
         if self._position is None:
             oldest = RANGES["30d"]
-            self._position = self._position_at(self._engine.clock() - (oldest.buckets + 1) * oldest.bucket_us)
+            self._position = self._position_at(self._clock() - (oldest.buckets + 1) * oldest.bucket_us)
         stop = ledger.durable_position
         for position, record in ledger.read(self._position, ("labels",)):
-            if record.detector == self._engine.detector.name:
+            if record.detector == self._active.name:
                 self._learn(record)
             self._position = position + 1
             if time.perf_counter() > until_s:
@@ -146,7 +147,7 @@ class LabelOutcomes:
         columns: Any = record.columns
         labels = (columns[name].tolist() for name in ("known_us", "seq", "rank", "fraud"))
         for label in zip(*labels, strict=True):
-            if label[0] > self._engine.clock():  # it says nothing yet, and must not replace one that does
+            if label[0] > self._clock():  # it says nothing yet, and must not replace one that does
                 heapq.heappush(self._coming, label)
             else:
                 self._take(*label)
@@ -171,15 +172,15 @@ class LabelOutcomes:
     def _decision(self, seq: int) -> tuple[tuple[str, ...], dict[str, float]] | None:
         """The rules that fired on the decision with this number, and its columns; None where the log no longer holds it."""
         if self._held is None or not self._held.first_seq <= seq < self._held.first_seq + len(self._held):
-            found = self._engine.ledger.record_of(seq)
+            found = self._ledger.record_of(seq)
             self._held = None if found is None else found[0]
         record = self._held
         if record is None or record.kind != "decisions":
             return None
         row = seq - record.first_seq
         columns: Any = record.columns
-        names, x = self._engine.queries.names_in(record), columns["x"]
-        worth, _ = worth_of(self._engine.detector)
+        names, x = self._queries.names_in(record), columns["x"]
+        worth, _ = worth_of(self._active.detector)
         amount = float(x[row][names.index(worth)]) if worth in names else 0.0
         fired = tuple(dict.fromkeys(_fired(names, x[row])))
         values = {"action": int(columns["action"][row]), "amount": float(np.nan_to_num(amount))}
@@ -194,7 +195,7 @@ class LabelOutcomes:
 
     def _position_at(self, instant_us: int) -> int:
         """The first record that arrived at this instant or later, or one shortly before it."""
-        ledger = self._engine.ledger
+        ledger = self._ledger
         low, high = ledger.first_position, ledger.durable_position
         while low < high:
             middle = (low + high) // 2

@@ -3,16 +3,13 @@
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.features.state import OPEN, Closed
+from penstock.engine.reads import take
+from penstock.features.state import OPEN, Closed, FeatureState
 from penstock.messages import Batch
-
-if TYPE_CHECKING:
-    from penstock.engine.pipeline import Pipeline
 
 
 @dataclass(order=True, slots=True)
@@ -33,17 +30,20 @@ class Pending:
 class LabelQueue:
     """Labels of the past and the future, in the order in which they become known.
 
+    state: takes them in. kinds: how many kinds of events there are; an event of the next one stands for a label.
+
     The clock is the stream's: a label known at t precedes the first event with a time of t or later, where an event
     stamped ahead of its arrival counts at its arrival.
     """
 
-    def __init__(self, path: "Pipeline") -> None:
-        self._pipeline = path
+    def __init__(self, state: FeatureState, kinds: int) -> None:
+        self._state = state
         self._heap: list[Pending] = []
         self._order = 0
-        self._kind = len(path.detector.schema.kinds)
-        self._by_time_known = any(plan.known_kinds >> self._kind & 1 for plan in path.plan.entities)
-        self.matter = self._by_time_known or any(plan.labelled for plan in path.plan.entities)
+        self._kind = kinds
+        plans = [table.plan for table in state.tables]
+        self._by_time_known = any(plan.known_kinds >> kinds & 1 for plan in plans)
+        self.matter = self._by_time_known or any(plan.labelled for plan in plans)
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -54,7 +54,7 @@ class LabelQueue:
         The label of an event that was stamped too far ahead to enter state changes nothing.
         """
         ahead_us = int(batch.time_us[row]) - int(batch.arrived_us[row])
-        if self.matter and change and ahead_us <= self._pipeline.state.max_ahead_us:
+        if self.matter and change and ahead_us <= self._state.max_ahead_us:
             self._order += 1
             heapq.heappush(self._heap, Pending(known_us, self._order, change, sequence, batch, row))
 
@@ -62,7 +62,7 @@ class LabelQueue:
         """Rows before which labels fall due, each with the stream's clock there; `apply_due` is called at each."""
         if not self._heap or not len(batch):
             return
-        clocks = stream_clock(batch, self._pipeline.state.clock_us)
+        clocks = stream_clock(batch, self._state.clock_us)
         while self._heap and self._heap[0].known_us <= clocks[-1]:
             row = int(np.searchsorted(clocks, self._heap[0].known_us))
             yield row, int(clocks[row])
@@ -73,16 +73,13 @@ class LabelQueue:
             self._apply(heapq.heappop(self._heap), Closed(0, closed.level))
 
     def _apply(self, label: Pending, closed: Closed) -> None:
-        state = self._pipeline.state
-        state.label(label.batch, label.row, label.sequence, label.change)
+        self._state.label(label.batch, label.row, label.sequence, label.change)
         if self._by_time_known and label.change > 0:
-            from penstock.engine.pipeline import take
-
             known = take(label.batch, np.array([label.row]))
             known.kinds[:] = self._kind
             known.time_us[:] = label.known_us
             known.arrived_us[:] = label.known_us
-            state.apply(known, label.sequence, read=False, moves=False, closed=closed)
+            self._state.apply(known, label.sequence, read=False, moves=False, closed=closed)
 
     def saved(self) -> list[Pending]:
         """What is still to come, in order."""

@@ -1,23 +1,22 @@
 """Labels: who says what about a transaction, which statement counts, and when it enters state."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import numpy as np
 
-from penstock.clock import iso
+from penstock.clock import Clock, iso
 from penstock.codes import text_codes
+from penstock.engine.active_detector import ActiveDetector
+from penstock.engine.queries import RecordQueries
 from penstock.ingest import Read
 from penstock.ingest.field import Field
 from penstock.ingest.kernel import END_US, READ
 from penstock.ingest.refusals import time_fault
 from penstock.ingest.times import FIRST_US, instants
-from penstock.ledger import Label
+from penstock.ledger import Label, Ledger
 from penstock.messages import Batch, Record, Refusal, Type
-
-if TYPE_CHECKING:
-    from penstock.engine.engine import Engine
 
 UNKNOWN = "unknown"
 """The source of a label that names none."""
@@ -57,25 +56,25 @@ MAX_CHARACTERS = 200
 
 
 class LabelStore:
-    """The labels of one engine.
+    """The labels of one detector.
 
     Every statement is written to the log, with what it changed: +1 a fraud became known, -1 one was taken back. Of
     several about one transaction, that of the most trusted source counts, then the latest.
     """
 
-    def __init__(self, engine: "Engine") -> None:
-        self._engine = engine
+    def __init__(self, active: ActiveDetector, ledger: Ledger, queries: RecordQueries, clock: Clock) -> None:
+        self._active, self._ledger, self._queries, self._clock = active, ledger, queries, clock
         self._on_the_way: dict[int, Label] = {}
-        label = engine.detector.label
+        label = active.detector.label
         self._ranks = {source: len(label.sources) - i for i, source in enumerate(label.sources)} if label else {}
 
     # ---- statements
 
     def submit(self, statements: Sequence[Statement]) -> list[Label | Refusal]:
         """Take in statements, in order, as one record of the log; in the place of each, its label or why it is refused."""
-        now = self._engine.clock()
+        now = self._clock()
         known_us = [now if each.known_us is None else each.known_us for each in statements]
-        events = self._engine.queries.events([statement.transaction_id for statement in statements], known_us)
+        events = self._queries.events([statement.transaction_id for statement in statements], known_us)
         current = self._current([event for event in events if event is not None])
         answers: list[Label | Refusal] = []
         labels: list[Label] = []
@@ -94,18 +93,18 @@ class LabelStore:
                 continue
             label = self._label(statement, now)
             # without a time of its own a label is known as of the newest event: it precedes whatever comes next
-            effective_us = label.known_us if statement.known_us is not None else self._engine.pipeline.state.clock_us
+            effective_us = label.known_us if statement.known_us is not None else self._active.pipeline.state.clock_us
             changes.append((effective_us, self._change(label, event[0].first_seq + event[1], current), event))
             labels.append(label)
             answers.append(label)
         if labels:
-            self._engine.rebuild.expect_of(changes)
+            self._active.rebuild.expect_of(changes)
             effective, change, found = zip(*changes, strict=True)
             self._append(labels, effective, change, [record.first_seq + row for record, row in found])
         return answers
 
     def _unknown(self, transaction_id: str) -> Refusal:
-        text = f"there is no transaction {transaction_id!r} of detector {self._engine.detector.name!r} to label"
+        text = f"there is no transaction {transaction_id!r} of detector {self._active.name!r} to label"
         return Refusal(404, text, (("transaction_id", text),))
 
     def _too_early(self, statement: Statement, record: Record, row: int) -> Refusal | None:
@@ -113,7 +112,7 @@ class LabelStore:
         if statement.known_us is None:
             return None
         happened_us = min(int(record.time_us[row]), int(record.arrived_us[row]))
-        if statement.known_us >= happened_us - self._engine.detector.skew_us:
+        if statement.known_us >= happened_us - self._active.detector.skew_us:
             return None
         text = (
             f"known_at is {iso(statement.known_us)}, before transaction {statement.transaction_id!r} happened"
@@ -124,7 +123,7 @@ class LabelStore:
     def _label(self, statement: Statement, now: int) -> Label:
         source = statement.source or UNKNOWN
         return Label(
-            detector=self._engine.detector.name,
+            detector=self._active.name,
             transaction_id=statement.transaction_id,
             fraud=statement.fraud,
             kind=statement.kind or ("fraud" if statement.fraud else "good"),
@@ -140,7 +139,7 @@ class LabelStore:
             seq: self._on_the_way[seq] for record, row in events if (seq := record.first_seq + row) in self._on_the_way
         }
         others = [(record, row) for record, row in events if record.first_seq + row not in on_the_way]
-        return self._engine.queries.labels_of(others) | on_the_way
+        return self._queries.labels_of(others) | on_the_way
 
     def _change(self, label: Label, seq: int, current: dict[int, Label]) -> int:
         """What a label changes: +1 a fraud becomes known, -1 one is taken back, 0 nothing."""
@@ -152,17 +151,17 @@ class LabelStore:
 
     def submit_json(self, bodies: Sequence[bytes]) -> list[list[Label | Refusal]]:
         """Take in labels as JSON, each body one or an array of them; for each body its labels, or why they are refused."""
-        read = read_statements(bodies, self._engine.detector.schema.naive_times)
+        read = read_statements(bodies, self._active.detector.schema.naive_times)
         told = iter(self.submit([each for part in read for each in part if isinstance(each, Statement)]))
         return [[next(told) if isinstance(each, Statement) else each for each in part] for part in read]
 
     # ---- labels of recorded history
 
-    def recorded(self, batch: Batch, first_seq: int, read: Read) -> None:
+    def applied(self, read: Read, kind: str, first_seq: int) -> None:
         """The frauds of loaded history become known when they did, or the declared delay after their event."""
-        declared = self._engine.detector.label
+        declared, batch = self._active.detector.label, read.batch
         fraud, known = read.labels
-        if declared is None or fraud is None:
+        if kind != "loaded" or declared is None or fraud is None:
             return
         known_us = batch.time_us + declared.delay_us
         if known is not None:
@@ -173,8 +172,8 @@ class LabelStore:
         labels = []
         for row in frauds:
             at = int(known_us[row])
-            labels.append(Label(self._engine.detector.name, batch.ids[row], True, "fraud", "recorded", at, at))
-            self._engine.pipeline.pending.add(at, 1, first_seq + row, batch, row)
+            labels.append(Label(self._active.name, batch.ids[row], True, "fraud", "recorded", at, at))
+            self._active.pipeline.pending.add(at, 1, first_seq + row, batch, row)
         self._append(labels, [label.known_us for label in labels], [1] * len(labels), [first_seq + row for row in frauds])
 
     # ---- the log
@@ -186,7 +185,7 @@ class LabelStore:
         changes: Sequence[int],
         seqs: Sequence[int],
     ) -> None:
-        ledger = self._engine.ledger
+        ledger = self._ledger
 
         def durable(error: BaseException | None) -> None:
             if error is None:
@@ -207,13 +206,15 @@ class LabelStore:
         }
         arrived = np.array([label.received_us for label in labels], np.int64)
         times = np.array(effective_us, np.int64)
-        name = self._engine.detector.name
+        name = self._active.name
         ledger.append(Record("labels", name, ledger.next_seq, ids, text_codes(ids), times, arrived, columns), durable)
 
-    def keep(self, record: Record) -> None:
+    def recorded(self, record: Record, _names: Sequence[str], _events: Batch | None) -> None:
         """Keep again the labels of a record that was written before a restart, or by another engine."""
+        if record.kind != "labels":
+            return
         columns: Any = record.columns
-        self._engine.ledger.tables.put_labels(
+        self._ledger.tables.put_labels(
             [
                 Label(
                     record.detector,

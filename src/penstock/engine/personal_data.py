@@ -1,16 +1,15 @@
-"""Personal fields of one engine: whose they are, and what they said on its way to where it is kept."""
+"""Personal fields of one detector: whose they are, and what they said on its way to where it is kept."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from penstock.decision import TEXT
+from penstock.engine.active_detector import ActiveDetector
 from penstock.engine.pipeline import BatchResult
 from penstock.errors import DeclarationError, did_you_mean
-from penstock.ingest import PREFIX
+from penstock.ingest import PREFIX, Read, Reader
+from penstock.ledger import Ledger
 from penstock.messages import Batch, Record
-
-if TYPE_CHECKING:
-    from penstock.engine.engine import Engine
 
 OnPersonal = Callable[[Sequence[tuple[str, str, str]]], None]
 """Given the token of a person, the token of a value, and the value, of events that are recorded; must not wait."""
@@ -37,11 +36,11 @@ class Whose(NamedTuple):
 class Personal:
     """Hands on what personal fields said, once for each person and value; knows whose they are. fields: their names."""
 
-    def __init__(self, engine: "Engine", on_personal: OnPersonal | None) -> None:
-        schema = engine.detector.schema
+    def __init__(self, active: ActiveDetector, ledger: Ledger, reader: Reader, on_personal: OnPersonal | None) -> None:
+        schema = active.detector.schema
         self.fields = sorted(schema.personal & schema.columns.keys())
-        self._engine = engine
-        self._person = engine.detector.person
+        self._active, self._ledger, self._reader = active, ledger, reader
+        self._person = active.detector.person
         self._hand_on = on_personal if self._person is not None else None
         self._known: set[tuple[str, str]] = set()
 
@@ -49,11 +48,15 @@ class Personal:
         """Hand on what decided events said."""
         self.keep(result.batch)
 
+    def applied(self, read: Read, _kind: str, _first_seq: int) -> None:
+        """Hand on what events said that were not decided."""
+        self.keep(read.batch)
+
     def keep(self, batch: Batch) -> None:
         """Hand on what the personal fields of recorded events said, as far as it is new."""
         if self._hand_on is None or not self.fields:
             return
-        said, known = self._engine.reader.said, self._known
+        said, known = self._reader.said, self._known
         persons = batch.texts[str(self._person)]
         found = []
         for field in self.fields:
@@ -68,7 +71,7 @@ class Personal:
 
     def of(self, transaction_id: str) -> Sealed | None:
         """What a recorded transaction has in its personal fields; None where there is no such transaction."""
-        found = self._engine.ledger.find(self._engine.detector.name, transaction_id, ("decisions", "loaded"))
+        found = self._ledger.find(self._active.name, transaction_id, ("decisions", "loaded"))
         if found is None:
             return None
         record, row = found
@@ -84,7 +87,7 @@ class Personal:
         Raises:
             DeclarationError: the detector has no such entity.
         """
-        columns = self._engine.queries.table(entity).plan.keys[0]
+        columns = self._active.pipeline.table(entity).plan.keys[0]
         parts = key.split("|") if len(columns) > 1 else [key]
         if len(parts) != len(columns):
             return key
@@ -97,12 +100,12 @@ class Personal:
         Raises:
             DeclarationError: it has no such entity, or one that is no person.
         """
-        name, schema = self._engine.detector.name, self._engine.detector.schema
+        name, schema = self._active.name, self._active.detector.schema
         if not self.fields or self._person is None:
             raise DeclarationError(f"detector {name!r} keeps no personal fields, so nobody can be erased")
         known = [
             table.plan.entity.name
-            for table in self._engine.pipeline.state.tables
+            for table in self._active.pipeline.state.tables
             if any([column.name for column in columns] == [self._person] for columns in table.plan.keys)
         ]
         allowed = {*known, self._person}
@@ -119,7 +122,7 @@ class Personal:
         return person if self._person in self.fields else self._token(person)
 
     def _token(self, value: str) -> str:
-        token = self._engine.reader.token
+        token = self._reader.token
         return value if token is None or value.startswith(PREFIX) else token(value)
 
 

@@ -5,7 +5,7 @@ million, live, in a replay or after a crash; so the numbers are the same everywh
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from penstock.engine.challenger import Challenger, check_together
 from penstock.engine.control_share import Control
 from penstock.engine.inputs import Inputs
 from penstock.engine.label_queue import LabelQueue
+from penstock.engine.reads import take
 from penstock.engine.shadow import ShadowEvaluator, ShadowResult, stopped
 from penstock.errors import BundleError, DeclarationError, did_you_mean
 from penstock.features.kernel.words import ALL_KEYS
@@ -24,6 +25,9 @@ from penstock.features.state import OPEN, Closed
 from penstock.messages import Batch, Type
 from penstock.models import Ensemble
 from penstock.rules import Ran
+
+if TYPE_CHECKING:
+    from penstock.features.table import Table
 
 _NO_ROWS = np.empty(0, np.int32)
 _NO_CONTRIBUTIONS = np.empty((0, 0))
@@ -85,7 +89,7 @@ class Pipeline:
         self.detector = detector
         self.plan = detector.plan
         self.state = detector.state(memory_limit=memory_limit)
-        self.pending = LabelQueue(self)
+        self.pending = LabelQueue(self.state, len(detector.schema.kinds))
         self.challengers: tuple[Challenger, ...] = ()
         self.use(ensemble)
 
@@ -134,6 +138,22 @@ class Pipeline:
         if self.trying is not None:
             return self.trying.members
         return self.ensemble.names if self.ensemble is not None else ()
+
+    @property
+    def entities(self) -> list[str]:
+        """What features are computed of, in the order of their declaration."""
+        return [table.plan.entity.name for table in self.state.tables]
+
+    def table(self, entity: str) -> "Table":
+        """The table of an entity.
+
+        Raises:
+            DeclarationError: the detector has no such entity.
+        """
+        tables = {table.plan.entity.name: table for table in self.state.tables}
+        if entity not in tables:
+            raise DeclarationError(f"detector {self.detector.name!r} has no entity {entity!r}.{did_you_mean(entity, tables)}")
+        return tables[entity]
 
     # ---- stages
 
@@ -311,18 +331,6 @@ class Pipeline:
 def _said(part: str, error: Exception) -> str:
     """Why a part failed, as a decision says it."""
     return f"{part}: {type(error).__name__}: {error}"
-
-
-def take(batch: Batch, rows: "slice | NDArray[np.int64]") -> Batch:
-    """Some rows of a batch. A slice shares the columns, so that what is computed for it stands in the whole batch."""
-    if isinstance(rows, slice):
-        ids = batch.ids[rows]
-        texts = {name: column[rows] for name, column in batch.texts.items()}
-    else:
-        chosen = rows.tolist()
-        ids = [batch.ids[row] for row in chosen]
-        texts = {name: [column[row] for row in chosen] for name, column in batch.texts.items()}
-    return Batch(ids, batch.kinds[rows], batch.time_us[rows], batch.arrived_us[rows], batch.x[rows], batch.codes[rows], texts)
 
 
 def check_fits(detector: Detector, ensemble: Ensemble) -> None:

@@ -4,16 +4,15 @@ import re
 import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from penstock.clock import Clock
+from penstock.engine.statistics.totals import Totals
 from penstock.errors import LedgerError
 from penstock.ingest import Read, is_masked, masked_event
 from penstock.ingest.schema import Schema
-from penstock.ledger import Quarantined, Tables
+from penstock.ledger import Ledger, Quarantined, Tables
 from penstock.messages import Refusal
-
-if TYPE_CHECKING:
-    from penstock.engine.engine import Engine
 
 MOST_WAITING = 1_000
 MOST_WAITING_BYTES = 4 << 20
@@ -36,14 +35,15 @@ class _Waiting(NamedTuple):
 
 
 class QuarantineWriter:
-    """The quarantine of one engine, written beside the path by a thread of its own: nobody waits for it.
+    """The quarantine of one detector, written by a thread of its own: nobody waits for it.
 
-    kept: how many of the newest stay in the tables.
+    schema: of its events, which tells what is personal. kept: how many of the newest stay in the tables.
     """
 
-    def __init__(self, engine: "Engine", kept: int) -> None:
+    def __init__(self, detector: str, schema: Schema, ledger: Ledger, totals: Totals, clock: Clock, kept: int) -> None:
         self.kept = kept
-        self._engine = engine
+        self._detector, self._schema = detector, schema
+        self._ledger, self._totals, self._clock = ledger, totals, clock
         self.waiting: deque[_Waiting] = deque()
         self.waiting_bytes, self._untrimmed = 0, kept  # what an earlier start has left is trimmed with the first write
         self._changed = threading.Condition()
@@ -56,12 +56,8 @@ class QuarantineWriter:
             self.put((bodies[row], refusal) for row, refusal in read.refused)
 
     def put(self, refused: Iterable[tuple[bytes, Refusal]], detector: str | None = None) -> None:
-        """Keep these; detector: this engine's, unless given: empty for what belongs to none."""
-        name, now, totals = (
-            self._engine.detector.name if detector is None else detector,
-            self._engine.clock(),
-            self._engine.totals,
-        )
+        """Keep these; detector: this one, unless given: empty for what belongs to none."""
+        name, now, totals = self._detector if detector is None else detector, self._clock(), self._totals
         with self._changed:
             for body, refusal in refused:
                 totals.quarantined += 1
@@ -79,14 +75,14 @@ class QuarantineWriter:
         """What of these bodies was refused, as it is kept; for whoever keeps it elsewhere."""
         if not read.refused:
             return []
-        self._engine.totals.quarantined += len(read.refused)
-        name, now = self._engine.detector.name, self._engine.clock()
+        self._totals.quarantined += len(read.refused)
+        name, now = self._detector, self._clock()
         return [self._as_kept(_Waiting(name, bodies[row], refusal, now)) for row, refusal in read.refused]
 
     def _as_kept(self, waiting: _Waiting) -> Quarantined:
         refusal = waiting.refusal
         where = refusal.errors[0][0] if refusal.errors else None
-        body = masked_event(waiting.body, self._engine.detector.schema)
+        body = masked_event(waiting.body, self._schema)
         return Quarantined(waiting.detector, waiting.received_us, refusal.detail, where, body)
 
     def _run(self) -> None:
@@ -104,7 +100,7 @@ class QuarantineWriter:
         try:
             self.store(events)
         except LedgerError:
-            self._engine.totals.quarantine_lost += len(events)
+            self._totals.quarantine_lost += len(events)
 
     def store(self, events: Sequence[Quarantined]) -> None:
         """Put into the tables what is to be kept, and forget the oldest beyond what may be; blocks.
@@ -112,7 +108,7 @@ class QuarantineWriter:
         Raises:
             LedgerError: they do not take it.
         """
-        tables = self._engine.ledger.tables
+        tables = self._ledger.tables
         tables.quarantine(events)
         self._untrimmed += len(events)
         if self._untrimmed > self.kept // 10:

@@ -1,4 +1,4 @@
-"""Looking without touching: recorded decisions, the features of a key, what is served."""
+"""Questions to the records of a detector: decisions, the events that labels are about, values of a column."""
 
 import math
 from collections.abc import Sequence
@@ -8,42 +8,37 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from penstock.clock import EVER_US, iso
+from penstock.clock import Clock
 from penstock.codes import text_codes
 from penstock.decision import TEXT, Renderer, SplitRenderer, versions_of
 from penstock.decision.record import DECIDED_BY
 from penstock.decision.split_renderer import deciding_version
 from penstock.engine import records
-from penstock.errors import DeclarationError, did_you_mean
-from penstock.features import Aggregate
-from penstock.features.kernel.hash_tables import find_slot
-from penstock.ledger import Label
-from penstock.messages import Batch, Layout, Record, Type, Versions
+from penstock.engine.active_detector import ActiveDetector
+from penstock.ledger import Claims, Label, Ledger
+from penstock.messages import Layout, Record, Type, Versions
 
 if TYPE_CHECKING:
-    from penstock.engine.engine import Engine
     from penstock.features.table import Table
 
 LABELLED = ("decisions", "loaded")
 """The kinds of records whose events labels are about."""
 
 
-class EngineQueries:
-    """Read-only questions to one engine."""
+class RecordQueries:
+    """Read-only questions to the records of one detector."""
 
-    def __init__(self, engine: "Engine") -> None:
-        self._engine = engine
+    def __init__(self, active: ActiveDetector, ledger: Ledger, claims: Claims, clock: Clock) -> None:
+        self._active, self._ledger, self._claims, self._clock = active, ledger, claims, clock
         self._layout: Layout | None = None
         self._columns: list[str] = []
         self._names: dict[str, list[str]] = {}
         self._renderers: dict[tuple[Versions, str], Renderer] = {}
 
-    # ---- records
-
     @property
     def columns(self) -> list[str]:
         """The names of the matrix columns, in their order."""
-        layout = self._engine.detector.plan.layout
+        layout = self._active.detector.plan.layout
         if layout is not self._layout:
             numbers = (column for column in layout.values() if column.type is not Type.TEXT)
             self._layout, self._columns = layout, [column.name for column in sorted(numbers, key=lambda column: column.index)]
@@ -52,7 +47,7 @@ class EngineQueries:
     def names_of(self, record: Record) -> list[str] | None:
         """What the matrix columns of a record are called; None where they are those of today."""
         layout_id = record.meta.get("layout")
-        if layout_id == self._engine.layout_id or layout_id is None:
+        if layout_id == self._active.format.layout_id or layout_id is None:
             return None
         return self.names_in(record)
 
@@ -62,7 +57,7 @@ class EngineQueries:
         if layout_id is None:
             return self.columns
         if layout_id not in self._names:
-            fields = self._engine.ledger.layouts()[layout_id]["x"]
+            fields = self._ledger.layouts()[layout_id]["x"]
             self._names[layout_id] = [
                 field.name.replace("rule_", "rule:", 1) if field.name.startswith("rule_") else field.name for field in fields
             ]
@@ -74,10 +69,9 @@ class EngineQueries:
         known_us: when something became known about each. Where an id came again after `dedupe`, the newest event that had
         happened by then is meant.
         """
-        engine = self._engine
-        find = partial(engine.ledger.find, engine.detector.name, kinds=LABELLED)
-        seqs = engine.claims.peek(text_codes(transaction_ids), np.full(len(transaction_ids), engine.clock()))
-        found = records.events_at(engine.ledger, seqs)
+        find = partial(self._ledger.find, self._active.name, kinds=LABELLED)
+        seqs = self._claims.peek(text_codes(transaction_ids), np.full(len(transaction_ids), self._clock()))
+        found = records.events_at(self._ledger, seqs)
         for place, transaction_id in enumerate(transaction_ids):
             at = found[place]
             if at is None or at[0].ids[at[1]] != transaction_id or at[0].kind not in LABELLED:
@@ -93,7 +87,7 @@ class EngineQueries:
     def labels_of(self, events: Sequence[tuple[Record, int]]) -> dict[int, Label]:
         """The labels that count about events, by sequence number."""
         ids = [record.ids[row] for record, row in events]
-        counting = {each.transaction_id: each for each in self._engine.ledger.tables.labels_of(self._engine.detector.name, ids)}
+        counting = {each.transaction_id: each for each in self._ledger.tables.labels_of(self._active.name, ids)}
         found: dict[int, Label] = {}
         for (record, row), transaction_id in zip(events, ids, strict=True):
             label, seq = counting.get(transaction_id), record.first_seq + row
@@ -105,12 +99,12 @@ class EngineQueries:
 
     def labels(self, record: Record, row: int) -> list[Label]:
         """Every statement about one event, oldest first."""
-        said = self._engine.ledger.tables.label_history(self._engine.detector.name, record.ids[row])
+        said = self._ledger.tables.label_history(self._active.name, record.ids[row])
         return [each for each in said if self._is_about(each, record.first_seq + row)]
 
     def _is_about(self, label: Label, seq: int) -> bool:
         """Whether a label is about the event with this sequence number, and not about another one with its id."""
-        find = partial(self._engine.ledger.find, label.detector, label.transaction_id, LABELLED)
+        find = partial(self._ledger.find, label.detector, label.transaction_id, LABELLED)
         found = find(until_us=label.known_us) or find()
         return found is None or found[0].first_seq + found[1] == seq
 
@@ -119,9 +113,9 @@ class EngineQueries:
         return self._renderer_of(record).render(record, rows)
 
     def _renderer_of(self, record: Record) -> Renderer | SplitRenderer:
-        voices, versions, layout_id = self._engine.voices, versions_of(record), record.meta["layout"]
-        if (versions, layout_id) == (voices.versions, voices.layout_id):
-            return voices.renderer
+        current, versions, layout_id = self._active.format, versions_of(record), record.meta["layout"]
+        if (versions, layout_id) == (current.versions, current.layout_id):
+            return current.renderer
         ours = self._kept(versions, layout_id)
         if DECIDED_BY not in record.columns:
             return ours
@@ -137,19 +131,18 @@ class EngineQueries:
 
     def _renderer_of_old(self, versions: Versions, layout_id: str) -> Renderer:
         """What writes the JSON of records that keep their own explanations: it needs to know their columns alone."""
-        engine = self._engine
-        fields = engine.ledger.layouts()[layout_id]
+        fields = self._ledger.layouts()[layout_id]
         layout = records.layout_of(fields)
-        declared = [each.declared for each in engine.ledger.tables.versions(engine.detector.name)]
+        declared = [each.declared for each in self._ledger.tables.versions(self._active.name)]
         features = next((each["features"] for each in declared if each.get("layout") == layout_id and "features" in each), None)
         if features is None:
-            features = [name for name in engine.detector.plan.features if name in layout]
+            features = [name for name in self._active.detector.plan.features if name in layout]
         members = [field.name.removeprefix("score_") for field in fields["scores"][1:]]
-        return Renderer(engine.detector.name, layout, versions, (), features, members=members)
+        return Renderer(self._active.name, layout, versions, (), features, members=members)
 
     def transaction(self, transaction_id: str) -> bytes | None:
         """The recorded decision, as it was answered."""
-        found = self._engine.ledger.find(self._engine.detector.name, transaction_id)
+        found = self._ledger.find(self._active.name, transaction_id)
         return self.render(found[0], [found[1]])[0] if found is not None else None
 
     def value(self, record: Record, row: int, name: str) -> float | str | None:
@@ -166,119 +159,12 @@ class EngineQueries:
         names, x = self.names_in(record), record.columns["x"]
         return x[:, names.index(name)] if name in names else None  # type: ignore[call-overload]  # a matrix
 
-    # ---- entities
-
-    def table(self, entity: str) -> "Table":
-        """The table of an entity.
-
-        Raises:
-            DeclarationError: the detector has no such entity.
-        """
-        tables = {table.plan.entity.name: table for table in self._engine.pipeline.state.tables}
-        if entity not in tables:
-            name = self._engine.detector.name
-            raise DeclarationError(f"detector {name!r} has no entity {entity!r}.{did_you_mean(entity, tables)}")
-        return tables[entity]
-
-    def entity(self, entity: str, key: str) -> dict[str, Any] | None:
-        """The features of one key as of the stream's clock, without a new event; None where it was never seen.
-
-        A key of several fields is written with | between them.
-
-        Raises:
-            DeclarationError: the detector has no such entity.
-            MalformedEvent: the text cannot be a key of it.
-        """
-        table, state = self.table(entity), self._engine.pipeline.state
-        several = len(table.plan.keys[0]) > 1
-        code = state.key_of(table, key.split("|") if several else [key])
-        if find_slot(table.state, code) < 0:
-            return None
-        batch = state.look(table, code)
-        features = {
-            feature.name: self._value(batch, feature.name)
-            for feature in self._engine.detector.features
-            if isinstance(feature, Aggregate)
-            and (feature.entity.fields, feature.entity.roles) == (table.plan.entity.fields, table.plan.entity.roles)
-        }
-        return {
-            "entity": entity,
-            "key": key,
-            "detector": self._engine.detector.name,
-            "as_of": iso(int(batch.time_us[0])),
-            "features": features,
-        }
-
-    def _value(self, batch: Batch, name: str) -> float | int | str | None:
-        column = self._engine.detector.plan.layout[name]
-        if column.type is Type.TEXT:
-            return batch.texts[name][0]
-        value = float(batch.x[0, column.index])
-        if np.isnan(value):
-            return None
-        return int(value) if value.is_integer() else value
-
-    # ---- what is served
-
-    def describe(self) -> dict[str, Any]:
-        """The detector as served: fields, features, models, rules, policy, versions."""
-        engine, detector = self._engine, self._engine.detector
-        ensemble, thresholds = engine.pipeline.ensemble, engine.pipeline.judge.thresholds
-        return {
-            "name": detector.name,
-            "version": detector.version,
-            "model_version": engine.model_version,
-            "ready": engine.ready is None,
-            "fields": {name: type_.value for name, type_ in detector.schema.columns.items()},
-            "required": sorted(detector.schema.needed),
-            "informs": engine.informs,
-            "features": [self._feature(feature) for feature in detector.features],
-            "models": [{"name": model.name, "weight": model.weight} for model in detector.models],
-            "rules": [
-                {
-                    "name": rule.name,
-                    "when": rule.expression.sql,
-                    "then": rule.action,
-                    "hard": rule.hard,
-                    "override": rule.override,
-                    "reason": rule.rule.reason,
-                }
-                for rule in detector.plan.rules
-            ],
-            "policy": {
-                "challenge_at": _finite(thresholds.challenge_at),
-                "review_at": _finite(thresholds.review_at),
-                "block_at": _finite(thresholds.block_at),
-                "on_failure": detector.policy.on_failure,
-                "order": detector.policy.order,
-            },
-            "inputs": list(ensemble.features) if ensemble else list(detector.plan.inputs),
-            "state": {
-                table.plan.entity.name: table.counts() | {"bytes": table.used_bytes} for table in engine.pipeline.state.tables
-            },
-            "notes": [*engine.recovery.notes, *detector.warnings],
-        }
-
-    def _feature(self, feature: Any) -> dict[str, Any]:
-        type_ = self._engine.detector.plan.layout[feature.name].type.value
-        if not isinstance(feature, Aggregate):
-            return {"name": feature.name, "type": type_, "definition": getattr(feature, "sql", None) or repr(feature)}
-        window = "ever" if feature.window_us == EVER_US else feature.window
-        return {
-            "name": feature.name,
-            "type": type_,
-            "entity": feature.entity.name,
-            "aggregate": feature.kind,
-            "field": feature.field,
-            "window": window,
-        }
-
 
 class KeyRows:
     """Finds the events of one key, in any of its roles, in recorded batches."""
 
-    def __init__(self, look: EngineQueries, table: "Table", key: str) -> None:
-        self._look = look
+    def __init__(self, queries: RecordQueries, table: "Table", key: str) -> None:
+        self._queries = queries
         self._fields = [[column.name for column in columns] for columns in table.plan.keys]
         several = len(self._fields[0]) > 1
         self._values = key.split("|") if several else [key]
@@ -297,12 +183,8 @@ class KeyRows:
         column = record.columns.get(TEXT + name)
         if isinstance(column, list):
             return {row for row, text in enumerate(column) if text == value}
-        numbers = self._look.numbers(record, name)
+        numbers = self._queries.numbers(record, name)
         try:
             return set() if numbers is None else set(np.flatnonzero(numbers == float(value)).tolist())
         except ValueError:
             return set()
-
-
-def _finite(threshold: float) -> float | None:
-    return threshold if np.isfinite(threshold) else None

@@ -1,12 +1,24 @@
-"""Parts of what was read."""
+"""Parts of batches and of what was read."""
 
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.engine.pipeline import take
 from penstock.ingest import Read
+from penstock.messages import Batch
+
+
+def take(batch: Batch, rows: "slice | NDArray[np.int64]") -> Batch:
+    """Some rows of a batch. A slice shares the columns, so that what is computed for it stands in the whole batch."""
+    if isinstance(rows, slice):
+        ids = batch.ids[rows]
+        texts = {name: column[rows] for name, column in batch.texts.items()}
+    else:
+        chosen = rows.tolist()
+        ids = [batch.ids[row] for row in chosen]
+        texts = {name: [column[row] for row in chosen] for name, column in batch.texts.items()}
+    return Batch(ids, batch.kinds[rows], batch.time_us[rows], batch.arrived_us[rows], batch.x[rows], batch.codes[rows], texts)
 
 
 def chosen(read: Read, rows: NDArray[np.intp]) -> Read:

@@ -10,18 +10,16 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from penstock.codes import NULL
+from penstock.engine.active_detector import ActiveDetector
 from penstock.engine.pipeline import BatchResult
 from penstock.features.state import key_codes
+from penstock.ledger import Ledger
 from penstock.messages import Batch, Column, Record, Type
-
-if TYPE_CHECKING:
-    from penstock.engine.engine import Engine
 
 MOST = 200_000
 """Decisions that are kept: the newest."""
@@ -86,10 +84,10 @@ class RecentWindow:
 
 
 class RecentDecisions:
-    """The newest decisions of one engine. One thread adds, any may ask."""
+    """The newest decisions of one detector. One thread adds, any may ask. amount: the column that is the money at stake."""
 
-    def __init__(self, engine: "Engine") -> None:
-        self._engine = engine
+    def __init__(self, active: ActiveDetector, ledger: Ledger, amount: str | None) -> None:
+        self._active, self._ledger, self._amount = active, ledger, amount
         self._lock = threading.Lock()
         self._filling = threading.Lock()
         self._pending: list[tuple[Record, Batch]] = []
@@ -101,6 +99,11 @@ class RecentDecisions:
     def decided(self, record: Record, result: BatchResult, _rendered: list[bytes]) -> None:
         """Keep new decisions."""
         self.add(record, result.batch)
+
+    def recorded(self, record: Record, _names: Sequence[str], events: Batch | None) -> None:
+        """Keep decisions of before a restart, or of another engine."""
+        if record.kind == "decisions" and events is not None:
+            self.add(record, events)
 
     def add(self, record: Record, batch: Batch) -> None:
         """Decisions were made, here or by whoever wrote the record; batch: their events."""
@@ -134,9 +137,10 @@ class RecentDecisions:
             DeclarationError: the detector has no such entity.
             MalformedEvent: the text cannot be a key of it.
         """
-        table = self._engine.queries.table(entity)
+        pipeline = self._active.pipeline
+        table = pipeline.table(entity)
         values = key.split("|") if len(table.plan.keys[0]) > 1 else [key]
-        return self._engine.pipeline.state.key_of(table, values)
+        return pipeline.state.key_of(table, values)
 
     # ---- keeping
 
@@ -154,8 +158,8 @@ class RecentDecisions:
     def _chunk(self, pairs: Sequence[tuple[Record, Batch]]) -> Chunk:
         batches, sizes = [batch for _, batch in pairs], [len(r) for r, _ in pairs]
         starts = np.array([r.first_seq for r, _ in pairs], np.int64)
-        detector, amount = self._engine.detector, self._engine.totals.amount
-        worth = detector.plan.layout.get(amount) if amount is not None else None
+        detector = self._active.detector
+        worth = detector.plan.layout.get(self._amount) if self._amount is not None else None
         plans = [plan for plan in detector.plan.entities if all(_has(batches[0], each) for role in plan.keys for each in role)]
         whole = _whole(batches, [column for plan in plans for role in plan.keys for column in role])
         return Chunk(
@@ -187,7 +191,7 @@ class RecentDecisions:
                 with self._lock:
                     self._exhausted = True
                 return
-            pairs = [(record, self._engine.rebuild.events_of(record)) for record in reversed(older)]
+            pairs = [(record, self._active.rebuild.events_of(record)) for record in reversed(older)]
             with self._lock:
                 self._chunks.appendleft(self._chunk(pairs))
                 self._first_seq = pairs[0][0].first_seq
@@ -195,7 +199,7 @@ class RecentDecisions:
     def _older(self, before: int, rows: int, until_s: float) -> list[Record]:
         """Records of decisions that end before a sequence number, newest first, with about so many rows."""
         found: list[Record] = []
-        for record, _row in self._engine.ledger.recent(self._engine.detector.name, before=before):
+        for record, _row in self._ledger.recent(self._active.name, before=before):
             if found and record.first_seq == found[-1].first_seq:
                 continue
             if found and (rows <= 0 or time.perf_counter() > until_s):

@@ -2,30 +2,29 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from penstock.decision import Renderer, SplitRenderer, Thresholds
 from penstock.engine import records
+from penstock.engine.pipeline import Pipeline
 from penstock.engine.shadow import ShadowEvaluator, Trial, candidates
 from penstock.messages import Versions
 from penstock.models import Ensemble
-
-if TYPE_CHECKING:
-    from penstock.engine.engine import Engine
 
 
 class RecordFormat:
     """Made anew whenever detector, models, rules or trials change.
 
-    versions: of everything that decides. layout_id: of records. tried: what a record's meta says of challengers. renderer:
-    writes the JSON of records.
+    versions: of everything that decides; plain_versions: the same as a record's meta keeps it. layout_id: of records. tried:
+    what a record's meta says of challengers. renderer: writes the JSON of records.
     """
 
-    def __init__(self, engine: "Engine", versions: Versions) -> None:
-        path, detector = engine.pipeline, engine.detector
-        self._engine, self.versions = engine, versions
+    def __init__(self, path: Pipeline, versions: Versions) -> None:
+        detector = path.detector
+        self._pipeline, self.versions = path, versions
+        self.plain_versions = msgspec.to_builtins(versions)
         self._challengers = path.challengers
         theirs = [] if not path.challengers else [versions.model, *(each.version for each in path.challengers)]
         self.layout_id = records.layout_id(detector, path.members, theirs)
@@ -56,14 +55,14 @@ class RecordFormat:
             self.renderer = SplitRenderer(ours, self._renderer(theirs, decider.ensemble, decider.thresholds))
 
     def _renderer(self, versions: Versions, ensemble: Ensemble | None, thresholds: Thresholds) -> Renderer:
-        detector = self._engine.detector
+        detector = self._pipeline.detector
         return Renderer(
             detector.name,
             detector.plan.layout,
             versions,
             list(detector.plan.rules),
             detector.plan.features,
-            members=self._engine.pipeline.members,
+            members=self._pipeline.members,
             model_features=ensemble.features if ensemble else (),
             usual=ensemble.usual_values() if ensemble else {},
             words=detector.words,
@@ -75,5 +74,5 @@ class RecordFormat:
     def trials(self) -> Sequence[Trial]:
         """What is tried; a challenger beside another champion is another trial."""
         models = [Trial(each.trial, str(self.versions.model), each.version) for each in self._challengers]
-        rules = candidates(list(self._engine.detector.plan.rules))
+        rules = candidates(list(self._pipeline.detector.plan.rules))
         return [*models, *(Trial(rule.name, rule.expression.sql) for rule in rules)]

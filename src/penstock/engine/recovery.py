@@ -1,21 +1,23 @@
 """What survives: snapshots of the state, and the log after them."""
 
 import logging
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from penstock.clock import SECOND_US
+from penstock.clock import SECOND_US, Clock
+from penstock.engine.active_detector import ActiveDetector
 from penstock.engine.pipeline import BatchResult
+from penstock.engine.queries import RecordQueries
+from penstock.engine.statistics.totals import Totals
 from penstock.errors import LedgerError, PenstockError
-from penstock.ledger import INDEXED, snapshots
+from penstock.ingest import Read
+from penstock.ledger import INDEXED, Claims, Ledger, snapshots
 from penstock.ledger.cursors import Cursor, cursor_at, discarded, misfit
-from penstock.messages import Record
-
-if TYPE_CHECKING:
-    from penstock.engine.engine import Engine
+from penstock.messages import Batch, Record
 
 _log = logging.getLogger(__name__)
 _EVENTS = 250_000
@@ -30,20 +32,41 @@ class Saved(NamedTuple):
     trouble: str | None
 
 
+class RecordObserver(Protocol):
+    """Something that follows from the records of the log, whoever wrote them."""
+
+    def recorded(self, record: Record, names: Sequence[str], events: Batch | None) -> None:
+        """A record of this detector was let into state. names: of its matrix columns; events: those that it holds."""
+
+
 class Recovery:
-    """Saves an engine's state beside its ledger, and brings it back.
+    """Saves the state of a detector beside its ledger, and brings it back.
+
+    observers: are given each record that comes back, or that another process has written.
 
     A snapshot is valid only with the log up to its position, so it is written after that has become durable.
     """
 
-    def __init__(self, engine: "Engine", folder: Path | None, every_s: float) -> None:
-        self._engine = engine
-        self._folder = folder / "state" / engine.detector.name if folder is not None else None
+    def __init__(
+        self,
+        active: ActiveDetector,
+        ledger: Ledger,
+        claims: Claims,
+        queries: RecordQueries,
+        totals: Totals,
+        observers: tuple[RecordObserver, ...],
+        clock: Clock,
+        folder: Path | None,
+        every_s: float,
+    ) -> None:
+        self._active, self._ledger, self._claims, self._clock = active, ledger, claims, clock
+        self._queries, self._totals, self._observers = queries, totals, observers
+        self._folder = folder / "state" / active.name if folder is not None else None
         self._every_us = int(every_s * SECOND_US)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="penstock-snapshot")
         self.writing: Future[Any] | None = None
         self.every_events = _EVENTS
-        self._saved_at_us = engine.clock()
+        self._saved_at_us = self._clock()
         self._saved_seq = 0
         self._saved_position = -1
         self.notes: list[str] = []
@@ -55,20 +78,19 @@ class Recovery:
     def recover(self) -> None:
         """Bring the state to the end of the log."""
         position = self._load()
-        engine = self._engine
-        if position < engine.ledger.first_position:
+        if position < self._ledger.first_position:
             self._note(
-                f"the log begins at record {engine.ledger.first_position}, so what happened before is missing from the state "
-                f"of {engine.detector.name!r}; windows that reach further back count too little until they have passed"
+                f"the log begins at record {self._ledger.first_position}, so what happened before is missing from the state "
+                f"of {self._active.name!r}; windows that reach further back count too little until they have passed"
             )
         begun = None
-        for _, record in engine.ledger.read(position):
+        for _, record in self._ledger.read(position):
             begun = record.first_seq if begun is None else begun
-            if record.detector == engine.detector.name:
+            if record.detector == self._active.name:
                 self.apply(record)
-        self._saved_seq = engine.ledger.next_seq
-        self._saved_position = engine.ledger.position if position == engine.ledger.position else -1
-        self._written = None, engine.ledger.next_seq if begun is None else begun
+        self._saved_seq = self._ledger.next_seq
+        self._saved_position = self._ledger.position if position == self._ledger.position else -1
+        self._written = None, self._ledger.next_seq if begun is None else begun
 
     def _load(self) -> int:
         """Load the newest snapshot that fits; return the position in the log from which to go on."""
@@ -76,56 +98,47 @@ class Recovery:
         if found is None:
             return 0
         arrays, meta = found
-        engine = self._engine
         words = {int(code): text for code, text in meta["words"].items()}
-        engine.pipeline.state.load(arrays, words, meta["clock_us"], meta["pace_us"])
-        engine.totals.restore(meta["totals"])
+        self._active.pipeline.state.load(arrays, words, meta["clock_us"], meta["pace_us"])
+        self._totals.restore(meta["totals"])
         if meta["pending"]:
-            engine.rebuild.expect(*zip(*meta["pending"], strict=True))
+            self._active.rebuild.expect(*zip(*meta["pending"], strict=True))
         return int(meta["position"])
 
     def _fits(self, path: Path, meta: dict[str, Any]) -> bool:
         """Whether a snapshot is of these aggregates and of this log; one of another log is put aside."""
-        engine = self._engine
-        wrong = misfit(engine.ledger, Cursor(meta["position"], meta.get("checksum")))
+        wrong = misfit(self._ledger, Cursor(meta["position"], meta.get("checksum")))
         if wrong is not None:
             text = (
-                f"the snapshot {path} of {engine.detector.name!r} does not belong to the log: {wrong}; one of them was "
+                f"the snapshot {path} of {self._active.name!r} does not belong to the log: {wrong}; one of them was "
                 "restored from an older copy. It is discarded, and the state is rebuilt from the log"
             )
             self.notes.append(text)
             discarded("snapshot", text)
             snapshots.discard(path)
             return False
-        if meta["fingerprint"] != engine.detector.state_fingerprint:
-            self._note(f"the aggregates of {engine.detector.name!r} have changed; the state is rebuilt from the log")
+        if meta["fingerprint"] != self._active.detector.state_fingerprint:
+            self._note(f"the aggregates of {self._active.name!r} have changed; the state is rebuilt from the log")
             return False
         return True
 
     def apply(self, record: Record) -> None:
         """Let a record of the log into state."""
-        engine = self._engine
-        events = engine.rebuild.apply(record)
-        if record.kind == "labels":
-            engine.label_store.keep(record)
-        elif record.kind == "decisions":
-            amount = engine.totals.amount
-            names = engine.names_of(record) or engine.queries.columns
-            engine.totals.add_record(record, names.index(amount) if amount in names else None, names)
-            if events is not None:
-                engine.recent_decisions.add(record, events)
+        events = self._active.rebuild.apply(record)
+        names = self._queries.names_of(record) or self._queries.columns
+        for observer in self._observers:
+            observer.recorded(record, names, events)
 
     def follow(self, record: Record) -> None:
         """Take in a record that another engine has written."""
-        engine = self._engine
         if record.kind in INDEXED:
             seqs = np.arange(record.first_seq, record.first_seq + len(record))
-            if (engine.claims.claim(record.codes, record.arrived_us, record.first_seq) >= 0).any():
+            if (self._claims.claim(record.codes, record.arrived_us, record.first_seq) >= 0).any():
                 # numbered otherwise: an id came again, or two meet in a code
-                engine.claims.unclaim(record.codes, record.first_seq)
-                engine.claims.restore(record.codes, record.arrived_us, seqs)
+                self._claims.unclaim(record.codes, record.first_seq)
+                self._claims.restore(record.codes, record.arrived_us, seqs)
         self.apply(record)
-        engine.ledger.append(record)
+        self._ledger.append(record)
         self.maybe_snapshot()
 
     def renew(self) -> None:
@@ -146,45 +159,44 @@ class Recovery:
         """Save the state if it is time."""
         self.maybe_snapshot()
 
+    def applied(self, _read: Read, _kind: str, _first_seq: int) -> None:
+        """Save the state if it is time."""
+        self.maybe_snapshot()
+
     def maybe_snapshot(self) -> None:
         """Save the state if it is time."""
-        engine = self._engine
         due = (
-            engine.ledger.next_seq - self._saved_seq >= self.every_events
-            and engine.clock() - self._saved_at_us >= self._every_us
+            self._ledger.next_seq - self._saved_seq >= self.every_events and self._clock() - self._saved_at_us >= self._every_us
         )
         if self._folder is not None and due and (self.writing is None or self.writing.done()):
             self.snapshot()
 
     def snapshot(self) -> None:
         """Begin to write a snapshot of the state as it is now; `writing` is its future."""
-        engine = self._engine
-        state = engine.pipeline.state
+        state = self._active.pipeline.state
         meta = {
-            "fingerprint": engine.detector.state_fingerprint,
-            "position": engine.ledger.position,
+            "fingerprint": self._active.detector.state_fingerprint,
+            "position": self._ledger.position,
             "clock_us": state.clock_us,
             "pace_us": state.pace_us,
             "words": {str(code): text for code, text in state.words().items()},
-            "totals": engine.totals.saved(),
-            "pending": [[p.known_us, p.change, p.sequence] for p in engine.pipeline.pending.saved()],
+            "totals": self._totals.saved(),
+            "pending": [[p.known_us, p.change, p.sequence] for p in self._active.pipeline.pending.saved()],
         }
-        self._saved_at_us, self._saved_seq = engine.clock(), engine.ledger.next_seq
-        self._saved_position = engine.ledger.position
+        self._saved_at_us, self._saved_seq = self._clock(), self._ledger.next_seq
+        self._saved_position = self._ledger.position
         self.writing = self._writer.submit(self._write, state.arrays(), meta, self._saved_seq)
 
     def _write(self, arrays: dict[str, Any], meta: dict[str, Any], seq: int) -> None:
         assert self._folder is not None
         try:
-            self._engine.ledger.flush()
-            meta["checksum"] = cursor_at(self._engine.ledger, meta["position"]).checksum
+            self._ledger.flush()
+            meta["checksum"] = cursor_at(self._ledger, meta["position"]).checksum
             snapshots.save(self._folder, arrays, meta)
-            self._written, self._trouble = (self._engine.clock(), seq), None
+            self._written, self._trouble = (self._clock(), seq), None
         except (OSError, PenstockError) as error:
             self._trouble = str(error)
-            _log.error(
-                "the state of %r could not be saved; the log still holds everything: %s", self._engine.detector.name, error
-            )
+            _log.error("the state of %r could not be saved; the log still holds everything: %s", self._active.name, error)
 
     def close(self) -> None:
         """Save what has changed since the last snapshot.
@@ -192,11 +204,11 @@ class Recovery:
         Raises:
             LedgerError: that cannot be; the log still holds everything.
         """
-        if self._folder is not None and self._engine.ledger.position != self._saved_position:
+        if self._folder is not None and self._ledger.position != self._saved_position:
             self.snapshot()
         self._writer.shutdown(wait=True)
         if self._trouble is not None:
             raise LedgerError(
-                f"the state of {self._engine.detector.name!r} could not be saved: {self._trouble}; nothing that was "
+                f"the state of {self._active.name!r} could not be saved: {self._trouble}; nothing that was "
                 "acknowledged is lost, and the next start reads it from the log"
             )

@@ -39,11 +39,11 @@ def warm_up(engine: Engine) -> None:
     with Engine(_small(), clock=engine.clock) as small:
         _decide(small)
         small.entity("customer", "c")
-        small.decided_about("customer", "c")
+        small.history.of_key("customer", "c")
         with Engine(_small(), clock=engine.clock) as follower:
             for _, record in small.ledger.read():
-                follower.follow(record)
-            follower.transaction("1")
+                follower.recovery.follow(record)
+            follower.queries.transaction("1")
 
 
 def compile_features() -> None:
@@ -72,8 +72,8 @@ def _decide(small: Engine) -> None:
     small.label("1", fraud=True, at=datetime(2026, 1, 1, tzinfo=UTC))
     small.decide_json([body % (9, 9)])
     small.decide_json([b"{}"])
-    small.outcome("1")
-    small.transaction("1")
+    small.history.outcome("1")
+    small.queries.transaction("1")
     _grow(small)
 
 

@@ -53,7 +53,7 @@ def explain(detector: Detector, ledger: Ledger, transaction_id: str) -> bytes:
         DataError: there is no such decision.
     """
     with Engine(detector, wait_for_models=True, ledger=Shown(ledger)) as engine:
-        found = engine.transaction(transaction_id)
+        found = engine.queries.transaction(transaction_id)
     if found is None:
         raise DataError(f"there is no decision about {transaction_id!r} of detector {detector.name!r} here")
     return found

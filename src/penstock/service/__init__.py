@@ -5,12 +5,10 @@ from penstock.service.decide.batcher import MicroBatcher
 from penstock.service.live.replay_jobs import Replay, Replays
 from penstock.service.live.traffic import Traffic
 from penstock.service.parts import ServiceParts
-from penstock.service.port import Decider, Looking, Serving
+from penstock.service.port import Serving
 from penstock.service.server import bind, serve
 
 __all__ = [
-    "Decider",
-    "Looking",
     "MicroBatcher",
     "Replay",
     "Replays",

@@ -271,7 +271,7 @@ class Owner:
         fitting = self._fitting(messages, "a label")
         for start in range(0, len(fitting), AT_ONCE):
             some = fitting[start : start + AT_ONCE]
-            for message, answers in zip(some, self._engine.label_all_json([each.body for each in some]), strict=True):
+            for message, answers in zip(some, self._engine.label_store.submit_json([each.body for each in some]), strict=True):
                 for answer in answers:
                     if isinstance(answer, Refusal) and (self._alone or answer.status != 404):
                         self._quarantine([self._unread(message, f"label: {answer.detail}")])
@@ -301,9 +301,9 @@ class Owner:
     def _describe(self) -> None:
         """Announce to followers the layout of coming records."""
         engine = self._engine
-        if self._told_of != (engine.layout_id, engine.versions):
-            self._told_of = engine.layout_id, engine.versions
-            self._entry.layouts = {engine.layout_id: engine.ledger.layouts()[engine.layout_id]}
+        if self._told_of != (engine.active.format.layout_id, engine.active.format.versions):
+            self._told_of = engine.active.format.layout_id, engine.active.format.versions
+            self._entry.layouts = {engine.active.format.layout_id: engine.ledger.layouts()[engine.active.format.layout_id]}
             self._entry.versions = engine.ledger.tables.versions(engine.detector.name)
 
     # ------------------------------------------------------------ committing

@@ -74,7 +74,7 @@ class Replica:
         for frame in entry.frames:
             record = self._new(frame)
             if record is not None:
-                self.engine.follow(record)
+                self.engine.recovery.follow(record)
                 records.append(record)
         self.keep(entry)
         self.advance(place, entry)

@@ -148,7 +148,7 @@ class FeatureActivation:
             return ActivatedFeatures(wanted, None)
         self._again_at = time.monotonic() + AGAIN_S
         try:
-            filling = FeatureBackfill(engine, added)
+            filling = engine.active.backfill(added)
             self._fits(filling.pipeline.detector)
             filling.run(stopped)
         except PenstockError as error:

@@ -165,7 +165,7 @@ def parts_of(engine: Engine, *, every_s: float, clock: Clock = system_clock) -> 
 
 def _state(engine: Engine) -> Part:
     used = f"{engine.metrics.get('state_bytes', 0.0) / 2**20:,.1f} MiB"
-    full = engine.degraded
+    full = engine.pipeline.state.full
     text = "; ".join([f"the features of all keys are in memory, {used}" if full is None else full, *engine.recovery.notes])
     return Part(name="state", status="ok" if full is None else "degraded", text=text)
 

@@ -107,7 +107,7 @@ def test_a_dry_run_changes_and_records_nothing(engine) -> None:
     """The next event does not see it, and nobody finds it."""
     assert engine.decide(payment(1), dry_run=True).features["customer_count_1h"] == 1
     assert engine.decide(payment(2)).features["customer_count_1h"] == 1
-    assert engine.transaction("t1") is None
+    assert engine.queries.transaction("t1") is None
     assert engine.stats()["total"] == 1
 
 
@@ -261,11 +261,11 @@ def test_models_are_swapped_between_batches(tmp_path) -> None:
     first, second = (save(trained(detector, seed), tmp_path, about) for seed in (0, 1))
     with Engine(detector, models=first) as engine:
         before = engine.decide(payment(1))
-        recorded = engine.transaction("t1")
+        recorded = engine.queries.transaction("t1")
         engine.use(second)
         after = engine.decide(payment(2))
         assert (before.model_version, after.model_version) == (first.version, second.version)
-        assert engine.transaction("t1") == recorded
+        assert engine.queries.transaction("t1") == recorded
 
 
 def test_a_model_of_other_features_is_refused() -> None:
@@ -342,7 +342,7 @@ def test_decisions_are_listed_newest_first_and_filtered(engine) -> None:
     engine.decide_many([payment(k, minutes=k, customer_id="c" if k % 2 else "d") for k in range(10)])
 
     def listed(**filters):
-        page, following = engine.transactions(**filters)
+        page, following = engine.history.transactions(**filters)
         return [msgspec.json.decode(item)["transaction_id"] for item in page], following
 
     page, following = listed(limit=3)

@@ -77,7 +77,7 @@ def test_events_whose_decision_cannot_be_written_stay_in_the_log(tmp_path, monke
     """State has counted them, so a restart must, and sent again they are not counted a second time."""
     with Engine(declared(), data=tmp_path) as engine:
         with monkeypatch.context() as patched:
-            patched.setattr(engine.renderer, "render", fail)
+            patched.setattr(engine.active.format.renderer, "render", fail)
             with pytest.raises(ArithmeticError):
                 engine.decide_json([payment(1)])
         [refused] = engine.decide_json([payment(1)])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock import Detector, Engine, Entity, Label, Rule, derive
-from penstock.engine import FeatureBackfill, verify
+from penstock.engine import verify
 from penstock.errors import CapacityError, DeclarationError
 from penstock.features.definitions import Added, Described
 from penstock.ledger import FileLedger
@@ -98,7 +98,7 @@ def columns_of(engine):
     found = {}
     for _, record in engine.ledger.read():
         if record.kind == "decisions":
-            names = engine.names_of(record) or engine.queries.columns
+            names = engine.queries.names_of(record) or engine.queries.columns
             for row, each in enumerate(record.ids):
                 values = dict(zip(names, record.columns["x"][row].tolist(), strict=True))
                 found[each] = {name: value for name, value in values.items() if ":" not in name} | {
@@ -114,7 +114,7 @@ def same(left, right):
 
 
 def grow(engine, added=ADDED):
-    filling = FeatureBackfill(engine, added)
+    filling = engine.active.backfill(added)
     filling.run()
     engine.activate_features(filling)
     return filling
@@ -233,7 +233,7 @@ def test_a_rule_may_read_a_feature_as_soon_as_it_is_there_and_its_first_value_is
 
 def test_rules_that_changed_while_it_was_filled_decide_afterwards():
     with Engine(declared(), clock=Clock()) as engine:
-        filling = FeatureBackfill(engine, ADDED)
+        filling = engine.active.backfill(ADDED)
         filling.run()
         engine.use_rules([Rule("any", "amount > 1", then="block")])
         engine.decide(payment(1))
@@ -282,9 +282,9 @@ def test_two_states_that_do_not_fit_into_memory_are_refused_before_anything_is_f
     with Engine(declared(), clock=Clock()) as engine:
         for number in range(50):
             engine.decide(payment(number, who=f"c{number}"))
-        engine.memory_limit = int(1.5 * engine.pipeline.state.used_bytes)
+        engine.pipeline.state.memory_limit = int(1.5 * engine.pipeline.state.used_bytes)
         with pytest.raises(CapacityError, match="two states live at once"):
-            FeatureBackfill(engine, ADDED)
+            engine.active.backfill(ADDED)
 
 
 @pytest.mark.parametrize(

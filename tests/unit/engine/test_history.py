@@ -84,13 +84,13 @@ def decided(tmp_path):
 def test_the_outcome_of_a_transaction_holds_the_facts_of_its_event(decided):
     engine, events, decisions = decided
     blocked = next(n for n, decision in enumerate(decisions) if decision.decision == "BLOCK")
-    found, sent = engine.outcome(f"t{blocked}"), events[blocked]
+    found, sent = engine.history.outcome(f"t{blocked}"), events[blocked]
     assert (found["decision"], found["processed_at"]) == ("BLOCK", decisions[blocked].decided_at)
     assert (found["amount"], found["type"]) == (sent["amount"], sent["kind_type"])
     assert (found["origin"], found["destination"]) == (sent["sender"], sent["receiver"])
     assert found["reasons"][0]["text"].endswith("is large")
     assert (found["fraud_probability"], found["fraud_score"]) == (None, None), "rules alone give no score"
-    assert engine.outcome("nobody") is None
+    assert engine.history.outcome("nobody") is None
 
 
 @pytest.mark.parametrize("entity", ["account", "user"])
@@ -101,7 +101,7 @@ def test_what_was_decided_about_a_key_is_what_a_walk_over_all_decisions_says(dec
         fields = ("sender", "receiver") if entity == "account" else ("user_id",)
         of_key = [n for n, sent in enumerate(events) if key in {str(sent[field]) for field in fields}]
         said = Counter(decisions[n].decision for n in of_key)
-        found = engine.decided_about(entity, key)
+        found = engine.history.of_key(entity, key)
         assert found["decisions"] | {"first_seen": 0, "last_seen": 0} == {
             "total": len(of_key),
             **{action.name.lower(): said[action.name] for action in Action},
@@ -113,7 +113,7 @@ def test_what_was_decided_about_a_key_is_what_a_walk_over_all_decisions_says(dec
         assert (found["decisions"]["first_seen"], found["decisions"]["last_seen"]) == (min(times), max(times))
         recent = [msgspec.json.decode(decision)["transaction_id"] for decision in found["recent"]]
         assert recent == [f"t{n}" for n in of_key[::-1][:20]]
-        listed = engine.transactions(limit=1000, entity=entity, key=key)[0]
+        listed = engine.history.transactions(limit=1000, entity=entity, key=key)[0]
         assert [msgspec.json.decode(decision)["transaction_id"] for decision in listed] == [f"t{n}" for n in of_key[::-1]]
         assert found["counted"] == {"decisions": 300, "since": decisions[0].decided_at, "complete": True}
 
@@ -123,7 +123,7 @@ def test_labels_of_a_key_are_counted(decided):
     mine = [sent["transaction_id"] for sent in events if sent["user_id"] == 12_345_671]
     engine.label(mine[0], fraud=True, source="bank")
     engine.label(mine[-1], fraud=False)
-    labels = engine.decided_about("user", "12345671")["labels"]
+    labels = engine.history.of_key("user", "12345671")["labels"]
     assert (labels["fraud"], labels["good"]) == (1, 1)
     assert [label["transaction_id"] for label in labels["newest"]] == [mine[-1], mine[0]]
     assert labels["newest"][1]["source"] == "bank"
@@ -136,15 +136,15 @@ def test_a_history_that_is_longer_than_what_is_kept_says_so(tmp_path, monkeypatc
     with Engine(transfers, data=tmp_path) as engine:
         for number in range(100):
             engine.decide(event(number, chance))
-        found = engine.decided_about("user", "12345671")
+        found = engine.history.of_key("user", "12345671")
         assert 50 <= found["counted"]["decisions"] < 60
         assert found["counted"]["complete"] is False
 
 
 def test_what_was_decided_before_a_restart_comes_back_bit_by_bit(decided):
     engine, _, _ = decided
-    before = engine.decided_about("account", "a0")
-    engine.recent_decisions = recent_decisions.RecentDecisions(engine)
+    before = engine.history.of_key("account", "a0")
+    engine.recent_decisions = recent_decisions.RecentDecisions(engine.active, engine.ledger, engine.totals.amount)
     engine.recent_decisions.begin(engine.ledger.next_seq)
     totals = [engine.recent_decisions.seen(fill_s=0.0).total]
     while not (seen := engine.recent_decisions.seen(fill_s=0.001)).complete:
@@ -152,13 +152,13 @@ def test_what_was_decided_before_a_restart_comes_back_bit_by_bit(decided):
     assert totals[0] == 0
     assert totals == sorted(totals)
     assert seen.total == 300
-    assert engine.decided_about("account", "a0") == before
+    assert engine.history.of_key("account", "a0") == before
 
 
 def test_a_key_that_cannot_be_has_no_history(decided):
     engine, _, _ = decided
-    assert engine.decided_about("user", "no number")["decisions"]["total"] == 0
-    assert engine.decided_about("user", "nan")["decisions"]["total"] == 0
+    assert engine.history.of_key("user", "no number")["decisions"]["total"] == 0
+    assert engine.history.of_key("user", "nan")["decisions"]["total"] == 0
 
 
 # ---------------------------------------------------------------- series
@@ -200,17 +200,17 @@ def test_series_survive_a_restart_with_and_without_a_snapshot(tmp_path):
         for number in range(5):
             engine.decide(event(number, random))
             clock.now_us += 40 * SECOND_US
-        before = engine.series()
+        before = engine.totals.series()
     assert [one["approve"] + one["block"] + one["review"] for one in before["minutes"][-4:]] == [2, 1, 2, 0]
     clock.now_us += SECOND_US
     with Engine(transfers, data=tmp_path, clock=clock) as engine:
-        assert engine.series() == before
+        assert engine.totals.series() == before
     for snapshot in (tmp_path / "state").rglob("*"):
         if snapshot.is_file():
             snapshot.unlink()
     with Engine(transfers, data=tmp_path, clock=clock) as engine:
-        assert engine.series()["minutes"] == before["minutes"]
-        assert engine.series()["since"] == before["since"] == engine.stats()["since"]
+        assert engine.totals.series()["minutes"] == before["minutes"]
+        assert engine.totals.series()["since"] == before["since"] == engine.stats()["since"]
 
 
 def test_totals_of_an_earlier_version_have_no_series_and_are_restored():

@@ -92,7 +92,7 @@ def test_labels_of_a_batch_do_what_they_do_one_by_one(seed, tmp_path) -> None:
         for name in ids:
             assert many.tables.label_history("shop", name) == one.tables.label_history("shop", name)
         for _, record in many.ledger.read():
-            follower.follow(record)
+            follower.recovery.follow(record)
         expected = [decision.features for decision in one.decide_many([msgspec.json.decode(e) for e in payments(EVENTS, 300)])]
         for engine in (many, follower):
             found = engine.decide_many([msgspec.json.decode(event) for event in payments(EVENTS, 300)])
@@ -117,6 +117,6 @@ def test_labels_of_a_batch_are_one_record_and_read_each_record_once(tmp_path, mo
         position = engine.ledger.position
         order = np.random.default_rng(0).permutation(EVENTS).tolist()
         bodies = [b'{"transaction_id":"t%d","fraud":true}' % number for number in order]
-        assert not any(isinstance(answer, Refusal) for [answer] in engine.label_all_json(bodies))
+        assert not any(isinstance(answer, Refusal) for [answer] in engine.label_store.submit_json(bodies))
         assert engine.ledger.position == position + 1
         assert len(reads) == EVENTS / 100

@@ -117,7 +117,7 @@ def test_new_keys_are_decided_by_the_policy_and_known_keys_are_decided_and_count
         assert (later["features"]["customer_count_1h"], later["degraded"] is None) == (1, False)
         assert engine.metrics["memory_refused"] >= 5
         assert engine.metrics["degraded"] >= 3
-        assert "memory_limit_gb" in engine.degraded
+        assert "memory_limit_gb" in engine.pipeline.state.full
 
 
 def test_an_event_that_is_turned_away_changes_no_key():
@@ -138,7 +138,7 @@ def test_when_windows_have_passed_new_keys_are_let_in_again_without_a_restart():
             minutes = 180 * (spell + 1)
             found = decide(engine, *(payment(k + i, minutes=minutes, who=f"n{k + i}", device_id=f"n{k + i}") for i in range(5)))
             assert [answer["degraded"] for answer in found] == [None] * 5
-            assert engine.degraded is None
+            assert engine.pipeline.state.full is None
             assert engine.pipeline.state.used_bytes < 0.5 * LIMIT * 2**30
 
 

@@ -66,12 +66,12 @@ def test_old_decisions_read_as_they_were_answered(tmp_path) -> None:
         answers = engine.decide_json([payment(k) for k in range(3)])
         assert msgspec.json.decode(answers[2])["features"]["customer_last_country"] == "DE"
     with Engine(of_now(), data=tmp_path) as engine:
-        assert [engine.transaction(f"t{k}") for k in range(3)] == answers
+        assert [engine.queries.transaction(f"t{k}") for k in range(3)] == answers
         fresh = engine.decide_json([payment(3), payment(1)])
         engine.ledger.flush()
         assert fresh[1] == answers[1]
         assert set(msgspec.json.decode(fresh[0])["features"]) == {"customer_max_amount_7d", "large", "customer_count_1h"}
-        assert engine.transactions()[0] == [fresh[0], *reversed(answers)]
+        assert engine.history.transactions()[0] == [fresh[0], *reversed(answers)]
     for detector in (of_then(), of_now()):
         with FileLedger(tmp_path / "ledger", read_only=True) as ledger:
             assert [explain(detector, ledger, f"t{k}") for k in range(4)] == [*answers, fresh[0]]

@@ -68,7 +68,7 @@ def test_an_id_whose_code_is_known_is_decided_on_its_own(engine) -> None:
     assert counted(engine, payment("t3"), payment(RIGHT), payment(LEFT)) == [3, 2, 1]
     assert engine.stats()["total"] == 3
     assert engine.metrics["duplicates"] == 2
-    assert [msgspec.json.decode(engine.transaction(each))["transaction_id"] for each in (LEFT, RIGHT)] == [LEFT, RIGHT]
+    assert [msgspec.json.decode(engine.queries.transaction(each))["transaction_id"] for each in (LEFT, RIGHT)] == [LEFT, RIGHT]
 
 
 def test_two_such_ids_in_one_batch_are_both_decided(engine) -> None:

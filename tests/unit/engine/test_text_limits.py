@@ -96,7 +96,7 @@ def test_events_that_were_recorded_with_long_texts_go_on_as_they_are(tmp_path, m
             snapshot.unlink()
     with Engine(detector(), data=tmp_path) as engine:
         assert engine.pipeline.state.digest() == digest
-        assert engine.transaction("t2") == answers[1]
+        assert engine.queries.transaction("t2") == answers[1]
         again, fresh = engine.decide_json([msgspec.json.encode(payment(k, note=n)) for k, n in ((2, LONG), (3, "short"))])
         assert isinstance(again, Refusal)
         assert msgspec.json.decode(fresh)["features"]["customer_last_note"] == LONG

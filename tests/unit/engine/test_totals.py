@@ -33,7 +33,7 @@ def test_counts_are_right_while_another_thread_looks_at_them():
     watcher.start()
     try:
         for _ in range(BATCHES):
-            totals.add_record(record, 0)
+            totals.recorded(record, ["amount"], None)
     finally:
         ending.set()
         watcher.join()
@@ -49,7 +49,7 @@ def test_decisions_made_elsewhere_count_to_the_rate_for_as_long_as_they_are_new(
         columns = {"x": np.zeros((rows, 1)), "action": np.zeros(rows, np.uint8)}
         none = np.zeros(rows, np.int64)
         record = Record("decisions", "d", 0, ["t"] * rows, none, none, none, columns, {"decided_us": decided_s * 1_000_000})
-        totals.add_record(record, None)
+        totals.recorded(record, [], None)
     assert totals.per_second == 0.7
     now[0] += 6_000_000
     assert totals.per_second == 0.4
@@ -60,5 +60,5 @@ def test_latencies_are_those_of_decisions_made_elsewhere_too():
     for spent_ms in (1.0, 3.0, None):
         meta = {"decided_us": 0, "layout": "v1"} | ({} if spent_ms is None else {"latency_ms": {"total": spent_ms}})
         columns = {"x": np.zeros((1, 1)), "action": np.zeros(1, np.uint8)}
-        totals.add_record(Record("decisions", "shop", 0, ["t"], none, none, none, columns, meta), None)
+        totals.recorded(Record("decisions", "shop", 0, ["t"], none, none, none, columns, meta), [], None)
     assert totals.stats()["latency_ms"] == {"p50": 2.0, "p95": 2.9, "p99": 2.98}

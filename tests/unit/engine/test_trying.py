@@ -182,7 +182,7 @@ def test_decisions_beside_a_challenger_are_verified_and_read_the_same_later(fold
             assert verify(engine.ledger, detector, f"t{k}", folder).identical
     with Engine(detector, models=folder, data=tmp_path) as engine:
         for decision in found:
-            again = msgspec.json.decode(engine.transaction(decision["transaction_id"]))
+            again = msgspec.json.decode(engine.queries.transaction(decision["transaction_id"]))
             assert {name: again[name] for name in decision} == decision
 
 

@@ -48,7 +48,7 @@ def test_unknown_fields_are_found_by_sql_where_they_are_kept(tmp_path, keep) -> 
         engine.inform_json([event("d1", type="Decline", reason="funds")])
         engine.ledger.flush()
         assert b"basket" not in answers[2]
-        assert engine.transaction("t2") == answers[2]
+        assert engine.queries.transaction("t2") == answers[2]
         rows = archive.query("SELECT * FROM decisions ORDER BY seq").to_dicts()
         [decline] = archive.query("SELECT * FROM informing").to_dicts()
     found = [msgspec.json.decode(row["unknown_fields"]) if row.get("unknown_fields") else None for row in rows]

@@ -32,10 +32,10 @@ engine.label_json(b'{"transaction_id": "a", "fraud": true}')
 engine.decide_json([body("b", "c")])
 for ask in (engine.transaction, engine.outcome):
     ask("a"), ask("nobody")
-engine.entity("customer", "c"), engine.decided_about("customer", "c"), engine.stats()
+engine.entity("customer", "c"), engine.history.of_key("customer", "c"), engine.stats()
 with Engine(mine.detector) as follower:
     for _, record in engine.ledger.read():
-        follower.follow(record)
+        follower.recovery.follow(record)
 print(json.dumps(sorted(compiled() - before)))
 """
 

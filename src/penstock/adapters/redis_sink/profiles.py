@@ -11,7 +11,7 @@ from penstock.adapters.redis_sink import kernel
 from penstock.decision import TEXT
 from penstock.decision.digits import SLACK
 from penstock.detector import Detector
-from penstock.engine.queries import EngineQueries
+from penstock.engine.queries import RecordQueries
 from penstock.errors import ConfigurationError, did_you_mean
 from penstock.features import Aggregate, Entity
 from penstock.messages import Layout, Record, Type
@@ -84,7 +84,7 @@ class Profiles:
         self._row_bytes = kernel.HEAD_BYTES + sum(kernel.FIELD_BYTES + 2 * (len(name.encode()) + 3) for name in names)
         self._places: dict[Any, NDArray[np.int64]] = {}
 
-    def pack(self, rows: Sequence[Rows], look: EngineQueries) -> bytes:
+    def pack(self, rows: Sequence[Rows], look: RecordQueries) -> bytes:
         """The latest profile of every key among these rows, as `sink.lua` reads them."""
         latest: dict[str, tuple[int, int, int]] = {}  # by key: event time, which record, which row
         for which, (record, start, stop) in enumerate(rows):
@@ -94,7 +94,7 @@ class Profiles:
                     latest[key] = time_us, which, row
         return self._packed(latest, [record for record, _, _ in rows], look) if latest else b""
 
-    def _packed(self, latest: dict[str, tuple[int, int, int]], records: Sequence[Record], look: EngineQueries) -> bytes:
+    def _packed(self, latest: dict[str, tuple[int, int, int]], records: Sequence[Record], look: RecordQueries) -> bytes:
         chosen = np.array(list(latest.values()), np.int64)
         values = np.full((len(chosen), len(self._kinds)), np.nan)
         for which in np.unique(chosen[:, 1]).tolist():
@@ -109,7 +109,7 @@ class Profiles:
         )
         return out[:end].tobytes()
 
-    def _values(self, record: Record, rows: NDArray[np.int64], look: EngineQueries) -> NDArray[np.float64]:
+    def _values(self, record: Record, rows: NDArray[np.int64], look: RecordQueries) -> NDArray[np.float64]:
         """The numeric features of these rows; NaN where the record's layout has no such column."""
         layout = record.meta.get("layout")
         if layout not in self._places:
@@ -136,14 +136,14 @@ class Profiles:
                     ends[i, column] = size
         return np.frombuffer(b"".join(parts) + _SLACK, np.uint8), ends
 
-    def _keys_of(self, record: Record, start: int, stop: int, look: EngineQueries) -> Sequence[str | None]:
+    def _keys_of(self, record: Record, start: int, stop: int, look: RecordQueries) -> Sequence[str | None]:
         columns = [_key_texts(record, name, type_, start, stop, look) for name, type_ in self._keys]
         if len(columns) == 1:
             return columns[0]
         return [None if None in parts else "|".join(map(str, parts)) for parts in zip(*columns, strict=True)]
 
 
-def _key_texts(record: Record, name: str, type_: Type, start: int, stop: int, look: EngineQueries) -> Sequence[str | None]:
+def _key_texts(record: Record, name: str, type_: Type, start: int, stop: int, look: RecordQueries) -> Sequence[str | None]:
     """One field of the keys of these rows, as text; None where it is null."""
     if type_ is Type.TEXT:
         held = record.columns.get(TEXT + name)

@@ -13,7 +13,7 @@ from penstock.adapters.spark.buckets import Needs
 from penstock.adapters.spark.scan import Opening, grouped
 from penstock.detector import Detector
 from penstock.engine import Pipeline
-from penstock.engine.pipeline import take
+from penstock.engine.reads import take
 from penstock.messages import Batch, Type
 from penstock.models import Ensemble
 from penstock.offline.replay import CHUNK, Chunk, frame_of

@@ -19,7 +19,7 @@ from penstock.adapters.spark.source import Source
 from penstock.codes import text_codes
 from penstock.decision import compose
 from penstock.engine import Engine
-from penstock.engine.pipeline import take
+from penstock.engine.reads import take
 from penstock.engine.records import applied
 from penstock.ledger.encoding import encode
 from penstock.messages import Batch
@@ -63,7 +63,7 @@ class Decide:
         for nth, rows in enumerate(_runs(batch.kinds > 0)):
             part = take(batch, rows)
             if part.kinds[0]:
-                record = applied(part, "informing", detector.name, 0, {"layout": engine.layout_id})
+                record = applied(part, "informing", detector.name, 0, {"layout": engine.active.format.layout_id})
             else:
                 record, rendered = decide(engine, part, began_ns)
                 columns = {"id": pa.array(list(part.ids), pa.string()), "body": pa.array(rendered, pa.binary())}
@@ -98,15 +98,15 @@ def decide(engine: Engine, batch: Batch, began_ns: int) -> tuple[Any, list[bytes
         detector=detector.name,
         first_seq=0,
         decided_us=engine.clock(),
-        layout=engine.layout_id,
-        versions=engine.versions,
+        layout=engine.active.format.layout_id,
+        versions=engine.active.format.versions,
         latency_ms={"decode": 0.0, **latency_ms, "total": sum(latency_ms.values())},
         degraded=[judged.degraded] * len(batch) if judged.degraded else None,
         explained=judged.explained,
         contributions=judged.contributions,
     )
-    engine.renderer.explain(record, judged.verdicts.unusual)
-    return record, engine.renderer.render(record)
+    engine.active.format.renderer.explain(record, judged.verdicts.unusual)
+    return record, engine.active.format.renderer.render(record)
 
 
 @functools.cache

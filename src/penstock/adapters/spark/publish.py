@@ -77,7 +77,7 @@ class Publisher:
         return Entry(
             fence=self.fence,
             owner=self._owner,
-            layouts={engine.layout_id: engine.ledger.layouts()[engine.layout_id]},
+            layouts={engine.active.format.layout_id: engine.ledger.layouts()[engine.active.format.layout_id]},
             versions=engine.ledger.tables.versions(name),
         )
 

@@ -15,7 +15,7 @@ from penstock.engine.statistics.distribution import Distribution, Fired, Tally, 
 from penstock.engine.statistics.meter import Meter
 from penstock.engine.statistics.ranges import Range
 from penstock.engine.statistics.time_series import FINEST_US, TimeSeries
-from penstock.messages import Action, Layout, Record
+from penstock.messages import Action, Batch, Layout, Record
 
 _LATENCIES = 4096
 _RATE_S = 10
@@ -69,11 +69,11 @@ class Totals:
         while self._recent and self._recent[0][0] < now_us - _RATE_S * SECOND_US:
             self._recent.popleft()
 
-    def add_record(self, record: Record, amount: int | None, names: Sequence[str] = ()) -> None:
-        """Count a batch that was decided before a restart, or elsewhere.
-
-        amount: its column then. names: what its columns were called.
-        """
+    def recorded(self, record: Record, names: Sequence[str], _events: Batch | None) -> None:
+        """Count a batch that was decided before a restart, or elsewhere. names: of its matrix columns."""
+        if record.kind != "decisions":
+            return
+        amount = names.index(self.amount) if self.amount in names else None
         columns: Any = record.columns
         x, decided_us = columns["x"], record.meta["decided_us"]
         self.since_us = min(self.since_us, decided_us)

@@ -14,7 +14,7 @@ from penstock.clock import iso
 from penstock.decision.reasons import public, said, typed
 from penstock.detector import Detector
 from penstock.engine.inputs import Inputs
-from penstock.engine.pipeline import take
+from penstock.engine.reads import take
 from penstock.messages import Action, Batch, Type
 from penstock.models import Ensemble
 from penstock.offline.datasets import Recorded

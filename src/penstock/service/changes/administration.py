@@ -87,7 +87,7 @@ class Administration:
         desk = self._desks.get(name)
         if desk is None or desk.not_ready is not None or not isinstance(desk.engine, Engine):
             return CurrentRevision(None, None)
-        versions = desk.engine.versions
+        versions = desk.engine.active.format.versions
         return CurrentRevision(versions.rules, versions.lists if isinstance(versions.lists, str) else None)
 
     async def fires(self, name: str) -> Mapping[str, Fires] | None:

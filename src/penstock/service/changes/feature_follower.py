@@ -5,7 +5,6 @@ import logging
 import threading
 from contextlib import suppress
 
-from penstock.engine import Engine
 from penstock.errors import PenstockError
 from penstock.service.port import Serving
 from penstock.wiring.feature_activation import ActivatedFeatures, FeatureActivation
@@ -37,8 +36,6 @@ class FeaturesFollower:
     async def look(self) -> None:
         """Poll once; a backfill that fails changes nothing."""
         engine = self._desk.engine
-        if not isinstance(engine, Engine):
-            return
         grown: ActivatedFeatures | None = None
         try:
             self._work = asyncio.get_running_loop().run_in_executor(None, self.growing.prepare, engine, self._stopped.is_set)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from penstock.config import Settings
+from penstock.engine import Engine
 from penstock.errors import LedgerError, NotReady
 from penstock.messages import Refusal
 from penstock.models import Ensemble
@@ -17,7 +18,7 @@ from penstock.service.decide.feed import Feed
 from penstock.service.decide.measures import Measures
 from penstock.service.decide.waiters import id_of
 from penstock.service.http.problems import Busy, of_error
-from penstock.service.port import Answer, Decider, Opener
+from penstock.service.port import Answer, Opener
 
 PIPELINED = 2
 """Batches in progress at once: one being made durable, the next being decided. More would only make them smaller."""
@@ -43,7 +44,7 @@ class MicroBatcher:
         self.feed = Feed()
         self.models_trouble: str | None = None
         self._opener = opener
-        self._engine: Decider | None = None
+        self._engine: Engine | None = None
         self._queue: deque[Waiting] = deque()
         self._queued_events = 0
         self._on_the_way: set[Batch] = set()
@@ -53,7 +54,7 @@ class MicroBatcher:
         self._idle.set()
 
     @classmethod
-    def of(cls, engine: Decider, settings: Settings) -> "MicroBatcher":
+    def of(cls, engine: Engine, settings: Settings) -> "MicroBatcher":
         """A micro-batcher for an engine that is already open."""
         desk = cls(engine.detector.name, lambda: engine, settings)
         desk._engine = engine
@@ -88,16 +89,16 @@ class MicroBatcher:
         reason = self.not_ready
         if reason is not None or self._engine is None:
             return reason
-        trouble = stalled_error() if self.stalled else self._engine.trouble
+        trouble = stalled_error() if self.stalled else self._engine.ledger.trouble
         return None if trouble is None else str(trouble)
 
     @property
     def degraded(self) -> str | None:
         """See `Serving.degraded`."""
-        return None if self._engine is None else self._engine.degraded
+        return None if self._engine is None else self._engine.pipeline.state.full
 
     @property
-    def engine(self) -> Decider:
+    def engine(self) -> Engine:
         """The engine.
 
         Raises:

@@ -111,7 +111,7 @@ class DetectorRouter(Mapping[str, Serving]):
     def _required_by(self, name: str) -> frozenset[str]:
         """The fields that this detector requires."""
         if name not in self._required:
-            fields = msgspec.structs.fields(self._desks[name].engine.event_type)
+            fields = msgspec.structs.fields(self._desks[name].engine.detector.event)
             self._required[name] = frozenset(field.encode_name for field in fields if field.required)
         return self._required[name]
 

@@ -58,7 +58,7 @@ def _fixed(engine: Engine, transaction_id: str, body: bytes, action: Action, cau
         explanation=Explanation(CODE, None, [Reason(CODE, cause)], [], []),
         features={},
         model_version=engine.model_version,
-        versions=engine.versions,
+        versions=engine.active.format.versions,
         degraded=Degraded("worker", cause),
         latency_ms={},
     )

@@ -151,7 +151,7 @@ def _meant(desks: DetectorRouter, label: bytes, *, may_judge: bool) -> Serving |
         return desks.get(addressed.detector) or _no_such(desks, addressed.detector)
     if desks.only is not None:
         return desks.only
-    deciders = [desk for desk in desks.values() if desk.engine.transaction(str(addressed.transaction_id)) is not None]
+    deciders = [desk for desk in desks.values() if desk.engine.queries.transaction(str(addressed.transaction_id)) is not None]
     if len(deciders) == 1:
         return deciders[0]
     names = ", ".join(desk.name for desk in deciders) or "none"

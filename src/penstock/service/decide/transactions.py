@@ -73,7 +73,7 @@ async def _outcome(among: Sequence[Serving], transaction_id: str, wait_s: float)
     watches, sought = [desk.feed.watch for desk in among], _encode(transaction_id)
     while True:
         for desk in among:
-            found = desk.engine.outcome(transaction_id)
+            found = desk.engine.history.outcome(transaction_id)
             if found is not None:
                 return found
         left = until - time.monotonic()

@@ -68,7 +68,7 @@ class MergedCursor:
 
 def tables_of(desks: Sequence[Serving]) -> list[Tables]:
     """The tables of the ledgers of these detectors, each once; without those of detectors that are not ready."""
-    found = (desk.engine.tables for desk in desks if desk.not_ready is None)
+    found = (desk.engine.ledger.tables for desk in desks if desk.not_ready is None)
     return list({id(tables): tables for tables in found}.values())
 
 

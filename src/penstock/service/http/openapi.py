@@ -203,7 +203,7 @@ def list_of(name: str) -> dict[str, Any]:
 def document(app: FastAPI, desks: DetectorRouter) -> dict[str, Any]:
     """The whole document; built anew on every call, because detectors become known when they are opened."""
     found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    events = {name: desk.engine.event_type for name, desk in desks.items() if desk.not_ready is None}
+    events = {name: desk.engine.detector.event for name, desk in desks.items() if desk.not_ready is None}
     events_of, components = _schemas(events)
     components |= {name: {"type": "object"} for name in sorted(_OPEN)}
     found.setdefault("components", {})["schemas"] = components

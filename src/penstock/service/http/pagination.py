@@ -50,7 +50,7 @@ def page(desks: Sequence[Serving], asked: PageRequest, before: str | None) -> tu
 
 
 def _fetch(desk: Serving, asked: PageRequest, before: str | None) -> tuple[list[bytes], str | None]:
-    return desk.engine.transactions(
+    return desk.engine.history.transactions(
         limit=asked.limit,
         before=before,
         decision=asked.decision,

@@ -213,11 +213,11 @@ def _detail(cases: Cases, desks: DetectorRouter, case_id: str, personal: Unmaski
     if desk is not None and served:
         for key in cases.keys(case_id):
             try:
-                found = desk.engine.decided_about(key.entity, key.key)
+                found = desk.engine.history.of_key(key.entity, key.key)
             except PenstockError:  # the detector has no such entity any more
                 continue
             links.append({"entity": key.entity, "key": key.key, **found})
-    decision = desk.engine.transaction(case.transaction_id) if desk is not None and served else None
+    decision = desk.engine.queries.transaction(case.transaction_id) if desk is not None and served else None
     said = personal.of(desk, case.transaction_id, who) if desk is not None and served else None
     return {
         "case": case_form(case),

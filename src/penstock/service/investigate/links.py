@@ -52,7 +52,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, personal: Unmasking) -> N
             engine = desk.engine
             if not isinstance(engine, Engine):
                 raise RequestRefused(422, f"detector {desk.name!r} keeps no decisions here that could be looked into")
-            if entity not in engine.entities:
+            if entity not in engine.pipeline.entities:
                 continue
             kept = as_kept([desk], entity, printable(key), actor)
             try:
@@ -62,7 +62,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter, personal: Unmasking) -> N
             graph = await asyncio.to_thread(_Graph(desk, engine, personal, actor).around, entity, kept, code, limit)
             if graph is not None:
                 return json_response(msgspec.json.encode(graph))
-        known = sorted({name for desk in desks.chosen(detector) for name in desk.engine.entities})
+        known = sorted({name for desk in desks.chosen(detector) for name in desk.engine.pipeline.entities})
         if entity not in known:
             raise DeclarationError(f"no detector has an entity {entity[:200]!r}; there are {', '.join(known) or 'none'}")
         raise RequestRefused(404, f"no recent decision is about {entity[:200]} {key[:200]!r}")

@@ -100,7 +100,7 @@ def _form(desk: Serving, traffic: Traffic | None) -> dict[str, Any]:
     if newest is not None:
         newest = masked(newest, desk.engine.personal.fields)
     detector = desk.engine.detector
-    return {"id": detector.id, "samples": samples(detector.folder, desk.engine.event_type, detector.time, newest)}
+    return {"id": detector.id, "samples": samples(detector.folder, desk.engine.detector.event, detector.time, newest)}
 
 
 def _accept(request: Request) -> str:

@@ -36,9 +36,9 @@ def _add_recorded(routes: FastAPI, desks: DetectorRouter, personal: Unmasking) -
     async def transaction(transaction_id: str, request: Request, detector: DetectorName = None) -> Response:
         """One recorded decision with its explanation."""
         for desk in desks.chosen(detector):
-            decision = desk.engine.transaction(transaction_id)
+            decision = desk.engine.queries.transaction(transaction_id)
             if decision is not None:
-                told = _with_answer(decision, desk.engine.answered(transaction_id))
+                told = _with_answer(decision, desk.engine.history.answered(transaction_id))
                 said = await asyncio.to_thread(personal.of, desk, transaction_id, actor_of(request))
                 return json_response(told if said is None else told[:-1] + b',"personal":' + msgspec.json.encode(said) + b"}")
         raise RequestRefused(404, f"there is no transaction {transaction_id[:200]!r}")
@@ -94,7 +94,7 @@ def _add_counted(routes: FastAPI, desks: DetectorRouter) -> None:
     async def overview(detector: DetectorName = None) -> Response:
         """Statistics, with counts and money by minute for the last hour and by hour for the last day."""
         among = desks.chosen(detector)
-        series = over_time([desk.engine.series() for desk in among], money=not several_currencies(among))
+        series = over_time([desk.engine.totals.series() for desk in among], money=not several_currencies(among))
         known = await asyncio.to_thread(known_outcomes, among)
         return json_response(msgspec.json.encode({**statistics(among), **known, "series": series}))
 

@@ -34,15 +34,16 @@ def definition_of(engine: Engine, parity: forms.Parity | None) -> forms.Detector
     """The definition that an engine decides by; call it on the thread that decides."""
     detector, told = engine.detector, engine.describe()
     examples = samples(detector.folder, detector.event, detector.time, clock=engine.clock)
+    versions = engine.active.format.versions
     return forms.DetectorDefinition(
         name=detector.name,
         description=_about(detector.event),
         ready=engine.ready is None,
         versions=forms.VersionsDefinition(
-            engine.version,
+            engine.detector.version,
             engine.model_version,
-            engine.versions.rules,
-            engine.versions.lists if isinstance(engine.versions.lists, str) else None,
+            versions.rules,
+            versions.lists if isinstance(versions.lists, str) else None,
         ),
         fields=fields_of(detector, detector.schema.events[0], examples[0].event),
         examples=[forms.ExampleEvent(each.event, each.about) for each in examples],

@@ -63,7 +63,7 @@ class Unmasking:
             raise DeclarationError(f"this service keeps nothing that personal fields of {desk.name!r} said")
         erased = erase_person(self._office, self._vault, desk.name, *whose, who=actor.name, reason=reason)
         if isinstance(desk.engine, Engine):
-            forget_person(desk.engine.tables, desk.name, desk.engine.detector.schema, key)
+            forget_person(desk.engine.ledger.tables, desk.name, desk.engine.detector.schema, key)
         return erased
 
 

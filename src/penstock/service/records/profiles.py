@@ -50,7 +50,7 @@ def add_routes(routes: FastAPI, desks: DetectorRouter) -> None:
 
 def _entities(desk: Serving, entity: str | None) -> list[str]:
     """The entities of a detector that a user may be."""
-    known = desk.engine.entities
+    known = desk.engine.pipeline.entities
     if entity is not None:
         return [entity] if entity in known else []
     return [name for place, name in enumerate(known) if place == 0 or name == USER]
@@ -66,7 +66,7 @@ async def _known(desk: Serving, entity: str | None, given: str, who: Actor) -> d
     for name in _entities(desk, entity):
         key = as_kept([desk], name, given, who)
         state = _state(desk, name, key)
-        decided = await asyncio.to_thread(desk.engine.decided_about, name, key)
+        decided = await asyncio.to_thread(desk.engine.history.of_key, name, key)
         if state is not None or decided["decisions"]["total"]:
             about = {"entity": name, "key": key, "detector": desk.name}
             return {**about, "as_of": None, "features": None, **(state or {}), **decided}
