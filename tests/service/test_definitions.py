@@ -105,7 +105,7 @@ def test_features_say_who_reads_them_and_entities_what_they_hold(run, tmp_path, 
     assert (fresh["newest_event_at"], fresh["newest_decided_at"], fresh["behind_s"]) == (
         "2026-02-06T09:58:31Z", "2026-02-06T09:58:31Z", 0.0,
     )  # fmt: skip
-    assert found["versions"]["rules"] == engine.versions.rules
+    assert found["versions"]["rules"] == engine.active.format.versions.rules
 
 
 def test_parity_is_what_the_last_verification_came_to_and_null_before_there_was_one(run, tmp_path, clock):

@@ -214,7 +214,7 @@ def test_what_cannot_work_is_refused_with_the_remedy(serve, body, told):
 def test_where_memory_does_not_do_it_is_a_draft_again_and_says_why(serve):
     client = serve()
     pay(client, 1)
-    client.engine.memory_limit = client.engine.pipeline.state.used_bytes + 1
+    client.engine.pipeline.state.memory_limit = client.engine.pipeline.state.used_bytes + 1
     add(client)
     done(client.post(f"{FEATURES}/month/activate"))
     found = until_active(client, "month")

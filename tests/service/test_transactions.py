@@ -203,6 +203,6 @@ def test_beside_a_worker_whoever_waits_is_woken_when_the_decision_can_be_looked_
                 beside.show([record])
                 await asyncio.wait_for(woken, 15)
                 assert beside.feed.outcomes == {"APPROVE": 1}
-                return replica.outcome("tx1")
+                return replica.history.outcome("tx1")
 
     assert run(scene())["decision"] == "APPROVE"

@@ -19,7 +19,7 @@ def test_idle_keys_are_forgotten_as_the_stream_moves_on() -> None:
         engine.decide(payment(0, "idle", START))
         for day in range(8):
             engine.decide_many([payment(10 * day + k + 1, "busy", START + timedelta(days=day)) for k in range(5)])
-        table = engine.queries.table("customer")
+        table = engine.pipeline.table("customer")
         assert engine.entity("customer", "idle") is None
         assert table.counts()["forgotten"] == 1
         assert table.keys == 1

@@ -84,13 +84,13 @@ def test_labels_of_a_batch_do_what_they_do_one_by_one(seed, tmp_path) -> None:
     ):
         for engine in (one, many):
             engine.decide_json(payments(0, EVENTS))
-        assert told(many.label_all_json(bodies)) == told([one.label_all_json([body])[0] for body in bodies])
+        assert told(many.label_store.submit_json(bodies)) == told([one.label_store.submit_json([body])[0] for body in bodies])
         for engine in (one, many):
             engine.ledger.flush()
         ids = [f"t{k}" for k in range(EVENTS)]
-        assert many.tables.labels_of("shop", ids) == one.tables.labels_of("shop", ids) != []
+        assert many.ledger.tables.labels_of("shop", ids) == one.ledger.tables.labels_of("shop", ids) != []
         for name in ids:
-            assert many.tables.label_history("shop", name) == one.tables.label_history("shop", name)
+            assert many.ledger.tables.label_history("shop", name) == one.ledger.tables.label_history("shop", name)
         for _, record in many.ledger.read():
             follower.recovery.follow(record)
         expected = [decision.features for decision in one.decide_many([msgspec.json.decode(e) for e in payments(EVENTS, 300)])]

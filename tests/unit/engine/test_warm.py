@@ -30,7 +30,7 @@ for part in range(30):
 engine.decide_json([body(f"late {k}", "c", "2026-09-05T10:00:00Z") for k in range(500)])
 engine.label_json(b'{"transaction_id": "a", "fraud": true}')
 engine.decide_json([body("b", "c")])
-for ask in (engine.transaction, engine.outcome):
+for ask in (engine.queries.transaction, engine.history.outcome):
     ask("a"), ask("nobody")
 engine.entity("customer", "c"), engine.history.of_key("customer", "c"), engine.stats()
 with Engine(mine.detector) as follower:

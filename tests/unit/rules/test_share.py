@@ -106,10 +106,10 @@ def test_rules_change_between_two_batches_and_state_goes_on():
 
 def test_a_rule_that_cannot_work_changes_nothing():
     with Engine(detector(Rule("third", "customer_count_1h >= 3", then="review"))) as engine:
-        before = engine.versions
+        before = engine.active.format.versions
         with pytest.raises(DeclarationError, match="Did you mean amount"):
             engine.use_rules([Rule("large", "amuont > 3", then="block")])
-        assert engine.versions == before
+        assert engine.active.format.versions == before
         assert engine.decide(payments(1)[0]).decision == "APPROVE"
 
 

@@ -134,7 +134,7 @@ def test_what_the_owner_before_decided_counts_for_the_guards_of_a_replica_that_t
     with world.open() as owner, world.open() as replica:
         world.pay(owner, 400)
         for _, record in owner.ledger.read():
-            replica.follow(record)
+            replica.recovery.follow(record)
         replica.ledger.flush()
         world.pay(replica, 99)
         assert not world.looks(replica)
