@@ -1,5 +1,9 @@
 -- What is known of decisions, in DuckDB's SQL over the views of an archive. ${...} is filled in by those who ask.
 
+-- name: columns
+-- What is recorded of a detector: the columns of its view, and of what was said of its transactions.
+SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE table_name IN (${table}, 'labels')
+
 -- name: labels
 -- The statement that counts about each decision: of the most trusted source, then the latest. Where an id came again, a statement is
 -- about the newest decision that had happened when it became known; clocks may differ, but not by more than a day.

@@ -8,15 +8,10 @@ import polars as pl
 
 from penstock.detector import Detector
 from penstock.engine.statistics.distribution import worth_of
-from penstock.offline.backtest.cells import ACTIONS
+from penstock.offline.backtest.cells import Cell, count_of, matrix_of, money_of, side_of, truth_of
 from penstock.offline.backtest.result import Money, Truth
 from penstock.offline.backtest.side import Side
 from penstock.offline.datasets import DECISION, ROW, Recorded
-from penstock.outcomes import known_rate
-
-_STOPPED = pl.col("decision") != "APPROVE"
-_GOOD = pl.col("truth").is_in(["good", "unobjected"])
-_FRAUD = pl.col("truth") == "fraud"
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -93,19 +88,21 @@ def compare(detector: Detector, recorded: Recorded, champion: Side, candidate: S
     days = both["time"].dt.date().n_unique() if len(both) else 0
     flips = both.filter(pl.col("champion") != pl.col("candidate"))
     alone = len(champion.decided) + len(candidate.decided) - 2 * len(both)
+    cells = _cells(both)
+    changed = [cell for cell in cells if cell.changed]
     compared = Compared(
         detector=detector.name,
         data=recorded.name,
         events=len(both),
         days=days,
-        champion=_figures(champion, both, "champion", days, detector),
-        candidate=_figures(candidate, both, "candidate", days, detector),
-        matrix=_matrix(both),
+        champion=_figures(champion, cells, "champion", days, detector),
+        candidate=_figures(candidate, cells, "candidate", days, detector),
+        matrix=matrix_of(cells),
         flips=len(flips),
-        truth=Truth(**dict(flips["truth"].value_counts().iter_rows())),
-        money=_money(flips) if _says_worth(detector) else None,
+        truth=truth_of(changed),
+        money=money_of(changed) if _says_worth(detector) else None,
         alone=alone,
-        notes=[*([recorded.refusals] if recorded.refusals else []), *_notes(champion, candidate, both, alone)],
+        notes=[*([recorded.refusals] if recorded.refusals else []), *_notes(champion, candidate, cells, alone)],
         seconds=0.0,
     )
     return msgspec.structs.replace(compared, seconds=round(time.perf_counter() - began, 3)), _shown(flips, detector)
@@ -163,31 +160,31 @@ def _facts(detector: Detector, recorded: Recorded) -> pl.DataFrame:
     )
 
 
-def _figures(side: Side, both: pl.DataFrame, name: str, days: int, detector: Detector) -> Figures:
-    rows = both.select("amount", "truth", decision=pl.col(name))
-    counts = dict(rows["decision"].value_counts().iter_rows())
-    decisions = {action: counts.get(action, 0) for action in ACTIONS}
-    worth = _says_worth(detector)
-    caught, missed, good = (rows.filter(each) for each in (_FRAUD & _STOPPED, _FRAUD & ~_STOPPED, _GOOD & _STOPPED))
-    precision, recall = (known_rate(len(caught), len(caught) + len(rest)) for rest in (good, missed))
+def _cells(both: pl.DataFrame) -> list[Cell]:
+    counted = both.group_by("champion", "candidate", "truth").agg(count=pl.len(), worth=pl.col("amount").sum())
+    return [Cell(None, *row) for row in counted.iter_rows()]
+
+
+def _figures(side: Side, cells: list[Cell], name: Literal["champion", "candidate"], days: int, detector: Detector) -> Figures:
+    found, worth = side_of(cells, name), _says_worth(detector)
     return Figures(
         how=side.how,
         version=side.version,
-        decisions=decisions,
-        per_day={action: round(count / days, 2) if days else 0.0 for action, count in decisions.items()},
-        frauds_stopped=len(caught),
-        frauds_missed=len(missed),
-        good_stopped=len(good),
-        precision=precision.value,
-        recall=recall.value,
-        loss=_sum(missed) if worth else None,
-        good_revenue_stopped=_sum(good) if worth else None,
+        decisions=found.decisions,
+        per_day={action: round(count / days, 2) if days else 0.0 for action, count in found.decisions.items()},
+        frauds_stopped=found.frauds_stopped,
+        frauds_missed=found.frauds_missed,
+        good_stopped=found.good_stopped,
+        precision=found.precision.value,
+        recall=found.recall.value,
+        loss=found.loss if worth else None,
+        good_revenue_stopped=found.good_worth if worth else None,
         latency_us=side.latency_us,
-        unobjected=int((good["truth"] == "unobjected").sum()),
-        precision_low=precision.low,
-        precision_high=precision.high,
-        recall_low=recall.low,
-        recall_high=recall.high,
+        unobjected=found.unobjected,
+        precision_low=found.precision.low,
+        precision_high=found.precision.high,
+        recall_low=found.recall.low,
+        recall_high=found.recall.high,
     )
 
 
@@ -196,30 +193,13 @@ def _says_worth(detector: Detector) -> bool:
     return detector.schema.amount is not None and worth_of(detector)[0] == detector.schema.amount
 
 
-def _sum(rows: pl.DataFrame) -> float:
-    return round(float(rows["amount"].sum()), 2)
-
-
-def _matrix(both: pl.DataFrame) -> dict[str, dict[str, int]]:
-    counts = {(a, b): n for a, b, n in both.group_by("champion", "candidate").len().iter_rows()}
-    return {a: {b: counts.get((a, b), 0) for b in ACTIONS} for a in ACTIONS}
-
-
-def _money(flips: pl.DataFrame) -> Money:
-    """The amounts that the candidate stops and the champion approves, less the reverse."""
-    turn = (pl.col("candidate") != "APPROVE").cast(pl.Int8) - (pl.col("champion") != "APPROVE").cast(pl.Int8)
-    worth = flips.select("truth", worth=pl.col("amount") * turn)
-    known = (_FRAUD, _GOOD, ~(_FRAUD | _GOOD))
-    return Money(*(round(float(worth.filter(each)["worth"].sum()), 2) + 0.0 for each in known))
-
-
-def _notes(champion: Side, candidate: Side, both: pl.DataFrame, alone: int) -> list[str]:
+def _notes(champion: Side, candidate: Side, cells: list[Cell], alone: int) -> list[str]:
     notes = []
     if champion.how != candidate.how:
         notes.append("What the champion cost in time is not known: its decisions were recorded, not replayed.")
     if alone:
         notes.append(f"{alone:,} decisions of only one of the two are left out: history that was loaded, or events refused.")
-    if not both["truth"].is_in(["fraud", "good"]).any():
+    if not count_of(cell for cell in cells if cell.truth in ("fraud", "good")):
         notes.append("Nobody has labelled any of these events, so what is fraud and what is good is not known.")
     return notes
 

@@ -1,9 +1,5 @@
 -- The questions behind a backtest of a condition, in DuckDB's SQL over the views of an archive. ${...} is filled in by recorded.py.
 
--- name: columns
--- What is recorded of a detector: the columns of its view, and of what was said of its transactions.
-SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE table_name IN (${table}, 'labels')
-
 -- name: newest
 -- The newest decision that is not ahead of the clock, and whether anybody said anything of transactions.
 SELECT (SELECT max(event_time) FROM ${table} WHERE ${mine} AND event_time <= make_timestamptz(${now_us})) AS newest, ${told} AS told

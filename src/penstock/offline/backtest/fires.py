@@ -5,10 +5,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from penstock.offline.backtest.query_source import QuerySource
+from penstock.offline.backtest.query_source import QuerySource, view_of
 from penstock.offline.sql_templates import quoted, text
-
-_VIEWS = ("decisions", "labels", "informing", "loaded", "quarantine")
 
 
 class Fires(msgspec.Struct, frozen=True):
@@ -26,7 +24,7 @@ def fires(archive: QuerySource, detector: str, days: float, *, now_us: int) -> M
     Raises:
         DataError: the archive does not answer in time.
     """
-    table = "decisions" if detector in _VIEWS else detector
+    table = view_of(detector)
     named = archive.query(f"SELECT column_name FROM duckdb_columns() WHERE table_name = {text(table)}")  # noqa: S608 -- quoted
     columns = [name for name in named["column_name"].to_list() if name.startswith(("rule_", "watch_"))]
     if not columns:

@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -10,15 +11,15 @@ import polars as pl
 
 from penstock.clock import from_us
 from penstock.decision.judge import rank_of
+from penstock.decision.kernel import BLOCKS, BLOCKS_HARD
 from penstock.detector import Detector
-from penstock.engine.statistics.distribution import worth_of
 from penstock.errors import DataError, DeclarationError, did_you_mean
 from penstock.expressions import Expression
 from penstock.messages import Type
-from penstock.offline.backtest.cells import ACTIONS, Cell, cell_of, examples_of, lowered, money_of, per_day, truth_of
-from penstock.offline.backtest.query_source import ASKED, NotRecorded, QuerySource, condition_of
-from penstock.offline.backtest.result import Caught, Day, Money, Tried
-from penstock.offline.sql_templates import NO_LABELS, filled, quoted, text
+from penstock.offline.backtest.cells import ACTIONS, Cell, count_of, lowered, money_of, per_day, truth_of
+from penstock.offline.backtest.query_source import ASKED, NotRecorded, QuerySource, RecordedDecisions, condition_of
+from penstock.offline.backtest.result import Caught, Day, Example, Money, Tried, Truth
+from penstock.offline.sql_templates import quoted, text
 from penstock.rules import Rule
 
 EXAMPLES = 10
@@ -30,7 +31,7 @@ _FITTING = {
     Type.TEXT: {"VARCHAR"},
     Type.TIME: {"TIMESTAMP WITH TIME ZONE", "TIMESTAMP"},
 }
-_VIEWS = ("decisions", "labels", "informing", "loaded", "quarantine")
+_DECIDES = {"allow": "APPROVE", "challenge": "CHALLENGE", "review": "REVIEW", "block": "BLOCK"}
 
 
 def backtest(
@@ -74,33 +75,23 @@ def backtest(
     condition = condition_of(detector, when)
     found = _Recorded(archive, detector, now_us)
     found.check(condition)
-    return _Trial(found, condition, rule, leaving_out, days, tuple(replayed)).result(began)
+    return _Backtest(found, condition, rule, leaving_out, days, tuple(replayed)).result(began)
 
 
-class _Recorded:
+class _Recorded(RecordedDecisions):
     """The recorded decisions of one detector, and queries on them."""
 
     def __init__(self, archive: QuerySource, detector: Detector, now_us: int) -> None:
-        self._archive, self.detector, self.now_us = archive, detector, now_us
-        self.table = "decisions" if detector.name in _VIEWS else detector.name
-        columns = self._ask("columns", table=text(self.table)).rows()
-        self.columns = {name: kind for table, name, kind in columns if table == self.table}
+        super().__init__(archive, detector, now_us, "penstock.offline.backtest", "condition.sql")
         if not self.columns:
             raise DataError(f"detector {detector.name!r} has decided nothing here; name another data folder or detector")
-        labelled = any(table == "labels" and name == "fraud" for table, name, _ in columns)
-        self._mine = f"detector = {text(detector.name)}"
-        self.told = labelled
         self.newest = self._newest()
         self.rules = sorted(name.removeprefix("rule_") for name in self.columns if name.startswith("rule_"))
-        worth, _ = worth_of(detector)
-        self.worth = worth if worth in self.columns else None
-        delay_us = detector.label.delay_us if detector.label is not None else 0
-        self.mature_us = now_us - delay_us
         self.lists = {name: members.at(now_us) for name, members in detector.lists.items()}
 
     def _newest(self) -> date | None:
-        told = self._filled("told", mine=self._mine, now_us=self.now_us) if self.told else "false"
-        row = self._ask("newest", table=quoted(self.table), mine=self._mine, now_us=self.now_us, told=told)
+        told = self.filled("told", now_us=self.now_us) if self.labelled else "false"
+        row = self.ask("newest", now_us=self.now_us, told=told)
         self.told = bool(row["told"].item())
         newest = row["newest"].item()
         return newest.date() if isinstance(newest, datetime) else None
@@ -117,34 +108,27 @@ class _Recorded:
         assert self.newest is not None
         stop = text(f"{self.newest + timedelta(days=1)} 00:00:00+00")
         start = "" if first is None else f" AND event_time >= TIMESTAMPTZ {text(f'{first} 00:00:00+00')}"
-        mine = f"{self._mine} AND " if self.table in _VIEWS else ""
+        mine = f"{self.mine} AND " if self.shared else ""
         return f"{mine}event_time < TIMESTAMPTZ {stop}{start}"
 
     def read(self, within: str, names: Sequence[str]) -> pl.DataFrame:
         """Counts of decisions by day and version, and of those that have each of these columns."""
         known = "".join(f", count({quoted(name)}) AS {quoted('k' + str(at))}" for at, name in enumerate(names))
         version = "versions_detector" if "versions_detector" in self.columns else "''"
-        return self._ask("read", table=quoted(self.table), within=within, version=version, known=known)
+        return self.ask("read", within=within, version=version, known=known)
 
     def matched(self, within: str, condition: Expression, leaving_out: str | None) -> pl.DataFrame:
         """Counts of the matched decisions by the columns of `Cell`."""
         others = [name for name in self.rules if name != leaving_out]
         fired = "".join(f", count(*) FILTER (list_contains(rules, {text(name)})) AS f{at}" for at, name in enumerate(others))
-        said = {"mine": self._mine, "now_us": self.now_us, "table": quoted(self.table)}
-        labels = filled("penstock.offline", "truth.sql", "labels", **said) if self.told else NO_LABELS
-        told = "true" if self.told else "false"
-        return self._ask(
+        return self.ask_truth(
             "matched",
-            table=quoted(self.table),
             within=within,
             condition=condition.to_sql("duckdb", lists=self.lists),
-            worth=quoted(self.worth) if self.worth else "CAST(NULL AS DOUBLE)",
             strongest=self._strongest(others),
             control="control_decision" if "control_decision" in self.columns else "CAST(NULL AS VARCHAR)",
             rules=_fired(others),
             fired=fired,
-            labels=labels,
-            truth=filled("penstock.offline", "truth.sql", "truth", told=told, mature_us=self.mature_us),
             shown=EXAMPLES,
         )
 
@@ -160,12 +144,6 @@ class _Recorded:
         ranks = [f"CASE WHEN {_rule(name)} THEN {declared.get(name, as_decided)} ELSE 0 END" for name in names]
         return f"greatest(0, {', '.join(ranks)})" if ranks else "0"
 
-    def _filled(self, name: str, **values: object) -> str:
-        return filled("penstock.offline.backtest", "condition.sql", name, **values)
-
-    def _ask(self, name: str, **values: object) -> pl.DataFrame:
-        return self._archive.query(self._filled(name, **values))
-
 
 def _rule(name: str) -> str:
     return quoted(f"rule_{name}")
@@ -179,7 +157,47 @@ def _fired(names: Sequence[str]) -> str:
     return f"list_filter([{each}], lambda name : name IS NOT NULL)"
 
 
-class _Trial:
+@dataclass(frozen=True, slots=True)
+class _Matched(Cell):
+    """Matched decisions. caught: how many of them another rule caught."""
+
+    caught: int
+    examples: tuple[Example, ...]
+
+
+def _matched(row: Mapping[str, Any], then: str, rank: int) -> _Matched:
+    """A row of `_Recorded.matched`. then: the action that the condition requests. rank: see `judge.rank_of`."""
+    before, truth, control = row["decision"], row["truth"], row["control"]
+    after = _outcome(control or before, _DECIDES[then], rank, row["strongest"])
+    if control is not None and after == "BLOCK" and rank < BLOCKS_HARD:
+        after = before  # it would be let through again
+    examples = tuple(
+        Example(each["transaction_id"], each["event_time"], before, after, truth, each["worth"], each["rules"])
+        for each in row["examples"]
+    )
+    return _Matched(row["day"], before, after, truth, row["n"], row["worth"] or 0.0, row["caught"], examples)
+
+
+def _outcome(before: str, asks: str, rank: int, strongest: int) -> str:
+    """The decision if one more rule had fired. strongest: the highest rank of the rules that did."""
+    if max(rank, strongest) > BLOCKS:  # what one of them asks for is given, whatever others do
+        return asks if rank > strongest else before
+    return max(before, asks, key=ACTIONS.index)
+
+
+def _examples(cells: Iterable[_Matched]) -> list[Example]:
+    """Examples of decisions for each truth, changed and newest ones first."""
+    found: dict[str, list[Example]] = {}
+    for cell in cells:
+        found.setdefault(cell.truth, []).extend(cell.examples)
+    return [
+        example
+        for truth in Truth.__struct_fields__
+        for example in sorted(found.get(truth, []), key=lambda e: (e.decision != e.then, e.event_time), reverse=True)[:EXAMPLES]
+    ]
+
+
+class _Backtest:
     """One condition applied to recorded decisions."""
 
     def __init__(
@@ -204,15 +222,15 @@ class _Trial:
     def result(self, began: float) -> Tried:
         """The complete result."""
         rank = self._found.rank(self._rule)
-        cells = [cell_of(row, self._rule.then, rank) for row in self._matched.iter_rows(named=True)]
+        cells = [_matched(row, self._rule.then, rank) for row in self._matched.iter_rows(named=True)]
         changed = [cell for cell in cells if cell.changed]
         read = Counter[date]()
         for row in self._read.iter_rows(named=True):
             read[row["day"]] += row["n"]
         decisions = Counter(dict.fromkeys(ACTIONS, 0))
         for cell in cells:
-            decisions[cell.before] += cell.count
-        matched, caught = sum(cell.count for cell in cells), sum(cell.caught for cell in cells)
+            decisions[cell.champion] += cell.count
+        matched, caught = count_of(cells), sum(cell.caught for cell in cells)
         return Tried(
             detector=self._found.detector.name,
             when=self._condition.sql,
@@ -237,7 +255,7 @@ class _Trial:
             money=self._money(cells),
             per_day=per_day(cells, len(read)),
             by_day=self._by_day(read, cells),
-            examples=examples_of(cells, EXAMPLES),
+            examples=_examples(cells),
             notes=self._notes(changed),
             seconds=round(time.perf_counter() - began, 3),
         )
@@ -252,22 +270,24 @@ class _Trial:
         return money_of(cells) if self._found.worth is not None else None
 
     def _by_day(self, read: Mapping[date, int], cells: Sequence[Cell]) -> list[Day]:
-        of: dict[date, list[Cell]] = {day: [] for day in sorted(read)}
+        of: dict[date | None, list[Cell]] = {}
         for cell in cells:
-            of[cell.day].append(cell)
-        mature = from_us(self._found.mature_us).date()
-        return [
-            Day(
-                date=day,
-                read=read[day],
-                matched=sum(cell.count for cell in here),
-                changed=sum(cell.changed for cell in here),
-                young=self._found.told and day >= mature,
-                truth=truth_of(here),
-                money=self._money(here),
+            of.setdefault(cell.at, []).append(cell)
+        mature, found = from_us(self._found.mature_us).date(), []
+        for day in sorted(read):
+            here = of.get(day, [])
+            found.append(
+                Day(
+                    date=day,
+                    read=read[day],
+                    matched=count_of(here),
+                    changed=sum(cell.changed for cell in here),
+                    young=self._found.told and day >= mature,
+                    truth=truth_of(here),
+                    money=self._money(here),
+                )
             )
-            for day, here in of.items()
-        ]
+        return found
 
     def _notes(self, changed: Sequence[Cell]) -> list[str]:
         """Caveats about the figures."""

@@ -14,16 +14,14 @@ from penstock.decision.guard import Seen
 from penstock.detector import Detector
 from penstock.engine.challenger import MODEL, model_trial
 from penstock.engine.records import would
-from penstock.engine.statistics.distribution import worth_of
 from penstock.errors import DataError, did_you_mean
-from penstock.offline.backtest import QuerySource
-from penstock.offline.sql_templates import NO_LABELS, filled, quoted, text
-from penstock.offline.trial.cells import Cell, Further, changes, part_of, seen_of
-from penstock.offline.trial.intervals import resampled
+from penstock.offline.backtest.cells import Cell, effect_of
+from penstock.offline.backtest.query_source import QuerySource, RecordedDecisions
+from penstock.offline.sql_templates import quoted, text
+from penstock.offline.trial.figures import Further, judged, part_of, resampled, seen_of
 from penstock.offline.trial.result import Amount, Blocks, Compared, Times
 from penstock.outcomes import Z, by_control_share
 
-_VIEWS = ("decisions", "labels", "informing", "loaded", "quarantine")
 _BY_HOUR_DAYS = 7
 _STEPS = 20
 _DAY_US = 86_400 * SECOND_US
@@ -69,7 +67,7 @@ def blocks(
     days, until_us: of which arrivals; of the newest unless given. now_us: labels that are known by then count.
     """
     found = _Recorded(archive, detector, now_us)
-    if not found.columns >= _CONTROL:
+    if not found.columns.keys() >= _CONTROL:
         return None
     until_us = now_us if until_us is None else min(until_us, now_us)
     since, until = (f"TIMESTAMPTZ {text(iso(at))}" for at in (until_us - days * _DAY_US, until_us))
@@ -85,39 +83,12 @@ def seen(archive: QuerySource, detector: Detector, question: Question, *, now_us
         return Seen(0)
 
 
-class _Recorded:
+class _Recorded(RecordedDecisions):
     """The recorded decisions of one detector, and queries on them."""
 
     def __init__(self, archive: QuerySource, detector: Detector, now_us: int) -> None:
-        self._archive, self.detector, self.now_us = archive, detector, now_us
-        self.table = "decisions" if detector.name in _VIEWS else detector.name
-        rows = self.ask("columns", table=text(self.table)).rows()
-        self.columns = {name for table, name in rows if table == self.table}
-        self.mine = f"detector = {text(detector.name)}"
-        labelled = bool(self.columns) and ("labels", "fraud") in rows
-        given = {"mine": self.mine, "now_us": now_us, "table": quoted(self.table)}
-        self._labels = filled("penstock.offline", "truth.sql", "labels", **given) if labelled else NO_LABELS
-        self.told = labelled and bool(len(archive.query(f"{self._labels} LIMIT 1")))
-        worth, _ = worth_of(detector)
-        self.worth = worth if worth in self.columns else None
-        self._mature_us = now_us - (detector.label.delay_us if detector.label is not None else 0)
-
-    def ask(self, name: str, **values: object) -> pl.DataFrame:
-        """The result of one of the queries."""
-        return self._archive.query(filled("penstock.offline.trial", "trial.sql", name, **values))
-
-    def ask_truth(self, name: str, **values: object) -> pl.DataFrame:
-        """The result of a query about known outcomes."""
-        known = {"told": "true" if self.told else "false", "mature_us": self._mature_us}
-        return self.ask(
-            name,
-            table=quoted(self.table),
-            labels=self._labels,
-            truth=filled("penstock.offline", "truth.sql", "truth", **known),
-            **known,
-            worth=quoted(self.worth) if self.worth else "CAST(NULL AS DOUBLE)",
-            **values,
-        )
+        super().__init__(archive, detector, now_us, "penstock.offline.trial", "trial.sql")
+        self.told = self.labelled and bool(len(archive.query(f"{self.labels()} LIMIT 1")))
 
 
 class _Trial:
@@ -148,11 +119,11 @@ class _Trial:
     def _newest_version(self) -> str:
         if "versions_challenger" not in self._found.columns:
             raise DataError(f"no version of the models of {self._found.detector.name!r} was tried, as far as is recorded")
-        together = self._found.ask("version", table=quoted(self._found.table), mine=self._found.mine)["version"].item()
+        together = self._found.ask("version")["version"].item()
         return str(together).rpartition(", ")[2]
 
     def _newest(self) -> datetime | None:
-        row = self._found.ask("newest", table=quoted(self._found.table), mine=self._found.mine, tried=self._tried)
+        row = self._found.ask("newest", tried=self._tried)
         newest = row["newest"].item()
         return newest if isinstance(newest, datetime) else None
 
@@ -177,9 +148,10 @@ class _Trial:
         further = self._further()
         by_period: dict[datetime, list[Cell]] = {}
         for cell in cells:
-            by_period.setdefault(cell.period, []).append(cell)
+            assert isinstance(cell.at, datetime)
+            by_period.setdefault(cell.at, []).append(cell)
         nothing = Further({}, {})
-        money = [changes(some) for some in by_period.values()]
+        effects = [effect_of(judged(some)) for some in by_period.values()]
         return Compared(
             detector=self._found.detector.name,
             trial=self._question.trial,
@@ -189,8 +161,8 @@ class _Trial:
             period=self.period,
             total=part_of(None, cells, further.get(None, nothing), worth=worth),
             parts=[part_of(at, some, further.get(at, nothing), worth=worth) for at, some in by_period.items()],
-            loss_caught=resampled([caught for caught, _ in money]) if worth else None,
-            good_stopped=resampled([stopped for _, stopped in money]) if worth else None,
+            loss_caught=resampled([caught for caught, *_ in effects]) if worth else None,
+            good_stopped=resampled([stopped for _, stopped, _ in effects]) if worth else None,
             blocks=self._blocks(),
             notes=self._notes(cells),
             seconds=round(time.perf_counter() - began, 3),
@@ -200,7 +172,7 @@ class _Trial:
         """Scores and times by period, and of all periods together."""
         without = f"latency_ms_rules - {self._took}"
         stage = ("latency_ms_models", self._took) if self._model else (without, "latency_ms_rules")
-        asked = {"table": quoted(self._found.table), "period": self.period, "within": self._within}
+        asked = {"period": self.period, "within": self._within}
         timed = self._found.ask("times", **asked, champion=stage[0], candidate=stage[1])
         times = {row["period"]: _times(row) for row in timed.iter_rows(named=True)}
         if not self._model:
@@ -213,7 +185,7 @@ class _Trial:
         return {at: Further(scores.get(at, {}), times.get(at, {})) for at in {*scores, *times}}
 
     def _blocks(self) -> Blocks | None:
-        if not self._found.columns >= _CONTROL:
+        if not self._found.columns.keys() >= _CONTROL:
             return None
         return blocks_of(self._found.ask_truth("blocks", within=self._within), worth=self._found.worth is not None)
 
@@ -223,7 +195,7 @@ class _Trial:
             notes.append("Nobody has labelled any transaction here, so what is fraud and what is good is not known.")
         if self._found.worth is None:
             notes.append("Events do not say what they are worth, so there are counts alone.")
-        young = sum(cell.n for cell in cells if cell.truth == "young")
+        young = sum(cell.count for cell in cells if cell.truth == "young")
         if young and self._found.told:
             notes.append(
                 f"Labels of {young:,} events may still come; precision and recall leave those out that are not labelled yet."

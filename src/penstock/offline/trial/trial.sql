@@ -1,10 +1,6 @@
 -- The questions behind the comparison of a champion and a candidate, in DuckDB's SQL over the views of an archive. ${...} is filled
 -- in by recorded.py.
 
--- name: columns
--- What is recorded of a detector, and whether anything was said of its transactions.
-SELECT table_name, column_name FROM duckdb_columns() WHERE table_name IN (${table}, 'labels')
-
 -- name: version
 -- The versions of the models that were tried last.
 SELECT max_by(versions_challenger, seq) AS version FROM ${table} WHERE ${mine} AND versions_challenger IS NOT NULL
