@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from penstock import LogisticRegression
-from penstock.cli.worker import train_where_nothing_decides
+from penstock.cli.serving.worker import train_where_nothing_decides
 from penstock.config import Settings
 from penstock.errors import DataError
 from penstock.governance.audit import AuditLog

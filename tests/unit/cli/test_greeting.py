@@ -1,6 +1,6 @@
 """The demo says how its program is reached, where the shell does not find it."""
 
-from penstock.cli.demo import in_the_shell
+from penstock.cli.serving.demo import in_the_shell
 
 
 def test_a_program_off_the_path_is_named_in_full(tmp_path, monkeypatch):

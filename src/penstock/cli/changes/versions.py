@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from penstock.cli.books import since
+from penstock.cli.changes.change_options import since
 from penstock.cli.options import as_json, detector_argument, print_json, settings
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.books import approvals, as_changer, books, say_request, text_of
+from penstock.cli.changes.change_options import approvals, as_changer, books, say_request, text_of
+from penstock.cli.changes.versions import by_author, listing, show_version, show_versions
 from penstock.cli.options import as_json, detector_argument, guard_options, print_json, read_guards, say, settings
-from penstock.cli.versions import by_author, listing, show_version, show_versions
 
 if TYPE_CHECKING:
     from penstock.governance.approvals import Request
@@ -119,7 +119,7 @@ def test(detector: str, condition: str, then: str, as_json: bool, **flags: Any) 
 @as_json
 def backtest(detector: str, rule: str, version: int | None, days: int, as_json: bool, **flags: Any) -> None:
     """Backtest a version of a rule over recorded decisions: the newest unless given."""
-    from penstock.cli.backtest import show_tried
+    from penstock.cli.changes.backtest import show_tried
     from penstock.cli.options import settings_from
     from penstock.wiring.backtests import Trials
 

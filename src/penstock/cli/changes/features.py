@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.books import approvals, as_changer, say_request
+from penstock.cli.changes.change_options import approvals, as_changer, say_request
+from penstock.cli.changes.versions import by_author, listing, show_version, show_versions
 from penstock.cli.options import as_json, detector_argument, print_json, say, settings
-from penstock.cli.versions import by_author, listing, show_version, show_versions
 
 if TYPE_CHECKING:
     from penstock.governance.feature_versions import Version

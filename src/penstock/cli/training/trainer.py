@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from penstock.cli.options import detector_argument, print_json, say, settings, settings_from
-from penstock.cli.training import file_option, options_from, pictures_for, training_options
+from penstock.cli.training.training_options import file_option, options_from, pictures_for, training_options
 
 if TYPE_CHECKING:
     from penstock.offline.trainer import Round

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.books import approvals, as_changer, books, say_request, since, text_of, with_who
+from penstock.cli.changes.change_options import approvals, as_changer, books, say_request, since, text_of, with_who
 from penstock.cli.options import as_json, detector_argument, print_json, say, settings
 
 if TYPE_CHECKING:

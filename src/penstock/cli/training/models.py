@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.books import approvals, say_request
-from penstock.cli.model_options import challengers, file_of, found_version, open_models, where, who, why
-from penstock.cli.model_trials import rollout, shadow
+from penstock.cli.changes.change_options import approvals, say_request
 from penstock.cli.options import print_json, say
+from penstock.cli.training.model_options import challengers, file_of, found_version, open_models, where, who, why
+from penstock.cli.training.model_trials import rollout, shadow
 
 if TYPE_CHECKING:
     from penstock.governance.approvals import Request
@@ -234,7 +234,7 @@ def _crown(
 def _compare_trial(
     version: str | None, detector: str | None, flags: dict[str, str | None], days: int, *, as_json: bool
 ) -> None:
-    from penstock.cli.trials import show_compared
+    from penstock.cli.changes.trials import show_compared
     from penstock.wiring.registries import name_of
 
     registry = open_models(flags)

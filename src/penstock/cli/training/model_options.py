@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from penstock.cli.books import with_who
+from penstock.cli.changes.change_options import with_who
 from penstock.cli.options import as_json, settings, settings_from
 
 if TYPE_CHECKING:

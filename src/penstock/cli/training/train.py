@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from penstock.cli.options import as_json, detector_argument, print_json, progress, read_events, say, settings, settings_from
-from penstock.cli.training import data_option, options_from, pictures_for, training_options, write_page
+from penstock.cli.training.training_options import data_option, options_from, pictures_for, training_options, write_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

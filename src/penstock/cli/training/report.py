@@ -17,7 +17,7 @@ from penstock.cli.options import (
     settings,
     settings_from,
 )
-from penstock.cli.training import data_option, options_from, training_options, write_page
+from penstock.cli.training.training_options import data_option, options_from, training_options, write_page
 
 if TYPE_CHECKING:
     from penstock.offline.daily import By

@@ -107,7 +107,7 @@ def command(
 
 def train_where_nothing_decides(detector: "Detector", file: Path, settings: "Settings") -> None:
     """Train a detector's first models on recorded events, unless a version decides already."""
-    from penstock.cli.trainer import tell
+    from penstock.cli.training.trainer import tell
     from penstock.offline.options import Options
     from penstock.offline.trainer import Trainer
     from penstock.wiring.features import as_grown

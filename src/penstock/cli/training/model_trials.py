@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.books import say_request
-from penstock.cli.model_options import challengers, found_version, where, who, why
+from penstock.cli.changes.change_options import say_request
 from penstock.cli.options import guard_options, print_json, read_guards
+from penstock.cli.training.model_options import challengers, found_version, where, who, why
 
 if TYPE_CHECKING:
     from penstock.governance.approvals import Request

@@ -1,0 +1,1 @@
+"""Commands that decide: a service, a worker behind a broker, Spark, the demo, the lab."""

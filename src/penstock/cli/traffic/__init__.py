@@ -1,0 +1,1 @@
+"""Commands that send or replay events: simulated and recorded ones, load tests, history."""

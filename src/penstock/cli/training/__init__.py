@@ -1,0 +1,1 @@
+"""Commands around models: training, scoring, reports, versions, drift."""
