@@ -21,7 +21,7 @@ from penstock.detectors.banking import detector as banking
 from penstock.features import Aggregate
 from penstock.messages import Record
 from penstock.stream.sinks import MOST_ROWS
-from penstock.wiring.traffic import simulation
+from penstock.wiring.traffic.events import simulation
 
 PIPELINE = 1_000
 Written = list[tuple[int, Record]]

@@ -17,7 +17,7 @@ from penstock.offline.simulate import simulate
 from penstock.offline.thresholds import ByRate
 from penstock.offline.train import Options, run
 from penstock.wiring.detectors import load_detector
-from penstock.wiring.traffic import profile_of
+from penstock.wiring.traffic.events import profile_of
 
 NAMES = ("card", "banking", "payments")
 EVENTS, DAYS, TEST_DAYS = 360_000, 90, 30

@@ -11,9 +11,9 @@ from tests.service.serving import serving
 from penstock.config import Settings
 from penstock.service import MicroBatcher, create_app
 from penstock.service.parts import ServiceParts
+from penstock.wiring.changes.rule_administration import rule_administration
 from penstock.wiring.database import office_of
 from penstock.wiring.health import ServiceHealth
-from penstock.wiring.rule_administration import rule_administration
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

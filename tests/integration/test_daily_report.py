@@ -21,7 +21,7 @@ from penstock.ledger import FileLedger
 from penstock.ledger.archive import Archive
 from penstock.offline.daily import make_report, page, table
 from penstock.testing import SetClock
-from penstock.wiring.daily import daily_reports, decided_days, write_reports
+from penstock.wiring.reports.daily import daily_reports, decided_days, write_reports
 
 FIRST = datetime(2026, 1, 5, tzinfo=UTC)
 NOW = FIRST + timedelta(days=12)
@@ -423,7 +423,7 @@ def test_the_precision_of_blocks_is_what_those_let_through_stand_for(tmp_path):
                     known.append((fraud, 1 / share))
     settings, now = Settings(data=tmp_path), SetClock(FIRST + timedelta(days=9, hours=12))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("penstock.wiring.daily.load_detector", lambda _: blocking(0.2))
+        patch.setattr("penstock.wiring.reports.daily.load_detector", lambda _: blocking(0.2))
         report = daily_reports(settings, "shop.py", (FIRST + timedelta(days=9)).date(), clock=now)["shop"]
     found = report.control.blocks
     naive = sum(weight for fraud, weight in known if fraud) / sum(weight for _, weight in known)
@@ -438,7 +438,7 @@ def test_the_precision_of_blocks_is_what_those_let_through_stand_for(tmp_path):
 def test_without_a_control_share_nothing_is_said_of_the_precision_of_blocks(decided):
     data, *_ = decided
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("penstock.wiring.daily.load_detector", lambda _: detector())
+        patch.setattr("penstock.wiring.reports.daily.load_detector", lambda _: detector())
         report = daily_reports(Settings(data=data), "shop.py", DAY, clock=SetClock(NOW))["shop"]
     assert report.control is None
     assert "control share" not in page(report)

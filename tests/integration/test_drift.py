@@ -27,8 +27,9 @@ from penstock.offline.drift.watch import Watch
 from penstock.offline.registry import FolderRegistry, register
 from penstock.testing import SetClock
 from penstock.wiring.alerts import Alerting
-from penstock.wiring.daily import daily_reports
-from penstock.wiring.drift import (
+from penstock.wiring.engines import load_history, openers
+from penstock.wiring.reports.daily import daily_reports
+from penstock.wiring.reports.drift import (
     Drift,
     DriftSink,
     DriftWork,
@@ -36,8 +37,7 @@ from penstock.wiring.drift import (
     drift_of_day,
     drift_report,
 )
-from penstock.wiring.engines import load_history, openers
-from penstock.wiring.references import make_reference, reference_file
+from penstock.wiring.reports.references import make_reference, reference_file
 from tests.integration.behind import Behind, WorkerProcess
 from tests.integration.paid import START, detector, events, trained
 from tests.waiting import wait_until

@@ -10,8 +10,8 @@ from penstock.config import Settings
 from penstock.features.definitions import Added, read_described
 from penstock.governance.rule_versions import Body
 from penstock.ledger import FileLedger
-from penstock.wiring.feature_activation import open_features
-from penstock.wiring.rule_administration import open_rule_administration
+from penstock.wiring.changes.feature_activation import open_features
+from penstock.wiring.changes.rule_administration import open_rule_administration
 from tests.integration import crash_worker
 from tests.integration.behind import ApiProcess, Behind, WorkerProcess
 from tests.service import mine

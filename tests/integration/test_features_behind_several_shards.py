@@ -9,8 +9,8 @@ from penstock import Engine
 from penstock.config import Settings
 from penstock.features.definitions import Added, read_described
 from penstock.governance.rule_versions import Body
-from penstock.wiring.feature_activation import open_features
-from penstock.wiring.rule_administration import open_rule_administration
+from penstock.wiring.changes.feature_activation import open_features
+from penstock.wiring.changes.rule_administration import open_rule_administration
 from tests.integration import sharded
 from tests.integration.behind import Behind, WorkerProcess
 from tests.waiting import wait_until

@@ -28,7 +28,7 @@ from penstock.testing import SetClock, example_detector
 from penstock.wiring import stores
 from penstock.wiring.detectors import load_detector
 from penstock.wiring.engines import openers
-from penstock.wiring.traffic import read_recorded
+from penstock.wiring.traffic.events import read_recorded
 from tests.integration.ledgers import BEGIN_US, HOUR_US, LAYOUT, record
 from tests.waiting import wait_until
 

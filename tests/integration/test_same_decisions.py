@@ -8,7 +8,7 @@ from penstock.offline.datasets import read
 from penstock.offline.simulate import simulate, submitted
 from penstock.offline.train import train
 from penstock.wiring.detectors import load_detector
-from penstock.wiring.traffic import profile_of
+from penstock.wiring.traffic.events import profile_of
 from tests.integration.behind import Behind, WorkerProcess, assert_same, embedded
 from tests.waiting import wait_until
 

@@ -14,7 +14,7 @@ from penstock.models.reference import Column, Reference
 from penstock.offline.backtest import backtest
 from penstock.offline.backtest.fires import fires
 from penstock.offline.drift.watch import Watch
-from penstock.wiring.daily import daily_reports, decided_days
+from penstock.wiring.reports.daily import daily_reports, decided_days
 
 NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
 STRAYS = {

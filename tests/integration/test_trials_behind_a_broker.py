@@ -8,7 +8,7 @@ from penstock.config import Settings
 from penstock.database import open_office
 from penstock.governance.audit import AuditLog
 from penstock.governance.rule_versions import Body
-from penstock.wiring.rule_stores import open_rule_store
+from penstock.wiring.changes.rule_stores import open_rule_store
 from tests.integration import crash_worker
 from tests.integration.behind import Behind, WorkerProcess
 from tests.waiting import wait_until

@@ -16,7 +16,7 @@ from penstock import Engine
 from penstock.config import Settings
 from penstock.governance.list_steps import NewEntry
 from penstock.governance.rule_versions import Body
-from penstock.wiring.rule_administration import open_rule_administration
+from penstock.wiring.changes.rule_administration import open_rule_administration
 from tests.integration import crash_worker
 from tests.integration.behind import Behind, WorkerProcess, assert_same, embedded
 from tests.waiting import wait_until

@@ -16,7 +16,7 @@ pytest.importorskip("streamlit", reason="the extra `lab` is not installed")
 from penstock.lab.asked import VARIABLE
 from penstock.offline.train import train
 from penstock.wiring.detectors import load_detector
-from penstock.wiring.traffic import simulation
+from penstock.wiring.traffic.events import simulation
 
 EVENTS = {"events": 3_000, "days": 60.0, "fraud_rate": 0.03, "seed": 2}
 """A seed by which a version approves a fraud, and stops a good one, among the events that it has not learned from."""

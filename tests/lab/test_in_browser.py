@@ -14,7 +14,7 @@ import pytest
 
 from penstock.offline.datasets import read
 from penstock.wiring.detectors import load_detector
-from penstock.wiring.traffic import recorded_items
+from penstock.wiring.traffic.events import recorded_items
 from tests.lab.conftest import PATIENCE_S, running
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

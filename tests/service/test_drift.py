@@ -15,8 +15,8 @@ from penstock.offline.datasets import read
 from penstock.offline.drift.result import DriftReport
 from penstock.service import MicroBatcher, create_app
 from penstock.service.parts import ServiceParts
-from penstock.wiring.drift import DriftWork
-from penstock.wiring.references import make_reference
+from penstock.wiring.reports.drift import DriftWork
+from penstock.wiring.reports.references import make_reference
 
 ALONE = detector(models=[])
 HALF = pl.col("timestamp") < START.replace(day=11)

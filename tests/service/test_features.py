@@ -12,10 +12,10 @@ from penstock.database import open_office
 from penstock.governance.audit import AuditLog
 from penstock.service import MicroBatcher, create_app
 from penstock.service.parts import ServiceParts
-from penstock.wiring.feature_activation import feature_activation
-from penstock.wiring.features import as_grown
-from penstock.wiring.rule_administration import rule_administration
-from penstock.wiring.rule_stores import newer_rules
+from penstock.wiring.changes.active_features import as_grown
+from penstock.wiring.changes.feature_activation import feature_activation
+from penstock.wiring.changes.rule_administration import rule_administration
+from penstock.wiring.changes.rule_stores import newer_rules
 
 FEATURES, RULES = "/detectors/mine/features", "/detectors/mine/rules"
 NOW = "2026-01-05T10:00:00Z"

@@ -14,11 +14,11 @@ from penstock.models import promote
 from penstock.service import MicroBatcher, create_app
 from penstock.service.access.authorize import Access
 from penstock.service.parts import ServiceParts
-from penstock.wiring.feature_activation import feature_activation
+from penstock.wiring.changes.feature_activation import feature_activation
+from penstock.wiring.changes.rule_administration import rule_administration
+from penstock.wiring.changes.rule_stores import newer_rules
+from penstock.wiring.changes.trial_work import TrialWork
 from penstock.wiring.registries import champions
-from penstock.wiring.rule_administration import rule_administration
-from penstock.wiring.rule_stores import newer_rules
-from penstock.wiring.trial_work import TrialWork
 
 ROLES = {"vic": ["viewer"], "ann": ["rule_author"], "bob": ["approver"], "cleo": ["rule_author", "approver"]}
 APPROVALS = "/detectors/guarded/approvals"

@@ -25,12 +25,12 @@ from penstock.offline.registry import FolderRegistry
 from penstock.service import MicroBatcher, create_app
 from penstock.service.changes.followers import RULES_EVERY_S, RulesFollower
 from penstock.service.parts import ServiceParts
-from penstock.wiring.challengers import Challengers
-from penstock.wiring.guards import GuardMonitor
+from penstock.wiring.changes.challengers import Challengers
+from penstock.wiring.changes.guards import GuardMonitor
+from penstock.wiring.changes.rule_administration import RuleAdministration
+from penstock.wiring.changes.rule_stores import newer_rules, rule_store
+from penstock.wiring.changes.trial_work import TrialWork
 from penstock.wiring.registries import champions
-from penstock.wiring.rule_administration import RuleAdministration
-from penstock.wiring.rule_stores import newer_rules, rule_store
-from penstock.wiring.trial_work import TrialWork
 
 WINDOW_S = 30.0
 """Wide enough for a slow machine to see 200 events in it; how soon a guard acts is measured by benchmarks/change.py."""

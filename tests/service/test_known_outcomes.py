@@ -24,7 +24,7 @@ from penstock.offline.outcome import outcome
 from penstock.service import MicroBatcher, create_app
 from penstock.service.parts import ServiceParts
 from penstock.testing import SetClock
-from penstock.wiring.daily import report_of
+from penstock.wiring.reports.daily import report_of
 
 
 @pytest.fixture(scope="module")

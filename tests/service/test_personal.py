@@ -31,8 +31,8 @@ from penstock.service.access.rights import TABLE
 from penstock.service.parts import ServiceParts
 from penstock.service.records.personal import ERASED, HIDDEN, NOT_KEPT, Unmasking
 from penstock.stream.cases import CaseSink
-from penstock.wiring.rule_administration import rule_administration
-from penstock.wiring.trial_work import TrialWork
+from penstock.wiring.changes.rule_administration import rule_administration
+from penstock.wiring.changes.trial_work import TrialWork
 
 CARD, EMAIL = "4111-7731-MARKED-0042", "marked.person@example.org"
 MARKS = [CARD, EMAIL]

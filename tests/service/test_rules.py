@@ -18,7 +18,7 @@ from penstock.governance.rule_versions import Body
 from penstock.service import MicroBatcher, create_app
 from penstock.service.changes.followers import RULES_EVERY_S
 from penstock.service.parts import ServiceParts
-from penstock.wiring.rule_stores import newer_rules, rule_store
+from penstock.wiring.changes.rule_stores import newer_rules, rule_store
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from penstock.service import MicroBatcher, create_app
 from penstock.service.access.authorize import Access
 from penstock.service.changes import administration
 from penstock.service.parts import ServiceParts
-from penstock.wiring.rule_administration import rule_administration
-from penstock.wiring.rule_stores import newer_rules
+from penstock.wiring.changes.rule_administration import rule_administration
+from penstock.wiring.changes.rule_stores import newer_rules
 
 NOW = "2026-01-05T10:00:00Z"
 

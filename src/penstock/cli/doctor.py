@@ -133,8 +133,8 @@ _ALIKE = 0.85  # similarity by difflib: one or two letters
 
 def _detectors(settings: "Settings", named: Sequence[str]) -> Iterator[Finding]:
     from penstock.detector.doubts import no_longer_lowering
+    from penstock.wiring.changes.rule_administration import as_changed
     from penstock.wiring.detectors import installed, load_detector
-    from penstock.wiring.rule_administration import as_changed
 
     for name in dict.fromkeys([*installed(), *named]):
         try:

@@ -123,7 +123,7 @@ def read_events(detector: str, data: "Path | str", chosen: "Settings") -> "Recor
         DataError: they do not fit the detector, or more of them than the settings allow were refused.
     """
     from penstock.offline.datasets import accepted
-    from penstock.wiring.traffic import read_recorded
+    from penstock.wiring.traffic.events import read_recorded
 
     recorded = accepted(read_recorded(detector, data), chosen.max_refused)
     if recorded.refusals:

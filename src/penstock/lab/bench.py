@@ -26,10 +26,10 @@ from penstock.offline.replay import placed
 from penstock.offline.report.mistakes import Decided, decided
 from penstock.offline.rows import Rows, replayed
 from penstock.offline.thresholds import Scored
+from penstock.wiring.changes.active_features import as_grown
 from penstock.wiring.detectors import load_detector
-from penstock.wiring.features import as_grown
 from penstock.wiring.registries import open_registry
-from penstock.wiring.traffic import profile_of, read_recorded, simulation
+from penstock.wiring.traffic.events import profile_of, read_recorded, simulation
 
 _LARGE, _SMALL = 2, 64
 """Results that are remembered: of those as large as the data few enough for the memory of one machine."""

@@ -16,7 +16,7 @@ from penstock.lab.source import Source, World
 from penstock.messages import Decision, Refusal
 from penstock.offline.attacks import by_attack
 from penstock.offline.evaluate import keys_of
-from penstock.wiring.traffic import recorded_items
+from penstock.wiring.traffic.events import recorded_items
 
 _decision = msgspec.json.Decoder(Decision)
 

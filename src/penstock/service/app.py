@@ -48,7 +48,7 @@ from penstock.service.port import Serving
 from penstock.service.records import decisions, definitions, erasures, evaluations, profiles, results, verification
 from penstock.service.records.decisions import json_response
 from penstock.service.records.personal import Unmasking
-from penstock.wiring.drift import DriftWork
+from penstock.wiring.reports.drift import DriftWork
 
 DESCRIPTION = "Decides about every transaction while it happens: approve, review or block, with reasons."
 

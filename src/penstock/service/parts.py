@@ -11,11 +11,11 @@ from penstock.service.http.tracing import Tracing
 from penstock.service.live.replay_jobs import Replays
 from penstock.service.live.traffic import Traffic
 from penstock.service.records.personal import Unmasking
-from penstock.wiring.drift import DriftWork
-from penstock.wiring.feature_activation import FeatureActivation
+from penstock.wiring.changes.feature_activation import FeatureActivation
+from penstock.wiring.changes.rule_administration import RuleAdministration
+from penstock.wiring.changes.trial_work import TrialWork
 from penstock.wiring.health import ServiceHealth
-from penstock.wiring.rule_administration import RuleAdministration
-from penstock.wiring.trial_work import TrialWork
+from penstock.wiring.reports.drift import DriftWork
 
 
 @dataclass(frozen=True, kw_only=True)

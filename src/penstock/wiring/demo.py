@@ -22,8 +22,8 @@ from penstock.offline.simulate import Profile, simulate
 from penstock.offline.train import has_champion, train
 from penstock.wiring.detectors import load_detector
 from penstock.wiring.engines import load_history, open_engine
-from penstock.wiring.replays import Replays
-from penstock.wiring.traffic import profile_of
+from penstock.wiring.traffic.events import profile_of
+from penstock.wiring.traffic.replays import Replays
 
 DETECTOR = "banking"
 _PLACE = "demo.json"

@@ -18,8 +18,8 @@ from penstock.offline.datasets import Recorded
 from penstock.privacy.vault_writer import VaultWriter
 from penstock.wiring.alerts import Alerting
 from penstock.wiring.cases import CaseWork
+from penstock.wiring.changes.active_features import as_grown
 from penstock.wiring.detectors import installed, load_detector
-from penstock.wiring.features import as_grown
 from penstock.wiring.stores import EmbeddedStores, ledger_to_read, ledgers_to_read, note_losses, open_ledger, several_logs
 
 _CHUNK = 1024  # rows of a record: applying a label found in the log costs reading one

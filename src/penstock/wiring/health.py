@@ -16,8 +16,8 @@ from penstock.ledger import Ledger
 from penstock.stream.sinks import Feeding
 from penstock.wiring.alerts import Alerting
 from penstock.wiring.cases import CaseWork
-from penstock.wiring.drift import DriftWork
 from penstock.wiring.health_part import Part, Status
+from penstock.wiring.reports.drift import DriftWork
 from penstock.wiring.stores import EmbeddedStores
 from penstock.wiring.workers import parts_of_workers
 

@@ -62,7 +62,7 @@ class Champion:
         wanted = self._registry.alias(detector.name, "champion")
         if wanted is None or wanted == version:
             return None
-        from penstock.wiring.features import as_grown
+        from penstock.wiring.changes.active_features import as_grown
 
         ensemble = fitting(self._registry, as_grown(detector, self._settings), wanted)
         ensemble.warm()

@@ -15,19 +15,19 @@ from penstock.rules import NewerRules
 from penstock.stream.parts import Parts
 from penstock.wiring.alerts import Alerting
 from penstock.wiring.cases import CaseWork
+from penstock.wiring.changes.feature_activation import FeatureActivation, feature_activation
+from penstock.wiring.changes.rule_administration import RuleAdministration, rule_administration
+from penstock.wiring.changes.rule_stores import newer_rules
+from penstock.wiring.changes.trial_work import TrialWork
 from penstock.wiring.database import office_of
-from penstock.wiring.drift import DriftWork
 from penstock.wiring.engines import openers
-from penstock.wiring.feature_activation import FeatureActivation, feature_activation
 from penstock.wiring.health import ServiceHealth
 from penstock.wiring.personal import keeping
 from penstock.wiring.registries import champions
-from penstock.wiring.replays import Replays
-from penstock.wiring.rule_administration import RuleAdministration, rule_administration
-from penstock.wiring.rule_stores import newer_rules
+from penstock.wiring.reports.drift import DriftWork
 from penstock.wiring.stores import EmbeddedStores
 from penstock.wiring.streams import besides
-from penstock.wiring.trial_work import TrialWork
+from penstock.wiring.traffic.replays import Replays
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,14 @@ from penstock.stream.port import Broker, Outlet, Sink
 from penstock.stream.replica import Replica
 from penstock.wiring.alerts import Alerting, Others, alert_sink, figures
 from penstock.wiring.cases import CaseWork
-from penstock.wiring.drift import DriftSink, DriftWork
+from penstock.wiring.changes.active_features import as_grown
+from penstock.wiring.changes.feature_activation import FeatureActivation, feature_store
+from penstock.wiring.changes.rule_stores import newer_rules
+from penstock.wiring.changes.trial_work import TrialWork
 from penstock.wiring.engines import handing_on, open_engine
-from penstock.wiring.feature_activation import FeatureActivation, feature_store
-from penstock.wiring.features import as_grown
 from penstock.wiring.registries import champions
-from penstock.wiring.rule_stores import newer_rules
+from penstock.wiring.reports.drift import DriftSink, DriftWork
 from penstock.wiring.stores import note_losses, open_stores, redis_sink
-from penstock.wiring.trial_work import TrialWork
 
 _MOST_BESIDE = 64
 """Processes that may share one data folder, each with its own copy."""

@@ -12,7 +12,7 @@ from penstock.adapters.simulated import Simulation
 from penstock.adapters.world import LiveWorld
 from penstock.clock import from_us, to_us
 from penstock.offline.simulate import simulate
-from penstock.wiring.traffic import profile_of
+from penstock.wiring.traffic.events import profile_of
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 PROFILE = profile_of("banking")

@@ -10,8 +10,8 @@ from penstock.config import Settings
 from penstock.errors import PenstockError
 from penstock.governance.features import FeatureStore
 from penstock.offline import train as training
-from penstock.wiring import drift as drifting
 from penstock.wiring.database import office_of
+from penstock.wiring.reports import drift as drifting
 
 FILE = mine.__file__
 COUNT = {"entity": "customer", "kind": "count", "window": "2h"}

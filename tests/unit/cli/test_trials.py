@@ -12,7 +12,7 @@ from penstock.config import Settings
 from penstock.database import open_office
 from penstock.governance.audit import AuditLog
 from penstock.models import About, fit_ensemble, promote, save
-from penstock.wiring.challenger_source import newer_challengers
+from penstock.wiring.changes.challenger_source import newer_challengers
 from penstock.wiring.detectors import load_detector
 
 FILE = """

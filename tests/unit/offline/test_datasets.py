@@ -12,7 +12,7 @@ from msgspec import Meta
 from penstock.errors import DataError
 from penstock.ingest import Schema
 from penstock.offline.datasets import _read_file, read
-from penstock.wiring.traffic import write_frame
+from penstock.wiring.traffic.events import write_frame
 
 
 class Payment(msgspec.Struct):

@@ -6,8 +6,8 @@ import pytest
 
 from penstock.database import SqliteDatabase
 from penstock.errors import RegistryError
-from penstock.wiring import challenger_source
-from penstock.wiring import challengers as module
+from penstock.wiring.changes import challenger_source
+from penstock.wiring.changes import challengers as module
 
 
 class Registry:

@@ -15,8 +15,8 @@ from penstock.database import open_office
 from penstock.decision import Guard
 from penstock.governance.rule_versions import Body
 from penstock.offline.registry import FolderRegistry
-from penstock.wiring.guards import GuardMonitor
-from penstock.wiring.rule_stores import list_store, newer_rules, rule_store
+from penstock.wiring.changes.guards import GuardMonitor
+from penstock.wiring.changes.rule_stores import list_store, newer_rules, rule_store
 
 START = datetime(2026, 1, 5, 10, tzinfo=UTC)
 SLOW_MS = 400.0

@@ -16,8 +16,8 @@ from penstock.config import Settings
 from penstock.errors import ConfigurationError, DataError
 from penstock.ingest import Reader
 from penstock.wiring.detectors import load_detector
-from penstock.wiring.replays import Replays
-from penstock.wiring.traffic import profile_of
+from penstock.wiring.traffic.events import profile_of
+from penstock.wiring.traffic.replays import Replays
 
 NOW_US = to_us(datetime(2026, 5, 1, 12, tzinfo=UTC))
 

@@ -13,8 +13,8 @@ from penstock.errors import DataError, DeclarationError, NotFound
 from penstock.governance.list_steps import NewEntry
 from penstock.governance.rule_versions import Body
 from penstock.ledger import FileLedger
-from penstock.wiring.rule_administration import RuleAdministration, as_changed, list_at, open_rule_administration
-from penstock.wiring.rule_stores import following
+from penstock.wiring.changes.rule_administration import RuleAdministration, as_changed, list_at, open_rule_administration
+from penstock.wiring.changes.rule_stores import following
 
 START_US = 1_767_607_200_000_000  # 2026-01-05 10:00 UTC
 SECOND_US = 1_000_000

@@ -42,8 +42,8 @@ def command(context: click.Context, /, detector: str | None, events: str | None,
         return
     if detector is None or events is None:
         raise click.UsageError("name a candidate and its events: --detector DETECTOR --data SOURCE", context)
-    from penstock.wiring.candidates import compare_candidate
-    from penstock.wiring.traffic import write_frame
+    from penstock.wiring.reports.candidates import compare_candidate
+    from penstock.wiring.traffic.events import write_frame
 
     as_json = given.pop("as_json")
     found, flips = compare_candidate(settings_from(max_refused=given.pop("max_refused")), detector, events, **given)
@@ -91,9 +91,9 @@ def condition(
     \b
     penstock backtest condition banking "amount > 1000 AND is_night" --then review
     """  # noqa: D301 -- click's mark for lines that are kept as they are
-    from penstock.wiring.backtests import Trials
+    from penstock.wiring.changes.rule_administration import as_changed
     from penstock.wiring.detectors import load_detector
-    from penstock.wiring.rule_administration import as_changed
+    from penstock.wiring.reports.backtests import Trials
 
     archived = flags["archive"] is not None
     span, chosen = None if everything else days, settings_from(**flags)
@@ -117,9 +117,9 @@ def rules(detector: str, days: int, everything: bool, as_json: bool, **flags: st
 
     DETECTOR may be a candidate in a file: its rules need not be those that decided.
     """
-    from penstock.wiring.backtests import Trials
+    from penstock.wiring.changes.rule_administration import as_changed
     from penstock.wiring.detectors import load_detector
-    from penstock.wiring.rule_administration import as_changed
+    from penstock.wiring.reports.backtests import Trials
 
     archived = flags["archive"] is not None
     span, chosen = None if everything else days, settings_from(**flags)

@@ -12,7 +12,7 @@ from penstock.cli.options import as_json, detector_argument, print_json, say, se
 
 if TYPE_CHECKING:
     from penstock.governance.approvals import Request
-    from penstock.wiring.rule_administration import RuleAdministration
+    from penstock.wiring.changes.rule_administration import RuleAdministration
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,8 +40,8 @@ _WHO = click.option(
 
 def books(detector: str, flags: dict[str, Any]) -> "AbstractContextManager[RuleAdministration]":
     """The rule and list administration of a detector, from flags."""
+    from penstock.wiring.changes.rule_administration import open_rule_administration
     from penstock.wiring.detectors import load_detector
-    from penstock.wiring.rule_administration import open_rule_administration
 
     return open_rule_administration(load_detector(detector), settings_from(**flags))
 
@@ -99,7 +99,7 @@ def list_(detector: str, everything: bool, as_json: bool, **flags: Any) -> None:
 @settings("data", "office", "models", "registry")
 def approve(detector: str, request_id: str, who: str, why: str, **flags: Any) -> None:
     """Approve a request about rules, lists, models or features, and apply it; its author cannot."""
-    from penstock.wiring.approvals import open_approving
+    from penstock.wiring.changes.approvals import open_approving
     from penstock.wiring.detectors import load_detector
 
     with open_approving(load_detector(detector), settings_from(**flags)) as found:

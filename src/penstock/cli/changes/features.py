@@ -12,7 +12,7 @@ from penstock.cli.options import as_json, detector_argument, print_json, say, se
 
 if TYPE_CHECKING:
     from penstock.governance.feature_versions import Version
-    from penstock.wiring.feature_activation import FeatureActivation
+    from penstock.wiring.changes.feature_activation import FeatureActivation
 
 _name = click.argument("feature")
 
@@ -149,9 +149,9 @@ command.add_command(approvals)
 @contextmanager
 def _growing(detector: str, flags: dict[str, Any]) -> "Iterator[FeatureActivation]":
     from penstock.cli.options import settings_from
+    from penstock.wiring.changes.feature_activation import feature_activation
     from penstock.wiring.database import office_of
     from penstock.wiring.detectors import load_detector
-    from penstock.wiring.feature_activation import feature_activation
 
     loaded, chosen = load_detector(detector), settings_from(**flags)
     with office_of(chosen) as database:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from penstock.governance.approvals import Request
     from penstock.governance.rule_versions import Version
     from penstock.rules.checks import Finding
-    from penstock.wiring.rule_administration import RuleAdministration
+    from penstock.wiring.changes.rule_administration import RuleAdministration
 
 _name = click.argument("rule")
 _version = click.argument("version", type=int)
@@ -95,7 +95,7 @@ def test(detector: str, condition: str, then: str, as_json: bool, **flags: Any) 
     It is compared with the running rules: the same as another, never reached, never or always true.
     """
     from penstock.governance.rule_versions import Body
-    from penstock.wiring.rule_administration import UNDER_TEST
+    from penstock.wiring.changes.rule_administration import UNDER_TEST
 
     with books(detector, flags) as found:
         checked = found.check(UNDER_TEST, Body(when=condition, then=then))
@@ -121,7 +121,7 @@ def backtest(detector: str, rule: str, version: int | None, days: int, as_json: 
     """Backtest a version of a rule over recorded decisions: the newest unless given."""
     from penstock.cli.changes.backtest import show_tried
     from penstock.cli.options import settings_from
-    from penstock.wiring.backtests import Trials
+    from penstock.wiring.reports.backtests import Trials
 
     archived = flags["archive"] is not None
     with books(detector, flags) as found:
@@ -263,8 +263,8 @@ def _say_lowering(found: "RuleAdministration", done: "Version | Request", flags:
     from penstock.cli.options import settings_from
     from penstock.errors import PenstockError
     from penstock.governance.approvals import Request
-    from penstock.wiring.backtests import Trials
-    from penstock.wiring.rule_stores import can_lower
+    from penstock.wiring.changes.rule_stores import can_lower
+    from penstock.wiring.reports.backtests import Trials
 
     version = done.details["version"] if isinstance(done, Request) else done.version
     now, body = found.now(), found.body(done.name, version)

@@ -29,8 +29,8 @@ def command(detector: str, trial: str | None, version: str | None, days: int, as
         return
     from penstock.clock import system_clock
     from penstock.offline.trial import blocks, tried
-    from penstock.wiring.backtests import recorded
     from penstock.wiring.detectors import load_detector
+    from penstock.wiring.reports.backtests import recorded
 
     loaded = load_detector(detector)
     with recorded(settings_from(**flags), loaded.name, archived=flags["archive"] is not None, days=days) as archive:
@@ -50,8 +50,8 @@ def show_compared(detector: str, trial: str, version: str | None, days: int, fla
     """
     from penstock.clock import system_clock
     from penstock.offline.trial import Question, compare
-    from penstock.wiring.backtests import recorded
     from penstock.wiring.detectors import load_detector
+    from penstock.wiring.reports.backtests import recorded
 
     loaded = load_detector(detector)
     given = {name: value for name, value in flags.items() if name in ("data", "ledger", "ledger_log", "archive")}

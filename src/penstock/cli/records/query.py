@@ -34,7 +34,7 @@ def command(
     """  # noqa: D301 -- click's mark for lines that are kept as they are
     from penstock.wiring.engines import open_archive
     from penstock.wiring.stores import open_object_archive
-    from penstock.wiring.traffic import write_frame
+    from penstock.wiring.traffic.events import write_frame
 
     chosen = settings_from(**flags)
     archived = flags["archive"] is not None

@@ -18,9 +18,9 @@ def command(transaction_id: str, detector: str | None, as_json: bool, **flags: s
     """
     from penstock.clock import iso
     from penstock.engine import verify
+    from penstock.wiring.changes.rule_administration import list_at
     from penstock.wiring.engines import recorded_decisions
     from penstock.wiring.personal import erasure_of
-    from penstock.wiring.rule_administration import list_at
 
     settings = settings_from(**flags)
     with recorded_decisions(settings, transaction_id, detector) as (loaded, ledger):

@@ -60,12 +60,12 @@ def command(
     from penstock.cli.signals import stop_on_signals
     from penstock.engine.statistics.meter import Meter
     from penstock.errors import shown_url
+    from penstock.wiring.changes.trial_work import TrialWork
     from penstock.wiring.database import office_of
     from penstock.wiring.detectors import load_detector
     from penstock.wiring.personal import keeping
     from penstock.wiring.streams import open_broker, parts_of, shards_of
     from penstock.wiring.traces import BatchSpans, spans_of
-    from penstock.wiring.trial_work import TrialWork
     from penstock.worker import Monitor, Worker
 
     settings = settings_from(**accepting(flags, accept_loss=accept_loss))
@@ -110,7 +110,7 @@ def train_where_nothing_decides(detector: "Detector", file: Path, settings: "Set
     from penstock.cli.training.trainer import tell
     from penstock.offline.options import Options
     from penstock.offline.trainer import Trainer
-    from penstock.wiring.features import as_grown
+    from penstock.wiring.changes.active_features import as_grown
     from penstock.wiring.registries import open_registry
 
     registry = open_registry(settings)

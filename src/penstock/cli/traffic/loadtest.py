@@ -53,7 +53,7 @@ def command(
     service that stalls cannot hide it. A detector of --serve that has no trained models yet gets small ones, which are
     trained on simulated events and not kept.
     """
-    from penstock.wiring.traffic import load_test
+    from penstock.wiring.traffic.events import load_test
 
     settings = settings_from(**flags)
     if serve:
@@ -91,7 +91,7 @@ def own_service(reference: str, settings: "Settings", within_s: float) -> Iterat
     from penstock.offline.registry import champion_of
     from penstock.wiring.detectors import load_detector
     from penstock.wiring.registries import open_registry
-    from penstock.wiring.traffic import train_small
+    from penstock.wiring.traffic.events import train_small
 
     url = f"http://127.0.0.1:{(port := free_port())}"
     detector = load_detector(reference)

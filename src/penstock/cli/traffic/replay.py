@@ -29,9 +29,9 @@ def command(detector: str, file: str, out: Path | None, as_json: bool, models: s
     """
     from penstock.offline.outcome import outcome
     from penstock.offline.replay import placed
+    from penstock.wiring.changes.stored_detector import key_kept, with_stored_features_and_lists
     from penstock.wiring.detectors import load_detector
-    from penstock.wiring.stored_detector import key_kept, with_stored_features_and_lists
-    from penstock.wiring.traffic import write_frame
+    from penstock.wiring.traffic.events import write_frame
 
     chosen = settings_from(models=models, **flags)
     loaded = with_stored_features_and_lists(load_detector(detector), chosen)

@@ -25,8 +25,8 @@ def command(detector: str, file: Path, to: str, tps: float | None, labels: bool,
     FILE is .csv, .parquet or .ndjson. Events are sent in arrival order; each label follows at the place at which it
     became known.
     """
-    from penstock.wiring.producers import send
-    from penstock.wiring.traffic import recorded_items
+    from penstock.wiring.traffic.events import recorded_items
+    from penstock.wiring.traffic.producers import send
 
     given = settings_from(**flags)
     recorded = read_events(detector, file, given)

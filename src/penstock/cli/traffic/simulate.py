@@ -51,8 +51,8 @@ def command(detector: str, out: Path | None, to: str | None, shard_key: str | No
     honest ones do odd things too. A file also holds what is known only later: the label, when it became known, and the
     attack.
     """
-    from penstock.wiring.producers import send
-    from penstock.wiring.traffic import simulation, write_frame
+    from penstock.wiring.traffic.events import simulation, write_frame
+    from penstock.wiring.traffic.producers import send
 
     if out is not None and to is not None:
         raise click.UsageError("--out and --to exclude one another; run the command twice with the same --seed")

@@ -49,10 +49,10 @@ def command(
     scores say without them; what each finding touches, and what to do. Also while a service is running.
     """
     from penstock.clock import duration_us
+    from penstock.wiring.changes.active_features import as_grown
     from penstock.wiring.detectors import load_detector
-    from penstock.wiring.drift import drift_report
-    from penstock.wiring.features import as_grown
-    from penstock.wiring.references import make_reference
+    from penstock.wiring.reports.drift import drift_report
+    from penstock.wiring.reports.references import make_reference
 
     chosen = settings_from(**flags)
     loaded = as_grown(load_detector(detector), chosen)

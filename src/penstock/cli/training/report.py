@@ -55,8 +55,8 @@ def train(
     effect of members and of treatments of the imbalance, and the most costly mistakes. With --json, the same as JSON.
     """
     from penstock.offline.train import run
+    from penstock.wiring.changes.active_features import as_grown
     from penstock.wiring.detectors import load_detector
-    from penstock.wiring.features import as_grown
 
     chosen = settings_from(max_refused=max_refused)
     options = options_from(wishes, chosen, treatments=not no_treatments)
@@ -93,7 +93,7 @@ def daily(detector: str | None, date: date | None, by: "By", out: Path | None, a
     Of one detector, or of all in the data folder, also while a service is running. Writes daily-DETECTOR-DATE.json, .csv
     and .html, a self-contained page. With --json, the same on standard output, and files only with --out.
     """
-    from penstock.wiring.daily import daily_reports, write_reports
+    from penstock.wiring.reports.daily import daily_reports, write_reports
 
     chosen = settings_from(**flags)
     reports = daily_reports(chosen, detector, date, by=by)

@@ -46,8 +46,8 @@ def command(
     """
     from penstock.offline.registry import register
     from penstock.offline.train import run
+    from penstock.wiring.changes.active_features import as_grown
     from penstock.wiring.detectors import load_detector
-    from penstock.wiring.features import as_grown
     from penstock.wiring.registries import open_registry
 
     chosen = settings_from(models=models, registry=registry, max_refused=max_refused)

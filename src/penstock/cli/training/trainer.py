@@ -56,10 +56,10 @@ def command(
     from penstock.cli.signals import on_signal, stop_on_signals
     from penstock.clock import duration_us
     from penstock.offline.trainer import Trainer, take_request
+    from penstock.wiring.changes.active_features import as_grown
     from penstock.wiring.detectors import load_detector
-    from penstock.wiring.drift import drift_asks
-    from penstock.wiring.features import as_grown
     from penstock.wiring.registries import note_challenger, open_registry, request_file
+    from penstock.wiring.reports.drift import drift_asks
 
     chosen = settings_from(models=models, registry=registry, data=on_drift, max_refused=max_refused)
     loaded = as_grown(load_detector(detector), chosen)

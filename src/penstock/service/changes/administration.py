@@ -12,7 +12,7 @@ from penstock.offline.backtest.fires import Fires, fires
 from penstock.service.changes.followers import RulesFollower
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.problems import RequestRefused
-from penstock.wiring.rule_administration import RuleAdministration
+from penstock.wiring.changes.rule_administration import RuleAdministration
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from penstock.service.changes.rule_schemas import RequestForm, RequestList, requ
 from penstock.service.http.openapi import answers, may_take
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.requests import actor_name, json_answer, parse_body, who
-from penstock.wiring.approvals import ApprovalService
+from penstock.wiring.changes.approvals import ApprovalService
 
 _REFUSED = (400, 403, 404, 408, 409, 413, 415)
 _REQUESTS = "/detectors/{name}/approvals"

@@ -20,7 +20,7 @@ from penstock.service.http.openapi import answers, requires
 from penstock.service.http.problems import RequestRefused
 from penstock.service.records.decisions import json_response
 from penstock.service.schemas import BacktestRequest
-from penstock.wiring.backtests import Trials
+from penstock.wiring.reports.backtests import Trials
 
 LIMIT_S = 20.0
 """Time limit of one backtest, in seconds."""

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from penstock.errors import PenstockError
 from penstock.service.port import Serving
-from penstock.wiring.feature_activation import ActivatedFeatures, FeatureActivation
+from penstock.wiring.changes.feature_activation import ActivatedFeatures, FeatureActivation
 
 log = logging.getLogger("penstock.service")
 

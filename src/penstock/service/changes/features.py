@@ -26,7 +26,7 @@ from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.openapi import answers, may_take, requires
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.requests import json_answer, parse_body, who
-from penstock.wiring.feature_activation import FeatureActivation
+from penstock.wiring.changes.feature_activation import FeatureActivation
 
 T = TypeVar("T")
 

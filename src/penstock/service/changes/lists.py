@@ -32,7 +32,7 @@ from penstock.service.http.instants import parse_instant
 from penstock.service.http.openapi import answers, may_take, refusal, requires
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.requests import actor_name, json_answer, parse_body, text, who
-from penstock.wiring.rule_administration import RuleAdministration
+from penstock.wiring.changes.rule_administration import RuleAdministration
 
 _REFUSED = (400, 404, 408, 409, 413, 415)
 _LISTS = "/detectors/{name}/lists"

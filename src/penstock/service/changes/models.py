@@ -30,7 +30,7 @@ from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.openapi import answers, may_take, requires
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.requests import json_answer, parse_body, who
-from penstock.wiring.challengers import Challengers
+from penstock.wiring.changes.challengers import Challengers
 
 T = TypeVar("T")
 

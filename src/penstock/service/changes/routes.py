@@ -9,9 +9,9 @@ from penstock.service.changes import approvals, features, lists, rules
 from penstock.service.changes.administration import Administration
 from penstock.service.changes.backtests import Backtests
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.wiring.approvals import ApprovalService
-from penstock.wiring.challengers import Challengers
-from penstock.wiring.feature_activation import FeatureActivation
+from penstock.wiring.changes.approvals import ApprovalService
+from penstock.wiring.changes.challengers import Challengers
+from penstock.wiring.changes.feature_activation import FeatureActivation
 
 
 def add_routes(

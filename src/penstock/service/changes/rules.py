@@ -46,8 +46,8 @@ from penstock.service.http.openapi import answers, may_take, refusal, requires
 from penstock.service.http.problems import RequestRefused
 from penstock.service.http.requests import actor_name, json_answer, parse_body, text, who
 from penstock.service.schemas import BacktestRequest
-from penstock.wiring.rule_administration import UNDER_TEST
-from penstock.wiring.rule_stores import can_lower
+from penstock.wiring.changes.rule_administration import UNDER_TEST
+from penstock.wiring.changes.rule_stores import can_lower
 
 _REFUSED = (400, 404, 408, 409, 413, 415)
 _RULES = "/detectors/{name}/rules"

@@ -18,7 +18,7 @@ from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.openapi import answers
 from penstock.service.http.problems import RequestRefused
 from penstock.service.records.decisions import json_response
-from penstock.wiring.trial_work import TrialWork
+from penstock.wiring.changes.trial_work import TrialWork
 
 GUARDS_EVERY_S = 0.5
 """Seconds between two guard checks."""

@@ -15,7 +15,7 @@ from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.openapi import answers
 from penstock.service.http.problems import RequestRefused
 from penstock.service.records.decisions import json_response
-from penstock.wiring.drift import DriftWork
+from penstock.wiring.reports.drift import DriftWork
 
 _ESTIMATED = ("fraud_rate", "precision", "recall", "roc_auc")
 

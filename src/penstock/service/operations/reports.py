@@ -21,7 +21,7 @@ from penstock.service.http.requests import json_answer
 from penstock.service.operations.report_schemas import ReportDay, ReportList
 from penstock.service.port import Serving
 from penstock.service.records.decisions import DetectorName
-from penstock.wiring.daily import decided_days, report_of
+from penstock.wiring.reports.daily import decided_days, report_of
 
 T = TypeVar("T")
 

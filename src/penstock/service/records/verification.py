@@ -24,7 +24,7 @@ from penstock.service.records.decisions import DetectorName, json_response
 from penstock.service.records.definition_schemas import Parity
 from penstock.service.records.personal import Unmasking, actor_of
 from penstock.service.schemas import ErasedBy
-from penstock.wiring.rule_administration import list_at
+from penstock.wiring.changes.rule_administration import list_at
 
 MOST_BEFORE = 500_000
 """Rows of the log before a decision that are replayed here; the command replays any number."""

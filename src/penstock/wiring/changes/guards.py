@@ -23,8 +23,8 @@ from penstock.ledger import Ledger
 from penstock.ledger.archive import Archive
 from penstock.offline.registry import Registry
 from penstock.offline.trial import Question, seen
-from penstock.wiring.challengers import Challengers
-from penstock.wiring.rule_stores import rule_store
+from penstock.wiring.changes.challengers import Challengers
+from penstock.wiring.changes.rule_stores import rule_store
 
 GUARD = "guard"
 """The author of rollbacks in the audit log."""

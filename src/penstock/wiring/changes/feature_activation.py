@@ -21,9 +21,9 @@ from penstock.governance.model_trials import ModelTrials
 from penstock.models import Ensemble, load_bundle
 from penstock.models.bundle_store import Alias, alias
 from penstock.rules import Rule
+from penstock.wiring.changes.active_features import added_of, not_active
+from penstock.wiring.changes.rule_stores import list_store, rule_store, rules_of
 from penstock.wiring.database import office_of
-from penstock.wiring.features import added_of, not_active
-from penstock.wiring.rule_stores import list_store, rule_store, rules_of
 
 AGAIN_S = 3.0
 """Seconds before a failed backfill is retried, unless the failure is final."""

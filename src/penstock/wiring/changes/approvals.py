@@ -7,11 +7,11 @@ from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.errors import Conflict
 from penstock.governance.features import FeatureStore
-from penstock.wiring.challengers import Challengers
+from penstock.wiring.changes.challengers import Challengers
+from penstock.wiring.changes.feature_activation import feature_store
+from penstock.wiring.changes.rule_administration import RuleAdministration, rule_administration
 from penstock.wiring.database import office_of
-from penstock.wiring.feature_activation import feature_store
 from penstock.wiring.registries import open_registry
-from penstock.wiring.rule_administration import RuleAdministration, rule_administration
 
 
 class ApprovalService:

@@ -20,8 +20,8 @@ from penstock.offline.drift.report import Reporter
 from penstock.offline.drift.result import DriftReport
 from penstock.offline.drift.sketch import DAY_US, HOUR_US
 from penstock.offline.drift.watch import KEPT_D, Pause, Watch, hours_of
-from penstock.wiring.references import champion_version, reference_for
 from penstock.wiring.registries import open_registry
+from penstock.wiring.reports.references import champion_version, reference_for
 from penstock.wiring.stores import ledger_to_read
 
 _REST = 4.0

@@ -3,10 +3,10 @@
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine.startup import PERSONAL_KEY
+from penstock.wiring.changes.active_features import as_grown
+from penstock.wiring.changes.rule_stores import list_store
 from penstock.wiring.database import has_office, office_of
 from penstock.wiring.engines import personal_key
-from penstock.wiring.features import as_grown
-from penstock.wiring.rule_stores import list_store
 
 
 def with_stored_features_and_lists(detector: Detector, settings: Settings) -> Detector:

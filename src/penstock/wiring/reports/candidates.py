@@ -14,10 +14,10 @@ from penstock.offline.archived import as_recorded
 from penstock.offline.backtest.compare import Compared, compare
 from penstock.offline.backtest.side import Side, recorded_side, replayed_side
 from penstock.offline.datasets import Recorded, accepted, read
-from penstock.wiring.backtests import frames_of
 from penstock.wiring.detectors import installed, load_detector
 from penstock.wiring.engines import open_archive
-from penstock.wiring.traffic import read_recorded
+from penstock.wiring.reports.backtests import frames_of
+from penstock.wiring.traffic.events import read_recorded
 
 
 def compare_candidate(

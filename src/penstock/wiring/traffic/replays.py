@@ -18,7 +18,7 @@ from penstock.detector import Detector
 from penstock.errors import ConfigurationError
 from penstock.offline.datasets import accepted, read
 from penstock.offline.simulate import Profile, Simulator, submitted
-from penstock.wiring.traffic import profile_of
+from penstock.wiring.traffic.events import profile_of
 
 SIMULATOR = "simulator"
 MOST = 100_000

@@ -10,9 +10,9 @@ from penstock.detector import Detector
 from penstock.engine import Engine
 from penstock.ledger.archive import Archive
 from penstock.offline.trial import Compared, Question, compare
-from penstock.wiring.challenger_source import newer_challengers
-from penstock.wiring.challengers import Challengers
-from penstock.wiring.guards import Announcements, guard_monitor
+from penstock.wiring.changes.challenger_source import newer_challengers
+from penstock.wiring.changes.challengers import Challengers
+from penstock.wiring.changes.guards import Announcements, guard_monitor
 from penstock.wiring.registries import open_registry
 
 Told = Callable[[str, bytes], None]

@@ -18,8 +18,8 @@ from penstock.governance.lists import ListStore
 from penstock.governance.rule_versions import Acting, Body
 from penstock.governance.rules import Check, RuleStore
 from penstock.rules import NewerRules, Rule, RuleSetRevision, Share
+from penstock.wiring.changes.active_features import grown, not_active
 from penstock.wiring.database import office_of
-from penstock.wiring.features import grown, not_active
 
 
 def rule_store(database: Database, detector: Detector, *, four_eyes: bool = False) -> RuleStore:

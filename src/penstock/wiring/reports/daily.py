@@ -20,7 +20,7 @@ from penstock.offline.daily.day import Control, DayDrift
 from penstock.offline.daily.history import History
 from penstock.offline.trial import blocks
 from penstock.wiring.detectors import installed, load_detector
-from penstock.wiring.drift import drift_of_day
+from penstock.wiring.reports.drift import drift_of_day
 from penstock.wiring.stores import ledgers_to_read, several_logs
 
 _FURTHEST = 8

@@ -22,7 +22,7 @@ from penstock.models import Ensemble
 from penstock.models.bundle_store import way_back
 from penstock.offline.registry import Entry, Registry, find, fitting
 from penstock.rules import Share
-from penstock.wiring.features import grown
+from penstock.wiring.changes.active_features import grown
 
 _log = logging.getLogger("penstock.models")
 

@@ -23,10 +23,10 @@ from penstock.governance.rule_versions import Body, Version, by_name
 from penstock.ingest.personal import tokeniser
 from penstock.rules.checks import Finding, origin
 from penstock.rules.lists import Listed, check_list_name, checked_value, read_listed, write_listed
+from penstock.wiring.changes.active_features import grown
+from penstock.wiring.changes.rule_stores import adopt, check_of, list_store, rule_of, rule_store, rules_of
 from penstock.wiring.database import has_office, office_of
 from penstock.wiring.engines import personal_key
-from penstock.wiring.features import grown
-from penstock.wiring.rule_stores import adopt, check_of, list_store, rule_of, rule_store, rules_of
 
 UNDER_TEST = "condition_under_test"
 """The name of a rule that is only tested."""

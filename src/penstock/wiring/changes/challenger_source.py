@@ -9,7 +9,7 @@ from penstock.database import Database
 from penstock.detector import Detector
 from penstock.engine.challenger import InTrial, NewerTrial
 from penstock.errors import PenstockError, RegistryError
-from penstock.wiring.challengers import Challengers
+from penstock.wiring.changes.challengers import Challengers
 from penstock.wiring.registries import open_registry
 
 _AGAIN_S = 5.0

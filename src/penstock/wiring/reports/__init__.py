@@ -1,0 +1,1 @@
+"""Reports from the settings: daily reports, drift, and backtests of conditions and candidates."""
