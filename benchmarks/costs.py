@@ -18,7 +18,7 @@ from path import bodies_of
 
 from penstock import Detector, Engine
 from penstock.database import open_office
-from penstock.engine.shadow import Challenger
+from penstock.engine.trials.shadow import Challenger
 from penstock.models import Ensemble
 from penstock.privacy.vault import Said, Vault
 

@@ -17,7 +17,7 @@ from penstock.alerts import alert_of
 from penstock.config import Settings
 from penstock.database import open_office
 from penstock.decision import Guard
-from penstock.engine.challenger import model_trial
+from penstock.engine.trials.challenger import model_trial
 from penstock.governance.audit import AuditLog
 from penstock.governance.rule_versions import Body
 from penstock.models import About, fit_ensemble, promote, save

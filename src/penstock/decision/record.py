@@ -11,7 +11,7 @@ Columns of a record of kind `decisions`, n rows:
     lowered       uint8 (n,)            what was asked for where a rule lowered it, `NO_ACTION` elsewhere; left out if none can
     control       uint8 (n,)            what was let through would have been, `NO_ACTION` elsewhere; left out where nothing is
 
-While a trial runs (`penstock.engine.shadow`) also
+While a trial runs (`penstock.engine.trials.shadow`) also
 
     would         uint8 (n, 1 + t)      the champion's action alone, then each candidate's; `NO_ACTION`: failed
     trial_scores  float64 (n, 1 + c)    the champion's probability and each challenger's; left out where there is none

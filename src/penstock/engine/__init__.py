@@ -6,10 +6,10 @@ from penstock.lazy import lazy_names
 
 if TYPE_CHECKING:
     from penstock.engine.backfill import Coverage, FeatureBackfill
-    from penstock.engine.challenger import Challenger
     from penstock.engine.engine import Engine
     from penstock.engine.personal_data import OnPersonal, Personal
     from penstock.engine.pipeline import BatchResult, Pipeline
+    from penstock.engine.trials.challenger import Challenger
     from penstock.engine.verification import Verification, verify
     from penstock.engine.warm import warm_up
 
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Challenger": "challenger",
+    "Challenger": "trials.challenger",
     "Engine": "engine",
     "FeatureBackfill": "backfill",
     "BatchResult": "pipeline",

@@ -8,10 +8,10 @@ import msgspec
 from penstock.clock import Clock
 from penstock.detector import Detector
 from penstock.engine.backfill import FeatureBackfill
-from penstock.engine.challenger import Challenger
 from penstock.engine.pipeline import Pipeline
 from penstock.engine.rebuild import Rebuild
 from penstock.engine.record_format import RecordFormat
+from penstock.engine.trials.challenger import Challenger
 from penstock.expressions import Members
 from penstock.features.definitions import Added, to_plain
 from penstock.ledger import DetectorVersion, Ledger

@@ -11,7 +11,7 @@ import numpy as np
 from penstock.clock import iso
 from penstock.detector import Detector
 from penstock.engine.active_detector import ActiveDetector
-from penstock.engine.label_outcomes import LabelOutcomes
+from penstock.engine.labels.outcomes import LabelOutcomes
 from penstock.engine.queries import KeyRows, RecordQueries
 from penstock.engine.recent_decisions import Chunk, RecentDecisions, joined
 from penstock.engine.records import rule_of

@@ -19,9 +19,9 @@ from penstock.engine.intake import Intake
 if TYPE_CHECKING:  # the rest is imported when an engine is made: `from penstock import Engine` costs nothing
     from penstock.detector import Detector
     from penstock.engine.backfill import FeatureBackfill
-    from penstock.engine.challenger import Challenger
     from penstock.engine.personal_data import OnPersonal
     from penstock.engine.pipeline import Pipeline
+    from penstock.engine.trials.challenger import Challenger
     from penstock.expressions import Members
     from penstock.ledger import Ledger
     from penstock.models import Ensemble
@@ -78,8 +78,8 @@ class Engine(Intake):
         from penstock.engine.decide import BatchDecider
         from penstock.engine.decision_history import DecisionHistory
         from penstock.engine.deduplication import Deduplicator
-        from penstock.engine.label_outcomes import LabelOutcomes
-        from penstock.engine.labels import LabelStore
+        from penstock.engine.labels.outcomes import LabelOutcomes
+        from penstock.engine.labels.store import LabelStore
         from penstock.engine.personal_data import Personal
         from penstock.engine.pipeline import Pipeline
         from penstock.engine.quarantine import QuarantineWriter

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # the rest is imported when an engine is made: `from penstock
     from numpy.typing import NDArray
 
     from penstock.engine.decide import BatchDecider, OnDurable
-    from penstock.engine.labels import LabelStore
+    from penstock.engine.labels.store import LabelStore
     from penstock.engine.quarantine import QuarantineWriter
     from penstock.ingest import Read, Reader
     from penstock.ledger import Ledger, Quarantined
@@ -186,7 +186,7 @@ class Intake:
         Raises:
             MalformedEvent: there is no such transaction.
         """
-        from penstock.engine.labels import Statement
+        from penstock.engine.labels.store import Statement
         from penstock.messages import Refusal
 
         known_us = to_us(at) if at is not None else None
@@ -197,7 +197,7 @@ class Intake:
 
     def label_json(self, body: bytes, *, on_durable: OnDurable | None = None) -> list[dict[str, Any] | Refusal]:
         """Take in one label as JSON, or an array of them, in order."""
-        from penstock.engine.labels import answer_of
+        from penstock.engine.labels.store import answer_of
 
         [told] = self.label_store.submit_json([body])
         if on_durable is not None:

@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 
 from penstock.decision import NO_ACTION, Judge, Thresholds, Verdicts
 from penstock.detector import Detector
-from penstock.engine.challenger import Challenger, check_together
-from penstock.engine.control_share import Control
-from penstock.engine.inputs import Inputs
-from penstock.engine.label_queue import LabelQueue
+from penstock.engine.labels.queue import LabelQueue
 from penstock.engine.reads import take
-from penstock.engine.shadow import ShadowEvaluator, ShadowResult, stopped
+from penstock.engine.trials.challenger import Challenger, check_together
+from penstock.engine.trials.control_share import Control
+from penstock.engine.trials.shadow import ShadowEvaluator, ShadowResult, stopped
 from penstock.errors import BundleError, DeclarationError, did_you_mean
 from penstock.features.kernel.words import ALL_KEYS
 from penstock.features.lookups import lookups_of
 from penstock.features.state import OPEN, Closed
 from penstock.messages import Batch, Type
 from penstock.models import Ensemble
+from penstock.models.inputs import Inputs
 from penstock.rules import Ran
 
 if TYPE_CHECKING:

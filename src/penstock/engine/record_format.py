@@ -9,7 +9,7 @@ import msgspec
 from penstock.decision import Renderer, SplitRenderer, Thresholds
 from penstock.engine import records
 from penstock.engine.pipeline import Pipeline
-from penstock.engine.shadow import ShadowEvaluator, Trial, candidates
+from penstock.engine.trials.shadow import ShadowEvaluator, Trial, candidates
 from penstock.messages import Versions
 from penstock.models import Ensemble
 

@@ -11,7 +11,7 @@ from penstock.decision import TEXT, as_list
 from penstock.decision.record import DECIDED_BY
 from penstock.decision.split_renderer import CONTRIBUTIONS, EXPLAINED
 from penstock.detector import Detector
-from penstock.engine.shadow import ShadowEvaluator, ShadowResult
+from penstock.engine.trials.shadow import ShadowEvaluator, ShadowResult
 from penstock.features.state import OPEN, Closed
 from penstock.ingest import Read
 from penstock.ledger import Field, Ledger

@@ -15,9 +15,9 @@ from penstock.decision.policy import ORDERS
 from penstock.decision.split_renderer import by_challenger, deciding_version
 from penstock.detector import Detector
 from penstock.engine import records
-from penstock.engine.challenger import Challenger, model_trial
 from penstock.engine.engine import Engine
 from penstock.engine.rebuild import ENTERED, Rebuild
+from penstock.engine.trials.challenger import Challenger, model_trial
 from penstock.errors import BundleError, DataError
 from penstock.expressions import Members
 from penstock.features.definitions import Added, read_described

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from penstock.detector import Detector
 from penstock.engine import BatchResult, Pipeline
-from penstock.engine.label_queue import stream_clock
+from penstock.engine.labels.queue import stream_clock
 from penstock.engine.reads import take
 from penstock.ingest import Read, Reader, SeriesTexts
 from penstock.ingest.labels import Labels

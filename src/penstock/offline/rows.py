@@ -13,12 +13,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from penstock.detector import Detector
-from penstock.engine.inputs import Inputs
 from penstock.engine.statistics.distribution import worth_of
 from penstock.errors import DataError
 from penstock.features import Aggregate
 from penstock.messages import Action
 from penstock.models import Encoding
+from penstock.models.inputs import Inputs
 from penstock.offline.datasets import Recorded
 from penstock.offline.replay import Replay
 

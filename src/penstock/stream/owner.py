@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 
 from penstock.engine import Engine
-from penstock.engine.challenger import InTrial
 from penstock.engine.pipeline import BatchResult
+from penstock.engine.trials.challenger import InTrial
 from penstock.errors import BundleError, DeclarationError, Fenced, PenstockError
 from penstock.ingest import masked_event
 from penstock.ledger import Answered, Quarantined

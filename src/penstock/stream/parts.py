@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from penstock.engine import Engine, FeatureBackfill
-from penstock.engine.challenger import NewerTrial
+from penstock.engine.trials.challenger import NewerTrial
 from penstock.errors import PenstockError
 from penstock.models import Ensemble
 from penstock.rules import NewerRules

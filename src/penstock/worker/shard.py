@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import Any
 
 from penstock.engine import Engine
-from penstock.engine.challenger import InTrial
 from penstock.engine.statistics.meter import Meter
+from penstock.engine.trials.challenger import InTrial
 from penstock.engine.warm import GC_THRESHOLDS
 from penstock.errors import DeclarationError, Fenced, LedgerError, PenstockError
 from penstock.models import Ensemble

@@ -10,10 +10,10 @@ import pytest
 from penstock import Detector, Engine, Entity, Label, LogisticRegression, Policy, XGBoost, replay
 from penstock.codes import text_codes
 from penstock.engine import verify
-from penstock.engine.inputs import Inputs
 from penstock.messages import Batch, Layout, Type
 from penstock.models import About, fit_ensemble, save
 from penstock.models.categories import Encoding
+from penstock.models.inputs import Inputs
 
 
 @pytest.fixture

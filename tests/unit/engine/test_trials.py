@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from penstock.clock import SECOND_US
 from penstock.codes import text_codes
 from penstock.decision import NO_ACTION
-from penstock.engine.shadow import Trial
 from penstock.engine.statistics.trials import TrialStatistics
+from penstock.engine.trials.shadow import Trial
 from penstock.ledger import Field
 from penstock.messages import Record
 from penstock.rules import Share

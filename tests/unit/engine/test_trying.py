@@ -12,7 +12,7 @@ import pytest
 from penstock import Detector, Engine, Entity, Label, LogisticRegression, Policy, Rule, XGBoost
 from penstock.decision import NO_ACTION
 from penstock.engine import Challenger, verify
-from penstock.engine.challenger import model_trial
+from penstock.engine.trials.challenger import model_trial
 from penstock.errors import BundleError, DeclarationError
 from penstock.messages import Action
 from penstock.models import About, Ensemble, fit_ensemble, load_bundle, promote, save

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from penstock.clock import SECOND_US, Clock, iso
 from penstock.decision.guard import Seen
-from penstock.engine.challenger import MODEL
 from penstock.engine.pipeline import BatchResult
 from penstock.engine.records import would
-from penstock.engine.shadow import Trial
 from penstock.engine.statistics.trial_counts import Counted, Panes, count, form_of, nothing, seen_of
+from penstock.engine.trials.challenger import MODEL
+from penstock.engine.trials.shadow import Trial
 from penstock.ledger import Ledger
 from penstock.messages import Record
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from penstock.clock import iso
 from penstock.decision.reasons import public, said, typed
 from penstock.detector import Detector
-from penstock.engine.inputs import Inputs
 from penstock.engine.reads import take
 from penstock.messages import Action, Batch, Type
 from penstock.models import Ensemble
+from penstock.models.inputs import Inputs
 from penstock.offline.datasets import Recorded
 from penstock.offline.replay import Chunk, Replay
 from penstock.offline.rows import Rows

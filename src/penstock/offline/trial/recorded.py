@@ -12,8 +12,8 @@ import polars as pl
 from penstock.clock import SECOND_US, iso
 from penstock.decision.guard import Seen
 from penstock.detector import Detector
-from penstock.engine.challenger import MODEL, model_trial
 from penstock.engine.records import would
+from penstock.engine.trials.challenger import MODEL, model_trial
 from penstock.errors import DataError, did_you_mean
 from penstock.offline.backtest.cells import Cell, effect_of
 from penstock.offline.backtest.query_source import QuerySource, RecordedDecisions

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 
 from penstock.config import Settings
 from penstock.decision import Guard
-from penstock.engine.challenger import MOST
+from penstock.engine.trials.challenger import MOST
 from penstock.errors import BundleError, DeclarationError, RegistryError
 from penstock.governance import approvals
 from penstock.governance.trial_steps import ModelTrial

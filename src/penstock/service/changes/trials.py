@@ -9,7 +9,7 @@ import msgspec
 from fastapi import FastAPI, Query, Response
 
 from penstock.engine import Engine
-from penstock.engine.challenger import MODEL
+from penstock.engine.trials.challenger import MODEL
 from penstock.errors import DataError, PenstockError
 from penstock.offline.trial import Compared, Question
 from penstock.service.changes.followers import RULES_EVERY_S, Follower

@@ -22,7 +22,7 @@ import numpy as np
 from penstock.clock import iso
 from penstock.config import Settings
 from penstock.engine import Engine
-from penstock.engine.labels import read_statements
+from penstock.engine.labels.store import read_statements
 from penstock.errors import BrokerError, NotReady
 from penstock.ledger import Answered
 from penstock.messages import Action, Record, Refusal

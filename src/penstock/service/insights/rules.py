@@ -6,7 +6,7 @@ import numpy as np
 
 from penstock.clock import iso
 from penstock.engine import Engine
-from penstock.engine.label_outcomes import LabelledDecision
+from penstock.engine.labels.outcomes import LabelledDecision
 from penstock.engine.statistics.distribution import RuleCount, Tally
 from penstock.messages import Action
 from penstock.outcomes import ScoreSums, known_rate

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from penstock.config import Settings
 from penstock.database import Database
 from penstock.detector import Detector
-from penstock.engine.challenger import InTrial, NewerTrial
+from penstock.engine.trials.challenger import InTrial, NewerTrial
 from penstock.errors import PenstockError, RegistryError
 from penstock.wiring.changes.challengers import Challengers
 from penstock.wiring.registries import open_registry

@@ -14,8 +14,8 @@ from penstock.database import Database
 from penstock.decision.guard import HARMFUL_UNSEEN, Guard, Seen, guards_of
 from penstock.detector import Detector
 from penstock.engine import Engine
-from penstock.engine.challenger import MODEL
-from penstock.engine.shadow import candidates
+from penstock.engine.trials.challenger import MODEL
+from penstock.engine.trials.shadow import candidates
 from penstock.governance.rule_guards import RuleGuards
 from penstock.governance.rules import RuleStore
 from penstock.governance.trial_steps import ModelTrial

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from penstock.decision import NO_ACTION, Judge, Thresholds, Verdicts
 from penstock.detector import Detector
-from penstock.engine.challenger import Challenger, Contender, Scored
+from penstock.engine.trials.challenger import Challenger, Contender, Scored
 from penstock.messages import Action, Batch
 from penstock.models import Ensemble
 from penstock.rules import CompiledRule, Ran

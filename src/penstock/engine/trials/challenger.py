@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from penstock.decision import Judge
 from penstock.decision.judge import Judged as JudgedBy
 from penstock.detector import Detector
-from penstock.engine.inputs import Inputs
 from penstock.errors import DeclarationError
 from penstock.messages import Batch
 from penstock.models import Ensemble
+from penstock.models.inputs import Inputs
 from penstock.rules import Share
 
 MODEL = "model"
