@@ -15,8 +15,7 @@ from penstock.detectors import ecommerce
 from penstock.models import metrics
 from penstock.offline import measure
 from penstock.offline.datasets import read
-from penstock.offline.folds import held_out, in_time_order
-from penstock.offline.learn import learn
+from penstock.offline.folds import held_out, in_time_order, learn
 from penstock.offline.rows import Rows, replayed
 
 BURST_ENDS = datetime(2015, 2, 1, tzinfo=UTC)

@@ -132,7 +132,7 @@ _ALIKE = 0.85  # similarity by difflib: one or two letters
 
 
 def _detectors(settings: "Settings", named: Sequence[str]) -> Iterator[Finding]:
-    from penstock.detector.doubts import no_longer_lowering
+    from penstock.detector.order_check import no_longer_lowering
     from penstock.wiring.changes.rule_administration import as_changed
     from penstock.wiring.detectors import installed, load_detector
 

@@ -1,7 +1,6 @@
 """One fraud problem, declared once: `detector` declares, `compiler` turns it into the `plan` that is executed."""
 
-from penstock.detector.detector import Detector
-from penstock.detector.doubts import DetectorWarning
+from penstock.detector.detector import Detector, DetectorWarning
 from penstock.detector.plan import SCORE, Feature, Plan
 from penstock.detector.recipe import Apart, Recipe
 

@@ -19,12 +19,12 @@ import polars as pl
 from penstock.clock import duration_us
 from penstock.decision import Policy
 from penstock.detector.compiler import Compiler, words_of
-from penstock.detector.doubts import DetectorWarning, self_comparisons
 from penstock.detector.plan import Feature, fingerprint
 from penstock.detector.recipe import Recipe
 from penstock.errors import DeclarationError
 from penstock.features import Aggregate, Derived, Label
 from penstock.features.definitions import Added, feature_of
+from penstock.features.entity import REMEMBERED
 from penstock.features.kernel.words import STATE_FORMAT
 from penstock.ingest import Schema, Steps
 from penstock.messages import Type
@@ -34,6 +34,10 @@ from penstock.rules.lists import Declared, declared_lists
 
 if TYPE_CHECKING:
     from penstock.features.state import FeatureState
+
+
+class DetectorWarning(UserWarning):
+    """Something in a detector works, but probably not as meant."""
 
 
 class Detector:
@@ -185,7 +189,7 @@ class Detector:
     @property
     def warnings(self) -> list[str]:
         """Warnings about declarations that work, but probably not as intended."""
-        return [*self_comparisons(self), *self.plan.rules.warnings]
+        return [*_self_comparisons(self.features, self.rules), *self.plan.rules.warnings]
 
     def state(self, *, memory_limit: int | None = None) -> "FeatureState":
         """An empty state for this detector's features."""
@@ -244,6 +248,28 @@ def _declaring_folder() -> Path:
             return path.resolve().parent
         frame = frame.f_back
     return Path.cwd()
+
+
+def _self_comparisons(features: Sequence[Feature], rules: Sequence[Rule]) -> list[str]:
+    """Expressions that compare a field with an aggregate of it that contains the event itself."""
+    found = []
+    containing = {
+        f.name: f
+        for f in features
+        if isinstance(f, Aggregate) and f.current and not f.delay and f.field and f.kind not in (*REMEMBERED, "distinct")
+    }
+    expressions = [(f"feature {f.name!r}", f.sql) for f in features if isinstance(f, Derived)]
+    expressions += [(f"rule {rule.name!r}", rule.when) for rule in rules]
+    for place, sql in expressions:
+        words = set(re.findall(r"[A-Za-z_]\w*", sql))
+        for name in sorted(words & containing.keys()):
+            feature = containing[name]
+            if feature.field in words:
+                found.append(
+                    f"{place} compares {feature.field} with {name}, which contains the event itself; "
+                    f"compare with {feature.entity.name}.{feature.kind}(..., current=False)"
+                )
+    return found
 
 
 def _check_models(name: str, models: Sequence[Model]) -> None:

@@ -7,9 +7,8 @@
 The language reference: docs/reference/expressions.md.
 """
 
-from penstock.expressions.assembler import assemble
+from penstock.expressions.compiler import assemble, constant_of
 from penstock.expressions.expression import Expression, parse
-from penstock.expressions.fold import constant_of
 from penstock.expressions.members import Member, Members
 from penstock.expressions.program import Program
 

@@ -6,56 +6,19 @@ that the machine has chosen.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from penstock.codes import NULL, text_code
-from penstock.errors import DeclarationError, did_you_mean
 from penstock.expressions import machine
-from penstock.expressions.expression import Expression
-from penstock.expressions.members import Members
-from penstock.expressions.program import Arrival, Auxiliary, ChosenText, ComputedText, Program, Stage
+from penstock.expressions.program import Arrival, Auxiliary, ChosenText, ComputedText, Stage
 from penstock.expressions.texts import column_of, texts_read
 from penstock.expressions.tree import Call, Literal, Name, Node, only_in_python
-from penstock.expressions.work import check_work
 from penstock.expressions.zones import zone_directory, zone_table
 from penstock.messages import Batch, Column, Layout, Type
-
-
-def assemble(items: Sequence[tuple[Expression, str]], layout: Layout, lists: Mapping[str, Members] | None = None) -> Program:
-    """A program that computes each expression into the column named with it, in this order.
-
-    An expression reads a column as the ones before it left it. lists: the contents of the lists that they use.
-
-    Raises:
-        DeclarationError: where a column is not in the layout, or is of another type, or where text functions could take long.
-    """
-    stages = [_Assembly(layout)]
-    looked_at = 0
-    for expression, name in items:
-        target = _target(expression, name, layout)
-        looked_at += check_work(expression, layout, looked_at)
-        if expression.texts & {chosen.name for chosen in stages[-1].chosen}:
-            stages.append(_Assembly(layout))
-        stages[-1].add(expression, target)
-    texts = frozenset[str]().union(*(expression.texts for expression, _ in items))
-    return Program(tuple(stage.finished() for stage in stages), texts).with_lists(lists or {})
-
-
-def _target(expression: Expression, name: str, layout: Layout) -> Column:
-    for column in (name, *sorted(expression.names)):
-        if column not in layout:
-            raise DeclarationError(f"{expression.place}: no column {column!r}.{did_you_mean(column, layout)}")
-    target = layout[name]
-    if target.type is not expression.type:
-        raise DeclarationError(
-            f"{expression.place}: {expression.sql!r} is a {expression.type.value}, the column {name!r} a {target.type.value}"
-        )
-    return target
-
 
 _ARRIVAL = Name("", Type.TIME)
 """Stands for the arrival of an event, which is no column."""
@@ -72,7 +35,7 @@ class _Instruction:
 
 
 @dataclass(slots=True)
-class _Assembly:
+class Assembly:
     """One stage while it is put together. A value is known by the position of the instruction that computes it."""
 
     layout: Layout
@@ -87,9 +50,8 @@ class _Assembly:
     lists: dict[str, int] = field(default_factory=dict)
     chosen: list[ChosenText] = field(default_factory=list)
 
-    def add(self, expression: Expression, target: Column) -> None:
-        """Compute the expression into the target."""
-        root, place = expression.root, expression.place
+    def add(self, root: Node, place: str, target: Column) -> None:
+        """Compute an expression into the target. place: what it belongs to, as errors name it."""
         if target.type is Type.TEXT and only_in_python(root):
             self.computed.append(ComputedText(target.name, target.index, column_of(root, place)))
             return
@@ -242,7 +204,7 @@ def value_of(node: Node) -> Literal:
     if node.type is Type.TEXT:
         text = column_of(node, "constant")({}, 1)[0]
         return Literal(None if text is None else str(text), Type.TEXT)
-    assembly = _Assembly(Layout())
+    assembly = Assembly(Layout())
     value = assembly._value(node, "constant")
     assembly.instructions.append(_Instruction(machine.STORE, (value,), column=0))
     batch = _one_empty_row()

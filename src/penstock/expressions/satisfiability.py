@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import product
 from typing import Any
 
-from penstock.expressions.fold import folded
+from penstock.expressions.compiler import folded
 from penstock.expressions.translate import to_sql
 from penstock.expressions.tree import Call, Literal, Node
 from penstock.messages import Type

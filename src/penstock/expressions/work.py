@@ -6,14 +6,9 @@ processes and replays accept the same expressions.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from penstock.errors import DeclarationError
 from penstock.expressions.tree import Call, Constant, Literal, Name, Node, only_in_python
 from penstock.messages import Column, Type
-
-if TYPE_CHECKING:
-    from penstock.expressions.expression import Expression
 
 MAX_WORK = 50_000_000
 """The most work for one event that the expressions of one program may be, in characters: those of 6,000 texts of 8 KB."""
@@ -24,23 +19,6 @@ _CASE_WORK = 16
 """To fold a letter's case by a table costs as much as to look at so many characters."""
 _PLACES_TOGETHER = 8
 """So many characters of a pattern's part with _ are compared, at every place, for the price of looking at one."""
-
-
-def check_work(expression: "Expression", columns: Mapping[str, Column], before: int = 0) -> int:
-    """The work of one expression; raises if it exceeds the limit together with the work counted before.
-
-    Raises:
-        DeclarationError: naming the place, the work, the limit and the remedies.
-    """
-    own = work(expression.root, columns)
-    if before + own > MAX_WORK:
-        together = f", {before + own:,} with the expressions before it," if before else ""
-        raise DeclarationError(
-            f"{expression.place}: its text functions could look at {own:,} characters of one event{together} and at most "
-            f"{MAX_WORK:,} are allowed; declare how long its texts are, as Annotated[str, Meta(max_length=200)], look at the "
-            f"first characters alone, as LEFT({_first_text(expression, columns)}, 200), or write fewer text functions"
-        )
-    return own
 
 
 def work(node: Node, columns: Mapping[str, Column]) -> int:
@@ -82,7 +60,3 @@ def longest(node: Node, columns: Mapping[str, Column]) -> int:
             min(lengths[0], int(count.value)) if isinstance(count, Literal) and isinstance(count.value, float) else lengths[0]
         )
     return max(lengths, default=0)
-
-
-def _first_text(expression: "Expression", columns: Mapping[str, Column]) -> str:
-    return max(sorted(expression.texts), key=lambda name: columns[name].max_characters, default="field")

@@ -14,8 +14,7 @@ from penstock.errors import MalformedEvent
 from penstock.lab.bench import Bench
 from penstock.lab.source import Source, World
 from penstock.messages import Decision, Refusal
-from penstock.offline.attacks import by_attack
-from penstock.offline.evaluate import keys_of
+from penstock.offline.evaluate import by_attack, keys_of
 from penstock.wiring.traffic.events import recorded_items
 
 _decision = msgspec.json.Decoder(Decision)

@@ -13,8 +13,7 @@ from penstock.decision.policy import NEVER
 from penstock.detector import Apart, Detector
 from penstock.detector.recipe import TREATMENTS
 from penstock.models import Ensemble, Model, Scores, metrics
-from penstock.offline.folds import Folds, held_out, in_time_order
-from penstock.offline.learn import learn
+from penstock.offline.folds import Folds, held_out, in_time_order, learn
 from penstock.offline.options import treated
 from penstock.offline.rows import Rows
 from penstock.offline.thresholds import Scored

@@ -20,9 +20,8 @@ from penstock.offline import measure, thresholds
 from penstock.offline.datasets import Recorded, accepted, read
 from penstock.offline.drift.reference import reference_of
 from penstock.offline.evaluation import as_plain, evaluation_of
-from penstock.offline.folds import Folds, held_out, in_time_order
+from penstock.offline.folds import Folds, held_out, in_time_order, learn
 from penstock.offline.leaks import Leak, check_accepted, leaks_of
-from penstock.offline.learn import learn
 from penstock.offline.options import Options, chosen_models, splits_of
 from penstock.offline.periods import Counted, Split
 from penstock.offline.registry import FolderRegistry, champion_of, register

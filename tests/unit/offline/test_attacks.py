@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from penstock.offline.attacks import by_attack
+from penstock.offline.evaluate import by_attack
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

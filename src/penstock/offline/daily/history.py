@@ -10,13 +10,11 @@ from penstock.clock import to_us
 from penstock.ledger.archive import Archive
 from penstock.offline.daily.day import OUTCOMES, Bin, By, Counted, Day, Share, Truth
 from penstock.offline.report.curves import EDGES
-from penstock.offline.sql_templates import filled, quoted, text
+from penstock.offline.sql_templates import NO_LABELS, filled, quoted, text
 from penstock.outcomes import EstimatedFraud, ScoreSums
 
 _PARTS = ("caught_", "missed_", "false_", "prevented_", "blocked_good_")
 """How the columns of the fields of `Truth` begin, in their order."""
-
-_NOBODY_KNOWS = "SELECT '' AS transaction_id, 0 AS seq, 0 AS fraud WHERE false"
 
 
 class History:
@@ -35,7 +33,8 @@ class History:
         if by == "decided" and "decided_us" in self._has:  # every decision has it
             self._column, self._instant, self._time = "decided_us", "{}", "make_timestamptz(decided_us)"
         labelled = "fraud" in self._ask("columns", view="labels").columns
-        self._labels = _filled("labels", mine=self._mine, known_us=known_us) if labelled else _NOBODY_KNOWS
+        given = {"mine": self._mine, "now_us": known_us, "table": "decisions"}
+        self._labels = filled("penstock.offline", "truth.sql", "labels", **given) if labelled else NO_LABELS
         self._amount = amount if amount in self._has else None
         self._rules = sorted(name for name in self._has if name.startswith("rule_"))
 

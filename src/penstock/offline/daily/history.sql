@@ -24,21 +24,6 @@ SELECT CAST(${time} AS DATE) AS day, decision, count(*) AS n, ${money} AS amount
 FROM decisions WHERE ${between}
 GROUP BY GROUPING SETS ((CAST(${time} AS DATE), decision), (CAST(${time} AS DATE)))
 
--- name: labels
--- The statement that counts about each decision: of the most trusted source, then the latest. Where an id came again, a statement is
--- about the newest decision that had happened when it became known; clocks may differ, but not by more than a day.
-SELECT transaction_id, seq, fraud FROM (
-    SELECT said.fraud, said.rank, said.known_us, said.seq AS said, decided.transaction_id, decided.seq, row_number() OVER (
-        PARTITION BY said.transaction_id, said.seq
-        ORDER BY decided.event_time <= make_timestamptz(said.known_us) DESC, decided.seq DESC
-    ) AS place
-    FROM (SELECT * FROM labels WHERE ${mine} AND known_us <= ${known_us}) AS said
-    JOIN (SELECT transaction_id, seq, event_time, arrived_at FROM decisions WHERE ${mine}) AS decided
-        ON said.transaction_id = decided.transaction_id
-        AND least(decided.event_time, decided.arrived_at) <= make_timestamptz(said.known_us + 86400000000)
-) WHERE place = 1
-QUALIFY row_number() OVER (PARTITION BY transaction_id, seq ORDER BY rank DESC, known_us DESC, said DESC) = 1
-
 -- name: truth
 -- What is known about decisions by day: frauds caught and missed, and good ones stopped.
 WITH known AS (${labels})

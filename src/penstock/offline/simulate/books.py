@@ -10,7 +10,6 @@ begins with opening balances, which are a function of the account.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +17,7 @@ from numpy.typing import NDArray
 from penstock.offline.simulate.chance import Floats, Numbers
 from penstock.offline.simulate.payments import HONEST, Payments
 from penstock.offline.simulate.people import STRANGERS
-
-if TYPE_CHECKING:
-    from penstock.offline.simulate.world import World
+from penstock.offline.simulate.world import World
 
 KINDS = ("PAYMENT", "TRANSFER", "CASH_OUT", "DEBIT", "CASH_IN")
 """The types of movement; their index is the `kind` of a payment."""
@@ -58,7 +55,7 @@ class Booked:
     flagged: NDArray[np.bool_]
 
 
-def book(world: "World", stretch: Payments) -> Booked:
+def book(world: World, stretch: Payments) -> Booked:
     """Put a stretch of payments through the books, in its order; each must be booked once."""
     wishes = _wishes(world, stretch)
     kind, amount, old, payee, payee_old = _run(world.balances, stretch, wishes)
@@ -92,7 +89,7 @@ class _Wishes:
     takes_all: NDArray[np.bool_]
 
 
-def _wishes(world: "World", stretch: Payments) -> _Wishes:
+def _wishes(world: World, stretch: Payments) -> _Wishes:
     purchase, person, chance = stretch["purchase"], stretch["person"], world.chance
     honest = stretch["attack"] == HONEST
     free = stretch["kind"] < 0
@@ -156,7 +153,7 @@ def _receive(balances: dict[int, float], w: dict[str, list[int]], i: int, kind: 
     return payee, had
 
 
-def _contacts(world: "World", stretch: Payments) -> Numbers:
+def _contacts(world: World, stretch: Payments) -> Numbers:
     """Whom each would send money to: mostly one of a few, sometimes anybody, now and then an account new to this world."""
     chance, people, purchase, person = world.chance, world.people, stretch["purchase"], stretch["person"]
     u = chance.uniform("to whom", purchase)
@@ -169,7 +166,7 @@ def _contacts(world: "World", stretch: Payments) -> Numbers:
     return np.where(u < _TO_SOMEBODY, people.present(slot, stretch["time_us"]), fresh)
 
 
-def _agents(world: "World", stretch: Payments) -> Numbers:
+def _agents(world: World, stretch: Payments) -> Numbers:
     """An agent near each, one of three they go to."""
     person = stretch["person"]
     which = (3.0 * world.chance.uniform("which agent", stretch["purchase"]) ** 1.5).astype(np.int64)
@@ -177,13 +174,13 @@ def _agents(world: "World", stretch: Payments) -> Numbers:
     return AGENTS + (world.chance.uniform("agent", person, which) * count).astype(np.int64)
 
 
-def _opening(world: "World", account: Numbers) -> Numbers:
+def _opening(world: World, account: Numbers) -> Numbers:
     """The opening balance of an account; people without a past hold little."""
     usual = world.people.spending(account) * np.where(account >= STRANGERS, 1.5, 40.0)
     return np.asarray(_cents(usual * world.chance.uniform("opening balance", account) ** 1.5) + 100)
 
 
-def _flagged(world: "World", stretch: Payments, kind: NDArray[np.int8], amount: Floats) -> NDArray[np.bool_]:
+def _flagged(world: World, stretch: Payments, kind: NDArray[np.int8], amount: Floats) -> NDArray[np.bool_]:
     """Movements that an upstream system marks: some very large transfers, most of them frauds."""
     large = (kind == TRANSFER) & (amount > _FLAGGED_FROM * world.profile.spending[0])
     share = np.where(stretch["attack"] == HONEST, _FLAGGED_OTHERS, _FLAGGED_FRAUDS)

@@ -4,8 +4,6 @@ Unusual and honest: sprees, a splurge, a payment in the middle of the night, a f
 once, an address that lies about where it is, a stranger's large purchase at a shop that opened today.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,9 +15,7 @@ from penstock.offline.simulate.people import FAVOURITES, MOST_ACTIVE, STRANGERS
 from penstock.offline.simulate.repeats import in_a_row_us, recurring, repeated
 from penstock.offline.simulate.rhythm import DAY_US, appetite
 from penstock.offline.simulate.travel import whereabouts
-
-if TYPE_CHECKING:
-    from penstock.offline.simulate.world import World
+from penstock.offline.simulate.world import World
 
 _SIZES = np.cumsum([0.70, 0.18, 0.07, 0.025, 0.012, 0.008, 0.003, 0.002])  # payments in one outing: 1, 2, ...
 MEAN_SIZE = float((np.arange(1, 9) * np.diff(_SIZES, prepend=0.0)).sum())
@@ -34,9 +30,9 @@ _LARGE_FIRST, _LARGE_FIRST_SIGMA = 0.65, 0.3  # of what thieves go for at least
 _ROUND_AMOUNTS = 0.12
 
 
-def honest(world: "World", start_us: int, stop_us: int, rng: np.random.Generator) -> Payments:
-    """All honest payments of outings that begin in [start_us, stop_us)."""
-    time_us, person, city = _outings(world, start_us, stop_us, rng)
+def honest(world: World, outings_per_us: float, start_us: int, stop_us: int, rng: np.random.Generator) -> Payments:
+    """All honest payments of outings that begin in [start_us, stop_us), of so many candidate outings."""
+    time_us, person, city = _outings(world, outings_per_us, start_us, stop_us, rng)
     size = np.searchsorted(_SIZES, rng.random(len(person)), side="right") + 1
     size = np.minimum(size, len(_SIZES))
     time_us, person, city = np.repeat(time_us, size), np.repeat(person, size), np.repeat(city, size)
@@ -48,7 +44,7 @@ def honest(world: "World", start_us: int, stop_us: int, rng: np.random.Generator
     return repeated(world.profile, made, rng)
 
 
-def acceptance(world: "World", time_us: Numbers, person: Numbers, offsets_us: Numbers) -> tuple[Floats, Numbers]:
+def acceptance(world: World, time_us: Numbers, person: Numbers, offsets_us: Numbers) -> tuple[Floats, Numbers]:
     """The probability that a candidate goes out at that time, and the city."""
     people = world.people
     city, on_the_way = whereabouts(people, person, time_us)
@@ -56,9 +52,11 @@ def acceptance(world: "World", time_us: Numbers, person: Numbers, offsets_us: Nu
     return np.where(on_the_way, 0.0, ready), city
 
 
-def _outings(world: "World", start_us: int, stop_us: int, rng: np.random.Generator) -> tuple[Numbers, Numbers, Numbers]:
+def _outings(
+    world: World, outings_per_us: float, start_us: int, stop_us: int, rng: np.random.Generator
+) -> tuple[Numbers, Numbers, Numbers]:
     """Time, person and city of each outing: candidates at an even pace, thinned to people's activity and rhythm."""
-    count = int(rng.poisson(world.candidates_per_us * (stop_us - start_us)))
+    count = int(rng.poisson(outings_per_us * (stop_us - start_us)))
     time_us = rng.integers(start_us, stop_us, count)
     person = world.people.present(rng.integers(0, world.people.residents, count), time_us)
     lively = np.flatnonzero(rng.random(count) < world.people.activity(person) / MOST_ACTIVE)
@@ -70,7 +68,7 @@ def _outings(world: "World", start_us: int, stop_us: int, rng: np.random.Generat
     return time_us[kept], person[kept], city[kept]
 
 
-def _buy(world: "World", made: Payments, city: Numbers, rng: np.random.Generator) -> Numbers:
+def _buy(world: World, made: Payments, city: Numbers, rng: np.random.Generator) -> Numbers:
     """Where each payment is made and for how much; returns the city in which somebody pays, on a family card another one."""
     people, person, n = world.people, made["person"], len(made)
     stranger = person >= STRANGERS
@@ -82,7 +80,7 @@ def _buy(world: "World", made: Payments, city: Numbers, rng: np.random.Generator
     return city
 
 
-def _appear(world: "World", made: Payments, city: Numbers, rng: np.random.Generator) -> None:
+def _appear(world: World, made: Payments, city: Numbers, rng: np.random.Generator) -> None:
     """Place, device and address of each payment, and the age of the account."""
     people, person, n = world.people, made["person"], len(made)
     stranger = person >= STRANGERS
@@ -95,7 +93,7 @@ def _appear(world: "World", made: Payments, city: Numbers, rng: np.random.Genera
     )
 
 
-def _merchants(world: "World", made: Payments, city: Numbers, stranger: NDArray[np.bool_], rng: np.random.Generator) -> Numbers:
+def _merchants(world: World, made: Payments, city: Numbers, stranger: NDArray[np.bool_], rng: np.random.Generator) -> Numbers:
     person, online, chance, n = made["person"], made["online"], world.chance, len(made)
     rank = (FAVOURITES * rng.random(n) ** 1.8).astype(np.int64)
     u = rng.random(n)
@@ -107,7 +105,7 @@ def _merchants(world: "World", made: Payments, city: Numbers, stranger: NDArray[
     return np.where(u < np.where(stranger, _GUEST_EXPLORES, _EXPLORES), usual, opened)
 
 
-def _amounts(world: "World", made: Payments, stranger: NDArray[np.bool_], rng: np.random.Generator) -> Floats:
+def _amounts(world: World, made: Payments, stranger: NDArray[np.bool_], rng: np.random.Generator) -> Floats:
     merchant, profile, n = made["merchant"], world.profile, len(made)
     sigma = np.hypot(profile.habit_sigma, world.merchants.varies(merchant)) + profile.strangers_sigma * stranger
     amount = world.people.spending(made["person"]) * world.merchants.price(merchant) * np.exp(sigma * rng.standard_normal(n))
@@ -120,7 +118,7 @@ def _amounts(world: "World", made: Payments, stranger: NDArray[np.bool_], rng: n
     return np.asarray(np.maximum(np.round(amount, 2), profile.smallest), np.float64)
 
 
-def _places(world: "World", made: Payments, city: Numbers) -> tuple[Floats, Floats]:
+def _places(world: World, made: Payments, city: Numbers) -> tuple[Floats, Floats]:
     """The till's place, or for a payment online where the person is: home, or a room in the city they visit."""
     people, person = world.people, made["person"]
     home_lat, home_long = people.home(person)

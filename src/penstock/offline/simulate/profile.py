@@ -6,16 +6,14 @@ attacks) is shared; a profile scales it and names the columns of the detector's 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import polars as pl
 
 from penstock.offline.simulate.payments import Payments
 
-if TYPE_CHECKING:
-    from penstock.offline.simulate.world import World
-
-Columns = Callable[["World", Payments], Mapping[str, pl.Series]]
+Columns = Callable[[Any, Payments], Mapping[str, pl.Series]]
+"""Makes columns from the `World`, which is made from a profile, and a stretch of payments."""
 
 
 @dataclass(frozen=True)

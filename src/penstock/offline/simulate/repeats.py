@@ -5,7 +5,6 @@ large sum is paid in parts. Thieves are declined and try again just as often. Th
 """
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +13,7 @@ from penstock.offline.simulate.payments import HONEST, Payments, payments
 from penstock.offline.simulate.people import STRANGERS
 from penstock.offline.simulate.profile import Profile
 from penstock.offline.simulate.rhythm import DAY_US
-
-if TYPE_CHECKING:
-    from penstock.offline.simulate.world import World
+from penstock.offline.simulate.world import World
 
 _FURTHER_TRIES = np.cumsum([0.55, 0.25, 0.12, 0.05, 0.03])  # 1, 2, ... after the first
 _FURTHER_PARTS = np.cumsum([0.60, 0.25, 0.15])
@@ -69,12 +66,12 @@ def in_a_row_us(size: Numbers, median_us: int, sigma: float, rng: np.random.Gene
     return np.asarray(passed - np.repeat(passed[first], size)).astype(np.int64)
 
 
-def recurring(world: "World", start_us: int, stop_us: int) -> Payments:
+def recurring(world: World, start_us: int, stop_us: int) -> Payments:
     """Payments due in [start_us, stop_us) by standing orders: always the same amount to the same merchant online."""
     return np.concatenate([_due(world, period_us, share, start_us, stop_us) for period_us, share in _PERIODS_US.items()])
 
 
-def _due(world: "World", period_us: int, share: float, start_us: int, stop_us: int) -> Payments:
+def _due(world: World, period_us: int, share: float, start_us: int, stop_us: int) -> Payments:
     """Those of one period: order after order at even distances, in a scattered sequence; not everybody has each."""
     profile, people, chance = world.profile, world.people, world.chance
     each = profile.recurring_share * share * profile.per_day / mean_repeats(profile) * period_us / DAY_US

@@ -1,6 +1,6 @@
 """The context of a simulated attack: start, place, random numbers, victims, strangers and merchants."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -9,9 +9,7 @@ from penstock.offline.simulate.cities import BETWEEN_KM, LATS, LONGS, SHARES
 from penstock.offline.simulate.payments import HONEST, Payments, payments
 from penstock.offline.simulate.people import STRANGERS
 from penstock.offline.simulate.rhythm import DAY_US
-
-if TYPE_CHECKING:
-    from penstock.offline.simulate.world import World
+from penstock.offline.simulate.world import World
 
 SECOND_US, MINUTE_US = 1_000_000, 60_000_000
 _DISGUISED = 0.45
@@ -23,7 +21,7 @@ class Scene:
     at_us: when it begins. strength: between 0 and 1; a weak attack is slow, small or careful, and hard to see.
     """
 
-    def __init__(self, world: "World", index: int, at_us: int, rng: np.random.Generator, strength: float) -> None:
+    def __init__(self, world: World, index: int, at_us: int, rng: np.random.Generator, strength: float) -> None:
         self.world = world
         self.at_us = at_us
         self.rng = rng

@@ -15,7 +15,8 @@ from penstock.offline.simulate.payments import Payments, joined, payments
 from penstock.offline.simulate.people import MOST_RESIDENTS
 from penstock.offline.simulate.profile import Profile
 from penstock.offline.simulate.rhythm import DAY_US
-from penstock.offline.simulate.world import World, attack_shares
+from penstock.offline.simulate.traffic import Traffic, attack_shares
+from penstock.offline.simulate.world import World
 
 _DAYS = 30
 _FEWEST_PEOPLE = 50
@@ -67,14 +68,9 @@ class Simulator:
                 f"{people:,} people are more than the {MOST_RESIDENTS:,} a world holds; ask for fewer people or a slower pace"
             )
         self.profile = profile
-        self.world = World(
-            profile,
-            seed=seed,
-            start_us=to_us(start),
-            residents=max(int(people), _FEWEST_PEOPLE),
-            fraud_rate=fraud_rate,
-            attacks=attacks,
-        )
+        residents = max(int(people), _FEWEST_PEOPLE)
+        self.world = World(profile, seed=seed, start_us=to_us(start), residents=residents)
+        self._traffic = Traffic(self.world, fraud_rate=fraud_rate, attacks=attacks)
         self._jitter_s, self._late_share = jitter_s, late_share
         self._chance = Chance(seed)
         origin = np.array([to_us(start)])
@@ -129,7 +125,7 @@ class Simulator:
         known = attack_shares(self.profile, None)
         if name not in known:
             raise ConfigurationError(f"there is no attack {name!r} on {self.profile.name}; known: {', '.join(known)}")
-        attack = self.world.attack(name, self._now_us, self._turn, strength)
+        attack = self._traffic.attack(name, self._now_us, self._turn, strength)
         after_us = attack["time_us"] - self._now_us
         if within_s is not None and after_us.max(initial=0) > within_s * SECOND_US:
             attack["time_us"] = self._now_us + (after_us * (within_s * SECOND_US / after_us.max())).astype(np.int64)
@@ -143,10 +139,10 @@ class Simulator:
 
     @property
     def _waiting_until_us(self) -> int:
-        return self.world.start_us + self._slice * self.world.slice_us
+        return self.world.start_us + self._slice * self._traffic.slice_us
 
     def _advance(self) -> None:
-        made = self._sent(self.world.slice(self._slice))
+        made = self._sent(self._traffic.slice(self._slice))
         self._slice += 1
         self._waiting = joined([self._waiting, made])
         self._give_out(self._waiting_until_us)

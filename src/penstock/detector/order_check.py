@@ -1,52 +1,20 @@
-"""Warnings about declarations that work, but probably not as intended."""
+"""Rules that version 0.1 would let decide, and that an order by severity does not: `penstock doctor` names them."""
 
-import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from penstock.decision import Thresholds
 from penstock.decision.judge import rank_of
 from penstock.decision.kernel import BLOCKS
 from penstock.decision.policy import NEVER, RULES_FIRST
+from penstock.detector.detector import Detector
 from penstock.detector.plan import scope
 from penstock.expressions import parse
 from penstock.expressions.satisfiability import TooMany, can_be_true
-from penstock.features import Aggregate, Derived
-from penstock.features.entity import REMEMBERED
 from penstock.messages import Action, Type
 from penstock.rules import Rule
 
-if TYPE_CHECKING:
-    from penstock.detector.detector import Detector
 
-
-class DetectorWarning(UserWarning):
-    """Something in a detector works, but probably not as meant."""
-
-
-def self_comparisons(detector: "Detector") -> list[str]:
-    """Expressions that compare a field with an aggregate of it that contains the event itself."""
-    found = []
-    containing = {
-        f.name: f
-        for f in detector.features
-        if isinstance(f, Aggregate) and f.current and not f.delay and f.field and f.kind not in (*REMEMBERED, "distinct")
-    }
-    expressions = [(f"feature {f.name!r}", f.sql) for f in detector.features if isinstance(f, Derived)]
-    expressions += [(f"rule {rule.name!r}", rule.when) for rule in detector.rules]
-    for place, sql in expressions:
-        words = set(re.findall(r"[A-Za-z_]\w*", sql))
-        for name in sorted(words & containing.keys()):
-            feature = containing[name]
-            if feature.field in words:
-                found.append(
-                    f"{place} compares {feature.field} with {name}, which contains the event itself; "
-                    f"compare with {feature.entity.name}.{feature.kind}(..., current=False)"
-                )
-    return found
-
-
-def no_longer_lowering(detector: "Detector", suggested: Mapping[str, float] | None) -> list[str]:
+def no_longer_lowering(detector: Detector, suggested: Mapping[str, float] | None) -> list[str]:
     """Rules that version 0.1 would let decide where the score, or a failure, asks for more: one sentence for each.
 
     suggested: the thresholds of the models; None where there are none yet, and any score may reach those that the policy leaves
@@ -66,7 +34,7 @@ def no_longer_lowering(detector: "Detector", suggested: Mapping[str, float] | No
     ]
 
 
-def _severer(detector: "Detector", rule: Rule, thresholds: Thresholds) -> list[str]:
+def _severer(detector: Detector, rule: Rule, thresholds: Thresholds) -> list[str]:
     """The sources of actions more severe than a rule's where the rule fires."""
     policy, rank = detector.policy, rank_of(rule.then, detector.policy.order, hard=rule.hard, override=rule.override)
     if rank >= BLOCKS:
@@ -81,7 +49,7 @@ def _severer(detector: "Detector", rule: Rule, thresholds: Thresholds) -> list[s
     return causes
 
 
-def _possible(detector: "Detector", rule: Rule, further: str) -> bool:
+def _possible(detector: Detector, rule: Rule, further: str) -> bool:
     """Whether some event can make a rule's condition and another one true; also true if that is unknown."""
     both = f"({rule.when}) AND ({further})"
     condition = parse(both, scope(detector.plan.layout), place=rule.place, expect=Type.BOOLEAN, lists=detector.lists)
