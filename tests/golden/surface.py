@@ -29,7 +29,7 @@ from penstock import Detector, Engine, detectors
 from penstock.cli import commands as root_command
 from penstock.config import describe
 from penstock.metrics import METRICS
-from penstock.service.access.rights import TABLE
+from penstock.service.routes import TABLE
 from tests.waiting import wait_until
 
 HERE = Path(__file__).parent

@@ -20,7 +20,7 @@ from penstock.lab.source import File, World
 from penstock.models import load_champion, metrics
 from penstock.offline import thresholds
 from penstock.offline.replay import replay
-from penstock.service.schemas import StreamRequest
+from penstock.service.live.replay_jobs import StreamRequest
 from penstock.wiring.detectors import load_detector
 from tests.lab.conftest import PATIENCE_S, done
 from tests.waiting import wait_until

@@ -15,7 +15,8 @@ from penstock.config import Settings
 from penstock.ledger.archive import Archive
 from penstock.offline.backtest import Tried, backtest
 from penstock.service import MicroBatcher, create_app
-from penstock.service.changes.backtests import Backtests, add_routes
+from penstock.service.changes import backtests as backtest_routes
+from penstock.service.changes.backtests import Backtests
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.problems import RequestRefused
 
@@ -152,7 +153,8 @@ def test_a_backtest_that_nobody_waits_for_ends_before_its_next_query(engine, tmp
 
     async def gone_meanwhile():
         routes = FastAPI()
-        add_routes(routes, backtests, settings)
+        [route] = backtest_routes.route
+        route.add(routes, {Backtests: backtests, Settings: settings})
         body = msgspec.json.encode({"when": "amount > 1"})
         messages = iter([{"type": "http.request", "body": body, "more_body": False}, {"type": "http.disconnect"}])
 

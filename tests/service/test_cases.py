@@ -12,8 +12,8 @@ from penstock import Engine
 from penstock.config import Settings
 from penstock.database import open_office
 from penstock.service import MicroBatcher, create_app
-from penstock.service.access.rights import TABLE
 from penstock.service.parts import ServiceParts
+from penstock.service.routes import TABLE
 from penstock.wiring.cases import CaseWork
 
 MINE = str(Path(__file__).with_name("mine.py"))

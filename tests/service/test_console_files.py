@@ -7,7 +7,6 @@ import pytest
 
 from penstock.config import Settings
 from penstock.service import MicroBatcher, create_app
-from penstock.service.live import web
 from penstock.service.live.console import Console
 
 SCRIPT = b"export const n = 1;\n" * 200
@@ -16,7 +15,7 @@ FILES = {"index.html": b"<!doctype html><title>Penstock</title>", "icon.svg": b"
 
 @pytest.fixture
 def url(engine, serve_in_thread, monkeypatch):
-    monkeypatch.setattr(web, "Console", lambda: Console(FILES))
+    monkeypatch.setattr("penstock.service.app.Console", lambda: Console(FILES))
     with serve_in_thread(create_app({"fake": MicroBatcher.of(engine, Settings())}, Settings())) as address:
         yield address
 

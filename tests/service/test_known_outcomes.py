@@ -196,7 +196,7 @@ def test_a_backtest_and_a_replay_of_the_week_say_the_same(week):
 def test_lab_pages_read_the_same_figures(week, ask):
     from penstock.lab.figures import shown
     from penstock.outcomes import known_rate
-    from penstock.service.schemas import Overview
+    from penstock.service.records.decisions import Overview
 
     engine, _, rows, truth = week
     overview = msgspec.convert(ask(engine, path="/stats/overview"), Overview)

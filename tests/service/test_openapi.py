@@ -8,7 +8,6 @@ import schemathesis
 
 from penstock.config import Settings
 from penstock.service import MicroBatcher, create_app
-from penstock.service.http.openapi import document
 from penstock.wiring.detectors import load_detector
 
 DETECTORS = ["banking", "card", "ecommerce", "mobile_money", "payments"]
@@ -19,7 +18,7 @@ def described(make_engine):
     """The document of a service of all built-in detectors."""
     engines = [make_engine(name=name, event_type=load_detector(name).event) for name in DETECTORS]
     desks = {engine.name: MicroBatcher.of(engine, Settings()) for engine in engines}
-    return document(create_app(desks, Settings()).app, desks)
+    return create_app(desks, Settings()).document()
 
 
 def places(found, place="#"):

@@ -27,9 +27,9 @@ from penstock.privacy.vault import Vault
 from penstock.privacy.vault_writer import VaultWriter
 from penstock.service import MicroBatcher, Traffic, create_app
 from penstock.service.access.authorize import Access
-from penstock.service.access.rights import TABLE
 from penstock.service.parts import ServiceParts
 from penstock.service.records.personal import ERASED, HIDDEN, NOT_KEPT, Unmasking
+from penstock.service.routes import TABLE
 from penstock.stream.cases import CaseSink
 from penstock.wiring.changes.rule_administration import rule_administration
 from penstock.wiring.changes.trial_work import TrialWork

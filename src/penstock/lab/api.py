@@ -10,7 +10,8 @@ import msgspec
 from penstock.errors import ConfigurationError, PenstockError, shown_url
 from penstock.messages import Decision
 from penstock.service.http.problems import Problem
-from penstock.service.schemas import Overview, StreamAnswer, StreamRequest, TransactionList
+from penstock.service.live.replay_jobs import StreamAnswer, StreamRequest
+from penstock.service.records.decisions import Overview, TransactionList
 
 T = TypeVar("T")
 

@@ -14,14 +14,14 @@ from penstock.config import Settings
 from penstock.identity.roles import LOCAL
 from penstock.service.access.authorize import Access
 from penstock.service.access.credentials import REFRESH_S
-from penstock.service.access.rights import ACTOR
 from penstock.service.access.sign_ins import OUTCOMES, WAYS
 from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.decide.port import Serving
 from penstock.service.decide.predict import Predict
 from penstock.service.http.bodies import BODY_TIMEOUT
 from penstock.service.http.problems import NO_SNIFFING, NO_STORE, RequestRefused, headers, of_error, send_problem
+from penstock.service.http.requests import ACTOR
 from penstock.service.http.tracing import CURRENT, Tracing
-from penstock.service.port import Serving
 
 _BEFORE, _AFTER = "/detectors/", "/predict"
 _LASTING = "/live"

@@ -21,13 +21,13 @@ from penstock.service.access.sign_on import SignOn
 from penstock.service.app import Service, create_app
 from penstock.service.decide.batcher import MicroBatcher
 from penstock.service.decide.broker_client import BrokerClient
+from penstock.service.decide.port import Serving
 from penstock.service.http.bounded_protocol import Bounds
 from penstock.service.http.coalescing import CoalescingProtocol
 from penstock.service.http.tracing import Tracing
 from penstock.service.live.traffic import Traffic
 from penstock.service.live.websocket import HangingUpProtocol
 from penstock.service.parts import ServiceParts
-from penstock.service.port import Serving
 from penstock.service.records.personal import Unmasking
 from penstock.wiring.database import office_of, place_of
 from penstock.wiring.service_parts import ServedParts

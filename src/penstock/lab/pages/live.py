@@ -13,7 +13,7 @@ from penstock.lab.controls import guarded, service
 from penstock.messages import Decision
 from penstock.outcomes import known_rate, said
 from penstock.service.insights.insight_schemas import SomeDecisions
-from penstock.service.schemas import Overview, Period
+from penstock.service.records.decisions import Overview, Period
 
 TITLE, ICON, PLACE = "Live", ":material/monitoring:", 1
 

@@ -12,7 +12,7 @@ from penstock.lab import charts
 from penstock.lab.api import Result, Service
 from penstock.lab.controls import guarded, service
 from penstock.messages import Decision
-from penstock.service.schemas import StreamRequest
+from penstock.service.live.replay_jobs import StreamRequest
 
 TITLE, ICON, PLACE = "Stream", ":material/stream:", 2
 

@@ -16,17 +16,18 @@ from penstock.identity.roles import ANYBODY, LOCAL, Actor
 from penstock.identity.users import Users
 from penstock.service.access.credentials import REFRESH_S, Credential, CredentialCache
 from penstock.service.access.open_access import READING, OpenAccess
-from penstock.service.access.rights import ACTOR, Rights, deciding
+from penstock.service.access.rights import Rights, deciding
 from penstock.service.access.sign_ins import SignIns
 from penstock.service.access.sign_on import SignOn
 from penstock.service.http.problems import RequestRefused
-from penstock.service.live.websocket import is_own
-
-__all__ = ["ACTOR", "COOKIE", "NOBODY", "Access", "cookie", "cookie_named", "is_loopback", "refuse_other_pages", "too_often"]
+from penstock.service.http.requests import ACTOR, is_own
 
 log = logging.getLogger("penstock.service")
 
 COOKIE = "penstock_session"
+_AT_ONCE = 2
+"""Concurrent password hashes: each takes 64 MiB and a tenth of a second of a processor, which decisions need more."""
+
 _LONGEST_COOKIE = 4096
 """Maximum bytes of one cookie in browsers."""
 
@@ -59,10 +60,11 @@ class Access:
         self.roster = CredentialCache(database, clock, settings.rate_limit, settings.rate_burst)
         self.sign_ins = SignIns(clock, settings.trusted_proxies)
         self.clock = clock
+        self.hashing = asyncio.Semaphore(_AT_ONCE)
         self.sign_on = sign_on
         self._exposed = exposed or sign_on is not None
         self._while_open = OpenAccess(settings)
-        self._rights = Rights([])
+        self._rights = Rights([], {})
         self._answers = True
         self._look()
 

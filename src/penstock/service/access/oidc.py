@@ -6,17 +6,20 @@ import binascii
 import logging
 import secrets
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from penstock.adapters.oidc import Begun, ProviderUnavailable, SignInRefused
+from penstock.config import Settings
+from penstock.identity.roles import ANYBODY
 from penstock.identity.users import SESSION_US
 from penstock.service.access.authorize import Access, cookie_named, too_often
 from penstock.service.access.session import client_address, is_secure, session_cookie
 from penstock.service.access.sign_on import SignOn
 from penstock.service.http.problems import RequestRefused
+from penstock.service.http.route import Routes
 
 log = logging.getLogger("penstock.service")
 
@@ -32,51 +35,6 @@ class _Pending(msgspec.Struct):
     state: str
     nonce: str
     verifier: str
-
-
-def add_routes(routes: FastAPI, access: Access | None, public_url: str | None) -> None:
-    """Add the routes; without a configured provider they exist and refuse every sign-in."""
-
-    @routes.get("/session/oidc", include_in_schema=False)
-    async def leave(request: Request) -> Response:
-        """Redirect the browser to the provider."""
-        found = _sign_on(access)
-        try:
-            begun = await asyncio.to_thread(found.provider.begin, _back(request, public_url))
-        except ProviderUnavailable as error:
-            raise _unavailable(error) from None
-        answer = _sent_to(begun.url)
-        answer.headers["set-cookie"] = _kept(_packed(begun), _WITHIN_S, secure=is_secure(request))
-        return answer
-
-    @routes.get(BACK, include_in_schema=False)
-    async def back(
-        request: Request,
-        code: str | None = Query(None, max_length=_LONGEST),
-        state: str | None = Query(None, max_length=_LONGEST),
-        error: str | None = Query(None, max_length=200),
-    ) -> Response:
-        """Handle the return from the provider: identify the user and start a session."""
-        found = _sign_on(access)
-        assert access is not None
-        address = client_address(request, access)
-        wait_s = access.sign_ins.wait_s("oidc", BACK, address)
-        if wait_s:
-            raise too_often("too many attempts to sign in", wait_s)
-        try:
-            actor = found.actor(await _claims(found, request, public_url, code=code, state=state, error=error))
-        except RequestRefused as refused:
-            if refused.status < 500:
-                access.sign_ins.failed("oidc", address, str(refused))
-            raise
-        token = await asyncio.to_thread(access.people.let_in, actor.name, actor.roles, found.provider.issuer)
-        access.sign_ins.succeeded("oidc", BACK, address)
-        await access.refresh()
-        answer = _sent_to("/")
-        secure = is_secure(request)
-        answer.raw_headers.append((b"set-cookie", session_cookie(token, SESSION_US // 1_000_000, secure=secure).encode()))
-        answer.raw_headers.append((b"set-cookie", _kept("", 0, secure=secure).encode()))
-        return answer
 
 
 def _sign_on(access: Access | None) -> SignOn:
@@ -139,3 +97,54 @@ def _pending(request: Request) -> _Pending | None:
         return None if found is None else msgspec.json.decode(base64.urlsafe_b64decode(found), type=_Pending)
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         return None
+
+
+# ---------------------------------------------------------------- routes
+
+route = Routes("access")
+
+
+@route("GET", "/session/oidc", ANYBODY, hidden=True)
+async def leave(access: Access | None, settings: Settings, /, request: Request) -> Response:
+    """Redirect the browser to the provider."""
+    found = _sign_on(access)
+    try:
+        begun = await asyncio.to_thread(found.provider.begin, _back(request, settings.public_url))
+    except ProviderUnavailable as error:
+        raise _unavailable(error) from None
+    answer = _sent_to(begun.url)
+    answer.headers["set-cookie"] = _kept(_packed(begun), _WITHIN_S, secure=is_secure(request))
+    return answer
+
+
+@route("GET", BACK, ANYBODY, hidden=True)
+async def back(
+    access: Access | None,
+    settings: Settings,
+    /,
+    request: Request,
+    code: Annotated[str | None, Query(max_length=_LONGEST)] = None,
+    state: Annotated[str | None, Query(max_length=_LONGEST)] = None,
+    error: Annotated[str | None, Query(max_length=200)] = None,
+) -> Response:
+    """Handle the return from the provider: identify the user and start a session."""
+    found = _sign_on(access)
+    assert access is not None
+    address = client_address(request, access)
+    wait_s = access.sign_ins.wait_s("oidc", BACK, address)
+    if wait_s:
+        raise too_often("too many attempts to sign in", wait_s)
+    try:
+        actor = found.actor(await _claims(found, request, settings.public_url, code=code, state=state, error=error))
+    except RequestRefused as refused:
+        if refused.status < 500:
+            access.sign_ins.failed("oidc", address, str(refused))
+        raise
+    token = await asyncio.to_thread(access.people.let_in, actor.name, actor.roles, found.provider.issuer)
+    access.sign_ins.succeeded("oidc", BACK, address)
+    await access.refresh()
+    answer = _sent_to("/")
+    secure = is_secure(request)
+    answer.raw_headers.append((b"set-cookie", session_cookie(token, SESSION_US // 1_000_000, secure=secure).encode()))
+    answer.raw_headers.append((b"set-cookie", _kept("", 0, secure=secure).encode()))
+    return answer

@@ -12,7 +12,7 @@ from typing import Any
 
 from penstock.config import Settings
 from penstock.service.http.problems import RequestRefused
-from penstock.service.live.websocket import is_own
+from penstock.service.http.requests import is_own
 
 SETUP_TOKEN = b"x-setup-token"
 """The header that carries the one-time setup token."""

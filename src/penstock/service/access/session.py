@@ -1,80 +1,56 @@
 """`/session`: signing in and out, and the current user with their rights."""
 
 import asyncio
+from typing import Annotated
 
 import msgspec
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
+from msgspec import Meta
 
-from penstock.identity.roles import LOCAL, Actor, Right, rights
+from penstock.identity.roles import ANYBODY, SOMEBODY, Actor, Right, rights
 from penstock.identity.users import SESSION_US
 from penstock.service.access.authorize import COOKIE, Access, cookie, refuse_other_pages, too_often
-from penstock.service.access.rights import ACTOR
 from penstock.service.http import bodies
-from penstock.service.http.openapi import answers, requires
 from penstock.service.http.problems import RequestRefused
-from penstock.service.records.decisions import json_response
-from penstock.service.schemas import Session, SignIn, SignInWays
+from penstock.service.http.requests import actor_of, json_answer
+from penstock.service.http.route import Routes
 
 _MOST_BYTES = 8192
-_AT_ONCE = 2
-"""Concurrent password hashes: each takes 64 MiB and a tenth of a second of a processor, which decisions need more."""
-
 _OPEN = (
     "Nobody is asked for a key: whoever reaches this address may do everything. The first key or user closes the service: "
     "penstock keys add, or Operations in the console with the setup token that the service printed when it started."
 )
 
 
-def add_routes(routes: FastAPI, access: Access | None) -> None:
-    """Add the routes; without `access` everybody is local, and nobody can sign in."""
-    hashing = asyncio.Semaphore(_AT_ONCE)
+class SignIn(msgspec.Struct, forbid_unknown_fields=True):
+    """Name and password of a user."""
 
-    @routes.post(
-        "/session", tags=["access"], responses=answers("Session", 400, 401, 403, 413, 429), openapi_extra=requires("SignIn")
-    )
-    async def sign_in(request: Request) -> Response:
-        """Sign in with name and password; the answer sets a cookie."""
-        headers = dict(request.scope["headers"])
-        refuse_other_pages(headers)
-        given = _decoded(await bodies.read_body(request.scope, request.receive, _MOST_BYTES))
-        if access is None:
-            raise RequestRefused(401, "nobody can sign in here: this service keeps no users")
-        address = client_address(request, access)
-        wait_s = access.sign_ins.wait_s("password", given.name, address)
-        if wait_s:
-            raise too_often("too many attempts to sign in", wait_s)
-        async with hashing:
-            token = await asyncio.to_thread(access.people.sign_in, given.name, given.password)
-        if token is None:
-            known = await asyncio.to_thread(access.people.knows, given.name)
-            reason = "wrong password, or a user who is disabled" if known else "no user of this name"
-            access.sign_ins.failed("password", address, reason, name=given.name, known=known)
-            raise RequestRefused(401, "name and password do not belong together")
-        access.sign_ins.succeeded("password", given.name, address)
-        await access.refresh()
-        session = access.roster.by_session(token, access.clock())
-        answer = _told(session.actor if session else Actor(given.name, frozenset()), access)
-        answer.headers["set-cookie"] = session_cookie(token, SESSION_US // 1_000_000, secure=is_secure(request))
-        return answer
-
-    @routes.delete("/session", tags=["access"], responses=answers("Session", 401, 403))
-    async def sign_out(request: Request) -> Response:
-        """Sign out: the session ends for every holder of its cookie."""
-        token = cookie(dict(request.scope["headers"]))
-        if token is not None and access is not None:
-            await asyncio.to_thread(access.people.sign_out, token)
-            await access.refresh()
-        answer = _told(Actor("", frozenset()), access)
-        answer.headers["set-cookie"] = session_cookie("", 0, secure=is_secure(request))
-        return answer
-
-    @routes.get("/session", tags=["access"], responses=answers("Session", 401))
-    async def who(request: Request) -> Response:
-        """The current user and their rights; without a session, the ways to sign in."""
-        return _told(request.scope.get(ACTOR, LOCAL) if access is None else access.asker(request.scope), access)
+    name: Annotated[str, Meta(max_length=100)]
+    password: Annotated[str, Meta(max_length=1024)]
 
 
-def _told(actor: Actor, access: Access | None) -> Response:
+class SignInWays(msgspec.Struct, frozen=True):
+    """The available ways to sign in."""
+
+    needed: Annotated[bool, Meta(description="Nothing more is answered until somebody signs in or shows a key.")]
+    password: Annotated[bool, Meta(description="With name and password: `POST /session`.")]
+    oidc: Annotated[bool, Meta(description="At an identity provider: let the browser go to `/session/oidc`.")]
+
+
+class Session(msgspec.Struct, frozen=True):
+    """The current user and their rights."""
+
+    name: Annotated[str, Meta(description="Of the user or key; empty where nobody has signed in, `local` where open.")]
+    roles: Annotated[list[str], Meta(description="Sorted: administrator, analyst, approver, decider, rule_author, viewer.")]
+    rights: Annotated[
+        list[str], Meta(description="Sorted, of all roles: administer, approve, author, decide, label, personal, read.")
+    ]
+    open: Annotated[bool, Meta(description="The service asks nobody who they are.")]
+    sign_in: Annotated[SignInWays, Meta(description="How one signs in, and whether that is needed now.")]
+    notice: Annotated[str | None, Meta(description="A warning to show, where everybody may do everything.")]
+
+
+def _told(actor: Actor, access: Access | None) -> Session:
     is_open = access is None or access.open
     ways = SignInWays(
         needed=not is_open and not actor.name,
@@ -82,21 +58,8 @@ def _told(actor: Actor, access: Access | None) -> Response:
         oidc=access is not None and access.sign_on is not None,
     )
     held = sorted(str(right.name).lower() for right in Right if right in rights(actor.roles))
-    told = Session(
-        name=actor.name, roles=sorted(actor.roles), rights=held, open=is_open, sign_in=ways, notice=_OPEN if is_open else None
-    )
-    answer = json_response(msgspec.json.encode(told))
-    answer.headers["cache-control"] = "no-store"
-    return answer
-
-
-def _decoded(body: bytes) -> SignIn:
-    try:
-        return msgspec.json.decode(body, type=SignIn)
-    except msgspec.ValidationError as error:
-        raise RequestRefused(422, f"a name and a password are needed: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestRefused(400, f"this is not valid JSON: {error}") from None
+    notice = _OPEN if is_open else None
+    return Session(name=actor.name, roles=sorted(actor.roles), rights=held, open=is_open, sign_in=ways, notice=notice)
 
 
 def client_address(request: Request, access: Access) -> str:
@@ -113,3 +76,52 @@ def session_cookie(token: str, age_s: int, *, secure: bool) -> str:
 def is_secure(request: Request) -> bool:
     """Whether TLS reaches this process or the proxy in front of it; a false claim only locks out the client that makes it."""
     return request.url.scheme == "https" or request.headers.get("x-forwarded-proto", "") == "https"
+
+
+# ---------------------------------------------------------------- routes
+
+route = Routes("access")
+
+
+@route("POST", "/session", ANYBODY, answers=Session, takes=SignIn, refuses=(400, 401, 403, 413, 429))
+async def sign_in(access: Access | None, /, request: Request) -> Response:
+    """Sign in with name and password; the answer sets a cookie."""
+    refuse_other_pages(dict(request.scope["headers"]))
+    given = bodies.decoded(await bodies.read_body(request.scope, request.receive, _MOST_BYTES), SignIn)
+    if access is None:
+        raise RequestRefused(401, "nobody can sign in here: this service keeps no users")
+    address = client_address(request, access)
+    wait_s = access.sign_ins.wait_s("password", given.name, address)
+    if wait_s:
+        raise too_often("too many attempts to sign in", wait_s)
+    async with access.hashing:
+        token = await asyncio.to_thread(access.people.sign_in, given.name, given.password)
+    if token is None:
+        known = await asyncio.to_thread(access.people.knows, given.name)
+        reason = "wrong password, or a user who is disabled" if known else "no user of this name"
+        access.sign_ins.failed("password", address, reason, name=given.name, known=known)
+        raise RequestRefused(401, "name and password do not belong together")
+    access.sign_ins.succeeded("password", given.name, address)
+    await access.refresh()
+    session = access.roster.by_session(token, access.clock())
+    answer = json_answer(_told(session.actor if session else Actor(given.name, frozenset()), access))
+    answer.headers["set-cookie"] = session_cookie(token, SESSION_US // 1_000_000, secure=is_secure(request))
+    return answer
+
+
+@route("DELETE", "/session", SOMEBODY, answers=Session, refuses=(401, 403))
+async def sign_out(access: Access | None, /, request: Request) -> Response:
+    """Sign out: the session ends for every holder of its cookie."""
+    token = cookie(dict(request.scope["headers"]))
+    if token is not None and access is not None:
+        await asyncio.to_thread(access.people.sign_out, token)
+        await access.refresh()
+    answer = json_answer(_told(Actor("", frozenset()), access))
+    answer.headers["set-cookie"] = session_cookie("", 0, secure=is_secure(request))
+    return answer
+
+
+@route("GET", "/session", ANYBODY, refuses=(401,))
+async def who(access: Access | None, /, request: Request) -> Session:
+    """The current user and their rights; without a session, the ways to sign in."""
+    return _told(actor_of(request) if access is None else access.asker(request.scope), access)

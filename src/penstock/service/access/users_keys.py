@@ -5,27 +5,27 @@ stored.
 import asyncio
 import contextlib
 from collections import Counter
+from typing import Annotated
 
 import msgspec
-from fastapi import FastAPI, Request, Response
+from fastapi import Request
+from msgspec import Meta
 
 from penstock.clock import SECOND_US, system_clock
 from penstock.database.sqlite import Database, Transaction
 from penstock.identity.administrators import keep_one
-from penstock.identity.keys import Keys
+from penstock.identity.keys import Key, Keys
+from penstock.identity.roles import Right
 from penstock.identity.users import User, Users
-from penstock.service.access.access_schemas import ChangeUser, NewKey, NewUser, UserForm, key_form, user_form
 from penstock.service.access.authorize import Access
-from penstock.service.http.openapi import answers, requires
 from penstock.service.http.problems import RequestRefused
-from penstock.service.http.requests import parse_body, who
+from penstock.service.http.requests import filled, who
+from penstock.service.http.route import CHANGING, Body, Routes
 
 _DAY_US = 86_400 * SECOND_US
 _MOST_BYTES = 8192
 _AT_ONCE = 2
 """Concurrent password hashes: see `session`."""
-
-_REFUSED = (400, 404, 408, 409, 413, 415)
 
 _TOKEN = {
     "parameters": [
@@ -39,14 +39,101 @@ _TOKEN = {
 }
 
 
-def add_routes(routes: FastAPI, office: Database, access: Access | None) -> None:
-    """Add the routes, over this office."""
-    administration = Administration(office, access)
-    _add_keys(routes, administration)
-    _add_users(routes, administration)
+Roles = Annotated[
+    list[str], Meta(min_length=1, max_length=20, description="administrator, analyst, approver, decider, rule_author, viewer.")
+]
+Instant = Annotated[str | None, Meta(description="ISO 8601, UTC; null where it did not happen.")]
 
 
-class Administration:
+class KeyForm(msgspec.Struct, frozen=True):
+    """An API key, without its secret."""
+
+    id: Annotated[str, Meta(description="The letters after `psk_`, by which people recognise it.")]
+    name: Annotated[str, Meta(description="Of the program that shows it.")]
+    roles: Roles
+    state: Annotated[str, Meta(description="valid, expired or revoked.")]
+    created_at: Annotated[str, Meta(description="When it was made.")]
+    expires_at: Instant
+    used_at: Annotated[str | None, Meta(description="When it was last shown, to half a minute; null where it never was.")]
+    revoked_at: Instant
+
+
+class KeyList(msgspec.Struct, frozen=True):
+    """All API keys, revoked and expired ones included, newest first."""
+
+    keys: Annotated[list[KeyForm], Meta(description="Without their secrets, which nobody keeps.")]
+
+
+class NewKey(msgspec.Struct, forbid_unknown_fields=True):
+    """An API key to create."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100, description="Letters, digits and . _ @ + -")]
+    roles: Roles
+    expires_in_days: Annotated[float, Meta(gt=0, le=36500, description="For ever unless given.")] | None = None
+
+
+class MadeKey(msgspec.Struct, frozen=True):
+    """A created API key with its secret."""
+
+    secret: Annotated[str, Meta(description="The key itself. It is shown this once and kept nowhere.")]
+    key: Annotated[KeyForm, Meta(description="What is kept of it.")]
+
+
+class UserForm(msgspec.Struct, frozen=True):
+    """A user."""
+
+    name: Annotated[str, Meta(description="With which one signs in.")]
+    roles: Roles
+    disabled: Annotated[bool, Meta(description="Is not let in any more.")]
+    created_at: Annotated[str, Meta(description="When the user was added.")]
+    disabled_at: Instant
+    sessions: Annotated[int, Meta(description="Sessions that have not ended.")]
+
+
+class UserList(msgspec.Struct, frozen=True):
+    """All users, sorted by name."""
+
+    users: Annotated[list[UserForm], Meta(description="Those who have a password here.")]
+    elsewhere: Annotated[dict[str, int], Meta(description="Sessions of people who signed in at an identity provider, by name.")]
+
+
+class NewUser(msgspec.Struct, forbid_unknown_fields=True):
+    """A user to add."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100, description="Letters, digits and . _ @ + -")]
+    password: Annotated[
+        str, Meta(max_length=1024, description="At least 12 letters.", extra_json_schema={"format": "password"})
+    ]
+    roles: Roles
+
+
+class ChangeUser(msgspec.Struct, forbid_unknown_fields=True):
+    """Changes to a user, applied all or none; fields left out stay unchanged."""
+
+    roles: Roles | None = None
+    disabled: Annotated[bool, Meta(description="Whether the user is kept out; sessions end at once.")] | None = None
+    password: (
+        Annotated[
+            str,
+            Meta(max_length=1024, description="At least 12 letters; sessions end.", extra_json_schema={"format": "password"}),
+        ]
+        | None
+    ) = None
+
+
+def key_form(key: Key, now_us: int) -> KeyForm:
+    """The response form of a key."""
+    expired = key.expires_us is not None and key.expires_us <= now_us
+    state = "revoked" if key.revoked_us is not None else "expired" if expired else "valid"
+    return filled(KeyForm, key, state=state)
+
+
+def user_form(person: User, sessions: int) -> UserForm:
+    """The response form of a user."""
+    return filled(UserForm, person, disabled=person.disabled_us is not None, sessions=sessions)
+
+
+class UsersAndKeys:
     """Changes users and keys; other services apply a change within a second, this one at once."""
 
     def __init__(self, office: Database, access: Access | None) -> None:
@@ -76,117 +163,88 @@ class Administration:
         if self._access is not None:
             await self._access.refresh()
 
+    def users(self) -> UserList:
+        """All users; waits for the database."""
+        known, sessions = self.people.all(), Counter(session.person for session in self.people.sessions())
+        names = {person.name for person in known}
+        elsewhere = {name: count for name, count in sorted(sessions.items()) if name not in names}
+        return UserList([user_form(person, sessions[person.name]) for person in known], elsewhere)
+
     def shown(self, person: User) -> UserForm:
         """A user, with the number of their sessions."""
         return user_form(person, sum(session.person == person.name for session in self.people.sessions()))
 
 
-def _add_keys(routes: FastAPI, administration: Administration) -> None:
-    keys = administration.keys
+# ---------------------------------------------------------------- routes
 
-    @routes.get("/keys", tags=["access"], responses=answers("KeyList"))
-    async def key_list() -> Response:
-        """All API keys, without their secrets."""
-        found = await asyncio.to_thread(keys.all)
-        return _private({"keys": [key_form(key, system_clock()) for key in found]})
+route = Routes("access")
 
-    @routes.post(
-        "/keys",
-        tags=["access"],
-        status_code=201,
-        responses=answers("MadeKey", *_REFUSED, status=201),
-        openapi_extra=requires("NewKey") | _TOKEN,
-    )
-    async def add_key(request: Request) -> Response:
-        """Create an API key; only this answer shows it."""
-        given, now = await parse_body(request, NewKey, _MOST_BYTES), system_clock()
-        until = None if given.expires_in_days is None else now + round(given.expires_in_days * _DAY_US)
 
-        def added() -> dict[str, object]:
-            secret, key = keys.add(given.name, given.roles, expires_us=until, who=who(request), check=administration.check)
-            return {"secret": secret, "key": key_form(key, now)}
+@route("GET", "/keys", Right.ADMINISTER)
+async def key_list(administration: UsersAndKeys, /) -> KeyList:
+    """All API keys, without their secrets."""
+    found = await asyncio.to_thread(administration.keys.all)
+    return KeyList([key_form(key, system_clock()) for key in found])
 
-        with administration.making(request):
-            made = await asyncio.to_thread(added)
-            await administration.changed()
-        return _private(made, 201)
 
-    @routes.delete("/keys/{key_id}", tags=["access"], responses=answers("KeyForm", 404, 409))
-    async def revoke_key(key_id: str, request: Request) -> Response:
-        """Revoke a key."""
-
-        def revoked() -> object:
-            return key_form(keys.revoke(key_id, who=who(request), check=administration.check), system_clock())
-
-        found = await asyncio.to_thread(revoked)
+@route("POST", "/keys", Right.ADMINISTER, refuses=CHANGING, status=201, most_bytes=_MOST_BYTES, extra=_TOKEN)
+async def add_key(administration: UsersAndKeys, /, request: Request, body: Body[NewKey]) -> MadeKey:
+    """Create an API key; only this answer shows it."""
+    given, now = await body, system_clock()
+    until = None if given.expires_in_days is None else now + round(given.expires_in_days * _DAY_US)
+    add, by, check = administration.keys.add, who(request), administration.check
+    with administration.making(request):
+        secret, key = await asyncio.to_thread(add, given.name, given.roles, expires_us=until, who=by, check=check)
         await administration.changed()
-        return _private(found)
+    return MadeKey(secret, key_form(key, now))
 
 
-def _add_users(routes: FastAPI, administration: Administration) -> None:
-    people = administration.people
+@route("DELETE", "/keys/{key_id}", Right.ADMINISTER, refuses=(404, 409))
+async def revoke_key(administration: UsersAndKeys, /, key_id: str, request: Request) -> KeyForm:
+    """Revoke a key."""
+    revoke, by = administration.keys.revoke, who(request)
+    found = await asyncio.to_thread(revoke, key_id, who=by, check=administration.check)
+    await administration.changed()
+    return key_form(found, system_clock())
 
-    @routes.get("/users", tags=["access"], responses=answers("UserList"))
-    async def user_list() -> Response:
-        """All users, and those who signed in through the identity provider."""
 
-        def found() -> dict[str, object]:
-            known, sessions = people.all(), Counter(session.person for session in people.sessions())
-            names = {person.name for person in known}
-            elsewhere = {name: count for name, count in sorted(sessions.items()) if name not in names}
-            return {"users": [user_form(person, sessions[person.name]) for person in known], "elsewhere": elsewhere}
+@route("GET", "/users", Right.ADMINISTER)
+async def user_list(administration: UsersAndKeys, /) -> UserList:
+    """All users, and those who signed in through the identity provider."""
+    return await asyncio.to_thread(administration.users)
 
-        return _private(await asyncio.to_thread(found))
 
-    @routes.post(
-        "/users",
-        tags=["access"],
-        status_code=201,
-        responses=answers("UserForm", *_REFUSED, status=201),
-        openapi_extra=requires("NewUser") | _TOKEN,
-    )
-    async def add_user(request: Request) -> Response:
-        """Add a user."""
-        given = await parse_body(request, NewUser, _MOST_BYTES)
-
-        def added() -> UserForm:
-            return user_form(
-                people.add(given.name, given.password, given.roles, who=who(request), check=administration.check), 0
-            )
-
-        with administration.making(request):
-            async with administration.hashing:
-                made = await asyncio.to_thread(added)
-            await administration.changed()
-        return _private(made, 201)
-
-    @routes.patch(
-        "/users/{name}", tags=["access"], responses=answers("UserForm", *_REFUSED), openapi_extra=requires("ChangeUser")
-    )
-    async def change_user(name: str, request: Request) -> Response:
-        """Change a user's roles, password, or whether they can sign in: all given fields, or none."""
-        given = await parse_body(request, ChangeUser, _MOST_BYTES)
-        if given == ChangeUser():
-            raise RequestRefused(422, "nothing is to be changed; give roles, disabled or password", [(None, "is empty")])
-
-        def changed() -> UserForm:
-            person = people.change(
-                name,
-                password=given.password,
-                roles=given.roles,
-                disabled=given.disabled,
-                who=who(request),
-                check=administration.check,
-            )
-            return administration.shown(person)
-
+@route("POST", "/users", Right.ADMINISTER, refuses=CHANGING, status=201, most_bytes=_MOST_BYTES, extra=_TOKEN)
+async def add_user(administration: UsersAndKeys, /, request: Request, body: Body[NewUser]) -> UserForm:
+    """Add a user."""
+    given, by = await body, who(request)
+    add, check = administration.people.add, administration.check
+    with administration.making(request):
         async with administration.hashing:
-            found = await asyncio.to_thread(changed)
+            made = await asyncio.to_thread(add, given.name, given.password, given.roles, who=by, check=check)
         await administration.changed()
-        return _private(found)
+    return user_form(made, 0)
 
 
-def _private(found: object, status: int = 200) -> Response:
-    """JSON that caches must not store."""
-    body = msgspec.json.encode(found)
-    return Response(body, status_code=status, media_type="application/json", headers={"cache-control": "no-store"})
+@route("PATCH", "/users/{name}", Right.ADMINISTER, refuses=CHANGING, most_bytes=_MOST_BYTES, required=True)
+async def change_user(administration: UsersAndKeys, /, name: str, request: Request, body: Body[ChangeUser]) -> UserForm:
+    """Change a user's roles, password, or whether they can sign in: all given fields, or none."""
+    given = await body
+    if given == ChangeUser():
+        raise RequestRefused(422, "nothing is to be changed; give roles, disabled or password", [(None, "is empty")])
+
+    def changed() -> UserForm:
+        person = administration.people.change(
+            name,
+            password=given.password,
+            roles=given.roles,
+            disabled=given.disabled,
+            who=who(request),
+            check=administration.check,
+        )
+        return administration.shown(person)
+
+    async with administration.hashing:
+        found = await asyncio.to_thread(changed)
+    await administration.changed()
+    return found

@@ -12,6 +12,9 @@ from penstock.offline.backtest.fires import Fires, fires
 from penstock.service.changes.followers import RulesFollower
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.http.problems import RequestRefused
+from penstock.wiring.changes.approvals import ApprovalService
+from penstock.wiring.changes.challengers import Challengers
+from penstock.wiring.changes.feature_activation import FeatureActivation
 from penstock.wiring.changes.rule_administration import RuleAdministration
 
 T = TypeVar("T")
@@ -29,16 +32,23 @@ class CurrentRevision(NamedTuple):
 
 
 class Administration:
-    """Rule and list services by detector, with the engines that apply them and their recorded decisions."""
+    """Rule and list services by detector, with the engines that apply them and their recorded decisions.
+
+    testing: held while a condition is checked: pages send one at every pause in typing, and each compiles all rules.
+    """
 
     def __init__(
         self,
         books: Mapping[str, RuleAdministration],
         desks: DetectorRouter,
         followers: Mapping[str, RulesFollower],
+        features: Mapping[str, FeatureActivation],
+        challengers: Mapping[str, Challengers],
         settings: Settings,
     ) -> None:
         self._books, self._desks, self._followers, self._settings = books, desks, followers, settings
+        self._features, self._challengers = features, challengers
+        self.testing = asyncio.Lock()
         self._archives: dict[str, Archive] = {}
 
     def of(self, name: str) -> RuleAdministration:
@@ -50,6 +60,15 @@ class Administration:
         if name not in self._books:
             raise RequestRefused(404, f"no detector {name!r} is served here.{did_you_mean(name, self._books)}")
         return self._books[name]
+
+    def approving(self, name: str) -> ApprovalService:
+        """Approves and rejects the requests of a detector, those about models and features included.
+
+        Raises:
+            RequestRefused: 404, with the known names.
+        """
+        features = self._features.get(name)
+        return ApprovalService(self.of(name), self._challengers.get(name), None if features is None else features.book)
 
     def engine(self, name: str) -> Engine:
         """The engine or replica of a detector.

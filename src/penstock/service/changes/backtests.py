@@ -5,27 +5,42 @@ import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from typing import Annotated, Literal
 
 import msgspec
-from fastapi import FastAPI, Request, Response
+from fastapi import Request
+from msgspec import Meta
 
 from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.errors import DataError, DeclarationError
+from penstock.identity.roles import Right
 from penstock.ledger.archive import Archive
 from penstock.offline.backtest import NotRecorded, Tried
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.http import bodies
-from penstock.service.http.openapi import answers, requires
+from penstock.service.http.bodies import decoded
 from penstock.service.http.problems import RequestRefused
-from penstock.service.records.decisions import json_response
-from penstock.service.schemas import BacktestRequest
+from penstock.service.http.requests import raw_body
+from penstock.service.http.route import Routes
 from penstock.wiring.reports.backtests import Trials
 
 LIMIT_S = 20.0
 """Time limit of one backtest, in seconds."""
 
 _MOST_BYTES = 65_536
+
+
+class BacktestRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """A condition to try on recorded decisions. then, hard, override: its action. days: the newest days with decisions.
+    rule: the rule of which it would be a version; what that caught counts as new.
+    """
+
+    when: Annotated[str, Meta(max_length=4000)]
+    then: Literal["allow", "challenge", "review", "block"] = "block"
+    hard: bool = False
+    override: bool = False
+    days: Annotated[int, Meta(ge=1, le=3660)] = 30
+    rule: Annotated[str, Meta(max_length=63)] | None = None
 
 
 class Backtests:
@@ -83,24 +98,6 @@ def _refused(error: Exception) -> RequestRefused:
     return RequestRefused(422, message, [(at_fault, message)])
 
 
-def add_routes(routes: FastAPI, backtests: Backtests, settings: Settings) -> None:
-    """Add the route."""
-    most_bytes = min(_MOST_BYTES, settings.max_body_bytes)
-
-    @routes.post(
-        "/detectors/{name}/backtest",
-        tags=["records"],
-        responses=answers("Tried", 400, 404, 408, 413, 415, 429),
-        openapi_extra=requires("BacktestRequest"),
-    )
-    async def backtest(name: str, request: Request) -> Response:
-        """The effect and value that a rule with this condition would have had on recorded decisions."""
-        bodies.check_encoding(request.headers.raw)
-        asked = _asked(await bodies.read_body(request.scope, request.receive, most_bytes))
-        async with _watched(request) as gone:
-            return json_response(msgspec.json.encode(await backtests.run(name, asked, gone.is_set)))
-
-
 @contextlib.asynccontextmanager
 async def _watched(request: Request) -> AsyncIterator[threading.Event]:
     """An event that is set when the client disconnects: pages request a new preview at every pause in typing."""
@@ -118,11 +115,20 @@ async def _watched(request: Request) -> AsyncIterator[threading.Event]:
         watching.cancel()
 
 
-def _asked(body: bytes) -> BacktestRequest:
-    try:
-        return msgspec.json.decode(body, type=BacktestRequest)
-    except msgspec.ValidationError as error:
-        path = str(error).rpartition("$.")[2].rstrip("`") if "$." in str(error) else None
-        raise RequestRefused(422, f"this cannot be tried: {error}", [(path, str(error))]) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise bodies.not_json(error) from None
+# ---------------------------------------------------------------- routes
+
+route = Routes("records")
+
+
+@route(
+    "POST",
+    "/detectors/{name}/backtest",
+    Right.AUTHOR | Right.APPROVE,
+    takes=BacktestRequest,
+    refuses=(400, 404, 408, 413, 415, 429),
+)
+async def backtest(backtests: Backtests, settings: Settings, /, name: str, request: Request) -> Tried:
+    """The effect and value that a rule with this condition would have had on recorded decisions."""
+    asked = decoded(await raw_body(request, min(_MOST_BYTES, settings.max_body_bytes)), BacktestRequest)
+    async with _watched(request) as gone:
+        return await backtests.run(name, asked, gone.is_set)

@@ -6,7 +6,7 @@ import threading
 from contextlib import suppress
 
 from penstock.errors import PenstockError
-from penstock.service.port import Serving
+from penstock.service.decide.port import Serving
 from penstock.wiring.changes.feature_activation import ActivatedFeatures, FeatureActivation
 
 log = logging.getLogger("penstock.service")

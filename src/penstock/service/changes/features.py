@@ -1,38 +1,122 @@
 """`/detectors/{name}/features`: features defined at run time, backfilled from the log, from draft to archived."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import FastAPI, Request, Response
+import msgspec
+from fastapi import Request, Response
+from msgspec import Meta
 
-from penstock.config import Settings
+from penstock.clock import iso
 from penstock.engine import Engine
 from penstock.errors import BundleError, DeclarationError, did_you_mean
 from penstock.governance import approvals
-from penstock.service.changes.feature_schemas import (
-    ActivateFeature,
-    FeatureForm,
-    FeatureList,
-    FeatureTested,
-    NewFeature,
-    TryFeature,
-    feature_form,
-)
-from penstock.service.changes.rule_requests import GiveReason
-from penstock.service.changes.rule_schemas import RequestForm, request_form
+from penstock.governance.feature_versions import State, Version
+from penstock.identity.roles import Right
+from penstock.service.changes.rule_schemas import GiveReason, Name, Note, RequestForm, VersionInfo, version_info
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.http.openapi import answers, may_take, requires
 from penstock.service.http.problems import RequestRefused
-from penstock.service.http.requests import json_answer, parse_body, who
+from penstock.service.http.requests import filled, json_answer, who
+from penstock.service.http.route import CHANGING, Body, Routes
 from penstock.wiring.changes.feature_activation import FeatureActivation
 
 T = TypeVar("T")
 
-_REFUSED = (400, 404, 408, 409, 413, 415)
-_FEATURES = "/detectors/{name}/features"
-_FEATURE = _FEATURES + "/{feature}"
+
+class NewFeature(msgspec.Struct, forbid_unknown_fields=True):
+    """A version of a feature, as a draft. body: `derive`, an SQL expression; or the `kind` of an aggregate, with `entity`
+    (and `keys` or `roles` of a new one), `field`, `window`, `delay`, `where`, `current`, `role`, `at`, `of`, `by`.
+    """
+
+    name: Name
+    body: dict[str, Any]
+    note: Note = ""
+
+
+class TryFeature(msgspec.Struct, forbid_unknown_fields=True):
+    """A feature to check."""
+
+    name: Name
+    body: dict[str, Any]
+
+
+class ActivateFeature(msgspec.Struct, forbid_unknown_fields=True):
+    """The version to backfill and activate; the newest unless given."""
+
+    version: Annotated[int, Meta(ge=1)] | None = None
+    note: Note = ""
+
+
+class FeatureVersion(VersionInfo):
+    """One version of a feature, with its state, since when, and who changed it. since_event: the time of the first event
+    that it could count. whole_from: from when on its windows lie within the log; null for windows without end. history:
+    the same as a sentence. trouble: why the backfill failed.
+    """
+
+    feature: str
+    state: State
+    body: dict[str, Any]
+    since_event: str | None
+    whole_from: str | None
+    history: str | None
+    trouble: str | None
+
+
+class FeatureForm(msgspec.Struct):
+    """A feature. state: of the version that is being backfilled, else of the active one, else of the newest."""
+
+    name: str
+    state: State
+    versions: list[FeatureVersion]
+
+
+class FeatureList(msgspec.Struct):
+    """The run-time features of a detector. computed: those that the engine computes, where it is here. pending: requests
+    that wait.
+    """
+
+    detector: str
+    revision: int
+    four_eyes: bool
+    computed: list[str] | None
+    features: list[FeatureForm]
+    pending: list[RequestForm]
+
+
+class FeatureTested(msgspec.Struct):
+    """A valid feature. type: number, boolean, text or time. reads: fields and features."""
+
+    name: str
+    type: str
+    reads: list[str]
+
+
+def feature_form(versions: Sequence[Version]) -> FeatureForm:
+    """The response form of a feature, from its versions, oldest first."""
+    states = {each.state for each in versions}
+    ordered: tuple[State, ...] = ("filling", "active")
+    state = next((each for each in ordered if each in states), versions[-1].state)
+    return FeatureForm(versions[-1].name, state, [_version(each) for each in reversed(versions)])
+
+
+def _version(version: Version) -> FeatureVersion:
+    reach = version.reach or {}
+
+    def at(name: str) -> str | None:
+        return None if reach.get(name) is None else iso(reach[name])
+
+    return FeatureVersion(
+        **version_info(version),
+        feature=version.name,
+        state=version.state,
+        body=version.body,
+        since_event=at("since_us"),
+        whole_from=at("whole_us"),
+        history=reach.get("sentence"),
+        trouble=version.trouble,
+    )
 
 
 class Fed:
@@ -73,104 +157,89 @@ class Fed:
         """Apply a change and answer with the feature, or with the request if it waits for approval."""
         done = await self.look(work)
         if isinstance(done, approvals.Request):
-            return json_answer(request_form(done), 202)
+            return json_answer(filled(RequestForm, done), 202)
         return json_answer(feature_form(await self.look(partial(self.of(name).book.known, feature))), status)
 
 
-def add_routes(routes: FastAPI, growing: Mapping[str, FeatureActivation], desks: DetectorRouter, settings: Settings) -> None:
-    """Add the routes for these detectors."""
-    fed = Fed(growing, desks)
-    _add_looking(routes, fed)
-    _add_writing(routes, fed, settings.max_body_bytes)
-    _add_deciding(routes, fed, settings.max_body_bytes)
+# ---------------------------------------------------------------- routes
+
+route = Routes("features")
 
 
-def _add_looking(routes: FastAPI, fed: Fed) -> None:
-    @routes.get(_FEATURES, tags=["features"], responses=answers(FeatureList, 404))
-    async def listed(name: str, *, archived: bool = False) -> Response:
-        """Run-time features: their state, and which history they could not be given."""
-        book, computed = fed.of(name).book, fed.computed(name)
+@route("GET", "/detectors/{name}/features", Right.READ, refuses=(404,))
+async def listed(fed: Fed, /, name: str, *, archived: bool = False) -> FeatureList:
+    """Run-time features: their state, and which history they could not be given."""
+    book, computed = fed.of(name).book, fed.computed(name)
 
-        def found() -> FeatureList:
-            revision, versions = book.revision(), book.versions()
-            names = sorted({each.name for each in versions})
-            forms = [feature_form([each for each in versions if each.name == one]) for one in names]
-            kept = [each for each in forms if archived or each.state != "archived"]
-            waiting = [request_form(each) for each in book.approvals.all("pending") if each.kind == "feature"]
-            return FeatureList(name, revision, book.four_eyes, computed, kept, waiting)
+    def found() -> FeatureList:
+        revision, versions = book.revision(), book.versions()
+        names = sorted({each.name for each in versions})
+        forms = [feature_form([each for each in versions if each.name == one]) for one in names]
+        kept = [each for each in forms if archived or each.state != "archived"]
+        waiting = [filled(RequestForm, each) for each in book.approvals.all("pending") if each.kind == "feature"]
+        return FeatureList(name, revision, book.four_eyes, computed, kept, waiting)
 
-        return json_answer(await fed.look(found))
-
-    @routes.get(_FEATURE, tags=["features"], responses=answers(FeatureForm, 404))
-    async def one(name: str, feature: str) -> Response:
-        """A feature with all its versions, the newest first."""
-        return json_answer(feature_form(await fed.look(partial(fed.of(name).book.known, feature))))
+    return await fed.look(found)
 
 
-def _add_writing(routes: FastAPI, fed: Fed, most: int) -> None:
-    @routes.post(
-        _FEATURES, tags=["features"], status_code=201, responses=answers(FeatureForm, *_REFUSED, status=201),
-        openapi_extra=requires("NewFeature"),
-    )  # fmt: skip
-    async def add(name: str, request: Request) -> Response:
-        """Add a version of a feature as a draft: it is checked, and not computed yet."""
-        book, given = fed.of(name).book, await parse_body(request, NewFeature, most)
-        work = partial(book.add, given.name, given.body, who=who(request), why=given.note)
-        return await fed.changed(name, given.name, work, 201)
-
-    @routes.post(
-        _FEATURES + "/test",
-        tags=["features"],
-        responses=answers(FeatureTested, *_REFUSED),
-        openapi_extra=requires("TryFeature"),
-    )
-    async def test(name: str, request: Request) -> Response:
-        """Check a feature without saving it: names, types and windows, as in a detector's file."""
-        found, given = fed.of(name), await parse_body(request, TryFeature, most)
-        return json_answer(FeatureTested(*await fed.look(partial(found.test, given.name, given.body))))
-
-    @routes.post(
-        _FEATURE + "/request", tags=["features"], status_code=202, responses=answers(RequestForm, *_REFUSED, status=202),
-        openapi_extra=may_take("ActivateFeature"),
-    )  # fmt: skip
-    async def ask(name: str, feature: str, request: Request) -> Response:
-        """Ask others to activate a version."""
-        book, given = fed.of(name).book, await parse_body(request, ActivateFeature, most)
-        return await fed.changed(name, feature, partial(book.ask, feature, given.version, who=who(request), why=given.note))
+@route("GET", "/detectors/{name}/features/{feature}", Right.READ, refuses=(404,))
+async def one(fed: Fed, /, name: str, feature: str) -> FeatureForm:
+    """A feature with all its versions, the newest first."""
+    return feature_form(await fed.look(partial(fed.of(name).book.known, feature)))
 
 
-def _add_deciding(routes: FastAPI, fed: Fed, most: int) -> None:
-    waiting: dict[int | str, dict[str, Any]] = {202: answers(RequestForm, status=202)[202]}
+@route("POST", "/detectors/{name}/features", Right.AUTHOR, answers=FeatureForm, refuses=CHANGING, status=201)
+async def add(fed: Fed, /, name: str, request: Request, body: Body[NewFeature]) -> Response:
+    """Add a version of a feature as a draft: it is checked, and not computed yet."""
+    book, given = fed.of(name).book, await body
+    work = partial(book.add, given.name, given.body, who=who(request), why=given.note)
+    return await fed.changed(name, given.name, work, 201)
 
-    @routes.post(
-        _FEATURE + "/activate", tags=["features"], responses={**answers(FeatureForm, *_REFUSED), **waiting},
-        openapi_extra=may_take("ActivateFeature"),
-    )  # fmt: skip
-    async def activate(name: str, feature: str, request: Request) -> Response:
-        """Backfill a version from the log; it becomes active when the backfill is complete."""
-        book, given = fed.of(name).book, await parse_body(request, ActivateFeature, most)
-        return await fed.changed(
-            name, feature, partial(book.activate, feature, given.version, who=who(request), why=given.note)
-        )
 
-    @routes.post(
-        _FEATURE + "/rollback",
-        tags=["features"],
-        responses=answers(FeatureForm, *_REFUSED),
-        openapi_extra=may_take("GiveReason"),
-    )
-    async def rollback(name: str, feature: str, request: Request) -> Response:
-        """Undo the last step: cancel the backfill, or backfill the version that was active before."""
-        book, given = fed.of(name).book, await parse_body(request, GiveReason, most)
-        return await fed.changed(name, feature, partial(book.rollback, feature, who=who(request), why=given.note))
+@route("POST", "/detectors/{name}/features/test", Right.AUTHOR | Right.APPROVE, refuses=CHANGING)
+async def test(fed: Fed, /, name: str, body: Body[TryFeature]) -> FeatureTested:
+    """Check a feature without saving it: names, types and windows, as in a detector's file."""
+    found, given = fed.of(name), await body
+    return FeatureTested(*await fed.look(partial(found.test, given.name, given.body)))
 
-    @routes.post(
-        _FEATURE + "/archive",
-        tags=["features"],
-        responses=answers(FeatureForm, *_REFUSED),
-        openapi_extra=may_take("GiveReason"),
-    )
-    async def archive(name: str, feature: str, request: Request) -> Response:
-        """Stop computing a feature; refused while a rule, a model or another feature reads it."""
-        book, given = fed.of(name).book, await parse_body(request, GiveReason, most)
-        return await fed.changed(name, feature, partial(book.archive, feature, who=who(request), why=given.note))
+
+@route(
+    "POST",
+    "/detectors/{name}/features/{feature}/request",
+    Right.AUTHOR | Right.APPROVE,
+    answers=RequestForm,
+    refuses=CHANGING,
+    status=202,
+)
+async def ask(fed: Fed, /, name: str, feature: str, request: Request, body: Body[ActivateFeature]) -> Response:
+    """Ask others to activate a version."""
+    book, given = fed.of(name).book, await body
+    return await fed.changed(name, feature, partial(book.ask, feature, given.version, who=who(request), why=given.note))
+
+
+@route(
+    "POST",
+    "/detectors/{name}/features/{feature}/activate",
+    Right.APPROVE,
+    answers=FeatureForm,
+    waits=RequestForm,
+    refuses=CHANGING,
+)
+async def activate(fed: Fed, /, name: str, feature: str, request: Request, body: Body[ActivateFeature]) -> Response:
+    """Backfill a version from the log; it becomes active when the backfill is complete."""
+    book, given = fed.of(name).book, await body
+    return await fed.changed(name, feature, partial(book.activate, feature, given.version, who=who(request), why=given.note))
+
+
+@route("POST", "/detectors/{name}/features/{feature}/rollback", Right.APPROVE, answers=FeatureForm, refuses=CHANGING)
+async def rollback(fed: Fed, /, name: str, feature: str, request: Request, body: Body[GiveReason]) -> Response:
+    """Undo the last step: cancel the backfill, or backfill the version that was active before."""
+    book, given = fed.of(name).book, await body
+    return await fed.changed(name, feature, partial(book.rollback, feature, who=who(request), why=given.note))
+
+
+@route("POST", "/detectors/{name}/features/{feature}/archive", Right.APPROVE, answers=FeatureForm, refuses=CHANGING)
+async def archive(fed: Fed, /, name: str, feature: str, request: Request, body: Body[GiveReason]) -> Response:
+    """Stop computing a feature; refused while a rule, a model or another feature reads it."""
+    book, given = fed.of(name).book, await body
+    return await fed.changed(name, feature, partial(book.archive, feature, who=who(request), why=given.note))

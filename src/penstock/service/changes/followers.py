@@ -7,7 +7,7 @@ from collections.abc import Callable
 from penstock.errors import PenstockError
 from penstock.models import Ensemble
 from penstock.rules import NewerRules
-from penstock.service.port import Serving
+from penstock.service.decide.port import Serving
 
 log = logging.getLogger("penstock.service")
 

@@ -1,177 +1,172 @@
 """`/detectors/{name}/lists`: allow, block and watch lists that rule conditions read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from fastapi import FastAPI, Query, Request, Response
+import msgspec
+from fastapi import Query, Request, Response
+from msgspec import Meta
 
+from penstock.clock import iso
 from penstock.config import Settings
 from penstock.governance.approvals import Request as Waiting
 from penstock.governance.list_steps import NewEntry, Outcome
-from penstock.identity.roles import Right, rights
+from penstock.governance.list_tables import Counts, Entry, KeptList, Kind
+from penstock.identity.roles import Right
 from penstock.service.changes.administration import Administration
-from penstock.service.changes.list_schemas import (
-    AddEntries,
-    EntryGiven,
-    EntryList,
-    Found,
-    FoundList,
-    ListChanged,
-    ListForm,
-    ListList,
-    NewList,
-    RemoveEntries,
-    changed_form,
-    entry_form,
-    list_form,
-)
-from penstock.service.changes.rule_requests import GiveReason
+from penstock.service.changes.rule_schemas import GiveReason, Note, RequestForm
 from penstock.service.http.bodies import header, is_csv
-from penstock.service.http.instants import parse_instant
-from penstock.service.http.openapi import answers, may_take, refusal, requires
+from penstock.service.http.operation import body_of, refusal, text_content
 from penstock.service.http.problems import RequestRefused
-from penstock.service.http.requests import actor_name, json_answer, parse_body, text, who
+from penstock.service.http.requests import filled, json_answer, may, parse_body, parse_instant, text, who
+from penstock.service.http.route import CHANGING, Body, Routes
 from penstock.wiring.changes.rule_administration import RuleAdministration
 
-_REFUSED = (400, 404, 408, 409, 413, 415)
-_LISTS = "/detectors/{name}/lists"
-_LIST = _LISTS + "/{list_name}"
+Value = Annotated[str, Meta(min_length=1, max_length=500)]
 
 
-def add_routes(routes: FastAPI, shelf: Administration, settings: Settings) -> None:
-    """Add the routes."""
-    _add_looking(routes, shelf)
-    _add_changing(routes, shelf, settings)
+class ListForm(msgspec.Struct):
+    """A list. in_force: number of values on it; expired: number of expired values. revision: counts its changes. personal:
+    it holds tokens of personal values. protected: every change waits for another person. asked_by: the active and shadow
+    rules that read it. pending: ids of requests that wait.
+    """
+
+    name: str
+    kind: Kind
+    about: str
+    personal: bool
+    protected: bool
+    archived: bool
+    in_force: int
+    expired: int
+    revision: int
+    author: str
+    made_at: str
+    changed_by: str
+    changed_at: str
+    asked_by: list[str]
+    pending: list[str]
 
 
-def _add_looking(routes: FastAPI, shelf: Administration) -> None:
-    @routes.get(_LISTS, tags=["lists"], responses=answers(ListList, 404))
-    async def listed(name: str, *, archived: bool = False) -> Response:
-        """All lists: their size, the author of the last change, and the rules that read them."""
-        books = shelf.of(name)
-        forms = await shelf.look(lambda: _forms(books))
-        return json_answer(ListList(name, [form for form in forms if archived or not form.archived]))
+class ListList(msgspec.Struct):
+    """The lists of a detector, sorted by name."""
 
-    @routes.get(_LISTS + "/lookup", tags=["lists"], responses=answers(FoundList, 404))
-    async def lookup(
-        name: str, request: Request, value: Annotated[str, Query(max_length=500, description="To the letter.")]
-    ) -> Response:
-        """The lists that a value is or was on."""
-        books = shelf.of(name)
-
-        def found() -> FoundList:
-            kinds, now = {kept.name: kept.kind for kept in books.lists.all()}, books.clock()
-            by_list = books.lists.find(value, as_sent=_may_try(request)).items()
-            forms = {each: [entry_form(entry, now) for entry in entries] for each, entries in by_list}
-            held = {each: any(entry.state == "in_force" for entry in entries) for each, entries in forms.items()}
-            return FoundList(value, [Found(each, kinds[each], held[each], entries) for each, entries in forms.items()])
-
-        return json_answer(await shelf.look(found))
-
-    @routes.get(_LIST, tags=["lists"], responses=answers(ListForm, 404))
-    async def one(name: str, list_name: str) -> Response:
-        """One list."""
-        books = shelf.of(name)
-        return json_answer(await shelf.look(lambda: _form(books, list_name)))
-
-    @routes.get(_LIST + "/entries", tags=["lists"], responses=answers(EntryList, 404))
-    async def entries(
-        name: str,
-        list_name: str,
-        request: Request,
-        *,
-        state: Literal["in_force", "expired", "removed", "all"] = "in_force",
-        search: Annotated[str, Query(max_length=500, description="How values begin.")] = "",
-        limit: Annotated[int, Query(ge=1, le=1000, description="Entries per page.")] = 100,
-        before: Annotated[str | None, Query(max_length=600, description="`next` of the page before.")] = None,
-    ) -> Response:
-        """Entries of a list: who added them, when, why, and until when."""
-        books = shelf.of(name)
-
-        def found() -> EntryList:
-            page, following = books.lists.entries(
-                list_name, state, search=search, as_sent=_may_try(request), limit=limit, before=before
-            )
-            return EntryList(list_name, [entry_form(each, books.clock()) for each in page], following)
-
-        return json_answer(await shelf.look(found))
-
-    @routes.get(
-        _LIST + "/export", tags=["lists"], response_class=Response,
-        responses={200: {"description": "CSV.", "content": {"text/csv": {}}}, 404: refusal(404)},
-    )  # fmt: skip
-    async def export(name: str, list_name: str) -> Response:
-        """All entries of a list, past ones included, as CSV: value, reason, author, added_at, expires_at, removed_at."""
-        books = shelf.of(name)
-        return Response(await shelf.look(lambda: books.export_list(list_name)), media_type="text/csv")
+    detector: str
+    lists: list[ListForm]
 
 
-def _may_try(request: Request) -> bool:
-    """Whether the actor may search by original personal values: those who see them, and those who put them on lists."""
-    return bool((Right.PERSONAL | Right.AUTHOR) & rights(actor_name(request).roles))
+class EntryForm(msgspec.Struct):
+    """A value on a list. state: in_force, expired or removed."""
+
+    value: str
+    state: str
+    reason: str
+    author: str
+    added_at: str
+    expires_at: str | None
+    removed_at: str | None
+    removed_by: str | None
 
 
-def _add_changing(routes: FastAPI, shelf: Administration, settings: Settings) -> None:
-    most = settings.max_body_bytes
-    waiting: dict[int | str, dict[str, Any]] = {202: answers(ListChanged, status=202)[202]}
+class EntryList(msgspec.Struct):
+    """One page of a list, the newest entries first."""
 
-    @routes.post(
-        _LISTS, tags=["lists"], status_code=201, responses=answers(ListChanged, *_REFUSED, status=201),
-        openapi_extra=requires("NewList"),
-    )  # fmt: skip
-    async def create(name: str, request: Request) -> Response:
-        """Create a list, or restore an archived one."""
-        books, given = shelf.of(name), await parse_body(request, NewList, most)
+    name: str
+    entries: list[EntryForm]
+    next: str | None
 
-        def made() -> None:
-            options = {"personal": given.personal, "protected": given.protected}
-            books.create_list(given.name, given.kind, given.about, who=who(request), **options)
 
-        return await _changed(shelf, name, given.name, made, status=201)
+class Found(msgspec.Struct):
+    """A list with the entries of one value, newest first."""
 
-    @routes.post(
-        _LIST + "/entries", tags=["lists"], responses={**answers(ListChanged, *_REFUSED), **waiting},
-        openapi_extra=_entries(),
-    )  # fmt: skip
-    async def add(name: str, list_name: str, request: Request) -> Response:
-        """Add values to a list: one, many, or a CSV file; a value on it already gets the new reason and expiry."""
-        books, by = shelf.of(name), who(request)
-        if is_csv(header(request.headers.raw, b"content-type")):
-            lines = await text(request, most)
-            return await _changed(shelf, name, list_name, lambda: books.import_list(list_name, lines, "the body", who=by))
-        given = await parse_body(request, AddEntries, most)
-        fresh = _fresh(given)
-        return await _changed(shelf, name, list_name, lambda: books.put(list_name, fresh, who=by, why=given.reason))
+    name: str
+    kind: Kind
+    in_force: bool
+    entries: list[EntryForm]
 
-    @routes.post(
-        _LIST + "/remove", tags=["lists"], responses={**answers(ListChanged, *_REFUSED), **waiting},
-        openapi_extra=requires("RemoveEntries"),
-    )  # fmt: skip
-    async def remove(name: str, list_name: str, request: Request) -> Response:
-        """Remove values from a list; absent ones are counted, and no error."""
-        books, given = shelf.of(name), await parse_body(request, RemoveEntries, most)
 
-        def gone() -> Outcome | Waiting:
-            return books.lists.remove(list_name, given.values, who=who(request), why=given.note)
+class FoundList(msgspec.Struct):
+    """The lists that a value is or was on."""
 
-        return await _changed(shelf, name, list_name, gone)
+    value: str
+    lists: list[Found]
 
-    @routes.post(
-        _LIST + "/archive", tags=["lists"], responses=answers(ListChanged, *_REFUSED), openapi_extra=may_take("GiveReason")
+
+class ListChanged(msgspec.Struct):
+    """The result of a change. unchanged: values that were on the list already, or not there to be removed. request: the
+    request that waits for another person; nothing has changed yet (202).
+    """
+
+    list: ListForm
+    added: int
+    replaced: int
+    removed: int
+    unchanged: int
+    request: RequestForm | None
+
+
+class NewList(msgspec.Struct, forbid_unknown_fields=True):
+    """A list to create. kind: its purpose, for people; the rules that read it determine the outcome."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=63)]
+    kind: Kind = "block"
+    about: Note = ""
+    personal: bool = False
+    protected: bool = False
+
+
+class EntryGiven(msgspec.Struct, forbid_unknown_fields=True):
+    """A value to add to a list. expires_at: ISO 8601; no expiry unless given."""
+
+    value: Value
+    reason: Note | None = None
+    expires_at: str | None = None
+
+
+class AddEntries(msgspec.Struct, forbid_unknown_fields=True):
+    """Values to add to a list: one, or many. reason, expires_at: defaults for values without their own."""
+
+    value: Value | None = None
+    entries: Annotated[list[EntryGiven], Meta(max_length=100_000)] = []
+    reason: Note = ""
+    expires_at: str | None = None
+
+
+class RemoveEntries(msgspec.Struct, forbid_unknown_fields=True):
+    """Values to remove from a list."""
+
+    values: Annotated[list[Value], Meta(min_length=1, max_length=100_000)]
+    note: Note = ""
+
+
+def list_form(
+    kept: KeptList, counts: Mapping[str, Counts], asking: Mapping[str, list[str]], pending: list[Waiting]
+) -> ListForm:
+    """The response form of a list."""
+    held = counts.get(kept.name, Counts())
+    return filled(
+        ListForm,
+        kept,
+        in_force=held.in_force,
+        expired=held.expired,
+        made_at=iso(kept.at_us),
+        asked_by=asking.get(kept.name, []),
+        pending=[request.id for request in pending if request.kind == "list" and request.name == kept.name],
     )
-    async def archive(name: str, list_name: str, request: Request) -> Response:
-        """Archive a list that no rule reads; its entries are kept."""
-        books, given = shelf.of(name), await parse_body(request, GiveReason, most)
-        put_away = partial(books.lists.archive, list_name, who=who(request), why=given.note)
-        return await _changed(shelf, name, list_name, put_away)
 
 
-def _entries() -> dict[str, Any]:
-    """Parse entries from the body: JSON, or CSV."""
-    extra = requires("AddEntries")
-    extra["requestBody"]["content"]["text/csv"] = {"schema": {"type": "string"}}
-    return extra
+def entry_form(entry: Entry, now_us: int) -> EntryForm:
+    """The response form of an entry."""
+    return filled(EntryForm, entry, state=entry.state(now_us))
+
+
+def changed_form(kept: ListForm, done: Outcome | Waiting | None) -> ListChanged:
+    """The response form of a list change."""
+    if isinstance(done, Waiting):
+        return ListChanged(kept, 0, 0, 0, 0, filled(RequestForm, done))
+    said = done or Outcome(kept.name, kept.revision)
+    return ListChanged(kept, said.added, said.replaced, said.removed, said.unchanged, None)
 
 
 def _fresh(given: AddEntries) -> list[NewEntry]:
@@ -211,3 +206,144 @@ def _forms(books: RuleAdministration) -> list[ListForm]:
         for each in rule.expression.lists:
             asking.setdefault(each, []).append(rule.name)
     return [list_form(kept, counts, asking, pending) for kept in books.lists.all()]
+
+
+def _may_try(request: Request) -> bool:
+    """Whether the actor may search by original personal values: those who see them, and those who put them on lists."""
+    return may(request, Right.PERSONAL | Right.AUTHOR)
+
+
+# ---------------------------------------------------------------- routes
+
+route = Routes("lists")
+
+_EXPORTED = {200: {"description": "CSV.", "content": {"text/csv": {}}}, 404: refusal(404)}
+_ENTRIES = body_of(AddEntries)
+_ENTRIES["requestBody"]["content"] |= text_content("text/csv")
+
+
+@route("GET", "/detectors/{name}/lists", Right.READ, refuses=(404,))
+async def listed(shelf: Administration, /, name: str, *, archived: bool = False) -> ListList:
+    """All lists: their size, the author of the last change, and the rules that read them."""
+    books = shelf.of(name)
+    forms = await shelf.look(lambda: _forms(books))
+    return ListList(name, [form for form in forms if archived or not form.archived])
+
+
+@route("GET", "/detectors/{name}/lists/lookup", Right.READ, refuses=(404,))
+async def lookup(
+    shelf: Administration,
+    /,
+    name: str,
+    request: Request,
+    value: Annotated[str, Query(max_length=500, description="To the letter.")],
+) -> FoundList:
+    """The lists that a value is or was on."""
+    books = shelf.of(name)
+
+    def found() -> FoundList:
+        kinds, now = {kept.name: kept.kind for kept in books.lists.all()}, books.clock()
+        by_list = books.lists.find(value, as_sent=_may_try(request)).items()
+        forms = {each: [entry_form(entry, now) for entry in entries] for each, entries in by_list}
+        held = {each: any(entry.state == "in_force" for entry in entries) for each, entries in forms.items()}
+        return FoundList(value, [Found(each, kinds[each], held[each], entries) for each, entries in forms.items()])
+
+    return await shelf.look(found)
+
+
+@route("GET", "/detectors/{name}/lists/{list_name}", Right.READ, refuses=(404,))
+async def one(shelf: Administration, /, name: str, list_name: str) -> ListForm:
+    """One list."""
+    books = shelf.of(name)
+    return await shelf.look(lambda: _form(books, list_name))
+
+
+@route("GET", "/detectors/{name}/lists/{list_name}/entries", Right.READ, refuses=(404,))
+async def entries(
+    shelf: Administration,
+    /,
+    name: str,
+    list_name: str,
+    request: Request,
+    *,
+    state: Literal["in_force", "expired", "removed", "all"] = "in_force",
+    search: Annotated[str, Query(max_length=500, description="How values begin.")] = "",
+    limit: Annotated[int, Query(ge=1, le=1000, description="Entries per page.")] = 100,
+    before: Annotated[str | None, Query(max_length=600, description="`next` of the page before.")] = None,
+) -> EntryList:
+    """Entries of a list: who added them, when, why, and until when."""
+    books = shelf.of(name)
+
+    def found() -> EntryList:
+        page, following = books.lists.entries(
+            list_name, state, search=search, as_sent=_may_try(request), limit=limit, before=before
+        )
+        return EntryList(list_name, [entry_form(each, books.clock()) for each in page], following)
+
+    return await shelf.look(found)
+
+
+@route("GET", "/detectors/{name}/lists/{list_name}/export", Right.READ, responses=_EXPORTED)
+async def export(shelf: Administration, /, name: str, list_name: str) -> Response:
+    """All entries of a list, past ones included, as CSV: value, reason, author, added_at, expires_at, removed_at."""
+    books = shelf.of(name)
+    return Response(await shelf.look(lambda: books.export_list(list_name)), media_type="text/csv")
+
+
+@route("POST", "/detectors/{name}/lists", Right.AUTHOR, answers=ListChanged, refuses=CHANGING, status=201)
+async def create(shelf: Administration, /, name: str, request: Request, body: Body[NewList]) -> Response:
+    """Create a list, or restore an archived one."""
+    books, given = shelf.of(name), await body
+
+    def made() -> None:
+        options = {"personal": given.personal, "protected": given.protected}
+        books.create_list(given.name, given.kind, given.about, who=who(request), **options)
+
+    return await _changed(shelf, name, given.name, made, status=201)
+
+
+@route(
+    "POST",
+    "/detectors/{name}/lists/{list_name}/entries",
+    Right.AUTHOR,
+    answers=ListChanged,
+    waits=ListChanged,
+    takes=AddEntries,
+    refuses=CHANGING,
+    extra=_ENTRIES,
+)
+async def add(shelf: Administration, settings: Settings, /, name: str, list_name: str, request: Request) -> Response:
+    """Add values to a list: one, many, or a CSV file; a value on it already gets the new reason and expiry."""
+    books, by, most = shelf.of(name), who(request), settings.max_body_bytes
+    if is_csv(header(request.headers.raw, b"content-type")):
+        lines = await text(request, most)
+        return await _changed(shelf, name, list_name, lambda: books.import_list(list_name, lines, "the body", who=by))
+    given = await parse_body(request, AddEntries, most)
+    fresh = _fresh(given)
+    return await _changed(shelf, name, list_name, lambda: books.put(list_name, fresh, who=by, why=given.reason))
+
+
+@route(
+    "POST",
+    "/detectors/{name}/lists/{list_name}/remove",
+    Right.AUTHOR,
+    answers=ListChanged,
+    waits=ListChanged,
+    refuses=CHANGING,
+)
+async def remove(shelf: Administration, /, name: str, list_name: str, request: Request, body: Body[RemoveEntries]) -> Response:
+    """Remove values from a list; absent ones are counted, and no error."""
+    books, given = shelf.of(name), await body
+
+    def gone() -> Outcome | Waiting:
+        return books.lists.remove(list_name, given.values, who=who(request), why=given.note)
+
+    return await _changed(shelf, name, list_name, gone)
+
+
+@route("POST", "/detectors/{name}/lists/{list_name}/archive", Right.AUTHOR, answers=ListChanged, refuses=CHANGING)
+async def archive(shelf: Administration, /, name: str, list_name: str, request: Request, body: Body[GiveReason]) -> Response:
+    """Archive a list that no rule reads; its entries are kept."""
+    books, given = shelf.of(name), await body
+    put_away = partial(books.lists.archive, list_name, who=who(request), why=given.note)
+    return await _changed(shelf, name, list_name, put_away)

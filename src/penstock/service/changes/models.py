@@ -3,47 +3,132 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
+from msgspec import Meta
 
-from penstock.config import Settings
+from penstock.clock import iso
 from penstock.decision import Guard
 from penstock.engine.trials.challenger import MOST
 from penstock.errors import BundleError, DeclarationError, RegistryError
 from penstock.governance import approvals
 from penstock.governance.trial_steps import ModelTrial
-from penstock.service.changes.model_schemas import (
-    AskForModel,
-    GoBack,
-    ModelList,
-    ModelVersion,
-    Moved,
-    StartRollout,
-    StartShadow,
-    Why,
-    trial_form,
-)
-from penstock.service.changes.rule_schemas import RequestForm, request_form
+from penstock.identity.roles import Right
+from penstock.service.changes.rule_schemas import Note, RequestForm
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.http.openapi import answers, may_take, requires
 from penstock.service.http.problems import RequestRefused
-from penstock.service.http.requests import json_answer, parse_body, who
+from penstock.service.http.requests import filled, json_answer, who
+from penstock.service.http.route import CHANGING, Body, Routes
 from penstock.wiring.changes.challengers import Challengers
 
 T = TypeVar("T")
 
-_REFUSED = (400, 404, 408, 409, 413, 415)
-_MODELS = "/detectors/{name}/models"
-_VERSION = _MODELS + "/{version}"
+
+class StartShadow(msgspec.Struct, forbid_unknown_fields=True):
+    """The reason, and guards that replace those of the policy."""
+
+    note: Note = ""
+    guards: list[Guard] | None = None
+
+
+class StartRollout(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A rollout to a share of the keys of a text field or feature, with the reason, and guards that replace those of the
+    policy.
+    """
+
+    percent: Annotated[float, Meta(gt=0, le=100)]
+    of: Annotated[str, Meta(min_length=1, max_length=200)]
+    note: Note = ""
+    guards: list[Guard] | None = None
+
+
+class AskForModel(msgspec.Struct, forbid_unknown_fields=True):
+    """The requested change: promote a version, or roll it out to a share of the keys of a field."""
+
+    action: Literal["promote", "rollout"] = "promote"
+    percent: Annotated[float, Meta(gt=0, le=100)] | None = None
+    of: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    note: Note = ""
+
+
+class GoBack(msgspec.Struct, forbid_unknown_fields=True):
+    """The reason, and the version whose trial ends; the last step is undone unless given."""
+
+    version: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    note: Note = ""
+
+
+class Why(msgspec.Struct, forbid_unknown_fields=True):
+    """The reason."""
+
+    note: Note = ""
+
+
+class TrialForm(msgspec.Struct):
+    """A trial of a model. state: shadow, rollout, promoted, rolled_back or withdrawn. champion: the version that decided at
+    its start. guards: null where those of the policy apply. reason: why it ended.
+    """
+
+    id: str
+    version: str
+    champion: str | None
+    state: str
+    percent: float
+    of: str | None
+    guards: list[dict[str, Any]] | None
+    who: str
+    note: str
+    since: str
+    ended_at: str | None
+    ended_by: str | None
+    reason: str | None
+
+
+class ModelVersion(msgspec.Struct):
+    """One version, with its aliases and its test figures."""
+
+    version: str
+    created_at: str
+    aliases: list[str]
+    figures: dict[str, float | None]
+
+
+class ModelList(msgspec.Struct):
+    """The versions of a detector's models. champion: the version that decides. running: current trials, oldest first;
+    trials: all trials, newest first. pending: requests that wait. most: the maximum of concurrent trials.
+    """
+
+    champion: str | None
+    four_eyes: bool
+    versions: list[ModelVersion]
+    running: list[TrialForm]
+    trials: list[TrialForm]
+    pending: list[RequestForm]
+    most: int
+
+
+class Moved(msgspec.Struct):
+    """The result of a promotion or rollback. champion: the version that decides now; version: the one promoted or rolled
+    back.
+    """
+
+    action: str
+    version: str
+    champion: str | None
+
+
+def trial_form(trial: ModelTrial) -> TrialForm:
+    """The response form of a trial."""
+    return filled(TrialForm, trial, of=trial.share_of, since=iso(trial.at_us))
 
 
 class Models:
     """Runs the model operations of each detector in threads, with errors mapped for users."""
 
-    def __init__(self, desks: DetectorRouter, challengers: Mapping[str, Challengers], settings: Settings) -> None:
-        self._desks, self._challengers, self.most_bytes = desks, challengers, settings.max_body_bytes
+    def __init__(self, desks: DetectorRouter, challengers: Mapping[str, Challengers]) -> None:
+        self._desks, self._challengers = desks, challengers
 
     async def do(self, name: str, work: Callable[[Challengers], T]) -> T:
         """Run an operation on the challengers of a detector.
@@ -63,74 +148,10 @@ class Models:
             raise RequestRefused(503, str(error)) from None
 
 
-def add_routes(routes: FastAPI, models: Models) -> None:
-    """Add the routes."""
-    _add_trying(routes, models)
-    _add_settling(routes, models)
-
-
-def _add_trying(routes: FastAPI, models: Models) -> None:
-    @routes.get(_MODELS, tags=["models"], responses=answers(ModelList, 404, 409))
-    async def listed(name: str) -> Response:
-        """Model versions: the champion, running and past trials, and requests that wait."""
-        return json_answer(await models.do(name, _list))
-
-    @routes.post(
-        _VERSION + "/shadow", tags=["models"], responses=answers("TrialForm", *_REFUSED), openapi_extra=may_take("StartShadow")
-    )
-    async def shadow(name: str, version: str, request: Request) -> Response:
-        """Start a shadow trial: the version scores the same events as the champion and decides nothing; several may run."""
-        given, by = await parse_body(request, StartShadow, models.most_bytes), who(request)
-        trial = await models.do(name, lambda c: c.shadow(version, who=by, why=given.note, guards=_plain(given.guards)))
-        return json_answer(trial_form(trial))
-
-    @routes.post(
-        _VERSION + "/rollout", tags=["models"], responses=_or_waits("TrialForm"), openapi_extra=requires("StartRollout")
-    )
-    async def rollout(name: str, version: str, request: Request) -> Response:
-        """Start a rollout: the version decides for a share of the keys, under guards; the champion decides the others."""
-        given, by = await parse_body(request, StartRollout, models.most_bytes), who(request)
-        share: dict[str, Any] = {"percent": given.percent, "share_of": given.of, "guards": _plain(given.guards)}
-        return _done(await models.do(name, lambda c: c.rollout(version, **share, who=by, why=given.note)))
-
-    @routes.post(
-        _VERSION + "/request", tags=["models"], status_code=202, responses=answers(RequestForm, *_REFUSED, status=202),
-        openapi_extra=may_take("AskForModel"),
-    )  # fmt: skip
-    async def ask(name: str, version: str, request: Request) -> Response:
-        """Ask others to promote a version, or to roll it out."""
-        given, by = await parse_body(request, AskForModel, models.most_bytes), who(request)
-        details: dict[str, Any] = {} if given.action == "promote" else {"percent": given.percent, "of": given.of}
-        return _done(await models.do(name, lambda c: c.ask(version, given.action, who=by, why=given.note, **details)))
-
-
-def _add_settling(routes: FastAPI, models: Models) -> None:
-    @routes.post(_VERSION + "/promote", tags=["models"], responses=_or_waits("Moved"), openapi_extra=may_take("Why"))
-    async def promote(name: str, version: str, request: Request) -> Response:
-        """Promote a version to champion."""
-        given = await parse_body(request, Why, models.most_bytes)
-        promoted = partial(Challengers.promote, version=version, who=who(request), why=given.note)
-        done = await models.do(name, promoted)
-        return _done(Moved("promote", done, done) if isinstance(done, str) else done)
-
-    @routes.post(
-        _MODELS + "/rollback", tags=["models"], responses=answers("Moved", *_REFUSED), openapi_extra=may_take("GoBack")
-    )
-    async def rollback(name: str, request: Request) -> Response:
-        """End the trial of a version; without one, undo the last step: the rollout, else what began or changed last."""
-        given = await parse_body(request, GoBack, models.most_bytes)
-        return json_answer(await models.do(name, lambda c: c.rollback(given.version, who=who(request), why=given.note)))
-
-
-def _or_waits(name: str) -> dict[int | str, dict[str, Any]]:
-    """The answers of a route that may create a request, where four eyes are required."""
-    return {**answers(name, *_REFUSED), 202: answers(RequestForm, status=202)[202]}
-
-
 def _done(done: ModelTrial | Moved | approvals.Request) -> Response:
     """The answer to a change: 202 if it waits for approval."""
     if isinstance(done, approvals.Request):
-        return json_answer(request_form(done), 202)
+        return json_answer(filled(RequestForm, done), 202)
     return json_answer(trial_form(done) if isinstance(done, ModelTrial) else done)
 
 
@@ -145,7 +166,7 @@ def _list(challengers: Challengers) -> ModelList:
         ],
         running=[trial_form(trial) for trial in challengers.trials.running()],
         trials=[trial_form(trial) for trial in challengers.trials.all()],
-        pending=[request_form(each) for each in pending if each.kind == "model"],
+        pending=[filled(RequestForm, each) for each in pending if each.kind == "model"],
         most=MOST,
     )
 
@@ -153,3 +174,67 @@ def _list(challengers: Challengers) -> ModelList:
 def _plain(given: Sequence[Guard] | None) -> list[dict[str, Any]] | None:
     found: list[dict[str, Any]] | None = msgspec.to_builtins(given)
     return found
+
+
+# ---------------------------------------------------------------- routes
+
+route = Routes("models")
+
+
+@route("GET", "/detectors/{name}/models", Right.READ, refuses=(404, 409))
+async def listed(models: Models, /, name: str) -> ModelList:
+    """Model versions: the champion, running and past trials, and requests that wait."""
+    return await models.do(name, _list)
+
+
+@route("POST", "/detectors/{name}/models/{version}/shadow", Right.APPROVE, refuses=CHANGING)
+async def shadow(models: Models, /, name: str, version: str, request: Request, body: Body[StartShadow]) -> TrialForm:
+    """Start a shadow trial: the version scores the same events as the champion and decides nothing; several may run."""
+    given, by = await body, who(request)
+    return trial_form(await models.do(name, lambda c: c.shadow(version, who=by, why=given.note, guards=_plain(given.guards))))
+
+
+@route(
+    "POST",
+    "/detectors/{name}/models/{version}/rollout",
+    Right.APPROVE,
+    answers=TrialForm,
+    waits=RequestForm,
+    refuses=CHANGING,
+)
+async def rollout(models: Models, /, name: str, version: str, request: Request, body: Body[StartRollout]) -> Response:
+    """Start a rollout: the version decides for a share of the keys, under guards; the champion decides the others."""
+    given, by = await body, who(request)
+    share: dict[str, Any] = {"percent": given.percent, "share_of": given.of, "guards": _plain(given.guards)}
+    return _done(await models.do(name, lambda c: c.rollout(version, **share, who=by, why=given.note)))
+
+
+@route(
+    "POST",
+    "/detectors/{name}/models/{version}/request",
+    Right.AUTHOR | Right.APPROVE,
+    answers=RequestForm,
+    refuses=CHANGING,
+    status=202,
+)
+async def ask(models: Models, /, name: str, version: str, request: Request, body: Body[AskForModel]) -> Response:
+    """Ask others to promote a version, or to roll it out."""
+    given, by = await body, who(request)
+    details: dict[str, Any] = {} if given.action == "promote" else {"percent": given.percent, "of": given.of}
+    return _done(await models.do(name, lambda c: c.ask(version, given.action, who=by, why=given.note, **details)))
+
+
+@route("POST", "/detectors/{name}/models/{version}/promote", Right.APPROVE, answers=Moved, waits=RequestForm, refuses=CHANGING)
+async def promote(models: Models, /, name: str, version: str, request: Request, body: Body[Why]) -> Response:
+    """Promote a version to champion."""
+    given = await body
+    promoted = partial(Challengers.promote, version=version, who=who(request), why=given.note)
+    done = await models.do(name, promoted)
+    return _done(Moved("promote", done, done) if isinstance(done, str) else done)
+
+
+@route("POST", "/detectors/{name}/models/rollback", Right.APPROVE, answers=Moved, refuses=CHANGING)
+async def rollback(models: Models, /, name: str, request: Request, body: Body[GoBack]) -> object:
+    """End the trial of a version; without one, undo the last step: the rollout, else what began or changed last."""
+    given = await body
+    return await models.do(name, lambda c: c.rollback(given.version, who=who(request), why=given.note))

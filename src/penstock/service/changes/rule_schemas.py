@@ -1,16 +1,125 @@
-"""Response schemas of the rules API, and the conversion of versions into them."""
+"""Request and response schemas of the rules API, and the conversion of versions into them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from penstock.clock import iso
+from penstock.decision import Guard
 from penstock.governance.approvals import Request, Stage
-from penstock.governance.rule_versions import CANDIDATE, State, Version, difference, in_state
+from penstock.governance.feature_versions import Version as FeatureVersion
+from penstock.governance.rule_versions import CANDIDATE, Body, State, Version, difference, in_state
 from penstock.offline.backtest.fires import Fires
 from penstock.rules.checks import Finding
-from penstock.service.changes.version_info import VersionInfo, version_info
+from penstock.service.http.requests import filled
+
+Note = Annotated[str, Meta(max_length=2000)]
+Name = Annotated[str, Meta(min_length=1, max_length=63)]
+Condition = Annotated[str, Meta(max_length=4000)]
+Number = Annotated[int, Meta(ge=1)]
+Then = Literal["allow", "challenge", "review", "block"]
+
+
+class NewRule(msgspec.Struct, forbid_unknown_fields=True):
+    """A version of a rule, as a draft."""
+
+    name: Name
+    when: Condition
+    then: Then = "review"
+    reason: Annotated[str, Meta(max_length=1000)] | None = None
+    code: Annotated[str, Meta(max_length=63)] = ""
+    hard: bool = False
+    override: bool = False
+    note: Note = ""
+
+    @property
+    def body(self) -> Body:
+        """The rule's definition."""
+        asked = {name: getattr(self, name) for name in Body.__struct_fields__}
+        return Body(**asked)
+
+
+class TryCondition(msgspec.Struct, forbid_unknown_fields=True):
+    """A condition to check. name: the rule of which it would be a version. event: a transaction, or transaction_id: a
+    recorded one, to evaluate the condition on.
+    """
+
+    when: Condition
+    then: Then = "review"
+    reason: Annotated[str, Meta(max_length=1000)] | None = None
+    hard: bool = False
+    override: bool = False
+    name: Name | None = None
+    event: dict[str, Any] | None = None
+    transaction_id: str | None = None
+
+
+class ShadowRule(msgspec.Struct, forbid_unknown_fields=True):
+    """The version to run in shadow."""
+
+    version: Number
+    note: Note = ""
+
+
+class RolloutRule(msgspec.Struct, forbid_unknown_fields=True):
+    """The version to roll out to a share of the keys of a field. guards: replace those of the policy."""
+
+    version: Number
+    percent: Annotated[float, Meta(gt=0, le=100)]
+    of: Annotated[str, Meta(min_length=1, max_length=200)]
+    note: Note = ""
+    guards: list[Guard] | None = None
+
+
+class PromoteRule(msgspec.Struct, forbid_unknown_fields=True):
+    """The version to promote; the candidate unless given."""
+
+    version: Number | None = None
+    note: Note = ""
+
+
+class AskForRule(msgspec.Struct, forbid_unknown_fields=True):
+    """The requested change: promote a version, or roll it out to a share of the keys of a field."""
+
+    version: Number
+    action: Literal["promote", "rollout"] = "promote"
+    percent: Annotated[float, Meta(gt=0, le=100)] | None = None
+    of: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    note: Note = ""
+
+
+class GiveReason(msgspec.Struct, forbid_unknown_fields=True):
+    """The reason."""
+
+    note: Note = ""
+
+
+# ---------------------------------------------------------------- answers
+
+
+class VersionInfo(msgspec.Struct, kw_only=True):
+    """A version: its number, author, time and reason; its state, since when, and who changed it."""
+
+    version: int
+    since: str
+    changed_by: str
+    author: str
+    written_at: str
+    note: str
+
+
+def version_info(version: Version | FeatureVersion) -> dict[str, Any]:
+    """The fields of `VersionInfo`."""
+    return {
+        "version": version.version,
+        "since": iso(version.changed_us),
+        "changed_by": version.changed_by,
+        "author": version.author,
+        "written_at": iso(version.at_us),
+        "note": version.note,
+    }
 
 
 class RolloutForm(msgspec.Struct):
@@ -228,7 +337,7 @@ def rule_form(
         active=None if active is None else forms[active.version],
         candidate=None if tried is None else forms[tried.version],
         newest=forms[newest.version],
-        warnings=[finding_form(each) for each in findings],
+        warnings=[filled(FindingForm, each) for each in findings],
         fires=None if fired is None else _fires(newest.name, tried, fired),
         pending=[request.id for request in pending if request.kind == "rule" and request.name == newest.name],
     )
@@ -245,28 +354,4 @@ def _fires(name: str, tried: Version | None, fired: Mapping[str, Fires]) -> Fire
         None if last is None else last.isoformat(),
         sum(each.count for each in watched),
         None if watched_last is None else watched_last.isoformat(),
-    )
-
-
-def finding_form(finding: Finding) -> FindingForm:
-    """The response form of a lint finding."""
-    return FindingForm(finding.rule, finding.kind, finding.sentence, finding.place, finding.other)
-
-
-def request_form(request: Request) -> RequestForm:
-    """The response form of a request."""
-    return RequestForm(
-        id=request.id,
-        kind=request.kind,
-        name=request.name,
-        action=request.action,
-        details=request.details,
-        author=request.author,
-        asked_by=request.asked_by,
-        asked_at=iso(request.asked_us),
-        note=request.note,
-        stage=request.stage,
-        settled_by=request.settled_by,
-        settled_at=None if request.settled_us is None else iso(request.settled_us),
-        settled_note=request.settled_note,
     )

@@ -3,27 +3,51 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import FastAPI, Query, Response
+from fastapi import Query
 
 from penstock.engine import Engine
 from penstock.engine.trials.challenger import MODEL
 from penstock.errors import DataError, PenstockError
+from penstock.identity.roles import Right
 from penstock.offline.trial import Compared, Question
 from penstock.service.changes.followers import RULES_EVERY_S, Follower
 from penstock.service.decide.batcher import MicroBatcher
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.http.openapi import answers
 from penstock.service.http.problems import RequestRefused
-from penstock.service.records.decisions import json_response
+from penstock.service.http.route import Routes
 from penstock.wiring.changes.trial_work import TrialWork
 
 GUARDS_EVERY_S = 0.5
 """Seconds between two guard checks."""
 
 log = logging.getLogger("penstock.service")
+
+
+class LiveTrial(msgspec.Struct):
+    """A running trial: `model` with its version, or a candidate rule. since: when counting began. matrix: number of
+    decisions by outcome of the champion and of the candidate. scores: counts in twentieths; null for rules.
+    """
+
+    trial: str
+    version: str | None
+    since: str
+    events: int
+    errors: int
+    agreement: float | None
+    champion: dict[str, int]
+    candidate: dict[str, int]
+    matrix: dict[str, dict[str, int]]
+    scores: dict[str, list[int]] | None
+    latency_ms: dict[str, dict[str, float | None]] | None
+
+
+class TrialList(msgspec.Struct):
+    """The running trials."""
+
+    trials: list[LiveTrial]
 
 
 class Trials:
@@ -129,22 +153,26 @@ class Trials:
         self._work.close()
 
 
-def add_routes(routes: FastAPI, trials: Trials) -> None:
-    """Add the routes."""
+# ---------------------------------------------------------------- routes
 
-    @routes.get("/detectors/{name}/trials", tags=["models"], responses=answers("TrialList", 404, 409))
-    async def trial_list(name: str) -> Response:
-        """Running trials, with results since their start in this process: counts, decisions of both, scores, times."""
-        return json_response(msgspec.json.encode({"trials": trials.engine(name).trials.form()}))
+route = Routes("models")
 
-    @routes.get("/detectors/{name}/trials/{trial}", tags=["models"], responses=answers("Compared", 404, 409, 429))
-    async def compared(
-        name: str,
-        trial: str,
-        *,
-        days: Annotated[int, Query(ge=1, le=366, description="Of so many last days of the trial.")] = 7,
-        version: Annotated[str | None, Query(max_length=200, description="Of a model; the one tried last.")] = None,
-    ) -> Response:
-        """Champion and candidate on the same recorded events, by hour, with intervals: `model`, or a candidate rule."""
-        question = Question(trial, version if trial == MODEL else None, days)
-        return json_response(msgspec.json.encode(await trials.compare(name, question)))
+
+@route("GET", "/detectors/{name}/trials", Right.READ, answers=TrialList, refuses=(404, 409))
+async def trial_list(trials: Trials, /, name: str) -> dict[str, Any]:
+    """Running trials, with results since their start in this process: counts, decisions of both, scores, times."""
+    return {"trials": trials.engine(name).trials.form()}
+
+
+@route("GET", "/detectors/{name}/trials/{trial}", Right.READ, refuses=(404, 409, 429))
+async def compared(
+    trials: Trials,
+    /,
+    name: str,
+    trial: str,
+    *,
+    days: Annotated[int, Query(ge=1, le=366, description="Of so many last days of the trial.")] = 7,
+    version: Annotated[str | None, Query(max_length=200, description="Of a model; the one tried last.")] = None,
+) -> Compared:
+    """Champion and candidate on the same recorded events, by hour, with intervals: `model`, or a candidate rule."""
+    return await trials.compare(name, Question(trial, version if trial == MODEL else None, days))

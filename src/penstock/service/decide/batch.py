@@ -7,9 +7,9 @@ from typing import Any
 
 from penstock.errors import LedgerError
 from penstock.service.decide.measures import Measures
+from penstock.service.decide.port import Answer, OnDurable
 from penstock.service.http.problems import of_error
 from penstock.service.http.tracing import CURRENT, Traced
-from penstock.service.port import Answer, OnDurable
 
 STALLED_S = 30.0
 """Seconds that a batch may take to become durable before its callers get an error."""

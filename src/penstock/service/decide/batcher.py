@@ -16,9 +16,9 @@ from penstock.models import Ensemble
 from penstock.service.decide.batch import STALLED_S, Batch, Waiting, durable, stalled_error
 from penstock.service.decide.feed import Feed
 from penstock.service.decide.measures import Measures
+from penstock.service.decide.port import Answer, Opener
 from penstock.service.decide.waiters import id_of
 from penstock.service.http.problems import Busy, of_error
-from penstock.service.port import Answer, Opener
 
 PIPELINED = 2
 """Batches in progress at once: one being made durable, the next being decided. More would only make them smaller."""

@@ -31,10 +31,10 @@ from penstock.service.decide.fallback import PROVISIONAL, fallback_decision
 from penstock.service.decide.feed import PER_BATCH, Feed
 from penstock.service.decide.journal_reader import JournalReader
 from penstock.service.decide.measures import Measures
+from penstock.service.decide.port import Answer
 from penstock.service.decide.refused import RefusedForwarder
 from penstock.service.http.problems import Busy
 from penstock.service.http.tracing import CURRENT
-from penstock.service.port import Answer
 from penstock.stream.owner import BEAT_S
 from penstock.stream.parts import Parts
 from penstock.stream.port import Told

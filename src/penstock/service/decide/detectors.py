@@ -9,8 +9,8 @@ from penstock.engine import Engine
 from penstock.errors import did_you_mean
 from penstock.ingest import masked_event
 from penstock.messages import Refusal
+from penstock.service.decide.port import Serving
 from penstock.service.http.problems import RequestRefused
-from penstock.service.port import Serving
 
 T = TypeVar("T")
 

@@ -5,21 +5,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from fastapi import FastAPI, Request, Response
+from fastapi import Request
 
 from penstock.cases.case import SOURCE
 from penstock.config import Settings
 from penstock.errors import DataError
-from penstock.identity.roles import Right, rights
+from penstock.identity.roles import Right
 from penstock.ingest.label_rows import read_label_rows
 from penstock.messages import Refusal
 from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.decide.port import Serving
 from penstock.service.http import bodies
-from penstock.service.http.openapi import answers, takes
-from penstock.service.http.problems import RequestRefused, of_refusal
-from penstock.service.http.requests import actor_name
-from penstock.service.port import Serving
-from penstock.service.records.decisions import json_response
+from penstock.service.http.operation import answer, text_content
+from penstock.service.http.problems import Problem, RequestRefused, of_refusal
+from penstock.service.http.requests import may, raw_body
+from penstock.service.http.route import Routes
 
 PORTION = 256
 """Elements submitted at once; other requests are served between portions."""
@@ -43,67 +43,38 @@ _addressed = msgspec.json.Decoder(_Addressed)
 _typed = msgspec.json.Decoder(_Typed)
 
 
-def add_routes(routes: FastAPI, desks: DetectorRouter, settings: Settings) -> None:
-    """Add the routes."""
+class Label(msgspec.Struct):
+    """A label: the true outcome of a transaction, and when it became known."""
 
-    @routes.post(
-        "/labels",
-        tags=["events"],
-        responses=answers("LabelAnswer", 400, 404, 408, 413, 415, many=True),
-        openapi_extra=takes("Label"),
-    )
-    async def labels(request: Request) -> Response:
-        """Labels of transactions: one label or an array, each answered in its place."""
-        if bodies.is_csv(bodies.header(request.headers.raw, b"content-type")):
-            return await table(request)
-        given, form = await bodies.read_values(request.scope, request.receive, settings.max_body_bytes)
-        found = await _label_all(desks, given, may_judge=_may_judge(request))
-        return json_response(_accepted(found[0])) if form == "one" else _each(found)
-
-    @routes.post(
-        "/labels/csv",
-        tags=["events"],
-        responses=answers("LabelAnswer", 400, 408, 413, 415, many=True),
-        openapi_extra={"requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}},
-    )
-    async def table(request: Request) -> Response:
-        """Labels as a CSV table with transaction_id, fraud, and optionally known_at, source, kind, detector; answered by
-        row.
-        """
-        bodies.check_encoding(request.headers.raw)
-        body = await bodies.read_body(request.scope, request.receive, settings.max_body_bytes)
-        try:
-            rows = await asyncio.to_thread(read_label_rows, body)
-        except DataError as error:
-            raise RequestRefused(422, str(error)) from None
-        return _each(await _label_all(desks, rows, may_judge=_may_judge(request)))
-
-    @routes.post(
-        "/events",
-        status_code=202,
-        tags=["events"],
-        responses=answers("EventAnswer", 400, 408, 413, 415, status=202),
-        openapi_extra=takes("InformingEvent"),
-    )
-    async def events(request: Request) -> Response:
-        """Events that change state and get no decision: logins, declines, refunds, outcomes; durable when answered."""
-        given, form = await bodies.read_values(request.scope, request.receive, settings.max_body_bytes)
-        refused: list[dict[str, Any]] = []
-        for start in range(0, len(given), PORTION):
-            found = await _inform(desks, given[start : start + PORTION])
-            refused += [
-                {"index": start + place, "problem": msgspec.Raw(of_refusal(refusal))}
-                for place, refusal in enumerate(found)
-                if refusal is not None
-            ]
-            if form == "one" and found[0] is not None:
-                raise RequestRefused(found[0].status, found[0].detail, found[0].errors)
-        answer = msgspec.json.encode({"accepted": len(given) - len(refused), "refused": refused})
-        return Response(answer, status_code=202, media_type="application/json")
+    transaction_id: str
+    fraud: bool
+    detector: str | None = None
+    kind: str | None = None
+    known_at: str | int | float | None = None
+    source: str | None = None
 
 
-def _may_judge(request: Request) -> bool:
-    return Right.LABEL in rights(actor_name(request).roles)
+class LabelAnswer(msgspec.Struct):
+    """An accepted label."""
+
+    transaction_id: str
+    fraud: bool
+    known_at: str
+    accepted: bool
+
+
+class Refused(msgspec.Struct):
+    """A refused informing event: its place in the request, and the error."""
+
+    index: int
+    problem: Problem
+
+
+class EventAnswer(msgspec.Struct):
+    """How many informing events were accepted."""
+
+    accepted: int
+    refused: list[Refused]
 
 
 async def _label_all(desks: DetectorRouter, given: Sequence[bytes | Refusal], *, may_judge: bool) -> list[bytes | Refusal]:
@@ -128,8 +99,8 @@ async def _label(desks: DetectorRouter, given: Sequence[bytes], *, may_judge: bo
             places.setdefault(meant.name, []).append(place)
     for name, where in places.items():
         taken = await desks[name].label(b"[" + b",".join(given[place] for place in where) + b"]")
-        for place, answer in zip(where, taken, strict=True):
-            found[place] = answer if isinstance(answer, Refusal) else msgspec.json.encode(answer)
+        for place, reply in zip(where, taken, strict=True):
+            found[place] = reply if isinstance(reply, Refusal) else msgspec.json.encode(reply)
     return found
 
 
@@ -198,9 +169,81 @@ def _accepted(answer: bytes | Refusal) -> bytes:
     return answer
 
 
-def _each(found: Sequence[bytes | Refusal]) -> Response:
-    return json_response(b"[" + b",".join(_rendered(answer) for answer in found) + b"]")
+def _each(found: Sequence[bytes | Refusal]) -> bytes:
+    return b"[" + b",".join(_rendered(answer) for answer in found) + b"]"
 
 
 def _rendered(answer: bytes | Refusal) -> bytes:
     return of_refusal(answer) if isinstance(answer, Refusal) else answer
+
+
+# ---------------------------------------------------------------- routes
+
+route = Routes("events")
+
+_CSV = {"requestBody": {"required": True, "content": text_content("text/csv")}}
+
+
+@route(
+    "POST",
+    "/labels",
+    Right.LABEL | Right.DECIDE,
+    answers=LabelAnswer,
+    takes=Label,
+    many=True,
+    refuses=(400, 404, 408, 413, 415),
+)
+async def labels(desks: DetectorRouter, settings: Settings, /, request: Request) -> bytes:
+    """Labels of transactions: one label or an array, each answered in its place."""
+    if bodies.is_csv(bodies.header(request.headers.raw, b"content-type")):
+        return await table(desks, settings, request)
+    given, form = await bodies.read_values(request.scope, request.receive, settings.max_body_bytes)
+    found = await _label_all(desks, given, may_judge=may(request, Right.LABEL))
+    return _accepted(found[0]) if form == "one" else _each(found)
+
+
+@route(
+    "POST",
+    "/labels/csv",
+    Right.LABEL | Right.DECIDE,
+    answers=LabelAnswer,
+    many=True,
+    refuses=(400, 408, 413, 415),
+    extra=_CSV,
+)
+async def table(desks: DetectorRouter, settings: Settings, /, request: Request) -> bytes:
+    """Labels as a CSV table with transaction_id, fraud, and optionally known_at, source, kind, detector; answered by
+    row.
+    """
+    try:
+        rows = await asyncio.to_thread(read_label_rows, await raw_body(request, settings.max_body_bytes))
+    except DataError as error:
+        raise RequestRefused(422, str(error)) from None
+    return _each(await _label_all(desks, rows, may_judge=may(request, Right.LABEL)))
+
+
+@route(
+    "POST",
+    "/events",
+    Right.DECIDE,
+    answers=EventAnswer,
+    takes="InformingEvent",
+    many=True,
+    status=202,
+    refuses=(400, 408, 413, 415),
+    responses={202: answer(EventAnswer, 202)},
+)
+async def events(desks: DetectorRouter, settings: Settings, /, request: Request) -> dict[str, Any]:
+    """Events that change state and get no decision: logins, declines, refunds, outcomes; durable when answered."""
+    given, form = await bodies.read_values(request.scope, request.receive, settings.max_body_bytes)
+    refused: list[dict[str, Any]] = []
+    for start in range(0, len(given), PORTION):
+        found = await _inform(desks, given[start : start + PORTION])
+        refused += [
+            {"index": start + place, "problem": msgspec.Raw(of_refusal(refusal))}
+            for place, refusal in enumerate(found)
+            if refusal is not None
+        ]
+        if form == "one" and found[0] is not None:
+            raise RequestRefused(found[0].status, found[0].detail, found[0].errors)
+    return {"accepted": len(given) - len(refused), "refused": refused}

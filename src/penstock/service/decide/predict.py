@@ -5,12 +5,21 @@ from functools import partial
 from typing import Any
 
 from penstock.config import Settings
-from penstock.messages import Refusal
-from penstock.service.access.rights import dry_run as asks_dry_run
+from penstock.identity.roles import Right
+from penstock.messages import Decision, Refusal
 from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.decide.port import Answer, Serving
 from penstock.service.http import bodies
 from penstock.service.http.problems import NO_SNIFFING, RequestRefused, of_refusal, send_problem
-from penstock.service.port import Answer, Serving
+from penstock.service.http.requests import dry_run as asked_dry
+from penstock.service.http.route import Routes
+
+DECIDING = Right.DECIDE
+"""The right for predict requests; for a dry run, reading is enough."""
+
+route = Routes("decisions")
+route.outside("POST", "/predict", DECIDING, answers=Decision, events="Decide events of {}")
+route.outside("POST", "/detectors/{name}/predict", DECIDING, answers=Decision, events="Decide events of {}")
 
 
 class Predict:
@@ -30,7 +39,7 @@ class Predict:
             raise RequestRefused(405, "events are sent here by POST", headers=[(b"allow", b"POST, OPTIONS")])
         headers = scope["headers"]
         bodies.check_encoding(headers)
-        dry_run = asks_dry_run(scope["query_string"])
+        dry_run = asked_dry(scope["query_string"])
         body = await bodies.read_body(scope, receive, self._settings.max_body_bytes)
         if bodies.is_ndjson(bodies.header(headers, b"content-type")):
             answers = await self._many(bodies.counted(bodies.lines(body)), desk, dry_run=dry_run)

@@ -3,20 +3,23 @@
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Query, Request, Response
+from msgspec import UNSET, Meta, UnsetType
 
 from penstock.config import Settings
-from penstock.messages import Refusal
+from penstock.identity.roles import Right
+from penstock.messages import Reason, Refusal
 from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.decide.port import Serving
 from penstock.service.decide.waiters import decided
 from penstock.service.http import bodies
-from penstock.service.http.openapi import answers
+from penstock.service.http.operation import json_content, ref
 from penstock.service.http.problems import RequestRefused, of_refusal, printable
-from penstock.service.port import Serving
-from penstock.service.records.decisions import DetectorName, json_response
+from penstock.service.http.requests import DetectorName, json_answer
+from penstock.service.http.route import Routes
 
 LONGEST_WAIT_S = 30.0
 """Seconds; below the timeouts of common proxies."""
@@ -24,47 +27,35 @@ LONGEST_WAIT_S = 30.0
 _encode = msgspec.json.Encoder().encode
 
 
-def add_routes(routes: FastAPI, desks: DetectorRouter, settings: Settings) -> None:
-    """Add the routes."""
+class Accepted(msgspec.Struct):
+    """A transaction that was accepted and will be decided."""
 
-    @routes.post("/transactions", include_in_schema=False)
-    async def transactions(request: Request) -> Response:
-        return await _accept(request, None)
-
-    @routes.post("/detectors/{name}/transactions", include_in_schema=False)
-    async def transactions_of(name: str, request: Request) -> Response:
-        return await _accept(request, desks.named(name))
-
-    async def _accept(request: Request, desk: Serving | None) -> Response:
-        given = await bodies.read_values(
-            request.scope, request.receive, settings.max_body_bytes, partial(desks.set_aside, desk=desk)
-        )
-        taken = await desks.each(bodies.counted(given.values), desk, lambda its, events: its.accept(events))
-        return _answer(taken, given.form)
-
-    responses = {**answers("Processed", 404), 202: _PENDING}
-
-    @routes.get("/transaction/{transaction_id:path}/status", tags=["decisions"], responses=responses)
-    async def status(
-        transaction_id: str,
-        wait_seconds: Annotated[
-            float, Query(ge=0, le=LONGEST_WAIT_S, description="How long to wait for the decision, where there is none yet.")
-        ] = 0.0,
-        detector: DetectorName = None,
-    ) -> Response:
-        """The status of a transaction; 202 while it is unknown, at the latest after `wait_seconds`."""
-        among = desks.chosen(detector)
-        found = await _outcome(among, printable(transaction_id), wait_seconds)
-        if found is None:
-            pending = {"status": "pending", "transaction_id": transaction_id}
-            return Response(_encode(pending), status_code=202, media_type="application/json")
-        return json_response(_encode({"status": "processed", **found}))
+    transaction_id: str
+    status: Literal["accepted"]
 
 
-_PENDING: dict[str, Any] = {
-    "description": "Nothing is known of it yet.",
-    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Pending"}}},
-}
+class Pending(msgspec.Struct):
+    """A transaction that is unknown yet."""
+
+    transaction_id: str
+    status: Literal["pending"]
+
+
+class Processed(msgspec.Struct, kw_only=True):
+    """The outcome of a transaction. amount, type, origin, destination: null or absent if the detector has no such field."""
+
+    status: Literal["processed"]
+    transaction_id: str
+    detector: str
+    decision: str
+    fraud_probability: float | None
+    fraud_score: Annotated[float, Meta(ge=0, le=100)] | None
+    reasons: list[Reason]
+    amount: float | UnsetType | None = UNSET
+    type: str | UnsetType | None = UNSET
+    origin: Any | UnsetType = UNSET
+    destination: Any | UnsetType = UNSET
+    processed_at: str
 
 
 async def _outcome(among: Sequence[Serving], transaction_id: str, wait_s: float) -> dict[str, Any] | None:
@@ -98,3 +89,55 @@ def _answer(taken: Sequence[str | Refusal], form: str) -> Response:
 
 def _taken(each: str | Refusal) -> bytes:
     return of_refusal(each) if isinstance(each, Refusal) else _encode({"transaction_id": each, "status": "accepted"})
+
+
+async def _accept(desks: DetectorRouter, settings: Settings, request: Request, desk: Serving | None) -> Response:
+    refused = partial(desks.set_aside, desk=desk)
+    given = await bodies.read_values(request.scope, request.receive, settings.max_body_bytes, refused)
+    taken = await desks.each(bodies.counted(given.values), desk, lambda its, events: its.accept(events))
+    return _answer(taken, given.form)
+
+
+# ---------------------------------------------------------------- routes
+
+route = Routes("decisions")
+
+_TAKES_IN = "Take in events of {}, to be decided"
+_PENDING = {202: {"description": "Nothing is known of it yet.", "content": json_content(ref(Pending))}}
+
+
+@route("POST", "/transactions", Right.DECIDE, answers=Accepted, status=202, hidden=True, events=_TAKES_IN)
+async def transactions(desks: DetectorRouter, settings: Settings, /, request: Request) -> Response:
+    """Accept transactions of whichever detector fits."""
+    return await _accept(desks, settings, request, None)
+
+
+@route("POST", "/detectors/{name}/transactions", Right.DECIDE, answers=Accepted, status=202, hidden=True, events=_TAKES_IN)
+async def transactions_of(desks: DetectorRouter, settings: Settings, /, name: str, request: Request) -> Response:
+    """Accept transactions of one detector."""
+    return await _accept(desks, settings, request, desks.named(name))
+
+
+@route(
+    "GET",
+    "/transaction/{transaction_id:path}/status",
+    Right.DECIDE | Right.READ,
+    answers=Processed,
+    waits=Pending,
+    refuses=(404,),
+    responses=_PENDING,
+)
+async def status(
+    desks: DetectorRouter,
+    /,
+    transaction_id: str,
+    wait_seconds: Annotated[
+        float, Query(ge=0, le=LONGEST_WAIT_S, description="How long to wait for the decision, where there is none yet.")
+    ] = 0.0,
+    detector: DetectorName = None,
+) -> Response:
+    """The status of a transaction; 202 while it is unknown, at the latest after `wait_seconds`."""
+    found = await _outcome(desks.chosen(detector), printable(transaction_id), wait_seconds)
+    if found is None:
+        return json_answer({"status": "pending", "transaction_id": transaction_id}, 202)
+    return json_answer({"status": "processed", **found})

@@ -11,8 +11,8 @@ from penstock.engine import Engine
 from penstock.engine.statistics.distribution import Tally, worth_of
 from penstock.engine.statistics.ranges import Range
 from penstock.messages import Action
+from penstock.service.decide.port import Serving
 from penstock.service.http.problems import RequestRefused
-from penstock.service.port import Serving
 
 _NAMES = [action.name.lower() for action in Action]
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-from fastapi import FastAPI, Query, Response
+from fastapi import Query
 
 from penstock.cases.queues import CurrencySum, waiting
 from penstock.cases.store import Cases
@@ -20,15 +20,16 @@ from penstock.clock import iso
 from penstock.engine import Engine
 from penstock.engine.statistics.distribution import AMOUNT_EDGES, STAGES, Tally, category_of, worth_of
 from penstock.engine.statistics.ranges import RANGES
+from penstock.identity.roles import Right
 from penstock.messages import Action
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.decide.measures import percentiles_ms
-from penstock.service.http.openapi import answers
+from penstock.service.http.requests import DetectorName
+from penstock.service.http.route import Routes
 from penstock.service.insights import insight_schemas as forms
 from penstock.service.insights.outcomes import Sums, amounts_of, blocks_of, missed_of, prevented_of, sums_of, truths_of
 from penstock.service.insights.request import InsightRequest, currencies_of, currency_of, outcomes
 from penstock.service.insights.rules import rules_of
-from penstock.service.records.decisions import DetectorName, json_response
 
 KEPT_S = {"5m": 1.0, "1h": 2.0, "24h": 5.0, "30d": 10.0}
 """Seconds that an answer is cached, by range."""
@@ -69,31 +70,6 @@ class Insights:
         del self._making[key]
         if not made.cancelled() and made.exception() is None:
             self._kept[key] = time.monotonic() + KEPT_S[key[2]], made.result()
-
-
-def add_routes(routes: FastAPI, desks: DetectorRouter, cases: Cases | None) -> None:
-    """Add the routes. cases: the case store, if the service has one."""
-    insights = Insights(desks, cases)
-
-    @routes.get("/insights/summary", tags=["insights"], responses=answers("InsightSummary", 404))
-    async def of_summary(range_: RangeAsked = "1h", detector: DetectorName = None) -> Response:
-        """Decisions within the range, their known outcomes, and open cases."""
-        return json_response(await insights.ask(summary, detector, range_))
-
-    @routes.get("/insights/distributions", tags=["insights"], responses=answers("InsightDistributions", 404))
-    async def of_distributions(range_: RangeAsked = "1h", detector: DetectorName = None) -> Response:
-        """Distributions of the range's decisions by score, amount, category and hour of the day, by outcome."""
-        return json_response(await insights.ask(distributions, detector, range_))
-
-    @routes.get("/insights/series", tags=["insights"], responses=answers("InsightSeries", 404))
-    async def of_series(range_: RangeAsked = "1h", detector: DetectorName = None) -> Response:
-        """Decisions over time, in consecutive buckets."""
-        return json_response(await insights.ask(series, detector, range_))
-
-    @routes.get("/insights/rules", tags=["insights"], responses=answers("InsightRules", 404))
-    async def of_rules(range_: RangeAsked = "24h", detector: DetectorName = None) -> Response:
-        """How often each rule fired within the range, with which outcome, and its precision from labels."""
-        return json_response(await insights.ask(rules, detector, range_))
 
 
 # ---------------------------------------------------------------- answers
@@ -248,3 +224,32 @@ def rules(asked: InsightRequest) -> forms.InsightRules:
         never=named([rule for rule in found if not rule.fires]),
         labels_complete=complete,
     )
+
+
+# ---------------------------------------------------------------- routes
+
+route = Routes("insights")
+
+
+@route("GET", "/insights/summary", Right.READ, answers=forms.InsightSummary, refuses=(404,))
+async def of_summary(insights: Insights, /, range_: RangeAsked = "1h", detector: DetectorName = None) -> bytes:
+    """Decisions within the range, their known outcomes, and open cases."""
+    return await insights.ask(summary, detector, range_)
+
+
+@route("GET", "/insights/distributions", Right.READ, answers=forms.InsightDistributions, refuses=(404,))
+async def of_distributions(insights: Insights, /, range_: RangeAsked = "1h", detector: DetectorName = None) -> bytes:
+    """Distributions of the range's decisions by score, amount, category and hour of the day, by outcome."""
+    return await insights.ask(distributions, detector, range_)
+
+
+@route("GET", "/insights/series", Right.READ, answers=forms.InsightSeries, refuses=(404,))
+async def of_series(insights: Insights, /, range_: RangeAsked = "1h", detector: DetectorName = None) -> bytes:
+    """Decisions over time, in consecutive buckets."""
+    return await insights.ask(series, detector, range_)
+
+
+@route("GET", "/insights/rules", Right.READ, answers=forms.InsightRules, refuses=(404,))
+async def of_rules(insights: Insights, /, range_: RangeAsked = "24h", detector: DetectorName = None) -> bytes:
+    """How often each rule fired within the range, with which outcome, and its precision from labels."""
+    return await insights.ask(rules, detector, range_)

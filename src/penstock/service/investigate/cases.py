@@ -1,208 +1,204 @@
 """`/cases`: review queues, case locking and verdicts."""
 
 import asyncio
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Query, Request, Response
+from msgspec import Meta
 
-from penstock.cases.analysts import analysts
+from penstock.cases.analysts import Analyst, analysts
 from penstock.cases.case import REASONS, Case
-from penstock.cases.queues import Filter, page, queues, sweep
+from penstock.cases.queues import CurrencySum, Filter, Queue, Skipped, queues, sweep
+from penstock.cases.queues import page as page_of
 from penstock.cases.store import Cases
-from penstock.config import Settings
+from penstock.clock import iso
 from penstock.errors import PenstockError
-from penstock.identity.roles import Actor
+from penstock.identity.roles import Actor, Right
+from penstock.messages import Decision
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.http import bodies
-from penstock.service.http.openapi import answers, may_take, requires
-from penstock.service.http.problems import RequestRefused
-from penstock.service.investigate.case_schemas import (
-    AnalystList,
-    CaseDetail,
-    CaseList,
-    Escalate,
-    GiveNote,
-    GiveVerdict,
-    GiveVerdicts,
-    QueueList,
-    TakeNext,
-    case_form,
-    line_form,
-    queue_form,
-)
+from penstock.service.http.requests import actor_of, filled, json_answer, who
+from penstock.service.http.route import CHANGING, Body, Routes
 from penstock.service.investigate.verdicts import Verdicts
-from penstock.service.records.decisions import json_response
-from penstock.service.records.personal import Unmasking, actor_of, as_kept
+from penstock.service.records.decisions import RecordedDecision
+from penstock.service.records.personal import PersonalFields, Unmasking, as_kept
+from penstock.service.records.profiles import KeyDecisions, KeyLabels, LookedThrough
 
-T = TypeVar("T", bound=msgspec.Struct)
-
-_REFUSED = (400, 404, 408, 409, 413, 415)
-_Text = Annotated[str | None, Query(max_length=1000)]
-
-
-def add_routes(
-    routes: FastAPI, cases: Cases, desks: DetectorRouter, verdicts: Verdicts, settings: Settings, personal: Unmasking
-) -> None:
-    """Add the routes."""
-    _add_looking(routes, cases, desks, personal)
-    asked = _asking(settings.max_body_bytes)
-    _add_holding(routes, cases, asked)
-    _add_saying(routes, cases, verdicts, asked)
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Verdict = Literal["fraud", "good", "unsure"]
 
 
-def _add_looking(routes: FastAPI, cases: Cases, desks: DetectorRouter, personal: Unmasking) -> None:
-    @routes.get("/cases", tags=["cases"], responses=answers(CaseList))
-    async def listed(
-        request: Request,
-        *,
-        queue: _Text = None,
-        state: Annotated[str | None, Query(pattern="^(open|taken|escalated|decided|undecided)$")] = None,
-        detector: _Text = None,
-        owner: _Text = None,
-        entity: Annotated[str | None, Query(max_length=200, description="An entity, together with `key`.")] = None,
-        key: Annotated[str | None, Query(max_length=1000, description="Only cases about this key.")] = None,
-        order: Annotated[str, Query(pattern="^(expected_loss|newest|oldest)$", description="What comes first.")] = (
-            "expected_loss"
-        ),
-        limit: Annotated[int, Query(ge=1, le=1000, description="Cases per page.")] = 50,
-        before: Annotated[str | None, Query(max_length=200, description="`next` of the page before.")] = None,
-    ) -> Response:
-        """Cases, those with the highest expected loss first unless ordered otherwise."""
-        if entity is not None and key is not None:
-            key = as_kept(list(desks.values()), entity, key, actor_of(request))
-        chosen = Filter(queue=queue, state=state, detector=detector, owner=owner, entity=entity, key=key)
-        found, following = await asyncio.to_thread(page, cases, chosen, order=order, limit=limit, before=before)
-        return _answer({"cases": [case_form(case) for case in found], "next": following})
+class KnownForm(msgspec.Struct):
+    """External outcomes of the transaction: a chargeback, a dispute."""
 
-    @routes.get("/cases/queues", tags=["cases"], responses=answers(QueueList))
-    async def queue_list() -> Response:
-        """Queues: how many cases wait, since when, and who holds which; and the reasons for each verdict."""
-        found = await asyncio.to_thread(queues, cases)
-        return _answer({"queues": [queue_form(queue, cases.clock()) for queue in found], "reasons": REASONS})
-
-    @routes.get("/cases/{case_id}", tags=["cases"], responses=answers(CaseDetail, 404))
-    async def one(case_id: str, request: Request) -> Response:
-        """One case, with its decision, data about the same customer, card, device or address, and its history."""
-        return _answer(await asyncio.to_thread(_detail, cases, desks, case_id, personal, actor_of(request)))
-
-    @routes.get("/analysts", tags=["cases"], responses=answers(AnalystList))
-    async def analyst_list(
-        days: Annotated[float, Query(gt=0, le=3660, description="Verdicts of so many last days.")] = 30.0,
-    ) -> Response:
-        """Per analyst: cases handled, agreement with others and with known outcomes, and overturned verdicts."""
-        return _answer({"days": days, "analysts": await asyncio.to_thread(analysts, cases, days)})
+    fraud: bool
+    source: str
+    known_at: str
 
 
-class _Asked(Protocol):
-    """Parses request bodies."""
+class CaseForm(msgspec.Struct):
+    """A case. origin: `review`, or `sample` for a random one, with its propensity. state: open, taken (by `owner`, until
+    `locked_until`), escalated or decided. expected_loss: probability times amount. version: grows with every change; a
+    verdict may name the version it is based on.
+    """
 
-    async def __call__(self, request: Request, form: type[T], /) -> T: ...
-
-
-def _asking(largest: int) -> _Asked:
-    async def asked(request: Request, form: type[T]) -> T:
-        bodies.check_encoding(request.headers.raw)
-        return _read(await bodies.read_body(request.scope, request.receive, largest), form)
-
-    return asked
-
-
-def _add_holding(routes: FastAPI, cases: Cases, asked: _Asked) -> None:
-    none: dict[int | str, dict[str, Any]] = {204: {"description": "Nothing waits."}}
-
-    @routes.post(
-        "/cases/next", tags=["cases"], responses={**answers("CaseForm", *_REFUSED), **none}, openapi_extra=may_take("TakeNext")
-    )
-    async def take_next(request: Request) -> Response:
-        """Take the waiting case with the highest expected loss."""
-        queue = (await asked(request, TakeNext)).queue
-        case = await asyncio.to_thread(cases.take_next, _who(request), queue)
-        return Response(status_code=204) if case is None else _answer(case_form(case))
-
-    @routes.post("/cases/{case_id}/take", tags=["cases"], responses=answers("CaseForm", 404, 409))
-    async def take(case_id: str, request: Request) -> Response:
-        """Take a case that nobody else holds, or extend the lock of your own."""
-        return _answer(case_form(await asyncio.to_thread(cases.take, case_id, _who(request))))
-
-    @routes.post("/cases/{case_id}/release", tags=["cases"], responses=answers("CaseForm", 404, 409))
-    async def release(case_id: str, request: Request) -> Response:
-        """Return a case to its queue."""
-        return _answer(case_form(await asyncio.to_thread(cases.release, case_id, _who(request))))
+    id: str
+    detector: str
+    transaction_id: str
+    origin: str
+    propensity: float
+    queue: str
+    state: str
+    decision: str
+    fraud_probability: float | None
+    amount: float | None
+    expected_loss: float
+    reason: str | None
+    event_time: str
+    opened_at: str
+    owner: str | None
+    locked_until: str | None
+    escalations: int
+    verdict: str | None
+    reason_code: str | None
+    decided_by: str | None
+    decided_at: str | None
+    known: KnownForm | None
+    version: int
+    currency: Annotated[str | None, Meta(description="Of amount and expected_loss; null where the detector declares none.")]
 
 
-def _add_saying(routes: FastAPI, cases: Cases, verdicts: Verdicts, asked: _Asked) -> None:
-    @routes.post(
-        "/cases/verdicts",
-        tags=["cases"],
-        responses=answers("VerdictsAnswer", *_REFUSED),
-        openapi_extra=requires("GiveVerdicts"),
-    )
-    async def give_many(request: Request) -> Response:
-        """One verdict for many cases, all or none; a dry run, which lists the affected cases, unless `dry_run` is false."""
-        given = await asked(request, GiveVerdicts)
-        found = await asyncio.to_thread(
-            sweep,
-            cases,
-            _who(request),
-            given.verdict,
-            ids=given.ids,
-            chosen=given.filter,
-            reason=given.reason,
-            note=given.note,
-            dry_run=given.dry_run,
-            expect=given.expect,
-        )
-        await verdicts.tell()
-        return _answer(found)
+class CaseList(msgspec.Struct):
+    """One page of cases."""
 
-    @routes.post(
-        "/cases/{case_id}/note", tags=["cases"], responses=answers("CaseForm", *_REFUSED), openapi_extra=requires("GiveNote")
-    )
-    async def note(case_id: str, request: Request) -> Response:
-        """Add a note."""
-        text = (await asked(request, GiveNote)).text
-
-        def written() -> Case:
-            cases.note(case_id, _who(request), text)
-            return cases.case(case_id)
-
-        return _answer(case_form(await asyncio.to_thread(written)))
-
-    @routes.post(
-        "/cases/{case_id}/verdict",
-        tags=["cases"],
-        responses=answers("CaseForm", *_REFUSED),
-        openapi_extra=requires("GiveVerdict"),
-    )
-    async def give(case_id: str, request: Request) -> Response:
-        """Give a verdict; fraud and good become a label. To correct one, name the version that it is based on."""
-        given = await asked(request, GiveVerdict)
-
-        def decided() -> Case:
-            return cases.decide(
-                case_id, _who(request), given.verdict, reason=given.reason, note=given.note, version=given.version
-            )
-
-        case = await asyncio.to_thread(decided)
-        await verdicts.tell()
-        return _answer(case_form(case))
-
-    @routes.post(
-        "/cases/{case_id}/escalate",
-        tags=["cases"],
-        responses=answers("CaseForm", *_REFUSED),
-        openapi_extra=requires("Escalate"),
-    )
-    async def escalate(case_id: str, request: Request) -> Response:
-        """Escalate a case to another queue."""
-        given = await asked(request, Escalate)
-        found = await asyncio.to_thread(cases.escalate, case_id, _who(request), given.queue, given.note)
-        return _answer(case_form(found))
+    cases: list[CaseForm]
+    next: str | None
 
 
-def _who(request: Request) -> str:
-    return actor_of(request).name
+class LinkForm(msgspec.Struct):
+    """Decisions about one key of the transaction: counts, labels, the newest."""
+
+    entity: str
+    key: str
+    decisions: KeyDecisions
+    labels: KeyLabels
+    recent: list[Decision]
+    counted: LookedThrough
+
+
+class LineForm(msgspec.Struct):
+    """One line of a case's history."""
+
+    at: str
+    who: str
+    action: str
+    details: dict[str, Any]
+
+
+class CaseDetail(msgspec.Struct):
+    """A case with the recorded decision, data about the same customer, card, device or address, and its history."""
+
+    case: CaseForm
+    decision: RecordedDecision | None
+    personal: PersonalFields | None
+    links: list[LinkForm]
+    history: list[LineForm]
+
+
+class QueueForm(msgspec.Struct):
+    """One queue: number of waiting and of held cases, by holder, and the age of the oldest of both."""
+
+    queue: str
+    waiting: int
+    taken: int
+    expected_loss: Annotated[float | None, Meta(description="Of all of them; null where it is in several currencies.")]
+    oldest_at: str
+    oldest_age_s: float
+    held_by: dict[str, int]
+    at_stake: Annotated[list[CurrencySum], Meta(description="The expected loss by currency.")]
+
+
+class QueueList(msgspec.Struct):
+    """The queues, sorted by name. reasons: the reason codes of each verdict."""
+
+    queues: list[QueueForm]
+    reasons: dict[Verdict, list[str]]
+
+
+class AnalystList(msgspec.Struct):
+    """Figures of analysts who gave verdicts within the given days."""
+
+    days: float
+    analysts: list[Analyst]
+
+
+class TakeNext(msgspec.Struct, forbid_unknown_fields=True):
+    """The queue to take from; any unless given."""
+
+    queue: Name | None = None
+
+
+class GiveNote(msgspec.Struct, forbid_unknown_fields=True):
+    """A note."""
+
+    text: str
+
+
+class GiveVerdict(msgspec.Struct, forbid_unknown_fields=True):
+    """A verdict. version: of the case that it is based on; required to correct a verdict."""
+
+    verdict: Verdict
+    reason: str | None = None
+    note: str | None = None
+    version: int | None = None
+
+
+class Escalate(msgspec.Struct, forbid_unknown_fields=True):
+    """The target queue."""
+
+    queue: Name
+    note: str | None = None
+
+
+class GiveVerdicts(msgspec.Struct, forbid_unknown_fields=True):
+    """One verdict for many cases: those of `ids`, or those that match `filter`. It is applied only with `dry_run` false;
+    `expect` requires an exact number of matching cases.
+    """
+
+    verdict: Verdict
+    ids: list[str] | None = None
+    filter: Filter | None = None
+    reason: str | None = None
+    note: str | None = None
+    dry_run: bool = True
+    expect: int | None = None
+
+
+class VerdictsAnswer(msgspec.Struct):
+    """The cases that were, or would be, decided, and those skipped, with reasons. more: further cases match than one
+    request may decide.
+    """
+
+    dry_run: bool
+    count: int
+    amount: Annotated[float | None, Meta(description="Of all of them; null where it is in several currencies.")]
+    cases: list[str]
+    skipped: list[Skipped]
+    more: bool
+    amounts: Annotated[list[CurrencySum], Meta(description="The same by currency; never added up across currencies.")]
+
+
+def case_form(case: Case) -> CaseForm:
+    """The response form of a case."""
+    known = None
+    if case.known_fraud is not None:
+        known = KnownForm(case.known_fraud, case.known_source or "unknown", iso(case.known_us or 0))
+    return filled(CaseForm, case, fraud_probability=case.score, event_time=iso(case.event_us), known=known)
+
+
+def queue_form(queue: Queue, now_us: int) -> QueueForm:
+    """The response form of a queue."""
+    return filled(QueueForm, queue, oldest_age_s=max(0, now_us - queue.oldest_us) / 1e6)
 
 
 def _detail(cases: Cases, desks: DetectorRouter, case_id: str, personal: Unmasking, who: Actor) -> dict[str, Any]:
@@ -224,19 +220,130 @@ def _detail(cases: Cases, desks: DetectorRouter, case_id: str, personal: Unmaski
         "decision": None if decision is None else msgspec.Raw(decision),
         "personal": said,
         "links": links,
-        "history": [line_form(line) for line in cases.history(case_id)],
+        "history": [filled(LineForm, line) for line in cases.history(case_id)],
     }
 
 
-def _answer(found: Any) -> Response:
-    return json_response(msgspec.json.encode(found))
+# ---------------------------------------------------------------- routes
+
+route = Routes("cases")
+
+_Text = Annotated[str | None, Query(max_length=1000)]
+_NOTHING = {204: {"description": "Nothing waits."}}
 
 
-def _read(body: bytes, form: type[T]) -> T:
-    try:
-        return msgspec.json.decode(body.strip() or b"{}", type=form)
-    except msgspec.ValidationError as error:
-        path = str(error).rpartition("$.")[2].rstrip("`") if "$." in str(error) else None
-        raise RequestRefused(422, f"this is not understood: {error}", [(path, str(error))]) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise bodies.not_json(error) from None
+@route("GET", "/cases", Right.READ, answers=CaseList)
+async def listed(
+    cases: Cases,
+    desks: DetectorRouter,
+    /,
+    request: Request,
+    *,
+    queue: _Text = None,
+    state: Annotated[str | None, Query(pattern="^(open|taken|escalated|decided|undecided)$")] = None,
+    detector: _Text = None,
+    owner: _Text = None,
+    entity: Annotated[str | None, Query(max_length=200, description="An entity, together with `key`.")] = None,
+    key: Annotated[str | None, Query(max_length=1000, description="Only cases about this key.")] = None,
+    order: Annotated[str, Query(pattern="^(expected_loss|newest|oldest)$", description="What comes first.")] = "expected_loss",
+    limit: Annotated[int, Query(ge=1, le=1000, description="Cases per page.")] = 50,
+    before: Annotated[str | None, Query(max_length=200, description="`next` of the page before.")] = None,
+) -> CaseList:
+    """Cases, those with the highest expected loss first unless ordered otherwise."""
+    if entity is not None and key is not None:
+        key = as_kept(list(desks.values()), entity, key, actor_of(request))
+    chosen = Filter(queue=queue, state=state, detector=detector, owner=owner, entity=entity, key=key)
+    found, following = await asyncio.to_thread(page_of, cases, chosen, order=order, limit=limit, before=before)
+    return CaseList([case_form(case) for case in found], following)
+
+
+@route("GET", "/cases/queues", Right.READ, answers=QueueList)
+async def queue_list(cases: Cases, /) -> dict[str, Any]:
+    """Queues: how many cases wait, since when, and who holds which; and the reasons for each verdict."""
+    found = await asyncio.to_thread(queues, cases)
+    return {"queues": [queue_form(queue, cases.clock()) for queue in found], "reasons": REASONS}
+
+
+@route("GET", "/cases/{case_id}", Right.READ, answers=CaseDetail, refuses=(404,))
+async def one(cases: Cases, desks: DetectorRouter, personal: Unmasking, /, case_id: str, request: Request) -> dict[str, Any]:
+    """One case, with its decision, data about the same customer, card, device or address, and its history."""
+    return await asyncio.to_thread(_detail, cases, desks, case_id, personal, actor_of(request))
+
+
+@route("GET", "/analysts", Right.READ)
+async def analyst_list(
+    cases: Cases,
+    /,
+    days: Annotated[float, Query(gt=0, le=3660, description="Verdicts of so many last days.")] = 30.0,
+) -> AnalystList:
+    """Per analyst: cases handled, agreement with others and with known outcomes, and overturned verdicts."""
+    return AnalystList(days, await asyncio.to_thread(analysts, cases, days))
+
+
+@route("POST", "/cases/next", Right.LABEL, answers=CaseForm, refuses=CHANGING, responses=_NOTHING)
+async def take_next(cases: Cases, /, request: Request, body: Body[TakeNext]) -> Response:
+    """Take the waiting case with the highest expected loss."""
+    queue = (await body).queue
+    case = await asyncio.to_thread(cases.take_next, who(request), queue)
+    return Response(status_code=204) if case is None else json_answer(case_form(case))
+
+
+@route("POST", "/cases/{case_id}/take", Right.LABEL, refuses=(404, 409))
+async def take(cases: Cases, /, case_id: str, request: Request) -> CaseForm:
+    """Take a case that nobody else holds, or extend the lock of your own."""
+    return case_form(await asyncio.to_thread(cases.take, case_id, who(request)))
+
+
+@route("POST", "/cases/{case_id}/release", Right.LABEL, refuses=(404, 409))
+async def release(cases: Cases, /, case_id: str, request: Request) -> CaseForm:
+    """Return a case to its queue."""
+    return case_form(await asyncio.to_thread(cases.release, case_id, who(request)))
+
+
+@route("POST", "/cases/verdicts", Right.LABEL, answers=VerdictsAnswer, refuses=CHANGING)
+async def give_many(cases: Cases, verdicts: Verdicts, /, request: Request, body: Body[GiveVerdicts]) -> Any:
+    """One verdict for many cases, all or none; a dry run, which lists the affected cases, unless `dry_run` is false."""
+    given = await body
+    found = await asyncio.to_thread(
+        sweep,
+        cases,
+        who(request),
+        given.verdict,
+        ids=given.ids,
+        chosen=given.filter,
+        reason=given.reason,
+        note=given.note,
+        dry_run=given.dry_run,
+        expect=given.expect,
+    )
+    await verdicts.tell()
+    return found
+
+
+@route("POST", "/cases/{case_id}/note", Right.LABEL, refuses=CHANGING)
+async def note(cases: Cases, /, case_id: str, request: Request, body: Body[GiveNote]) -> CaseForm:
+    """Add a note."""
+    text = (await body).text
+
+    def written() -> Case:
+        cases.note(case_id, who(request), text)
+        return cases.case(case_id)
+
+    return case_form(await asyncio.to_thread(written))
+
+
+@route("POST", "/cases/{case_id}/verdict", Right.LABEL, refuses=CHANGING)
+async def give(cases: Cases, verdicts: Verdicts, /, case_id: str, request: Request, body: Body[GiveVerdict]) -> CaseForm:
+    """Give a verdict; fraud and good become a label. To correct one, name the version that it is based on."""
+    given = await body
+    by, why = who(request), {"reason": given.reason, "note": given.note}
+    case = await asyncio.to_thread(cases.decide, case_id, by, given.verdict, **why, version=given.version)
+    await verdicts.tell()
+    return case_form(case)
+
+
+@route("POST", "/cases/{case_id}/escalate", Right.LABEL, refuses=CHANGING)
+async def escalate(cases: Cases, /, case_id: str, request: Request, body: Body[Escalate]) -> CaseForm:
+    """Escalate a case to another queue."""
+    given = await body
+    return case_form(await asyncio.to_thread(cases.escalate, case_id, who(request), given.queue, given.note))

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from fastapi import FastAPI, Request, Response
+from fastapi import Request
 
 from penstock.cases.case import case_id
 from penstock.cases.store import Cases
@@ -14,13 +14,15 @@ from penstock.clock import iso
 from penstock.engine import Engine
 from penstock.engine.recent_decisions import Chunk, RecentWindow
 from penstock.errors import DeclarationError, MalformedEvent, NotFound
-from penstock.identity.roles import Actor
+from penstock.identity.roles import Actor, Right
 from penstock.ledger import Label
 from penstock.messages import Action, Record, Type
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.http.openapi import answers
+from penstock.service.decide.port import Serving
 from penstock.service.http.problems import printable
-from penstock.service.investigate.case_schemas import CaseForm, case_form
+from penstock.service.http.requests import DetectorName, actor_of, filled
+from penstock.service.http.route import Routes
+from penstock.service.investigate.cases import CaseForm, case_form
 from penstock.service.investigate.context_schemas import (
     ContextEntity,
     Neighbour,
@@ -39,28 +41,14 @@ from penstock.service.investigate.keys import (
     shown,
     sparkline,
 )
-from penstock.service.port import Serving
-from penstock.service.records.decisions import DetectorName, json_response
-from penstock.service.records.personal import Unmasking, actor_of
+from penstock.service.records.personal import Unmasking
+from penstock.service.records.profiles import KnownLabel
 from penstock.service.records.verification import found_at
-from penstock.service.schemas import KnownLabel
 
 AROUND = 20
 """Maximum of neighbours shown before and after a transaction."""
 
 _NORTH, _EAST = ("latitude", "lat"), ("longitude", "long", "lon", "lng")
-
-
-def add_routes(routes: FastAPI, desks: DetectorRouter, cases: Cases | None, personal: Unmasking) -> None:
-    """Add the route. cases: the case store, if the service has one."""
-
-    @routes.get("/context/{transaction_id:path}", tags=["records"], responses=answers("TransactionContext", 404))
-    async def context(transaction_id: str, request: Request, detector: DetectorName = None) -> Response:
-        """The context of a recorded transaction: labels, case, keys with their velocities, places, neighbours."""
-        desk, engine = found_at(desks, detector, printable(transaction_id))
-        around = _Around(desk, engine, cases, personal, actor_of(request))
-        states = around.states(printable(transaction_id))  # state is read on the thread that decides
-        return json_response(await asyncio.to_thread(around.told, printable(transaction_id), states))
 
 
 States = Mapping[tuple[str, str], dict[str, Any] | None]
@@ -237,4 +225,26 @@ def coordinates(engine: Engine) -> dict[str, tuple[str, str]]:
 
 
 def _label(label: Label) -> KnownLabel:
-    return KnownLabel(label.transaction_id, label.fraud, label.kind, label.source, iso(label.known_us))
+    return filled(KnownLabel, label)
+
+
+# ---------------------------------------------------------------- routes
+
+route = Routes("records")
+
+
+@route("GET", "/context/{transaction_id:path}", Right.READ, answers=TransactionContext, refuses=(404,))
+async def context(
+    desks: DetectorRouter,
+    cases: Cases | None,
+    personal: Unmasking,
+    /,
+    transaction_id: str,
+    request: Request,
+    detector: DetectorName = None,
+) -> bytes:
+    """The context of a recorded transaction: labels, case, keys with their velocities, places, neighbours."""
+    desk, engine = found_at(desks, detector, printable(transaction_id))
+    around = _Around(desk, engine, cases, personal, actor_of(request))
+    states = around.states(printable(transaction_id))  # state is read on the thread that decides
+    return await asyncio.to_thread(around.told, printable(transaction_id), states)

@@ -1,4 +1,4 @@
-"""Response schemas for verification, transaction context and link graph."""
+"""Response schemas of transaction context and link graph."""
 
 from typing import Annotated, Any
 
@@ -6,36 +6,8 @@ import msgspec
 from msgspec import Meta
 
 from penstock.service.insights.insight_schemas import Count, Outcomes
-from penstock.service.investigate.case_schemas import CaseForm
-from penstock.service.schemas import ErasedBy, KeyDecisions, KnownLabel, LookedThrough
-
-# ---------------------------------------------------------------- verification
-
-
-class Difference(msgspec.Struct):
-    """A value that differs between record and recomputation."""
-
-    column: Annotated[str, Meta(description="A field, feature, score, rule or outcome.")]
-    recorded: Annotated[Any, Meta(description="What was recorded.")]
-    recomputed: Annotated[Any, Meta(description="What was computed now.")]
-
-
-class Verified(msgspec.Struct):
-    """The verification of a recorded decision: recomputed from the log and compared to the last bit."""
-
-    transaction_id: Annotated[str, Meta(description="Of the decision.")]
-    detector: Annotated[str, Meta(description="Who decided.")]
-    identical: Annotated[bool | None, Meta(description="Everything came out the same; null where it cannot be computed again.")]
-    differences: Annotated[list[Difference], Meta(description="What did not.")]
-    events: Annotated[int | None, Meta(description="So many events of the log rebuilt the state before it.")]
-    reason: Annotated[str | None, Meta(description="Why it cannot be computed again here; null where it was.")]
-    erased: Annotated[
-        ErasedBy | None,
-        Meta(description="When what its personal fields said was erased, and by whom; that changes nothing else about it."),
-    ]
-    checked_at: Annotated[str, Meta(description="When this was computed.")]
-    took_ms: Annotated[float, Meta(description="How long that took.")]
-
+from penstock.service.investigate.cases import CaseForm
+from penstock.service.records.profiles import KeyDecisions, KnownLabel, LookedThrough
 
 # ---------------------------------------------------------------- context
 

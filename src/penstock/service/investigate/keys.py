@@ -13,7 +13,7 @@ from penstock.engine.recent_decisions import Chunk, RecentWindow
 from penstock.messages import Action, Record
 from penstock.service.investigate.context_schemas import Sparkline
 from penstock.service.records.personal import ERASED, HIDDEN, NOT_KEPT
-from penstock.service.schemas import KeyDecisions, LookedThrough
+from penstock.service.records.profiles import KeyDecisions, LookedThrough
 
 _TOLD = 10
 """Characters of a token that are shown."""

@@ -5,24 +5,23 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-import msgspec
 import numpy as np
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Query, Request
 
 from penstock.engine import Engine
 from penstock.engine.recent_decisions import Chunk, RecentWindow, joined
 from penstock.errors import DeclarationError, MalformedEvent
-from penstock.identity.roles import Actor
+from penstock.identity.roles import Actor, Right
 from penstock.messages import Action
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.http.openapi import answers
+from penstock.service.decide.port import Serving
 from penstock.service.http.problems import RequestRefused, printable
+from penstock.service.http.requests import DetectorName, actor_of
+from penstock.service.http.route import Routes
 from penstock.service.insights.insight_schemas import Outcomes
 from penstock.service.investigate.context_schemas import LinkEdge, LinkGraph, LinkNode
 from penstock.service.investigate.keys import Records, combinations, keys_of, known_among, looked_through, shown
-from penstock.service.port import Serving
-from penstock.service.records.decisions import DetectorName, json_response
-from penstock.service.records.personal import Unmasking, actor_of, as_kept
+from penstock.service.records.personal import Unmasking, as_kept
 
 MOST, USUAL = 300, 40
 """Keys in a graph: maximum and default."""
@@ -32,40 +31,6 @@ MOST_ROWS = 5_000
 
 Code = tuple[str, int]
 """An entity and the code of one of its keys."""
-
-
-def add_routes(routes: FastAPI, desks: DetectorRouter, personal: Unmasking) -> None:
-    """Add the route."""
-
-    @routes.get("/links/{entity}/{key:path}", tags=["records"], responses=answers("LinkGraph", 404))
-    async def links(
-        entity: str,
-        key: str,
-        request: Request,
-        *,
-        limit: Annotated[int, Query(ge=1, le=MOST, description="Keys in the graph, at most.")] = USUAL,
-        detector: DetectorName = None,
-    ) -> Response:
-        """The keys that share transactions with a key: how often, and their known outcomes."""
-        actor = actor_of(request)
-        for desk in desks.chosen(detector):
-            engine = desk.engine
-            if not isinstance(engine, Engine):
-                raise RequestRefused(422, f"detector {desk.name!r} keeps no decisions here that could be looked into")
-            if entity not in engine.pipeline.entities:
-                continue
-            kept = as_kept([desk], entity, printable(key), actor)
-            try:
-                code = engine.recent_decisions.code_of(entity, kept)
-            except MalformedEvent:
-                continue
-            graph = await asyncio.to_thread(_Graph(desk, engine, personal, actor).around, entity, kept, code, limit)
-            if graph is not None:
-                return json_response(msgspec.json.encode(graph))
-        known = sorted({name for desk in desks.chosen(detector) for name in desk.engine.pipeline.entities})
-        if entity not in known:
-            raise DeclarationError(f"no detector has an entity {entity[:200]!r}; there are {', '.join(known) or 'none'}")
-        raise RequestRefused(404, f"no recent decision is about {entity[:200]} {key[:200]!r}")
 
 
 class _Graph:
@@ -202,3 +167,42 @@ def _edges(ids: Mapping[Code, str], rows: Chunk, truth: Mapping[int, bool]) -> l
             fraud.update(pairs)
     named = list(ids.values())
     return [LinkEdge(named[a], named[b], count, stopped[a, b], fraud[a, b]) for (a, b), count in transactions.most_common()]
+
+
+# ---------------------------------------------------------------- routes
+
+route = Routes("records")
+
+
+@route("GET", "/links/{entity}/{key:path}", Right.READ, refuses=(404,))
+async def links(
+    desks: DetectorRouter,
+    personal: Unmasking,
+    /,
+    entity: str,
+    key: str,
+    request: Request,
+    *,
+    limit: Annotated[int, Query(ge=1, le=MOST, description="Keys in the graph, at most.")] = USUAL,
+    detector: DetectorName = None,
+) -> LinkGraph:
+    """The keys that share transactions with a key: how often, and their known outcomes."""
+    actor = actor_of(request)
+    for desk in desks.chosen(detector):
+        engine = desk.engine
+        if not isinstance(engine, Engine):
+            raise RequestRefused(422, f"detector {desk.name!r} keeps no decisions here that could be looked into")
+        if entity not in engine.pipeline.entities:
+            continue
+        kept = as_kept([desk], entity, printable(key), actor)
+        try:
+            code = engine.recent_decisions.code_of(entity, kept)
+        except MalformedEvent:
+            continue
+        graph = await asyncio.to_thread(_Graph(desk, engine, personal, actor).around, entity, kept, code, limit)
+        if graph is not None:
+            return graph
+    known = sorted({name for desk in desks.chosen(detector) for name in desk.engine.pipeline.entities})
+    if entity not in known:
+        raise DeclarationError(f"no detector has an entity {entity[:200]!r}; there are {', '.join(known) or 'none'}")
+    raise RequestRefused(404, f"no recent decision is about {entity[:200]} {key[:200]!r}")

@@ -10,7 +10,7 @@ from penstock.cases.store import Cases
 from penstock.errors import PenstockError
 from penstock.messages import Refusal
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.port import Serving
+from penstock.service.decide.port import Serving
 
 log = logging.getLogger("penstock.service")
 

@@ -5,19 +5,17 @@ import itertools
 import logging
 import time
 from collections.abc import Collection, Iterator, Sequence
-from typing import Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
-from fastapi import FastAPI, Request, Response
+from msgspec import Meta
 
-from penstock.config import Settings
 from penstock.errors import PenstockError
+from penstock.identity.roles import Right
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.http import bodies
-from penstock.service.http.openapi import answers, may_take
+from penstock.service.decide.port import Serving
 from penstock.service.http.problems import RequestRefused
-from penstock.service.port import Serving
-from penstock.service.schemas import StreamRequest
+from penstock.service.http.route import Body, Routes
 
 log = logging.getLogger("penstock.service")
 
@@ -33,6 +31,26 @@ PORTION = 256
 TICK_S = 0.05
 BUSY_S = 0.2
 """Seconds before refused transactions are retried."""
+
+
+class StreamRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """A replay. detector: the first one that has the source unless given. source: `simulator`, or a name among the setting
+    `replays`. count: the maximum of transactions. tps: how many a second; as fast as they are decided unless given.
+    """
+
+    detector: str | None = None
+    source: str = "simulator"
+    count: Annotated[int, Meta(ge=1, le=100_000)] = 100
+    tps: Annotated[float, Meta(gt=0, le=100_000)] | None = None
+
+
+class StreamAnswer(msgspec.Struct):
+    """A replay that runs in the background, and the ids of its transactions, in order."""
+
+    status: Literal["queued"]
+    detector: str
+    source: str
+    transaction_ids: list[str]
 
 
 class Replay(Protocol):
@@ -158,32 +176,14 @@ async def _hand_in(desk: Serving, portion: Sequence[bytes]) -> None:
             return
 
 
-def add_routes(routes: FastAPI, streams: ReplayJobs, settings: Settings) -> None:
-    """Add the route."""
+# ---------------------------------------------------------------- routes
 
-    @routes.post(
-        "/stream",
-        tags=["decisions"],
-        responses=answers("StreamAnswer", 400, 408, 413, 415, 429),
-        openapi_extra=may_take("StreamRequest"),
-    )
-    async def stream(request: Request) -> Response:
-        """Replay simulated or recorded transactions in the background; answers at once with their ids."""
-        bodies.check_encoding(request.headers.raw)
-        body = await bodies.read_body(request.scope, request.receive, settings.max_body_bytes)
-        asked = _asked(body)
-        detector, ids = await streams.start(asked)
-        answer = {"status": "queued", "detector": detector, "source": asked.source, "transaction_ids": ids}
-        return Response(msgspec.json.encode(answer), media_type="application/json")
+route = Routes("decisions")
 
 
-def _asked(body: bytes) -> StreamRequest:
-    if not body.strip():
-        return StreamRequest()
-    try:
-        return msgspec.json.decode(body, type=StreamRequest)
-    except msgspec.ValidationError as error:
-        path = str(error).rpartition("$.")[2].rstrip("`") if "$." in str(error) else None
-        raise RequestRefused(422, f"this cannot be replayed: {error}", [(path, str(error))]) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise bodies.not_json(error) from None
+@route("POST", "/stream", Right.DECIDE, answers=StreamAnswer, refuses=(400, 408, 413, 415, 429))
+async def stream(jobs: ReplayJobs, /, body: Body[StreamRequest]) -> dict[str, Any]:
+    """Replay simulated or recorded transactions in the background; answers at once with their ids."""
+    asked = await body
+    detector, ids = await jobs.start(asked)
+    return {"status": "queued", "detector": detector, "source": asked.source, "transaction_ids": ids}

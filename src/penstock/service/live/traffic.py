@@ -9,8 +9,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
 from penstock.errors import PenstockError
+from penstock.service.decide.port import Serving
 from penstock.service.http.problems import RequestRefused
-from penstock.service.port import Serving
 
 log = logging.getLogger("penstock.service")
 

@@ -3,18 +3,18 @@
 from importlib import resources
 from typing import Any
 
-import msgspec
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
+from penstock.identity.roles import ANYBODY, Right
 from penstock.ingest import masked
 from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.decide.port import Serving
 from penstock.service.http.problems import RequestRefused
+from penstock.service.http.route import Routes
 from penstock.service.live.console import HEADERS, TYPES, Console
 from penstock.service.live.stream import Live
 from penstock.service.live.traffic import Traffic
-from penstock.service.port import Serving
-from penstock.service.records.decisions import json_response
 from penstock.service.records.example import samples
 
 _SWAGGER = {"swagger-ui-bundle.js", "swagger-ui.css"}
@@ -43,57 +43,6 @@ _DOCS_SCRIPT = """SwaggerUIBundle({
 """
 
 
-def add_routes(routes: FastAPI, desks: DetectorRouter, live: Live, traffic: Traffic | None) -> None:
-    """Add the pages; attack buttons appear only with simulated traffic."""
-    console = Console()
-
-    @routes.get("/", include_in_schema=False)
-    async def page(request: Request) -> Response:
-        return console.page(_accept(request))
-
-    @routes.get("/icon.svg", include_in_schema=False)
-    async def icon(request: Request) -> Response:
-        return _found(console.file("icon.svg", _accept(request)), "icon.svg")
-
-    @routes.get("/docs", include_in_schema=False)
-    async def docs() -> Response:
-        return Response(_DOCS, media_type=TYPES["html"], headers=HEADERS)
-
-    @routes.get("/assets/{name}", include_in_schema=False)
-    async def asset(name: str, request: Request) -> Response:
-        if name == "docs.js":
-            return Response(_DOCS_SCRIPT, media_type=TYPES["js"], headers=HEADERS)
-        if name in _SWAGGER:
-            return _swagger(name)
-        return _found(console.file(f"assets/{name}", _accept(request)), name)
-
-    @routes.get("/live", include_in_schema=False)
-    async def stream() -> Response:
-        live.check()
-        return StreamingResponse(live.stream(), media_type="text/event-stream", headers={"cache-control": "no-store"})
-
-    @routes.get("/live/setup", include_in_schema=False)
-    async def setup() -> Response:
-        """The page's static settings."""
-        found = {
-            "detectors": {name: _form(desk, traffic) for name, desk in desks.items() if desk.not_ready is None},
-            "attacks": sorted(traffic.attacks) if traffic else [],
-        }
-        return json_response(msgspec.json.encode(found))
-
-    if traffic is not None:
-        _add_attacks(routes, traffic)
-
-
-def _add_attacks(routes: FastAPI, traffic: Traffic) -> None:
-    @routes.post("/demo/attack/{name}", include_in_schema=False, status_code=202)
-    async def attack(name: str) -> Response:
-        if name not in traffic.attacks:
-            raise RequestRefused(404, f"there is no attack {name[:100]!r}; there are {', '.join(sorted(traffic.attacks))}")
-        begun = {"attack": name, "transactions": traffic.attacks[name]()}
-        return Response(msgspec.json.encode(begun), status_code=202, media_type="application/json")
-
-
 def _form(desk: Serving, traffic: Traffic | None) -> dict[str, Any]:
     """The data for the form of one detector."""
     newest = traffic.example if traffic is not None and traffic.detector == desk.name else None
@@ -117,3 +66,60 @@ def _swagger(name: str) -> Response:
     content = (resources.files("fastapi_swagger") / "resources" / name).read_bytes()
     head = HEADERS | {"cache-control": "public, max-age=86400"}
     return Response(content, media_type=TYPES[name.rsplit(".", 1)[1]], headers=head)
+
+
+# ---------------------------------------------------------------- routes
+
+route = Routes("service")
+
+
+@route("GET", "/", ANYBODY, hidden=True)
+async def page(console: Console, /, request: Request) -> Response:
+    """The console."""
+    return console.page(_accept(request))
+
+
+@route("GET", "/icon.svg", ANYBODY, hidden=True)
+async def icon(console: Console, /, request: Request) -> Response:
+    """The icon of all pages."""
+    return _found(console.file("icon.svg", _accept(request)), "icon.svg")
+
+
+@route("GET", "/docs", ANYBODY, hidden=True)
+async def docs() -> Response:
+    """The documentation of the API."""
+    return Response(_DOCS, media_type=TYPES["html"], headers=HEADERS)
+
+
+@route("GET", "/assets/{name}", ANYBODY, hidden=True)
+async def asset(console: Console, /, name: str, request: Request) -> Response:
+    """A file of the console, or of the documentation."""
+    if name == "docs.js":
+        return Response(_DOCS_SCRIPT, media_type=TYPES["js"], headers=HEADERS)
+    if name in _SWAGGER:
+        return _swagger(name)
+    return _found(console.file(f"assets/{name}", _accept(request)), name)
+
+
+@route("GET", "/live", Right.READ, hidden=True)
+async def stream(live: Live, /) -> Response:
+    """The live messages as server-sent events."""
+    live.check()
+    return StreamingResponse(live.stream(), media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+
+@route("GET", "/live/setup", Right.READ, hidden=True)
+async def setup(desks: DetectorRouter, traffic: Traffic | None, /) -> dict[str, Any]:
+    """The page's static settings; attack buttons appear only with simulated traffic."""
+    return {
+        "detectors": {name: _form(desk, traffic) for name, desk in desks.items() if desk.not_ready is None},
+        "attacks": sorted(traffic.attacks) if traffic else [],
+    }
+
+
+@route("POST", "/demo/attack/{name}", Right.ADMINISTER, hidden=True, status=202)
+async def attack(traffic: Traffic, /, name: str) -> dict[str, Any]:
+    """Begin an attack of the simulated traffic."""
+    if name not in traffic.attacks:
+        raise RequestRefused(404, f"there is no attack {name[:100]!r}; there are {', '.join(sorted(traffic.attacks))}")
+    return {"attack": name, "transactions": traffic.attacks[name]()}

@@ -2,14 +2,16 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
 
-from fastapi import FastAPI, WebSocket
+from fastapi import WebSocket
 from starlette.websockets import WebSocketDisconnect
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from penstock.identity.roles import Right
 from penstock.service.http.bounded_protocol import response
 from penstock.service.http.problems import Busy, RequestRefused
+from penstock.service.http.requests import is_own
+from penstock.service.http.route import Routes
 from penstock.service.live.stream import Live
 
 GOING_AWAY, TRY_LATER = 1001, 1013
@@ -37,27 +39,6 @@ class HangingUpProtocol(WebSocketsSansIOProtocol):
         """Called when the server stops."""
         super().shutdown()
         self.loop.call_later(GOODBYE_S, self.transport.abort)
-
-
-def add_routes(routes: FastAPI, live: Live) -> None:
-    """Add the socket."""
-
-    @routes.websocket("/ws/live")
-    async def socket(websocket: WebSocket) -> None:
-        """The messages of /live; `?alerts_since=N` sends all alerts after number N.
-
-        Messages from a viewer are read, to notice when it disconnects, and ignored.
-        """
-        if not is_own(websocket.headers.getlist("origin"), websocket.headers.get("host", "")):
-            await websocket.close()  # before it is accepted: 403
-            return
-        await websocket.accept()
-        try:
-            live.check()
-        except Busy as busy:
-            await websocket.close(TRY_LATER, str(busy))
-            return
-        await _serve(websocket, live, _number(websocket.query_params.get("alerts_since", "")))
 
 
 def _number(text: str) -> int | None:
@@ -96,12 +77,24 @@ async def _until_gone(websocket: WebSocket) -> None:
         pass
 
 
-def is_own(origins: Sequence[str], host: str) -> bool:
-    """Whether the origin is a page of this service, or a program, which sends no origin.
+# ---------------------------------------------------------------- routes
 
-    Browsers allow WebSockets to other sites without asking, so a foreign page could otherwise read the decisions.
+route = Routes("insights")
 
-    >>> is_own(["http://fraud.example:8000"], "fraud.example:8000"), is_own(["http://elsewhere.example"], "fraud.example:8000")
-    (True, False)
+
+@route("WS", "/ws/live", Right.READ)
+async def socket(live: Live, /, websocket: WebSocket) -> None:
+    """The messages of /live; `?alerts_since=N` sends all alerts after number N.
+
+    Messages from a viewer are read, to notice when it disconnects, and ignored.
     """
-    return all(host != "" and origin.partition("://")[2].lower() == host.lower() for origin in origins)
+    if not is_own(websocket.headers.getlist("origin"), websocket.headers.get("host", "")):
+        await websocket.close()  # before it is accepted: 403
+        return
+    await websocket.accept()
+    try:
+        live.check()
+    except Busy as busy:
+        await websocket.close(TRY_LATER, str(busy))
+        return
+    await _serve(websocket, live, _number(websocket.query_params.get("alerts_since", "")))

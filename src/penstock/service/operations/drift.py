@@ -3,18 +3,16 @@
 import asyncio
 from collections.abc import Iterator
 
-import msgspec
-from fastapi import FastAPI, Response
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from penstock.engine import Engine
+from penstock.identity.roles import Right
 from penstock.metrics import Families
 from penstock.offline.drift.result import DriftReport
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.http.openapi import answers
 from penstock.service.http.problems import RequestRefused
-from penstock.service.records.decisions import json_response
+from penstock.service.http.route import Routes
 from penstock.wiring.reports.drift import DriftWork
 
 _ESTIMATED = ("fraud_rate", "precision", "recall", "roc_auc")
@@ -76,10 +74,12 @@ class Drifting(Collector):
         yield from families
 
 
-def add_routes(routes: FastAPI, drifting: Drifting) -> None:
-    """Add the route."""
+# ---------------------------------------------------------------- routes
 
-    @routes.get("/detectors/{name}/drift", tags=["records"], responses=answers("DriftReport", 404, 409))
-    async def drift(name: str) -> Response:
-        """The drift of live decisions from the models' training data, as of the newest measurement."""
-        return json_response(msgspec.json.encode(drifting.newest(name)))
+route = Routes("records")
+
+
+@route("GET", "/detectors/{name}/drift", Right.READ, refuses=(404, 409))
+async def drift(drifting: Drifting, /, name: str) -> DriftReport:
+    """The drift of live decisions from the models' training data, as of the newest measurement."""
+    return drifting.newest(name)

@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
-from fastapi import FastAPI, Response
+import msgspec
+from msgspec import Meta
 
 from penstock.clock import iso
 from penstock.engine import Engine
 from penstock.errors import NotReady
+from penstock.identity.roles import Right
 from penstock.service.changes.followers import RulesFollower
 from penstock.service.decide.broker_client import BrokerClient
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.http.openapi import answers
-from penstock.service.http.requests import json_answer
-from penstock.service.operations.health_schemas import OperationsHealth, PartForm
-from penstock.service.port import Serving
+from penstock.service.decide.port import Serving
+from penstock.service.http.requests import filled
+from penstock.service.http.route import Routes
 from penstock.wiring.health import ServiceHealth, parts_of
 from penstock.wiring.health_part import Part, Status
 
@@ -25,13 +27,32 @@ _FULL = 0.5
 """A queue filled beyond this share cannot keep up."""
 
 
-def add_routes(routes: FastAPI, board: "Board") -> None:
-    """Add the route."""
+class PartForm(msgspec.Struct, frozen=True):
+    """One part of the service."""
 
-    @routes.get("/operations/health", tags=["operations"], responses=answers("OperationsHealth"))
-    async def health() -> Response:
-        """Each part: its status, in a sentence, since when, and its lag."""
-        return json_answer(await board.look())
+    name: Annotated[
+        str,
+        Meta(
+            description="state, ledger, snapshots, queue, models, rules, office, alerts (and `alerts: CHANNEL`), cases,"
+            " archive, stores (and `store: NAME`), drift, broker, replica, `worker: ADDRESS`, standby."
+        ),
+    ]
+    detector: Annotated[str | None, Meta(description="Whose part it is; null where it serves all.")]
+    status: Annotated[
+        str, Meta(description="ok, degraded (it goes on, with less), failed, or absent (this service does not have it).")
+    ]
+    text: Annotated[str, Meta(description="What the part knows of itself, in one sentence.")]
+    since: Annotated[str, Meta(description="From when on this process has seen it in this status.")]
+    lag_events: Annotated[int | None, Meta(description="Events (of alerts' channels: alerts) that it has still to take in.")]
+    lag_s: Annotated[float | None, Meta(description="How long the oldest of these has waited, in seconds.")]
+
+
+class OperationsHealth(msgspec.Struct, frozen=True):
+    """The status of all parts."""
+
+    status: Annotated[str, Meta(description="The worst of the parts: ok, degraded or failed.")]
+    at: Annotated[str, Meta(description="When the parts were looked at.")]
+    parts: Annotated[list[PartForm], Meta(description="In the order of an event's path, then what runs beside it.")]
 
 
 class Board:
@@ -66,7 +87,7 @@ class Board:
             since_us = now_us
         self._since[key] = part.status, since_us
         lag_s = None if part.lag_s is None else round(part.lag_s, 3)
-        return PartForm(part.name, part.detector, part.status, part.text, iso(since_us), part.lag_events, lag_s)
+        return filled(PartForm, part, since=iso(since_us), lag_s=lag_s)
 
     def _of_desk(self, desk: Serving) -> Sequence[Part]:
         """The status of the parts of one detector."""
@@ -123,3 +144,14 @@ def _replica(desk: Serving) -> Part:
     if reason is not None:
         return Part(name="replica", detector=desk.name, status="failed", text=f"it cannot be up to date: {reason}")
     return Part(name="replica", detector=desk.name, status="ok", text="it follows what the worker decides")
+
+
+# ---------------------------------------------------------------- routes
+
+route = Routes("operations")
+
+
+@route("GET", "/operations/health", Right.READ)
+async def health(board: Board, /) -> OperationsHealth:
+    """Each part: its status, in a sentence, since when, and its lag."""
+    return await board.look()

@@ -5,33 +5,26 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Query, Request
+from msgspec import Meta
 
+from penstock.clock import iso
 from penstock.config import Settings
 from penstock.database.sqlite import Database
 from penstock.engine import Engine
 from penstock.errors import NotFound
-from penstock.governance.quarantine_actions import QuarantineActions
+from penstock.governance.quarantine_actions import QuarantineAction, QuarantineActions, event_id
+from penstock.identity.roles import Right
+from penstock.ingest.quarantine import LONGEST_KEPT
 from penstock.ledger import Quarantined, Tables
-from penstock.messages import Refusal
+from penstock.messages import Decision, Refusal
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.http import bodies
-from penstock.service.http.merged_cursor import MergedCursor, is_number, tables_of
-from penstock.service.http.openapi import answers, requires
+from penstock.service.decide.port import Serving
 from penstock.service.http.problems import RequestRefused
-from penstock.service.http.requests import json_answer, parse_body, who
-from penstock.service.operations.quarantine_schemas import (
-    DismissEvent,
-    QuarantinePage,
-    RefusedEvent,
-    Resubmitted,
-    id_of,
-    refused_form,
-)
-from penstock.service.port import Serving
-from penstock.service.records.decisions import DetectorName
+from penstock.service.http.requests import DetectorName, filled, raw_body, who
+from penstock.service.http.route import CHANGING, Body, Routes
+from penstock.service.records.pagination import MergedCursor, is_number, tables_of
 
-_REFUSED = (400, 404, 408, 409, 413, 415)
 _AT_ONCE = 200
 _LABEL = "label: "
 """Prefix of the cause of a label that a worker refused."""
@@ -46,56 +39,75 @@ class _Known(msgspec.Struct):
     type: str | None = None
 
 
-def add_routes(routes: FastAPI, desks: DetectorRouter, office: Database, settings: Settings) -> None:
-    """Add the routes."""
-    quarantine = Quarantine(desks, office)
-    again = Again(desks, quarantine)
+Reason = Annotated[str, Meta(min_length=1, max_length=1000, description="For the log of changes.")]
 
-    @routes.get("/quarantine", tags=["operations"], responses=answers("QuarantinePage", 404))
-    async def page(
-        limit: Annotated[int, Query(ge=1, le=200, description="Events per page.")] = 50,
-        before: Annotated[str | None, Query(max_length=200, description="`next` of the page before.")] = None,
-        detector: DetectorName = None,
-        state: Annotated[State | None, Query(description="Only events in this state; all unless given.")] = None,
-    ) -> Response:
-        """Refused events, newest first, with their errors."""
-        return json_answer(await asyncio.to_thread(quarantine.page, desks.chosen(detector), limit, before, detector, state))
 
-    @routes.get("/quarantine/{event_id}", tags=["operations"], responses=answers("RefusedEvent", 404))
-    async def one(event_id: str) -> Response:
-        """One refused event."""
-        return json_answer(await asyncio.to_thread(quarantine.one, event_id))
+class RefusedEvent(msgspec.Struct, frozen=True):
+    """An event that was refused for its content."""
 
-    @routes.post(
-        "/quarantine/{event_id}/resubmit",
-        tags=["operations"],
-        responses=answers("Resubmitted", *_REFUSED),
-        openapi_extra=requires("CorrectedEvent"),
+    id: Annotated[str, Meta(description="The same on every process.")]
+    detector: Annotated[str | None, Meta(description="For which it was meant; null where none served here could be found.")]
+    received_at: Annotated[str, Meta(description="When it was refused.")]
+    cause: Annotated[str, Meta(description="Why, in words for whoever sent it.")]
+    field: Annotated[str | None, Meta(description="The first field at fault; null where it is the whole event.")]
+    body: Annotated[str, Meta(description="What was sent: personal fields and what looks like a card number are masked.")]
+    cut: Annotated[bool, Meta(description="The body was longer than what is kept of it, 4096 bytes.")]
+    masked: Annotated[bool, Meta(description="Something in the body is masked: put it in again before sending it.")]
+    state: Annotated[str, Meta(description="waiting, resubmitted or dismissed.")]
+    handled_by: Annotated[str | None, Meta(description="Who resubmitted or dismissed it.")]
+    handled_at: Annotated[str | None, Meta(description="When.")]
+    reason: Annotated[str | None, Meta(description="Why it was dismissed.")]
+    transaction_id: Annotated[str | None, Meta(description="Of the event that was sent in its place.")]
+
+
+class QuarantinePage(msgspec.Struct, frozen=True):
+    """One page of refused events, newest first."""
+
+    events: Annotated[list[RefusedEvent], Meta(description="Newest first.")]
+    next: Annotated[str | None, Meta(description="`before` of the next page; null where there is none.")]
+    kept: Annotated[int, Meta(description="How many are kept, also those that were handled; of each detector the newest.")]
+    lost: Annotated[int, Meta(description="Since the start of this process refused and not kept: they came too fast.")]
+
+
+class DismissEvent(msgspec.Struct, forbid_unknown_fields=True):
+    """The reason for dismissing an event."""
+
+    reason: Reason
+
+
+class Resubmitted(msgspec.Struct, frozen=True):
+    """The result of sending a corrected event."""
+
+    event: Annotated[RefusedEvent, Meta(description="The refused event, as it is now.")]
+    outcome: Annotated[str, Meta(description="decided, informed (an event without a decision) or labelled.")]
+    transaction_id: Annotated[str | None, Meta(description="The id of the corrected event.")]
+    decision: Annotated[Decision | None, Meta(description="The decision, where there is one.")]
+
+
+_CUT, _MASKS = b"...[cut]", (b"[personal]", b"****")
+
+
+def id_of(event: Quarantined) -> str:
+    """The id of a refused event."""
+    return event_id(event.detector, event.received_us, event.cause, event.body)
+
+
+def _refused(event: Quarantined, handled: QuarantineAction | None) -> RefusedEvent:
+    """The response form of a refused event."""
+    return filled(
+        RefusedEvent,
+        event,
+        id=id_of(event),
+        detector=event.detector or None,
+        body=event.body.decode(errors="replace"),
+        cut=len(event.body) >= LONGEST_KEPT and event.body.endswith(_CUT),
+        masked=any(mask in event.body for mask in _MASKS),
+        state="waiting" if handled is None else handled.outcome,
+        handled_by=None if handled is None else handled.who,
+        handled_at=None if handled is None else iso(handled.at_us),
+        reason=None if handled is None else handled.reason,
+        transaction_id=None if handled is None else handled.transaction_id,
     )
-    async def resubmit(event_id: str, request: Request) -> Response:
-        """Send the corrected event again: it is decided like any other; if it is refused again, the errors are returned and
-        it stays.
-        """
-        bodies.check_encoding(request.headers.raw)
-        body = await bodies.read_body(request.scope, request.receive, settings.max_body_bytes)
-        return json_answer(await again.send(event_id, body, who(request)))
-
-    @routes.post(
-        "/quarantine/{event_id}/dismiss",
-        tags=["operations"],
-        responses=answers("RefusedEvent", *_REFUSED),
-        openapi_extra=requires("DismissEvent"),
-    )
-    async def dismiss(event_id: str, request: Request) -> Response:
-        """Dismiss an event, with a reason."""
-        reason = (await parse_body(request, DismissEvent, settings.max_body_bytes)).reason
-
-        def dismissed() -> RefusedEvent:
-            event = quarantine.waiting(event_id)
-            told = {"detector": event.detector, "cause": event.cause}
-            return refused_form(event, quarantine.handled.put(event_id, who(request), "dismissed", reason=reason, details=told))
-
-        return json_answer(await asyncio.to_thread(dismissed))
 
 
 class Quarantine:
@@ -121,7 +133,7 @@ class Quarantine:
         shown: list[RefusedEvent] = []
         while len(shown) < limit and (events := places.next(fetch, _received_us, min(_AT_ONCE, limit - len(shown)))):
             handled = self.handled.of(sorted({id_of(event) for event in events}))
-            forms = [refused_form(event, handled.get(id_of(event))) for event in events]
+            forms = [_refused(event, handled.get(id_of(event))) for event in events]
             shown += [form for form in forms if state is None or form.state == state]
         kept = sum(tables.quarantine_count(detector) for tables in places.tables)
         engines = (desk.engine for desk in among if desk.not_ready is None)
@@ -134,7 +146,7 @@ class Quarantine:
         Raises:
             NotFound: there is no event with this id, or no longer.
         """
-        return refused_form(self._find(event), self.handled.of([event]).get(event))
+        return _refused(self._find(event), self.handled.of([event]).get(event))
 
     def waiting(self, event: str) -> Quarantined:
         """An event that has not been handled.
@@ -155,6 +167,17 @@ class Quarantine:
                 if id_of(found) == event:
                     return found
         raise NotFound(f"there is no refused event {event[:200]!r}, or it is no longer kept")
+
+    def dismiss(self, event: str, who: str, reason: str) -> RefusedEvent:
+        """Dismiss a waiting event.
+
+        Raises:
+            NotFound: there is no such event.
+            RequestRefused: it has been handled.
+        """
+        found = self.waiting(event)
+        told = {"detector": found.detector, "cause": found.cause}
+        return _refused(found, self.handled.put(event, who, "dismissed", reason=reason, details=told))
 
 
 class Again:
@@ -177,7 +200,7 @@ class Again:
 
         def kept() -> RefusedEvent:
             put = self._quarantine.handled.put(event, who, "resubmitted", transaction_id=transaction_id, details=told)
-            return refused_form(refused, put)
+            return _refused(refused, put)
 
         return Resubmitted(await asyncio.to_thread(kept), outcome, transaction_id, decision)
 
@@ -221,3 +244,43 @@ def _taken(given: Any) -> Any:
     if isinstance(given, Refusal):
         raise RequestRefused(given.status, given.detail, given.errors)
     return given
+
+
+# ---------------------------------------------------------------- routes
+
+route = Routes("operations")
+
+
+@route("GET", "/quarantine", Right.READ, refuses=(404,))
+async def page(
+    desks: DetectorRouter,
+    quarantine: Quarantine,
+    /,
+    limit: Annotated[int, Query(ge=1, le=200, description="Events per page.")] = 50,
+    before: Annotated[str | None, Query(max_length=200, description="`next` of the page before.")] = None,
+    detector: DetectorName = None,
+    state: Annotated[State | None, Query(description="Only events in this state; all unless given.")] = None,
+) -> QuarantinePage:
+    """Refused events, newest first, with their errors."""
+    return await asyncio.to_thread(quarantine.page, desks.chosen(detector), limit, before, detector, state)
+
+
+@route("GET", "/quarantine/{event_id}", Right.READ, refuses=(404,))
+async def one(quarantine: Quarantine, /, event_id: str) -> RefusedEvent:
+    """One refused event."""
+    return await asyncio.to_thread(quarantine.one, event_id)
+
+
+@route("POST", "/quarantine/{event_id}/resubmit", Right.DECIDE | Right.ADMINISTER, takes="CorrectedEvent", refuses=CHANGING)
+async def resubmit(again: Again, settings: Settings, /, event_id: str, request: Request) -> Resubmitted:
+    """Send the corrected event again: it is decided like any other; if it is refused again, the errors are returned and
+    it stays.
+    """
+    return await again.send(event_id, await raw_body(request, settings.max_body_bytes), who(request))
+
+
+@route("POST", "/quarantine/{event_id}/dismiss", Right.ADMINISTER, refuses=CHANGING)
+async def dismiss(quarantine: Quarantine, /, event_id: str, request: Request, body: Body[DismissEvent]) -> RefusedEvent:
+    """Dismiss an event, with a reason."""
+    reason = (await body).reason
+    return await asyncio.to_thread(quarantine.dismiss, event_id, who(request), reason)

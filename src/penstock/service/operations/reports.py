@@ -7,20 +7,22 @@ from datetime import date
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import FastAPI, Path, Query, Response
+import msgspec
+from fastapi import Path, Query, Response
+from msgspec import Meta
 
 from penstock.clock import Clock, from_us, system_clock
 from penstock.config import Settings
 from penstock.engine import Engine
 from penstock.errors import DataError
+from penstock.identity.roles import Right
 from penstock.offline.daily import By, Report, page
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.http.openapi import answers
+from penstock.service.decide.port import Serving
+from penstock.service.http.operation import answer, text_content
 from penstock.service.http.problems import RequestRefused
-from penstock.service.http.requests import json_answer
-from penstock.service.operations.report_schemas import ReportDay, ReportList
-from penstock.service.port import Serving
-from penstock.service.records.decisions import DetectorName
+from penstock.service.http.requests import DetectorName, json_answer
+from penstock.service.http.route import Routes
 from penstock.wiring.reports.daily import decided_days, report_of
 
 T = TypeVar("T")
@@ -43,27 +45,19 @@ _HEADERS = {
 """The page contains its styles and pictures, runs no scripts, and may be framed by the console."""
 
 
-def add_routes(routes: FastAPI, desks: DetectorRouter, settings: Settings) -> None:
-    """Add the routes."""
-    reports = Reports(desks, settings)
-    shown: dict[int | str, dict[str, Any]] = answers("DailyReport", 404)
-    shown[200]["content"]["text/html"] = {"schema": {"type": "string"}}
+class ReportDay(msgspec.Struct, frozen=True):
+    """A day with a report."""
 
-    @routes.get("/reports", tags=["operations"], responses=answers("ReportList", 404))
-    async def listed(detector: DetectorName = None, by: _By = "decided") -> Response:
-        """The days with decisions, newest first."""
-        return json_answer(ReportList(await reports.days(detector, by)))
+    date: Annotated[str, Meta(description="The day, UTC.")]
+    detector: Annotated[str, Meta(description="Whose decisions.")]
+    decisions: Annotated[int, Meta(description="How many were decided.")]
+    finished: Annotated[bool, Meta(description="The day is over.")]
 
-    @routes.get("/reports/{day}", tags=["operations"], responses=shown)
-    async def one(
-        day: Annotated[date, Path(description="The day (UTC), such as 2026-02-06.")],
-        detector: DetectorName = None,
-        by: _By = "decided",
-        form: Annotated[Literal["json", "html"], Query(alias="format", description="Facts, or a page to look at.")] = "json",
-    ) -> Response:
-        """The report of a day: counts, money, frauds caught and missed, reasons, latency, compared with the week before."""
-        report, html = await reports.of(day, detector, by)
-        return Response(html, media_type="text/html", headers=_HEADERS) if form == "html" else json_answer(report.as_json())
+
+class ReportList(msgspec.Struct, frozen=True):
+    """Days with decisions, newest first; each report is computed on request."""
+
+    reports: Annotated[list[ReportDay], Meta(description="Newest first.")]
 
 
 class Reports:
@@ -126,3 +120,31 @@ def _engines(desks: Sequence[Serving]) -> list[Engine]:
     """The engines that are ready."""
     found = (desk.engine for desk in desks if desk.not_ready is None)
     return [engine for engine in found if isinstance(engine, Engine)]
+
+
+# ---------------------------------------------------------------- routes
+
+route = Routes("operations")
+
+_JSON_OR_PAGE = answer("DailyReport")
+_JSON_OR_PAGE["content"] |= text_content("text/html")
+
+
+@route("GET", "/reports", Right.READ, refuses=(404,))
+async def listed(reports: Reports, /, detector: DetectorName = None, by: _By = "decided") -> ReportList:
+    """The days with decisions, newest first."""
+    return ReportList(await reports.days(detector, by))
+
+
+@route("GET", "/reports/{day}", Right.READ, answers="DailyReport", refuses=(404,), responses={200: _JSON_OR_PAGE})
+async def one(
+    reports: Reports,
+    /,
+    day: Annotated[date, Path(description="The day (UTC), such as 2026-02-06.")],
+    detector: DetectorName = None,
+    by: _By = "decided",
+    form: Annotated[Literal["json", "html"], Query(alias="format", description="Facts, or a page to look at.")] = "json",
+) -> Response:
+    """The report of a day: counts, money, frauds caught and missed, reasons, latency, compared with the week before."""
+    report, html = await reports.of(day, detector, by)
+    return Response(html, media_type="text/html", headers=_HEADERS) if form == "html" else json_answer(report.as_json())

@@ -1,115 +1,115 @@
-"""Routes for recorded decisions, entity profiles, statistics and detectors."""
+"""Recorded decisions, the features of a key, statistics and detectors."""
 
 import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Query, Request
+from msgspec import UNSET, Meta, UnsetType
 
 from penstock.clock import iso
 from penstock.engine import Engine
 from penstock.errors import DeclarationError, MalformedEvent
-from penstock.ledger import Answered
+from penstock.identity.roles import Right
+from penstock.ledger import Answered as LateAnswer
+from penstock.messages import Decision
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.decide.measures import percentiles_ms
-from penstock.service.http.instants import parse_instant
-from penstock.service.http.openapi import answers
-from penstock.service.http.pagination import PageRequest, page
+from penstock.service.decide.port import Serving
 from penstock.service.http.problems import RequestRefused
+from penstock.service.http.requests import DetectorName, actor_of, parse_instant
+from penstock.service.http.route import Routes
+from penstock.service.insights.insight_schemas import SomeDecisions, Truths
 from penstock.service.insights.outcomes import Sums, blocks_of, prevented_of, truths_of
 from penstock.service.insights.request import currencies_of
-from penstock.service.port import Serving
-from penstock.service.records.personal import Unmasking, actor_of, as_kept
-
-DetectorName = Annotated[str | None, Query(description="Only this detector.", max_length=200)]
-
-
-def add_routes(routes: FastAPI, desks: DetectorRouter, personal: Unmasking) -> None:
-    """Add the routes."""
-    _add_recorded(routes, desks, personal)
-    _add_counted(routes, desks)
+from penstock.service.records.pagination import PageRequest
+from penstock.service.records.pagination import page as page_of
+from penstock.service.records.personal import PersonalFields, Unmasking, as_kept
 
 
-def _add_recorded(routes: FastAPI, desks: DetectorRouter, personal: Unmasking) -> None:
-    @routes.get("/transactions/{transaction_id:path}", tags=["records"], responses=answers("RecordedDecision", 404))
-    async def transaction(transaction_id: str, request: Request, detector: DetectorName = None) -> Response:
-        """One recorded decision with its explanation."""
-        for desk in desks.chosen(detector):
-            decision = desk.engine.queries.transaction(transaction_id)
-            if decision is not None:
-                told = _with_answer(decision, desk.engine.history.answered(transaction_id))
-                said = await asyncio.to_thread(personal.of, desk, transaction_id, actor_of(request))
-                return json_response(told if said is None else told[:-1] + b',"personal":' + msgspec.json.encode(said) + b"}")
-        raise RequestRefused(404, f"there is no transaction {transaction_id[:200]!r}")
+class TransactionList(msgspec.Struct):
+    """One page of recorded decisions, newest first."""
 
-    @routes.get("/transactions", tags=["records"], responses=answers("TransactionList", 404))
-    async def transactions(
-        request: Request,
-        *,
-        detector: DetectorName = None,
-        limit: Annotated[int, Query(ge=1, le=1000, description="Decisions per page.")] = 50,
-        before: Annotated[str | None, Query(max_length=2000, description="`next` of the page before.")] = None,
-        decision: Annotated[str | None, Query(pattern="^(?i:approve|challenge|review|block)$", description="Outcome.")] = None,
-        entity: Annotated[str | None, Query(max_length=200, description="An entity, together with `key`.")] = None,
-        key: Annotated[str | None, Query(max_length=1000, description="Only decisions about this key.")] = None,
-        rule: Annotated[
-            str | None, Query(max_length=200, description="A rule that fired, whether it acted or watched.")
-        ] = None,
-        since: Annotated[str | None, Query(alias="from", max_length=100, description="First event time, ISO 8601.")] = None,
-        until: Annotated[
-            str | None, Query(alias="to", max_length=100, description="Event times before this, ISO 8601.")
-        ] = None,
-    ) -> Response:
-        """Recorded decisions, newest first."""
-        if (entity is None) != (key is None):
-            missing = "key" if key is None else "entity"
-            raise RequestRefused(422, "entity and key go together", [(missing, "is required where the other is given")])
-        if entity is not None and key is not None:
-            key = as_kept(desks.chosen(detector), entity, key, actor_of(request))
-        between = parse_instant(since, "from"), parse_instant(until, "to")
-        asked = PageRequest(limit, decision and decision.upper(), entity, key, rule, *between)
-        try:
-            found, following = await asyncio.to_thread(page, desks.chosen(detector), asked, before)
-        except DeclarationError as error:
-            raise RequestRefused(422, str(error), [("entity", str(error))]) from None
-        rest = msgspec.json.encode(following)
-        return json_response(b'{"transactions":[' + b",".join(found) + b'],"next":' + rest + b"}")
-
-    @routes.get("/entities/{entity}/{key:path}", tags=["records"], responses=answers("Entity", 404))
-    async def features(entity: str, key: str, request: Request, detector: DetectorName = None) -> Response:
-        """The current features of one key."""
-        among = desks.chosen(detector)
-        return json_response(msgspec.json.encode(_entity(among, entity, as_kept(among, entity, key, actor_of(request)))))
+    transactions: list[Decision]
+    next: str | None
 
 
-def _add_counted(routes: FastAPI, desks: DetectorRouter) -> None:
-    @routes.get("/stats", tags=["records"], responses=answers("Stats", 404))
-    async def stats(detector: DetectorName = None) -> Response:
-        """Statistics: decisions so far, latencies, and known outcomes from labels."""
-        among = desks.chosen(detector)
-        return json_response(msgspec.json.encode(statistics(among) | await asyncio.to_thread(known_outcomes, among)))
+class Percentiles(msgspec.Struct):
+    """Latencies in milliseconds, as callers saw them."""
 
-    @routes.get("/stats/overview", tags=["records"], responses=answers("Overview", 404))
-    async def overview(detector: DetectorName = None) -> Response:
-        """Statistics, with counts and money by minute for the last hour and by hour for the last day."""
-        among = desks.chosen(detector)
-        series = over_time([desk.engine.totals.series() for desk in among], money=not several_currencies(among))
-        known = await asyncio.to_thread(known_outcomes, among)
-        return json_response(msgspec.json.encode({**statistics(among), **known, "series": series}))
-
-    @routes.get("/detectors", tags=["service"], responses=answers("Detectors"))
-    async def detectors() -> Response:
-        """The served detectors: events, features, models, rules and policy of each."""
-        return json_response(msgspec.json.encode({"detectors": [desk.engine.describe() for desk in desks.values()]}))
+    p50: float | None
+    p95: float | None
+    p99: float | None
 
 
-def json_response(body: bytes) -> Response:
-    """A response whose body is JSON already."""
-    return Response(body, media_type="application/json")
+class Stats(msgspec.Struct, kw_only=True):
+    """Decisions so far, and known outcomes of those of the last 30 days."""
+
+    total: int
+    approve: int
+    challenge: int = 0
+    review: int
+    block: int
+    fraud_rate: Annotated[float | None, Meta(description="The same as `intervention_rate`; deprecated.")]
+    intervention_rate: Annotated[float | None, Meta(description="The share that was not approved.")]
+    known_fraud_rate: Annotated[
+        float | None, Meta(description="The share of fraud among known outcomes; null below 30 of these.")
+    ]
+    amount: Annotated[float | None, Meta(description="What they were worth; null where that is in several currencies.")]
+    amount_blocked: Annotated[float | None, Meta(description="What the blocked ones were worth.")]
+    currency: Annotated[str | None, Meta(description="Of all amounts; null where the detector declares none, or they differ.")]
+    labels: Annotated[Truths, Meta(description="What is known of them.")]
+    prevented: Annotated[SomeDecisions, Meta(description="Blocked, and known to be fraud.")]
+    blocked_good: Annotated[SomeDecisions, Meta(description="Blocked, and known to be good: false positives.")]
+    blocked_unknown: Annotated[SomeDecisions, Meta(description="Blocked, outcome unknown: not counted as prevented.")]
+    per_second: float
+    latency_ms: Percentiles
+    since: str | None
 
 
-def _with_answer(decision: bytes, answered: Answered | None) -> bytes:
+class Overview(Stats):
+    """Statistics, with counts and money over time."""
+
+    series: "OverTime"
+
+
+class Period(msgspec.Struct):
+    """Decisions in the minute or hour that began at this instant."""
+
+    at: str
+    approve: int
+    challenge: int
+    review: int
+    block: int
+    amount: float
+    amount_blocked: float
+
+
+class OverTime(msgspec.Struct):
+    """The last 60 minutes and the last 24 hours, oldest first, including the current one; nothing before `since` is counted."""
+
+    minutes: list[Period]
+    hours: list[Period]
+    since: str
+
+
+class Answered(msgspec.Struct):
+    """The fallback decision that the caller got because the decision was late."""
+
+    decision: str
+    degraded: str
+    answered_at: str
+
+
+class RecordedDecision(Decision, kw_only=True):
+    """A recorded decision, with the fallback decision that the caller got, if any."""
+
+    answered: Answered | UnsetType = UNSET
+    personal: PersonalFields | UnsetType = UNSET
+
+
+def _with_answer(decision: bytes, answered: LateAnswer | None) -> bytes:
     """The decision, with the fallback decision that the caller got, if it was another."""
     if answered is None:
         return decision
@@ -204,3 +204,84 @@ def _summed(each: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
 def _plus(period: dict[str, Any], others: Sequence[dict[str, Any]]) -> dict[str, Any]:
     more = {name: round(sum(each[name] for each in (period, *others)), 2) for name in period if name != "at"}
     return {"at": period["at"], **more}
+
+
+# ---------------------------------------------------------------- routes
+
+route = Routes("records")
+
+
+@route("GET", "/transactions/{transaction_id:path}", Right.READ, answers=RecordedDecision, refuses=(404,))
+async def transaction(
+    desks: DetectorRouter, personal: Unmasking, /, transaction_id: str, request: Request, detector: DetectorName = None
+) -> bytes:
+    """One recorded decision with its explanation."""
+    for desk in desks.chosen(detector):
+        decision = desk.engine.queries.transaction(transaction_id)
+        if decision is not None:
+            told = _with_answer(decision, desk.engine.history.answered(transaction_id))
+            said = await asyncio.to_thread(personal.of, desk, transaction_id, actor_of(request))
+            return told if said is None else told[:-1] + b',"personal":' + msgspec.json.encode(said) + b"}"
+    raise RequestRefused(404, f"there is no transaction {transaction_id[:200]!r}")
+
+
+@route("GET", "/transactions", Right.READ, answers=TransactionList, refuses=(404,))
+async def transactions(
+    desks: DetectorRouter,
+    /,
+    request: Request,
+    *,
+    detector: DetectorName = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Decisions per page.")] = 50,
+    before: Annotated[str | None, Query(max_length=2000, description="`next` of the page before.")] = None,
+    decision: Annotated[str | None, Query(pattern="^(?i:approve|challenge|review|block)$", description="Outcome.")] = None,
+    entity: Annotated[str | None, Query(max_length=200, description="An entity, together with `key`.")] = None,
+    key: Annotated[str | None, Query(max_length=1000, description="Only decisions about this key.")] = None,
+    rule: Annotated[str | None, Query(max_length=200, description="A rule that fired, whether it acted or watched.")] = None,
+    since: Annotated[str | None, Query(alias="from", max_length=100, description="First event time, ISO 8601.")] = None,
+    until: Annotated[str | None, Query(alias="to", max_length=100, description="Event times before this, ISO 8601.")] = None,
+) -> bytes:
+    """Recorded decisions, newest first."""
+    if (entity is None) != (key is None):
+        missing = "key" if key is None else "entity"
+        raise RequestRefused(422, "entity and key go together", [(missing, "is required where the other is given")])
+    if entity is not None and key is not None:
+        key = as_kept(desks.chosen(detector), entity, key, actor_of(request))
+    between = parse_instant(since, "from"), parse_instant(until, "to")
+    asked = PageRequest(limit, decision and decision.upper(), entity, key, rule, *between)
+    try:
+        found, following = await asyncio.to_thread(page_of, desks.chosen(detector), asked, before)
+    except DeclarationError as error:
+        raise RequestRefused(422, str(error), [("entity", str(error))]) from None
+    return b'{"transactions":[' + b",".join(found) + b'],"next":' + msgspec.json.encode(following) + b"}"
+
+
+@route("GET", "/entities/{entity}/{key:path}", Right.READ, answers="Entity", refuses=(404,))
+async def features(
+    desks: DetectorRouter, /, entity: str, key: str, request: Request, detector: DetectorName = None
+) -> dict[str, Any]:
+    """The current features of one key."""
+    among = desks.chosen(detector)
+    return _entity(among, entity, as_kept(among, entity, key, actor_of(request)))
+
+
+@route("GET", "/stats", Right.READ, answers=Stats, refuses=(404,))
+async def stats(desks: DetectorRouter, /, detector: DetectorName = None) -> dict[str, Any]:
+    """Statistics: decisions so far, latencies, and known outcomes from labels."""
+    among = desks.chosen(detector)
+    return statistics(among) | await asyncio.to_thread(known_outcomes, among)
+
+
+@route("GET", "/stats/overview", Right.READ, answers=Overview, refuses=(404,))
+async def overview(desks: DetectorRouter, /, detector: DetectorName = None) -> dict[str, Any]:
+    """Statistics, with counts and money by minute for the last hour and by hour for the last day."""
+    among = desks.chosen(detector)
+    series = over_time([desk.engine.totals.series() for desk in among], money=not several_currencies(among))
+    known = await asyncio.to_thread(known_outcomes, among)
+    return {**statistics(among), **known, "series": series}
+
+
+@route("GET", "/detectors", Right.READ, answers="Detectors", tag="service")
+async def detectors(desks: DetectorRouter, /) -> dict[str, Any]:
+    """The served detectors: events, features, models, rules and policy of each."""
+    return {"detectors": [desk.engine.describe() for desk in desks.values()]}

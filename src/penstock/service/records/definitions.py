@@ -2,32 +2,17 @@
 
 from typing import Any
 
-import msgspec
-from fastapi import FastAPI, Response
-
 from penstock.clock import EVER_US, iso
 from penstock.engine import Engine
 from penstock.features import Aggregate, Derived
+from penstock.identity.roles import Right
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.http.openapi import answers
 from penstock.service.http.problems import RequestRefused
+from penstock.service.http.route import Routes
 from penstock.service.records import definition_schemas as forms
-from penstock.service.records.decisions import json_response
 from penstock.service.records.event_fields import fields_of
 from penstock.service.records.example import samples
 from penstock.service.records.verification import Verifying
-
-
-def add_routes(routes: FastAPI, desks: DetectorRouter, verifying: Verifying) -> None:
-    """Add the route."""
-
-    @routes.get("/detectors/{name}/definition", tags=["service"], responses=answers("DetectorDefinition", 404))
-    async def definition(name: str) -> Response:
-        """The definition of a detector: event, features, models, rules, thresholds, versions, state; and examples to try."""
-        engine = desks.named(name).engine
-        if not isinstance(engine, Engine):
-            raise RequestRefused(422, f"detector {name!r} says no more of itself here than `/detectors`")
-        return json_response(msgspec.json.encode(definition_of(engine, verifying.parity(name))))
 
 
 def definition_of(engine: Engine, parity: forms.Parity | None) -> forms.DetectorDefinition:
@@ -138,3 +123,17 @@ def _freshness(engine: Engine, notes: list[str]) -> forms.Freshness:
         newest_decided_at=None if newest is None else iso(newest[0].meta["decided_us"]),
         notes=notes,
     )
+
+
+# ---------------------------------------------------------------- routes
+
+route = Routes("service")
+
+
+@route("GET", "/detectors/{name}/definition", Right.READ, refuses=(404,))
+async def definition(desks: DetectorRouter, verifying: Verifying, /, name: str) -> forms.DetectorDefinition:
+    """The definition of a detector: event, features, models, rules, thresholds, versions, state; and examples to try."""
+    engine = desks.named(name).engine
+    if not isinstance(engine, Engine):
+        raise RequestRefused(422, f"detector {name!r} says no more of itself here than `/detectors`")
+    return definition_of(engine, verifying.parity(name))

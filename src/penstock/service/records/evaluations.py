@@ -5,39 +5,26 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from fastapi import FastAPI, Response
 
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.engine import Engine
 from penstock.errors import BundleError, MissingExtra, RegistryError
+from penstock.identity.roles import Right
 from penstock.models.bundle import read_evaluation as kept_evaluation
 from penstock.models.bundle import read_manifest
 from penstock.offline.evaluation import Evaluation, read_evaluation
 from penstock.offline.measure import in_force_of
 from penstock.outcomes import known_rate
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.http.openapi import answers
 from penstock.service.http.problems import RequestRefused
+from penstock.service.http.route import Routes
 from penstock.service.records import definition_schemas as forms
-from penstock.service.records.decisions import json_response
 from penstock.wiring.registries import open_registry
 
 NOT_KEPT = (
     "this version was trained before its test was kept with it, so there are figures and no curves: train again to have them"
 )
-
-
-def add_routes(routes: FastAPI, desks: DetectorRouter, settings: Settings) -> None:
-    """Add the route."""
-
-    @routes.get("/detectors/{name}/models/{version}/evaluation", tags=["models"], responses=answers("ModelEvaluation", 404))
-    async def evaluation(name: str, version: str) -> Response:
-        """The evaluation of a version on its test data: figures with intervals, curves, and the effect of each threshold."""
-        engine = desks.named(name).engine
-        if not isinstance(engine, Engine):
-            raise RequestRefused(422, f"detector {name!r} keeps no models here")
-        return json_response(msgspec.json.encode(await asyncio.to_thread(evaluation_of, settings, engine.detector, version)))
 
 
 def evaluation_of(settings: Settings, detector: Detector, version: str) -> forms.ModelEvaluation:
@@ -122,3 +109,17 @@ def _table(found: Evaluation) -> list[forms.ThresholdRow]:
         )
         for cut in reversed(found.cuts)
     ]
+
+
+# ---------------------------------------------------------------- routes
+
+route = Routes("models")
+
+
+@route("GET", "/detectors/{name}/models/{version}/evaluation", Right.READ, refuses=(404,))
+async def evaluation(desks: DetectorRouter, settings: Settings, /, name: str, version: str) -> forms.ModelEvaluation:
+    """The evaluation of a version on its test data: figures with intervals, curves, and the effect of each threshold."""
+    engine = desks.named(name).engine
+    if not isinstance(engine, Engine):
+        raise RequestRefused(422, f"detector {name!r} keeps no models here")
+    return await asyncio.to_thread(evaluation_of, settings, engine.detector, version)

@@ -1,26 +1,68 @@
-"""Personal fields in answers: original values for those who may see them, masks for everybody else.
+"""Personal fields in answers, and their erasure: original values for those who may see them, masks for everybody else.
 
 Engines, ledger and cases hold tokens in their place, so this is the one place that decides who sees personal values.
 """
 
+import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from starlette.requests import HTTPConnection
+import msgspec
+from fastapi import Request
+from msgspec import Meta
 
 from penstock.clock import iso
 from penstock.database import Database
 from penstock.engine import Engine
 from penstock.engine.quarantine import forget_person
 from penstock.errors import DeclarationError
-from penstock.identity.roles import LOCAL, Actor, Right, rights
-from penstock.privacy.erasure import Erased, erase_person
+from penstock.identity.roles import Actor, Right, rights
+from penstock.privacy import erasure as erasing
 from penstock.privacy.vault import Vault
-from penstock.service.access.rights import ACTOR
-from penstock.service.port import Serving
+from penstock.service.decide.detectors import DetectorRouter
+from penstock.service.decide.port import Serving
+from penstock.service.http.bodies import decoded
+from penstock.service.http.problems import RequestRefused
+from penstock.service.http.requests import actor_of, filled, raw_body
+from penstock.service.http.route import Routes
+
+_MOST_BYTES = 16_384
 
 HIDDEN, ERASED, NOT_KEPT = "[hidden]", "[erased]", "[not kept]"
 """Replacements of a value: the actor may not see it; its person was erased; the vault does not have it."""
+
+
+class ErasedBy(msgspec.Struct):
+    """The time and actor of an erasure."""
+
+    at: str
+    by: str
+
+
+class PersonalFields(msgspec.Struct):
+    """Personal fields: original values, or why they are not shown: `[hidden]`, `[erased]`, `[not kept]`."""
+
+    fields: dict[str, str | None]
+    erased: ErasedBy | None
+
+
+class AskErasure(msgspec.Struct, forbid_unknown_fields=True):
+    """The person to erase. key: as it was sent, or as it is stored; reason: for the audit log."""
+
+    entity: Annotated[str, Meta(min_length=1, max_length=200)]
+    key: Annotated[str, Meta(min_length=1, max_length=1000)]
+    reason: Annotated[str, Meta(max_length=1000)] | None = None
+
+
+class Erased(msgspec.Struct):
+    """The erased person. values: number of personal values destroyed; cases: number of cases whose notes were erased."""
+
+    detector: str
+    entity: str
+    values: int
+    cases: int
+    erased_at: str
+    erased_by: str
 
 
 class Unmasking:
@@ -51,7 +93,7 @@ class Unmasking:
         found = {} if self._vault is None or person is None else self._vault.values(detector, person, wanted)
         return {name: None if token is None else found.get(token, NOT_KEPT) for name, token in tokens.items()}
 
-    def erase(self, desk: Serving, entity: str, key: str, actor: Actor, reason: str | None) -> Erased:
+    def erase(self, desk: Serving, entity: str, key: str, actor: Actor, reason: str | None) -> erasing.Erased:
         """Erase a person.
 
         Raises:
@@ -61,16 +103,10 @@ class Unmasking:
         whose = desk.engine.personal.whose(entity, key)
         if self._office is None or self._vault is None:
             raise DeclarationError(f"this service keeps nothing that personal fields of {desk.name!r} said")
-        erased = erase_person(self._office, self._vault, desk.name, *whose, who=actor.name, reason=reason)
+        erased = erasing.erase_person(self._office, self._vault, desk.name, *whose, who=actor.name, reason=reason)
         if isinstance(desk.engine, Engine):
             forget_person(desk.engine.ledger.tables, desk.name, desk.engine.detector.schema, key)
         return erased
-
-
-def actor_of(request: HTTPConnection) -> Actor:
-    """The actor of a request; in a service without access control, the local one."""
-    found: Actor = request.scope.get(ACTOR, LOCAL)
-    return found
 
 
 def may_see(actor: Actor) -> bool:
@@ -89,3 +125,20 @@ def as_kept(among: Sequence[Serving], entity: str, key: str, actor: Actor) -> st
         except DeclarationError:  # another detector may have it
             continue
     return key
+
+
+# ---------------------------------------------------------------- routes
+
+route = Routes("access")
+
+
+@route("POST", "/detectors/{name}/erasures", Right.ADMINISTER, takes=AskErasure, refuses=(400, 404, 413, 415))
+async def erase(desks: DetectorRouter, personal: Unmasking, /, name: str, request: Request) -> Erased:
+    """Erase one person: the key of their personal data is destroyed. Decisions stay, and can be verified."""
+    desk = desks.named(name)
+    given = decoded(await raw_body(request, _MOST_BYTES), AskErasure)
+    try:
+        found = await asyncio.to_thread(personal.erase, desk, given.entity, given.key, actor_of(request), given.reason)
+    except DeclarationError as error:
+        raise RequestRefused(422, str(error), [("entity", str(error))]) from None
+    return filled(Erased, found, erased_at=iso(found.at_us), erased_by=found.who)

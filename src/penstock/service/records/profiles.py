@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Query, Request
 
 from penstock.errors import DeclarationError, MalformedEvent
-from penstock.identity.roles import Actor
+from penstock.identity.roles import Actor, Right
+from penstock.messages import Decision
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.http.openapi import answers
+from penstock.service.decide.port import Serving
 from penstock.service.http.problems import RequestRefused
-from penstock.service.port import Serving
-from penstock.service.records.decisions import DetectorName, json_response
-from penstock.service.records.personal import actor_of, as_kept
+from penstock.service.http.requests import DetectorName, actor_of
+from penstock.service.http.route import Routes
+from penstock.service.records.personal import as_kept
 
 USER = "user"
 """The default entity of the path, if the detector has one of this name and does not know the key otherwise."""
@@ -23,29 +24,83 @@ MOST_AT_ONCE = 2
 """Maximum of concurrent profiles; each reads tens of thousands of decisions."""
 
 
-def add_routes(routes: FastAPI, desks: DetectorRouter) -> None:
-    """Add the routes."""
-    room = asyncio.Semaphore(MOST_AT_ONCE)
+class KeyDecisions(msgspec.Struct):
+    """Counts by decision, the highest score, and the times of the first and last event."""
 
-    @routes.get("/users/{key:path}/risk-profile", tags=["records"], responses=answers("RiskProfile", 404))
-    async def risk_profile(
-        key: str,
-        request: Request,
-        detector: DetectorName = None,
-        entity: Annotated[str | None, Query(max_length=200, description="Another entity than the detector's first.")] = None,
-    ) -> Response:
-        """The risk profile of a user, the first entity of the detector: features, decisions, labels."""
-        async with room:
-            who = actor_of(request)
-            found = [each for desk in desks.chosen(detector) if (each := await _known(desk, entity, key, who)) is not None]
+    total: int
+    approve: int
+    challenge: int
+    review: int
+    block: int
+    highest_score: float | None
+    first_seen: str | None
+    last_seen: str | None
+
+
+class KnownLabel(msgspec.Struct):
+    """A known outcome of one transaction."""
+
+    transaction_id: str
+    fraud: bool
+    kind: str
+    source: str
+    known_at: str
+
+
+class KeyLabels(msgspec.Struct):
+    """How many of the transactions are known to be fraud or good, and the newest of these."""
+
+    fraud: int
+    good: int
+    newest: list[KnownLabel]
+
+
+class LookedThrough(msgspec.Struct):
+    """The decisions these counts cover: number, start, and whether they are all there are."""
+
+    decisions: int
+    since: str | None
+    complete: bool
+
+
+class RiskProfile(msgspec.Struct):
+    """The risk profile of one key. features: current ones; null if no event of it is in state."""
+
+    entity: str
+    key: str
+    detector: str
+    as_of: str | None
+    features: dict[str, Any] | None
+    decisions: KeyDecisions
+    labels: KeyLabels
+    recent: list[Decision]
+    counted: LookedThrough
+
+
+class RiskProfiles:
+    """Risk profiles, a few at a time."""
+
+    def __init__(self, desks: DetectorRouter) -> None:
+        self._desks = desks
+        self._room = asyncio.Semaphore(MOST_AT_ONCE)
+
+    async def of(self, key: str, detector: str | None, entity: str | None, who: Actor) -> dict[str, Any]:
+        """The profile of a key.
+
+        Raises:
+            RequestRefused: 404 nothing is known about it, 422 several detectors know it.
+        """
+        among = self._desks.chosen(detector)
+        async with self._room:
+            found = [each for desk in among if (each := await _known(desk, entity, key, who)) is not None]
         if len(found) > 1:
             names = ", ".join(each["detector"] for each in found)
             raise RequestRefused(
                 422, f"several detectors know this key ({names}); name one with ?detector=", [("detector", names)]
             )
         if not found:
-            raise RequestRefused(404, f"nothing is known about {key[:200]!r}; {_sought(desks.chosen(detector), entity)}")
-        return json_response(msgspec.json.encode(found[0]))
+            raise RequestRefused(404, f"nothing is known about {key[:200]!r}; {_sought(among, entity)}")
+        return found[0]
 
 
 def _entities(desk: Serving, entity: str | None) -> list[str]:
@@ -78,3 +133,21 @@ def _state(desk: Serving, entity: str, key: str) -> dict[str, Any] | None:
         return desk.engine.entity(entity, key)
     except (DeclarationError, MalformedEvent):
         return None
+
+
+# ---------------------------------------------------------------- routes
+
+route = Routes("records")
+
+
+@route("GET", "/users/{key:path}/risk-profile", Right.READ, answers=RiskProfile, refuses=(404,))
+async def risk_profile(
+    profiles: RiskProfiles,
+    /,
+    key: str,
+    request: Request,
+    detector: DetectorName = None,
+    entity: Annotated[str | None, Query(max_length=200, description="Another entity than the detector's first.")] = None,
+) -> dict[str, Any]:
+    """The risk profile of a user, the first entity of the detector: features, decisions, labels."""
+    return await profiles.of(key, detector, entity, actor_of(request))

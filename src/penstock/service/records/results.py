@@ -4,13 +4,15 @@ import asyncio
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import FastAPI, Query, Response
+from fastapi import Query
 
+from penstock.identity.roles import Right
 from penstock.service.decide.detectors import DetectorRouter
 from penstock.service.decide.feed import ALERTS
-from penstock.service.http.openapi import answers, list_of
-from penstock.service.http.pagination import PageRequest, page
-from penstock.service.records.decisions import DetectorName, json_response
+from penstock.service.http.operation import json_content, ref
+from penstock.service.http.requests import DetectorName
+from penstock.service.http.route import Routes
+from penstock.service.records.pagination import PageRequest, page
 
 USUAL, MOST = 20, 1000
 """Number of results: default and maximum."""
@@ -31,31 +33,10 @@ class _Told(msgspec.Struct):
 _told = msgspec.json.Decoder(_Told)
 
 
-def add_routes(routes: FastAPI, desks: DetectorRouter) -> None:
-    """Add the routes."""
-    results: dict[int | str, dict[str, Any]] = answers("Result", 404)
-    results[200]["content"] = list_of("Result")
+class AlertList(msgspec.Struct):
+    """The newest alerts, newest first."""
 
-    @routes.get("/results/recent", tags=["records"], responses=results)
-    async def recent(k: HowMany = USUAL, detector: DetectorName = None) -> Response:
-        """The latest decided transactions, newest first, as flat objects: every feature under its name."""
-        asked, among = PageRequest(k), desks.chosen(detector)
-        found, _ = await asyncio.to_thread(page, among, asked, None)
-        return json_response(b"[" + b",".join(flat(decision, named=len(among) > 1) for decision in found) + b"]")
-
-    @routes.get("/get", tags=["records"], responses=results)
-    async def get(k: HowMany = USUAL, detector: DetectorName = None) -> Response:
-        """The same as /results/recent."""
-        return await recent(k, detector)
-
-    @routes.get("/alerts", tags=["records"], responses=answers("AlertList", 404))
-    async def alerts(
-        limit: Annotated[int, Query(ge=1, le=ALERTS, description="How many.")] = 100, detector: DetectorName = None
-    ) -> Response:
-        """The newest alerts, newest first; only those that the service keeps in memory."""
-        kept = [alert for desk in desks.chosen(detector) for alert in desk.feed.alerts_since(0)]
-        kept.sort(key=lambda alert: (_raised(alert[1]), alert[0]), reverse=True)
-        return json_response(msgspec.json.encode({"alerts": [msgspec.Raw(body) for _, body in kept[:limit]]}))
+    alerts: list[dict[str, Any]]
 
 
 class _Raised(msgspec.Struct):
@@ -79,3 +60,37 @@ def flat(decision: bytes, *, named: bool) -> bytes:
     row: dict[str, Any] = {"transaction_id": told.transaction_id, **({"detector": told.detector} if named else {})}
     row |= told.features
     return msgspec.json.encode(row | {"predicted_class": told.predicted_class, "fraud_probability": told.fraud_probability})
+
+
+# ---------------------------------------------------------------- routes
+
+route = Routes("records")
+
+_RESULTS = {200: {"description": "Done.", "content": json_content({"type": "array", "items": ref("Result")})}}
+
+
+@route("GET", "/results/recent", Right.READ, answers="Result", refuses=(404,), responses=_RESULTS)
+async def recent(desks: DetectorRouter, /, k: HowMany = USUAL, detector: DetectorName = None) -> bytes:
+    """The latest decided transactions, newest first, as flat objects: every feature under its name."""
+    asked, among = PageRequest(k), desks.chosen(detector)
+    found, _ = await asyncio.to_thread(page, among, asked, None)
+    return b"[" + b",".join(flat(decision, named=len(among) > 1) for decision in found) + b"]"
+
+
+@route("GET", "/get", Right.READ, answers="Result", refuses=(404,), responses=_RESULTS)
+async def get(desks: DetectorRouter, /, k: HowMany = USUAL, detector: DetectorName = None) -> bytes:
+    """The same as /results/recent."""
+    return await recent(desks, k, detector)
+
+
+@route("GET", "/alerts", Right.READ, answers=AlertList, refuses=(404,))
+async def alerts(
+    desks: DetectorRouter,
+    /,
+    limit: Annotated[int, Query(ge=1, le=ALERTS, description="How many.")] = 100,
+    detector: DetectorName = None,
+) -> dict[str, Any]:
+    """The newest alerts, newest first; only those that the service keeps in memory."""
+    kept = [alert for desk in desks.chosen(detector) for alert in desk.feed.alerts_since(0)]
+    kept.sort(key=lambda alert: (_raised(alert[1]), alert[0]), reverse=True)
+    return {"alerts": [msgspec.Raw(body) for _, body in kept[:limit]]}

@@ -3,27 +3,26 @@
 import asyncio
 import time
 from collections.abc import Collection, Iterator
-from typing import Any, NamedTuple, cast
+from typing import Annotated, Any, NamedTuple, cast
 
 import msgspec
-from fastapi import FastAPI, Request, Response
+from fastapi import Request
+from msgspec import Meta
 
 from penstock.clock import iso
 from penstock.config import Settings
 from penstock.engine import Engine, verify
 from penstock.errors import BundleError, DataError, DeclarationError
-from penstock.identity.roles import Actor
+from penstock.identity.roles import Actor, Right
 from penstock.ledger import Ledger
 from penstock.messages import Record
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.http.openapi import answers
+from penstock.service.decide.port import Serving
 from penstock.service.http.problems import RequestRefused, printable
-from penstock.service.investigate.context_schemas import Difference, Verified
-from penstock.service.port import Serving
-from penstock.service.records.decisions import DetectorName, json_response
+from penstock.service.http.requests import DetectorName, actor_of
+from penstock.service.http.route import Routes
 from penstock.service.records.definition_schemas import Parity
-from penstock.service.records.personal import Unmasking, actor_of
-from penstock.service.schemas import ErasedBy
+from penstock.service.records.personal import ErasedBy, Unmasking
 from penstock.wiring.changes.rule_administration import list_at
 
 MOST_BEFORE = 500_000
@@ -36,6 +35,31 @@ MOST_WAITING = 8
 """Verifications that may wait; one runs at a time."""
 
 _WORK_S = 0.005
+
+
+class Difference(msgspec.Struct):
+    """A value that differs between record and recomputation."""
+
+    column: Annotated[str, Meta(description="A field, feature, score, rule or outcome.")]
+    recorded: Annotated[Any, Meta(description="What was recorded.")]
+    recomputed: Annotated[Any, Meta(description="What was computed now.")]
+
+
+class Verified(msgspec.Struct):
+    """The verification of a recorded decision: recomputed from the log and compared to the last bit."""
+
+    transaction_id: Annotated[str, Meta(description="Of the decision.")]
+    detector: Annotated[str, Meta(description="Who decided.")]
+    identical: Annotated[bool | None, Meta(description="Everything came out the same; null where it cannot be computed again.")]
+    differences: Annotated[list[Difference], Meta(description="What did not.")]
+    events: Annotated[int | None, Meta(description="So many events of the log rebuilt the state before it.")]
+    reason: Annotated[str | None, Meta(description="Why it cannot be computed again here; null where it was.")]
+    erased: Annotated[
+        ErasedBy | None,
+        Meta(description="When what its personal fields said was erased, and by whom; that changes nothing else about it."),
+    ]
+    checked_at: Annotated[str, Meta(description="When this was computed.")]
+    took_ms: Annotated[float, Meta(description="How long that took.")]
 
 
 class Checks(NamedTuple):
@@ -167,11 +191,12 @@ def found_at(desks: DetectorRouter, detector: str | None, transaction_id: str) -
     raise RequestRefused(404, f"there is no transaction {transaction_id[:200]!r}")
 
 
-def add_routes(routes: FastAPI, verifying: Verifying) -> None:
-    """Add the route."""
+# ---------------------------------------------------------------- routes
 
-    @routes.post("/verify/{transaction_id:path}", tags=["records"], responses=answers("Verified", 404, 429))
-    async def verified(transaction_id: str, request: Request, detector: DetectorName = None) -> Response:
-        """Recompute a recorded decision from the log, and compare it to the last bit."""
-        found = await verifying.verify(detector, printable(transaction_id), actor_of(request))
-        return json_response(msgspec.json.encode(found))
+route = Routes("records")
+
+
+@route("POST", "/verify/{transaction_id:path}", Right.READ, refuses=(404, 429))
+async def verified(verifying: Verifying, /, transaction_id: str, request: Request, detector: DetectorName = None) -> Verified:
+    """Recompute a recorded decision from the log, and compare it to the last bit."""
+    return await verifying.verify(detector, printable(transaction_id), actor_of(request))

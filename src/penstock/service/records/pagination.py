@@ -1,16 +1,19 @@
-"""Pagination of recorded decisions, newest first, also across several detectors."""
+"""Pagination, newest first: of recorded decisions across detectors, and of rows across the tables of several ledgers."""
 
 import base64
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from penstock.ledger import Tables
+from penstock.service.decide.port import Serving
 from penstock.service.http.problems import RequestRefused
-from penstock.service.port import Serving
 
 _LONGEST = 18
-"""Digits of a sequence number; more would not fit into 64 bits."""
+"""Maximum digits of a number that fits into 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ def _read_cursors(before: str | None, names: Sequence[str]) -> dict[str, str | N
 
 def _checked(cursor: str) -> str:
     """Validate a cursor of an engine, which is a sequence number."""
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _LONGEST):
+    if not is_number(cursor):
         raise _not_a_cursor(cursor)
     return cursor
 
@@ -102,3 +105,74 @@ def _not_a_cursor(text: str) -> RequestRefused:
 
 def _write_cursors(cursors: dict[str, str | None]) -> str | None:
     return base64.urlsafe_b64encode(msgspec.json.encode(cursors)).decode() if cursors else None
+
+
+# ---------------------------------------------------------------- tables
+
+
+class _Row(Protocol):
+    @property
+    def id(self) -> int: ...
+
+
+R = TypeVar("R", bound=_Row)
+
+Fetch = Callable[[Tables, int, int | None], Sequence[R]]
+"""Called with tables, limit and cursor id: rows, newest first."""
+
+
+class MergedCursor:
+    """The position in each of several tables.
+
+    cursor: of the page before.
+
+    Raises:
+        RequestRefused: 422, the cursor is invalid.
+    """
+
+    def __init__(self, tables: Sequence[Tables], cursor: str | None) -> None:
+        self.tables = tables
+        self._before: list[int | None] = [None] * len(tables)
+        if cursor is not None:
+            parts = cursor.split("~")
+            if len(parts) != len(tables) or not all(is_number(part) or not part for part in parts):
+                raise _not_a_cursor(cursor)
+            self._before = [int(part) if part else None for part in parts]
+
+    @property
+    def cursor(self) -> str:
+        """The current position as text."""
+        return "~".join("" if before is None else str(before) for before in self._before)
+
+    def next(self, fetch: Fetch[R], at_us: Callable[[R], int], limit: int) -> list[R]:
+        """The next rows, newest first; none at the end."""
+        found: list[tuple[int, int, int, Any]] = []
+        for place, tables in enumerate(self.tables):
+            latest_us = sys.maxsize
+            for row in fetch(tables, limit, self._before[place]):
+                latest_us = min(latest_us, at_us(row))  # rows of one table stay in its order, which is that of the cursor
+                found.append((-latest_us, place, -row.id, row))
+        taken = sorted(found, key=lambda each: each[:3])[:limit]
+        for _, place, _, row in taken:
+            self._before[place] = row.id
+        return [row for *_, row in taken]
+
+    def following(self, fetch: Fetch[R]) -> str | None:
+        """The value of `before` for the next page; None on the last."""
+        more = any(fetch(tables, 1, self._before[place]) for place, tables in enumerate(self.tables))
+        return self.cursor if more else None
+
+
+def tables_of(desks: Sequence[Serving]) -> list[Tables]:
+    """The tables of the ledgers of these detectors, each once; without those of detectors that are not ready."""
+    found = (desk.engine.ledger.tables for desk in desks if desk.not_ready is None)
+    return list({id(tables): tables for tables in found}.values())
+
+
+def is_number(text: str) -> bool:
+    """Whether this is a number that fits into 64 bits.
+
+    >>> is_number("17"), is_number("-1"), is_number("")
+    (True, False, False)
+    """
+    return text.isascii() and text.isdigit() and len(text) <= _LONGEST

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.service.http.merged_cursor import MergedCursor
+from penstock.service.records.pagination import MergedCursor
 
 
 @dataclass(frozen=True)

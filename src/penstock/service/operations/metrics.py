@@ -13,7 +13,7 @@ from penstock.ledger.cursors import DISCARDED
 from penstock.metrics import Families
 from penstock.service.asgi import EntryPoint
 from penstock.service.decide.detectors import DetectorRouter
-from penstock.service.port import Serving
+from penstock.service.decide.port import Serving
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -1,0 +1,51 @@
+"""All routes of the service, in the order in which requests are matched: a new module of routes needs its line here."""
+
+from penstock.service.access import oidc, session, users_keys
+from penstock.service.changes import approvals, backtests, features, lists, models, rules, trials
+from penstock.service.decide import ingest, predict, transactions
+from penstock.service.http.route import Route, table_of
+from penstock.service.insights import routes as insights
+from penstock.service.investigate import cases, context, links
+from penstock.service.live import replay_jobs, web, websocket
+from penstock.service.operations import alerts, audit, drift, health, probes, quarantine, reports
+from penstock.service.records import decisions, definitions, evaluations, personal, profiles, results, verification
+
+ROUTES: tuple[Route, ...] = (
+    *probes.route,
+    *session.route,
+    *oidc.route,
+    *predict.route,
+    *transactions.route,
+    *replay_jobs.route,
+    *ingest.route,
+    *decisions.route,
+    *backtests.route,
+    *drift.route,
+    *results.route,
+    *profiles.route,
+    *insights.route,
+    *verification.route,
+    *definitions.route,
+    *evaluations.route,
+    *context.route,
+    *links.route,
+    *personal.route,
+    *trials.route,
+    *models.route,
+    *cases.route,
+    *rules.route,
+    *lists.route,
+    *approvals.route,
+    *features.route,
+    *health.route,
+    *quarantine.route,
+    *alerts.route,
+    *reports.route,
+    *users_keys.route,
+    *audit.route,
+    *websocket.route,
+    *web.route,
+)
+
+TABLE = table_of(ROUTES)
+"""By method (WS: a WebSocket) and path: the rights of which one is needed."""
