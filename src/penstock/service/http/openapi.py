@@ -131,7 +131,11 @@ def _taking(route: Route, whose: str, events: list[dict[str, Any]], name: str) -
             "content": {**json_content({"anyOf": [one, {"type": "array", "items": one}]}), **lines},
         },
         "responses": {
-            str(route.status): {**good, "content": {**good["content"], **lines}},
+            str(route.status): {
+                **good,
+                **({"description": "Decided."} if decides else {}),
+                "content": {**good["content"], **lines},
+            },
             **{str(code): refusal(code) for code in (400, 408, 409, 413, 415, 422, 503)},
         },
     }
