@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.errors import DataError, DeclarationError
+from penstock.errors import DataError
 
 Matrix = NDArray[np.float64]
 """float64 (n, k): one row per event, one column per feature in the bundle's order, NaN where a value is missing."""
@@ -133,25 +133,3 @@ def check_rows(x: Matrix, y: Vector, feature_names: Sequence[str], weights: Vect
             f"{len(y)} training rows hold {frauds} frauds: a model needs both classes; "
             "train on a longer period, or on one in which labels are known"
         )
-
-
-def check_declared(name: str, weight: float | None) -> None:
-    """Checks of the name and weight of every declared model.
-
-    Raises:
-        DeclarationError: naming the model and the value.
-    """
-    if not (name.isascii() and name.islower() and name.isidentifier()):
-        raise DeclarationError(f"model name {name!r}: use lower-case letters, digits and _, as in 'logistic_regression'")
-    if weight is not None and not 0 < weight < float("inf"):
-        raise DeclarationError(f"model {name!r} has weight {weight}; a weight is above 0 (leave the model out instead)")
-
-
-def check_trees(name: str, trees: int, depth: int) -> None:
-    """Checks of the size of every declared tree ensemble.
-
-    Raises:
-        DeclarationError: naming the model and the values.
-    """
-    if not (1 <= trees <= 100_000 and 1 <= depth <= 32):
-        raise DeclarationError(f"model {name!r} has {trees} trees of depth {depth}; use 1 to 100000 trees of depth 1 to 32")

@@ -1,7 +1,7 @@
 """The kinds of models, one file each, named for the kind.
 
-A file declares one public `msgspec.Struct` that keeps the contract of `penstock.models.port.Model`, with defaults for
-all of its fields, and imports its library inside `fit` only. Adding a file is all it takes: `kinds()` finds it, and
+A file declares one public subclass of `DeclaredModel`, with defaults for all of its fields, and imports its library inside
+`_fitted` only. Adding a file is all it takes: `kinds()` finds it, and
 `tests/contract/test_models.py` checks it.
 """
 

@@ -1,13 +1,12 @@
 """Balanced bagging: trees on all frauds and as many good events each, trained by imbalanced-learn, served by `TreeMember`."""
 
-from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import numpy as np
 
-from penstock.models.imbalance import Imbalance, treat
-from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, check_trees, ignore_note
+from penstock.models.declared import TrainingRows, TreeModel
+from penstock.models.imbalance import Imbalance
+from penstock.models.port import Matrix, Vector
 from penstock.models.sklearn_trees import Grown, bounded, forest_of, unequal
 from penstock.models.trees import TreeMember
 
@@ -15,7 +14,7 @@ _SURE_TO_DRAW = 20
 """With fewer frauds, rows drawn with replacement could be without any."""
 
 
-class BalancedBagging(msgspec.Struct, frozen=True, kw_only=True):
+class BalancedBagging(TreeModel, frozen=True, kw_only=True):
     """imbalanced-learn's BalancedBaggingClassifier over decision trees.
 
     Each tree sees rows drawn with replacement, of which as many good ones are kept as there are frauds. trees and depth are
@@ -27,7 +26,6 @@ class BalancedBagging(msgspec.Struct, frozen=True, kw_only=True):
     100
     """
 
-    weight: float | None = None
     name: str = "balanced_bagging"
     trees: int = 100
     depth: int = 8
@@ -35,32 +33,16 @@ class BalancedBagging(msgspec.Struct, frozen=True, kw_only=True):
     features: float = 1.0
     imbalance: Imbalance = "none"
 
-    def __post_init__(self) -> None:
-        check_declared(self.name, self.weight)
-        check_trees(self.name, self.trees, self.depth)
-
-    def fit(
-        self,
-        x: Matrix,
-        y: Vector,
-        feature_names: Sequence[str],
-        *,
-        weights: Vector | None = None,
-        seed: int = 0,
-        categorical: Sequence[int] = (),
-        note: Note = ignore_note,
-    ) -> TreeMember:
+    def _fitted(self, rows: TrainingRows) -> TreeMember:
         """Train; see the port. weights decide how likely a row is to be drawn."""
-        check_rows(x, y, feature_names, weights)
-        x, y, weights = treat(x, y, weights, self.imbalance, categorical=categorical, seed=seed, note=note)
-        if not _drawn_again(y):
-            note(f"fewer than {_SURE_TO_DRAW} rows of one class: every tree got all of them, none was drawn twice")
-        bagging = self.train(x, y, weights, seed)
+        if not _drawn_again(rows.y):
+            rows.note(f"fewer than {_SURE_TO_DRAW} rows of one class: every tree got all of them, none was drawn twice")
+        bagging = self.train(rows.x, rows.y, rows.weights, rows.seed)
         grown = [
             Grown(each[-1].tree_, each[-1].tree_.value[:, 0, 1], columns=np.asarray(columns))
             for each, columns in zip(bagging.estimators_, bagging.estimators_features_, strict=True)
         ]
-        return TreeMember(forest_of(grown, len(feature_names), average=True))
+        return TreeMember(forest_of(grown, len(rows.feature_names), average=True))
 
     def train(self, x: Matrix, y: Vector, weights: Vector | None = None, seed: int = 0) -> Any:
         """imbalanced-learn's own classifier, fitted on these rows."""

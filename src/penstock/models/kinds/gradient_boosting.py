@@ -1,20 +1,19 @@
 """Gradient-boosted trees with exact splits, trained by scikit-learn and served by `TreeMember`."""
 
-from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from penstock.errors import DeclarationError
-from penstock.models.imbalance import Imbalance, treat
-from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, check_trees, ignore_note
+from penstock.models.declared import TrainingRows, TreeModel
+from penstock.models.imbalance import Imbalance
+from penstock.models.port import Matrix, Vector
 from penstock.models.sklearn_trees import Grown, bounded, forest_of
 from penstock.models.trees import TreeMember
 
 
-class GradientBoosting(msgspec.Struct, frozen=True, kw_only=True):
+class GradientBoosting(TreeModel, frozen=True, kw_only=True):
     """scikit-learn's GradientBoostingClassifier, with exact splits.
 
     It looks for splits between all values of a feature, so it loses nothing to binning and takes its time. trees and depth
@@ -26,7 +25,6 @@ class GradientBoosting(msgspec.Struct, frozen=True, kw_only=True):
     100
     """
 
-    weight: float | None = None
     name: str = "gradient_boosting"
     trees: int = 100
     depth: int = 5
@@ -37,32 +35,19 @@ class GradientBoosting(msgspec.Struct, frozen=True, kw_only=True):
     imbalance: Imbalance = "none"
 
     def __post_init__(self) -> None:
-        check_declared(self.name, self.weight)
-        check_trees(self.name, self.trees, self.depth)
+        super().__post_init__()
         for what, share in (("subsample", self.subsample), ("features", self.features)):
             if not 0 < share <= 1:
                 raise DeclarationError(f"model {self.name!r} has {what} = {share}; it is a share, above 0 and at most 1")
 
-    def fit(
-        self,
-        x: Matrix,
-        y: Vector,
-        feature_names: Sequence[str],
-        *,
-        weights: Vector | None = None,
-        seed: int = 0,
-        categorical: Sequence[int] = (),
-        note: Note = ignore_note,
-    ) -> TreeMember:
+    def _fitted(self, rows: TrainingRows) -> TreeMember:
         """Train; see the port."""
-        check_rows(x, y, feature_names, weights)
-        x, y, weights = treat(x, y, weights, self.imbalance, categorical=categorical, seed=seed, note=note)
-        boosted = self.train(x, y, weights, seed)
+        boosted = self.train(rows.x, rows.y, rows.weights, rows.seed)
         # log-odds of the training rows, where boosting starts
         base = np.log(boosted.init_.class_prior_[1]) - np.log(boosted.init_.class_prior_[0])
         trees = [each.tree_ for each in boosted.estimators_[:, 0]]
         grown = [Grown(tree, self.learning_rate * tree.value[:, 0, 0], missing_left=1) for tree in trees]
-        return TreeMember(forest_of(grown, len(feature_names), base=float(base)))
+        return TreeMember(forest_of(grown, len(rows.feature_names), base=float(base)))
 
     def train(self, x: Matrix, y: Vector, weights: Vector | None = None, seed: int = 0) -> Any:
         """scikit-learn's own classifier, fitted on these rows. It takes no missing values: give it rows as `below_all`."""

@@ -1,19 +1,18 @@
 """An isolation forest, trained by scikit-learn without looking at outcomes, served by `TreeMember`."""
 
-from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from penstock.errors import DeclarationError
-from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, check_trees, ignore_note
+from penstock.models.declared import DeclaredModel, TrainingRows, check_trees
+from penstock.models.port import Matrix, Vector
 from penstock.models.sklearn_trees import Grown, bounded, forest_of, unequal
 from penstock.models.trees import TreeMember
 
 
-class IsolationForest(msgspec.Struct, frozen=True, kw_only=True):
+class IsolationForest(DeclaredModel, frozen=True, kw_only=True):
     """How easily a row is told from all others by random splits: strange rows are reached in few of them.
 
     Unsupervised: outcomes are not looked at, so there is nothing to do about few frauds; what a score means as a probability
@@ -27,37 +26,25 @@ class IsolationForest(msgspec.Struct, frozen=True, kw_only=True):
     256
     """
 
-    weight: float | None = None
     name: str = "isolation_forest"
     trees: int = 200
     rows: int = 256
 
     def __post_init__(self) -> None:
-        check_declared(self.name, self.weight)
+        super().__post_init__()
         check_trees(self.name, self.trees, 1)
         if not self.rows >= 2:
             raise DeclarationError(f"model {self.name!r} gives each tree {self.rows} rows; it needs at least 2")
 
-    def fit(
-        self,
-        x: Matrix,
-        y: Vector,
-        feature_names: Sequence[str],
-        *,
-        weights: Vector | None = None,
-        seed: int = 0,
-        categorical: Sequence[int] = (),  # noqa: ARG002  encoded texts are split like other numbers
-        note: Note = ignore_note,  # noqa: ARG002  nothing can go otherwise than declared
-    ) -> TreeMember:
+    def _fitted(self, rows: TrainingRows) -> TreeMember:
         """Train; see the port. weights decide how likely a row is to be drawn for a tree."""
-        check_rows(x, y, feature_names, weights)
-        forest = self.train(x, weights, seed)
+        forest = self.train(rows.x, rows.weights, rows.seed)
         scale = float(average_path(np.array([forest.max_samples_]))[0])
         grown = [
             Grown(each.tree_, -path_lengths(each.tree_) / scale, columns=columns)
             for each, columns in zip(forest.estimators_, forest.estimators_features_, strict=True)
         ]
-        return TreeMember(forest_of(grown, len(feature_names), average=True))
+        return TreeMember(forest_of(grown, len(rows.feature_names), average=True))
 
     def train(self, x: Matrix, weights: Vector | None = None, seed: int = 0) -> Any:
         """scikit-learn's own forest, fitted on these rows."""

@@ -1,17 +1,16 @@
 """Gradient-boosted trees, trained by LightGBM and served by `TreeMember`: equal margins, bit for bit."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from penstock.errors import ConfigurationError, DeclarationError
+from penstock.models.declared import TrainingRows, TreeModel
 from penstock.models.forest import NODE, Forest
-from penstock.models.imbalance import Imbalance, treat
-from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, check_trees, ignore_note
+from penstock.models.imbalance import Imbalance
 from penstock.models.trees import TreeMember
 
 _LARGEST = 1e300
@@ -23,7 +22,7 @@ take ten times as long where the cores have other work.
 """
 
 
-class LightGBM(msgspec.Struct, frozen=True, kw_only=True):
+class LightGBM(TreeModel, frozen=True, kw_only=True):
     """LightGBM with logistic loss.
 
     trees, depth and leaves are numbers, learning_rate is the shrinkage of each tree. LightGBM's own defaults collapse where
@@ -35,7 +34,6 @@ class LightGBM(msgspec.Struct, frozen=True, kw_only=True):
     6
     """
 
-    weight: float | None = None
     name: str = "lightgbm"
     trees: int = 200
     depth: int = 6
@@ -51,42 +49,28 @@ class LightGBM(msgspec.Struct, frozen=True, kw_only=True):
     imbalance: Imbalance = "none"
 
     def __post_init__(self) -> None:
-        check_declared(self.name, self.weight)
-        check_trees(self.name, self.trees, self.depth)
+        super().__post_init__()
         if not self.leaves >= 2:
             raise DeclarationError(f"model {self.name!r} has {self.leaves} leaves a tree; use at least 2")
         if not self.scale_pos_weight > 0:
             raise DeclarationError(f"model {self.name!r} has scale_pos_weight {self.scale_pos_weight}; use a number above 0")
 
-    def fit(
-        self,
-        x: Matrix,
-        y: Vector,
-        feature_names: Sequence[str],
-        *,
-        weights: Vector | None = None,
-        seed: int = 0,
-        categorical: Sequence[int] = (),
-        note: Note = ignore_note,
-    ) -> TreeMember:
+    def _fitted(self, rows: TrainingRows) -> TreeMember:
         """Train; see the port. LightGBM's own model is stored with the bundle as text, for other tools.
 
         Raises:
             ConfigurationError: LightGBM is not there, or the OpenMP library that it needs.
         """
         lightgbm = _library()
-        check_rows(x, y, feature_names, weights)
-        x, y, weights = treat(x, y, weights, self.imbalance, categorical=categorical, seed=seed, note=note)
-        parameters = self._parameters(seed)
+        parameters = self._parameters(rows.seed)
         # names with JSON's own characters are refused: columns then go by their numbers
-        names = list(feature_names) if all(name.isidentifier() for name in feature_names) else "auto"
-        rows = lightgbm.Dataset(
-            np.clip(x, -_LARGEST, _LARGEST), y, weight=weights, feature_name=names, params=parameters, free_raw_data=True
-        )
-        booster = lightgbm.train(parameters, rows, self.trees)
+        names = list(rows.feature_names) if all(name.isidentifier() for name in rows.feature_names) else "auto"
+        x = np.clip(rows.x, -_LARGEST, _LARGEST)
+        dataset = lightgbm.Dataset(x, rows.y, weight=rows.weights, feature_name=names, params=parameters, free_raw_data=True)
+        booster = lightgbm.train(parameters, dataset, self.trees)
         trees = [each["tree_structure"] for each in booster.dump_model()["tree_info"]]
         text = booster.model_to_string().encode()
-        return TreeMember(_forest(trees, len(feature_names)), attachments={"lightgbm.txt": text})
+        return TreeMember(_forest(trees, len(rows.feature_names)), attachments={"lightgbm.txt": text})
 
     def _parameters(self, seed: int) -> dict[str, Any]:
         return {

@@ -1,18 +1,16 @@
 """Logistic regression over fitted, monotone transforms of the features, served in closed form by `LinearMember`."""
 
-from collections.abc import Sequence
 from typing import Literal
 
-import msgspec
 import numpy as np
 
 from penstock.errors import DeclarationError
-from penstock.models.imbalance import Imbalance, treat
+from penstock.models.declared import DeclaredModel, TrainingRows
+from penstock.models.imbalance import Imbalance
 from penstock.models.linear import LinearMember, Preprocessing
-from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, ignore_note
 
 
-class LogisticRegression(msgspec.Struct, frozen=True, kw_only=True):
+class LogisticRegression(DeclaredModel, frozen=True, kw_only=True):
     """L2-regularised logistic regression; C is the inverse of the penalty's strength. class_weight
     "balanced" makes both classes weigh the same, which calibration makes unnecessary and which costs ranking (on the
     Handbook's card data .05 of average precision). imbalance: see `penstock.models.imbalance`; "weights" is the same thing.
@@ -27,7 +25,6 @@ class LogisticRegression(msgspec.Struct, frozen=True, kw_only=True):
     'auto'
     """
 
-    weight: float | None = None
     name: str = "logistic_regression"
     C: float = 1.0
     class_weight: Literal["balanced"] | None = None
@@ -36,30 +33,18 @@ class LogisticRegression(msgspec.Struct, frozen=True, kw_only=True):
     imbalance: Imbalance = "none"
 
     def __post_init__(self) -> None:
-        check_declared(self.name, self.weight)
+        super().__post_init__()
         if not 0 < self.C < float("inf"):
             raise DeclarationError(f"model {self.name!r} has C = {self.C}; it must be above 0")
 
-    def fit(
-        self,
-        x: Matrix,
-        y: Vector,
-        feature_names: Sequence[str],
-        *,
-        weights: Vector | None = None,
-        seed: int = 0,
-        categorical: Sequence[int] = (),
-        note: Note = ignore_note,
-    ) -> LinearMember:
+    def _fitted(self, rows: TrainingRows) -> LinearMember:
         """Train; see the port. The optimum is unique: the seed is for resampling."""
         from sklearn.linear_model import LogisticRegression as Solver
         from threadpoolctl import threadpool_limits
 
-        check_rows(x, y, feature_names, weights)
-        x, y, weights = treat(x, y, weights, self.imbalance, categorical=categorical, seed=seed, note=note)
-        preprocessing = Preprocessing.fit(x, y, logarithms=self.transform == "auto", clip=self.clip)
-        solver = Solver(C=self.C, class_weight=self.class_weight, solver="newton-cholesky", tol=1e-8, random_state=seed)
+        preprocessing = Preprocessing.fit(rows.x, rows.y, logarithms=self.transform == "auto", clip=self.clip)
+        solver = Solver(C=self.C, class_weight=self.class_weight, solver="newton-cholesky", tol=1e-8, random_state=rows.seed)
         with threadpool_limits(1):  # sums in another order would give other last digits
-            solver.fit(preprocessing.design(x), y, sample_weight=weights)
+            solver.fit(preprocessing.design(rows.x), rows.y, sample_weight=rows.weights)
         coefficients = solver.coef_[0].astype(np.float64)
         return LinearMember(preprocessing, coefficients, float(solver.intercept_[0]))

@@ -1,17 +1,14 @@
 """A user-supplied trained model as an ONNX file."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
 from penstock.errors import ConfigurationError
+from penstock.models.declared import DeclaredModel, TrainingRows
 from penstock.models.linear import medians
 from penstock.models.onnx import OnnxMember
-from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, ignore_note
 
 
-class Onnx(msgspec.Struct, frozen=True, kw_only=True):
+class Onnx(DeclaredModel, frozen=True, kw_only=True):
     """An ONNX file that gives the probability of fraud, run by ONNX Runtime: `pip install 'penstock[onnx]'`.
 
     path: the file; for one beside the detector, `path=str(Path(__file__).parent / "model.onnx")`. It reads one matrix of float
@@ -26,37 +23,22 @@ class Onnx(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     path: str = "model.onnx"
-    weight: float | None = None
     name: str = "onnx"
     output: str = ""
     keep_missing: bool = False
-
-    def __post_init__(self) -> None:
-        check_declared(self.name, self.weight)
 
     def __repr__(self) -> str:
         """Without the folder: a detector is the same wherever its files lie."""
         file = Path(self.path).name
         return f"Onnx({file!r}, {self.weight}, {self.name!r}, {self.output!r}, keep_missing={self.keep_missing})"
 
-    def fit(
-        self,
-        x: Matrix,
-        y: Vector,
-        feature_names: Sequence[str],
-        *,
-        weights: Vector | None = None,
-        seed: int = 0,  # noqa: ARG002  nothing is drawn
-        categorical: Sequence[int] = (),  # noqa: ARG002  texts come encoded, like everywhere
-        note: Note = ignore_note,  # noqa: ARG002  nothing can go otherwise than declared
-    ) -> OnnxMember:
+    def _fitted(self, rows: TrainingRows) -> OnnxMember:
         """Load the file; of the training rows, only the medians are taken.
 
         Raises:
             ConfigurationError: the file or ONNX Runtime is missing.
             DataError: it reads other columns, or gives no probability.
         """
-        check_rows(x, y, feature_names, weights)
         try:
             content = Path(self.path).read_bytes()
         except OSError as cause:
@@ -64,4 +46,4 @@ class Onnx(msgspec.Struct, frozen=True, kw_only=True):
                 f"model {self.name!r}: the ONNX file {self.path} cannot be read ({cause.strerror}); give its path from "
                 "the folder where Penstock is started, or an absolute one"
             ) from None
-        return OnnxMember(content, medians(x), keep_missing=self.keep_missing, output=self.output)
+        return OnnxMember(content, medians(rows.x), keep_missing=self.keep_missing, output=self.output)

@@ -1,17 +1,15 @@
 """A random forest, trained by scikit-learn and served by `TreeMember`: the mean of the trees' leaf probabilities."""
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
-import msgspec
-
-from penstock.models.imbalance import Imbalance, treat
-from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, check_trees, ignore_note
+from penstock.models.declared import TrainingRows, TreeModel
+from penstock.models.imbalance import Imbalance
+from penstock.models.port import Matrix, Vector
 from penstock.models.sklearn_trees import Grown, bounded, forest_of, unequal
 from penstock.models.trees import TreeMember
 
 
-class RandomForest(msgspec.Struct, frozen=True, kw_only=True):
+class RandomForest(TreeModel, frozen=True, kw_only=True):
     """scikit-learn's random forest with exact splits; a missing value goes the way that training found better.
 
     trees and depth are numbers, min_leaf is the fewest rows of a leaf, features the share of columns each split may choose
@@ -25,7 +23,6 @@ class RandomForest(msgspec.Struct, frozen=True, kw_only=True):
     8
     """
 
-    weight: float | None = None
     name: str = "random_forest"
     trees: int = 100
     depth: int = 8
@@ -34,27 +31,11 @@ class RandomForest(msgspec.Struct, frozen=True, kw_only=True):
     splits: Literal["best", "random"] = "best"
     imbalance: Imbalance = "none"
 
-    def __post_init__(self) -> None:
-        check_declared(self.name, self.weight)
-        check_trees(self.name, self.trees, self.depth)
-
-    def fit(
-        self,
-        x: Matrix,
-        y: Vector,
-        feature_names: Sequence[str],
-        *,
-        weights: Vector | None = None,
-        seed: int = 0,
-        categorical: Sequence[int] = (),
-        note: Note = ignore_note,
-    ) -> TreeMember:
+    def _fitted(self, rows: TrainingRows) -> TreeMember:
         """Train; see the port."""
-        check_rows(x, y, feature_names, weights)
-        x, y, weights = treat(x, y, weights, self.imbalance, categorical=categorical, seed=seed, note=note)
-        forest = self.train(x, y, weights, seed)
+        forest = self.train(rows.x, rows.y, rows.weights, rows.seed)
         grown = [Grown(each.tree_, each.tree_.value[:, 0, 1]) for each in forest.estimators_]
-        return TreeMember(forest_of(grown, len(feature_names), average=True))
+        return TreeMember(forest_of(grown, len(rows.feature_names), average=True))
 
     def train(self, x: Matrix, y: Vector, weights: Vector | None = None, seed: int = 0) -> Any:
         """Fit scikit-learn's classifier on these rows.

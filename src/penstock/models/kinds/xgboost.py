@@ -1,23 +1,22 @@
 """Gradient-boosted trees, trained by XGBoost and served by `TreeMember`: equal margins, bit for bit."""
 
 import json
-from collections.abc import Sequence
 from typing import Any, Literal
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from penstock.errors import DeclarationError
+from penstock.models.declared import TrainingRows, TreeModel
 from penstock.models.forest import NODE, Forest
-from penstock.models.imbalance import Imbalance, treat
-from penstock.models.port import Matrix, Note, Vector, check_declared, check_rows, check_trees, ignore_note
+from penstock.models.imbalance import Imbalance
+from penstock.models.port import Vector
 from penstock.models.trees import TreeMember
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
-class XGBoost(msgspec.Struct, frozen=True, kw_only=True):
+class XGBoost(TreeModel, frozen=True, kw_only=True):
     """XGBoost with logistic loss.
 
     trees and depth are numbers, learning_rate is the shrinkage of each tree. scale_pos_weight multiplies the weight of
@@ -32,7 +31,6 @@ class XGBoost(msgspec.Struct, frozen=True, kw_only=True):
     6
     """
 
-    weight: float | None = None
     name: str = "xgboost"
     trees: int = 200
     depth: int = 6
@@ -48,40 +46,28 @@ class XGBoost(msgspec.Struct, frozen=True, kw_only=True):
     imbalance: Imbalance = "none"
 
     def __post_init__(self) -> None:
-        check_declared(self.name, self.weight)
-        check_trees(self.name, self.trees, self.depth)
+        super().__post_init__()
         if isinstance(self.scale_pos_weight, float | int) and not self.scale_pos_weight > 0:
             raise DeclarationError(
                 f"model {self.name!r} has scale_pos_weight {self.scale_pos_weight}; use 'balanced' or a number above 0"
             )
 
-    def fit(
-        self,
-        x: Matrix,
-        y: Vector,
-        feature_names: Sequence[str],
-        *,
-        weights: Vector | None = None,
-        seed: int = 0,
-        categorical: Sequence[int] = (),
-        note: Note = ignore_note,
-    ) -> TreeMember:
+    def _fitted(self, rows: TrainingRows) -> TreeMember:
         """Train; see the port. XGBoost's own model is stored with the bundle as JSON, for other tools."""
         import xgboost
 
-        check_rows(x, y, feature_names, weights)
-        x, y, weights = treat(x, y, weights, self.imbalance, categorical=categorical, seed=seed, note=note)
         # XGBoost refuses infinities; the largest float32 sorts as they would
-        rows = xgboost.DMatrix(np.clip(x, -_FLOAT32_MAX, _FLOAT32_MAX), y, weight=weights, feature_names=list(feature_names))
-        parameters = self._parameters(y, weights, seed)
-        booster = xgboost.train(parameters, rows, self.trees)
+        x, names = np.clip(rows.x, -_FLOAT32_MAX, _FLOAT32_MAX), list(rows.feature_names)
+        matrix = xgboost.DMatrix(x, rows.y, weight=rows.weights, feature_names=names)
+        parameters = self._parameters(rows.y, rows.weights, rows.seed)
+        booster = xgboost.train(parameters, matrix, self.trees)
         text = bytes(booster.save_raw("json"))
         learner = json.loads(text)["learner"]
         # XGBoost turns base_score into a margin itself: a booster without trees says which, to the last bit
         base_score = float(learner["learner_model_param"]["base_score"].strip("[]"))
-        bare = xgboost.train({**parameters, "base_score": base_score}, rows, 0)
-        base = bare.predict(rows.slice([0]), output_margin=True)[0]
-        forest = _forest(learner["gradient_booster"]["model"]["trees"], float(base), len(feature_names))
+        bare = xgboost.train({**parameters, "base_score": base_score}, matrix, 0)
+        base = bare.predict(matrix.slice([0]), output_margin=True)[0]
+        forest = _forest(learner["gradient_booster"]["model"]["trees"], float(base), len(names))
         return TreeMember(forest, attachments={"xgboost.json": text})
 
     def _parameters(self, y: Vector, weights: Vector | None, seed: int) -> dict[str, Any]:
