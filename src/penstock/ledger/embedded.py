@@ -26,6 +26,7 @@ from penstock.ledger.folder import FolderLock
 from penstock.ledger.identities import INDEXED, SEAL_ROWS, Identities
 from penstock.ledger.log import REMEDY, SEGMENT_BYTES, Log
 from penstock.ledger.port import DECISIONS, Done
+from penstock.ledger.recent_records import RecentRecords
 from penstock.ledger.sqlite import SqliteTables
 from penstock.ledger.tables import Field, Tables
 from penstock.ledger.writer import Writer
@@ -33,6 +34,9 @@ from penstock.messages import Record
 from penstock.private_files import keep_private, make_private
 
 _LOG_ID = "log.number"
+_RECENT_ROWS = 8_192
+"""Durable rows that stay in memory for whoever follows the ledger: some seconds of a busy service."""
+
 _TEND_S = 1.0
 
 _log = logging.getLogger(__name__)
@@ -92,6 +96,7 @@ class FileLedger:
             self._release = opened.pop_all().close
         self._next_seq = self.log.next_seq
         self._claims: dict[str, Claims] = {}
+        self._recent_records: RecentRecords | None = None
         self._closed = threading.Event()
         self._tending = threading.Event()
         if read_only:
@@ -235,6 +240,8 @@ class FileLedger:
             raise LedgerError(f"{self.folder} was opened read-only; nothing can be appended")
 
     def _written(self, record: Record, position: int) -> None:
+        if self._recent_records is not None:
+            self._recent_records.add(((position, record),))
         self.ids.add(record, position)
         if self.ids.untended:
             self._tending.set()
@@ -300,6 +307,12 @@ class FileLedger:
     def read(self, from_position: int = 0, kinds: Collection[str] | None = None) -> Iterator[tuple[int, Record]]:
         """See `Ledger.read`."""
         return self.log.read(from_position, kinds=kinds)
+
+    def recent_records(self) -> RecentRecords:
+        """The newest durable records, kept in memory from the first call on."""
+        if self._recent_records is None:
+            self._recent_records = RecentRecords(_RECENT_ROWS)
+        return self._recent_records
 
     def recent(
         self, detector: str, *, limit: int | None = None, before: int | None = None, kinds: Collection[str] = DECISIONS

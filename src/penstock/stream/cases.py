@@ -92,13 +92,8 @@ class CaseSink:
 
     def write(self, records: Sequence[tuple[int, Record]]) -> None:
         """Open the cases of these records."""
-        opened: list[NewCase] = []
-        known: list[Known] = []
-        for _, record in records:
-            if record.kind == "labels":
-                known += _known(record)
-            elif record.kind == "decisions":
-                opened += self._opened(record)
+        opened = [case for record, rows in self._chosen(records) for case in self._opened(record, rows)]
+        known = [each for _, record in records if record.kind == "labels" for each in _known(record)]
         now_s = time.monotonic()
         if opened or known or now_s >= self._kept_s + _KEPT_EVERY_S:
             position, record = records[-1]
@@ -108,14 +103,27 @@ class CaseSink:
     def close(self) -> None:
         """Nothing to release."""
 
-    def _opened(self, record: Record) -> Iterator[NewCase]:
+    def _chosen(self, records: Sequence[tuple[int, Record]]) -> Iterator[tuple[Record, list[int]]]:
+        """The records of which cases are opened, with their rows: all are looked at together, for most have few rows."""
+        decided = [record for _, record in records if record.kind == "decisions" and len(record)]
+        if not decided:
+            return
+        review = np.concatenate([np.asarray(record.columns["action"]) for record in decided]) == Action.REVIEW.value
+        chosen = review | sampled(np.concatenate([record.codes for record in decided]), self._sample)
+        ends = np.cumsum([len(record) for record in decided])
+        rows = np.flatnonzero(chosen)
+        of_record = np.searchsorted(ends, rows, side="right")
+        for place in np.unique(of_record).tolist():
+            record = decided[place]
+            yield record, (rows[of_record == place] - (ends[place] - len(record))).tolist()
+
+    def _opened(self, record: Record, rows: Sequence[int]) -> Iterator[NewCase]:
         engine = self._engines(record.detector)
         if engine is None:
             return
-        review = np.asarray(record.columns["action"]) == Action.REVIEW.value
-        chosen = np.flatnonzero(review | sampled(record.codes, self._sample)).tolist()
-        for row, decision in zip(chosen, engine.queries.render(record, chosen), strict=True):
-            yield self._case(engine, record, row, decision, review=bool(review[row]))
+        actions: Any = record.columns["action"]
+        for row, decision in zip(rows, engine.queries.render(record, rows), strict=True):
+            yield self._case(engine, record, row, decision, review=int(actions[row]) == Action.REVIEW.value)
 
     def _case(self, engine: Engine, record: Record, row: int, decision: bytes, *, review: bool) -> NewCase:
         told = msgspec.json.decode(decision, type=_Told)

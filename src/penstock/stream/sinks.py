@@ -8,12 +8,11 @@ nothing is left out, also after a takeover.
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from penstock.errors import ConfigurationError, Fenced, LedgerError, PenstockError, SinkUnavailable
-from penstock.ledger import Ledger
+from penstock.ledger import FileLedger, Ledger, RecentRecords
 from penstock.ledger.cursors import Cursor, misfit
 from penstock.messages import Record
 from penstock.stream.port import Sink
@@ -21,42 +20,11 @@ from penstock.stream.port import Sink
 MOST_ROWS = 4_096
 """Maximum of rows in one write: enough to share its cost."""
 
-_KEPT_ROWS = 65_536
 _LONGEST_PAUSE_S = 5.0
 
 _T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
-
-
-class Newest:
-    """The newest committed records, in memory: a sink that keeps up need not read them back from the disk."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._records: deque[tuple[int, Record]] = deque()
-        self._rows = 0
-
-    def add(self, records: Sequence[tuple[int, Record]]) -> None:
-        """Add committed records."""
-        with self._changed:
-            self._records += records
-            self._rows += sum(len(record) for _, record in records)
-            while self._rows > _KEPT_ROWS and len(self._records) > 1:
-                self._rows -= len(self._records.popleft()[1])
-            self._changed.notify_all()
-
-    def wait(self, position: int, timeout_s: float) -> None:
-        """Return when there is a record at this position, or after `timeout_s`."""
-        with self._changed:
-            self._changed.wait_for(lambda: bool(self._records) and self._records[-1][0] >= position, timeout_s)
-
-    def following(self, position: int) -> list[tuple[int, Record]] | None:
-        """The records from a position on; None if the first of them is no longer here."""
-        with self._changed:
-            if not self._records or self._records[0][0] > position:
-                return None
-            return [kept for kept in self._records if kept[0] >= position]
 
 
 class Feeding:
@@ -68,15 +36,26 @@ class Feeding:
         newest: shared by all sinks of an owner.
         fence: the owner's number.
         on_end: called once, from the thread, if another process has taken over, or the sink is misconfigured.
+        every_s: seconds between two writes of a sink that need not have its records at once; it gets them as they come
+            unless given.
     """
 
-    def __init__(self, sink: Sink, ledger: Ledger, newest: Newest, fence: int, on_end: Callable[[PenstockError], None]) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        ledger: Ledger,
+        newest: RecentRecords,
+        fence: int,
+        on_end: Callable[[PenstockError], None],
+        *,
+        every_s: float | None = None,
+    ) -> None:
         self.name = sink.name
         self.position = 0
         self.trouble: str | None = None
         self.ledger = ledger
         self._sink, self._newest, self._fence = sink, newest, fence
-        self._on_end = on_end
+        self._on_end, self._every_s = on_end, every_s
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"penstock-sink-{sink.name}", daemon=True)
         self._thread.start()
@@ -93,7 +72,10 @@ class Feeding:
                 for records in self._portions():
                     self._insist(lambda records=records: self._sink.write(records))  # type: ignore[misc]  # bound early
                     self.position = records[-1][0] + 1
-                self._newest.wait(self.position, 0.5)
+                if self._every_s is None:
+                    self._newest.wait(self.position, 0.5)
+                else:
+                    self._closing.wait(self._every_s)
         except (Fenced, ConfigurationError) as error:
             self.trouble = str(error)
             self._on_end(error)
@@ -164,6 +146,12 @@ class Feeding:
         self._closing.set()
         self._thread.join()
         self._sink.close()
+
+
+def feed_beside(sink: Sink, ledger: Ledger, fence: int, on_end: Callable[[PenstockError], None]) -> Feeding:
+    """Feed a sink in the process that decides, twice a second, without reading back what is still in memory."""
+    newest = ledger.recent_records() if isinstance(ledger, FileLedger) else RecentRecords()
+    return Feeding(sink, ledger, newest, fence, on_end, every_s=0.5)
 
 
 class _Stopped(Exception):

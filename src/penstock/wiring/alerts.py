@@ -19,7 +19,7 @@ from penstock.ledger import Ledger
 from penstock.ledger.tables import Field
 from penstock.stream.alert_topic import AlertTopic
 from penstock.stream.port import Outlet
-from penstock.stream.sinks import Feeding, Newest
+from penstock.stream.sinks import Feeding, feed_beside
 
 Told = Callable[[str, bytes], None]
 """Called with the detector's name and an alert as JSON, from any thread."""
@@ -175,7 +175,7 @@ class Alerting:
             others=self._others,
         )
         fence = int(ledger.tables.setting(FENCE, 0))  # the owner of the folder is in charge, also after a worker had it
-        self._feeding = Feeding(sink, ledger, Newest(), fence, _fenced)
+        self._feeding = feed_beside(sink, ledger, fence, _fenced)
 
     def watch(self, engine: Engine) -> None:
         """Add an engine's figures."""

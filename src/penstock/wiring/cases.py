@@ -12,7 +12,7 @@ from penstock.engine import Engine
 from penstock.errors import ConfigurationError, PenstockError
 from penstock.ledger import Ledger
 from penstock.stream.cases import CaseSink
-from penstock.stream.sinks import Feeding, Newest
+from penstock.stream.sinks import Feeding, feed_beside
 from penstock.wiring.database import has_office, office_of
 from penstock.wiring.stores import name_of
 
@@ -43,7 +43,7 @@ class CaseWork:
         """Follow a ledger from the stored position; once, and not before every engine is open."""
         if self._feeding is None and self._names <= self._engines.keys():
             sink = CaseSink(self.cases, name_of(ledger), self._engines.get, sample=self._sample, ledger=ledger)
-            self._feeding = Feeding(sink, ledger, Newest(), 0, _ended)
+            self._feeding = feed_beside(sink, ledger, 0, _ended)
 
     @property
     def feeding(self) -> Feeding | None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from penstock.config import Settings
 from penstock.detector import Detector
 from penstock.errors import BrokerError, ConfigurationError, PenstockError, shown_url
-from penstock.stream.sinks import Feeding, Newest
+from penstock.ledger import RecentRecords
+from penstock.stream.sinks import Feeding
 from penstock.wiring.detectors import load_detector
 from penstock.wiring.engines import personal_key
 from penstock.wiring.streams import open_broker, open_replica, open_sinks
@@ -129,7 +130,7 @@ class _Stores:
                 self._feedings = self._fed()
 
     def _fed(self) -> list[Feeding]:
-        replica, newest = self._replica, Newest()
+        replica, newest = self._replica, RecentRecords()
         sinks = open_sinks(self._settings, replica, outlet=self._broker.outlet)
         return [Feeding(sink, replica.ledger, newest, replica.fence, self._fenced) for sink in sinks]
 

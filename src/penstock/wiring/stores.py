@@ -17,7 +17,7 @@ from penstock.governance import audit
 from penstock.ledger import FileLedger, Ledger
 from penstock.messages import Record
 from penstock.stream.port import Sink
-from penstock.stream.sinks import Feeding, Newest
+from penstock.stream.sinks import Feeding, feed_beside
 
 if TYPE_CHECKING:
     from penstock.adapters.postgres import Status
@@ -245,7 +245,7 @@ def _feeding(sink: Sink, ledger: Ledger) -> Feeding:
     def ended(error: PenstockError) -> None:
         _log.error("nothing more is written to %s: %s", sink.name, error)
 
-    return Feeding(sink, ledger, Newest(), 0, ended)
+    return feed_beside(sink, ledger, 0, ended)
 
 
 def name_of(ledger: Ledger) -> str:

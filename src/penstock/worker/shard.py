@@ -13,13 +13,14 @@ from penstock.engine.statistics.meter import Meter
 from penstock.engine.trials.challenger import InTrial
 from penstock.engine.warm import GC_THRESHOLDS
 from penstock.errors import DeclarationError, Fenced, LedgerError, PenstockError
+from penstock.ledger import RecentRecords
 from penstock.models import Ensemble
 from penstock.rules import RuleSetRevision
 from penstock.stream.owner import Owner, try_beside
 from penstock.stream.parts import FeatureActivation, Parts
 from penstock.stream.port import Candidate, Journal
 from penstock.stream.replica import Replica
-from penstock.stream.sinks import Feeding, Newest
+from penstock.stream.sinks import Feeding
 from penstock.worker.feature_backfill import FeatureBackfillThread
 
 SAVE_EVERY_S = 5.0
@@ -146,7 +147,7 @@ class ShardRunner:
 
     def _own(self, replica: Replica, owner: Owner, stop: threading.Event) -> None:
         self._take_up(replica)
-        newest = Newest()
+        newest = RecentRecords()
         self._newest, self._owner, self._was_owner = newest, owner, True
         if self._growing is not None:
             self._growing.again()

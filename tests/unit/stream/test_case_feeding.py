@@ -13,9 +13,9 @@ from penstock.cases.store import Cases
 from penstock.codes import text_codes
 from penstock.database import SqliteDatabase
 from penstock.errors import LedgerError, SinkUnavailable
-from penstock.ledger import MemoryLedger
+from penstock.ledger import MemoryLedger, RecentRecords
 from penstock.stream.cases import CaseSink, sampled
-from penstock.stream.sinks import Feeding, Newest
+from penstock.stream.sinks import Feeding
 from penstock.testing import SetClock
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -149,6 +149,18 @@ def test_what_others_come_to_know_reaches_the_case_and_what_analysts_say_does_no
     assert (found["t6"].known_fraud, found["t6"].known_source) == (True, "chargeback")
 
 
+@pytest.mark.parametrize("sizes", [[1] * 60, [3, 0, 20, 1, 36], [60]])
+def test_cases_are_the_same_however_their_transactions_were_batched(shop, sizes):
+    first = 0
+    for size in sizes:
+        shop.decide(first, first + size)
+        first += size
+    shop.follow(shop.sink(sample=0.2))
+    chosen = {case.transaction_id for case in shop.all()}
+    codes = text_codes([f"t{n}" for n in range(60)])
+    assert chosen == {f"t{n}" for n in range(60) if n % 7 in (5, 6) or sampled(codes[n : n + 1], 0.2)[0]}
+
+
 def test_a_drawer_that_does_not_answer_is_asked_again(shop):
     failing = [LedgerError("no room"), SinkUnavailable("busy")]
     follow = shop.cases.follow
@@ -160,7 +172,7 @@ def test_a_drawer_that_does_not_answer_is_asked_again(shop):
 
     shop.cases.follow = fails
     shop.decide(0, 7)
-    feeding = Feeding(shop.sink(), shop.ledger, Newest(), 0, pytest.fail)
+    feeding = Feeding(shop.sink(), shop.ledger, RecentRecords(), 0, pytest.fail)
     wait_until(lambda: not feeding.behind)
     feeding.close()
     assert (len(shop.all()), failing) == (2, [])

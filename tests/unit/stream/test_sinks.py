@@ -8,10 +8,9 @@ from tests.waiting import wait_until
 
 from penstock.codes import text_codes
 from penstock.errors import ConfigurationError, Fenced, SinkUnavailable
-from penstock.ledger import MemoryLedger
+from penstock.ledger import FileLedger, MemoryLedger, RecentRecords
 from penstock.messages import Record
-from penstock.stream import sinks
-from penstock.stream.sinks import Feeding, Newest
+from penstock.stream.sinks import Feeding, feed_beside
 
 
 class Store:
@@ -55,7 +54,7 @@ def append(ledger, count, rows=2):
 
 @pytest.mark.parametrize("refuse", [0, 1, 3])
 def test_a_store_gets_what_was_there_and_what_comes_even_after_it_was_away(refuse):
-    ledger, newest, store = MemoryLedger(), Newest(), Store(refuse=refuse)
+    ledger, newest, store = MemoryLedger(), RecentRecords(), Store(refuse=refuse)
     append(ledger, 5)
     feeding = Feeding(store, ledger, newest, 7, pytest.fail)
     for _ in range(4):
@@ -69,15 +68,29 @@ def test_a_store_gets_what_was_there_and_what_comes_even_after_it_was_away(refus
 def test_a_store_goes_on_where_it_says(tmp_path):
     ledger, store = MemoryLedger(), Store(begin_at=3)
     append(ledger, 5)
-    feeding = Feeding(store, ledger, Newest(), 1, pytest.fail)
+    feeding = Feeding(store, ledger, RecentRecords(), 1, pytest.fail)
     feeding.finish(60)
     feeding.close()
     assert store.kept == [3, 4]
 
 
-def test_records_that_memory_no_longer_holds_are_read_from_the_ledger(monkeypatch):
-    monkeypatch.setattr(sinks, "_KEPT_ROWS", 4)
-    ledger, newest, store = MemoryLedger(), Newest(), Store()
+def test_a_store_beside_a_service_gets_each_record_once_and_new_ones_without_the_disk(tmp_path, monkeypatch):
+    with FileLedger(tmp_path) as ledger:
+        append(ledger, 5)
+        store = Store()
+        feeding = feed_beside(store, ledger, 1, pytest.fail)
+        wait_until(lambda: len(store.kept) == 5)
+        append(ledger, 1)
+        wait_until(lambda: len(store.kept) == 6)
+        monkeypatch.setattr(ledger, "read", lambda *_: pytest.fail("read back from the disk"))
+        append(ledger, 40)
+        feeding.finish(60)
+        feeding.close()
+    assert store.kept == list(range(46))
+
+
+def test_records_that_memory_no_longer_holds_are_read_from_the_ledger():
+    ledger, newest, store = MemoryLedger(), RecentRecords(4), Store()
     for _ in range(30):
         newest.add(append(ledger, 2))
     feeding = Feeding(store, ledger, newest, 1, pytest.fail)
@@ -89,7 +102,7 @@ def test_records_that_memory_no_longer_holds_are_read_from_the_ledger(monkeypatc
 def test_whoever_is_fenced_hears_of_it_and_writes_no_more():
     ledger, store, told = MemoryLedger(), Store(fenced=True), threading.Event()
     append(ledger, 2)
-    feeding = Feeding(store, ledger, Newest(), 1, lambda error: told.set())
+    feeding = Feeding(store, ledger, RecentRecords(), 1, lambda error: told.set())
     assert told.wait(60)
     feeding.close()
     assert store.kept == []
@@ -98,7 +111,7 @@ def test_whoever_is_fenced_hears_of_it_and_writes_no_more():
 def test_a_store_that_stays_away_does_not_hold_up_the_end():
     ledger, store = MemoryLedger(), Store(refuse=1_000)
     append(ledger, 2)
-    feeding = Feeding(store, ledger, Newest(), 1, pytest.fail)
+    feeding = Feeding(store, ledger, RecentRecords(), 1, pytest.fail)
     wait_until(lambda: feeding.trouble is not None)
     assert feeding.behind == 2
     feeding.close()
@@ -112,7 +125,7 @@ def test_a_store_that_cannot_be_used_as_it_is_ends_the_owner_with_the_reason():
 
     ledger, told = MemoryLedger(), []
     append(ledger, 1)
-    feeding = Feeding(Unmade(), ledger, Newest(), 1, told.append)
+    feeding = Feeding(Unmade(), ledger, RecentRecords(), 1, told.append)
     wait_until(lambda: told)
     feeding.close()
     assert "make one" in str(told[0])
@@ -122,7 +135,7 @@ def test_a_store_that_is_ahead_of_the_ledger_is_refused_by_name():
     """Its positions belong to records that this ledger, restored from an older copy, will give to others."""
     ledger, ended = MemoryLedger(), []
     append(ledger, 5)
-    feeding = Feeding(Store(begin_at=9), ledger, Newest(), 0, ended.append)
+    feeding = Feeding(Store(begin_at=9), ledger, RecentRecords(), 0, ended.append)
     wait_until(lambda: ended)
     feeding.close()
     [error] = ended
