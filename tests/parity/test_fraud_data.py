@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from penstock import replay
-from penstock.detectors.ecommerce.detector import declare
+from penstock.detectors.ecommerce import declare
 
 pytestmark = pytest.mark.data
 

@@ -10,9 +10,9 @@ from tests.service import patient
 
 from penstock import Detector, Engine, Label, Rule
 from penstock.config import Settings
-from penstock.detectors.ecommerce.event import Purchase
+from penstock.detectors.ecommerce import Purchase
 from penstock.detectors.ecommerce.features import features, looked_up
-from penstock.detectors.mobile_money.event import Movement
+from penstock.detectors.mobile_money import Movement
 from penstock.detectors.mobile_money.features import features as of_accounts
 from penstock.service import MicroBatcher, create_app
 from penstock.service.records import profiles

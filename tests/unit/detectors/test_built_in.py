@@ -17,12 +17,9 @@ from penstock.service.records.event_fields import fields_of
 FILES = {
     "__init__.py",
     "alerts.toml",
-    "detector.py",
-    "event.py",
     "features.py",
     "profile.py",
     "recorded.py",
-    "rules.py",
     "samples.json",
 }
 MODELS = {

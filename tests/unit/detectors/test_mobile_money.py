@@ -7,8 +7,7 @@ import polars as pl
 import pytest
 
 from penstock import Detector, derive, replay
-from penstock.detectors.mobile_money import detector
-from penstock.detectors.mobile_money.event import START, Movement
+from penstock.detectors.mobile_money import START, Movement, detector
 from penstock.detectors.mobile_money.features import account, features
 from penstock.features import Aggregate
 from penstock.offline.datasets import read

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from penstock.clock import to_us
-from penstock.detectors.mobile_money.event import START
+from penstock.detectors.mobile_money.recorded import START
 from penstock.offline.simulate import naming
 from penstock.offline.simulate.books import KINDS, PAYMENT, book
 from penstock.offline.simulate.chance import Numbers

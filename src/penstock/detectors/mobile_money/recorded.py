@@ -1,8 +1,12 @@
 """Reader of the public PaySim file: hours instead of times, no ids, and balances before and after each movement."""
 
+from datetime import UTC, datetime
+
 import polars as pl
 
-from penstock.detectors.mobile_money.event import START
+START = datetime(2020, 1, 1, tzinfo=UTC)
+"""The instant of step 0, where a movement says in which hour it happened instead of when."""
+
 
 _SPELLINGS = {
     name.lower(): name
