@@ -13,26 +13,7 @@ import {
 } from "@tanstack/react-router";
 import { Missing } from "./Missing";
 import { Shell } from "./Shell";
-
-/** A part of an address that is a text, or nothing. */
-export function text(found: unknown): string | undefined {
-  if (typeof found === "number") return String(found);
-  return typeof found === "string" && found !== "" ? found : undefined;
-}
-
-/** A whole number above zero, or nothing. */
-export function whole(found: unknown): number | undefined {
-  const n = Number(found);
-  return Number.isInteger(n) && n > 0 ? n : undefined;
-}
-
-/** One of these, or nothing. */
-export function oneOf<T extends string>(options: readonly T[], found: unknown): T | undefined {
-  return options.find((option) => option === found);
-}
-
-export const RANGES = ["5m", "1h", "24h", "30d"] as const;
-export type Range = (typeof RANGES)[number];
+import { oneOf, RANGES, type Range, text, whole } from "./search";
 
 /** What all pages share: which detector they show (all where none is named) and over which time. */
 export interface Shared {

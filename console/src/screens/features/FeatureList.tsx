@@ -1,7 +1,7 @@
 import { getRouteApi } from "@tanstack/react-router";
 import { useMemo } from "react";
 import type { Definition } from "~/api/definition";
-import { oneOf } from "~/app/router";
+import { oneOf } from "~/app/search";
 import { Empty } from "~/ui/Asked";
 import { Select, TextField } from "~/ui/Field";
 import { Panel } from "~/ui/Panel";

@@ -1,6 +1,6 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import { oneOf } from "~/app/router";
+import { oneOf } from "~/app/search";
 import { type Right, useMay } from "~/session/session";
 import { Page } from "~/ui/Page";
 import { Tabs } from "~/ui/Tabs";

@@ -1,5 +1,5 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { oneOf } from "~/app/router";
+import { oneOf } from "~/app/search";
 import { Choice } from "~/ui/Choice";
 import { Page } from "~/ui/Page";
 import { Analysts } from "./Analysts";

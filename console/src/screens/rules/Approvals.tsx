@@ -1,5 +1,5 @@
 import { getRouteApi } from "@tanstack/react-router";
-import { oneOf } from "~/app/router";
+import { oneOf } from "~/app/search";
 import { Asked, Empty } from "~/ui/Asked";
 import { Choice } from "~/ui/Choice";
 import { Panel } from "~/ui/Panel";

@@ -1,6 +1,6 @@
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useRuleInsights } from "~/api/insights";
-import { RANGES } from "~/app/router";
+import { RANGES } from "~/app/search";
 import { Choice } from "~/ui/Choice";
 import { Figure, Figures } from "~/ui/Figure";
 import { Panel } from "~/ui/Panel";

@@ -2,7 +2,7 @@ import { getRouteApi } from "@tanstack/react-router";
 import { Download } from "lucide-react";
 import { BASE } from "~/api/client";
 import { useRuleInsights } from "~/api/insights";
-import { oneOf, RANGES } from "~/app/router";
+import { oneOf, RANGES } from "~/app/search";
 import { useMay } from "~/session/session";
 import { Asked, Empty } from "~/ui/Asked";
 import { buttonLook } from "~/ui/Button";

@@ -1,7 +1,7 @@
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { Plus } from "lucide-react";
 import { useDetector } from "~/api/detectors";
-import { oneOf } from "~/app/router";
+import { oneOf } from "~/app/search";
 import { useMay } from "~/session/session";
 import { Waiting } from "~/ui/Asked";
 import { buttonLook } from "~/ui/Button";

@@ -1,5 +1,5 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { oneOf } from "~/app/router";
+import { oneOf } from "~/app/search";
 import { Asked, Empty } from "~/ui/Asked";
 import { Badge } from "~/ui/Badge";
 import { Button } from "~/ui/Button";
