@@ -1,6 +1,7 @@
 """The office's database: SQL tables for what people decide and change, over SQLite or PostgreSQL.
 
-sqlite     the port, and its SQLite implementation
+sqlite      the port, and its SQLite implementation
+statements  named SQL statements in files
 """
 
 from collections.abc import Iterator

@@ -127,6 +127,11 @@ class SqliteDatabase:
                 raise
             self.connection.execute("COMMIT")
 
+    def script(self, sql: str) -> None:
+        """Run many statements, each of which may be repeated."""
+        with self._lock, self._explained():
+            self.connection.executescript(sql)
+
     def prepare(self, schema: Schema) -> None:
         """See `Database.prepare`."""
         with self.write() as transaction:

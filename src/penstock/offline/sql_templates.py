@@ -1,21 +1,14 @@
 """SQL templates in files: `-- name: X`, then one SELECT with `${...}` placeholders."""
 
 import re
-from functools import cache
-from importlib.resources import files
 from string import Template
+
+from penstock.database.statements import statements
 
 NO_LABELS = "SELECT '' AS transaction_id, 0 AS seq, 0 AS fraud WHERE false"
 """Stands for the question `labels` of `truth.sql` where nobody said anything."""
 
-_NAMED = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 _COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
-
-
-@cache
-def _questions(package: str, file: str) -> dict[str, str]:
-    parts = _NAMED.split(files(package).joinpath(file).read_text("utf-8"))
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 def filled(package: str, file: str, name: str, **values: object) -> str:
@@ -27,7 +20,7 @@ def filled(package: str, file: str, name: str, **values: object) -> str:
         name: which one.
         values: SQL for each `${...}`; texts and names have to be quoted already.
     """
-    return Template(_COMMENT.sub("", _questions(package, file)[name])).substitute(values)
+    return Template(_COMMENT.sub("", statements(package, file)[name])).substitute(values)
 
 
 def text(value: object) -> str:

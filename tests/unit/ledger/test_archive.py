@@ -310,7 +310,7 @@ def test_rolled_files_that_are_gone_are_named_where_the_log_no_longer_holds_them
 def test_an_archive_of_version_0_1_goes_on_without_a_list_of_its_files(rolled, tmp_path):
     ledger, archive, rows = rolled
     with ledger.tables.writing() as db:
-        db.execute("DELETE FROM settings WHERE name = 'archive.files'")
+        db.run("DELETE FROM settings WHERE name = 'archive.files'")
     assert everything(archive) == rows
     archive.roll(everything=True)
     assert everything(archive) == rows

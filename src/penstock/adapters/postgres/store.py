@@ -281,10 +281,20 @@ def _put_labels(db: Connection, records: Sequence[Record]) -> None:
         put(db, "put_label", told)
 
 
-def _labels(record: Record) -> list[tuple[object, ...]]:
+def _labels(record: Record) -> list[dict[str, object]]:
     columns: dict[str, Any] = record.columns
-    told = zip(*(columns[name] for name in ("fraud", "kind", "source", "known_us", "rank")), strict=True)
+    names = ("fraud", "kind", "source", "known_us", "rank")
+    told = zip(*(columns[name] for name in names), strict=True)
     return [
-        (record.detector, record.ids[row], bool(fraud), kind, source, int(known_us), int(record.arrived_us[row]), int(rank))
+        {
+            "detector": record.detector,
+            "transaction_id": record.ids[row],
+            "fraud": bool(fraud),
+            "kind": kind,
+            "source": source,
+            "known_us": int(known_us),
+            "received_us": int(record.arrived_us[row]),
+            "rank": int(rank),
+        }
         for row, (fraud, kind, source, known_us, rank) in enumerate(told)
     ]
